@@ -1,0 +1,50 @@
+"""What every arm driver does and what it reports. The same contract suite runs on all of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+ARM_JOINTS = 7  # six joints in radians and the gripper opening in metres
+
+
+@dataclass(frozen=True)
+class ArmState:
+    """One reading of an arm. Arrays are (7,) float64: six joints, then the gripper; never changed after creation."""
+
+    number: int  # counts readings of the device; the same number means the same reading
+    stamp_ns: int  # CLOCK_MONOTONIC time of the measurement
+    q: NDArray[np.float64]  # rad; gripper opening m
+    dq: NDArray[np.float64]  # rad/s; m/s
+    effort: NDArray[np.float64]  # N m; N
+
+
+class Arm(Protocol):
+    """A six-joint arm with a gripper. Nothing here resets, disables or zeroes it by itself."""
+
+    name: str
+
+    def connect(self) -> None:
+        """Open the connection; raises DriverError with the remedy when the device does not answer."""
+        ...
+
+    def enable(self, timeout_s: float) -> None:
+        """Switch the motors on where they are; raises DriverError after `timeout_s`."""
+        ...
+
+    def read(self) -> ArmState | None:
+        """The newest reading without waiting, or None before the first one."""
+        ...
+
+    def command(self, q: NDArray[np.float64], now_ns: int) -> None:
+        """Send one target: q (7,) radians and metres, already within every limit."""
+        ...
+
+    def hold(self, now_ns: int) -> None:
+        """Command the arm to stay at the last target."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. The arm stays powered and holds."""
+        ...

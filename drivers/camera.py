@@ -1,0 +1,41 @@
+"""What every camera driver does and what a frame is. The same contract suite runs on all of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """One picture as the models see it, with the bytes that the session logs."""
+
+    number: int  # the device's frame number, counted from 1
+    capture_ns: int  # CLOCK_MONOTONIC time of the exposure; the time of arrival where the device knows no better
+    returned_ns: int  # when the driver handed over the pixels
+    pixels: NDArray[np.uint8]  # (H, W, 3), RGB
+    jpeg: bytes  # what was decoded to `pixels`, or an encoding of them
+    exact: bool  # whether decoding `jpeg` gives `pixels` back, bit for bit
+
+
+class Camera(Protocol):
+    """A colour camera with its own rhythm; one thread reads it."""
+
+    name: str
+    width_px: int
+    height_px: int
+    rate_hz: float
+    noisy: bool  # whether two pictures with the same bytes mean a frozen camera
+
+    def open(self) -> None:
+        """Start the stream; raises DriverError with the remedy."""
+        ...
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the next picture; None after `timeout_s` without one."""
+        ...
+
+    def close(self) -> None:
+        """Stop the stream and free the device."""
+        ...

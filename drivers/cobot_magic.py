@@ -1,0 +1,28 @@
+"""The Cobot Magic's layout: where its arms stand, how high its table is, and the pose it rests in.
+
+World frame: x to the robot's right, y forwards, z up from the floor, origin under the table's centre. Metres, radians.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.kinematics import base_pose
+
+SIDES = ("left", "right")
+TABLE_TOP_M = 0.74
+BASE_X_M = {"left": -0.25, "right": 0.25}
+BASE_Y_M = -0.42
+BASE_YAW_RAD = float(np.pi / 2)  # the arms reach towards +y
+OPEN_GRIP_M = 0.08
+# Both hands in front of the robot, turned inwards, 0.3 m over the table.
+REST_Q_RAD = {"left": (-0.3, 1.05, -1.35, 0.0, 1.15, 0.0), "right": (0.3, 1.05, -1.35, 0.0, 1.15, 0.0)}
+
+
+def rest_pose() -> NDArray[np.float64]:
+    """(14,) in the order of the joint vector: rad, gripper m."""
+    return np.concatenate([(*REST_Q_RAD[side], OPEN_GRIP_M) for side in SIDES])
+
+
+def bases() -> NDArray[np.float64]:
+    """T_world_base (2, 4, 4) of the left and the right arm."""
+    return np.stack([base_pose(BASE_X_M[side], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD) for side in SIDES])

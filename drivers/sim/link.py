@@ -1,0 +1,85 @@
+"""What passes between the simulator's process and the simulated arms and cameras: newest-value slots in one folder.
+
+The physics writes `state`; each arm writes its target. Nobody waits for anybody, and a stopped side shows by its age.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.arm import ARM_JOINTS
+from drivers.cobot_magic import SIDES
+from drivers.slot import SharedSlot
+
+_STATE_HEADER = struct.Struct("<qqqii")  # number, stamp_ns, episode, count of qpos values, unused
+_TARGET = struct.Struct(f"<q{ARM_JOINTS}d")  # stamp_ns, q
+_CAPACITY_BYTES = 1 << 14
+_ARM_VALUES = 3 * ARM_JOINTS  # q, dq, effort
+
+
+@dataclass(frozen=True)
+class SimulatorState:
+    """One instant of the physics."""
+
+    number: int  # steps of the physics' loop
+    stamp_ns: int  # CLOCK_MONOTONIC time that the instant stands for
+    episode: int
+    arms: NDArray[np.float64]  # (2, 3, 7): left and right; q, dq, effort
+    qpos: NDArray[np.float64]  # (nq,) of the whole scene, for rendering
+
+
+class StateSlot:
+    """The newest SimulatorState; the simulator writes, arms and cameras read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._slot = SharedSlot(folder / "simulator.state", _CAPACITY_BYTES)
+
+    def write(self, state: SimulatorState) -> None:
+        """Publish one instant."""
+        header = _STATE_HEADER.pack(state.number, state.stamp_ns, state.episode, len(state.qpos), 0)
+        self._slot.write(header + state.arms.tobytes() + state.qpos.tobytes())
+
+    def read(self) -> SimulatorState | None:
+        """The newest instant, or None before the simulator's first."""
+        payload = self._slot.read()
+        if payload is None:
+            return None
+        number, stamp_ns, episode, count, _ = _STATE_HEADER.unpack_from(payload)
+        values = np.frombuffer(payload, dtype=np.float64, offset=_STATE_HEADER.size)
+        arms = values[: 2 * _ARM_VALUES].reshape(2, 3, ARM_JOINTS)
+        return SimulatorState(number, stamp_ns, episode, arms, values[2 * _ARM_VALUES : 2 * _ARM_VALUES + count])
+
+    def close(self) -> None:
+        """Unmap."""
+        self._slot.close()
+
+
+class TargetSlot:
+    """The newest target of one arm; the arm's driver writes, the simulator reads."""
+
+    def __init__(self, folder: Path, side: str) -> None:
+        self._slot = SharedSlot(folder / f"simulator.target.{side}", _TARGET.size)
+
+    def write(self, q: NDArray[np.float64], stamp_ns: int) -> None:
+        """q (7,): joints rad, gripper opening m."""
+        self._slot.write(_TARGET.pack(stamp_ns, *q.tolist()))
+
+    def read(self) -> tuple[int, NDArray[np.float64]] | None:
+        """(stamp_ns, q (7,)), or None before the first target."""
+        payload = self._slot.read()
+        if payload is None:
+            return None
+        stamp_ns, *q = _TARGET.unpack(payload)
+        return stamp_ns, np.array(q)
+
+    def close(self) -> None:
+        """Unmap."""
+        self._slot.close()
+
+
+def side_index(side: str) -> int:
+    """0 for the left arm, 1 for the right one."""
+    return SIDES.index(side)

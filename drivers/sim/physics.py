@@ -1,0 +1,77 @@
+"""The physics of the simulated robot: targets in, joint readings and the scene's state out. Pure of clocks and sockets."""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.arm import ARM_JOINTS
+from drivers.cobot_magic import SIDES, rest_pose
+from drivers.sim import scene
+from drivers.sim.tasks.task import Task
+
+_FINGERS = ("finger_a", "finger_b")
+
+
+class Physics:
+    """Both arms, the table and a task's objects. Time advances only by `advance`."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.model: Any = scene.build_model(task)
+        self.data: Any = mujoco.MjData(self.model)
+        self._joint_qpos, self._joint_dof, self._actuator = self._indices()
+
+    def reset(self, seed: int) -> None:
+        """Arms to the rest pose, objects strewn from the seed, time to zero."""
+        mujoco.mj_resetData(self.model, self.data)
+        rest = rest_pose().reshape(2, ARM_JOINTS)
+        for side in range(2):
+            self._write_joints(self.data.qpos, self._joint_qpos[side], rest[side])
+            self.command(side, rest[side])
+        self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
+        mujoco.mj_forward(self.model, self.data)
+
+    def command(self, side: int, q: NDArray[np.float64]) -> None:
+        """Set the position targets of one arm: q (7,) rad and m."""
+        self._write_joints(self.data.ctrl, self._actuator[side], q)
+
+    def advance(self, steps: int) -> None:
+        """Integrate `steps` time steps of scene.TIMESTEP_S."""
+        mujoco.mj_step(self.model, self.data, steps)
+
+    def arms(self) -> NDArray[np.float64]:
+        """(2, 3, 7): for each side the joints' positions, velocities and efforts (rad, rad/s, N m; gripper m, m/s, N)."""
+        reading = np.empty((2, 3, ARM_JOINTS))
+        for side in range(2):
+            reading[side, 0] = self._read_joints(self.data.qpos, self._joint_qpos[side])
+            reading[side, 1] = self._read_joints(self.data.qvel, self._joint_dof[side])
+            reading[side, 2] = self._read_joints(self.data.actuator_force, self._actuator[side])
+        return reading
+
+    def qpos(self) -> NDArray[np.float64]:
+        """(nq,) copy of the scene's generalised positions, all a renderer needs."""
+        return self.data.qpos.copy()
+
+    def success(self) -> bool:
+        """Whether the task is done."""
+        return self.task.success(self.model, self.data)
+
+    @staticmethod
+    def _write_joints(target: Any, index: NDArray[np.int64], q: NDArray[np.float64]) -> None:
+        target[index[:6]] = q[:6]
+        target[index[6:]] = q[6] / 2  # both fingers travel half of the opening
+
+    @staticmethod
+    def _read_joints(source: Any, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.append(source[index[:6]], source[index[6:]].sum())
+
+    def _indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Addresses in qpos, qvel and ctrl, each (2, 8): six joints and two fingers a side."""
+        names = [[f"{side}/joint{i + 1}" for i in range(6)] + [f"{side}/{f}" for f in _FINGERS] for side in SIDES]
+        model = self.model
+        qpos = [[model.joint(name).qposadr[0] for name in row] for row in names]
+        dof = [[model.joint(name).dofadr[0] for name in row] for row in names]
+        actuator = [[model.actuator(name).id for name in row] for row in names]
+        return np.array(qpos), np.array(dof), np.array(actuator)

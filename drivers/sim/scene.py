@@ -1,0 +1,230 @@
+"""The simulated Cobot Magic as a MuJoCo model: two Pipers, grippers, table, three cameras and a task's objects.
+
+Arms come from the manufacturer's DH table (drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be
+shipped. Masses are the CAD's; gains and contact values were tuned until grasps held (see ARCHITECTURE.md).
+"""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, OPEN_GRIP_M, SIDES, TABLE_TOP_M
+from drivers.kinematics import DH_TABLE, FINGER_CENTRE_M
+from drivers.sim.tasks.task import Task
+
+TIMESTEP_S = 1 / 600
+
+BLUE = (0.16, 0.32, 0.78, 1.0)
+RED = (0.80, 0.13, 0.10, 1.0)
+_WHITE = (0.88, 0.88, 0.90, 1.0)
+_GREY = (0.28, 0.29, 0.31, 1.0)
+_BLACK = (0.10, 0.10, 0.11, 1.0)
+_WOOD = (0.66, 0.52, 0.36, 1.0)
+_FLOOR = (0.45, 0.47, 0.50, 1.0)
+
+_BASE_MASS_KG = 0.334
+_LINK_MASS_KG = (0.215, 0.464, 0.220, 0.132, 0.134, 0.007)
+_HAND_MASS_KG = 0.145
+_FINGER_MASS_KG = 0.030
+_PAD_HALF_M = (0.012, 0.004, 0.03)
+# Joint ranges of the simulated arm: the manufacturer's, a little wider than what the safety layer allows.
+_RANGE_DEG = ((-154, 154), (0, 195), (-175, 0), (-106, 112), (-75, 75), (-170, 170))
+# Each link's body as capsules: from, to (m, in the link's frame), radius.
+_LINK_CAPSULES: tuple[tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...], ...] = (
+    (((0, 0, -0.06), (0, 0, 0.0), 0.040),),
+    (((0, 0, 0), (0.28503, 0, 0), 0.034),),
+    (((0, 0, 0), (-0.02198, -0.10, 0), 0.032), ((-0.02198, -0.10, 0), (-0.02198, -0.25075, 0), 0.028)),
+    (((0, 0, -0.02), (0, 0, 0.02), 0.028),),
+    (((0, 0, 0), (0, -0.05, 0), 0.026),),
+    (((0, 0, -0.02), (0, 0, 0.0), 0.026),),
+)
+
+
+def add_box(
+    body: Any,
+    name: str,
+    half_m: tuple[float, float, float],
+    rgba: tuple[float, float, float, float],
+    collides: bool,
+    mass_kg: float | None = None,
+    at_m: tuple[float, float, float] = (0, 0, 0),
+) -> Any:
+    """A box geom with the scene's contact settings; it collides with everything or with nothing."""
+    extra = {"mass": mass_kg} if mass_kg is not None else {}
+    return body.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=half_m,
+        pos=at_m,
+        rgba=rgba,
+        contype=int(collides),
+        conaffinity=int(collides),
+        condim=4,
+        friction=(1.0, 0.02, 0.001),
+        solref=(0.01, 1),
+        **extra,
+    )
+
+
+def build_model(task: Task) -> Any:
+    """Compile the scene with a task's objects to an MjModel."""
+    spec = mujoco.MjSpec()
+    spec.modelname = "cobot_magic"
+    spec.compiler.degree = False
+    _set_options(spec)
+    _add_room(spec)
+    for side in SIDES:
+        _add_arm(spec, side)
+    _add_head_camera(spec)
+    task.add_objects(spec)
+    return spec.compile()
+
+
+def _set_options(spec: Any) -> None:
+    spec.option.timestep = TIMESTEP_S
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10
+    # No multisampling and no shadows: four times the frames a second on a machine without a GPU.
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0
+    spec.visual.global_.offwidth = 1280
+    spec.visual.global_.offheight = 960
+    spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
+    spec.visual.headlight.diffuse = (0.30, 0.30, 0.30)
+    spec.visual.headlight.specular = (0.05, 0.05, 0.05)
+    spec.visual.map.znear = 0.01
+
+
+def _add_room(spec: Any) -> None:
+    world = spec.worldbody
+    spec.add_texture(
+        name="walls",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.72, 0.74, 0.76),
+        rgb2=(0.50, 0.52, 0.55),
+        width=64,
+        height=64 * 6,
+    )
+    world.add_light(pos=(0.3, -0.2, 2.6), dir=(-0.1, 0.1, -1), diffuse=(0.55, 0.55, 0.52), castshadow=False)
+    world.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.1), rgba=_FLOOR, contype=1, conaffinity=1
+    )
+    table = world.add_body(name="table", pos=(0, 0, TABLE_TOP_M - 0.02))
+    add_box(table, "table", (0.6, 0.35, 0.02), _WOOD, collides=True)
+    stand = world.add_body(name="stand", pos=(0, -0.52, TABLE_TOP_M / 2))
+    add_box(stand, "stand", (0.38, 0.16, TABLE_TOP_M / 2), _GREY, collides=False)
+
+
+def _add_arm(spec: Any, side: str) -> None:
+    half_yaw = BASE_YAW_RAD / 2
+    body = spec.worldbody.add_body(
+        name=f"{side}/base",
+        pos=(BASE_X_M[side], BASE_Y_M, TABLE_TOP_M),
+        quat=(np.cos(half_yaw), 0, 0, np.sin(half_yaw)),
+    )
+    _add_capsule(body, (0, 0, 0.0), (0, 0, 0.07), 0.045, _GREY, _BASE_MASS_KG)
+    for index, row in enumerate(DH_TABLE):
+        # T = Rx(alpha) Tx(a) Tz(d) Rz(theta0) Rz(q): the first four are the body's place, the last its hinge.
+        half_alpha, half_theta = row.alpha_rad / 2, row.theta0_rad / 2
+        tilt = np.array([np.cos(half_alpha), np.sin(half_alpha), 0, 0])
+        turn = np.array([np.cos(half_theta), 0, 0, np.sin(half_theta)])
+        quat = np.empty(4)
+        mujoco.mju_mulQuat(quat, tilt, turn)
+        ca, sa = np.cos(row.alpha_rad), np.sin(row.alpha_rad)
+        body = body.add_body(
+            name=f"{side}/link{index + 1}", pos=(row.a_m, -sa * row.d_m, ca * row.d_m), quat=quat, gravcomp=1
+        )
+        low, high = np.deg2rad(_RANGE_DEG[index])
+        body.add_joint(
+            name=f"{side}/joint{index + 1}",
+            type=mujoco.mjtJoint.mjJNT_HINGE,
+            axis=(0, 0, 1),
+            range=(low, high),
+            limited=True,
+            armature=0.05,
+            damping=2.0,
+        )
+        capsules = _LINK_CAPSULES[index]
+        for start, end, radius in capsules:
+            colour = _GREY if index in (0, 3) else _WHITE
+            _add_capsule(body, start, end, radius, colour, _LINK_MASS_KG[index] / len(capsules))
+        _add_position_actuator(spec, f"{side}/joint{index + 1}", 400, 40, 60, (low, high))
+    _add_hand(spec, body, side)
+
+
+def _add_hand(spec: Any, flange: Any, side: str) -> None:
+    hand = flange.add_body(name=f"{side}/hand", gravcomp=1)
+    add_box(hand, f"{side}/palm", (0.03, 0.052, 0.030), _BLACK, False, _HAND_MASS_KG, (0, 0, 0.055))
+    for name, sign in (("finger_a", 1), ("finger_b", -1)):
+        finger = hand.add_body(name=f"{side}/{name}", pos=(0, sign * _PAD_HALF_M[1], FINGER_CENTRE_M), gravcomp=1)
+        finger.add_joint(
+            name=f"{side}/{name}",
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
+            axis=(0, sign, 0),
+            range=(0, OPEN_GRIP_M / 2),
+            limited=True,
+            armature=0.05,
+            damping=20.0,
+        )
+        pad = add_box(finger, f"{side}/{name}", _PAD_HALF_M, _GREY, True, _FINGER_MASS_KG)
+        pad.friction = (1.5, 0.05, 0.001)
+        pad.priority = 1
+        _add_position_actuator(spec, f"{side}/{name}", 800, 40, 25, (0, OPEN_GRIP_M / 2))
+    # Pitched 22 degrees towards the fingers; the flange's +x points down, so the camera sits on -x.
+    hand.add_camera(name=f"{side}_wrist", pos=(-0.085, 0, 0.03), quat=_wrist_camera_quat(), fovy=52)
+
+
+def _wrist_camera_quat() -> NDArray[np.float64]:
+    pitch_rad = np.deg2rad(22)
+    forward = np.array([np.sin(pitch_rad), 0, np.cos(pitch_rad)])  # mostly along the fingers, tilted towards them
+    right = np.array([0.0, -1.0, 0.0])
+    return _look_quat(forward, np.cross(right, forward))
+
+
+def _add_head_camera(spec: Any) -> None:
+    eye, target = np.array([0.0, -0.70, 1.46]), np.array([0.0, -0.03, 0.76])
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    up = np.cross(np.array([1.0, 0, 0]), forward)
+    spec.worldbody.add_camera(name="head", pos=eye, quat=_look_quat(forward, up), fovy=43)
+
+
+def _look_quat(forward: NDArray[np.float64], up: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quaternion of a camera that looks along `forward` (MuJoCo cameras look along their -z, +y is up)."""
+    rotation = np.column_stack([np.cross(forward, up), up, -forward])
+    quat = np.empty(4)
+    mujoco.mju_mat2Quat(quat, rotation.flatten())
+    return quat
+
+
+def _add_capsule(
+    body: Any,
+    start_m: tuple[float, float, float],
+    end_m: tuple[float, float, float],
+    radius_m: float,
+    rgba: tuple[float, float, float, float],
+    mass_kg: float,
+) -> None:
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+        fromto=(*start_m, *end_m),
+        size=(radius_m, 0, 0),
+        rgba=rgba,
+        mass=mass_kg,
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def _add_position_actuator(
+    spec: Any, joint: str, kp: float, kv: float, force: float, ctrl_range: tuple[float, float]
+) -> None:
+    actuator = spec.add_actuator(
+        name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT, ctrlrange=ctrl_range, forcerange=(-force, force)
+    )
+    actuator.set_to_position(kp=kp, kv=kv)
+    actuator.forcelimited = True
+    actuator.ctrllimited = True

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Replay a session: ./launch/replay.sh SESSION --lockstep | --paced
+. "$(dirname "$0")/setup.sh"
+exec "$python" -m runtime.cli replay "$@"

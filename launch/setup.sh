@@ -1,0 +1,62 @@
+# Finds or makes everything the programs need. Sourced by the other scripts:  . setup.sh [EXTRA...]
+# It leaves $python set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+system_libraries=(libEGL.so.1:libegl1 libEGL_mesa.so.0:libegl-mesa0 swrast_dri.so:libgl1-mesa-dri libusb-1.0.so.0:libusb-1.0-0)
+
+missing_packages() {
+    local entry file
+    for entry in "${system_libraries[@]}"; do
+        file=${entry%%:*}
+        ldconfig -p | grep -q "$file" || compgen -G "/usr/lib/*/dri/$file" >/dev/null || echo "${entry##*:}"
+    done
+}
+
+install_system_packages() {
+    local packages
+    packages=$(missing_packages | xargs)
+    [ -z "$packages" ] && return
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "video2act: some system packages are missing; run this line once, then start again:" >&2
+        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages" >&2
+        exit 2
+    fi
+    echo "video2act: installing system packages: $packages"
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
+} >&2
+
+find_python() {
+    local candidate
+    for candidate in "${VIDEO2ACT_PYTHON:-}" python3.11 python3 python3.12 python3.13 python3.14; do
+        [ -n "$candidate" ] || continue
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "video2act: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3 python3-venv)" \
+        "or name it in VIDEO2ACT_PYTHON" >&2
+    exit 2
+}
+
+install_python_packages() {
+    local extras stamp_file stamp interpreter
+    extras=$(IFS=,; echo "$*")
+    stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
+    stamp=$(cat pyproject.toml requirements.lock | sha256sum)
+    if [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$stamp" ]; then return; fi
+    if [ ! -x .venv/bin/python ]; then
+        interpreter=$(find_python) || exit 2
+        "$interpreter" -m venv .venv
+    fi
+    echo "video2act: installing Python packages (minutes on a new machine, nothing on the next start)"
+    # torch first and alone, at its pin: whichever build of it the machine offers then satisfies everything that follows.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements.lock)"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".${extras:+[$extras]}"
+    echo "$stamp" >"$stamp_file"
+} >&2
+
+install_system_packages
+install_python_packages "$@"
+python=$PWD/.venv/bin/python

@@ -1,0 +1,121 @@
+"""The action head of System 1: a diffusion transformer of RDT-1B's shape (paper 3.2.1, 3.3).
+
+Even blocks attend to the instruction, odd ones to the images with System 2's tokens appended. Keys and values of both
+contexts do not depend on the denoising step, so they are computed once per chunk (`Context`).
+Legend: B batch, H targets in a chunk, J joints, N context tokens, D width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from models.config import PolicyConfig
+from models.layers import Attention, FeedForward, KeyValue, mlp, sinusoid
+
+_SINUSOID_WIDTH = 256
+_AGE_UNIT_S = 0.01  # ages are embedded in hundredths of a second
+
+
+@dataclass(frozen=True)
+class Context:
+    """Keys and values of every block's cross-attention, and the sequence's state token. Computed once per chunk."""
+
+    keys_values: tuple[KeyValue, ...]
+    state: torch.Tensor  # (B, 1, D)
+
+
+class ActionTransformer(nn.Module):
+    """Predicts the clean chunk (or the noise) from a noisy one."""
+
+    def __init__(self, config: PolicyConfig, image_width: int, image_positions: int, condition_width: int) -> None:
+        super().__init__()
+        head, width = config.head, config.head.width
+        self.config = config
+        self.time = mlp(_SINUSOID_WIDTH, width, 2)
+        self.frequency = mlp(_SINUSOID_WIDTH, width, 2)
+        self.state = mlp(2 * config.joints, width, 3)  # value and whether it is known
+        self.action = mlp(2 * config.joints, width, 3)
+        self.language = mlp(config.text.width, width, 2)
+        self.image = mlp(image_width, width, 2)
+        self.condition = mlp(condition_width, width, 2)
+        tokens = config.spatial_former.tokens + config.motion_former.tokens
+        self.sequence_position = nn.Parameter(torch.zeros(1, 3 + config.horizon, width))
+        self.image_position = nn.Parameter(torch.zeros(1, image_positions, width))
+        self.condition_position = nn.Parameter(torch.zeros(1, tokens, width))
+        self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
+        self.committed = nn.Parameter(torch.zeros(width))
+        self.blocks = nn.ModuleList(ActionBlock(width, head.heads) for _ in range(head.depth))
+        self.final_norm = nn.RMSNorm(width, eps=1e-6)
+        self.final = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.Linear(width, config.joints)
+        )
+        self._start()
+
+    def _start(self) -> None:
+        """What starts at zero: the output, and everything RDT-1B has no weights for."""
+        sequence = self.sequence_position.shape[1]
+        self.sequence_position.data.copy_(sinusoid(torch.arange(sequence), self.sequence_position.shape[2])[None])
+        for layer in (self.final[-1], self.condition_age):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def zero_initialised(self) -> list[nn.Parameter]:
+        """The weights that start at zero; an untrained policy redraws them so that everything has an influence."""
+        last, age = self.final[-1], self.condition_age
+        return [last.weight, last.bias, age.weight, age.bias, self.committed, self.condition_position, self.image_position]
+
+    def context(
+        self,
+        language: torch.Tensor,
+        images: torch.Tensor,
+        conditions: torch.Tensor | None,
+        age_s: torch.Tensor,
+        state: torch.Tensor,
+    ) -> Context:
+        """language (B, L, text width); images (B, N, image width); conditions (B, K, D') or None; age (B,); state (B, J)."""
+        words = self.language(language)
+        seen = self.image(images) + self.image_position
+        if conditions is not None:
+            age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(seen.dtype))
+            understood = self.condition(conditions) + self.condition_position + age.unsqueeze(1)
+            seen = torch.cat([seen, understood], dim=1)
+        keys_values = tuple(
+            block.cross.keys_values(block.context_norm(words if index % 2 == 0 else seen))
+            for index, block in enumerate(self.blocks)
+        )
+        known = torch.cat([state, torch.ones_like(state)], dim=-1)
+        return Context(keys_values, self.state(known).unsqueeze(1))
+
+    def forward(self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor) -> torch.Tensor:
+        """noisy (B, H, J), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, J)."""
+        known = torch.cat([noisy, torch.ones_like(noisy)], dim=-1)
+        actions = self.action(known) + committed.unsqueeze(-1) * self.committed
+        frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
+        first = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
+            (self.time, time), (self.frequency, frequency),
+        )]  # fmt: skip
+        x = torch.cat([*first, context.state, actions], dim=1) + self.sequence_position
+        for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
+            x = block(x, keys_values)
+        return self.final(self.final_norm(x[:, -self.config.horizon :]))
+
+
+class ActionBlock(nn.Module):
+    """Self-attention, cross-attention, feed-forward; RMSNorm before each."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.self_norm = nn.RMSNorm(width, eps=1e-6)
+        self.self_attention = Attention(width, heads)
+        self.cross_norm = nn.RMSNorm(width, eps=1e-6)
+        self.context_norm = nn.RMSNorm(width, eps=1e-6)
+        self.cross = Attention(width, heads)
+        self.feed_norm = nn.RMSNorm(width, eps=1e-6)
+        self.feed_forward = FeedForward(width)
+
+    def forward(self, x: torch.Tensor, context: KeyValue) -> torch.Tensor:
+        """x (B, 3 + H, D)."""
+        x = x + self.self_attention(self.self_norm(x))
+        x = x + self.cross(self.cross_norm(x), context)
+        return x + self.feed_forward(self.feed_norm(x))

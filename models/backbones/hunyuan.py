@@ -1,0 +1,63 @@
+"""HunyuanVideo through diffusers, truncated: the VAE frame by frame, and the first blocks of the transformer at t = 0.
+
+The loop over the blocks is our own: no final layer, and no attention mask, because the text carries no padding.
+"""
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import AutoencoderKLHunyuanVideo
+from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
+from torch import nn
+
+from models.backbones.backbone import VideoText
+from models.config import Video
+
+_GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
+_PATCH = 2
+
+
+class HunyuanBackbone(nn.Module):
+    """Implements Backbone. diffusers' classes hold the weights, so published ones load as they are."""
+
+    def __init__(self, config: Video) -> None:
+        super().__init__()
+        self.config = config
+        self.vae = AutoencoderKLHunyuanVideo(
+            latent_channels=config.latent_channels,
+            block_out_channels=config.vae_channels,
+            layers_per_block=config.vae_layers,
+            norm_num_groups=config.vae_groups,
+            scaling_factor=config.latent_scaling,
+        )
+        self.transformer = HunyuanVideoTransformer3DModel(
+            in_channels=config.latent_channels,
+            out_channels=config.latent_channels,
+            num_attention_heads=config.heads,
+            attention_head_dim=config.head_dim,
+            num_layers=config.dual_blocks,
+            num_single_layers=config.single_blocks,
+            num_refiner_layers=config.refiner_blocks,
+            text_embed_dim=config.text_dim,
+            pooled_projection_dim=config.pooled_dim,
+            rope_axes_dim=config.rope_axes,
+        )
+
+    def encode(self, picture: torch.Tensor) -> torch.Tensor:
+        """See Backbone.encode; `.mode()` of the posterior, times the scaling factor, no shift."""
+        posterior = self.vae.encode(picture.unsqueeze(2)).latent_dist
+        return posterior.mode() * self.config.latent_scaling
+
+    def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
+        """See Backbone.features (paper Eq. 1: the beginning of the inversion trajectory)."""
+        model = self.transformer
+        batch, _, frames, height, width = latents.shape
+        time = torch.zeros(batch, dtype=torch.long, device=latents.device)
+        guidance = latents.new_full((batch,), self.config.guidance * _GUIDANCE_SCALE)
+        rotary = model.rope(latents)
+        condition, replaced = model.time_text_embed(time, text.pooled, guidance)
+        x = model.x_embedder(latents)
+        everything = torch.ones(text.states.shape[:2], dtype=torch.bool, device=latents.device)
+        words = model.context_embedder(text.states, time, everything)
+        places = (height // _PATCH) * (width // _PATCH)
+        for block in (*model.transformer_blocks, *model.single_transformer_blocks):
+            x, words = block(x, words, condition, None, rotary, replaced, places)
+        return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))

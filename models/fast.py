@@ -1,0 +1,82 @@
+"""System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models import diffusion, images
+from models.action_dit import ActionTransformer
+from models.config import PolicyConfig
+from models.image_encoders import image_encoder, image_tokens
+from models.normalize import Statistics
+from models.policy import ConditionTokens, InstructionEmbedding, Pictures
+
+_KEPT_SETS = 8
+
+
+class FastSystem(nn.Module):
+    """System 1: image encoder and action diffusion transformer; turns the newest of everything into a chunk."""
+
+    def __init__(self, config: PolicyConfig, statistics: Statistics) -> None:
+        super().__init__()
+        self.config, self.statistics = config, statistics
+        self.images = image_encoder(config.image)
+        positions = 2 * len(config.cameras) * image_tokens(config.image)
+        self.head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
+        self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+
+    @torch.inference_mode()
+    def prepare(self, pictures: Pictures) -> torch.Tensor:
+        """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
+        size = self.config.image.image_px
+        device = next(self.parameters()).device
+        resized = [images.resize(images.to_tensor(p, device), size, size, self.config.resize) for p in pictures]
+        return torch.cat(resized)
+
+    def has(self, key: tuple[int, ...]) -> bool:
+        """Whether the tokens of that very set are at hand."""
+        return key in self._sets
+
+    @torch.inference_mode()
+    def look(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
+        """Tokens (cameras * N, D) of a set. Always one set at a time: grouping pictures differently changes bits."""
+        if key not in self._sets:
+            self._sets[key] = self.images(prepared).flatten(0, 1)
+            while len(self._sets) > _KEPT_SETS:
+                self._sets.popitem(last=False)
+        return self._sets[key]
+
+    @torch.inference_mode()
+    def act(
+        self,
+        tokens: torch.Tensor,
+        q: NDArray[np.float64],
+        instruction: InstructionEmbedding,
+        conditions: ConditionTokens | None,
+        age_s: float,
+        prefix: NDArray[np.floating],
+        noise_seed: int,
+    ) -> NDArray[np.float32]:
+        """A chunk (H, J) of joint targets.
+
+        tokens (1, 2 * cameras * N, D): the set before, then the newest; q (J,) the joints now; prefix (n, J) targets
+        that are already committed and come back unchanged; age_s of the conditions' newest frame.
+        """
+        config = self.config
+        device = tokens.device
+        both = None if conditions is None else torch.cat([conditions.spatial, conditions.motion])[None]
+        state = self.statistics.normalize_state(q).to(device)
+        age = torch.tensor([age_s], device=device)
+        context = self.head.context(instruction.language, tokens, both, age, state)
+        noise = torch.randn(
+            (1, config.horizon, config.joints), generator=torch.Generator().manual_seed(noise_seed)
+        ).to(device)
+        known = self.statistics.normalize(prefix, q).to(device)
+        committed = (torch.arange(config.horizon, device=device) < len(prefix))[None]
+        chunk = diffusion.sample(config.head, noise, known, lambda x, t: self.head(x, t, context, committed))
+        targets = self.statistics.denormalize(chunk, q)
+        targets[: len(prefix)] = prefix
+        return targets

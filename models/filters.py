@@ -1,0 +1,56 @@
+"""Spatial and motion filters on the video model's features, without learnable weights (paper 3.2.2, Eq. 3).
+
+Legend: B batch, T frames, H W feature grid, C channels. Features are (B, T, H, W, C).
+"""
+
+import torch
+from torch.nn import functional
+
+from models.config import Filters
+from models.errors import ModelError
+
+# First-order kernels differentiate along x; their transpose along y. Paper 3.2.2 gives Sobel's; B.1 compares the others.
+_SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+_SCHARR = ((-3.0, 0.0, 3.0), (-10.0, 0.0, 10.0), (-3.0, 0.0, 3.0))
+_LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+
+
+def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
+    """Boundaries in every frame and channel: (B, T, H, W, C) -> the same shape.
+
+    Sobel and Scharr give the gradient's magnitude sqrt(Gx^2 + Gy^2); the Laplacian gives its signed value. Edges repeat
+    their outermost features, so that the border of the picture is no boundary.
+    """
+    if filters.spatial == "none":
+        return features
+    if filters.spatial == "laplacian":
+        return _convolve(features, features.new_tensor(_LAPLACIAN))
+    kernel = features.new_tensor(_SOBEL if filters.spatial == "sobel" else _SCHARR)
+    return torch.sqrt(_convolve(features, kernel).square() + _convolve(features, kernel.T).square())
+
+
+def motion(features: torch.Tensor, filters: Filters) -> torch.Tensor:
+    """Temporal high-pass: a DFT over T, the bins of the mask kept, and back: (B, T, H, W, C) -> the same shape, real.
+
+    The mask keeps bins low_bin..high_bin and their mirror images, which makes the inverse real (the paper takes its real
+    part). Raises ModelError for a mask that keeps nothing.
+    """
+    if filters.motion == "none":
+        return features
+    frames = features.shape[1]
+    last = frames // 2 if filters.high_bin is None else filters.high_bin
+    if not 0 <= filters.low_bin <= last <= frames // 2:
+        raise ModelError(f"motion filter keeps bins {filters.low_bin}..{last}; {frames} frames have 0..{frames // 2}")
+    spectrum = torch.fft.rfft(features.to(torch.float32), dim=1)
+    kept = torch.zeros_like(spectrum)
+    kept[:, filters.low_bin : last + 1] = spectrum[:, filters.low_bin : last + 1]
+    return torch.fft.irfft(kept, n=frames, dim=1).to(features.dtype)
+
+
+def _convolve(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Depthwise 3x3 correlation of every channel of every frame."""
+    batch, frames, height, width, channels = features.shape
+    planes = features.permute(0, 1, 4, 2, 3).reshape(batch * frames * channels, 1, height, width)
+    padded = functional.pad(planes, (1, 1, 1, 1), mode="replicate")
+    filtered = functional.conv2d(padded, kernel.contiguous()[None, None])
+    return filtered.reshape(batch, frames, channels, height, width).permute(0, 1, 3, 4, 2)

@@ -1,0 +1,66 @@
+"""System 1's eyes. Legend: B pictures, N tokens, D width."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
+from transformers.models.siglip.modeling_siglip import SiglipVisionModel
+
+from models.config import ImageEncoder
+
+
+class SiglipEncoder(nn.Module):
+    """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
+
+    def __init__(self, config: ImageEncoder) -> None:
+        super().__init__()
+        self.model = SiglipVisionModel(
+            SiglipVisionConfig(
+                hidden_size=config.width,
+                intermediate_size=4 * config.width,
+                num_hidden_layers=config.depth,
+                num_attention_heads=config.heads,
+                image_size=config.image_px,
+                patch_size=config.patch_px,
+                vision_use_head=False,
+            )
+        )
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Encode one set of pictures."""
+        return self.model(pixel_values=pictures).last_hidden_state
+
+
+class KeypointEncoder(nn.Module):
+    """Convolutions and spatial softmax: `width / 2` keypoints and pooled patches; learns from scratch on little data."""
+
+    def __init__(self, config: ImageEncoder) -> None:
+        super().__init__()
+        width = config.width
+        self.stem = nn.Conv2d(3, 32, 8, stride=4, padding=2)
+        self.body = nn.Conv2d(32, width, 3, padding=1)
+        self.heat = nn.Conv2d(width, width // 2, 1)
+        self.keypoint = nn.Linear(width, width)
+        self.pool = config.image_px // config.patch_px
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """One token of all keypoints' coordinates, then the pooled patches."""
+        maps = functional.silu(self.body(functional.silu(self.stem(pictures))))
+        heat = self.heat(maps)
+        weights = heat.flatten(2).softmax(-1).unflatten(-1, heat.shape[-2:])
+        y = torch.linspace(-1, 1, heat.shape[-2], device=heat.device)
+        x = torch.linspace(-1, 1, heat.shape[-1], device=heat.device)
+        points = torch.cat([(weights.sum(-2) * x).sum(-1), (weights.sum(-1) * y).sum(-1)], dim=-1)
+        patches = functional.adaptive_avg_pool2d(maps, self.pool).flatten(2).transpose(1, 2)
+        return torch.cat([self.keypoint(points).unsqueeze(1), patches], dim=1)
+
+
+def image_encoder(config: ImageEncoder) -> nn.Module:
+    """The encoder that the configuration names."""
+    return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config)
+
+
+def image_tokens(config: ImageEncoder) -> int:
+    """Tokens of one picture."""
+    patches = (config.image_px // config.patch_px) ** 2
+    return patches if config.kind == "siglip" else patches + 1

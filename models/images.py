@@ -1,0 +1,52 @@
+"""From camera pictures to the networks' inputs. Legend: B batch, C channels, H W height and width in pixels."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+Resize = Literal["crop", "letterbox", "stretch"]
+
+
+def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """A picture (H, W, 3) uint8 RGB as (1, 3, H, W) float32 in -1..1."""
+    tensor = torch.from_numpy(np.array(picture, copy=True)).to(device)
+    return tensor.permute(2, 0, 1).unsqueeze(0).to(torch.float32).div_(127.5).sub_(1.0)
+
+
+def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) -> torch.Tensor:
+    """Scale (B, 3, H, W) to (B, 3, height_px, width_px).
+
+    crop: the largest centred part of the wanted aspect; letterbox: the whole picture on black; stretch: neither.
+    """
+    if how == "crop":
+        picture = _centre_crop(picture, width_px / height_px)
+    if how == "letterbox":
+        return _letterbox(picture, height_px, width_px)
+    return _scale(picture, height_px, width_px)
+
+
+def _scale(picture: torch.Tensor, height_px: int, width_px: int) -> torch.Tensor:
+    if picture.shape[-2:] == (height_px, width_px):
+        return picture
+    return functional.interpolate(picture, (height_px, width_px), mode="bilinear", antialias=True)
+
+
+def _centre_crop(picture: torch.Tensor, aspect: float) -> torch.Tensor:
+    height, width = picture.shape[-2:]
+    keep_width = min(width, round(height * aspect))
+    keep_height = min(height, round(width / aspect))
+    top, left = (height - keep_height) // 2, (width - keep_width) // 2
+    return picture[..., top : top + keep_height, left : left + keep_width]
+
+
+def _letterbox(picture: torch.Tensor, height_px: int, width_px: int) -> torch.Tensor:
+    height, width = picture.shape[-2:]
+    scale = min(height_px / height, width_px / width)
+    inner = _scale(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+    top, left = (height_px - inner.shape[-2]) // 2, (width_px - inner.shape[-1]) // 2
+    canvas = picture.new_full((*picture.shape[:-2], height_px, width_px), -1.0)
+    canvas[..., top : top + inner.shape[-2], left : left + inner.shape[-1]] = inner
+    return canvas

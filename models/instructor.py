@@ -1,0 +1,52 @@
+"""The instruction's encoder: T5 on ByT5's byte tokens. Legend: L tokens, D width."""
+
+import torch
+from torch import nn
+from transformers.models.byt5.tokenization_byt5 import ByT5Tokenizer
+from transformers.models.t5.configuration_t5 import T5Config
+from transformers.models.t5.modeling_t5 import T5EncoderModel
+
+from models.backbones.backbone import VideoText
+from models.config import PolicyConfig, Text
+from models.policy import InstructionEmbedding
+
+_BYT5_VOCABULARY = 384
+
+
+class TextEncoder(nn.Module):
+    """T5 on ByT5's byte tokens: any text, no vocabulary file."""
+
+    def __init__(self, config: Text) -> None:
+        super().__init__()
+        self.max_tokens = config.max_tokens
+        self.tokenizer = ByT5Tokenizer()
+        self.model = T5EncoderModel(
+            T5Config(
+                vocab_size=_BYT5_VOCABULARY,
+                d_model=config.width,
+                d_kv=config.width // config.heads,
+                d_ff=config.feed_forward,
+                num_layers=config.depth,
+                num_heads=config.heads,
+                feed_forward_proj="gated-gelu",
+            )
+        )
+
+    def forward(self, text: str) -> torch.Tensor:
+        """States (1, L, D) of the text, without padding."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt").input_ids
+        return self.model(input_ids=ids.to(self.model.device)).last_hidden_state
+
+
+class Instructor(nn.Module):
+    """Encodes instructions. Runs once per instruction, in a process of its own."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        self.encoder = TextEncoder(config.text)
+
+    @torch.inference_mode()
+    def encode(self, text: str) -> InstructionEmbedding:
+        """The text as both systems take it."""
+        states = self.encoder(text)
+        return InstructionEmbedding(states, VideoText(states, states.mean(1)))

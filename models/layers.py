@@ -1,0 +1,62 @@
+"""The few layers that both systems' own networks share: attention with normalised queries and keys, and feed-forward.
+
+Legend: B batch, N tokens, D width, h heads.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+KeyValue = tuple[torch.Tensor, torch.Tensor]  # each (B, h, N, D / h)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with RMS-normalised queries and keys; keys and values may be computed once and reused."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.query_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.key_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, context: torch.Tensor) -> KeyValue:
+        """Keys and values of a context (B, N, D)."""
+        key, value = self.key_value(context).chunk(2, dim=-1)
+        return self.key_norm(self._split(key)), self._split(value)
+
+    def forward(self, x: torch.Tensor, context: KeyValue | None = None) -> torch.Tensor:
+        """(B, N, D) attends to the context, or to itself."""
+        key, value = self.keys_values(x) if context is None else context
+        query = self.query_norm(self._split(self.query(x)))
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers with GELU (tanh form) between."""
+
+    def __init__(self, width: int, ratio: float = 1.0) -> None:
+        inner = int(width * ratio)
+        super().__init__(nn.Linear(width, inner), nn.GELU(approximate="tanh"), nn.Linear(inner, width))
+
+
+def mlp(inputs: int, width: int, layers: int) -> nn.Sequential:
+    """`layers` linear layers with GELU between: an adaptor into the transformer's width."""
+    parts: list[nn.Module] = [nn.Linear(inputs, width)]
+    for _ in range(layers - 1):
+        parts += [nn.GELU(approximate="tanh"), nn.Linear(width, width)]
+    return nn.Sequential(*parts)
+
+
+def sinusoid(values: torch.Tensor, width: int, longest: float = 10_000.0) -> torch.Tensor:
+    """Sine and cosine features (..., width) of values (...)."""
+    half = width // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=values.device) / half
+    angles = values.to(torch.float32).unsqueeze(-1) * longest**-exponents
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

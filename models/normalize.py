@@ -1,0 +1,78 @@
+"""From joint targets to the numbers a network learns, and back, with the statistics that a checkpoint carries.
+
+Actions are relative to the observed joints and scaled by step and joint; the result is squashed smoothly into the ranges.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """`stats.json` of a checkpoint. Legend: H targets, J joints; rad, gripper m."""
+
+    mean: NDArray[np.float32]  # (H, J) of target minus observed joint
+    spread: NDArray[np.float32]  # (H, J), above 0
+    state_mean: NDArray[np.float32]  # (J,)
+    state_spread: NDArray[np.float32]  # (J,)
+    low: NDArray[np.float32]  # (J,) range that targets are squashed into
+    high: NDArray[np.float32]  # (J,)
+    squash: bool  # smoothly (an untrained policy), or by clipping
+
+    def to_json(self) -> dict[str, object]:
+        """Plain lists, for stats.json."""
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in self.__dict__.items()
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, object]) -> "Statistics":
+        """What `to_json` gave. Raises ModelError naming a missing or misshapen entry."""
+        missing = [name for name in cls.__dataclass_fields__ if name not in values]
+        if missing:
+            raise ModelError(f"stats.json lacks {missing[0]!r}; save the checkpoint again with this version")
+        arrays = {k: np.asarray(v, np.float32) for k, v in values.items() if k != "squash"}
+        joints = arrays["low"].shape
+        for name, array in arrays.items():
+            if array.shape[-1:] != joints or not np.isfinite(array).all():
+                raise ModelError(f"stats.json: {name} has shape {array.shape} or holds NaN; expected (..., {joints[0]})")
+        return cls(**arrays, squash=bool(values["squash"]))
+
+    def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
+        """Joints (J,) to (1, J)."""
+        return torch.from_numpy(((q - self.state_mean) / self.state_spread).astype(np.float32))[None]
+
+    def normalize(self, targets: NDArray[np.floating], observed: NDArray[np.float64]) -> torch.Tensor:
+        """Targets (n, J), n <= H, seen from the observed joints (J,), to (1, n, J)."""
+        count = len(targets)
+        relative = (targets - observed - self.mean[:count]) / self.spread[:count]
+        return torch.from_numpy(relative.astype(np.float32))[None]
+
+    def denormalize(self, chunk: torch.Tensor, observed: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(1, H, J) back to targets (H, J) inside the ranges."""
+        relative = chunk[0].to(torch.float32).cpu().numpy() * self.spread + self.mean
+        targets = observed.astype(np.float32) + relative
+        if not self.squash:
+            return np.clip(targets, self.low, self.high)
+        middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
+        return (middle + half * np.tanh((targets - middle) / half)).astype(np.float32)
+
+
+def untrained(horizon: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> Statistics:
+    """Statistics for random weights: motions around `rest` (J,) that stay within `reach` (J,) of it."""
+    joints = len(rest)
+    growth = np.linspace(1 / horizon, 1, horizon, dtype=np.float32)[:, None]
+    return Statistics(
+        mean=np.zeros((horizon, joints), np.float32),
+        spread=(growth * 2 * reach).astype(np.float32),
+        state_mean=rest.astype(np.float32),
+        state_spread=np.maximum(reach, 1e-3).astype(np.float32),
+        low=(rest - reach).astype(np.float32),
+        high=(rest + reach).astype(np.float32),
+        squash=True,
+    )

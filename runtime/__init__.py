@@ -1,0 +1,1 @@
+"""The processes of the robot and what passes between them."""

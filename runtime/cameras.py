@@ -1,0 +1,164 @@
+"""The cameras process: one thread a camera puts frames into the ring and a notice on the bus; the main thread judges them."""
+
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drivers.camera import Camera, CameraFrame
+from drivers.errors import DriverError
+from runtime import wire
+from runtime.clock import NS_PER_S, Rate, now_ns, seconds
+from runtime.config import Settings
+from runtime.frames import FrameRing
+from runtime.process import Process
+
+HEALTH_HZ = 30
+RING_EXTRA_S = 1.0  # beyond the longest window
+LOW_WINDOW_FRAMES = 16
+_RATE_FRAMES = 30  # over which a camera's rate is measured
+_READ_TIMEOUT_S = 0.5
+_OPEN_POLL_S = 0.02
+
+CameraFactory = Callable[[str, Settings, Path], Camera]
+
+
+@dataclass
+class Watch:
+    """What the judge knows of one camera; written by its thread, read by the main thread."""
+
+    rate_hz: float
+    noisy: bool
+    started_ns: int
+    number: int = 0
+    capture_ns: int = 0
+    progress_ns: int = 0  # when the last truly new picture came
+    checksum: int = 0
+    trouble: str = ""
+    opened: bool = False
+    captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
+
+    def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now: int) -> None:
+        """Note a frame; one with the same stamp, number or (noisy cameras) bytes as the last does not count as new."""
+        checksum = zlib.crc32(frame.jpeg) if self.noisy else number
+        frozen = previous is not None and (
+            frame.capture_ns == previous.capture_ns or frame.number == previous.number or checksum == self.checksum
+        )
+        self.checksum = checksum
+        if frozen:
+            return
+        self.number, self.capture_ns, self.progress_ns = number, frame.capture_ns, now
+        self.captures.append(frame.capture_ns)
+
+
+def verdict(camera: str, watch: Watch, late_s: float, now: int) -> wire.CameraState:
+    """Judge one camera: well, or what is wrong with it."""
+    span_ns = watch.captures[-1] - watch.captures[0] if len(watch.captures) > 1 else 0
+    rate_hz = (len(watch.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
+    text = watch.trouble
+    if not text and watch.number == 0:
+        text = "no picture yet"
+    elif not text and now - watch.progress_ns > seconds(late_s):
+        text = f"no new picture for {(now - watch.progress_ns) / 1e6:.0f} ms"
+    elif not text and now - watch.capture_ns > seconds(late_s) * 2:
+        text = f"pictures are {(now - watch.capture_ns) / 1e6:.0f} ms old"
+    return wire.CameraState(
+        camera=camera, number=watch.number, capture_ns=watch.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
+    )
+
+
+def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
+    """The driver that the settings ask for."""
+    from drivers.sim.camera import SimulatedCamera
+    from drivers.sim.tasks import make_task
+
+    camera = settings.cameras.by_name()[name]
+    task = make_task(settings.task)
+    return SimulatedCamera(name, task, folder, camera.width_px, camera.height_px, camera.rate_hz, settings.seed)
+
+
+def ring_slots(settings: Settings, rate_hz: float) -> int:
+    """Frames that a ring holds: the longest window and a second more."""
+    return int((LOW_WINDOW_FRAMES * settings.system2.stride_s + RING_EXTRA_S) * rate_hz) + 1
+
+
+def main(process: Process, factory: CameraFactory = make_camera) -> None:
+    """Start a thread a camera, then judge them until asked to end."""
+    settings = process.settings
+    watches: dict[str, Watch] = {}
+    threads: list[threading.Thread] = []
+    for name in settings.cameras.by_name():
+        camera = factory(name, settings, process.folder)
+        watches[name] = Watch(camera.rate_hz, camera.noisy, now_ns())
+        threads.append(threading.Thread(target=_stream, args=(process, camera, watches[name]), name=name, daemon=True))
+    health = process.bus.publisher("camera_health")
+    for thread in threads:
+        thread.start()
+    _wait_until_open(process, watches)
+    rate, count = Rate(HEALTH_HZ), 0
+    said: dict[str, str] = {}
+    process.settle()
+    while process.running:
+        now = now_ns()
+        states = tuple(verdict(name, watch, settings.cameras.late_s, now) for name, watch in watches.items())
+        health.send(wire.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now, cameras=states))
+        _report(process, states, said)
+        count += 1
+        process.stepped()
+        rate.wait()
+    for thread in threads:
+        thread.join(timeout=2 * _READ_TIMEOUT_S)
+
+
+def _wait_until_open(process: Process, watches: dict[str, Watch]) -> None:
+    """Opening a camera can take seconds; until all are open (or have failed) there is nothing to judge."""
+    while process.running and not all(watch.opened or watch.trouble for watch in watches.values()):
+        process.pause(_OPEN_POLL_S)
+
+
+def _report(process: Process, states: tuple[wire.CameraState, ...], said: dict[str, str]) -> None:
+    """A fault when a camera turns bad, once it has been well."""
+    for state in states:
+        kind = state.verdict[:7]
+        if kind and said.get(state.camera) == "":
+            process.fault("camera", f"{state.camera}: {state.verdict}; check its cable and USB port")
+        if kind == "" or state.camera in said:
+            said[state.camera] = kind
+
+
+def _stream(process: Process, camera: Camera, watch: Watch) -> None:
+    """One camera's thread: driver to ring and bus."""
+    name = camera.name
+    path = process.folder / f"{name}.ring"
+    ring = FrameRing.create(path, camera.width_px, camera.height_px, ring_slots(process.settings, camera.rate_hz))
+    notices = process.bus.publisher(f"frame.{name}")
+    notices.wait_for_recorder(3.0 if process.settings.recorder.enabled else 0.0)
+    number, previous = ring.newest, None
+    try:
+        camera.open()
+        watch.opened = True
+        while process.running:
+            frame = camera.read(_READ_TIMEOUT_S)
+            if frame is None:
+                continue
+            number += 1
+            ring.write(number, frame.capture_ns, frame.pixels, frame.jpeg)
+            notices.send(
+                wire.Frame(
+                    seq=number,
+                    epoch=process.epoch,
+                    stamp_ns=now_ns(),
+                    camera=name,
+                    capture_ns=frame.capture_ns,
+                    returned_ns=frame.returned_ns,
+                    device_number=frame.number,
+                    exact=frame.exact,
+                )
+            )
+            watch.saw(number, frame, previous, now_ns())
+            previous = frame
+        camera.close()
+    except DriverError as error:
+        watch.trouble = str(error)

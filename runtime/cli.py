@@ -1,0 +1,31 @@
+"""The one command line behind launch/*.sh: `python -m runtime.cli SUBCOMMAND ...`."""
+
+import importlib
+import sys
+
+from runtime.config import exit_with_settings_error
+from runtime.errors import RuntimeFault, SettingsError
+
+COMMANDS = {
+    "robot": "runtime.robot",
+    "replay": "runtime.replay",
+    "bench": "runtime.bench.command",
+}
+
+
+def main() -> int:
+    """Run a subcommand; every refusal is one line: status 2 for bad settings, 1 for what could not be done."""
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        print(f"usage: python -m runtime.cli {{{'|'.join(COMMANDS)}}} ...", file=sys.stderr)
+        return 2
+    try:
+        return importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
+    except SettingsError as error:
+        exit_with_settings_error(error)
+    except RuntimeFault as error:
+        print(f"video2act: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Monotonic time, fixed-rate waiting and a clock for tests. Wall-clock time is only ever a label."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+NS_PER_S = 1_000_000_000
+_SPIN_NS = 150_000  # the last stretch before a deadline is spun, since a sleep may end 100 us late
+
+
+def now_ns() -> int:
+    """CLOCK_MONOTONIC in nanoseconds, the one time base of all processes on this machine."""
+    return time.monotonic_ns()
+
+
+def wall_clock_label() -> str:
+    """Local date and time for names and metadata, never for arithmetic."""
+    return datetime.now(UTC).astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+
+
+def seconds(duration_s: float) -> int:
+    """Nanoseconds of a duration in seconds."""
+    return round(duration_s * NS_PER_S)
+
+
+class Rate:
+    """Absolute deadlines `period_ns` apart. `wait` may be given the time until shortly before the deadline to use."""
+
+    def __init__(self, rate_hz: float, now: Callable[[], int] = now_ns) -> None:
+        self.period_ns = round(NS_PER_S / rate_hz)
+        self._now = now
+        self.deadline_ns = now() + self.period_ns
+        self.missed = 0
+
+    def wait(self, idle: Callable[[int], None] | None = None) -> int:
+        """Wait for the deadline and return it; missed ones are skipped and counted, so lateness never accumulates.
+
+        `idle(until_ns)` is called while there is time, and must return before `until_ns`.
+        """
+        deadline_ns = self.deadline_ns
+        if idle is not None:
+            idle(deadline_ns - _SPIN_NS)
+        remaining_ns = deadline_ns - self._now() - _SPIN_NS
+        if remaining_ns > 0:
+            time.sleep(remaining_ns / NS_PER_S)
+        while self._now() < deadline_ns:
+            pass
+        late_periods = (self._now() - deadline_ns) // self.period_ns
+        self.missed += late_periods
+        self.deadline_ns = deadline_ns + (late_periods + 1) * self.period_ns
+        return deadline_ns
+
+
+class FakeClock:
+    """A clock that tests and the virtual-clock evaluation move by hand."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self.time_ns = start_ns
+
+    def __call__(self) -> int:
+        return self.time_ns
+
+    def advance(self, duration_ns: int) -> int:
+        """Move on and return the new time."""
+        self.time_ns += duration_ns
+        return self.time_ns

@@ -1,0 +1,278 @@
+"""The settings tree: defaults < profile TOML < flags. Read once by the command line; processes get it as one JSON file.
+
+Every field is checked at start: an unknown key or a bad value is one line that names it (SettingsError, exit status 2).
+"""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as CliError
+
+from runtime.errors import SettingsError
+
+PROFILES = Path(__file__).parent.parent / "launch" / "profiles"
+
+
+class Section(BaseModel):
+    """Every group of settings: frozen, without unknown keys, without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Camera(Section):
+    """One camera."""
+
+    kind: Literal["simulated"] = "simulated"
+    width_px: int = Field(640, ge=16, le=4096)
+    height_px: int = Field(480, ge=16, le=4096)
+    rate_hz: float = Field(30, gt=0, le=240)
+
+
+class Cameras(Section):
+    """The three cameras, in the order of the models' images."""
+
+    head: Camera = Camera()
+    left_wrist: Camera = Camera()
+    right_wrist: Camera = Camera()
+    late_s: float = Field(0.1, gt=0)
+    """A camera without a new frame for this long is named as failed."""
+    max_skew_s: float = Field(0.05, gt=0)
+    """Largest difference of capture times in one set of frames."""
+
+    def by_name(self) -> dict[str, Camera]:
+        """Settings by camera name, in order."""
+        return {"head": self.head, "left_wrist": self.left_wrist, "right_wrist": self.right_wrist}
+
+
+class Policy(Section):
+    """Which networks run."""
+
+    checkpoint: Path | None = None
+    """Folder of a trained policy; none: `size` with random weights drawn from the seed."""
+    size: Literal["small"] = "small"
+
+
+class System(Section):
+    """What both systems have in common."""
+
+    threads: int = Field(1, ge=1, le=64)
+    """CPU threads of torch; part of what a replay must repeat."""
+    nice: int = Field(0, ge=0, le=19)
+
+
+class System1(System):
+    """The fast system."""
+
+    period_s: float = Field(0.1, gt=0, le=10)
+    history_offset_s: float = Field(1 / 30, ge=0, le=2)
+    """How much older the second frame of the image history is."""
+
+
+class System2(System):
+    """The slow system."""
+
+    nice: int = Field(5, ge=0, le=19)
+    stride_s: float = Field(0.1, gt=0, le=2)
+    """Distance of the frames of the long window."""
+
+
+class Trajectory(Section):
+    """From chunk to arm."""
+
+    blend: Literal["prefix", "fade", "ensemble", "none"] = "fade"
+    fade_s: float = Field(0.25, gt=0, le=2)
+    """Time over which the offset at a seam fades out."""
+
+
+class Safety(Section):
+    """Limits and ages; per joint in the order j1..j6, gripper, for one arm (both arms have the same)."""
+
+    low: tuple[float, float, float, float, float, float, float] = (-2.618, 0.0, -2.967, -1.745, -1.22, -2.09, 0.0)
+    """Tightest of the paper's Table 2, the SDK and the arm, rad; gripper m."""
+    high: tuple[float, float, float, float, float, float, float] = (2.618, 3.14, 0.0, 1.745, 1.22, 2.09, 0.08)
+    velocity: tuple[float, float, float, float, float, float, float] = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
+    """rad/s; gripper m/s."""
+    acceleration: tuple[float, float, float, float, float, float, float] = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
+    jerk: tuple[float, float, float, float, float, float, float] = (100.0,) * 6 + (60.0,)
+    jump_rad: float = Field(0.35, gt=0)
+    """A chunk whose start is farther than this from the commanded pose is refused."""
+    outside_rad: float = Field(0.5, gt=0)
+    """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
+    following_rad: float = Field(0.8, gt=0)
+    """Largest difference between commanded and measured joints."""
+    min_fingertip_m: float = 0.0
+    """Height above the table below which no fingertip may go."""
+    min_arm_distance_m: float = Field(0.04, gt=0)
+    """Distance between the links of the two arms."""
+    max_feedback_age_s: float = Field(0.05, gt=0)
+    max_chunk_age_s: float = Field(0.6, gt=0)
+    """Since the chunk's observation."""
+    max_condition_age_s: float = Field(4.0, gt=0)
+    max_health_age_s: float = Field(0.15, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("velocity", "acceleration", "jerk"):
+            if any(value <= 0 for value in getattr(self, name)):
+                raise ValueError(f"every {name} limit must be above 0, got {getattr(self, name)}")
+        for joint, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
+            if low >= high:
+                raise ValueError(f"range of joint {joint + 1} is empty: {low}..{high}")
+        return self
+
+
+class Arms(Section):
+    """The loop that feeds the arms."""
+
+    kind: Literal["simulated"] = "simulated"
+    rate_hz: float = Field(200, ge=20, le=1000)
+    realtime: bool = True
+    """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
+    start: Literal["disarmed", "hold", "run"] = "disarmed"
+    """The state that the program goes to by itself."""
+    resume: Literal["itself", "order"] = "order"
+    """Whether a HOLD for staleness ends by itself when everything is fresh again."""
+
+
+class Supervisor(Section):
+    """Watching the others."""
+
+    restart_after_s: float = Field(10.0, gt=0)
+    """A stopped process is left this long to come back by itself."""
+    start_timeout_s: float = Field(90.0, gt=0)
+
+
+class Recorder(Section):
+    """The session file."""
+
+    enabled: bool = True
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        cli_prog_name="robot.sh",
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        cli_exit_on_error=False,
+    )
+
+    profile: str = "sim"
+    """Name of a file in launch/profiles, or a path to a TOML file."""
+    seconds: float | None = Field(None, gt=0)
+    """Stop after this long in RUNNING."""
+    sessions: Path = Path("sessions")
+    """Where session folders go."""
+    ratio: int = Field(8, ge=1, le=1000)
+    """System-1 runs for each run of System 2."""
+    pacing: Literal["async", "serial", "free"] = "async"
+    """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
+    task: str = "block_handover"
+    seed: int = Field(0, ge=0)
+    instruction: str | None = None
+    """What the robot is told; the task's own words if not given."""
+    json_file: Path | None = Field(None, validation_alias=AliasChoices("json", "json_file"))
+    """Write the final table there as JSON."""
+
+    cameras: Cameras = Cameras()
+    policy: Policy = Policy()
+    system1: System1 = System1()
+    system2: System2 = System2()
+    trajectory: Trajectory = Trajectory()
+    safety: Safety = Safety()
+    arms: Arms = Arms()
+    supervisor: Supervisor = Supervisor()
+    recorder: Recorder = Recorder()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing comes from the environment: a forgotten variable must not change a robot's limits."""
+        return (init_settings,)
+
+
+def load(arguments: list[str]) -> Settings:
+    """Settings from a profile and flags. Raises SettingsError with one line."""
+    profile = _profile_of(arguments)
+    values = _read_profile(profile)
+    values.pop("profile", None)
+    try:
+        flags = CliSettingsSource[Any](Settings, cli_parse_args=arguments)()
+        return Settings.model_validate(_merge(values, flags | {"profile": profile}))
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+    except CliError as error:
+        raise SettingsError(f"{error}; --help lists all flags") from None
+
+
+def to_json(settings: Settings) -> str:
+    """For the processes and the session's metadata."""
+    return settings.model_dump_json()
+
+
+def from_json(text: str) -> Settings:
+    """What `to_json` wrote. Raises SettingsError."""
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, group by group."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both_groups = isinstance(value, dict) and isinstance(under, dict)
+        merged[key] = _merge(under, value) if both_groups else value  # pyright: ignore[reportArgumentType]
+    return merged
+
+
+def _profile_of(arguments: list[str]) -> str:
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--profile="):
+            return argument.partition("=")[2]
+        if argument == "--profile" and index + 1 < len(arguments):
+            return arguments[index + 1]
+    return "sim"
+
+
+def _read_profile(profile: str) -> dict[str, Any]:
+    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.toml")))
+        raise SettingsError(f"--profile {profile}: no such profile; choose one of {known} or give a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--profile {profile}: {path} is not TOML: {error}") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    value = f" (got {first['input']!r:.80})" if first["type"] != "extra_forbidden" else ""
+    remedy = "unknown key; --help lists all" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"--{where}: {remedy}{value}"
+
+
+def exit_with_settings_error(error: SettingsError) -> None:
+    """Print the one line and leave with status 2."""
+    print(f"video2act: {error}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

@@ -1,0 +1,130 @@
+"""The ring of camera frames in shared memory: one writer, many readers, by number or newest, torn reads impossible.
+
+A file on /dev/shm is mapped rather than `multiprocessing.shared_memory`, whose readers unlink the segment for everybody
+when they exit (below Python 3.13). Beside the pixels lie the JPEG bytes that the session logs.
+"""
+
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import RuntimeFault
+
+_RING = struct.Struct("<8sqqqq")  # magic, width, height, slots, newest number
+_SLOT = struct.Struct("<qqq")  # number (negative while being written), capture_ns, JPEG size
+_MAGIC = b"v2aring1"
+_NEWEST_OFFSET = _RING.size - 8
+_NUMBER = struct.Struct("<q")
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A copy of one slot."""
+
+    number: int
+    capture_ns: int
+    pixels: NDArray[np.uint8]  # (H, W, 3), RGB
+    jpeg: bytes
+
+
+class FrameRing:
+    """Frames `number`, `number - 1`, ... of one camera; older ones are overwritten."""
+
+    def __init__(self, path: Path, mapping: mmap.mmap) -> None:
+        self.path, self._map = path, mapping
+        magic, self.width_px, self.height_px, self.slots, _ = _RING.unpack_from(mapping)
+        if magic != _MAGIC:
+            raise RuntimeFault(f"{path}: not a frame ring of this version")
+        self._pixel_bytes = self.width_px * self.height_px * 3
+        self._stride = slot_bytes(self.width_px, self.height_px)
+
+    @classmethod
+    def create(cls, path: Path, width_px: int, height_px: int, slots: int) -> "FrameRing":
+        """Make the file, or take over the one a predecessor left (numbers go on). Raises RuntimeFault when it cannot fit."""
+        size = _RING.size + slots * slot_bytes(width_px, height_px)
+        if path.exists() and path.stat().st_size == size:
+            return cls.attach(path)
+        free = os.statvfs(path.parent)
+        if free.f_bavail * free.f_frsize < size:
+            raise RuntimeFault(
+                f"{path.parent}: {free.f_bavail * free.f_frsize >> 20} MiB free, the frames of {path.stem} need "
+                f"{size >> 20} MiB; enlarge it (in a container: --shm-size=2g)"
+            )
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            mapping = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+        _RING.pack_into(mapping, 0, _MAGIC, width_px, height_px, slots, 0)
+        return cls(path, mapping)
+
+    @classmethod
+    def attach(cls, path: Path) -> "FrameRing":
+        """Map an existing ring. Raises FileNotFoundError while the cameras have not made it."""
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            return cls(path, mmap.mmap(descriptor, 0))
+        finally:
+            os.close(descriptor)
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest whole frame, 0 before the first."""
+        return _NUMBER.unpack_from(self._map, _NEWEST_OFFSET)[0]
+
+    def write(self, number: int, capture_ns: int, pixels: NDArray[np.uint8], jpeg: bytes) -> None:
+        """Store a frame; numbers count up from 1. Raises RuntimeFault for another picture size."""
+        if pixels.shape != (self.height_px, self.width_px, 3):
+            raise RuntimeFault(f"{self.path.stem}: picture {pixels.shape}, the ring holds {self.height_px}x{self.width_px}")
+        if len(jpeg) > self._pixel_bytes // 2:
+            raise RuntimeFault(f"{self.path.stem}: JPEG of {len(jpeg)} bytes; lower its quality below 2:1")
+        start = self._slot_start(number)
+        _SLOT.pack_into(self._map, start, -number, capture_ns, len(jpeg))
+        body = start + _SLOT.size
+        view = np.frombuffer(self._map, np.uint8, self._pixel_bytes, body)
+        np.copyto(view, pixels.reshape(-1))
+        self._map[body + self._pixel_bytes : body + self._pixel_bytes + len(jpeg)] = jpeg
+        _NUMBER.pack_into(self._map, start, number)
+        _NUMBER.pack_into(self._map, _NEWEST_OFFSET, number)
+
+    def read(self, number: int, out: NDArray[np.uint8] | None = None) -> StoredFrame | None:
+        """Copy frame `number` out (into `out` if given), or None when it is overwritten or not there yet."""
+        start = self._slot_start(number)
+        held, capture_ns, jpeg_size = _SLOT.unpack_from(self._map, start)
+        if held != number:
+            return None
+        body = start + _SLOT.size
+        pixels = np.empty((self.height_px, self.width_px, 3), np.uint8) if out is None else out
+        np.copyto(pixels.reshape(-1), np.frombuffer(self._map, np.uint8, self._pixel_bytes, body))
+        jpeg = self._map[body + self._pixel_bytes : body + self._pixel_bytes + jpeg_size]
+        if _NUMBER.unpack_from(self._map, start)[0] != number:  # overwritten while it was copied
+            return None
+        return StoredFrame(number, capture_ns, pixels, jpeg)
+
+    def read_jpeg(self, number: int) -> bytes | None:
+        """Only the JPEG bytes of frame `number`."""
+        start = self._slot_start(number)
+        held, _, jpeg_size = _SLOT.unpack_from(self._map, start)
+        body = start + _SLOT.size + self._pixel_bytes
+        jpeg = self._map[body : body + jpeg_size]
+        still = _NUMBER.unpack_from(self._map, start)[0]
+        return jpeg if held == number == still else None
+
+    def close(self) -> None:
+        """Unmap; the file is removed with the run's folder."""
+        self._map.close()
+
+    def _slot_start(self, number: int) -> int:
+        return _RING.size + (number % self.slots) * self._stride
+
+
+def slot_bytes(width_px: int, height_px: int) -> int:
+    """Bytes of one slot: header, pixels and room for a JPEG of half their size, on whole cache lines."""
+    pixel_bytes = width_px * height_px * 3
+    return -(-(_SLOT.size + pixel_bytes + pixel_bytes // 2) // 64) * 64

@@ -1,0 +1,185 @@
+"""The limits that every command obeys, whatever a policy wants: range, velocity, acceleration, jerk, braking distance,
+fingertip height and the distance between the arms. Pure; the safety layer calls it at every tick.
+
+Legend: J = 14 joints (both arms); rad and m, per s, s2, s3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import TABLE_TOP_M, bases
+from drivers.kinematics import FINGERTIP_M, link_poses
+from runtime.config import Safety
+from runtime.trajectory import Motion
+
+Array = NDArray[np.float64]
+_BRAKE_MARGIN = 1.25  # the braking law is not time-optimal; its distance is overestimated by this
+_PROFILE_SHARE = 0.7  # share of the acceleration limit used when closing in on a target
+_JERK_SHARE = 0.3
+_CLOSING_TICKS = 12  # the last stretch is closed exponentially, over this many ticks
+_RANGE_MARGIN = 0.01  # rad (gripper: a tenth of it): kept free at the ends of each range
+_ROUNDING = 1e-9
+_ARM_LINKS = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5))  # base-shoulder, ..., flange-fingertip, as points of `skeleton`
+_LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Per joint of both arms, (J,) each."""
+
+    low: Array
+    high: Array
+    velocity: Array
+    acceleration: Array
+    jerk: Array
+    min_fingertip_m: float
+    min_arm_distance_m: float
+
+    @classmethod
+    def of(cls, safety: Safety) -> "Limits":
+        """From the settings, which hold them for one arm."""
+        margin = np.array([_RANGE_MARGIN] * 6 + [_RANGE_MARGIN / 10] + [_RANGE_MARGIN] * 6 + [_RANGE_MARGIN / 10])
+        low, high, velocity, acceleration, jerk = (
+            np.tile(np.array(values, dtype=np.float64), 2)
+            for values in (safety.low, safety.high, safety.velocity, safety.acceleration, safety.jerk)
+        )
+        low[[6, 13]] -= margin[6]  # a closed gripper is its normal place
+        high[[6, 13]] += margin[6]
+        return cls(
+            low + margin, high - margin, velocity, acceleration, jerk, safety.min_fingertip_m, safety.min_arm_distance_m
+        )
+
+
+def track(limits: Limits, now: Motion, wanted: Array, dt_s: float) -> Motion:
+    """The next command on the way to `wanted` (J,): exactly there when no limit forbids it, else as close as they allow."""
+    target = np.clip(wanted, limits.low, limits.high)
+    direct = _toward(now, (target - now.q) / dt_s, dt_s)
+    closing = _closing_speed(limits, target - now.q, dt_s)
+    guided = _bounded(limits, now, closing, dt_s)
+    free = (
+        (np.abs(direct.dq) <= limits.velocity)
+        & (np.abs(direct.ddq) <= limits.acceleration)
+        & (np.abs(direct.ddq - now.ddq) <= limits.jerk * dt_s * (1 + _ROUNDING))
+    )
+    candidate = _pick(free, direct, guided)
+    braking = brake(limits, now, dt_s)
+    candidate = _pick(_can_stop(limits, candidate, dt_s), candidate, braking)
+    if _clear(limits, candidate, now):
+        return candidate
+    return braking
+
+
+def brake(limits: Limits, now: Motion, dt_s: float) -> Motion:
+    """The next command when both arms come to rest as fast as acceleration and jerk allow."""
+    return _bounded(limits, now, np.zeros_like(now.q), dt_s)
+
+
+def at_rest(now: Motion) -> bool:
+    """Whether a braked motion has ended."""
+    return bool(np.abs(now.dq).max() < 1e-6 and np.abs(now.ddq).max() < 1e-6)
+
+
+def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
+    """Way (J,), signed, until rest, overestimated: first the acceleration winds down, then a braking trapezoid."""
+    sign = np.where(dq == 0, np.sign(ddq), np.sign(dq))
+    speed, gain = np.abs(dq), np.maximum(sign * ddq, 0.0)
+    peak = speed + gain**2 / (2 * limits.jerk)
+    before = speed * gain / limits.jerk + gain**3 / (3 * limits.jerk**2)
+    full = limits.acceleration**2 / limits.jerk
+    trapezoid = peak**2 / (2 * limits.acceleration) + peak * limits.acceleration / (2 * limits.jerk)
+    triangle = peak * np.sqrt(peak / limits.jerk)
+    return sign * (before + np.where(peak > full, trapezoid, triangle)) * _BRAKE_MARGIN
+
+
+def skeleton(q: Array) -> Array:
+    """Six points (2, 6, 3) along each arm in the world frame: base, shoulder, elbow, wrist, flange, fingertip."""
+    points = np.empty((2, 6, 3))
+    for side, base in enumerate(bases()):
+        poses = base @ link_poses(q[7 * side : 7 * side + 6])
+        points[side, 0] = base[:3, 3]
+        points[side, 1:5] = poses[[0, 2, 3, 5], :3, 3]
+        points[side, 5] = poses[5, :3, 3] + FINGERTIP_M * poses[5, :3, 2]
+    return points
+
+
+def fingertip_height_m(points: Array) -> float:
+    """The lower of the two fingertips, over the table."""
+    return float(points[:, 5, 2].min()) - TABLE_TOP_M
+
+
+def arm_distance_m(points: Array) -> float:
+    """The smallest distance between the surfaces of the two arms' links, as capsules."""
+    starts, ends = points[:, [a for a, _ in _ARM_LINKS]], points[:, [b for _, b in _ARM_LINKS]]
+    count = len(_ARM_LINKS)
+    left, right = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
+    gaps = _segment_distance(starts[0][left], ends[0][left], starts[1][right], ends[1][right])
+    return float((gaps - _LINK_RADIUS_M[left] - _LINK_RADIUS_M[right]).min())
+
+
+def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
+    """Whether the pose in which the candidate could stop keeps its distances, or at least is no worse than now."""
+    if not np.abs(candidate.dq).max() > 0:
+        return True
+    stop = skeleton(candidate.q + stop_distance(limits, candidate.dq, candidate.ddq))
+    height, distance = fingertip_height_m(stop), arm_distance_m(stop)
+    if height >= limits.min_fingertip_m and distance >= limits.min_arm_distance_m:
+        return True
+    here = skeleton(now.q)
+    low = height < limits.min_fingertip_m and height < fingertip_height_m(here)
+    close = distance < limits.min_arm_distance_m and distance < arm_distance_m(here)
+    return not (low or close)
+
+
+def _can_stop(limits: Limits, candidate: Motion, dt_s: float) -> NDArray[np.bool_]:
+    """Per joint: whether it could still stop inside its range and under its velocity limit."""
+    reach = candidate.q + stop_distance(limits, candidate.dq, candidate.ddq) + candidate.dq * dt_s
+    peak = np.abs(candidate.dq + np.sign(candidate.ddq) * candidate.ddq**2 / (2 * limits.jerk))
+    outward = np.where(candidate.dq >= 0, reach <= limits.high, reach >= limits.low)
+    return outward & (peak <= limits.velocity * (1 + _ROUNDING))
+
+
+def _closing_speed(limits: Limits, error: Array, dt_s: float) -> Array:
+    """Speed with which to close in on a target: no faster than can be braked before it, by acceleration and by jerk."""
+    gap = np.abs(error)
+    by_acceleration = np.sqrt(2 * _PROFILE_SHARE * limits.acceleration * gap)
+    by_jerk = np.cbrt(_JERK_SHARE * limits.jerk * gap**2)
+    gentle = gap / (_CLOSING_TICKS * dt_s)
+    return np.sign(error) * np.minimum.reduce([by_acceleration, by_jerk, gentle, limits.velocity])
+
+
+def _bounded(limits: Limits, now: Motion, wanted_dq: Array, dt_s: float) -> Motion:
+    """Steer the velocity to `wanted_dq` within acceleration and jerk, winding the acceleration down in time."""
+    gap = wanted_dq - now.dq
+    wind_down = np.sqrt(2 * _PROFILE_SHARE * limits.jerk * np.abs(gap))
+    most = np.minimum(np.minimum(limits.acceleration, wind_down), np.abs(gap) / dt_s)
+    wanted = np.sign(gap) * most
+    step = limits.jerk * dt_s
+    ddq = np.clip(np.clip(wanted, now.ddq - step, now.ddq + step), -limits.acceleration, limits.acceleration)
+    return _advance(now, ddq, dt_s)
+
+
+def _toward(now: Motion, dq: Array, dt_s: float) -> Motion:
+    return Motion(now.q + dq * dt_s, dq, (dq - now.dq) / dt_s)
+
+
+def _advance(now: Motion, ddq: Array, dt_s: float) -> Motion:
+    dq = now.dq + ddq * dt_s
+    return Motion(now.q + dq * dt_s, dq, ddq)
+
+
+def _pick(first: NDArray[np.bool_], a: Motion, b: Motion) -> Motion:
+    return Motion(np.where(first, a.q, b.q), np.where(first, a.dq, b.dq), np.where(first, a.ddq, b.ddq))
+
+
+def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:
+    """Smallest distances between pairs of segments, all (N, 3)."""
+    u, v, w = p1 - p0, q1 - q0, p0 - q0
+    a, b, c = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
+    d, e = (u * w).sum(1), (v * w).sum(1)
+    determinant = a * c - b * b
+    s = np.clip(np.where(determinant > 1e-9, (b * e - c * d) / np.maximum(determinant, 1e-9), 0.0), 0, 1)
+    t = np.clip((b * s + e) / np.maximum(c, 1e-12), 0, 1)
+    s = np.clip((b * t - d) / np.maximum(a, 1e-12), 0, 1)
+    return np.linalg.norm(w + s[:, None] * u - t[:, None] * v, axis=1)

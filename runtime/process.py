@@ -1,0 +1,159 @@
+"""What every process has around its one-page main: settings, bus, heartbeat thread, signals, and a safe edge.
+
+Started by the supervisor as `python -m runtime.process NAME FOLDER EPOCH`.
+"""
+
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from pydantic import BaseModel
+
+from runtime import config, wire
+from runtime.bus import Bus
+from runtime.clock import now_ns
+from runtime.processes import row
+
+_HEARTBEAT_S = 0.05
+_RECORDER_WAIT_S = 3.0
+_REALTIME_PRIORITY = 50
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+
+log = logging.getLogger("video2act")
+
+
+class RunFile(BaseModel):
+    """What the supervisor writes into the run's folder for all processes."""
+
+    settings: str  # JSON of config.Settings
+    session: Path  # the session's folder
+    revision: str  # of the source, empty outside a checkout
+
+    def save(self, folder: Path) -> None:
+        """Write it to `folder`."""
+        (folder / "run.json").write_text(self.model_dump_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> "RunFile":
+        """Read what the supervisor wrote."""
+        return cls.model_validate_json((folder / "run.json").read_text())
+
+
+class Process:
+    """Handed to a process's `main`. `epoch` counts the starts of this process within the run, from 1."""
+
+    def __init__(self, name: str, folder: Path, epoch: int) -> None:
+        self.name, self.folder, self.epoch = name, folder, epoch
+        run = RunFile.load(folder)
+        self.settings = config.from_json(run.settings)
+        self.session, self.revision = run.session, run.revision
+        self.bus = Bus(folder, name)
+        self.steps = 0
+        self._last_step_ns = now_ns()
+        self._stopping = threading.Event()
+        self._faults = self.bus.publisher("fault")
+        self._fault_count = 0
+        self._heartbeats = self.bus.publisher("heartbeat")
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """False once the process was asked to end."""
+        return not self._stopping.is_set()
+
+    def stop(self, *_: int | FrameType | None) -> None:
+        """Ask the main loop to end (also the handler of SIGTERM)."""
+        self._stopping.set()
+
+    def pause(self, duration_s: float) -> None:
+        """Sleep, but wake when the process is asked to end."""
+        self._stopping.wait(duration_s)
+
+    def stepped(self) -> None:
+        """Tell the heartbeat that the loop came round."""
+        self.steps += 1
+        self._last_step_ns = now_ns()
+
+    def fault(self, name: str, text: str) -> None:
+        """Tell the operator; `name` is short and stable, `text` says value, limit and remedy."""
+        log.error("%s: %s", name, text)
+        message = wire.Fault(
+            seq=self._fault_count, epoch=self.epoch, stamp_ns=now_ns(), process=self.name, name=name, text=text[:2000]
+        )
+        self._fault_count += 1
+        self._faults.send(message)
+
+    def be_realtime(self) -> bool:
+        """SCHED_FIFO for the calling thread, if allowed. Call it after all other threads were started: they inherit."""
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_REALTIME_PRIORITY))
+        except PermissionError:
+            log.warning("no SCHED_FIFO: give this user rtprio (see deploy/realtime-limits.conf); ticks may come late")
+            return False
+        return True
+
+    def settle(self) -> None:
+        """End of start-up: freeze what was allocated so that garbage collection need not walk it in the loop."""
+        gc.collect()
+        gc.freeze()
+
+    def close(self) -> None:
+        """End the heartbeat and close the sockets."""
+        self._stopping.set()
+        time.sleep(2 * _HEARTBEAT_S)
+        self.bus.close()
+
+    def _beat(self) -> None:
+        count = 0
+        while not self._stopping.wait(_HEARTBEAT_S):
+            beat = wire.Heartbeat(
+                seq=count,
+                epoch=self.epoch,
+                stamp_ns=now_ns(),
+                process=self.name,
+                pid=os.getpid(),
+                steps=self.steps,
+                last_step_ns=self._last_step_ns,
+            )
+            self._heartbeats.send(beat)
+            count += 1
+
+
+def main(name: str, folder: Path, epoch: int) -> int:
+    """Run one process to its end; the broad catch here is its edge."""
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s", stream=sys.stderr)
+    _die_with_parent(name)
+    process = Process(name, folder, epoch)
+    signal.signal(signal.SIGTERM, process.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer
+    try:
+        importlib.import_module(row(name).module).main(process)
+    except Exception as error:  # noqa: BLE001  the process's edge
+        log.error("%s", traceback.format_exc())
+        process.fault("crash", f"{type(error).__name__}: {error}")
+        return 1
+    finally:
+        process.close()
+    return 0
+
+
+def _die_with_parent(name: str) -> None:
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    libc.prctl(_PR_SET_NAME, f"v2a-{name}".encode()[:15])
+    if os.getppid() == 1:  # the parent died before the line above
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

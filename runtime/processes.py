@@ -1,0 +1,42 @@
+"""The process table: the whole deployment at a glance. Modules are named as strings, so the supervisor never loads torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtime.config import Settings
+
+
+@dataclass(frozen=True)
+class ProcessRow:
+    """One process: where its `main` is, when it runs, and how long one of its steps may take."""
+
+    name: str
+    module: str
+    runs: Callable[[Settings], bool]
+    progress_s: float  # no step for this long means hung
+    vital: bool = True  # whether the arms must hold without it
+
+
+def _always(settings: Settings) -> bool:
+    return True
+
+
+def _simulated(settings: Settings) -> bool:
+    return settings.arms.kind == "simulated"
+
+
+# can_left and can_right (one process a CAN bus, robot profile) and console (web page) join with their modules.
+TABLE: tuple[ProcessRow, ...] = (
+    ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0, vital=False),
+    ProcessRow("system2", "runtime.system2", _always, 30.0),
+    ProcessRow("system1", "runtime.system1", _always, 10.0),
+    ProcessRow("text", "runtime.text", _always, 120.0, vital=False),
+    ProcessRow("simulator", "runtime.simulator", _simulated, 1.0),
+    ProcessRow("cameras", "runtime.cameras", _always, 1.0),
+    ProcessRow("arms", "runtime.arms", _always, 0.5),
+)
+
+
+def row(name: str) -> ProcessRow:
+    """The row called `name`."""
+    return next(row for row in TABLE if row.name == name)

@@ -1,0 +1,152 @@
+"""The recorder process: everything on the bus into one session file, pictures beside it, and the table of the run.
+
+It only listens: when it dies or the disk is full, the arms do not notice. It never drops a control message by itself.
+"""
+
+import json
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from runtime import config, wire
+from runtime.bus import Subscriber
+from runtime.clock import now_ns
+from runtime.frames import FrameRing
+from runtime.instructions import EmbeddingCache
+from runtime.process import Process
+from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
+from runtime.session.viewers import wall_offset_ns
+from runtime.session.writer import SessionWriter
+from runtime.summary import Accumulator
+from runtime.topics import CAMERAS, TOPICS
+
+_DEPTH = 20_000
+_WAIT_S = 0.02
+_REPORT_NS = 200_000_000
+_DRAIN_S = 0.2
+
+
+class Recorder:
+    """What the process holds: the file, the rings it copies from, the running table."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        wall_ns = time.time_ns()
+        self.offset_ns = wall_offset_ns(wall_ns, now_ns())
+        folder = process.session
+        self.writer = SessionWriter(_free_name(folder), self.offset_ns)
+        self.writer.metadata(self._metadata())
+        self.accumulator = Accumulator(process.settings.arms.rate_hz)
+        self._rings: dict[str, FrameRing] = {}
+        self._attached: set[str] = set()
+        self._last_number: dict[str, int] = {}
+        self.pictures_missed = 0
+
+    def record(self, topic: str, message: wire.Message, payload: bytes) -> None:
+        """One message, and what belongs to it."""
+        self.writer.message(topic, message, payload)
+        self.accumulator.add(topic, message)
+        if isinstance(message, wire.Frame):
+            self._record_picture(message)
+        elif isinstance(message, wire.Embedding) and message.key not in self._attached:
+            path = EmbeddingCache().path(message.key)
+            if path.exists():
+                self._attached.add(message.key)
+                self.writer.attachment(message.key + EMBEDDING_SUFFIX, path.read_bytes(), message.stamp_ns)
+
+    def save_pictures(self) -> None:
+        """One PNG of each camera: its newest frame."""
+        for camera, number in self._last_number.items():
+            stored = self._rings[camera].read(number)
+            if stored is not None:
+                Image.fromarray(np.asarray(stored.pixels)).save(self._process.session / f"{camera}.png")
+
+    def _record_picture(self, notice: wire.Frame) -> None:
+        camera = notice.camera
+        if camera not in self._rings:
+            self._rings[camera] = FrameRing.attach(self._process.folder / f"{camera}.ring")
+        jpeg = self._rings[camera].read_jpeg(notice.seq)
+        if jpeg is None:
+            self.pictures_missed += 1
+            return
+        self._last_number[camera] = notice.seq
+        self.writer.picture(camera, notice.seq, jpeg, notice.capture_ns)
+        self.accumulator.picture(camera, notice.seq)
+
+    def _metadata(self) -> dict[str, str]:
+        settings = self._process.settings
+        return {
+            "settings": config.to_json(settings),
+            "revision": self._process.revision,
+            "schema": str(wire.SCHEMA_NUMBER),
+            "schema_hash": schema_hash(),
+            "seed": str(settings.seed),
+            "wall_offset_ns": str(self.offset_ns),
+            "machine": f"{platform.machine()} {platform.system()} python {platform.python_version()}",
+        }
+
+
+def main(process: Process) -> None:
+    """Record until asked to end, then drain what is under way, finish the file and write the table."""
+    subscribers = {
+        name: process.bus.subscriber(name, depth=_DEPTH, recording=True) for name, row in TOPICS.items() if row.logged
+    }
+    reports = process.bus.publisher("recording")
+    recorder = Recorder(process)
+    process.settle()
+    count, reported_ns, trouble = 0, 0, ""
+    while process.running:
+        process.bus.wait(_WAIT_S)
+        _drain(recorder, subscribers)
+        process.stepped()
+        if now_ns() - reported_ns < _REPORT_NS:
+            continue
+        reported_ns = now_ns()
+        writer = recorder.writer
+        if writer.trouble and not trouble:
+            trouble = writer.trouble
+            process.fault("recording", trouble)
+        reports.send(
+            wire.Recording(
+                seq=count,
+                epoch=process.epoch,
+                stamp_ns=reported_ns,
+                session=str(process.session),
+                size_bytes=writer.size_bytes,
+                lost=_lost(subscribers),
+                trouble=writer.trouble,
+            )
+        )
+        count += 1
+    deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
+    while now_ns() < deadline_ns and process.bus.wait(_DRAIN_S / 4):
+        _drain(recorder, subscribers)
+    recorder.save_pictures()
+    table = recorder.accumulator.table(_lost(subscribers) + recorder.pictures_missed, str(process.session))
+    recorder.writer.metadata({"summary": json.dumps(table)})
+    recorder.writer.close()
+    (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
+
+
+def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
+    """Everything that waits; frames first, since their pictures will be overwritten in the rings."""
+    frames = [f"frame.{camera}" for camera in CAMERAS]
+    for name in [*frames, *(name for name in subscribers if name not in frames)]:
+        for received in subscribers[name].take():
+            recorder.record(name, received.message, received.payload)
+
+
+def _lost(subscribers: dict[str, Subscriber]) -> int:
+    return sum(s.counters.missed + s.counters.overflowed + s.counters.rejected for s in subscribers.values())
+
+
+def _free_name(folder: Path) -> Path:
+    """session.mcap, or session-2.mcap when a killed recorder left one."""
+    path, count = folder / FILE_NAME, 1
+    while path.exists():
+        count += 1
+        path = folder / f"{Path(FILE_NAME).stem}-{count}.mcap"
+    return path

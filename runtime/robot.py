@@ -1,0 +1,275 @@
+"""The robot command: one run from start-up to the table, in the foreground. The shell around supervisor.step.
+
+Owns the run's folder in shared memory, the child processes, the operator's keys and the orders that come from them.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from drivers.errors import DriverError
+from drivers.sim.tasks import make_task
+from runtime import config, summary, supervisor, terminal, wire
+from runtime.bus import Bus
+from runtime.clock import Rate, now_ns, seconds, wall_clock_label
+from runtime.config import Settings
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.process import RunFile
+from runtime.processes import TABLE
+from runtime.session.format import SUMMARY_NAME
+from runtime.status import StatusLine
+from runtime.summary import EXIT_SOURCE
+from runtime.topics import topic
+
+_LOOP_HZ = 20
+_REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
+_STATUS_EVERY = 20
+_HOLD_WAIT_S = 0.4
+_STOP_WAIT_S = 0.7
+_RECORDER_WAIT_S = 0.8
+_MEMORY_FOLDER = Path("/dev/shm")
+_SOURCE = "terminal"
+
+
+class Robot:
+    """One run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.session = _session_folder(settings)
+        self.folder = Path(tempfile.mkdtemp(prefix="video2act-", dir=_MEMORY_FOLDER))
+        RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
+        self._bus = Bus(self.folder, "supervisor")
+        names = ("order", "instruction", "episode", "supervision", "fault", "heartbeat")
+        self._publishers = {name: self._bus.publisher(name) for name in names}
+        self._counts = dict.fromkeys(names, 0)
+        self._beats = self._bus.subscriber("heartbeat", depth=512)
+        self._faults = self._bus.subscriber("fault", depth=256)
+        self.status = StatusLine(self._bus, settings)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._memory = supervisor.Memory(
+            {row.name: supervisor.Watched(row) for row in TABLE if row.runs(settings)}
+        )
+        self._instruction = settings.instruction or make_task(settings.task).instructions[0]
+        self._episode_started_ns = now_ns()
+        self._ending = False
+        self._running_since_ns: int | None = None
+
+    def run(self) -> int:
+        """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._end)
+        started_ns = now_ns()
+        try:
+            with terminal.single_keys() as keys:
+                say(f"video2act: session {self.session}")
+                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + terminal.KEYS if keys else ''}")
+                failed = self._loop(keys, started_ns)
+            self._shut_down()
+        finally:
+            self._kill_all()
+            self._bus.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._print_table()
+        return 1 if failed else 0
+
+    def _loop(self, keys: bool, started_ns: int) -> bool:
+        """Watch and serve. Returns whether the robot never came to run."""
+        rate, count = Rate(_LOOP_HZ), 0
+        while not self._ending:
+            self._watch()
+            if keys:
+                self._obey_keys()
+            if count % _REPEAT_EVERY == 0:
+                self._repeat_states()
+            self.status.read()
+            self._note_running()
+            if count % _STATUS_EVERY == 0:
+                self.status.show(self._memory)
+            if self._time_is_up():
+                break
+            if self._running_since_ns is None and self._waited_too_long(started_ns):
+                say(f"video2act: not running after {self.settings.supervisor.start_timeout_s:.0f} s: {self.status.why()}")
+                say(f"video2act: the processes' logs are in {self.session / 'logs'}")
+                return True
+            count += 1
+            rate.wait()
+        return False
+
+    def _watch(self) -> None:
+        """One supervisor step, carried out."""
+        exits: dict[str, int] = {}
+        for name, child in list(self._children.items()):
+            code = child.poll()
+            if code is not None:
+                exits[name] = code
+                del self._children[name]
+        beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, wire.Heartbeat))
+        now = now_ns()
+        outputs = supervisor.step(self.settings.supervisor, self._memory, supervisor.Inputs(exits, beats), now)
+        for name in outputs.kill:
+            self._children[name].kill()
+        for name in outputs.start:
+            self._children[name] = self._spawn(name)
+        for name, text in outputs.faults:
+            self._publish("fault", wire.Fault, process="supervisor", name=name, text=text)
+        for received in self._faults.take():
+            fault = received.message
+            assert isinstance(fault, wire.Fault)
+            self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
+
+    def _spawn(self, name: str) -> "subprocess.Popen[bytes]":
+        logs = self.session / "logs"
+        logs.mkdir(exist_ok=True)
+        watched = self._memory.watched[name]
+        nice = {"system1": self.settings.system1.nice, "system2": self.settings.system2.nice}.get(name, 0)
+        arguments = [sys.executable, "-m", "runtime.process", name, str(self.folder), str(watched.epoch)]
+        with (logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                ["nice", "-n", str(nice), *arguments] if nice else arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+            )
+
+    def _obey_keys(self) -> None:
+        for key in terminal.pressed():
+            if key == " ":
+                self.order("hold")
+            elif key == "r":
+                for order in ("clear", "arm", "run"):
+                    self.order(order)
+            elif key == "q":
+                self._ending = True
+
+    def order(self, order: str, source: str = _SOURCE) -> None:
+        """Send an order to the arms."""
+        self._publish("order", wire.Order, order=order, source=source)
+        self.status.event(f"order: {order} ({source})")
+
+    def _repeat_states(self) -> None:
+        self._publish("instruction", wire.Instruction, number=1, text=self._instruction)
+        self._publish(
+            "episode",
+            wire.Episode,
+            number=1,
+            task=self.settings.task,
+            seed=self.settings.seed,
+            started_ns=self._episode_started_ns,
+        )
+        self._publishers["supervision"].send(
+            supervisor.supervision(self._memory, self._counts["supervision"], now_ns())
+        )
+        self._counts["supervision"] += 1
+
+    def _publish(self, name: str, kind: type[wire.Message], /, **fields: Any) -> None:
+        assert topic(name).message is kind
+        message = kind(seq=self._counts[name], epoch=1, stamp_ns=now_ns(), **fields)
+        self._counts[name] += 1
+        self._publishers[name].send(message)
+
+    def _note_running(self) -> None:
+        if self._running_since_ns is None and self.status.mode == "RUNNING":
+            self._running_since_ns = now_ns()
+
+    def _time_is_up(self) -> bool:
+        wanted = self.settings.seconds
+        if wanted is None or self._running_since_ns is None:
+            return False
+        return now_ns() - self._running_since_ns >= seconds(wanted)
+
+    def _waited_too_long(self, started_ns: int) -> bool:
+        automatic = self.settings.arms.start == "run"
+        return automatic and now_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._ending = True
+
+    def _shut_down(self) -> None:
+        """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
+        self.order("hold", EXIT_SOURCE)
+        deadline_ns = now_ns() + seconds(_HOLD_WAIT_S)
+        while now_ns() < deadline_ns and self.status.mode == "RUNNING":
+            time.sleep(0.01)
+            self.status.read()
+        others = [name for name in self._children if name != "recorder"]
+        self._terminate(others, _STOP_WAIT_S)
+        self._terminate(["recorder"], _RECORDER_WAIT_S)
+
+    def _terminate(self, names: list[str], wait_s: float) -> None:
+        children = [self._children[name] for name in names if name in self._children]
+        for child in children:
+            child.send_signal(signal.SIGCONT)  # a stopped process cannot end
+            child.terminate()
+        deadline = time.monotonic() + wait_s
+        for child in children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+    def _kill_all(self) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+
+    def _print_table(self) -> None:
+        path = self.session / SUMMARY_NAME
+        if not path.exists():
+            say("video2act: no table: the recorder was off or had to be killed; replay.sh recovers the session")
+            return
+        table = json.loads(path.read_text())
+        say("\n".join(summary.lines(table)))
+        say("video2act: the arms keep their last pose, powered; nothing was switched off")
+        if self.settings.json_file is not None:
+            self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def say(text: str) -> None:
+    """A line for the operator."""
+    print(text, flush=True)  # noqa: T201
+
+
+def revision() -> str:
+    """The source's git revision, with + when changed; empty outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def main(arguments: list[str]) -> int:
+    """`robot.sh`: read the settings, check what can be checked at once, run."""
+    settings = config.load(arguments)
+    try:
+        make_task(settings.task)
+    except DriverError as error:
+        raise SettingsError(f"--task: {error}") from None
+    if settings.pacing == "serial" and settings.arms.kind != "simulated":
+        raise SettingsError("--pacing serial: only in simulation, a real robot may not wait for System 2; use async")
+    return Robot(settings).run()
+
+
+def _session_folder(settings: Settings) -> Path:
+    name = f"{wall_clock_label()}_{settings.task}_{settings.ratio}"
+    folder, count = settings.sessions / name, 1
+    try:
+        while folder.exists():
+            count += 1
+            folder = settings.sessions / f"{name}_{count}"
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RuntimeFault(f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to") from None
+    return folder.resolve()

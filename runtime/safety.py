@@ -1,0 +1,182 @@
+"""The safety layer's states and verdicts: which chunks are refused, what is stale, and what mode follows. Pure, no I/O.
+
+DISARMED (nothing is sent) -> HOLD -> RUNNING -> HOLD; FAULT from any, latched until cleared. The limits on motion are in
+runtime/limits.py. Every verdict is a short text that names the value and the limit: the operator reads it as it is.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runtime import wire
+from runtime.clock import seconds
+from runtime.config import Safety
+from runtime.limits import Array, Limits
+from runtime.wire import Mode
+
+_FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
+ARM_JOINTS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
+
+
+@dataclass
+class Machine:
+    """The state machine. `wants_run`: an operator (or the profile) asked for RUNNING and did not take it back."""
+
+    mode: Mode = "DISARMED"
+    wants_run: bool = False
+    wants_arm: bool = False
+    since_ns: int = 0
+    holds: int = 0
+    faults: int = 0
+    fault: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What `stale` judges; times are CLOCK_MONOTONIC ns, None: there is none yet."""
+
+    feedback_ns: tuple[int, int]  # measurement times of the left and the right arm
+    health: wire.CameraHealth | None
+    observation_ns: int | None  # of the chunk being executed
+    conditions_ns: int | None  # newest frame that its conditions saw
+    conditions_limit_ns: int
+    runs_out: bool  # the chunk has no target left
+    refusal: str = field(default="")  # why the newest chunk was not taken
+
+
+def stale(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+    """Everything that forbids RUNNING at this moment; empty when all is fresh."""
+    return (*arm_reasons(safety, fresh, now), *_camera_reasons(safety, fresh, now), *_chunk_reasons(safety, fresh, now))
+
+
+def arm_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+    """Arms without fresh feedback; one lost arm means that both hold."""
+    limit_ms = safety.max_feedback_age_s * 1e3
+    return tuple(
+        f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
+        for side, stamp_ns in zip(("left", "right"), fresh.feedback_ns, strict=True)
+        if now - stamp_ns > seconds(safety.max_feedback_age_s)
+    )
+
+
+def _camera_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+    if fresh.health is None:
+        return ("cameras: no report yet",)
+    age_ns = now - fresh.health.stamp_ns
+    if age_ns > seconds(safety.max_health_age_s):
+        return (f"cameras: last report is {_ms(age_ns)} old; the cameras process is gone or hangs",)
+    return tuple(f"camera {state.camera}: {state.verdict}" for state in fresh.health.cameras if state.verdict)
+
+
+def _chunk_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+    if fresh.refusal:
+        return (fresh.refusal,)
+    if fresh.observation_ns is None or fresh.conditions_ns is None:
+        return ("no chunk yet",)
+    if fresh.runs_out or now - fresh.observation_ns > seconds(safety.max_chunk_age_s):
+        limit_ms = safety.max_chunk_age_s * 1e3
+        return (f"chunk: seen {_ms(now - fresh.observation_ns)} ago (limit {limit_ms:.0f} ms); System 1 is late or gone",)
+    limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
+    if now - fresh.conditions_ns > limit_ns:
+        return (f"condition: {_ms(now - fresh.conditions_ns)} old (limit {_ms(limit_ns)}); System 2 is late or gone",)
+    return ()
+
+
+def refuse(safety: Safety, limits: Limits, chunk: wire.ActionChunk) -> str:
+    """Why a chunk must be refused as a whole and latched as a fault; empty: it may be used."""
+    low, high = limits.low[ARM_JOINTS], limits.high[ARM_JOINTS]
+    arms = chunk.q[:, ARM_JOINTS]
+    outside = np.maximum(low - arms.min(0), arms.max(0) - high)
+    worst = int(outside.argmax())
+    if outside[worst] > safety.outside_rad:
+        return (
+            f"chunk {chunk.seq}: {joint_name(ARM_JOINTS[worst])} is {outside[worst]:.2f} rad outside its range "
+            f"(limit {safety.outside_rad} rad); check the policy's normalisation"
+        )
+    return ""
+
+
+def expired(safety: Safety, chunk: wire.ActionChunk, now: int) -> bool:
+    """Whether a chunk comes too late (or from a wrong clock) to be used at all; it is dropped and counted."""
+    ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
+    too_old = now - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now >= ends_ns
+    return too_old or chunk.t0_ns > now + _FUTURE_NS
+
+
+def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
+    """Why a chunk's start is too far from what was commanded; empty: the blend can absorb it."""
+    distance = np.abs(wanted - commanded)[ARM_JOINTS]
+    worst = int(distance.argmax())
+    if distance[worst] <= safety.jump_rad:
+        return ""
+    return f"chunk: {joint_name(ARM_JOINTS[worst])} jumps by {distance[worst]:.2f} rad (limit {safety.jump_rad} rad)"
+
+
+def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
+    """Why an arm does not do what it was told; empty: it does."""
+    distance = np.abs(commanded - measured)[ARM_JOINTS]
+    worst = int(distance.argmax())
+    if distance[worst] <= safety.following_rad:
+        return ""
+    name = joint_name(ARM_JOINTS[worst])
+    return f"{name} is {distance[worst]:.2f} rad from its command (limit {safety.following_rad} rad); is it blocked?"
+
+
+def joint_name(index: int) -> str:
+    """`left j3` for an index of the joint vector."""
+    side, joint = ("left", "right")[index // 7], index % 7
+    return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
+
+
+def obey(machine: Machine, order: wire.Order) -> None:
+    """Note what an operator wants; the mode follows in `settle`."""
+    if order.order == "arm":
+        machine.wants_arm = True
+    elif order.order == "run":
+        machine.wants_run = True
+    elif order.order == "hold":
+        machine.wants_run = False
+    elif order.order == "clear" and machine.mode == "FAULT":
+        machine.fault = ""
+
+
+def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, resumes: bool, now: int) -> bool:
+    """Let the mode follow from orders, faults and staleness. Returns whether it changed.
+
+    `armable`: both arms give fresh feedback. `resumes`: a HOLD for staleness ends by itself.
+    """
+    before = machine.mode
+    if machine.fault:
+        machine.mode = "FAULT"
+        machine.wants_run = False
+    elif before == "FAULT":
+        machine.mode = "HOLD"
+    elif before == "DISARMED" and machine.wants_arm and armable:
+        machine.mode = "HOLD"
+    elif before == "RUNNING" and (reasons or not machine.wants_run):
+        machine.mode = "HOLD"
+        machine.holds += bool(reasons)
+        machine.wants_run = machine.wants_run and resumes
+    elif before == "HOLD" and machine.wants_run and not reasons:
+        machine.mode = "RUNNING"
+    machine.faults += machine.mode == "FAULT" and before != "FAULT"
+    machine.reasons = _why_not(machine, reasons)
+    if machine.mode == before:
+        return False
+    machine.since_ns = now
+    return True
+
+
+def _why_not(machine: Machine, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    if machine.mode == "RUNNING":
+        return ()
+    if machine.mode == "FAULT":
+        return (machine.fault,)
+    if machine.mode == "DISARMED":
+        return ("not armed", *reasons)
+    return reasons if machine.wants_run else (*reasons, "waits for the order to run")
+
+
+def _ms(duration_ns: int) -> str:
+    return f"{duration_ns / 1e6:.0f} ms"

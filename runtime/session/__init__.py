@@ -1,0 +1,1 @@
+"""Session files: their format, how they are written, read, recovered and replayed."""

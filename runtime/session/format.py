@@ -1,0 +1,29 @@
+"""What a session file holds: one MCAP per session.
+
+* every message once, as the raw msgpack that was on the bus (channel = topic; the source for replay);
+* cameras as protobuf foxglove.CompressedImage on /camera/NAME, sequence = frame number;
+* joints, states and events as small channels that Foxglove and Rerun read;
+* encoded instructions as attachments; settings, revision, schema and time base as metadata.
+"""
+
+import hashlib
+import json
+
+from runtime import wire
+
+FILE_NAME = "session.mcap"
+SUMMARY_NAME = "summary.json"
+METADATA_NAME = "video2act"
+CHUNK_BYTES = 64 * 1024
+RAW_ENCODING = "msgpack"
+IMAGE_PREFIX = "/camera/"
+EMBEDDING_SUFFIX = ".safetensors"
+
+
+def schema_hash() -> str:
+    """Hash of all message definitions: tells whether two programs speak the same wire."""
+    fields = {
+        name: [(field, str(info.annotation)) for field, info in kind.model_fields.items()]
+        for name, kind in sorted(wire.MESSAGES.items())
+    }
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

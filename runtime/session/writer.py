@@ -1,0 +1,110 @@
+"""Writes a session file: unbuffered, in small LZ4 chunks, synced each second off the control path. Used by the recorder."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
+
+from mcap.writer import CompressionType, Writer
+
+from runtime import wire
+from runtime.session.format import CHUNK_BYTES, METADATA_NAME, RAW_ENCODING
+from runtime.session.viewers import ViewerChannels
+
+_SYNC_EVERY_S = 1.0
+_PROFILE = "video2act"
+
+
+class _Unbuffered:
+    """A file that the MCAP writer does not wrap into a buffer of its own: what was written is with the kernel."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        return len(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class SessionWriter:
+    """One session file. After a write has failed (disk full) `trouble` says so and everything else is ignored."""
+
+    def __init__(self, path: Path, offset_ns: int) -> None:
+        self.path, self._offset_ns = path, offset_ns
+        self.trouble = ""
+        self._file = _Unbuffered(path)
+        self._writer = Writer(cast(IO[bytes], self._file), chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
+        self._writer.start(profile=_PROFILE, library="video2act")
+        self._viewers = ViewerChannels(self._writer)
+        self._channels: dict[str, int] = {}
+        self._closing = threading.Event()
+        self._syncer = threading.Thread(target=self._sync, name="sync", daemon=True)
+        self._syncer.start()
+
+    @property
+    def size_bytes(self) -> int:
+        """What is on disk now."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def metadata(self, values: dict[str, str]) -> None:
+        """Settings and the like, once."""
+        self._attempt(lambda: self._writer.add_metadata(METADATA_NAME, values))
+
+    def attachment(self, name: str, data: bytes, stamp_ns: int) -> None:
+        """A whole file, once: an encoded instruction."""
+        time_ns = stamp_ns + self._offset_ns
+        self._attempt(lambda: self._writer.add_attachment(time_ns, time_ns, name, "application/octet-stream", data))
+
+    def message(self, topic: str, message: wire.Message, payload: bytes) -> None:
+        """A message as it was on the bus, and its readable side."""
+        time_ns = message.stamp_ns + self._offset_ns
+        self._attempt(lambda: self._write(topic, message, payload, time_ns))
+
+    def picture(self, camera: str, number: int, jpeg: bytes, capture_ns: int) -> None:
+        """A camera's frame."""
+        self._attempt(lambda: self._viewers.picture(camera, number, jpeg, capture_ns + self._offset_ns))
+
+    def close(self) -> None:
+        """Finish the file: index, statistics, magic."""
+        self._closing.set()
+        self._syncer.join(timeout=2 * _SYNC_EVERY_S)
+        self._attempt(self._writer.finish)
+        self._attempt(lambda: os.fdatasync(self._file.fileno()))
+        self._file.close()
+
+    def _write(self, topic: str, message: wire.Message, payload: bytes, time_ns: int) -> None:
+        if topic not in self._channels:
+            kind = {"type": type(message).__name__, "schema": str(wire.SCHEMA_NUMBER)}
+            self._channels[topic] = self._writer.register_channel(topic, RAW_ENCODING, 0, kind)
+        self._writer.add_message(self._channels[topic], time_ns, payload, time_ns, message.seq % (1 << 32))
+        self._viewers.message(message, time_ns)
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        if self.trouble:
+            return
+        try:
+            write()
+        except OSError as error:
+            self.trouble = f"recording stopped: {error.strerror} ({self.path.parent}); free some space and start again"
+
+    def _sync(self) -> None:
+        while not self._closing.wait(_SYNC_EVERY_S):
+            try:
+                os.fdatasync(self._file.fileno())
+            except OSError:
+                return  # the next write tells the reason

@@ -1,0 +1,90 @@
+"""The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots."""
+
+from dataclasses import dataclass
+
+from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
+from drivers.sim.physics import Physics
+from drivers.cobot_magic import SIDES
+from drivers.sim.scene import TIMESTEP_S
+from drivers.sim.tasks import make_task
+from runtime import wire
+from runtime.clock import Rate, now_ns, seconds
+from runtime.process import Process
+
+RATE_HZ = 200
+_STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
+_CYCLE_NS = seconds(1 / RATE_HZ)
+_MOST_CYCLES = 20  # caught up at once; beyond it simulated time falls behind for good, and is reported
+_SCENE_EVERY = 7  # cycles between two scene messages: 29 Hz
+
+
+@dataclass
+class Simulation:
+    """The physics and how far it has come on the clock."""
+
+    physics: Physics
+    simulated_ns: int  # the monotonic time that the physics stands at
+    number: int = 0
+    episode: int = 0
+
+
+def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> int:
+    """Advance the physics to `now`. Returns how far behind it was, in ns."""
+    lag_ns = now - simulation.simulated_ns
+    cycles = min(lag_ns // _CYCLE_NS, _MOST_CYCLES)
+    if cycles:
+        for side, slot in targets.items():
+            target = slot.read()
+            if target is not None:
+                simulation.physics.command(side, target[1])
+        simulation.physics.advance(int(cycles) * _STEPS_PER_CYCLE)
+        simulation.number += int(cycles)
+    gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
+    simulation.simulated_ns += int(cycles) * _CYCLE_NS + gone_ns
+    return lag_ns
+
+
+def main(process: Process) -> None:
+    """Physics at 200 Hz until asked to end."""
+    settings = process.settings
+    simulation = Simulation(Physics(make_task(settings.task)), now_ns())
+    simulation.physics.reset(settings.seed)
+    states = StateSlot(process.folder)
+    targets = {side: TargetSlot(process.folder, name) for side, name in enumerate(SIDES)}
+    scenes = process.bus.publisher("scene")
+    episodes = process.bus.subscriber("episode", newest=True)
+    rate = Rate(RATE_HZ)
+    process.settle()
+    worst_lag_ns = cycle = 0
+    while process.running:
+        for received in episodes.take():
+            _start_episode(simulation, received.message)
+        worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
+        physics = simulation.physics
+        stamp_ns = simulation.simulated_ns
+        states.write(SimulatorState(simulation.number, stamp_ns, simulation.episode, physics.arms(), physics.qpos()))
+        if cycle % _SCENE_EVERY == 0:
+            scenes.send(
+                wire.Scene(
+                    seq=cycle // _SCENE_EVERY,
+                    epoch=process.epoch,
+                    stamp_ns=stamp_ns,
+                    qpos=physics.qpos(),
+                    episode=simulation.episode,
+                    lag_ns=max(0, worst_lag_ns),
+                    success=physics.success(),
+                )
+            )
+            worst_lag_ns = 0
+        cycle += 1
+        process.stepped()
+        rate.wait()
+
+
+def _start_episode(simulation: Simulation, message: wire.Message) -> None:
+    assert isinstance(message, wire.Episode)
+    if message.number != simulation.episode:
+        first = simulation.episode == 0
+        simulation.episode = message.number
+        if not first:
+            simulation.physics.reset(message.seed)

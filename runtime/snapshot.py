@@ -1,0 +1,62 @@
+"""Saving a step's memory into the session and restoring it, so that a replay can start anywhere. msgpack, no pickle.
+
+A memory is a dataclass of numbers, texts, tuples, arrays, messages and other dataclasses of the runtime.
+"""
+
+import dataclasses
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from runtime import wire
+from runtime.errors import SessionError
+
+_KIND = "~"
+
+
+def take(process: str, after_seq: int, memory: Any, epoch: int, now: int) -> wire.Snapshot:
+    """The memory of `process` after its output number `after_seq`, as a message."""
+    return wire.Snapshot(
+        seq=after_seq, epoch=epoch, stamp_ns=now, process=process, after_seq=after_seq, state=pack(memory)
+    )
+
+
+def pack(memory: Any) -> bytes:
+    """Bytes of a memory."""
+    return msgpack.packb(_to_plain(memory))
+
+
+def unpack(state: bytes, classes: tuple[type, ...]) -> Any:
+    """What `pack` was given; `classes` are the dataclasses that may occur. Raises SessionError for anything else."""
+    known = {cls.__name__: cls for cls in classes}
+    try:
+        return _from_plain(msgpack.unpackb(state, use_list=False, strict_map_key=True), known)
+    except (KeyError, ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SessionError(f"snapshot cannot be restored ({error}); it was written by another version") from None
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {_KIND: "array", "dtype": value.dtype.str, "shape": value.shape, "data": value.tobytes()}
+    if isinstance(value, wire.Message):
+        return {_KIND: "message", "data": wire.encode(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        body = {field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {_KIND: type(value).__name__, **body}
+    if isinstance(value, tuple):
+        return tuple(_to_plain(item) for item in value)
+    return value
+
+
+def _from_plain(value: Any, known: dict[str, type]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_from_plain(item, known) for item in value)
+    if not isinstance(value, dict):
+        return value
+    kind = value[_KIND]
+    if kind == "array":
+        return np.frombuffer(value["data"], np.dtype(value["dtype"])).reshape(value["shape"]).copy()
+    if kind == "message":
+        return wire.decode(value["data"])
+    return known[kind](**{name: _from_plain(inner, known) for name, inner in value.items() if name != _KIND})

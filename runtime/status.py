@@ -1,0 +1,69 @@
+"""The status line that robot.sh prints once a second, and the events between."""
+
+from runtime import supervisor, wire
+from runtime.bus import Bus
+from runtime.clock import NS_PER_S, now_ns
+from runtime.config import Settings
+
+
+class StatusLine:
+    """Reads the small state topics and prints one line: state, rates, ages, what is wrong."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self._settings = settings
+        self._subscribers = {name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording")}
+        self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
+        self._newest: dict[str, wire.Message] = {}
+        self._runs = dict.fromkeys(self._counted, 0)
+        self._shown_ns = now_ns()
+
+    @property
+    def mode(self) -> str:
+        """The safety layer's mode, empty before its first word."""
+        state = self._newest.get("safety")
+        return state.mode if isinstance(state, wire.SafetyState) else ""
+
+    def why(self) -> str:
+        """Why it does not run."""
+        state = self._newest.get("safety")
+        if not isinstance(state, wire.SafetyState):
+            return "the arms process says nothing"
+        return "; ".join(state.reasons) or state.mode
+
+    def read(self) -> None:
+        """Take what came."""
+        for name, subscriber in self._subscribers.items():
+            for received in subscriber.take():
+                self._newest[name] = received.message
+        for name, subscriber in self._counted.items():
+            self._runs[name] += len(subscriber.take())
+
+    def event(self, text: str) -> None:
+        """Print something that happened."""
+        print(f"  * {text}", flush=True)  # noqa: T201
+
+    def show(self, memory: supervisor.Memory) -> None:
+        """Print the line."""
+        elapsed_s = (now_ns() - self._shown_ns) / NS_PER_S
+        self._shown_ns = now_ns()
+        rates = {name: count / elapsed_s for name, count in self._runs.items()}
+        self._runs = dict.fromkeys(self._runs, 0)
+        print(" | ".join(part for part in self._parts(memory, rates) if part), flush=True)  # noqa: T201
+
+    def _parts(self, memory: supervisor.Memory, rates: dict[str, float]) -> list[str]:
+        parts = [self.mode or "starting"]
+        state, health = self._newest.get("safety"), self._newest.get("camera_health")
+        recording = self._newest.get("recording")
+        parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._settings.ratio}")
+        if isinstance(health, wire.CameraHealth):
+            parts.append("cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s")
+        if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
+            parts.append(f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old")
+            parts.append(f"holds {state.holds} faults {state.faults}")
+        if isinstance(recording, wire.Recording):
+            parts.append(recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB")
+        unwell = [f"{name} {watched.state}" for name, watched in memory.watched.items() if watched.state != "alive"]
+        parts.append(", ".join(unwell))
+        if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
+            parts.append("; ".join(state.reasons))
+        return parts

@@ -1,0 +1,210 @@
+"""The table at the end of a run, accumulated message by message. The recorder keeps it live; a session gives it again."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from runtime import wire
+from runtime.clock import NS_PER_S
+
+EXIT_SOURCE = "exit"  # the source of the HOLD order with which the program ends
+_LEFT, _RIGHT = slice(0, 6), slice(7, 13)
+
+
+class Intervals:
+    """A set of growing integers, kept as runs."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, value: int) -> None:
+        """Add a value larger than all before (others are ignored)."""
+        if self._ends and value == self._ends[-1] + 1:
+            self._ends[-1] = value
+        elif not self._ends or value > self._ends[-1]:
+            self._starts.append(value)
+            self._ends.append(value)
+
+    def __contains__(self, value: int) -> bool:
+        place = bisect_right(self._starts, value) - 1
+        return place >= 0 and value <= self._ends[place]
+
+
+@dataclass
+class _Series:
+    """Numbers whose percentiles are wanted."""
+
+    values: list[float] = field(default_factory=list)
+
+    def add(self, value: float) -> None:
+        self.values.append(value)
+
+    def figures(self, *names: str) -> dict[str, float | None]:
+        """p50, p99, max; None without values."""
+        if not self.values:
+            return dict.fromkeys(names)
+        pick = {"p50": lambda: np.percentile(self.values, 50), "p99": lambda: np.percentile(self.values, 99)}
+        return {name: round(float(pick[name]() if name in pick else max(self.values)), 3) for name in names}
+
+
+class Accumulator:
+    """Feed it every message of a session, in any order across topics; ask for `table` at the end.
+
+    Figures count from the first RUNNING to the order that ends the program.
+    """
+
+    def __init__(self, command_rate_hz: float) -> None:
+        self._rate_hz = command_rate_hz
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._chunks: list[wire.ActionChunk] = []
+        self._conditions: list[tuple[int, int, int, int]] = []  # stamp, epoch of System 1's run, trigger run, late runs
+        self._arrivals: dict[int, int] = {}
+        self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
+        self._previous_deadline_ns = 0
+        self._misses = self._ticks = self._running = self._limited = 0
+        self._path = np.zeros(2)
+        self._previous_q: Any = None
+        self._safety: wire.SafetyState | None = None
+        self._faults = 0
+        self._rates: dict[str, float] = {}
+        self._seen: dict[tuple[str, int], Intervals] = {}
+        self._pictures: dict[str, Intervals] = {}
+        self._wanted: list[tuple[wire.InputRef, ...]] = []
+
+    def picture(self, camera: str, number: int) -> None:
+        """A frame was logged."""
+        self._pictures.setdefault(camera, Intervals()).add(number)
+
+    def add(self, topic: str, message: wire.Message) -> None:
+        """A message was logged."""
+        self._seen.setdefault((topic, message.epoch), Intervals()).add(message.seq)
+        match message:
+            case wire.ArmTarget():
+                self._tick(message)
+            case wire.JointState():
+                self._move(message)
+            case wire.ActionChunk():
+                self._chunks.append(message.model_copy(update={"q": None}))
+                self._wanted.append(message.inputs)
+            case wire.Conditions():
+                self._conditions.append((message.stamp_ns, message.epoch, message.trigger_run, message.late_runs))
+                self._wanted.append(message.inputs)
+            case wire.SafetyState():
+                if self._last_ns is None:
+                    self._safety = message
+            case wire.Fault():
+                self._faults += self._counting(message.stamp_ns)
+            case wire.Scene():
+                if self._counting(message.stamp_ns):
+                    self._lag_ms.add(message.lag_ns / 1e6)
+            case wire.CameraHealth():
+                if self._counting(message.stamp_ns):
+                    self._rates = {state.camera: state.rate_hz for state in message.cameras}
+            case wire.Order():
+                if message.source == EXIT_SOURCE:
+                    self._last_ns = message.stamp_ns
+            case _:
+                pass
+
+    def table(self, dropped: int, session: str) -> dict[str, Any]:
+        """The figures. `dropped`: messages that queues lost."""
+        chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns)]
+        conditions = [row for row in self._conditions if self._counting(row[0])]
+        overhead, ages, taken = _Series(), _Series(), _Series()
+        for chunk in chunks:
+            ages.add((chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6)
+            taken.add((chunk.timing.finished_ns - chunk.stamp_ns) / 1e6)
+            if chunk.seq in self._arrivals:
+                elapsed_ns = self._arrivals[chunk.seq] - chunk.frame_returned_ns - chunk.timing.forward_ns
+                overhead.add(elapsed_ns / 1e6)
+        return {
+            "system1_runs": len(chunks),
+            "system2_runs": len(conditions),
+            "ratio_measured": self._ratio(conditions),
+            "actions_per_condition": self._actions_per_condition(chunks, len(conditions)),
+            "condition_age_ms": ages.figures("p50", "p99"),
+            "chunk_ms": taken.figures("p50", "p99"),
+            "overhead_ms": overhead.figures("p50", "p99"),
+            "tick_late_us": self._late_us.figures("p50", "p99", "max"),
+            "deadline_misses": self._misses,
+            "seam_velocity_jump_rad_s": self._seams.figures("p99", "max"),
+            "limited_fraction": _share(self._limited, self._running),
+            "arm_path_rad": [round(float(path), 3) for path in self._path],
+            "running_fraction": _share(self._running, self._ticks),
+            "holds": self._safety.holds if self._safety else 0,
+            "faults": self._faults,
+            "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
+            "saturated": _share(sum(chunk.saturated for chunk in chunks), len(chunks)) > 0.5,
+            "physics_lag_ms": self._lag_ms.figures("p99", "max"),
+            "camera_fps": self._rates,
+            "not_replayable": sum(not self._complete(inputs) for inputs in self._wanted),
+            "session": session,
+        }
+
+    def _counting(self, stamp_ns: int) -> bool:
+        return self._first_ns is not None and self._first_ns <= stamp_ns < (self._last_ns or stamp_ns + 1)
+
+    def _tick(self, target: wire.ArmTarget) -> None:
+        for seq, arrival_ns in target.arrivals:
+            self._arrivals[seq] = arrival_ns
+        if target.mode == "RUNNING" and self._first_ns is None:
+            self._first_ns = target.stamp_ns
+        if not self._counting(target.stamp_ns):
+            return
+        self._ticks += 1
+        self._late_us.add((target.stamp_ns - target.deadline_ns) / 1e3)
+        if self._ticks > 1:
+            period_ns = target.deadline_ns - self._previous_deadline_ns
+            self._misses += max(0, round(period_ns * self._rate_hz / NS_PER_S) - 1)
+        self._previous_deadline_ns = target.deadline_ns
+        if target.mode == "RUNNING":
+            self._running += 1
+            self._limited += target.limited
+        if target.seam_jump_rad_s >= 0:
+            self._seams.add(target.seam_jump_rad_s)
+
+    def _move(self, state: wire.JointState) -> None:
+        if self._previous_q is not None and self._counting(state.stamp_ns):
+            step = state.q - self._previous_q
+            self._path += [np.linalg.norm(step[_LEFT]), np.linalg.norm(step[_RIGHT])]
+        self._previous_q = state.q
+
+    def _ratio(self, conditions: list[tuple[int, int, int, int]]) -> float | None:
+        """System-1 runs from one start of System 2 to the next, on average."""
+        runs = [row[2] for row in conditions]
+        steps = [b - a for a, b in zip(runs, runs[1:], strict=False) if b > a]
+        return round(sum(steps) / len(steps), 3) if steps else None
+
+    def _actions_per_condition(self, chunks: list[wire.ActionChunk], conditions: int) -> float | None:
+        if not chunks or not conditions:
+            return None
+        actions = self._running / self._rate_hz / (chunks[0].dt_ns / NS_PER_S)
+        return round(actions / conditions, 2)
+
+    def _complete(self, inputs: tuple[wire.InputRef, ...]) -> bool:
+        """Whether everything that an output consumed was logged."""
+        for topic, epoch, seq in inputs:
+            if seq not in self._seen.get((topic, epoch), ()):
+                return False
+            camera = topic.removeprefix("frame.")
+            if camera != topic and seq not in self._pictures.get(camera, ()):
+                return False
+        return True
+
+
+def lines(table: dict[str, Any]) -> list[str]:
+    """The table for a terminal."""
+    rows: list[str] = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            value = "  ".join(f"{key} {inner}" for key, inner in value.items())
+        rows.append(f"  {name:<26} {value}")
+    return rows
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 0.0

@@ -1,0 +1,128 @@
+"""The supervisor: starts the processes of the table, watches them, restarts them, and ends them in the right order.
+
+`step` is pure: from exits, heartbeats and the time it decides what to start and what to kill. No torch in here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runtime import wire
+from runtime.clock import seconds
+from runtime.config import Supervisor as Settings
+from runtime.processes import ProcessRow
+
+State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
+SILENT_NS = 200_000_000  # without a heartbeat for this long a process counts as stopped
+_BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass
+class Watched:
+    """One process as the supervisor sees it."""
+
+    row: ProcessRow
+    state: State = "off"
+    epoch: int = 0
+    since_ns: int = 0  # of the state
+    beat_ns: int = 0  # when its last heartbeat was sent
+    step_ns: int = 0  # when its loop last came round
+    start_at_ns: int = 0
+
+
+@dataclass
+class Memory:
+    """All processes by name."""
+
+    watched: dict[str, Watched]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What came in since the last step."""
+
+    exits: dict[str, int] = field(default_factory=dict)  # name -> return code
+    beats: tuple[wire.Heartbeat, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What to do now, and what to tell."""
+
+    start: tuple[str, ...]
+    kill: tuple[str, ...]
+    faults: tuple[tuple[str, str], ...]
+
+
+def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Outputs:
+    """One look at all processes."""
+    for beat in inputs.beats:
+        _note_beat(memory, beat)
+    start: list[str] = []
+    kill: list[str] = []
+    faults: list[tuple[str, str]] = []
+    for name, watched in memory.watched.items():
+        before = watched.state
+        if name in inputs.exits:
+            faults.append(_exited(watched, inputs.exits[name], now))
+        elif watched.state in ("off", "exited") and now >= watched.start_at_ns:
+            start.append(name)
+            watched.epoch += 1
+            watched.beat_ns = watched.step_ns = now
+            _become(watched, "starting", now)
+        elif watched.state != "off" and watched.state != "exited":
+            _judge(settings, watched, now)
+            if watched.state in ("stopped", "hung") and now - watched.since_ns > seconds(settings.restart_after_s):
+                kill.append(name)
+                watched.since_ns = now
+            if watched.state != before and watched.state in ("stopped", "hung"):
+                faults.append((watched.state, f"{name} {_TROUBLE[watched.state]}"))
+    return Outputs(tuple(start), tuple(kill), tuple(faults))
+
+
+_TROUBLE = {
+    "stopped": "sends no heartbeat; it is restarted if it stays silent",
+    "hung": "makes no progress; it is restarted if it stays so",
+}
+
+
+def _note_beat(memory: Memory, beat: wire.Heartbeat) -> None:
+    watched = memory.watched.get(beat.process)
+    if watched is not None and beat.epoch == watched.epoch:
+        watched.beat_ns, watched.step_ns = beat.stamp_ns, beat.last_step_ns
+        if watched.state == "starting" and beat.steps > 0:
+            _become(watched, "alive", beat.stamp_ns)
+
+
+def _exited(watched: Watched, code: int, now: int) -> tuple[str, str]:
+    attempt = min(watched.epoch - 1, len(_BACK_OFF_S) - 1)
+    watched.start_at_ns = now + seconds(_BACK_OFF_S[attempt])
+    _become(watched, "exited", now)
+    reason = f"signal {-code}" if code < 0 else f"status {code}"
+    return ("exited", f"{watched.row.name} ended with {reason}; restarting it (start {watched.epoch + 1})")
+
+
+def _judge(settings: Settings, watched: Watched, now: int) -> None:
+    if watched.state == "starting":
+        if now - watched.since_ns > seconds(settings.start_timeout_s):
+            _become(watched, "hung", now)
+        return
+    if now - watched.beat_ns > SILENT_NS:
+        _become(watched, "stopped", now)
+    elif now - watched.step_ns > seconds(3 * watched.row.progress_s):
+        _become(watched, "hung", now)
+    else:
+        _become(watched, "alive", now)
+
+
+def _become(watched: Watched, state: State, now: int) -> None:
+    if watched.state != state:
+        watched.state, watched.since_ns = state, now
+
+
+def supervision(memory: Memory, seq: int, now: int) -> wire.Supervision:
+    """All processes' states as a message."""
+    rows = tuple(
+        wire.ProcessState(process=name, state=watched.state, restarts=max(0, watched.epoch - 1))
+        for name, watched in memory.watched.items()
+    )
+    return wire.Supervision(seq=seq, epoch=1, stamp_ns=now, processes=rows)

@@ -1,0 +1,23 @@
+"""Condition tokens between torch and the wire, where bfloat16 travels as uint16."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.policy import ConditionTokens
+from runtime import wire
+
+
+def to_wire(tokens: torch.Tensor) -> NDArray[np.uint16]:
+    """bfloat16 bits of condition tokens (K, D)."""
+    return tokens.to(torch.bfloat16).contiguous().view(torch.uint16).cpu().numpy()
+
+
+def from_wire(bits: NDArray[np.uint16]) -> torch.Tensor:
+    """float32 tokens (K, D) of what `to_wire` gave."""
+    return torch.from_numpy(bits.copy()).view(torch.bfloat16).to(torch.float32)
+
+
+def conditions_of(message: wire.Conditions) -> ConditionTokens:
+    """The tokens as System 1 takes them."""
+    return ConditionTokens(from_wire(message.spatial), from_wire(message.motion))

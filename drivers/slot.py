@@ -11,17 +11,23 @@ from pathlib import Path
 
 from drivers.errors import DriverError
 
-_HEADER = struct.Struct("<qq")  # version: odd while being written; size of the payload in bytes
+_HEADER = struct.Struct("<q")  # how many values were written
+_LENGTH = struct.Struct("<q")
 _READ_ATTEMPTS = 100
 
 
 class SharedSlot:
-    """Holds one bytes value of at most `capacity` bytes in the file `path` (put it on a memory file system)."""
+    """Holds one bytes value of at most `capacity` bytes in the file `path` (put it on a memory file system).
+
+    Two halves are written in turn, so a writer that is stopped or preempted in mid-write leaves the last value readable:
+    a real-time reader never waits for an ordinary writer.
+    """
 
     def __init__(self, path: Path, capacity: int) -> None:
         self.path = path
         self._capacity = capacity
-        size = _HEADER.size + capacity
+        self._half = _LENGTH.size + capacity
+        size = _HEADER.size + 2 * self._half
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(descriptor).st_size < size:
@@ -34,22 +40,25 @@ class SharedSlot:
         """Replace the value. Raises DriverError if it is larger than the slot."""
         if len(payload) > self._capacity:
             raise DriverError(f"slot {self.path.name}: {len(payload)} bytes do not fit its {self._capacity}; enlarge it")
-        version, _ = _HEADER.unpack_from(self._map)
-        odd = version + 1 if version % 2 == 0 else version  # a writer that died in mid-write left it odd
-        _HEADER.pack_into(self._map, 0, odd, len(payload))
-        self._map[_HEADER.size : _HEADER.size + len(payload)] = payload
-        _HEADER.pack_into(self._map, 0, odd + 1, len(payload))
+        count = _HEADER.unpack_from(self._map)[0] + 1
+        start = _HEADER.size + count % 2 * self._half
+        _LENGTH.pack_into(self._map, start, len(payload))
+        start += _LENGTH.size
+        self._map[start : start + len(payload)] = payload
+        _HEADER.pack_into(self._map, 0, count)
 
     def read(self) -> bytes | None:
-        """The newest whole value, or None before the first write and while a writer is stuck in the middle of one."""
+        """The newest whole value, or None before the first one."""
         for _ in range(_READ_ATTEMPTS):
-            version, size = _HEADER.unpack_from(self._map)
-            if version == 0:
+            count = _HEADER.unpack_from(self._map)[0]
+            if count == 0:
                 return None
-            payload = self._map[_HEADER.size : _HEADER.size + size]
-            if version % 2 == 0 and _HEADER.unpack_from(self._map)[0] == version:
+            start = _HEADER.size + count % 2 * self._half
+            size = _LENGTH.unpack_from(self._map, start)[0]
+            payload = self._map[start + _LENGTH.size : start + _LENGTH.size + size]
+            if _HEADER.unpack_from(self._map)[0] == count:  # else the half may have been written to again
                 return payload
-        return None
+        raise DriverError(f"slot {self.path.name}: written faster than it can be read")
 
     def close(self) -> None:
         """Unmap; the file stays for the other side."""

@@ -15,6 +15,7 @@ from models.layers import Attention, FeedForward, KeyValue, mlp, sinusoid
 
 _SINUSOID_WIDTH = 256
 _AGE_UNIT_S = 0.01  # ages are embedded in hundredths of a second
+_SPREAD = 16  # neighbouring targets start with similar positions, so that even random weights give smooth chunks
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ActionTransformer(nn.Module):
     def _start(self) -> None:
         """What starts at zero: the output, and everything RDT-1B has no weights for."""
         sequence = self.sequence_position.shape[1]
-        self.sequence_position.data.copy_(sinusoid(torch.arange(sequence), self.sequence_position.shape[2])[None])
+        self.sequence_position.data.copy_(sinusoid(torch.arange(sequence) / _SPREAD, self.sequence_position.shape[2])[None])
         for layer in (self.final[-1], self.condition_age):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from runtime.config import Settings
 from runtime.limits import Limits
 from runtime.process import Process, log
 from runtime.safety import Machine
-from runtime.trajectory import Motion, Trajectory, evaluate, splice
+from runtime.trajectory import Motion, Style, Trajectory, evaluate, splice
 
 SAFETY_EVERY_NS = 200_000_000
 SNAPSHOT_EVERY_NS = 10_000_000_000
@@ -82,12 +82,15 @@ class Rules:
 
     settings: Settings
     limits: Limits
+    style: Style
     dt_s: float
 
     @classmethod
     def of(cls, settings: Settings) -> "Rules":
         """From the settings tree."""
-        return cls(settings, Limits.of(settings.safety), 1 / settings.arms.rate_hz)
+        trajectory = settings.trajectory
+        style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
+        return cls(settings, Limits.of(settings.safety), style, 1 / settings.arms.rate_hz)
 
 
 def start(rules: Rules, feedback: wire.JointState, now: int) -> Memory:
@@ -170,8 +173,8 @@ def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns
         memory.machine.fault = fault
         return -1.0
     q = chunk.q.astype(np.float64)
-    blend = settings.trajectory
-    plain = splice(Trajectory(), q, chunk.t0_ns, chunk.dt_ns, deadline_ns, memory.commanded, "none", 0.0)
+    unblended = replace(rules.style, blend="none")
+    plain = splice(Trajectory(), q, chunk.t0_ns, chunk.dt_ns, deadline_ns, memory.commanded, unblended)
     begins = evaluate(plain, deadline_ns)
     memory.refusal = safety.jump(settings.safety, begins.q, memory.commanded.q) if begins else ""
     if memory.refusal:
@@ -180,7 +183,7 @@ def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns
     before = evaluate(memory.trajectory, deadline_ns) if memory.machine.mode == "RUNNING" else None
     seam_ns = memory.commanded_ns
     memory.trajectory = splice(
-        memory.trajectory, q, chunk.t0_ns, chunk.dt_ns, seam_ns, memory.commanded, blend.blend, blend.fade_s
+        memory.trajectory, q, chunk.t0_ns, chunk.dt_ns, seam_ns, memory.commanded, rules.style
     )
     memory.executing = Executing(
         chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns
@@ -224,16 +227,9 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
 
 def _rebase(rules: Rules, memory: Memory) -> Trajectory:
     newest = memory.trajectory.pieces[-1]
-    blend = "fade" if rules.settings.trajectory.blend != "none" else "none"
+    style = replace(rules.style, blend="none" if rules.style.blend == "none" else "fade", smoothing=0.0)
     return splice(
-        Trajectory(),
-        newest.points,
-        newest.t0_ns,
-        newest.dt_ns,
-        memory.commanded_ns,
-        memory.commanded,
-        blend,
-        rules.settings.trajectory.fade_s,
+        Trajectory(), newest.points, newest.t0_ns, newest.dt_ns, memory.commanded_ns, memory.commanded, style
     )
 
 

@@ -84,8 +84,10 @@ class Trajectory(Section):
     """From chunk to arm."""
 
     blend: Literal["prefix", "fade", "ensemble", "none"] = "fade"
-    fade_s: float = Field(0.25, gt=0, le=2)
+    fade_s: float = Field(0.5, gt=0, le=2)
     """Time over which the offset at a seam fades out."""
+    smoothing: float = Field(10.0, ge=0, le=1e6)
+    """Takes the jitter out of a chunk's targets (weight of third differences); 0 follows them to the letter."""
 
 
 class Safety(Section):

@@ -12,7 +12,7 @@ from runtime.errors import RuntimeFault
 from runtime.instructions import EmbeddingCache
 
 # How far an untrained policy may move from the rest pose: rad, gripper m. Small enough to stay clear of the table.
-_UNTRAINED_REACH = np.array([0.35, 0.25, 0.25, 0.35, 0.25, 0.35, 0.03] * 2)
+_UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
 _OPEN_GRIPPERS = [6, 13]
 
 

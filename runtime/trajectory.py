@@ -4,7 +4,7 @@ A chunk is resampled by a cubic spline, so position, velocity and acceleration a
 continuous across the seam too. Legend: H targets in a chunk, J joints; rad, m, s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -62,20 +62,30 @@ class Trajectory:
         return self.pieces[-1].end_ns if self.pieces else 0
 
 
+@dataclass(frozen=True)
+class Style:
+    """How chunks are joined. `smoothing` weighs third differences of the targets: it takes the jitter out of them."""
+
+    blend: Blend
+    fade_s: float
+    smoothing: float
+
+
 def splice(
-    trajectory: Trajectory, q: Array, t0_ns: int, dt_ns: int, now_ns: int, commanded: Motion, blend: Blend, fade_s: float
+    trajectory: Trajectory, q: Array, t0_ns: int, dt_ns: int, now_ns: int, commanded: Motion, style: Style
 ) -> Trajectory:
     """Put a chunk q (H, J) on the time line from `now_ns` on.
 
     Points in the past stay unused; the start is matched to what was commanded up to now, never to an estimated latency.
     """
-    curvature = second_derivatives(len(q)) @ q / (dt_ns / NS_PER_S) ** 2
-    plain = Piece(t0_ns, dt_ns, q, curvature, now_ns, np.zeros((3, q.shape[1])), 0.0)
-    if blend == "fade":
+    points = smoother(len(q), style.smoothing) @ q if style.blend != "prefix" else q  # a prefix is to be met exactly
+    curvature = second_derivatives(len(q)) @ points / (dt_ns / NS_PER_S) ** 2
+    plain = Piece(t0_ns, dt_ns, points, curvature, now_ns, np.zeros((3, q.shape[1])), 0.0)
+    if style.blend == "fade":
         start = _evaluate(plain, now_ns)
         offset = np.stack([commanded.q - start.q, commanded.dq - start.dq, commanded.ddq - start.ddq])
-        plain = Piece(t0_ns, dt_ns, q, curvature, now_ns, offset, fade_s)
-    kept = trajectory.pieces[-(_ENSEMBLE_CHUNKS - 1) :] if blend == "ensemble" else ()
+        plain = replace(plain, offset=offset, fade_s=style.fade_s)
+    kept = trajectory.pieces[-(_ENSEMBLE_CHUNKS - 1) :] if style.blend == "ensemble" else ()
     return Trajectory((*kept, plain))
 
 
@@ -139,3 +149,13 @@ def second_derivatives(count: int) -> Array:
         system[row, row - 1 : row + 2] = (1 / 6, 2 / 3, 1 / 6)
         right[row, row - 1 : row + 2] = (1.0, -2.0, 1.0)
     return np.linalg.solve(system, right)
+
+
+@cache
+def smoother(count: int, weight: float) -> Array:
+    """(H, H) matrix of the Whittaker smoother: least |x - q|^2 + weight |third differences of x|^2.
+
+    Every parabola passes unchanged; at 30 Hz a weight of 10 halves what is faster than about 3 Hz.
+    """
+    differences = np.diff(np.eye(count), n=3, axis=0)
+    return np.linalg.inv(np.eye(count) + weight * differences.T @ differences)

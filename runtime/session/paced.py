@@ -1,0 +1,62 @@
+"""Paced replay: a session's messages on the bus at their recorded times, pictures in the rings; for the console."""
+
+import time
+from pathlib import Path
+
+from runtime import wire
+from runtime.bus import Bus, Publisher
+from runtime.clock import NS_PER_S, now_ns
+from runtime.frames import FrameRing
+from runtime.session.reader import Session, decode_all
+from runtime.topics import topic
+
+_RING_SLOTS = 96
+
+
+class PacedReplay:
+    """Publishes a session into a run's folder. Message stamps stay those of the recording."""
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self._session, self._folder = session, folder
+        self._buses: dict[str, Bus] = {}
+        self._publishers: dict[str, Publisher] = {}
+        self._rings: dict[str, FrameRing] = {}
+
+    def run(self, speed: float = 1.0) -> int:
+        """Publish everything, `speed` times as fast as recorded. Returns the number of messages."""
+        rows = sorted(decode_all(self._session), key=lambda row: row[1].stamp_ns)
+        for name, _, _ in rows:
+            self._publisher(name)
+        first_ns, started_ns = rows[0][1].stamp_ns, now_ns()
+        for name, message, payload in rows:
+            wait_ns = started_ns + int((message.stamp_ns - first_ns) / speed) - now_ns()
+            if wait_ns > 0:
+                time.sleep(wait_ns / NS_PER_S)
+            if isinstance(message, wire.Frame):
+                self._show(message)
+            self._publisher(name).send_raw(payload)
+        return len(rows)
+
+    def close(self) -> None:
+        """Close the sockets and rings."""
+        for ring in self._rings.values():
+            ring.close()
+        for bus in self._buses.values():
+            bus.close()
+
+    def _publisher(self, name: str) -> Publisher:
+        if name not in self._publishers:
+            process = topic(name).publishers[0]
+            bus = self._buses.setdefault(process, Bus(self._folder, process))
+            self._publishers[name] = bus.publisher(name)
+        return self._publishers[name]
+
+    def _show(self, notice: wire.Frame) -> None:
+        jpeg, picture = self._session.jpeg(notice.camera, notice.seq), self._session.picture(notice.camera, notice.seq)
+        if jpeg is None or picture is None:
+            return
+        if notice.camera not in self._rings:
+            height_px, width_px, _ = picture.shape
+            path = self._folder / f"{notice.camera}.ring"
+            self._rings[notice.camera] = FrameRing.create(path, width_px, height_px, _RING_SLOTS)
+        self._rings[notice.camera].write(notice.seq, notice.capture_ns, picture, jpeg)

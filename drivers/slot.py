@@ -39,7 +39,9 @@ class SharedSlot:
     def write(self, payload: bytes) -> None:
         """Replace the value. Raises DriverError if it is larger than the slot."""
         if len(payload) > self._capacity:
-            raise DriverError(f"slot {self.path.name}: {len(payload)} bytes do not fit its {self._capacity}; enlarge it")
+            raise DriverError(
+                f"slot {self.path.name}: {len(payload)} bytes do not fit its {self._capacity}; enlarge it"
+            )
         count = _HEADER.unpack_from(self._map)[0] + 1
         start = _HEADER.size + count % 2 * self._half
         _LENGTH.pack_into(self._map, start, len(payload))

@@ -5,7 +5,9 @@ contexts do not depend on the denoising step, so they are computed once per chun
 Legend: B batch, H targets in a chunk, J joints, N context tokens, D width.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -48,23 +50,32 @@ class ActionTransformer(nn.Module):
         self.committed = nn.Parameter(torch.zeros(width))
         self.blocks = nn.ModuleList(ActionBlock(width, head.heads) for _ in range(head.depth))
         self.final_norm = nn.RMSNorm(width, eps=1e-6)
-        self.final = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.Linear(width, config.joints)
-        )
+        self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
+        self.output = nn.Linear(width, config.joints)
         self._start()
 
     def _start(self) -> None:
         """What starts at zero: the output, and everything RDT-1B has no weights for."""
         sequence = self.sequence_position.shape[1]
-        self.sequence_position.data.copy_(sinusoid(torch.arange(sequence) / _SPREAD, self.sequence_position.shape[2])[None])
-        for layer in (self.final[-1], self.condition_age):
+        self.sequence_position.data.copy_(
+            sinusoid(torch.arange(sequence) / _SPREAD, self.sequence_position.shape[2])[None]
+        )
+        for layer in (self.output, self.condition_age):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def zero_initialised(self) -> list[nn.Parameter]:
         """The weights that start at zero; an untrained policy redraws them so that everything has an influence."""
-        last, age = self.final[-1], self.condition_age
-        return [last.weight, last.bias, age.weight, age.bias, self.committed, self.condition_position, self.image_position]
+        last, age = self.output, self.condition_age
+        return [
+            last.weight,
+            last.bias,
+            age.weight,
+            age.bias,
+            self.committed,
+            self.condition_position,
+            self.image_position,
+        ]
 
     def context(
         self,
@@ -82,13 +93,15 @@ class ActionTransformer(nn.Module):
             understood = self.condition(conditions) + self.condition_position + age.unsqueeze(1)
             seen = torch.cat([seen, understood], dim=1)
         keys_values = tuple(
-            block.cross.keys_values(block.context_norm(words if index % 2 == 0 else seen))
-            for index, block in enumerate(self.blocks)
+            block.context(words if index % 2 == 0 else seen)
+            for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
         )
         known = torch.cat([state, torch.ones_like(state)], dim=-1)
         return Context(keys_values, self.state(known).unsqueeze(1))
 
-    def forward(self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
+    ) -> torch.Tensor:
         """noisy (B, H, J), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, J)."""
         known = torch.cat([noisy, torch.ones_like(noisy)], dim=-1)
         actions = self.action(known) + committed.unsqueeze(-1) * self.committed
@@ -99,7 +112,7 @@ class ActionTransformer(nn.Module):
         x = torch.cat([*first, context.state, actions], dim=1) + self.sequence_position
         for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
             x = block(x, keys_values)
-        return self.final(self.final_norm(x[:, -self.config.horizon :]))
+        return self.output(self.final(self.final_norm(x[:, -self.config.horizon :])))
 
 
 class ActionBlock(nn.Module):
@@ -114,6 +127,10 @@ class ActionBlock(nn.Module):
         self.cross = Attention(width, heads)
         self.feed_norm = nn.RMSNorm(width, eps=1e-6)
         self.feed_forward = FeedForward(width)
+
+    def context(self, tokens: torch.Tensor) -> KeyValue:
+        """Keys and values of what this block attends to, (B, N, D)."""
+        return self.cross.keys_values(self.context_norm(tokens))
 
     def forward(self, x: torch.Tensor, context: KeyValue) -> torch.Tensor:
         """x (B, 3 + H, D)."""

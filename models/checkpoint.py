@@ -16,8 +16,8 @@ from models import normalize
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig, by_name
 from models.errors import ModelError
-from models.normalize import Statistics
 from models.identity import checkpoint_id, stored_config
+from models.normalize import Statistics
 from models.policy import InstructionEmbedding
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
@@ -38,9 +38,7 @@ class Checkpoint:
         self.id = checkpoint_id(config, folder, seed)
 
     @classmethod
-    def untrained(
-        cls, size: str, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]
-    ) -> "Checkpoint":
+    def untrained(cls, size: str, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> "Checkpoint":
         """Random weights of a size; targets stay within `reach` (J,) of the pose `rest` (J,)."""
         config = by_name(size)
         return cls(config, normalize.untrained(config.horizon, rest, reach), None, seed)
@@ -96,7 +94,9 @@ def save(folder: Path, config: PolicyConfig, statistics: Statistics, parts: dict
     """Write a checkpoint folder; `parts` are slow, fast and text."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{part}.{name}": tensor.contiguous() for part, net in parts.items() for name, tensor in net.state_dict().items()
+        f"{part}.{name}": tensor.contiguous()
+        for part, net in parts.items()
+        for name, tensor in net.state_dict().items()
     }
     save_file(tensors, folder / "model.safetensors")
     (folder / "config.json").write_text(config.model_dump_json(indent=1))
@@ -119,9 +119,7 @@ def load_embedding(path: Path) -> InstructionEmbedding:
     """Read what `save_embedding` wrote. Raises ModelError for a file that is not one."""
     try:
         tensors = load_file(path)
-        return InstructionEmbedding(
-            tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"])
-        )
+        return InstructionEmbedding(tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"]))
     except (SafetensorError, KeyError) as error:
         raise ModelError(f"{path}: not an encoded instruction ({error}); delete it, it will be made again") from None
 

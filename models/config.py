@@ -56,7 +56,7 @@ class Filters(Part):
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
     motion: Literal["fft", "none"] = "fft"
-    low_bin: int = Field(1, ge=0)
+    low_bin: int = Field(default=1, ge=0)
     """First frequency bin kept by the high-pass; 1 drops only the mean."""
     high_bin: int | None = None
     """Last bin kept; none keeps all up to half the frame rate."""

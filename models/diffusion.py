@@ -33,6 +33,6 @@ def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoi
     for time in scheduler.timesteps:
         x[:, :count] = prefix
         prediction = denoise(x, time.expand(x.shape[0]))
-        x = scheduler.step(prediction, time, x).prev_sample
+        x = scheduler.step(prediction, time, x, return_dict=False)[0]
     x[:, :count] = prefix
     return x

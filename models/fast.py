@@ -71,9 +71,9 @@ class FastSystem(nn.Module):
         state = self.statistics.normalize_state(q).to(device)
         age = torch.tensor([age_s], device=device)
         context = self.head.context(instruction.language, tokens, both, age, state)
-        noise = torch.randn(
-            (1, config.horizon, config.joints), generator=torch.Generator().manual_seed(noise_seed)
-        ).to(device)
+        noise = torch.randn((1, config.horizon, config.joints), generator=torch.Generator().manual_seed(noise_seed)).to(
+            device
+        )
         known = self.statistics.normalize(prefix, q).to(device)
         committed = (torch.arange(config.horizon, device=device) < len(prefix))[None]
         chunk = diffusion.sample(config.head, noise, known, lambda x, t: self.head(x, t, context, committed))

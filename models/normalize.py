@@ -40,7 +40,9 @@ class Statistics:
         joints = arrays["low"].shape
         for name, array in arrays.items():
             if array.shape[-1:] != joints or not np.isfinite(array).all():
-                raise ModelError(f"stats.json: {name} has shape {array.shape} or holds NaN; expected (..., {joints[0]})")
+                raise ModelError(
+                    f"stats.json: {name} has shape {array.shape} or holds NaN; expected (..., {joints[0]})"
+                )
         return cls(**arrays, squash=bool(values["squash"]))
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
@@ -58,7 +60,7 @@ class Statistics:
         relative = chunk[0].to(torch.float32).cpu().numpy() * self.spread + self.mean
         targets = observed.astype(np.float32) + relative
         if not self.squash:
-            return np.clip(targets, self.low, self.high)
+            return np.clip(targets, self.low, self.high).astype(np.float32)
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         return (middle + half * np.tanh((targets - middle) / half)).astype(np.float32)
 

@@ -1,5 +1,6 @@
 """System 2's video windows: which frames they hold, and the ring of latents that encodes every frame only once."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ def grid_frames(newest: int, stride: int, count: int) -> list[int]:
 
 def widest_gap_ns(frames: Sequence[FrameTime]) -> int:
     """The largest step in capture time between neighbours; a gap in the history is reported by it."""
-    return max((b.capture_ns - a.capture_ns for a, b in zip(frames, frames[1:], strict=False)), default=0)
+    return max((b.capture_ns - a.capture_ns for a, b in itertools.pairwise(frames)), default=0)
 
 
 class LatentRing:

@@ -182,9 +182,7 @@ def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns
         return -1.0
     before = evaluate(memory.trajectory, deadline_ns) if memory.machine.mode == "RUNNING" else None
     seam_ns = memory.commanded_ns
-    memory.trajectory = splice(
-        memory.trajectory, q, chunk.t0_ns, chunk.dt_ns, seam_ns, memory.commanded, rules.style
-    )
+    memory.trajectory = splice(memory.trajectory, q, chunk.t0_ns, chunk.dt_ns, seam_ns, memory.commanded, rules.style)
     memory.executing = Executing(
         chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns
     )
@@ -228,9 +226,7 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
 def _rebase(rules: Rules, memory: Memory) -> Trajectory:
     newest = memory.trajectory.pieces[-1]
     style = replace(rules.style, blend="none" if rules.style.blend == "none" else "fade", smoothing=0.0)
-    return splice(
-        Trajectory(), newest.points, newest.t0_ns, newest.dt_ns, memory.commanded_ns, memory.commanded, style
-    )
+    return splice(Trajectory(), newest.points, newest.t0_ns, newest.dt_ns, memory.commanded_ns, memory.commanded, style)
 
 
 def _say(memory: Memory, fresh: safety.Freshness, epoch: int, now: int, changed: bool) -> wire.SafetyState | None:
@@ -278,9 +274,7 @@ def _ref(topic: str, message: wire.Message) -> wire.InputRef:
     return (topic, message.epoch, message.seq)
 
 
-def joint_state(
-    states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int
-) -> wire.JointState:
+def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int) -> wire.JointState:
     """Both arms' newest readings as one message, with how far the current chunk has been executed."""
     executing = memory.executing if memory else Executing()
     pieces = memory.trajectory.pieces if memory else ()

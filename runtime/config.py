@@ -27,9 +27,9 @@ class Camera(Section):
     """One camera."""
 
     kind: Literal["simulated"] = "simulated"
-    width_px: int = Field(640, ge=16, le=4096)
-    height_px: int = Field(480, ge=16, le=4096)
-    rate_hz: float = Field(30, gt=0, le=240)
+    width_px: int = Field(default=640, ge=16, le=4096)
+    height_px: int = Field(default=480, ge=16, le=4096)
+    rate_hz: float = Field(default=30, gt=0, le=240)
 
 
 class Cameras(Section):
@@ -38,9 +38,9 @@ class Cameras(Section):
     head: Camera = Camera()
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
-    late_s: float = Field(0.1, gt=0)
+    late_s: float = Field(default=0.1, gt=0)
     """A camera without a new frame for this long is named as failed."""
-    max_skew_s: float = Field(0.05, gt=0)
+    max_skew_s: float = Field(default=0.05, gt=0)
     """Largest difference of capture times in one set of frames."""
 
     def by_name(self) -> dict[str, Camera]:
@@ -59,24 +59,24 @@ class Policy(Section):
 class System(Section):
     """What both systems have in common."""
 
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of torch; part of what a replay must repeat."""
-    nice: int = Field(0, ge=0, le=19)
+    nice: int = Field(default=0, ge=0, le=19)
 
 
 class System1(System):
     """The fast system."""
 
-    period_s: float = Field(0.1, gt=0, le=10)
-    history_offset_s: float = Field(1 / 30, ge=0, le=2)
+    period_s: float = Field(default=0.1, gt=0, le=10)
+    history_offset_s: float = Field(default=1 / 30, ge=0, le=2)
     """How much older the second frame of the image history is."""
 
 
 class System2(System):
     """The slow system."""
 
-    nice: int = Field(5, ge=0, le=19)
-    stride_s: float = Field(0.1, gt=0, le=2)
+    nice: int = Field(default=5, ge=0, le=19)
+    stride_s: float = Field(default=0.1, gt=0, le=2)
     """Distance of the frames of the long window."""
 
 
@@ -84,9 +84,9 @@ class Trajectory(Section):
     """From chunk to arm."""
 
     blend: Literal["prefix", "fade", "ensemble", "none"] = "fade"
-    fade_s: float = Field(0.5, gt=0, le=2)
+    fade_s: float = Field(default=0.5, gt=0, le=2)
     """Time over which the offset at a seam fades out."""
-    smoothing: float = Field(10.0, ge=0, le=1e6)
+    smoothing: float = Field(default=10.0, ge=0, le=1e6)
     """Takes the jitter out of a chunk's targets (weight of third differences); 0 follows them to the letter."""
 
 
@@ -99,22 +99,22 @@ class Safety(Section):
     velocity: tuple[float, float, float, float, float, float, float] = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
     """rad/s; gripper m/s."""
     acceleration: tuple[float, float, float, float, float, float, float] = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
-    jerk: tuple[float, float, float, float, float, float, float] = (100.0,) * 6 + (60.0,)
-    jump_rad: float = Field(0.35, gt=0)
+    jerk: tuple[float, float, float, float, float, float, float] = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
+    jump_rad: float = Field(default=0.35, gt=0)
     """A chunk whose start is farther than this from the commanded pose is refused."""
-    outside_rad: float = Field(0.5, gt=0)
+    outside_rad: float = Field(default=0.5, gt=0)
     """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
-    following_rad: float = Field(0.8, gt=0)
+    following_rad: float = Field(default=0.8, gt=0)
     """Largest difference between commanded and measured joints."""
     min_fingertip_m: float = 0.0
     """Height above the table below which no fingertip may go."""
-    min_arm_distance_m: float = Field(0.04, gt=0)
+    min_arm_distance_m: float = Field(default=0.04, gt=0)
     """Distance between the links of the two arms."""
-    max_feedback_age_s: float = Field(0.05, gt=0)
-    max_chunk_age_s: float = Field(0.6, gt=0)
+    max_feedback_age_s: float = Field(default=0.05, gt=0)
+    max_chunk_age_s: float = Field(default=0.6, gt=0)
     """Since the chunk's observation."""
-    max_condition_age_s: float = Field(4.0, gt=0)
-    max_health_age_s: float = Field(0.15, gt=0)
+    max_condition_age_s: float = Field(default=4.0, gt=0)
+    max_health_age_s: float = Field(default=0.15, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -131,7 +131,7 @@ class Arms(Section):
     """The loop that feeds the arms."""
 
     kind: Literal["simulated"] = "simulated"
-    rate_hz: float = Field(200, ge=20, le=1000)
+    rate_hz: float = Field(default=200, ge=20, le=1000)
     realtime: bool = True
     """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
@@ -143,9 +143,9 @@ class Arms(Section):
 class Supervisor(Section):
     """Watching the others."""
 
-    restart_after_s: float = Field(10.0, gt=0)
+    restart_after_s: float = Field(default=10.0, gt=0)
     """A stopped process is left this long to come back by itself."""
-    start_timeout_s: float = Field(90.0, gt=0)
+    start_timeout_s: float = Field(default=90.0, gt=0)
 
 
 class Recorder(Section):
@@ -171,19 +171,19 @@ class Settings(BaseSettings):
 
     profile: str = "sim"
     """Name of a file in launch/profiles, or a path to a TOML file."""
-    seconds: float | None = Field(None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
     """Stop after this long in RUNNING."""
     sessions: Path = Path("sessions")
     """Where session folders go."""
-    ratio: int = Field(8, ge=1, le=1000)
+    ratio: int = Field(default=8, ge=1, le=1000)
     """System-1 runs for each run of System 2."""
     pacing: Literal["async", "serial", "free"] = "async"
     """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
     task: str = "block_handover"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     instruction: str | None = None
     """What the robot is told; the task's own words if not given."""
-    json_file: Path | None = Field(None, validation_alias=AliasChoices("json", "json_file"))
+    json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
     """Write the final table there as JSON."""
 
     cameras: Cameras = Cameras()
@@ -261,7 +261,9 @@ def _read_profile(profile: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.toml")))
-        raise SettingsError(f"--profile {profile}: no such profile; choose one of {known} or give a TOML file") from None
+        raise SettingsError(
+            f"--profile {profile}: no such profile; choose one of {known} or give a TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"--profile {profile}: {path} is not TOML: {error}") from None
 

@@ -81,7 +81,9 @@ class FrameRing:
     def write(self, number: int, capture_ns: int, pixels: NDArray[np.uint8], jpeg: bytes) -> None:
         """Store a frame; numbers count up from 1. Raises RuntimeFault for another picture size."""
         if pixels.shape != (self.height_px, self.width_px, 3):
-            raise RuntimeFault(f"{self.path.stem}: picture {pixels.shape}, the ring holds {self.height_px}x{self.width_px}")
+            raise RuntimeFault(
+                f"{self.path.stem}: picture {pixels.shape}, the ring holds {self.height_px}x{self.width_px}"
+            )
         if len(jpeg) > self._pixel_bytes // 2:
             raise RuntimeFault(f"{self.path.stem}: JPEG of {len(jpeg)} bytes; lower its quality below 2:1")
         start = self._slot_start(number)

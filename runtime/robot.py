@@ -48,16 +48,14 @@ class Robot:
         self.folder = Path(tempfile.mkdtemp(prefix="video2act-", dir=_MEMORY_FOLDER))
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
-        names = ("order", "instruction", "episode", "supervision", "fault", "heartbeat")
+        names: list[str] = ["order", "instruction", "episode", "supervision", "fault", "heartbeat"]
         self._publishers = {name: self._bus.publisher(name) for name in names}
-        self._counts = dict.fromkeys(names, 0)
+        self._counts: dict[str, int] = dict.fromkeys(names, 0)
         self._beats = self._bus.subscriber("heartbeat", depth=512)
         self._faults = self._bus.subscriber("fault", depth=256)
         self.status = StatusLine(self._bus, settings)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._memory = supervisor.Memory(
-            {row.name: supervisor.Watched(row) for row in TABLE if row.runs(settings)}
-        )
+        self._memory = supervisor.Memory({row.name: supervisor.Watched(row) for row in TABLE if row.runs(settings)})
         self._instruction = settings.instruction or make_task(settings.task).instructions[0]
         self._episode_started_ns = now_ns()
         self._ending = False
@@ -97,7 +95,9 @@ class Robot:
             if self._time_is_up():
                 break
             if self._running_since_ns is None and self._waited_too_long(started_ns):
-                say(f"video2act: not running after {self.settings.supervisor.start_timeout_s:.0f} s: {self.status.why()}")
+                say(
+                    f"video2act: not running after {self.settings.supervisor.start_timeout_s:.0f} s: {self.status.why()}"
+                )
                 say(f"video2act: the processes' logs are in {self.session / 'logs'}")
                 return True
             count += 1
@@ -271,5 +271,7 @@ def _session_folder(settings: Settings) -> Path:
             folder = settings.sessions / f"{name}_{count}"
         folder.mkdir(parents=True)
     except OSError as error:
-        raise RuntimeFault(f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to") from None
+        raise RuntimeFault(
+            f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to"
+        ) from None
     return folder.resolve()

@@ -76,7 +76,9 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...
         return ("no chunk yet",)
     if fresh.runs_out or now - fresh.observation_ns > seconds(safety.max_chunk_age_s):
         limit_ms = safety.max_chunk_age_s * 1e3
-        return (f"chunk: seen {_ms(now - fresh.observation_ns)} ago (limit {limit_ms:.0f} ms); System 1 is late or gone",)
+        return (
+            f"chunk: seen {_ms(now - fresh.observation_ns)} ago (limit {limit_ms:.0f} ms); System 1 is late or gone",
+        )
     limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
     if now - fresh.conditions_ns > limit_ns:
         return (f"condition: {_ms(now - fresh.conditions_ns)} old (limit {_ms(limit_ns)}); System 2 is late or gone",)
@@ -150,9 +152,7 @@ def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, resumes: b
     if machine.fault:
         machine.mode = "FAULT"
         machine.wants_run = False
-    elif before == "FAULT":
-        machine.mode = "HOLD"
-    elif before == "DISARMED" and machine.wants_arm and armable:
+    elif before == "FAULT" or (before == "DISARMED" and machine.wants_arm and armable):
         machine.mode = "HOLD"
     elif before == "RUNNING" and (reasons or not machine.wants_run):
         machine.mode = "HOLD"

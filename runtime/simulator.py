@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from drivers.cobot_magic import SIDES
 from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
 from drivers.sim.physics import Physics
-from drivers.cobot_magic import SIDES
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
 from runtime import wire

@@ -24,7 +24,7 @@ def take(process: str, after_seq: int, memory: Any, epoch: int, now: int) -> wir
 
 def pack(memory: Any) -> bytes:
     """Bytes of a memory."""
-    return msgpack.packb(_to_plain(memory))
+    return msgpack.packb(_to_plain(memory)) or b""
 
 
 def unpack(state: bytes, classes: tuple[type, ...]) -> Any:

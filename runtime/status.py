@@ -11,7 +11,9 @@ class StatusLine:
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         self._settings = settings
-        self._subscribers = {name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording")}
+        self._subscribers = {
+            name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording")
+        }
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, wire.Message] = {}
         self._runs = dict.fromkeys(self._counted, 0)
@@ -58,7 +60,9 @@ class StatusLine:
         if isinstance(health, wire.CameraHealth):
             parts.append("cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s")
         if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
-            parts.append(f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old")
+            parts.append(
+                f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
+            )
             parts.append(f"holds {state.holds} faults {state.faults}")
         if isinstance(recording, wire.Recording):
             parts.append(recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB")

@@ -1,5 +1,6 @@
 """The table at the end of a run, accumulated message by message. The recorder keeps it live; a session gives it again."""
 
+import itertools
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,7 +177,7 @@ class Accumulator:
     def _ratio(self, conditions: list[tuple[int, int, int, int]]) -> float | None:
         """System-1 runs from one start of System 2 to the next, on average."""
         runs = [row[2] for row in conditions]
-        steps = [b - a for a, b in zip(runs, runs[1:], strict=False) if b > a]
+        steps = [b - a for a, b in itertools.pairwise(runs) if b > a]
         return round(sum(steps) / len(steps), 3) if steps else None
 
     def _actions_per_condition(self, chunks: list[wire.ActionChunk], conditions: int) -> float | None:

@@ -74,7 +74,9 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
     skew = skew_ns(inputs.now)
     if skew > seconds(settings.cameras.max_skew_s):
         late = min(inputs.now, key=lambda frame: frame.capture_ns).camera
-        return f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
+        return (
+            f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
+        )
     if inputs.joints is None:
         return "no joint state"
     if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
@@ -116,7 +118,9 @@ def step(
     assert conditions is not None and joints is not None and embedding is not None
     started_ns = now_ns()
     prepared = {frames: _prepare(rules.fast, frames, pictures) for frames in (inputs.before, inputs.now)}
-    missing = next((frames for frames, tensor in prepared.items() if tensor is None and not _known(rules, frames)), None)
+    missing = next(
+        (frames for frames, tensor in prepared.items() if tensor is None and not _known(rules, frames)), None
+    )
     if missing is not None:
         return _skip(memory, inputs, f"frames {_numbers(missing)} are overwritten", epoch, now)
     prepared_ns = now_ns()
@@ -207,7 +211,7 @@ def waits_for_system2(settings: Settings, memory: Memory, conditions: wire.Condi
 
 def main(process: Process) -> None:
     """A run for every due set of frames, until asked to end."""
-    settings, bus = process.settings, process.bus
+    settings = process.settings
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
     rules = Rules(settings, checkpoint.fast(), checkpoint.id)

@@ -4,7 +4,7 @@ import select
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ KEYS = "space holds, r runs, q ends"
 
 
 @contextmanager
-def single_keys() -> Iterator[bool]:
+def single_keys() -> Generator[bool]:
     """Keys come one by one without Enter while inside; yields False when there is no terminal."""
     if not sys.stdin or not sys.stdin.isatty():
         yield False

@@ -148,7 +148,7 @@ def second_derivatives(count: int) -> Array:
     for row in range(1, count - 1):
         system[row, row - 1 : row + 2] = (1 / 6, 2 / 3, 1 / 6)
         right[row, row - 1 : row + 2] = (1.0, -2.0, 1.0)
-    return np.linalg.solve(system, right)
+    return np.asarray(np.linalg.solve(system, right), np.float64)
 
 
 @cache
@@ -158,4 +158,4 @@ def smoother(count: int, weight: float) -> Array:
     Every parabola passes unchanged; at 30 Hz a weight of 10 halves what is faster than about 3 Hz.
     """
     differences = np.diff(np.eye(count), n=3, axis=0)
-    return np.linalg.inv(np.eye(count) + weight * differences.T @ differences)
+    return np.asarray(np.linalg.inv(np.eye(count) + weight * differences.T @ differences), np.float64)

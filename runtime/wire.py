@@ -333,7 +333,7 @@ def encode(message: Message) -> bytes:
     tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
         body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
-    return msgpack.packb(body)
+    return msgpack.packb(body) or b""
 
 
 def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:

@@ -1,5 +1,1 @@
 """A simulated Cobot Magic: physics, cameras and tasks behind the same protocols as the real devices."""
-
-import os
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # headless; MuJoCo reads it at its first import

@@ -31,7 +31,9 @@ class SimulatedArm:
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         while self.read() is None:
             if time.monotonic_ns() > deadline_ns:
-                raise DriverError(f"arm {self.name}: no reading within {timeout_s} s; is the simulator process running?")
+                raise DriverError(
+                    f"arm {self.name}: no reading within {timeout_s} s; is the simulator process running?"
+                )
             time.sleep(_POLL_S)
 
     def read(self) -> ArmState | None:

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame
 from drivers.sim import scene
+from drivers.sim.engine import mujoco
 from drivers.sim.link import StateSlot
 from drivers.sim.tasks.task import Task
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS
 from drivers.cobot_magic import SIDES, rest_pose
 from drivers.sim import scene
+from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
 _FINGERS = ("finger_a", "finger_b")

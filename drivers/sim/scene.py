@@ -6,12 +6,12 @@ shipped. Masses are the CAD's; gains and contact values were tuned until grasps 
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, OPEN_GRIP_M, SIDES, TABLE_TOP_M
 from drivers.kinematics import DH_TABLE, FINGER_CENTRE_M
+from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
 TIMESTEP_S = 1 / 600

@@ -3,6 +3,8 @@
 The loop over the blocks is our own: no final layer, and no attention mask, because the text carries no padding.
 """
 
+from typing import Any, cast
+
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import AutoencoderKLHunyuanVideo
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
@@ -23,7 +25,7 @@ class HunyuanBackbone(nn.Module):
         self.config = config
         self.vae = AutoencoderKLHunyuanVideo(
             latent_channels=config.latent_channels,
-            block_out_channels=config.vae_channels,
+            block_out_channels=cast(Any, config.vae_channels),
             layers_per_block=config.vae_layers,
             norm_num_groups=config.vae_groups,
             scaling_factor=config.latent_scaling,
@@ -43,7 +45,7 @@ class HunyuanBackbone(nn.Module):
 
     def encode(self, picture: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, times the scaling factor, no shift."""
-        posterior = self.vae.encode(picture.unsqueeze(2)).latent_dist
+        posterior = cast(Any, self.vae.encode(picture.unsqueeze(2))).latent_dist
         return posterior.mode() * self.config.latent_scaling
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:

@@ -275,7 +275,9 @@ def _consumed(index: Index, references: tuple[wire.InputRef, ...]) -> Iterator[w
 
 
 def _by_topic(index: Index, recorded: wire.Episodic) -> dict[str, wire.Message]:
-    return {reference[0]: index.get(reference) for reference in recorded.inputs if not reference[0].startswith("frame.")}
+    return {
+        reference[0]: index.get(reference) for reference in recorded.inputs if not reference[0].startswith("frame.")
+    }
 
 
 def _check_policy(recorded: str, here: str) -> None:

@@ -124,7 +124,7 @@ def read(path: Path) -> Session:
         data = file.read_bytes()
     except OSError as error:
         raise SessionError(f"{file}: {error.strerror}; give a session folder or its {FILE_NAME}") from None
-    if len(data) < len(_MAGIC) or _MAGIC not in data[: len(_MAGIC)] and _LZ4_MARK not in data:
+    if len(data) < len(_MAGIC) or (_MAGIC not in data[: len(_MAGIC)] and _LZ4_MARK not in data):
         raise SessionError(f"{file}: not a session file (it holds no MCAP data)")
     session = Session(file)
     session.damage.unfinished = not data.endswith(_MAGIC)

@@ -1,7 +1,7 @@
 """The channels that Foxglove and Rerun read: pictures, joints, state and events, as protobuf and JSON. Used by the recorder."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from foxglove_schemas_protobuf.JointStates_pb2 import JointStates
@@ -93,11 +93,13 @@ class ViewerChannels:
         if topic not in self._channels:
             descriptor = message.DESCRIPTOR
             if descriptor.full_name not in self._schemas:
-                data = _descriptor_set(descriptor.file).SerializeToString()
+                data = _descriptor_set(cast(FileDescriptor, descriptor.file)).SerializeToString()
                 self._schemas[descriptor.full_name] = self._writer.register_schema(
                     descriptor.full_name, "protobuf", data
                 )
-            self._channels[topic] = self._writer.register_channel(topic, "protobuf", self._schemas[descriptor.full_name])
+            self._channels[topic] = self._writer.register_channel(
+                topic, "protobuf", self._schemas[descriptor.full_name]
+            )
         self._writer.add_message(self._channels[topic], time_ns, message.SerializeToString(), time_ns, sequence)
 
 

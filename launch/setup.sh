@@ -3,7 +3,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-system_libraries=(libEGL.so.1:libegl1 libEGL_mesa.so.0:libegl-mesa0 swrast_dri.so:libgl1-mesa-dri libusb-1.0.so.0:libusb-1.0-0)
+system_libraries=(
+    libEGL.so.1:libegl1 libEGL_mesa.so.0:libegl-mesa0 libGL.so.1:libgl1 libOpenGL.so.0:libopengl0
+    swrast_dri.so:libgl1-mesa-dri libusb-1.0.so.0:libusb-1.0-0
+)
 
 missing_packages() {
     local entry file
@@ -56,6 +59,9 @@ install_python_packages() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".${extras:+[$extras]}"
     echo "$stamp" >"$stamp_file"
 } >&2
+
+# Pictures and conditions are allocated thousands of times a minute: from a kept heap, not as fresh pages of the kernel.
+export MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_TOP_PAD_=16777216
 
 install_system_packages
 install_python_packages "$@"

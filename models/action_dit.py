@@ -64,7 +64,7 @@ class ActionTransformer(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def zero_initialised(self) -> list[nn.Parameter]:
+    def zero_initialised(self) -> list[torch.Tensor]:
         """The weights that start at zero; an untrained policy redraws them so that everything has an influence."""
         last, age = self.output, self.condition_age
         return [

@@ -140,7 +140,7 @@ def _load_part(network: nn.Module, path: Path, part: str) -> None:
     network.load_state_dict({name: tensors[name] for name in wanted})
 
 
-def _redraw(weights: list[nn.Parameter], seed: int) -> None:
+def _redraw(weights: list[torch.Tensor], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for weight in weights:
         width = weight.shape[-1]

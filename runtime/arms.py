@@ -22,6 +22,7 @@ SAFETY_EVERY_NS = 200_000_000
 SNAPSHOT_EVERY_NS = 10_000_000_000
 _ENABLE_TIMEOUT_S = 60.0
 _NONE = -1
+_RESOLUTION_RAD = 2e-5  # of the arm's bus (0.001 degrees): a smaller change by the limits is no change
 
 
 @dataclass
@@ -219,8 +220,8 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
     if wanted is None:
         memory.commanded = limits.brake(rules.limits, memory.commanded, rules.dt_s)
         return memory.commanded.q, False
-    memory.commanded = limits.track(rules.limits, memory.commanded, wanted.q, rules.dt_s)
-    return wanted.q, bool(np.abs(memory.commanded.q - wanted.q).max() > 1e-6)
+    memory.commanded = limits.track(rules.limits, memory.commanded, wanted.q, rules.dt_s, wanted.dq)
+    return wanted.q, bool(np.abs(memory.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
 
 
 def _rebase(rules: Rules, memory: Memory) -> Trajectory:

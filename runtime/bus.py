@@ -145,6 +145,7 @@ class Subscriber:
         return taken
 
     def _accept(self, payload: memoryview) -> None:
+        arrival_ns = now_ns()
         if len(payload) > self.topic.max_bytes:
             self._reject(f"{len(payload)} bytes, at most {self.topic.max_bytes}")
             return
@@ -157,7 +158,7 @@ class Subscriber:
             if len(self.topic.publishers) == 1:  # several publishers count for themselves
                 self.counters.missed += self._order.gap(message)
             self.counters.overflowed += len(self._waiting) == self._waiting.maxlen
-        self._waiting.append(Received(message, now_ns(), bytes(payload) if self._recording else b""))
+        self._waiting.append(Received(message, arrival_ns, bytes(payload) if self._recording else b""))
 
     def _reject(self, reason: str) -> None:
         self.counters.rejected += 1

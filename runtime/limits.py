@@ -52,12 +52,16 @@ class Limits:
         )
 
 
-def track(limits: Limits, now: Motion, wanted: Array, dt_s: float) -> Motion:
-    """The next command on the way to `wanted` (J,): exactly there when no limit forbids it, else as close as they allow."""
+def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Array | None = None) -> Motion:
+    """The next command on the way to `wanted` (J,): exactly there when no limit forbids it, else as close as they allow.
+
+    `wanted_dq` (J,) is the speed of a moving target; without it, what was left behind once would never be caught up.
+    """
     target = np.clip(wanted, limits.low, limits.high)
+    along = np.zeros_like(target) if wanted_dq is None else np.where(target == wanted, wanted_dq, 0.0)
     direct = _toward(now, (target - now.q) / dt_s, dt_s)
-    closing = _closing_speed(limits, target - now.q, dt_s)
-    guided = _bounded(limits, now, closing, dt_s)
+    closing = along + _closing_speed(limits, target - now.q - along * dt_s, dt_s)
+    guided = _bounded(limits, now, np.clip(closing, -limits.velocity, limits.velocity), dt_s)
     free = (
         (np.abs(direct.dq) <= limits.velocity)
         & (np.abs(direct.ddq) <= limits.acceleration)

@@ -55,7 +55,13 @@ class Robot:
         self._faults = self._bus.subscriber("fault", depth=256)
         self.status = StatusLine(self._bus, settings)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._memory = supervisor.Memory({row.name: supervisor.Watched(row) for row in TABLE if row.runs(settings)})
+        self._memory = supervisor.Memory(
+            {
+                row.name: supervisor.Watched(row, start_at_ns=now_ns() + seconds(row.delay_s))
+                for row in TABLE
+                if row.runs(settings)
+            }
+        )
         self._instruction = settings.instruction or make_task(settings.task).instructions[0]
         self._episode_started_ns = now_ns()
         self._ending = False

@@ -74,15 +74,15 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...
         return (fresh.refusal,)
     if fresh.observation_ns is None or fresh.conditions_ns is None:
         return ("no chunk yet",)
-    if fresh.runs_out or now - fresh.observation_ns > seconds(safety.max_chunk_age_s):
-        limit_ms = safety.max_chunk_age_s * 1e3
-        return (
-            f"chunk: seen {_ms(now - fresh.observation_ns)} ago (limit {limit_ms:.0f} ms); System 1 is late or gone",
-        )
+    reasons: list[str] = []
     limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
     if now - fresh.conditions_ns > limit_ns:
-        return (f"condition: {_ms(now - fresh.conditions_ns)} old (limit {_ms(limit_ns)}); System 2 is late or gone",)
-    return ()
+        age, limit = _ms(now - fresh.conditions_ns), _ms(limit_ns)
+        reasons.append(f"condition: {age} old (limit {limit}); System 2 is late or gone")
+    if fresh.runs_out or now - fresh.observation_ns > seconds(safety.max_chunk_age_s):
+        age, limit = _ms(now - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
+        reasons.append(f"chunk: seen {age} ago (limit {limit}); System 1 is late or gone")
+    return tuple(reasons)
 
 
 def refuse(safety: Safety, limits: Limits, chunk: wire.ActionChunk) -> str:

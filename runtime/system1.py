@@ -3,6 +3,7 @@
 A run starts with the first complete set of frames at or after its due time, so no time is lost between picture and chunk.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -95,7 +96,7 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
 
 def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
     """min(max_condition_age_s, 1.5 x (n x period + System 2's p99))."""
-    slowest_ns = int(np.percentile(memory.perceived_ns, 99)) if memory.perceived_ns else 0
+    slowest_ns = _quantile(memory.perceived_ns, 0.99)
     cycle_ns = settings.ratio * seconds(settings.system1.period_s) + slowest_ns
     return min(seconds(settings.safety.max_condition_age_s), cycle_ns * 3 // 2)
 
@@ -296,7 +297,7 @@ def _note_conditions(memory: Memory, conditions: wire.Conditions | None) -> None
     if conditions is None or (conditions.epoch, conditions.seq) == memory.conditions:
         return
     memory.conditions = (conditions.epoch, conditions.seq)
-    taken_ns = conditions.timing.finished_ns - conditions.stamp_ns
+    taken_ns = max(0, conditions.timing.finished_ns - conditions.stamp_ns)
     memory.perceived_ns = (*memory.perceived_ns, taken_ns)[-_KEPT_DURATIONS:]
 
 
@@ -335,9 +336,14 @@ def _look(fast: FastSystem, frames: tuple[wire.Frame, ...], prepared: torch.Tens
 
 def _saturated(settings: Settings, memory: Memory) -> bool:
     """Whether System 2 takes longer than n periods."""
-    if not memory.perceived_ns:
-        return False
-    return float(np.median(memory.perceived_ns)) > settings.ratio * seconds(settings.system1.period_s)
+    return _quantile(memory.perceived_ns, 0.5) > settings.ratio * seconds(settings.system1.period_s)
+
+
+def _quantile(values: tuple[int, ...], share: float) -> int:
+    """Nearest-rank quantile, 0 without values; a hundred numbers need no array library."""
+    if not values:
+        return 0
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _prefix(

@@ -19,6 +19,8 @@ SCHEMA_NUMBER = 1
 HORIZON = 64  # targets in a chunk (paper 4.2.2)
 JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
 
+_BFLOAT16_INFINITY = 0x7F80
+
 Mode = Literal["DISARMED", "HOLD", "RUNNING", "FAULT"]
 InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, frame number)
 
@@ -60,8 +62,8 @@ class Tensor:
         return np.frombuffer(data, dtype=self._numpy_dtype).reshape(shape)
 
     def _finite(self, array: NDArray[Any]) -> bool:
-        if self.dtype == "bfloat16":  # an exponent of all ones means NaN or infinity
-            return not bool(((array & 0x7F80) == 0x7F80).any())
+        if self.dtype == "bfloat16":  # without its sign bit, NaN and infinity are the largest patterns
+            return array.size == 0 or int((array << 1).max()) < _BFLOAT16_INFINITY << 1
         return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _records(data: bytes, damage: Damage) -> Iterator[tuple[int, int, bytes]]:
             continue
         if data[position:] == _MAGIC:
             return
-        following = data.find(_LZ4_MARK, start + 28)
+        following = data.find(_LZ4_MARK, position + _MARK_AT + 1)  # not this very one again
         if following < 0:
             damage.lost_bytes += len(data) - position
             damage.lost_chunks += 1

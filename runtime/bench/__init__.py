@@ -1,0 +1,1 @@
+"""Benchmarks: figures measured in the run that prints them, never asserted in tests."""

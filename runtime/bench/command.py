@@ -1,0 +1,98 @@
+"""The bench command: `bench.sh --json FILE`. Five repeats, the median run reported, steal time printed."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.bench import loop, machine, transport
+from runtime.errors import SettingsError
+
+_LOOP_S = 8.0
+# Peers on a machine of this kind (two cores, idle), for comparison; see README.
+_PEERS = {
+    "overhead_ms": "openpi 10, LeRobot async 55",
+    "conditions 512 KB": "dora 990, openpi 1630, LeRobot 1765, GR00T 2041",
+    "frames 2.76 MB, copied out": "dora 1370, GR00T 3190, LeRobot 3750, openpi 6210",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, and write the same as JSON."""
+    options = _parse(arguments)
+    results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
+    _say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
+    results["transport"] = _transport(options.repeats)
+    results["loop"] = _median_run("loop, cores free", options.repeats, lambda: loop.run(_LOOP_S, True, 0), _by_overhead)
+    _say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")
+    for realtime in (True, False):
+        name = f"loop, both cores busy, {'SCHED_FIFO' if realtime else 'without SCHED_FIFO'}"
+        results[name] = _median_run(
+            name, options.repeats, lambda realtime=realtime: loop.run(_LOOP_S, realtime, 2), _by_lateness
+        )
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+def _transport(repeats: int) -> dict[str, Any]:
+    """Each payload's median repeat by its p50."""
+    runs: list[dict[str, dict[str, float]]] = []
+    steal = machine.StealMeter.start()
+    for _ in range(repeats):
+        runs.append(transport.run())
+    _say(f"one-way, paced at {transport.RATE_HZ} Hz, us (steal {steal.percent()} %)")
+    _say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}   peers")
+    results: dict[str, Any] = {}
+    for name in runs[0]:
+        rows = sorted((run[name] for run in runs), key=lambda row: row["p50_us"])
+        row = rows[len(rows) // 2]
+        results[name] = row
+        _say(f"  {name:<28}{row['p50_us']:>9}{row['p99_us']:>9}{row['copy_us']:>8}   {_PEERS.get(name, '')}")
+    return results
+
+
+def _median_run(
+    name: str, repeats: int, run: Callable[[], dict[str, Any]], key: Callable[[dict[str, Any]], float]
+) -> dict[str, Any]:
+    """Run a loop bench several times and keep the median run."""
+    runs: list[dict[str, Any]] = []
+    for _ in range(repeats):
+        steal = machine.StealMeter.start()
+        runs.append(run() | {"steal_percent": steal.percent()})
+    median = sorted(runs, key=key)[len(runs) // 2]
+    _say(name)
+    for figure, value in median.items():
+        text = "  ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        _say(f"  {figure:<28}{text}")
+    return median
+
+
+def _by_overhead(run: dict[str, Any]) -> float:
+    return run["overhead_ms"]["p50"] if run["overhead_ms"] else float("inf")
+
+
+def _by_lateness(run: dict[str, Any]) -> float:
+    return run["tick_late_us"]["p99"] if run["tick_late_us"] else float("inf")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.sh", exit_on_error=False, description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--repeats", type=int, default=5)
+    try:
+        options, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise SettingsError(f"{error}; --help tells more") from None
+    if rest:
+        raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
+    if not 1 <= options.repeats <= 100:
+        raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
+    return options
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

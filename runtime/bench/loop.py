@@ -1,0 +1,143 @@
+"""The whole loop with a policy of exactly 168 ms: overhead from picture to chunk, lateness of the arms' ticks, seams.
+
+Real processes: cameras (ready pictures, 3 x 640x480), system1, simulator, arms. The bench itself plays supervisor and
+System 2.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime import config, wire
+from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
+from runtime.bench.transport import conditions
+from runtime.bus import Bus, Publisher
+from runtime.clock import Rate, now_ns, seconds
+from runtime.process import RunFile
+from runtime.safety import ARM_JOINTS
+
+_LOOP_HZ = 20
+_TOKENS = 224
+_START_TIMEOUT_S = 30.0
+_FLAGS = [
+    "--no-recorder.enabled", "--system1.period_s=0.2", "--safety.max_chunk_age_s=1.0",
+    *(f"--cameras.{camera}.{key}" for camera in ("head", "left_wrist", "right_wrist")
+      for key in ("width_px=640", "height_px=480")),
+]  # fmt: skip
+
+
+@dataclass
+class _Watch:
+    """What came by on the bus."""
+
+    chunks: dict[int, wire.ActionChunk] = field(default_factory=dict)
+    arrivals: dict[int, int] = field(default_factory=dict)
+    targets: list[wire.ArmTarget] = field(default_factory=list)
+
+
+def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
+    """Run the loop for some seconds. `burners` processes keep the cores busy; `realtime` asks for SCHED_FIFO."""
+    settings = config.load([*_FLAGS, "--arms.realtime" if realtime else "--no-arms.realtime"])
+    with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as name:
+        folder = Path(name)
+        RunFile(settings=config.to_json(settings), session=folder, revision="").save(folder)
+        bus = Bus(folder, "supervisor")
+        children = [_start(process, folder) for process in ("simulator", "cameras", "system1", "arms")]
+        load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(burners)]
+        try:
+            watch = _serve(bus, folder, seconds_s)
+        finally:
+            for child in (*children, *load):
+                child.terminate()
+            for child in (*children, *load):
+                child.wait(5)
+            bus.close()
+    return _figures(watch)
+
+
+def _start(process: str, folder: Path) -> "subprocess.Popen[bytes]":
+    module = "runtime.bench.stand_in" if process in ("cameras", "system1") else "runtime.process"
+    return subprocess.Popen([sys.executable, "-m", module, process, str(folder), "1"], stderr=subprocess.DEVNULL)
+
+
+def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Watch:
+    """Publish what supervisor, text and System 2 would, and watch for `seconds_s` from the first RUNNING."""
+    publishers = {name: bus.publisher(name) for name in ("instruction", "episode")}
+    other = {name: Bus(folder, name) for name in ("text", "system2")}
+    embeddings, understood = other["text"].publisher("embedding"), other["system2"].publisher("conditions")
+    chunks, targets = bus.subscriber("chunk", depth=64), bus.subscriber("arm_target", depth=1000)
+    watch, rate, count = _Watch(), Rate(_LOOP_HZ), 0
+    running_ns: int | None = None
+    began_ns = now_ns()
+    while running_ns is None or now_ns() - running_ns < seconds(seconds_s):
+        if running_ns is None and now_ns() - began_ns > seconds(_START_TIMEOUT_S):
+            break
+        _publish(publishers, embeddings, count)
+        if count % 10 == 0:
+            message = conditions(_TOKENS, count // 10)
+            understood.send(message.model_copy(update={"checkpoint_id": CHECKPOINT, "stamp_ns": now_ns()}))
+        for received in chunks.take():
+            assert isinstance(received.message, wire.ActionChunk)
+            watch.chunks[received.message.seq] = received.message
+        for received in targets.take():
+            target = received.message
+            assert isinstance(target, wire.ArmTarget)
+            watch.arrivals |= dict(target.arrivals)
+            if target.mode == "RUNNING":
+                running_ns = running_ns or now_ns()
+            if running_ns is not None:
+                watch.targets.append(target)
+        count += 1
+        rate.wait()
+    for made in other.values():
+        made.close()
+    return watch
+
+
+def _publish(publishers: dict[str, Publisher], embeddings: Publisher, count: int) -> None:
+    stamp_ns = now_ns()
+    publishers["instruction"].send(wire.Instruction(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, text="bench"))
+    publishers["episode"].send(
+        wire.Episode(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, task="bench", seed=0, started_ns=0)
+    )
+    embeddings.send(wire.Embedding(seq=count, epoch=1, stamp_ns=stamp_ns, instruction=1, key="bench"))
+
+
+def _figures(watch: _Watch) -> dict[str, Any]:
+    overhead_ms = [
+        (watch.arrivals[seq] - chunk.frame_returned_ns - POLICY_NS) / 1e6
+        for seq, chunk in watch.chunks.items()
+        if seq in watch.arrivals and seq > 1
+    ]
+    running = [target for target in watch.targets if target.mode == "RUNNING"]
+    late_us = [(target.stamp_ns - target.deadline_ns) / 1e3 for target in running]
+    seams = [target.seam_jump_rad_s for target in running if target.seam_jump_rad_s >= 0]
+    return {
+        "overhead_ms": _percentiles(overhead_ms, 50, 99),
+        "chunks": len(overhead_ms),
+        "tick_late_us": _percentiles(late_us, 50, 99, 100),
+        "ticks": len(late_us),
+        "longest_stall_ms": _longest_stall_ms(running),
+        "seam_velocity_jump_rad_s": _percentiles(seams, 99, 100),
+        "limited_fraction": round(sum(t.limited for t in running) / len(running), 4) if running else None,
+    }
+
+
+def _longest_stall_ms(running: list[wire.ArmTarget]) -> float | None:
+    """The longest time in which no joint's command moved, beyond one tick."""
+    if len(running) < 2:
+        return None
+    q = np.stack([target.q[ARM_JOINTS] for target in running])
+    times = np.array([target.deadline_ns for target in running])
+    moving = np.flatnonzero(np.abs(np.diff(q, axis=0)).max(1) > 1e-7)
+    return round(float(np.diff(times[moving]).max()) / 1e6, 1) if len(moving) > 1 else None
+
+
+def _percentiles(values: list[float], *wanted: int) -> dict[str, float] | None:
+    names = {50: "p50", 99: "p99", 100: "max"}
+    return {names[q]: round(float(np.percentile(values, q)), 3) for q in wanted} if values else None

@@ -1,0 +1,116 @@
+"""What stands in for hardware in the loop bench: cameras that hold ready pictures, and a policy that takes exactly 168 ms.
+
+Everything else in the loop bench is the runtime's own processes. Run as `python -m runtime.bench.stand_in NAME FOLDER EPOCH`.
+"""
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.camera import CameraFrame
+from drivers.cobot_magic import rest_pose
+from runtime import cameras, system1, wire
+from runtime.clock import now_ns
+from runtime.config import Settings
+from runtime.process import Process
+
+POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
+CHECKPOINT = "bench"
+_SPIN_NS = 500_000
+_SWING_RAD = 0.15
+_SWING_HZ = 0.4
+_WRISTS, _INWARD_RAD = (4, 11), 0.25  # the rest pose's fifth joints are near their limits
+_OFFSET_RAD = 0.01  # each chunk is off by this much at random, so that its seam has something to blend
+
+
+class ReadyCamera:
+    """Returns ready pictures on a common grid of time, as three synchronised cameras would."""
+
+    noisy = False
+
+    def __init__(self, name: str, settings: Settings, folder: Path) -> None:
+        camera = settings.cameras.by_name()[name]
+        self.name, self.width_px, self.height_px, self.rate_hz = name, camera.width_px, camera.height_px, camera.rate_hz
+        shape = (camera.height_px, camera.width_px, 3)
+        generator = np.random.default_rng(0)
+        self._pictures: list[NDArray[np.uint8]] = [generator.integers(0, 255, shape, np.uint8) for _ in range(4)]
+        self._number = 0
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """The next picture, at the next grid time."""
+        period_ns = int(1e9 / self.rate_hz)
+        due_ns = (now_ns() // period_ns + 1) * period_ns
+        time.sleep((due_ns - now_ns()) / 1e9)
+        self._number += 1
+        stamp_ns = now_ns()
+        return CameraFrame(self._number, stamp_ns, stamp_ns, self._pictures[self._number % 4], b"bench", exact=True)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class TimedPolicy:
+    """Stands where FastSystem stands; from the first look to the chunk it takes exactly POLICY_NS."""
+
+    def __init__(self) -> None:
+        self.config = SimpleNamespace(dt_s=1 / 30)
+        self._random = np.random.default_rng(0)
+        self._began_ns = 0
+
+    def has(self, key: tuple[int, ...]) -> bool:
+        """Every set is new."""
+        return False
+
+    def prepare(self, pictures: tuple[NDArray[np.uint8], ...]) -> Any:
+        """The pictures, as they were copied out of the ring."""
+        return pictures
+
+    def look(self, key: tuple[int, ...], prepared: Any) -> Any:
+        """Begin to count."""
+        import torch
+
+        self._began_ns = self._began_ns or now_ns()
+        return torch.zeros(1, 1)
+
+    def act(self, *_: Any) -> NDArray[np.float32]:
+        """A slow swing of all joints around the rest pose; ready long before the time is up."""
+        swing_s = self._began_ns / 1e9 + np.arange(wire.HORIZON) / 30
+        swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(wire.JOINTS)
+        swing[:, [6, 13]] = 0
+        offset = self._random.normal(0, _OFFSET_RAD, wire.JOINTS)
+        offset[[6, 13]] = 0
+        middle = rest_pose() - _INWARD_RAD * np.isin(np.arange(wire.JOINTS), _WRISTS)
+        chunk = (middle + swing + offset).astype(np.float32)
+        deadline_ns = self._began_ns + POLICY_NS
+        time.sleep(max(0, deadline_ns - now_ns() - _SPIN_NS) / 1e9)
+        while now_ns() < deadline_ns:
+            pass
+        self._began_ns = 0
+        return chunk
+
+
+def main(name: str, folder: Path, epoch: int) -> None:
+    """Run the real process with its stand-in."""
+    process = Process(name, folder, epoch)
+    signal.signal(signal.SIGTERM, process.stop)
+    try:
+        if name == "cameras":
+            cameras.main(process, ReadyCamera)
+        else:
+            policy: Any = TimedPolicy()
+            system1.serve(process, system1.Rules(process.settings, policy, CHECKPOINT), lambda _: Any)  # type: ignore[arg-type]
+    finally:
+        process.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

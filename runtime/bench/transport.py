@@ -1,0 +1,190 @@
+"""One-way times: conditions and chunks over ZeroMQ, frame sets through the ring; beside each the plain copy, its floor."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from runtime import wire
+from runtime.bus import Bus
+from runtime.clock import Rate, now_ns
+from runtime.frames import FrameRing
+from runtime.topics import CAMERAS
+
+RATE_HZ = 30
+_COUNT = 60
+_WARM_UP = 10
+_WIDTH, _HEIGHT = 640, 480
+_TOKEN_WIDTH = 512
+_CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
+
+
+def conditions(tokens: int, seq: int) -> wire.Conditions:
+    """A message of 2 x tokens x 512 bfloat16."""
+    bits = np.full((tokens, _TOKEN_WIDTH), 0x3F80, np.uint16)
+    return wire.Conditions(
+        seq=seq,
+        epoch=1,
+        stamp_ns=now_ns(),
+        episode=1,
+        spatial=bits,
+        motion=bits,
+        high_frames=(1, 2),
+        low_frames=tuple(range(16)),
+        capture_ns=now_ns(),
+        widest_gap_ns=0,
+        instruction=1,
+        checkpoint_id="bench",
+        trigger_run=seq,
+        trigger="ratio",
+        late_runs=0,
+        timing=wire.Timing(finished_ns=now_ns()),
+    )
+
+
+def chunk(seq: int) -> wire.ActionChunk:
+    """A chunk message."""
+    return wire.ActionChunk(
+        seq=seq,
+        epoch=1,
+        stamp_ns=now_ns(),
+        episode=1,
+        q=np.zeros((wire.HORIZON, wire.JOINTS), np.float32),
+        t0_ns=now_ns(),
+        dt_ns=33_333_333,
+        run=seq,
+        observation_ns=now_ns(),
+        conditions_epoch=1,
+        conditions_seq=0,
+        conditions_capture_ns=0,
+        conditions_limit_ns=0,
+        previous_seq=-1,
+        consumed=0,
+        committed=0,
+        noise_seed=0,
+        instruction=1,
+        checkpoint_id="bench",
+        frame_returned_ns=0,
+        saturated=False,
+    )
+
+
+def run() -> dict[str, dict[str, float]]:
+    """All payloads once: for each, p50 and p99 in us, and the copy's p50."""
+    results = {name: _zeromq("conditions", name, tokens * _TOKEN_WIDTH * 4) for name, tokens in _CONDITIONS.items()}
+    results["chunk 3.6 KB"] = _zeromq("chunk", "chunk", wire.HORIZON * wire.JOINTS * 4)
+    results["frames 2.76 MB, copied out"] = _frames()
+    return results
+
+
+def _zeromq(topic: str, kind: str, size_bytes: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
+        bus = Bus(Path(folder), "bench")
+        subscriber = bus.subscriber(topic, depth=256)
+        child = _sender(folder, kind)
+        times_us: list[float] = []
+        while len(times_us) < _COUNT + _WARM_UP and bus.wait(10):
+            times_us += [(now_ns() - r.message.stamp_ns) / 1e3 for r in subscriber.take()]  # decoded
+        child.wait(10)
+        bus.close()
+    return _figures(times_us, size_bytes)
+
+
+def _frames() -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
+        bus = Bus(Path(folder), "bench")
+        subscribers = [bus.subscriber(f"frame.{camera}", depth=256) for camera in CAMERAS]
+        child = _sender(folder, "frames")
+        rings: dict[str, FrameRing] = {}
+        out = {camera: np.empty((_HEIGHT, _WIDTH, 3), np.uint8) for camera in CAMERAS}
+        got: dict[int, dict[str, int]] = {}
+        times_us: list[float] = []
+        while len(times_us) < _COUNT + _WARM_UP and bus.wait(10):
+            for notice in (r.message for subscriber in subscribers for r in subscriber.take()):
+                assert isinstance(notice, wire.Frame)
+                if notice.camera not in rings:
+                    rings[notice.camera] = FrameRing.attach(Path(folder) / f"{notice.camera}.ring")
+                rings[notice.camera].read(notice.seq, out[notice.camera])
+                stamps = got.setdefault(notice.seq, {})
+                stamps[notice.camera] = notice.returned_ns
+                if len(stamps) == len(CAMERAS):
+                    times_us.append((now_ns() - min(stamps.values())) / 1e3)
+        child.wait(10)
+        bus.close()
+    return _figures(times_us, len(CAMERAS) * _WIDTH * _HEIGHT * 3)
+
+
+def _figures(times_us: list[float], size_bytes: int) -> dict[str, float]:
+    settled = times_us[_WARM_UP:]
+    p50, p99 = (round(float(np.percentile(settled, q)), 1) for q in (50, 99))
+    return {"p50_us": p50, "p99_us": p99, "copy_us": _copy_us(size_bytes)}
+
+
+def _copy_us(size_bytes: int) -> float:
+    source, target = np.ones(size_bytes, np.uint8), np.zeros(size_bytes, np.uint8)
+    times: list[int] = []
+    for _ in range(50):
+        began_ns = now_ns()
+        np.copyto(target, source)
+        times.append(now_ns() - began_ns)
+    return round(float(np.median(times)) / 1e3, 1)
+
+
+def _sender(folder: str, kind: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "runtime.bench.transport", folder, kind])
+
+
+def _send(folder: Path, kind: str) -> None:
+    """The sender's side, in its own process."""
+    if kind == "frames":
+        _send_frames(folder)
+        return
+    tokens = _CONDITIONS.get(kind)
+    bus = Bus(folder, "system2" if tokens else "system1")
+    publisher = bus.publisher("conditions" if tokens else "chunk")
+    make: Callable[[int], wire.Message] = (lambda seq: conditions(tokens, seq)) if tokens else chunk
+    time.sleep(0.3)  # the subscriber finds the endpoint
+    rate = Rate(RATE_HZ)
+    for seq in range(_COUNT + _WARM_UP):
+        rate.wait()
+        message = make(seq)
+        message.__dict__["stamp_ns"] = now_ns()  # the clock starts when the message is ready to be sent
+        publisher.send(message)
+    time.sleep(0.3)
+    bus.close()
+
+
+def _send_frames(folder: Path) -> None:
+    bus = Bus(folder, "cameras")
+    publishers = {camera: bus.publisher(f"frame.{camera}") for camera in CAMERAS}
+    rings = {camera: FrameRing.create(folder / f"{camera}.ring", _WIDTH, _HEIGHT, 16) for camera in CAMERAS}
+    picture = np.random.default_rng(0).integers(0, 255, (_HEIGHT, _WIDTH, 3), np.uint8)
+    time.sleep(0.3)
+    rate = Rate(RATE_HZ)
+    for number in range(1, _COUNT + _WARM_UP + 1):
+        rate.wait()
+        began_ns = now_ns()
+        for camera in CAMERAS:
+            rings[camera].write(number, began_ns, picture, b"")
+            publishers[camera].send(
+                wire.Frame(
+                    seq=number,
+                    epoch=1,
+                    stamp_ns=began_ns,
+                    camera=camera,
+                    capture_ns=began_ns,
+                    returned_ns=began_ns,
+                    device_number=number,
+                    exact=True,
+                )
+            )
+    time.sleep(0.3)
+    bus.close()
+
+
+if __name__ == "__main__":
+    _send(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,180 @@
+"""Builders and rigs shared by the runtime's tests: one valid message of every type, settings, sockets that get closed.
+
+The builders are functions behind session fixtures, since pytest's importlib mode gives tests no module to import.
+"""
+
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime import config, wire
+from runtime.bus import Bus
+from runtime.config import Settings
+
+START_NS = 1_000_000_000_000
+JOINTS = wire.JOINTS
+
+
+def _filled(shape: tuple[int, ...], dtype: str) -> Any:
+    return (np.arange(int(np.prod(shape))) % 7 / 8).reshape(shape).astype(dtype)
+
+
+def _bits(shape: tuple[int, int]) -> Any:
+    """bfloat16 numbers 1.0, 1.0078125, ..."""
+    return (0x3F80 + np.arange(shape[0] * shape[1]) % 16).astype(np.uint16).reshape(shape)
+
+
+_FIELDS: dict[type[wire.Message], dict[str, Any]] = {
+    wire.Frame: {"camera": "head", "capture_ns": START_NS, "returned_ns": START_NS, "device_number": 7, "exact": True},
+    wire.Conditions: {
+        "episode": 1,
+        "inputs": (("episode", 1, 0), ("frame.head", 1, 32)),
+        "spatial": _bits((3, 4)),
+        "motion": _bits((3, 4)),
+        "high_frames": (31, 32),
+        "low_frames": (3, 6, 9),
+        "capture_ns": START_NS,
+        "widest_gap_ns": 100_000_000,
+        "instruction": 1,
+        "checkpoint_id": "abc",
+        "trigger_run": 8,
+        "trigger": "ratio",
+        "late_runs": 0,
+        "timing": wire.Timing(finished_ns=START_NS + 1, prepare_ns=2, forward_ns=3),
+    },
+    wire.ActionChunk: {
+        "episode": 1,
+        "inputs": (("joint_state", 1, 12),),
+        "q": _filled((wire.HORIZON, JOINTS), "float32"),
+        "t0_ns": START_NS + 33_333_333,
+        "dt_ns": 33_333_333,
+        "run": 1,
+        "observation_ns": START_NS,
+        "conditions_epoch": 1,
+        "conditions_seq": 0,
+        "conditions_capture_ns": START_NS - 100_000_000,
+        "conditions_limit_ns": 1_200_000_000,
+        "previous_seq": -1,
+        "consumed": 0,
+        "committed": 0,
+        "noise_seed": 5,
+        "instruction": 1,
+        "checkpoint_id": "abc",
+        "frame_returned_ns": START_NS + 4,
+        "saturated": False,
+    },
+    wire.Skip: {"episode": 1, "reason": "no conditions yet"},
+    wire.JointState: {
+        "episode": 1,
+        "q": _filled((JOINTS,), "float64"),
+        "dq": np.zeros(JOINTS),
+        "effort": np.zeros(JOINTS),
+        "number": (4, 5),
+        "measured_ns": (START_NS, START_NS),
+        "chunk_epoch": -1,
+        "chunk_seq": -1,
+        "consumed": 0,
+        "running": False,
+    },
+    wire.ArmTarget: {
+        "episode": 1,
+        "inputs": (("joint_state", 1, 0),),
+        "deadline_ns": START_NS,
+        "mode": "HOLD",
+        "blended": np.zeros(JOINTS),
+        "q": np.zeros(JOINTS),
+        "sent": True,
+        "limited": False,
+        "seam_jump_rad_s": -1.0,
+        "refused": 0,
+        "arrivals": ((0, START_NS),),
+    },
+    wire.SafetyState: {
+        "episode": 1,
+        "mode": "HOLD",
+        "reasons": ("no chunk yet",),
+        "since_ns": START_NS,
+        "chunk_age_ns": -1,
+        "condition_age_ns": -1,
+        "feedback_age_ns": 1,
+        "holds": 0,
+        "faults": 0,
+        "chunks_dropped": 0,
+        "chunks_rejected": 0,
+        "ticks": 1,
+        "running_ticks": 0,
+    },
+    wire.CameraHealth: {
+        "cameras": tuple(
+            wire.CameraState(camera=camera, number=3, capture_ns=START_NS, rate_hz=30.0, verdict="")
+            for camera in ("head", "left_wrist", "right_wrist")
+        )
+    },
+    wire.Order: {"order": "run", "source": "test"},
+    wire.Instruction: {"number": 1, "text": "hand the block over"},
+    wire.Embedding: {"instruction": 1, "key": "0123456789abcdef"},
+    wire.Episode: {"number": 1, "task": "block_handover", "seed": 0, "started_ns": START_NS},
+    wire.Heartbeat: {"process": "arms", "pid": 42, "steps": 3, "last_step_ns": START_NS},
+    wire.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
+    wire.Supervision: {"processes": (wire.ProcessState(process="arms", state="alive", restarts=0),)},
+    wire.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "trouble": ""},
+    wire.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "lag_ns": 0, "success": False},
+    wire.Snapshot: {"process": "arms", "after_seq": 0, "state": b"\x80"},
+}
+
+
+def _build(kind: type[wire.Message], **changes: Any) -> Any:
+    common = {"seq": 0, "epoch": 1, "stamp_ns": START_NS}
+    return kind(**(common | _FIELDS[kind] | changes))
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Any]:
+    """`build(wire.Frame, seq=3)`: a valid message of a type with some fields changed."""
+    return _build
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """What `robot.sh` without any flag gives: the sim profile."""
+    return config.load([])
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """A run's folder with a short path, since a socket's path must stay below 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="v2a-") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def bus(folder: Path) -> Generator[Callable[[str], Bus]]:
+    """`bus("arms")`: that process's sockets in `folder`, closed at the end of the test."""
+    opened: list[Bus] = []
+
+    def open_bus(process: str) -> Bus:
+        opened.append(Bus(folder, process))
+        return opened[-1]
+
+    yield open_bus
+    for made in opened:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], bool]], bool]:
+    """Poll a condition for at most two seconds."""
+    import time
+
+    def wait(condition: Callable[[], bool]) -> bool:
+        for _ in range(400):
+            if condition():
+                return True
+            time.sleep(0.005)
+        return False
+
+    return wait

@@ -1,0 +1,234 @@
+"""The real processes, started as a user starts them: a short run, a stopped System 2, the way out, and what is left behind.
+
+Nothing here judges speed: a loaded machine may make these runs slow, not wrong.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime import wire
+from runtime.session import reader
+from runtime.topics import CAMERAS
+
+pytestmark = pytest.mark.live
+_START_S = 90.0
+_END_S = 20.0
+
+
+class LiveRun:
+    """`robot.sh --profile sim` in a folder of its own, its output read line by line."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.json = folder / "table.json"
+        self.log = folder / "output.txt"
+        command = [
+            sys.executable,
+            "-m",
+            "runtime.cli",
+            "robot",
+            "--profile",
+            "sim",
+            "--sessions",
+            str(folder / "sessions"),
+        ]
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                [*command, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            )
+
+    @property
+    def session(self) -> Path:
+        """The session's folder."""
+        return next((self.log.parent / "sessions").iterdir())
+
+    def wait_for(self, text: str, timeout_s: float) -> None:
+        """Wait until a line of the output begins with `text`, after those seen before."""
+        seen = len(self.log.read_text().splitlines())
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if any(line.startswith(text) for line in self.log.read_text().splitlines()[seen:]):
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"no {text!r} within {timeout_s} s:\n{self.log.read_text()}")
+
+    def child(self, name: str) -> int:
+        """The process id of one of its processes."""
+        found = subprocess.run(
+            ["pgrep", "-f", f"runtime.process {name} {self.folder}"], capture_output=True, text=True, check=True
+        )
+        return int(found.stdout.split()[0])
+
+    @property
+    def folder(self) -> str:
+        """The run's folder in shared memory."""
+        arguments = subprocess.run(
+            ["ps", "-o", "args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=True
+        )
+        return next(word for word in arguments.stdout.split() if word.startswith("/dev/shm/video2act-"))
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(_END_S)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """One run of eight seconds that several tests look at."""
+    run = LiveRun(tmp_path_factory.mktemp("live"), "--seconds", "8", "--seed", "3")
+    try:
+        run.process.wait(_START_S + 30)
+        yield run
+    finally:
+        run.end(signal.SIGKILL)
+
+
+def _table(run: LiveRun) -> dict[str, Any]:
+    return json.loads(run.json.read_text())
+
+
+def test_a_run_ends_by_itself_with_its_table(session: LiveRun) -> None:
+    assert session.process.returncode == 0, session.log.read_text()
+    table = _table(session)
+    assert table["system1_runs"] > 20
+    assert table["ratio_measured"] == pytest.approx(8, rel=0.05)
+    assert table["not_replayable"] == 0
+    assert table["faults"] == 0
+    assert min(table["arm_path_rad"]) > 0.05
+    assert set(table["camera_fps"]) == set(CAMERAS)
+
+
+def test_the_session_holds_a_picture_of_each_camera(session: LiveRun) -> None:
+    for camera in CAMERAS:
+        assert (session.session / f"{camera}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_is_left_behind(session: LiveRun) -> None:
+    assert not [path for path in Path("/dev/shm").glob("video2act-*") if (path / "run.json").exists()]
+    left = subprocess.run(["pgrep", "-f", "runtime.process"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+
+
+def test_lockstep_replay_of_the_run_is_identical(session: LiveRun) -> None:
+    replay = _replay(session.session, "--lockstep")
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    assert "identical, byte for byte" in replay.stdout
+
+
+def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Path) -> None:
+    """The replay can fail: a session whose recorded chunk differs in one bit from what the step makes."""
+    from runtime.session.lockstep import replay
+
+    recorded = reader.read(session.session)
+    place = next(i for i, row in enumerate(recorded.messages) if row.topic == "chunk")
+    chunk = recorded.messages[place].decode()
+    assert isinstance(chunk, wire.ActionChunk)
+    q = chunk.q.copy()
+    q.view("uint32")[5, 3] ^= 1
+    recorded.messages[place] = reader.Logged("chunk", wire.encode(chunk.model_copy(update={"q": q})))
+    report = replay(recorded)
+    assert report.count("ActionChunk").differing == 1
+    assert not report.identical
+
+
+def test_a_cut_session_is_replayed_as_far_as_it_goes(session: LiveRun, tmp_path: Path) -> None:
+    data = (session.session / "session.mcap").read_bytes()
+    cut = tmp_path / "session.mcap"
+    cut.write_bytes(data[: len(data) * 2 // 3])
+    replay = _replay(cut, "--lockstep")
+    assert "the file ends early" in replay.stdout
+    assert "Traceback" not in replay.stderr
+    assert "ArmTarget" in replay.stdout
+
+
+def test_a_flipped_bit_costs_one_chunk_and_is_said(session: LiveRun, tmp_path: Path) -> None:
+    data = bytearray((session.session / "session.mcap").read_bytes())
+    data[len(data) // 2] ^= 0x10
+    broken = tmp_path / "session.mcap"
+    broken.write_bytes(data)
+    replay = _replay(broken, "--lockstep")
+    assert replay.returncode == 1
+    assert "1 damaged chunk(s)" in replay.stdout
+    assert "Traceback" not in replay.stderr
+
+
+def test_paced_replay_publishes_every_message(session: LiveRun) -> None:
+    count = len(reader.read(session.session).messages)
+    replay = _replay(session.session, "--paced", "--speed", "20")
+    assert replay.returncode == 0, replay.stderr
+    assert f"{count} messages published" in replay.stdout
+
+
+def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path, "--supervisor.restart_after_s", "60")
+    try:
+        run.wait_for("RUNNING", _START_S)
+        stopped = run.child("system2")
+        os.kill(stopped, signal.SIGSTOP)
+        run.wait_for("HOLD", 15)
+        os.kill(stopped, signal.SIGCONT)
+        run.wait_for("RUNNING", 15)
+        assert run.child("system2") == stopped, "it resumed, it was not restarted"
+        assert run.end(signal.SIGINT) == 0
+    finally:
+        run.end(signal.SIGKILL)
+    messages = [row.decode() for row in reader.read(run.session).messages if row.topic in ("safety", "chunk")]
+    held = [m for m in messages if isinstance(m, wire.SafetyState) and m.mode == "HOLD" and m.reasons]
+    assert any("condition" in reason for state in held for reason in state.reasons)
+    assert _table(run)["holds"] == 1
+
+
+def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path)
+    try:
+        run.wait_for("RUNNING", _START_S)
+        os.kill(run.child("system1"), signal.SIGKILL)
+        run.wait_for("HOLD", 15)
+        run.wait_for("RUNNING", 60)
+        assert run.end(signal.SIGTERM) == 0
+    finally:
+        run.end(signal.SIGKILL)
+    epochs = {m.epoch for row in reader.read(run.session).messages if row.topic == "chunk" for m in [row.decode()]}
+    assert epochs == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--ratio", "0"], "--ratio"),
+        (["--task", "juggle"], "juggle"),
+        (["--profile", "nowhere"], "nowhere"),
+        (["--surprise", "1"], "surprise"),
+        (["--safety.jump_rad", "nan"], "jump_rad"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_status_2(flags: list[str], said: str) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "robot", *flags], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_missing_session_is_one_line(tmp_path: Path) -> None:
+    replay = _replay(tmp_path / "nowhere", "--lockstep")
+    assert replay.returncode == 1
+    assert "nowhere" in replay.stderr
+    assert len(replay.stderr.splitlines()) == 1
+
+
+def _replay(session: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "runtime.cli", "replay", str(session), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)

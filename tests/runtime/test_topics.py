@@ -1,0 +1,77 @@
+"""The table of topics: complete, consistent with the wire and the process table, and short enough for socket paths.
+
+Everything that derives from the table (recorder, staleness, console) rests on these."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime import wire
+from runtime.bus import endpoint
+from runtime.errors import RuntimeFault
+from runtime.processes import TABLE, row
+from runtime.topics import CAMERAS, PROCESSES, TOPICS, topic
+
+UNIX_PATH_BYTES = 107
+
+
+def test_every_message_travels_on_a_topic() -> None:
+    assert {row.message for row in TOPICS.values()} == set(wire.MESSAGES.values())
+
+
+def test_every_topic_has_known_publishers() -> None:
+    for made in TOPICS.values():
+        assert made.publishers
+        assert set(made.publishers) <= set(PROCESSES), made.name
+
+
+def test_topics_are_filed_under_their_names() -> None:
+    assert all(name == made.name for name, made in TOPICS.items())
+
+
+def test_rates_and_ages_are_positive_and_fit_each_other() -> None:
+    for made in TOPICS.values():
+        assert made.rate_hz is None or made.rate_hz > 0
+        if made.rate_hz is not None and made.max_age_s is not None:
+            assert made.max_age_s >= 2 / made.rate_hz, f"{made.name}: stale between two messages"
+
+
+def test_each_camera_has_a_topic() -> None:
+    assert all(topic(f"frame.{camera}").message is wire.Frame for camera in CAMERAS)
+
+
+def test_everything_a_replay_needs_is_logged() -> None:
+    needed = {"chunk", "conditions", "skip", "joint_state", "arm_target", "order", "episode", "instruction", "snapshot"}
+    assert all(TOPICS[name].logged for name in needed | {f"frame.{camera}" for camera in CAMERAS})
+
+
+@pytest.mark.parametrize("name", ["frames", "", "frame.", "frame.tail", "CHUNK"])
+def test_an_unknown_topic_is_named(name: str) -> None:
+    with pytest.raises(RuntimeFault, match=repr(name)):
+        topic(name)
+
+
+def test_socket_paths_fit_into_a_unix_address() -> None:
+    folder = Path("/dev/shm/video2act-replay-12345678")
+    for made in TOPICS.values():
+        for publisher in made.publishers:
+            address = endpoint(folder, made, publisher).removeprefix("ipc://")
+            assert len(address.encode()) < UNIX_PATH_BYTES
+
+
+def test_endpoints_are_distinct() -> None:
+    addresses = [endpoint(Path("/x"), made, p) for made in TOPICS.values() for p in made.publishers]
+    assert len(addresses) == len(set(addresses))
+
+
+def test_the_paper_size_conditions_fit(build: Callable[..., Any]) -> None:
+    tokens = np.zeros((224, 512), np.uint16)
+    assert len(wire.encode(build(wire.Conditions, spatial=tokens, motion=tokens))) <= TOPICS["conditions"].max_bytes
+
+
+def test_started_processes_are_known_publishers() -> None:
+    assert {made.name for made in TABLE} <= set(PROCESSES)
+    assert row("arms").module == "runtime.arms"

@@ -1,0 +1,346 @@
+"""The codec: golden bytes of every message, strictness field by field, and twenty thousand mutated payloads.
+
+Rewrite the golden files after a wanted change with UPDATE_GOLDEN=1 (and raise SCHEMA_NUMBER).
+"""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from runtime import wire
+from runtime.errors import WireError
+
+Build = Callable[..., Any]
+GOLDEN = Path(__file__).parent / "golden"
+KINDS = sorted(wire.MESSAGES)
+MUTATIONS = 20_000
+
+
+def body_of(message: wire.Message) -> dict[str, Any]:
+    """A message's raw map, to be spoiled."""
+    return msgpack.unpackb(wire.encode(message), use_list=False)
+
+
+def pack(body: Any) -> bytes:
+    """The payload of a raw map."""
+    return msgpack.packb(body) or b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_bytes(kind: str, build: Build) -> None:
+    path = GOLDEN / f"{kind}.msgpack"
+    payload = wire.encode(build(wire.MESSAGES[kind]))
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_bytes(payload)
+    assert payload == path.read_bytes(), f"{kind} changed on the wire; see this file's head"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_bytes_decode_to_the_message(kind: str, build: Build) -> None:
+    made = wire.decode((GOLDEN / f"{kind}.msgpack").read_bytes(), wire.MESSAGES[kind])
+    assert type(made) is wire.MESSAGES[kind]
+    assert wire.encode(made) == wire.encode(build(wire.MESSAGES[kind]))
+
+
+def test_arrays_survive_bit_for_bit(build: Build) -> None:
+    q = np.random.default_rng(0).normal(size=(wire.HORIZON, wire.JOINTS)).astype(np.float32)
+    made = wire.decode(wire.encode(build(wire.ActionChunk, q=q)))
+    assert isinstance(made, wire.ActionChunk)
+    assert made.q.dtype == np.float32
+    np.testing.assert_array_equal(made.q, q)
+
+
+def test_an_array_that_is_not_contiguous_is_sent_in_order(build: Build) -> None:
+    q = np.asfortranarray(np.arange(wire.HORIZON * wire.JOINTS, dtype=np.float32).reshape(wire.HORIZON, -1))
+    made = wire.decode(wire.encode(build(wire.ActionChunk, q=q)))
+    assert isinstance(made, wire.ActionChunk)
+    np.testing.assert_array_equal(made.q, q)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_field_is_refused(kind: str, build: Build) -> None:
+    with pytest.raises(WireError, match="surplus"):
+        wire.decode(pack(body_of(build(wire.MESSAGES[kind])) | {"surplus": 1}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_field_is_refused(kind: str, build: Build) -> None:
+    body = body_of(build(wire.MESSAGES[kind]))
+    del body["seq"]
+    with pytest.raises(WireError, match=r"seq"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("schema", [0, 2, None, "1", -1, 1.5])
+def test_another_schema_is_refused(schema: Any, build: Build) -> None:
+    with pytest.raises(WireError, match="schema"):
+        wire.decode(pack(body_of(build(wire.Order)) | {"schema": schema}))
+
+
+@pytest.mark.parametrize("kind", ["Nothing", "Message", "Episodic", "", None, 3, "order"])
+def test_an_unknown_type_is_refused(kind: Any, build: Build) -> None:
+    with pytest.raises(WireError):
+        wire.decode(pack(body_of(build(wire.Order)) | {"type": kind}))
+
+
+def test_another_type_than_the_topic_carries_is_refused(build: Build) -> None:
+    with pytest.raises(WireError, match="not a Order"):
+        wire.decode(wire.encode(build(wire.Episode)), wire.Order)
+
+
+@pytest.mark.parametrize("value", ["1", 1.0, True, None, -1, b"1", (1,)])
+def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build) -> None:
+    with pytest.raises(WireError, match="seq"):
+        wire.decode(pack(body_of(build(wire.Order)) | {"seq": value}))
+
+
+@pytest.mark.parametrize("order", ["stop", "", "RUN", None, 1])
+def test_an_unknown_order_is_refused(order: Any, build: Build) -> None:
+    with pytest.raises(WireError, match="order"):
+        wire.decode(pack(body_of(build(wire.Order)) | {"order": order}))
+
+
+def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
+    with pytest.raises(WireError, match="text"):
+        wire.decode(pack(body_of(build(wire.Instruction)) | {"text": "a" * 1001}))
+
+
+@pytest.mark.parametrize("dt_ns", [0, -1])
+def test_a_chunk_moves_forward_in_time(dt_ns: int, build: Build) -> None:
+    with pytest.raises(WireError, match="dt_ns"):
+        wire.decode(pack(body_of(build(wire.ActionChunk)) | {"dt_ns": dt_ns}))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("kind", "name"), [("ArmTarget", "seam_jump_rad_s")])
+def test_a_number_that_is_not_finite_is_refused(kind: str, name: str, bad: float, build: Build) -> None:
+    with pytest.raises(WireError, match=name):
+        wire.decode(pack(body_of(build(wire.MESSAGES[kind])) | {name: bad}))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_nested_number_that_is_not_finite_is_refused(bad: float, build: Build) -> None:
+    body = body_of(build(wire.CameraHealth))
+    body["cameras"] = (body["cameras"][0] | {"rate_hz": bad},)
+    with pytest.raises(WireError, match="rate_hz"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("kind", "name", "dtype"),
+    [("JointState", "q", "float64"), ("ArmTarget", "blended", "float64"), ("Scene", "qpos", "float64")],
+)
+def test_an_array_that_is_not_finite_is_refused(kind: str, name: str, dtype: str, bad: float, build: Build) -> None:
+    body = body_of(build(wire.MESSAGES[kind]))
+    values = np.frombuffer(body[name]["data"], dtype).copy()
+    values[-1] = bad
+    body[name] = body[name] | {"data": values.tobytes()}
+    with pytest.raises(WireError, match=f"{name}.*NaN or infinity"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 500, wire.HORIZON * wire.JOINTS - 1])
+def test_a_chunk_that_is_not_finite_is_refused(place: int, bad: float, build: Build) -> None:
+    body = body_of(build(wire.ActionChunk))
+    values = np.frombuffer(body["q"]["data"], np.float32).copy()
+    values[place] = bad
+    body["q"] = body["q"] | {"data": values.tobytes()}
+    with pytest.raises(WireError, match="NaN or infinity"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF, 0x7F81])
+def test_a_bfloat16_that_is_not_finite_is_refused(bits: int, build: Build) -> None:
+    body = body_of(build(wire.Conditions))
+    values = np.frombuffer(body["motion"]["data"], np.uint16).copy()
+    values[5] = bits
+    body["motion"] = body["motion"] | {"data": values.tobytes()}
+    with pytest.raises(WireError, match=r"motion.*NaN or infinity"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("bits", [0x0000, 0x8000, 0x7F7F, 0xFF7F, 0x0001])
+def test_every_finite_bfloat16_passes(bits: int, build: Build) -> None:
+    tokens = np.full((2, 2), bits, np.uint16)
+    made = wire.decode(wire.encode(build(wire.Conditions, spatial=tokens)))
+    assert isinstance(made, wire.Conditions)
+    np.testing.assert_array_equal(made.spatial, tokens)
+
+
+ARRAY_SPOILS: list[dict[str, Any]] = [
+    {"dtype": "float64"},
+    {"dtype": "bfloat16"},
+    {"dtype": 32},
+    {"dtype": None},
+    {"shape": (wire.JOINTS, wire.HORIZON)},
+    {"shape": (wire.HORIZON * wire.JOINTS,)},
+    {"shape": (1, wire.HORIZON, wire.JOINTS)},
+    {"shape": (wire.HORIZON, -wire.JOINTS)},
+    {"shape": (wire.HORIZON, float(wire.JOINTS))},
+    {"shape": (wire.HORIZON, "14")},
+    {"shape": (1 << 40, 1 << 40)},
+    {"shape": ()},
+    {"shape": 64},
+    {"shape": None},
+    {"data": b""},
+    {"data": b"\0" * 3583},
+    {"data": b"\0" * 3585},
+    {"data": "text"},
+    {"data": None},
+    {"data": 3584},
+    {"data": (0,) * 3584},
+    {"more": 1},
+]
+
+
+@pytest.mark.parametrize("spoil", ARRAY_SPOILS, ids=lambda spoil: str(spoil)[:40])
+def test_a_spoilt_array_is_refused(spoil: dict[str, Any], build: Build) -> None:
+    body = body_of(build(wire.ActionChunk))
+    body["q"] = body["q"] | spoil
+    with pytest.raises(WireError, match=r"ActionChunk\.q"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize("value", [None, 1, "array", b"bytes", (), {}, {"data": b""}, (0.0,) * 14])
+def test_something_else_than_an_array_is_refused(value: Any, build: Build) -> None:
+    with pytest.raises(WireError, match=r"JointState\.q"):
+        wire.decode(pack(body_of(build(wire.JointState)) | {"q": value}))
+
+
+def test_a_shape_of_truth_values_is_refused(build: Build) -> None:
+    body = body_of(build(wire.Conditions, spatial=np.zeros((1, 4), np.uint16)))
+    body["spatial"] = body["spatial"] | {"shape": (True, 4)}
+    with pytest.raises(WireError, match="spatial"):
+        wire.decode(pack(body))
+
+
+def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
+    body = body_of(build(wire.Conditions))
+    body["spatial"] = body["spatial"] | {"shape": (0,) * 200, "data": b""}
+    with pytest.raises(WireError, match="spatial"):
+        wire.decode(pack(body))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xc1", b"\x80", b"\x90", b"\x01", b"garbage", b"\xff" * 50, b"\x91" * 5000, b"\xdf\xff\xff\xff\xff"],
+    ids=repr,
+)
+def test_what_is_no_message_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        wire.decode(payload)
+
+
+def test_trailing_bytes_are_refused(build: Build) -> None:
+    with pytest.raises(WireError):
+        wire.decode(wire.encode(build(wire.Order)) + b"\xc0")
+
+
+def test_keys_that_are_not_text_are_refused(build: Build) -> None:
+    payload = wire.encode(build(wire.Order))
+    for surplus in (b"\x01\x02", b"\xc4\x01a\x02"):
+        with pytest.raises(WireError):
+            wire.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
+
+
+def test_a_message_cannot_be_made_with_nan(build: Build) -> None:
+    with pytest.raises(ValidationError, match="NaN or infinity"):
+        build(wire.JointState, q=np.full(wire.JOINTS, np.nan))
+
+
+def test_a_message_cannot_be_made_with_another_shape_or_dtype(build: Build) -> None:
+    for q in (np.zeros(13), np.zeros((14, 1)), np.zeros(14, np.float32), [0.0] * 14):
+        with pytest.raises(ValidationError, match="shape|dtype|not an array"):
+            build(wire.JointState, q=q)
+
+
+def test_a_message_cannot_be_changed(build: Build) -> None:
+    order: wire.Order = build(wire.Order)
+    with pytest.raises(ValidationError, match="frozen"):
+        order.seq = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _mutate_bytes(dice: random.Random, payload: bytes, other: bytes) -> bytes:
+    data = bytearray(payload)
+    for _ in range(dice.randint(1, 4)):
+        place = dice.randrange(len(data) + 1)
+        match dice.randrange(6):
+            case 0 if place < len(data):
+                data[place] ^= 1 << dice.randrange(8)
+            case 1 if place < len(data):
+                data[place] = dice.randrange(256)
+            case 2:
+                data[place:place] = dice.randbytes(dice.randint(1, 9))
+            case 3:
+                del data[place : place + dice.randint(1, 9)]
+            case 4:
+                del data[place:]
+            case _:
+                data[place:] = other[dice.randrange(len(other)) :]
+        if not data:
+            return b""
+    return bytes(data)
+
+
+def _junk(dice: random.Random) -> Any:
+    choices: list[Any] = [
+        None, True, False, 0, 1, -1, 14, 64, 1 << 63, -(1 << 63), (1 << 64) - 1, 0.0, 1.5, float("nan"), float("inf"),
+        "", "head", "NaN", "a" * 3000, b"", b"\xff\xff", (), (1,), (True, 4), ("a", 1, 1), ((),) * 3, {}, {"q": 1},
+        msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 1),
+    ]  # fmt: skip
+    return dice.choice(choices)
+
+
+def _mutate_values(dice: random.Random, body: Any) -> Any:
+    """Replace, add or remove something at a random depth."""
+    if isinstance(body, dict) and body and dice.random() < 0.9:
+        key = dice.choice(list(body))
+        changed = dict(body)
+        match dice.randrange(6):
+            case 0:
+                del changed[key]
+            case 1:
+                changed[dice.choice(["surplus", "seq", "data", "shape"])] = _junk(dice)
+            case _:
+                changed[key] = _mutate_values(dice, body[key])
+        return changed
+    if isinstance(body, tuple) and body and dice.random() < 0.7:
+        place = dice.randrange(len(body))
+        return (*body[:place], _mutate_values(dice, body[place]), *body[place + 1 :])
+    return _junk(dice)
+
+
+def _refused(payload: bytes) -> bool:
+    """Whether a payload is refused; what is taken must be encodable again. Anything but WireError escapes."""
+    try:
+        made = wire.decode(payload)
+    except WireError as error:
+        assert "\n" not in str(error)
+        return True
+    assert wire.decode(wire.encode(made)) is not None
+    return False
+
+
+def test_mutated_bytes_give_a_wire_error_or_a_message(build: Build) -> None:
+    dice = random.Random(1)
+    payloads = [wire.encode(build(wire.MESSAGES[kind])) for kind in KINDS]
+    refused = sum(
+        _refused(_mutate_bytes(dice, dice.choice(payloads), dice.choice(payloads))) for _ in range(MUTATIONS // 2)
+    )
+    assert refused > MUTATIONS // 4
+
+
+def test_mutated_values_give_a_wire_error_or_a_message(build: Build) -> None:
+    dice = random.Random(2)
+    bodies = [body_of(build(wire.MESSAGES[kind])) for kind in KINDS]
+    refused = sum(_refused(pack(_mutate_values(dice, dice.choice(bodies)))) for _ in range(MUTATIONS // 2))
+    assert refused > MUTATIONS // 4

@@ -1,4 +1,4 @@
-# Finds or makes everything the programs need. Sourced by the other scripts:  . setup.sh [EXTRA...]
+# Finds or makes everything the programs need. Sourced by the other scripts; `extras` names optional parts.
 # It leaves $python set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -45,7 +45,7 @@ find_python() {
 
 install_python_packages() {
     local extras stamp_file stamp interpreter
-    extras=$(IFS=,; echo "$*")
+    extras=$(IFS=,; echo "$*")  # "dev,robot", as pip wants it
     stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
     stamp=$(cat pyproject.toml requirements.lock | sha256sum)
     if [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$stamp" ]; then return; fi
@@ -64,5 +64,5 @@ install_python_packages() {
 export MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_TOP_PAD_=16777216
 
 install_system_packages
-install_python_packages "$@"
+install_python_packages ${extras:-}
 python=$PWD/.venv/bin/python

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # Set everything up and run the whole test suite; further words go to pytest.
-. "$(dirname "$0")/setup.sh" dev robot
+extras="dev robot"
+. "$(dirname "$0")/setup.sh"
 exec "$python" -m pytest "$@"

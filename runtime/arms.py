@@ -94,12 +94,12 @@ class Rules:
         return cls(settings, Limits.of(settings.safety), style, 1 / settings.arms.rate_hz)
 
 
-def start(rules: Rules, feedback: wire.JointState, now: int) -> Memory:
-    """The memory before the first tick: the arms are taken where they are."""
+def start(rules: Rules, feedback: wire.JointState, now: int, restarted: bool = False) -> Memory:
+    """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(wire.JOINTS)
     machine = Machine(since_ns=now)
-    machine.wants_arm = rules.settings.arms.start != "disarmed"
-    machine.wants_run = rules.settings.arms.start == "run"
+    machine.wants_arm = rules.settings.arms.start != "disarmed" and not restarted
+    machine.wants_run = rules.settings.arms.start == "run" and not restarted
     return Memory(Motion(np.array(feedback.q), still, still), now, machine)
 
 
@@ -329,7 +329,7 @@ def main(process: Process) -> None:
         deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
         now = now_ns()
         feedback = joint_state(_read(arms), memory, ticks, epoch, now)
-        memory = memory or start(rules, feedback, now)
+        memory = memory or start(rules, feedback, now, restarted=epoch > 1)
         received = _take(others, chunks)
         refused = chunks.counters.rejected - refused_before
         refused_before += refused

@@ -155,7 +155,7 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
             try:
                 inputs = _arms_inputs(index, recorded)
                 if recorded.seq == 0:
-                    walk.memory = arms.start(rules, inputs.feedback, recorded.stamp_ns)
+                    walk.memory = arms.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
                 if walk.memory is None:
                     raise Missing("memory")
                 if walk.memory.ticks != recorded.seq:

@@ -47,7 +47,9 @@ class SharedSlot:
         _LENGTH.pack_into(self._map, start, len(payload))
         start += _LENGTH.size
         self._map[start : start + len(payload)] = payload
-        _HEADER.pack_into(self._map, 0, count)
+        # One aligned store: Struct.pack_into clears its bytes first, and a reader would see a count of 0 between.
+        with memoryview(self._map) as view, view[: _HEADER.size].cast("q") as number:
+            number[0] = count
 
     def read(self) -> bytes | None:
         """The newest whole value, or None before the first one."""

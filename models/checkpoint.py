@@ -94,7 +94,7 @@ def save(folder: Path, config: PolicyConfig, statistics: Statistics, parts: dict
     """Write a checkpoint folder; `parts` are slow, fast and text."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{part}.{name}": tensor.contiguous()
+        f"{part}.{name}": tensor.clone().contiguous()
         for part, net in parts.items()
         for name, tensor in net.state_dict().items()
     }

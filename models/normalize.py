@@ -33,15 +33,23 @@ class Statistics:
     @classmethod
     def from_json(cls, values: dict[str, object]) -> "Statistics":
         """What `to_json` gave. Raises ModelError naming a missing or misshapen entry."""
-        missing = [name for name in cls.__dataclass_fields__ if name not in values]
-        if missing:
-            raise ModelError(f"stats.json lacks {missing[0]!r}; save the checkpoint again with this version")
-        arrays = {k: np.asarray(v, np.float32) for k, v in values.items() if k != "squash"}
-        joints = arrays["low"].shape
+        wanted = cls.__dataclass_fields__
+        wrong = [f"lacks {name!r}" for name in wanted if name not in values]
+        wrong += [f"has an unknown {name!r}" for name in values if name not in wanted]
+        if wrong:
+            raise ModelError(f"stats.json {wrong[0]}; save the checkpoint again with this version")
+        arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name != "squash"}
+        if arrays["mean"].ndim != 2:
+            raise ModelError(f"stats.json: mean has shape {arrays['mean'].shape}, expected (targets, joints)")
+        joints = arrays["mean"].shape[1:]
         for name, array in arrays.items():
-            if array.shape[-1:] != joints or not np.isfinite(array).all():
+            shape = arrays["mean"].shape if name in ("mean", "spread") else joints
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ModelError(f"stats.json: {name} has shape {array.shape} or holds NaN; expected {shape}")
+        for name in ("spread", "state_spread"):
+            if (arrays[name] <= 0).any():
                 raise ModelError(
-                    f"stats.json: {name} has shape {array.shape} or holds NaN; expected (..., {joints[0]})"
+                    f"stats.json: {name} must be above 0 everywhere, its least value is {arrays[name].min()}"
                 )
         return cls(**arrays, squash=bool(values["squash"]))
 

@@ -22,6 +22,8 @@ SAFETY_EVERY_NS = 200_000_000
 SNAPSHOT_EVERY_NS = 10_000_000_000
 _ENABLE_TIMEOUT_S = 60.0
 _NONE = -1
+_VITAL = ("system1",)  # System 2 may fail until its condition is too old
+_LOST = ("off", "starting", "exited", "stopped", "hung")
 _RESOLUTION_RAD = 2e-5  # of the arm's bus (0.001 degrees): a smaller change by the limits is no change
 
 
@@ -46,6 +48,7 @@ class Memory:
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
     health: wire.CameraHealth | None = None
+    lost_processes: tuple[str, ...] = ()
     episode: int = _NONE
     instruction: int = _NONE
     refusal: str = ""
@@ -151,6 +154,12 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
             safety.obey(memory.machine, message)
         case wire.CameraHealth():
             memory.health = message
+        case wire.Supervision():
+            memory.lost_processes = tuple(
+                f"{row.process} {row.state}"
+                for row in message.processes
+                if row.process in _VITAL and row.state in _LOST
+            )
         case wire.Episode():
             memory.episode = message.number
         case wire.Instruction():
@@ -204,6 +213,7 @@ def _freshness(memory: Memory, inputs: Inputs, now: int) -> safety.Freshness:
         conditions_limit_ns=executing.conditions_limit_ns,
         runs_out=some and inputs.deadline_ns > memory.trajectory.end_ns,
         refusal=memory.refusal,
+        lost_processes=memory.lost_processes,
     )
 
 
@@ -266,6 +276,7 @@ def topic_of(message: wire.Message) -> str:
         "ActionChunk": "chunk",
         "Order": "order",
         "CameraHealth": "camera_health",
+        "Supervision": "supervision",
         "Episode": "episode",
         "Instruction": "instruction",
     }[type(message).__name__]
@@ -307,18 +318,15 @@ def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
     rules = Rules.of(process.settings)
     bus, epoch = process.bus, process.epoch
-    feedbacks, targets, states = (bus.publisher(name) for name in ("joint_state", "arm_target", "safety"))
-    snapshots = bus.publisher("snapshot")
+    feedbacks, targets, states = (process.publisher(name) for name in ("joint_state", "arm_target", "safety"))
+    snapshots = process.publisher("snapshot")
     chunks = bus.subscriber("chunk", depth=16)
     others = [bus.subscriber("order", depth=32)]
-    others += [bus.subscriber(name, newest=True) for name in ("camera_health", "episode", "instruction")]
+    others += [bus.subscriber(name, newest=True) for name in ("camera_health", "supervision", "episode", "instruction")]
     arms = make_arms(process)
     for arm in arms:
         arm.connect()
         arm.enable(_ENABLE_TIMEOUT_S)
-    if process.settings.recorder.enabled:
-        for publisher in (feedbacks, targets, states, snapshots):
-            publisher.wait_for_recorder(3.0)
     memory: Memory | None = None
     process.settle()
     if process.settings.arms.realtime:

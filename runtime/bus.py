@@ -16,9 +16,9 @@ from runtime.errors import RuntimeFault, WireError
 from runtime.topics import Topic, topic
 
 _SEND_QUEUE = 2000  # messages per subscriber; ten seconds of joint states
-_BUFFER_BYTES = 1 << 22  # socket buffers, so that half a megabyte passes in one go
+_BUFFER_BYTES = 4194304
 _RECONNECT_MS = 10
-_ZERO_COPY_BYTES = 1 << 15
+_ZERO_COPY_BYTES = 1 << 20  # below it one copy costs less than the collector thread that zero-copy needs
 RECORDER_MARK = b"\xc1recorder"  # 0xc1 never begins a msgpack message: a subscription that tells who is there
 
 

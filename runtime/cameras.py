@@ -93,7 +93,7 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
         camera = factory(name, settings, process.folder)
         watches[name] = Watch(camera.rate_hz, camera.noisy, now_ns())
         threads.append(threading.Thread(target=_stream, args=(process, camera, watches[name]), name=name, daemon=True))
-    health = process.bus.publisher("camera_health")
+    health = process.publisher("camera_health")
     for thread in threads:
         thread.start()
     _wait_until_open(process, watches)
@@ -133,8 +133,7 @@ def _stream(process: Process, camera: Camera, watch: Watch) -> None:
     name = camera.name
     path = process.folder / f"{name}.ring"
     ring = FrameRing.create(path, camera.width_px, camera.height_px, ring_slots(process.settings, camera.rate_hz))
-    notices = process.bus.publisher(f"frame.{name}")
-    notices.wait_for_recorder(3.0 if process.settings.recorder.enabled else 0.0)
+    notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None
     try:
         camera.open()

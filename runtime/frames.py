@@ -20,6 +20,7 @@ _SLOT = struct.Struct("<qqq")  # number (negative while being written), capture_
 _MAGIC = b"v2aring1"
 _NEWEST_OFFSET = _RING.size - 8
 _NUMBER = struct.Struct("<q")
+_TIMES = struct.Struct("<qq")
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,14 @@ class FrameRing:
         if len(jpeg) > self._pixel_bytes // 2:
             raise RuntimeFault(f"{self.path.stem}: JPEG of {len(jpeg)} bytes; lower its quality below 2:1")
         start = self._slot_start(number)
-        _SLOT.pack_into(self._map, start, -number, capture_ns, len(jpeg))
+        self._store(start, -number)
+        _TIMES.pack_into(self._map, start + _NUMBER.size, capture_ns, len(jpeg))
         body = start + _SLOT.size
         view = np.frombuffer(self._map, np.uint8, self._pixel_bytes, body)
         np.copyto(view, pixels.reshape(-1))
         self._map[body + self._pixel_bytes : body + self._pixel_bytes + len(jpeg)] = jpeg
-        _NUMBER.pack_into(self._map, start, number)
-        _NUMBER.pack_into(self._map, _NEWEST_OFFSET, number)
+        self._store(start, number)
+        self._store(_NEWEST_OFFSET, number)
 
     def read(self, number: int, out: NDArray[np.uint8] | None = None) -> StoredFrame | None:
         """Copy frame `number` out (into `out` if given), or None when it is overwritten or not there yet."""
@@ -121,6 +123,11 @@ class FrameRing:
     def close(self) -> None:
         """Unmap; the file is removed with the run's folder."""
         self._map.close()
+
+    def _store(self, offset: int, number: int) -> None:
+        """One aligned store: Struct.pack_into clears its bytes first, and a reader would see a 0 between."""
+        with memoryview(self._map) as view, view[offset : offset + _NUMBER.size].cast("q") as place:
+            place[0] = number
 
     def _slot_start(self, number: int) -> int:
         return _RING.size + (number % self.slots) * self._stride

@@ -19,12 +19,12 @@ from types import FrameType
 from pydantic import BaseModel
 
 from runtime import config, wire
-from runtime.bus import Bus
-from runtime.clock import now_ns
+from runtime.bus import Bus, Publisher
+from runtime.clock import NS_PER_S, now_ns, seconds
 from runtime.processes import row
 
 _HEARTBEAT_S = 0.05
-_RECORDER_WAIT_S = 3.0
+_RECORDER_WAIT_S = 5.0
 _REALTIME_PRIORITY = 50
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -58,6 +58,7 @@ class Process:
         self.settings = config.from_json(run.settings)
         self.session, self.revision = run.session, run.revision
         self.bus = Bus(folder, name)
+        self._recorder_deadline_ns = now_ns() + seconds(_RECORDER_WAIT_S)
         self.steps = 0
         self._last_step_ns = now_ns()
         self._stopping = threading.Event()
@@ -65,6 +66,18 @@ class Process:
         self._fault_count = 0
         self._heartbeats = self.bus.publisher("heartbeat")
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def publisher(self, name: str) -> Publisher:
+        """A publisher of a topic, handed out once the recorder listens to it: not even the first message may be missing.
+
+        Together they wait at most _RECORDER_WAIT_S from the start: without a recorder the robot works all the same.
+        """
+        publisher = self.bus.publisher(name)
+        if self.settings.recorder.enabled and publisher.topic.logged:
+            remaining_s = (self._recorder_deadline_ns - now_ns()) / NS_PER_S
+            if not publisher.wait_for_recorder(max(0.0, remaining_s)):
+                log.warning("nobody records %s yet", name)
+        return publisher
 
     @property
     def running(self) -> bool:

@@ -126,7 +126,7 @@ def main(process: Process) -> None:
         _drain(recorder, subscribers)
     recorder.save_pictures()
     table = recorder.accumulator.table(_lost(subscribers) + recorder.pictures_missed, str(process.session))
-    recorder.writer.metadata({"summary": json.dumps(table)})
+    recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
     (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
 

@@ -35,6 +35,7 @@ _STATUS_EVERY = 20
 _HOLD_WAIT_S = 0.4
 _STOP_WAIT_S = 0.7
 _RECORDER_WAIT_S = 0.8
+_RECORDER_START_S = 5.0
 _MEMORY_FOLDER = Path("/dev/shm")
 _SOURCE = "terminal"
 
@@ -63,7 +64,8 @@ class Robot:
             }
         )
         self._instruction = settings.instruction or make_task(settings.task).instructions[0]
-        self._episode_started_ns = now_ns()
+        self._started_ns = self._episode_started_ns = now_ns()
+        self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._running_since_ns: int | None = None
 
@@ -92,7 +94,7 @@ class Robot:
             self._watch()
             if keys:
                 self._obey_keys()
-            if count % _REPEAT_EVERY == 0:
+            if count % _REPEAT_EVERY == 0 and self._recorder_listens():
                 self._repeat_states()
             self.status.read()
             self._note_running()
@@ -121,6 +123,8 @@ class Robot:
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, wire.Heartbeat))
         now = now_ns()
         outputs = supervisor.step(self.settings.supervisor, self._memory, supervisor.Inputs(exits, beats), now)
+        if outputs.changed:
+            self._tell_supervision()
         for name in outputs.kill:
             self._children[name].kill()
         for name in outputs.start:
@@ -173,9 +177,21 @@ class Robot:
             seed=self.settings.seed,
             started_ns=self._episode_started_ns,
         )
-        self._publishers["supervision"].send(
-            supervisor.supervision(self._memory, self._counts["supervision"], now_ns())
-        )
+        self._tell_supervision()
+
+    def _recorder_listens(self) -> bool:
+        """Whether the recorder hears every logged topic of this process, or there is none, or it takes too long."""
+        waited = now_ns() - self._started_ns > seconds(_RECORDER_START_S)
+        if not self.settings.recorder.enabled or waited:
+            self._unheard.clear()
+        self._unheard -= {name for name in self._unheard if self._publishers[name].wait_for_recorder(0)}
+        return not self._unheard
+
+    def _tell_supervision(self) -> None:
+        if self._unheard:
+            return
+        count = self._counts["supervision"]
+        self._publishers["supervision"].send(supervisor.supervision(self._memory, count, now_ns()))
         self._counts["supervision"] += 1
 
     def _publish(self, name: str, kind: type[wire.Message], /, **fields: Any) -> None:

@@ -4,7 +4,7 @@ DISARMED (nothing is sent) -> HOLD -> RUNNING -> HOLD; FAULT from any, latched u
 runtime/limits.py. Every verdict is a short text that names the value and the limit: the operator reads it as it is.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,12 +42,18 @@ class Freshness:
     conditions_ns: int | None  # newest frame that its conditions saw
     conditions_limit_ns: int
     runs_out: bool  # the chunk has no target left
-    refusal: str = field(default="")  # why the newest chunk was not taken
+    refusal: str = ""  # why the newest chunk was not taken
+    lost_processes: tuple[str, ...] = ()  # of those that make chunks, as the supervisor sees them
 
 
 def stale(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
     """Everything that forbids RUNNING at this moment; empty when all is fresh."""
-    return (*arm_reasons(safety, fresh, now), *_camera_reasons(safety, fresh, now), *_chunk_reasons(safety, fresh, now))
+    return (
+        *arm_reasons(safety, fresh, now),
+        *_camera_reasons(safety, fresh, now),
+        *(f"process {name}" for name in fresh.lost_processes),
+        *_chunk_reasons(safety, fresh, now),
+    )
 
 
 def arm_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def main(process: Process) -> None:
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)
     targets = {side: TargetSlot(process.folder, name) for side, name in enumerate(SIDES)}
-    scenes = process.bus.publisher("scene")
+    scenes = process.publisher("scene")
     episodes = process.bus.subscriber("episode", newest=True)
     rate = Rate(RATE_HZ)
     process.settle()

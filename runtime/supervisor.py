@@ -51,10 +51,12 @@ class Outputs:
     start: tuple[str, ...]
     kill: tuple[str, ...]
     faults: tuple[tuple[str, str], ...]
+    changed: bool  # some process's state: to be told at once
 
 
 def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Outputs:
     """One look at all processes."""
+    states = [watched.state for watched in memory.watched.values()]
     for beat in inputs.beats:
         _note_beat(memory, beat)
     start: list[str] = []
@@ -76,7 +78,8 @@ def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Output
                 watched.since_ns = now
             if watched.state != before and watched.state in ("stopped", "hung"):
                 faults.append((watched.state, f"{name} {_TROUBLE[watched.state]}"))
-    return Outputs(tuple(start), tuple(kill), tuple(faults))
+    changed = states != [watched.state for watched in memory.watched.values()]
+    return Outputs(tuple(start), tuple(kill), tuple(faults), changed)
 
 
 _TROUBLE = {

@@ -227,10 +227,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
     names = ("episode", "instruction", "embedding", "joint_state", "conditions")
     states = {name: bus.subscriber(name, newest=True) for name in names}
-    chunks, skips, snapshots = bus.publisher("chunk"), bus.publisher("skip"), bus.publisher("snapshot")
-    if settings.recorder.enabled:
-        for publisher in (chunks, skips, snapshots):
-            publisher.wait_for_recorder(3.0)
+    chunks, skips, snapshots = (process.publisher(name) for name in ("chunk", "skip", "snapshot"))
     pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
     held: dict[str, wire.Message] = {}
     last, due_ns, snapshot_ns = (0,) * len(CAMERAS), now_ns(), now_ns()

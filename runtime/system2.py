@@ -175,10 +175,7 @@ def main(process: Process) -> None:
     frames = bus.subscriber(f"frame.{HEAD}", depth=256)
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
-    publisher, snapshots = bus.publisher("conditions"), bus.publisher("snapshot")
-    if settings.recorder.enabled:
-        publisher.wait_for_recorder(3.0)
-        snapshots.wait_for_recorder(3.0)
+    publisher, snapshots = process.publisher("conditions"), process.publisher("snapshot")
     pictures, history, memory = RingPictures(process.folder), History([HEAD]), Memory()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, wire.Message] = {}

@@ -16,7 +16,7 @@ _REPEAT_S = 0.2
 def main(process: Process) -> None:
     """Answer each new instruction with an Embedding, and repeat the newest at 5 Hz."""
     instructions = process.bus.subscriber("instruction", newest=True)
-    embeddings = process.bus.publisher("embedding")
+    embeddings = process.publisher("embedding")
     cache = EmbeddingCache()
     policy = policy_id(process.settings)
     current: tuple[int, str] | None = None

@@ -62,8 +62,9 @@ class Tensor:
         return np.frombuffer(data, dtype=self._numpy_dtype).reshape(shape)
 
     def _finite(self, array: NDArray[Any]) -> bool:
-        if self.dtype == "bfloat16":  # without its sign bit, NaN and infinity are the largest patterns
-            return array.size == 0 or int((array << 1).max()) < _BFLOAT16_INFINITY << 1
+        if self.dtype == "bfloat16":  # NaN and infinity are the largest bit patterns of either sign
+            largest = array.size and (int(array.view(np.int16).max()), int(array.max()))
+            return not largest or (largest[0] < _BFLOAT16_INFINITY and largest[1] < _BFLOAT16_INFINITY + 0x8000)
         return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:

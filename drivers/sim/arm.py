@@ -46,7 +46,7 @@ class SimulatedArm:
 
     def command(self, q: NDArray[np.float64], now_ns: int) -> None:
         """One target, q (7,) rad and m."""
-        self._last = q
+        self._last = q.copy()
         self._targets.write(q, now_ns)
 
     def hold(self, now_ns: int) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS
 from drivers.cobot_magic import SIDES
+from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 _STATE_HEADER = struct.Struct("<qqqii")  # number, stamp_ns, episode, count of qpos values, unused
@@ -81,5 +82,7 @@ class TargetSlot:
 
 
 def side_index(side: str) -> int:
-    """0 for the left arm, 1 for the right one."""
+    """0 for the left arm, 1 for the right one; raises DriverError for another name."""
+    if side not in SIDES:
+        raise DriverError(f"no arm {side!r}; the arms are {', '.join(SIDES)}")
     return SIDES.index(side)

@@ -152,7 +152,8 @@ def _send(folder: Path, kind: str) -> None:
     for seq in range(_COUNT + _WARM_UP):
         rate.wait()
         message = make(seq)
-        message.__dict__["stamp_ns"] = now_ns()  # the clock starts when the message is ready to be sent
+        fields = message.__dict__
+        fields |= {"stamp_ns": now_ns()}  # the clock starts when the message is ready to be sent
         publisher.send(message)
     time.sleep(0.3)
     bus.close()

@@ -259,7 +259,7 @@ def test_a_message_cannot_be_made_with_nan(build: Build) -> None:
 
 def test_a_message_cannot_be_made_with_another_shape_or_dtype(build: Build) -> None:
     for q in (np.zeros(13), np.zeros((14, 1)), np.zeros(14, np.float32), [0.0] * 14):
-        with pytest.raises(ValidationError, match="shape|dtype|not an array"):
+        with pytest.raises(ValidationError, match=r"shape|dtype|not an array"):
             build(wire.JointState, q=q)
 
 

@@ -1,0 +1,358 @@
+"""One contract for every arm and one for every camera: whatever drives a device must pass these.
+Called by pytest. A new driver joins with a rig in ARM_RIGS or CAMERA_RIGS; the simulated devices run on real physics."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+from numpy.typing import NDArray
+
+from drivers.arm import ARM_JOINTS, Arm
+from drivers.camera import Camera, CameraFrame
+from drivers.cobot_magic import SIDES, rest_pose
+from drivers.errors import DriverError
+from drivers.sim.arm import SimulatedArm
+from drivers.sim.camera import SimulatedCamera
+from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
+from drivers.sim.physics import Physics
+from drivers.sim.tasks import make_task
+
+STEP_S = 0.005
+
+
+class SimulatedRobot:
+    """What the simulator's process does in a cycle, without a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.physics = Physics(make_task("block_handover"))
+        self.physics.reset(0)
+        self._states = StateSlot(folder)
+        self._targets = [TargetSlot(folder, side) for side in SIDES]
+        self._number = 0
+
+    def step(self) -> None:
+        """Take the targets, advance 5 ms, publish."""
+        for side, slot in enumerate(self._targets):
+            target = slot.read()
+            if target is not None:
+                self.physics.command(side, target[1])
+        self.physics.advance(3)
+        self._number += 1
+        state = SimulatorState(self._number, time.monotonic_ns(), 0, self.physics.arms(), self.physics.qpos())
+        self._states.write(state)
+
+    def close(self) -> None:
+        """Unmap the slots."""
+        for slot in (self._states, *self._targets):
+            slot.close()
+
+
+@dataclass
+class ArmRig:
+    """An arm's driver and its device: `step` lets 5 ms of the device pass, `measured` is where its joints truly are."""
+
+    make: Callable[[], Arm]
+    step: Callable[[], None]
+    measured: Callable[[], NDArray[np.float64]]
+    others: Callable[[], NDArray[np.float64]]
+    start: NDArray[np.float64]
+    close: Callable[[], None]
+
+
+@dataclass
+class CameraRig:
+    """A camera's driver and its device: `step` makes something new to see."""
+
+    camera: Camera
+    step: Callable[[], None]
+    close: Callable[[], None]
+
+
+def simulated_arm_rig(side: str) -> Callable[[Path], ArmRig]:
+    """One arm of the simulated robot."""
+
+    def make(folder: Path) -> ArmRig:
+        robot, index = SimulatedRobot(folder), SIDES.index(side)
+        return ArmRig(
+            make=lambda: SimulatedArm(side, folder),
+            step=robot.step,
+            measured=lambda: robot.physics.arms()[index, 0],
+            others=lambda: robot.physics.arms()[1 - index, 0],
+            start=rest_pose().reshape(2, ARM_JOINTS)[index],
+            close=robot.close,
+        )
+
+    return make
+
+
+def simulated_camera_rig(name: str) -> Callable[[Path], CameraRig]:
+    """One camera of the simulated robot."""
+
+    def make(folder: Path) -> CameraRig:
+        robot = SimulatedRobot(folder)
+        camera = SimulatedCamera(name, make_task("block_handover"), folder, 80, 60, rate_hz=100.0, seed=1)
+        return CameraRig(camera, robot.step, robot.close)
+
+    return make
+
+
+ARM_RIGS = {f"simulated {side}": simulated_arm_rig(side) for side in SIDES}
+CAMERA_RIGS = {f"simulated {name}": simulated_camera_rig(name) for name in ("head", "left_wrist")}
+
+
+@pytest.fixture(params=ARM_RIGS)
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArmRig]:
+    """Every arm's device in turn."""
+    made = ARM_RIGS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def arm(rig: ArmRig) -> Iterator[Arm]:
+    """A connected driver of a device that has not stepped yet."""
+    made = rig.make()
+    made.connect()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=CAMERA_RIGS)
+def camera_rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CameraRig]:
+    """Every camera's device in turn, its stream started."""
+    made = CAMERA_RIGS[request.param](tmp_path)
+    made.camera.open()
+    yield made
+    made.camera.close()
+    made.close()
+
+
+def advance(rig: ArmRig, seconds: float) -> None:
+    """Let the device run."""
+    for _ in range(round(seconds / STEP_S)):
+        rig.step()
+
+
+def near(rig: ArmRig) -> NDArray[np.float64]:
+    """A target a little away from the start in every joint, with the gripper half closed."""
+    return rig.start + np.array([0.15, 0.1, -0.1, 0.1, -0.1, 0.2, -0.04])
+
+
+def frame(rig: CameraRig) -> CameraFrame:
+    """Something new, and its picture."""
+    rig.step()
+    got = rig.camera.read(1.0)
+    assert got is not None
+    return got
+
+
+def test_arm_has_no_reading_before_the_first(arm: Arm) -> None:
+    assert arm.read() is None
+
+
+def test_enabling_a_silent_arm_fails_with_its_name(arm: Arm) -> None:
+    began = time.monotonic()
+    with pytest.raises(DriverError, match=arm.name):
+        arm.enable(0.05)
+    assert 0.04 < time.monotonic() - began < 2
+
+
+def test_enabling_a_live_arm_succeeds_and_does_not_move_it(rig: ArmRig, arm: Arm) -> None:
+    rig.step()
+    arm.enable(0.5)
+    advance(rig, 0.5)
+    np.testing.assert_allclose(rig.measured(), rig.start, atol=2e-3)
+
+
+def test_reading_has_seven_values_of_each_kind(rig: ArmRig, arm: Arm) -> None:
+    rig.step()
+    reading = arm.read()
+    assert reading is not None
+    for values in (reading.q, reading.dq, reading.effort):
+        assert values.shape == (ARM_JOINTS,)
+        assert values.dtype == np.float64
+        assert np.isfinite(values).all()
+
+
+def test_reading_is_where_the_arm_is(rig: ArmRig, arm: Arm) -> None:
+    arm.command(near(rig), time.monotonic_ns())
+    advance(rig, 0.2)
+    reading = arm.read()
+    assert reading is not None
+    np.testing.assert_allclose(reading.q, rig.measured(), atol=1e-3)
+    assert np.abs(reading.q - rig.start).max() > 0.01
+
+
+def test_velocity_is_the_change_of_the_position(rig: ArmRig, arm: Arm) -> None:
+    arm.command(near(rig), time.monotonic_ns())
+    advance(rig, 0.1)
+    before = arm.read()
+    rig.step()
+    after = arm.read()
+    assert before is not None
+    assert after is not None
+    np.testing.assert_allclose((after.q - before.q) / STEP_S, (before.dq + after.dq) / 2, atol=0.02)
+    assert np.abs(after.dq[:6]).max() > 0.05
+
+
+def test_number_and_stamp_advance_with_the_device(rig: ArmRig, arm: Arm) -> None:
+    began_ns, numbers, stamps = time.monotonic_ns(), list[int](), list[int]()
+    for _ in range(5):
+        rig.step()
+        reading = arm.read()
+        assert reading is not None
+        numbers.append(reading.number)
+        stamps.append(reading.stamp_ns)
+    assert numbers == list(range(numbers[0], numbers[0] + 5))
+    assert all(a < b for a, b in itertools.pairwise(stamps))
+    assert began_ns <= stamps[0] <= stamps[-1] <= time.monotonic_ns()
+
+
+def test_same_reading_keeps_its_number(rig: ArmRig, arm: Arm) -> None:
+    rig.step()
+    first, second = arm.read(), arm.read()
+    assert first is not None
+    assert second is not None
+    assert (first.number, first.stamp_ns) == (second.number, second.stamp_ns)
+    assert np.array_equal(first.q, second.q)
+
+
+def test_reading_never_changes_after_it_was_made(rig: ArmRig, arm: Arm) -> None:
+    rig.step()
+    reading = arm.read()
+    assert reading is not None
+    copy = reading.q.copy()
+    arm.command(near(rig), time.monotonic_ns())
+    advance(rig, 0.2)
+    assert np.array_equal(reading.q, copy)
+
+
+def test_command_moves_the_arm_to_the_target_and_no_other(rig: ArmRig, arm: Arm) -> None:
+    others = rig.others().copy()
+    arm.command(near(rig), time.monotonic_ns())
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+    np.testing.assert_allclose(rig.others(), others, atol=2e-3)
+
+
+def test_last_of_many_commands_counts(rig: ArmRig, arm: Arm) -> None:
+    for part in np.linspace(0, 1, 20):
+        arm.command(rig.start + part * (near(rig) - rig.start), time.monotonic_ns())
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+
+
+def test_hold_without_a_target_leaves_the_arm_where_it_is(rig: ArmRig, arm: Arm) -> None:
+    arm.hold(time.monotonic_ns())
+    advance(rig, 0.5)
+    np.testing.assert_allclose(rig.measured(), rig.start, atol=2e-3)
+
+
+def test_hold_repeats_the_last_target(rig: ArmRig, arm: Arm) -> None:
+    arm.command(near(rig), time.monotonic_ns())
+    advance(rig, 0.05)
+    for _ in range(10):
+        arm.hold(time.monotonic_ns())
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+
+
+def test_hold_repeats_the_target_as_it_was_sent(rig: ArmRig, arm: Arm) -> None:
+    target = near(rig)
+    arm.command(target, time.monotonic_ns())
+    target[:] = rig.start + 0.02  # the caller uses its array again
+    arm.hold(time.monotonic_ns())
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+
+
+def test_arm_holds_its_target_after_the_driver_is_closed(rig: ArmRig) -> None:
+    arm = rig.make()
+    arm.connect()
+    arm.command(near(rig), time.monotonic_ns())
+    arm.close()
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+
+
+def test_arm_can_be_connected_again_after_close(rig: ArmRig) -> None:
+    first = rig.make()
+    first.connect()
+    first.close()
+    rig.step()
+    second = rig.make()
+    second.connect()
+    second.enable(0.5)
+    assert second.read() is not None
+    second.close()
+
+
+def test_camera_gives_nothing_within_the_time_when_the_device_is_silent(camera_rig: CameraRig) -> None:
+    began = time.monotonic()
+    assert camera_rig.camera.read(0.05) is None
+    assert 0.04 < time.monotonic() - began < 1
+
+
+def test_frame_has_the_cameras_size_and_colours(camera_rig: CameraRig) -> None:
+    pixels = frame(camera_rig).pixels
+    assert pixels.shape == (camera_rig.camera.height_px, camera_rig.camera.width_px, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.std() > 5
+
+
+def test_frames_are_counted_from_one_with_rising_times(camera_rig: CameraRig) -> None:
+    began_ns = time.monotonic_ns()
+    frames = [frame(camera_rig) for _ in range(4)]
+    assert [f.number for f in frames] == [1, 2, 3, 4]
+    times = [time_ns for f in frames for time_ns in (f.capture_ns, f.returned_ns)]
+    assert times == sorted(times)
+    assert len({f.capture_ns for f in frames}) == 4
+    assert began_ns <= times[0] <= times[-1] <= time.monotonic_ns()
+
+
+def test_frozen_device_gives_no_further_frame(camera_rig: CameraRig) -> None:
+    frame(camera_rig)
+    assert camera_rig.camera.read(0.05) is None
+    assert frame(camera_rig).number == 2
+
+
+def test_jpeg_shows_the_pixels_and_gives_them_back_where_it_says_so(camera_rig: CameraRig) -> None:
+    got = frame(camera_rig)
+    decoded = simplejpeg.decode_jpeg(got.jpeg, "RGB")
+    assert np.abs(decoded.astype(int) - got.pixels).mean() < 8
+    assert not got.exact or np.array_equal(decoded, got.pixels)
+
+
+def test_noisy_camera_never_sends_the_same_bytes_twice(camera_rig: CameraRig) -> None:
+    frames = [frame(camera_rig) for _ in range(4)]
+    assert not camera_rig.camera.noisy or len({f.jpeg for f in frames}) == 4
+
+
+def test_frame_never_changes_after_it_was_made(camera_rig: CameraRig) -> None:
+    first = frame(camera_rig)
+    copy = first.pixels.copy()
+    frame(camera_rig)
+    assert np.array_equal(first.pixels, copy)
+
+
+def test_camera_keeps_its_rhythm_and_no_faster(camera_rig: CameraRig) -> None:
+    for _ in range(3):
+        frame(camera_rig)  # the first pictures are slow to make
+    began = time.monotonic()
+    for _ in range(20):
+        frame(camera_rig)
+    assert time.monotonic() - began > 14 / camera_rig.camera.rate_hz
+
+
+def test_camera_can_be_opened_again_after_close(camera_rig: CameraRig) -> None:
+    before = frame(camera_rig)
+    camera_rig.camera.close()
+    camera_rig.camera.open()
+    after = frame(camera_rig)
+    assert after.capture_ns > before.capture_ns
+    assert after.number >= 1

@@ -1,0 +1,75 @@
+"""Shared by the model tests: one thread, so that bits do not depend on the machine, and a policy of a few thousand weights.
+Called by pytest; every network here is the real class at a tiny size."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models import normalize
+from models.checkpoint import Checkpoint
+from models.config import PolicyConfig, Window, small
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A fixed number of threads and a fixed seed for every test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> PolicyConfig:
+    """The small policy with fewer of everything; all parts are still there."""
+    config = small()
+    video = config.video.model_copy(
+        update={
+            "heads": 2,
+            "head_dim": 16,
+            "rope_axes": (4, 6, 6),
+            "dual_blocks": 2,
+            "single_blocks": 1,
+            "text_dim": 16,
+            "pooled_dim": 16,
+            "vae_channels": (8, 8, 8, 8),
+            "latent_channels": 4,
+            "high": Window(frames=2, height_px=32, width_px=48),
+            "low": Window(frames=4, height_px=32, width_px=32),
+        }
+    )
+    former = config.spatial_former.model_copy(update={"tokens": 6, "width": 32, "depth": 1})
+    return config.model_copy(
+        update={
+            "name": "tiny",
+            "video": video,
+            "spatial_former": former,
+            "motion_former": former.model_copy(update={"tokens": 5}),
+            "image": config.image.model_copy(update={"image_px": 32, "width": 32, "depth": 1}),
+            "text": config.text.model_copy(update={"width": 16, "depth": 1, "heads": 2, "feed_forward": 32}),
+            "head": config.head.model_copy(update={"width": 32, "depth": 2}),
+            "horizon": 8,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def untrained(tiny: PolicyConfig) -> Callable[[int], Checkpoint]:
+    """An untrained tiny policy by its seed."""
+    statistics = normalize.untrained(tiny.horizon, np.zeros(tiny.joints), np.full(tiny.joints, 0.5))
+    return lambda seed: Checkpoint(tiny, statistics, None, seed)
+
+
+@pytest.fixture
+def pictures() -> Callable[[int, int], list[NDArray[np.uint8]]]:
+    """Random pictures (60, 80, 3): count, seed."""
+
+    def make(count: int, seed: int) -> list[NDArray[np.uint8]]:
+        random = np.random.default_rng(seed)
+        return [random.integers(0, 256, (60, 80, 3), dtype=np.uint8) for _ in range(count)]
+
+    return make

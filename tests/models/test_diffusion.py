@@ -1,0 +1,81 @@
+"""The sampler: what a constant or an exact denoiser must give, and how the committed prefix enters every step.
+Called by pytest; chunks are (B, H, J)."""
+
+import pytest
+import torch
+
+from models import diffusion
+from models.config import Head
+
+SHAPE = (2, 8, 3)
+NO_PREFIX = torch.empty(2, 0, 3)
+
+
+def head(steps: int = 5) -> Head:
+    """A head's sampling settings; its network is not made."""
+    return Head(width=32, depth=1, heads=4, steps=steps)
+
+
+def noise() -> torch.Tensor:
+    """The same noise every time."""
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
+def test_constant_denoiser_gives_its_constant(steps: int) -> None:
+    constant = torch.randn(SHAPE, generator=torch.Generator().manual_seed(6))
+    chunk = diffusion.sample(head(steps), noise(), NO_PREFIX, lambda _x, _time: constant)
+    torch.testing.assert_close(chunk, constant, rtol=0, atol=1e-6)
+
+
+def test_exact_noise_prediction_gives_the_clean_chunk() -> None:
+    settings = head().model_copy(update={"prediction": "epsilon"})
+    clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(6)) * 0.1
+    alphas = diffusion.solver(settings).alphas_cumprod
+
+    def exact(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        alpha = alphas[time].view(-1, 1, 1)
+        return (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+
+    chunk = diffusion.sample(settings, noise(), NO_PREFIX, exact)
+    torch.testing.assert_close(chunk, clean, rtol=0, atol=1e-3)
+
+
+def test_denoiser_is_called_once_a_step_with_falling_times() -> None:
+    times: list[int] = []
+
+    def denoise(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        assert time.shape == (SHAPE[0],)
+        times.append(int(time[0]))
+        return torch.zeros_like(x)
+
+    diffusion.sample(head(steps=5), noise(), NO_PREFIX, denoise)
+    assert len(times) == 5
+    assert times == sorted(times, reverse=True)
+    assert times[0] == 999
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 8])
+def test_prefix_comes_back_unchanged(count: int) -> None:
+    prefix = torch.randn(2, count, 3)
+    chunk = diffusion.sample(head(), noise(), prefix, lambda x, _time: torch.sin(x))
+    assert torch.equal(chunk[:, :count], prefix)
+
+
+def test_denoiser_sees_the_clean_prefix_at_every_step() -> None:
+    prefix = torch.randn(2, 3, 3)
+    seen: list[torch.Tensor] = []
+
+    def denoise(x: torch.Tensor, _time: torch.Tensor) -> torch.Tensor:
+        seen.append(x[:, :3].clone())
+        return torch.zeros_like(x)
+
+    diffusion.sample(head(), noise(), prefix, denoise)
+    assert len(seen) == 5
+    assert all(torch.equal(part, prefix) for part in seen)
+
+
+def test_noise_is_left_alone() -> None:
+    start = noise()
+    diffusion.sample(head(), start, torch.zeros(2, 4, 3), lambda x, _time: x)
+    assert torch.equal(start, noise())

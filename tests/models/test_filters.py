@@ -1,0 +1,123 @@
+"""The filters against SciPy and against the paper's own sums (3.2.2), written out term by term.
+Called by pytest; legend B T H W C as in models/filters.py."""
+
+import cmath
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models import filters
+from models.config import Filters
+from models.errors import ModelError
+
+
+def random_features(*shape: int) -> torch.Tensor:
+    """Features with an offset, as real ones have."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 3
+
+
+def scipy_planes(features: torch.Tensor, name: str) -> NDArray[np.float64]:
+    """The filter of every plane by SciPy with repeated edges; SciPy has no Scharr, so its kernel is given."""
+    out = np.empty(features.shape)
+    scharr = np.array([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]])
+    for batch, frame, channel in np.ndindex(features.shape[0], features.shape[1], features.shape[4]):
+        plane = features[batch, frame, :, :, channel].numpy()
+        if name == "laplacian":
+            result = ndimage.laplace(plane, mode="nearest")
+        elif name == "sobel":
+            result = np.hypot(ndimage.sobel(plane, 0, mode="nearest"), ndimage.sobel(plane, 1, mode="nearest"))
+        else:
+            gx = ndimage.correlate(plane, scharr, mode="nearest")
+            gy = ndimage.correlate(plane, scharr.T, mode="nearest")
+            result = np.hypot(gx, gy)
+        out[batch, frame, :, :, channel] = result
+    return out
+
+
+def paper_motion(series: list[float], low: int, high: int) -> list[float]:
+    """M of paper 3.2.2 for one place and channel; series runs from the oldest to the newest frame, tau backwards."""
+    count = len(series)
+    newest_first = series[::-1]  # F_{t - tau}
+    bins = {k for k in range(count) if low <= min(k, count - k) <= high}  # the mask and its mirror
+    spectrum = [
+        sum(newest_first[tau] * cmath.exp(-2j * math.pi * k * tau / count) for tau in range(count))
+        for k in range(count)
+    ]
+    filtered = [
+        (sum(spectrum[k] * cmath.exp(2j * math.pi * k * tau / count) for k in bins) / count).real
+        for tau in range(count)
+    ]
+    return filtered[::-1]
+
+
+@pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
+def test_spatial_filter_equals_scipy_in_every_channel(name: Literal["sobel", "scharr", "laplacian"]) -> None:
+    features = random_features(2, 2, 5, 7, 3)
+    ours = filters.spatial(features, Filters(spatial=name)).numpy()
+    np.testing.assert_allclose(ours, scipy_planes(features, name), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
+def test_spatial_filter_finds_no_boundary_in_a_flat_picture(name: Literal["sobel", "scharr", "laplacian"]) -> None:
+    flat = torch.full((1, 1, 4, 4, 2), 7.0)
+    assert filters.spatial(flat, Filters(spatial=name)).abs().max() == 0
+
+
+def test_spatial_filter_does_not_mix_channels_or_frames() -> None:
+    features = random_features(1, 2, 4, 5, 3)
+    before = filters.spatial(features, Filters())
+    features[0, 1, :, :, 2] += random_features(4, 5)
+    changed = (filters.spatial(features, Filters()) != before).flatten(2, 3).any(2)[0]
+    assert changed.nonzero().tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("frames", [5, 8])
+@pytest.mark.parametrize("bins", [(1, None), (0, None), (2, None), (1, 1), (0, 1), (2, 2)])
+def test_motion_filter_equals_the_papers_sums(frames: int, bins: tuple[int, int | None]) -> None:
+    features = random_features(1, frames, 1, 2, 2).to(torch.float32)
+    ours = filters.motion(features, Filters(low_bin=bins[0], high_bin=bins[1]))
+    last = frames // 2 if bins[1] is None else bins[1]
+    for place, channel in np.ndindex(2, 2):
+        expected = paper_motion(features[0, :, 0, place, channel].tolist(), bins[0], last)
+        np.testing.assert_allclose(ours[0, :, 0, place, channel].numpy(), expected, atol=1e-5)
+
+
+def test_motion_filter_gives_nothing_for_a_constant_scene() -> None:
+    still = random_features(1, 1, 3, 3, 4).to(torch.float32).expand(1, 16, 3, 3, 4)
+    assert filters.motion(still, Filters()).abs().max() < 1e-5
+
+
+def test_motion_filter_with_all_bins_gives_the_features_back() -> None:
+    features = random_features(1, 16, 2, 2, 3).to(torch.float32)
+    torch.testing.assert_close(filters.motion(features, Filters(low_bin=0)), features, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_filters_keep_shape_and_type(kind: torch.dtype) -> None:
+    features = random_features(1, 4, 3, 3, 2).to(kind)
+    for filtered in (filters.spatial(features, Filters()), filters.motion(features, Filters())):
+        assert filtered.shape == features.shape
+        assert filtered.dtype == kind
+
+
+@pytest.mark.parametrize("bins", [(3, 2), (5, None), (1, 5)])
+def test_motion_mask_that_does_not_fit_is_named(bins: tuple[int, int | None]) -> None:
+    last = 4 if bins[1] is None else bins[1]
+    with pytest.raises(ModelError, match=rf"bins {bins[0]}\.\.{last}; 8 frames have 0\.\.4"):
+        filters.motion(random_features(1, 8, 1, 1, 1), Filters(low_bin=bins[0], high_bin=bins[1]))
+
+
+def test_negative_mask_is_refused_by_the_configuration() -> None:
+    with pytest.raises(ValueError, match="low_bin"):
+        Filters(low_bin=-1)
+
+
+def test_none_passes_the_features_through() -> None:
+    features = random_features(1, 4, 3, 3, 2)
+    assert filters.spatial(features, Filters(spatial="none")) is features
+    assert filters.motion(features, Filters(motion="none")) is features

@@ -106,20 +106,25 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
 
 
 def _evaluate(piece: Piece, now_ns: int) -> Motion:
-    """Cubic spline, plus what is left of the seam's offset. Before the first target its value is held."""
+    """Cubic spline, plus what is left of the seam's offset.
+
+    A natural spline goes on straight at its ends: one step of that leads into the first target, before it the pose is held.
+    """
     last = len(piece.points) - 1
-    place = min(max((now_ns - piece.t0_ns) / piece.dt_ns, 0.0), float(last))
-    index = min(int(place), last - 1)
+    place = min(max((now_ns - piece.t0_ns) / piece.dt_ns, -1.0), float(last))
+    index = min(max(int(place), 0), last - 1)
     dt = piece.dt_ns / NS_PER_S
     b = place - index
     a = 1.0 - b
     p0, p1 = piece.points[index], piece.points[index + 1]
     m0, m1 = piece.curvature[index], piece.curvature[index + 1]
-    q = a * p0 + b * p1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * (dt * dt / 6)
-    dq = (p1 - p0) / dt + ((3 * b * b - 1) * m1 - (3 * a * a - 1) * m0) * (dt / 6)
-    ddq = a * m0 + b * m1
-    if now_ns < piece.t0_ns:
-        dq, ddq = np.zeros_like(q), np.zeros_like(q)
+    if b >= 0:
+        q = a * p0 + b * p1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * (dt * dt / 6)
+        dq = (p1 - p0) / dt + ((3 * b * b - 1) * m1 - (3 * a * a - 1) * m0) * (dt / 6)
+        ddq = a * m0 + b * m1
+    else:
+        dq = ((p1 - p0) / dt - (2 * m0 + m1) * (dt / 6)) * (place > -1.0)
+        q, ddq = p0 + ((p1 - p0) - (2 * m0 + m1) * (dt * dt / 6)) * b, np.zeros_like(p0)
     if piece.fade_s <= 0:
         return Motion(q, dq, ddq)
     remaining = _faded(piece.offset, (now_ns - piece.seam_ns) / NS_PER_S, piece.fade_s)

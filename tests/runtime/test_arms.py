@@ -1,0 +1,367 @@
+"""The arms' step on a fake clock: taking over the arms, running, every reason to hold, refusals, faults, and determinism.
+
+The rig feeds back what was commanded, as an ideal arm would.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import rest_pose
+from runtime import arms, config, snapshot, trajectory, wire
+from runtime.safety import Machine
+
+TICK_NS = 5_000_000
+DT_NS = 33_333_333
+START_NS = 1_000_000_000_000
+CAMERAS = ("head", "left_wrist", "right_wrist")
+_CLASSES = (
+    arms.Memory, arms.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
+)  # fmt: skip
+Build = Callable[..., Any]
+
+
+class Rig:
+    """One `arms` process without the process: messages in, targets out, 5 ms at a time."""
+
+    def __init__(self, build: Build, *flags: str) -> None:
+        self.build = build
+        self.rules = arms.Rules.of(config.load([*flags]))
+        self.now = START_NS
+        self.measured = rest_pose()
+        self.measured[[4, 11]] -= 0.2
+        self.memory = arms.start(self.rules, self._feedback(0), self.now)
+        self.ticks = 0
+        self.chunks = 0
+        self.health_ok = True
+        self.frozen_side: int | None = None
+        self.outputs: list[arms.Outputs] = []
+        self.waiting: list[wire.Message] = [
+            build(wire.Episode, started_ns=0),
+            build(wire.Instruction),
+        ]
+
+    def _feedback(self, seq: int) -> wire.JointState:
+        stamps = [self.now, self.now]
+        if getattr(self, "frozen_side", None) is not None:
+            stamps[self.frozen_side or 0] = START_NS
+        return self.build(
+            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1])
+        )
+
+    def tick(self, *messages: wire.Message, refused: int = 0) -> arms.Outputs:
+        """One tick with these messages; a fresh camera report comes by itself."""
+        report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
+        inputs = arms.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
+        self.waiting = []
+        made = arms.step(self.rules, self.memory, inputs, 1, self.now)
+        if made.target.sent:
+            self.measured = made.target.q.copy()
+        self.outputs.append(made)
+        self.ticks += 1
+        self.now += TICK_NS
+        return made
+
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms.Outputs:
+        """Tick for a while; with a fresh chunk now and then."""
+        made = self.outputs[-1] if self.outputs else None
+        every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
+        for index in range(round(duration_s * 1e9 / TICK_NS)):
+            made = self.tick(*(() if every is None or index % every else (self.chunk(),)))
+        assert made is not None
+        return made
+
+    def chunk(self, q: NDArray[Any] | None = None, **changes: Any) -> wire.ActionChunk:
+        """A chunk from here, 0.2 rad up and back in two seconds on every joint but the grippers."""
+        if q is None:
+            swing = 0.2 * (1 - np.cos(np.arange(1, wire.HORIZON + 1) / 30 * np.pi))[:, None] / 2
+            q = np.asarray(self.measured + swing * ~np.isin(np.arange(wire.JOINTS), (6, 13)), np.float32)
+        seq = self.chunks
+        self.chunks += 1
+        fields: dict[str, Any] = {
+            "seq": seq, "stamp_ns": self.now, "q": q, "t0_ns": self.now, "dt_ns": DT_NS, "observation_ns": self.now,
+            "conditions_capture_ns": self.now - 200_000_000, "conditions_limit_ns": 1_500_000_000,
+        }  # fmt: skip
+        return self.build(wire.ActionChunk, **(fields | changes))
+
+    def health(self, camera: str = "", verdict: str = "") -> wire.CameraHealth:
+        """All cameras well, but for one."""
+        states = tuple(
+            wire.CameraState(
+                camera=name, number=1, capture_ns=self.now, rate_hz=30.0, verdict=verdict if name == camera else ""
+            )
+            for name in CAMERAS
+        )
+        return self.build(wire.CameraHealth, stamp_ns=self.now, cameras=states)
+
+    def order(self, order: str) -> wire.Order:
+        """An operator's order."""
+        return self.build(wire.Order, order=order)
+
+    @property
+    def mode(self) -> str:
+        """The newest mode."""
+        return self.outputs[-1].target.mode
+
+    @property
+    def reasons(self) -> str:
+        """Why it does not run."""
+        return "; ".join(self.memory.machine.reasons)
+
+
+@pytest.fixture
+def rig(build: Build) -> Rig:
+    """The sim profile: takes the arms and runs by itself."""
+    return Rig(build)
+
+
+@pytest.fixture
+def running(rig: Rig) -> Rig:
+    """One that has been running for half a second."""
+    rig.run(0.5)
+    assert rig.mode == "RUNNING"
+    return rig
+
+
+def test_the_first_command_is_the_feedback(rig: Rig) -> None:
+    before = rig.measured.copy()
+    made = rig.tick()
+    assert made.target.mode == "HOLD"
+    assert np.array_equal(made.target.q, before)
+
+
+def test_disarmed_sends_nothing_and_follows_the_arms(build: Build) -> None:
+    rig = Rig(build, "--arms.start", "disarmed")
+    made = rig.run(0.2)
+    assert (made.target.mode, made.target.sent) == ("DISARMED", False)
+    assert "not armed" in rig.reasons
+    rig.tick(rig.order("arm"))
+    assert rig.mode == "HOLD"
+    rig.tick(rig.order("run"), rig.chunk())
+    assert rig.mode == "RUNNING"
+
+
+def test_a_restarted_process_waits_for_the_operator(build: Build) -> None:
+    rig = Rig(build)
+    rig.memory = arms.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
+    assert rig.run(0.5).target.mode == "DISARMED"
+
+
+def test_it_runs_with_a_chunk_and_follows_it(running: Rig) -> None:
+    sent = np.stack([made.target.q for made in running.outputs])
+    assert np.abs(sent[-1] - sent[0])[:6].min() > 1e-3
+    running.run(0.5, chunk_every_s=None)
+    assert running.mode == "RUNNING"
+    assert not any(made.target.limited for made in running.outputs[-50:])
+
+
+def test_the_blended_trajectory_has_no_velocity_step_at_seams(running: Rig) -> None:
+    running.run(1.0)
+    seams = [made.target.seam_jump_rad_s for made in running.outputs if made.target.seam_jump_rad_s >= 0]
+    assert len(seams) > 5
+    assert np.percentile(seams, 75) < 0.002, "where the limits do not interfere"
+
+
+def test_without_chunks_it_brakes_and_holds_naming_the_age(running: Rig) -> None:
+    running.run(0.7, chunk_every_s=None)
+    assert running.mode == "HOLD"
+    assert "chunk: seen" in running.reasons
+    assert running.memory.machine.holds == 1
+    running.run(1.0, chunk_every_s=None)
+    assert np.abs(running.memory.commanded.dq).max() < 1e-9
+
+
+def test_a_hold_for_staleness_ends_by_itself_in_the_sim_profile(running: Rig) -> None:
+    running.run(0.7, chunk_every_s=None)
+    running.run(0.3)
+    assert running.mode == "RUNNING"
+
+
+def test_a_hold_for_staleness_ends_by_order_on_the_robot(build: Build) -> None:
+    rig = Rig(build, "--arms.resume", "order")
+    rig.run(0.5)
+    rig.run(0.7, chunk_every_s=None)
+    assert rig.run(0.5).target.mode == "HOLD"
+    rig.tick(rig.order("run"))
+    assert rig.mode == "RUNNING"
+
+
+def test_an_operators_hold_is_latched_until_run(running: Rig) -> None:
+    running.tick(running.order("hold"))
+    assert running.run(1.0).target.mode == "HOLD"
+    assert "waits for the order" in running.reasons
+    assert running.memory.machine.holds == 0, "an operator's hold is no incident"
+    running.tick(running.order("run"))
+    assert running.run(0.1).target.mode == "RUNNING"
+
+
+def test_an_old_condition_holds_although_chunks_go_on(running: Rig) -> None:
+    captured_ns = running.now
+    for index in range(500):
+        chunk = (running.chunk(conditions_capture_ns=captured_ns),) if index % 20 == 0 else ()
+        running.tick(*chunk)
+        if running.mode == "HOLD":
+            break
+    assert "condition:" in running.reasons
+    assert running.now - captured_ns == pytest.approx(1_500_000_000, abs=3 * TICK_NS)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_lost_arm_holds_both(running: Rig, side: int) -> None:
+    running.frozen_side = side
+    running.tick()
+    assert running.mode == "HOLD"
+    assert ("left arm", "right arm")[side] in running.reasons
+
+
+def test_a_bad_camera_holds_and_is_named(running: Rig) -> None:
+    running.health_ok = False
+    running.tick(running.health("left_wrist", "no new picture for 120 ms"))
+    assert running.mode == "HOLD"
+    assert "camera left_wrist: no new picture" in running.reasons
+
+
+def test_a_silent_cameras_process_holds(running: Rig) -> None:
+    running.health_ok = False
+    running.run(0.3)
+    assert "cameras: last report" in running.reasons
+
+
+@pytest.mark.parametrize("state", ["exited", "stopped", "hung", "starting"])
+def test_a_lost_system1_holds_at_once(running: Rig, state: str) -> None:
+    gone = running.build(wire.Supervision, processes=(wire.ProcessState(process="system1", state=state, restarts=0),))
+    running.tick(gone)
+    assert running.mode == "HOLD"
+    assert f"system1 {state}" in running.reasons
+
+
+def test_a_lost_system2_does_not_hold_by_itself(running: Rig) -> None:
+    gone = running.build(
+        wire.Supervision, processes=(wire.ProcessState(process="system2", state="exited", restarts=0),)
+    )
+    running.tick(gone)
+    assert running.mode == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"episode": 2},
+        {"instruction": 2},
+        {"seq": 0},
+        {"observation_ns": START_NS - 2_000_000_000},
+        {"t0_ns": START_NS - 10_000_000_000},
+        {"t0_ns": START_NS + 60_000_000_000},
+    ],
+)
+def test_late_foreign_and_repeated_chunks_are_dropped_and_counted(running: Rig, changes: dict[str, Any]) -> None:
+    executing = running.memory.executing.seq
+    running.tick(running.chunk(**changes))
+    assert running.memory.dropped == 1
+    assert running.memory.executing.seq == executing
+    assert running.mode == "RUNNING"
+
+
+def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:
+    far = (running.measured + 0.45).astype(np.float32)
+    far[[6, 13]] = 0.05
+    running.tick(running.chunk(np.tile(far, (wire.HORIZON, 1))))
+    assert running.mode == "HOLD"
+    assert "jumps by 0.4" in running.reasons
+    running.run(0.3)
+    assert running.mode == "RUNNING"
+
+
+def test_a_chunk_far_outside_the_ranges_is_a_latched_fault(running: Rig) -> None:
+    q = np.tile(running.measured.astype(np.float32), (wire.HORIZON, 1))
+    q[60, 2] = 3.0
+    made = running.tick(running.chunk(q))
+    assert made.target.mode == "FAULT"
+    assert "left j3" in running.reasons
+    assert made.faults
+    assert running.run(0.5).target.mode == "FAULT", "latched"
+    running.tick(running.order("run"))
+    assert running.mode == "FAULT", "run does not clear a fault"
+    running.tick(running.order("clear"))
+    assert running.mode == "HOLD"
+    running.tick(running.order("run"), running.chunk())
+    assert running.mode == "RUNNING"
+
+
+def test_an_undecodable_chunk_is_a_latched_fault(running: Rig) -> None:
+    running.tick(refused=2)
+    assert running.mode == "FAULT"
+    assert "2 chunk(s)" in running.reasons
+
+
+def test_an_arm_that_does_not_follow_is_a_fault(running: Rig) -> None:
+    running.measured = running.measured.copy()
+    running.measured[9] += 0.9
+    running.tick()
+    assert running.mode == "FAULT"
+    assert "right j3" in running.reasons
+
+
+def test_the_state_is_told_at_once_when_it_changes_and_at_5_hz(running: Rig) -> None:
+    running.run(1.0)
+    states = [made.state for made in running.outputs[-200:] if made.state is not None]
+    assert len(states) == 5
+    assert running.tick(running.order("hold")).state is not None
+
+
+def test_the_same_inputs_give_the_same_bytes(build: Build) -> None:
+    first, second = Rig(build), Rig(build)
+    for rig in (first, second):
+        rig.run(0.4)
+        rig.run(0.8, chunk_every_s=None)
+        rig.run(0.3)
+    assert [wire.encode(made.target) for made in first.outputs] == [wire.encode(made.target) for made in second.outputs]
+
+
+def test_a_restored_memory_goes_on_identically(running: Rig) -> None:
+    saved = snapshot.pack(running.memory)
+    now, measured, ticks, chunks = running.now, running.measured.copy(), running.ticks, running.chunks
+    running.run(0.5)
+    straight = [wire.encode(made.target) for made in running.outputs[ticks:]]
+    running.memory = snapshot.unpack(saved, _CLASSES)
+    running.now, running.measured, running.ticks, running.chunks = now, measured, ticks, chunks
+    running.outputs = []
+    running.run(0.5)
+    assert [wire.encode(made.target) for made in running.outputs] == straight
+
+
+_NUMBER = st.floats(-4, 4, width=32)
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_chunk_breaks_a_limit(build: Build, data: st.DataObject) -> None:
+    """Whatever arrives, position, velocity, acceleration and jerk of what is sent stay within the limits."""
+    rig = Rig(build, "--safety.outside_rad", "100", "--safety.jump_rad", "100")
+    rig.run(0.2)
+    for _ in range(4):
+        scale = data.draw(st.sampled_from([0.01, 0.3, 1.0, 5.0]))
+        seed = data.draw(st.integers(0, 2**31))
+        offset = data.draw(st.lists(_NUMBER, min_size=wire.JOINTS, max_size=wire.JOINTS))
+        noise = np.random.default_rng(seed).normal(0, scale, (wire.HORIZON, wire.JOINTS))
+        rig.tick(rig.chunk((rig.measured + np.array(offset) + noise).astype(np.float32)))
+        rig.run(data.draw(st.sampled_from([0.02, 0.1, 0.3])), chunk_every_s=None)
+    _assert_within_limits(rig)
+
+
+def _assert_within_limits(rig: Rig) -> None:
+    limits = rig.rules.limits
+    q = np.stack([made.target.q for made in rig.outputs])
+    dq = np.diff(q, axis=0) / rig.rules.dt_s
+    ddq = np.diff(dq, axis=0) / rig.rules.dt_s
+    jerk = np.diff(ddq, axis=0) / rig.rules.dt_s
+    assert (q >= limits.low - 1e-6).all() and (q <= limits.high + 1e-6).all()
+    assert (np.abs(dq) <= limits.velocity * (1 + 1e-6)).all()
+    assert (np.abs(ddq) <= limits.acceleration * (1 + 1e-6)).all()
+    assert (np.abs(jerk) <= limits.jerk * (1 + 1e-4)).all()

@@ -25,7 +25,7 @@ from runtime.processes import row
 
 _HEARTBEAT_S = 0.05
 _RECORDER_WAIT_S = 5.0
-_REALTIME_PRIORITY = 50
+REALTIME_PRIORITY = 50  # of the arms; the simulator, which stands for hardware, comes after them
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
@@ -106,10 +106,10 @@ class Process:
         self._fault_count += 1
         self._faults.send(message)
 
-    def be_realtime(self) -> bool:
+    def be_realtime(self, priority: int = REALTIME_PRIORITY) -> bool:
         """SCHED_FIFO for the calling thread, if allowed. Call it after all other threads were started: they inherit."""
         try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_REALTIME_PRIORITY))
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
         except PermissionError:
             log.warning("no SCHED_FIFO: give this user rtprio (see deploy/realtime-limits.conf); ticks may come late")
             return False

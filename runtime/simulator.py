@@ -9,7 +9,7 @@ from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
 from runtime import wire
 from runtime.clock import Rate, now_ns, seconds
-from runtime.process import Process
+from runtime.process import REALTIME_PRIORITY, Process
 
 RATE_HZ = 200
 _STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
@@ -53,8 +53,10 @@ def main(process: Process) -> None:
     targets = {side: TargetSlot(process.folder, name) for side, name in enumerate(SIDES)}
     scenes = process.publisher("scene")
     episodes = process.bus.subscriber("episode", newest=True)
-    rate = Rate(RATE_HZ)
     process.settle()
+    if settings.arms.realtime:  # an arm's own controller does not wait for a busy PC either
+        process.be_realtime(REALTIME_PRIORITY - 10)
+    rate = Rate(RATE_HZ)
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():

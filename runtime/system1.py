@@ -95,10 +95,10 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
 
 
 def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
-    """min(max_condition_age_s, 1.5 x (n x period + System 2's p99))."""
+    """min(max_condition_age_s, 1.5 x (cycle + System 2's p99)); the cycle is n periods, or that p99 when saturated."""
     slowest_ns = _quantile(memory.perceived_ns, 0.99)
-    cycle_ns = settings.ratio * seconds(settings.system1.period_s) + slowest_ns
-    return min(seconds(settings.safety.max_condition_age_s), cycle_ns * 3 // 2)
+    cycle_ns = max(settings.ratio * seconds(settings.system1.period_s), slowest_ns)
+    return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns) * 3 // 2)
 
 
 def step(

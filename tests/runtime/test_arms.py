@@ -234,7 +234,7 @@ def test_a_silent_cameras_process_holds(running: Rig) -> None:
 
 
 @pytest.mark.parametrize("state", ["exited", "stopped", "hung", "starting"])
-def test_a_lost_system1_holds_at_once(running: Rig, state: str) -> None:
+def test_a_lost_system1_holds_at_once(running: Rig, state: Any) -> None:
     gone = running.build(wire.Supervision, processes=(wire.ProcessState(process="system1", state=state, restarts=0),))
     running.tick(gone)
     assert running.mode == "HOLD"

@@ -1,5 +1,6 @@
 """The cameras process: one thread a camera puts frames into the ring and a notice on the bus; the main thread judges them."""
 
+import sys
 import threading
 import zlib
 from collections import deque
@@ -21,6 +22,7 @@ LOW_WINDOW_FRAMES = 16
 _RATE_FRAMES = 30  # over which a camera's rate is measured
 _READ_TIMEOUT_S = 0.5
 _OPEN_POLL_S = 0.02
+_SWITCH_S = 0.0005  # between the camera threads: at Python's 5 ms one picture waits for another's bookkeeping
 
 CameraFactory = Callable[[str, Settings, Path], Camera]
 
@@ -87,6 +89,7 @@ def ring_slots(settings: Settings, rate_hz: float) -> int:
 def main(process: Process, factory: CameraFactory = make_camera) -> None:
     """Start a thread a camera, then judge them until asked to end."""
     settings = process.settings
+    sys.setswitchinterval(_SWITCH_S)
     watches: dict[str, Watch] = {}
     threads: list[threading.Thread] = []
     for name in settings.cameras.by_name():

@@ -235,15 +235,15 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     while process.running:
         process.stepped()
         bus.wait(_POLL_S)
+        for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
+            for received in subscriber.take():
+                held[name] = received.message
         for subscriber in frames:
             for received in subscriber.take():
                 history.add(received.message)
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
             continue
-        for name, subscriber in states.items():
-            for received in subscriber.take():
-                held[name] = received.message
         inputs = gather(held, settings, history, newest)
         if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
             continue

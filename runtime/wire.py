@@ -32,6 +32,9 @@ class Tensor:
         self.dtype, self.shape = dtype, shape
         self._numpy_dtype = np.dtype("uint16" if dtype == "bfloat16" else dtype)
 
+    def __repr__(self) -> str:
+        return f"Tensor({self.dtype!r}, {self.shape})"
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
 

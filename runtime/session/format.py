@@ -23,7 +23,7 @@ EMBEDDING_SUFFIX = ".safetensors"
 def schema_hash() -> str:
     """Hash of all message definitions: tells whether two programs speak the same wire."""
     fields = {
-        name: [(field, str(info.annotation)) for field, info in kind.model_fields.items()]
+        name: [(field, str(info.annotation), repr(info.metadata)) for field, info in kind.model_fields.items()]
         for name, kind in sorted(wire.MESSAGES.items())
     }
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,269 @@
+"""The bus over real ipc sockets: delivery, bounded queues, counters, the recorder's handshake, who may publish.
+
+Every wait is bounded; sockets lie in a folder of their own with a short path.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import zmq
+
+from runtime import wire
+from runtime.bus import Bus, Publisher, Received, Subscriber, endpoint
+from runtime.clock import now_ns, seconds
+from runtime.errors import RuntimeFault
+from runtime.topics import topic
+
+Build = Callable[..., Any]
+OpenBus = Callable[[str], Bus]
+WaitUntil = Callable[[Callable[[], bool]], bool]
+
+
+def connect(publisher: Publisher, subscriber: Subscriber, payload: bytes) -> None:
+    """Send until the subscription has arrived, then forget what came."""
+    for _ in range(400):
+        publisher.send_raw(payload)
+        if subscriber.socket.poll(5):
+            break
+    subscriber.take()
+    while subscriber.socket.poll(20):
+        subscriber.take()
+    subscriber.counters.missed = subscriber.counters.overflowed = subscriber.counters.rejected = 0
+
+
+def receive(subscriber: Subscriber, count: int) -> list[Received]:
+    """At least `count` messages, waiting at most two seconds."""
+    got: list[Received] = []
+    for _ in range(400):
+        got += subscriber.take()
+        if len(got) >= count:
+            break
+        subscriber.socket.poll(5)
+    return got
+
+
+def numbers(received: list[Received]) -> list[int]:
+    return [item.message.seq for item in received]
+
+
+def test_messages_arrive_in_order_and_whole(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("joint_state"), bus("recorder").subscriber("joint_state")
+    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    sent = [build(wire.JointState, seq=seq) for seq in range(1, 40)]
+    for message in sent:
+        publisher.send(message)
+    got = receive(subscriber, len(sent))
+    assert [wire.encode(item.message) for item in got] == [wire.encode(message) for message in sent]
+    assert (subscriber.counters.missed, subscriber.counters.rejected, subscriber.counters.overflowed) == (0, 0, 0)
+
+
+def test_a_large_message_arrives_whole(bus: OpenBus, build: Build) -> None:
+    import numpy as np
+
+    publisher, subscriber = bus("system2").publisher("conditions"), bus("system1").subscriber("conditions")
+    connect(publisher, subscriber, wire.encode(build(wire.Conditions)))
+    tokens = (np.arange(224 * 512) % 0x7F80).astype(np.uint16).reshape(224, 512)
+    message = build(wire.Conditions, seq=1, spatial=tokens, motion=tokens)
+    publisher.send(message)
+    assert wire.encode(receive(subscriber, 1)[0].message) == wire.encode(message)
+
+
+def test_arrival_times_lie_between_sending_and_taking(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
+    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    before = now_ns()
+    publisher.send(build(wire.SafetyState, seq=1))
+    assert before <= receive(subscriber, 1)[0].arrival_ns <= now_ns()
+
+
+@pytest.mark.parametrize("name", ["safety", "order"])
+def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> None:
+    publisher = bus("arms" if name == "safety" else "supervisor").publisher(name)
+    subscriber = bus("console").subscriber(name, newest=True)
+    kind = topic(name).message
+    connect(publisher, subscriber, wire.encode(build(kind)))
+    for seq in range(1, 101):
+        publisher.send(build(kind, seq=seq))
+    time.sleep(0.1)
+    assert numbers(subscriber.take()) == [100]
+    assert subscriber.counters.overflowed == 0
+
+
+def test_a_full_queue_drops_the_oldest_and_counts(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("system1").publisher("chunk"), bus("arms").subscriber("chunk", depth=16)
+    connect(publisher, subscriber, wire.encode(build(wire.ActionChunk)))
+    for seq in range(1, 51):
+        publisher.send(build(wire.ActionChunk, seq=seq))
+    time.sleep(0.1)
+    assert numbers(subscriber.take()) == list(range(35, 51))
+    assert subscriber.counters.overflowed == 34
+    assert subscriber.counters.missed == 0
+
+
+def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
+    good = wire.encode(build(wire.SafetyState))
+    connect(publisher, subscriber, good)
+    for payload in (b"", b"\xc1", b"garbage", good[:-1], wire.encode(build(wire.Order)), good[:40] + good[41:]):
+        publisher.send_raw(payload)
+    publisher.send(build(wire.SafetyState, seq=1))
+    assert numbers(receive(subscriber, 1)) == [1]
+    assert subscriber.counters.rejected == 6
+    assert subscriber.counters.last_reason
+
+
+def test_oversize_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
+    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    publisher.send(build(wire.SafetyState, seq=1, reasons=("x" * topic("safety").max_bytes,)))
+    publisher.send(build(wire.SafetyState, seq=2))
+    assert numbers(receive(subscriber, 1)) == [2]
+    assert subscriber.counters.rejected == 1
+    assert str(topic("safety").max_bytes) in subscriber.counters.last_reason
+
+
+def test_gaps_in_seq_are_counted(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state")
+    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    for seq in (1, 2, 5, 6, 10):
+        publisher.send(build(wire.JointState, seq=seq))
+    receive(subscriber, 5)
+    assert subscriber.counters.missed == 2 + 3
+
+
+def test_a_restarted_publisher_is_no_gap(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state")
+    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    for epoch, seq in ((1, 1), (2, 0), (2, 1), (3, 7)):
+        publisher.send(build(wire.JointState, epoch=epoch, seq=seq))
+    receive(subscriber, 4)
+    assert subscriber.counters.missed == 0
+
+
+def test_several_publishers_reach_one_subscriber(bus: OpenBus, build: Build) -> None:
+    publishers = [bus(name).publisher("fault") for name in ("arms", "system1", "text")]
+    subscriber = bus("supervisor").subscriber("fault")
+    for publisher in publishers:
+        connect(publisher, subscriber, wire.encode(build(wire.Fault)))
+    for index, publisher in enumerate(publishers):
+        publisher.send(build(wire.Fault, seq=10 + index))
+    assert sorted(numbers(receive(subscriber, 3))) == [10, 11, 12]
+
+
+def test_a_payload_is_kept_for_the_recorder_only(bus: OpenBus, build: Build) -> None:
+    publisher = bus("arms").publisher("safety")
+    recorder, console = bus("recorder").subscriber("safety", recording=True), bus("console").subscriber("safety")
+    payload = wire.encode(build(wire.SafetyState, seq=5))
+    for subscriber in (recorder, console):
+        connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    recorder.take()
+    publisher.send_raw(payload)
+    assert [item.payload for item in receive(recorder, 1)] == [payload]
+    assert [item.payload for item in receive(console, 1)] == [b""]
+
+
+def test_the_recorder_is_waited_for(bus: OpenBus) -> None:
+    publisher = bus("arms").publisher("safety")
+    bus("console").subscriber("safety")
+    bus("recorder").subscriber("safety", recording=True)
+    assert publisher.wait_for_recorder(2.0)
+
+
+def test_nothing_after_the_handshake_is_lost(bus: OpenBus, build: Build) -> None:
+    publisher = bus("arms").publisher("safety")
+    subscriber = bus("recorder").subscriber("safety", recording=True)
+    assert publisher.wait_for_recorder(2.0)
+    publisher.send(build(wire.SafetyState, seq=0))
+    assert numbers(receive(subscriber, 1)) == [0]
+
+
+def test_a_recorder_that_comes_later_is_waited_for(bus: OpenBus) -> None:
+    publisher, recorder = bus("arms").publisher("safety"), bus("recorder")
+    timer = threading.Timer(0.1, lambda: recorder.subscriber("safety", recording=True))
+    timer.start()
+    found = publisher.wait_for_recorder(2.0)
+    timer.join()
+    assert found
+
+
+def test_without_a_recorder_the_wait_ends(bus: OpenBus) -> None:
+    publisher = bus("arms").publisher("safety")
+    bus("console").subscriber("safety")
+    started = now_ns()
+    assert not publisher.wait_for_recorder(0.1)
+    assert seconds(0.05) < now_ns() - started < seconds(1)
+
+
+def test_only_its_publisher_may_publish_a_topic(bus: OpenBus) -> None:
+    with pytest.raises(RuntimeFault, match="system1 may not publish arm_target"):
+        bus("system1").publisher("arm_target")
+
+
+def test_an_unknown_topic_is_refused(bus: OpenBus) -> None:
+    with pytest.raises(RuntimeFault, match="unknown topic 'targets'"):
+        bus("arms").subscriber("targets")
+
+
+def test_sending_never_blocks_on_a_reader_that_does_not_read(bus: OpenBus, build: Build) -> None:
+    publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state", depth=8)
+    payload = wire.encode(build(wire.JointState))
+    connect(publisher, subscriber, payload)
+    started = now_ns()
+    for seq in range(1, 20_001):
+        publisher.send_raw(payload)
+    assert now_ns() - started < seconds(5)
+    assert publisher.sent >= 20_000
+
+
+def test_wait_sees_a_message_and_ends_without_one(bus: OpenBus, build: Build) -> None:
+    arms, console = bus("arms"), bus("console")
+    publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
+    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    assert not console.wait(0.02)
+    publisher.send(build(wire.SafetyState, seq=1))
+    assert console.wait(2.0)
+    assert numbers(subscriber.take()) == [1]
+
+
+def test_drain_until_stamps_arrivals_and_ends_before_its_time(bus: OpenBus, build: Build) -> None:
+    arms, console = bus("arms"), bus("console")
+    publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
+    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    publisher.send(build(wire.SafetyState, seq=1))
+    until_ns = now_ns() + seconds(0.1)
+    console.drain_until((subscriber,), until_ns)
+    (received,) = subscriber.take()
+    assert received.arrival_ns < until_ns
+
+
+def test_a_subscriber_may_come_before_its_publisher(bus: OpenBus, build: Build, wait_until: WaitUntil) -> None:
+    subscriber = bus("console").subscriber("safety", newest=True)
+    time.sleep(0.05)
+    publisher = bus("arms").publisher("safety")
+
+    def arrived() -> bool:
+        publisher.send(build(wire.SafetyState, seq=3))
+        return numbers(subscriber.take()) == [3]
+
+    assert wait_until(arrived)
+
+
+def test_a_foreign_multipart_message_harms_nobody(bus: OpenBus, build: Build) -> None:
+    supervisor, console = bus("supervisor"), bus("console")
+    subscriber = console.subscriber("safety")
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    foreign = context.socket(zmq.XPUB)
+    foreign.bind(endpoint(supervisor.folder, topic("safety"), "arms"))
+    good = wire.encode(build(wire.SafetyState))
+    for _ in range(400):
+        foreign.send_multipart([b"part", good[:10], good])
+        if subscriber.socket.poll(5):
+            break
+    time.sleep(0.05)
+    subscriber.take()
+    foreign.close(linger=0)
+    context.term()
+    assert subscriber.counters.rejected >= 1

@@ -1,0 +1,198 @@
+"""The settings tree: defaults below the profile below flags; every bad value is one line that names it.
+
+A robot's limits depend on this, so NaN, empty ranges and forgotten environment variables are tried too.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from runtime import config
+from runtime.config import Settings
+from runtime.errors import SettingsError
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    return tmp_path / "mine.toml"
+
+
+def refused(arguments: list[str]) -> str:
+    """The one line with which arguments are refused."""
+    with pytest.raises(SettingsError) as caught:
+        config.load(arguments)
+    line = str(caught.value)
+    assert line and "\n" not in line
+    return line
+
+
+def test_defaults_without_profile_values(profile: Path) -> None:
+    profile.write_text("")
+    settings = config.load(["--profile", str(profile)])
+    assert settings.model_dump(exclude={"profile"}) == Settings().model_dump(exclude={"profile"})
+    assert settings.arms.start == "disarmed" and settings.arms.resume == "order"
+
+
+def test_the_sim_profile_is_the_default() -> None:
+    settings = config.load([])
+    assert settings.profile == "sim"
+    assert (settings.arms.start, settings.arms.resume, settings.cameras.head.width_px) == ("run", "itself", 320)
+
+
+def test_a_profile_wins_over_defaults_and_a_flag_over_both(profile: Path) -> None:
+    profile.write_text("ratio = 3\n[safety]\njump_rad = 0.2\nfollowing_rad = 0.5\n")
+    settings = config.load(["--profile", str(profile), "--safety.jump_rad", "0.1"])
+    assert (settings.ratio, settings.safety.jump_rad, settings.safety.following_rad) == (3, 0.1, 0.5)
+    assert settings.safety.outside_rad == Settings().safety.outside_rad
+
+
+@pytest.mark.parametrize("form", [["--ratio", "5"], ["--ratio=5"]])
+def test_flags_may_be_written_either_way(form: list[str]) -> None:
+    assert config.load(form).ratio == 5
+
+
+def test_a_profile_may_follow_an_equals_sign(profile: Path) -> None:
+    profile.write_text("ratio = 4")
+    assert config.load([f"--profile={profile}"]).ratio == 4
+
+
+def test_a_profile_cannot_name_another_profile(profile: Path) -> None:
+    profile.write_text('profile = "robot"')
+    assert config.load(["--profile", str(profile)]).profile == str(profile)
+
+
+def test_deep_flags_leave_their_neighbours(profile: Path) -> None:
+    profile.write_text("[cameras.head]\nwidth_px = 160\nheight_px = 120\n")
+    head = config.load(["--profile", str(profile), "--cameras.head.width_px", "320"]).cameras.head
+    assert (head.width_px, head.height_px) == (320, 120)
+
+
+def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATIO", "77")
+    monkeypatch.setenv("SAFETY__JUMP_RAD", "77")
+    assert config.load([]).ratio != 77
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--nothing", "1"], "nothing"),
+        (["--safety.nothing", "1"], "nothing"),
+        (["--ratio", "0"], "ratio"),
+        (["--ratio", "many"], "ratio"),
+        (["--ratio", "2.5"], "ratio"),
+        (["--seconds", "-1"], "seconds"),
+        (["--seconds", "nan"], "seconds"),
+        (["--pacing", "sometimes"], "pacing"),
+        (["--seed", "-1"], "seed"),
+        (["--safety.jump_rad", "nan"], "safety.jump_rad"),
+        (["--safety.jump_rad", "inf"], "safety.jump_rad"),
+        (["--safety.jump_rad", "-0.1"], "safety.jump_rad"),
+        (["--safety.max_chunk_age_s", "0"], "safety.max_chunk_age_s"),
+        (["--safety.min_arm_distance_m", "-1"], "safety.min_arm_distance_m"),
+        (["--safety.min_fingertip_m", "nan"], "safety.min_fingertip_m"),
+        (["--arms.rate_hz", "5"], "arms.rate_hz"),
+        (["--arms.start", "go"], "arms.start"),
+        (["--cameras.head.width_px", "8"], "cameras.head.width_px"),
+        (["--system1.period_s", "0"], "system1.period_s"),
+        (["--trajectory.blend", "jump"], "trajectory.blend"),
+        (["--trajectory.smoothing", "nan"], "trajectory.smoothing"),
+        (["--policy.size", "huge"], "policy.size"),
+    ],
+    ids=" ".join,
+)
+def test_a_bad_flag_is_one_line_that_names_it(arguments: list[str], name: str) -> None:
+    assert name in refused(arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("nothing = 1", "nothing"),
+        ("[safety]\nnothing = 1", "safety.nothing"),
+        ("[nothing]\na = 1", "nothing"),
+        ("[safety]\njump_rad = nan", "safety.jump_rad"),
+        ("[safety]\njump_rad = -inf", "safety.jump_rad"),
+        ("[safety]\nvelocity = [3, 3, 3, 3, 3, 3, nan]", "safety.velocity"),
+        ("[safety]\nvelocity = [3, 3, 3, 3, 3, 3, 0]", "safety"),
+        ("[safety]\nacceleration = [5, 5, -5, 5, 5, 5, 2]", "safety"),
+        ("[safety]\njerk = [1, 1, 1, 0, 1, 1, 1]", "safety"),
+        ("[safety]\nvelocity = [3, 3, 3]", "safety.velocity"),
+        ("[safety]\nlow = [3, 0, -2.9, -1.7, -1.2, -2, 0]", "safety"),
+        ("safety = 3", "safety"),
+        ("ratio = [8]", "ratio"),
+        ("[cameras.tail]\nwidth_px = 64", "cameras.tail"),
+    ],
+)
+def test_a_bad_profile_value_is_one_line_that_names_it(text: str, name: str, profile: Path) -> None:
+    profile.write_text(text)
+    assert name in refused(["--profile", str(profile)])
+
+
+@pytest.mark.parametrize("limit", ["velocity", "acceleration", "jerk"])
+def test_a_limit_of_zero_names_the_limit(limit: str, profile: Path) -> None:
+    profile.write_text(f"[safety]\n{limit} = [1, 1, 1, 1, 1, 1, 0]")
+    assert f"every {limit} limit must be above 0" in refused(["--profile", str(profile)])
+
+
+def test_an_empty_range_names_the_joint(profile: Path) -> None:
+    profile.write_text("[safety]\nlow = [-2, 0, 0, -1, -1, -2, 0]\nhigh = [2, 3, 0, 1, 1, 2, 0.08]")
+    assert "joint 3" in refused(["--profile", str(profile)])
+
+
+def test_a_missing_profile_tells_which_there_are() -> None:
+    line = refused(["--profile", "moon"])
+    assert "moon" in line and "sim" in line
+
+
+def test_a_missing_profile_file_is_one_line(profile: Path) -> None:
+    assert "mine.toml" in refused(["--profile", str(profile)])
+
+
+def test_a_folder_as_profile_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.toml"
+    folder.mkdir()
+    assert "folder.toml" in refused(["--profile", str(folder)])
+
+
+@pytest.mark.parametrize("content", [b"ratio = ", b"[[[", b"\xff\xfe\x00", b"a = 1\na = 2"])
+def test_a_profile_that_is_not_toml_is_one_line(content: bytes, profile: Path) -> None:
+    profile.write_bytes(content)
+    assert "is not TOML" in refused(["--profile", str(profile)])
+
+
+@pytest.mark.parametrize("arguments", [["--profile"], ["--ratio"], ["stray"], ["--seconds"]])
+def test_an_incomplete_command_line_is_one_line(arguments: list[str]) -> None:
+    refused(arguments)
+
+
+def test_settings_survive_json() -> None:
+    arguments = ["--json", "out.json", "--seconds", "3", "--safety.jump_rad", "0.25", "--instruction", "greif zu: ü"]
+    settings = config.load(arguments)
+    assert settings.json_file == Path("out.json")
+    assert config.from_json(config.to_json(settings)) == settings
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"nothing": 1}', '{"ratio": 0}', '{"safety": {"jump_rad": NaN}}'])
+def test_bad_json_is_one_line(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        config.from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = config.load([])
+    with pytest.raises(ValueError, match="frozen"):
+        settings.safety.jump_rad = 9.0
+
+
+def test_every_shipped_profile_loads() -> None:
+    for path in config.PROFILES.glob("*.toml"):
+        assert config.load(["--profile", path.stem]).profile == path.stem
+
+
+def test_a_settings_error_ends_the_program_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        config.exit_with_settings_error(SettingsError("--ratio: wrong"))
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "video2act: --ratio: wrong\n"

@@ -1,0 +1,287 @@
+"""The limits hold for any sequence of targets, braked at any moment: range, velocity, acceleration, jerk, distances.
+
+Properties over random targets (hypothesis, reproducible) and the arms driven at each other and at the table.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from drivers.cobot_magic import TABLE_TOP_M, bases, rest_pose
+from drivers.kinematics import FINGERTIP_M, link_poses
+from runtime import limits as limits_module
+from runtime.config import Safety
+from runtime.limits import (
+    Array,
+    Limits,
+    arm_distance_m,
+    at_rest,
+    brake,
+    fingertip_height_m,
+    skeleton,
+    stop_distance,
+    track,
+)
+from runtime.trajectory import Motion
+
+DT_S = 0.005
+JOINTS = 14
+SAFETY = Safety()
+LIMITS = Limits.of(SAFETY)
+APART = replace(LIMITS, min_fingertip_m=-10.0, min_arm_distance_m=-10.0)  # joint limits alone
+ALLOWANCE = 1 + 1e-6
+BRAKE_TICKS = 800
+
+Stretch = tuple[list[float], int, bool]
+
+
+def still(q: Array) -> Motion:
+    return Motion(q, np.zeros(JOINTS), np.zeros(JOINTS))
+
+
+def place(shares: list[float]) -> Array:
+    """A pose by shares of each joint's range; below 0 and above 1 lie outside."""
+    return LIMITS.low + np.array(shares) * (LIMITS.high - LIMITS.low)
+
+
+def check_step(limits: Limits, before: Motion, after: Motion, dt_s: float = DT_S) -> None:
+    """One tick: inside every limit, and position, velocity and acceleration belong together."""
+    assert (after.q >= limits.low - 1e-9).all() and (after.q <= limits.high + 1e-9).all()
+    assert (np.abs(after.dq) <= limits.velocity * ALLOWANCE).all()
+    assert (np.abs(after.ddq) <= limits.acceleration * ALLOWANCE).all()
+    assert (np.abs(after.ddq - before.ddq) <= limits.jerk * dt_s * ALLOWANCE).all()
+    np.testing.assert_allclose(after.q, before.q + after.dq * dt_s, atol=1e-12)
+    np.testing.assert_allclose(after.dq, before.dq + after.ddq * dt_s, atol=1e-9)
+
+
+def brake_to_rest(limits: Limits, now: Motion) -> Motion:
+    for _ in range(BRAKE_TICKS):
+        if at_rest(now):
+            return now
+        after = brake(limits, now, DT_S)
+        check_step(limits, now, after)
+        now = after
+    raise AssertionError(f"still moves after {BRAKE_TICKS} ticks: {np.abs(now.dq).max()} {np.abs(now.ddq).max()}")
+
+
+shares = st.lists(st.floats(-0.5, 1.5), min_size=JOINTS, max_size=JOINTS)
+stretches = st.lists(st.tuples(shares, st.integers(1, 100), st.booleans()), min_size=1, max_size=4)
+
+
+@given(stretches)
+@examples(max_examples=40, deadline=None, derandomize=True)
+def test_no_target_sequence_breaks_a_limit(course: list[Stretch]) -> None:
+    now = still(rest_pose() - np.eye(JOINTS)[6] * 0.04)
+    for wanted, ticks, braked in course:
+        for _ in range(ticks):
+            after = track(LIMITS, now, place(wanted), DT_S)
+            check_step(LIMITS, now, after)
+            now = after
+        if braked:
+            now = brake_to_rest(LIMITS, now)
+    brake_to_rest(LIMITS, now)
+
+
+@given(st.integers(0, 1 << 31))
+@examples(max_examples=10, deadline=None, derandomize=True)
+def test_targets_that_change_at_every_tick_break_no_limit(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    now = still(place([0.5] * JOINTS))
+    scale = dice.choice([1e-3, 0.1, 1.0, 100.0])
+    for _ in range(200):
+        wanted = now.q + scale * dice.normal(size=JOINTS)
+        after = track(APART, now, wanted, DT_S)
+        check_step(APART, now, after)
+        now = after
+    brake_to_rest(APART, now)
+
+
+@given(shares, st.sampled_from([50.0, 200.0, 1000.0]))
+@examples(max_examples=9, deadline=None, derandomize=True)
+def test_the_limits_hold_at_other_rates(wanted: list[float], rate_hz: float) -> None:
+    now = still(place([0.5] * JOINTS))
+    for _ in range(150):
+        after = track(APART, now, place(wanted), 1 / rate_hz)
+        check_step(APART, now, after, 1 / rate_hz)
+        now = after
+
+
+@pytest.mark.parametrize("extreme", [1e3, 1e12, 1e300])
+def test_extreme_targets_break_no_limit(extreme: float) -> None:
+    now = still(place([0.5] * JOINTS))
+    for tick in range(400):
+        after = track(APART, now, np.full(JOINTS, extreme * (-1) ** (tick // 60)), DT_S)
+        check_step(APART, now, after)
+        now = after
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=JOINTS, max_size=JOINTS))
+@examples(max_examples=12, deadline=None, derandomize=True)
+def test_a_constant_target_is_reached_without_overshoot(wanted: list[float]) -> None:
+    start, target = place([0.5] * JOINTS), place(wanted)
+    now, beyond = still(start), np.zeros(JOINTS)
+    for _ in range(900):
+        now = track(APART, now, target, DT_S)
+        beyond = np.maximum(beyond, (now.q - target) * np.sign(target - start))
+    assert beyond.max() < 1e-2
+    np.testing.assert_allclose(now.q, target, atol=1e-3)
+
+
+def test_a_target_within_the_limits_is_followed_exactly() -> None:
+    now, amplitude, rate = still(place([0.5] * JOINTS)), 0.05 * (LIMITS.high - LIMITS.low), 2.0
+    centre = now.q
+    for tick in range(1, 401):
+        ramp = min(1.0, tick / 200) ** 3
+        now = track(APART, now, centre + ramp * amplitude * np.sin(rate * tick * DT_S), DT_S)
+    exact = centre + amplitude * np.sin(rate * 400 * DT_S)
+    np.testing.assert_allclose(now.q, exact, atol=1e-9)
+
+
+@given(
+    st.lists(st.floats(-1.0, 1.0), min_size=JOINTS, max_size=JOINTS),
+    st.lists(st.floats(-1.0, 1.0), min_size=JOINTS, max_size=JOINTS),
+)
+@examples(max_examples=60, deadline=None, derandomize=True)
+def test_the_way_to_rest_is_never_underestimated(speeds: list[float], gains: list[float]) -> None:
+    dq, ddq = np.array(speeds) * APART.velocity, np.array(gains) * APART.acceleration
+    bound = stop_distance(APART, dq, ddq)
+    now, wide = Motion(np.zeros(JOINTS), dq, ddq), replace(APART, low=APART.low - 99, high=APART.high + 99)
+    reached = np.zeros(JOINTS)
+    sign = np.where(dq == 0, np.sign(ddq), np.sign(dq))
+    for _ in range(BRAKE_TICKS):
+        now = brake(wide, now, DT_S)
+        reached = np.maximum(reached, now.q * sign)
+    slack = np.abs(dq) * DT_S + 1e-3
+    assert (reached <= np.abs(bound) + slack).all()
+
+
+def test_an_arm_at_rest_stays_at_rest() -> None:
+    now = still(rest_pose())
+    for _ in range(10):
+        now = brake(LIMITS, now, DT_S)
+    np.testing.assert_array_equal(now.q, rest_pose())
+    assert at_rest(now)
+
+
+def test_motion_is_not_rest() -> None:
+    now = still(rest_pose())
+    assert not at_rest(replace(now, dq=np.full(JOINTS, 1e-3)))
+    assert not at_rest(replace(now, ddq=np.full(JOINTS, 1e-3)))
+
+
+def toward_each_other(reach: float, swing: float) -> Array:
+    """Both arms stretched and turned inwards: the left one to the right, the right one to the left."""
+    q = rest_pose()
+    q[[1, 8]], q[[2, 9]] = 1.4 + reach, -1.0 - reach
+    q[0], q[7] = -swing, swing
+    return q
+
+
+def turned_outwards() -> Array:
+    q = rest_pose()
+    q[0], q[7] = 0.4, -0.4
+    return q
+
+
+@pytest.mark.parametrize("swing", [0.8, 1.2, 1.57, 2.4])
+@pytest.mark.parametrize("reach", [-0.2, 0.0, 0.3])
+def test_arms_driven_at_each_other_keep_apart(swing: float, reach: float) -> None:
+    wanted = toward_each_other(reach, swing)
+    now, nearest = still(turned_outwards()), np.inf
+    assert arm_distance_m(skeleton(now.q)) > 0.2
+    for _ in range(500):
+        now = track(LIMITS, now, wanted, DT_S)
+        nearest = min(nearest, arm_distance_m(skeleton(now.q)))
+    assert nearest >= SAFETY.min_arm_distance_m - 0.005
+
+
+def test_without_the_limit_those_arms_would_collide() -> None:
+    now, nearest = still(turned_outwards()), np.inf
+    for _ in range(500):
+        now = track(APART, now, toward_each_other(0.0, 1.57), DT_S)
+        nearest = min(nearest, arm_distance_m(skeleton(now.q)))
+    assert nearest < 0
+
+
+@pytest.mark.parametrize("shoulder", [1.8, 2.4, 3.1])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_fingertip_driven_at_the_table_stays_above_it(side: int, shoulder: float) -> None:
+    wanted = rest_pose()
+    wanted[7 * side + 1], wanted[7 * side + 2] = shoulder, -0.9
+    now, lowest = still(rest_pose()), np.inf
+    for _ in range(500):
+        now = track(LIMITS, now, wanted, DT_S)
+        lowest = min(lowest, fingertip_height_m(skeleton(now.q)))
+    assert fingertip_height_m(skeleton(wanted)) < -0.05, "the target is not below the table"
+    assert lowest >= SAFETY.min_fingertip_m - 0.005
+    assert lowest < 0.15, "it should have come close"
+
+
+@given(st.lists(shares, min_size=3, max_size=3))
+@examples(max_examples=10, deadline=None, derandomize=True)
+def test_distances_hold_on_random_courses(course: list[list[float]]) -> None:
+    now = still(turned_outwards())
+    for wanted in course:
+        for _ in range(120):
+            now = track(LIMITS, now, place(wanted), DT_S)
+            points = skeleton(now.q)
+            assert fingertip_height_m(points) >= SAFETY.min_fingertip_m - 0.005
+            assert arm_distance_m(points) >= SAFETY.min_arm_distance_m - 0.005
+
+
+def test_arms_that_are_too_close_may_move_apart() -> None:
+    tight = replace(LIMITS, min_arm_distance_m=arm_distance_m(skeleton(rest_pose())) + 0.05)
+    now = still(rest_pose())
+    for _ in range(400):
+        now = track(tight, now, turned_outwards(), DT_S)
+    np.testing.assert_allclose(now.q[[0, 7]], turned_outwards()[[0, 7]], atol=1e-3)
+
+
+def test_the_limits_are_those_of_the_settings_for_both_arms() -> None:
+    np.testing.assert_array_equal(LIMITS.low[:7], LIMITS.low[7:])
+    np.testing.assert_array_equal(LIMITS.velocity, np.tile(SAFETY.velocity, 2))
+    np.testing.assert_array_equal(LIMITS.jerk, np.tile(SAFETY.jerk, 2))
+    assert (LIMITS.low[:6] >= SAFETY.low[:6]).all() and (LIMITS.high[:6] <= SAFETY.high[:6]).all()
+    assert LIMITS.low[6] == pytest.approx(SAFETY.low[6]) and LIMITS.high[6] == pytest.approx(SAFETY.high[6])
+
+
+@given(shares)
+@examples(max_examples=20, deadline=None, derandomize=True)
+def test_the_skeleton_is_the_kinematics(wanted: list[float]) -> None:
+    q = place(wanted)
+    points = skeleton(q)
+    for side, base in enumerate(bases()):
+        poses = base @ link_poses(q[7 * side : 7 * side + 6])
+        tip = poses[5] @ np.array([0.0, 0.0, FINGERTIP_M, 1.0])
+        expected = [base[:3, 3], *(poses[index][:3, 3] for index in (0, 2, 3, 5)), tip[:3]]
+        np.testing.assert_allclose(points[side], expected, atol=1e-12)
+
+
+def test_the_skeleton_is_mirrored_by_mirrored_arms() -> None:
+    left, right = skeleton(rest_pose())
+    np.testing.assert_allclose(left * [-1, 1, 1], right, atol=1e-9)
+
+
+def test_the_fingertip_height_counts_from_the_table() -> None:
+    points = skeleton(rest_pose())
+    assert fingertip_height_m(points) == pytest.approx(points[:, 5, 2].min() - TABLE_TOP_M)
+
+
+def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
+    dice = np.random.default_rng(3)
+    radius = limits_module._LINK_RADIUS_M  # pyright: ignore[reportPrivateUsage]
+    steps = np.linspace(0, 1, 40)[:, None]
+    for _ in range(20):
+        points = skeleton(place(list(dice.uniform(0, 1, JOINTS))))
+        dense = [[points[s, i] * (1 - steps) + points[s, i + 1] * steps for i in range(5)] for s in (0, 1)]
+        sampled = min(
+            float(np.linalg.norm(a[:, None] - b[None], axis=2).min()) - radius[i] - radius[j]
+            for i, a in enumerate(dense[0])
+            for j, b in enumerate(dense[1])
+        )
+        assert arm_distance_m(points) == pytest.approx(sampled, abs=0.012)
+        assert arm_distance_m(points) <= sampled + 1e-9

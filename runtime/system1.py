@@ -95,10 +95,15 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
 
 
 def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
-    """min(max_condition_age_s, 1.5 x (cycle + System 2's p99)); the cycle is n periods, or that p99 when saturated."""
+    """min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
+
+    The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
+    with a condition is executed.
+    """
     slowest_ns = _quantile(memory.perceived_ns, 0.99)
-    cycle_ns = max(settings.ratio * seconds(settings.system1.period_s), slowest_ns)
-    return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns) * 3 // 2)
+    period_ns = seconds(settings.system1.period_s)
+    cycle_ns = max(settings.ratio * period_ns, slowest_ns)
+    return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns + period_ns) * 3 // 2)
 
 
 def step(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from models.checkpoint import load_embedding
+from models.errors import ModelError
 from models.policy import InstructionEmbedding
 from runtime import arms, config, snapshot, system1, system2, trajectory, wire
 from runtime.config import Settings
@@ -121,7 +122,10 @@ class StoredEmbeddings:
                 raise Missing(f"embedding {key}")
             path = self._folder / f"{key}.safetensors"
             path.write_bytes(data)
-            self._held[key] = load_embedding(path)
+            try:
+                self._held[key] = load_embedding(path)
+            except ModelError:
+                raise Missing(f"embedding {key}") from None
         return self._held[key]
 
 

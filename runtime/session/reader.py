@@ -25,6 +25,7 @@ from mcap.stream_reader import breakup_chunk
 from runtime import wire
 from runtime.errors import SessionError, WireError
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
+from runtime.topics import CAMERAS, TOPICS
 
 _MAGIC = b"\x89MCAP0\r\n"
 _RECORD = Struct("<BQ")
@@ -108,12 +109,13 @@ class Session:
             chunk = Chunk.read(ReadDataStream(BytesIO(file.read(length))))
         found: dict[tuple[str, int], bytes] = {}
         for record in breakup_chunk(chunk):
-            if isinstance(record, Message) and (camera := self._camera(record.channel_id)):
+            if isinstance(record, Message) and (camera := self._camera(record)):
                 found[(camera, record.sequence)] = CompressedImage.FromString(record.data).data
         return found
 
-    def _camera(self, channel: int) -> str:
-        topic = self._channels[channel].topic if channel in self._channels else ""
+    def _camera(self, record: Message) -> str:
+        channel = self._channels.get(record.channel_id)
+        topic = channel.topic if channel is not None else _guess_camera(record.data)
         return topic.removeprefix(IMAGE_PREFIX) if topic.startswith(IMAGE_PREFIX) else ""
 
 
@@ -128,21 +130,54 @@ def read(path: Path) -> Session:
         raise SessionError(f"{file}: not a session file (it holds no MCAP data)")
     session = Session(file)
     session.damage.unfinished = not data.endswith(_MAGIC)
-    for offset, opcode, body in _records(data, session.damage):
-        try:
-            _take(session, offset, opcode, body)
-        except (McapError, DecodeError, ValueError, KeyError, RuntimeError, EOFError, IndexError):
-            session.damage.lost_chunks += 1
-            session.damage.lost_bytes += len(body)
+    position, ended = len(_MAGIC), False
+    while position + _RECORD.size <= len(data) and data[position:] != _MAGIC:
+        following = _take_record(session, data, position)
+        ended = ended or data[position] == Opcode.DATA_END
+        if following is None:  # neither the record nor its length can be trusted: look for the next chunk
+            following = _next_chunk(data, position)
+            if not ended:  # behind it only indexes can be damaged, and they are not used
+                session.damage.lost_chunks += 1
+                session.damage.lost_bytes += following - position
+        position = following
     if not session.messages:
         raise SessionError(f"{file}: no message could be read")
     return session
 
 
+def _take_record(session: Session, data: bytes, position: int) -> int | None:
+    """Use the record at `position`. Returns where the next one begins, or None when this one is damaged."""
+    opcode, length = _RECORD.unpack_from(data, position)
+    start = position + _RECORD.size
+    end = start + length
+    if opcode not in Opcode._value2member_map_ or end > len(data) or not _begins_record(data, end):
+        return None
+    try:
+        _take(session, position, opcode, data[start:end])
+    except (McapError, DecodeError, ValueError, KeyError, RuntimeError, EOFError, IndexError, UnicodeDecodeError):
+        return None
+    return end
+
+
+def _begins_record(data: bytes, position: int) -> bool:
+    """Whether a record, the closing magic or the end of a cut file is at `position`."""
+    if position + _RECORD.size > len(data):
+        return True
+    opcode, length = _RECORD.unpack_from(data, position)
+    return (opcode in Opcode._value2member_map_ and length <= _LARGEST_RECORD) or data[position:] == _MAGIC
+
+
+def _next_chunk(data: bytes, position: int) -> int:
+    """Where the next chunk after the record at `position` begins; the end of the data if there is none."""
+    mark = data.find(_LZ4_MARK, position + _MARK_AT + 1)
+    return mark - _MARK_AT if mark >= 0 else len(data)
+
+
 def _take(session: Session, offset: int, opcode: int, body: bytes) -> None:
     stream = ReadDataStream(BytesIO(body))
     if opcode == Opcode.CHUNK:
-        for record in breakup_chunk(Chunk.read(stream), validate_crc=True):
+        records = breakup_chunk(Chunk.read(stream), validate_crc=True)
+        for record in records:
             if isinstance(record, Channel):
                 session._channels[record.id] = record  # pyright: ignore[reportPrivateUsage]
             elif isinstance(record, Message):
@@ -157,38 +192,31 @@ def _take(session: Session, offset: int, opcode: int, body: bytes) -> None:
 
 
 def _take_message(session: Session, offset: int, record: Message) -> None:
-    channel = session._channels[record.channel_id]  # pyright: ignore[reportPrivateUsage]
-    if channel.message_encoding == RAW_ENCODING:
-        session.messages.append(Logged(channel.topic, record.data))
-    elif channel.topic.startswith(IMAGE_PREFIX):
-        camera = channel.topic.removeprefix(IMAGE_PREFIX)
-        session._pictures[(camera, record.sequence)] = offset  # pyright: ignore[reportPrivateUsage]
+    channel = session._channels.get(record.channel_id)  # pyright: ignore[reportPrivateUsage]
+    topic = channel.topic if channel is not None else _guess_topic(record.data)
+    if topic.startswith(IMAGE_PREFIX):
+        session._pictures[(topic.removeprefix(IMAGE_PREFIX), record.sequence)] = offset  # pyright: ignore[reportPrivateUsage]
+    elif topic and (channel is None or channel.message_encoding == RAW_ENCODING):
+        session.messages.append(Logged(topic, record.data))
 
 
-def _records(data: bytes, damage: Damage) -> Iterator[tuple[int, int, bytes]]:
-    """(offset, opcode, body) of every top-level record; jumps to the next chunk where the framing is broken."""
-    position = len(_MAGIC)
-    while position + _RECORD.size <= len(data):
-        opcode, length = _RECORD.unpack_from(data, position)
-        start = position + _RECORD.size
-        known = opcode in Opcode._value2member_map_
-        if known and length <= _LARGEST_RECORD and start + length <= len(data):
-            yield position, opcode, data[start : start + length]
-            if opcode == Opcode.DATA_END:
-                return
-            position = start + length
-            continue
-        if data[position:] == _MAGIC:
-            return
-        following = data.find(_LZ4_MARK, position + _MARK_AT + 1)  # not this very one again
-        if following < 0:
-            damage.lost_bytes += len(data) - position
-            damage.lost_chunks += 1
-            damage.unfinished = True
-            return
-        damage.lost_chunks += 1
-        damage.lost_bytes += following - _MARK_AT - position
-        position = following - _MARK_AT
+def _guess_topic(payload: bytes) -> str:
+    """The topic of a message whose channel was described in a lost chunk: its content tells. Empty: none of ours."""
+    try:
+        message = wire.decode(payload)
+    except WireError:
+        return _guess_camera(payload)
+    if isinstance(message, wire.Frame):
+        return f"frame.{message.camera}"
+    return next((row.name for row in TOPICS.values() if row.message is type(message)), "")
+
+
+def _guess_camera(payload: bytes) -> str:
+    try:
+        camera = CompressedImage.FromString(payload).frame_id
+    except (DecodeError, ValueError):
+        return ""
+    return IMAGE_PREFIX + camera if camera in CAMERAS else ""
 
 
 def decode_all(session: Session) -> Iterator[tuple[str, wire.Message, bytes]]:

@@ -129,7 +129,9 @@ def test_a_ring_of_another_shape_but_the_same_size_is_made_anew(ring: FrameRing)
     assert shape == (HEIGHT_PX, WIDTH_PX)
 
 
-@pytest.mark.parametrize("shape", [(WIDTH_PX, HEIGHT_PX, 3), (HEIGHT_PX, WIDTH_PX), (HEIGHT_PX, WIDTH_PX, 4), (1, 1, 3)])
+@pytest.mark.parametrize(
+    "shape", [(WIDTH_PX, HEIGHT_PX, 3), (HEIGHT_PX, WIDTH_PX), (HEIGHT_PX, WIDTH_PX, 4), (1, 1, 3)]
+)
 def test_a_picture_of_another_size_is_refused(shape: tuple[int, ...], ring: FrameRing) -> None:
     with pytest.raises(RuntimeFault, match=rf"holds {HEIGHT_PX}x{WIDTH_PX}"):
         ring.write(1, 0, np.zeros(shape, np.uint8), b"")

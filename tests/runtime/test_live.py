@@ -27,7 +27,7 @@ _END_S = 20.0
 class LiveRun:
     """`robot.sh --profile sim` in a folder of its own, its output read line by line."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, keyboard: int = subprocess.DEVNULL) -> None:
         self.json = folder / "table.json"
         self.log = folder / "output.txt"
         command = [
@@ -42,7 +42,7 @@ class LiveRun:
         ]
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [*command, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+                [*command, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=keyboard
             )
 
     @property
@@ -201,6 +201,25 @@ def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) ->
         run.end(signal.SIGKILL)
     epochs = {m.epoch for row in reader.read(run.session).messages if row.topic == "chunk" for m in [row.decode()]}
     assert epochs == {1, 2}
+
+
+def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
+    screen, keyboard = os.openpty()
+    run = LiveRun(tmp_path, keyboard=keyboard)
+    try:
+        run.wait_for("RUNNING", _START_S)
+        os.write(screen, b" ")
+        run.wait_for("HOLD", 15)
+        os.write(screen, b"r")
+        run.wait_for("RUNNING", 15)
+        os.write(screen, b"q")
+        assert run.process.wait(_END_S) == 0
+    finally:
+        run.end(signal.SIGKILL)
+        os.close(screen)
+        os.close(keyboard)
+    orders = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
+    assert [m.order for m in orders if isinstance(m, wire.Order)] == ["hold", "clear", "arm", "run", "hold"]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ system_libraries=(
 )
 
 missing_packages() {
-    local entry file
+    local entry file libraries
+    libraries=$(ldconfig -p)  # whole, before it is searched: a reader that stops early makes a pipe fail
     for entry in "${system_libraries[@]}"; do
         file=${entry%%:*}
-        ldconfig -p | grep -q "$file" || compgen -G "/usr/lib/*/dri/$file" >/dev/null || echo "${entry##*:}"
+        [[ $libraries == *"$file "* ]] || compgen -G "/usr/lib/*/dri/$file" >/dev/null || echo "${entry##*:}"
     done
 }
 

@@ -264,6 +264,8 @@ def _read_profile(profile: str) -> dict[str, Any]:
         raise SettingsError(
             f"--profile {profile}: no such profile; choose one of {known} or give a TOML file"
         ) from None
+    except OSError as error:
+        raise SettingsError(f"--profile {profile}: {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"--profile {profile}: {path} is not TOML: {error}") from None
 

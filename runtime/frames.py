@@ -49,7 +49,10 @@ class FrameRing:
         """Make the file, or take over the one a predecessor left (numbers go on). Raises RuntimeFault when it cannot fit."""
         size = _RING.size + slots * slot_bytes(width_px, height_px)
         if path.exists() and path.stat().st_size == size:
-            return cls.attach(path)
+            left = cls.attach(path)
+            if (left.width_px, left.height_px, left.slots) == (width_px, height_px, slots):
+                return left
+            left.close()
         free = os.statvfs(path.parent)
         if free.f_bavail * free.f_frsize < size:
             raise RuntimeFault(
@@ -101,7 +104,7 @@ class FrameRing:
         """Copy frame `number` out (into `out` if given), or None when it is overwritten or not there yet."""
         start = self._slot_start(number)
         held, capture_ns, jpeg_size = _SLOT.unpack_from(self._map, start)
-        if held != number:
+        if held != number or number < 1:
             return None
         body = start + _SLOT.size
         pixels = np.empty((self.height_px, self.width_px, 3), np.uint8) if out is None else out
@@ -118,7 +121,7 @@ class FrameRing:
         body = start + _SLOT.size + self._pixel_bytes
         jpeg = self._map[body : body + jpeg_size]
         still = _NUMBER.unpack_from(self._map, start)[0]
-        return jpeg if held == number == still else None
+        return jpeg if held == number == still and number > 0 else None
 
     def close(self) -> None:
         """Unmap; the file is removed with the run's folder."""

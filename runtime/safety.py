@@ -109,7 +109,7 @@ def expired(safety: Safety, chunk: wire.ActionChunk, now: int) -> bool:
     """Whether a chunk comes too late (or from a wrong clock) to be used at all; it is dropped and counted."""
     ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
     too_old = now - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now >= ends_ns
-    return too_old or chunk.t0_ns > now + _FUTURE_NS
+    return too_old or max(chunk.t0_ns, chunk.observation_ns) > now + _FUTURE_NS
 
 
 def jump(safety: Safety, wanted: Array, commanded: Array) -> str:

@@ -5,6 +5,7 @@ or dtype, NaN or infinity raises WireError, which the bus counts. Units and mean
 """
 
 import math
+import threading
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgpack
@@ -57,10 +58,12 @@ class Tensor:
         if value["dtype"] != self.dtype:
             raise ValueError(f"dtype {value['dtype']!r:.40}, expected {self.dtype}")
         shape = value["shape"]
-        if not isinstance(shape, tuple) or not all(isinstance(n, int) and 0 <= n < 1 << 24 for n in shape):
+        if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 1 << 24 for n in shape):
             raise ValueError("malformed shape")
         data = value["data"]
-        if not isinstance(data, bytes) or len(data) != math.prod(shape) * self._numpy_dtype.itemsize:
+        if not isinstance(data, bytes):
+            raise ValueError("no bytes")
+        if len(data) != math.prod(shape) * self._numpy_dtype.itemsize:
             raise ValueError(f"{len(data)} bytes do not make shape {shape}")
         return np.frombuffer(data, dtype=self._numpy_dtype).reshape(shape)
 
@@ -330,6 +333,7 @@ MESSAGES: dict[str, type[Message]] = {
         Embedding, Episode, Heartbeat, Fault, Supervision, Recording, Scene, Snapshot,
     )
 }  # fmt: skip
+_local: Any = threading.local()
 MODES: tuple[str, ...] = get_args(Mode)
 
 
@@ -339,7 +343,11 @@ def encode(message: Message) -> bytes:
     tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
         body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
-    return msgpack.packb(body) or b""
+    if not hasattr(_local, "packer"):
+        _local.packer = (
+            msgpack.Packer()
+        )  # kept, a new one would fetch a fresh megabyte from the kernel for each message
+    return _local.packer.pack(body)
 
 
 def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:
@@ -349,7 +357,7 @@ def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -
     if kind is None or (expected is not None and kind is not expected):
         raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
     schema = body.pop("schema", None)
-    if schema != SCHEMA_NUMBER:
+    if type(schema) is not int or schema != SCHEMA_NUMBER:
         raise WireError(f"{kind.__name__}: schema {schema!r:.20}, this program speaks {SCHEMA_NUMBER}")
     try:
         return kind.model_validate(body)

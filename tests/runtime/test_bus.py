@@ -212,7 +212,7 @@ def test_sending_never_blocks_on_a_reader_that_does_not_read(bus: OpenBus, build
     payload = wire.encode(build(wire.JointState))
     connect(publisher, subscriber, payload)
     started = now_ns()
-    for seq in range(1, 20_001):
+    for _seq in range(1, 20_001):
         publisher.send_raw(payload)
     assert now_ns() - started < seconds(5)
     assert publisher.sent >= 20_000

@@ -3,6 +3,7 @@
 A clock that ticks at every look lets the waiting loop end without real time.
 """
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -32,7 +33,7 @@ def test_deadlines_are_one_period_apart() -> None:
     clock = TickingClock()
     rate = Rate(200, clock)
     deadlines = [rate.wait(to(clock)) for _ in range(50)]
-    assert {b - a for a, b in zip(deadlines, deadlines[1:], strict=False)} == {PERIOD_NS}
+    assert {b - a for a, b in itertools.pairwise(deadlines)} == {PERIOD_NS}
     assert rate.missed == 0
 
 

@@ -73,7 +73,7 @@ stretches = st.lists(st.tuples(shares, st.integers(1, 100), st.booleans()), min_
 
 
 @given(stretches)
-@examples(max_examples=40, deadline=None, derandomize=True)
+@examples(max_examples=25, deadline=None, derandomize=True)
 def test_no_target_sequence_breaks_a_limit(course: list[Stretch]) -> None:
     now = still(rest_pose() - np.eye(JOINTS)[6] * 0.04)
     for wanted, ticks, braked in course:
@@ -120,7 +120,7 @@ def test_extreme_targets_break_no_limit(extreme: float) -> None:
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=JOINTS, max_size=JOINTS))
-@examples(max_examples=12, deadline=None, derandomize=True)
+@examples(max_examples=8, deadline=None, derandomize=True)
 def test_a_constant_target_is_reached_without_overshoot(wanted: list[float]) -> None:
     start, target = place([0.5] * JOINTS), place(wanted)
     now, beyond = still(start), np.zeros(JOINTS)
@@ -135,7 +135,8 @@ def test_a_target_within_the_limits_is_followed_exactly() -> None:
     now, amplitude, rate = still(place([0.5] * JOINTS)), 0.05 * (LIMITS.high - LIMITS.low), 2.0
     centre = now.q
     for tick in range(1, 401):
-        ramp = min(1.0, tick / 200) ** 3
+        share = min(1.0, tick / 200)
+        ramp = share**3 * (10 - 15 * share + 6 * share**2)
         now = track(APART, now, centre + ramp * amplitude * np.sin(rate * tick * DT_S), DT_S)
     exact = centre + amplitude * np.sin(rate * 400 * DT_S)
     np.testing.assert_allclose(now.q, exact, atol=1e-9)
@@ -145,7 +146,7 @@ def test_a_target_within_the_limits_is_followed_exactly() -> None:
     st.lists(st.floats(-1.0, 1.0), min_size=JOINTS, max_size=JOINTS),
     st.lists(st.floats(-1.0, 1.0), min_size=JOINTS, max_size=JOINTS),
 )
-@examples(max_examples=60, deadline=None, derandomize=True)
+@examples(max_examples=40, deadline=None, derandomize=True)
 def test_the_way_to_rest_is_never_underestimated(speeds: list[float], gains: list[float]) -> None:
     dq, ddq = np.array(speeds) * APART.velocity, np.array(gains) * APART.acceleration
     bound = stop_distance(APART, dq, ddq)
@@ -216,21 +217,25 @@ def test_a_fingertip_driven_at_the_table_stays_above_it(side: int, shoulder: flo
     for _ in range(500):
         now = track(LIMITS, now, wanted, DT_S)
         lowest = min(lowest, fingertip_height_m(skeleton(now.q)))
-    assert fingertip_height_m(skeleton(wanted)) < -0.05, "the target is not below the table"
+    assert fingertip_height_m(skeleton(wanted)) < -0.01, "the target is not below the table"
     assert lowest >= SAFETY.min_fingertip_m - 0.005
     assert lowest < 0.15, "it should have come close"
 
 
-@given(st.lists(shares, min_size=3, max_size=3))
-@examples(max_examples=10, deadline=None, derandomize=True)
-def test_distances_hold_on_random_courses(course: list[list[float]]) -> None:
-    now = still(turned_outwards())
-    for wanted in course:
-        for _ in range(120):
-            now = track(LIMITS, now, place(wanted), DT_S)
+@pytest.mark.parametrize("seed", range(12))
+def test_distances_hold_on_random_courses(seed: int) -> None:
+    """Large moves of all joints at once, to random poses and to corners of the ranges."""
+    dice = np.random.default_rng(seed)
+    now, lowest, nearest = still(turned_outwards()), np.inf, np.inf
+    for _ in range(4):
+        corner = dice.random() < 0.5
+        wanted = dice.integers(0, 2, JOINTS) if corner else dice.uniform(0, 1, JOINTS)
+        for _ in range(int(dice.integers(20, 120))):
+            now = track(LIMITS, now, place(list(wanted)), DT_S)
             points = skeleton(now.q)
-            assert fingertip_height_m(points) >= SAFETY.min_fingertip_m - 0.005
-            assert arm_distance_m(points) >= SAFETY.min_arm_distance_m - 0.005
+            lowest, nearest = min(lowest, fingertip_height_m(points)), min(nearest, arm_distance_m(points))
+    assert lowest >= SAFETY.min_fingertip_m - 0.005
+    assert nearest >= SAFETY.min_arm_distance_m - 0.005
 
 
 def test_arms_that_are_too_close_may_move_apart() -> None:

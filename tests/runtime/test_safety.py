@@ -1,0 +1,283 @@
+"""The state machine's every transition and the text of every verdict; 100 % of the branches of runtime/safety.py.
+
+Check with: coverage run --branch --include=runtime/safety.py -m pytest tests/runtime/test_safety.py
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime import safety, wire
+from runtime.clock import seconds
+from runtime.config import Safety
+from runtime.limits import Limits
+from runtime.safety import Freshness, Machine, settle
+
+Build = Callable[..., Any]
+NOW = 1_000_000_000_000
+SAFETY = Safety()
+LIMITS = Limits.of(SAFETY)
+MIDDLE = (LIMITS.low + LIMITS.high) / 2
+
+
+@pytest.fixture
+def fresh(build: Build) -> Freshness:
+    return Freshness(
+        feedback_ns=(NOW, NOW),
+        health=build(wire.CameraHealth, stamp_ns=NOW),
+        observation_ns=NOW - seconds(0.1),
+        conditions_ns=NOW - seconds(0.5),
+        conditions_limit_ns=seconds(1.2),
+        runs_out=False,
+    )
+
+
+def machine(mode: wire.Mode, *, wants_run: bool = False, wants_arm: bool = False, fault: str = "") -> Machine:
+    return Machine(mode=mode, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
+
+
+def order(build: Build, what: str) -> wire.Order:
+    return build(wire.Order, order=what)
+
+
+def test_fresh_inputs_forbid_nothing(fresh: Freshness) -> None:
+    assert safety.stale(SAFETY, fresh, NOW) == ()
+
+
+@pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
+def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness) -> None:
+    at_limit, over = NOW - seconds(SAFETY.max_feedback_age_s), NOW - seconds(SAFETY.max_feedback_age_s) - 1
+    stamps = [NOW, NOW]
+    stamps[side] = at_limit
+    assert safety.stale(SAFETY, replace(fresh, feedback_ns=(stamps[0], stamps[1])), NOW) == ()
+    stamps[side] = over
+    (reason,) = safety.stale(SAFETY, replace(fresh, feedback_ns=(stamps[0], stamps[1])), NOW)
+    assert reason.startswith(f"{name} arm") and "50 ms" in reason
+
+
+def test_both_arms_are_named(fresh: Freshness) -> None:
+    reasons = safety.arm_reasons(SAFETY, replace(fresh, feedback_ns=(0, 0)), NOW)
+    assert [reason.split()[0] for reason in reasons] == ["left", "right"]
+
+
+def test_cameras_that_never_reported_are_named(fresh: Freshness) -> None:
+    assert safety.stale(SAFETY, replace(fresh, health=None), NOW) == ("cameras: no report yet",)
+
+
+def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> None:
+    limit_ns = seconds(SAFETY.max_health_age_s)
+    health = build(wire.CameraHealth, stamp_ns=NOW - limit_ns)
+    assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW + 1)
+    assert reason.startswith("cameras: last report is 150 ms old")
+
+
+def test_each_bad_camera_is_named(fresh: Freshness, build: Build) -> None:
+    states = tuple(
+        wire.CameraState(camera=camera, number=1, capture_ns=NOW, rate_hz=30.0, verdict=verdict)
+        for camera, verdict in (("head", "no new picture for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
+    )
+    health = build(wire.CameraHealth, stamp_ns=NOW, cameras=states)
+    assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == (
+        "camera head: no new picture for 120 ms",
+        "camera right_wrist: unplugged",
+    )
+
+
+def test_a_refusal_is_the_reason(fresh: Freshness) -> None:
+    assert safety.stale(SAFETY, replace(fresh, refusal="chunk: jumps"), NOW) == ("chunk: jumps",)
+
+
+@pytest.mark.parametrize("missing", ["observation_ns", "conditions_ns"])
+def test_no_chunk_yet_is_the_reason(missing: str, fresh: Freshness) -> None:
+    assert safety.stale(SAFETY, replace(fresh, **{missing: None}), NOW) == ("no chunk yet",)
+
+
+def test_an_old_chunk_is_named_with_its_limit(fresh: Freshness) -> None:
+    limit_ns = seconds(SAFETY.max_chunk_age_s)
+    assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns), NOW) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns - 1), NOW)
+    assert reason.startswith("chunk:") and "600 ms" in reason and "System 1" in reason
+
+
+def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
+    (reason,) = safety.stale(SAFETY, replace(fresh, runs_out=True), NOW)
+    assert reason.startswith("chunk:")
+
+
+def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
+    old = replace(fresh, conditions_ns=NOW - seconds(1.2))
+    assert safety.stale(SAFETY, old, NOW) == ()
+    (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW - seconds(1.2) - 1), NOW)
+    assert reason.startswith("condition:") and "1200 ms" in reason and "System 2" in reason
+
+
+def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) -> None:
+    old = replace(fresh, conditions_limit_ns=seconds(100), conditions_ns=NOW - seconds(SAFETY.max_condition_age_s) - 1)
+    (reason,) = safety.stale(SAFETY, old, NOW)
+    assert "4000 ms" in reason
+
+
+def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> None:
+    reasons = safety.stale(SAFETY, replace(fresh, observation_ns=0, conditions_ns=0), NOW)
+    assert sorted(reason.split(":")[0] for reason in reasons) == ["chunk", "condition"]
+
+
+def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
+    assert len(safety.stale(SAFETY, replace(fresh, feedback_ns=(0, 0), health=None, refusal="x"), NOW)) == 4
+
+
+@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int, build: Build) -> None:
+    edge = LIMITS.high[joint] if sign > 0 else LIMITS.low[joint]
+    for beyond, refused in ((SAFETY.outside_rad - 1e-3, False), (SAFETY.outside_rad + 1e-3, True)):
+        q = np.tile(MIDDLE, (wire.HORIZON, 1)).astype(np.float32)
+        q[40, joint] = edge + sign * beyond
+        reason = safety.refuse(SAFETY, LIMITS, build(wire.ActionChunk, q=q, seq=9))
+        assert bool(reason) == refused
+        assert not refused or (f"chunk 9: {safety.joint_name(joint)} is" in reason and "0.5 rad" in reason)
+
+
+def test_a_chunk_within_all_ranges_is_not_refused(build: Build) -> None:
+    chunk = build(wire.ActionChunk, q=np.tile(MIDDLE, (wire.HORIZON, 1)).astype(np.float32))
+    assert safety.refuse(SAFETY, LIMITS, chunk) == ""
+
+
+def test_a_chunk_expires_with_its_observation(build: Build) -> None:
+    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW)
+    assert not safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s))
+    assert safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s) + 1)
+
+
+def test_a_chunk_expires_with_its_last_target(build: Build) -> None:
+    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW, dt_ns=1_000_000)
+    assert not safety.expired(SAFETY, chunk, NOW + 63_000_000 - 1)
+    assert safety.expired(SAFETY, chunk, NOW + 63_000_000)
+
+
+def test_a_chunk_of_the_far_future_is_not_of_this_clock(build: Build) -> None:
+    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW + seconds(1))
+    assert not safety.expired(SAFETY, chunk, NOW)
+    assert safety.expired(SAFETY, chunk, NOW - 1)
+
+
+@pytest.mark.parametrize("ahead_s", [1.5, 60.0, 3600.0])
+def test_a_chunk_whose_observation_lies_in_the_future_is_not_of_this_clock(ahead_s: float, build: Build) -> None:
+    """Otherwise it would count as fresh until its observation's time has come."""
+    chunk = build(wire.ActionChunk, observation_ns=NOW + seconds(ahead_s), t0_ns=NOW)
+    assert safety.expired(SAFETY, chunk, NOW)
+
+
+@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+def test_a_jump_is_named_with_its_limit(joint: int) -> None:
+    wanted = MIDDLE.copy()
+    wanted[joint] -= SAFETY.jump_rad - 1e-6
+    assert safety.jump(SAFETY, wanted, MIDDLE) == ""
+    wanted[joint] -= 2e-6
+    reason = safety.jump(SAFETY, wanted, MIDDLE)
+    assert safety.joint_name(joint) in reason and "0.35 rad" in reason
+
+
+def test_a_gripper_may_jump() -> None:
+    wanted = MIDDLE.copy()
+    wanted[[6, 13]] += 1.0
+    assert safety.jump(SAFETY, wanted, MIDDLE) == ""
+
+
+@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+def test_an_arm_that_does_not_follow_is_named(joint: int) -> None:
+    measured = MIDDLE.copy()
+    measured[joint] += SAFETY.following_rad - 1e-6
+    assert safety.not_following(SAFETY, MIDDLE, measured) == ""
+    measured[joint] += 2e-6
+    assert f"{safety.joint_name(joint)} is 0.80 rad from its command" in safety.not_following(SAFETY, MIDDLE, measured)
+
+
+def test_joints_are_named_by_side() -> None:
+    names = [safety.joint_name(index) for index in range(14)]
+    assert names[:7] == ["left j1", "left j2", "left j3", "left j4", "left j5", "left j6", "left gripper"]
+    assert names[7:] == [name.replace("left", "right") for name in names[:7]]
+
+
+def test_orders_are_noted(build: Build) -> None:
+    state = Machine()
+    safety.obey(state, order(build, "arm"))
+    safety.obey(state, order(build, "run"))
+    assert (state.wants_arm, state.wants_run, state.mode) == (True, True, "DISARMED")
+    safety.obey(state, order(build, "hold"))
+    assert not state.wants_run
+
+
+def test_clear_forgets_a_latched_fault_only(build: Build) -> None:
+    latched, pending = machine("FAULT", fault="x"), machine("RUNNING", fault="x")
+    safety.obey(latched, order(build, "clear"))
+    safety.obey(pending, order(build, "clear"))
+    assert (latched.fault, pending.fault) == ("", "x")
+
+
+# mode, wants_run, wants_arm, fault, reasons, armable, resumes -> mode after, wants_run after
+TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]] = [
+    ("DISARMED", False, False, "", False, True, False, "DISARMED", False),
+    ("DISARMED", True, False, "", False, True, False, "DISARMED", True),
+    ("DISARMED", False, True, "", False, False, False, "DISARMED", False),
+    ("DISARMED", False, True, "", False, True, False, "HOLD", False),
+    ("DISARMED", True, True, "", True, True, False, "HOLD", True),
+    ("HOLD", False, True, "", False, True, False, "HOLD", False),
+    ("HOLD", True, True, "", True, True, False, "HOLD", True),
+    ("HOLD", True, True, "", False, True, False, "RUNNING", True),
+    ("RUNNING", True, True, "", False, True, False, "RUNNING", True),
+    ("RUNNING", False, True, "", False, True, True, "HOLD", False),
+    ("RUNNING", True, True, "", True, True, False, "HOLD", False),
+    ("RUNNING", True, True, "", True, True, True, "HOLD", True),
+    ("RUNNING", False, True, "", True, True, True, "HOLD", False),
+    ("RUNNING", True, True, "x", False, True, True, "FAULT", False),
+    ("HOLD", True, True, "x", False, True, True, "FAULT", False),
+    ("DISARMED", True, False, "x", False, True, True, "FAULT", False),
+    ("FAULT", True, True, "x", False, True, True, "FAULT", False),
+    ("FAULT", False, True, "", False, True, True, "HOLD", False),
+    ("FAULT", True, True, "", False, True, True, "HOLD", True),
+]
+
+
+@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row[0]}-{row[7]}-{row[1]}-{row[3]}-{row[4]}-{row[6]}")
+def test_transition(row: tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]) -> None:
+    before, wants_run, wants_arm, fault, is_stale, armable, resumes, after, wants_after = row
+    state = machine(before, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
+    changed = settle(state, ("stale",) if is_stale else (), armable, resumes, NOW)
+    assert (state.mode, state.wants_run) == (after, wants_after)
+    assert changed == (before != after)
+    assert state.since_ns == (NOW if changed else 0)
+
+
+def test_holds_count_staleness_not_orders() -> None:
+    by_order, by_age = machine("RUNNING"), machine("RUNNING", wants_run=True)
+    settle(by_order, (), True, False, NOW)
+    settle(by_age, ("stale",), True, False, NOW)
+    assert (by_order.holds, by_age.holds) == (0, 1)
+
+
+def test_a_fault_is_counted_once() -> None:
+    state = machine("RUNNING", wants_run=True, fault="x")
+    for _ in range(3):
+        settle(state, (), True, True, NOW)
+    assert state.faults == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "told"),
+    [
+        (machine("RUNNING", wants_run=True), (), ()),
+        (machine("FAULT", fault="blocked"), ("stale",), ("blocked",)),
+        (machine("DISARMED"), ("stale",), ("not armed", "stale")),
+        (machine("HOLD", wants_run=True), ("stale",), ("stale",)),
+        (machine("HOLD"), ("stale",), ("stale", "waits for the order to run")),
+        (machine("HOLD"), (), ("waits for the order to run",)),
+    ],
+)
+def test_it_says_why_it_does_not_run(state: Machine, given: tuple[str, ...], told: tuple[str, ...]) -> None:
+    settle(state, given, True, False, NOW)
+    assert state.reasons == told

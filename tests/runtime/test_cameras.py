@@ -1,0 +1,133 @@
+"""The judge of the cameras: frozen by stamp, by number, by bytes; late; slow; and the text that names it.
+
+Frames are made by hand; time is a number.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drivers.camera import CameraFrame
+from runtime.cameras import LOW_WINDOW_FRAMES, Watch, make_camera, ring_slots, verdict
+from runtime.clock import seconds
+from runtime.config import Settings
+from runtime.topics import CAMERAS
+
+START_NS = 1_000_000_000_000
+PERIOD_NS = 33_333_333
+LATE_S = 0.1
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+def frame(count: int, *, number: int | None = None, capture_ns: int | None = None, jpeg: bytes | None = None) -> CameraFrame:
+    """The camera's `count`-th picture as it should be, but for what is given."""
+    stamp_ns = START_NS + count * PERIOD_NS if capture_ns is None else capture_ns
+    return CameraFrame(
+        count if number is None else number, stamp_ns, stamp_ns, PIXELS, b"%d" % count if jpeg is None else jpeg, True
+    )
+
+
+def watched(frames: list[CameraFrame], *, noisy: bool = True) -> Watch:
+    """A watch that saw these pictures, one a period."""
+    watch = Watch(30.0, noisy, START_NS)
+    previous = None
+    for count, made in enumerate(frames, 1):
+        watch.saw(count, made, previous, START_NS + count * PERIOD_NS)
+        previous = made
+    return watch
+
+
+def judged(watch: Watch, after_s: float) -> str:
+    """The verdict, so long after the tenth picture."""
+    return verdict("head", watch, LATE_S, START_NS + 10 * PERIOD_NS + seconds(after_s)).verdict
+
+
+def healthy(count: int = 10) -> list[CameraFrame]:
+    return [frame(number) for number in range(1, count + 1)]
+
+
+def test_a_camera_in_its_rhythm_is_well() -> None:
+    state = verdict("head", watched(healthy(60)), LATE_S, START_NS + 60 * PERIOD_NS)
+    assert (state.camera, state.verdict, state.number) == ("head", "", 60)
+    assert state.rate_hz == pytest.approx(30.0, abs=0.1)
+    assert state.capture_ns == START_NS + 60 * PERIOD_NS
+
+
+def test_a_camera_without_any_picture_says_so() -> None:
+    state = verdict("head", Watch(30.0, True, START_NS), LATE_S, START_NS)
+    assert (state.verdict, state.rate_hz) == ("no picture yet", 0.0)
+
+
+@pytest.mark.parametrize(("after_s", "late"), [(0.0, False), (0.1, False), (0.101, True), (2.0, True)])
+def test_a_late_picture_is_told_with_its_age(after_s: float, late: bool) -> None:
+    text = judged(watched(healthy()), after_s)
+    assert bool(text) == late
+    assert not late or text == f"no new picture for {after_s * 1e3:.0f} ms"
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [
+        {"capture_ns": START_NS + 5 * PERIOD_NS},
+        {"number": 5},
+        {"jpeg": b"5"},
+        {"capture_ns": START_NS + 5 * PERIOD_NS, "number": 5, "jpeg": b"5"},
+    ],
+    ids=["stamp", "number", "bytes", "all"],
+)
+def test_a_frozen_camera_is_noticed_within_150_ms(stuck: dict[str, int | bytes]) -> None:
+    """From its fifth picture on it repeats itself."""
+    frames = [frame(count, **(stuck if count > 5 else {})) for count in range(1, 11)]  # pyright: ignore[reportArgumentType]
+    watch = watched(frames)
+    assert watch.number == 5
+    frozen_ns = START_NS + 5 * PERIOD_NS
+    assert "no new picture" in verdict("head", watch, LATE_S, frozen_ns + seconds(0.15)).verdict
+    assert not verdict("head", watch, LATE_S, frozen_ns + seconds(0.09)).verdict
+
+
+def test_equal_bytes_are_normal_for_a_camera_without_noise() -> None:
+    watch = watched([frame(count, jpeg=b"still") for count in range(1, 11)], noisy=False)
+    assert judged(watch, 0.0) == "" and watch.number == 10
+
+
+@pytest.mark.parametrize("stuck", ["capture_ns", "number"])
+def test_a_camera_without_noise_freezes_by_stamp_or_number(stuck: str) -> None:
+    same = {"capture_ns": START_NS} if stuck == "capture_ns" else {"number": 1}
+    watch = watched([frame(count, **same) for count in range(1, 11)], noisy=False)
+    assert watch.number == 1
+    assert "no new picture" in judged(watch, 0.0)
+
+
+def test_a_camera_that_moves_again_is_well() -> None:
+    watch = watched([*healthy(5), *(frame(count, number=5) for count in range(6, 10)), frame(10)])
+    assert judged(watch, 0.0) == "" and watch.number == 10
+
+
+def test_pictures_that_come_in_time_but_are_old_are_named() -> None:
+    lag_ns = seconds(0.5)
+    watch = watched([frame(count, capture_ns=START_NS + count * PERIOD_NS - lag_ns) for count in range(1, 11)])
+    assert judged(watch, 0.0) == "pictures are 500 ms old"
+
+
+def test_a_drivers_trouble_comes_first() -> None:
+    watch = watched(healthy())
+    watch.trouble = "head: unplugged"
+    assert judged(watch, 5.0) == "head: unplugged"
+
+
+def test_the_rate_is_that_of_the_captures() -> None:
+    frames = [frame(count, capture_ns=START_NS + count * 2 * PERIOD_NS) for count in range(1, 40)]
+    assert verdict("head", watched(frames), LATE_S, START_NS).rate_hz == pytest.approx(15.0, abs=0.1)
+
+
+def test_a_ring_holds_the_longest_window_and_a_second(settings: Settings) -> None:
+    slots = ring_slots(settings, 30.0)
+    assert slots >= (LOW_WINDOW_FRAMES * settings.system2.stride_s + 1.0) * 30
+    assert ring_slots(settings, 60.0) > 1.9 * slots
+
+
+def test_every_configured_camera_can_be_made(settings: Settings, tmp_path: Path) -> None:
+    for name in CAMERAS:
+        camera = make_camera(name, settings, tmp_path)
+        assert (camera.name, camera.width_px, camera.height_px) == (name, 320, 240)

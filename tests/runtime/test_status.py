@@ -1,0 +1,103 @@
+"""The status line: what it prints of the messages that came over a real bus.
+
+Only the words an operator needs are checked, not the layout.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runtime import supervisor, wire
+from runtime.bus import Bus
+from runtime.config import Settings
+from runtime.processes import row
+from runtime.status import StatusLine
+from runtime.supervisor import Watched
+
+Build = Callable[..., Any]
+OpenBus = Callable[[str], Bus]
+WaitUntil = Callable[[Callable[[], bool]], bool]
+ALIVE = supervisor.Memory({"arms": Watched(row("arms"), state="alive")})
+
+
+def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    assert (status.mode, status.why()) == ("", "the arms process says nothing")
+    status.show(ALIVE)
+    assert capsys.readouterr().out.startswith("starting")
+
+
+def test_state_ages_and_reasons_are_shown(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("arms").publisher("safety")
+    state = build(wire.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",))
+
+    def told() -> bool:
+        publisher.send(state)
+        status.read()
+        return status.mode == "HOLD"
+
+    assert wait_until(told)
+    assert status.why() == "camera head: gone"
+    status.show(ALIVE)
+    line = capsys.readouterr().out
+    assert line.count("\n") == 1
+    for part in ("HOLD", "chunk 120 ms", "condition 900 ms", "camera head: gone", f"1:{settings.ratio}"):
+        assert part in line
+
+
+def test_a_running_robot_gives_no_reasons(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("arms").publisher("safety")
+
+    def told() -> bool:
+        publisher.send(build(wire.SafetyState, mode="RUNNING", reasons=()))
+        status.read()
+        return status.mode == "RUNNING"
+
+    assert wait_until(told)
+    assert status.why() == "RUNNING"
+    status.show(ALIVE)
+    assert capsys.readouterr().out.startswith("RUNNING")
+
+
+def test_trouble_of_the_recorder_and_of_processes_is_shown(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("recorder").publisher("recording")
+    memory = supervisor.Memory({"arms": Watched(row("arms"), state="hung")})
+
+    def shown() -> str:
+        publisher.send(build(wire.Recording, trouble="recording stopped: disk full"))
+        status.read()
+        status.show(memory)
+        return capsys.readouterr().out
+
+    assert wait_until(lambda: "disk full" in shown())
+    assert "arms hung" in shown()
+
+
+def test_runs_are_counted_per_second(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("system1").publisher("chunk")
+
+    def counted() -> bool:
+        publisher.send(build(wire.ActionChunk))
+        status.read()
+        status.show(ALIVE)
+        return "system1 0.0/s" not in capsys.readouterr().out
+
+    assert wait_until(counted)
+
+
+def test_events_stand_apart(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    StatusLine(bus("supervisor"), settings).event("order: hold (terminal)")
+    assert capsys.readouterr().out == "  * order: hold (terminal)\n"

@@ -1,0 +1,81 @@
+"""The operator's keys on a real pseudo-terminal, and nothing at all without one.
+
+The terminal must be as it was afterwards, whatever happened inside.
+"""
+
+import os
+import pty
+import sys
+import termios
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from runtime import terminal
+
+
+class Ends(NamedTuple):
+    """Both ends of a pseudo-terminal."""
+
+    keyboard: int
+    screen: int
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> Generator[Ends]:
+    """Standard input is a pseudo-terminal."""
+    keyboard, screen = pty.openpty()
+    with os.fdopen(screen, "r", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        yield Ends(keyboard, screen)
+    os.close(keyboard)
+    os.close(screen)
+
+
+def line_mode(descriptor: int) -> bool:
+    return bool(termios.tcgetattr(descriptor)[3] & termios.ICANON)
+
+
+def test_a_key_arrives_without_enter(ends: Ends) -> None:
+    with terminal.single_keys() as keys:
+        assert keys and not line_mode(ends.screen)
+        assert terminal.pressed() == ""
+        os.write(ends.keyboard, b"q")
+        assert terminal.pressed() == "q"
+        assert terminal.pressed() == ""
+
+
+def test_several_keys_arrive_in_order(ends: Ends) -> None:
+    with terminal.single_keys():
+        os.write(ends.keyboard, b" rq")
+        pressed = ""
+        for _ in range(3):
+            pressed += terminal.pressed()
+        assert pressed == " rq"
+
+
+def test_the_terminal_is_restored(ends: Ends) -> None:
+    before = termios.tcgetattr(ends.screen)
+    with terminal.single_keys():
+        assert termios.tcgetattr(ends.screen) != before
+    assert termios.tcgetattr(ends.screen) == before
+
+
+def test_the_terminal_is_restored_after_an_error(ends: Ends) -> None:
+    with pytest.raises(RuntimeError), terminal.single_keys():
+        raise RuntimeError
+    assert line_mode(ends.screen)
+
+
+def test_without_a_terminal_there_are_no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "input"
+    path.touch()
+    with path.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        with terminal.single_keys() as keys:
+            assert not keys
+    monkeypatch.setattr(sys, "stdin", None)
+    with terminal.single_keys() as keys:
+        assert not keys

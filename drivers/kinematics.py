@@ -33,27 +33,28 @@ FINGER_CENTRE_M = 0.1358  # fingers' pads beyond the flange, along its z
 FINGERTIP_M = FINGER_CENTRE_M + 0.03  # their far end
 
 
-def link_transform(row: DhRow, q_rad: float) -> NDArray[np.float64]:
-    """T_parent_link (4, 4) of one joint: rotation about x by alpha, shift a along x, rotation about z, shift d along z."""
-    theta = row.theta0_rad + q_rad
-    ct, st, ca, sa = np.cos(theta), np.sin(theta), np.cos(row.alpha_rad), np.sin(row.alpha_rad)
-    return np.array(
-        [
-            [ct, -st, 0.0, row.a_m],
-            [st * ca, ct * ca, -sa, -sa * row.d_m],
-            [st * sa, ct * sa, ca, ca * row.d_m],
-            [0.0, 0.0, 0.0, 1.0],
-        ]
-    )
+def link_transform(row: DhRow, q_rad: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """T_parent_link (..., 4, 4) of one joint at q (...): Rx(alpha), shift a along x, Rz(theta0 + q), shift d along z."""
+    theta = row.theta0_rad + np.asarray(q_rad)
+    ct, st = np.cos(theta), np.sin(theta)
+    ca, sa = float(np.cos(row.alpha_rad)), float(np.sin(row.alpha_rad))
+    transform = np.zeros((*theta.shape, 4, 4))
+    transform[..., 0, 0], transform[..., 0, 1], transform[..., 0, 3] = ct, -st, row.a_m
+    transform[..., 1, 0], transform[..., 1, 1] = st * ca, ct * ca
+    transform[..., 1, 2], transform[..., 1, 3] = -sa, -sa * row.d_m
+    transform[..., 2, 0], transform[..., 2, 1] = st * sa, ct * sa
+    transform[..., 2, 2], transform[..., 2, 3] = ca, ca * row.d_m
+    transform[..., 3, 3] = 1.0
+    return transform
 
 
 def link_poses(q_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """T_base_link for all six links: (6, 4, 4) from q (6,) rad. The last one is the flange."""
-    poses = np.empty((6, 4, 4))
+    """T_base_link for all six links: (..., 6, 4, 4) from q (..., 6) rad. The last one is the flange."""
+    poses = np.empty((*q_rad.shape, 4, 4))
     pose = np.eye(4)
     for index, row in enumerate(DH_TABLE):
-        pose = pose @ link_transform(row, float(q_rad[index]))
-        poses[index] = pose
+        pose = pose @ link_transform(row, q_rad[..., index])
+        poses[..., index, :, :] = pose
     return poses
 
 

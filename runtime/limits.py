@@ -21,8 +21,9 @@ _JERK_SHARE = 0.3
 _CLOSING_TICKS = 12  # the last stretch is closed exponentially, over this many ticks
 _RANGE_MARGIN = 0.01  # rad (gripper: a tenth of it): kept free at the ends of each range
 _ROUNDING = 1e-9
-_ARM_LINKS = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5))  # base-shoulder, ..., flange-fingertip, as points of `skeleton`
-_LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])
+_BEND_M_PER_RAD, _LARGEST_BEND_M = 0.12, 0.12
+_STOP_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])  # where on the way to rest the distances are checked
+_LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])  # base-shoulder, ..., flange-fingertip
 
 
 @dataclass(frozen=True)
@@ -98,41 +99,50 @@ def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
 
 
 def skeleton(q: Array) -> Array:
-    """Six points (2, 6, 3) along each arm in the world frame: base, shoulder, elbow, wrist, flange, fingertip."""
-    points = np.empty((2, 6, 3))
+    """Six points (..., 2, 6, 3) along each arm in the world: base, shoulder, elbow, wrist, flange, fingertip; q (..., J)."""
+    points = np.empty((*q.shape[:-1], 2, 6, 3))
     for side, base in enumerate(bases()):
-        poses = base @ link_poses(q[7 * side : 7 * side + 6])
-        points[side, 0] = base[:3, 3]
-        points[side, 1:5] = poses[[0, 2, 3, 5], :3, 3]
-        points[side, 5] = poses[5, :3, 3] + FINGERTIP_M * poses[5, :3, 2]
+        poses = base @ link_poses(q[..., 7 * side : 7 * side + 6])
+        points[..., side, 0, :] = base[:3, 3]
+        points[..., side, 1:5, :] = poses[..., :3, 3][..., [0, 2, 3, 5], :]
+        points[..., side, 5, :] = poses[..., 5, :3, 3] + FINGERTIP_M * poses[..., 5, :3, 2]
     return points
 
 
 def fingertip_height_m(points: Array) -> float:
-    """The lower of the two fingertips, over the table."""
-    return float(points[:, 5, 2].min()) - TABLE_TOP_M
+    """The lowest fingertip of all given skeletons, over the table."""
+    return float(points[..., 5, 2].min()) - TABLE_TOP_M
 
 
 def arm_distance_m(points: Array) -> float:
-    """The smallest distance between the surfaces of the two arms' links, as capsules."""
-    starts, ends = points[:, [a for a, _ in _ARM_LINKS]], points[:, [b for _, b in _ARM_LINKS]]
-    count = len(_ARM_LINKS)
+    """The smallest distance between the surfaces of the two arms' links, as capsules, in all given skeletons."""
+    starts, ends = points[..., :-1, :], points[..., 1:, :]
+    count = starts.shape[-2]
     left, right = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
-    gaps = _segment_distance(starts[0][left], ends[0][left], starts[1][right], ends[1][right])
+    pairs = [
+        side[..., arm, :, :][..., index, :].reshape(-1, 3)
+        for arm, index in ((0, left), (1, right))
+        for side in (starts, ends)
+    ]
+    gaps = _segment_distance(*pairs).reshape(-1, count * count)
     return float((gaps - _LINK_RADIUS_M[left] - _LINK_RADIUS_M[right]).min())
 
 
 def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
-    """Whether the pose in which the candidate could stop keeps its distances, or at least is no worse than now."""
+    """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now."""
     if not np.abs(candidate.dq).max() > 0:
         return True
-    stop = skeleton(candidate.q + stop_distance(limits, candidate.dq, candidate.ddq))
+    way = stop_distance(limits, candidate.dq, candidate.ddq)
+    stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way)
     height, distance = fingertip_height_m(stop), arm_distance_m(stop)
-    if height >= limits.min_fingertip_m and distance >= limits.min_arm_distance_m:
+    # The joints do not stop all at once, so the real way bends off this line, the more the longer it is.
+    margin_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
+    least_m, nearest_m = limits.min_fingertip_m + margin_m, limits.min_arm_distance_m + margin_m
+    if height >= least_m and distance >= nearest_m:
         return True
     here = skeleton(now.q)
-    low = height < limits.min_fingertip_m and height < fingertip_height_m(here)
-    close = distance < limits.min_arm_distance_m and distance < arm_distance_m(here)
+    low = height < least_m and height < fingertip_height_m(here)
+    close = distance < nearest_m and distance < arm_distance_m(here)
     return not (low or close)
 
 

@@ -63,7 +63,7 @@ class Accumulator:
         self._last_ns: int | None = None
         self._chunks: list[wire.ActionChunk] = []
         self._conditions: list[tuple[int, int, int, int]] = []  # stamp, epoch of System 1's run, trigger run, late runs
-        self._arrivals: dict[int, int] = {}
+        self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts anew with System 1
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
         self._previous_deadline_ns = 0
         self._misses = self._ticks = self._running = self._limited = 0
@@ -92,7 +92,8 @@ class Accumulator:
                 self._chunks.append(message.model_copy(update={"q": None}))
                 self._wanted.append(message.inputs)
             case wire.Conditions():
-                self._conditions.append((message.stamp_ns, message.epoch, message.trigger_run, message.late_runs))
+                life = next((epoch for topic, epoch, _ in message.inputs if topic == "chunk"), 0)
+                self._conditions.append((message.stamp_ns, life, message.trigger_run, message.late_runs))
                 self._wanted.append(message.inputs)
             case wire.SafetyState():
                 if self._last_ns is None:
@@ -113,15 +114,16 @@ class Accumulator:
 
     def table(self, dropped: int, session: str) -> dict[str, Any]:
         """The figures. `dropped`: messages that queues lost."""
-        chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns)]
-        conditions = [row for row in self._conditions if self._counting(row[0])]
+        first_ns = self._first_ns or 0
+        chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns) and chunk.stamp_ns > first_ns]
+        conditions = [row for row in self._conditions if self._counting(row[0]) and row[0] > first_ns]
         overhead, ages, taken = _Series(), _Series(), _Series()
         for chunk in chunks:
             ages.add((chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6)
             taken.add((chunk.timing.finished_ns - chunk.stamp_ns) / 1e6)
-            if chunk.seq in self._arrivals:
-                elapsed_ns = self._arrivals[chunk.seq] - chunk.frame_returned_ns - chunk.timing.forward_ns
-                overhead.add(elapsed_ns / 1e6)
+            arrival_ns = next((at for at in self._arrivals.get(chunk.seq, ()) if at >= chunk.stamp_ns), None)
+            if arrival_ns is not None:
+                overhead.add((arrival_ns - chunk.frame_returned_ns - chunk.timing.forward_ns) / 1e6)
         return {
             "system1_runs": len(chunks),
             "system2_runs": len(conditions),
@@ -151,7 +153,7 @@ class Accumulator:
 
     def _tick(self, target: wire.ArmTarget) -> None:
         for seq, arrival_ns in target.arrivals:
-            self._arrivals[seq] = arrival_ns
+            self._arrivals.setdefault(seq, []).append(arrival_ns)
         if target.mode == "RUNNING" and self._first_ns is None:
             self._first_ns = target.stamp_ns
         if not self._counting(target.stamp_ns):
@@ -176,8 +178,8 @@ class Accumulator:
 
     def _ratio(self, conditions: list[tuple[int, int, int, int]]) -> float | None:
         """System-1 runs from one start of System 2 to the next, on average."""
-        runs = [row[2] for row in conditions]
-        steps = [b - a for a, b in itertools.pairwise(runs) if b > a]
+        pairs = itertools.pairwise(conditions)
+        steps = [after[2] - before[2] for before, after in pairs if after[1] == before[1] and after[2] > before[2]]
         return round(sum(steps) / len(steps), 3) if steps else None
 
     def _actions_per_condition(self, chunks: list[wire.ActionChunk], conditions: int) -> float | None:

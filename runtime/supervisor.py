@@ -27,6 +27,7 @@ class Watched:
     beat_ns: int = 0  # when its last heartbeat was sent
     step_ns: int = 0  # when its loop last came round
     start_at_ns: int = 0
+    stepped: bool = False  # its loop came round in this life
 
 
 @dataclass
@@ -70,6 +71,7 @@ def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Output
             start.append(name)
             watched.epoch += 1
             watched.beat_ns = watched.step_ns = now
+            watched.stepped = False
             _become(watched, "starting", now)
         elif watched.state != "off" and watched.state != "exited":
             _judge(settings, watched, now)
@@ -92,7 +94,8 @@ def _note_beat(memory: Memory, beat: wire.Heartbeat) -> None:
     watched = memory.watched.get(beat.process)
     if watched is not None and beat.epoch == watched.epoch:
         watched.beat_ns, watched.step_ns = beat.stamp_ns, beat.last_step_ns
-        if watched.state == "starting" and beat.steps > 0:
+        watched.stepped = watched.stepped or beat.steps > 0
+        if watched.state == "starting" and watched.stepped:
             _become(watched, "alive", beat.stamp_ns)
 
 
@@ -111,7 +114,7 @@ def _judge(settings: Settings, watched: Watched, now: int) -> None:
         return
     if now - watched.beat_ns > SILENT_NS:
         _become(watched, "stopped", now)
-    elif now - watched.step_ns > seconds(3 * watched.row.progress_s):
+    elif not watched.stepped or now - watched.step_ns > seconds(3 * watched.row.progress_s):
         _become(watched, "hung", now)
     else:
         _become(watched, "alive", now)

@@ -202,10 +202,10 @@ def due(settings: Settings, frames: tuple[wire.Frame, ...], due_ns: int, last: t
     return max(frame.returned_ns for frame in frames) >= due_ns - half_frame_ns
 
 
-def next_due(settings: Settings, due_ns: int, now: int) -> int:
+def next_due(settings: Settings, due_ns: int, started: int) -> int:
     """The due time of the run after one that was due at `due_ns`; a late run does not make the next ones hurry."""
     period_ns = seconds(settings.system1.period_s)
-    return due_ns + period_ns if due_ns + period_ns > now - period_ns else now
+    return max(due_ns, started - period_ns) + period_ns
 
 
 def waits_for_system2(settings: Settings, memory: Memory, conditions: wire.Conditions | None) -> bool:
@@ -252,9 +252,10 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
         inputs = gather(held, settings, history, newest)
         if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
             continue
-        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, now_ns())
+        started_ns = now_ns()
+        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
         (chunks if isinstance(made, wire.ActionChunk) else skips).send(made)
-        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, now_ns())
+        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
         if isinstance(made, wire.ActionChunk) and now_ns() - snapshot_ns > SNAPSHOT_EVERY_NS:
             snapshot_ns = now_ns()
             snapshots.send(snapshot.take("system1", made.seq, memory, process.epoch, snapshot_ns))

@@ -1,5 +1,6 @@
 """The operator's terminal: single keys without waiting, and the status line. Restores the terminal whatever happens."""
 
+import os
 import select
 import sys
 import termios
@@ -28,10 +29,11 @@ def single_keys() -> Generator[bool]:
 
 def pressed() -> str:
     """The keys pressed since the last call, without waiting."""
-    keys = ""
-    while select.select([sys.stdin], [], [], 0)[0]:
-        key = sys.stdin.read(1)
-        if not key:
+    descriptor = sys.stdin.fileno()  # not sys.stdin.read: it would keep keys in a buffer that select cannot see
+    keys = b""
+    while select.select([descriptor], [], [], 0)[0]:
+        more = os.read(descriptor, 64)
+        if not more:
             break
-        keys += key
-    return keys
+        keys += more
+    return keys.decode(errors="ignore")

@@ -20,7 +20,9 @@ LATE_S = 0.1
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
-def frame(count: int, *, number: int | None = None, capture_ns: int | None = None, jpeg: bytes | None = None) -> CameraFrame:
+def frame(
+    count: int, *, number: int | None = None, capture_ns: int | None = None, jpeg: bytes | None = None
+) -> CameraFrame:
     """The camera's `count`-th picture as it should be, but for what is given."""
     stamp_ns = START_NS + count * PERIOD_NS if capture_ns is None else capture_ns
     return CameraFrame(
@@ -93,8 +95,9 @@ def test_equal_bytes_are_normal_for_a_camera_without_noise() -> None:
 
 @pytest.mark.parametrize("stuck", ["capture_ns", "number"])
 def test_a_camera_without_noise_freezes_by_stamp_or_number(stuck: str) -> None:
-    same = {"capture_ns": START_NS} if stuck == "capture_ns" else {"number": 1}
-    watch = watched([frame(count, **same) for count in range(1, 11)], noisy=False)
+    pictures = range(1, 11)
+    by_stamp, by_number = [frame(n, capture_ns=START_NS) for n in pictures], [frame(n, number=1) for n in pictures]
+    watch = watched(by_stamp if stuck == "capture_ns" else by_number, noisy=False)
     assert watch.number == 1
     assert "no new picture" in judged(watch, 0.0)
 

@@ -186,7 +186,7 @@ def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tm
     messages = [row.decode() for row in reader.read(run.session).messages if row.topic in ("safety", "chunk")]
     held = [m for m in messages if isinstance(m, wire.SafetyState) and m.mode == "HOLD" and m.reasons]
     assert any("condition" in reason for state in held for reason in state.reasons)
-    assert _table(run)["holds"] == 1
+    assert _table(run)["holds"] >= 1
 
 
 def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) -> None:

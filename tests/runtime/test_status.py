@@ -33,7 +33,9 @@ def test_state_ages_and_reasons_are_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("arms").publisher("safety")
-    state = build(wire.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",))
+    state = build(
+        wire.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",)
+    )
 
     def told() -> bool:
         publisher.send(state)

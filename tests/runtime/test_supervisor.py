@@ -3,6 +3,7 @@
 The rows are those of the real process table.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_repeated_ends_back_off(build: Build) -> None:
                 break
         pauses.append(watch.started[-1] - ended_ns)
     assert pauses[0] == LOOK_NS
-    assert all(a <= b for a, b in zip(pauses, pauses[1:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(pauses))
     assert seconds(5) <= pauses[-1] <= seconds(11)
 
 

@@ -1,0 +1,209 @@
+"""Chunks as nobody should send them: every number at its extremes, other lives, wrong times. The arms' step stands it.
+
+Whatever comes over the wire, each output can be encoded and what is sent keeps every limit.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import rest_pose
+from runtime import arms, config, wire
+from runtime.errors import WireError
+
+Build = Callable[..., Any]
+START_NS = 1_000_000_000_000
+TICK_NS = 5_000_000
+DT_NS = 33_333_333
+CHUNKS = 2000
+
+
+class Loop:
+    """The arms' step in a loop with ideal arms; every chunk goes over the wire first."""
+
+    def __init__(self, build: Build, *flags: str) -> None:
+        self.build = build
+        self.rules = arms.Rules.of(config.load([*flags]))
+        self.now, self.q = START_NS, rest_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
+        self.memory = arms.start(self.rules, self.feedback(), self.now)
+        self.sent: list[NDArray[np.float64]] = [self.q] * 3
+        self.ticks = self.chunks = 0
+        self.tick(build(wire.Episode), build(wire.Instruction))
+
+    def feedback(self) -> wire.JointState:
+        return self.build(wire.JointState, stamp_ns=self.now, q=self.q.copy(), measured_ns=(self.now, self.now))
+
+    def tick(self, *messages: wire.Message, refused: int = 0) -> arms.Outputs:
+        health = self.build(wire.CameraHealth, stamp_ns=self.now)
+        inputs = arms.Inputs(self.feedback(), (health, *messages), refused, self.now)
+        made = arms.step(self.rules, self.memory, inputs, 1, self.now)
+        wire.encode(made.target)
+        if made.state is not None:
+            wire.encode(made.state)
+        if made.target.sent:
+            self.q = made.target.q.copy()
+            self.sent.append(self.q)
+        self.now += TICK_NS
+        return made
+
+    def chunk(self, **changes: Any) -> wire.ActionChunk:
+        """A good chunk that stays where the arms are, but for the changes; WireError where the wire refuses it."""
+        self.chunks += 1
+        fields: dict[str, Any] = {
+            "seq": self.chunks, "q": np.tile(self.q, (wire.HORIZON, 1)).astype(np.float32), "t0_ns": self.now,
+            "dt_ns": DT_NS, "observation_ns": self.now, "conditions_capture_ns": self.now - 100_000_000,
+        }  # fmt: skip
+        made = wire.decode(wire.encode(self.build(wire.ActionChunk, **(fields | changes))))
+        assert isinstance(made, wire.ActionChunk)
+        return made
+
+    def order(self, order: str) -> wire.Order:
+        return self.build(wire.Order, order=order)
+
+    def check_limits(self) -> None:
+        """Everything that was sent, by finite differences."""
+        limits, dt_s = self.rules.limits, self.rules.dt_s
+        q = np.stack(self.sent)
+        dq = np.diff(q, axis=0) / dt_s
+        ddq = np.diff(dq, axis=0) / dt_s
+        assert (q >= limits.low - 1e-9).all() and (q <= limits.high + 1e-9).all()
+        assert (np.abs(dq) <= limits.velocity * (1 + 1e-6)).all()
+        assert (np.abs(ddq) <= limits.acceleration * (1 + 1e-6)).all()
+        assert (np.abs(np.diff(ddq, axis=0)) <= limits.jerk * dt_s * (1 + 1e-4)).all()
+
+
+@pytest.fixture
+def loop(build: Build) -> Loop:
+    """RUNNING."""
+    made = Loop(build)
+    for _ in range(3):
+        made.tick(made.chunk())
+    assert made.memory.machine.mode == "RUNNING"
+    return made
+
+
+def extreme(dice: random.Random, now: int) -> int:
+    near = now + dice.choice([-1, 1]) * dice.choice([0, 1, 10_000_000, 300_000_000, 5_000_000_000])
+    return dice.choice([near, near, near, 0, 1, -1, -(1 << 63), (1 << 63) - 1, (1 << 64) - 1, 1 << 53])
+
+
+def extreme_targets(dice: random.Random, loop: Loop) -> NDArray[np.float32]:
+    """Targets around the pose: still, noisy, beyond the limits, or as large as a float can be."""
+    numbers = np.random.default_rng(dice.randrange(1 << 30))
+    scale = dice.choice([0.0, 0.01, 0.3, 2.0, 1e6, 3e38])
+    joints = numbers.integers(0, 2, 14) if dice.random() < 0.5 else np.isin(np.arange(14), (6, 13))
+    with np.errstate(over="ignore"):
+        q = loop.q + np.clip(scale * numbers.uniform(-1, 1, (wire.HORIZON, 14)), -3e38, 3e38) * joints
+    return q.astype(np.float32)
+
+
+def test_two_thousand_hostile_chunks_break_no_limit_and_no_process(build: Build) -> None:
+    dice = random.Random(11)
+    loop = Loop(build, "--safety.jump_rad", "9", "--safety.outside_rad", "50")
+    names = ["t0_ns", "dt_ns", "observation_ns", "conditions_capture_ns", "conditions_limit_ns", "seq", "epoch", "run"]
+    ran = taken = 0
+    for _ in range(CHUNKS):
+        changes: dict[str, Any] = {"q": extreme_targets(dice, loop)} if dice.random() < 0.7 else {}
+        for name in dice.sample(names, dice.choice([0, 0, 0, 1, 2])):
+            value = extreme(dice, loop.now)
+            changes[name] = max(value, 1) if name in ("dt_ns", "seq", "epoch") else value
+        try:
+            chunk = loop.chunk(**changes)
+        except (WireError, ValueError, OverflowError):
+            continue
+        made = loop.tick(chunk)
+        taken += 1
+        for _ in range(dice.choice([0, 1, 4])):
+            made = loop.tick()
+        ran += made.target.mode == "RUNNING"
+        if made.target.mode == "FAULT":
+            loop.tick(loop.order("clear"))
+            loop.tick(loop.order("run"))
+        if loop.memory.last_chunk[1] > loop.chunks or loop.memory.last_chunk[0] > 1:  # a huge seq or epoch was believed
+            loop.memory.last_chunk = (1, loop.chunks)
+    loop.check_limits()
+    assert taken > CHUNKS * 0.8 and ran > CHUNKS * 0.05
+    assert np.abs(np.diff(np.stack(loop.sent), axis=0)).max() > 1e-3, "it should have moved"
+
+
+@pytest.mark.parametrize("name", ["observation_ns", "conditions_capture_ns", "conditions_limit_ns", "t0_ns"])
+@pytest.mark.parametrize("value", [-(1 << 63), 0, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_number_at_its_extreme_does_not_stop_the_process(name: str, value: int, loop: Loop) -> None:
+    loop.tick(loop.chunk(**{name: value}))
+    for _ in range(60):
+        loop.tick()
+    loop.check_limits()
+
+
+@pytest.mark.parametrize("name", ["observation_ns", "conditions_capture_ns"])
+def test_a_time_in_the_future_does_not_count_as_fresh_for_ever(name: str, loop: Loop) -> None:
+    """A wrong clock at the other end must end in a HOLD like any other staleness."""
+    loop.tick(loop.chunk(**{name: loop.now + 3_600_000_000_000}))
+    modes: list[str] = []
+    for tick in range(2000):  # ten seconds, in which System 1 goes on but the stamp stays that of the wrong clock
+        late = (loop.chunk(**{name: START_NS + 3_600_000_000_000}),) if tick % 20 == 0 else ()
+        modes.append(loop.tick(*late).target.mode)
+    assert "HOLD" in modes
+
+
+def test_a_chunk_of_an_earlier_life_of_system1_is_dropped(loop: Loop) -> None:
+    loop.tick(loop.chunk(epoch=2, seq=0))
+    assert loop.memory.last_chunk == (2, 0)
+    loop.tick(loop.chunk(epoch=1, seq=500))
+    assert loop.memory.dropped == 1
+    assert (loop.memory.executing.epoch, loop.memory.executing.seq) == (2, 0)
+
+
+def test_a_new_life_of_system1_is_believed(loop: Loop) -> None:
+    loop.tick(loop.chunk(epoch=2, seq=0))
+    assert loop.memory.dropped == 0 and loop.memory.executing.epoch == 2
+
+
+@pytest.mark.parametrize("order", ["arm", "run", "hold", "clear"])
+def test_orders_are_safe_in_every_mode(order: str, build: Build) -> None:
+    for mode in ("DISARMED", "HOLD", "RUNNING", "FAULT"):
+        loop = Loop(build, *(["--arms.start", "disarmed"] if mode == "DISARMED" else []))
+        loop.tick()
+        if mode != "DISARMED":
+            loop.tick(loop.chunk())
+            loop.tick(*((loop.order("hold"),) if mode == "HOLD" else ()), refused=int(mode == "FAULT"))
+            assert loop.memory.machine.mode == mode
+        for _ in range(3):
+            loop.tick(loop.order(order))
+        after = loop.memory.machine.mode
+        assert not (mode == "FAULT" and order != "clear" and after != "FAULT")
+        assert not (mode == "DISARMED" and order != "arm" and after != "DISARMED")
+        loop.check_limits()
+
+
+def test_nobody_arms_the_arms_but_an_order(build: Build) -> None:
+    """A fault while disarmed is told, but neither it nor its end begins to send."""
+    loop = Loop(build, "--arms.start", "disarmed")
+    for messages, refused in (((), 0), ((), 1), ((), 0), ((loop.order("clear"),), 0), ((loop.order("run"),), 0)):
+        assert not loop.tick(*messages, refused=refused).target.sent
+    loop.tick(loop.order("arm"))
+    assert loop.tick().target.sent
+
+
+def test_a_message_that_arms_does_not_consume_is_a_programming_error(loop: Loop) -> None:
+    with pytest.raises(TypeError, match="Fault"):
+        loop.tick(loop.build(wire.Fault))
+
+
+@pytest.mark.parametrize("blend", ["prefix", "fade", "ensemble", "none"])
+def test_every_blend_keeps_the_limits(blend: str, build: Build) -> None:
+    loop = Loop(build, "--trajectory.blend", blend)
+    dice = np.random.default_rng(3)
+    time = np.arange(wire.HORIZON)[:, None] / 30
+    joints = ~np.isin(np.arange(14), (6, 13))
+    ran = 0
+    for count in range(200):
+        swing = 0.15 * np.sin(dice.uniform(0.5, 4, 14) * time) * joints + dice.normal(0, 0.01, (wire.HORIZON, 14))
+        chunk = (loop.chunk(q=(loop.q + swing).astype(np.float32)),) if count % 20 == 0 else ()
+        ran += loop.tick(*chunk).target.mode == "RUNNING"
+    loop.check_limits()
+    assert ran > 150

@@ -1,0 +1,228 @@
+"""The table of a run, from constructed messages whose figures are known.
+
+Counting goes from the first RUNNING to the order that ends the program.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime import wire
+from runtime.summary import EXIT_SOURCE, Accumulator, Intervals, lines
+
+Build = Callable[..., Any]
+START_NS = 1_000_000_000_000
+TICK_NS = 5_000_000
+MS = 1_000_000
+
+
+class Run:
+    """Messages of a run on the way into an accumulator."""
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.accumulator = Accumulator(200)
+        self.ticks = 0
+        self.now = START_NS
+
+    def tick(self, mode: str = "RUNNING", late_ns: int = 0, **changes: Any) -> None:
+        """One arm target; 5 ms later."""
+        target = self.build(
+            wire.ArmTarget, seq=self.ticks, stamp_ns=self.now + late_ns, deadline_ns=self.now, mode=mode,
+            arrivals=changes.pop("arrivals", ()), **changes,
+        )  # fmt: skip
+        self.accumulator.add("arm_target", target)
+        self.ticks += 1
+        self.now += TICK_NS
+
+    def add(self, topic: str, kind: type[wire.Message], **fields: Any) -> None:
+        self.accumulator.add(topic, self.build(kind, **({"stamp_ns": self.now} | fields)))
+
+    def table(self, dropped: int = 0) -> dict[str, Any]:
+        return self.accumulator.table(dropped, "here")
+
+
+@pytest.fixture
+def run(build: Build) -> Run:
+    return Run(build)
+
+
+def test_an_empty_run_has_an_empty_table(run: Run) -> None:
+    table = run.table()
+    assert (table["system1_runs"], table["ratio_measured"], table["session"]) == (0, None, "here")
+    assert json.loads(json.dumps(table)) == table
+    assert len(lines(table)) == len(table)
+
+
+def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> None:
+    for _ in range(10):
+        run.add("fault", wire.Fault)
+        run.add("chunk", wire.ActionChunk)
+        run.tick("HOLD", late_ns=900)
+    for _ in range(4):
+        run.tick()
+    run.add("order", wire.Order, order="hold", source=EXIT_SOURCE)
+    for _ in range(10):
+        run.tick("HOLD", late_ns=900)
+        run.add("fault", wire.Fault)
+        run.add("chunk", wire.ActionChunk)
+    table = run.table()
+    assert (table["system1_runs"], table["faults"], table["running_fraction"]) == (0, 0, 1.0)
+    assert table["tick_late_us"]["max"] == 0
+
+
+def test_an_operators_order_does_not_end_the_counting(run: Run) -> None:
+    run.tick()
+    run.add("order", wire.Order, order="hold", source="terminal")
+    run.tick("HOLD")
+    assert run.table()["running_fraction"] == 0.5
+
+
+def test_lateness_is_told_in_microseconds(run: Run) -> None:
+    for _ in range(99):
+        run.tick(late_ns=2_000)
+    run.tick(late_ns=500_000)
+    assert run.table()["tick_late_us"] == {"p50": 2.0, "p99": pytest.approx(2.0, abs=6), "max": 500.0}
+
+
+def test_skipped_deadlines_are_misses(run: Run) -> None:
+    for skipped in (0, 0, 1, 0, 3, 0):
+        run.tick()
+        run.now += skipped * TICK_NS
+    run.tick()
+    assert run.table()["deadline_misses"] == 4
+
+
+def test_the_share_of_limited_targets(run: Run) -> None:
+    for index in range(8):
+        run.tick(limited=index % 4 == 0)
+    assert run.table()["limited_fraction"] == 0.25
+
+
+def test_seams_count_only_where_there_is_one(run: Run) -> None:
+    for jump in (-1.0, 0.5, -1.0, 2.0):
+        run.tick(seam_jump_rad_s=jump)
+    assert run.table()["seam_velocity_jump_rad_s"]["max"] == 2.0
+
+
+def test_the_arms_path_is_that_of_six_joints_each(run: Run) -> None:
+    run.tick()
+    for count in range(4):
+        q = np.zeros(14)
+        q[[0, 1]] = 0.3 * count, 0.4 * count
+        q[[6, 13]] = 0.07 * count
+        run.add("joint_state", wire.JointState, q=q, seq=count)
+    assert run.table()["arm_path_rad"] == [1.5, 0.0]
+
+
+def test_ratio_ages_and_durations(run: Run) -> None:
+    run.tick()
+    for count in range(9):
+        run.add(
+            "chunk", wire.ActionChunk, seq=count, run=count + 1, conditions_capture_ns=run.now - 300 * MS,
+            frame_returned_ns=run.now, timing=wire.Timing(finished_ns=run.now + 50 * MS, forward_ns=40 * MS),
+        )  # fmt: skip
+        run.tick(arrivals=((count, run.now + 52 * MS),))
+    for trigger_run in (0, 4, 8):
+        run.add("conditions", wire.Conditions, trigger_run=trigger_run, seq=trigger_run)
+    table = run.table()
+    assert (table["system1_runs"], table["system2_runs"], table["ratio_measured"]) == (9, 3, 4.0)
+    assert table["condition_age_ms"]["p50"] == 300 and table["chunk_ms"]["p50"] == 50
+    assert table["overhead_ms"]["p50"] == 12
+
+
+def test_a_restarted_system1_is_not_mixed_with_its_former_life(run: Run) -> None:
+    """Both lives count their chunks from zero."""
+    run.tick()
+    for epoch in (1, 2):
+        for count in range(3):
+            run.add(
+                "chunk", wire.ActionChunk, epoch=epoch, seq=count, frame_returned_ns=run.now, stamp_ns=run.now,
+                timing=wire.Timing(finished_ns=run.now + 10 * MS, forward_ns=8 * MS),
+            )  # fmt: skip
+            run.tick(arrivals=((count, run.now + 12 * MS),))
+        run.now += 10_000 * MS
+    assert run.table()["overhead_ms"]["p99"] == 4
+
+
+def test_actions_for_each_condition(run: Run) -> None:
+    run.add("chunk", wire.ActionChunk)
+    for _ in range(400):
+        run.tick()
+    run.add("chunk", wire.ActionChunk, seq=1)
+    for seq in range(2):
+        run.add("conditions", wire.Conditions, seq=seq, trigger_run=seq)
+    assert run.table()["actions_per_condition"] == pytest.approx(2.0 * 30 / 2, abs=0.1)
+
+
+def test_saturation_is_a_majority(run: Run) -> None:
+    run.tick()
+    for seq in range(5):
+        run.add("chunk", wire.ActionChunk, seq=seq, saturated=seq < 3)
+    assert run.table()["saturated"] is True
+
+
+def test_holds_and_drops_come_from_the_safety_layer(run: Run) -> None:
+    run.tick()
+    run.add("safety", wire.SafetyState, holds=2, chunks_dropped=3)
+    run.add("order", wire.Order, order="hold", source=EXIT_SOURCE)
+    run.add("safety", wire.SafetyState, seq=1, holds=9, chunks_dropped=9)
+    table = run.table(dropped=4)
+    assert (table["holds"], table["drops"]) == (2, 7)
+
+
+def test_camera_rates_and_physics_lag(run: Run) -> None:
+    run.tick()
+    run.add("camera_health", wire.CameraHealth)
+    run.add("scene", wire.Scene, lag_ns=7 * MS)
+    table = run.table()
+    assert table["camera_fps"] == {"head": 30.0, "left_wrist": 30.0, "right_wrist": 30.0}
+    assert table["physics_lag_ms"]["max"] == 7.0
+
+
+def test_an_output_whose_inputs_were_logged_can_be_replayed(run: Run) -> None:
+    run.add("frame.head", wire.Frame, seq=32)
+    run.add("episode", wire.Episode, seq=0)
+    run.accumulator.picture("head", 32)
+    run.add("conditions", wire.Conditions)
+    assert run.table()["not_replayable"] == 0
+
+
+@pytest.mark.parametrize("missing", ["notice", "picture", "episode", "epoch"])
+def test_an_output_with_a_missing_input_cannot_be_replayed(missing: str, run: Run) -> None:
+    if missing != "notice":
+        run.add("frame.head", wire.Frame, seq=32, epoch=2 if missing == "epoch" else 1)
+    if missing != "picture":
+        run.accumulator.picture("head", 32)
+    if missing != "episode":
+        run.add("episode", wire.Episode, seq=0)
+    run.add("conditions", wire.Conditions)
+    assert run.table()["not_replayable"] == 1
+
+
+def test_an_input_may_be_logged_after_its_output(run: Run) -> None:
+    run.add("chunk", wire.ActionChunk)
+    for seq in range(13):
+        run.add("joint_state", wire.JointState, seq=seq)
+    assert run.table()["not_replayable"] == 0
+
+
+def test_intervals_are_a_set_of_growing_numbers() -> None:
+    made, kept = Intervals(), {1, 2, 3, 7, 9, 10, 50}
+    for value in sorted(kept):
+        made.add(value)
+    assert {value for value in range(-3, 60) if value in made} == kept
+
+
+def test_an_empty_interval_set_holds_nothing() -> None:
+    assert 0 not in Intervals()
+
+
+def test_repeated_numbers_change_nothing() -> None:
+    made = Intervals()
+    for value in (1, 2, 2, 1, 3):
+        made.add(value)
+    assert [value in made for value in range(5)] == [False, True, True, True, False]

@@ -1,0 +1,333 @@
+"""System 1's rhythm and refusals, and real chunks from the untrained small policy.
+
+The networks are made once for the module; pictures are noise drawn from camera and frame number.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.policy import InstructionEmbedding
+from runtime import wire
+from runtime.clock import seconds
+from runtime.config import Settings
+from runtime.policy import open_checkpoint, prepare_torch
+from runtime.system1 import (
+    Inputs,
+    Memory,
+    Rules,
+    conditions_limit_ns,
+    due,
+    gather,
+    inputs_of,
+    next_due,
+    references,
+    refusal,
+    step,
+    waits_for_system2,
+)
+from runtime.topics import CAMERAS
+from runtime.views import History
+
+Build = Callable[..., Any]
+START_NS = 1_000_000_000_000
+FRAME_NS = 33_333_333
+MS = 1_000_000
+NOW = START_NS + 20 * MS
+
+
+@pytest.fixture(scope="module")
+def rules(settings: Settings) -> Rules:
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    return Rules(settings, checkpoint.fast(), checkpoint.id)
+
+
+@pytest.fixture(scope="module")
+def embedding(settings: Settings) -> InstructionEmbedding:
+    return open_checkpoint(settings).instructor().encode("hand the block over")
+
+
+def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1, 2)) -> tuple[wire.Frame, ...]:
+    """The cameras' frames `number`; the 30th is captured at START_NS."""
+    return tuple(
+        build(
+            wire.Frame,
+            camera=camera,
+            seq=number,
+            capture_ns=START_NS + (number - 30) * FRAME_NS + shift * MS,
+            returned_ns=START_NS + (number - 30) * FRAME_NS + shift * MS + 5 * MS,
+        )
+        for camera, shift in zip(CAMERAS, shifts_ms, strict=True)
+    )
+
+
+@pytest.fixture
+def inputs(rules: Rules, build: Build) -> Inputs:
+    """Everything fresh."""
+    tokens = np.full((32, 128), 0x3F80, np.uint16)
+    return Inputs(
+        build(wire.Episode),
+        build(wire.Instruction),
+        build(wire.Embedding),
+        build(wire.JointState, q=np.full(14, 0.1)),
+        build(
+            wire.Conditions,
+            spatial=tokens,
+            motion=tokens,
+            checkpoint_id=rules.checkpoint_id,
+            stamp_ns=START_NS - 100 * MS,
+            capture_ns=START_NS - 200 * MS,
+            timing=wire.Timing(finished_ns=START_NS),
+        ),
+        frame_set(build, 30),
+        frame_set(build, 29),
+    )
+
+
+def noise(camera: str, number: int) -> NDArray[np.uint8]:
+    seed = CAMERAS.index(camera) * 1000 + number
+    return np.random.default_rng(seed).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+
+
+def with_period(settings: Settings, period_s: float) -> Settings:
+    return settings.model_copy(update={"system1": settings.system1.model_copy(update={"period_s": period_s})})
+
+
+def starts(settings: Settings, build: Build, wakes_ms: list[float]) -> list[int]:
+    """When runs start if the loop wakes at these times after each of 3000 frame sets, as `serve` does it."""
+    made: list[int] = []
+    due_ns, last = START_NS - 29 * FRAME_NS, (0, 0, 0)
+    for number in range(1, 3001):
+        frames = frame_set(build, number)
+        now = max(frame.returned_ns for frame in frames) + round(wakes_ms[number % len(wakes_ms)] * MS)
+        if due(settings, frames, due_ns, last):
+            made.append(now)
+            last, due_ns = (number,) * 3, next_due(settings, due_ns, now)
+    return made
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.2, 0.08, 0.05, 1 / 30, 0.37])
+def test_the_mean_period_is_kept(period_s: float, settings: Settings, build: Build) -> None:
+    made = starts(with_period(settings, period_s), build, [0.0, 0.5, 1.0])
+    assert (made[-1] - made[0]) / (len(made) - 1) == pytest.approx(period_s * 1e9, rel=5e-3)
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.2, 1 / 30])
+def test_a_period_of_whole_frames_does_not_beat(period_s: float, settings: Settings, build: Build) -> None:
+    steps = np.diff(starts(with_period(settings, period_s), build, [0.0, 0.5, 1.0]))
+    assert steps.min() > period_s * 1e9 - 2 * MS and steps.max() < period_s * 1e9 + 2 * MS
+
+
+@pytest.mark.parametrize("period_s", [0.08, 0.05, 0.37])
+def test_another_period_is_a_frame_off_at_most(period_s: float, settings: Settings, build: Build) -> None:
+    steps = np.diff(starts(with_period(settings, period_s), build, [0.0]))
+    assert np.abs(steps - period_s * 1e9).max() <= FRAME_NS + MS
+
+
+def test_a_late_run_does_not_make_the_next_ones_hurry(settings: Settings) -> None:
+    period_ns = seconds(settings.system1.period_s)
+    assert next_due(settings, 0, 0) == period_ns
+    assert next_due(settings, 0, period_ns) == period_ns
+    late_ns = 10 * period_ns
+    assert next_due(settings, 0, late_ns) == late_ns
+
+
+def test_a_set_must_be_new_in_every_camera(settings: Settings, build: Build) -> None:
+    frames = frame_set(build, 30)
+    assert due(settings, frames, START_NS, (29, 29, 29))
+    for camera in range(3):
+        last = [29, 29, 29]
+        last[camera] = 30
+        assert not due(settings, frames, START_NS, tuple(last))
+
+
+def test_no_set_is_never_due(settings: Settings) -> None:
+    assert not due(settings, (), 0, (0, 0, 0))
+
+
+def test_a_run_may_start_half_a_frame_early(settings: Settings, build: Build) -> None:
+    frames = frame_set(build, 30)
+    returned_ns = max(frame.returned_ns for frame in frames)
+    assert due(settings, frames, returned_ns + 16 * MS, (0, 0, 0))
+    assert not due(settings, frames, returned_ns + 17 * MS, (0, 0, 0))
+
+
+def test_fresh_inputs_are_not_refused(rules: Rules, inputs: Inputs) -> None:
+    assert refusal(rules, Memory(), inputs, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"joints": None}, "no joint state"),
+        ({"embedding": None}, "not encoded"),
+        ({"conditions": None}, "no conditions yet"),
+    ],
+)
+def test_missing_inputs_are_named(changes: dict[str, None], text: str, rules: Rules, inputs: Inputs) -> None:
+    assert text in refusal(rules, Memory(), replace(inputs, **changes), NOW)  # pyright: ignore[reportArgumentType]
+
+
+def test_an_embedding_of_another_instruction_is_refused(rules: Rules, inputs: Inputs, build: Build) -> None:
+    other = replace(inputs, embedding=build(wire.Embedding, instruction=2))
+    assert "not encoded" in refusal(rules, Memory(), other, NOW)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"checkpoint_id": "other"}, "conditions of checkpoint other"),
+        ({"episode": 2}, "another episode or instruction"),
+        ({"instruction": 2}, "another episode or instruction"),
+    ],
+)
+def test_foreign_conditions_are_refused(fields: dict[str, Any], text: str, rules: Rules, inputs: Inputs) -> None:
+    assert inputs.conditions is not None
+    foreign = replace(inputs, conditions=inputs.conditions.model_copy(update=fields))
+    assert text in refusal(rules, Memory(), foreign, NOW)
+
+
+def test_old_conditions_are_refused_with_age_and_limit(rules: Rules, inputs: Inputs) -> None:
+    assert inputs.conditions is not None
+    limit_ns = conditions_limit_ns(rules.settings, Memory())
+    at_limit = inputs.conditions.capture_ns + limit_ns
+    assert refusal(rules, Memory(), inputs, at_limit) == ""
+    text = refusal(rules, Memory(), inputs, at_limit + 1)
+    assert f"limit {limit_ns / 1e6:.0f} ms" in text and "old" in text
+
+
+@pytest.mark.parametrize(("shifts_ms", "late"), [((0, 60, 60), "head"), ((51, 52, 0), "right_wrist")])
+def test_skewed_cameras_are_refused_naming_the_late_one(
+    shifts_ms: tuple[int, int, int], late: str, rules: Rules, inputs: Inputs, build: Build
+) -> None:
+    text = refusal(rules, Memory(), replace(inputs, now=frame_set(build, 30, shifts_ms)), NOW)
+    assert f"{late} is late" in text and "limit 50 ms" in text
+
+
+def test_a_skew_at_the_limit_passes(rules: Rules, inputs: Inputs, build: Build) -> None:
+    assert refusal(rules, Memory(), replace(inputs, now=frame_set(build, 30, (0, 50, 25))), NOW) == ""
+
+
+def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
+    def limit_ns(ratio: int, perceived_s: float = 0.0) -> int:
+        memory = Memory(perceived_ns=(seconds(perceived_s),) * 10 if perceived_s else ())
+        return conditions_limit_ns(settings.model_copy(update={"ratio": ratio}), memory)
+
+    assert limit_ns(4) < limit_ns(8) < limit_ns(8, 0.3) < limit_ns(8, 0.6)
+    assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.period_s + 0.3))
+    assert limit_ns(1000) == limit_ns(8, 60.0) == seconds(settings.safety.max_condition_age_s)
+
+
+def test_only_serial_pacing_waits_for_system2(settings: Settings, inputs: Inputs) -> None:
+    conditions = inputs.conditions
+    assert conditions is not None and conditions.trigger_run == 8
+    for pacing in ("async", "serial", "free"):
+        paced = settings.model_copy(update={"pacing": pacing})
+        waits = [waits_for_system2(paced, Memory(run=run), conditions) for run in (8, 15, 16, 30)]
+        assert waits == ([False, False, True, True] if pacing == "serial" else [False] * 4)
+        assert not waits_for_system2(paced, Memory(run=30), None)
+
+
+def test_a_step_gives_a_chunk_that_names_everything_it_used(
+    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+) -> None:
+    memory = Memory()
+    made = step(rules, memory, inputs, noise, lambda key: embedding, 3, NOW)
+    assert isinstance(made, wire.ActionChunk)
+    observation_ns = max(frame.capture_ns for frame in inputs.now)
+    assert (made.seq, made.epoch, made.run, made.stamp_ns) == (0, 3, 1, NOW)
+    assert made.observation_ns == observation_ns and made.t0_ns == observation_ns + made.dt_ns
+    assert made.conditions_capture_ns == START_NS - 200 * MS and (made.previous_seq, made.consumed) == (-1, 0)
+    assert made.inputs == references(inputs)
+    assert [ref[0] for ref in made.inputs] == [
+        "episode", "instruction", "embedding", "joint_state", "conditions", *[f"frame.{camera}" for camera in CAMERAS] * 2
+    ]  # fmt: skip
+    assert made.q.shape == (64, 14) and np.isfinite(made.q).all()
+    assert memory.run == 1 and len(memory.perceived_ns) == 1
+    assert wire.encode(wire.decode(wire.encode(made))) == wire.encode(made)
+
+
+def test_the_same_inputs_give_the_same_chunk(rules: Rules, inputs: Inputs, embedding: InstructionEmbedding) -> None:
+    first, second = (step(rules, Memory(), inputs, noise, lambda key: embedding, 1, NOW) for _ in range(2))
+    assert isinstance(first, wire.ActionChunk) and isinstance(second, wire.ActionChunk)
+    np.testing.assert_array_equal(first.q, second.q)
+
+
+def test_each_run_and_each_start_has_a_noise_of_its_own(
+    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+) -> None:
+    memory, seeds = Memory(), list[int]()
+    for epoch, used in ((1, memory), (1, memory), (2, Memory())):
+        made = step(rules, used, inputs, noise, lambda key: embedding, epoch, NOW)
+        assert isinstance(made, wire.ActionChunk)
+        seeds.append(made.noise_seed)
+    assert len(set(seeds)) == 3
+
+
+def test_a_step_continues_the_chunk_that_is_executed(
+    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
+) -> None:
+    executing = build(wire.JointState, chunk_epoch=1, chunk_seq=5, consumed=7, running=True)
+    for epoch, expected in ((1, (5, 7)), (2, (-1, 0))):
+        made = step(rules, Memory(), replace(inputs, joints=executing), noise, lambda key: embedding, epoch, NOW)
+        assert isinstance(made, wire.ActionChunk)
+        assert (made.previous_seq, made.consumed) == expected
+
+
+def test_committed_targets_continue_the_previous_chunk(
+    settings: Settings, rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
+) -> None:
+    prefix = settings.model_copy(update={"trajectory": settings.trajectory.model_copy(update={"blend": "prefix"})})
+    changed, memory = replace(rules, settings=prefix), Memory()
+    first = step(changed, memory, inputs, noise, lambda key: embedding, 1, NOW)
+    assert isinstance(first, wire.ActionChunk) and first.committed == 0
+    joints = build(wire.JointState, chunk_epoch=1, chunk_seq=0, running=True)
+    later = replace(inputs, joints=joints, now=frame_set(build, 33), before=frame_set(build, 32))
+    second = step(changed, memory, later, noise, lambda key: embedding, 1, NOW + 3 * FRAME_NS)
+    assert isinstance(second, wire.ActionChunk) and second.committed > 0
+    np.testing.assert_allclose(second.q[: second.committed], first.q[3 : 3 + second.committed], atol=2e-3)
+
+
+def test_a_refused_step_is_a_skip_that_says_why(rules: Rules, inputs: Inputs, embedding: InstructionEmbedding) -> None:
+    memory = Memory()
+    for count in range(2):
+        made = step(rules, memory, replace(inputs, joints=None), noise, lambda key: embedding, 1, NOW)
+        assert isinstance(made, wire.Skip)
+        assert (made.seq, made.reason) == (count, "no joint state")
+    assert memory.run == 0
+
+
+def test_overwritten_frames_are_a_skip(
+    rules: Rules, inputs: Inputs, build: Build, embedding: InstructionEmbedding
+) -> None:
+    gone = replace(inputs, now=frame_set(build, 31))
+
+    def pictures(camera: str, number: int) -> NDArray[np.uint8] | None:
+        return None if number == 31 else noise(camera, number)
+
+    made = step(rules, Memory(), gone, pictures, lambda key: embedding, 1, NOW)
+    assert isinstance(made, wire.Skip) and "(31, 31, 31) are overwritten" in made.reason
+
+
+def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build) -> None:
+    history = History(CAMERAS)
+    for number in range(20, 31):
+        for notice in frame_set(build, number):
+            history.add(notice)
+    held: dict[str, wire.Message] = {"episode": build(wire.Episode), "instruction": build(wire.Instruction)}
+    made = gather(held, settings, history, frame_set(build, 30))
+    assert made is not None
+    assert [frame.seq for frame in made.now] == [30] * 3
+    assert [frame.seq for frame in made.before] == [29] * 3
+
+
+def test_inputs_wait_for_episode_and_instruction(build: Build) -> None:
+    assert inputs_of({"episode": build(wire.Episode)}, (), ()) is None
+    assert inputs_of({"instruction": build(wire.Instruction)}, (), ()) is None
+    made = inputs_of({"episode": build(wire.Episode), "instruction": build(wire.Instruction)}, (), ())
+    assert made is not None and made.conditions is None

@@ -116,7 +116,7 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
         memory.rejected += inputs.refused
         machine.fault = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
     fresh = _freshness(memory, inputs, now)
-    if machine.mode != "DISARMED":
+    if _armed(machine):
         machine.fault = machine.fault or safety.not_following(settings.safety, memory.commanded.q, inputs.feedback.q)
     reasons = safety.stale(settings.safety, fresh, now)
     armable = not safety.arm_reasons(settings.safety, fresh, now)
@@ -136,7 +136,7 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
         mode=machine.mode,
         blended=wanted,
         q=memory.commanded.q,
-        sent=machine.mode != "DISARMED",
+        sent=_armed(machine),
         limited=limited,
         seam_jump_rad_s=seam,
         refused=inputs.refused,
@@ -172,7 +172,7 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
 def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns: int, now: int) -> float:
     """Drop, refuse or splice a chunk."""
     settings = rules.settings
-    in_order = chunk.epoch != memory.last_chunk[0] or chunk.seq > memory.last_chunk[1]
+    in_order = (chunk.epoch, chunk.seq) > memory.last_chunk
     current = (chunk.episode, chunk.instruction) == (memory.episode, memory.instruction)
     if not in_order or not current or safety.expired(settings.safety, chunk, now):
         memory.dropped += 1
@@ -220,7 +220,7 @@ def _freshness(memory: Memory, inputs: Inputs, now: int) -> safety.Freshness:
 def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple[limits.Array, bool]:
     """Advance the command by one tick. Returns the wanted pose and whether the safety layer had to change it."""
     mode = memory.machine.mode
-    if mode == "DISARMED":
+    if not _armed(memory.machine):
         still = np.zeros(wire.JOINTS)
         memory.commanded = Motion(np.array(inputs.feedback.q), still, still)
         return memory.commanded.q, False
@@ -264,6 +264,11 @@ def _say(memory: Memory, fresh: safety.Freshness, epoch: int, now: int, changed:
         ticks=memory.ticks,
         running_ticks=memory.running_ticks,
     )
+
+
+def _armed(machine: Machine) -> bool:
+    """Whether the arms are ours to command."""
+    return machine.mode != "DISARMED" and not machine.never_armed
 
 
 def _age(since_ns: int | None, now: int) -> int:

@@ -29,6 +29,7 @@ class Machine:
     holds: int = 0
     faults: int = 0
     fault: str = ""
+    never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
     reasons: tuple[str, ...] = ()
 
 
@@ -109,7 +110,8 @@ def expired(safety: Safety, chunk: wire.ActionChunk, now: int) -> bool:
     """Whether a chunk comes too late (or from a wrong clock) to be used at all; it is dropped and counted."""
     ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
     too_old = now - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now >= ends_ns
-    return too_old or max(chunk.t0_ns, chunk.observation_ns) > now + _FUTURE_NS
+    newest_ns = max(chunk.t0_ns, chunk.observation_ns, chunk.conditions_capture_ns)
+    return too_old or newest_ns > now + _FUTURE_NS
 
 
 def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
@@ -156,8 +158,11 @@ def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, resumes: b
     """
     before = machine.mode
     if machine.fault:
+        machine.never_armed = machine.never_armed or before == "DISARMED"
         machine.mode = "FAULT"
         machine.wants_run = False
+    elif before == "FAULT" and machine.never_armed:
+        machine.mode, machine.never_armed, machine.wants_arm = "DISARMED", False, False
     elif before == "FAULT" or (before == "DISARMED" and machine.wants_arm and armable):
         machine.mode = "HOLD"
     elif before == "RUNNING" and (reasons or not machine.wants_run):

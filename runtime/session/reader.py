@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from struct import Struct
+from struct import Struct, error
 from typing import Any
 
 import simplejpeg
@@ -152,9 +152,21 @@ def _take_record(session: Session, data: bytes, position: int) -> int | None:
     end = start + length
     if opcode not in Opcode._value2member_map_ or end > len(data) or not _begins_record(data, end):
         return None
+    if opcode != Opcode.CHUNK and data.startswith(_LZ4_MARK, position + _MARK_AT):
+        return None  # a chunk whose first byte was damaged
     try:
         _take(session, position, opcode, data[start:end])
-    except (McapError, DecodeError, ValueError, KeyError, RuntimeError, EOFError, IndexError, UnicodeDecodeError):
+    except (
+        McapError,
+        DecodeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        EOFError,
+        MemoryError,
+        error,
+    ):
         return None
     return end
 

@@ -49,7 +49,7 @@ class SessionWriter:
         self.trouble = ""
         self._file = _Unbuffered(path)
         self._writer = Writer(cast(IO[bytes], self._file), chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
-        self._writer.start(profile=_PROFILE, library="video2act")
+        self._attempt(lambda: self._writer.start(profile=_PROFILE, library="video2act"))
         self._viewers = ViewerChannels(self._writer)
         self._channels: dict[str, int] = {}
         self._closing = threading.Event()

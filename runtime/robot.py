@@ -46,7 +46,7 @@ class Robot:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.session = _session_folder(settings)
-        self.folder = Path(tempfile.mkdtemp(prefix="video2act-", dir=_MEMORY_FOLDER))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"video2act-{os.getpid()}-", dir=_MEMORY_FOLDER))
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
         names: list[str] = ["order", "instruction", "episode", "supervision", "fault", "heartbeat"]

@@ -37,7 +37,6 @@ class SimulatedCamera:
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
         self._task, self._folder, self._seed = task, folder, seed
         self._number = 0
-        self._next_ns = 0
 
     def open(self) -> None:
         """Compile the scene and make the renderer; call it in the thread that reads."""
@@ -53,7 +52,6 @@ class SimulatedCamera:
         # One long strip of noise, read from another place for every frame: seeded, and far cheaper than fresh numbers.
         self._noise = np.rint(generator.normal(0, _NOISE_SIGMA, 2 * size)).astype(np.int16)
         self._offsets = generator
-        self._next_ns = time.monotonic_ns()
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next instant of the camera's rhythm and render it; None if the simulator shows nothing new."""
@@ -90,11 +88,13 @@ class SimulatedCamera:
         return self._stamp_ns if self._number else -1
 
     def _sleep_until_due(self) -> None:
-        now_ns = time.monotonic_ns()
-        if self._next_ns > now_ns:
-            time.sleep((self._next_ns - now_ns) / 1e9)
-        period_ns = int(1e9 / self.rate_hz)
-        self._next_ns = max(self._next_ns + period_ns, now_ns)  # overload lowers the rate; nothing is caught up
+        """Wait for the next multiple of the period: the scene's cameras are triggered together, as by one sync line.
+
+        Overload lowers the rate; nothing is caught up.
+        """
+        period_ns = round(1e9 / self.rate_hz)
+        due_ns = (time.monotonic_ns() // period_ns + 1) * period_ns
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
 
     def _with_noise(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         start = int(self._offsets.integers(picture.size))

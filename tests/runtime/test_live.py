@@ -115,8 +115,10 @@ def test_the_session_holds_a_picture_of_each_camera(session: LiveRun) -> None:
 
 
 def test_nothing_is_left_behind(session: LiveRun) -> None:
-    assert not [path for path in Path("/dev/shm").glob("video2act-*") if (path / "run.json").exists()]
-    left = subprocess.run(["pgrep", "-f", "runtime.process"], capture_output=True, text=True, check=False)
+    """Only what belongs to this run counts: another robot may run beside the tests."""
+    name = f"video2act-{session.process.pid}-"
+    assert not list(Path("/dev/shm").glob(f"{name}*"))
+    left = subprocess.run(["pgrep", "-f", f"runtime.process .*{name}"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
 
 

@@ -23,6 +23,13 @@ class Window(Part):
     frames: int
     height_px: int
     width_px: int
+    stride_s: float = Field(gt=0)
+    """Distance of its frames in time."""
+
+    @property
+    def span_s(self) -> float:
+        """How far back it looks."""
+        return self.frames * self.stride_s
 
 
 class Video(Part):
@@ -118,6 +125,8 @@ class PolicyConfig(Part):
     joints: int = 14
     horizon: int = 64
     dt_s: float = 1 / 30
+    history_offset_s: float = Field(default=1 / 30, ge=0)
+    """How much older the first set of the image history is (paper 4.2.1: two frames)."""
     control_hz: float = 30
     cameras: tuple[str, ...] = CAMERAS
     colour_order: Literal["RGB"] = "RGB"
@@ -146,8 +155,8 @@ def small() -> PolicyConfig:
             vae_channels=(8, 16, 16, 16),
             vae_layers=1,
             vae_groups=8,
-            high=Window(frames=2, height_px=96, width_px=144),
-            low=Window(frames=16, height_px=64, width_px=64),
+            high=Window(frames=2, height_px=96, width_px=144, stride_s=1 / 30),
+            low=Window(frames=16, height_px=64, width_px=64, stride_s=0.1),
         ),
         spatial_former=QFormer(tokens=32, width=128, depth=2, heads=4),
         motion_former=QFormer(tokens=32, width=128, depth=2, heads=4),

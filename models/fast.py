@@ -49,6 +49,12 @@ class FastSystem(nn.Module):
                 self._sets.popitem(last=False)
         return self._sets[key]
 
+    def warm_up(self) -> None:
+        """Run the image encoder once, so that the first chunk is not the slowest; leaves no trace."""
+        size = self.config.image.image_px
+        self.look((), self.prepare((np.zeros((size, size, 3), np.uint8),) * len(self.config.cameras)))
+        self._sets.clear()
+
     @torch.inference_mode()
     def act(
         self,

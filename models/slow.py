@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models import filters, images
+from models.backbones.backbone import VideoText
 from models.backbones.hunyuan import HunyuanBackbone
 from models.config import PolicyConfig
 from models.policy import ConditionTokens, InstructionEmbedding
@@ -51,6 +52,19 @@ class SlowSystem(nn.Module):
         return ConditionTokens(
             self.spatial_former(spatial.flatten(2, 3))[0], self.motion_former(motion.flatten(2, 3))[0]
         )
+
+    def warm_up(self) -> None:
+        """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""
+        for ring in (self.high, self.low):
+            blank = np.zeros((ring.window.height_px, ring.window.width_px, 3), np.uint8)
+            for number in range(ring.window.frames):
+                self.encode(ring, number, blank)
+        high, low = (list(range(ring.window.frames)) for ring in (self.high, self.low))
+        video = self.config.video
+        text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
+        self.perceive(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
+        self.high.clear()
+        self.low.clear()
 
     @property
     def device(self) -> torch.device:

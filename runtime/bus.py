@@ -19,13 +19,19 @@ _SEND_QUEUE = 2000  # messages per subscriber; ten seconds of joint states
 _BUFFER_BYTES = 4194304
 _RECONNECT_MS = 10
 _ZERO_COPY_BYTES = 1 << 20  # below it one copy costs less than the collector thread that zero-copy needs
+LONGEST_PATH = 107  # of a unix socket: sockaddr_un holds 108 bytes with the closing zero
 RECORDER_MARK = b"\xc1recorder"  # 0xc1 never begins a msgpack message: a subscription that tells who is there
 
 
-def endpoint(folder: Path, row: Topic, publisher: str) -> str:
-    """ipc:// address of a topic; the folder has mode 0700, which is what keeps other users out."""
+def socket_path(folder: Path, row: Topic, publisher: str) -> Path:
+    """The socket of a topic; the folder has mode 0700, which is what keeps other users out."""
     name = row.name if len(row.publishers) == 1 else f"{row.name}.{publisher}"
-    return f"ipc://{folder / name}.ipc"
+    return folder / f"{name}.ipc"
+
+
+def endpoint(folder: Path, row: Topic, publisher: str) -> str:
+    """ZeroMQ's address of a topic."""
+    return f"ipc://{socket_path(folder, row, publisher)}"
 
 
 class Publisher:

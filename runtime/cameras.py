@@ -10,15 +10,16 @@ from pathlib import Path
 
 from drivers.camera import Camera, CameraFrame
 from drivers.errors import DriverError
+from models.config import PolicyConfig
 from runtime import wire
 from runtime.clock import NS_PER_S, Rate, now_ns, seconds
 from runtime.config import Settings
 from runtime.frames import FrameRing
+from runtime.policy import policy_config
 from runtime.process import Process
 
 HEALTH_HZ = 30
 RING_EXTRA_S = 1.0  # beyond the longest window
-LOW_WINDOW_FRAMES = 16
 _RATE_FRAMES = 30  # over which a camera's rate is measured
 _READ_TIMEOUT_S = 0.5
 _OPEN_POLL_S = 0.02
@@ -81,9 +82,10 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
     return SimulatedCamera(name, task, folder, camera.width_px, camera.height_px, camera.rate_hz, settings.seed)
 
 
-def ring_slots(settings: Settings, rate_hz: float) -> int:
-    """Frames that a ring holds: the longest window and a second more."""
-    return int((LOW_WINDOW_FRAMES * settings.system2.stride_s + RING_EXTRA_S) * rate_hz) + 1
+def ring_slots(config: PolicyConfig, rate_hz: float) -> int:
+    """Frames that a ring holds: the policy's longest window and a second more."""
+    longest_s = max(config.video.high.span_s, config.video.low.span_s, config.history_offset_s)
+    return int((longest_s + RING_EXTRA_S) * rate_hz) + 1
 
 
 def main(process: Process, factory: CameraFactory = make_camera) -> None:
@@ -135,7 +137,8 @@ def _stream(process: Process, camera: Camera, watch: Watch) -> None:
     """One camera's thread: driver to ring and bus."""
     name = camera.name
     path = process.folder / f"{name}.ring"
-    ring = FrameRing.create(path, camera.width_px, camera.height_px, ring_slots(process.settings, camera.rate_hz))
+    slots = ring_slots(policy_config(process.settings), camera.rate_hz)
+    ring = FrameRing.create(path, camera.width_px, camera.height_px, slots)
     notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None
     try:

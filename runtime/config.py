@@ -68,16 +68,12 @@ class System1(System):
     """The fast system."""
 
     period_s: float = Field(default=0.1, gt=0, le=10)
-    history_offset_s: float = Field(default=1 / 30, ge=0, le=2)
-    """How much older the second frame of the image history is."""
 
 
 class System2(System):
     """The slow system."""
 
     nice: int = Field(default=5, ge=0, le=19)
-    stride_s: float = Field(default=0.1, gt=0, le=2)
-    """Distance of the frames of the long window."""
 
 
 class Trajectory(Section):
@@ -106,7 +102,7 @@ class Safety(Section):
     """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
     following_rad: float = Field(default=0.8, gt=0)
     """Largest difference between commanded and measured joints."""
-    min_fingertip_m: float = 0.0
+    min_fingertip_m: float = Field(default=0.0, ge=0)
     """Height above the table below which no fingertip may go."""
     min_arm_distance_m: float = Field(default=0.04, gt=0)
     """Distance between the links of the two arms."""

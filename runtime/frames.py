@@ -48,11 +48,9 @@ class FrameRing:
     def create(cls, path: Path, width_px: int, height_px: int, slots: int) -> "FrameRing":
         """Make the file, or take over the one a predecessor left (numbers go on). Raises RuntimeFault when it cannot fit."""
         size = _RING.size + slots * slot_bytes(width_px, height_px)
-        if path.exists() and path.stat().st_size == size:
-            left = cls.attach(path)
-            if (left.width_px, left.height_px, left.slots) == (width_px, height_px, slots):
-                return left
-            left.close()
+        left = cls._left_behind(path, size)
+        if left is not None and (left.width_px, left.height_px, left.slots) == (width_px, height_px, slots):
+            return left
         free = os.statvfs(path.parent)
         if free.f_bavail * free.f_frsize < size:
             raise RuntimeFault(
@@ -67,6 +65,14 @@ class FrameRing:
             os.close(descriptor)
         _RING.pack_into(mapping, 0, _MAGIC, width_px, height_px, slots, 0)
         return cls(path, mapping)
+
+    @classmethod
+    def _left_behind(cls, path: Path, size: int) -> "FrameRing | None":
+        """The ring a predecessor made; None when there is none, or it was killed before its header was written."""
+        try:
+            return cls.attach(path) if path.stat().st_size == size else None
+        except (FileNotFoundError, RuntimeFault):
+            return None
 
     @classmethod
     def attach(cls, path: Path) -> "FrameRing":

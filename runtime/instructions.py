@@ -4,22 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from models.config import by_name
-from models.errors import ModelError
-from models.identity import checkpoint_id, stored_config
-from runtime.config import Settings
-from runtime.errors import RuntimeFault
-
-
-def policy_id(settings: Settings) -> str:
-    """The id of the policy that the settings name, without loading it. Raises RuntimeFault with one line."""
-    folder = settings.policy.checkpoint
-    try:
-        config = by_name(settings.policy.size) if folder is None else stored_config(folder)
-        return checkpoint_id(config, folder, settings.seed)
-    except ModelError as error:
-        raise RuntimeFault(str(error)) from None
-
 
 class EmbeddingCache:
     """Files by a hash of the text and of the encoder."""

@@ -81,11 +81,6 @@ def brake(limits: Limits, now: Motion, dt_s: float) -> Motion:
     return _bounded(limits, now, np.zeros_like(now.q), dt_s)
 
 
-def at_rest(now: Motion) -> bool:
-    """Whether a braked motion has ended."""
-    return bool(np.abs(now.dq).max() < 1e-6 and np.abs(now.ddq).max() < 1e-6)
-
-
 def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
     """Way (J,), signed, until rest, overestimated: first the acceleration winds down, then a braking trapezoid."""
     sign = np.where(dq == 0, np.sign(ddq), np.sign(dq))

@@ -6,9 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from runtime.bus import LONGEST_PATH, socket_path
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.session import reader
 from runtime.session.reader import Session
+from runtime.topics import TOPICS
 
 
 def main(arguments: list[str]) -> int:
@@ -73,9 +75,19 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
-    if options.folder and not Path(options.folder).is_dir():
-        raise RuntimeFault(f"--folder {options.folder}: no such folder")
+    if options.folder:
+        _check_folder(options.folder)
     return options
+
+
+def _check_folder(folder: str) -> None:
+    if not Path(folder).is_dir():
+        raise RuntimeFault(f"--folder {folder:.60}: no such folder")
+    longest = max(len(str(socket_path(Path(folder), row, name))) for row in TOPICS.values() for name in row.publishers)
+    if longest > LONGEST_PATH:
+        raise RuntimeFault(
+            f"--folder {folder:.60}...: {longest - LONGEST_PATH} letters too long for sockets; take a shorter"
+        )
 
 
 def _say(text: str) -> None:

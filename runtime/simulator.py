@@ -73,6 +73,7 @@ def main(process: Process) -> None:
                     stamp_ns=stamp_ns,
                     qpos=physics.qpos(),
                     episode=simulation.episode,
+                    simulated_ns=simulation.number * _CYCLE_NS,
                     lag_ns=max(0, worst_lag_ns),
                     success=physics.success(),
                 )

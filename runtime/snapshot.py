@@ -10,9 +10,28 @@ import msgpack
 import numpy as np
 
 from runtime import wire
+from runtime.bus import Publisher
+from runtime.clock import now_ns
 from runtime.errors import SessionError
+from runtime.process import Process
 
+EVERY_NS = 10_000_000_000
 _KIND = "~"
+
+
+class Snapshots:
+    """Publishes a process's memory after one of its outputs, every ten seconds."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._taken_ns = process, now_ns()
+        self._publisher: Publisher = process.publisher("snapshot")
+
+    def keep(self, after_seq: int, memory: Any) -> None:
+        """To be called after output number `after_seq`; does nothing while the last snapshot is fresh."""
+        now = now_ns()
+        if now - self._taken_ns > EVERY_NS:
+            self._taken_ns = now
+            self._publisher.send(take(self._process.name, after_seq, memory, self._process.epoch, now))
 
 
 def take(process: str, after_seq: int, memory: Any, epoch: int, now: int) -> wire.Snapshot:

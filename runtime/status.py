@@ -12,12 +12,13 @@ class StatusLine:
     def __init__(self, bus: Bus, settings: Settings) -> None:
         self._settings = settings
         self._subscribers = {
-            name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording")
+            name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording", "scene")
         }
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, wire.Message] = {}
         self._runs = dict.fromkeys(self._counted, 0)
         self._shown_ns = now_ns()
+        self._shown_scene: wire.Scene | None = None
 
     @property
     def mode(self) -> str:
@@ -59,6 +60,7 @@ class StatusLine:
         parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._settings.ratio}")
         if isinstance(health, wire.CameraHealth):
             parts.append("cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s")
+        parts.append(self._real_time_factor())
         if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
             parts.append(
                 f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
@@ -71,3 +73,13 @@ class StatusLine:
         if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
+
+    def _real_time_factor(self) -> str:
+        """How fast the simulated time went since the last line; empty without a simulator."""
+        scene, last = self._newest.get("scene"), self._shown_scene
+        if not isinstance(scene, wire.Scene):
+            return ""
+        self._shown_scene = scene
+        if last is None or scene.epoch != last.epoch or scene.stamp_ns <= last.stamp_ns:
+            return ""
+        return f"real time x{(scene.simulated_ns - last.simulated_ns) / (scene.stamp_ns - last.stamp_ns):.2f}"

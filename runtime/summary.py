@@ -64,6 +64,7 @@ class Accumulator:
         self._chunks: list[wire.ActionChunk] = []
         self._conditions: list[tuple[int, int, int, int]] = []  # stamp, epoch of System 1's run, trigger run, late runs
         self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts anew with System 1
+        self._scenes: list[tuple[int, int]] = []  # stamp and simulated time of the first and the newest
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
         self._previous_deadline_ns = 0
         self._misses = self._ticks = self._running = self._limited = 0
@@ -103,6 +104,7 @@ class Accumulator:
             case wire.Scene():
                 if self._counting(message.stamp_ns):
                     self._lag_ms.add(message.lag_ns / 1e6)
+                    self._scenes[1:] = [(message.stamp_ns, message.simulated_ns)]
             case wire.CameraHealth():
                 if self._counting(message.stamp_ns):
                     self._rates = {state.camera: state.rate_hz for state in message.cameras}
@@ -141,7 +143,9 @@ class Accumulator:
             "holds": self._safety.holds if self._safety else 0,
             "faults": self._faults,
             "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
+            "late_triggers": sum(late > 0 for *_, late in conditions),
             "saturated": _share(sum(chunk.saturated for chunk in chunks), len(chunks)) > 0.5,
+            "real_time_factor": self._real_time_factor(),
             "physics_lag_ms": self._lag_ms.figures("p99", "max"),
             "camera_fps": self._rates,
             "not_replayable": sum(not self._complete(inputs) for inputs in self._wanted),
@@ -181,6 +185,13 @@ class Accumulator:
         pairs = itertools.pairwise(conditions)
         steps = [after[2] - before[2] for before, after in pairs if after[1] == before[1] and after[2] > before[2]]
         return round(sum(steps) / len(steps), 3) if steps else None
+
+    def _real_time_factor(self) -> float | None:
+        """Simulated time for each second of the clock; None without a simulator."""
+        if len(self._scenes) < 2 or self._scenes[1][0] == self._scenes[0][0]:
+            return None
+        (from_ns, simulated_from_ns), (to_ns, simulated_to_ns) = self._scenes
+        return round((simulated_to_ns - simulated_from_ns) / (to_ns - from_ns), 4)
 
     def _actions_per_condition(self, chunks: list[wire.ActionChunk], conditions: int) -> float | None:
         if not chunks or not conditions:

@@ -1,194 +1,79 @@
 """System 1, the fast process: newest frames, joints and conditions in, a chunk of 64 joint targets out, every period.
 
 A run starts with the first complete set of frames at or after its due time, so no time is lost between picture and chunk.
+What a run does is in runtime/system1_step.py.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from models.fast import FastSystem
 from models.policy import InstructionEmbedding
-from runtime import snapshot, wire
+from runtime import wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.instructions import EmbeddingCache
-from runtime.policy import Embeddings, open_checkpoint, prepare_torch
+from runtime.networks import Embeddings, open_checkpoint, prepare_torch
 from runtime.process import Process, log
-from runtime.tokens import conditions_of
+from runtime.snapshot import Snapshots
+from runtime.system1_step import Inputs, Memory, Rules, inputs_of, step
 from runtime.topics import CAMERAS
-from runtime.views import History, PictureSource, RingPictures, nearest_set, newest_set, skew_ns
+from runtime.views import History, RingPictures, nearest_set, newest_set
 
-SNAPSHOT_EVERY_NS = 10_000_000_000
 _POLL_S = 0.05
-_KEPT_DURATIONS = 100
-_MOST_COMMITTED = 16
-_SEED_STEP, _EPOCH_STEP = 1_000_003, 65_537
-_NONE = -1
-
-Look = Callable[[tuple[wire.Frame, ...]], torch.Tensor | None]
 
 
-@dataclass
-class Memory:
-    """What a step remembers."""
-
-    run: int = 0  # runs that made a chunk
-    skips: int = 0
-    perceived_ns: tuple[int, ...] = ()  # durations of System 2's last conditions
-    conditions: tuple[int, int] = (_NONE, _NONE)  # epoch and seq of the newest seen
-    previous_t0_ns: int = 0
-    previous_dt_ns: int = 1
-    previous_q: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, wire.JOINTS)))
-    previous_seq: int = _NONE
+def main(process: Process) -> None:
+    """A run for every due set of frames, until asked to end."""
+    settings = process.settings
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    rules = Rules(settings, checkpoint.fast(), checkpoint.id)
+    rules.fast.warm_up()
+    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.fast.parameters()))
+    serve(process, rules, Embeddings(EmbeddingCache()))
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The newest of everything System 1 reads."""
-
-    episode: wire.Episode
-    instruction: wire.Instruction
-    embedding: wire.Embedding | None
-    joints: wire.JointState | None
-    conditions: wire.Conditions | None
-    now: tuple[wire.Frame, ...]  # one notice a camera
-    before: tuple[wire.Frame, ...]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The settings and networks that `step` needs, made once."""
-
-    settings: Settings
-    fast: FastSystem
-    checkpoint_id: str
-
-
-def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
-    """Why no chunk can be made from these inputs; empty: it can."""
-    settings, conditions = rules.settings, inputs.conditions
-    skew = skew_ns(inputs.now)
-    if skew > seconds(settings.cameras.max_skew_s):
-        late = min(inputs.now, key=lambda frame: frame.capture_ns).camera
-        return (
-            f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
-        )
-    if inputs.joints is None:
-        return "no joint state"
-    if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
-        return "the instruction is not encoded yet"
-    if conditions is None:
-        return "no conditions yet"
-    if conditions.checkpoint_id != rules.checkpoint_id:
-        return f"conditions of checkpoint {conditions.checkpoint_id}, this is {rules.checkpoint_id}; start both alike"
-    if (conditions.episode, conditions.instruction) != (inputs.episode.number, inputs.instruction.number):
-        return "conditions of another episode or instruction"
-    limit_ns = conditions_limit_ns(settings, memory)
-    if now - conditions.capture_ns > limit_ns:
-        return f"conditions are {(now - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
-    return ""
+def serve(process: Process, rules: Rules, embeddings: Callable[[str], InstructionEmbedding]) -> None:
+    """The loop of System 1 (a bench runs it with a policy of its own)."""
+    settings, bus = process.settings, process.bus
+    frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
+    names = ("episode", "instruction", "embedding", "joint_state", "conditions")
+    states = {name: bus.subscriber(name, newest=True) for name in names}
+    chunks, skips = process.publisher("chunk"), process.publisher("skip")
+    snapshots = Snapshots(process)
+    pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
+    held: dict[str, wire.Message] = {}
+    last, due_ns = (0,) * len(CAMERAS), now_ns()
+    process.settle()
+    while process.running:
+        process.stepped()
+        bus.wait(_POLL_S)
+        for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
+            for received in subscriber.take():
+                held[name] = received.message
+        for subscriber in frames:
+            for received in subscriber.take():
+                history.add(received.message)
+        newest = newest_set(history.notices)
+        if not due(settings, newest, due_ns, last):
+            continue
+        inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
+        if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
+            continue
+        started_ns = now_ns()
+        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
+        (chunks if isinstance(made, wire.ActionChunk) else skips).send(made)
+        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
+        if isinstance(made, wire.ActionChunk):
+            snapshots.keep(made.seq, memory)
 
 
-def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
-    """min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
-
-    The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
-    with a condition is executed.
-    """
-    slowest_ns = _quantile(memory.perceived_ns, 0.99)
-    period_ns = seconds(settings.system1.period_s)
-    cycle_ns = max(settings.ratio * period_ns, slowest_ns)
-    return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns + period_ns) * 3 // 2)
-
-
-def step(
-    rules: Rules,
-    memory: Memory,
-    inputs: Inputs,
-    pictures: PictureSource,
-    embeddings: Callable[[str], InstructionEmbedding],
-    epoch: int,
-    now: int,
-) -> wire.ActionChunk | wire.Skip:
-    """One run: a chunk, or the reason for none."""
-    _note_conditions(memory, inputs.conditions)
-    reason = refusal(rules, memory, inputs, now)
-    if reason:
-        return _skip(memory, inputs, reason, epoch, now)
-    conditions, joints, embedding = inputs.conditions, inputs.joints, inputs.embedding
-    assert conditions is not None and joints is not None and embedding is not None
-    started_ns = now_ns()
-    prepared = {frames: _prepare(rules.fast, frames, pictures) for frames in (inputs.before, inputs.now)}
-    missing = next(
-        (frames for frames, tensor in prepared.items() if tensor is None and not _known(rules, frames)), None
-    )
-    if missing is not None:
-        return _skip(memory, inputs, f"frames {_numbers(missing)} are overwritten", epoch, now)
-    prepared_ns = now_ns()
-    seen = [_look(rules.fast, frames, prepared[frames]) for frames in (inputs.before, inputs.now)]
-    settings = rules.settings
-    observation_ns = max(frame.capture_ns for frame in inputs.now)
-    dt_ns = seconds(rules.fast.config.dt_s)
-    prefix = _prefix(settings, memory, joints, observation_ns + dt_ns, dt_ns, now)
-    noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + memory.run) % (1 << 31)
-    q = rules.fast.act(
-        torch.cat(seen)[None],
-        joints.q,
-        embeddings(embedding.key),
-        conditions_of(conditions),
-        (now - conditions.capture_ns) / 1e9,
-        prefix,
-        noise_seed,
-    )
-    memory.run += 1
-    chunk = wire.ActionChunk(
-        seq=memory.run - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=inputs.episode.number,
-        inputs=references(inputs),
-        q=q,
-        t0_ns=observation_ns + dt_ns,
-        dt_ns=dt_ns,
-        run=memory.run,
-        observation_ns=observation_ns,
-        conditions_epoch=conditions.epoch,
-        conditions_seq=conditions.seq,
-        conditions_capture_ns=conditions.capture_ns,
-        conditions_limit_ns=conditions_limit_ns(settings, memory),
-        previous_seq=joints.chunk_seq if joints.chunk_epoch == epoch else _NONE,
-        consumed=joints.consumed if joints.chunk_epoch == epoch else 0,
-        committed=len(prefix),
-        noise_seed=noise_seed,
-        instruction=inputs.instruction.number,
-        checkpoint_id=rules.checkpoint_id,
-        frame_returned_ns=max(frame.returned_ns for frame in inputs.now),
-        saturated=_saturated(settings, memory),
-        timing=wire.Timing(
-            finished_ns=now_ns(), prepare_ns=prepared_ns - started_ns, forward_ns=now_ns() - prepared_ns
-        ),
-    )
-    memory.previous_t0_ns, memory.previous_dt_ns = chunk.t0_ns, chunk.dt_ns
-    memory.previous_q, memory.previous_seq = q.astype(np.float64), chunk.seq
-    return chunk
-
-
-def references(inputs: Inputs) -> tuple[wire.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the set before, then the newest set."""
-    states: tuple[tuple[str, wire.Message | None], ...] = (
-        ("episode", inputs.episode),
-        ("instruction", inputs.instruction),
-        ("embedding", inputs.embedding),
-        ("joint_state", inputs.joints),
-        ("conditions", inputs.conditions),
-    )
-    named = tuple((topic, message.epoch, message.seq) for topic, message in states if message is not None)
-    return named + tuple((f"frame.{f.camera}", f.epoch, f.seq) for f in (*inputs.before, *inputs.now))
+def gather(
+    held: dict[str, wire.Message], offset_s: float, history: History, newest: tuple[wire.Frame, ...]
+) -> Inputs | None:
+    """The newest messages as a step's inputs; None while episode or instruction is unknown."""
+    capture_ns = max(frame.capture_ns for frame in newest)
+    before = nearest_set(history.notices, capture_ns - seconds(offset_s))
+    return inputs_of(held, before, newest)
 
 
 def due(settings: Settings, frames: tuple[wire.Frame, ...], due_ns: int, last: tuple[int, ...]) -> bool:
@@ -213,154 +98,3 @@ def waits_for_system2(settings: Settings, memory: Memory, conditions: wire.Condi
     if settings.pacing != "serial" or conditions is None:
         return False
     return memory.run - conditions.trigger_run >= settings.ratio
-
-
-def main(process: Process) -> None:
-    """A run for every due set of frames, until asked to end."""
-    settings = process.settings
-    prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
-    rules = Rules(settings, checkpoint.fast(), checkpoint.id)
-    warm_up(rules)
-    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.fast.parameters()))
-    serve(process, rules, Embeddings(EmbeddingCache()))
-
-
-def serve(process: Process, rules: Rules, embeddings: Callable[[str], InstructionEmbedding]) -> None:
-    """The loop of System 1 (a bench runs it with a policy of its own)."""
-    settings, bus = process.settings, process.bus
-    frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
-    names = ("episode", "instruction", "embedding", "joint_state", "conditions")
-    states = {name: bus.subscriber(name, newest=True) for name in names}
-    chunks, skips, snapshots = (process.publisher(name) for name in ("chunk", "skip", "snapshot"))
-    pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
-    held: dict[str, wire.Message] = {}
-    last, due_ns, snapshot_ns = (0,) * len(CAMERAS), now_ns(), now_ns()
-    process.settle()
-    while process.running:
-        process.stepped()
-        bus.wait(_POLL_S)
-        for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
-            for received in subscriber.take():
-                held[name] = received.message
-        for subscriber in frames:
-            for received in subscriber.take():
-                history.add(received.message)
-        newest = newest_set(history.notices)
-        if not due(settings, newest, due_ns, last):
-            continue
-        inputs = gather(held, settings, history, newest)
-        if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
-            continue
-        started_ns = now_ns()
-        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
-        (chunks if isinstance(made, wire.ActionChunk) else skips).send(made)
-        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
-        if isinstance(made, wire.ActionChunk) and now_ns() - snapshot_ns > SNAPSHOT_EVERY_NS:
-            snapshot_ns = now_ns()
-            snapshots.send(snapshot.take("system1", made.seq, memory, process.epoch, snapshot_ns))
-
-
-def gather(
-    held: dict[str, wire.Message], settings: Settings, history: History, newest: tuple[wire.Frame, ...]
-) -> Inputs | None:
-    """The newest messages as a step's inputs; None while episode or instruction is unknown."""
-    capture_ns = max(frame.capture_ns for frame in newest)
-    before = nearest_set(history.notices, capture_ns - seconds(settings.system1.history_offset_s))
-    return inputs_of(held, before, newest)
-
-
-def inputs_of(
-    held: dict[str, wire.Message], before: tuple[wire.Frame, ...], newest: tuple[wire.Frame, ...]
-) -> Inputs | None:
-    """A step's inputs from messages by topic and two sets of frames."""
-    episode, instruction = held.get("episode"), held.get("instruction")
-    embedding, joints, conditions = held.get("embedding"), held.get("joint_state"), held.get("conditions")
-    if not isinstance(episode, wire.Episode) or not isinstance(instruction, wire.Instruction):
-        return None
-    return Inputs(
-        episode,
-        instruction,
-        embedding if isinstance(embedding, wire.Embedding) else None,
-        joints if isinstance(joints, wire.JointState) else None,
-        conditions if isinstance(conditions, wire.Conditions) else None,
-        newest,
-        before,
-    )
-
-
-def warm_up(rules: Rules) -> None:
-    """Run the image encoder once, so that the first chunk is not the slowest."""
-    size = rules.fast.config.image.image_px
-    blank = np.zeros((size, size, 3), np.uint8)
-    rules.fast.look((_NONE,), rules.fast.prepare((blank,) * len(rules.fast.config.cameras)))
-
-
-def _note_conditions(memory: Memory, conditions: wire.Conditions | None) -> None:
-    if conditions is None or (conditions.epoch, conditions.seq) == memory.conditions:
-        return
-    memory.conditions = (conditions.epoch, conditions.seq)
-    taken_ns = max(0, conditions.timing.finished_ns - conditions.stamp_ns)
-    memory.perceived_ns = (*memory.perceived_ns, taken_ns)[-_KEPT_DURATIONS:]
-
-
-def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> wire.Skip:
-    memory.skips += 1
-    return wire.Skip(
-        seq=memory.skips - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=inputs.episode.number,
-        inputs=references(inputs),
-        reason=reason,
-    )
-
-
-def _numbers(frames: tuple[wire.Frame, ...]) -> tuple[int, ...]:
-    return tuple(frame.seq for frame in frames)
-
-
-def _known(rules: Rules, frames: tuple[wire.Frame, ...]) -> bool:
-    return rules.fast.has(_numbers(frames))
-
-
-def _prepare(fast: FastSystem, frames: tuple[wire.Frame, ...], pictures: PictureSource) -> torch.Tensor | None:
-    """The set's pictures as the encoder takes them; None when they are gone, or not needed because it is known."""
-    if fast.has(_numbers(frames)):
-        return None
-    fetched = tuple(picture for frame in frames if (picture := pictures(frame.camera, frame.seq)) is not None)
-    return fast.prepare(fetched) if len(fetched) == len(frames) else None
-
-
-def _look(fast: FastSystem, frames: tuple[wire.Frame, ...], prepared: torch.Tensor | None) -> torch.Tensor:
-    """Tokens of a set; a set that was encoded before is not encoded again."""
-    return fast.look(_numbers(frames), torch.empty(0) if prepared is None else prepared)
-
-
-def _saturated(settings: Settings, memory: Memory) -> bool:
-    """Whether System 2 takes longer than n periods."""
-    return _quantile(memory.perceived_ns, 0.5) > settings.ratio * seconds(settings.system1.period_s)
-
-
-def _quantile(values: tuple[int, ...], share: float) -> int:
-    """Nearest-rank quantile, 0 without values; a hundred numbers need no array library."""
-    if not values:
-        return 0
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def _prefix(
-    settings: Settings, memory: Memory, joints: wire.JointState, t0_ns: int, dt_ns: int, now: int
-) -> NDArray[np.float64]:
-    """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive."""
-    nothing = np.zeros((0, wire.JOINTS))
-    executing = joints.running and joints.chunk_seq == memory.previous_seq and len(memory.previous_q)
-    if settings.trajectory.blend != "prefix" or not executing:
-        return nothing
-    count = min(_MOST_COMMITTED, -(-(now + seconds(settings.system1.period_s) - t0_ns) // dt_ns))
-    times = t0_ns + dt_ns * np.arange(max(0, count))
-    places = (times - memory.previous_t0_ns) / memory.previous_dt_ns
-    places = places[places <= len(memory.previous_q) - 1]
-    grid = np.arange(len(memory.previous_q))
-    columns = [np.interp(places, grid, memory.previous_q[:, joint]) for joint in range(wire.JOINTS)]
-    return np.stack(columns, axis=1) if len(places) else nothing

@@ -1,169 +1,18 @@
 """System 2, the slow process: video windows in, condition tokens out, once for every n runs of System 1.
 
-The trigger is a level, not an edge (`decide`), so the first condition and the one after a HOLD come by themselves.
+When one is due and what it holds is in runtime/system2_step.py.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-import torch
-
-from models.policy import InstructionEmbedding
-from models.slow import SlowSystem
-from models.window import FrameTime, grid_frames, widest_gap_ns
-from runtime import snapshot, wire
-from runtime.clock import now_ns, seconds
-from runtime.config import Settings
+from runtime import wire
+from runtime.clock import now_ns
 from runtime.instructions import EmbeddingCache
-from runtime.policy import Embeddings, open_checkpoint, prepare_torch
+from runtime.networks import Embeddings, open_checkpoint, prepare_torch
 from runtime.process import Process, log
-from runtime.tokens import to_wire
+from runtime.snapshot import Snapshots
+from runtime.system2_step import HEAD, Memory, Rules, encode, gather, step
 from runtime.views import History, PictureSource, RingPictures
 
-HEAD = "head"
-SNAPSHOT_EVERY_NS = 10_000_000_000
 _POLL_S = 0.02
-_NONE = -1
-
-Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
-
-
-@dataclass
-class Memory:
-    """What a step remembers: how System 1 stood when the last condition was started."""
-
-    run: int = _NONE
-    system1_epoch: int = _NONE
-    episode: int = _NONE
-    instruction: int = _NONE
-    capture_ns: int = _NONE
-    published: int = 0
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The newest of everything System 2 reads."""
-
-    episode: wire.Episode
-    instruction: wire.Instruction
-    embedding: wire.Embedding
-    system1: wire.Message | None  # System 1's newest chunk or skip
-    frames: tuple[wire.Frame, ...]  # head notices, oldest first
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The settings and networks that `step` needs, made once."""
-
-    settings: Settings
-    slow: SlowSystem
-    checkpoint_id: str
-    stride: int  # frames between neighbours of the long window
-
-    @classmethod
-    def of(cls, settings: Settings, slow: SlowSystem, checkpoint_id: str) -> "Rules":
-        """From the settings tree and a policy."""
-        stride = max(1, round(settings.system2.stride_s * settings.cameras.head.rate_hz))
-        return cls(settings, slow, checkpoint_id, stride)
-
-
-def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | None:
-    """Whether a condition is due, and why."""
-    run, epoch = _run_of(inputs.system1)
-    settings = rules.settings
-    if inputs.episode.number != memory.episode:
-        return "episode"
-    if inputs.instruction.number != memory.instruction:
-        return "instruction"
-    if settings.pacing == "free":
-        return "free"
-    if epoch != memory.system1_epoch:
-        return "epoch"
-    if run >= memory.run + settings.ratio:
-        return "ratio"
-    if now - memory.capture_ns > _refresh_ns(settings):
-        return "age"
-    return None
-
-
-def windows(rules: Rules, inputs: Inputs) -> tuple[tuple[wire.Frame, ...], tuple[wire.Frame, ...]] | None:
-    """Notices of the short and the long window, oldest first; None while the episode's history is too short."""
-    video = rules.slow.config.video
-    frames = [frame for frame in inputs.frames if frame.capture_ns >= inputs.episode.started_ns]
-    by_number = {frame.seq: frame for frame in frames}
-    if not by_number:
-        return None
-    newest = frames[-1].seq
-    high = range(newest - video.high.frames + 1, newest + 1)
-    low = grid_frames(newest, rules.stride, video.low.frames)
-    if any(number not in by_number for number in (*high, *low)):
-        return None
-    return tuple(by_number[n] for n in high), tuple(by_number[n] for n in low)
-
-
-def step(
-    rules: Rules,
-    memory: Memory,
-    inputs: Inputs,
-    pictures: PictureSource,
-    embeddings: Callable[[str], InstructionEmbedding],
-    epoch: int,
-    now: int,
-) -> wire.Conditions | None:
-    """One condition, or None when none is due or its frames are not there."""
-    trigger = decide(rules, memory, inputs, now)
-    chosen = windows(rules, inputs) if trigger is not None else None
-    if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
-        return None
-    high, low = chosen
-    slow = rules.slow
-    prepared = all(_encode(slow, pictures, frame, slow.low) for frame in low)
-    prepared = prepared and all(_encode(slow, pictures, frame, slow.high) for frame in high)
-    if not prepared:
-        return None
-    encoded_ns = now_ns()
-    tokens = slow.perceive([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
-    run, system1_epoch = _run_of(inputs.system1)
-    # After a restart or a new episode there is no previous start to be late against.
-    late = run - memory.run - rules.settings.ratio if trigger == "ratio" else 0
-    memory.run, memory.system1_epoch = run, system1_epoch
-    memory.episode, memory.instruction = inputs.episode.number, inputs.instruction.number
-    memory.capture_ns = high[-1].capture_ns
-    memory.published += 1
-    return wire.Conditions(
-        seq=memory.published - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=inputs.episode.number,
-        inputs=references(inputs, high, low),
-        spatial=to_wire(tokens.spatial),
-        motion=to_wire(tokens.motion),
-        high_frames=tuple(frame.seq for frame in high),
-        low_frames=tuple(frame.seq for frame in low),
-        capture_ns=high[-1].capture_ns,
-        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low]),
-        instruction=inputs.instruction.number,
-        checkpoint_id=rules.checkpoint_id,
-        trigger_run=run,
-        trigger=trigger,
-        late_runs=late,
-        timing=wire.Timing(finished_ns=now_ns(), prepare_ns=encoded_ns - now, forward_ns=now_ns() - encoded_ns),
-    )
-
-
-def references(inputs: Inputs, high: Sequence[wire.Frame], low: Sequence[wire.Frame]) -> tuple[wire.InputRef, ...]:
-    """Everything that was consumed, in order."""
-    states: list[tuple[str, wire.Message | None]] = [
-        ("episode", inputs.episode),
-        ("instruction", inputs.instruction),
-        ("embedding", inputs.embedding),
-        ("skip" if isinstance(inputs.system1, wire.Skip) else "chunk", inputs.system1),
-    ]
-    named = tuple((topic, message.epoch, message.seq) for topic, message in states if message is not None)
-    numbers = sorted({frame.seq: frame for frame in (*low, *high)}.items())
-    return named + tuple((f"frame.{HEAD}", frame.epoch, number) for number, frame in numbers)
 
 
 def main(process: Process) -> None:
@@ -175,13 +24,12 @@ def main(process: Process) -> None:
     frames = bus.subscriber(f"frame.{HEAD}", depth=256)
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
-    publisher, snapshots = process.publisher("conditions"), process.publisher("snapshot")
+    publisher, snapshots = process.publisher("conditions"), Snapshots(process)
     pictures, history, memory = RingPictures(process.folder), History([HEAD]), Memory()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, wire.Message] = {}
-    warm_up(rules)
+    rules.slow.warm_up()
     process.settle()
-    snapshot_ns = now_ns()
     log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.slow.parameters()))
     while process.running:
         bus.wait(_POLL_S)
@@ -196,71 +44,13 @@ def main(process: Process) -> None:
             conditions = step(rules, memory, inputs, pictures, embeddings, process.epoch, now_ns())
             if conditions is not None:
                 publisher.send(conditions)
-                if now_ns() - snapshot_ns > SNAPSHOT_EVERY_NS:
-                    snapshot_ns = now_ns()
-                    snapshots.send(snapshot.take("system2", conditions.seq, memory, process.epoch, snapshot_ns))
+                snapshots.keep(conditions.seq, memory)
         process.stepped()
-
-
-def gather(held: dict[str, wire.Message], frames: tuple[wire.Frame, ...]) -> Inputs | None:
-    """The newest messages as a step's inputs; None while a state is still unknown."""
-    episode, instruction, embedding = (held.get(name) for name in ("episode", "instruction", "embedding"))
-    if not (
-        isinstance(episode, wire.Episode)
-        and isinstance(instruction, wire.Instruction)
-        and isinstance(embedding, wire.Embedding)
-    ):
-        return None
-    made = [message for message in (held.get("chunk"), held.get("skip")) if message is not None]
-    newest = max(made, key=lambda message: message.stamp_ns, default=None)
-    return Inputs(episode, instruction, embedding, newest, frames)
-
-
-def warm_up(rules: Rules) -> None:
-    """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""
-    video, slow = rules.slow.config.video, rules.slow
-    for ring, window in ((slow.high, video.high), (slow.low, video.low)):
-        picture = np.zeros((window.height_px, window.width_px, 3), np.uint8)
-        for number in range(window.frames):
-            slow.encode(ring, number, picture)
-    channels = video.width
-    for ring, window in ((slow.high, video.high), (slow.low, video.low)):
-        ring.window_latents(range(window.frames))
-    with torch.inference_mode():
-        shapes = [(1, w.frames, w.height_px // 16, w.width_px // 16, channels) for w in (video.high, video.low)]
-        slow.compress(torch.zeros(shapes[0]), torch.zeros(shapes[1]))
-    slow.high.clear()
-    slow.low.clear()
-
-
-def _run_of(message: wire.Message | None) -> tuple[int, int]:
-    """System 1's run number and epoch; before its first chunk the run counts as 0."""
-    if isinstance(message, wire.ActionChunk):
-        return message.run, message.epoch
-    return 0, message.epoch if message is not None else 0
-
-
-def _refresh_ns(settings: Settings) -> int:
-    """Age at which a condition is renewed although System 1 has not come n runs further: it is not running."""
-    cycle_s = (settings.ratio + 2) * settings.system1.period_s
-    return seconds(max(cycle_s, settings.safety.max_condition_age_s / 2))
-
-
-def _encode(slow: SlowSystem, pictures: PictureSource, frame: wire.Frame, ring: object) -> bool:
-    """Put one frame's latent into a ring of the slow system. False when its picture is gone."""
-    target = slow.low if ring is slow.low else slow.high
-    if frame.seq in target:
-        return True
-    picture = pictures(HEAD, frame.seq)
-    if picture is None:
-        return False
-    slow.encode(target, frame.seq, picture)
-    return True
 
 
 def _encode_grid(rules: Rules, history: History, pictures: PictureSource) -> None:
     """Encode the newest grid frame on arrival, so that a window only needs the two newest frames."""
     for frame in reversed(history.notices[HEAD]):
         if frame.seq % rules.stride == 0:
-            _encode(rules.slow, pictures, frame, rules.slow.low)
+            encode(rules.slow, rules.slow.low, pictures, frame)
             return

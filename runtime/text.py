@@ -7,7 +7,8 @@ from pathlib import Path
 
 from runtime import wire
 from runtime.clock import now_ns
-from runtime.instructions import EmbeddingCache, policy_id
+from runtime.instructions import EmbeddingCache
+from runtime.policy import policy_id
 from runtime.process import Process, log
 
 _REPEAT_S = 0.2
@@ -45,7 +46,7 @@ def main(process: Process) -> None:
 def _encode(process: Process, path: Path, text: str) -> None:
     """Encode one text into a file of the cache."""
     from models.checkpoint import save_embedding
-    from runtime.policy import open_checkpoint, prepare_torch
+    from runtime.networks import open_checkpoint, prepare_torch
 
     log.info("encoding %r", text)
     prepare_torch(process.settings.system2)

@@ -56,3 +56,16 @@ def topic(name: str) -> Topic:
     if name not in TOPICS:
         raise RuntimeFault(f"unknown topic {name!r}; see runtime/topics.py")
     return TOPICS[name]
+
+
+_BY_MESSAGE = {row.message: row.name for row in TOPICS.values()}
+
+
+def topic_of(message: wire.Message) -> str:
+    """The topic that a message travels on; it follows from the message alone."""
+    return f"frame.{message.camera}" if isinstance(message, wire.Frame) else _BY_MESSAGE[type(message)]
+
+
+def reference(message: wire.Message) -> wire.InputRef:
+    """How an output names this message among its inputs."""
+    return (topic_of(message), message.epoch, message.seq)

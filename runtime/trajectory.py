@@ -1,4 +1,4 @@
-"""From chunks to one smooth timestamped trajectory: splice, blend, resample. Pure; called by `arms` at every tick.
+"""From chunks to one smooth timestamped trajectory: lay, join, resample. Pure; called by `arms` at every tick.
 
 A chunk is resampled by a cubic spline, so position, velocity and acceleration are continuous inside it; `fade` makes them
 continuous across the seam too. Legend: H targets in a chunk, J joints; rad, m, s.
@@ -49,6 +49,31 @@ class Piece:
         """Targets whose time has passed."""
         return int(min(max((now_ns - self.t0_ns) // self.dt_ns + 1, 0), len(self.points)))
 
+    def at(self, now_ns: int) -> Motion:
+        """The motion at a time: the cubic spline, plus what is left of the seam's offset.
+
+        A natural spline goes on straight at its ends: one step of that leads into the first target, before it the pose is held.
+        """
+        last = len(self.points) - 1
+        place = min(max((now_ns - self.t0_ns) / self.dt_ns, -1.0), float(last))
+        index = min(max(int(place), 0), last - 1)
+        dt = self.dt_ns / NS_PER_S
+        b = place - index
+        a = 1.0 - b
+        p0, p1 = self.points[index], self.points[index + 1]
+        m0, m1 = self.curvature[index], self.curvature[index + 1]
+        if b >= 0:
+            q = a * p0 + b * p1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * (dt * dt / 6)
+            dq = (p1 - p0) / dt + ((3 * b * b - 1) * m1 - (3 * a * a - 1) * m0) * (dt / 6)
+            ddq = a * m0 + b * m1
+        else:
+            dq = ((p1 - p0) / dt - (2 * m0 + m1) * (dt / 6)) * (place > -1.0)
+            q, ddq = p0 + ((p1 - p0) - (2 * m0 + m1) * (dt * dt / 6)) * b, np.zeros_like(p0)
+        if self.fade_s <= 0:
+            return Motion(q, dq, ddq)
+        remaining = _faded(self.offset, (now_ns - self.seam_ns) / NS_PER_S, self.fade_s)
+        return Motion(q + remaining[0], dq + remaining[1], ddq + remaining[2])
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -71,18 +96,21 @@ class Style:
     smoothing: float
 
 
-def splice(
-    trajectory: Trajectory, q: Array, t0_ns: int, dt_ns: int, now_ns: int, commanded: Motion, style: Style
-) -> Trajectory:
-    """Put a chunk q (H, J) on the time line from `now_ns` on.
+def lay(q: Array, t0_ns: int, dt_ns: int, style: Style) -> Piece:
+    """A chunk q (H, J) on the time line as it is, joined to nothing."""
+    points = smoother(len(q), style.smoothing) @ q if style.blend != "prefix" else q  # a prefix is to be met exactly
+    curvature = second_derivatives(len(q)) @ points / (dt_ns / NS_PER_S) ** 2
+    return Piece(t0_ns, dt_ns, points, curvature, t0_ns, np.zeros((3, q.shape[1])), 0.0)
+
+
+def join(trajectory: Trajectory, piece: Piece, seam_ns: int, commanded: Motion, style: Style) -> Trajectory:
+    """Go on with `piece` from `seam_ns` on, where `commanded` was the motion.
 
     Points in the past stay unused; the start is matched to what was commanded up to now, never to an estimated latency.
     """
-    points = smoother(len(q), style.smoothing) @ q if style.blend != "prefix" else q  # a prefix is to be met exactly
-    curvature = second_derivatives(len(q)) @ points / (dt_ns / NS_PER_S) ** 2
-    plain = Piece(t0_ns, dt_ns, points, curvature, now_ns, np.zeros((3, q.shape[1])), 0.0)
+    plain = replace(piece, seam_ns=seam_ns, offset=np.zeros_like(piece.offset), fade_s=0.0)
     if style.blend == "fade":
-        start = _evaluate(plain, now_ns)
+        start = plain.at(seam_ns)
         offset = np.stack([commanded.q - start.q, commanded.dq - start.dq, commanded.ddq - start.ddq])
         plain = replace(plain, offset=offset, fade_s=style.fade_s)
     kept = trajectory.pieces[-(_ENSEMBLE_CHUNKS - 1) :] if style.blend == "ensemble" else ()
@@ -94,7 +122,7 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
     if not trajectory.pieces or now_ns > trajectory.end_ns:
         return None
     live = [piece for piece in trajectory.pieces if now_ns <= piece.end_ns]
-    motions = [_evaluate(piece, now_ns) for piece in live]
+    motions = [piece.at(now_ns) for piece in live]
     if len(motions) == 1:
         return motions[0]
     weights = _ENSEMBLE_DECAY ** np.arange(len(motions) - 1, -1, -1)
@@ -103,32 +131,6 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
         np.tensordot(weights, np.stack([getattr(motion, name) for motion in motions]), 1) for name in ("q", "dq", "ddq")
     )
     return Motion(q, dq, ddq)
-
-
-def _evaluate(piece: Piece, now_ns: int) -> Motion:
-    """Cubic spline, plus what is left of the seam's offset.
-
-    A natural spline goes on straight at its ends: one step of that leads into the first target, before it the pose is held.
-    """
-    last = len(piece.points) - 1
-    place = min(max((now_ns - piece.t0_ns) / piece.dt_ns, -1.0), float(last))
-    index = min(max(int(place), 0), last - 1)
-    dt = piece.dt_ns / NS_PER_S
-    b = place - index
-    a = 1.0 - b
-    p0, p1 = piece.points[index], piece.points[index + 1]
-    m0, m1 = piece.curvature[index], piece.curvature[index + 1]
-    if b >= 0:
-        q = a * p0 + b * p1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * (dt * dt / 6)
-        dq = (p1 - p0) / dt + ((3 * b * b - 1) * m1 - (3 * a * a - 1) * m0) * (dt / 6)
-        ddq = a * m0 + b * m1
-    else:
-        dq = ((p1 - p0) / dt - (2 * m0 + m1) * (dt / 6)) * (place > -1.0)
-        q, ddq = p0 + ((p1 - p0) - (2 * m0 + m1) * (dt * dt / 6)) * b, np.zeros_like(p0)
-    if piece.fade_s <= 0:
-        return Motion(q, dq, ddq)
-    remaining = _faded(piece.offset, (now_ns - piece.seam_ns) / NS_PER_S, piece.fade_s)
-    return Motion(q + remaining[0], dq + remaining[1], ddq + remaining[2])
 
 
 def _faded(offset: Array, after_s: float, fade_s: float) -> Array:

@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame
 from drivers.cobot_magic import rest_pose
-from runtime import cameras, system1, wire
+from models.config import small
+from runtime import cameras, system1, system1_step, wire
 from runtime.clock import now_ns
 from runtime.config import Settings
 from runtime.process import Process
@@ -62,7 +62,7 @@ class TimedPolicy:
     """Stands where FastSystem stands; from the first look to the chunk it takes exactly POLICY_NS."""
 
     def __init__(self) -> None:
-        self.config = SimpleNamespace(dt_s=1 / 30)
+        self.config = small()
         self._random = np.random.default_rng(0)
         self._began_ns = 0
 
@@ -98,6 +98,11 @@ class TimedPolicy:
         return chunk
 
 
+def _no_instruction(key: str) -> Any:
+    """The stand-in reads none."""
+    return None
+
+
 def main(name: str, folder: Path, epoch: int) -> None:
     """Run the real process with its stand-in."""
     process = Process(name, folder, epoch)
@@ -107,7 +112,7 @@ def main(name: str, folder: Path, epoch: int) -> None:
             cameras.main(process, ReadyCamera)
         else:
             policy: Any = TimedPolicy()
-            system1.serve(process, system1.Rules(process.settings, policy, CHECKPOINT), lambda _: Any)  # type: ignore[arg-type]
+            system1.serve(process, system1_step.Rules(process.settings, policy, CHECKPOINT), _no_instruction)
     finally:
         process.close()
 

@@ -15,16 +15,16 @@ import torch
 from models.checkpoint import load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
-from runtime import arms, config, snapshot, system1, system2, trajectory, wire
+from runtime import arms_step, config, snapshot, system1_step, system2_step, trajectory, wire
 from runtime.config import Settings
-from runtime.errors import SessionError
-from runtime.policy import open_checkpoint, prepare_torch
+from runtime.errors import SessionError, SettingsError
+from runtime.networks import open_checkpoint, prepare_torch
 from runtime.safety import Machine
 from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
 
 _ARMS_CLASSES = (
-    arms.Memory, arms.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
+    arms_step.Memory, arms_step.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
 )  # fmt: skip
 Key = tuple[str, int, int]  # topic, epoch, seq
 
@@ -96,9 +96,12 @@ class Index:
 def replay(session: Session) -> Report:
     """Run the whole session again. Raises SessionError when its policy is not at hand."""
     index, report = Index(session), Report()
-    settings = config.from_json(session.metadata["settings"]) if "settings" in session.metadata else None
-    if settings is None:
+    if "settings" not in session.metadata:
         raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
+    try:
+        settings = config.from_json(session.metadata["settings"])
+    except SettingsError as error:
+        raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
     _replay_arms(index, settings, report)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = StoredEmbeddings(session, Path(folder))
@@ -151,7 +154,7 @@ class _Walk:
 
 
 def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
-    rules = arms.Rules.of(settings)
+    rules = arms_step.Rules.of(settings)
     for epoch, targets in index.of("arm_target").items():
         walk, count = _Walk(index, "arms", epoch, _ARMS_CLASSES), report.count("ArmTarget")
         for recorded in targets:
@@ -159,7 +162,7 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
             try:
                 inputs = _arms_inputs(index, recorded)
                 if recorded.seq == 0:
-                    walk.memory = arms.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
+                    walk.memory = arms_step.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
                 if walk.memory is None:
                     raise Missing("memory")
                 if walk.memory.ticks != recorded.seq:
@@ -169,17 +172,17 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
                 count.not_comparable += 1
                 walk.restore(recorded.seq)
                 continue
-            made = arms.step(rules, walk.memory, inputs, epoch, recorded.stamp_ns)
+            made = arms_step.step(rules, walk.memory, inputs, epoch, recorded.stamp_ns)
             target = made.target.model_copy(update={"arrivals": recorded.arrivals})
             _compare(index, ("arm_target", epoch, recorded.seq), target, report)
             if made.state is not None:
                 _compare(index, ("safety", epoch, made.state.seq), made.state, report)
 
 
-def _arms_inputs(index: Index, recorded: wire.ArmTarget) -> arms.Inputs:
+def _arms_inputs(index: Index, recorded: wire.ArmTarget) -> arms_step.Inputs:
     feedback, *others = (index.get(reference) for reference in recorded.inputs)
     assert isinstance(feedback, wire.JointState)
-    return arms.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
+    return arms_step.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
 
 
 def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:
@@ -187,18 +190,18 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("conditions").items():
         slow = checkpoint.slow()
-        rules = system2.Rules.of(settings, slow, checkpoint.id)
-        walk = _Walk(index, "system2", epoch, (system2.Memory,))
+        rules = system2_step.Rules.of(settings, slow, checkpoint.id)
+        walk = _Walk(index, "system2", epoch, (system2_step.Memory,))
         for conditions in recorded:
             assert isinstance(conditions, wire.Conditions)
             _check_policy(conditions.checkpoint_id, checkpoint.id)
             if conditions.seq == 0:
-                walk.memory = system2.Memory()
+                walk.memory = system2_step.Memory()
             try:
                 inputs = _system2_inputs(index, conditions)
                 if walk.memory is None or walk.memory.published != conditions.seq:
                     raise Missing("memory")
-                made = system2.step(
+                made = system2_step.step(
                     rules, walk.memory, inputs, _Pictures(index.session), embeddings, epoch, conditions.stamp_ns
                 )
             except Missing:
@@ -210,10 +213,10 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, ("conditions", epoch, conditions.seq), made, report)
 
 
-def _system2_inputs(index: Index, recorded: wire.Conditions) -> system2.Inputs:
+def _system2_inputs(index: Index, recorded: wire.Conditions) -> system2_step.Inputs:
     held = _by_topic(index, recorded)
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, wire.Frame))
-    inputs = system2.gather(held, frames)
+    inputs = system2_step.gather(held, frames)
     if inputs is None:
         raise Missing("episode or instruction")
     return inputs
@@ -223,10 +226,10 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("chunk", "skip").items():
-        rules = system1.Rules(settings, checkpoint.fast(), checkpoint.id)
-        walk = _Walk(index, "system1", epoch, (system1.Memory,))
+        rules = system1_step.Rules(settings, checkpoint.fast(), checkpoint.id)
+        walk = _Walk(index, "system1", epoch, (system1_step.Memory,))
         if recorded[0].seq == 0:
-            walk.memory = system1.Memory()
+            walk.memory = system1_step.Memory()
         for output in recorded:
             assert isinstance(output, wire.ActionChunk | wire.Skip)
             topic = "chunk" if isinstance(output, wire.ActionChunk) else "skip"
@@ -234,7 +237,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
                 if walk.memory is None or _made(walk.memory, output) != output.seq:
                     raise Missing("memory")
                 inputs = _system1_inputs(index, output)
-                made = system1.step(
+                made = system1_step.step(
                     rules, walk.memory, inputs, _Pictures(index.session), embeddings, epoch, output.stamp_ns
                 )
             except Missing:
@@ -248,14 +251,14 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, (topic, epoch, output.seq), made, report)
 
 
-def _made(memory: system1.Memory, output: wire.Message) -> int:
+def _made(memory: system1_step.Memory, output: wire.Message) -> int:
     return memory.run if isinstance(output, wire.ActionChunk) else memory.skips
 
 
-def _system1_inputs(index: Index, recorded: wire.ActionChunk | wire.Skip) -> system1.Inputs:
+def _system1_inputs(index: Index, recorded: wire.ActionChunk | wire.Skip) -> system1_step.Inputs:
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, wire.Frame))
     half = len(frames) // 2
-    inputs = system1.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
+    inputs = system1_step.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
     if inputs is None:
         raise Missing("episode or instruction")
     return inputs

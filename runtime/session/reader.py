@@ -4,7 +4,6 @@ The file is walked record by record instead of through its index, which a killed
 chunk the walk finds the next one by the fixed bytes that every LZ4 chunk's header contains.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from mcap.stream_reader import breakup_chunk
 from runtime import wire
 from runtime.errors import SessionError, WireError
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
-from runtime.topics import CAMERAS, TOPICS
+from runtime.topics import CAMERAS, topic_of
 
 _MAGIC = b"\x89MCAP0\r\n"
 _RECORD = Struct("<BQ")
@@ -80,11 +79,6 @@ class Session:
     _pictures: dict[tuple[str, int], int] = field(default_factory=dict)  # -> offset of the chunk that holds it
     _chunks: OrderedDict[int, dict[tuple[str, int], bytes]] = field(default_factory=OrderedDict)
     _channels: dict[int, Channel] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings tree that the session ran under."""
-        return json.loads(self.metadata.get("settings", "{}"))
 
     def jpeg(self, camera: str, number: int) -> bytes | None:
         """The logged bytes of a frame."""
@@ -218,9 +212,7 @@ def _guess_topic(payload: bytes) -> str:
         message = wire.decode(payload)
     except WireError:
         return _guess_camera(payload)
-    if isinstance(message, wire.Frame):
-        return f"frame.{message.camera}"
-    return next((row.name for row in TOPICS.values() if row.message is type(message)), "")
+    return topic_of(message)
 
 
 def _guess_camera(payload: bytes) -> str:

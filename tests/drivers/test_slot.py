@@ -124,8 +124,12 @@ def test_value_outlives_its_writer(tmp_path: Path) -> None:
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     made = SharedSlot(tmp_path / "value", 64)
+    made.write(b"kept")
     made.close()
     made.close()
+    after = SharedSlot(tmp_path / "value", 64)
+    assert after.read() == b"kept"
+    after.close()
 
 
 def test_file_is_readable_by_its_owner_only(slot: SharedSlot) -> None:

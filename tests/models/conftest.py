@@ -38,8 +38,8 @@ def tiny() -> PolicyConfig:
             "pooled_dim": 16,
             "vae_channels": (8, 8, 8, 8),
             "latent_channels": 4,
-            "high": Window(frames=2, height_px=32, width_px=48),
-            "low": Window(frames=4, height_px=32, width_px=32),
+            "high": Window(frames=2, height_px=32, width_px=48, stride_s=1 / 30),
+            "low": Window(frames=4, height_px=32, width_px=32, stride_s=0.1),
         }
     )
     former = config.spatial_former.model_copy(update={"tokens": 6, "width": 32, "depth": 1})

@@ -122,7 +122,7 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
     wire.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
     wire.Supervision: {"processes": (wire.ProcessState(process="arms", state="alive", restarts=0),)},
     wire.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "trouble": ""},
-    wire.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "lag_ns": 0, "success": False},
+    wire.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "simulated_ns": 0, "lag_ns": 0, "success": False},
     wire.Snapshot: {"process": "arms", "after_seq": 0, "state": b"\x80"},
 }
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import rest_pose
-from runtime import arms, config, snapshot, trajectory, wire
+from runtime import arms_step, config, snapshot, trajectory, wire
 from runtime.safety import Machine
 
 TICK_NS = 5_000_000
@@ -22,7 +22,7 @@ DT_NS = 33_333_333
 START_NS = 1_000_000_000_000
 CAMERAS = ("head", "left_wrist", "right_wrist")
 _CLASSES = (
-    arms.Memory, arms.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
+    arms_step.Memory, arms_step.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
 )  # fmt: skip
 Build = Callable[..., Any]
 
@@ -32,16 +32,16 @@ class Rig:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms.Rules.of(config.load([*flags]))
+        self.rules = arms_step.Rules.of(config.load([*flags]))
         self.now = START_NS
         self.measured = rest_pose()
         self.measured[[4, 11]] -= 0.2
-        self.memory = arms.start(self.rules, self._feedback(0), self.now)
+        self.memory = arms_step.start(self.rules, self._feedback(0), self.now)
         self.ticks = 0
         self.chunks = 0
         self.health_ok = True
         self.frozen_side: int | None = None
-        self.outputs: list[arms.Outputs] = []
+        self.outputs: list[arms_step.Outputs] = []
         self.waiting: list[wire.Message] = [
             build(wire.Episode, started_ns=0),
             build(wire.Instruction),
@@ -55,12 +55,12 @@ class Rig:
             wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1])
         )
 
-    def tick(self, *messages: wire.Message, refused: int = 0) -> arms.Outputs:
+    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_step.Outputs:
         """One tick with these messages; a fresh camera report comes by itself."""
         report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
-        inputs = arms.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
+        inputs = arms_step.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
         self.waiting = []
-        made = arms.step(self.rules, self.memory, inputs, 1, self.now)
+        made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
         if made.target.sent:
             self.measured = made.target.q.copy()
         self.outputs.append(made)
@@ -68,7 +68,7 @@ class Rig:
         self.now += TICK_NS
         return made
 
-    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms.Outputs:
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_step.Outputs:
         """Tick for a while; with a fresh chunk now and then."""
         made = self.outputs[-1] if self.outputs else None
         every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
@@ -149,7 +149,7 @@ def test_disarmed_sends_nothing_and_follows_the_arms(build: Build) -> None:
 
 def test_a_restarted_process_waits_for_the_operator(build: Build) -> None:
     rig = Rig(build)
-    rig.memory = arms.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
+    rig.memory = arms_step.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
     assert rig.run(0.5).target.mode == "DISARMED"
 
 
@@ -266,6 +266,19 @@ def test_late_foreign_and_repeated_chunks_are_dropped_and_counted(running: Rig, 
     assert running.memory.dropped == 1
     assert running.memory.executing.seq == executing
     assert running.mode == "RUNNING"
+
+
+@pytest.mark.parametrize("kind", [wire.Episode, wire.Instruction])
+def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind: type[wire.Message]) -> None:
+    made = running.tick(running.build(kind, number=2))
+    assert made.target.mode == "HOLD"
+    assert "no chunk yet" in running.reasons
+    running.run(0.3)
+    assert running.mode == "HOLD", "chunks of the old one are dropped"
+    memory = running.memory
+    for _ in range(60):
+        made = running.tick(running.chunk(episode=memory.episode, instruction=memory.instruction))
+    assert made.target.mode == "RUNNING"
 
 
 def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from drivers.camera import CameraFrame
-from runtime.cameras import LOW_WINDOW_FRAMES, Watch, make_camera, ring_slots, verdict
+from models.config import small
+from runtime.cameras import Watch, make_camera, ring_slots, verdict
 from runtime.clock import seconds
 from runtime.config import Settings
 from runtime.topics import CAMERAS
@@ -124,10 +125,13 @@ def test_the_rate_is_that_of_the_captures() -> None:
     assert verdict("head", watched(frames), LATE_S, START_NS).rate_hz == pytest.approx(15.0, abs=0.1)
 
 
-def test_a_ring_holds_the_longest_window_and_a_second(settings: Settings) -> None:
-    slots = ring_slots(settings, 30.0)
-    assert slots >= (LOW_WINDOW_FRAMES * settings.system2.stride_s + 1.0) * 30
-    assert ring_slots(settings, 60.0) > 1.9 * slots
+def test_a_ring_holds_the_longest_window_and_a_second() -> None:
+    policy = small()
+    slots = ring_slots(policy, 30.0)
+    assert slots >= (policy.video.low.frames * policy.video.low.stride_s + 1.0) * 30
+    assert ring_slots(policy, 60.0) > 1.9 * slots
+    longer = policy.model_copy(update={"history_offset_s": 5.0})
+    assert ring_slots(longer, 30.0) >= 180
 
 
 def test_every_configured_camera_can_be_made(settings: Settings, tmp_path: Path) -> None:

@@ -129,6 +129,16 @@ def test_a_ring_of_another_shape_but_the_same_size_is_made_anew(ring: FrameRing)
     assert shape == (HEIGHT_PX, WIDTH_PX)
 
 
+def test_a_ring_whose_maker_was_killed_before_its_header_is_made_anew(ring: FrameRing) -> None:
+    with ring.path.open("r+b") as file:
+        file.write(b"\0" * 64)
+    other = FrameRing.create(ring.path, WIDTH_PX, HEIGHT_PX, SLOTS)
+    other.write(1, 5, picture(1), b"")
+    stored = other.read(1)
+    other.close()
+    assert stored is not None and stored.capture_ns == 5
+
+
 @pytest.mark.parametrize(
     "shape", [(WIDTH_PX, HEIGHT_PX, 3), (HEIGHT_PX, WIDTH_PX), (HEIGHT_PX, WIDTH_PX, 4), (1, 1, 3)]
 )

@@ -243,6 +243,15 @@ def test_a_bad_flag_is_one_line_and_status_2(flags: list[str], said: str) -> Non
     assert len(refused.stderr.splitlines()) == 1
 
 
+def test_a_folder_too_deep_for_sockets_is_one_line(session: LiveRun, tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 100)
+    deep.mkdir()
+    replay = _replay(session.session, "--paced", "--folder", str(deep))
+    assert replay.returncode == 1
+    assert "too long for sockets" in replay.stderr
+    assert len(replay.stderr.splitlines()) == 1
+
+
 def test_a_missing_session_is_one_line(tmp_path: Path) -> None:
     replay = _replay(tmp_path / "nowhere", "--lockstep")
     assert replay.returncode == 1

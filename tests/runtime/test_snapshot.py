@@ -11,7 +11,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from runtime import snapshot, system1, system2, wire
+from runtime import snapshot, system1_step, system2_step, wire
 from runtime.errors import RuntimeFault, SessionError
 from runtime.trajectory import Motion, Piece, Trajectory
 
@@ -27,16 +27,16 @@ class Stranger:
 
 def test_system1s_memory_comes_back() -> None:
     q = np.random.default_rng(0).normal(size=(64, 14))
-    memory = system1.Memory(run=3, skips=2, perceived_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2)
-    made = snapshot.unpack(snapshot.pack(memory), (system1.Memory,))
+    memory = system1_step.Memory(run=3, skips=2, perceived_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2)
+    made = snapshot.unpack(snapshot.pack(memory), (system1_step.Memory,))
     np.testing.assert_array_equal(made.previous_q, q)
     assert (made.run, made.skips, made.perceived_ns, made.previous_seq) == (3, 2, (1, 2), 2)
     assert snapshot.pack(made) == snapshot.pack(memory)
 
 
 def test_system2s_memory_comes_back() -> None:
-    memory = system2.Memory(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
-    assert snapshot.unpack(snapshot.pack(memory), (system2.Memory,)) == memory
+    memory = system2_step.Memory(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
+    assert snapshot.unpack(snapshot.pack(memory), (system2_step.Memory,)) == memory
 
 
 def test_nested_trajectories_come_back_writable() -> None:
@@ -54,7 +54,7 @@ def test_messages_inside_a_memory_come_back(build: Build) -> None:
 
 
 def test_a_snapshot_is_a_message_that_names_its_output() -> None:
-    made = snapshot.take("system2", 7, system2.Memory(published=8), 2, 99)
+    made = snapshot.take("system2", 7, system2_step.Memory(published=8), 2, 99)
     assert (made.process, made.after_seq, made.epoch, made.stamp_ns) == ("system2", 7, 2, 99)
     assert wire.decode(wire.encode(made)) == made
 

@@ -100,6 +100,24 @@ def test_runs_are_counted_per_second(
     assert wait_until(counted)
 
 
+def test_the_real_time_factor_is_that_since_the_last_line(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("simulator").publisher("scene")
+    count = 0
+
+    def shown() -> bool:
+        nonlocal count
+        count += 1
+        publisher.send(build(wire.Scene, seq=count, stamp_ns=count * 1_000_000_000, simulated_ns=count * 900_000_000))
+        status.read()
+        status.show(ALIVE)
+        return "real time x0.90" in capsys.readouterr().out
+
+    assert wait_until(shown)
+
+
 def test_events_stand_apart(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     StatusLine(bus("supervisor"), settings).event("order: hold (terminal)")
     assert capsys.readouterr().out == "  * order: hold (terminal)\n"

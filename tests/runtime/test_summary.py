@@ -183,6 +183,25 @@ def test_camera_rates_and_physics_lag(run: Run) -> None:
     assert table["physics_lag_ms"]["max"] == 7.0
 
 
+def test_the_real_time_factor_is_simulated_time_by_the_clock(run: Run) -> None:
+    run.tick()
+    for count in range(4):
+        run.add("scene", wire.Scene, seq=count, stamp_ns=START_NS + count * 100 * MS, simulated_ns=count * 80 * MS)
+    assert run.table()["real_time_factor"] == 0.8
+
+
+def test_without_a_simulator_there_is_no_real_time_factor(run: Run) -> None:
+    run.tick()
+    assert run.table()["real_time_factor"] is None
+
+
+def test_late_triggers_are_counted(run: Run) -> None:
+    run.tick()
+    for count, late in enumerate((0, 3, 0, 1)):
+        run.add("conditions", wire.Conditions, seq=count, late_runs=late)
+    assert run.table()["late_triggers"] == 2
+
+
 def test_an_output_whose_inputs_were_logged_can_be_replayed(run: Run) -> None:
     run.add("frame.head", wire.Frame, seq=32)
     run.add("episode", wire.Episode, seq=0)

@@ -15,20 +15,17 @@ from models.policy import InstructionEmbedding
 from runtime import wire
 from runtime.clock import seconds
 from runtime.config import Settings
-from runtime.policy import open_checkpoint, prepare_torch
-from runtime.system1 import (
+from runtime.networks import open_checkpoint, prepare_torch
+from runtime.system1 import due, gather, next_due, waits_for_system2
+from runtime.system1_step import (
     Inputs,
     Memory,
     Rules,
     conditions_limit_ns,
-    due,
-    gather,
     inputs_of,
-    next_due,
     references,
     refusal,
     step,
-    waits_for_system2,
 )
 from runtime.topics import CAMERAS
 from runtime.views import History
@@ -320,7 +317,7 @@ def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build
         for notice in frame_set(build, number):
             history.add(notice)
     held: dict[str, wire.Message] = {"episode": build(wire.Episode), "instruction": build(wire.Instruction)}
-    made = gather(held, settings, history, frame_set(build, 30))
+    made = gather(held, 1 / 30, history, frame_set(build, 30))
     assert made is not None
     assert [frame.seq for frame in made.now] == [30] * 3
     assert [frame.seq for frame in made.before] == [29] * 3

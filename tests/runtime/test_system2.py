@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from models.policy import InstructionEmbedding
-from runtime import system2, wire
+from runtime import wire
 from runtime.clock import seconds
 from runtime.config import Settings
-from runtime.policy import open_checkpoint, prepare_torch
-from runtime.system2 import Inputs, Memory, Rules, decide, gather, references, step, windows
+from runtime.networks import open_checkpoint, prepare_torch
+from runtime.system2_step import Inputs, Memory, Rules, decide, gather, references, step, windows
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -228,7 +228,7 @@ def test_nothing_is_made_when_a_picture_is_gone(rules: Rules, inputs: Inputs, em
 
 
 def test_warming_up_leaves_no_trace(rules: Rules) -> None:
-    system2.warm_up(rules)
+    rules.slow.warm_up()
     assert not any(number in ring for ring in (rules.slow.low, rules.slow.high) for number in range(20))
 
 

@@ -16,9 +16,10 @@ from runtime.trajectory import (
     Style,
     Trajectory,
     evaluate,
+    join,
+    lay,
     second_derivatives,
     smoother,
-    splice,
 )
 
 Array = NDArray[np.float64]
@@ -44,6 +45,10 @@ def style(blend: str, fade_s: float = 0.5, smoothing: float = 0.0) -> Style:
     return Style(cast(Blend, blend), fade_s, smoothing)
 
 
+def splice(trajectory: Trajectory, q: Array, t0_ns: int, seam_ns: int, motion: Motion, how: Style) -> Trajectory:
+    return join(trajectory, lay(q, t0_ns, DT_NS, how), seam_ns, motion, how)
+
+
 def at(trajectory: Trajectory, time_ns: int) -> Motion:
     motion = evaluate(trajectory, time_ns)
     assert motion is not None
@@ -53,7 +58,7 @@ def at(trajectory: Trajectory, time_ns: int) -> Motion:
 @pytest.mark.parametrize("blend", BLENDS)
 @pytest.mark.parametrize("smoothing", [0.0, 10.0])
 def test_velocity_and_acceleration_are_the_derivatives_of_position(blend: str, smoothing: float) -> None:
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS, commanded(), style(blend, smoothing=smoothing))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style(blend, smoothing=smoothing))
     step_ns = 100_000
     for time_ns in np.linspace(T0_NS + DT_NS, made.end_ns - DT_NS, 97).astype(int):
         before, here, after = (at(made, int(time_ns) + shift) for shift in (-step_ns, 0, step_ns))
@@ -63,7 +68,7 @@ def test_velocity_and_acceleration_are_the_derivatives_of_position(blend: str, s
 
 @pytest.mark.parametrize("blend", BLENDS)
 def test_nothing_jumps_at_a_target(blend: str) -> None:
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS, commanded(), style(blend))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style(blend))
     for index in range(1, H - 1):
         left, right = at(made, T0_NS + index * DT_NS - 1), at(made, T0_NS + index * DT_NS + 1)
         for name, most in (("q", 1e-7), ("dq", 1e-6), ("ddq", 1e-5)):
@@ -72,14 +77,14 @@ def test_nothing_jumps_at_a_target(blend: str) -> None:
 
 def test_without_smoothing_every_target_is_met() -> None:
     targets = chunk()
-    made = splice(Trajectory(), targets, T0_NS, DT_NS, T0_NS, commanded(), style("none"))
+    made = splice(Trajectory(), targets, T0_NS, T0_NS, commanded(), style("none"))
     for index in range(H):
         np.testing.assert_allclose(at(made, T0_NS + index * DT_NS).q, targets[index], atol=1e-12)
 
 
 def test_a_prefix_is_met_although_chunks_are_smoothed() -> None:
     targets = chunk() + np.random.default_rng(0).normal(0, 0.05, (H, J))
-    made = splice(Trajectory(), targets, T0_NS, DT_NS, T0_NS, commanded(), style("prefix", smoothing=10.0))
+    made = splice(Trajectory(), targets, T0_NS, T0_NS, commanded(), style("prefix", smoothing=10.0))
     for index in range(H):
         np.testing.assert_allclose(at(made, T0_NS + index * DT_NS).q, targets[index], atol=1e-12)
 
@@ -87,7 +92,7 @@ def test_a_prefix_is_met_although_chunks_are_smoothed() -> None:
 @pytest.mark.parametrize("late_ns", [0, 1, DT_NS // 2, 3 * DT_NS, 3 * DT_NS + 12_345])
 def test_a_fade_starts_exactly_at_the_commanded_motion(late_ns: int) -> None:
     start = commanded()
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS + late_ns, start, style("fade", smoothing=10.0))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS + late_ns, start, style("fade", smoothing=10.0))
     first = at(made, T0_NS + late_ns)
     np.testing.assert_allclose(first.q, start.q, atol=1e-12)
     np.testing.assert_allclose(first.dq, start.dq, atol=1e-12)
@@ -97,8 +102,8 @@ def test_a_fade_starts_exactly_at_the_commanded_motion(late_ns: int) -> None:
 @pytest.mark.parametrize("fade_s", [0.1, 0.5, 1.5])
 def test_a_fade_ends_on_the_chunk(fade_s: float) -> None:
     targets, seam_ns = chunk(), T0_NS + DT_NS
-    faded = splice(Trajectory(), targets, T0_NS, DT_NS, seam_ns, commanded(), style("fade", fade_s))
-    plain = splice(Trajectory(), targets, T0_NS, DT_NS, seam_ns, commanded(), style("none"))
+    faded = splice(Trajectory(), targets, T0_NS, seam_ns, commanded(), style("fade", fade_s))
+    plain = splice(Trajectory(), targets, T0_NS, seam_ns, commanded(), style("none"))
     end_ns = seam_ns + int(fade_s * 1e9)
     for time_ns in (end_ns, end_ns + 1, end_ns + 5 * DT_NS):
         for name in ("q", "dq", "ddq"):
@@ -109,7 +114,7 @@ def test_a_fade_ends_on_the_chunk(fade_s: float) -> None:
 
 def test_nothing_jumps_while_a_fade_goes_on_or_ends() -> None:
     fade_s = 0.4
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS, commanded(), style("fade", fade_s))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style("fade", fade_s))
     motions = [at(made, T0_NS + tick * 1_000_000) for tick in range(600)]
     for name, most in (("q", 0.01), ("dq", 0.1), ("ddq", 1.5)):
         values = np.stack([getattr(motion, name) for motion in motions])
@@ -120,7 +125,7 @@ def test_a_chain_of_fades_has_no_seam() -> None:
     made, motion = Trajectory(), Motion(np.zeros(J), np.zeros(J), np.zeros(J))
     for count in range(5):
         now_ns = T0_NS + count * 3 * DT_NS
-        made = splice(made, chunk(count), now_ns - DT_NS, DT_NS, now_ns, motion, style("fade", smoothing=10.0))
+        made = splice(made, chunk(count), now_ns - DT_NS, now_ns, motion, style("fade", smoothing=10.0))
         first = at(made, now_ns)
         np.testing.assert_allclose(first.dq, motion.dq, atol=1e-12)
         motion = at(made, now_ns + 3 * DT_NS)
@@ -133,14 +138,14 @@ def test_points_in_the_past_are_unused() -> None:
     other = targets.copy()
     other[: late - 12] += 0.5
     now_ns = T0_NS + late * DT_NS
-    made = [splice(Trajectory(), q, T0_NS, DT_NS, now_ns, commanded(), style("none")) for q in (targets, other)]
+    made = [splice(Trajectory(), q, T0_NS, now_ns, commanded(), style("none")) for q in (targets, other)]
     for time_ns in range(now_ns, now_ns + 10 * DT_NS, DT_NS // 3):
         np.testing.assert_allclose(at(made[0], time_ns).q, at(made[1], time_ns).q, atol=1e-6)
     np.testing.assert_allclose(at(made[0], now_ns).q, targets[late], atol=1e-12)
 
 
 def test_one_step_of_a_straight_line_leads_into_the_first_target() -> None:
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS - 3 * DT_NS, commanded(), style("none"))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS - 3 * DT_NS, commanded(), style("none"))
     first, early, earlier = at(made, T0_NS), at(made, T0_NS - DT_NS // 2), at(made, T0_NS - 2 * DT_NS)
     np.testing.assert_allclose(early.dq, first.dq, atol=1e-12)
     np.testing.assert_allclose(early.q, first.q - first.dq * (DT_NS // 2) / 1e9, atol=1e-12)
@@ -148,7 +153,7 @@ def test_one_step_of_a_straight_line_leads_into_the_first_target() -> None:
 
 
 def test_a_chunk_that_has_run_out_gives_nothing() -> None:
-    made = splice(Trajectory(), chunk(), T0_NS, DT_NS, T0_NS, commanded(), style("fade"))
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style("fade"))
     assert made.end_ns == T0_NS + (H - 1) * DT_NS
     assert evaluate(made, made.end_ns) is not None
     assert evaluate(made, made.end_ns + 1) is None
@@ -160,8 +165,8 @@ def test_nothing_is_wanted_without_a_chunk() -> None:
 
 
 def test_a_new_chunk_replaces_the_old_one() -> None:
-    first = splice(Trajectory(), chunk(1), T0_NS, DT_NS, T0_NS, commanded(), style("none"))
-    second = splice(first, chunk(2), T0_NS, DT_NS, T0_NS, commanded(), style("none"))
+    first = splice(Trajectory(), chunk(1), T0_NS, T0_NS, commanded(), style("none"))
+    second = splice(first, chunk(2), T0_NS, T0_NS, commanded(), style("none"))
     np.testing.assert_allclose(at(second, T0_NS + DT_NS).q, chunk(2)[1], atol=1e-12)
 
 
@@ -169,8 +174,8 @@ def test_an_ensemble_lies_between_its_members() -> None:
     made, members = Trajectory(), list[Trajectory]()
     for count in range(3):
         t0_ns = T0_NS + count * 5 * DT_NS
-        made = splice(made, chunk(count), t0_ns, DT_NS, t0_ns, commanded(), style("ensemble"))
-        members.append(splice(Trajectory(), chunk(count), t0_ns, DT_NS, t0_ns, commanded(), style("none")))
+        made = splice(made, chunk(count), t0_ns, t0_ns, commanded(), style("ensemble"))
+        members.append(splice(Trajectory(), chunk(count), t0_ns, t0_ns, commanded(), style("none")))
     for time_ns in range(T0_NS + 11 * DT_NS, T0_NS + 40 * DT_NS, DT_NS // 2):
         values = np.stack([at(member, time_ns).q for member in members])
         mixed = at(made, time_ns).q
@@ -180,28 +185,28 @@ def test_an_ensemble_lies_between_its_members() -> None:
 def test_an_ensemble_of_equal_chunks_is_that_chunk() -> None:
     made = Trajectory()
     for _ in range(3):
-        made = splice(made, chunk(), T0_NS, DT_NS, T0_NS, commanded(), style("ensemble"))
+        made = splice(made, chunk(), T0_NS, T0_NS, commanded(), style("ensemble"))
     np.testing.assert_allclose(at(made, T0_NS + 7 * DT_NS).q, chunk()[7], atol=1e-12)
 
 
 def test_the_newest_member_of_an_ensemble_weighs_most() -> None:
     zeros, ones = np.zeros((H, J)), np.ones((H, J))
-    made = splice(Trajectory(), zeros, T0_NS, DT_NS, T0_NS, commanded(), style("ensemble"))
-    made = splice(made, ones, T0_NS, DT_NS, T0_NS, commanded(), style("ensemble"))
+    made = splice(Trajectory(), zeros, T0_NS, T0_NS, commanded(), style("ensemble"))
+    made = splice(made, ones, T0_NS, T0_NS, commanded(), style("ensemble"))
     assert (at(made, T0_NS + DT_NS).q > 0.5).all()
 
 
 def test_an_ensemble_keeps_few_chunks() -> None:
     made = Trajectory()
     for count in range(20):
-        made = splice(made, chunk(count), T0_NS, DT_NS, T0_NS, commanded(), style("ensemble"))
+        made = splice(made, chunk(count), T0_NS, T0_NS, commanded(), style("ensemble"))
     assert len(made.pieces) == 4
 
 
 def test_members_that_have_run_out_have_no_say() -> None:
-    made = splice(Trajectory(), np.zeros((H, J)), T0_NS, DT_NS, T0_NS, commanded(), style("ensemble"))
+    made = splice(Trajectory(), np.zeros((H, J)), T0_NS, T0_NS, commanded(), style("ensemble"))
     later_ns = T0_NS + 50 * DT_NS
-    made = splice(made, np.ones((H, J)), later_ns, DT_NS, later_ns, commanded(), style("ensemble"))
+    made = splice(made, np.ones((H, J)), later_ns, later_ns, commanded(), style("ensemble"))
     np.testing.assert_allclose(at(made, T0_NS + H * DT_NS).q, 1.0)
 
 

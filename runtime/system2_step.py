@@ -1,0 +1,191 @@
+"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Pure; called by system2.
+
+The trigger is a level, not an edge (`decide`), so the first condition and the one after a HOLD come by themselves.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from models.policy import InstructionEmbedding
+from models.slow import SlowSystem
+from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
+from runtime import wire
+from runtime.clock import now_ns, seconds
+from runtime.config import Settings
+from runtime.tokens import to_wire
+from runtime.topics import reference
+from runtime.views import PictureSource
+
+HEAD = "head"
+_NONE = -1
+
+Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
+
+
+@dataclass
+class Memory:
+    """What a step remembers: how System 1 stood when the last condition was started."""
+
+    run: int = _NONE
+    system1_epoch: int = _NONE
+    episode: int = _NONE
+    instruction: int = _NONE
+    capture_ns: int = _NONE
+    published: int = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The newest of everything System 2 reads."""
+
+    episode: wire.Episode
+    instruction: wire.Instruction
+    embedding: wire.Embedding
+    system1: wire.Message | None  # System 1's newest chunk or skip
+    frames: tuple[wire.Frame, ...]  # head notices, oldest first
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings and networks that `step` needs, made once."""
+
+    settings: Settings
+    slow: SlowSystem
+    checkpoint_id: str
+    stride: int  # frames between neighbours of the long window
+
+    @classmethod
+    def of(cls, settings: Settings, slow: SlowSystem, checkpoint_id: str) -> "Rules":
+        """From the settings tree and a policy."""
+        stride = max(1, round(slow.config.video.low.stride_s * settings.cameras.head.rate_hz))
+        return cls(settings, slow, checkpoint_id, stride)
+
+
+def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | None:
+    """Whether a condition is due, and why."""
+    run, epoch = _run_of(inputs.system1)
+    settings = rules.settings
+    if inputs.episode.number != memory.episode:
+        return "episode"
+    if inputs.instruction.number != memory.instruction:
+        return "instruction"
+    if settings.pacing == "free":
+        return "free"
+    if epoch != memory.system1_epoch:
+        return "epoch"
+    if run >= memory.run + settings.ratio:
+        return "ratio"
+    if now - memory.capture_ns > _refresh_ns(settings):
+        return "age"
+    return None
+
+
+def windows(rules: Rules, inputs: Inputs) -> tuple[tuple[wire.Frame, ...], tuple[wire.Frame, ...]] | None:
+    """Notices of the short and the long window, oldest first; None while the episode's history is too short."""
+    video = rules.slow.config.video
+    frames = [frame for frame in inputs.frames if frame.capture_ns >= inputs.episode.started_ns]
+    by_number = {frame.seq: frame for frame in frames}
+    if not by_number:
+        return None
+    newest = frames[-1].seq
+    high = range(newest - video.high.frames + 1, newest + 1)
+    low = grid_frames(newest, rules.stride, video.low.frames)
+    if any(number not in by_number for number in (*high, *low)):
+        return None
+    return tuple(by_number[n] for n in high), tuple(by_number[n] for n in low)
+
+
+def step(
+    rules: Rules,
+    memory: Memory,
+    inputs: Inputs,
+    pictures: PictureSource,
+    embeddings: Callable[[str], InstructionEmbedding],
+    epoch: int,
+    now: int,
+) -> wire.Conditions | None:
+    """One condition, or None when none is due or its frames are not there."""
+    trigger = decide(rules, memory, inputs, now)
+    chosen = windows(rules, inputs) if trigger is not None else None
+    if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
+        return None
+    high, low = chosen
+    slow = rules.slow
+    prepared = all(encode(slow, slow.low, pictures, frame) for frame in low)
+    prepared = prepared and all(encode(slow, slow.high, pictures, frame) for frame in high)
+    if not prepared:
+        return None
+    encoded_ns = now_ns()
+    tokens = slow.perceive([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
+    run, system1_epoch = _run_of(inputs.system1)
+    # After a restart or a new episode there is no previous start to be late against.
+    late = run - memory.run - rules.settings.ratio if trigger == "ratio" else 0
+    memory.run, memory.system1_epoch = run, system1_epoch
+    memory.episode, memory.instruction = inputs.episode.number, inputs.instruction.number
+    memory.capture_ns = high[-1].capture_ns
+    memory.published += 1
+    return wire.Conditions(
+        seq=memory.published - 1,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=inputs.episode.number,
+        inputs=references(inputs, high, low),
+        spatial=to_wire(tokens.spatial),
+        motion=to_wire(tokens.motion),
+        high_frames=tuple(frame.seq for frame in high),
+        low_frames=tuple(frame.seq for frame in low),
+        capture_ns=high[-1].capture_ns,
+        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low]),
+        instruction=inputs.instruction.number,
+        checkpoint_id=rules.checkpoint_id,
+        trigger_run=run,
+        trigger=trigger,
+        late_runs=late,
+        timing=wire.Timing(finished_ns=now_ns(), prepare_ns=encoded_ns - now, forward_ns=now_ns() - encoded_ns),
+    )
+
+
+def references(inputs: Inputs, high: Sequence[wire.Frame], low: Sequence[wire.Frame]) -> tuple[wire.InputRef, ...]:
+    """Everything that was consumed, in order: states, then the frames of both windows, each once."""
+    states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.system1)
+    frames = sorted({frame.seq: frame for frame in (*low, *high)}.values(), key=lambda frame: frame.seq)
+    return tuple(reference(message) for message in (*states, *frames) if message is not None)
+
+
+def encode(slow: SlowSystem, ring: LatentRing, pictures: PictureSource, frame: wire.Frame) -> bool:
+    """Put one frame's latent into a ring of the slow system. False when its picture is gone."""
+    if frame.seq in ring:
+        return True
+    picture = pictures(HEAD, frame.seq)
+    if picture is None:
+        return False
+    slow.encode(ring, frame.seq, picture)
+    return True
+
+
+def gather(held: dict[str, wire.Message], frames: tuple[wire.Frame, ...]) -> Inputs | None:
+    """The newest messages as a step's inputs; None while a state is still unknown."""
+    episode, instruction, embedding = (held.get(name) for name in ("episode", "instruction", "embedding"))
+    if not (
+        isinstance(episode, wire.Episode)
+        and isinstance(instruction, wire.Instruction)
+        and isinstance(embedding, wire.Embedding)
+    ):
+        return None
+    made = [message for message in (held.get("chunk"), held.get("skip")) if message is not None]
+    newest = max(made, key=lambda message: message.stamp_ns, default=None)
+    return Inputs(episode, instruction, embedding, newest, frames)
+
+
+def _run_of(message: wire.Message | None) -> tuple[int, int]:
+    """System 1's run number and epoch; before its first chunk the run counts as 0."""
+    if isinstance(message, wire.ActionChunk):
+        return message.run, message.epoch
+    return 0, message.epoch if message is not None else 0
+
+
+def _refresh_ns(settings: Settings) -> int:
+    """Age at which a condition is renewed although System 1 has not come n runs further: it is not running."""
+    cycle_s = (settings.ratio + 2) * settings.system1.period_s
+    return seconds(max(cycle_s, settings.safety.max_condition_age_s / 2))

@@ -1,6 +1,7 @@
 """System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ class FastSystem(nn.Module):
     @torch.inference_mode()
     def act(
         self,
-        tokens: torch.Tensor,
+        sets: Sequence[torch.Tensor],
         q: NDArray[np.float64],
         instruction: InstructionEmbedding,
         conditions: ConditionTokens | None,
@@ -68,10 +69,11 @@ class FastSystem(nn.Module):
     ) -> NDArray[np.float32]:
         """A chunk (H, J) of joint targets.
 
-        tokens (1, 2 * cameras * N, D): the set before, then the newest; q (J,) the joints now; prefix (n, J) targets
+        sets (cameras * N, D) each: the set before, then the newest; q (J,) the joints now; prefix (n, J) targets
         that are already committed and come back unchanged; age_s of the conditions' newest frame.
         """
         config = self.config
+        tokens = torch.cat(tuple(sets))[None]
         device = tokens.device
         both = None if conditions is None else torch.cat([conditions.spatial, conditions.motion])[None]
         state = self.statistics.normalize_state(q).to(device)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drivers.arm import Arm, ArmState
-from runtime import wire
+from runtime import realtime, wire
 from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns
@@ -34,7 +34,8 @@ def main(process: Process) -> None:
     memory: Memory | None = None
     process.settle()
     if process.settings.arms.realtime:
-        log.info("SCHED_FIFO: %s", process.be_realtime())
+        allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
+        log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
     rate = Rate(rules.settings.arms.rate_hz)
     refused_before, ticks = 0, 0
     while process.running:

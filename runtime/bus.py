@@ -3,15 +3,17 @@
 Every queue is bounded, drops the oldest and counts it. Undecodable messages are counted and dropped here.
 """
 
+import os
+import select
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
 
-from runtime import wire
-from runtime.clock import now_ns
+from runtime import realtime, wire
+from runtime.clock import NS_PER_S, now_ns
 from runtime.errors import RuntimeFault, WireError
 from runtime.topics import Topic, topic
 
@@ -130,6 +132,7 @@ class Subscriber:
             self.socket.subscribe(RECORDER_MARK)
         for publisher in self.topic.publishers:
             self.socket.connect(endpoint(folder, self.topic, publisher))
+        self.descriptor = int(self.socket.getsockopt(zmq.FD))
         self._order = _Order()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
@@ -176,11 +179,14 @@ class Subscriber:
 
 
 class Bus:
-    """The sockets of one process: made through it, closed with it."""
+    """The sockets of one process: made through it, closed with it. `prompt`: its messages pass before ordinary work."""
 
-    def __init__(self, folder: Path, process: str) -> None:
+    def __init__(self, folder: Path, process: str, prompt: bool = False) -> None:
         self.folder, self.process = folder, process
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        if prompt and realtime.allowed(realtime.MESSAGES_PRIORITY):  # ZeroMQ aborts when it is not
+            self._context.set(zmq.THREAD_SCHED_POLICY, os.SCHED_FIFO)
+            self._context.set(zmq.THREAD_PRIORITY, realtime.MESSAGES_PRIORITY)
         self._poller = zmq.Poller()
         self._open: list[Publisher | Subscriber] = []
 
@@ -201,11 +207,19 @@ class Bus:
         """Wait until any subscriber has something, at most `timeout_s`."""
         return bool(self._poller.poll(max(0, int(timeout_s * 1000))))
 
-    def drain_until(self, subscribers: Iterable[Subscriber], until_ns: int) -> None:
-        """Receive while there is time (in whole milliseconds), so that arrivals are stamped when they happen."""
-        while (remaining_ms := (until_ns - now_ns()) // 1_000_000) >= 1 and self._poller.poll(remaining_ms):
+    def drain_until(self, subscribers: Sequence[Subscriber], until_ns: int) -> None:
+        """Receive until a time, so that arrivals are stamped when they happen.
+
+        `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond. A ZeroMQ descriptor tells of news
+        once, so everything is drained before each wait.
+        """
+        while True:
             for subscriber in subscribers:
                 subscriber.drain()
+            remaining_ns = until_ns - now_ns()
+            if remaining_ns <= 0:
+                return
+            select.select([subscriber.descriptor for subscriber in subscribers], (), (), remaining_ns / NS_PER_S)
 
     def close(self) -> None:
         """Close all sockets."""

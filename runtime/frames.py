@@ -21,6 +21,9 @@ _MAGIC = b"v2aring1"
 _NEWEST_OFFSET = _RING.size - 8
 _NUMBER = struct.Struct("<q")
 _TIMES = struct.Struct("<qq")
+_MAP_FLAGS = (
+    mmap.MAP_SHARED | mmap.MAP_POPULATE
+)  # else the first lap costs a page fault each 4 KiB: 3 to 7 ms a picture
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class FrameRing:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
-            mapping = mmap.mmap(descriptor, size)
+            mapping = mmap.mmap(descriptor, size, flags=_MAP_FLAGS)
         finally:
             os.close(descriptor)
         _RING.pack_into(mapping, 0, _MAGIC, width_px, height_px, slots, 0)
@@ -79,7 +82,7 @@ class FrameRing:
         """Map an existing ring. Raises FileNotFoundError while the cameras have not made it."""
         descriptor = os.open(path, os.O_RDWR)
         try:
-            return cls(path, mmap.mmap(descriptor, 0))
+            return cls(path, mmap.mmap(descriptor, 0, flags=_MAP_FLAGS))
         finally:
             os.close(descriptor)
 

@@ -25,7 +25,6 @@ from runtime.processes import row
 
 _HEARTBEAT_S = 0.05
 _RECORDER_WAIT_S = 5.0
-REALTIME_PRIORITY = 50  # of the arms; the simulator, which stands for hardware, comes after them
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
@@ -57,7 +56,7 @@ class Process:
         run = RunFile.load(folder)
         self.settings = config.from_json(run.settings)
         self.session, self.revision = run.session, run.revision
-        self.bus = Bus(folder, name)
+        self.bus = Bus(folder, name, prompt=row(name).prompt and self.settings.arms.realtime)
         self._recorder_deadline_ns = now_ns() + seconds(_RECORDER_WAIT_S)
         self.steps = 0
         self._last_step_ns = now_ns()
@@ -105,15 +104,6 @@ class Process:
         )
         self._fault_count += 1
         self._faults.send(message)
-
-    def be_realtime(self, priority: int = REALTIME_PRIORITY) -> bool:
-        """SCHED_FIFO for the calling thread, if allowed. Call it after all other threads were started: they inherit."""
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-        except PermissionError:
-            log.warning("no SCHED_FIFO: give this user rtprio (see deploy/realtime-limits.conf); ticks may come late")
-            return False
-        return True
 
     def settle(self) -> None:
         """End of start-up: freeze what was allocated so that garbage collection need not walk it in the loop."""

@@ -14,6 +14,7 @@ class ProcessRow:
     module: str
     runs: Callable[[Settings], bool]
     progress_s: float  # no step for this long means hung
+    prompt: bool = False  # on the way from picture to arm: its messages pass before ordinary work
     delay_s: float = 0.0  # start this much later than the first: the two systems need the processors to load
 
 
@@ -28,12 +29,12 @@ def _simulated(settings: Settings) -> bool:
 # can_left and can_right (one process a CAN bus, robot profile) and console (web page) join with their modules.
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0),
-    ProcessRow("system2", "runtime.system2", _always, 30.0),
-    ProcessRow("system1", "runtime.system1", _always, 10.0),
+    ProcessRow("system2", "runtime.system2", _always, 30.0, prompt=True),
+    ProcessRow("system1", "runtime.system1", _always, 10.0, prompt=True),
     ProcessRow("text", "runtime.text", _always, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0),
-    ProcessRow("cameras", "runtime.cameras", _always, 1.0, delay_s=2.5),
-    ProcessRow("arms", "runtime.arms", _always, 0.5),
+    ProcessRow("cameras", "runtime.cameras", _always, 1.0, prompt=True, delay_s=2.5),
+    ProcessRow("arms", "runtime.arms", _always, 0.5, prompt=True),
 )
 
 

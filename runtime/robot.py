@@ -24,6 +24,7 @@ from runtime.config import Settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.process import RunFile
 from runtime.processes import TABLE
+from runtime.realtime import AwakeProcessors
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
 from runtime.summary import EXIT_SOURCE
@@ -68,6 +69,7 @@ class Robot:
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._running_since_ns: int | None = None
+        self._awake = AwakeProcessors() if settings.arms.realtime else None
 
     def run(self) -> int:
         """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
@@ -78,11 +80,15 @@ class Robot:
             with terminal.single_keys() as keys:
                 say(f"video2act: session {self.session}")
                 say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + terminal.KEYS if keys else ''}")
+                if self._awake is not None and not self._awake.granted:
+                    say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
                 failed = self._loop(keys, started_ns)
             self._shut_down()
         finally:
             self._kill_all()
             self._bus.close()
+            if self._awake is not None:
+                self._awake.release()
             shutil.rmtree(self.folder, ignore_errors=True)
         self._print_table()
         return 1 if failed else 0

@@ -7,9 +7,9 @@ from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
-from runtime import wire
+from runtime import realtime, wire
 from runtime.clock import Rate, now_ns, seconds
-from runtime.process import REALTIME_PRIORITY, Process
+from runtime.process import Process
 
 RATE_HZ = 200
 _STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
@@ -55,7 +55,7 @@ def main(process: Process) -> None:
     episodes = process.bus.subscriber("episode", newest=True)
     process.settle()
     if settings.arms.realtime:  # an arm's own controller does not wait for a busy PC either
-        process.be_realtime(REALTIME_PRIORITY - 10)
+        realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
     rate = Rate(RATE_HZ)
     worst_lag_ns = cycle = 0
     while process.running:

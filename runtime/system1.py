@@ -14,7 +14,7 @@ from runtime.instructions import EmbeddingCache
 from runtime.networks import Embeddings, open_checkpoint, prepare_torch
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
-from runtime.system1_step import Inputs, Memory, Rules, inputs_of, step
+from runtime.system1_step import Inputs, Memory, Rules, inputs_of, look_ahead, step
 from runtime.topics import CAMERAS
 from runtime.views import History, RingPictures, nearest_set, newest_set
 
@@ -50,11 +50,15 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
         for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
             for received in subscriber.take():
                 held[name] = received.message
+                if isinstance(received.message, wire.Conditions):
+                    rules.tensors(received.message)  # ahead of the run
         for subscriber in frames:
             for received in subscriber.take():
                 history.add(received.message)
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
+            if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):
+                look_ahead(rules.fast, older, pictures)
             continue
         inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
         if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
@@ -90,7 +94,26 @@ def due(settings: Settings, frames: tuple[wire.Frame, ...], due_ns: int, last: t
 def next_due(settings: Settings, due_ns: int, started: int) -> int:
     """The due time of the run after one that was due at `due_ns`; a late run does not make the next ones hurry."""
     period_ns = seconds(settings.system1.period_s)
-    return max(due_ns, started - period_ns) + period_ns
+    frame_ns = seconds(1 / settings.cameras.head.rate_hz)
+    return (started if started - due_ns > frame_ns else due_ns) + period_ns
+
+
+def older_set_ahead(
+    settings: Settings, offset_s: float, history: History, newest: tuple[wire.Frame, ...], due_ns: int
+) -> tuple[wire.Frame, ...]:
+    """The set that the next run will look back at, if it is there already: it can be encoded before the run is due.
+
+    The next run's frames are foreseen from the cameras' rhythm; a wrong guess costs only the encoding.
+    """
+    if not newest:
+        return ()
+    frame_ns = seconds(1 / settings.cameras.head.rate_hz)
+    returned_ns, capture_ns = max(f.returned_ns for f in newest), max(f.capture_ns for f in newest)
+    frames_ahead = max(1, -(-(due_ns - frame_ns // 2 - returned_ns) // frame_ns))
+    wanted_ns = capture_ns + frames_ahead * frame_ns - seconds(offset_s)
+    found = nearest_set(history.notices, wanted_ns)
+    near = all(abs(frame.capture_ns - wanted_ns) < frame_ns // 2 for frame in found)
+    return found if near else ()
 
 
 def waits_for_system2(settings: Settings, memory: Memory, conditions: wire.Conditions | None) -> bool:

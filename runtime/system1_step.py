@@ -16,7 +16,7 @@ from models.policy import InstructionEmbedding
 from runtime import wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
-from runtime.tokens import conditions_of
+from runtime.tokens import ConditionTensors
 from runtime.topics import reference
 from runtime.views import PictureSource, skew_ns
 
@@ -60,6 +60,7 @@ class Rules:
     settings: Settings
     fast: FastSystem
     checkpoint_id: str
+    tensors: ConditionTensors = field(default_factory=ConditionTensors)
 
 
 def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
@@ -140,10 +141,8 @@ def step(
     prepared_ns = now_ns()
     seen = [_look(rules.fast, frames, prepared[frames]) for frames in (inputs.before, inputs.now)]
     age_s = (now - plan.conditions.capture_ns) / 1e9
-    tokens, known = torch.cat(seen)[None], embeddings(plan.key)
-    q = rules.fast.act(
-        tokens, plan.joints.q, known, conditions_of(plan.conditions), age_s, plan.prefix, plan.noise_seed
-    )
+    instruction, conditions = embeddings(plan.key), rules.tensors(plan.conditions)
+    q = rules.fast.act(seen, plan.joints.q, instruction, conditions, age_s, plan.prefix, plan.noise_seed)
     finished_ns = now_ns()
     timing = wire.Timing(
         finished_ns=finished_ns, prepare_ns=prepared_ns - started_ns, forward_ns=finished_ns - prepared_ns
@@ -229,6 +228,13 @@ def inputs_of(
         newest,
         before,
     )
+
+
+def look_ahead(fast: FastSystem, frames: tuple[wire.Frame, ...], pictures: PictureSource) -> None:
+    """Encode a set that a coming run will need as its older one. Encoding gives the same bits at any time."""
+    prepared = _prepare(fast, frames, pictures)
+    if prepared is not None:
+        _look(fast, frames, prepared)
 
 
 def _note_conditions(memory: Memory, conditions: wire.Conditions | None) -> None:

@@ -18,6 +18,14 @@ def from_wire(bits: NDArray[np.uint16]) -> torch.Tensor:
     return torch.from_numpy(bits.copy()).view(torch.bfloat16).to(torch.float32)
 
 
-def conditions_of(message: wire.Conditions) -> ConditionTokens:
-    """The tokens as System 1 takes them."""
-    return ConditionTokens(from_wire(message.spatial), from_wire(message.motion))
+class ConditionTensors:
+    """The tokens as System 1 takes them; those of the newest message stay at hand, since n runs share them."""
+
+    def __init__(self) -> None:
+        self._held: tuple[wire.Conditions, ConditionTokens] | None = None
+
+    def __call__(self, message: wire.Conditions) -> ConditionTokens:
+        """Tensors of a message; the second call for the same one costs nothing."""
+        if self._held is None or self._held[0] is not message:
+            self._held = (message, ConditionTokens(from_wire(message.spatial), from_wire(message.motion)))
+        return self._held[1]

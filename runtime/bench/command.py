@@ -9,8 +9,10 @@ from typing import Any
 
 from runtime.bench import loop, machine, transport
 from runtime.errors import SettingsError
+from runtime.realtime import AwakeProcessors
 
 _LOOP_S = 8.0
+_NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-latency.rules)"
 # Peers on a machine of this kind (two cores, idle), for comparison; see README.
 _PEERS = {
     "overhead_ms": "openpi 10, LeRobot async 55",
@@ -24,6 +26,9 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
     _say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
+    results["transport, processors may sleep"] = _transport(options.repeats)
+    awake = AwakeProcessors()
+    _say("from here on " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
     results["transport"] = _transport(options.repeats)
     results["loop"] = _median_run("loop, cores free", options.repeats, lambda: loop.run(_LOOP_S, True, 0), _by_overhead)
     _say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")
@@ -32,6 +37,7 @@ def main(arguments: list[str]) -> int:
         results[name] = _median_run(
             name, options.repeats, lambda realtime=realtime: loop.run(_LOOP_S, realtime, 2), _by_lateness
         )
+    awake.release()
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0

@@ -174,7 +174,7 @@ def act(
     q = random.uniform(-0.1, 0.1, config.joints)
     prefix = random.uniform(-0.2, 0.2, (prefix_length, config.joints)).astype(np.float32)
     instruction = checkpoint.instructor().encode("go")
-    return prefix, fast.act(tokens, q, instruction, conditions, age_s, prefix, seed)
+    return prefix, fast.act(tuple(tokens), q, instruction, conditions, age_s, prefix, seed)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 8])

@@ -35,7 +35,11 @@ def outputs(checkpoint: Checkpoint) -> tuple[InstructionEmbedding, ConditionToke
     seen = fast.look((1,), fast.prepare(tuple(shots[:3])))
     tokens = torch.cat([seen, seen])[None]
     q = np.zeros(config.joints)
-    return instruction, conditions, fast.act(tokens, q, instruction, conditions, 0.1, np.zeros((0, config.joints)), 3)
+    return (
+        instruction,
+        conditions,
+        fast.act(tuple(tokens), q, instruction, conditions, 0.1, np.zeros((0, config.joints)), 3),
+    )
 
 
 def same(a: Checkpoint, b: Checkpoint) -> bool:

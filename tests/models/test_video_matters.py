@@ -45,7 +45,7 @@ def act(
 ) -> NDArray[np.float32]:
     """A chunk of the same observation, with other conditions."""
     seen = fast.look((1,), fast.prepare(tuple(shots)))
-    return fast.act(torch.cat([seen, seen])[None], np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 5)
+    return fast.act((seen, seen), np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 5)
 
 
 def test_tokens_have_the_configured_shapes(

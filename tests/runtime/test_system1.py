@@ -16,13 +16,14 @@ from runtime import wire
 from runtime.clock import seconds
 from runtime.config import Settings
 from runtime.networks import open_checkpoint, prepare_torch
-from runtime.system1 import due, gather, next_due, waits_for_system2
+from runtime.system1 import due, gather, next_due, older_set_ahead, waits_for_system2
 from runtime.system1_step import (
     Inputs,
     Memory,
     Rules,
     conditions_limit_ns,
     inputs_of,
+    look_ahead,
     references,
     refusal,
     step,
@@ -129,9 +130,49 @@ def test_another_period_is_a_frame_off_at_most(period_s: float, settings: Settin
 def test_a_late_run_does_not_make_the_next_ones_hurry(settings: Settings) -> None:
     period_ns = seconds(settings.system1.period_s)
     assert next_due(settings, 0, 0) == period_ns
-    assert next_due(settings, 0, period_ns) == period_ns
-    late_ns = 10 * period_ns
-    assert next_due(settings, 0, late_ns) == late_ns
+    assert next_due(settings, 0, FRAME_NS) == period_ns, "it waited for its frames: the rhythm stays"
+    for late_ns in (2 * FRAME_NS, period_ns, 10 * period_ns):
+        assert next_due(settings, 0, late_ns) == late_ns + period_ns
+
+
+def history_of(build: Build, numbers: range) -> History:
+    history = History(CAMERAS)
+    for number in numbers:
+        for frame in frame_set(build, number):
+            history.add(frame)
+    return history
+
+
+def test_the_older_set_is_known_once_the_next_run_is_a_frame_away(settings: Settings, build: Build) -> None:
+    history, newest = history_of(build, range(1, 31)), frame_set(build, 30)
+    due_ns = max(frame.returned_ns for frame in newest) + FRAME_NS
+    assert older_set_ahead(settings, 1 / 30, history, newest, due_ns) == newest
+    assert older_set_ahead(settings, 1 / 30, history, newest, due_ns + FRAME_NS) == (), "it has yet to come"
+    assert older_set_ahead(settings, 2 / 30, history, newest, due_ns + FRAME_NS) == newest
+    assert older_set_ahead(settings, 1 / 30, History(CAMERAS), (), due_ns) == ()
+
+
+def test_the_older_set_foreseen_is_the_one_that_the_run_uses(settings: Settings, build: Build) -> None:
+    history, newest = history_of(build, range(1, 31)), frame_set(build, 30)
+    foreseen = older_set_ahead(settings, 1 / 30, history, newest, max(f.returned_ns for f in newest) + FRAME_NS)
+    held: dict[str, wire.Message] = {"episode": build(wire.Episode), "instruction": build(wire.Instruction)}
+    made = gather(held, 1 / 30, history_of(build, range(1, 32)), frame_set(build, 31))
+    assert made is not None and made.before == foreseen
+
+
+def test_looking_ahead_changes_no_bit_of_the_chunk(
+    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+) -> None:
+    chunks: list[wire.ActionChunk | wire.Skip] = []
+    for ahead in (False, True):
+        fresh = replace(rules, fast=open_checkpoint(rules.settings).fast())
+        if ahead:
+            look_ahead(fresh.fast, inputs.before, noise)
+            assert fresh.fast.has(tuple(frame.seq for frame in inputs.before))
+        chunks.append(step(fresh, Memory(), inputs, noise, lambda key: embedding, 1, NOW))
+    plain, looked = chunks
+    assert isinstance(plain, wire.ActionChunk) and isinstance(looked, wire.ActionChunk)
+    assert plain.q.tobytes() == looked.q.tobytes()
 
 
 def test_a_set_must_be_new_in_every_camera(settings: Settings, build: Build) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,10 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
     _say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
-    results["transport, processors may sleep"] = _transport(options.repeats)
+    results["transport, processors may sleep"] = _transport(options.repeats, transport.AIMED)
     awake = AwakeProcessors()
     _say("from here on " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
-    results["transport"] = _transport(options.repeats)
+    results["transport"] = _transport(options.repeats, transport.PAYLOADS)
     results["loop"] = _median_run("loop, cores free", options.repeats, lambda: loop.run(_LOOP_S, True, 0), _by_overhead)
     _say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")
     for realtime in (True, False):
@@ -43,20 +43,21 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _transport(repeats: int) -> dict[str, Any]:
+def _transport(repeats: int, names: Sequence[str]) -> dict[str, Any]:
     """Each payload's median repeat by its p50."""
     runs: list[dict[str, dict[str, float]]] = []
     steal = machine.StealMeter.start()
     for _ in range(repeats):
-        runs.append(transport.run())
+        runs.append(transport.run(names))
     _say(f"one-way, paced at {transport.RATE_HZ} Hz, us (steal {steal.percent()} %)")
-    _say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}   peers")
+    _say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}{'ZeroMQ':>9}   peers")
     results: dict[str, Any] = {}
     for name in runs[0]:
         rows = sorted((run[name] for run in runs), key=lambda row: row["p50_us"])
         row = rows[len(rows) // 2]
         results[name] = row
-        _say(f"  {name:<28}{row['p50_us']:>9}{row['p99_us']:>9}{row['copy_us']:>8}   {_PEERS.get(name, '')}")
+        figures = f"{row['p50_us']:>9}{row['p99_us']:>9}{row['copy_us']:>8}{row.get('bare_us', ''):>9}"
+        _say(f"  {name:<28}{figures}   {_PEERS.get(name, '')}")
     return results
 
 

@@ -1,13 +1,18 @@
-"""One-way times: conditions and chunks over ZeroMQ, frame sets through the ring; beside each the plain copy, its floor."""
+"""One-way times: conditions and chunks over ZeroMQ, frame sets through the ring; beside each its floors.
+
+The floors, measured in the same run: a plain copy of the bytes, and ZeroMQ alone passing bytes that nobody reads.
+"""
 
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from struct import Struct
 
 import numpy as np
+import zmq
 
 from runtime import wire
 from runtime.bus import Bus
@@ -20,6 +25,8 @@ _COUNT = 60
 _WARM_UP = 10
 _WIDTH, _HEIGHT = 640, 480
 _TOKEN_WIDTH = 512
+_BARE = "bare "
+_STAMP = Struct("<q")
 _CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
 
 
@@ -73,25 +80,48 @@ def chunk(seq: int) -> wire.ActionChunk:
     )
 
 
-def run() -> dict[str, dict[str, float]]:
-    """All payloads once: for each, p50 and p99 in us, and the copy's p50."""
-    results = {name: _zeromq("conditions", name, tokens * _TOKEN_WIDTH * 4) for name, tokens in _CONDITIONS.items()}
-    results["chunk 3.6 KB"] = _zeromq("chunk", "chunk", wire.HORIZON * wire.JOINTS * 4)
-    results["frames 2.76 MB, copied out"] = _frames()
-    return results
+AIMED = ("conditions 512 KB", "frames 2.76 MB, copied out")
+_SIZES = {name: tokens * _TOKEN_WIDTH * 4 for name, tokens in _CONDITIONS.items()} | {
+    "chunk 3.6 KB": wire.HORIZON * wire.JOINTS * 4
+}
+PAYLOADS = (*_SIZES, "frames 2.76 MB, copied out")
 
 
-def _zeromq(topic: str, kind: str, size_bytes: int) -> dict[str, float]:
+def run(names: Sequence[str] = PAYLOADS) -> dict[str, dict[str, float]]:
+    """Some payloads once: for each, p50 and p99 in us, the copy's p50 and, where it goes by ZeroMQ, that of ZeroMQ alone."""
+    return {name: _zeromq(name) | _bare(name) if name in _SIZES else _frames() for name in names}
+
+
+def _zeromq(name: str) -> dict[str, float]:
+    topic = "conditions" if name in _CONDITIONS else "chunk"
     with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
         bus = Bus(Path(folder), "bench")
         subscriber = bus.subscriber(topic, depth=256)
-        child = _sender(folder, kind)
+        child = _sender(folder, name)
         times_us: list[float] = []
         while len(times_us) < _COUNT + _WARM_UP and bus.wait(10):
             times_us += [(now_ns() - r.message.stamp_ns) / 1e3 for r in subscriber.take()]  # decoded
         child.wait(10)
         bus.close()
-    return _figures(times_us, size_bytes)
+    return _figures(times_us, _SIZES[name])
+
+
+def _bare(name: str) -> dict[str, float]:
+    """ZeroMQ alone: bytes of that size with the time of sending in front."""
+    with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
+        context = zmq.Context()
+        socket = context.socket(zmq.SUB)
+        socket.subscribe(b"")
+        socket.connect(f"ipc://{folder}/bare.ipc")
+        child = _sender(folder, _BARE + name)
+        times_us: list[float] = []
+        while len(times_us) < _COUNT + _WARM_UP and socket.poll(10_000):
+            frame = socket.recv(copy=False)
+            times_us.append((now_ns() - _STAMP.unpack_from(frame.buffer)[0]) / 1e3)
+        child.wait(10)
+        socket.close()
+        context.term()
+    return {"bare_us": _figures(times_us, 8)["p50_us"]}
 
 
 def _frames() -> dict[str, float]:
@@ -143,6 +173,9 @@ def _send(folder: Path, kind: str) -> None:
     if kind == "frames":
         _send_frames(folder)
         return
+    if kind.startswith(_BARE):
+        _send_bare(folder, _SIZES[kind.removeprefix(_BARE)])
+        return
     tokens = _CONDITIONS.get(kind)
     bus = Bus(folder, "system2" if tokens else "system1")
     publisher = bus.publisher("conditions" if tokens else "chunk")
@@ -157,6 +190,22 @@ def _send(folder: Path, kind: str) -> None:
         publisher.send(message)
     time.sleep(0.3)
     bus.close()
+
+
+def _send_bare(folder: Path, size_bytes: int) -> None:
+    context = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    socket.bind(f"ipc://{folder}/bare.ipc")
+    payload = bytearray(size_bytes)
+    time.sleep(0.3)
+    rate = Rate(RATE_HZ)
+    for _ in range(_COUNT + _WARM_UP):
+        rate.wait()
+        _STAMP.pack_into(payload, 0, now_ns())
+        socket.send(bytes(payload))
+    time.sleep(0.3)
+    socket.close()
+    context.term()
 
 
 def _send_frames(folder: Path) -> None:

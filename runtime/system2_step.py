@@ -76,7 +76,7 @@ def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | 
         return "epoch"
     if run >= memory.run + settings.ratio:
         return "ratio"
-    if now - memory.capture_ns > _refresh_ns(settings):
+    if now - memory.capture_ns > _refresh_ns(settings, idle=run <= memory.run):
         return "age"
     return None
 
@@ -185,7 +185,13 @@ def _run_of(message: wire.Message | None) -> tuple[int, int]:
     return 0, message.epoch if message is not None else 0
 
 
-def _refresh_ns(settings: Settings) -> int:
-    """Age at which a condition is renewed although System 1 has not come n runs further: it is not running."""
-    cycle_s = (settings.ratio + 2) * settings.system1.period_s
-    return seconds(max(cycle_s, settings.safety.max_condition_age_s / 2))
+def _refresh_ns(settings: Settings, idle: bool) -> int:
+    """Age at which a condition is renewed although System 1 has not come n runs further.
+
+    `idle`: it made no chunk since; a fresh condition then waits for its first. Otherwise it is only slow, and a short
+    age would bend the ratio.
+    """
+    period_s = settings.system1.period_s
+    if idle:
+        return seconds(settings.ratio * period_s)
+    return seconds(max((settings.ratio + 2) * period_s, settings.safety.max_condition_age_s / 2))

@@ -95,10 +95,15 @@ def test_a_new_instruction_gets_a_condition(rules: Rules, inputs: Inputs, build:
     assert decide(rules, RUNNING, replace(inputs, instruction=build(wire.Instruction, number=2)), NOW) == "instruction"
 
 
-def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs) -> None:
+def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs, build: Build) -> None:
+    """After n periods when it makes no chunk at all; while it is only slow, at half the limit."""
+    cycle_ns = seconds(rules.settings.ratio * rules.settings.system1.period_s)
     half_limit_ns = seconds(rules.settings.safety.max_condition_age_s / 2)
-    for age_ns, due in ((half_limit_ns, None), (half_limit_ns + 1, "age")):
-        assert decide(rules, replace(RUNNING, capture_ns=NOW - age_ns), inputs, NOW) == due
+    slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1))
+    skipping = replace(inputs, system1=build(wire.Skip))
+    for seen, limit_ns in ((inputs, cycle_ns), (skipping, cycle_ns), (slow, half_limit_ns)):
+        for age_ns, due in ((limit_ns, None), (limit_ns + 1, "age")):
+            assert decide(rules, replace(RUNNING, capture_ns=NOW - age_ns), seen, NOW) == due
 
 
 def test_free_pacing_is_always_due(rules: Rules, inputs: Inputs) -> None:

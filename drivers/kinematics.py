@@ -33,28 +33,29 @@ FINGER_CENTRE_M = 0.1358  # fingers' pads beyond the flange, along its z
 FINGERTIP_M = FINGER_CENTRE_M + 0.03  # their far end
 
 
-def link_transform(row: DhRow, q_rad: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """T_parent_link (..., 4, 4) of one joint at q (...): Rx(alpha), shift a along x, Rz(theta0 + q), shift d along z."""
-    theta = row.theta0_rad + np.asarray(q_rad)
-    ct, st = np.cos(theta), np.sin(theta)
-    ca, sa = float(np.cos(row.alpha_rad)), float(np.sin(row.alpha_rad))
+_A, _ALPHA, _THETA0, _D = np.array(DH_TABLE).T
+_COS_ALPHA, _SIN_ALPHA = np.cos(_ALPHA), np.sin(_ALPHA)
+
+
+def link_transforms(q_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """T_parent_link (..., 6, 4, 4) of all joints at q (..., 6): Rx(alpha), shift a along x, Rz(theta0 + q), shift d along z."""
+    theta = _THETA0 + q_rad
+    cosine, sine = np.cos(theta), np.sin(theta)
     transform = np.zeros((*theta.shape, 4, 4))
-    transform[..., 0, 0], transform[..., 0, 1], transform[..., 0, 3] = ct, -st, row.a_m
-    transform[..., 1, 0], transform[..., 1, 1] = st * ca, ct * ca
-    transform[..., 1, 2], transform[..., 1, 3] = -sa, -sa * row.d_m
-    transform[..., 2, 0], transform[..., 2, 1] = st * sa, ct * sa
-    transform[..., 2, 2], transform[..., 2, 3] = ca, ca * row.d_m
+    transform[..., 0, 0], transform[..., 0, 1], transform[..., 0, 3] = cosine, -sine, _A
+    transform[..., 1, 0], transform[..., 1, 1] = sine * _COS_ALPHA, cosine * _COS_ALPHA
+    transform[..., 1, 2], transform[..., 1, 3] = -_SIN_ALPHA, -_SIN_ALPHA * _D
+    transform[..., 2, 0], transform[..., 2, 1] = sine * _SIN_ALPHA, cosine * _SIN_ALPHA
+    transform[..., 2, 2], transform[..., 2, 3] = _COS_ALPHA, _COS_ALPHA * _D
     transform[..., 3, 3] = 1.0
     return transform
 
 
 def link_poses(q_rad: NDArray[np.float64]) -> NDArray[np.float64]:
     """T_base_link for all six links: (..., 6, 4, 4) from q (..., 6) rad. The last one is the flange."""
-    poses = np.empty((*q_rad.shape, 4, 4))
-    pose = np.eye(4)
-    for index, row in enumerate(DH_TABLE):
-        pose = pose @ link_transform(row, q_rad[..., index])
-        poses[..., index, :, :] = pose
+    poses = link_transforms(q_rad)
+    for index in range(1, len(DH_TABLE)):
+        poses[..., index, :, :] = poses[..., index - 1, :, :] @ poses[..., index, :, :]
     return poses
 
 

@@ -129,7 +129,9 @@ class Arms(Section):
     kind: Literal["simulated"] = "simulated"
     rate_hz: float = Field(default=200, ge=20, le=1000)
     realtime: bool = True
-    """Ask for SCHED_FIFO and for processors that stay awake; without permission the loop runs on and says so."""
+    """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
+    awake: bool = True
+    """Keep idle processors from falling asleep; costs power."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
     """The state that the program goes to by itself."""
     resume: Literal["itself", "order"] = "order"

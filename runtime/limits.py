@@ -24,6 +24,10 @@ _ROUNDING = 1e-9
 _BEND_M_PER_RAD, _LARGEST_BEND_M = 0.12, 0.12
 _STOP_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])  # where on the way to rest the distances are checked
 _LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])  # base-shoulder, ..., flange-fingertip
+_LEFT, _RIGHT = (index.ravel() for index in np.indices((len(_LINK_RADIUS_M), len(_LINK_RADIUS_M))))
+_SKELETON_LINKS = [0, 2, 3, 5]  # those whose frames are shoulder, elbow, wrist and flange
+_BASES = np.stack(bases())
+_BETWEEN_BASES = (_BASES[0, :3, 3] - _BASES[1, :3, 3]) / np.linalg.norm(_BASES[0, :3, 3] - _BASES[1, :3, 3])
 
 
 @dataclass(frozen=True)
@@ -59,21 +63,29 @@ def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Ar
     `wanted_dq` (J,) is the speed of a moving target; without it, what was left behind once would never be caught up.
     """
     target = np.clip(wanted, limits.low, limits.high)
-    along = np.zeros_like(target) if wanted_dq is None else np.where(target == wanted, wanted_dq, 0.0)
+    candidate = _approach(limits, now, wanted, target, dt_s, wanted_dq)
+    stops = _can_stop(limits, candidate, dt_s)
+    if not stops.all():
+        candidate = _pick(stops, candidate, brake(limits, now, dt_s))
+    return candidate if _clear(limits, candidate, now) else brake(limits, now, dt_s)
+
+
+def _approach(
+    limits: Limits, now: Motion, wanted: Array, target: Array, dt_s: float, wanted_dq: Array | None
+) -> Motion:
+    """Straight to `target` where velocity, acceleration and jerk allow, per joint; else guided by the closing speed."""
     direct = _toward(now, (target - now.q) / dt_s, dt_s)
-    closing = along + _closing_speed(limits, target - now.q - along * dt_s, dt_s)
-    guided = _bounded(limits, now, np.clip(closing, -limits.velocity, limits.velocity), dt_s)
     free = (
         (np.abs(direct.dq) <= limits.velocity)
         & (np.abs(direct.ddq) <= limits.acceleration)
         & (np.abs(direct.ddq - now.ddq) <= limits.jerk * dt_s * (1 + _ROUNDING))
     )
-    candidate = _pick(free, direct, guided)
-    braking = brake(limits, now, dt_s)
-    candidate = _pick(_can_stop(limits, candidate, dt_s), candidate, braking)
-    if _clear(limits, candidate, now):
-        return candidate
-    return braking
+    if free.all():
+        return direct
+    along = np.zeros_like(target) if wanted_dq is None else np.where(target == wanted, wanted_dq, 0.0)
+    closing = along + _closing_speed(limits, target - now.q - along * dt_s, dt_s)
+    guided = _bounded(limits, now, np.clip(closing, -limits.velocity, limits.velocity), dt_s)
+    return _pick(free, direct, guided)
 
 
 def brake(limits: Limits, now: Motion, dt_s: float) -> Motion:
@@ -96,11 +108,10 @@ def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
 def skeleton(q: Array) -> Array:
     """Six points (..., 2, 6, 3) along each arm in the world: base, shoulder, elbow, wrist, flange, fingertip; q (..., J)."""
     points = np.empty((*q.shape[:-1], 2, 6, 3))
-    for side, base in enumerate(bases()):
-        poses = base @ link_poses(q[..., 7 * side : 7 * side + 6])
-        points[..., side, 0, :] = base[:3, 3]
-        points[..., side, 1:5, :] = poses[..., :3, 3][..., [0, 2, 3, 5], :]
-        points[..., side, 5, :] = poses[..., 5, :3, 3] + FINGERTIP_M * poses[..., 5, :3, 2]
+    poses = _BASES[:, None] @ link_poses(q.reshape(*q.shape[:-1], 2, 7)[..., :6])
+    points[..., 0, :] = _BASES[:, :3, 3]
+    points[..., 1:5, :] = poses[..., :3, 3][..., _SKELETON_LINKS, :]
+    points[..., 5, :] = poses[..., 5, :3, 3] + FINGERTIP_M * poses[..., 5, :3, 2]
     return points
 
 
@@ -111,16 +122,17 @@ def fingertip_height_m(points: Array) -> float:
 
 def arm_distance_m(points: Array) -> float:
     """The smallest distance between the surfaces of the two arms' links, as capsules, in all given skeletons."""
-    starts, ends = points[..., :-1, :], points[..., 1:, :]
-    count = starts.shape[-2]
-    left, right = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
     pairs = [
-        side[..., arm, :, :][..., index, :].reshape(-1, 3)
-        for arm, index in ((0, left), (1, right))
-        for side in (starts, ends)
+        points[..., arm, index + end, :].reshape(-1, 3) for arm, index in ((0, _LEFT), (1, _RIGHT)) for end in (0, 1)
     ]
-    gaps = _segment_distance(*pairs).reshape(-1, count * count)
-    return float((gaps - _LINK_RADIUS_M[left] - _LINK_RADIUS_M[right]).min())
+    gaps = _segment_distance(*pairs).reshape(-1, len(_LEFT))
+    return float((gaps - _LINK_RADIUS_M[_LEFT] - _LINK_RADIUS_M[_RIGHT]).min())
+
+
+def sideways_gap_m(points: Array) -> float:
+    """A lower bound of `arm_distance_m`, at a tenth of its cost: how far the arms are apart along the line of their bases."""
+    along = points @ _BETWEEN_BASES
+    return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(_LINK_RADIUS_M.max())
 
 
 def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
@@ -129,10 +141,13 @@ def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
         return True
     way = stop_distance(limits, candidate.dq, candidate.ddq)
     stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way)
-    height, distance = fingertip_height_m(stop), arm_distance_m(stop)
     # The joints do not stop all at once, so the real way bends off this line, the more the longer it is.
     margin_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
     least_m, nearest_m = limits.min_fingertip_m + margin_m, limits.min_arm_distance_m + margin_m
+    height, distance = fingertip_height_m(stop), sideways_gap_m(stop)
+    if height >= least_m and distance >= nearest_m:
+        return True
+    distance = arm_distance_m(stop)
     if height >= least_m and distance >= nearest_m:
         return True
     here = skeleton(now.q)

@@ -69,7 +69,7 @@ class Robot:
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._running_since_ns: int | None = None
-        self._awake = AwakeProcessors() if settings.arms.realtime else None
+        self._awake = AwakeProcessors() if settings.arms.awake else None
 
     def run(self) -> int:
         """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""

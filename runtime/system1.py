@@ -52,9 +52,13 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
                 held[name] = received.message
                 if isinstance(received.message, wire.Conditions):
                     rules.tensors(received.message)  # ahead of the run
-        for subscriber in frames:
-            for received in subscriber.take():
-                history.add(received.message)
+        notices = [received.message for subscriber in frames for received in subscriber.take()]
+        for notice in notices:
+            history.add(notice)
+        if (
+            not notices and settings.pacing != "serial"
+        ):  # a run begins with a picture; a serial one also with a condition
+            continue
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
             if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):

@@ -55,7 +55,18 @@ class History:
 
 def nearest_set(notices: Mapping[str, Sequence[wire.Frame]], capture_ns: int) -> tuple[wire.Frame, ...]:
     """For each camera, in order, the notice whose capture time is nearest. Every camera must have one."""
-    return tuple(min(frames, key=lambda f: abs(f.capture_ns - capture_ns)) for frames in notices.values())
+    return tuple(_nearest(frames, capture_ns) for frames in notices.values())
+
+
+def _nearest(frames: Sequence[wire.Frame], capture_ns: int) -> wire.Frame:
+    """Searched from the newest on: what is asked for is seldom old."""
+    best = frames[-1]
+    for frame in reversed(frames):
+        if abs(frame.capture_ns - capture_ns) < abs(best.capture_ns - capture_ns):
+            best = frame
+        if frame.capture_ns <= capture_ns:
+            break
+    return best
 
 
 def newest_set(notices: Mapping[str, Sequence[wire.Frame]]) -> tuple[wire.Frame, ...]:

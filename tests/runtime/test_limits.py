@@ -21,6 +21,7 @@ from runtime.limits import (
     arm_distance_m,
     brake,
     fingertip_height_m,
+    sideways_gap_m,
     skeleton,
     stop_distance,
     track,
@@ -288,3 +289,15 @@ def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
         )
         assert arm_distance_m(points) == pytest.approx(sampled, abs=0.012)
         assert arm_distance_m(points) <= sampled + 1e-9
+
+
+def test_the_sideways_gap_is_never_above_the_distance() -> None:
+    dice = np.random.default_rng(3)
+    for _ in range(200):
+        points = skeleton(place(list(dice.uniform(0, 1, JOINTS))))
+        assert sideways_gap_m(points) <= arm_distance_m(points) + 1e-12
+
+
+def test_the_sideways_gap_spares_the_pairs_at_rest() -> None:
+    points = skeleton(rest_pose())
+    assert sideways_gap_m(points) > SAFETY.min_arm_distance_m

@@ -73,7 +73,8 @@ class System1(System):
 class System2(System):
     """The slow system."""
 
-    nice: int = Field(default=5, ge=0, le=19)
+    nice: int = Field(default=10, ge=0, le=19)
+    """System 1 goes first where both share processors."""
 
 
 class Trajectory(Section):

@@ -193,5 +193,5 @@ def _refresh_ns(settings: Settings, idle: bool) -> int:
     """
     period_s = settings.system1.period_s
     if idle:
-        return seconds(settings.ratio * period_s)
+        return seconds((settings.ratio + 1) * period_s)
     return seconds(max((settings.ratio + 2) * period_s, settings.safety.max_condition_age_s / 2))

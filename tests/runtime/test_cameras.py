@@ -137,4 +137,4 @@ def test_a_ring_holds_the_longest_window_and_a_second() -> None:
 def test_every_configured_camera_can_be_made(settings: Settings, tmp_path: Path) -> None:
     for name in CAMERAS:
         camera = make_camera(name, settings, tmp_path)
-        assert (camera.name, camera.width_px, camera.height_px) == (name, 320, 240)
+        assert (camera.name, camera.width_px, camera.height_px) == (name, 256, 192)

@@ -36,7 +36,7 @@ def test_defaults_without_profile_values(profile: Path) -> None:
 def test_the_sim_profile_is_the_default() -> None:
     settings = config.load([])
     assert settings.profile == "sim"
-    assert (settings.arms.start, settings.arms.resume, settings.cameras.head.width_px) == ("run", "itself", 320)
+    assert (settings.arms.start, settings.arms.resume, settings.cameras.head.width_px) == ("run", "itself", 256)
 
 
 def test_a_profile_wins_over_defaults_and_a_flag_over_both(profile: Path) -> None:

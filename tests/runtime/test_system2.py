@@ -96,8 +96,8 @@ def test_a_new_instruction_gets_a_condition(rules: Rules, inputs: Inputs, build:
 
 
 def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs, build: Build) -> None:
-    """After n periods when it makes no chunk at all; while it is only slow, at half the limit."""
-    cycle_ns = seconds(rules.settings.ratio * rules.settings.system1.period_s)
+    """A period after the n-th when it makes no chunk at all; while it is only slow, at half the limit."""
+    cycle_ns = seconds((rules.settings.ratio + 1) * rules.settings.system1.period_s)
     half_limit_ns = seconds(rules.settings.safety.max_condition_age_s / 2)
     slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1))
     skipping = replace(inputs, system1=build(wire.Skip))

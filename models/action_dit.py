@@ -2,7 +2,8 @@
 
 Even blocks attend to the instruction, odd ones to the images with System 2's tokens appended. Keys and values of both
 contexts do not depend on the denoising step, so they are computed once per chunk (`Context`).
-Legend: B batch, H targets in a chunk, J joints, N context tokens, D width.
+Legend: B batch, H targets in a chunk, J joints, N context tokens, D width. With RDT-1B's numbers it has RDT-1B's weights
+(models/rdt.py reads them), and beside them only those that `added` lists.
 """
 
 from collections.abc import Iterable
@@ -29,37 +30,32 @@ class Context:
 
 
 class ActionTransformer(nn.Module):
-    """Predicts the clean chunk (or the noise) from a noisy one."""
+    """Predicts the clean chunk (or the noise) from a noisy one. Legend: U numbers of an action vector."""
 
     def __init__(self, config: PolicyConfig, image_width: int, image_positions: int, condition_width: int) -> None:
         super().__init__()
         head, width = config.head, config.head.width
         self.config = config
-        self.time = mlp(_SINUSOID_WIDTH, width, 2)
-        self.frequency = mlp(_SINUSOID_WIDTH, width, 2)
-        self.state = mlp(2 * config.joints, width, 3)  # value and whether it is known
-        self.action = mlp(2 * config.joints, width, 3)
+        self.time = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
+        self.frequency = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
+        self.action = mlp(2 * head.action_width, width, 3)  # values and which are known; the state's vector too
         self.language = mlp(config.text.width, width, 2)
         self.image = mlp(image_width, width, 2)
-        self.condition = mlp(condition_width, width, 2)
-        tokens = config.spatial_former.tokens + config.motion_former.tokens
-        self.sequence_position = nn.Parameter(torch.zeros(1, 3 + config.horizon, width))
-        self.image_position = nn.Parameter(torch.zeros(1, image_positions, width))
-        self.condition_position = nn.Parameter(torch.zeros(1, tokens, width))
-        self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
-        self.committed = nn.Parameter(torch.zeros(width))
+        self.sequence_position = nn.Parameter(_positions(3 + config.horizon, width))
+        self.language_position = nn.Parameter(_positions(config.text.max_tokens, width))
+        self.image_position = nn.Parameter(_positions(image_positions, width))
         self.blocks = nn.ModuleList(ActionBlock(width, head.heads) for _ in range(head.depth))
         self.final_norm = nn.RMSNorm(width, eps=1e-6)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
-        self.output = nn.Linear(width, config.joints)
-        self._start()
-
-    def _start(self) -> None:
-        """What starts at zero: the output, and everything RDT-1B has no weights for."""
-        sequence = self.sequence_position.shape[1]
-        self.sequence_position.data.copy_(
-            sinusoid(torch.arange(sequence) / _SPREAD, self.sequence_position.shape[2])[None]
-        )
+        self.output = nn.Linear(width, head.action_width)
+        # What Video2Act adds to RDT-1B: System 2's tokens, their age, and the mark of committed targets.
+        tokens = config.spatial_former.tokens + config.motion_former.tokens
+        self.condition = mlp(condition_width, width, 2)
+        self.condition_position = nn.Parameter(torch.zeros(1, tokens, width))
+        self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
+        self.committed = nn.Parameter(torch.zeros(width))
+        self.known: torch.Tensor
+        self.register_buffer("known", self.vector(torch.ones(config.joints)), persistent=False)
         for layer in (self.output, self.condition_age):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -67,15 +63,29 @@ class ActionTransformer(nn.Module):
     def zero_initialised(self) -> list[torch.Tensor]:
         """The weights that start at zero; an untrained policy redraws them so that everything has an influence."""
         last, age = self.output, self.condition_age
+        return [last.weight, last.bias, age.weight, age.bias, self.committed, self.condition_position]
+
+    def added(self) -> list[nn.Parameter]:
+        """The weights that RDT-1B does not have."""
         return [
-            last.weight,
-            last.bias,
-            age.weight,
-            age.bias,
-            self.committed,
+            *self.condition.parameters(),
             self.condition_position,
-            self.image_position,
+            *self.condition_age.parameters(),
+            self.committed,
         ]
+
+    def vector(self, joints: torch.Tensor) -> torch.Tensor:
+        """Joints (..., J) in their places of the action vector (..., U), zero elsewhere."""
+        head = self.config.head
+        if head.joint_places == tuple(range(head.action_width)):
+            return joints
+        vector = joints.new_zeros(*joints.shape[:-1], head.action_width)
+        vector[..., list(head.joint_places)] = joints
+        return vector
+
+    def joints(self, vector: torch.Tensor) -> torch.Tensor:
+        """The joints (..., J) out of action vectors (..., U)."""
+        return vector[..., list(self.config.head.joint_places)]
 
     def context(
         self,
@@ -86,25 +96,23 @@ class ActionTransformer(nn.Module):
         state: torch.Tensor,
     ) -> Context:
         """language (B, L, text width); images (B, N, image width); conditions (B, K, D') or None; age (B,); state (B, J)."""
-        words = self.language(language)
+        words = self.language(language) + self.language_position[:, : language.shape[1]]
         seen = self.image(images) + self.image_position
         if conditions is not None:
             age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(seen.dtype))
             understood = self.condition(conditions) + self.condition_position + age.unsqueeze(1)
             seen = torch.cat([seen, understood], dim=1)
         keys_values = tuple(
-            block.context(words if index % 2 == 0 else seen)
+            block.cross.keys_values(words if index % 2 == 0 else seen)
             for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
         )
-        known = torch.cat([state, torch.ones_like(state)], dim=-1)
-        return Context(keys_values, self.state(known).unsqueeze(1))
+        return Context(keys_values, self._embed(self.vector(state)).unsqueeze(1))
 
     def forward(
         self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
     ) -> torch.Tensor:
-        """noisy (B, H, J), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, J)."""
-        known = torch.cat([noisy, torch.ones_like(noisy)], dim=-1)
-        actions = self.action(known) + committed.unsqueeze(-1) * self.committed
+        """noisy (B, H, U), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, U)."""
+        actions = self._embed(noisy) + committed.unsqueeze(-1) * self.committed
         frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
         first = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
             (self.time, time), (self.frequency, frequency),
@@ -113,6 +121,15 @@ class ActionTransformer(nn.Module):
         for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
             x = block(x, keys_values)
         return self.output(self.final(self.final_norm(x[:, -self.config.horizon :])))
+
+    def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Action vectors (..., U), with the mark of those numbers that mean something, to (..., D)."""
+        return self.action(torch.cat([vectors, self.known.to(vectors.dtype).expand_as(vectors)], dim=-1))
+
+
+def _positions(count: int, width: int) -> torch.Tensor:
+    """(1, count, D) from which learned positions start."""
+    return sinusoid(torch.arange(count) / _SPREAD, width)[None]
 
 
 class ActionBlock(nn.Module):
@@ -123,14 +140,9 @@ class ActionBlock(nn.Module):
         self.self_norm = nn.RMSNorm(width, eps=1e-6)
         self.self_attention = Attention(width, heads)
         self.cross_norm = nn.RMSNorm(width, eps=1e-6)
-        self.context_norm = nn.RMSNorm(width, eps=1e-6)
         self.cross = Attention(width, heads)
         self.feed_norm = nn.RMSNorm(width, eps=1e-6)
         self.feed_forward = FeedForward(width)
-
-    def context(self, tokens: torch.Tensor) -> KeyValue:
-        """Keys and values of what this block attends to, (B, N, D)."""
-        return self.cross.keys_values(self.context_norm(tokens))
 
     def forward(self, x: torch.Tensor, context: KeyValue) -> torch.Tensor:
         """x (B, 3 + H, D)."""

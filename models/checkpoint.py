@@ -14,11 +14,12 @@ from torch import nn
 
 from models import normalize
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig, by_name
+from models.config import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.normalize import Statistics
 from models.policy import InstructionEmbedding
+from models.sizes import by_name
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.fast import FastSystem

@@ -1,12 +1,12 @@
-"""Sizes and choices of a policy. `small` and `full` are the same code with other numbers; a checkpoint stores one of these.
+"""The choices that make a policy; a checkpoint stores one of these. The sizes there are: models/sizes.py.
 
 The choices are the paper's; where it leaves something open the first value is the default (ARCHITECTURE.md, table).
 """
 
 import hashlib
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CAMERAS = ("head", "left_wrist", "right_wrist")
 
@@ -32,9 +32,10 @@ class Window(Part):
         return self.frames * self.stride_s
 
 
-class Video(Part):
-    """The video diffusion model and its VAE (HunyuanVideo's classes)."""
+class Hunyuan(Part):
+    """HunyuanVideo and its VAE; the paper keeps the first 20 dual-stream and 5 single-stream blocks."""
 
+    kind: Literal["hunyuan"] = "hunyuan"
     heads: int
     head_dim: int
     rope_axes: tuple[int, int, int]
@@ -49,8 +50,6 @@ class Video(Part):
     vae_groups: int
     latent_channels: int = 16
     latent_scaling: float = 0.476986
-    high: Window
-    low: Window
 
     @property
     def width(self) -> int:
@@ -58,15 +57,72 @@ class Video(Part):
         return self.heads * self.head_dim
 
 
+class Wan(Part):
+    """Wan2.2-TI2V-5B and its VAE; the released code keeps the first 20 of 30 blocks."""
+
+    kind: Literal["wan"] = "wan"
+    heads: int
+    head_dim: int
+    blocks: int
+    feed_forward: int
+    text_dim: int
+    vae_width: int
+    vae_decoder_width: int
+    vae_widths: tuple[int, ...] = (1, 2, 4, 4)
+    vae_blocks: int = 2
+    latent_channels: int
+    latent_mean: tuple[float, ...]
+    latent_spread: tuple[float, ...]
+
+    @property
+    def width(self) -> int:
+        """Feature channels of the transformer."""
+        return self.heads * self.head_dim
+
+    @property
+    def pooled_dim(self) -> int:
+        """It reads no pooled text."""
+        return 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("latent_mean", "latent_spread"):
+            if len(getattr(self, name)) != self.latent_channels:
+                raise ValueError(f"{name} needs {self.latent_channels} values, has {len(getattr(self, name))}")
+        return self
+
+
+class Video(Part):
+    """System 2's video model and what it looks at."""
+
+    backbone: Hunyuan | Wan = Field(discriminator="kind")
+    encoding: Literal["frames", "causal"] = "frames"
+    """frames: every frame on its own, kept in a ring. causal: each window anew as a video, four frames to a latent."""
+    high: Window
+    low: Window
+
+
 class Filters(Part):
     """What is taken from the features (paper Eq. 3); no learnable weight in it."""
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
     motion: Literal["fft", "none"] = "fft"
+    place: Literal["features", "latents"] = "features"
+    """On the blocks' features (paper Eq. 3), or on the latents that go into the blocks (released code)."""
     low_bin: int = Field(default=1, ge=0)
     """First frequency bin kept by the high-pass; 1 drops only the mean."""
     high_bin: int | None = None
     """Last bin kept; none keeps all up to half the frame rate."""
+    low_hz: float | None = Field(default=None, ge=0)
+    """The band in Hz instead of bins: what it means does not depend on the window's length."""
+    high_hz: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        by_hz = self.low_hz is not None or self.high_hz is not None
+        if by_hz and (self.low_bin != 1 or self.high_bin is not None):
+            raise ValueError("give the motion band by low_bin and high_bin, or by low_hz and high_hz, not both")
+        return self
 
 
 class QFormer(Part):
@@ -87,6 +143,7 @@ class ImageEncoder(Part):
     depth: int
     heads: int
     patch_px: int
+    feed_forward: int
 
 
 class Text(Part):
@@ -97,6 +154,8 @@ class Text(Part):
     heads: int
     feed_forward: int
     max_tokens: int
+    kind: Literal["byt5", "t5"] = "byt5"
+    """Byte tokens need no vocabulary file; t5 is the published T5 with its own tokenizer."""
 
 
 class Head(Part):
@@ -105,6 +164,10 @@ class Head(Part):
     width: int
     depth: int
     heads: int
+    action_width: int = 14
+    """Numbers in one action vector."""
+    joint_places: tuple[int, ...] = tuple(range(14))
+    """Where the joints stand in it; RDT-1B's vector has room for every robot."""
     steps: int = 5
     """Denoising steps of DPM-Solver++."""
     train_steps: int = 1000
@@ -134,38 +197,13 @@ class PolicyConfig(Part):
     joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
     action_source: Literal["next_puppet", "master"] = "next_puppet"
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        places, width = self.head.joint_places, self.head.action_width
+        if len(set(places)) != self.joints or not all(0 <= place < width for place in places):
+            raise ValueError(f"head.joint_places must be {self.joints} different places below {width}, got {places}")
+        return self
+
     def digest(self) -> str:
         """A short hash of every value."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
-
-
-def small() -> PolicyConfig:
-    """A few million weights: runs on two CPU cores beside the simulator."""
-    return PolicyConfig(
-        name="small",
-        video=Video(
-            heads=4,
-            head_dim=48,
-            rope_axes=(8, 20, 20),
-            dual_blocks=4,
-            single_blocks=2,
-            refiner_blocks=1,
-            text_dim=64,
-            pooled_dim=64,
-            vae_channels=(8, 16, 16, 16),
-            vae_layers=1,
-            vae_groups=8,
-            high=Window(frames=2, height_px=96, width_px=144, stride_s=1 / 30),
-            low=Window(frames=16, height_px=64, width_px=64, stride_s=0.1),
-        ),
-        spatial_former=QFormer(tokens=32, width=128, depth=2, heads=4),
-        motion_former=QFormer(tokens=32, width=128, depth=2, heads=4),
-        image=ImageEncoder(kind="siglip", image_px=96, width=128, depth=4, heads=4, patch_px=16),
-        text=Text(width=64, depth=2, heads=4, feed_forward=128, max_tokens=128),
-        head=Head(width=192, depth=4, heads=4),
-    )
-
-
-def by_name(name: str) -> PolicyConfig:
-    """The size called `name`."""
-    return {"small": small}[name]()

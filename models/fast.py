@@ -32,10 +32,9 @@ class FastSystem(nn.Module):
     @torch.inference_mode()
     def prepare(self, pictures: Pictures) -> torch.Tensor:
         """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
-        size = self.config.image.image_px
-        device = next(self.parameters()).device
-        resized = [images.resize(images.to_tensor(p, device), size, size, self.config.resize) for p in pictures]
-        return torch.cat(resized)
+        size, weight = self.config.image.image_px, next(self.parameters())
+        resized = [images.resize(images.to_tensor(p, weight.device), size, size, self.config.resize) for p in pictures]
+        return torch.cat(resized).to(weight.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:
         """Whether the tokens of that very set are at hand."""
@@ -74,17 +73,22 @@ class FastSystem(nn.Module):
         """
         config = self.config
         tokens = torch.cat(tuple(sets))[None]
-        device = tokens.device
+        device, dtype = tokens.device, tokens.dtype
         both = None if conditions is None else torch.cat([conditions.spatial, conditions.motion])[None]
-        state = self.statistics.normalize_state(q).to(device)
-        age = torch.tensor([age_s], device=device)
-        context = self.head.context(instruction.language, tokens, both, age, state)
-        noise = torch.randn((1, config.horizon, config.joints), generator=torch.Generator().manual_seed(noise_seed)).to(
-            device
+        context = self.head.context(
+            instruction.language.to(device, dtype),
+            tokens,
+            None if both is None else both.to(device, dtype),
+            torch.tensor([age_s], device=device),
+            self.statistics.normalize_state(q).to(device, dtype),
         )
-        known = self.statistics.normalize(prefix, q).to(device)
+        generator = torch.Generator().manual_seed(noise_seed)
+        noise = torch.randn((1, config.horizon, config.head.action_width), generator=generator).to(device)
+        known = self.head.vector(self.statistics.normalize(prefix, q).to(device))
         committed = (torch.arange(config.horizon, device=device) < len(prefix))[None]
-        chunk = diffusion.sample(config.head, noise, known, lambda x, t: self.head(x, t, context, committed))
-        targets = self.statistics.denormalize(chunk, q)
+        chunk = diffusion.sample(
+            config.head, noise, known, lambda x, t: self.head(x.to(dtype), t, context, committed).float()
+        )
+        targets = self.statistics.denormalize(self.head.joints(chunk), q)
         targets[: len(prefix)] = prefix
         return targets

@@ -3,6 +3,8 @@
 Legend: B batch, T frames, H W feature grid, C channels. Features are (B, T, H, W, C).
 """
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -12,6 +14,7 @@ from models.errors import ModelError
 # First-order kernels differentiate along x; their transpose along y. Paper 3.2.2 gives Sobel's; B.1 compares the others.
 _SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 _SCHARR = ((-3.0, 0.0, 3.0), (-10.0, 0.0, 10.0), (-3.0, 0.0, 3.0))
+_ROUNDING = 1e-9
 _LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
 
 
@@ -29,22 +32,37 @@ def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
     return torch.sqrt(_convolve(features, kernel).square() + _convolve(features, kernel.T).square())
 
 
-def motion(features: torch.Tensor, filters: Filters) -> torch.Tensor:
+def motion(features: torch.Tensor, filters: Filters, span_s: float) -> torch.Tensor:
     """Temporal high-pass: a DFT over T, the bins of the mask kept, and back: (B, T, H, W, C) -> the same shape, real.
 
-    The mask keeps bins low_bin..high_bin and their mirror images, which makes the inverse real (the paper takes its real
-    part). Raises ModelError for a mask that keeps nothing.
+    The T frames cover `span_s`. The mask keeps a band of bins and their mirror images, which makes the inverse real (the
+    paper takes its real part). Raises ModelError for a mask that keeps nothing.
     """
     if filters.motion == "none":
         return features
-    frames = features.shape[1]
-    last = frames // 2 if filters.high_bin is None else filters.high_bin
-    if not 0 <= filters.low_bin <= last <= frames // 2:
-        raise ModelError(f"motion filter keeps bins {filters.low_bin}..{last}; {frames} frames have 0..{frames // 2}")
+    first, last = band(filters, features.shape[1], span_s)
     spectrum = torch.fft.rfft(features.to(torch.float32), dim=1)
     kept = torch.zeros_like(spectrum)
-    kept[:, filters.low_bin : last + 1] = spectrum[:, filters.low_bin : last + 1]
-    return torch.fft.irfft(kept, n=frames, dim=1).to(features.dtype)
+    kept[:, first : last + 1] = spectrum[:, first : last + 1]
+    return torch.fft.irfft(kept, n=features.shape[1], dim=1).to(features.dtype)
+
+
+def band(filters: Filters, frames: int, span_s: float) -> tuple[int, int]:
+    """First and last bin that the motion filter keeps; bin k is k / span_s Hz. Raises ModelError if there is none."""
+    highest = frames // 2
+    if filters.low_hz is None and filters.high_hz is None:
+        first, last = filters.low_bin, highest if filters.high_bin is None else filters.high_bin
+        if not 0 <= first <= last <= highest:
+            raise ModelError(f"motion filter keeps bins {first}..{last}; {frames} frames have 0..{highest}")
+        return first, last
+    first = math.ceil((filters.low_hz or 0.0) * span_s - _ROUNDING)
+    last = highest if filters.high_hz is None else min(highest, math.floor(filters.high_hz * span_s + _ROUNDING))
+    if first > last:
+        raise ModelError(
+            f"motion filter keeps {filters.low_hz}..{filters.high_hz} Hz; {frames} frames in {span_s:.2f} s have only "
+            f"multiples of {1 / span_s:.2f} Hz up to {highest / span_s:.2f} Hz"
+        )
+    return first, last
 
 
 def _convolve(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ class SiglipEncoder(nn.Module):
         self.model = SiglipVisionModel(
             SiglipVisionConfig(
                 hidden_size=config.width,
-                intermediate_size=4 * config.width,
+                intermediate_size=config.feed_forward,
                 num_hidden_layers=config.depth,
                 num_attention_heads=config.heads,
                 image_size=config.image_px,

@@ -46,11 +46,11 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(width, inner), nn.GELU(approximate="tanh"), nn.Linear(inner, width))
 
 
-def mlp(inputs: int, width: int, layers: int) -> nn.Sequential:
-    """`layers` linear layers with GELU between: an adaptor into the transformer's width."""
+def mlp(inputs: int, width: int, layers: int, between: nn.Module | None = None) -> nn.Sequential:
+    """`layers` linear layers with GELU (or `between`) between: an adaptor into the transformer's width."""
     parts: list[nn.Module] = [nn.Linear(inputs, width)]
     for _ in range(layers - 1):
-        parts += [nn.GELU(approximate="tanh"), nn.Linear(width, width)]
+        parts += [between or nn.GELU(approximate="tanh"), nn.Linear(width, width)]
     return nn.Sequential(*parts)
 
 

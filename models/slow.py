@@ -1,14 +1,15 @@
 """System 2 as one object: video windows in, condition tokens out. Knows nothing of processes or devices."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from models import filters, images
-from models.backbones.backbone import VideoText
-from models.backbones.hunyuan import HunyuanBackbone
-from models.config import PolicyConfig
+from models.backbones.backbone import Backbone, VideoText
+from models.config import PolicyConfig, Video
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.qformer import TokenCompressor
 from models.window import LatentRing
@@ -22,11 +23,12 @@ class SlowSystem(nn.Module):
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = HunyuanBackbone(config.video)
-        self.spatial_former = TokenCompressor(config.spatial_former, config.video.width, temporal=False)
-        self.motion_former = TokenCompressor(config.motion_former, config.video.width, temporal=True)
-        self.high = LatentRing(self.backbone, config.video.high, keep=8)
-        self.low = LatentRing(self.backbone, config.video.low, keep=_KEPT_LATENTS)
+        self.backbone = make_backbone(config.video)
+        self.spatial_former = TokenCompressor(config.spatial_former, config.video.backbone.width, temporal=False)
+        self.motion_former = TokenCompressor(config.motion_former, config.video.backbone.width, temporal=True)
+        video, seen = config.video, cast(Backbone, self.backbone)
+        self.high = LatentRing(seen, video.high, video.encoding, keep=8)
+        self.low = LatentRing(seen, video.low, video.encoding, keep=_KEPT_LATENTS)
 
     @torch.inference_mode()
     def encode(self, ring: LatentRing, number: int, picture: NDArray[np.uint8]) -> None:
@@ -34,21 +36,30 @@ class SlowSystem(nn.Module):
         if number in ring:
             return
         tensor = images.to_tensor(picture, self.device)
-        ring.encode(number, images.resize(tensor, ring.window.height_px, ring.window.width_px, self.config.resize))
+        resized = images.resize(tensor, ring.window.height_px, ring.window.width_px, self.config.resize)
+        ring.encode(number, resized.to(self.dtype))
 
     @torch.inference_mode()
     def perceive(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> ConditionTokens:
         """Condition tokens of the two windows, given by the numbers of encoded frames, oldest first."""
-        features_high, features_low = (
-            self.backbone.features(ring.window_latents(numbers), instruction.video)
-            for ring, numbers in ((self.high, high), (self.low, low))
+        latents = [ring.window_latents(numbers) for ring, numbers in ((self.high, high), (self.low, low))]
+        if self.config.filters.place == "latents":
+            latents = [_as_latents(part) for part in self.filter(*map(_as_features, latents))]
+        text = VideoText(
+            instruction.video.states.to(self.device, self.dtype), instruction.video.pooled.to(self.device, self.dtype)
         )
-        return self.compress(features_high, features_low)
+        features = [cast(Backbone, self.backbone).features(part, text) for part in latents]
+        if self.config.filters.place == "features":
+            features = self.filter(*features)
+        return self.compress(*features)
 
-    def compress(self, features_high: torch.Tensor, features_low: torch.Tensor) -> ConditionTokens:
-        """Filters and Q-formers on features (1, T, h, w, C)."""
-        spatial = filters.spatial(features_high, self.config.filters)
-        motion = filters.motion(features_low, self.config.filters)
+    def filter(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boundaries of the high window and motion of the low one, both (1, T, h, w, C)."""
+        chosen = self.config.filters
+        return filters.spatial(high, chosen), filters.motion(low, chosen, self.config.video.low.span_s)
+
+    def compress(self, spatial: torch.Tensor, motion: torch.Tensor) -> ConditionTokens:
+        """The two Q-formers on (filtered) features (1, T, h, w, C)."""
         return ConditionTokens(
             self.spatial_former(spatial.flatten(2, 3))[0], self.motion_former(motion.flatten(2, 3))[0]
         )
@@ -60,7 +71,7 @@ class SlowSystem(nn.Module):
             for number in range(ring.window.frames):
                 self.encode(ring, number, blank)
         high, low = (list(range(ring.window.frames)) for ring in (self.high, self.low))
-        video = self.config.video
+        video = self.config.video.backbone
         text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
         self.perceive(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
         self.high.clear()
@@ -70,3 +81,27 @@ class SlowSystem(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are."""
+        return next(self.parameters()).dtype
+
+
+def make_backbone(video: Video) -> nn.Module:
+    """The video model that the configuration names; it implements Backbone."""
+    if video.backbone.kind == "wan":
+        from models.backbones.wan import WanBackbone
+
+        return WanBackbone(video.backbone)
+    from models.backbones.hunyuan import HunyuanBackbone
+
+    return HunyuanBackbone(video.backbone)
+
+
+def _as_features(latents: torch.Tensor) -> torch.Tensor:
+    return latents.permute(0, 2, 3, 4, 1)  # (1, c, T, h, w) -> (1, T, h, w, c)
+
+
+def _as_latents(features: torch.Tensor) -> torch.Tensor:
+    return features.permute(0, 4, 1, 2, 3)

@@ -4,6 +4,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -32,10 +33,13 @@ def widest_gap_ns(frames: Sequence[FrameTime]) -> int:
 
 
 class LatentRing:
-    """Latents (1, c, 1, h, w) of single frames by number. A frame is encoded on its own, so its latent never changes."""
+    """What a window is made of, by frame number: latents (1, c, 1, h, w), or with `causal` the pictures (1, 3, 1, H, W).
 
-    def __init__(self, backbone: Backbone, window: Window, keep: int) -> None:
-        self._backbone, self.window, self._keep = backbone, window, keep
+    A frame encoded on its own has a latent that never changes; a window encoded as a video has to be encoded anew.
+    """
+
+    def __init__(self, backbone: Backbone, window: Window, encoding: Literal["frames", "causal"], keep: int) -> None:
+        self._backbone, self.window, self._keep, self._causal = backbone, window, keep, encoding == "causal"
         self._latents: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def __contains__(self, number: int) -> bool:
@@ -47,16 +51,21 @@ class LatentRing:
             return
         if picture.shape[-2:] != (self.window.height_px, self.window.width_px):
             raise ModelError(f"window takes {self.window.height_px}x{self.window.width_px}, got {tuple(picture.shape)}")
-        self._latents[number] = self._backbone.encode(picture)
+        frame = picture.unsqueeze(2)
+        self._latents[number] = frame if self._causal else self._backbone.encode(frame)
         while len(self._latents) > self._keep:
             self._latents.popitem(last=False)
 
     def window_latents(self, numbers: Sequence[int]) -> torch.Tensor:
-        """(1, c, T, h, w) of the frames, oldest first. Raises ModelError naming a frame that was not encoded."""
+        """(1, c, T', h, w) of the frames, oldest first; T' = T, or a quarter of it with `causal`.
+
+        Raises ModelError naming a frame that was not encoded.
+        """
         for number in numbers:
             if number not in self._latents:
                 raise ModelError(f"frame {number} was not encoded; encode it before asking for its window")
-        return torch.cat([self._latents[number] for number in numbers], dim=2)
+        frames = torch.cat([self._latents[number] for number in numbers], dim=2)
+        return self._backbone.encode(frames) if self._causal else frames
 
     def clear(self) -> None:
         """Forget everything."""

@@ -10,6 +10,7 @@ COMMANDS = {
     "robot": "runtime.robot",
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",
+    "instruct": "runtime.instruct",
 }
 
 

@@ -53,7 +53,7 @@ class Policy(Section):
 
     checkpoint: Path | None = None
     """Folder of a trained policy; none: `size` with random weights drawn from the seed."""
-    size: Literal["small"] = "small"
+    size: Literal["small", "full", "full-wan"] = "small"
 
 
 class System(Section):
@@ -62,6 +62,7 @@ class System(Section):
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of torch; part of what a replay must repeat."""
     nice: int = Field(default=0, ge=0, le=19)
+    """Of the thread that computes, once it has loaded."""
 
 
 class System1(System):

@@ -26,7 +26,7 @@ _STOP_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])  # where on the way to r
 _LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])  # base-shoulder, ..., flange-fingertip
 _LEFT, _RIGHT = (index.ravel() for index in np.indices((len(_LINK_RADIUS_M), len(_LINK_RADIUS_M))))
 _SKELETON_LINKS = [0, 2, 3, 5]  # those whose frames are shoulder, elbow, wrist and flange
-_BASES = np.stack(bases())
+_BASES = bases()
 _BETWEEN_BASES = (_BASES[0, :3, 3] - _BASES[1, :3, 3]) / np.linalg.norm(_BASES[0, :3, 3] - _BASES[1, :3, 3])
 
 

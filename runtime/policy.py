@@ -1,8 +1,9 @@
 """Which policy the settings name: its configuration and its id, without its weights and without torch."""
 
-from models.config import PolicyConfig, by_name
+from models.config import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
+from models.sizes import by_name
 from runtime.config import Settings
 from runtime.errors import RuntimeFault
 

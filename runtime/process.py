@@ -105,10 +105,15 @@ class Process:
         self._fault_count += 1
         self._faults.send(message)
 
-    def settle(self) -> None:
-        """End of start-up: freeze what was allocated so that garbage collection need not walk it in the loop."""
+    def settle(self, nice: int = 0) -> None:
+        """End of start-up: freeze what was allocated so that garbage collection need not walk it in the loop.
+
+        `nice` is that of this thread from here on; loading is not slowed down by it.
+        """
         gc.collect()
         gc.freeze()
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
     def close(self) -> None:
         """End the heartbeat and close the sockets."""

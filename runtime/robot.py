@@ -28,6 +28,7 @@ from runtime.realtime import AwakeProcessors
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
 from runtime.summary import EXIT_SOURCE
+from runtime.terminal import say
 from runtime.topics import topic
 
 _LOOP_HZ = 20
@@ -146,11 +147,10 @@ class Robot:
         logs = self.session / "logs"
         logs.mkdir(exist_ok=True)
         watched = self._memory.watched[name]
-        nice = {"system1": self.settings.system1.nice, "system2": self.settings.system2.nice}.get(name, 0)
         arguments = [sys.executable, "-m", "runtime.process", name, str(self.folder), str(watched.epoch)]
         with (logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                ["nice", "-n", str(nice), *arguments] if nice else arguments,
+                arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -262,11 +262,6 @@ class Robot:
         say("video2act: the arms keep their last pose, powered; nothing was switched off")
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
-
-
-def say(text: str) -> None:
-    """A line for the operator."""
-    print(text, flush=True)  # noqa: T201
 
 
 def revision() -> str:

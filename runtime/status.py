@@ -4,6 +4,7 @@ from runtime import supervisor, wire
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
 from runtime.config import Settings
+from runtime.terminal import say
 
 
 class StatusLine:
@@ -43,7 +44,7 @@ class StatusLine:
 
     def event(self, text: str) -> None:
         """Print something that happened."""
-        print(f"  * {text}", flush=True)  # noqa: T201
+        say(f"  * {text}")
 
     def show(self, memory: supervisor.Memory) -> None:
         """Print the line."""
@@ -51,7 +52,7 @@ class StatusLine:
         self._shown_ns = now_ns()
         rates = {name: count / elapsed_s for name, count in self._runs.items()}
         self._runs = dict.fromkeys(self._runs, 0)
-        print(" | ".join(part for part in self._parts(memory, rates) if part), flush=True)  # noqa: T201
+        say(" | ".join(part for part in self._parts(memory, rates) if part))
 
     def _parts(self, memory: supervisor.Memory, rates: dict[str, float]) -> list[str]:
         parts = [self.mode or "starting"]

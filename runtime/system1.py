@@ -43,7 +43,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
     held: dict[str, wire.Message] = {}
     last, due_ns = (0,) * len(CAMERAS), now_ns()
-    process.settle()
+    process.settle(settings.system1.nice)
     while process.running:
         process.stepped()
         bus.wait(_POLL_S)

@@ -29,7 +29,7 @@ def main(process: Process) -> None:
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, wire.Message] = {}
     rules.slow.warm_up()
-    process.settle()
+    process.settle(settings.system2.nice)
     log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.slow.parameters()))
     while process.running:
         bus.wait(_POLL_S)

@@ -1,12 +1,16 @@
-"""The operator's terminal: single keys without waiting, and the status line. Restores the terminal whatever happens."""
+"""The operator's terminal: lines out, single keys in without waiting. Restores the terminal whatever happens.
+
+A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up.
+"""
 
 import os
 import select
+import signal
 import sys
 import termios
 import tty
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 KEYS = "space holds, r runs, q ends"
@@ -24,7 +28,8 @@ def single_keys() -> Generator[bool]:
         tty.setcbreak(descriptor)
         yield True
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it is gone
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def pressed() -> str:
@@ -32,8 +37,20 @@ def pressed() -> str:
     descriptor = sys.stdin.fileno()  # not sys.stdin.read: it would keep keys in a buffer that select cannot see
     keys = b""
     while select.select([descriptor], [], [], 0)[0]:
-        more = os.read(descriptor, 64)
+        try:
+            more = os.read(descriptor, 64)
+        except OSError:
+            break
         if not more:
             break
         keys += more
     return keys.decode(errors="ignore")
+
+
+def say(text: str) -> None:
+    """A line for the operator. If nobody can read it any more, the process gets SIGHUP and what follows goes nowhere."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.kill(os.getpid(), signal.SIGHUP)

@@ -1,17 +1,20 @@
-"""The text process: encodes a new instruction on the CPU, once, into the cache. torch is loaded only for that.
+"""The text process: has a new instruction encoded, once, into the cache. torch is loaded only by the child that does it.
 
 While it works the arms hold: no chunk of the new instruction exists yet.
 """
 
-from pathlib import Path
+import subprocess
+import sys
 
 from runtime import wire
 from runtime.clock import now_ns
+from runtime.errors import RuntimeFault
 from runtime.instructions import EmbeddingCache
 from runtime.policy import policy_id
 from runtime.process import Process, log
 
 _REPEAT_S = 0.2
+_POLL_S = 0.05
 
 
 def main(process: Process) -> None:
@@ -30,7 +33,7 @@ def main(process: Process) -> None:
             if current is None or message.number != current[0]:
                 key = cache.key(message.text, policy)
                 if not cache.path(key).exists():
-                    _encode(process, cache.make_room(key), message.text)
+                    _encode(process, message.text)
                 current = (message.number, key)
         if current is not None:
             stamp_ns = now_ns()
@@ -43,11 +46,14 @@ def main(process: Process) -> None:
         process.stepped()
 
 
-def _encode(process: Process, path: Path, text: str) -> None:
-    """Encode one text into a file of the cache."""
-    from models.checkpoint import save_embedding
-    from runtime.networks import open_checkpoint, prepare_torch
-
+def _encode(process: Process, text: str) -> None:
+    """Have one text encoded by a child, so that this process stays alive and small. Raises RuntimeFault when that fails."""
     log.info("encoding %r", text)
-    prepare_torch(process.settings.system2)
-    save_embedding(path, open_checkpoint(process.settings).instructor().encode(text))
+    child = subprocess.Popen([sys.executable, "-m", "runtime.instruct", str(process.folder), text])
+    while child.poll() is None:
+        process.stepped()
+        process.pause(_POLL_S)
+        if not process.running:
+            child.kill()
+    if child.returncode != 0 and process.running:  # the supervisor starts this process again, later and later
+        raise RuntimeFault(f"{text!r:.80} could not be encoded; logs/text.log of the session says why")

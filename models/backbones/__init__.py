@@ -1,1 +1,1 @@
-"""Video diffusion models behind one small interface: latents of a frame, features of a window."""
+"""Video diffusion models behind one small interface (backbone.py)."""

@@ -17,8 +17,8 @@ class VideoText:
 class Backbone(Protocol):
     """Legend: T frames, H W pixels, h w latent grid, C feature channels."""
 
-    def encode(self, picture: torch.Tensor) -> torch.Tensor:
-        """One frame (1, 3, H, W) in -1..1 to its latent (1, c, 1, h, w), scaled, deterministic."""
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (1, 3, T, H, W) in -1..1 to latents (1, c, T', h, w), scaled, deterministic; one gives one."""
         ...
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:

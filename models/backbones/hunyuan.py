@@ -11,7 +11,7 @@ from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideo
 from torch import nn
 
 from models.backbones.backbone import VideoText
-from models.config import Video
+from models.config import Hunyuan
 
 _GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
 _PATCH = 2
@@ -20,7 +20,7 @@ _PATCH = 2
 class HunyuanBackbone(nn.Module):
     """Implements Backbone. diffusers' classes hold the weights, so published ones load as they are."""
 
-    def __init__(self, config: Video) -> None:
+    def __init__(self, config: Hunyuan) -> None:
         super().__init__()
         self.config = config
         self.vae = AutoencoderKLHunyuanVideo(
@@ -43,9 +43,9 @@ class HunyuanBackbone(nn.Module):
             rope_axes_dim=config.rope_axes,
         )
 
-    def encode(self, picture: torch.Tensor) -> torch.Tensor:
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, times the scaling factor, no shift."""
-        posterior = cast(Any, self.vae.encode(picture.unsqueeze(2))).latent_dist
+        posterior = cast(Any, self.vae.encode(pictures)).latent_dist
         return posterior.mode() * self.config.latent_scaling
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:

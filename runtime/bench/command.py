@@ -1,4 +1,7 @@
-"""The bench command: `bench.sh --json FILE`. Five repeats, the median run reported, steal time printed."""
+"""The bench command: `bench.sh --json FILE`. Five repeats, the median run reported, steal time printed.
+
+`--models` measures the networks instead; `--suggest` turns their figures into the settings of a profile.
+"""
 
 import argparse
 import json
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.bench import loop, machine, transport
-from runtime.errors import SettingsError
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.realtime import AwakeProcessors
 
 _LOOP_S = 8.0
@@ -24,6 +27,54 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
     options = _parse(arguments)
+    results = _models(options) if options.models else _runtime(options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+def _models(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    from models.sizes import by_name
+    from runtime.bench import models
+
+    name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeFault("--device cuda: torch finds no GPU here; use --device cpu")
+    device = torch.device(name)
+    torch.set_num_threads(options.threads)
+    result = models.run(by_name(options.size), device, models.precision(device))
+    weights = result["weights"]
+    _say(f"video2act bench: {machine.describe()}; {result['size']} on {result['device']}, {result['dtype']}")
+    _say(
+        f"weights: System 2 {weights['system2'] / 1e6:.1f} M, System 1 {weights['system1'] / 1e6:.1f} M; "
+        f"matrix product {result['matrix_rate_tflops']} TFLOP/s"
+        + (f"; memory {result['memory_gib']} GiB" if "memory_gib" in result else "")
+    )
+    _say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
+    for part, row in result["figures"].items():
+        share = "" if row["share"] is None else f"{row['share']:.1%}"
+        _say(f"  {part:<40}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['gflop']:>11}{share:>8}")
+    _say("both at once, two processes, 1:8")
+    for figure, value in result["both_at_once_1_to_8"].items():
+        _say(f"  {figure:<40}{value:>10}")
+    if options.suggest:
+        result["suggestion"] = models.suggest(result)
+        _say(_profile(result["suggestion"]))
+    return result
+
+
+def _profile(suggestion: dict[str, float]) -> str:
+    """The suggestion as lines of a profile."""
+    age = f"{suggestion['expected_age_p50_ms']} ms, at most about {suggestion['expected_age_p99_ms']} ms"
+    return (
+        f"# for a profile of this machine; a condition's age at use will be {age}\n"
+        f"ratio = {suggestion['ratio']}\n[system1]\nperiod_s = {suggestion['period_s']}"
+    )
+
+
+def _runtime(options: argparse.Namespace) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
     _say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
     results["transport, processors may sleep"] = _transport(options.repeats, transport.AIMED)
@@ -38,9 +89,7 @@ def main(arguments: list[str]) -> int:
             name, options.repeats, lambda realtime=realtime: loop.run(_LOOP_S, realtime, 2), _by_lateness
         )
     awake.release()
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
-    return 0
+    return results
 
 
 def _transport(repeats: int, names: Sequence[str]) -> dict[str, Any]:
@@ -89,12 +138,19 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.sh", exit_on_error=False, description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--models", action="store_true", help="measure the networks instead of the runtime")
+    parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
+    parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")
+    parser.add_argument("--threads", type=int, default=1, help="of --models, on a CPU")
     try:
         options, rest = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise SettingsError(f"{error}; --help tells more") from None
     if rest:
         raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
+    if options.suggest and not options.models:
+        raise SettingsError("--suggest: needs the figures of --models; give both")
     if not 1 <= options.repeats <= 100:
         raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
     return options

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame
 from drivers.cobot_magic import rest_pose
-from models.config import small
+from models.sizes import small
 from runtime import cameras, system1, system1_step, wire
 from runtime.clock import now_ns
 from runtime.config import Settings

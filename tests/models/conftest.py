@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models import normalize
 from models.checkpoint import Checkpoint
-from models.config import PolicyConfig, Window, small
+from models.config import Hunyuan, PolicyConfig, Wan, Window
+from models.sizes import small
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def one_thread() -> Iterator[None]:
 def tiny() -> PolicyConfig:
     """The small policy with fewer of everything; all parts are still there."""
     config = small()
-    video = config.video.model_copy(
+    backbone = config.video.backbone.model_copy(
         update={
             "heads": 2,
             "head_dim": 16,
@@ -38,6 +39,11 @@ def tiny() -> PolicyConfig:
             "pooled_dim": 16,
             "vae_channels": (8, 8, 8, 8),
             "latent_channels": 4,
+        }
+    )
+    video = config.video.model_copy(
+        update={
+            "backbone": backbone,
             "high": Window(frames=2, height_px=32, width_px=48, stride_s=1 / 30),
             "low": Window(frames=4, height_px=32, width_px=32, stride_s=0.1),
         }
@@ -49,11 +55,37 @@ def tiny() -> PolicyConfig:
             "video": video,
             "spatial_former": former,
             "motion_former": former.model_copy(update={"tokens": 5}),
-            "image": config.image.model_copy(update={"image_px": 32, "width": 32, "depth": 1}),
+            "image": config.image.model_copy(update={"image_px": 32, "width": 32, "depth": 1, "feed_forward": 128}),
             "text": config.text.model_copy(update={"width": 16, "depth": 1, "heads": 2, "feed_forward": 32}),
             "head": config.head.model_copy(update={"width": 32, "depth": 2}),
             "horizon": 8,
         }
+    )
+
+
+@pytest.fixture(scope="session")
+def hunyuan(tiny: PolicyConfig) -> Hunyuan:
+    """The tiny policy's video model."""
+    assert isinstance(tiny.video.backbone, Hunyuan)
+    return tiny.video.backbone
+
+
+@pytest.fixture(scope="session")
+def wan(tiny: PolicyConfig) -> Wan:
+    """The other video model, as tiny."""
+    channels = 4
+    return Wan(
+        heads=2,
+        head_dim=16,
+        blocks=2,
+        feed_forward=48,
+        text_dim=tiny.text.width,
+        vae_width=8,
+        vae_decoder_width=8,
+        vae_blocks=1,
+        latent_channels=channels,
+        latent_mean=(0.1, -0.2, 0.3, 0.0),
+        latent_spread=(0.5, 1.0, 2.0, 1.5),
     )
 
 

@@ -149,7 +149,7 @@ def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig
     config = tiny.model_copy(update={"image": tiny.image.model_copy(update={"kind": kind})})
     head, slow = make_head(config, redrawn=True), SlowSystem(config)
     eyes, instructor = image_encoder(config.image), Instructor(config)
-    width = config.video.width
+    width = config.video.backbone.width
     tokens = slow.compress(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))
     inputs.conditions = torch.cat([tokens.spatial, tokens.motion])[None]
     inputs.images = eyes(torch.randn(6, 3, 32, 32)).flatten(0, 1)[None]

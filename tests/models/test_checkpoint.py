@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, load_embedding, save, save_embedding
-from models.config import PolicyConfig, by_name
+from models.config import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_id
 from models.policy import ConditionTokens, InstructionEmbedding
+from models.sizes import by_name
 
 Untrained = Callable[[int], Checkpoint]
 

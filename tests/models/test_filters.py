@@ -39,6 +39,9 @@ def scipy_planes(features: torch.Tensor, name: str) -> NDArray[np.float64]:
     return out
 
 
+SPAN_S = 1.6
+
+
 def paper_motion(series: list[float], low: int, high: int) -> list[float]:
     """M of paper 3.2.2 for one place and channel; series runs from the oldest to the newest frame, tau backwards."""
     count = len(series)
@@ -80,7 +83,7 @@ def test_spatial_filter_does_not_mix_channels_or_frames() -> None:
 @pytest.mark.parametrize("bins", [(1, None), (0, None), (2, None), (1, 1), (0, 1), (2, 2)])
 def test_motion_filter_equals_the_papers_sums(frames: int, bins: tuple[int, int | None]) -> None:
     features = random_features(1, frames, 1, 2, 2).to(torch.float32)
-    ours = filters.motion(features, Filters(low_bin=bins[0], high_bin=bins[1]))
+    ours = filters.motion(features, Filters(low_bin=bins[0], high_bin=bins[1]), SPAN_S)
     last = frames // 2 if bins[1] is None else bins[1]
     for place, channel in np.ndindex(2, 2):
         expected = paper_motion(features[0, :, 0, place, channel].tolist(), bins[0], last)
@@ -89,18 +92,18 @@ def test_motion_filter_equals_the_papers_sums(frames: int, bins: tuple[int, int 
 
 def test_motion_filter_gives_nothing_for_a_constant_scene() -> None:
     still = random_features(1, 1, 3, 3, 4).to(torch.float32).expand(1, 16, 3, 3, 4)
-    assert filters.motion(still, Filters()).abs().max() < 1e-5
+    assert filters.motion(still, Filters(), SPAN_S).abs().max() < 1e-5
 
 
 def test_motion_filter_with_all_bins_gives_the_features_back() -> None:
     features = random_features(1, 16, 2, 2, 3).to(torch.float32)
-    torch.testing.assert_close(filters.motion(features, Filters(low_bin=0)), features, rtol=0, atol=1e-5)
+    torch.testing.assert_close(filters.motion(features, Filters(low_bin=0), SPAN_S), features, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
 def test_filters_keep_shape_and_type(kind: torch.dtype) -> None:
     features = random_features(1, 4, 3, 3, 2).to(kind)
-    for filtered in (filters.spatial(features, Filters()), filters.motion(features, Filters())):
+    for filtered in (filters.spatial(features, Filters()), filters.motion(features, Filters(), SPAN_S)):
         assert filtered.shape == features.shape
         assert filtered.dtype == kind
 
@@ -109,7 +112,7 @@ def test_filters_keep_shape_and_type(kind: torch.dtype) -> None:
 def test_motion_mask_that_does_not_fit_is_named(bins: tuple[int, int | None]) -> None:
     last = 4 if bins[1] is None else bins[1]
     with pytest.raises(ModelError, match=rf"bins {bins[0]}\.\.{last}; 8 frames have 0\.\.4"):
-        filters.motion(random_features(1, 8, 1, 1, 1), Filters(low_bin=bins[0], high_bin=bins[1]))
+        filters.motion(random_features(1, 8, 1, 1, 1), Filters(low_bin=bins[0], high_bin=bins[1]), SPAN_S)
 
 
 def test_negative_mask_is_refused_by_the_configuration() -> None:
@@ -120,4 +123,39 @@ def test_negative_mask_is_refused_by_the_configuration() -> None:
 def test_none_passes_the_features_through() -> None:
     features = random_features(1, 4, 3, 3, 2)
     assert filters.spatial(features, Filters(spatial="none")) is features
-    assert filters.motion(features, Filters(motion="none")) is features
+    assert filters.motion(features, Filters(motion="none"), SPAN_S) is features
+
+
+@pytest.mark.parametrize(
+    ("low_hz", "high_hz", "expected"),
+    [
+        (0.0, None, (0, 8)),
+        (0.5, None, (1, 8)),
+        (0.625, 2.5, (1, 4)),
+        (1.3, 3.0, (3, 4)),
+        (None, 1.25, (0, 2)),
+        (4.9, 99.0, (8, 8)),
+    ],
+)
+def test_a_band_in_hz_keeps_the_bins_inside_it(
+    low_hz: float | None, high_hz: float | None, expected: tuple[int, int]
+) -> None:
+    """Sixteen frames in 1.6 s: bins are multiples of 0.625 Hz up to 5 Hz."""
+    assert filters.band(Filters(low_hz=low_hz, high_hz=high_hz), 16, SPAN_S) == expected
+
+
+def test_a_sine_inside_the_band_passes_and_one_outside_does_not() -> None:
+    time = torch.arange(16) * 0.1
+    slow, fast = (torch.sin(2 * torch.pi * hz * time).reshape(1, 16, 1, 1, 1) for hz in (0.625, 3.125))
+    kept = filters.motion(slow + fast, Filters(low_hz=2.0), SPAN_S)
+    torch.testing.assert_close(kept, fast, rtol=0, atol=1e-5)
+
+
+def test_a_band_between_two_bins_is_named() -> None:
+    with pytest.raises(ModelError, match=r"0\.7\.\.1\.2 Hz.*0\.62 Hz"):
+        filters.band(Filters(low_hz=0.7, high_hz=1.2), 16, SPAN_S)
+
+
+def test_a_band_is_given_in_one_way_only() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        Filters(low_bin=2, low_hz=1.0)

@@ -10,25 +10,25 @@ from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideo
 
 from models.backbones.backbone import VideoText
 from models.backbones.hunyuan import HunyuanBackbone
-from models.config import PolicyConfig, Video
+from models.config import Hunyuan
 
 Hooked = Callable[[torch.Tensor, VideoText, int], torch.Tensor]
 
 
 @pytest.fixture
-def whole(tiny: PolicyConfig) -> HunyuanBackbone:
+def whole(hunyuan: Hunyuan) -> HunyuanBackbone:
     """A model with two more single-stream blocks than the one that is kept."""
-    config = tiny.video.model_copy(update={"single_blocks": tiny.video.single_blocks + 2})
+    config = hunyuan.model_copy(update={"single_blocks": hunyuan.single_blocks + 2})
     return HunyuanBackbone(config).eval().requires_grad_(False)
 
 
 @pytest.fixture
-def truncated(tiny: PolicyConfig, whole: HunyuanBackbone) -> HunyuanBackbone:
+def truncated(hunyuan: Hunyuan, whole: HunyuanBackbone) -> HunyuanBackbone:
     """The first blocks of `whole`."""
-    return truncate(whole, tiny.video)
+    return truncate(whole, hunyuan)
 
 
-def truncate(whole: HunyuanBackbone, config: Video) -> HunyuanBackbone:
+def truncate(whole: HunyuanBackbone, config: Hunyuan) -> HunyuanBackbone:
     """A backbone of fewer blocks with the weights of `whole`."""
     backbone = HunyuanBackbone(config).eval().requires_grad_(False)
     weights = whole.state_dict()
@@ -36,7 +36,7 @@ def truncate(whole: HunyuanBackbone, config: Video) -> HunyuanBackbone:
     return backbone
 
 
-def inputs(config: Video, words: int = 7) -> tuple[torch.Tensor, VideoText]:
+def inputs(config: Hunyuan, words: int = 7) -> tuple[torch.Tensor, VideoText]:
     """Latents of three frames on a 4 x 6 grid, and a text without padding."""
     generator = torch.Generator().manual_seed(2)
     latents = torch.randn((1, config.latent_channels, 3, 4, 6), generator=generator)
@@ -89,8 +89,8 @@ def test_features_are_deterministic(truncated: HunyuanBackbone) -> None:
     assert torch.equal(truncated.features(latents, text), truncated.features(latents, text))
 
 
-def test_text_guidance_and_latents_each_change_the_features(whole: HunyuanBackbone, tiny: PolicyConfig) -> None:
-    latents, text = inputs(tiny.video)
+def test_text_guidance_and_latents_each_change_the_features(whole: HunyuanBackbone, hunyuan: Hunyuan) -> None:
+    latents, text = inputs(hunyuan)
     features = whole.features(latents, text)
     unguided = truncate(whole, whole.config.model_copy(update={"guidance": 1.0}))
     assert not torch.allclose(unguided.features(latents, text), features, atol=1e-4)
@@ -101,8 +101,9 @@ def test_text_guidance_and_latents_each_change_the_features(whole: HunyuanBackbo
 
 def test_latent_is_the_scaled_mode_and_deterministic(truncated: HunyuanBackbone) -> None:
     picture = torch.rand(1, 3, 32, 48) * 2 - 1
+    picture = picture.unsqueeze(2)
     latent = truncated.encode(picture)
-    moments: Any = truncated.vae.encode(picture.unsqueeze(2))
+    moments: Any = truncated.vae.encode(picture)
     assert latent.shape == (1, truncated.config.latent_channels, 1, 4, 6)
     assert torch.equal(latent, moments.latent_dist.mean * 0.476986)
     assert torch.equal(latent, truncated.encode(picture))

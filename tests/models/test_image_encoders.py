@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = ("siglip", "keypoints")
 
 def settings(kind: Kind) -> ImageEncoder:
     """A small encoder of 32 px pictures."""
-    return ImageEncoder(kind=kind, image_px=32, width=32, depth=1, heads=4, patch_px=8)
+    return ImageEncoder(kind=kind, image_px=32, width=32, depth=1, heads=4, patch_px=8, feed_forward=128)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,8 +46,8 @@ def test_any_text_is_encoded_without_padding(tiny: PolicyConfig) -> None:
     embedding = Instructor(tiny).eval().encode("größer: 手")
     length = len("größer: 手".encode()) + 1  # bytes and the end mark
     assert embedding.language.shape == (1, length, tiny.text.width)
-    assert embedding.video.states.shape == (1, length, tiny.video.text_dim)
-    assert embedding.video.pooled.shape == (1, tiny.video.pooled_dim)
+    assert embedding.video.states.shape == (1, length, tiny.video.backbone.text_dim)
+    assert embedding.video.pooled.shape == (1, tiny.video.backbone.pooled_dim)
 
 
 def test_long_text_is_cut(tiny: PolicyConfig) -> None:

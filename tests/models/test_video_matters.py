@@ -2,13 +2,16 @@
 Called by pytest; all networks are real, tiny and untrained."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.backbones.backbone import Backbone
 from models.checkpoint import Checkpoint
+from models.config import PolicyConfig
 from models.fast import FastSystem
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.slow import SlowSystem
@@ -125,3 +128,45 @@ def test_sets_of_pictures_are_encoded_once_and_the_oldest_is_dropped(untrained: 
         fast.look((key,), fast.prepare(tuple(pictures(3, key))))
     assert not fast.has((0,))
     assert fast.has((8,))
+
+
+def test_a_constant_scene_has_no_motion_and_a_moving_one_has(
+    untrained: Untrained, slow: SlowSystem, pictures: Pictures
+) -> None:
+    """Before the Q-former. On latents it is zero; on features the model's own place in time leaves a little."""
+    text = untrained(1).instructor().encode("go").video
+    still, moving = pictures(1, 3) * 4, pictures(4, 3)
+    sizes: list[tuple[float, float]] = []
+    for first, window in ((0, still), (10, moving)):
+        for number, picture in enumerate(window):
+            slow.encode(slow.low, first + number, picture)
+        latents = slow.low.window_latents(range(first, first + 4))
+        features = cast(Backbone, slow.backbone).features(latents, text)
+        by_time = latents.permute(0, 2, 3, 4, 1)
+        shares = [slow.filter(x, x)[1].abs().mean() / x.abs().mean() for x in (by_time, features)]
+        sizes.append((float(shares[0]), float(shares[1])))
+    (still_latents, still_features), (moving_latents, moving_features) = sizes
+    assert still_latents < 1e-5 and moving_latents > 1e-2
+    assert still_features < 0.03 and moving_features > 10 * still_features
+
+
+@pytest.mark.parametrize("place", ["features", "latents"])
+@pytest.mark.parametrize("encoding", ["frames", "causal"])
+def test_every_arrangement_sees_the_video(
+    place: str, encoding: str, tiny: PolicyConfig, untrained: Untrained, pictures: Pictures
+) -> None:
+    filters = tiny.filters.model_copy(update={"place": place, "low_bin": 0})
+    video = tiny.video.model_copy(update={"encoding": encoding})
+    torch.manual_seed(5)
+    slow = SlowSystem(tiny.model_copy(update={"filters": filters, "video": video})).eval()
+    instruction = untrained(1).instructor().encode("go")
+    made: list[ConditionTokens] = []
+    for seed in (1, 2):
+        for number, picture in enumerate(pictures(4, seed)):
+            slow.encode(slow.low, number, picture)
+            slow.encode(slow.high, number, picture)
+        made.append(slow.perceive([2, 3], [0, 1, 2, 3], instruction))
+        slow.low.clear()
+        slow.high.clear()
+    assert (made[0].spatial - made[1].spatial).abs().max() > 1e-4
+    assert (made[0].motion - made[1].motion).abs().max() > 1e-4

@@ -5,21 +5,21 @@ import pytest
 import torch
 
 from models.backbones.hunyuan import HunyuanBackbone
-from models.config import PolicyConfig
+from models.config import Hunyuan, PolicyConfig
 from models.errors import ModelError
 from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
 
 
 @pytest.fixture
-def backbone(tiny: PolicyConfig) -> HunyuanBackbone:
+def backbone(hunyuan: Hunyuan) -> HunyuanBackbone:
     """A tiny Hunyuan without gradients."""
-    return HunyuanBackbone(tiny.video).eval().requires_grad_(False)
+    return HunyuanBackbone(hunyuan).eval().requires_grad_(False)
 
 
 @pytest.fixture
 def ring(tiny: PolicyConfig, backbone: HunyuanBackbone) -> LatentRing:
     """A ring of the low stream that keeps three frames."""
-    return LatentRing(backbone, tiny.video.low, keep=3)
+    return LatentRing(backbone, tiny.video.low, "frames", keep=3)
 
 
 def frame(seed: int) -> torch.Tensor:
@@ -59,7 +59,7 @@ def test_cached_latents_equal_encoding_each_frame_alone(ring: LatentRing, backbo
         ring.encode(number, frame(number))
     latents = ring.window_latents([4, 5, 6])
     for index, number in enumerate((4, 5, 6)):
-        assert torch.equal(latents[:, :, index : index + 1], backbone.encode(frame(number)))
+        assert torch.equal(latents[:, :, index : index + 1], backbone.encode(frame(number).unsqueeze(2)))
 
 
 def test_window_keeps_the_order_asked_for(ring: LatentRing) -> None:
@@ -98,3 +98,21 @@ def test_picture_of_another_size_is_refused(ring: LatentRing) -> None:
     with pytest.raises(ModelError, match="window takes 32x32"):
         ring.encode(1, torch.zeros(1, 3, 32, 48))
     assert 1 not in ring
+
+
+def test_a_causal_window_is_encoded_as_one_video(tiny: PolicyConfig, backbone: HunyuanBackbone) -> None:
+    """Nine frames give three latents: the first alone, then one for each four (the VAE's factor in time)."""
+    ring = LatentRing(backbone, tiny.video.low, "causal", keep=9)
+    for number in range(9):
+        ring.encode(number, frame(number))
+    video = torch.stack([frame(number) for number in range(9)], dim=2)
+    latents = ring.window_latents(range(9))
+    assert latents.shape[2] == 3
+    assert torch.equal(latents, backbone.encode(video))
+
+
+def test_batched_encoding_stays_within_a_thousandth(backbone: HunyuanBackbone) -> None:
+    """Encoding frames as one batch is another order of sums: close, not equal, so the ring never does it."""
+    alone = torch.cat([backbone.encode(frame(number).unsqueeze(2)) for number in range(4)])
+    together = backbone.encode(torch.cat([frame(number) for number in range(4)]).unsqueeze(2))
+    assert (alone - together).abs().max() <= 1e-3 * alone.abs().max()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drivers.camera import CameraFrame
-from models.config import small
+from models.sizes import small
 from runtime.cameras import Watch, make_camera, ring_slots, verdict
 from runtime.clock import seconds
 from runtime.config import Settings

@@ -224,6 +224,21 @@ def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
     assert [m.order for m in orders if isinstance(m, wire.Order)] == ["hold", "clear", "arm", "run", "hold"]
 
 
+def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None:
+    """`robot.sh | head`, or a lost connection."""
+    command = [sys.executable, "-m", "runtime.cli", "robot", "--sessions", str(tmp_path / "sessions")]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert run.stdout is not None and run.stderr is not None
+    try:
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.wait(_END_S) == 0
+        assert b"Traceback" not in run.stderr.read()
+    finally:
+        run.kill()
+    assert not list(Path("/dev/shm").glob(f"video2act-{run.pid}-*"))
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -1,0 +1,74 @@
+"""Wan2.2-TI2V-5B through diffusers, truncated to its first blocks: the released code's video model, at t = 0.
+
+Legend: B batch, T frames, H W pixels, h w latent grid, c latent and C feature channels.
+"""
+
+from typing import Any, cast
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from torch import nn
+
+from models.backbones.backbone import VideoText
+from models.config import Wan
+
+_PATCH = 2
+
+
+class WanBackbone(nn.Module):
+    """Implements Backbone. diffusers' classes hold the weights, so published ones load as they are."""
+
+    def __init__(self, config: Wan) -> None:
+        super().__init__()
+        self.config = config
+        self.vae = AutoencoderKLWan(
+            base_dim=config.vae_width,
+            decoder_base_dim=config.vae_decoder_width,
+            z_dim=config.latent_channels,
+            dim_mult=cast(Any, list(config.vae_widths)),
+            num_res_blocks=config.vae_blocks,
+            attn_scales=cast(Any, []),
+            temperal_downsample=[False, True, True],
+            latents_mean=list(config.latent_mean),
+            latents_std=list(config.latent_spread),
+            is_residual=True,
+            in_channels=12,
+            out_channels=12,
+            patch_size=_PATCH,
+            scale_factor_temporal=4,
+            scale_factor_spatial=16,
+        )
+        self.transformer = WanTransformer3DModel(
+            patch_size=(1, _PATCH, _PATCH),
+            num_attention_heads=config.heads,
+            attention_head_dim=config.head_dim,
+            in_channels=config.latent_channels,
+            out_channels=config.latent_channels,
+            text_dim=config.text_dim,
+            ffn_dim=config.feed_forward,
+            num_layers=config.blocks,
+        )
+        self.latent_mean: torch.Tensor
+        self.latent_spread: torch.Tensor
+        for name in ("latent_mean", "latent_spread"):
+            values = torch.tensor(getattr(config, name)).reshape(1, -1, 1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """See Backbone.encode; `.mode()` of the posterior, each channel brought to mean 0 and spread 1."""
+        posterior = cast(Any, self.vae.encode(pictures)).latent_dist
+        return (posterior.mode() - self.latent_mean) / self.latent_spread
+
+    def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
+        """See Backbone.features; this model reads no pooled text."""
+        model = self.transformer
+        batch, _, frames, height, width = latents.shape
+        time = torch.zeros(batch, dtype=torch.long, device=latents.device)
+        rotary = model.rope(latents)
+        _, modulation, words, _ = model.condition_embedder(time, text.states)
+        modulation = modulation.unflatten(1, (6, -1))
+        x = model.patch_embedding(latents).flatten(2).transpose(1, 2).contiguous()
+        for block in model.blocks:
+            x = block(x, words, modulation, rotary)
+        return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))

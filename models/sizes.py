@@ -1,0 +1,113 @@
+"""The sizes of a policy: the same code with other numbers. `small` runs on two CPU cores, `full` is the paper's."""
+
+from models.config import Head, Hunyuan, ImageEncoder, PolicyConfig, QFormer, Text, Video, Wan, Window
+from models.errors import ModelError
+
+# Wan2.2-TI2V-5B's VAE: mean and spread of its 48 latent channels (its published configuration).
+_WAN_MEAN = (
+    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
+    0.1570, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230, -0.0313, -0.1649, 0.0117, 0.0723,
+    -0.2839, -0.2083, -0.0520, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
+)  # fmt: skip
+_WAN_SPREAD = (
+    0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901,
+    0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
+    0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
+    0.5726, 1.2042, 0.5458, 1.6887, 0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
+)  # fmt: skip
+
+
+def small() -> PolicyConfig:
+    """A few million weights: runs on two CPU cores beside the simulator."""
+    return PolicyConfig(
+        name="small",
+        video=Video(
+            backbone=Hunyuan(
+                heads=4,
+                head_dim=48,
+                rope_axes=(8, 20, 20),
+                dual_blocks=4,
+                single_blocks=2,
+                refiner_blocks=1,
+                text_dim=64,
+                pooled_dim=64,
+                vae_channels=(8, 16, 16, 16),
+                vae_layers=1,
+                vae_groups=8,
+            ),
+            high=Window(frames=2, height_px=96, width_px=144, stride_s=1 / 30),
+            low=Window(frames=16, height_px=64, width_px=64, stride_s=0.1),
+        ),
+        spatial_former=QFormer(tokens=32, width=128, depth=2, heads=4),
+        motion_former=QFormer(tokens=32, width=128, depth=2, heads=4),
+        image=ImageEncoder(kind="siglip", image_px=96, width=128, depth=4, heads=4, patch_px=16, feed_forward=512),
+        text=Text(width=64, depth=2, heads=4, feed_forward=128, max_tokens=128),
+        head=Head(width=192, depth=4, heads=4),
+    )
+
+
+def full() -> PolicyConfig:
+    """The paper's sizes: HunyuanVideo's first 20 + 5 blocks, SigLIP so400m, T5-v1.1-XXL, RDT-1B."""
+    former = QFormer(tokens=224, width=512, depth=3, heads=8)
+    return PolicyConfig(
+        name="full",
+        video=Video(
+            backbone=Hunyuan(
+                heads=24,
+                head_dim=128,
+                rope_axes=(16, 56, 56),
+                dual_blocks=20,
+                single_blocks=5,
+                refiner_blocks=2,
+                text_dim=4096,
+                pooled_dim=768,
+                vae_channels=(128, 256, 512, 512),
+                vae_layers=2,
+                vae_groups=32,
+            ),
+            high=Window(frames=2, height_px=512, width_px=768, stride_s=1 / 30),
+            low=Window(frames=16, height_px=256, width_px=256, stride_s=0.1),
+        ),
+        spatial_former=former,
+        motion_former=former,
+        image=ImageEncoder(kind="siglip", image_px=384, width=1152, depth=27, heads=16, patch_px=14, feed_forward=4304),
+        text=Text(width=4096, depth=24, heads=64, feed_forward=10240, max_tokens=1024, kind="t5"),
+        head=Head(
+            width=2048,
+            depth=28,
+            heads=32,
+            action_width=128,
+            joint_places=(50, 51, 52, 53, 54, 55, 60, 0, 1, 2, 3, 4, 5, 10),
+        ),
+    )
+
+
+def full_wan() -> PolicyConfig:
+    """`full` on the released code's video model and windows: Wan2.2-TI2V-5B, first 20 of 30 blocks, 1 + 61 frames."""
+    video = Video(
+        backbone=Wan(
+            heads=24,
+            head_dim=128,
+            blocks=20,
+            feed_forward=14336,
+            text_dim=4096,
+            vae_width=160,
+            vae_decoder_width=256,
+            latent_channels=48,
+            latent_mean=_WAN_MEAN,
+            latent_spread=_WAN_SPREAD,
+        ),
+        encoding="causal",
+        high=Window(frames=1, height_px=480, width_px=832, stride_s=1 / 30),
+        low=Window(frames=61, height_px=224, width_px=224, stride_s=1 / 30),
+    )
+    return full().model_copy(update={"name": "full-wan", "video": video})
+
+
+def by_name(name: str) -> PolicyConfig:
+    """The size called `name`. Raises ModelError for an unknown one."""
+    sizes = {"small": small, "full": full, "full-wan": full_wan}
+    if name not in sizes:
+        raise ModelError(f"no policy size {name!r}; the sizes are {', '.join(sizes)}")
+    return sizes[name]()

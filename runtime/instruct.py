@@ -1,0 +1,58 @@
+"""Encodes instructions into the cache: `instruct.sh TEXT...`, and the child of the text process, whose memory ends with it.
+
+The text encoders of the full size need tens of gigabytes; they live only as long as this takes, never beside a robot.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from runtime import config
+from runtime.config import Settings
+from runtime.errors import SettingsError
+from runtime.instructions import EmbeddingCache
+from runtime.policy import policy_id
+
+
+def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
+    """The cache's files of these texts under the policy of the settings; made where they are missing."""
+    policy = policy_id(settings)
+    keys = [cache.key(text, policy) for text in texts]
+    if not all(cache.path(key).exists() for key in keys):
+        from models.checkpoint import save_embedding
+        from runtime.networks import open_checkpoint, prepare_torch
+
+        prepare_torch(settings.system2)
+        instructor = open_checkpoint(settings).instructor()
+        for key, text in zip(keys, texts, strict=True):
+            if not cache.path(key).exists():
+                save_embedding(cache.make_room(key), instructor.encode(text))
+    return [cache.path(key) for key in keys]
+
+
+def main(arguments: list[str]) -> int:
+    """The command: one line a text."""
+    parser = argparse.ArgumentParser(prog="instruct.sh", exit_on_error=False, description=__doc__)
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="what the robot will be told")
+    parser.add_argument("--profile", default="sim", help="whose policy reads the texts")
+    try:
+        options, rest = parser.parse_known_args(arguments)
+    except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
+        raise SettingsError(f"{error}; --help tells more") from None
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise SettingsError('instruct.sh "put the block on the mat" ...; --help tells more') from None
+    for text in options.texts:
+        if not text.strip() or len(text) > 1000:
+            raise SettingsError(f"TEXT: must be 1 to 1000 letters, got {len(text.strip())} ({text!r:.40})")
+    settings = config.load(["--profile", options.profile, *rest])
+    for text, path in zip(options.texts, encode(settings, options.texts, EmbeddingCache()), strict=True):
+        sys.stdout.write(f"{path}  {text}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    from runtime.process import RunFile
+
+    encode(config.from_json(RunFile.load(Path(sys.argv[1])).settings), sys.argv[2:], EmbeddingCache())

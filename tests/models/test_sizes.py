@@ -1,0 +1,59 @@
+"""The full size has the weights that the paper's parts have, counted without allocating them."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from models.action_dit import ActionTransformer
+from models.backbones.hunyuan import HunyuanBackbone
+from models.config import Hunyuan
+from models.errors import ModelError
+from models.image_encoders import image_encoder, image_tokens
+from models.sizes import by_name, full
+from models.slow import make_backbone
+
+
+@pytest.mark.parametrize(("single_blocks", "weights"), [(5, 7_865_299_264), (40, 12_821_012_544)])
+def test_the_video_model_has_hunyuans_weights(single_blocks: int, weights: int) -> None:
+    chosen = full().video.backbone
+    assert isinstance(chosen, Hunyuan)
+    with torch.device("meta"):
+        backbone = HunyuanBackbone(chosen.model_copy(update={"single_blocks": single_blocks}))
+    assert sum(weight.numel() for weight in backbone.transformer.parameters()) == weights
+
+
+def test_the_head_has_rdts_weights_and_few_more() -> None:
+    config = full()
+    positions = 2 * len(config.cameras) * image_tokens(config.image)
+    with torch.device("meta"):
+        head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
+    added = sum(weight.numel() for weight in head.added())
+    weights = sum(weight.numel() for weight in head.parameters()) - added
+    assert round(weights / 1e9, 3) == 1.228
+    assert added < 0.01 * weights
+
+
+def test_siglip_so400m_gives_729_tokens_a_picture() -> None:
+    config = full()
+    with torch.device("meta"):
+        encoder = image_encoder(config.image)
+        tokens = encoder(torch.zeros(3, 3, 384, 384))
+    assert tuple(tokens.shape) == (3, image_tokens(config.image), 1152) == (3, 729, 1152)
+
+
+def test_an_unknown_size_is_named() -> None:
+    with pytest.raises(ModelError, match="gigantic"):
+        by_name("gigantic")
+
+
+def test_wans_first_blocks_and_windows_are_the_released_ones() -> None:
+    config = by_name("full-wan")
+    with torch.device("meta"):
+        backbone: Any = make_backbone(config.video)
+        pictures = torch.zeros(1, 3, config.video.low.frames, config.video.low.height_px, config.video.low.width_px)
+        latents = backbone.vae.encode(pictures).latent_dist.mode()
+    blocks = list(backbone.transformer.blocks)
+    assert len(blocks) == 20
+    assert tuple(latents.shape) == (1, 48, 16, 14, 14)
+    assert [config.video.high.frames, config.video.low.frames] == [1, 61]

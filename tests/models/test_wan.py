@@ -1,0 +1,88 @@
+"""Our loop over the truncated Wan2.2 against diffusers' own forward pass of the whole model, at a tiny size.
+Called by pytest."""
+
+from typing import Any, cast
+
+import pytest
+import torch
+
+from models.backbones.backbone import VideoText
+from models.backbones.wan import WanBackbone
+from models.config import PolicyConfig, Wan
+from models.slow import SlowSystem, make_backbone
+
+
+@pytest.fixture
+def whole(wan: Wan) -> WanBackbone:
+    """A model with three more blocks than the one that is kept."""
+    return WanBackbone(wan.model_copy(update={"blocks": wan.blocks + 3})).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def truncated(wan: Wan, whole: WanBackbone) -> WanBackbone:
+    """The first blocks of `whole`."""
+    backbone = WanBackbone(wan).eval().requires_grad_(False)
+    weights = whole.state_dict()
+    backbone.load_state_dict({name: weights[name] for name in backbone.state_dict()})
+    return backbone
+
+
+def inputs(config: Wan) -> tuple[torch.Tensor, VideoText]:
+    """Latents of three frames on a 4 x 6 grid, and a text."""
+    generator = torch.Generator().manual_seed(2)
+    latents = torch.randn((1, config.latent_channels, 3, 4, 6), generator=generator)
+    return latents, VideoText(torch.randn((1, 7, config.text_dim), generator=generator), torch.zeros(1, 0))
+
+
+def test_features_equal_the_whole_models_hooked_block(whole: WanBackbone, truncated: WanBackbone, wan: Wan) -> None:
+    latents, text = inputs(wan)
+    outputs: list[torch.Tensor] = []
+    block: Any = whole.transformer.blocks[wan.blocks - 1]
+    handle = block.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    whole.transformer(
+        hidden_states=latents, timestep=torch.zeros(1, dtype=torch.long), encoder_hidden_states=text.states
+    )
+    handle.remove()
+    assert torch.equal(truncated.features(latents, text).flatten(1, 3), outputs[0])
+
+
+def test_features_stand_on_the_patch_grid(truncated: WanBackbone, wan: Wan) -> None:
+    assert truncated.features(*inputs(wan)).shape == (1, 3, 2, 3, wan.width)
+
+
+def test_latents_are_normalised_modes_a_sixteenth_as_large(truncated: WanBackbone, wan: Wan) -> None:
+    picture = torch.rand((1, 3, 1, 64, 96), generator=torch.Generator().manual_seed(4)) * 2 - 1
+    latent = truncated.encode(picture)
+    assert latent.shape == (1, wan.latent_channels, 1, 4, 6)
+    assert torch.equal(latent, truncated.encode(picture))
+    mode = cast(Any, truncated.vae.encode(picture)).latent_dist.mode()
+    mean, spread = (torch.tensor(values).reshape(1, -1, 1, 1, 1) for values in (wan.latent_mean, wan.latent_spread))
+    torch.testing.assert_close(latent * spread + mean, mode)
+
+
+def test_text_and_latents_each_change_the_features(truncated: WanBackbone, wan: Wan) -> None:
+    latents, text = inputs(wan)
+    before = truncated.features(latents, text)
+    other = VideoText(text.states + 1, text.pooled)
+    assert not torch.equal(truncated.features(latents, other), before)
+    assert not torch.equal(truncated.features(latents + 1, text), before)
+
+
+def test_system2_runs_on_it(tiny: PolicyConfig, wan: Wan) -> None:
+    sizes = {"height_px": 64, "width_px": 64}
+    video = tiny.video.model_copy(
+        update={
+            "backbone": wan,
+            "high": tiny.video.high.model_copy(update=sizes),
+            "low": tiny.video.low.model_copy(update=sizes),
+        }
+    )
+    slow = SlowSystem(tiny.model_copy(update={"video": video})).eval()
+    assert isinstance(make_backbone(video), WanBackbone)
+    slow.warm_up()
+    assert 0 not in slow.low
+
+
+def test_statistics_must_fit_the_channels(wan: Wan) -> None:
+    with pytest.raises(ValueError, match="latent_mean needs 5"):
+        Wan.model_validate(wan.model_dump() | {"latent_channels": 5})

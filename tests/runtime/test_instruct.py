@@ -1,0 +1,53 @@
+"""Encoding instructions ahead: real text encoder, the cache in the test's folder."""
+
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import load_embedding
+from runtime import instruct
+from runtime.config import Settings
+from runtime.errors import SettingsError
+from runtime.instructions import EmbeddingCache
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path)
+
+
+def test_texts_are_encoded_into_the_cache(settings: Settings, cache: EmbeddingCache) -> None:
+    first, second = instruct.encode(settings, ["open the drawer", "close it"], cache)
+    one, two = load_embedding(first), load_embedding(second)
+    assert one.language.shape != two.language.shape
+
+
+def test_an_encoded_text_is_left_alone(settings: Settings, cache: EmbeddingCache) -> None:
+    (path,) = instruct.encode(settings, ["open the drawer"], cache)
+    path.write_bytes(b"kept")
+    assert instruct.encode(settings, ["open the drawer"], cache) == [path]
+    assert path.read_bytes() == b"kept"
+
+
+def test_another_policy_has_another_file(settings: Settings, cache: EmbeddingCache) -> None:
+    other = settings.model_copy(update={"seed": settings.seed + 1})
+    assert instruct.encode(settings, ["go"], cache) != instruct.encode(other, ["go"], cache)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], [" "], ["x" * 1001], ["go", "--surprise", "1"], ["go", "--profile", "nowhere"]]
+)
+def test_bad_arguments_are_one_line(arguments: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        instruct.main(arguments)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_command_prints_a_line_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert instruct.main(["open the drawer", "close it"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["open the drawer", "close it"]
+    assert all(Path(line.split("  ")[0]).is_file() for line in lines)

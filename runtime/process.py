@@ -57,7 +57,7 @@ class Process:
         self.settings = config.from_json(run.settings)
         self.session, self.revision = run.session, run.revision
         self.bus = Bus(folder, name, prompt=row(name).prompt and self.settings.arms.realtime)
-        self._recorder_deadline_ns = now_ns() + seconds(_RECORDER_WAIT_S)
+        self._recorder_deadline_ns: int | None = None
         self.steps = 0
         self._last_step_ns = now_ns()
         self._stopping = threading.Event()
@@ -69,8 +69,10 @@ class Process:
     def publisher(self, name: str) -> Publisher:
         """A publisher of a topic, handed out once the recorder listens to it: not even the first message may be missing.
 
-        Together they wait at most _RECORDER_WAIT_S from the start: without a recorder the robot works all the same.
+        Together they wait at most _RECORDER_WAIT_S from the first one: without a recorder the robot works all the same.
         """
+        if self._recorder_deadline_ns is None:  # not from the start: loading the networks may take longer than that
+            self._recorder_deadline_ns = now_ns() + seconds(_RECORDER_WAIT_S)
         publisher = self.bus.publisher(name)
         if self.settings.recorder.enabled and publisher.topic.logged:
             remaining_s = (self._recorder_deadline_ns - now_ns()) / NS_PER_S

@@ -76,7 +76,7 @@ def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | 
         return "epoch"
     if run >= memory.run + settings.ratio:
         return "ratio"
-    if now - memory.capture_ns > _refresh_ns(settings, idle=run <= memory.run):
+    if now - memory.capture_ns > _refresh_ns(settings, memory, inputs.system1):
         return "age"
     return None
 
@@ -185,13 +185,13 @@ def _run_of(message: wire.Message | None) -> tuple[int, int]:
     return 0, message.epoch if message is not None else 0
 
 
-def _refresh_ns(settings: Settings, idle: bool) -> int:
+def _refresh_ns(settings: Settings, memory: Memory, system1: wire.Message | None) -> int:
     """Age at which a condition is renewed although System 1 has not come n runs further.
 
-    `idle`: it made no chunk since; a fresh condition then waits for its first. Otherwise it is only slow, and a short
-    age would bend the ratio.
+    When System 1 made no chunk since, a fresh condition waits for its first. When it is only slow, the condition is
+    renewed before it passes the limit that System 1 told; a shorter age would bend the ratio.
     """
     period_s = settings.system1.period_s
-    if idle:
+    if not isinstance(system1, wire.ActionChunk) or system1.run <= memory.run:
         return seconds((settings.ratio + 1) * period_s)
-    return seconds(max((settings.ratio + 2) * period_s, settings.safety.max_condition_age_s / 2))
+    return max(seconds((settings.ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)

@@ -96,13 +96,13 @@ def test_a_new_instruction_gets_a_condition(rules: Rules, inputs: Inputs, build:
 
 
 def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs, build: Build) -> None:
-    """A period after the n-th when it makes no chunk at all; while it is only slow, at half the limit."""
+    """A period after the n-th when it makes no chunk at all; while it is only slow, at three quarters of its limit."""
     cycle_ns = seconds((rules.settings.ratio + 1) * rules.settings.system1.period_s)
-    half_limit_ns = seconds(rules.settings.safety.max_condition_age_s / 2)
-    slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1))
+    limit_ns = seconds(1.8)
+    slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1, conditions_limit_ns=limit_ns))
     skipping = replace(inputs, system1=build(wire.Skip))
-    for seen, limit_ns in ((inputs, cycle_ns), (skipping, cycle_ns), (slow, half_limit_ns)):
-        for age_ns, due in ((limit_ns, None), (limit_ns + 1, "age")):
+    for seen, renewed_ns in ((inputs, cycle_ns), (skipping, cycle_ns), (slow, limit_ns * 3 // 4)):
+        for age_ns, due in ((renewed_ns, None), (renewed_ns + 1, "age")):
             assert decide(rules, replace(RUNNING, capture_ns=NOW - age_ns), seen, NOW) == due
 
 

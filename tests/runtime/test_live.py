@@ -236,6 +236,8 @@ def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None
         assert b"Traceback" not in run.stderr.read()
     finally:
         run.kill()
+        run.wait()
+        run.stderr.close()
     assert not list(Path("/dev/shm").glob(f"video2act-{run.pid}-*"))
 
 

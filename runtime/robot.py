@@ -209,6 +209,7 @@ class Robot:
     def _note_running(self) -> None:
         if self._running_since_ns is None and self.status.mode == "RUNNING":
             self._running_since_ns = now_ns()
+            self.status.show(self._memory)  # the operator has waited for this
 
     def _time_is_up(self) -> bool:
         wanted = self.settings.seconds

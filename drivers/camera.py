@@ -1,5 +1,6 @@
 """What every camera driver does and what a frame is. The same contract suite runs on all of them."""
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,16 @@ class CameraFrame:
     pixels: NDArray[np.uint8]  # (H, W, 3), RGB
     jpeg: bytes  # what was decoded to `pixels`, or an encoding of them
     exact: bool  # whether decoding `jpeg` gives `pixels` back, bit for bit
+
+
+def wait_for_trigger(rate_hz: float) -> None:
+    """Wait for the next multiple of the period of CLOCK_MONOTONIC: cameras that do so are triggered together, as by one line.
+
+    Overload lowers the rate; nothing is caught up.
+    """
+    period_ns = round(1e9 / rate_hz)
+    due_ns = (time.monotonic_ns() // period_ns + 1) * period_ns
+    time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
 
 
 class Camera(Protocol):

@@ -1,7 +1,5 @@
 """System 2 as one object: video windows in, condition tokens out. Knows nothing of processes or devices."""
 
-from typing import cast
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,9 +24,9 @@ class SlowSystem(nn.Module):
         self.backbone = make_backbone(config.video)
         self.spatial_former = TokenCompressor(config.spatial_former, config.video.backbone.width, temporal=False)
         self.motion_former = TokenCompressor(config.motion_former, config.video.backbone.width, temporal=True)
-        video, seen = config.video, cast(Backbone, self.backbone)
-        self.high = LatentRing(seen, video.high, video.encoding, keep=8)
-        self.low = LatentRing(seen, video.low, video.encoding, keep=_KEPT_LATENTS)
+        video = config.video
+        self.high = LatentRing(self.backbone, video.high, video.encoding, keep=8)
+        self.low = LatentRing(self.backbone, video.low, video.encoding, keep=_KEPT_LATENTS)
 
     @torch.inference_mode()
     def encode(self, ring: LatentRing, number: int, picture: NDArray[np.uint8]) -> None:
@@ -48,7 +46,7 @@ class SlowSystem(nn.Module):
         text = VideoText(
             instruction.video.states.to(self.device, self.dtype), instruction.video.pooled.to(self.device, self.dtype)
         )
-        features = [cast(Backbone, self.backbone).features(part, text) for part in latents]
+        features = [self.backbone.features(part, text) for part in latents]
         if self.config.filters.place == "features":
             features = self.filter(*features)
         return self.compress(*features)
@@ -88,8 +86,8 @@ class SlowSystem(nn.Module):
         return next(self.parameters()).dtype
 
 
-def make_backbone(video: Video) -> nn.Module:
-    """The video model that the configuration names; it implements Backbone."""
+def make_backbone(video: Video) -> Backbone:
+    """The video model that the configuration names."""
     if video.backbone.kind == "wan":
         from models.backbones.wan import WanBackbone
 

@@ -1,7 +1,9 @@
 """The one command line behind launch/*.sh: `python -m runtime.cli SUBCOMMAND ...`."""
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 from runtime.config import exit_with_settings_error
 from runtime.errors import RuntimeFault, SettingsError
@@ -19,6 +21,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         print(f"usage: python -m runtime.cli {{{'|'.join(COMMANDS)}}} ...", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGHUP, _hung_up)
     try:
         return importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
     except SettingsError as error:
@@ -26,6 +29,11 @@ def main() -> int:
     except RuntimeFault as error:
         print(f"video2act: {error}", file=sys.stderr)
     return 1
+
+
+def _hung_up(number: int, frame: FrameType | None) -> None:
+    """Nobody listens any more: end by an exception, so that everything is closed (the robot ends in its own order)."""
+    sys.exit(1)
 
 
 if __name__ == "__main__":

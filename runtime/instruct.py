@@ -3,15 +3,15 @@
 The text encoders of the full size need tens of gigabytes; they live only as long as this takes, never beside a robot.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from runtime import config
+from runtime import command_line, config
 from runtime.config import Settings
 from runtime.errors import SettingsError
 from runtime.instructions import EmbeddingCache
 from runtime.policy import policy_id
+from runtime.terminal import say
 
 
 def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
@@ -32,23 +32,16 @@ def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[
 
 def main(arguments: list[str]) -> int:
     """The command: one line a text."""
-    parser = argparse.ArgumentParser(prog="instruct.sh", exit_on_error=False, description=__doc__)
+    parser = command_line.parser("instruct.sh", __doc__)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="what the robot will be told")
     parser.add_argument("--profile", default="sim", help="whose policy reads the texts")
-    try:
-        options, rest = parser.parse_known_args(arguments)
-    except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
-        raise SettingsError(f"{error}; --help tells more") from None
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-        raise SettingsError('instruct.sh "put the block on the mat" ...; --help tells more') from None
+    options, rest = command_line.parse(parser, arguments, 'instruct.sh "put the block on the mat" ...')
     for text in options.texts:
         if not text.strip() or len(text) > 1000:
             raise SettingsError(f"TEXT: must be 1 to 1000 letters, got {len(text.strip())} ({text!r:.40})")
     settings = config.load(["--profile", options.profile, *rest])
     for text, path in zip(options.texts, encode(settings, options.texts, EmbeddingCache()), strict=True):
-        sys.stdout.write(f"{path}  {text}\n")
+        say(f"{path}  {text}")
     return 0
 
 

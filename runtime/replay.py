@@ -2,14 +2,15 @@
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+from runtime import command_line
 from runtime.bus import LONGEST_PATH, socket_path
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.session import reader
 from runtime.session.reader import Session
+from runtime.terminal import say
 from runtime.topics import TOPICS
 
 
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     session = reader.read(options.session)
     for line in session.damage.describe():
-        _say(f"video2act: {session.path.name}: {line}")
+        say(f"video2act: {session.path.name}: {line}")
     return _paced(session, options) if options.paced else _lockstep(session)
 
 
@@ -26,15 +27,15 @@ def _lockstep(session: Session) -> int:
     from runtime.session.lockstep import replay
 
     report = replay(session)
-    _say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
+    say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
     for kind, count in sorted(report.counts.items()):
-        _say(f"{kind:<14}{count.compared:>10}{count.differing:>8}{count.not_comparable:>16}")
+        say(f"{kind:<14}{count.compared:>10}{count.differing:>8}{count.not_comparable:>16}")
     for count in report.counts.values():
         if count.first_difference:
-            _say(f"first difference: {count.first_difference}")
+            say(f"first difference: {count.first_difference}")
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
     same = report.identical and not damaged
-    _say("identical, byte for byte" if same else "NOT identical" if not damaged else "the session is damaged")
+    say("identical, byte for byte" if same else "NOT identical" if not damaged else "the session is damaged")
     return 0 if same else 1
 
 
@@ -43,11 +44,11 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
 
     folder = Path(options.folder or tempfile.mkdtemp(prefix="video2act-replay-", dir="/dev/shm"))
     paced = PacedReplay(session, folder)
-    _say(f"video2act: publishing {session.path} in {folder}")
+    say(f"video2act: publishing {session.path} in {folder}")
     try:
-        _say(f"{paced.run(options.speed)} messages published")
+        say(f"{paced.run(options.speed)} messages published")
     except KeyboardInterrupt:
-        _say("stopped")
+        say("stopped")
     finally:
         paced.close()
         if options.folder is None:
@@ -56,23 +57,15 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="replay.sh", exit_on_error=False, description=__doc__)
+    parser = command_line.parser("replay.sh", __doc__)
     parser.add_argument("session", type=Path, help="a session's folder or its MCAP file")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--lockstep", action="store_true", help="through the real steps; every byte must be the same")
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
-    try:
-        options, rest = parser.parse_known_args(arguments)
-    except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
-        raise SettingsError(f"{error}; --help tells more") from None
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-        raise SettingsError("replay.sh SESSION --lockstep | --paced; --help tells more") from None
-    if rest:
-        raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
+    options, rest = command_line.parse(parser, arguments, "replay.sh SESSION --lockstep | --paced")
+    command_line.none_left(rest)
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:
@@ -88,8 +81,3 @@ def _check_folder(folder: str) -> None:
         raise RuntimeFault(
             f"--folder {folder:.60}...: {longest - LONGEST_PATH} letters too long for sockets; take a shorter"
         )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -291,10 +291,8 @@ def encode(message: Message) -> bytes:
     tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
         body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
-    if not hasattr(_local, "packer"):
-        _local.packer = (
-            msgpack.Packer()
-        )  # kept, a new one would fetch a fresh megabyte from the kernel for each message
+    if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
+        _local.packer = msgpack.Packer()
     return _local.packer.pack(body)
 
 

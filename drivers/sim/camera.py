@@ -12,7 +12,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from drivers.camera import CameraFrame
+from drivers.camera import CameraFrame, wait_for_trigger
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
 from drivers.sim.link import StateSlot
@@ -56,7 +56,7 @@ class SimulatedCamera:
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next instant of the camera's rhythm and render it; None if the simulator shows nothing new."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-        self._sleep_until_due()
+        wait_for_trigger(self.rate_hz)
         state = self._states.read()
         while state is None or state.stamp_ns <= self._last_stamp_ns():
             if time.monotonic_ns() > deadline_ns:
@@ -86,15 +86,6 @@ class SimulatedCamera:
 
     def _last_stamp_ns(self) -> int:
         return self._stamp_ns if self._number else -1
-
-    def _sleep_until_due(self) -> None:
-        """Wait for the next multiple of the period: the scene's cameras are triggered together, as by one sync line.
-
-        Overload lowers the rate; nothing is caught up.
-        """
-        period_ns = round(1e9 / self.rate_hz)
-        due_ns = (time.monotonic_ns() // period_ns + 1) * period_ns
-        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
 
     def _with_noise(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         start = int(self._offsets.integers(picture.size))

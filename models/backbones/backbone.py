@@ -1,9 +1,9 @@
 """What System 2 needs of a video diffusion model."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,22 @@ class VideoText:
     pooled: torch.Tensor
 
 
-class Backbone(Protocol):
-    """Legend: T frames, H W pixels, h w latent grid, C feature channels."""
+class Backbone(nn.Module):
+    """Base of the video models. Legend: T frames, H W pixels, h w latent grid, C feature channels."""
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (1, 3, T, H, W) in -1..1 to latents (1, c, T', h, w), scaled, deterministic; one gives one."""
-        ...
+        raise NotImplementedError
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
         """Latents (1, c, T, h, w) to features (1, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0."""
-        ...
+        raise NotImplementedError
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        """The blocks that are kept, in order, by their kind."""
+        raise NotImplementedError
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The part of the VAE that encodes."""
+        raise NotImplementedError

@@ -3,6 +3,7 @@
 The loop over the blocks is our own: no final layer, and no attention mask, because the text carries no padding.
 """
 
+import itertools
 from typing import Any, cast
 
 import torch
@@ -10,15 +11,15 @@ from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import Autoencod
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
 from torch import nn
 
-from models.backbones.backbone import VideoText
+from models.backbones.backbone import Backbone, VideoText
 from models.config import Hunyuan
 
 _GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
 _PATCH = 2
 
 
-class HunyuanBackbone(nn.Module):
-    """Implements Backbone. diffusers' classes hold the weights, so published ones load as they are."""
+class HunyuanBackbone(Backbone):
+    """diffusers' classes hold the weights, so published ones load as they are."""
 
     def __init__(self, config: Hunyuan) -> None:
         super().__init__()
@@ -60,6 +61,16 @@ class HunyuanBackbone(nn.Module):
         everything = torch.ones(text.states.shape[:2], dtype=torch.bool, device=latents.device)
         words = model.context_embedder(text.states, time, everything)
         places = (height // _PATCH) * (width // _PATCH)
-        for block in (*model.transformer_blocks, *model.single_transformer_blocks):
+        for block in itertools.chain(*self.blocks().values()):
             x, words = block(x, words, condition, None, rotary, replaced, places)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        """See Backbone.blocks."""
+        model = self.transformer
+        return {"dual-stream": list(model.transformer_blocks), "single-stream": list(model.single_transformer_blocks)}
+
+    @property
+    def encoder(self) -> nn.Module:
+        """See Backbone.encoder."""
+        return self.vae.encoder

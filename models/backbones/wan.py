@@ -10,14 +10,14 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import nn
 
-from models.backbones.backbone import VideoText
+from models.backbones.backbone import Backbone, VideoText
 from models.config import Wan
 
 _PATCH = 2
 
 
-class WanBackbone(nn.Module):
-    """Implements Backbone. diffusers' classes hold the weights, so published ones load as they are."""
+class WanBackbone(Backbone):
+    """diffusers' classes hold the weights, so published ones load as they are."""
 
     def __init__(self, config: Wan) -> None:
         super().__init__()
@@ -72,3 +72,12 @@ class WanBackbone(nn.Module):
         for block in model.blocks:
             x = block(x, words, modulation, rotary)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        """See Backbone.blocks."""
+        return {"transformer": list(self.transformer.blocks)}
+
+    @property
+    def encoder(self) -> nn.Module:
+        """See Backbone.encoder."""
+        return self.vae.encoder

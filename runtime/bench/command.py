@@ -5,14 +5,15 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime import command_line
 from runtime.bench import loop, machine, transport
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.realtime import AwakeProcessors
+from runtime.terminal import say
 
 _LOOP_S = 8.0
 _NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-latency.rules)"
@@ -20,7 +21,7 @@ _NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-late
 _PEERS = {
     "overhead_ms": "openpi 10, LeRobot async 55",
     "conditions 512 KB": "dora 990, openpi 1630, LeRobot 1765, GR00T 2041",
-    "frames 2.76 MB, copied out": "dora 1370, GR00T 3190, LeRobot 3750, openpi 6210",
+    transport.FRAMES: "dora 1370, GR00T 3190, LeRobot 3750, openpi 6210",
 }
 
 
@@ -46,22 +47,22 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     result = models.run(by_name(options.size), device, models.precision(device))
     weights = result["weights"]
-    _say(f"video2act bench: {machine.describe()}; {result['size']} on {result['device']}, {result['dtype']}")
-    _say(
+    say(f"video2act bench: {machine.describe()}; {result['size']} on {result['device']}, {result['dtype']}")
+    say(
         f"weights: System 2 {weights['system2'] / 1e6:.1f} M, System 1 {weights['system1'] / 1e6:.1f} M; "
         f"matrix product {result['matrix_rate_tflops']} TFLOP/s"
         + (f"; memory {result['memory_gib']} GiB" if "memory_gib" in result else "")
     )
-    _say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
+    say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
     for part, row in result["figures"].items():
         share = "" if row["share"] is None else f"{row['share']:.1%}"
-        _say(f"  {part:<40}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['gflop']:>11}{share:>8}")
-    _say("both at once, two processes, 1:8")
+        say(f"  {part:<40}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['gflop']:>11}{share:>8}")
+    say("both at once, two processes, 1:8")
     for figure, value in result["both_at_once_1_to_8"].items():
-        _say(f"  {figure:<40}{value:>10}")
+        say(f"  {figure:<40}{value:>10}")
     if options.suggest:
         result["suggestion"] = models.suggest(result)
-        _say(_profile(result["suggestion"]))
+        say(_profile(result["suggestion"]))
     return result
 
 
@@ -76,13 +77,13 @@ def _profile(suggestion: dict[str, float]) -> str:
 
 def _runtime(options: argparse.Namespace) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
-    _say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
+    say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
     results["transport, processors may sleep"] = _transport(options.repeats, transport.AIMED)
     awake = AwakeProcessors()
-    _say("from here on " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
+    say("from here on " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
     results["transport"] = _transport(options.repeats, transport.PAYLOADS)
     results["loop"] = _median_run("loop, cores free", options.repeats, lambda: loop.run(_LOOP_S, True, 0), _by_overhead)
-    _say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")
+    say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")
     for realtime in (True, False):
         name = f"loop, both cores busy, {'SCHED_FIFO' if realtime else 'without SCHED_FIFO'}"
         results[name] = _median_run(
@@ -98,15 +99,15 @@ def _transport(repeats: int, names: Sequence[str]) -> dict[str, Any]:
     steal = machine.StealMeter.start()
     for _ in range(repeats):
         runs.append(transport.run(names))
-    _say(f"one-way, paced at {transport.RATE_HZ} Hz, us (steal {steal.percent()} %)")
-    _say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}{'ZeroMQ':>9}   peers")
+    say(f"one-way, paced at {transport.RATE_HZ} Hz, us (steal {steal.percent()} %)")
+    say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}{'ZeroMQ':>9}   peers")
     results: dict[str, Any] = {}
     for name in runs[0]:
         rows = sorted((run[name] for run in runs), key=lambda row: row["p50_us"])
         row = rows[len(rows) // 2]
         results[name] = row
         figures = f"{row['p50_us']:>9}{row['p99_us']:>9}{row['copy_us']:>8}{row.get('bare_us', ''):>9}"
-        _say(f"  {name:<28}{figures}   {_PEERS.get(name, '')}")
+        say(f"  {name:<28}{figures}   {_PEERS.get(name, '')}")
     return results
 
 
@@ -119,10 +120,10 @@ def _median_run(
         steal = machine.StealMeter.start()
         runs.append(run() | {"steal_percent": steal.percent()})
     median = sorted(runs, key=key)[len(runs) // 2]
-    _say(name)
+    say(name)
     for figure, value in median.items():
         text = "  ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        _say(f"  {figure:<28}{text}")
+        say(f"  {figure:<28}{text}")
     return median
 
 
@@ -135,7 +136,7 @@ def _by_lateness(run: dict[str, Any]) -> float:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.sh", exit_on_error=False, description=__doc__)
+    parser = command_line.parser("bench.sh", __doc__)
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--models", action="store_true", help="measure the networks instead of the runtime")
@@ -143,19 +144,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")
     parser.add_argument("--threads", type=int, default=1, help="of --models, on a CPU")
-    try:
-        options, rest = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        raise SettingsError(f"{error}; --help tells more") from None
-    if rest:
-        raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
+    options, rest = command_line.parse(parser, arguments, "bench.sh --json FILE")
+    command_line.none_left(rest)
+    if not 1 <= options.threads <= 64:
+        raise SettingsError(f"--threads: must be 1 to 64, got {options.threads}")
     if options.suggest and not options.models:
         raise SettingsError("--suggest: needs the figures of --models; give both")
     if not 1 <= options.repeats <= 100:
         raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
     return options
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

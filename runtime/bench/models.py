@@ -1,13 +1,12 @@
 """What the networks cost on this machine: each part's time, its TFLOP, and the share of the measured matrix-product rate.
 
-Random weights serve: time does not depend on them. `python -m runtime.bench.models SIZE DEVICE` is System 2 as a process of
-its own, for the figures of both systems at once.
+Random weights serve: time does not depend on them. As a program (`SIZE DEVICE THREADS`) it is System 2 as a process of its
+own, for the figures of both systems at once.
 """
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,12 +22,14 @@ from models.config import PolicyConfig
 from models.fast import FastSystem
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.slow import SlowSystem
+from models.window import LatentRing
 from runtime.clock import now_ns
 
 _WORDS = 32
 _REPEATS = {"cpu": 15, "cuda": 30}
 _WARM_UP = 2
 _AT_ONCE_RUNS = 48
+_BUSY_SHARE = 0.75  # of its period that System 1 may take
 
 
 @dataclass
@@ -79,18 +80,17 @@ class Bench:
 
     def understand(self) -> None:
         """One run of System 2 as it comes in a run: one new frame in each window, then the tokens."""
-        video, slow = self.config.video, self.slow
+        slow = self.slow
         self._frame += 1
-        newest = self._frame + max(video.high.frames, video.low.frames)
-        for ring, window in ((slow.high, video.high), (slow.low, video.low)):
-            for number in range(newest - window.frames + 1, newest + 1):
+        for ring in (slow.high, slow.low):
+            for number in self.numbers(ring):
                 slow.encode(ring, number, self.pictures[0])
-        slow.perceive(
-            [newest - back for back in reversed(range(video.high.frames))],
-            [newest - back for back in reversed(range(video.low.frames))],
-            self.instruction,
-        )
+        slow.perceive(self.numbers(slow.high), self.numbers(slow.low), self.instruction)
         self.wait()
+
+    def numbers(self, ring: LatentRing) -> list[int]:
+        """The frames of a window at this moment, oldest first."""
+        return list(range(self._frame - ring.window.frames + 1, self._frame + 1))
 
     def act(self, history_known: bool = True) -> None:
         """One run of System 1; with `history_known` the older set of pictures is encoded already (that of the last run)."""
@@ -105,30 +105,23 @@ class Bench:
 
     def wait(self) -> None:
         """Until the device has done everything."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
 
-    def parts(self) -> dict[str, tuple[Callable[[], None], list[nn.Module]]]:
+    def parts(self) -> dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]:
         """Name -> the run in which it is called, and the modules that count as this part."""
         slow, fast = self.slow, self.fast
-        transformer: Any = slow.backbone.transformer  # both video models call it so
-        groups: dict[str, tuple[Callable[[], None], list[nn.Module]]] = {}
-        for name in ("transformer_blocks", "single_transformer_blocks", "blocks"):
-            blocks = getattr(transformer, name, None)
-            if blocks is not None and len(blocks):
-                kind = {"transformer_blocks": "dual-stream", "single_transformer_blocks": "single-stream"}.get(name, "")
-                groups[f"system2: {kind} block".replace(":  ", ": ")] = (self.understand, list(blocks))
-        vae: Any = slow.backbone.vae
-        groups |= {
-            "system2: VAE, a frame": (self.understand, [vae.encoder]),
+        parts: dict[str, tuple[Callable[[], None], Sequence[nn.Module]]] = {
+            "system2: VAE, a frame": (self.understand, [slow.backbone.encoder]),
             "system2: Q-former": (self.understand, [slow.spatial_former, slow.motion_former]),
             "system1: image encoder, a set": (self.act, [fast.images]),
             "system1: denoising step": (self.act, [fast.head]),
         }
-        return groups
+        for kind, blocks in slow.backbone.blocks().items():
+            parts[f"system2: {kind} block"] = (self.understand, blocks)
+        return parts
 
 
-def run(config: PolicyConfig, device: torch.device, dtype: torch.dtype, at_once: bool = True) -> dict[str, Any]:
+def run(config: PolicyConfig, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """All figures of one policy on one device."""
     with torch.inference_mode():
         bench = Bench(config, device, dtype)
@@ -154,8 +147,7 @@ def run(config: PolicyConfig, device: torch.device, dtype: torch.dtype, at_once:
         }
         if device.type == "cuda":
             result["memory_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
-        if at_once:
-            result["both_at_once_1_to_8"] = both_at_once(bench, ratio=8)
+        result["both_at_once_1_to_8"] = both_at_once(bench, ratio=8)
     return result
 
 
@@ -172,7 +164,7 @@ def whole(call: Callable[[], None], device: torch.device) -> Figure:
     return figure
 
 
-def part(call: Callable[[], None], modules: list[nn.Module], bench: Bench) -> Figure:
+def part(call: Callable[[], None], modules: Sequence[nn.Module], bench: Bench) -> Figure:
     """One part within its run: each call of its modules is timed, and its FLOP are counted with its own input."""
     figure, inputs = Figure(), list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]()
     with _timed(modules, figure, inputs, bench):
@@ -189,7 +181,7 @@ def part(call: Callable[[], None], modules: list[nn.Module], bench: Bench) -> Fi
 
 @contextmanager
 def _timed(
-    modules: list[nn.Module],
+    modules: Sequence[nn.Module],
     figure: Figure,
     inputs: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]],
     bench: Bench,
@@ -216,14 +208,14 @@ def _timed(
 
 
 def filters(bench: Bench) -> Figure:
-    """Both filters on features of the windows' shapes."""
-    video, width = bench.config.video, bench.config.video.backbone.width
-    pixels = 32 if video.backbone.kind == "wan" else 16  # a token's side in the picture
-    shapes = [(1, w.frames, w.height_px // pixels, w.width_px // pixels, width) for w in (video.high, video.low)]
-    high, low = (torch.randn(shape, device=bench.device, dtype=bench.dtype) for shape in shapes)
+    """Both filters on the features of both windows."""
+    slow, text = bench.slow, bench.instruction.video
+    high, low = (
+        slow.backbone.features(ring.window_latents(bench.numbers(ring)), text) for ring in (slow.high, slow.low)
+    )
 
     def call() -> None:
-        bench.slow.filter(high, low)
+        slow.filter(high, low)
         bench.wait()
 
     return whole(call, bench.device)
@@ -236,6 +228,12 @@ def gflop(call: Callable[[], Any]) -> float:
     return counter.get_total_flops() / 1e9
 
 
+def synchronize(device: torch.device) -> None:
+    """Wait for a GPU; a CPU is never behind."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
     """The best that a large square matrix product reaches here: the floor under every figure."""
     side = 8192 if device.type == "cuda" else 1024
@@ -244,15 +242,15 @@ def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
     for _ in range(12):
         began_ns = now_ns()
         torch.mm(a, a)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         times.append(now_ns() - began_ns)
     return 2 * side**3 / min(times) / 1e3
 
 
 def both_at_once(bench: Bench, ratio: int) -> dict[str, float]:
     """System 1 flat out while System 2, in a process of its own, runs once for every `ratio` runs."""
-    command = [sys.executable, "-m", "runtime.bench.models", bench.config.name, str(bench.device)]
+    arguments = [bench.config.name, str(bench.device), str(torch.get_num_threads())]
+    command = [sys.executable, "-m", "runtime.bench.models", *arguments]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin is not None and child.stdout is not None
     try:
@@ -289,7 +287,7 @@ def suggest(result: dict[str, Any], frame_hz: float = 30.0) -> dict[str, float]:
     """
     measured = result["both_at_once_1_to_8"]
     frame_s = 1 / frame_hz
-    period_s = frame_s * max(1, int(np.ceil(measured["system1_p99_ms"] / 750 / frame_s)))
+    period_s = frame_s * max(1, int(np.ceil(measured["system1_p99_ms"] / 1000 / _BUSY_SHARE / frame_s)))
     slow_s = measured["system2_p99_ms"] / 1000
     ratio = max(1, int(np.ceil(slow_s / period_s)))
     return {
@@ -312,11 +310,11 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-def main(size: str, device_name: str) -> None:
+def main(size: str, device_name: str, threads: int) -> None:
     """System 2 alone: a run for every line on the standard input; prints each run's milliseconds."""
     from models.sizes import by_name
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     device = torch.device(device_name)
     with torch.inference_mode():
         bench = Bench(by_name(size), device, precision(device))
@@ -324,11 +322,11 @@ def main(size: str, device_name: str) -> None:
         sys.stdout.write("warm\n")
         sys.stdout.flush()
         for _ in sys.stdin:
-            began = time.perf_counter()
+            began_ns = now_ns()
             bench.understand()
-            sys.stdout.write(f"{(time.perf_counter() - began) * 1e3:.3f}\n")
+            sys.stdout.write(f"{(now_ns() - began_ns) / 1e6:.3f}\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.camera import CameraFrame
+from drivers.camera import CameraFrame, wait_for_trigger
 from drivers.cobot_magic import rest_pose
 from models.sizes import small
 from runtime import cameras, system1, system1_step, wire
@@ -48,9 +48,7 @@ class ReadyCamera:
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """The next picture, at the next grid time."""
-        period_ns = int(1e9 / self.rate_hz)
-        due_ns = (now_ns() // period_ns + 1) * period_ns
-        time.sleep((due_ns - now_ns()) / 1e9)
+        wait_for_trigger(self.rate_hz)
         self._number += 1
         stamp_ns = now_ns()
         return CameraFrame(self._number, stamp_ns, stamp_ns, self._pictures[self._number % 4], b"bench", exact=True)

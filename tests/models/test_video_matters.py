@@ -2,14 +2,12 @@
 Called by pytest; all networks are real, tiny and untrained."""
 
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.backbones.backbone import Backbone
 from models.checkpoint import Checkpoint
 from models.config import PolicyConfig
 from models.fast import FastSystem
@@ -141,7 +139,7 @@ def test_a_constant_scene_has_no_motion_and_a_moving_one_has(
         for number, picture in enumerate(window):
             slow.encode(slow.low, first + number, picture)
         latents = slow.low.window_latents(range(first, first + 4))
-        features = cast(Backbone, slow.backbone).features(latents, text)
+        features = slow.backbone.features(latents, text)
         by_time = latents.permute(0, 2, 3, 4, 1)
         shares = [slow.filter(x, x)[1].abs().mean() / x.abs().mean() for x in (by_time, features)]
         sizes.append((float(shares[0]), float(shares[1])))

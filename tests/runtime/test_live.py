@@ -269,6 +269,24 @@ def test_a_folder_too_deep_for_sockets_is_one_line(session: LiveRun, tmp_path: P
     assert len(replay.stderr.splitlines()) == 1
 
 
+def test_a_reader_that_goes_away_ends_a_replay_and_leaves_nothing(session: LiveRun) -> None:
+    """`replay.sh ... --paced | head -1`."""
+    command = [sys.executable, "-m", "runtime.cli", "replay", str(session.session), "--paced", "--speed", "20"]
+    replay = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert replay.stdout is not None and replay.stderr is not None
+    try:
+        folder = Path(replay.stdout.readline().split()[-1])
+        assert folder.is_dir()
+        replay.stdout.close()
+        assert replay.wait(60) == 1
+        assert replay.stderr.read() == ""
+        assert not folder.exists()
+    finally:
+        replay.kill()
+        replay.wait()
+        replay.stderr.close()
+
+
 def test_a_missing_session_is_one_line(tmp_path: Path) -> None:
     replay = _replay(tmp_path / "nowhere", "--lockstep")
     assert replay.returncode == 1

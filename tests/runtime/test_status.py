@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime import supervisor, wire
-from runtime.bus import Bus
+from runtime.bus import Bus, Publisher
 from runtime.config import Settings
 from runtime.processes import row
 from runtime.status import StatusLine
@@ -19,6 +19,17 @@ Build = Callable[..., Any]
 OpenBus = Callable[[str], Bus]
 WaitUntil = Callable[[Callable[[], bool]], bool]
 ALIVE = supervisor.Memory({"arms": Watched(row("arms"), state="alive")})
+
+
+def telling(publisher: Publisher, state: wire.SafetyState, status: StatusLine, mode: str) -> Callable[[], bool]:
+    """Send a state until the status line knows the mode."""
+
+    def told() -> bool:
+        publisher.send(state)
+        status.read()
+        return status.mode == mode
+
+    return told
 
 
 def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,17 +43,10 @@ def test_state_ages_and_reasons_are_shown(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
-    publisher = bus("arms").publisher("safety")
     state = build(
         wire.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",)
     )
-
-    def told() -> bool:
-        publisher.send(state)
-        status.read()
-        return status.mode == "HOLD"
-
-    assert wait_until(told)
+    assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
     assert status.why() == "camera head: gone"
     status.show(ALIVE)
     line = capsys.readouterr().out
@@ -55,14 +59,8 @@ def test_a_running_robot_gives_no_reasons(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
-    publisher = bus("arms").publisher("safety")
-
-    def told() -> bool:
-        publisher.send(build(wire.SafetyState, mode="RUNNING", reasons=()))
-        status.read()
-        return status.mode == "RUNNING"
-
-    assert wait_until(told)
+    state = build(wire.SafetyState, mode="RUNNING", reasons=())
+    assert wait_until(telling(bus("arms").publisher("safety"), state, status, "RUNNING"))
     assert status.why() == "RUNNING"
     status.show(ALIVE)
     assert capsys.readouterr().out.startswith("RUNNING")

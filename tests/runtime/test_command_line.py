@@ -1,0 +1,41 @@
+"""The small commands' flags: every refusal is one line that names the value or shows a whole command."""
+
+from collections.abc import Callable
+
+import pytest
+
+from runtime import instruct, replay
+from runtime.bench import command
+from runtime.errors import SettingsError
+
+Main = Callable[[list[str]], int]
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "said"),
+    [
+        (replay.main, [], "replay.sh SESSION"),
+        (replay.main, ["somewhere"], "--lockstep"),
+        (replay.main, ["somewhere", "--lockstep", "--paced"], "--paced"),
+        (replay.main, ["somewhere", "--paced", "--speed", "fast"], "--speed"),
+        (replay.main, ["somewhere", "--paced", "--speed", "0"], "0.01 to 100"),
+        (replay.main, ["somewhere", "--lockstep", "--surprise"], "--surprise"),
+        (command.main, ["--json"], "--json"),
+        (command.main, ["--repeats", "0"], "1 to 100, got 0"),
+        (command.main, ["--models", "--threads", "0"], "1 to 64, got 0"),
+        (command.main, ["stray"], "stray"),
+        (instruct.main, [], "instruct.sh"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(main: Main, arguments: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        main(arguments)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("main", [replay.main, command.main, instruct.main])
+def test_help_is_no_refusal(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "usage:" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Checkpoint folders (`config.json`, `model.safetensors`, `stats.json`), and the untrained policy drawn from a seed."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -8,18 +9,21 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models import normalize
+from models import normalize, published, rdt
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.normalize import Statistics
+from models.placement import Loadable, hollow, place
 from models.policy import InstructionEmbedding
 from models.sizes import by_name
+from models.sources import PartName, sources
+from models.tensors import StoredTensors, save_tensors
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.fast import FastSystem
@@ -27,6 +31,8 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.slow import SlowSystem
 
 Network = TypeVar("Network", bound=nn.Module)
+CPU = torch.device("cpu")
+_PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
 _PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
 
 
@@ -35,7 +41,7 @@ class Checkpoint:
 
     def __init__(self, config: PolicyConfig, statistics: Statistics, folder: Path | None, seed: int) -> None:
         self.config, self.statistics = config, statistics
-        self._folder, self._seed = folder, seed
+        self._stored, self._seed = None if folder is None else StoredTensors(folder), seed
         self.id = checkpoint_id(config, folder, seed)
 
     @classmethod
@@ -47,7 +53,7 @@ class Checkpoint:
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
         """Open a folder. Raises ModelError with the missing or mismatched piece."""
-        for name in ("config.json", "model.safetensors", "stats.json"):
+        for name in ("config.json", "stats.json"):
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing")
         config = stored_config(folder)
@@ -62,46 +68,115 @@ class Checkpoint:
             )
         return cls(config, statistics, folder, 0)
 
-    def slow(self) -> "SlowSystem":
+    def slow(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
         """System 2, ready to run."""
-        from models.slow import SlowSystem
+        from models.slow import SlowSystem, make_backbone
 
-        return self._weights("slow", lambda: SlowSystem(self.config))
+        torch.manual_seed(self._seed * 10 + _PARTS["slow"])
+        backbone = self._published("slow.backbone.", "video", lambda: make_backbone(self.config.video), dtype)
+        return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
-    def fast(self) -> "FastSystem":
+    def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
         """System 1, ready to run."""
         from models.fast import FastSystem
+        from models.image_encoders import image_encoder
 
-        system = self._weights("fast", lambda: FastSystem(self.config, self.statistics))
-        if self._folder is None:
-            _redraw(system.head.zero_initialised(), self._seed)
+        torch.manual_seed(self._seed * 10 + _PARTS["fast"])
+        images = self._published("fast.images.", "image", lambda: image_encoder(self.config.image), dtype)
+        system = self._ready("fast.", lambda: FastSystem(self.config, self.statistics, images), images, device, dtype)
+        if self._stored is None:
+            self._begin(system)
         return system
 
     def instructor(self) -> "Instructor":
-        """The text encoder."""
+        """The text encoders."""
         from models.instructor import Instructor
 
-        return self._weights("text", lambda: Instructor(self.config))
+        torch.manual_seed(self._seed * 10 + _PARTS["text"])
+        return self._ready("text.", lambda: Instructor(self.config), None, CPU, torch.float32)
 
-    def _weights(self, part: str, make: Callable[[], Network]) -> Network:
-        torch.manual_seed(self._seed * 10 + _PARTS[part])
-        network = make().eval().requires_grad_(False)
-        if self._folder is not None:
-            _load_part(network, self._folder / "model.safetensors", part)
+    def _published(
+        self, prefix: str, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype
+    ) -> Loadable | None:
+        """The part with its published weights; None when it is not published, or the checkpoint holds its own of it."""
+        source = sources(self.config).get(part)
+        if source is None or (self._stored is not None and self._stored.names(prefix)):
+            return None
+        with hollow():
+            network = make()
+        network.load(published.folder(part, source), dtype)
         return network
 
+    def _ready(
+        self,
+        prefix: str,
+        make: Callable[[], Network],
+        loaded: nn.Module | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> Network:
+        """The network with the checkpoint's weights, but for those of its part `loaded`; drawn when there is none."""
+        if self._stored is None:
+            network = make()
+        else:
+            with hollow():
+                network = make()
+            theirs = {id(weight) for weight in loaded.state_dict(keep_vars=True).values()} if loaded else set[int]()
+            wanted = {n: w for n, w in network.state_dict(keep_vars=True).items() if id(w) not in theirs}
+            network.load_state_dict(self._read(prefix, wanted, device), strict=False, assign=True)
+        return place(network.eval().requires_grad_(False), device, dtype)
 
-def save(folder: Path, config: PolicyConfig, statistics: Statistics, parts: dict[str, nn.Module]) -> None:
-    """Write a checkpoint folder; `parts` are slow, fast and text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        f"{part}.{name}": tensor.clone().contiguous()
-        for part, net in parts.items()
-        for name, tensor in net.state_dict().items()
-    }
-    save_file(tensors, folder / "model.safetensors")
-    (folder / "config.json").write_text(config.model_dump_json(indent=1))
-    (folder / "stats.json").write_text(json.dumps(statistics.to_json()))
+    def _read(self, prefix: str, wanted: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+        """The checkpoint's tensors, each checked. Raises ModelError with the first that is missing or misshapen."""
+        assert self._stored is not None
+        found = self._stored.read(prefix, device)
+        for name, tensor in wanted.items():
+            path = self._stored.where(prefix + name)
+            if name not in found:
+                raise ModelError(f"{path}: {prefix}{name} is missing")
+            if found[name].shape != tensor.shape:
+                shapes = f"{tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
+                raise ModelError(f"{path}: {prefix}{name} is {shapes}")
+        return {name: found[name] for name in wanted}
+
+    def _begin(self, system: "FastSystem") -> None:
+        """Where an untrained head starts: from RDT-1B if the policy names it, and redrawn where it would start at zero."""
+        source = self.config.published.head
+        new = system.head.zero_initialised()
+        if source is not None:
+            rdt.load(system.head, published.folder("head", source))
+            added = {id(weight) for weight in system.head.added()}
+            new = [weight for weight in new if id(weight) in added]
+        _redraw(new, self._seed)
+
+
+def save(
+    folder: Path,
+    config: PolicyConfig,
+    statistics: Statistics,
+    parts: dict[str, nn.Module],
+    trained: frozenset[PartName] = frozenset(),
+) -> None:
+    """Write a checkpoint folder, whole or not at all; `parts` are slow, fast and text.
+
+    Published parts are left out, since the configuration says where they come from, unless they were `trained` further.
+    """
+    left_out = tuple(_PREFIXES[part] for part in sources(config) if part in _PREFIXES and part not in trained)
+    tensors = {f"{part}.{name}": tensor for part, net in parts.items() for name, tensor in net.state_dict().items()}
+    beside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    save_tensors(beside, {name: tensor for name, tensor in tensors.items() if not name.startswith(left_out)})
+    (beside / "config.json").write_text(config.model_dump_json(indent=1))
+    (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
+    if folder.exists():
+        before = folder.with_name(folder.name + ".before")
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
+        beside.rename(folder)
+        shutil.rmtree(before)
+    else:
+        beside.rename(folder)
 
 
 def save_embedding(path: Path, embedding: InstructionEmbedding) -> None:
@@ -123,22 +198,6 @@ def load_embedding(path: Path) -> InstructionEmbedding:
         return InstructionEmbedding(tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"]))
     except (SafetensorError, KeyError) as error:
         raise ModelError(f"{path}: not an encoded instruction ({error}); delete it, it will be made again") from None
-
-
-def _load_part(network: nn.Module, path: Path, part: str) -> None:
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(part + ".")]  # noqa: SIM118  not a dict
-            tensors = {name[len(part) + 1 :]: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise ModelError(f"{path}: cannot be read ({error}); fetch the checkpoint again") from None
-    wanted = network.state_dict()
-    for name, tensor in wanted.items():
-        if name not in tensors:
-            raise ModelError(f"{path}: {part}.{name} is missing")
-        if tensors[name].shape != tensor.shape:
-            raise ModelError(f"{path}: {part}.{name} is {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}")
-    network.load_state_dict({name: tensors[name] for name in wanted})
 
 
 def _redraw(weights: list[torch.Tensor], seed: int) -> None:

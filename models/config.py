@@ -4,6 +4,8 @@ The choices are the paper's; where it leaves something open the first value is t
 """
 
 import hashlib
+import re
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +17,39 @@ class Part(BaseModel):
     """Every group of model settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Part):
+    """Published weights: a folder on this machine, or a repository of the hub at one commit."""
+
+    repo: str = Field(min_length=1)
+    revision: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, None for a repository."""
+        return Path(self.repo).expanduser() if self.repo.startswith(("/", ".", "~")) else None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.folder is None and not re.fullmatch("[0-9a-f]{40}", self.revision or ""):
+            raise ValueError(f"{self.repo} needs the commit as revision (40 hexadecimal digits), got {self.revision!r}")
+        if self.folder is not None and self.revision is not None:
+            raise ValueError(f"{self.repo} is a folder and has no revision, got {self.revision!r}")
+        return self
+
+
+class Published(Part):
+    """Whose weights the parts are; a checkpoint holds its own of a part only when that was trained further."""
+
+    video: Source | None = None
+    """Video model, VAE and their text encoders, in diffusers' folders."""
+    image: Source | None = None
+    """A SigLIP."""
+    text: Source | None = None
+    """A T5 with its tokenizer."""
+    head: Source | None = None
+    """RDT-1B, from which an action head starts."""
 
 
 class Window(Part):
@@ -191,6 +226,7 @@ class PolicyConfig(Part):
     history_offset_s: float = Field(default=1 / 30, ge=0)
     """How much older the first set of the image history is (paper 4.2.1: two frames)."""
     control_hz: float = 30
+    published: Published = Published()
     cameras: tuple[str, ...] = CAMERAS
     colour_order: Literal["RGB"] = "RGB"
     resize: Literal["crop", "letterbox", "stretch"] = "crop"
@@ -200,6 +236,8 @@ class PolicyConfig(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         places, width = self.head.joint_places, self.head.action_width
+        if self.text.kind == "t5" and self.published.text is None:
+            raise ValueError("text.kind t5 needs published.text: the folder or repository of a T5 with its tokenizer")
         if len(set(places)) != self.joints or not all(0 <= place < width for place in places):
             raise ValueError(f"head.joint_places must be {self.joints} different places below {width}, got {places}")
         return self

@@ -10,8 +10,9 @@ from torch import nn
 
 from models import diffusion, images
 from models.action_dit import ActionTransformer
+from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
-from models.image_encoders import image_encoder, image_tokens
+from models.image_encoders import Eyes, image_encoder, image_tokens
 from models.normalize import Statistics
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
 
@@ -21,13 +22,15 @@ _KEPT_SETS = 8
 class FastSystem(nn.Module):
     """System 1: image encoder and action diffusion transformer; turns the newest of everything into a chunk."""
 
-    def __init__(self, config: PolicyConfig, statistics: Statistics) -> None:
+    def __init__(self, config: PolicyConfig, statistics: Statistics, images: Eyes | None = None) -> None:
+        """`images`: an encoder whose weights are there already; else a new one."""
         super().__init__()
         self.config, self.statistics = config, statistics
-        self.images = image_encoder(config.image)
+        self.images = images or image_encoder(config.image)
         positions = 2 * len(config.cameras) * image_tokens(config.image)
         self.head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
         self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+        self._compiled = False
 
     @torch.inference_mode()
     def prepare(self, pictures: Pictures) -> torch.Tensor:
@@ -44,16 +47,35 @@ class FastSystem(nn.Module):
     def look(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
         """Tokens (cameras * N, D) of a set. Always one set at a time: grouping pictures differently changes bits."""
         if key not in self._sets:
-            self._sets[key] = self.images(prepared).flatten(0, 1)
+            self._sets[key] = self._kept(self.images(prepared)).flatten(0, 1)
             while len(self._sets) > _KEPT_SETS:
                 self._sets.popitem(last=False)
         return self._sets[key]
 
+    def compile_networks(self) -> None:
+        """torch.compile for the image encoder and the head; on a GPU every call of one is a single CUDA graph."""
+        weight = next(self.head.parameters())
+        for network in (self.images, self.head):
+            network.compile(mode="reduce-overhead" if weight.is_cuda else "default")
+        self._compiled = True
+
     def warm_up(self) -> None:
-        """Run the image encoder once, so that the first chunk is not the slowest; leaves no trace."""
-        size = self.config.image.image_px
-        self.look((), self.prepare((np.zeros((size, size, 3), np.uint8),) * len(self.config.cameras)))
+        """Make a few chunks of nothing, so that the first real one is not the slowest; leaves no trace."""
+        config, size = self.config, self.config.image.image_px
+        blank = self.prepare((np.zeros((size, size, 3), np.uint8),) * len(config.cameras))
+        formers = (config.spatial_former, config.motion_former)
+        tokens = ConditionTokens(*(torch.zeros(former.tokens, former.width) for former in formers))
+        text = VideoText(torch.zeros(1, 1, 1), torch.zeros(1, 1))
+        for words in (8, 9) if self._compiled else (8,):  # two lengths: whatever is compiled then serves every length
+            sets = [self.look((count, words), blank) for count in range(2)]
+            instruction = InstructionEmbedding(torch.zeros(1, words, config.text.width), text)
+            nothing = np.zeros((0, config.joints))
+            self.act(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
         self._sets.clear()
+
+    def _kept(self, output: torch.Tensor) -> torch.Tensor:
+        """A CUDA graph writes its next output over this one."""
+        return output.clone() if self._compiled else output
 
     @torch.inference_mode()
     def act(
@@ -87,7 +109,7 @@ class FastSystem(nn.Module):
         known = self.head.vector(self.statistics.normalize(prefix, q).to(device))
         committed = (torch.arange(config.horizon, device=device) < len(prefix))[None]
         chunk = diffusion.sample(
-            config.head, noise, known, lambda x, t: self.head(x.to(dtype), t, context, committed).float()
+            config.head, noise, known, lambda x, t: self._kept(self.head(x.to(dtype), t, context, committed)).float()
         )
         targets = self.statistics.denormalize(self.head.joints(chunk), q)
         targets[: len(prefix)] = prefix

@@ -6,21 +6,27 @@ from pathlib import Path
 from models.config import PolicyConfig
 from models.errors import ModelError
 
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 _BLOCK_BYTES = 1 << 20
 
 
 def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
-    """Hash of the configuration and of the weights: the file of `folder`, or the seed of an untrained policy."""
+    """Hash of the configuration and of the weights: the file of `folder`, or the seed of an untrained policy.
+
+    Of a checkpoint in shards the index is hashed: it names the hash of all tensors, which every shard carries too.
+    """
     digest = hashlib.sha256(config.digest().encode())
     if folder is None:
         digest.update(f"untrained {seed}".encode())
         return digest.hexdigest()[:16]
+    path = folder / INDEX if (folder / INDEX).is_file() else folder / SINGLE
     try:
-        with (folder / "model.safetensors").open("rb") as file:
+        with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise ModelError(f"checkpoint {folder}: model.safetensors: {error.strerror}") from None
+        raise ModelError(f"checkpoint {folder}: {path.name}: {error.strerror}") from None
     return digest.hexdigest()[:16]
 
 

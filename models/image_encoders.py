@@ -1,37 +1,58 @@
 """System 1's eyes. Legend: B pictures, N tokens, D width."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
+from models import published
 from models.config import ImageEncoder
+from models.errors import ModelError
 
 
-class SiglipEncoder(nn.Module):
+class Eyes(nn.Module):
+    """Base of the image encoders."""
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take published weights. Raises ModelError: most encoders are not published."""
+        raise ModelError(
+            f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
+        )
+
+
+class SiglipEncoder(Eyes):
     """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
 
     def __init__(self, config: ImageEncoder) -> None:
         super().__init__()
-        self.model = SiglipVisionModel(
-            SiglipVisionConfig(
-                hidden_size=config.width,
-                intermediate_size=config.feed_forward,
-                num_hidden_layers=config.depth,
-                num_attention_heads=config.heads,
-                image_size=config.image_px,
-                patch_size=config.patch_px,
-                vision_use_head=False,
-            )
-        )
+        self._arguments: dict[str, Any] = {
+            "hidden_size": config.width,
+            "intermediate_size": config.feed_forward,
+            "num_hidden_layers": config.depth,
+            "num_attention_heads": config.heads,
+            "image_size": config.image_px,
+            "patch_size": config.patch_px,
+        }
+        self.model = SiglipVisionModel(SiglipVisionConfig(**self._arguments, vision_use_head=False))
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take a published SigLIP's vision model. Raises ModelError when the folder holds another one, or not all of it."""
+        theirs = published.read_json(folder / "config.json")
+        defaults = SiglipVisionConfig(**theirs.get("vision_config", theirs)).to_dict()  # the file omits defaults
+        published.agree(folder / "config.json", defaults, self._arguments)
+        config = SiglipVisionConfig(**self._arguments, vision_use_head=False)
+        self.model = published.transformers_model(SiglipVisionModel, folder, dtype, config=config)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Encode one set of pictures."""
         return self.model(pixel_values=pictures).last_hidden_state
 
 
-class KeypointEncoder(nn.Module):
+class KeypointEncoder(Eyes):
     """Convolutions and spatial softmax: `width / 2` keypoints and pooled patches; learns from scratch on little data."""
 
     def __init__(self, config: ImageEncoder) -> None:
@@ -55,7 +76,7 @@ class KeypointEncoder(nn.Module):
         return torch.cat([self.keypoint(points).unsqueeze(1), patches], dim=1)
 
 
-def image_encoder(config: ImageEncoder) -> nn.Module:
+def image_encoder(config: ImageEncoder) -> Eyes:
     """The encoder that the configuration names."""
     return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config)
 

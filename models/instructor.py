@@ -1,52 +1,43 @@
-"""The instruction's encoder: T5 on ByT5's byte tokens. Legend: L tokens, D width."""
+"""Encodes instructions for both systems: once per instruction, never in the loop."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers.models.byt5.tokenization_byt5 import ByT5Tokenizer
-from transformers.models.t5.configuration_t5 import T5Config
-from transformers.models.t5.modeling_t5 import T5EncoderModel
 
+from models import published, text_encoders
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig, Text
+from models.config import PolicyConfig
 from models.policy import InstructionEmbedding
-
-_BYT5_VOCABULARY = 384
-
-
-class TextEncoder(nn.Module):
-    """T5 on ByT5's byte tokens: any text, no vocabulary file."""
-
-    def __init__(self, config: Text) -> None:
-        super().__init__()
-        self.max_tokens = config.max_tokens
-        self.tokenizer = ByT5Tokenizer()
-        self.model = T5EncoderModel(
-            T5Config(
-                vocab_size=_BYT5_VOCABULARY,
-                d_model=config.width,
-                d_kv=config.width // config.heads,
-                d_ff=config.feed_forward,
-                num_layers=config.depth,
-                num_heads=config.heads,
-                feed_forward_proj="gated-gelu",
-            )
-        )
-
-    def forward(self, text: str) -> torch.Tensor:
-        """States (1, L, D) of the text, without padding."""
-        ids = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt").input_ids
-        return self.model(input_ids=ids.to(self.model.device)).last_hidden_state
 
 
 class Instructor(nn.Module):
-    """Encodes instructions. Runs once per instruction, in a process of its own."""
+    """The encoders that a policy's configuration names. Only the small one has weights here; published ones come and go."""
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
-        self.encoder = TextEncoder(config.text)
+        self.config = config
+        self.encoder = text_encoders.ByteEncoder(config.text) if config.text.kind == "byt5" else None
 
     @torch.inference_mode()
-    def encode(self, text: str) -> InstructionEmbedding:
-        """The text as both systems take it."""
-        states = self.encoder(text)
-        return InstructionEmbedding(states, VideoText(states, states.mean(1)))
+    def encode(self, texts: Sequence[str]) -> list[InstructionEmbedding]:
+        """The texts as both systems take them. Raises ModelError when published weights are not there or do not fit."""
+        language = self._language(texts)
+        return [InstructionEmbedding(*both) for both in zip(language, self._video(texts, language), strict=True)]
+
+    def _language(self, texts: Sequence[str]) -> list[torch.Tensor]:
+        if self.encoder is not None:
+            return [self.encoder(text) for text in texts]
+        source = self.config.published.text
+        assert source is not None  # the configuration has been checked
+        return text_encoders.t5_states(published.folder("text", source), self.config.text, texts)
+
+    def _video(self, texts: Sequence[str], language: list[torch.Tensor]) -> list[VideoText]:
+        """Without a published video model it reads what System 1 reads."""
+        source, backbone = self.config.published.video, self.config.video.backbone
+        if source is None:
+            return [VideoText(states, states.mean(1)) for states in language]
+        folder = published.folder("video", source)
+        if backbone.kind == "wan":
+            return text_encoders.wan_texts(folder, backbone, texts)
+        return text_encoders.hunyuan_texts(folder, backbone, texts)

@@ -1,7 +1,26 @@
 """The sizes of a policy: the same code with other numbers. `small` runs on two CPU cores, `full` is the paper's."""
 
-from models.config import Head, Hunyuan, ImageEncoder, PolicyConfig, QFormer, Text, Video, Wan, Window
+from models.config import (
+    Head,
+    Hunyuan,
+    ImageEncoder,
+    PolicyConfig,
+    Published,
+    QFormer,
+    Source,
+    Text,
+    Video,
+    Wan,
+    Window,
+)
 from models.errors import ModelError
+
+# The published weights that the full sizes are made of, each at one commit.
+_HUNYUAN = Source(repo="hunyuanvideo-community/HunyuanVideo", revision="e8c2aaa66fe3742a32c11a6766aecbf07c56e773")
+_WAN = Source(repo="Wan-AI/Wan2.2-TI2V-5B-Diffusers", revision="b8fff7315c768468a5333511427288870b2e9635")
+_SIGLIP = Source(repo="google/siglip-so400m-patch14-384", revision="9fdffc58afc957d1a03a25b10dba0329ab15c2a3")
+_T5 = Source(repo="google/t5-v1_1-xxl", revision="3db67ab1af984cf10548a73467f0e5bca2aaaeb2")
+_RDT = Source(repo="robotics-diffusion-transformer/rdt-1b", revision="eb09036cc64ca4945051acbd1bd581d30a1d7711")
 
 # Wan2.2-TI2V-5B's VAE: mean and spread of its 48 latent channels (its published configuration).
 _WAN_MEAN = (
@@ -80,6 +99,7 @@ def full() -> PolicyConfig:
             action_width=128,
             joint_places=(50, 51, 52, 53, 54, 55, 60, 0, 1, 2, 3, 4, 5, 10),
         ),
+        published=Published(video=_HUNYUAN, image=_SIGLIP, text=_T5, head=_RDT),
     )
 
 
@@ -102,7 +122,8 @@ def full_wan() -> PolicyConfig:
         high=Window(frames=1, height_px=480, width_px=832, stride_s=1 / 30),
         low=Window(frames=61, height_px=224, width_px=224, stride_s=1 / 30),
     )
-    return full().model_copy(update={"name": "full-wan", "video": video})
+    published = full().published.model_copy(update={"video": _WAN})
+    return full().model_copy(update={"name": "full-wan", "video": video, "published": published})
 
 
 def by_name(name: str) -> PolicyConfig:

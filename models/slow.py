@@ -18,10 +18,11 @@ _KEPT_LATENTS = 64
 class SlowSystem(nn.Module):
     """System 2: video model at the clean end of inversion, filters, two Q-formers (paper Eq. 1 to 3)."""
 
-    def __init__(self, config: PolicyConfig) -> None:
+    def __init__(self, config: PolicyConfig, backbone: Backbone | None = None) -> None:
+        """`backbone`: one whose weights are there already; else a new one."""
         super().__init__()
         self.config = config
-        self.backbone = make_backbone(config.video)
+        self.backbone = backbone or make_backbone(config.video)
         self.spatial_former = TokenCompressor(config.spatial_former, config.video.backbone.width, temporal=False)
         self.motion_former = TokenCompressor(config.motion_former, config.video.backbone.width, temporal=True)
         video = config.video
@@ -82,8 +83,8 @@ class SlowSystem(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the weights are."""
-        return next(self.parameters()).dtype
+        """What the networks compute in."""
+        return next(self.spatial_former.parameters()).dtype
 
 
 def make_backbone(video: Video) -> Backbone:

@@ -13,6 +13,7 @@ COMMANDS = {
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",
     "instruct": "runtime.instruct",
+    "weights": "runtime.weights",
 }
 
 
@@ -28,6 +29,9 @@ def main() -> int:
         exit_with_settings_error(error)
     except RuntimeFault as error:
         print(f"video2act: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("video2act: stopped", file=sys.stderr)
+        return 130
     return 1
 
 

@@ -63,6 +63,12 @@ class System(Section):
     """CPU threads of torch; part of what a replay must repeat."""
     nice: int = Field(default=0, ge=0, le=19)
     """Of the thread that computes, once it has loaded."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where its networks run; auto: the first GPU, else the CPU."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of its weights; auto: bfloat16 on a GPU, float32 on a CPU."""
+    compile: bool = False
+    """torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
 
 
 class System1(System):
@@ -76,6 +82,8 @@ class System2(System):
 
     nice: int = Field(default=10, ge=0, le=19)
     """System 1 goes first where both share processors."""
+    storage: Literal["same", "float8"] = "same"
+    """float8 keeps the video model's weights in half the memory and brings each layer to `dtype` when it runs."""
 
 
 class Trajectory(Section):

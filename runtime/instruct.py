@@ -6,27 +6,31 @@ The text encoders of the full size need tens of gigabytes; they live only as lon
 import sys
 from pathlib import Path
 
+from models.errors import ModelError
 from runtime import command_line, config
 from runtime.config import Settings
-from runtime.errors import SettingsError
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.instructions import EmbeddingCache
-from runtime.policy import policy_id
+from runtime.policy import encoder_id
 from runtime.terminal import say
 
 
 def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
     """The cache's files of these texts under the policy of the settings; made where they are missing."""
-    policy = policy_id(settings)
-    keys = [cache.key(text, policy) for text in texts]
+    encoder = encoder_id(settings)
+    keys = [cache.key(text, encoder) for text in texts]
     if not all(cache.path(key).exists() for key in keys):
         from models.checkpoint import save_embedding
         from runtime.networks import open_checkpoint, prepare_torch
 
         prepare_torch(settings.system2)
-        instructor = open_checkpoint(settings).instructor()
-        for key, text in zip(keys, texts, strict=True):
-            if not cache.path(key).exists():
-                save_embedding(cache.make_room(key), instructor.encode(text))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if not cache.path(key).exists()}
+        try:
+            made = open_checkpoint(settings).instructor().encode(list(missing.values()))
+        except ModelError as error:
+            raise RuntimeFault(str(error)) from None
+        for key, embedding in zip(missing, made, strict=True):
+            save_embedding(cache.make_room(key), embedding)
     return [cache.path(key) for key in keys]
 
 

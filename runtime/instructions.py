@@ -13,9 +13,9 @@ class EmbeddingCache:
         self.folder = folder or root / "video2act" / "instructions"
 
     @staticmethod
-    def key(text: str, checkpoint_id: str) -> str:
-        """File stem of a text under a checkpoint."""
-        return hashlib.sha256(f"{checkpoint_id}\n{text}".encode()).hexdigest()[:24]
+    def key(text: str, encoder_id: str) -> str:
+        """File stem of a text under what encodes it."""
+        return hashlib.sha256(f"{encoder_id}\n{text}".encode()).hexdigest()[:24]
 
     def path(self, key: str) -> Path:
         """Where an embedding lies."""

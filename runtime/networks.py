@@ -1,15 +1,24 @@
 """The networks of the policy that the settings name, and its encoded instructions. Used by system1, system2, text, replay."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 import torch
 
 from drivers.cobot_magic import rest_pose
-from models.checkpoint import Checkpoint, load_embedding
+from models.checkpoint import CPU, Checkpoint, load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
 from runtime.config import Settings, System
 from runtime.errors import RuntimeFault
 from runtime.instructions import EmbeddingCache
+
+if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
+    from models.fast import FastSystem
+    from models.slow import SlowSystem
+
+Made = TypeVar("Made")
 
 # How far an untrained policy may move from the rest pose: rad, gripper m. Small enough to stay clear of the table.
 _UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
@@ -24,6 +33,49 @@ def open_checkpoint(settings: Settings) -> Checkpoint:
         return Checkpoint.untrained(settings.policy.size, settings.seed, rest, _UNTRAINED_REACH)
     try:
         return Checkpoint.load(settings.policy.checkpoint)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+
+
+def device_of(system: System) -> tuple[torch.device, torch.dtype]:
+    """Where a system's networks go, and in which type. Raises RuntimeFault when there is no such device."""
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if system.device == "auto" else system.device
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RuntimeFault(
+            f"device {name}: this machine has {torch.cuda.device_count()} GPUs for torch; say cpu, or auto"
+        )
+    chosen = ("bfloat16" if device.type == "cuda" else "float32") if system.dtype == "auto" else system.dtype
+    return device, getattr(torch, chosen)
+
+
+def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
+    """System 2 as the settings want it, warm. Raises RuntimeFault with one line."""
+    device, dtype = device_of(settings.system2)
+    if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
+        slow = _made(lambda: checkpoint.slow(CPU, dtype))
+        slow.backbone.store_in_float8(dtype)
+        slow.to(device)
+    else:
+        slow = _made(lambda: checkpoint.slow(device, dtype))
+    if settings.system2.compile:
+        slow.backbone.compile_blocks()
+    slow.warm_up()
+    return slow
+
+
+def fast_system(settings: Settings, checkpoint: Checkpoint) -> "FastSystem":
+    """System 1 as the settings want it, warm. Raises RuntimeFault with one line."""
+    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1)))
+    if settings.system1.compile:
+        fast.compile_networks()
+    fast.warm_up()
+    return fast
+
+
+def _made(make: Callable[[], Made]) -> Made:
+    try:
+        return make()
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
 

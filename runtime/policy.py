@@ -1,5 +1,7 @@
 """Which policy the settings name: its configuration and its id, without its weights and without torch."""
 
+import hashlib
+
 from models.config import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
@@ -23,3 +25,12 @@ def policy_id(settings: Settings) -> str:
         return checkpoint_id(policy_config(settings), settings.policy.checkpoint, settings.seed)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
+
+
+def encoder_id(settings: Settings) -> str:
+    """The id of what encodes instructions: published encoders serve every policy that names them; else the policy's own."""
+    chosen = policy_config(settings)
+    if chosen.text.kind == "byt5":
+        return policy_id(settings)
+    read_by = (chosen.text, chosen.published.text, chosen.published.video)
+    return hashlib.sha256(repr(read_by).encode()).hexdigest()[:16]

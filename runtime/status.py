@@ -4,7 +4,10 @@ from runtime import supervisor, wire
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
 from runtime.config import Settings
+from runtime.policy import policy_config
 from runtime.terminal import say
+
+_GAP = 1.5  # a step in the video window is a gap beyond this many of its strides
 
 
 class StatusLine:
@@ -12,6 +15,7 @@ class StatusLine:
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         self._settings = settings
+        self._step_ns = policy_config(settings).video.low.stride_s * NS_PER_S
         self._subscribers = {
             name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording", "scene")
         }
@@ -40,7 +44,9 @@ class StatusLine:
             for received in subscriber.take():
                 self._newest[name] = received.message
         for name, subscriber in self._counted.items():
-            self._runs[name] += len(subscriber.take())
+            for received in subscriber.take():
+                self._runs[name] += 1
+                self._newest[name] = received.message
 
     def event(self, text: str) -> None:
         """Print something that happened."""
@@ -67,6 +73,7 @@ class StatusLine:
                 f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
             )
             parts.append(f"holds {state.holds} faults {state.faults}")
+        parts.append(self._history_gap())
         if isinstance(recording, wire.Recording):
             parts.append(recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB")
         unwell = [f"{name} {watched.state}" for name, watched in memory.watched.items() if watched.state != "alive"]
@@ -74,6 +81,13 @@ class StatusLine:
         if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
+
+    def _history_gap(self) -> str:
+        """What System 2's newest window lacks; empty while its frames stand as far apart as they should."""
+        conditions = self._newest.get("conditions")
+        if not isinstance(conditions, wire.Conditions) or conditions.widest_gap_ns <= _GAP * self._step_ns:
+            return ""
+        return f"frames lacking: a step of {conditions.widest_gap_ns / 1e6:.0f} ms in the video window"
 
     def _real_time_factor(self) -> str:
         """How fast the simulated time went since the last line; empty without a simulator."""

@@ -34,6 +34,17 @@ class Intervals:
         return place >= 0 and value <= self._ends[place]
 
 
+@dataclass(frozen=True)
+class _Condition:
+    """What the figures need of one."""
+
+    stamp_ns: int
+    system1_epoch: int
+    trigger_run: int
+    late_runs: int
+    widest_gap_ns: int
+
+
 @dataclass
 class _Series:
     """Numbers whose percentiles are wanted."""
@@ -62,7 +73,7 @@ class Accumulator:
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._chunks: list[wire.ActionChunk] = []
-        self._conditions: list[tuple[int, int, int, int]] = []  # stamp, epoch of System 1's run, trigger run, late runs
+        self._conditions: list[_Condition] = []
         self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts anew with System 1
         self._scenes: list[tuple[int, int]] = []  # stamp and simulated time of the first and the newest
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
@@ -94,7 +105,8 @@ class Accumulator:
                 self._wanted.append(message.inputs)
             case wire.Conditions():
                 life = next((epoch for topic, epoch, _ in message.inputs if topic == "chunk"), 0)
-                self._conditions.append((message.stamp_ns, life, message.trigger_run, message.late_runs))
+                told = (message.trigger_run, message.late_runs, message.widest_gap_ns)
+                self._conditions.append(_Condition(message.stamp_ns, life, *told))
                 self._wanted.append(message.inputs)
             case wire.SafetyState():
                 if self._last_ns is None:
@@ -118,14 +130,16 @@ class Accumulator:
         """The figures. `dropped`: messages that queues lost."""
         first_ns = self._first_ns or 0
         chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns) and chunk.stamp_ns > first_ns]
-        conditions = [row for row in self._conditions if self._counting(row[0]) and row[0] > first_ns]
-        overhead, ages, taken = _Series(), _Series(), _Series()
+        conditions = [c for c in self._conditions if self._counting(c.stamp_ns) and c.stamp_ns > first_ns]
+        overhead, ages, taken, steps = _Series(), _Series(), _Series(), _Series()
         for chunk in chunks:
             ages.add((chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6)
             taken.add((chunk.timing.finished_ns - chunk.stamp_ns) / 1e6)
             arrival_ns = next((at for at in self._arrivals.get(chunk.seq, ()) if at >= chunk.stamp_ns), None)
             if arrival_ns is not None:
                 overhead.add((arrival_ns - chunk.frame_returned_ns - chunk.timing.forward_ns) / 1e6)
+        for condition in conditions:
+            steps.add(condition.widest_gap_ns / 1e6)
         return {
             "system1_runs": len(chunks),
             "system2_runs": len(conditions),
@@ -143,7 +157,8 @@ class Accumulator:
             "holds": self._safety.holds if self._safety else 0,
             "faults": self._faults,
             "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
-            "late_triggers": sum(late > 0 for *_, late in conditions),
+            "late_triggers": sum(condition.late_runs > 0 for condition in conditions),
+            "window_step_ms": steps.figures("p50", "max"),
             "saturated": _share(sum(chunk.saturated for chunk in chunks), len(chunks)) > 0.5,
             "real_time_factor": self._real_time_factor(),
             "physics_lag_ms": self._lag_ms.figures("p99", "max"),
@@ -180,10 +195,12 @@ class Accumulator:
             self._path += [np.linalg.norm(step[_LEFT]), np.linalg.norm(step[_RIGHT])]
         self._previous_q = state.q
 
-    def _ratio(self, conditions: list[tuple[int, int, int, int]]) -> float | None:
+    def _ratio(self, conditions: list[_Condition]) -> float | None:
         """System-1 runs from one start of System 2 to the next, on average."""
         pairs = itertools.pairwise(conditions)
-        steps = [after[2] - before[2] for before, after in pairs if after[1] == before[1] and after[2] > before[2]]
+        alike = [(before, after) for before, after in pairs if after.system1_epoch == before.system1_epoch]
+        steps = [after.trigger_run - before.trigger_run for before, after in alike]
+        steps = [step for step in steps if step > 0]
         return round(sum(steps) / len(steps), 3) if steps else None
 
     def _real_time_factor(self) -> float | None:

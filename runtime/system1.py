@@ -11,7 +11,7 @@ from runtime import wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.instructions import EmbeddingCache
-from runtime.networks import Embeddings, open_checkpoint, prepare_torch
+from runtime.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
 from runtime.system1_step import Inputs, Memory, Rules, inputs_of, look_ahead, step
@@ -26,8 +26,7 @@ def main(process: Process) -> None:
     settings = process.settings
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    rules = Rules(settings, checkpoint.fast(), checkpoint.id)
-    rules.fast.warm_up()
+    rules = Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
     log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.fast.parameters()))
     serve(process, rules, Embeddings(EmbeddingCache()))
 

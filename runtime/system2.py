@@ -6,7 +6,7 @@ When one is due and what it holds is in runtime/system2_step.py.
 from runtime import wire
 from runtime.clock import now_ns
 from runtime.instructions import EmbeddingCache
-from runtime.networks import Embeddings, open_checkpoint, prepare_torch
+from runtime.networks import Embeddings, open_checkpoint, prepare_torch, slow_system
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
 from runtime.system2_step import HEAD, Memory, Rules, encode, gather, step
@@ -20,7 +20,7 @@ def main(process: Process) -> None:
     settings, bus = process.settings, process.bus
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
-    rules = Rules.of(settings, checkpoint.slow(), checkpoint.id)
+    rules = Rules.of(settings, slow_system(settings, checkpoint), checkpoint.id)
     frames = bus.subscriber(f"frame.{HEAD}", depth=256)
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
@@ -28,7 +28,6 @@ def main(process: Process) -> None:
     pictures, history, memory = RingPictures(process.folder), History([HEAD]), Memory()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, wire.Message] = {}
-    rules.slow.warm_up()
     process.settle(settings.system2.nice)
     log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.slow.parameters()))
     while process.running:

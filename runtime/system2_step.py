@@ -117,6 +117,7 @@ def step(
     if not prepared:
         return None
     encoded_ns = now_ns()
+    gap_ns = widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low])
     tokens = slow.perceive([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
     run, system1_epoch = _run_of(inputs.system1)
     # After a restart or a new episode there is no previous start to be late against.
@@ -136,7 +137,7 @@ def step(
         high_frames=tuple(frame.seq for frame in high),
         low_frames=tuple(frame.seq for frame in low),
         capture_ns=high[-1].capture_ns,
-        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low]),
+        widest_gap_ns=gap_ns,
         instruction=inputs.instruction.number,
         checkpoint_id=rules.checkpoint_id,
         trigger_run=run,

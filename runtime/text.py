@@ -10,7 +10,7 @@ from runtime import wire
 from runtime.clock import now_ns
 from runtime.errors import RuntimeFault
 from runtime.instructions import EmbeddingCache
-from runtime.policy import policy_id
+from runtime.policy import encoder_id
 from runtime.process import Process, log
 
 _REPEAT_S = 0.2
@@ -22,7 +22,7 @@ def main(process: Process) -> None:
     instructions = process.bus.subscriber("instruction", newest=True)
     embeddings = process.publisher("embedding")
     cache = EmbeddingCache()
-    policy = policy_id(process.settings)
+    encoder = encoder_id(process.settings)
     current: tuple[int, str] | None = None
     count = 0
     while process.running:
@@ -31,7 +31,7 @@ def main(process: Process) -> None:
             message = received.message
             assert isinstance(message, wire.Instruction)
             if current is None or message.number != current[0]:
-                key = cache.key(message.text, policy)
+                key = cache.key(message.text, encoder)
                 if not cache.path(key).exists():
                     _encode(process, message.text)
                 current = (message.number, key)

@@ -1,14 +1,23 @@
 """What System 2 needs of a video diffusion model."""
 
+import itertools
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+Vae = TypeVar("Vae", bound=nn.Module)
+_NOT_IN_FLOAT8 = ("embed", "norm_q", "norm_k", "norm_added")  # few weights, and the most delicate
+
 
 @dataclass(frozen=True)
 class VideoText:
-    """The instruction as the video model reads it: states (1, L, text_dim) without padding, pooled (1, pooled_dim)."""
+    """The instruction as the video model reads it: states (1, L, text_dim), pooled (1, pooled_dim).
+
+    Hunyuan's states have no padding; Wan's are filled up with zeros to the length that it was trained with.
+    """
 
     states: torch.Tensor
     pooled: torch.Tensor
@@ -16,6 +25,16 @@ class VideoText:
 
 class Backbone(nn.Module):
     """Base of the video models. Legend: T frames, H W pixels, h w latent grid, C feature channels."""
+
+    transformer: Any
+    """The model of diffusers whose blocks are kept."""
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take the published weights of a folder in diffusers' layout, the transformer only as deep as configured.
+
+        Raises ModelError when the folder holds another model, or not all of it.
+        """
+        raise NotImplementedError
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (1, 3, T, H, W) in -1..1 to latents (1, c, T', h, w), scaled, deterministic; one gives one."""
@@ -25,6 +44,17 @@ class Backbone(nn.Module):
         """Latents (1, c, T, h, w) to features (1, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0."""
         raise NotImplementedError
 
+    def store_in_float8(self, dtype: torch.dtype) -> None:
+        """Keep the transformer's large weights in 8 bits; each layer's are brought to `dtype` while it runs."""
+        from diffusers.hooks.layerwise_casting import apply_layerwise_casting  # seconds to import, rarely needed
+
+        apply_layerwise_casting(self.transformer, torch.float8_e4m3fn, dtype, skip_modules_pattern=_NOT_IN_FLOAT8)
+
+    def compile_blocks(self) -> None:
+        """torch.compile for the blocks: equal ones share what is compiled."""
+        for block in itertools.chain(*self.blocks().values()):
+            block.compile()
+
     def blocks(self) -> dict[str, list[nn.Module]]:
         """The blocks that are kept, in order, by their kind."""
         raise NotImplementedError
@@ -33,3 +63,10 @@ class Backbone(nn.Module):
     def encoder(self) -> nn.Module:
         """The part of the VAE that encodes."""
         raise NotImplementedError
+
+
+def without_decoder(vae: Vae) -> Vae:
+    """The VAE without what only decoding needs: most of its weights."""
+    whole: Any = vae
+    whole.decoder = whole.post_quant_conv = None
+    return vae

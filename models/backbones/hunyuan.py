@@ -4,6 +4,7 @@ The loop over the blocks is our own: no final layer, and no attention mask, beca
 """
 
 import itertools
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,8 +12,9 @@ from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import Autoencod
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
 from torch import nn
 
-from models.backbones.backbone import Backbone, VideoText
+from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Hunyuan
+from models.published import diffusers_model
 
 _GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
 _PATCH = 2
@@ -24,24 +26,15 @@ class HunyuanBackbone(Backbone):
     def __init__(self, config: Hunyuan) -> None:
         super().__init__()
         self.config = config
-        self.vae = AutoencoderKLHunyuanVideo(
-            latent_channels=config.latent_channels,
-            block_out_channels=cast(Any, config.vae_channels),
-            layers_per_block=config.vae_layers,
-            norm_num_groups=config.vae_groups,
-            scaling_factor=config.latent_scaling,
-        )
-        self.transformer = HunyuanVideoTransformer3DModel(
-            in_channels=config.latent_channels,
-            out_channels=config.latent_channels,
-            num_attention_heads=config.heads,
-            attention_head_dim=config.head_dim,
-            num_layers=config.dual_blocks,
-            num_single_layers=config.single_blocks,
-            num_refiner_layers=config.refiner_blocks,
-            text_embed_dim=config.text_dim,
-            pooled_projection_dim=config.pooled_dim,
-            rope_axes_dim=config.rope_axes,
+        self.vae = without_decoder(AutoencoderKLHunyuanVideo(**_vae(config)))
+        self.transformer = HunyuanVideoTransformer3DModel(**_transformer(config))
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """See Backbone.load."""
+        vae, transformer = AutoencoderKLHunyuanVideo, HunyuanVideoTransformer3DModel
+        self.vae = without_decoder(diffusers_model(vae, folder / "vae", _vae(self.config), (), dtype))
+        self.transformer = diffusers_model(
+            transformer, folder / "transformer", _transformer(self.config), ("num_layers", "num_single_layers"), dtype
         )
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -74,3 +67,28 @@ class HunyuanBackbone(Backbone):
     def encoder(self) -> nn.Module:
         """See Backbone.encoder."""
         return self.vae.encoder
+
+
+def _vae(config: Hunyuan) -> dict[str, Any]:
+    return {
+        "latent_channels": config.latent_channels,
+        "block_out_channels": config.vae_channels,
+        "layers_per_block": config.vae_layers,
+        "norm_num_groups": config.vae_groups,
+        "scaling_factor": config.latent_scaling,
+    }
+
+
+def _transformer(config: Hunyuan) -> dict[str, Any]:
+    return {
+        "in_channels": config.latent_channels,
+        "out_channels": config.latent_channels,
+        "num_attention_heads": config.heads,
+        "attention_head_dim": config.head_dim,
+        "num_layers": config.dual_blocks,
+        "num_single_layers": config.single_blocks,
+        "num_refiner_layers": config.refiner_blocks,
+        "text_embed_dim": config.text_dim,
+        "pooled_projection_dim": config.pooled_dim,
+        "rope_axes_dim": config.rope_axes,
+    }

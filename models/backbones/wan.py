@@ -3,6 +3,7 @@
 Legend: B batch, T frames, H W pixels, h w latent grid, c latent and C feature channels.
 """
 
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -10,8 +11,9 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import nn
 
-from models.backbones.backbone import Backbone, VideoText
+from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Wan
+from models.published import diffusers_model
 
 _PATCH = 2
 
@@ -22,38 +24,20 @@ class WanBackbone(Backbone):
     def __init__(self, config: Wan) -> None:
         super().__init__()
         self.config = config
-        self.vae = AutoencoderKLWan(
-            base_dim=config.vae_width,
-            decoder_base_dim=config.vae_decoder_width,
-            z_dim=config.latent_channels,
-            dim_mult=cast(Any, list(config.vae_widths)),
-            num_res_blocks=config.vae_blocks,
-            attn_scales=cast(Any, []),
-            temperal_downsample=[False, True, True],
-            latents_mean=list(config.latent_mean),
-            latents_std=list(config.latent_spread),
-            is_residual=True,
-            in_channels=12,
-            out_channels=12,
-            patch_size=_PATCH,
-            scale_factor_temporal=4,
-            scale_factor_spatial=16,
-        )
-        self.transformer = WanTransformer3DModel(
-            patch_size=(1, _PATCH, _PATCH),
-            num_attention_heads=config.heads,
-            attention_head_dim=config.head_dim,
-            in_channels=config.latent_channels,
-            out_channels=config.latent_channels,
-            text_dim=config.text_dim,
-            ffn_dim=config.feed_forward,
-            num_layers=config.blocks,
-        )
+        self.vae = without_decoder(AutoencoderKLWan(**_vae(config)))
+        self.transformer = WanTransformer3DModel(**_transformer(config))
         self.latent_mean: torch.Tensor
         self.latent_spread: torch.Tensor
         for name in ("latent_mean", "latent_spread"):
             values = torch.tensor(getattr(config, name)).reshape(1, -1, 1, 1, 1)
             self.register_buffer(name, values, persistent=False)
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """See Backbone.load."""
+        self.vae = without_decoder(diffusers_model(AutoencoderKLWan, folder / "vae", _vae(self.config), (), dtype))
+        self.transformer = diffusers_model(
+            WanTransformer3DModel, folder / "transformer", _transformer(self.config), ("num_layers",), dtype
+        )
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, each channel brought to mean 0 and spread 1."""
@@ -81,3 +65,36 @@ class WanBackbone(Backbone):
     def encoder(self) -> nn.Module:
         """See Backbone.encoder."""
         return self.vae.encoder
+
+
+def _vae(config: Wan) -> dict[str, Any]:
+    return {
+        "base_dim": config.vae_width,
+        "decoder_base_dim": config.vae_decoder_width,
+        "z_dim": config.latent_channels,
+        "dim_mult": list(config.vae_widths),
+        "num_res_blocks": config.vae_blocks,
+        "attn_scales": [],
+        "temperal_downsample": [False, True, True],
+        "latents_mean": list(config.latent_mean),
+        "latents_std": list(config.latent_spread),
+        "is_residual": True,
+        "in_channels": 12,
+        "out_channels": 12,
+        "patch_size": _PATCH,
+        "scale_factor_temporal": 4,
+        "scale_factor_spatial": 16,
+    }
+
+
+def _transformer(config: Wan) -> dict[str, Any]:
+    return {
+        "patch_size": (1, _PATCH, _PATCH),
+        "num_attention_heads": config.heads,
+        "attention_head_dim": config.head_dim,
+        "in_channels": config.latent_channels,
+        "out_channels": config.latent_channels,
+        "text_dim": config.text_dim,
+        "ffn_dim": config.feed_forward,
+        "num_layers": config.blocks,
+    }

@@ -37,22 +37,31 @@ def main(arguments: list[str]) -> int:
 def _models(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from models.sizes import by_name
     from runtime.bench import models
+    from runtime.bench.systems import Choice
 
     name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeFault("--device cuda: torch finds no GPU here; use --device cpu")
-    device = torch.device(name)
     torch.set_num_threads(options.threads)
-    result = models.run(by_name(options.size), device, models.precision(device))
+    result = models.run(
+        Choice(
+            size=options.size,
+            device=name,
+            threads=options.threads,
+            dtype=options.dtype,
+            compile=options.compile,
+            storage=options.storage,
+        )
+    )
     weights = result["weights"]
-    say(f"video2act bench: {machine.describe()}; {result['size']} on {result['device']}, {result['dtype']}")
+    say(f"video2act bench: {machine.describe()}; {options.size} on {result['device']}, {result['dtype']}")
     say(
         f"weights: System 2 {weights['system2'] / 1e6:.1f} M, System 1 {weights['system1'] / 1e6:.1f} M; "
         f"matrix product {result['matrix_rate_tflops']} TFLOP/s"
-        + (f"; memory {result['memory_gib']} GiB" if "memory_gib" in result else "")
     )
+    for system, gib in result.get("memory_gib", {}).items():
+        say(f"most GPU memory of {system} alone: {gib} GiB")
     say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
     for part, row in result["figures"].items():
         share = "" if row["share"] is None else f"{row['share']:.1%}"
@@ -143,6 +152,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
     parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")
+    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="of --models")
+    parser.add_argument("--storage", choices=["same", "float8"], default="same", help="of the video model's weights")
+    parser.add_argument("--compile", action="store_true", help="with --models: torch.compile, CUDA graphs on a GPU")
     parser.add_argument("--threads", type=int, default=1, help="of --models, on a CPU")
     options, rest = command_line.parse(parser, arguments, "bench.sh --json FILE")
     command_line.none_left(rest)

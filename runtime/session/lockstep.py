@@ -18,7 +18,7 @@ from models.policy import InstructionEmbedding
 from runtime import arms_step, config, snapshot, system1_step, system2_step, trajectory, wire
 from runtime.config import Settings
 from runtime.errors import SessionError, SettingsError
-from runtime.networks import open_checkpoint, prepare_torch
+from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.safety import Machine
 from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
@@ -189,7 +189,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("conditions").items():
-        slow = checkpoint.slow()
+        slow = slow_system(settings, checkpoint)
         rules = system2_step.Rules.of(settings, slow, checkpoint.id)
         walk = _Walk(index, "system2", epoch, (system2_step.Memory,))
         for conditions in recorded:
@@ -226,7 +226,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("chunk", "skip").items():
-        rules = system1_step.Rules(settings, checkpoint.fast(), checkpoint.id)
+        rules = system1_step.Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
         walk = _Walk(index, "system1", epoch, (system1_step.Memory,))
         if recorded[0].seq == 0:
             walk.memory = system1_step.Memory()

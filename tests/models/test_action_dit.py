@@ -153,6 +153,7 @@ def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig
     tokens = slow.compress(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))
     inputs.conditions = torch.cat([tokens.spatial, tokens.motion])[None]
     inputs.images = eyes(torch.randn(6, 3, 32, 32)).flatten(0, 1)[None]
+    assert instructor.encoder is not None
     inputs.language = instructor.encoder("put the block on the mat")
     (inputs.predict(head) * torch.randn(1, config.horizon, config.joints)).sum().backward()
     for part in (head, slow.spatial_former, slow.motion_former, eyes, instructor):
@@ -173,7 +174,7 @@ def act(
     )
     q = random.uniform(-0.1, 0.1, config.joints)
     prefix = random.uniform(-0.2, 0.2, (prefix_length, config.joints)).astype(np.float32)
-    instruction = checkpoint.instructor().encode("go")
+    instruction = checkpoint.instructor().encode(["go"])[0]
     return prefix, fast.act(tuple(tokens), q, instruction, conditions, age_s, prefix, seed)
 
 

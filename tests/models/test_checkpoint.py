@@ -26,7 +26,7 @@ def outputs(checkpoint: Checkpoint) -> tuple[InstructionEmbedding, ConditionToke
     """What all three networks give for fixed inputs."""
     config = checkpoint.config
     random = np.random.default_rng(13)
-    instruction = checkpoint.instructor().encode("put the block on the mat")
+    instruction = checkpoint.instructor().encode(["put the block on the mat"])[0]
     slow, fast = checkpoint.slow(), checkpoint.fast()
     shots = [random.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(4)]
     for number, shot in enumerate(shots):
@@ -236,7 +236,7 @@ def test_embedding_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_embedding_of_the_real_encoder_can_be_saved(untrained: Untrained, tmp_path: Path) -> None:
-    embedding = untrained(1).instructor().encode("go")
+    embedding = untrained(1).instructor().encode(["go"])[0]
     save_embedding(tmp_path / "words.safetensors", embedding)
     assert torch.equal(load_embedding(tmp_path / "words.safetensors").language, embedding.language)
 

@@ -43,7 +43,7 @@ def test_where_something_is_changes_the_tokens(kind: Kind) -> None:
 
 
 def test_any_text_is_encoded_without_padding(tiny: PolicyConfig) -> None:
-    embedding = Instructor(tiny).eval().encode("größer: 手")
+    embedding = Instructor(tiny).eval().encode(["größer: 手"])[0]
     length = len("größer: 手".encode()) + 1  # bytes and the end mark
     assert embedding.language.shape == (1, length, tiny.text.width)
     assert embedding.video.states.shape == (1, length, tiny.video.backbone.text_dim)
@@ -51,10 +51,10 @@ def test_any_text_is_encoded_without_padding(tiny: PolicyConfig) -> None:
 
 
 def test_long_text_is_cut(tiny: PolicyConfig) -> None:
-    assert Instructor(tiny).eval().encode("x" * 1000).language.shape[1] == tiny.text.max_tokens
+    assert Instructor(tiny).eval().encode(["x" * 1000])[0].language.shape[1] == tiny.text.max_tokens
 
 
 def test_other_words_give_another_embedding(tiny: PolicyConfig) -> None:
     instructor = Instructor(tiny).eval()
-    left, right = instructor.encode("take left"), instructor.encode("take righ")
+    left, right = instructor.encode(["take left"])[0], instructor.encode(["take righ"])[0]
     assert (left.language - right.language).abs().max() > 1e-3

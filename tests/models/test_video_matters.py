@@ -28,7 +28,7 @@ def slow(untrained: Untrained) -> SlowSystem:
 @pytest.fixture
 def instruction(untrained: Untrained) -> InstructionEmbedding:
     """An encoded instruction."""
-    return untrained(1).instructor().encode("hand the block over")
+    return untrained(1).instructor().encode(["hand the block over"])[0]
 
 
 def perceive(slow: SlowSystem, high: Shots, low: Shots, instruction: InstructionEmbedding) -> ConditionTokens:
@@ -93,7 +93,7 @@ def test_order_of_the_low_window_changes_the_motion_tokens(
 def test_instruction_changes_the_tokens(untrained: Untrained, slow: SlowSystem, pictures: Pictures) -> None:
     instructor = untrained(1).instructor()
     high, low = pictures(2, 1), pictures(4, 2)
-    one, other = (perceive(slow, high, low, instructor.encode(text)) for text in ("hand it over", "put it down"))
+    one, other = (perceive(slow, high, low, instructor.encode([text])[0]) for text in ("hand it over", "put it down"))
     assert (one.spatial - other.spatial).abs().max() > 1e-5
 
 
@@ -132,7 +132,7 @@ def test_a_constant_scene_has_no_motion_and_a_moving_one_has(
     untrained: Untrained, slow: SlowSystem, pictures: Pictures
 ) -> None:
     """Before the Q-former. On latents it is zero; on features the model's own place in time leaves a little."""
-    text = untrained(1).instructor().encode("go").video
+    text = untrained(1).instructor().encode(["go"])[0].video
     still, moving = pictures(1, 3) * 4, pictures(4, 3)
     sizes: list[tuple[float, float]] = []
     for first, window in ((0, still), (10, moving)):
@@ -157,7 +157,7 @@ def test_every_arrangement_sees_the_video(
     video = tiny.video.model_copy(update={"encoding": encoding})
     torch.manual_seed(5)
     slow = SlowSystem(tiny.model_copy(update={"filters": filters, "video": video})).eval()
-    instruction = untrained(1).instructor().encode("go")
+    instruction = untrained(1).instructor().encode(["go"])[0]
     made: list[ConditionTokens] = []
     for seed in (1, 2):
         for number, picture in enumerate(pictures(4, seed)):

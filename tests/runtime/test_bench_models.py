@@ -8,14 +8,23 @@ import torch
 
 from models.sizes import small
 from runtime.bench import command, models
-from runtime.bench.models import Bench, Figure, gflop, part, suggest
+from runtime.bench.models import Figure, gflop, part, suggest
+from runtime.bench.systems import Choice, FastBench, SlowBench
 from runtime.errors import RuntimeFault, SettingsError
+
+CHOICE = Choice(size="small", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def slow() -> SlowBench:
     torch.set_num_threads(1)
-    return Bench(small(), torch.device("cpu"), torch.float32)
+    return SlowBench(CHOICE)
+
+
+@pytest.fixture(scope="module")
+def fast() -> FastBench:
+    torch.set_num_threads(1)
+    return FastBench(CHOICE)
 
 
 def test_a_matrix_product_counts_twice_its_multiply_adds() -> None:
@@ -30,11 +39,14 @@ def test_a_share_is_flop_by_time_by_rate() -> None:
 
 
 @torch.inference_mode()
-def test_every_part_is_called_as_often_as_the_model_says(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_part_is_called_as_often_as_the_model_says(
+    slow: SlowBench, fast: FastBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(models._REPEATS, "cpu", 1)  # pyright: ignore[reportPrivateUsage]
-    bench.understand()
-    bench.act()
-    calls = {name: part(call, modules, bench).calls for name, (call, modules) in bench.parts().items()}
+    slow.run()
+    fast.run()
+    parts = slow.parts() | fast.parts()
+    calls = {name: part(call, modules, torch.device("cpu")).calls for name, (call, modules) in parts.items()}
     config = small()
     assert calls == {
         "system2: dual-stream block": 2 * 4,  # both windows
@@ -47,9 +59,29 @@ def test_every_part_is_called_as_often_as_the_model_says(bench: Bench, monkeypat
 
 
 @torch.inference_mode()
-def test_an_unknown_history_costs_a_second_set(bench: Bench) -> None:
-    bench.act()
-    assert gflop(lambda: bench.act(history_known=False)) > gflop(bench.act)
+def test_an_unknown_history_costs_a_second_set(fast: FastBench) -> None:
+    fast.run()
+    assert gflop(fast.run_without_history) > gflop(fast.run)
+
+
+@torch.inference_mode()
+def test_random_weights_stay_finite_through_every_layer(slow: SlowBench, fast: FastBench) -> None:
+    slow.run()
+    tokens = slow.slow.perceive(slow.numbers(slow.slow.high), slow.numbers(slow.slow.low), slow.instruction)
+    assert bool(tokens.spatial.isfinite().all() and tokens.motion.isfinite().all())
+    assert not any(weight.is_meta for bench in (slow.slow, fast.fast) for weight in bench.parameters())
+
+
+@torch.inference_mode()
+def test_float8_takes_little_more_than_a_quarter_of_float32_and_still_runs() -> None:
+    kept = SlowBench(Choice(size="small", device="cpu", storage="float8"))
+    plain = SlowBench(CHOICE)
+    sizes = [
+        sum(w.numel() * w.element_size() for w in bench.slow.backbone.transformer.parameters())
+        for bench in (kept, plain)
+    ]
+    assert sizes[0] < 0.4 * sizes[1]
+    kept.run()
 
 
 def test_the_suggestion_leaves_room() -> None:

@@ -119,3 +119,19 @@ def test_the_real_time_factor_is_that_since_the_last_line(
 def test_events_stand_apart(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     StatusLine(bus("supervisor"), settings).event("order: hold (terminal)")
     assert capsys.readouterr().out == "  * order: hold (terminal)\n"
+
+
+def test_a_gap_in_the_video_window_is_shown(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("system2").publisher("conditions")
+
+    def shown(gap_ns: int) -> str:
+        publisher.send(build(wire.Conditions, widest_gap_ns=gap_ns))
+        status.read()
+        status.show(ALIVE)
+        return capsys.readouterr().out
+
+    assert wait_until(lambda: "a step of 233 ms in the video window" in shown(233_000_000))
+    assert wait_until(lambda: "frames lacking" not in shown(134_000_000))

@@ -195,6 +195,14 @@ def test_without_a_simulator_there_is_no_real_time_factor(run: Run) -> None:
     assert run.table()["real_time_factor"] is None
 
 
+def test_the_steps_of_the_video_window_are_told(run: Run) -> None:
+    run.tick()
+    for count, gap_ms in enumerate((100, 100, 267)):
+        stamp_ns = START_NS + (count + 1) * 10 * MS
+        run.add("conditions", wire.Conditions, seq=count, stamp_ns=stamp_ns, widest_gap_ns=gap_ms * MS)
+    assert run.table()["window_step_ms"] == {"p50": 100.0, "max": 267.0}
+
+
 def test_late_triggers_are_counted(run: Run) -> None:
     run.tick()
     for count, late in enumerate((0, 3, 0, 1)):

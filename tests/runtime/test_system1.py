@@ -47,7 +47,7 @@ def rules(settings: Settings) -> Rules:
 
 @pytest.fixture(scope="module")
 def embedding(settings: Settings) -> InstructionEmbedding:
-    return open_checkpoint(settings).instructor().encode("hand the block over")
+    return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
 
 
 def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1, 2)) -> tuple[wire.Frame, ...]:

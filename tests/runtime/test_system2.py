@@ -34,7 +34,7 @@ def rules(settings: Settings) -> Rules:
 
 @pytest.fixture(scope="module")
 def embedding(settings: Settings) -> InstructionEmbedding:
-    return open_checkpoint(settings).instructor().encode("hand the block over")
+    return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
 
 
 def frames(build: Build, numbers: range) -> tuple[wire.Frame, ...]:
@@ -98,7 +98,7 @@ def test_a_new_instruction_gets_a_condition(rules: Rules, inputs: Inputs, build:
 def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs, build: Build) -> None:
     """A period after the n-th when it makes no chunk at all; while it is only slow, at three quarters of its limit."""
     cycle_ns = seconds((rules.settings.ratio + 1) * rules.settings.system1.period_s)
-    limit_ns = seconds(1.8)
+    limit_ns = seconds(2.8)
     slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1, conditions_limit_ns=limit_ns))
     skipping = replace(inputs, system1=build(wire.Skip))
     for seen, renewed_ns in ((inputs, cycle_ns), (skipping, cycle_ns), (slow, limit_ns * 3 // 4)):

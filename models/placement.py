@@ -1,0 +1,46 @@
+"""Getting networks onto a device in their number type without ever holding their weights twice."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Published(Protocol):
+    """A network that can take published weights."""
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take them. Raises ModelError when they do not fit."""
+        ...
+
+
+Loadable = TypeVar("Loadable", bound=Published)
+
+
+def hollow() -> AbstractContextManager[None]:
+    """Networks made within have no weights yet: they are about to be loaded. What is computed from the settings is there."""
+    from accelerate import init_empty_weights  # takes a second: only where weights are loaded
+
+    return cast(AbstractContextManager[None], init_empty_weights(include_buffers=False))
+
+
+def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """Bring a network to a device, and its weights to a number type but for those that their library keeps in float32."""
+    kept = {id(weight) for module in network.modules() for weight in _kept_in_float32(module)}
+    for weight in network.parameters():
+        wanted = torch.float32 if id(weight) in kept else dtype
+        weight.data = weight.data.to(device, wanted if weight.is_floating_point() else weight.dtype)
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device))
+    return network
+
+
+def _kept_in_float32(module: nn.Module) -> list[nn.Parameter]:
+    """diffusers and transformers name such parts of a model in this attribute."""
+    names = set(cast(Any, getattr(module, "_keep_in_fp32_modules", None) or ()))
+    return [weight for name, weight in module.named_parameters() if names & set(name.split("."))] if names else []

@@ -1,0 +1,31 @@
+"""What has to be there of each published part: the files of its repository. No torch, so that fetching needs none."""
+
+from typing import Literal
+
+from models.config import PolicyConfig, Source
+
+PartName = Literal["video", "image", "text", "head"]
+
+_TOKENIZER = ("*.json", "spiece.model", "tokenizer.model", "*.txt")
+FILES: dict[PartName, tuple[str, ...]] = {
+    "video": (
+        *(f"{folder}/{kind}" for folder in ("transformer", "vae", "text_encoder", "text_encoder_2")
+          for kind in ("config.json", "*.safetensors", "*.safetensors.index.json")),
+        *(f"{folder}/{kind}" for folder in ("tokenizer", "tokenizer_2") for kind in _TOKENIZER),
+    ),
+    "image": ("config.json", "model.safetensors"),
+    "text": ("config.json", "*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", *_TOKENIZER),
+    "head": ("config.json", "model.safetensors", "pytorch_model.bin"),
+}  # fmt: skip
+
+
+def sources(config: PolicyConfig) -> dict[PartName, Source]:
+    """The published parts of a policy."""
+    published = config.published
+    found: dict[PartName, Source | None] = {
+        "video": published.video,
+        "image": published.image,
+        "text": published.text,
+        "head": published.head,
+    }
+    return {part: source for part, source in found.items() if source is not None}

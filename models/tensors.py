@@ -1,0 +1,106 @@
+"""The tensor files of a checkpoint: one `model.safetensors`, or shards with an index when it is large.
+
+Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from elsewhere is told apart.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from models.errors import ModelError
+from models.identity import INDEX, SINGLE
+
+_SHARD_BYTES = 2 << 30
+_MARK = "checkpoint"
+
+
+def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: int | None = None) -> None:
+    """Write tensors into an existing folder."""
+    from huggingface_hub import split_torch_state_dict_into_shards
+
+    apart = _apart(tensors)
+    plan = split_torch_state_dict_into_shards(apart, max_shard_size=shard_bytes or _SHARD_BYTES)
+    mark = _hash(apart) if plan.is_sharded else ""
+    for file, names in plan.filename_to_tensors.items():
+        metadata = {"format": "pt"} | ({_MARK: mark} if mark else {})
+        save_file({name: apart[name].contiguous() for name in names}, folder / file, metadata)
+    if plan.is_sharded:
+        index = {"metadata": {**plan.metadata, _MARK: mark}, "weight_map": plan.tensor_to_filename}
+        (folder / INDEX).write_text(json.dumps(index, indent=1))
+
+
+class StoredTensors:
+    """Reads the tensors of a folder by name. Raises ModelError for a file that is missing, foreign or broken."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._mark = folder, ""
+        if (folder / INDEX).is_file():
+            try:
+                index = json.loads((folder / INDEX).read_text())
+                self._files = {str(name): str(file) for name, file in index["weight_map"].items()}
+                self._mark = str(index["metadata"][_MARK])
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ModelError(
+                    f"{folder / INDEX}: cannot be read ({error!r:.80}); fetch the checkpoint again"
+                ) from None
+        elif (folder / SINGLE).is_file():
+            with _opened(folder / SINGLE, "cpu") as file:
+                self._files = dict.fromkeys(file.keys(), SINGLE)
+        else:
+            raise ModelError(f"checkpoint {folder}: {SINGLE} is missing, and so is {INDEX}")
+
+    def names(self, prefix: str) -> list[str]:
+        """All names that begin with `prefix`, without it."""
+        return [name.removeprefix(prefix) for name in self._files if name.startswith(prefix)]
+
+    def where(self, name: str) -> Path:
+        """The file that holds a tensor, or that would."""
+        return self._folder / self._files.get(name, INDEX if self._mark else SINGLE)
+
+    def read(self, prefix: str, device: torch.device) -> dict[str, torch.Tensor]:
+        """The tensors whose names begin with `prefix`, by the rest of their names, on a device."""
+        found: dict[str, torch.Tensor] = {}
+        chosen = {name: file for name, file in self._files.items() if name.startswith(prefix)}
+        for path in sorted({self._folder / file for file in chosen.values()}):
+            with _opened(path, str(device)) as file:
+                if (file.metadata() or {}).get(_MARK, "") != self._mark:
+                    raise ModelError(f"{path}: belongs to another checkpoint; fetch this one again")
+                for name in (name for name, there in chosen.items() if self._folder / there == path):
+                    try:
+                        tensor = file.get_tensor(name)
+                    except SafetensorError:
+                        raise ModelError(f"{path}: {name} is missing") from None
+                    # Into memory of its own: the file's offsets are not aligned, and kernels' last bits depend on that.
+                    found[name.removeprefix(prefix)] = tensor.clone() if tensor.device.type == "cpu" else tensor
+        return found
+
+
+def _opened(path: Path, device: str) -> safe_open:
+    try:
+        return safe_open(path, framework="pt", device=device)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: is missing; fetch the checkpoint again") from None
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); fetch the checkpoint again") from None
+
+
+def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors with a memory of their own each: two names of one weight are both stored."""
+    seen: set[int] = set()
+    apart: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        apart[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
+        seen.add(tensor.data_ptr())
+    return apart
+
+
+def _hash(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).cpu().numpy().data)
+    return digest.hexdigest()[:16]

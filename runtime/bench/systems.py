@@ -1,0 +1,193 @@
+"""Both systems with random weights and fixed inputs, for the bench of the networks: time does not depend on the numbers.
+
+As a program (`SETTINGS`, as JSON) it is System 2 as a process of its own, for the figures of both systems at once.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from models import normalize
+from models.backbones.backbone import VideoText
+from models.config import PolicyConfig
+from models.fast import FastSystem
+from models.placement import hollow, place
+from models.policy import ConditionTokens, InstructionEmbedding
+from models.sizes import by_name
+from models.slow import SlowSystem
+from models.window import LatentRing
+from runtime.clock import now_ns
+
+Network = TypeVar("Network", bound=nn.Module)
+Parts = dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]
+_WORDS = 32
+_PICTURE_PX = (480, 640, 3)
+_SPREAD = 0.02  # of random weights: the features stay finite through any depth
+
+
+class Choice(BaseModel):
+    """What is measured, and where."""
+
+    size: str
+    device: str
+    threads: int = 1
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
+    storage: Literal["same", "float8"] = "same"
+
+    def torch_dtype(self) -> torch.dtype:
+        """bfloat16 on a GPU and float32 on a CPU, unless said."""
+        return getattr(
+            torch, ("float32" if self.device == "cpu" else "bfloat16") if self.dtype == "auto" else self.dtype
+        )
+
+
+class SlowBench:
+    """System 2 of a size, and a scene for it."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.config, self.device = by_name(choice.size), torch.device(choice.device)
+        dtype = choice.torch_dtype()
+        cast_later = choice.storage == "float8"
+        self.slow = random_network(
+            lambda: SlowSystem(self.config), torch.device("cpu") if cast_later else self.device, dtype
+        )
+        if cast_later:
+            self.slow.backbone.store_in_float8(dtype)
+            self.slow.to(self.device)
+        if choice.compile:
+            self.slow.backbone.compile_blocks()
+        self.picture = np.random.default_rng(0).integers(0, 255, _PICTURE_PX, np.uint8)
+        self.instruction = instruction(self.config, self.device, dtype)
+        self._frame = 0
+
+    def run(self) -> None:
+        """One run of System 2 as it comes in a run: one new frame in each window, then the tokens."""
+        self._frame += 1
+        for ring in (self.slow.high, self.slow.low):
+            for number in self.numbers(ring):
+                self.slow.encode(ring, number, self.picture)
+        self.slow.perceive(self.numbers(self.slow.high), self.numbers(self.slow.low), self.instruction)
+        synchronize(self.device)
+
+    def numbers(self, ring: LatentRing) -> list[int]:
+        """The frames of a window at this moment, oldest first."""
+        return list(range(self._frame - ring.window.frames + 1, self._frame + 1))
+
+    def filters(self) -> Callable[[], None]:
+        """Both filters, on the features of both windows."""
+        slow, text = self.slow, self.instruction.video
+        high, low = (
+            slow.backbone.features(ring.window_latents(self.numbers(ring)), text) for ring in (slow.high, slow.low)
+        )
+
+        def call() -> None:
+            slow.filter(high, low)
+            synchronize(self.device)
+
+        return call
+
+    def parts(self) -> Parts:
+        """Name -> the run in which it is called, and the modules that count as this part."""
+        slow = self.slow
+        parts: Parts = {
+            "system2: VAE, a frame": (self.run, [slow.backbone.encoder]),
+            "system2: Q-former": (self.run, [slow.spatial_former, slow.motion_former]),
+        }
+        for kind, blocks in slow.backbone.blocks().items():
+            parts[f"system2: {kind} block"] = (self.run, blocks)
+        return parts
+
+
+class FastBench:
+    """System 1 of a size, and a scene for it."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.config, self.device = by_name(choice.size), torch.device(choice.device)
+        config, dtype = self.config, choice.torch_dtype()
+        statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
+        self.fast = random_network(lambda: FastSystem(config, statistics), self.device, dtype)
+        if choice.compile:
+            self.fast.compile_networks()
+            self.fast.warm_up()
+        random = np.random.default_rng(0)
+        self.pictures = tuple(random.integers(0, 255, _PICTURE_PX, np.uint8) for _ in config.cameras)
+        self.instruction = instruction(config, self.device, dtype)
+        formers = (config.spatial_former, config.motion_former)
+        self.tokens = ConditionTokens(*(torch.randn(former.tokens, former.width) for former in formers))
+        self._set = 0
+
+    def run(self) -> None:
+        """One run of System 1; the older set of pictures is encoded already (it was the last run's newest)."""
+        self._act(known=True)
+
+    def run_without_history(self) -> None:
+        """One run of System 1 that has to encode the older set of pictures too."""
+        self._act(known=False)
+
+    def _act(self, known: bool) -> None:
+        fast = self.fast
+        self._set += 1
+        before = (self._set - 1, 1) if known else (self._set, 0)
+        keys = [before, (self._set, 1)]
+        sets = [fast.look(key, torch.empty(0) if fast.has(key) else fast.prepare(self.pictures)) for key in keys]
+        nothing = np.zeros((0, self.config.joints))
+        fast.act(sets, np.zeros(self.config.joints), self.instruction, self.tokens, 0.2, nothing, 0)
+        synchronize(self.device)
+
+    def parts(self) -> Parts:
+        """Name -> the run in which it is called, and the modules that count as this part."""
+        return {
+            "system1: image encoder, a set": (self.run, [self.fast.images]),
+            "system1: denoising step": (self.run, [self.fast.head]),
+        }
+
+
+def random_network(make: Callable[[], Network], device: torch.device, dtype: torch.dtype) -> Network:
+    """A network with random weights, made where they will be: a full size does not fit most machines' memory twice."""
+    with hollow():
+        network = make()
+    generator = torch.Generator(device).manual_seed(0)
+    for module in network.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            drawn = torch.randn(weight.shape, generator=generator, device=device, dtype=dtype) * _SPREAD
+            setattr(module, name, nn.Parameter(drawn, requires_grad=False))
+    return place(network.eval(), device, dtype)
+
+
+def instruction(config: PolicyConfig, device: torch.device, dtype: torch.dtype) -> InstructionEmbedding:
+    """An instruction of 32 tokens."""
+    video = config.video.backbone
+    widths = (config.text.width, video.text_dim)
+    language, states = (torch.randn(1, _WORDS, width, device=device, dtype=dtype) for width in widths)
+    return InstructionEmbedding(language, VideoText(states, states.new_zeros(1, video.pooled_dim)))
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for a GPU; a CPU is never behind."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main(choice: Choice) -> None:
+    """System 2 alone: a run for every line on the standard input; prints each run's milliseconds."""
+    torch.set_num_threads(choice.threads)
+    with torch.inference_mode():
+        bench = SlowBench(choice)
+        bench.run()
+        sys.stdout.write("warm\n")
+        sys.stdout.flush()
+        for _ in sys.stdin:
+            began_ns = now_ns()
+            bench.run()
+            sys.stdout.write(f"{(now_ns() - began_ns) / 1e6:.3f}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Choice.model_validate_json(sys.argv[1]))

@@ -21,7 +21,6 @@ from models.identity import checkpoint_id, stored_config
 from models.normalize import Statistics
 from models.placement import Loadable, hollow, place
 from models.policy import InstructionEmbedding
-from models.sizes import by_name
 from models.sources import PartName, sources
 from models.tensors import StoredTensors, save_tensors
 
@@ -45,18 +44,19 @@ class Checkpoint:
         self.id = checkpoint_id(config, folder, seed)
 
     @classmethod
-    def untrained(cls, size: str, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> "Checkpoint":
-        """Random weights of a size; targets stay within `reach` (J,) of the pose `rest` (J,)."""
-        config = by_name(size)
+    def untrained(
+        cls, config: PolicyConfig, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]
+    ) -> "Checkpoint":
+        """Random weights where none are published; targets stay within `reach` (J,) of the pose `rest` (J,)."""
         return cls(config, normalize.untrained(config.horizon, rest, reach), None, seed)
 
     @classmethod
-    def load(cls, folder: Path) -> "Checkpoint":
-        """Open a folder. Raises ModelError with the missing or mismatched piece."""
+    def load(cls, folder: Path, config: PolicyConfig | None = None) -> "Checkpoint":
+        """Open a folder; `config`: its configuration with other sources. Raises ModelError with what is missing or wrong."""
         for name in ("config.json", "stats.json"):
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing")
-        config = stored_config(folder)
+        config = config or stored_config(folder)
         try:
             statistics = Statistics.from_json(json.loads((folder / "stats.json").read_text()))
         except ValueError as error:

@@ -25,6 +25,12 @@ class Source(Part):
     repo: str = Field(min_length=1)
     revision: str | None = None
 
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        """A folder (beginning with /, . or ~), or REPOSITORY@COMMIT. Raises ValueError."""
+        repo, _, revision = text.partition("@")
+        return cls(repo=repo, revision=revision or None)
+
     @property
     def folder(self) -> Path | None:
         """The folder, None for a repository."""

@@ -1,6 +1,7 @@
 """From joint targets to the numbers a network learns, and back, with the statistics that a checkpoint carries.
 
-Actions are relative to the observed joints and scaled by step and joint; the result is squashed smoothly into the ranges.
+Actions are relative to the observed joints (or absolute, as RDT-1B was trained) and scaled by step and joint; the result is
+squashed smoothly into the ranges.
 """
 
 from dataclasses import dataclass
@@ -11,18 +12,21 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 
+_FLAGS = ("squash", "relative")
+
 
 @dataclass(frozen=True)
 class Statistics:
     """`stats.json` of a checkpoint. Legend: H targets, J joints; rad, gripper m."""
 
-    mean: NDArray[np.float32]  # (H, J) of target minus observed joint
+    mean: NDArray[np.float32]  # (H, J) of target minus observed joint, or of the target
     spread: NDArray[np.float32]  # (H, J), above 0
     state_mean: NDArray[np.float32]  # (J,)
     state_spread: NDArray[np.float32]  # (J,)
     low: NDArray[np.float32]  # (J,) range that targets are squashed into
     high: NDArray[np.float32]  # (J,)
     squash: bool  # smoothly (an untrained policy), or by clipping
+    relative: bool = True  # targets as seen from the observed joints
 
     def to_json(self) -> dict[str, object]:
         """Plain lists, for stats.json."""
@@ -38,7 +42,7 @@ class Statistics:
         wrong += [f"has an unknown {name!r}" for name in values if name not in wanted]
         if wrong:
             raise ModelError(f"stats.json {wrong[0]}; save the checkpoint again with this version")
-        arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name != "squash"}
+        arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name not in _FLAGS}
         if arrays["mean"].ndim != 2:
             raise ModelError(f"stats.json: mean has shape {arrays['mean'].shape}, expected (targets, joints)")
         joints = arrays["mean"].shape[1:]
@@ -51,26 +55,30 @@ class Statistics:
                 raise ModelError(
                     f"stats.json: {name} must be above 0 everywhere, its least value is {arrays[name].min()}"
                 )
-        return cls(**arrays, squash=bool(values["squash"]))
+        return cls(**arrays, squash=bool(values["squash"]), relative=bool(values["relative"]))
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
         """Joints (J,) to (1, J)."""
         return torch.from_numpy(((q - self.state_mean) / self.state_spread).astype(np.float32))[None]
 
     def normalize(self, targets: NDArray[np.floating], observed: NDArray[np.float64]) -> torch.Tensor:
-        """Targets (n, J), n <= H, seen from the observed joints (J,), to (1, n, J)."""
+        """Targets (n, J), n <= H, with the observed joints (J,), to (1, n, J)."""
         count = len(targets)
-        relative = (targets - observed - self.mean[:count]) / self.spread[:count]
-        return torch.from_numpy(relative.astype(np.float32))[None]
+        scaled = (targets - self._zero(observed) - self.mean[:count]) / self.spread[:count]
+        return torch.from_numpy(scaled.astype(np.float32))[None]
 
     def denormalize(self, chunk: torch.Tensor, observed: NDArray[np.float64]) -> NDArray[np.float32]:
         """(1, H, J) back to targets (H, J) inside the ranges."""
-        relative = chunk[0].to(torch.float32).cpu().numpy() * self.spread + self.mean
-        targets = observed.astype(np.float32) + relative
+        scaled = chunk[0].to(torch.float32).cpu().numpy() * self.spread + self.mean
+        targets = self._zero(observed).astype(np.float32) + scaled
         if not self.squash:
             return np.clip(targets, self.low, self.high).astype(np.float32)
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         return (middle + half * np.tanh((targets - middle) / half)).astype(np.float32)
+
+    def _zero(self, observed: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What targets are counted from."""
+        return observed if self.relative else np.zeros_like(observed)
 
 
 def untrained(horizon: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> Statistics:

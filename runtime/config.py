@@ -48,12 +48,26 @@ class Cameras(Section):
         return {"head": self.head, "left_wrist": self.left_wrist, "right_wrist": self.right_wrist}
 
 
+class PublishedWeights(Section):
+    """Where published parts lie, instead of where the policy says: a folder (/..., ./...), or REPOSITORY@COMMIT."""
+
+    video: str | None = None
+    """Video model, VAE and their text encoders, in diffusers' folders."""
+    image: str | None = None
+    """A SigLIP."""
+    text: str | None = None
+    """A T5 with its tokenizer."""
+    head: str | None = None
+    """RDT-1B."""
+
+
 class Policy(Section):
     """Which networks run."""
 
     checkpoint: Path | None = None
     """Folder of a trained policy; none: `size` with random weights drawn from the seed."""
     size: Literal["small", "full", "full-wan"] = "small"
+    published: PublishedWeights = PublishedWeights()
 
 
 class System(Section):

@@ -13,6 +13,7 @@ from models.policy import InstructionEmbedding
 from runtime.config import Settings, System
 from runtime.errors import RuntimeFault
 from runtime.instructions import EmbeddingCache
+from runtime.policy import policy_config
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.fast import FastSystem
@@ -30,9 +31,9 @@ def open_checkpoint(settings: Settings) -> Checkpoint:
     if settings.policy.checkpoint is None:
         rest = rest_pose()
         rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
-        return Checkpoint.untrained(settings.policy.size, settings.seed, rest, _UNTRAINED_REACH)
+        return Checkpoint.untrained(policy_config(settings), settings.seed, rest, _UNTRAINED_REACH)
     try:
-        return Checkpoint.load(settings.policy.checkpoint)
+        return Checkpoint.load(settings.policy.checkpoint, policy_config(settings))
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
 

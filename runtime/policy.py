@@ -2,11 +2,13 @@
 
 import hashlib
 
-from models.config import PolicyConfig
+from pydantic import ValidationError
+
+from models.config import PolicyConfig, Source
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.sizes import by_name
-from runtime.config import Settings
+from runtime.config import PublishedWeights, Settings
 from runtime.errors import RuntimeFault
 
 
@@ -14,9 +16,21 @@ def policy_config(settings: Settings) -> PolicyConfig:
     """The configuration of the policy. Raises RuntimeFault with one line."""
     folder = settings.policy.checkpoint
     try:
-        return by_name(settings.policy.size) if folder is None else stored_config(folder)
+        chosen = by_name(settings.policy.size) if folder is None else stored_config(folder)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
+    return _with_sources(chosen, settings.policy.published)
+
+
+def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:
+    update: dict[str, Source] = {}
+    for part, text in elsewhere.model_dump(exclude_none=True).items():
+        try:
+            update[part] = Source.parse(text)
+        except ValidationError as error:
+            reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            raise RuntimeFault(f"policy.published.{part}: {reason}") from None
+    return chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
 
 
 def policy_id(settings: Settings) -> str:

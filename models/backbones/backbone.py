@@ -65,6 +65,13 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
 
+def in_float8(transformer: nn.Module) -> list[nn.Parameter]:
+    """The weights that `store_in_float8` keeps in 8 bits."""
+    layers = [(name, layer) for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear | nn.Conv3d)]
+    large = [layer for name, layer in layers if not any(word in name for word in _NOT_IN_FLOAT8)]
+    return [weight for layer in large for weight in layer.parameters()]
+
+
 def without_decoder(vae: Vae) -> Vae:
     """The VAE without what only decoding needs: most of its weights."""
     whole: Any = vae

@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _models(options: argparse.Namespace) -> dict[str, Any]:
+    if options.count:
+        return _count(options.size)
     import torch
 
     from runtime.bench import models
@@ -72,6 +74,17 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
     if options.suggest:
         result["suggestion"] = models.suggest(result)
         say(_profile(result["suggestion"]))
+    return result
+
+
+def _count(size: str) -> dict[str, Any]:
+    from runtime.bench import count
+
+    result = count.run(size)
+    say(f"video2act bench: {size}, counted; no network ran")
+    for what, figures in result.items():
+        if isinstance(figures, dict):
+            say(f"  {what:<16}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     return result
 
 
@@ -152,6 +165,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
     parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")
+    parser.add_argument("--count", action="store_true", help="with --models: only count memory and TFLOP, on no device")
     parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="of --models")
     parser.add_argument("--storage", choices=["same", "float8"], default="same", help="of the video model's weights")
     parser.add_argument("--compile", action="store_true", help="with --models: torch.compile, CUDA graphs on a GPU")
@@ -160,8 +174,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     command_line.none_left(rest)
     if not 1 <= options.threads <= 64:
         raise SettingsError(f"--threads: must be 1 to 64, got {options.threads}")
-    if options.suggest and not options.models:
-        raise SettingsError("--suggest: needs the figures of --models; give both")
+    if (options.suggest or options.count) and not options.models:
+        raise SettingsError("--suggest and --count: tell about --models; give it too")
     if not 1 <= options.repeats <= 100:
         raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
     return options

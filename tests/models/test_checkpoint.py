@@ -103,7 +103,7 @@ def test_untrained_policy_has_no_zero_output_weight(untrained: Untrained) -> Non
 
 
 def test_named_size_can_be_made_untrained() -> None:
-    checkpoint = Checkpoint.untrained("small", 4, np.zeros(14), np.full(14, 0.3))
+    checkpoint = Checkpoint.untrained(by_name("small"), 4, np.zeros(14), np.full(14, 0.3))
     assert checkpoint.config == by_name("small")
     assert checkpoint.statistics.mean.shape == (64, 14)
 

@@ -46,6 +46,14 @@ def test_targets_are_relative_to_the_observed_joints() -> None:
     torch.testing.assert_close(moved, stats.normalize(targets, np.zeros(JOINTS)), rtol=0, atol=1e-5)
 
 
+def test_absolute_targets_do_not_depend_on_the_observed_joints() -> None:
+    stats = replace(statistics(), relative=False)
+    targets = np.full((HORIZON, JOINTS), 0.05)
+    seen = [stats.normalize(targets, np.full(JOINTS, q)) for q in (0.0, 0.5)]
+    assert torch.equal(*seen)
+    np.testing.assert_allclose(stats.denormalize(seen[0], np.full(JOINTS, 0.3)), targets, atol=1e-5)
+
+
 def test_mean_motion_becomes_zero_and_one_spread_becomes_one() -> None:
     stats, observed = statistics(), np.ones(JOINTS)
     assert stats.normalize(observed + stats.mean, observed).abs().max() < 1e-5

@@ -152,6 +152,17 @@ def test_the_video_model_is_the_published_one_cut_off(policy: PolicyConfig, huny
     assert not any(weight.is_meta or weight.requires_grad for weight in slow.parameters())
 
 
+@pytest.mark.parametrize(("dual", "single"), [(1, 0), (3, 0), (3, 1), (3, 4)])  # as the paper's table cuts 20 + 40
+def test_any_depth_is_loaded(policy: PolicyConfig, hunyuan_folder: Path, dual: int, single: int) -> None:
+    backbone = policy.video.backbone.model_copy(update={"dual_blocks": dual, "single_blocks": single})
+    deep = policy.model_copy(update={"video": policy.video.model_copy(update={"backbone": backbone})})
+    slow: Any = begun(deep).slow()
+    assert [len(blocks) for blocks in slow.backbone.blocks().values()] == [dual, single]
+    assert equal(
+        slow.backbone.transformer, HunyuanVideoTransformer3DModel.from_pretrained(hunyuan_folder / "transformer")
+    )
+
+
 def test_wan_is_the_published_one_cut_off(tiny: PolicyConfig, wan: Wan, wan_folder: Path) -> None:
     video = tiny.video.model_copy(update={"backbone": wan})
     policy = tiny.model_copy(update={"video": video, "published": Published(video=Source(repo=str(wan_folder)))})

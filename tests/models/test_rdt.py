@@ -6,14 +6,16 @@ Called by pytest; sizes are small, names and layout are the published ones.
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from models import rdt
+from models import normalize, rdt
 from models.action_dit import ActionTransformer
-from models.config import PolicyConfig
+from models.checkpoint import Checkpoint
+from models.config import PolicyConfig, Published, Source
 from models.errors import ModelError
 from models.image_encoders import image_tokens
 
@@ -162,6 +164,14 @@ def test_every_weight_but_the_added_ones_is_replaced(config: PolicyConfig, folde
     added = {id(weight) for weight in head.added()}
     for name, weight in head.named_parameters():
         assert torch.equal(weight, before[name]) == (id(weight) in added), name
+
+
+def test_a_policy_that_names_rdt_starts_its_head_there(config: PolicyConfig, published: Weights, folder: Path) -> None:
+    chosen = config.model_copy(update={"published": Published(head=Source(repo=str(folder)))})
+    statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.full(config.joints, 0.5))
+    head = Checkpoint(chosen, statistics, None, 1).fast().head
+    assert torch.equal(head.output.weight, published["model.final_layer.ffn_final.fc2.weight"])
+    assert float(head.condition_age.weight.abs().max()) > 0  # added, and drawn: it would start at zero
 
 
 def test_safetensors_serve_as_well(config: PolicyConfig, published: Weights, folder: Path) -> None:

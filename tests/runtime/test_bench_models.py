@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from models.backbones.backbone import in_float8
 from models.sizes import small
-from runtime.bench import command, models
+from runtime.bench import command, count, models
 from runtime.bench.models import Figure, gflop, part, suggest
 from runtime.bench.systems import Choice, FastBench, SlowBench
 from runtime.errors import RuntimeFault, SettingsError
@@ -84,6 +85,21 @@ def test_float8_takes_little_more_than_a_quarter_of_float32_and_still_runs() -> 
     kept.run()
 
 
+def test_the_full_size_costs_what_its_blocks_multiply() -> None:
+    """By hand: 20 + 5 blocks of width 3072 over 2 x 1536 and 16 x 256 tokens with 256 words are 22.3 and 30.5 TFLOP."""
+    counted = count.run("full")
+    assert counted["system2_tflop"]["blocks, short window"] == pytest.approx(22.3, rel=0.01)
+    assert counted["system2_tflop"]["blocks, long window"] == pytest.approx(30.5, rel=0.01)
+    assert counted["system1_tflop"]["image encoder"] == pytest.approx(2.0, rel=0.01)
+    assert counted["system2_gib"]["bfloat16"] == pytest.approx(2 * 7.99e9 / 2**30, rel=0.01)
+
+
+def test_float8_is_counted_as_it_is_kept() -> None:
+    kept = SlowBench(Choice(size="small", device="cpu", storage="float8")).slow.backbone.transformer
+    small_weights = [weight for weight in kept.parameters() if weight.dtype == torch.float8_e4m3fn]
+    assert {id(weight) for weight in in_float8(kept)} == {id(weight) for weight in small_weights}
+
+
 def test_the_suggestion_leaves_room() -> None:
     measured: dict[str, Any] = {
         "system1_p99_ms": 60.0, "system1_p50_ms": 50.0, "system2_p50_ms": 250.0, "system2_p99_ms": 310.0,
@@ -96,7 +112,12 @@ def test_the_suggestion_leaves_room() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--suggest"], "--models"), (["--models", "--size", "huge"], "huge"), (["--models", "--device", "tpu"], "tpu")],
+    [
+        (["--suggest"], "--models"),
+        (["--count"], "--models"),
+        (["--models", "--size", "huge"], "huge"),
+        (["--models", "--device", "tpu"], "tpu"),
+    ],
 )
 def test_bad_flags_are_one_line(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):

@@ -1,0 +1,102 @@
+"""Which policy the settings name, and where its networks go: sources, devices, number types. Called by pytest."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.checkpoint import save
+from models.config import PolicyConfig, Source
+from models.sizes import full
+from runtime import config
+from runtime.errors import RuntimeFault
+from runtime.networks import device_of, fast_system, open_checkpoint, slow_system
+from runtime.policy import encoder_id, policy_config, policy_id
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def settings(*flags: str) -> config.Settings:
+    return config.load(["--profile", "sim", *flags])
+
+
+def test_a_part_can_come_from_elsewhere() -> None:
+    chosen = policy_config(
+        settings(
+            "--policy.size",
+            "full",
+            "--policy.published.video",
+            "/data/hunyuan",
+            "--policy.published.text",
+            f"lab/t5@{COMMIT}",
+        )
+    )
+    assert chosen.published.video == Source(repo="/data/hunyuan")
+    assert chosen.published.text == Source(repo="lab/t5", revision=COMMIT)
+    assert chosen.published.image == full().published.image
+
+
+@pytest.mark.parametrize("text", ["tencent/HunyuanVideo", "lab/t5@main", "/data/t5@" + COMMIT, ""])
+def test_a_source_that_names_neither_folder_nor_commit_is_one_line(text: str) -> None:
+    with pytest.raises(RuntimeFault, match=r"policy\.published\.video"):
+        policy_config(settings("--policy.published.video", text))
+
+
+def test_encoded_instructions_serve_every_policy_with_the_same_encoders() -> None:
+    whole, seeded = settings("--policy.size", "full"), settings("--policy.size", "full", "--seed", "9")
+    assert policy_id(whole) != policy_id(seeded)
+    assert encoder_id(whole) == encoder_id(seeded)
+    others = ("--policy.published.text", f"lab/t5@{COMMIT}"), ("--policy.size", "full-wan")
+    assert len({encoder_id(whole), *(encoder_id(settings("--policy.size", "full", *other)) for other in others)}) == 3
+
+
+def test_the_small_policys_own_encoder_follows_its_seed() -> None:
+    assert encoder_id(settings()) != encoder_id(settings("--seed", "9"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_networks_run_on_the_cpu_in_float32() -> None:
+    assert device_of(settings().system1) == (torch.device("cpu"), torch.float32)
+    with pytest.raises(RuntimeFault, match=r"device cuda: this machine has 0 GPUs"):
+        device_of(settings("--system1.device", "cuda").system1)
+
+
+def test_the_number_type_is_a_setting() -> None:
+    chosen = settings("--system1.dtype", "bfloat16", "--system1.device", "cpu")
+    fast = fast_system(chosen, open_checkpoint(chosen))
+    assert {weight.dtype for weight in fast.parameters()} == {torch.bfloat16}
+
+
+def test_float8_storage_is_a_setting() -> None:
+    chosen = settings("--system2.storage", "float8", "--system2.device", "cpu")
+    slow: Any = slow_system(chosen, open_checkpoint(chosen))
+    assert slow.backbone.transformer.transformer_blocks[0].attn.to_q.weight.dtype == torch.float8_e4m3fn
+    assert slow.dtype == torch.float32
+
+
+def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
+    drawn = open_checkpoint(settings())
+    parts: dict[str, torch.nn.Module] = {"slow": drawn.slow(), "fast": drawn.fast(), "text": drawn.instructor()}
+    save(tmp_path / "policy", drawn.config, drawn.statistics, parts)
+    chosen = settings("--policy.checkpoint", str(tmp_path / "policy"))
+    loaded = open_checkpoint(chosen)
+    assert loaded.id == policy_id(chosen) != drawn.id
+    fast = fast_system(chosen, loaded)
+    assert all(torch.equal(a, b) for a, b in zip(fast.parameters(), parts["fast"].parameters(), strict=True))
+
+
+@pytest.mark.parametrize("make", [slow_system, fast_system])
+def test_missing_published_weights_are_one_line(make: Callable[..., object], tmp_path: Path) -> None:
+    nowhere = ("--policy.published.video", str(tmp_path / "no"), "--policy.published.image", str(tmp_path / "no"))
+    chosen = settings(*nowhere)
+    with pytest.raises(RuntimeFault, match="is not a folder"):
+        make(chosen, open_checkpoint(chosen))
+
+
+def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Path) -> None:
+    stored: PolicyConfig = full()
+    (tmp_path / "config.json").write_text(stored.model_dump_json())
+    chosen = policy_config(settings("--policy.checkpoint", str(tmp_path), "--policy.published.image", "/data/siglip"))
+    assert chosen.published == stored.published.model_copy(update={"image": Source(repo="/data/siglip")})

@@ -25,6 +25,7 @@ def main(process: Process) -> None:
     encoder = encoder_id(process.settings)
     current: tuple[int, str] | None = None
     count = 0
+    process.settle()
     while process.running:
         process.bus.wait(_REPEAT_S)
         for received in instructions.take():

@@ -1,8 +1,11 @@
 """The sampler: what a constant or an exact denoiser must give, and how the committed prefix enters every step.
 Called by pytest; chunks are (B, H, J)."""
 
+from typing import Any
+
 import pytest
 import torch
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
 from models import diffusion
 from models.config import Head
@@ -28,10 +31,31 @@ def test_constant_denoiser_gives_its_constant(steps: int) -> None:
     torch.testing.assert_close(chunk, constant, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("prediction", ["sample", "epsilon"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 10])
+def test_the_sampler_is_diffusers_solver(prediction: str, steps: int) -> None:
+    settings = head(steps).model_copy(update={"prediction": prediction})
+    solver: Any = DPMSolverMultistepScheduler(
+        num_train_timesteps=settings.train_steps, beta_schedule="squaredcos_cap_v2", prediction_type=prediction,
+        algorithm_type="dpmsolver++", solver_order=2,
+    )  # fmt: skip
+    solver.set_timesteps(steps)
+    torch.testing.assert_close(solver.alphas_cumprod, diffusion.kept_share(settings.train_steps))
+
+    def denoise(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return torch.sin(3 * x) + time.view(-1, 1, 1) / 1000
+
+    theirs = noise()
+    for time in solver.timesteps:
+        theirs = solver.step(denoise(theirs, time.expand(2)), time, theirs, return_dict=False)[0]
+    ours = diffusion.sample(settings, noise(), NO_PREFIX, denoise)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_exact_noise_prediction_gives_the_clean_chunk() -> None:
     settings = head().model_copy(update={"prediction": "epsilon"})
     clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(6)) * 0.1
-    alphas = diffusion.solver(settings).alphas_cumprod
+    alphas = diffusion.kept_share(settings.train_steps)
 
     def exact(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         alpha = alphas[time].view(-1, 1, 1)

@@ -31,10 +31,10 @@ def kept_share(train_steps: int) -> torch.Tensor:
 
 
 @lru_cache
-def schedule(head: Head) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+def schedule(steps: int, train_steps: int) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
     """Times of the steps, falling; and (signal, noise) amplitudes at each and after the last, where no noise is left."""
-    times = np.linspace(0, head.train_steps - 1, head.steps + 1).round()[:0:-1].astype(int)
-    kept = kept_share(head.train_steps)[torch.from_numpy(times)].double()
+    times = np.linspace(0, train_steps - 1, steps + 1).round()[:0:-1].astype(int)
+    kept = kept_share(train_steps)[torch.from_numpy(times)].double()
     amplitudes = zip(kept.sqrt().tolist(), (1 - kept).sqrt().tolist(), strict=True)
     return tuple(times.tolist()), (*amplitudes, (1.0, 0.0))
 
@@ -44,7 +44,7 @@ def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoi
 
     The committed targets enter every step clean, so the free ones continue them (training-time real-time chunking).
     """
-    times, amplitudes = schedule(head)
+    times, amplitudes = schedule(head.steps, head.train_steps)
     count = prefix.shape[1]
     x, before, last_step = noise.clone(), None, 0.0
     for place, time in enumerate(times):

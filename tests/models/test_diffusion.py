@@ -1,7 +1,7 @@
 """The sampler: what a constant or an exact denoiser must give, and how the committed prefix enters every step.
 Called by pytest; chunks are (B, H, J)."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_constant_denoiser_gives_its_constant(steps: int) -> None:
 
 @pytest.mark.parametrize("prediction", ["sample", "epsilon"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 10])
-def test_the_sampler_is_diffusers_solver(prediction: str, steps: int) -> None:
+def test_the_sampler_is_diffusers_solver(prediction: Literal["sample", "epsilon"], steps: int) -> None:
     settings = head(steps).model_copy(update={"prediction": prediction})
     solver: Any = DPMSolverMultistepScheduler(
         num_train_timesteps=settings.train_steps, beta_schedule="squaredcos_cap_v2", prediction_type=prediction,

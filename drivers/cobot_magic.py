@@ -14,6 +14,9 @@ BASE_X_M = {"left": -0.25, "right": 0.25}
 BASE_Y_M = -0.42
 BASE_YAW_RAD = float(np.pi / 2)  # the arms reach towards +y
 OPEN_GRIP_M = 0.08
+# What one arm's joints may do: the tightest of the paper's Table 2, the SDK and the arm; rad, gripper m.
+LOW = (-2.618, 0.0, -2.967, -1.745, -1.22, -2.09, 0.0)
+HIGH = (2.618, 3.14, 0.0, 1.745, 1.22, 2.09, OPEN_GRIP_M)
 # Both hands in front of the robot, turned inwards, 0.3 m over the table.
 REST_Q_RAD = {"left": (-0.3, 1.05, -1.35, 0.0, 1.15, 0.0), "right": (0.3, 1.05, -1.35, 0.0, 1.15, 0.0)}
 

@@ -78,7 +78,7 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
     from drivers.sim.tasks import make_task
 
     camera = settings.cameras.by_name()[name]
-    task = make_task(settings.task)
+    task = make_task(settings.task, settings.shift)
     return SimulatedCamera(name, task, folder, camera.width_px, camera.height_px, camera.rate_hz, settings.seed)
 
 

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as CliError
 
+from drivers.cobot_magic import HIGH, LOW
 from runtime.errors import SettingsError
 
 PROFILES = Path(__file__).parent.parent / "launch" / "profiles"
@@ -113,9 +114,9 @@ class Trajectory(Section):
 class Safety(Section):
     """Limits and ages; per joint in the order j1..j6, gripper, for one arm (both arms have the same)."""
 
-    low: tuple[float, float, float, float, float, float, float] = (-2.618, 0.0, -2.967, -1.745, -1.22, -2.09, 0.0)
+    low: tuple[float, float, float, float, float, float, float] = LOW
     """Tightest of the paper's Table 2, the SDK and the arm, rad; gripper m."""
-    high: tuple[float, float, float, float, float, float, float] = (2.618, 3.14, 0.0, 1.745, 1.22, 2.09, 0.08)
+    high: tuple[float, float, float, float, float, float, float] = HIGH
     velocity: tuple[float, float, float, float, float, float, float] = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
     """rad/s; gripper m/s."""
     acceleration: tuple[float, float, float, float, float, float, float] = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
@@ -202,6 +203,8 @@ class Settings(BaseSettings):
     pacing: Literal["async", "serial", "free"] = "async"
     """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
     task: str = "block_handover"
+    shift: Literal["none", "objects", "background", "lighting"] = "none"
+    """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
     seed: int = Field(default=0, ge=0)
     instruction: str | None = None
     """What the robot is told; the task's own words if not given."""

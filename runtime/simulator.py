@@ -47,7 +47,7 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> in
 def main(process: Process) -> None:
     """Physics at 200 Hz until asked to end."""
     settings = process.settings
-    simulation = Simulation(Physics(make_task(settings.task)), now_ns())
+    simulation = Simulation(Physics(make_task(settings.task, settings.shift)), now_ns())
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)
     targets = {side: TargetSlot(process.folder, name) for side, name in enumerate(SIDES)}

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, OPEN_GRIP_M, SIDES, TABLE_TOP_M
 from drivers.kinematics import DH_TABLE, FINGER_CENTRE_M
+from drivers.sim import shapes
 from drivers.sim.engine import mujoco
-from drivers.sim.tasks.task import Task
+from drivers.sim.tasks.task import Shift, Task
 
 TIMESTEP_S = 1 / 600
 
-BLUE = (0.16, 0.32, 0.78, 1.0)
-RED = (0.80, 0.13, 0.10, 1.0)
 _WHITE = (0.88, 0.88, 0.90, 1.0)
 _GREY = (0.28, 0.29, 0.31, 1.0)
 _BLACK = (0.10, 0.10, 0.11, 1.0)
 _WOOD = (0.66, 0.52, 0.36, 1.0)
+_CLOTH = (0.30, 0.42, 0.36, 1.0)
 _FLOOR = (0.45, 0.47, 0.50, 1.0)
 
 _BASE_MASS_KG = 0.334
@@ -42,39 +42,13 @@ _LINK_CAPSULES: tuple[tuple[tuple[tuple[float, float, float], tuple[float, float
 )
 
 
-def add_box(
-    body: Any,
-    name: str,
-    half_m: tuple[float, float, float],
-    rgba: tuple[float, float, float, float],
-    collides: bool,
-    mass_kg: float | None = None,
-    at_m: tuple[float, float, float] = (0, 0, 0),
-) -> Any:
-    """A box geom with the scene's contact settings; it collides with everything or with nothing."""
-    extra = {"mass": mass_kg} if mass_kg is not None else {}
-    return body.add_geom(
-        name=name,
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=half_m,
-        pos=at_m,
-        rgba=rgba,
-        contype=int(collides),
-        conaffinity=int(collides),
-        condim=4,
-        friction=(1.0, 0.02, 0.001),
-        solref=(0.01, 1),
-        **extra,
-    )
-
-
 def build_model(task: Task) -> Any:
     """Compile the scene with a task's objects to an MjModel."""
     spec = mujoco.MjSpec()
     spec.modelname = "cobot_magic"
     spec.compiler.degree = False
     _set_options(spec)
-    _add_room(spec)
+    _add_room(spec, task.shift)
     for side in SIDES:
         _add_arm(spec, side)
     _add_head_camera(spec)
@@ -98,25 +72,31 @@ def _set_options(spec: Any) -> None:
     spec.visual.map.znear = 0.01
 
 
-def _add_room(spec: Any) -> None:
+def _add_room(spec: Any, shift: Shift) -> None:
+    """Table, floor, walls and lamp; another table and other walls, or a dim warm lamp from the side, as the shift says."""
     world = spec.worldbody
+    dim, other = shift == "lighting", shift == "background"
     spec.add_texture(
         name="walls",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.72, 0.74, 0.76),
-        rgb2=(0.50, 0.52, 0.55),
+        rgb1=(0.35, 0.50, 0.42) if other else (0.72, 0.74, 0.76),
+        rgb2=(0.20, 0.32, 0.28) if other else (0.50, 0.52, 0.55),
         width=64,
         height=64 * 6,
     )
-    world.add_light(pos=(0.3, -0.2, 2.6), dir=(-0.1, 0.1, -1), diffuse=(0.55, 0.55, 0.52), castshadow=False)
+    if dim:
+        spec.visual.headlight.ambient = (0.18, 0.16, 0.12)
+        world.add_light(pos=(-1.4, 0.3, 1.8), dir=(0.8, -0.1, -0.6), diffuse=(0.50, 0.40, 0.24), castshadow=False)
+    else:
+        world.add_light(pos=(0.3, -0.2, 2.6), dir=(-0.1, 0.1, -1), diffuse=(0.55, 0.55, 0.52), castshadow=False)
     world.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.1), rgba=_FLOOR, contype=1, conaffinity=1
     )
     table = world.add_body(name="table", pos=(0, 0, TABLE_TOP_M - 0.02))
-    add_box(table, "table", (0.6, 0.35, 0.02), _WOOD, collides=True)
+    shapes.add_box(table, "table", (0.6, 0.35, 0.02), _CLOTH if other else _WOOD, collides=True)
     stand = world.add_body(name="stand", pos=(0, -0.52, TABLE_TOP_M / 2))
-    add_box(stand, "stand", (0.38, 0.16, TABLE_TOP_M / 2), _GREY, collides=False)
+    shapes.add_box(stand, "stand", (0.38, 0.16, TABLE_TOP_M / 2), _GREY, collides=False)
 
 
 def _add_arm(spec: Any, side: str) -> None:
@@ -158,7 +138,7 @@ def _add_arm(spec: Any, side: str) -> None:
 
 def _add_hand(spec: Any, flange: Any, side: str) -> None:
     hand = flange.add_body(name=f"{side}/hand", gravcomp=1)
-    add_box(hand, f"{side}/palm", (0.03, 0.052, 0.030), _BLACK, False, _HAND_MASS_KG, (0, 0, 0.055))
+    shapes.add_box(hand, f"{side}/palm", (0.03, 0.052, 0.030), _BLACK, False, _HAND_MASS_KG, (0, 0, 0.055))
     for name, sign in (("finger_a", 1), ("finger_b", -1)):
         finger = hand.add_body(name=f"{side}/{name}", pos=(0, sign * _PAD_HALF_M[1], FINGER_CENTRE_M), gravcomp=1)
         finger.add_joint(
@@ -170,7 +150,7 @@ def _add_hand(spec: Any, flange: Any, side: str) -> None:
             armature=0.05,
             damping=20.0,
         )
-        pad = add_box(finger, f"{side}/{name}", _PAD_HALF_M, _GREY, True, _FINGER_MASS_KG)
+        pad = shapes.add_box(finger, f"{side}/{name}", _PAD_HALF_M, _GREY, True, _FINGER_MASS_KG)
         pad.friction = (1.5, 0.05, 0.001)
         pad.priority = 1
         _add_position_actuator(spec, f"{side}/{name}", 800, 40, 25, (0, OPEN_GRIP_M / 2))

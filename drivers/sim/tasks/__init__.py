@@ -2,13 +2,27 @@
 
 from drivers.errors import DriverError
 from drivers.sim.tasks.block_handover import BlockHandover
-from drivers.sim.tasks.task import Task
+from drivers.sim.tasks.container_place import ContainerPlace
+from drivers.sim.tasks.dual_bottles_pick import DualBottlesPickEasy, DualBottlesPickHard
+from drivers.sim.tasks.empty_cup_place import EmptyCupPlace
+from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
+from drivers.sim.tasks.task import Shift, Task
 
-TASKS: dict[str, type[Task]] = {"block_handover": BlockHandover}
+TASKS: dict[str, type[Task]] = {
+    kind.name: kind
+    for kind in (
+        BlockHandover,
+        ContainerPlace,
+        DualBottlesPickEasy,
+        DualBottlesPickHard,
+        EmptyCupPlace,
+        PickAppleMessy,
+    )
+}
 
 
-def make_task(name: str) -> Task:
+def make_task(name: str, shift: Shift = "none") -> Task:
     """The task called `name`; raises DriverError that lists the known ones."""
     if name not in TASKS:
         raise DriverError(f"unknown task {name!r}; choose one of: {', '.join(sorted(TASKS))}")
-    return TASKS[name]()
+    return TASKS[name](shift)

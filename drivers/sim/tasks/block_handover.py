@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drivers.cobot_magic import TABLE_TOP_M
-from drivers.sim import scene
-from drivers.sim.tasks.task import Task
+from drivers.sim import shapes
+from drivers.sim.tasks.objects import Block, put, upright
+from drivers.sim.tasks.task import Task, grip_m, place_m
 
 BLOCK_HALF_M = (0.03, 0.03, 0.1)
 TARGET_XY_M = (0.23, 0.09)
 MAT_THICKNESS_M = 0.004
 OPEN_GRIP_M = 0.07
+_UNSEEN_HALF_M = (0.027, 0.027, 0.1)
 
 
 class BlockHandover(Task):
@@ -32,22 +34,18 @@ class BlockHandover(Task):
     def add_objects(self, spec: Any) -> None:
         """The mat on the table and the block as a free body."""
         mat = spec.worldbody.add_body(name="mat", pos=[*TARGET_XY_M, TABLE_TOP_M + MAT_THICKNESS_M / 2])
-        scene.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), scene.BLUE, collides=True)
-        block = spec.worldbody.add_body(name="block", pos=[-0.15, 0.1, TABLE_TOP_M + BLOCK_HALF_M[2]])
-        block.add_freejoint(name="block")
-        scene.add_box(block, "block", BLOCK_HALF_M, scene.RED, collides=True, mass_kg=0.1)
+        shapes.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), shapes.BLUE, collides=True)
+        half_m, rgba = (_UNSEEN_HALF_M, shapes.PURPLE) if self.unseen else (BLOCK_HALF_M, shapes.RED)
+        Block(half_m).add(spec, "block", rgba)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """Block upright at x -0.25..-0.05, y 0..0.25 (the listed ranges), turned by up to 0.3 rad."""
         x_m, y_m, yaw_rad = random.uniform((-0.25, 0.0, -0.3), (-0.05, 0.25, 0.3))
-        pose = [x_m, y_m, TABLE_TOP_M + BLOCK_HALF_M[2], np.cos(yaw_rad / 2), 0, 0, np.sin(yaw_rad / 2)]
-        data.joint("block").qpos[:] = pose
-        data.joint("block").qvel[:] = 0
+        put(data, "block", np.array([x_m, y_m, TABLE_TOP_M + BLOCK_HALF_M[2]]), upright(yaw_rad))
 
     def success(self, model: Any, data: Any) -> bool:
         """The block stands on the mat within 0.02 m of its centre and the right gripper is open."""
-        x_m, y_m, z_m = data.body("block").xpos
+        x_m, y_m, z_m = place_m(data, "block")
         standing_z_m = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2]
-        grip_m = 2 * float(data.joint("right/finger_a").qpos[0])
         near = abs(x_m - TARGET_XY_M[0]) < 0.02 and abs(y_m - TARGET_XY_M[1]) < 0.02
-        return bool(near and abs(z_m - standing_z_m) < 0.0015 and grip_m > OPEN_GRIP_M)
+        return bool(near and abs(z_m - standing_z_m) < 0.0015 and grip_m(data, "right") > OPEN_GRIP_M)

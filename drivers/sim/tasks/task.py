@@ -1,9 +1,13 @@
 """What every simulated task offers to the scene, the simulator and the evaluation."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
+Shift = Literal["none", "objects", "background", "lighting"]
+"""The paper's generalisation shifts: what a policy has not seen in its demonstrations."""
 
 
 class Task(ABC):
@@ -12,6 +16,14 @@ class Task(ABC):
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
     step_limit: ClassVar[int]  # actions at 30 Hz
+
+    def __init__(self, shift: Shift = "none") -> None:
+        self.shift: Shift = shift
+
+    @property
+    def unseen(self) -> bool:
+        """Whether its objects have other colours and sizes than in the demonstrations."""
+        return self.shift == "objects"
 
     @abstractmethod
     def add_objects(self, spec: Any) -> None:
@@ -24,3 +36,13 @@ class Task(ABC):
     @abstractmethod
     def success(self, model: Any, data: Any) -> bool:
         """Whether the task is done in this state."""
+
+
+def place_m(data: Any, body: str) -> NDArray[np.float64]:
+    """(3,) where a body is."""
+    return data.body(body).xpos.copy()
+
+
+def grip_m(data: Any, side: str) -> float:
+    """How far a gripper is open."""
+    return float(data.joint(f"{side}/finger_a").qpos[0] + data.joint(f"{side}/finger_b").qpos[0])

@@ -1,0 +1,58 @@
+"""The left hand takes the block high, brings it to the middle; the right hand takes it low, sets it down on the mat.
+
+They meet where the radial directions of both arms cross at a right angle, since the block's faces do.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import BASE_X_M, BASE_Y_M, OPEN_GRIP_M, TABLE_TOP_M
+from drivers.sim.experts.carry import BEFORE_M, set_down
+from drivers.sim.experts.reach import above, over
+from drivers.sim.experts.script import Script, first_reachable
+from drivers.sim.physics import Physics
+from drivers.sim.tasks.block_handover import BLOCK_HALF_M, MAT_THICKNESS_M, TARGET_XY_M
+
+_LEFT, _RIGHT = 0, 1
+_LEFT_PITCHES_RAD = (0.35, 0.5, 0.2, 0.65, 1.0, 1.15, 0.85)
+_RIGHT_PITCHES_RAD = (0.6, 0.5, 0.75)
+_HIGH_M, _LOW_M = 0.055, -0.045  # of the two grasp points, from the block's middle
+_MEETING_M = np.array([0.0, BASE_Y_M + BASE_X_M["right"], TABLE_TOP_M + 0.25])  # the block's middle at the handover
+_CLOSED_M = 2 * BLOCK_HALF_M[0] - 0.02
+
+
+def plan(physics: Physics) -> NDArray[np.float64]:
+    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    block = physics.data.body("block")
+    place, rotation = block.xpos.copy(), block.xmat.reshape(3, 3).copy()
+
+    def write(left_rad: float, right_rad: float) -> Script:
+        script = Script()
+        straight = over(_LEFT, above(place, _HIGH_M), left_rad)
+        taken = straight.at(heading_rad=_to_nearest_face(rotation, straight.azimuth_rad))
+        before = taken.back(BEFORE_M)
+        script.move(1.2, {_LEFT: before.at(heading_rad=0.0)})
+        script.move(0.5, {_LEFT: before})
+        script.move(0.7, {_LEFT: taken})
+        script.grip(0.4, {_LEFT: _CLOSED_M})
+        lifted = taken.at(z_m=taken.z_m + 0.1)
+        script.move(0.7, {_LEFT: lifted})
+        script.move(0.5, {_LEFT: lifted.at(heading_rad=0.0)})
+        meeting = over(_LEFT, above(_MEETING_M, _HIGH_M), left_rad)
+        low = over(_RIGHT, above(_MEETING_M, _LOW_M), right_rad)
+        script.move(1.4, {_LEFT: meeting, _RIGHT: low.back(1.5 * BEFORE_M)})
+        script.move(0.8, {_RIGHT: low})
+        script.grip(0.4, {_RIGHT: _CLOSED_M})
+        script.grip(0.4, {_LEFT: OPEN_GRIP_M})
+        script.move(0.6, {_LEFT: meeting.back(1.3 * BEFORE_M)})
+        standing_m = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2] + _LOW_M
+        set_down(script, _RIGHT, low, np.array([*TARGET_XY_M, standing_m]), OPEN_GRIP_M)
+        return script
+
+    return first_reachable(write, physics.task.step_limit, _LEFT_PITCHES_RAD, _RIGHT_PITCHES_RAD)
+
+
+def _to_nearest_face(rotation: NDArray[np.float64], azimuth_rad: float) -> float:
+    """How far the hand turns out of the radial direction to stand square to the block."""
+    forwards_rad = np.arctan2(rotation[1, 0], rotation[0, 0]) - np.pi / 2 - azimuth_rad  # base x is world y
+    return float((forwards_rad + np.pi / 4) % (np.pi / 2) - np.pi / 4)

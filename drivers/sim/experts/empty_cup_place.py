@@ -1,0 +1,24 @@
+"""Take the cup from the side, set it down on the coaster, draw back."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import OPEN_GRIP_M, TABLE_TOP_M
+from drivers.sim.experts import carry
+from drivers.sim.experts.reach import above
+from drivers.sim.experts.script import Script
+from drivers.sim.physics import Physics
+from drivers.sim.tasks.empty_cup_place import COASTER, CUP
+
+_PITCH_RAD = 0.6
+_ABOVE_M = 0.008
+
+
+def plan(physics: Physics) -> NDArray[np.float64]:
+    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    place = above(physics.data.body("cup").xpos, _ABOVE_M)
+    script, side = Script(), carry.nearer_side(place[0])
+    hand = carry.take(script, side, place, 2 * CUP.radius_m, _PITCH_RAD)
+    height_m = TABLE_TOP_M + 2 * COASTER.half_height_m + CUP.half_height_m + _ABOVE_M
+    carry.set_down(script, side, hand, np.array([*physics.data.body("coaster").xpos[:2], height_m]), OPEN_GRIP_M)
+    return script.targets()

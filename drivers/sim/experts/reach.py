@@ -1,0 +1,122 @@
+"""Where a hand is to be, and the joints that bring it there. Used by the experts.
+
+A hand is described in cylindrical coordinates about its arm's base axis: moving radially keeps the arm in one plane, where the
+Piper reaches best, and an arc about the base never meets the other arm.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import HIGH, LOW, bases
+from drivers.kinematics import FINGER_CENTRE_M, link_poses
+
+Array = NDArray[np.float64]
+GRASP_M = FINGER_CENTRE_M + 0.01  # the point that is meant, beyond the flange: a little before the pads' middle
+_DAMPING = 1e-4
+_ITERATIONS = 40
+_LARGEST_STEP_RAD = 0.3
+_DONE = 1e-5
+_MARGIN_RAD = 0.02  # kept from the ends of the joints' ranges
+_LOW, _HIGH = np.array(LOW[:6]) + _MARGIN_RAD, np.array(HIGH[:6]) - _MARGIN_RAD
+_INTO_BASE = np.linalg.inv(bases())
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Grasp point and direction of a hand, about its arm's base (z from the table up)."""
+
+    r_m: float
+    azimuth_rad: float
+    z_m: float
+    pitch_rad: float  # of the fingers, downwards
+    heading_rad: float = 0.0  # of the fingers, out of the radial direction
+    roll_rad: float = 0.0  # about the fingers' direction; at 0 they close sideways
+
+    def at(self, **changes: float) -> "Hand":
+        """The same hand with some coordinates changed."""
+        return replace(self, **changes)
+
+    def mixed(self, other: "Hand", share: float) -> "Hand":
+        """The hand on the way to another one."""
+        mine, theirs = np.array(self.numbers()), np.array(other.numbers())
+        return Hand(*(mine + share * (theirs - mine)).tolist())
+
+    def numbers(self) -> tuple[float, ...]:
+        """All coordinates."""
+        return self.r_m, self.azimuth_rad, self.z_m, self.pitch_rad, self.heading_rad, self.roll_rad
+
+    def back(self, distance_m: float) -> "Hand":
+        """The same hand drawn back along its fingers."""
+        along, place = self.pose()[:3, 2], self.pose()[:3, 3]
+        x, y, z = place - distance_m * along
+        azimuth_rad = float(np.arctan2(y, x))
+        heading_rad = self.azimuth_rad + self.heading_rad - azimuth_rad
+        return self.at(r_m=float(np.hypot(x, y)), azimuth_rad=azimuth_rad, z_m=float(z), heading_rad=heading_rad)
+
+    def pose(self) -> Array:
+        """T_base_grasp (4, 4): z along the fingers, y the way they close."""
+        yaw = self.azimuth_rad + self.heading_rad
+        cp, sp, cy, sy = np.cos(self.pitch_rad), np.sin(self.pitch_rad), np.cos(yaw), np.sin(yaw)
+        along, down = np.array([cp * cy, cp * sy, -sp]), np.array([-sp * cy, -sp * sy, -cp])
+        across = np.cross(along, down)
+        cr, sr = np.cos(self.roll_rad), np.sin(self.roll_rad)
+        pose = np.eye(4)
+        pose[:3, 0], pose[:3, 1], pose[:3, 2] = cr * down + sr * across, cr * across - sr * down, along
+        pose[:3, 3] = self.r_m * np.cos(self.azimuth_rad), self.r_m * np.sin(self.azimuth_rad), self.z_m
+        return pose
+
+
+def over(side: int, place_m: Array, pitch_rad: float, heading_rad: float = 0.0, roll_rad: float = 0.0) -> Hand:
+    """The hand of an arm (0 left, 1 right) with its grasp point at a place (3,) in the world."""
+    x, y, z, _ = _INTO_BASE[side] @ np.append(place_m, 1.0)
+    return Hand(float(np.hypot(x, y)), float(np.arctan2(y, x)), float(z), pitch_rad, heading_rad, roll_rad)
+
+
+def above(place_m: Array, height_m: float) -> Array:
+    """The place (3,) that much higher."""
+    return place_m + np.array([0.0, 0.0, height_m])
+
+
+def hand_of(q_rad: Array) -> Hand:
+    """The hand that joints (6,) make, when its fingers lie in the radial plane (J4 = J6 = 0)."""
+    pose = _grasp(link_poses(q_rad))
+    x, y, z = pose[:3, 3]
+    along = pose[:3, 2]
+    return Hand(float(np.hypot(x, y)), float(np.arctan2(y, x)), float(z), float(-np.arcsin(along[2])))
+
+
+def joints_for(hand: Hand, start_rad: Array) -> tuple[Array, float]:
+    """Joints (6,) for a hand, near `start_rad` (6,), by damped least squares; and how far off it stays (m and rad)."""
+    wanted, q = hand.pose(), start_rad.copy()
+    error = _error(wanted, _grasp(poses := link_poses(q)))
+    for _ in range(_ITERATIONS):
+        if np.linalg.norm(error) < _DONE:
+            break
+        jacobian = _jacobian(poses)
+        step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + _DAMPING * np.eye(6), error)
+        q = np.clip(q + np.clip(step, -_LARGEST_STEP_RAD, _LARGEST_STEP_RAD), _LOW, _HIGH)
+        error = _error(wanted, _grasp(poses := link_poses(q)))
+    return q, float(np.linalg.norm(error))
+
+
+def _grasp(poses: Array) -> Array:
+    pose = poses[5].copy()
+    pose[:3, 3] += GRASP_M * pose[:3, 2]
+    return pose
+
+
+def _jacobian(poses: Array) -> Array:
+    axes, origins = poses[:, :3, 2], poses[:, :3, 3]
+    arms = _grasp(poses)[:3, 3] - origins
+    return np.vstack([np.cross(axes, arms).T, axes.T])
+
+
+def _error(wanted: Array, now: Array) -> Array:
+    turn = wanted[:3, :3] @ now[:3, :3].T
+    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
+    sine, cosine = np.linalg.norm(axis), (np.trace(turn) - 1) / 2
+    angle = np.arctan2(sine, cosine)
+    rotation = axis * (angle / sine) if sine > 1e-9 else axis
+    return np.concatenate([wanted[:3, 3] - now[:3, 3], rotation])

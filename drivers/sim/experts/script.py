@@ -1,0 +1,115 @@
+"""A script of both arms' movements, as joint targets at 30 Hz: minimum jerk from stop to stop, no joint too fast.
+
+Used by the experts; what they write is what a demonstration records as actions.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
+from drivers.errors import DriverError
+from drivers.sim.experts.reach import Hand, hand_of, joints_for
+
+Array = NDArray[np.float64]
+RATE_HZ = 30
+_FASTEST_RAD_S = 1.6
+_LARGEST_RESIDUAL = 2e-3  # m and rad
+_SLOWER = 1.3
+_TRIES = 8
+
+
+class Unreachable(DriverError):
+    """A stop that the arm cannot reach, or only too fast."""
+
+
+@dataclass
+class Script:
+    """What was written so far. Both arms begin at rest."""
+
+    rows: list[Array] = field(default_factory=list)  # (14,) each
+    hands: list[Hand] = field(default_factory=lambda: [hand_of(q[:6]) for q in rest_pose().reshape(2, 7)])
+    joints: list[Array] = field(default_factory=lambda: [q[:6] for q in rest_pose().reshape(2, 7)])
+    grips_m: list[float] = field(default_factory=lambda: [OPEN_GRIP_M] * len(SIDES))
+
+    def move(self, seconds: float, stops: dict[int, Hand]) -> None:
+        """Arms (0 left, 1 right) to their stops at once, the others stay; slower if a joint would be too fast.
+
+        Raises Unreachable.
+        """
+        fastest = 0.0
+        for _ in range(_TRIES):
+            rows, joints = self._way(seconds, stops)
+            speeds = np.abs(np.diff([np.concatenate(self.joints), *rows], axis=0)) * RATE_HZ
+            fastest = float(speeds.max(initial=0.0))
+            if fastest <= _FASTEST_RAD_S:
+                break
+            seconds *= _SLOWER
+        else:
+            raise Unreachable(f"a joint would have to turn with {fastest:.1f} rad/s")
+        self.rows += [self._row(row) for row in rows]
+        self.joints = joints
+        for side, stop in stops.items():
+            self.hands[side] = stop
+
+    def grip(self, seconds: float, opening_m: dict[int, float]) -> None:
+        """Open or close grippers."""
+        begin = list(self.grips_m)
+        steps = round(seconds * RATE_HZ)
+        for step in range(1, steps + 1):
+            for side, wanted_m in opening_m.items():
+                self.grips_m[side] = begin[side] + (wanted_m - begin[side]) * step / steps
+            self.rows.append(self._row(np.concatenate(self.joints)))
+
+    def wait(self, seconds: float) -> None:
+        """Stay."""
+        self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * RATE_HZ)
+
+    def targets(self) -> Array:
+        """(T, 14) joint targets, 30 a second; rad, gripper m."""
+        return np.array(self.rows)
+
+    def _way(self, seconds: float, stops: dict[int, Hand]) -> tuple[list[Array], list[Array]]:
+        """Both arms' joints (12,) at each step, and where they end."""
+        rows: list[Array] = []
+        joints = [q.copy() for q in self.joints]
+        steps = max(1, round(seconds * RATE_HZ))
+        for step in range(1, steps + 1):
+            share = minimum_jerk(step / steps)
+            for side, stop in stops.items():
+                hand = self.hands[side].mixed(stop, share)
+                joints[side], residual = joints_for(hand, joints[side])
+                if residual > _LARGEST_RESIDUAL:
+                    raise Unreachable(f"the {SIDES[side]} arm cannot reach {hand}: {residual:.3f} m or rad are left")
+            rows.append(np.concatenate(joints))
+        return rows, joints
+
+    def _row(self, joints: Array) -> Array:
+        left, right = joints[:6], joints[6:]
+        return np.concatenate([left, [self.grips_m[0]], right, [self.grips_m[1]]])
+
+
+def minimum_jerk(share: float) -> float:
+    """How far along a way after a share of its time: 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan 1985)."""
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+def first_reachable(write: Callable[..., Script], most_steps: int, *choices: Sequence[float]) -> Array:
+    """The targets of the first script that the arms can follow in time, over all combinations of the choices, in order.
+
+    Raises Unreachable with the last reason.
+    """
+    reason = Unreachable("nothing to choose from")
+    for chosen in itertools.product(*choices):
+        try:
+            targets = write(*chosen).targets()
+        except Unreachable as error:
+            reason = error
+            continue
+        if len(targets) <= most_steps:
+            return targets
+        reason = Unreachable(f"{len(targets)} steps, of {most_steps}")
+    raise reason

@@ -1,0 +1,81 @@
+"""The primitives that the scene and its objects are made of, with the contact settings under which grasps hold.
+
+Lengths are half sizes in metres, as MuJoCo takes them; `at_m` is the place in the body's frame.
+"""
+
+from typing import Any
+
+from drivers.sim.engine import mujoco
+
+Colour = tuple[float, float, float, float]
+
+BLUE: Colour = (0.16, 0.32, 0.78, 1.0)
+RED: Colour = (0.80, 0.13, 0.10, 1.0)
+GREEN: Colour = (0.10, 0.55, 0.20, 1.0)
+YELLOW: Colour = (0.88, 0.72, 0.12, 1.0)
+PURPLE: Colour = (0.48, 0.20, 0.62, 1.0)
+ORANGE: Colour = (0.90, 0.45, 0.10, 1.0)
+CREAM: Colour = (0.92, 0.88, 0.78, 1.0)
+DARK: Colour = (0.16, 0.15, 0.17, 1.0)
+
+
+def add_box(
+    body: Any,
+    name: str,
+    half_m: tuple[float, float, float],
+    rgba: Colour,
+    collides: bool,
+    mass_kg: float | None = None,
+    at_m: tuple[float, float, float] = (0, 0, 0),
+) -> Any:
+    """A box; it collides with everything or with nothing."""
+    return _add(body, name, mujoco.mjtGeom.mjGEOM_BOX, half_m, rgba, collides, mass_kg, at_m)
+
+
+def add_cylinder(
+    body: Any,
+    name: str,
+    radius_m: float,
+    half_height_m: float,
+    rgba: Colour,
+    collides: bool,
+    mass_kg: float | None = None,
+    at_m: tuple[float, float, float] = (0, 0, 0),
+) -> Any:
+    """An upright cylinder."""
+    size = (radius_m, half_height_m, 0)
+    return _add(body, name, mujoco.mjtGeom.mjGEOM_CYLINDER, size, rgba, collides, mass_kg, at_m)
+
+
+def add_ball(body: Any, name: str, radius_m: float, rgba: Colour, mass_kg: float) -> Any:
+    """A ball that rolls badly, like fruit."""
+    ball = _add(body, name, mujoco.mjtGeom.mjGEOM_SPHERE, (radius_m, 0, 0), rgba, True, mass_kg, (0, 0, 0))
+    ball.condim = 6
+    ball.friction = (1.0, 0.02, 0.002)
+    return ball
+
+
+def _add(
+    body: Any,
+    name: str,
+    kind: Any,
+    size: tuple[float, float, float],
+    rgba: Colour,
+    collides: bool,
+    mass_kg: float | None,
+    at_m: tuple[float, float, float],
+) -> Any:
+    extra = {"mass": mass_kg} if mass_kg is not None else {"mass": 0.0} if not collides else {}
+    return body.add_geom(
+        name=name,
+        type=kind,
+        size=size,
+        pos=at_m,
+        rgba=rgba,
+        contype=int(collides),
+        conaffinity=int(collides),
+        condim=4,
+        friction=(1.0, 0.02, 0.001),
+        solref=(0.01, 1),
+        **extra,
+    )

@@ -1,0 +1,120 @@
+"""The things that stand on the table, each a free body of its own: bottle, cup, container, apple and what lies about.
+
+Names are the tasks'. An unseen object (the paper's object shift) has another colour and is a little thicker or thinner.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import TABLE_TOP_M
+from drivers.sim import shapes
+from drivers.sim.shapes import Colour
+
+
+@dataclass(frozen=True)
+class Bottle:
+    """An upright cylinder with a neck; lies on its side as well."""
+
+    radius_m: float = 0.027
+    half_height_m: float = 0.07
+    mass_kg: float = 0.12
+
+    def add(self, spec: Any, name: str, rgba: Colour) -> None:
+        """Put it into the scene."""
+        body = _free_body(spec, name)
+        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, rgba, True, self.mass_kg)
+        cap_m = (0, 0, self.half_height_m + 0.012)
+        shapes.add_cylinder(body, f"{name}/cap", 0.4 * self.radius_m, 0.012, shapes.CREAM, False, at_m=cap_m)
+        label_m = 0.55 * self.half_height_m
+        shapes.add_cylinder(body, f"{name}/label", self.radius_m + 0.0004, label_m / 2, shapes.CREAM, False)
+
+
+@dataclass(frozen=True)
+class Cup:
+    """A cup; it is filled, since fingers take it from outside."""
+
+    radius_m: float = 0.030
+    half_height_m: float = 0.040
+    mass_kg: float = 0.08
+
+    def add(self, spec: Any, name: str, rgba: Colour) -> None:
+        """Put it into the scene."""
+        body = _free_body(spec, name)
+        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, rgba, True, self.mass_kg)
+        opening_m = (0, 0, self.half_height_m)
+        shapes.add_cylinder(body, f"{name}/opening", 0.85 * self.radius_m, 0.0006, shapes.DARK, False, at_m=opening_m)
+
+
+@dataclass(frozen=True)
+class Apple:
+    """A ball with a stalk."""
+
+    radius_m: float = 0.032
+    mass_kg: float = 0.10
+
+    def add(self, spec: Any, name: str, rgba: Colour) -> None:
+        """Put it into the scene."""
+        body = _free_body(spec, name)
+        shapes.add_ball(body, name, self.radius_m, rgba, self.mass_kg)
+        stalk_m = (0, 0, self.radius_m + 0.005)
+        shapes.add_cylinder(body, f"{name}/stalk", 0.003, 0.008, shapes.DARK, False, at_m=stalk_m)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A box of wood."""
+
+    half_m: tuple[float, float, float]
+    mass_kg: float = 0.10
+
+    def add(self, spec: Any, name: str, rgba: Colour) -> None:
+        """Put it into the scene."""
+        shapes.add_box(_free_body(spec, name), name, self.half_m, rgba, True, self.mass_kg)
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A flat disc that is heavy enough to stay where it lies."""
+
+    radius_m: float
+    half_height_m: float
+    mass_kg: float = 0.3
+
+    def add(self, spec: Any, name: str, rgba: Colour) -> None:
+        """Put it into the scene."""
+        shapes.add_cylinder(_free_body(spec, name), name, self.radius_m, self.half_height_m, rgba, True, self.mass_kg)
+
+
+def add_disc(
+    spec: Any, name: str, xy_m: tuple[float, float], radius_m: float, thickness_m: float, rgba: Colour
+) -> None:
+    """A plate, mat or coaster that lies fast on the table."""
+    body = spec.worldbody.add_body(name=name, pos=[*xy_m, TABLE_TOP_M + thickness_m / 2])
+    shapes.add_cylinder(body, name, radius_m, thickness_m / 2, rgba, True)
+
+
+def put(data: Any, name: str, at_m: NDArray[np.float64], quaternion: tuple[float, ...] = (1, 0, 0, 0)) -> None:
+    """Set an object down, at rest."""
+    data.joint(name).qpos[:] = [*at_m, *quaternion]
+    data.joint(name).qvel[:] = 0
+
+
+def upright(yaw_rad: float) -> tuple[float, ...]:
+    """Quaternion of a standing object that is turned about its own axis."""
+    return float(np.cos(yaw_rad / 2)), 0.0, 0.0, float(np.sin(yaw_rad / 2))
+
+
+def lying(yaw_rad: float) -> tuple[float, ...]:
+    """Quaternion of an object that lies with its axis (its z) along world y, turned by yaw."""
+    half = np.sqrt(0.5)
+    cosine, sine = np.cos(yaw_rad / 2), np.sin(yaw_rad / 2)
+    return float(cosine * half), float(-cosine * half), float(-sine * half), float(sine * half)  # Rz(yaw) Rx(-90 deg)
+
+
+def _free_body(spec: Any, name: str) -> Any:
+    body = spec.worldbody.add_body(name=name, pos=[0, 0, TABLE_TOP_M + 0.5])
+    body.add_freejoint(name=name)
+    return body

@@ -1,0 +1,61 @@
+"""pick_apple_messy: the nearer arm takes the apple out of a mess and lifts it.
+
+Rule of RoboTwin v1: an apple among four other things, all at least 0.15 m apart; done when the apple is above 0.81 m. The rule
+leaves the ranges open: x -0.3 to 0.3, y -0.12 to 0.2, of which the Piper reaches all.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from drivers.cobot_magic import TABLE_TOP_M
+from drivers.sim import shapes
+from drivers.sim.tasks.objects import Apple, Block, Bottle, Cup, put, upright
+from drivers.sim.tasks.task import Task, place_m
+
+APPLE = Apple()
+_LIFTED_M = 0.81
+_LEAST_APART_M = 0.15
+_LEAST_FROM_MIDDLE_M = 0.04  # an apple in the very middle is no arm's
+_LOW_M, _HIGH_M = (-0.3, -0.12), (0.3, 0.2)
+_MESS: dict[str, tuple[Bottle | Cup | Block, float]] = {  # and how high their middle stands
+    "mess_bottle": (Bottle(radius_m=0.024, half_height_m=0.06), 0.06),
+    "mess_cup": (Cup(radius_m=0.028), 0.04),
+    "mess_box": (Block((0.03, 0.02, 0.035)), 0.035),
+    "mess_can": (Bottle(radius_m=0.03, half_height_m=0.04), 0.04),
+}
+_COLOURS = (shapes.BLUE, shapes.YELLOW, shapes.PURPLE, shapes.GREEN)
+_UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.BLUE)
+
+
+class PickAppleMessy(Task):
+    """See the module's text."""
+
+    name: ClassVar[str] = "pick_apple_messy"
+    instructions: ClassVar[tuple[str, ...]] = (
+        "pick up the apple from the mess",
+        "find the apple on the table and lift it",
+        "take the red apple that lies among the other things",
+    )
+    step_limit: ClassVar[int] = 250
+
+    def add_objects(self, spec: Any) -> None:
+        """The apple and four other things."""
+        APPLE.add(spec, "apple", shapes.RED)
+        for (name, (thing, _)), rgba in zip(_MESS.items(), _UNSEEN_COLOURS if self.unseen else _COLOURS, strict=True):
+            thing.add(spec, name, rgba)
+
+    def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
+        """All apart from each other."""
+        heights = {"apple": APPLE.radius_m} | {name: height for name, (_, height) in _MESS.items()}
+        while True:
+            places = random.uniform(_LOW_M, _HIGH_M, (len(heights), 2))
+            apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(len(places))
+            if apart.min() >= _LEAST_APART_M and abs(places[0, 0]) >= _LEAST_FROM_MIDDLE_M:
+                break
+        for (name, height), xy in zip(heights.items(), places, strict=True):
+            put(data, name, np.array([*xy, TABLE_TOP_M + height]), upright(float(random.uniform(-np.pi, np.pi))))
+
+    def success(self, model: Any, data: Any) -> bool:
+        """The apple is lifted."""
+        return bool(place_m(data, "apple")[2] > _LIFTED_M)

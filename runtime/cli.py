@@ -14,6 +14,7 @@ COMMANDS = {
     "bench": "runtime.bench.command",
     "instruct": "runtime.instruct",
     "weights": "runtime.weights",
+    "demos": "runtime.demos",
 }
 
 

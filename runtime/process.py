@@ -143,7 +143,7 @@ class Process:
 def main(name: str, folder: Path, epoch: int) -> int:
     """Run one process to its end; the broad catch here is its edge."""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s", stream=sys.stderr)
-    _die_with_parent(name)
+    die_with_parent(name)
     gc.disable()  # until `settle`: a fifth of the time that torch and transformers take to import
     process = Process(name, folder, epoch)
     signal.signal(signal.SIGTERM, process.stop)
@@ -159,7 +159,8 @@ def main(name: str, folder: Path, epoch: int) -> int:
     return 0
 
 
-def _die_with_parent(name: str) -> None:
+def die_with_parent(name: str) -> None:
+    """Take a name that `ps` shows, and end when the process that started this one does."""
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     libc.prctl(_PR_SET_NAME, f"v2a-{name}".encode()[:15])

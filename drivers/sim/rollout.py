@@ -1,0 +1,63 @@
+"""The simulated robot without a clock: one target at 30 Hz in, one observation out. For demonstrations and evaluation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import SIDES
+from drivers.sim.eye import Eye
+from drivers.sim.physics import Physics
+from drivers.sim.scene import TIMESTEP_S
+from drivers.sim.tasks.task import Task
+
+Array = NDArray[np.float64]
+RATE_HZ = 30
+CAMERAS = ("head", "left_wrist", "right_wrist")
+_UPDATES = 5  # of the commands, within one target's time
+_STEPS = round(1 / RATE_HZ / TIMESTEP_S / _UPDATES)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the robot senses at one moment; joints (14,) in rad, gripper m, per s, N m."""
+
+    q: Array
+    dq: Array
+    effort: Array
+    jpegs: dict[str, bytes]  # by camera
+
+
+class Rollout:
+    """One scene and its cameras; `reset` begins an episode."""
+
+    def __init__(self, task: Task, width_px: int, height_px: int, seed: int = 0) -> None:
+        self.physics = Physics(task)
+        self._eyes = [Eye(name, task, width_px, height_px, seed) for name in CAMERAS]
+        self._command = np.zeros(0)
+
+    def reset(self, seed: int) -> None:
+        """Objects strewn from the seed, arms at rest."""
+        self.physics.reset(seed)
+        self._command = self.physics.arms()[:, 0].ravel()
+
+    def observe(self) -> Observation:
+        """Joints and pictures now."""
+        q, dq, effort = (self.physics.arms()[:, kind].ravel() for kind in range(3))
+        qpos = self.physics.qpos()
+        return Observation(q, dq, effort, {eye.name: eye.jpeg(qpos) for eye in self._eyes})
+
+    def follow(self, target: Array) -> None:
+        """Let the arms go to joint targets (14,) within one step of 1/30 s, evenly."""
+        before = self._command
+        for update in range(1, _UPDATES + 1):
+            command = (before + (target - before) * update / _UPDATES).reshape(len(SIDES), -1)
+            for side in range(len(SIDES)):
+                self.physics.command(side, command[side])
+            self.physics.advance(_STEPS)
+        self._command = np.asarray(target, dtype=np.float64)
+
+    def close(self) -> None:
+        """Free the renderers."""
+        for eye in self._eyes:
+            eye.close()

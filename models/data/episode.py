@@ -1,0 +1,59 @@
+"""One demonstration, whatever file it came from, and what makes one unfit to learn from. Legend: T steps, J = 14 joints."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import CAMERAS
+from models.errors import ModelError
+
+Array = NDArray[np.float32]
+JOINTS = 14
+SHORTEST_STEPS = 32
+_FASTEST_RAD = 0.5  # between two steps: more is a lost packet or a glitch
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Joints in the order left j1..j6, gripper, right the same; rad, gripper m, per s, N m; 30 steps a second."""
+
+    q: Array  # (T, J) measured
+    dq: Array  # (T, J)
+    effort: Array  # (T, J)
+    master: Array  # (T, J) what the teacher commanded at each step
+    jpegs: dict[str, list[bytes]]  # by camera, T each
+    instructions: tuple[str, ...]
+    task: str
+    seed: int = -1  # of the simulated scene; -1: none
+
+    def __len__(self) -> int:
+        return len(self.q)
+
+
+def check(episode: Episode, source: str) -> Episode:
+    """The episode itself. Raises ModelError that names the source and the first thing that makes it unfit."""
+    steps = len(episode)
+    if steps < SHORTEST_STEPS:
+        raise ModelError(f"{source}: has {steps} steps, at least {SHORTEST_STEPS} are needed; leave it out")
+    for name in ("q", "dq", "effort", "master"):
+        values: Array = getattr(episode, name)
+        if values.shape != (steps, JOINTS):
+            raise ModelError(f"{source}: {name} is {values.shape}, expected {(steps, JOINTS)}")
+        if not np.isfinite(values).all():
+            step, joint = np.argwhere(~np.isfinite(values))[0]
+            raise ModelError(
+                f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; leave it out"
+            )
+    for camera in CAMERAS:
+        if camera not in episode.jpegs:
+            raise ModelError(f"{source}: camera {camera} is missing; it has {', '.join(episode.jpegs) or 'none'}")
+        if len(episode.jpegs[camera]) != steps:
+            raise ModelError(f"{source}: camera {camera} has {len(episode.jpegs[camera])} pictures for {steps} steps")
+    if not any(text.strip() for text in episode.instructions):
+        raise ModelError(f"{source}: has no instruction; write instructions.json beside it, a list of texts")
+    jumps = np.abs(np.diff(np.delete(episode.q, [6, 13], axis=1), axis=0))
+    if jumps.max() > _FASTEST_RAD:
+        step = int(jumps.max(axis=1).argmax())
+        raise ModelError(f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step}; leave it out")
+    return episode

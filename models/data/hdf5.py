@@ -1,0 +1,100 @@
+"""Demonstrations in the ALOHA / Cobot Magic layout of HDF5, as the robot's recorder, RoboTwin's converter and we write them.
+
+`/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
+pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
+velocities nor efforts. Instructions: an attribute of ours, or `instructions.json` beside the file.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from models.data.episode import JOINTS, Episode, check
+from models.errors import ModelError
+
+NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
+_QUALITY = 95  # of pictures that come without compression
+
+
+def write(path: Path, episode: Episode) -> None:
+    """Write a file, whole or not at all."""
+    beside = path.with_suffix(".part")
+    with h5py.File(beside, "w") as file:
+        file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
+        file.attrs["task"], file.attrs["seed"] = episode.task, episode.seed
+        file.attrs["instructions"] = json.dumps(episode.instructions)
+        file["action"], file["base_action"] = episode.master, np.zeros((len(episode), 2), np.float32)
+        for name, values in (("qpos", episode.q), ("qvel", episode.dq), ("effort", episode.effort)):
+            file[f"observations/{name}"] = values
+        for camera, name in NAMES.items():
+            file[f"observations/images/{name}"] = _padded(episode.jpegs[camera])
+    beside.rename(path)
+
+
+def read(path: Path) -> Episode:
+    """Read a file of either variant. Raises ModelError that names the file and what is wrong."""
+    try:
+        with h5py.File(path) as file:
+            return check(_episode(file, path), str(path))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); record it again") from None
+
+
+def _episode(file: h5py.File, path: Path) -> Episode:
+    q = _array(file, "observations/qpos", path)
+    still = np.zeros_like(q)
+    pictures: dict[str, list[bytes]] = {}
+    for camera, name in NAMES.items():
+        stored = file.get(f"observations/images/{name}")
+        if isinstance(stored, h5py.Dataset):
+            pictures[camera] = _jpegs(stored[()])
+    return Episode(
+        q=q,
+        dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
+        effort=_array(file, "observations/effort", path) if "observations/effort" in file else still,
+        master=_array(file, "action", path),
+        jpegs=pictures,
+        instructions=_instructions(file, path),
+        task=str(file.attrs.get("task", path.parent.name)),
+        seed=int(cast(Any, file.attrs.get("seed", -1))),
+    )
+
+
+def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
+    stored = file.get(name)
+    if not isinstance(stored, h5py.Dataset):
+        raise ModelError(f"{path}: /{name} is missing; is it a demonstration in the ALOHA layout?")
+    values = np.asarray(stored[()], np.float32)
+    if values.ndim != 2 or values.shape[1] != JOINTS:
+        raise ModelError(f"{path}: /{name} is {values.shape}, expected (steps, {JOINTS})")
+    return values
+
+
+def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
+    beside = path.with_name("instructions.json")
+    try:
+        found = json.loads(str(file.attrs["instructions"]) if "instructions" in file.attrs else beside.read_text())
+    except OSError:
+        return ()
+    except ValueError as error:
+        raise ModelError(f"{path}: its instructions are no JSON ({error})") from None
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in cast(list[Any], found)):
+        raise ModelError(f"{path}: its instructions must be a list of texts")
+    return tuple(cast(list[str], found))
+
+
+def _jpegs(stored: NDArray[Any]) -> list[bytes]:
+    """Pictures (T, H, W, 3), or JPEGs as rows of padded bytes or as byte strings."""
+    if stored.ndim == 4:
+        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY) for picture in stored]
+    return [bytes(row).rstrip(b"\0") for row in stored]
+
+
+def _padded(jpegs: list[bytes]) -> NDArray[np.uint8]:
+    longest = max(map(len, jpegs))
+    return np.stack([np.frombuffer(jpeg.ljust(longest, b"\0"), np.uint8) for jpeg in jpegs])

@@ -1,0 +1,164 @@
+"""Writes demonstrations of the scripted experts, in parallel: `demos.sh --task all --episodes 100 --out DIR`.
+
+One HDF5 file an episode, named by the seed of its scene; it is there whole or not at all, and what is there is not made again.
+A scene that the expert does not do is noted by an empty `.failed` file and another seed takes its place.
+"""
+
+import argparse
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from drivers.sim import experts
+from drivers.sim.experts.script import Unreachable
+from drivers.sim.rollout import Observation, Rollout
+from drivers.sim.tasks import TASKS, make_task
+from models.data import hdf5
+from models.data.episode import Episode, check
+from runtime import command_line
+from runtime.errors import SettingsError
+from runtime.process import die_with_parent
+from runtime.terminal import say
+
+
+@dataclass(frozen=True)
+class Order:
+    """One episode to make."""
+
+    task: str
+    seed: int
+    folder: Path
+    width_px: int
+    height_px: int
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / self.task / f"episode_{self.seed:06d}.hdf5"
+
+    @property
+    def failed(self) -> Path:
+        """The note that the expert did not do it."""
+        return self.path.with_suffix(".failed")
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    options = _parse(arguments)
+    names = list(TASKS) if options.task == "all" else options.task.split(",")
+    for name in names:
+        if name not in TASKS:
+            raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
+    context = multiprocessing.get_context("spawn")  # a renderer does not survive a fork
+    with ProcessPoolExecutor(options.workers, mp_context=context, initializer=_begin_worker) as pool:
+        try:
+            for name in names:
+                made, failed = _make(pool, name, options)
+                say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)  # what is under way is finished
+            raise
+    return 0
+
+
+def _begin_worker() -> None:
+    die_with_parent("demos")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+
+
+def _make(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> tuple[int, int]:
+    """Make what lacks of one task; how many are there then, and how many scenes failed."""
+    (options.out / name).mkdir(parents=True, exist_ok=True)
+    for left in (options.out / name).glob("*.part"):  # of a run that was killed
+        left.unlink()
+    seeds = _orders(name, options)
+    done = failed = 0
+    running: set[Future[bool]] = set()
+    with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
+        while done < options.episodes:
+            while len(running) < min(2 * options.workers, options.episodes - done):
+                order = next(seeds)
+                if order.path.exists():
+                    done += 1
+                    progress.update()
+                elif order.failed.exists():
+                    failed += 1
+                else:
+                    running.add(pool.submit(demonstrate, order))
+                if done + len(running) >= options.episodes:
+                    break
+            finished, running = (
+                wait(running, return_when=FIRST_COMPLETED) if running else (set[Future[bool]](), running)
+            )
+            for future in finished:
+                done, failed = (done + 1, failed) if future.result() else (done, failed + 1)
+                progress.update(int(future.result()))
+    return done, failed
+
+
+def _orders(name: str, options: argparse.Namespace) -> Iterator[Order]:
+    seed = options.seed
+    while True:
+        yield Order(name, seed, options.out, options.width, options.height)
+        seed += 1
+
+
+_rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode
+
+
+def demonstrate(order: Order) -> bool:
+    """Make one episode, in a worker. Returns whether the expert did the task."""
+    key = (order.task, order.width_px, order.height_px)
+    if key not in _rollouts:
+        for rollout in _rollouts.values():
+            rollout.close()
+        _rollouts.clear()
+        _rollouts[key] = Rollout(make_task(order.task), order.width_px, order.height_px)
+    rollout = _rollouts[key]
+    rollout.reset(order.seed)
+    try:
+        targets = experts.plan(rollout.physics)
+    except Unreachable:
+        order.failed.touch()
+        return False
+    seen: list[Observation] = []
+    for target in targets:
+        seen.append(rollout.observe())
+        rollout.follow(target)
+    if not rollout.physics.success():
+        order.failed.touch()
+        return False
+    hdf5.write(order.path, check(_episode(order, seen, targets), str(order.path)))
+    return True
+
+
+def _episode(order: Order, seen: list[Observation], targets: np.ndarray) -> Episode:
+    q, dq, effort = (np.array([getattr(moment, name) for moment in seen], np.float32) for name in ("q", "dq", "effort"))
+    jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
+    instructions = TASKS[order.task].instructions
+    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, order.task, order.seed)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = command_line.parser("demos.sh", __doc__)
+    parser.add_argument("--task", default="all", help="one, several with commas, or all")
+    parser.add_argument("--episodes", type=int, default=100, help="of each task")
+    parser.add_argument("--out", type=Path, default=Path("demonstrations"), metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0, help="of the first scene; evaluation uses seeds from 1000000 up")
+    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--width", type=int, default=256, help="of the pictures, px")
+    parser.add_argument("--height", type=int, default=192)
+    options, rest = command_line.parse(parser, arguments, "demos.sh --task all --episodes 100 --out DIR")
+    command_line.none_left(rest)
+    for name, low, high in (("episodes", 1, 100_000), ("workers", 1, 256), ("width", 32, 1280), ("height", 32, 960)):
+        if not low <= getattr(options, name) <= high:
+            raise SettingsError(f"--{name}: must be {low} to {high}, got {getattr(options, name)}")
+    if not 0 <= options.seed < 1_000_000:
+        raise SettingsError(f"--seed: must be 0 to 999999, got {options.seed}; seeds above are kept for evaluation")
+    return options

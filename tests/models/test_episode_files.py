@@ -1,0 +1,163 @@
+"""Demonstration files: what is written comes back, the robot's and RoboTwin's variants are read, unfit ones are named.
+Called by pytest; files are real HDF5."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import simplejpeg
+
+from models.config import CAMERAS
+from models.data import hdf5
+from models.data.episode import SHORTEST_STEPS, Episode, check
+from models.errors import ModelError
+
+STEPS = 40
+
+
+def episode() -> Episode:
+    """A smooth one with tiny pictures."""
+    random = np.random.default_rng(0)
+    way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-1, 1, 14).astype(np.float32)
+    pictures = random.integers(0, 255, (len(CAMERAS), STEPS, 16, 24, 3), np.uint8)
+    jpegs = {
+        camera: [simplejpeg.encode_jpeg(picture, 90) for picture in pictures[place]]
+        for place, camera in enumerate(CAMERAS)
+    }
+    return Episode(way, way * 2, way * 3, way + 0.01, jpegs, ("do it", "please do it"), "a_task", 7)
+
+
+def change(path: Path, edit: Callable[[h5py.File], object]) -> Path:
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """It in a file."""
+    hdf5.write(tmp_path / "episode_000007.hdf5", episode())
+    return tmp_path / "episode_000007.hdf5"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ModelError) as error:
+        hdf5.read(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+def test_an_episode_comes_back_bit_for_bit(path: Path) -> None:
+    found, wanted = hdf5.read(path), episode()
+    for name in ("q", "dq", "effort", "master"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name))
+    assert (found.jpegs, found.instructions, found.task, found.seed) == (wanted.jpegs, wanted.instructions, "a_task", 7)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_the_layout_is_that_of_the_robots_recorder(path: Path) -> None:
+    with h5py.File(path) as file:
+        images: Any = file["observations/images"]
+        assert set(images) == {"cam_high", "cam_left_wrist", "cam_right_wrist"}
+        layout: Any = file
+        joints = ("observations/qpos", "observations/qvel", "observations/effort", "action")
+        shapes = {name: layout[name].shape for name in joints}
+        assert set(shapes.values()) == {(STEPS, 14)}
+        assert bool(file.attrs["sim"])
+        assert bool(file.attrs["compress"])
+
+
+def test_pictures_without_compression_are_read(path: Path) -> None:
+    def plain(file: h5py.File) -> None:
+        del file["observations/images/cam_high"]
+        file["observations/images/cam_high"] = np.full((STEPS, 16, 24, 3), 200, np.uint8)
+
+    found = hdf5.read(change(path, plain))
+    assert abs(simplejpeg.decode_jpeg(found.jpegs["head"][3]).astype(int) - 200).max() < 4
+
+
+def test_robotwins_variant_is_read(path: Path) -> None:
+    def converted(file: h5py.File) -> None:
+        for name in ("observations/qvel", "observations/effort", "base_action"):
+            del file[name]
+        jpegs = episode().jpegs["head"]
+        del file["observations/images/cam_high"]
+        file["observations/images/cam_high"] = np.array(jpegs, dtype=f"S{max(map(len, jpegs))}")
+        for name in list(file.attrs):
+            del file.attrs[name]
+
+    (path.parent / "instructions.json").write_text(json.dumps(["pick it up"]))
+    found = hdf5.read(change(path, converted))
+    assert found.jpegs["head"] == episode().jpegs["head"]
+    assert found.instructions == ("pick it up",)
+    assert not found.dq.any()
+
+
+def test_a_missing_camera_is_named(path: Path) -> None:
+    assert "camera left_wrist is missing" in refused(
+        change(path, lambda f: f.pop("observations/images/cam_left_wrist"))
+    )
+
+
+def test_joints_that_are_no_numbers_are_named(path: Path) -> None:
+    def spoil(file: h5py.File) -> None:
+        stored: Any = file["observations/qpos"]
+        stored[5, 2] = np.nan
+
+    assert "q of joint 3 is nan at step 5" in refused(change(path, spoil))
+
+
+def test_a_short_episode_is_named(tmp_path: Path) -> None:
+    whole = episode()
+    short = SHORTEST_STEPS - 1
+    cut = replace(
+        whole, q=whole.q[:short], dq=whole.dq[:short], effort=whole.effort[:short], master=whole.master[:short],
+        jpegs={camera: jpegs[:short] for camera, jpegs in whole.jpegs.items()},
+    )  # fmt: skip
+    hdf5.write(tmp_path / "short.hdf5", cut)
+    assert f"has {short} steps" in refused(tmp_path / "short.hdf5")
+
+
+def test_a_camera_that_lost_pictures_is_named() -> None:
+    whole = episode()
+    with pytest.raises(ModelError, match="camera head has 39 pictures for 40 steps"):
+        check(replace(whole, jpegs=whole.jpegs | {"head": whole.jpegs["head"][1:]}), "x.hdf5")
+
+
+def test_a_jump_is_named(path: Path) -> None:
+    def jump(file: h5py.File) -> None:
+        stored: Any = file["observations/qpos"]
+        stored[20:, 3] += 0.9
+
+    assert "jumps by" in refused(change(path, jump))
+
+
+def test_an_episode_without_words_is_named(path: Path) -> None:
+    def silent(file: h5py.File) -> None:
+        del file.attrs["instructions"]
+
+    assert "has no instruction" in refused(change(path, silent))
+
+
+@pytest.mark.parametrize("name", ["action", "observations/qpos"])
+def test_a_missing_array_is_named(path: Path, name: str) -> None:
+    assert f"/{name} is missing" in refused(change(path, lambda f: f.pop(name)))
+
+
+def test_joints_of_another_robot_are_named(path: Path) -> None:
+    def other(file: h5py.File) -> None:
+        del file["action"]
+        file["action"] = np.zeros((STEPS, 7))
+
+    assert "/action is (40, 7)" in refused(change(path, other))
+
+
+def test_a_truncated_file_is_named(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+    assert "cannot be read" in refused(path)

@@ -1,0 +1,90 @@
+"""Writing demonstrations: real experts, real pictures, files that can be learnt from, and going on after a stop."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import hdf5
+from runtime import demos
+from runtime.errors import SettingsError
+
+SMALL = ["--width", "48", "--height", "36", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two demonstrations of one task."""
+    out = tmp_path_factory.mktemp("demonstrations")
+    demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--seed", "5", "--out", str(out), *SMALL])
+    return out / "pick_apple_messy"
+
+
+def test_every_episode_can_be_read_and_moves(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["episode_000005.hdf5", "episode_000006.hdf5"]
+    for name in names:
+        found = hdf5.read(folder / name)
+        assert np.ptp(found.q, axis=0).max() > 0.3
+        assert np.abs(found.master[:-1] - found.q[1:]).max() < 0.2  # the arms follow what is commanded
+        assert found.task == "pick_apple_messy"
+        assert len(found.instructions) == 3
+
+
+def test_what_is_there_is_not_made_again(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / "episode_000009.part").touch()  # left by a run that was killed
+    demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--seed", "5", "--out", str(folder.parent), *SMALL])
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_scene_that_is_not_done_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = demos.Order("pick_apple_messy", 3, tmp_path, 48, 36)
+    order.path.parent.mkdir()
+    still = np.tile(demos.Rollout(demos.make_task("pick_apple_messy"), 48, 36).physics.arms()[:, 0].ravel(), (40, 1))
+    monkeypatch.setattr("drivers.sim.experts.plan", lambda physics: still)
+    assert demos.demonstrate(order) is False
+    assert order.failed.exists()
+    assert not order.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--task", "juggle"], "juggle"),
+        (["--episodes", "0"], "--episodes"),
+        (["--seed", "1000000"], "kept for evaluation"),
+    ],
+)
+def test_bad_flags_are_one_line(flags: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        demos.main(flags)
+
+
+def test_an_interrupted_run_leaves_only_whole_files_and_no_process(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "runtime.cli",
+        "demos",
+        "--task",
+        "pick_apple_messy",
+        "--out",
+        str(tmp_path),
+        *SMALL,
+    ]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    folder, deadline = tmp_path / "pick_apple_messy", time.monotonic() + 60
+    while not list(folder.glob("*.hdf5")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert said.splitlines()[-1] == "video2act: stopped"
+    assert {path.suffix for path in folder.iterdir()} == {".hdf5"}
+    for path in folder.iterdir():
+        hdf5.read(path)

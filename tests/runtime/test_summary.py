@@ -210,6 +210,15 @@ def test_late_triggers_are_counted(run: Run) -> None:
     assert run.table()["late_triggers"] == 2
 
 
+@pytest.mark.parametrize(("late_runs", "saturated"), [(1, False), (2, True)])
+def test_a_ratio_that_is_off_by_more_than_a_twentieth_is_saturated(run: Run, late_runs: int, saturated: bool) -> None:
+    run.tick()
+    for seq in range(20):
+        run.add("chunk", wire.ActionChunk, seq=seq, stamp_ns=START_NS + (seq + 1) * MS, saturated=False)
+    run.add("conditions", wire.Conditions, stamp_ns=START_NS + MS, late_runs=late_runs)
+    assert run.table()["saturated"] is saturated
+
+
 def test_an_output_whose_inputs_were_logged_can_be_replayed(run: Run) -> None:
     run.add("frame.head", wire.Frame, seq=32)
     run.add("episode", wire.Episode, seq=0)

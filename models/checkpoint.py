@@ -73,7 +73,7 @@ class Checkpoint:
         from models.slow import SlowSystem, make_backbone
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
-        backbone = self._published("slow.backbone.", "video", lambda: make_backbone(self.config.video), dtype)
+        backbone = self._published("video", lambda: make_backbone(self.config.video), dtype)
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
@@ -82,7 +82,7 @@ class Checkpoint:
         from models.image_encoders import image_encoder
 
         torch.manual_seed(self._seed * 10 + _PARTS["fast"])
-        images = self._published("fast.images.", "image", lambda: image_encoder(self.config.image), dtype)
+        images = self._published("image", lambda: image_encoder(self.config.image), dtype)
         system = self._ready("fast.", lambda: FastSystem(self.config, self.statistics, images), images, device, dtype)
         if self._stored is None:
             self._begin(system)
@@ -95,12 +95,10 @@ class Checkpoint:
         torch.manual_seed(self._seed * 10 + _PARTS["text"])
         return self._ready("text.", lambda: Instructor(self.config), None, CPU, torch.float32)
 
-    def _published(
-        self, prefix: str, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype
-    ) -> Loadable | None:
+    def _published(self, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype) -> Loadable | None:
         """The part with its published weights; None when it is not published, or the checkpoint holds its own of it."""
         source = sources(self.config).get(part)
-        if source is None or (self._stored is not None and self._stored.names(prefix)):
+        if source is None or (self._stored is not None and self._stored.names(_PREFIXES[part])):
             return None
         with hollow():
             network = make()

@@ -72,38 +72,25 @@ def diffusers_model(
     for name in depths:
         if not isinstance(theirs.get(name), int) or theirs[name] < arguments[name]:
             raise ModelError(f"{path}/config.json: {name} is {theirs.get(name)}, the policy keeps {arguments[name]}")
-    chosen = {name: arguments[name] for name in depths}
-    try:
-        model, report = kind.from_pretrained(
-            path, local_files_only=True, torch_dtype=dtype, output_loading_info=True, **chosen
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: cannot be loaded ({_short(error)}); fetch it again with ./launch/weights.sh"
-        ) from None
-    complete(path, report)
-    return model
+    return _loaded(kind, path, torch_dtype=dtype, **{name: arguments[name] for name in depths})
 
 
 def transformers_model(kind: type[Any], path: Path, dtype: torch.dtype, **settings: Any) -> Any:
     """A model of transformers out of its folder. Raises ModelError when it cannot be read or lacks weights."""
+    return _loaded(kind, path, dtype=dtype, **settings).eval()
+
+
+def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
+    """Both libraries' way to read a folder, with every weight of the model found there."""
     try:
-        model, report = kind.from_pretrained(
-            path, local_files_only=True, dtype=dtype, output_loading_info=True, **settings
-        )
+        model, report = kind.from_pretrained(path, local_files_only=True, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: cannot be loaded ({_short(error)}); fetch it again with ./launch/weights.sh"
-        ) from None
-    complete(path, report)
-    return model.eval()
-
-
-def complete(path: Path, report: Mapping[str, Any]) -> None:
-    """Raises ModelError with the first weight that a folder lacked, or has in another shape."""
-    for what, kind in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
+        reason = " ".join(str(error).split()[:20])
+        raise ModelError(f"{path}: cannot be loaded ({reason}); fetch it again with ./launch/weights.sh") from None
+    for what, trouble in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
         for name in sorted(map(str, report.get(what) or ())):
-            raise ModelError(f"{path}: {name} {kind}; is it the model that the policy's configuration names?")
+            raise ModelError(f"{path}: {name} {trouble}; is it the model that the policy's configuration names?")
+    return model
 
 
 def _plain(value: Any) -> Any:
@@ -111,7 +98,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in cast(list[Any], value))
     return value
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split()[:20])

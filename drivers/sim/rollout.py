@@ -9,10 +9,9 @@ from drivers.cobot_magic import SIDES
 from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks.task import Task
+from drivers.sim.tasks.task import RATE_HZ, Task
 
 Array = NDArray[np.float64]
-RATE_HZ = 30
 CAMERAS = ("head", "left_wrist", "right_wrist")
 _UPDATES = 5  # of the commands, within one target's time
 _STEPS = round(1 / RATE_HZ / TIMESTEP_S / _UPDATES)
@@ -49,15 +48,19 @@ class Rollout:
 
     def follow(self, target: Array) -> None:
         """Let the arms go to joint targets (14,) within one step of 1/30 s, evenly."""
-        before = self._command
-        for update in range(1, _UPDATES + 1):
-            command = (before + (target - before) * update / _UPDATES).reshape(len(SIDES), -1)
-            for side in range(len(SIDES)):
-                self.physics.command(side, command[side])
-            self.physics.advance(_STEPS)
+        follow(self.physics, self._command, target)
         self._command = np.asarray(target, dtype=np.float64)
 
     def close(self) -> None:
         """Free the renderers."""
         for eye in self._eyes:
             eye.close()
+
+
+def follow(physics: Physics, before: Array, target: Array) -> None:
+    """One step of 1/30 s in which the commands go evenly from the target before to this one, (14,) each."""
+    for update in range(1, _UPDATES + 1):
+        command = (before + (target - before) * update / _UPDATES).reshape(len(SIDES), -1)
+        for side in range(len(SIDES)):
+            physics.command(side, command[side])
+        physics.advance(_STEPS)

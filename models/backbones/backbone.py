@@ -1,6 +1,7 @@
 """What System 2 needs of a video diffusion model."""
 
 import itertools
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,26 +24,29 @@ class VideoText:
     pooled: torch.Tensor
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Base of the video models. Legend: T frames, H W pixels, h w latent grid, C feature channels."""
 
     transformer: Any
     """The model of diffusers whose blocks are kept."""
 
+    @abstractmethod
     def load(self, folder: Path, dtype: torch.dtype) -> None:
         """Take the published weights of a folder in diffusers' layout, the transformer only as deep as configured.
 
         Raises ModelError when the folder holds another model, or not all of it.
         """
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (1, 3, T, H, W) in -1..1 to latents (1, c, T', h, w), scaled, deterministic; one gives one."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
         """Latents (1, c, T, h, w) to features (1, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0."""
-        raise NotImplementedError
+        ...
 
     def store_in_float8(self, dtype: torch.dtype) -> None:
         """Keep the transformer's large weights in 8 bits; each layer's are brought to `dtype` while it runs."""
@@ -55,14 +59,16 @@ class Backbone(nn.Module):
         for block in itertools.chain(*self.blocks().values()):
             block.compile()
 
+    @abstractmethod
     def blocks(self) -> dict[str, list[nn.Module]]:
         """The blocks that are kept, in order, by their kind."""
-        raise NotImplementedError
+        ...
 
     @property
+    @abstractmethod
     def encoder(self) -> nn.Module:
         """The part of the VAE that encodes."""
-        raise NotImplementedError
+        ...
 
 
 def in_float8(transformer: nn.Module) -> list[nn.Parameter]:

@@ -1,32 +1,28 @@
 """The scripted experts: hands and joints fit, no joint is too fast, and the tasks get done. Called by pytest."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import HIGH, LOW, SIDES, bases, rest_pose
+from drivers.cobot_magic import HIGH, LOW, bases, rest_pose
 from drivers.kinematics import link_poses
 from drivers.sim import experts
 from drivers.sim.experts.reach import GRASP_M, Hand, hand_of, joints_for, over
-from drivers.sim.experts.script import RATE_HZ, Script, Unreachable, minimum_jerk
+from drivers.sim.experts.script import Script, Unreachable, minimum_jerk
 from drivers.sim.physics import Physics
-from drivers.sim.scene import TIMESTEP_S
+from drivers.sim.rollout import follow
 from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks.task import RATE_HZ
 
-_UPDATES = 5  # of the commands, within one target's time
 REST = rest_pose()[:6]
 
 
-def follow(physics: Physics, targets: NDArray[np.float64]) -> bool:
+def done(physics: Physics, targets: NDArray[np.float64]) -> bool:
     """Let the arms follow targets (T, 14); whether the task is done then."""
-    before, steps = rest_pose(), round(1 / RATE_HZ / TIMESTEP_S / _UPDATES)
-    for target in targets:
-        for update in range(1, _UPDATES + 1):
-            q = (before + (target - before) * update / _UPDATES).reshape(2, 7)
-            for side in range(len(SIDES)):
-                physics.command(side, q[side])
-            physics.advance(steps)
-        before = target
+    for before, target in itertools.pairwise([rest_pose(), *targets]):
+        follow(physics, before, target)
     return physics.success()
 
 
@@ -91,7 +87,7 @@ def test_experts_do_their_tasks_within_limits(name: str, seed: int) -> None:
     assert speeds.max() <= 1.6 + 1e-9
     assert (targets >= np.tile(LOW, 2) - 1e-9).all()
     assert (targets <= np.tile(HIGH, 2) + 1e-9).all()
-    assert follow(physics, targets)
+    assert done(physics, targets)
 
 
 def test_an_expert_is_a_function_of_the_scene() -> None:
@@ -106,4 +102,4 @@ def test_an_expert_is_a_function_of_the_scene() -> None:
 def test_experts_handle_unseen_objects_too(name: str) -> None:
     physics = Physics(make_task(name, "objects"))
     physics.reset(1)
-    assert follow(physics, experts.plan(physics))
+    assert done(physics, experts.plan(physics))

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
 from drivers.errors import DriverError
 from drivers.sim.experts.reach import Hand, hand_of, joints_for
+from drivers.sim.tasks.task import RATE_HZ
 
 Array = NDArray[np.float64]
-RATE_HZ = 30
 _FASTEST_RAD_S = 1.6
 _LARGEST_RESIDUAL = 2e-3  # m and rad
 _SLOWER = 1.3

@@ -91,7 +91,7 @@ class Disc:
 def add_disc(
     spec: Any, name: str, xy_m: tuple[float, float], radius_m: float, thickness_m: float, rgba: Colour
 ) -> None:
-    """A plate, mat or coaster that lies fast on the table."""
+    """A disc that is fast on the table."""
     body = spec.worldbody.add_body(name=name, pos=[*xy_m, TABLE_TOP_M + thickness_m / 2])
     shapes.add_cylinder(body, name, radius_m, thickness_m / 2, rgba, True)
 

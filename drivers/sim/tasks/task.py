@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+RATE_HZ = 30  # of targets and observations
 Shift = Literal["none", "objects", "background", "lighting"]
 """The paper's generalisation shifts: what a policy has not seen in its demonstrations."""
 
@@ -15,7 +16,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
-    step_limit: ClassVar[int]  # actions at 30 Hz
+    step_limit: ClassVar[int]  # targets
 
     def __init__(self, shift: Shift = "none") -> None:
         self.shift: Shift = shift

@@ -1,31 +1,50 @@
-"""The command lines of the small commands (replay, bench, instruct): argparse, with every refusal as one line.
+"""The command lines of the small commands (replay, bench, instruct, train): argparse, with every refusal as one line.
 
 robot.sh is not among them: its flags are the settings tree itself (runtime/config.py).
 """
 
 import argparse
+from typing import NoReturn
 
 from runtime.errors import SettingsError
 
 
-def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """argparse that raises, rather than printing its usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises SettingsError."""
+        raise SettingsError(f"{self.prog}: {message}; --help tells more")
+
+
+def parser(name: str, description: str | None) -> Parser:
     """A parser that `parse` can use."""
-    return argparse.ArgumentParser(prog=name, exit_on_error=False, description=description)
+    return Parser(prog=name, exit_on_error=False, allow_abbrev=False, description=description)
 
 
-def parse(made: argparse.ArgumentParser, arguments: list[str], example: str) -> tuple[argparse.Namespace, list[str]]:
-    """The options and what was not understood. Raises SettingsError; `example` shows a whole command."""
+def parse(made: Parser, arguments: list[str]) -> argparse.Namespace:
+    """The options. Raises SettingsError for what is missing, unknown or no number."""
     try:
-        return made.parse_known_args(arguments)
+        options, rest = made.parse_known_args(arguments)
     except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
         raise SettingsError(f"{error}; --help tells more") from None
-    except SystemExit as end:
-        if end.code in (0, None):  # --help
-            raise
-        raise SettingsError(f"{example}; --help tells more") from None
-
-
-def none_left(rest: list[str]) -> None:
-    """Refuse what was not understood."""
     if rest:
         raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
+    return options
+
+
+def without_settings(made: Parser, arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Separate the command's own arguments from the flags of the settings tree, each of which has a value."""
+    own: list[str] = []
+    settings: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        name, equals, _ = argument.partition("=")
+        known = name in made._option_string_actions or name in ("--", "-h")  # pyright: ignore[reportPrivateUsage]
+        if not argument.startswith("--") or known:
+            own.append(argument)
+            continue
+        settings.append(argument)
+        if not equals and (value := next(left, None)) is not None:
+            settings.append(value)
+    return own, settings

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from drivers.sim import experts
+from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.rollout import Observation, Rollout
 from drivers.sim.tasks import TASKS, make_task
@@ -128,7 +129,8 @@ def demonstrate(order: Order) -> bool:
         order.failed.touch()
         return False
     seen: list[Observation] = []
-    for target in targets:
+    pushed = targets + disturbance(np.random.default_rng([order.seed, *b"disturbance"]), len(targets))
+    for target in pushed:
         seen.append(rollout.observe())
         rollout.follow(target)
     if not rollout.physics.success():
@@ -154,8 +156,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--width", type=int, default=256, help="of the pictures, px")
     parser.add_argument("--height", type=int, default=192)
-    options, rest = command_line.parse(parser, arguments, "demos.sh --task all --episodes 100 --out DIR")
-    command_line.none_left(rest)
+    options = command_line.parse(parser, arguments)
     for name, low, high in (("episodes", 1, 100_000), ("workers", 1, 256), ("width", 32, 1280), ("height", 32, 960)):
         if not low <= getattr(options, name) <= high:
             raise SettingsError(f"--{name}: must be {low} to {high}, got {getattr(options, name)}")

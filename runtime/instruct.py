@@ -39,11 +39,12 @@ def main(arguments: list[str]) -> int:
     parser = command_line.parser("instruct.sh", __doc__)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="what the robot will be told")
     parser.add_argument("--profile", default="sim", help="whose policy reads the texts")
-    options, rest = command_line.parse(parser, arguments, 'instruct.sh "put the block on the mat" ...')
+    own, flags = command_line.without_settings(parser, arguments)
+    options = command_line.parse(parser, own)
     for text in options.texts:
         if not text.strip() or len(text) > 1000:
             raise SettingsError(f"TEXT: must be 1 to 1000 letters, got {len(text.strip())} ({text!r:.40})")
-    settings = config.load(["--profile", options.profile, *rest])
+    settings = config.load(["--profile", options.profile, *flags])
     for text, path in zip(options.texts, encode(settings, options.texts, EmbeddingCache()), strict=True):
         say(f"{path}  {text}")
     return 0

@@ -64,8 +64,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
-    options, rest = command_line.parse(parser, arguments, "replay.sh SESSION --lockstep | --paced")
-    command_line.none_left(rest)
+    options = command_line.parse(parser, arguments)
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:

@@ -70,8 +70,7 @@ def main(arguments: list[str]) -> int:
     parser = command_line.parser("weights.sh", __doc__)
     parser.add_argument("--size", default="full", help="whose published parts: full or full-wan")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="a checkpoint, instead of a size")
-    options, rest = command_line.parse(parser, arguments, "weights.sh --size full")
-    command_line.none_left(rest)
+    options = command_line.parse(parser, arguments)
     try:
         config = by_name(options.size) if options.checkpoint is None else stored_config(options.checkpoint)
     except ModelError as error:

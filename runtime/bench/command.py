@@ -170,8 +170,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--storage", choices=["same", "float8"], default="same", help="of the video model's weights")
     parser.add_argument("--compile", action="store_true", help="with --models: torch.compile, CUDA graphs on a GPU")
     parser.add_argument("--threads", type=int, default=1, help="of --models, on a CPU")
-    options, rest = command_line.parse(parser, arguments, "bench.sh --json FILE")
-    command_line.none_left(rest)
+    options = command_line.parse(parser, arguments)
     if not 1 <= options.threads <= 64:
         raise SettingsError(f"--threads: must be 1 to 64, got {options.threads}")
     if (options.suggest or options.count) and not options.models:

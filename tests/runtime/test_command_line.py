@@ -14,7 +14,7 @@ Main = Callable[[list[str]], int]
 @pytest.mark.parametrize(
     ("main", "arguments", "said"),
     [
-        (replay.main, [], "replay.sh SESSION"),
+        (replay.main, [], "replay.sh"),
         (replay.main, ["somewhere"], "--lockstep"),
         (replay.main, ["somewhere", "--lockstep", "--paced"], "--paced"),
         (replay.main, ["somewhere", "--paced", "--speed", "fast"], "--speed"),

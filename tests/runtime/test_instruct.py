@@ -43,6 +43,13 @@ def test_bad_arguments_are_one_line(arguments: list[str]) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("flags", [["--policy.size", "nothing"], ["--policy.size=nothing"]])
+@pytest.mark.parametrize("before", [True, False])
+def test_flags_of_the_settings_may_stand_anywhere(flags: list[str], before: bool) -> None:
+    with pytest.raises(SettingsError, match=r"--policy.size.*nothing"):
+        instruct.main([*flags, "go"] if before else ["go", *flags])
+
+
 def test_the_command_prints_a_line_a_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

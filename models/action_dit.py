@@ -38,22 +38,24 @@ class ActionTransformer(nn.Module):
         self.config = config
         self.time = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
         self.frequency = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
-        self.action = mlp(2 * head.action_width, width, 3)  # values and which are known; the state's vector too
+        self.action = mlp(
+            2 * head.action_width * head.token_targets, width, 3
+        )  # values and which are known; the state too
         self.language = mlp(config.text.width, width, 2)
         self.image = mlp(image_width, width, 2)
-        self.sequence_position = nn.Parameter(_positions(3 + config.horizon, width))
+        self.sequence_position = nn.Parameter(_positions(3 + config.horizon // head.token_targets, width))
         self.language_position = nn.Parameter(_positions(config.text.max_tokens, width))
         self.image_position = nn.Parameter(_positions(image_positions, width))
         self.blocks = nn.ModuleList(ActionBlock(width, head.heads) for _ in range(head.depth))
         self.final_norm = nn.RMSNorm(width, eps=1e-6)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
-        self.output = nn.Linear(width, head.action_width)
+        self.output = nn.Linear(width, head.action_width * head.token_targets)
         # What Video2Act adds to RDT-1B: System 2's tokens, their age, and the mark of committed targets.
         tokens = config.spatial_former.tokens + config.motion_former.tokens
         self.condition = mlp(condition_width, width, 2)
         self.condition_position = nn.Parameter(torch.zeros(1, tokens, width))
         self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
-        self.committed = nn.Parameter(torch.zeros(width))
+        self.committed = nn.Parameter(torch.zeros(head.token_targets, width))
         self.known: torch.Tensor
         self.register_buffer("known", self.vector(torch.ones(config.joints)), persistent=False)
         for layer in (self.output, self.condition_age):
@@ -106,25 +108,30 @@ class ActionTransformer(nn.Module):
             block.cross.keys_values(words if index % 2 == 0 else seen)
             for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
         )
-        return Context(keys_values, self._embed(self.vector(state)).unsqueeze(1))
+        state = self.vector(state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
+        return Context(keys_values, self._embed(state))
 
     def forward(
         self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
     ) -> torch.Tensor:
         """noisy (B, H, U), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, U)."""
-        actions = self._embed(noisy) + committed.unsqueeze(-1) * self.committed
+        targets = self.config.head.token_targets
+        marks = committed.unflatten(1, (-1, targets)).to(noisy.dtype) @ self.committed
+        actions = self._embed(noisy) + marks
         frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
         first = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
             (self.time, time), (self.frequency, frequency),
         )]  # fmt: skip
         x = torch.cat([*first, context.state, actions], dim=1) + self.sequence_position
+        first_action = x.shape[1] - actions.shape[1]
         for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
             x = block(x, keys_values)
-        return self.output(self.final(self.final_norm(x[:, -self.config.horizon :])))
+        return self.output(self.final(self.final_norm(x[:, first_action:]))).unflatten(-1, (targets, -1)).flatten(1, 2)
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Action vectors (..., U), with the mark of those numbers that mean something, to (..., D)."""
-        return self.action(torch.cat([vectors, self.known.to(vectors.dtype).expand_as(vectors)], dim=-1))
+        """Action vectors (B, N, U), with the mark of those numbers that mean something, to tokens (B, N / targets, D)."""
+        marked = torch.cat([vectors, self.known.to(vectors.dtype).expand_as(vectors)], dim=-1)
+        return self.action(marked.unflatten(1, (-1, self.config.head.token_targets)).flatten(2))
 
 
 def _positions(count: int, width: int) -> torch.Tensor:

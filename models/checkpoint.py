@@ -82,7 +82,7 @@ class Checkpoint:
         from models.image_encoders import image_encoder
 
         torch.manual_seed(self._seed * 10 + _PARTS["fast"])
-        images = self._published("image", lambda: image_encoder(self.config.image), dtype)
+        images = self._published("image", lambda: image_encoder(self.config.image, len(self.config.cameras)), dtype)
         system = self._ready("fast.", lambda: FastSystem(self.config, self.statistics, images), images, device, dtype)
         if self._stored is None:
             self._begin(system)

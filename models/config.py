@@ -175,16 +175,40 @@ class QFormer(Part):
     heads: int = 8
 
 
-class ImageEncoder(Part):
-    """System 1's eyes: a SigLIP, or a convolutional keypoint encoder that learns from scratch."""
+class Siglip(Part):
+    """System 1's eyes: SigLIP's vision model, the same for every camera."""
 
-    kind: Literal["siglip", "keypoints"]
+    kind: Literal["siglip"] = "siglip"
     image_px: int
     width: int
     depth: int
     heads: int
     patch_px: int
     feed_forward: int
+
+    @property
+    def tokens(self) -> int:
+        """Of one picture."""
+        return (self.image_px // self.patch_px) ** 2
+
+
+class Keypoints(Part):
+    """System 1's eyes: convolutions and a spatial softmax, a camera each its own; learns from scratch on little data."""
+
+    kind: Literal["keypoints"] = "keypoints"
+    image_px: int
+    width: int
+    """Of a token."""
+    points: int = 32
+    channels: tuple[int, int] = (32, 64)
+    """Of the two convolutions, which look at 16 x 16 px every 4."""
+    grid: int = 4
+    """Beside the keypoints: so many by so many averages of patches."""
+
+    @property
+    def tokens(self) -> int:
+        """Of one picture."""
+        return 1 + self.grid**2
 
 
 class Text(Part):
@@ -213,6 +237,8 @@ class Head(Part):
     """Denoising steps of DPM-Solver++."""
     train_steps: int = 1000
     prediction: Literal["sample", "epsilon"] = "sample"
+    token_targets: int = Field(default=1, ge=1)
+    """Targets that share a token: RDT-1B has one each; more make a small head several times as fast."""
 
 
 class PolicyConfig(Part):
@@ -223,7 +249,7 @@ class PolicyConfig(Part):
     filters: Filters = Filters()
     spatial_former: QFormer
     motion_former: QFormer
-    image: ImageEncoder
+    image: Siglip | Keypoints = Field(discriminator="kind")
     text: Text
     head: Head
     joints: int = 14
@@ -242,6 +268,10 @@ class PolicyConfig(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         places, width = self.head.joint_places, self.head.action_width
+        if self.horizon % self.head.token_targets:
+            raise ValueError(
+                f"head.token_targets must divide the horizon {self.horizon}, got {self.head.token_targets}"
+            )
         if self.text.kind == "t5" and self.published.text is None:
             raise ValueError("text.kind t5 needs published.text: the folder or repository of a T5 with its tokenizer")
         if len(set(places)) != self.joints or not all(0 <= place < width for place in places):

@@ -12,7 +12,7 @@ from models import diffusion, images
 from models.action_dit import ActionTransformer
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
-from models.image_encoders import Eyes, image_encoder, image_tokens
+from models.image_encoders import Eyes, image_encoder
 from models.normalize import Statistics
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
 
@@ -26,8 +26,8 @@ class FastSystem(nn.Module):
         """`images`: an encoder whose weights are there already; else a new one."""
         super().__init__()
         self.config, self.statistics = config, statistics
-        self.images = images or image_encoder(config.image)
-        positions = 2 * len(config.cameras) * image_tokens(config.image)
+        self.images = images or image_encoder(config.image, len(config.cameras))
+        positions = 2 * len(config.cameras) * config.image.tokens
         self.head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
         self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
         self._compiled = False

@@ -10,7 +10,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
 from models import published
-from models.config import ImageEncoder
+from models.config import Keypoints, Siglip
 from models.errors import ModelError
 
 
@@ -27,7 +27,7 @@ class Eyes(nn.Module):
 class SiglipEncoder(Eyes):
     """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
 
-    def __init__(self, config: ImageEncoder) -> None:
+    def __init__(self, config: Siglip) -> None:
         super().__init__()
         self._arguments: dict[str, Any] = {
             "hidden_size": config.width,
@@ -53,35 +53,47 @@ class SiglipEncoder(Eyes):
 
 
 class KeypointEncoder(Eyes):
-    """Convolutions and spatial softmax: `width / 2` keypoints and pooled patches; learns from scratch on little data."""
+    """A KeypointCamera for every camera: sets of pictures (B * cameras, 3, S, S) -> (B * cameras, N, D)."""
 
-    def __init__(self, config: ImageEncoder) -> None:
+    def __init__(self, config: Keypoints, cameras: int) -> None:
         super().__init__()
-        width = config.width
-        self.stem = nn.Conv2d(3, 32, 8, stride=4, padding=2)
-        self.body = nn.Conv2d(32, width, 3, padding=1)
-        self.heat = nn.Conv2d(width, width // 2, 1)
-        self.keypoint = nn.Linear(width, width)
-        self.pool = config.image_px // config.patch_px
+        self.cameras = nn.ModuleList(KeypointCamera(config) for _ in range(cameras))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """One token of all keypoints' coordinates, then the pooled patches."""
+        """Encode sets of pictures, in each the cameras in order."""
+        seen = [camera(pictures[index :: len(self.cameras)]) for index, camera in enumerate(self.cameras)]
+        return torch.stack(seen, dim=1).flatten(0, 1)
+
+
+class KeypointCamera(nn.Module):
+    """(B, 3, S, S) -> one token of all keypoints' coordinates, then the averages of patches (Levine et al. 2016)."""
+
+    def __init__(self, config: Keypoints) -> None:
+        super().__init__()
+        first, second = config.channels
+        self.stem = nn.Conv2d(3, first, 8, stride=4, padding=2)
+        self.body = nn.Conv2d(first, second, 3, padding=1)
+        self.heat = nn.Conv2d(second, config.points, 1)
+        self.keypoint = nn.Linear(2 * config.points, config.width)
+        self.patch = nn.Linear(second, config.width)
+        self.grid = config.grid
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Tokens of one camera's pictures."""
         maps = functional.silu(self.body(functional.silu(self.stem(pictures))))
-        heat = self.heat(maps)
-        weights = heat.flatten(2).softmax(-1).unflatten(-1, heat.shape[-2:])
-        y = torch.linspace(-1, 1, heat.shape[-2], device=heat.device)
-        x = torch.linspace(-1, 1, heat.shape[-1], device=heat.device)
-        points = torch.cat([(weights.sum(-2) * x).sum(-1), (weights.sum(-1) * y).sum(-1)], dim=-1)
-        patches = functional.adaptive_avg_pool2d(maps, self.pool).flatten(2).transpose(1, 2)
-        return torch.cat([self.keypoint(points).unsqueeze(1), patches], dim=1)
+        points = self.keypoint(spatial_softmax(self.heat(maps)).to(maps.dtype))
+        patches = functional.adaptive_avg_pool2d(maps, self.grid).flatten(2).transpose(1, 2)
+        return torch.cat([points.unsqueeze(1), self.patch(patches)], dim=1)
 
 
-def image_encoder(config: ImageEncoder) -> Eyes:
+def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:
+    """Where each map (B, P, h, w) is hot: (B, 2 P) in -1..1, all x and then all y."""
+    weights = heat.flatten(2).float().softmax(-1).unflatten(-1, heat.shape[-2:])
+    y = torch.linspace(-1, 1, heat.shape[-2], device=heat.device)
+    x = torch.linspace(-1, 1, heat.shape[-1], device=heat.device)
+    return torch.cat([(weights.sum(-2) * x).sum(-1), (weights.sum(-1) * y).sum(-1)], dim=-1)
+
+
+def image_encoder(config: Siglip | Keypoints, cameras: int) -> Eyes:
     """The encoder that the configuration names."""
-    return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config)
-
-
-def image_tokens(config: ImageEncoder) -> int:
-    """Tokens of one picture."""
-    patches = (config.image_px // config.patch_px) ** 2
-    return patches if config.kind == "siglip" else patches + 1
+    return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config, cameras)

@@ -3,10 +3,11 @@
 from models.config import (
     Head,
     Hunyuan,
-    ImageEncoder,
+    Keypoints,
     PolicyConfig,
     Published,
     QFormer,
+    Siglip,
     Source,
     Text,
     Video,
@@ -55,14 +56,16 @@ def small() -> PolicyConfig:
                 vae_layers=1,
                 vae_groups=8,
             ),
-            high=Window(frames=2, height_px=96, width_px=144, stride_s=1 / 30),
+            high=Window(frames=2, height_px=96, width_px=128, stride_s=1 / 30),
             low=Window(frames=16, height_px=64, width_px=64, stride_s=0.1),
         ),
         spatial_former=QFormer(tokens=32, width=128, depth=2, heads=4),
         motion_former=QFormer(tokens=32, width=128, depth=2, heads=4),
-        image=ImageEncoder(kind="siglip", image_px=96, width=128, depth=4, heads=4, patch_px=16, feed_forward=512),
+        image=Keypoints(image_px=96, width=128),
         text=Text(width=64, depth=2, heads=4, feed_forward=128, max_tokens=128),
-        head=Head(width=192, depth=4, heads=4),
+        head=Head(width=192, depth=4, heads=4, token_targets=8),
+        history_offset_s=2 / 30,
+        resize="stretch",
     )
 
 
@@ -90,7 +93,7 @@ def full() -> PolicyConfig:
         ),
         spatial_former=former,
         motion_former=former,
-        image=ImageEncoder(kind="siglip", image_px=384, width=1152, depth=27, heads=16, patch_px=14, feed_forward=4304),
+        image=Siglip(image_px=384, width=1152, depth=27, heads=16, patch_px=14, feed_forward=4304),
         text=Text(width=4096, depth=24, heads=64, feed_forward=10240, max_tokens=1024, kind="t5"),
         head=Head(
             width=2048,

@@ -15,7 +15,6 @@ from models import normalize
 from models.backbones.backbone import VideoText, in_float8
 from models.config import Window
 from models.fast import FastSystem
-from models.image_encoders import image_tokens
 from models.sizes import by_name
 from models.slow import SlowSystem
 
@@ -69,7 +68,7 @@ def _slow(slow: SlowSystem) -> dict[str, float]:
 def _fast(fast: FastSystem) -> dict[str, float]:
     """A run whose older set of pictures is known."""
     config = fast.config
-    tokens = len(config.cameras) * image_tokens(config.image)
+    tokens = len(config.cameras) * config.image.tokens
     pictures = torch.zeros(len(config.cameras), 3, config.image.image_px, config.image.image_px)
     former = config.spatial_former
     seen = (

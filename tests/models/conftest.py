@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models import normalize
 from models.checkpoint import Checkpoint
-from models.config import Hunyuan, PolicyConfig, Wan, Window
+from models.config import Hunyuan, PolicyConfig, Siglip, Wan, Window
 from models.sizes import small
 
 
@@ -55,9 +55,9 @@ def tiny() -> PolicyConfig:
             "video": video,
             "spatial_former": former,
             "motion_former": former.model_copy(update={"tokens": 5}),
-            "image": config.image.model_copy(update={"image_px": 32, "width": 32, "depth": 1, "feed_forward": 128}),
+            "image": Siglip(image_px=32, width=32, depth=1, heads=4, patch_px=16, feed_forward=128),
             "text": config.text.model_copy(update={"width": 16, "depth": 1, "heads": 2, "feed_forward": 32}),
-            "head": config.head.model_copy(update={"width": 32, "depth": 2}),
+            "head": config.head.model_copy(update={"width": 32, "depth": 2, "token_targets": 2}),
             "horizon": 8,
         }
     )

@@ -12,9 +12,9 @@ from torch import nn
 from models import diffusion
 from models.action_dit import ActionTransformer, Context
 from models.checkpoint import Checkpoint
-from models.config import PolicyConfig
+from models.config import Keypoints, PolicyConfig
 from models.fast import FastSystem
-from models.image_encoders import image_encoder, image_tokens
+from models.image_encoders import image_encoder
 from models.instructor import Instructor
 from models.normalize import Statistics
 from models.policy import ConditionTokens
@@ -24,7 +24,7 @@ from models.slow import SlowSystem
 def make_head(config: PolicyConfig, redrawn: bool) -> ActionTransformer:
     """A head from a fixed seed, with or without its zeros redrawn."""
     torch.manual_seed(7)
-    positions = 2 * len(config.cameras) * image_tokens(config.image)
+    positions = 2 * len(config.cameras) * config.image.tokens
     head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
     if redrawn:
         for weight in head.zero_initialised():
@@ -38,7 +38,7 @@ class Inputs:
     def __init__(self, config: PolicyConfig) -> None:
         torch.manual_seed(8)
         tokens = config.spatial_former.tokens + config.motion_former.tokens
-        images = 2 * len(config.cameras) * image_tokens(config.image)
+        images = 2 * len(config.cameras) * config.image.tokens
         self.language = torch.randn(1, 9, config.text.width)
         self.images = torch.randn(1, images, config.image.width)
         self.conditions: torch.Tensor | None = torch.randn(1, tokens, config.spatial_former.width)
@@ -146,17 +146,18 @@ def assert_gradients(part: nn.Module) -> None:
 
 @pytest.mark.parametrize("kind", ["siglip", "keypoints"])
 def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig, inputs: Inputs, kind: str) -> None:
-    config = tiny.model_copy(update={"image": tiny.image.model_copy(update={"kind": kind})})
+    eyes = tiny.image if kind == "siglip" else Keypoints(image_px=32, width=32, points=8, channels=(8, 8), grid=2)
+    config = tiny.model_copy(update={"image": eyes})
     head, slow = make_head(config, redrawn=True), SlowSystem(config)
-    eyes, instructor = image_encoder(config.image), Instructor(config)
+    encoder, instructor = image_encoder(config.image, 3), Instructor(config)
     width = config.video.backbone.width
     tokens = slow.compress(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))
     inputs.conditions = torch.cat([tokens.spatial, tokens.motion])[None]
-    inputs.images = eyes(torch.randn(6, 3, 32, 32)).flatten(0, 1)[None]
+    inputs.images = encoder(torch.randn(6, 3, 32, 32)).flatten(0, 1)[None]
     assert instructor.encoder is not None
     inputs.language = instructor.encoder("put the block on the mat")
     (inputs.predict(head) * torch.randn(1, config.horizon, config.joints)).sum().backward()
-    for part in (head, slow.spatial_former, slow.motion_former, eyes, instructor):
+    for part in (head, slow.spatial_former, slow.motion_former, encoder, instructor):
         assert_gradients(part)
 
 
@@ -167,7 +168,7 @@ def act(
     config = checkpoint.config
     torch.manual_seed(9)
     random = np.random.default_rng(9)
-    tokens = torch.randn(1, 2 * len(config.cameras) * image_tokens(config.image), config.image.width)
+    tokens = torch.randn(1, 2 * len(config.cameras) * config.image.tokens, config.image.width)
     conditions = ConditionTokens(
         torch.randn(config.spatial_former.tokens, config.spatial_former.width),
         torch.randn(config.motion_former.tokens, config.motion_former.width),

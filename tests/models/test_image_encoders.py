@@ -6,29 +6,31 @@ from typing import Literal
 import pytest
 import torch
 
-from models.config import ImageEncoder, PolicyConfig
-from models.image_encoders import image_encoder, image_tokens
+from models.config import Keypoints, PolicyConfig, Siglip
+from models.image_encoders import image_encoder
 from models.instructor import Instructor
 
 Kind = Literal["siglip", "keypoints"]
 KINDS: tuple[Kind, ...] = ("siglip", "keypoints")
 
 
-def settings(kind: Kind) -> ImageEncoder:
+def settings(kind: Kind) -> Siglip | Keypoints:
     """A small encoder of 32 px pictures."""
-    return ImageEncoder(kind=kind, image_px=32, width=32, depth=1, heads=4, patch_px=8, feed_forward=128)
+    if kind == "keypoints":
+        return Keypoints(image_px=32, width=32, points=8, channels=(8, 8), grid=4)
+    return Siglip(image_px=32, width=32, depth=1, heads=4, patch_px=8, feed_forward=128)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_encoder_gives_the_announced_number_of_tokens(kind: Kind) -> None:
     config = settings(kind)
-    tokens = image_encoder(config)(torch.randn(3, 3, 32, 32))
-    assert tokens.shape == (3, image_tokens(config), config.width)
+    tokens = image_encoder(config, 3)(torch.randn(3, 3, 32, 32))
+    assert tokens.shape == (3, config.tokens, config.width)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pictures_of_a_set_do_not_mix(kind: Kind) -> None:
-    encoder = image_encoder(settings(kind)).eval().requires_grad_(False)
+    encoder = image_encoder(settings(kind), 1).eval().requires_grad_(False)
     pictures = torch.randn(2, 3, 32, 32)
     alone = torch.cat([encoder(pictures[:1]), encoder(pictures[1:])])
     torch.testing.assert_close(encoder(pictures), alone, rtol=0, atol=1e-5)
@@ -36,7 +38,7 @@ def test_pictures_of_a_set_do_not_mix(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_something_is_changes_the_tokens(kind: Kind) -> None:
-    encoder = image_encoder(settings(kind)).eval().requires_grad_(False)
+    encoder = image_encoder(settings(kind), 1).eval().requires_grad_(False)
     picture = torch.full((1, 3, 32, 32), -1.0)
     picture[..., 4:10, 4:10] = 1.0
     assert (encoder(picture) - encoder(picture.roll(16, dims=-1))).abs().max() > 1e-2

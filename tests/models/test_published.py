@@ -32,7 +32,7 @@ from models import normalize, text_encoders
 from models.backbones import hunyuan as hunyuan_backbone
 from models.backbones import wan as wan_backbone
 from models.checkpoint import Checkpoint, save
-from models.config import Hunyuan, PolicyConfig, Published, Source, Wan
+from models.config import Hunyuan, PolicyConfig, Published, Siglip, Source, Wan
 from models.errors import ModelError
 from models.image_encoders import SiglipEncoder
 from models.instructor import Instructor
@@ -91,6 +91,7 @@ def wan_folder(tmp_path_factory: pytest.TempPathFactory, wan: Wan) -> Path:
 def siglip_folder(tmp_path_factory: pytest.TempPathFactory, tiny: PolicyConfig) -> Path:
     """A whole SigLIP: its text half and its pooling head are of no use here."""
     folder, image = tmp_path_factory.mktemp("siglip"), tiny.image
+    assert isinstance(image, Siglip)
     vision = {
         "hidden_size": image.width, "intermediate_size": image.feed_forward, "num_hidden_layers": image.depth,
         "num_attention_heads": image.heads, "image_size": image.image_px, "patch_size": image.patch_px,

@@ -17,7 +17,6 @@ from models.action_dit import ActionTransformer
 from models.checkpoint import Checkpoint
 from models.config import PolicyConfig, Published, Source
 from models.errors import ModelError
-from models.image_encoders import image_tokens
 
 U, WIDTH, DEPTH, HEADS, WORDS = 20, 32, 2, 4, 12
 PLACES = (11, 12, 13, 14, 15, 16, 18, 0, 1, 2, 3, 4, 5, 7)
@@ -28,13 +27,20 @@ Weights = dict[str, torch.Tensor]
 def config(tiny: PolicyConfig) -> PolicyConfig:
     """The tiny policy with RDT's kind of action vector and text."""
     head = tiny.head.model_copy(
-        update={"width": WIDTH, "depth": DEPTH, "heads": HEADS, "action_width": U, "joint_places": PLACES}
+        update={
+            "width": WIDTH,
+            "depth": DEPTH,
+            "heads": HEADS,
+            "token_targets": 1,
+            "action_width": U,
+            "joint_places": PLACES,
+        }
     )
     return tiny.model_copy(update={"head": head, "text": tiny.text.model_copy(update={"max_tokens": WORDS})})
 
 
 def positions(config: PolicyConfig) -> int:
-    return 2 * len(config.cameras) * image_tokens(config.image)
+    return 2 * len(config.cameras) * config.image.tokens
 
 
 @pytest.fixture
@@ -147,7 +153,7 @@ def test_the_loaded_head_computes_rdts_formula(config: PolicyConfig, published: 
     rdt.load(head, folder)
     torch.manual_seed(3)
     language, state = torch.randn(7, config.text.width), torch.randn(config.joints)
-    images = torch.randn(2, 3, image_tokens(config.image), config.image.width)  # times, our cameras, tokens
+    images = torch.randn(2, 3, config.image.tokens, config.image.width)  # times, our cameras, tokens
     noisy = torch.randn(config.horizon, U)
     context = head.context(language[None], images.flatten(0, 2)[None], None, torch.zeros(1), state[None])
     nothing = torch.zeros(1, config.horizon, dtype=torch.bool)

@@ -9,7 +9,7 @@ from models.action_dit import ActionTransformer
 from models.backbones.hunyuan import HunyuanBackbone
 from models.config import Hunyuan
 from models.errors import ModelError
-from models.image_encoders import image_encoder, image_tokens
+from models.image_encoders import image_encoder
 from models.sizes import by_name, full
 from models.slow import make_backbone
 
@@ -25,7 +25,7 @@ def test_the_video_model_has_hunyuans_weights(single_blocks: int, weights: int) 
 
 def test_the_head_has_rdts_weights_and_few_more() -> None:
     config = full()
-    positions = 2 * len(config.cameras) * image_tokens(config.image)
+    positions = 2 * len(config.cameras) * config.image.tokens
     with torch.device("meta"):
         head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
     added = sum(weight.numel() for weight in head.added())
@@ -37,9 +37,9 @@ def test_the_head_has_rdts_weights_and_few_more() -> None:
 def test_siglip_so400m_gives_729_tokens_a_picture() -> None:
     config = full()
     with torch.device("meta"):
-        encoder = image_encoder(config.image)
+        encoder = image_encoder(config.image, 3)
         tokens = encoder(torch.zeros(3, 3, 384, 384))
-    assert tuple(tokens.shape) == (3, image_tokens(config.image), 1152) == (3, 729, 1152)
+    assert tuple(tokens.shape) == (3, config.image.tokens, 1152) == (3, 729, 1152)
 
 
 def test_an_unknown_size_is_named() -> None:

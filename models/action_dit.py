@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from models.config import PolicyConfig
 from models.layers import Attention, FeedForward, KeyValue, mlp, sinusoid
@@ -26,6 +27,7 @@ class Context:
     """Keys and values of every block's cross-attention, and the sequence's state token. Computed once per chunk."""
 
     keys_values: tuple[KeyValue, ...]
+    masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, N) bool a block: which of its tokens there are; None: all
     state: torch.Tensor  # (B, 1, D)
 
 
@@ -96,8 +98,12 @@ class ActionTransformer(nn.Module):
         conditions: torch.Tensor | None,
         age_s: torch.Tensor,
         state: torch.Tensor,
+        masks: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None),
     ) -> Context:
-        """language (B, L, text width); images (B, N, image width); conditions (B, K, D') or None; age (B,); state (B, J)."""
+        """language (B, L, text width); images (B, N, image width); conditions (B, K, D') or None; age (B,); state (B, J).
+
+        masks: which words (B, L) and which conditions (B, K) there are; training batches texts of several lengths.
+        """
         words = self.language(language) + self.language_position[:, : language.shape[1]]
         seen = self.image(images) + self.image_position
         if conditions is not None:
@@ -108,13 +114,20 @@ class ActionTransformer(nn.Module):
             block.cross.keys_values(words if index % 2 == 0 else seen)
             for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
         )
+        words_mask, conditions_mask = masks
+        if conditions_mask is not None:
+            conditions_mask = functional.pad(conditions_mask, (images.shape[1], 0), value=True)
+        kinds = [None if mask is None else mask[:, None, None] for mask in (words_mask, conditions_mask)]
         state = self.vector(state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
-        return Context(keys_values, self._embed(state))
+        return Context(keys_values, tuple(kinds[index % 2] for index in range(len(self.blocks))), self._embed(state))
 
     def forward(
         self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
     ) -> torch.Tensor:
-        """noisy (B, H, U), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, U)."""
+        """noisy (B, H, U), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, U).
+
+        The context may be of fewer observations, each for several noisy chunks in a row (as in training).
+        """
         targets = self.config.head.token_targets
         marks = committed.unflatten(1, (-1, targets)).to(noisy.dtype) @ self.committed
         actions = self._embed(noisy) + marks
@@ -122,10 +135,11 @@ class ActionTransformer(nn.Module):
         first = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
             (self.time, time), (self.frequency, frequency),
         )]  # fmt: skip
-        x = torch.cat([*first, context.state, actions], dim=1) + self.sequence_position
+        state = context.state.repeat_interleave(len(noisy) // len(context.state), dim=0)
+        x = torch.cat([*first, state, actions], dim=1) + self.sequence_position
         first_action = x.shape[1] - actions.shape[1]
-        for block, keys_values in zip(self.blocks, context.keys_values, strict=True):
-            x = block(x, keys_values)
+        for block, keys_values, mask in zip(self.blocks, context.keys_values, context.masks, strict=True):
+            x = block(x, keys_values, mask)
         return self.output(self.final(self.final_norm(x[:, first_action:]))).unflatten(-1, (targets, -1)).flatten(1, 2)
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
@@ -151,8 +165,10 @@ class ActionBlock(nn.Module):
         self.feed_norm = nn.RMSNorm(width, eps=1e-6)
         self.feed_forward = FeedForward(width)
 
-    def forward(self, x: torch.Tensor, context: KeyValue) -> torch.Tensor:
-        """x (B, 3 + H, D)."""
+    def forward(self, x: torch.Tensor, context: KeyValue, mask: torch.Tensor | None) -> torch.Tensor:
+        """x (B, 3 + H / targets, D)."""
         x = x + self.self_attention(self.self_norm(x))
-        x = x + self.cross(self.cross_norm(x), context)
+        chunks = len(x) // len(context[0])  # of one observation: they share its keys and values
+        queries = self.cross_norm(x).unflatten(0, (-1, chunks)).flatten(1, 2)
+        x = x + self.cross(queries, context, mask).unflatten(1, (chunks, -1)).flatten(0, 1)
         return x + self.feed_forward(self.feed_norm(x))

@@ -264,6 +264,9 @@ class PolicyConfig(Part):
     resize: Literal["crop", "letterbox", "stretch"] = "crop"
     joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
     action_source: Literal["next_puppet", "master"] = "next_puppet"
+    """What a demonstration's targets are: where the puppet arm was next (paper A.3), or what the master commanded."""
+    inputs: Literal["all", "no_video", "blind"] = "all"
+    """What System 1 is given; less than all only to measure what the rest is worth."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -36,6 +36,8 @@ class FastSystem(nn.Module):
     def prepare(self, pictures: Pictures) -> torch.Tensor:
         """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
         size, weight = self.config.image.image_px, next(self.parameters())
+        if self.config.inputs == "blind":
+            pictures = tuple(np.zeros_like(picture) for picture in pictures)
         resized = [images.resize(images.to_tensor(p, weight.device), size, size, self.config.resize) for p in pictures]
         return torch.cat(resized).to(weight.dtype)
 
@@ -96,21 +98,25 @@ class FastSystem(nn.Module):
         config = self.config
         tokens = torch.cat(tuple(sets))[None]
         device, dtype = tokens.device, tokens.dtype
-        both = None if conditions is None else torch.cat([conditions.spatial, conditions.motion])[None]
+        both = (
+            None
+            if conditions is None or config.inputs != "all"
+            else torch.cat([conditions.spatial, conditions.motion])[None]
+        )
         context = self.head.context(
             instruction.language.to(device, dtype),
             tokens,
             None if both is None else both.to(device, dtype),
             torch.tensor([age_s], device=device),
-            self.statistics.normalize_state(q).to(device, dtype),
+            self.statistics.normalize_state(q)[None].to(device, dtype),
         )
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn((1, config.horizon, config.head.action_width), generator=generator).to(device)
-        known = self.head.vector(self.statistics.normalize(prefix, q).to(device))
+        known = self.head.vector(self.statistics.normalize(prefix, q)[None].to(device))
         committed = (torch.arange(config.horizon, device=device) < len(prefix))[None]
         chunk = diffusion.sample(
             config.head, noise, known, lambda x, t: self._kept(self.head(x.to(dtype), t, context, committed)).float()
         )
-        targets = self.statistics.denormalize(self.head.joints(chunk), q)
+        targets = self.statistics.denormalize(self.head.joints(chunk)[0], q)
         targets[: len(prefix)] = prefix
         return targets

@@ -27,11 +27,13 @@ class Attention(nn.Module):
         key, value = self.key_value(context).chunk(2, dim=-1)
         return self.key_norm(self._split(key)), self._split(value)
 
-    def forward(self, x: torch.Tensor, context: KeyValue | None = None) -> torch.Tensor:
-        """(B, N, D) attends to the context, or to itself."""
+    def forward(
+        self, x: torch.Tensor, context: KeyValue | None = None, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, N, D) attends to the context, or to itself; mask (B, 1, 1, M) bool: which of the context there is."""
         key, value = self.keys_values(x) if context is None else context
         query = self.query_norm(self._split(self.query(x)))
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:

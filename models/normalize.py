@@ -58,18 +58,18 @@ class Statistics:
         return cls(**arrays, squash=bool(values["squash"]), relative=bool(values["relative"]))
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
-        """Joints (J,) to (1, J)."""
-        return torch.from_numpy(((q - self.state_mean) / self.state_spread).astype(np.float32))[None]
+        """Joints (..., J) as the head sees them."""
+        return torch.from_numpy(((q - self.state_mean) / self.state_spread).astype(np.float32))
 
     def normalize(self, targets: NDArray[np.floating], observed: NDArray[np.float64]) -> torch.Tensor:
-        """Targets (n, J), n <= H, with the observed joints (J,), to (1, n, J)."""
-        count = len(targets)
-        scaled = (targets - self._zero(observed) - self.mean[:count]) / self.spread[:count]
-        return torch.from_numpy(scaled.astype(np.float32))[None]
+        """Targets (..., n, J), n <= H, with the observed joints (..., J), as the head learns them."""
+        count = targets.shape[-2]
+        scaled = (targets - self._zero(observed)[..., None, :] - self.mean[:count]) / self.spread[:count]
+        return torch.from_numpy(scaled.astype(np.float32))
 
     def denormalize(self, chunk: torch.Tensor, observed: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(1, H, J) back to targets (H, J) inside the ranges."""
-        scaled = chunk[0].to(torch.float32).cpu().numpy() * self.spread + self.mean
+        """What the head made, (H, J), back to targets (H, J) inside the ranges."""
+        scaled = chunk.to(torch.float32).cpu().numpy() * self.spread + self.mean
         targets = self._zero(observed).astype(np.float32) + scaled
         if not self.squash:
             return np.clip(targets, self.low, self.high).astype(np.float32)

@@ -41,27 +41,30 @@ class SlowSystem(nn.Module):
     @torch.inference_mode()
     def perceive(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> ConditionTokens:
         """Condition tokens of the two windows, given by the numbers of encoded frames, oldest first."""
-        latents = [ring.window_latents(numbers) for ring, numbers in ((self.high, high), (self.low, low))]
+        latents = self.high.window_latents(high), self.low.window_latents(low)
         if self.config.filters.place == "latents":
-            latents = [_as_latents(part) for part in self.filter(*map(_as_features, latents))]
+            latents = self.filter_latents(*latents)
         text = VideoText(
             instruction.video.states.to(self.device, self.dtype), instruction.video.pooled.to(self.device, self.dtype)
         )
-        features = [self.backbone.features(part, text) for part in latents]
-        if self.config.filters.place == "features":
-            features = self.filter(*features)
-        return self.compress(*features)
+        spatial, motion = self.compressed(*(self.backbone.features(part, text) for part in latents))
+        return ConditionTokens(spatial[0], motion[0])
 
     def filter(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boundaries of the high window and motion of the low one, both (1, T, h, w, C)."""
+        """Boundaries of the high window and motion of the low one, both (B, T, h, w, C)."""
         chosen = self.config.filters
         return filters.spatial(high, chosen), filters.motion(low, chosen, self.config.video.low.span_s)
 
-    def compress(self, spatial: torch.Tensor, motion: torch.Tensor) -> ConditionTokens:
-        """The two Q-formers on (filtered) features (1, T, h, w, C)."""
-        return ConditionTokens(
-            self.spatial_former(spatial.flatten(2, 3))[0], self.motion_former(motion.flatten(2, 3))[0]
-        )
+    def filter_latents(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same on latents (B, c, T, h, w), before they go into the video model."""
+        high, low = self.filter(_as_features(high), _as_features(low))
+        return _as_latents(high), _as_latents(low)
+
+    def compressed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Spatial and motion tokens (B, K, D) of the two windows' features (B, T, h, w, C), filtered on the way."""
+        if self.config.filters.place == "features":
+            high, low = self.filter(high, low)
+        return self.spatial_former(high.flatten(2, 3)), self.motion_former(low.flatten(2, 3))
 
     def warm_up(self) -> None:
         """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""

@@ -10,6 +10,7 @@ from models.errors import ModelError
 
 Array = NDArray[np.float32]
 JOINTS = 14
+RATE_HZ = 30
 SHORTEST_STEPS = 32
 _FASTEST_RAD = 0.5  # between two steps: more is a lost packet or a glitch
 

@@ -151,8 +151,8 @@ def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig
     head, slow = make_head(config, redrawn=True), SlowSystem(config)
     encoder, instructor = image_encoder(config.image, 3), Instructor(config)
     width = config.video.backbone.width
-    tokens = slow.compress(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))
-    inputs.conditions = torch.cat([tokens.spatial, tokens.motion])[None]
+    tokens = slow.compressed(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))
+    inputs.conditions = torch.cat(tokens, dim=1)
     inputs.images = encoder(torch.randn(6, 3, 32, 32)).flatten(0, 1)[None]
     assert instructor.encoder is not None
     inputs.language = instructor.encoder("put the block on the mat")

@@ -34,8 +34,8 @@ def test_normalised_targets_come_back(count: int) -> None:
     stats, random = statistics(), np.random.default_rng(11)
     targets = random.uniform(stats.low, stats.high, (count, JOINTS))
     observed = random.uniform(stats.low, stats.high)
-    chunk = torch.zeros(1, HORIZON, JOINTS)
-    chunk[:, :count] = stats.normalize(targets, observed)
+    chunk = torch.zeros(HORIZON, JOINTS)
+    chunk[:count] = stats.normalize(targets, observed)
     np.testing.assert_allclose(stats.denormalize(chunk, observed)[:count], targets, atol=1e-5)
 
 
@@ -64,13 +64,13 @@ def test_state_is_centred_and_scaled() -> None:
     stats = statistics()
     assert stats.normalize_state(stats.state_mean.astype(np.float64)).abs().max() == 0
     one = stats.normalize_state((stats.state_mean + stats.state_spread).astype(np.float64))
-    torch.testing.assert_close(one, torch.ones(1, JOINTS), rtol=0, atol=1e-5)
+    torch.testing.assert_close(one, torch.ones(JOINTS), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("squash", [False, True])
 def test_targets_stay_inside_the_ranges(squash: bool) -> None:
     stats = statistics(squash)
-    chunk = torch.randn(1, HORIZON, JOINTS) * 100
+    chunk = torch.randn(HORIZON, JOINTS) * 100
     targets = stats.denormalize(chunk, np.zeros(JOINTS))
     assert targets.dtype == np.float32
     assert (targets >= stats.low - 1e-6).all()
@@ -79,7 +79,7 @@ def test_targets_stay_inside_the_ranges(squash: bool) -> None:
 
 def test_squashing_is_smooth_and_rising_where_clipping_is_flat() -> None:
     stats = statistics(squash=True)
-    chunks = [torch.full((1, HORIZON, JOINTS), value) for value in (-0.4, -0.2, 0.0, 0.2, 0.4)]
+    chunks = [torch.full((HORIZON, JOINTS), value) for value in (-0.4, -0.2, 0.0, 0.2, 0.4)]
     middle = ((stats.low + stats.high) / 2).astype(np.float64)
     targets = np.stack([replace(stats, mean=stats.mean * 0).denormalize(chunk, middle) for chunk in chunks])
     assert (np.diff(targets, axis=0) > 0).all()
@@ -89,7 +89,7 @@ def test_squashing_is_smooth_and_rising_where_clipping_is_flat() -> None:
 def test_untrained_statistics_keep_targets_within_reach_of_the_rest_pose() -> None:
     rest, reach = np.array([0.5, -1.0]), np.array([0.2, 0.0])
     stats = normalize.untrained(HORIZON, rest, np.maximum(reach, 1e-6))
-    targets = stats.denormalize(torch.randn(1, HORIZON, 2) * 50, rest)
+    targets = stats.denormalize(torch.randn(HORIZON, 2) * 50, rest)
     assert (np.abs(targets - rest) <= np.maximum(reach, 1e-6) + 1e-6).all()
 
 

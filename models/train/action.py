@@ -1,0 +1,174 @@
+"""Stage 2: cloning demonstrations with the video model frozen (paper Eq. 4). What is trained: eyes, head and both Q-formers.
+
+Legend: B samples, K noise draws of each, H targets, J joints, C cameras, L words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from models.action_dit import Context
+from models.config import Part, PolicyConfig
+from models.data.episode import RATE_HZ
+from models.diffusion import kept_share
+from models.fast import FastSystem
+from models.normalize import Statistics
+from models.slow import SlowSystem
+from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps
+from models.train.statistics import window
+
+
+class Cloning(Part):
+    """How stage 2 samples; defaults are those of the shipped policy."""
+
+    samples: int = Field(default=48, gt=0)
+    """Observations in a batch."""
+    draws: int = Field(default=4, gt=0)
+    """Noisy chunks of each observation: the eyes and System 2's formers cost more than the head."""
+    lag_s: tuple[float, float] = (0.1, 2.7)
+    """How old the conditions are, drawn evenly: 1:8 and 1:16 of the small profile lie within."""
+    longest_prefix: int = Field(default=16, ge=0)
+    no_prefix_share: float = Field(default=0.5, ge=0, le=1)
+    """How often nothing is committed yet."""
+    condition_dropout: float = Field(default=0.1, ge=0, le=1)
+    state_noise: float = Field(default=0.01, ge=0)
+    """Of the joints' spread (RDT-1B: 40 dB)."""
+    colour_jitter: float = Field(default=0.1, ge=0)
+    """How far brightness and contrast of a picture may be off."""
+    task_power: float = Field(default=0.5, ge=0, le=1)
+    """Tasks are drawn by their number of steps to this power: 1 is by steps, 0 each alike."""
+    loss: str = Field(default="l2", pattern="^(l1|l2)$")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One demonstration, prepared; `texts` are its wordings' rows in the table of instructions."""
+
+    pictures: Prepared
+    features: Prepared | None  # None: a policy without video
+    task: str
+    texts: tuple[int, ...]
+
+
+class Samples(Dataset[Tensors]):
+    """Batches by their number alone, so that a resumed training sees the very same ones."""
+
+    def __init__(
+        self, shards: Sequence[Shard], config: PolicyConfig, statistics: Statistics, cloning: Cloning, seed: int
+    ):
+        self._shards, self._config, self._statistics, self._cloning = shards, config, statistics, cloning
+        self._seed = seed
+        self._q = [shard.pictures["q"] for shard in shards]
+        self._targets = [shard.pictures["targets"] for shard in shards]
+        steps = np.array([len(q) for q in self._q], np.float64)
+        by_task = {
+            task: sum(steps[i] for i, s in enumerate(shards) if s.task == task) for task in {s.task for s in shards}
+        }
+        share = np.array([by_task[shard.task] ** (cloning.task_power - 1) for shard in shards]) * steps
+        self._share = share / share.sum()
+
+    def __getitem__(self, number: int) -> Tensors:
+        """Batch `number`: what `CloningLoss` takes."""
+        random = np.random.default_rng([self._seed, number])
+        chosen = random.choice(len(self._shards), size=self._cloning.samples, p=self._share)
+        samples = [self._sample(int(index), random) for index in chosen]
+        batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        return batch | {"seed": torch.tensor([int(random.integers(2**62))])}
+
+    def _sample(self, index: int, random: np.random.Generator) -> Tensors:
+        shard, stats, cloning = self._shards[index], self._statistics, self._cloning
+        apart = history_steps(self._config)
+        place = int(random.integers(shard.pictures.count("pictures")))
+        step = place * apart
+        q = self._q[index][step].double().numpy()
+        q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
+        targets = window(self._targets[index], step, self._config.horizon).numpy()
+        seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
+        committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
+        lag = round(random.uniform(*cloning.lag_s) * RATE_HZ)
+        at = max(0, step - lag) // WINDOW_EVERY
+        sample = {
+            "pictures": torch.cat([seen[:1], seen[-1:]]),
+            "state": stats.normalize_state(q),
+            "targets": stats.normalize(targets, q),
+            "committed": torch.tensor(committed),
+            "text": torch.tensor(int(random.choice(shard.texts))),
+        }
+        if shard.features is None:
+            return sample
+        sample |= {name: shard.features.rows(name, at, at + 1)[0] for name in ("high", "low")}
+        sample["text"] = torch.tensor(shard.texts[int(shard.features.rows("text", at, at + 1)[0])])
+        sample["age_s"] = torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ))
+        sample["has_conditions"] = torch.tensor(random.random() >= cloning.condition_dropout)
+        return sample
+
+
+class CloningLoss(nn.Module):
+    """The denoising loss of a batch; holds both systems' trained parts."""
+
+    def __init__(self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], cloning: Cloning):
+        super().__init__()
+        self.fast, self.slow, self._cloning = fast, slow, cloning
+        self._words: torch.Tensor
+        self._there: torch.Tensor
+        longest = max(states.shape[1] for states in languages)
+        words, there = (
+            torch.zeros(len(languages), longest, languages[0].shape[-1]),
+            torch.zeros(len(languages), longest),
+        )
+        for row, states in enumerate(languages):
+            words[row, : states.shape[1]] = states[0]
+            there[row, : states.shape[1]] = 1
+        self.register_buffer("_words", words, persistent=False)
+        self.register_buffer("_there", there.bool(), persistent=False)
+
+    def forward(self, batch: Tensors) -> torch.Tensor:
+        """Mean loss over the targets that are not committed."""
+        config, cloning = self.fast.config, self._cloning
+        clean = batch["targets"]
+        random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
+        context = self._context(batch, random)
+        clean = self.fast.head.vector(clean).repeat_interleave(cloning.draws, dim=0)
+        committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
+        committed = committed.repeat_interleave(cloning.draws, dim=0)
+        time = torch.randint(config.head.train_steps, (len(clean),), generator=random, device=clean.device)
+        kept = kept_share(config.head.train_steps).to(clean.device)[time][:, None, None]
+        noise = torch.randn(clean.shape, generator=random, device=clean.device)
+        noisy = torch.where(committed[..., None], clean, kept.sqrt() * clean + (1 - kept).sqrt() * noise)
+        wanted = clean if config.head.prediction == "sample" else noise
+        found = self.fast.head(noisy, time, context, committed)
+        distance = functional.l1_loss if cloning.loss == "l1" else functional.mse_loss
+        error = distance(found.float(), wanted, reduction="none") * self.fast.head.known
+        free = (~committed)[..., None] * self.fast.head.known
+        return error.mul(~committed[..., None]).sum() / free.sum()
+
+    def _context(self, batch: Tensors, random: torch.Generator) -> Context:
+        config, head = self.fast.config, self.fast.head
+        pictures = batch["pictures"].float().div_(127.5).sub_(1)
+        blind = config.inputs == "blind"
+        pictures = torch.full_like(pictures, -1) if blind else self._jittered(pictures, random)
+        images = self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3]).flatten(1, 3)
+        there = self._there[batch["text"]]
+        longest = int(there.sum(1).max())
+        language, there = self._words[batch["text"], :longest], there[:, :longest]
+        if config.inputs != "all" or self.slow is None:
+            age_s = torch.zeros(len(images), device=images.device)
+            return head.context(language, images, None, age_s, batch["state"], (there, None))
+        conditions = torch.cat(
+            self.slow.compressed(batch["high"].to(images.dtype), batch["low"].to(images.dtype)), dim=1
+        )
+        mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
+        return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))
+
+    def _jittered(self, pictures: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Pictures (B, 2, C, 3, S, S) with brightness and contrast a little off, the same in both of a history."""
+        size = (len(pictures), 1, pictures.shape[2], 1, 1, 1)
+        off = [torch.rand(size, generator=random, device=pictures.device) * 2 - 1 for _ in range(2)]
+        jitter = self._cloning.colour_jitter
+        return pictures * (1 + jitter * off[0]) + jitter * off[1]

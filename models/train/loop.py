@@ -1,0 +1,153 @@
+"""The training loop of both stages: one on a CPU, a GPU, or many through accelerate; resumed exactly after a kill.
+
+Everything random follows from the seed and the number of a step: weights, optimizer, average and that number are all the state.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from pydantic import Field
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers.optimization import get_cosine_schedule_with_warmup
+
+from models.config import Part
+from models.errors import ModelError
+from models.train.prepared import Tensors
+
+_STATE, _STEP = "state", "step.json"
+
+
+class Schedule(Part):
+    """How long and how fast."""
+
+    steps: int = Field(gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    largest_gradient: float = Field(default=1.0, gt=0)
+    average: float = Field(default=0.9995, ge=0, lt=1)
+    """Decay of the exponential moving average, which is what a checkpoint holds."""
+    save_every: int = Field(default=2000, gt=0)
+    precision: Literal["no", "bf16"] = "bf16"
+    loaders: int = Field(default=1, ge=0)
+    """Processes that put batches together."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step's news."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+def fit(
+    network: nn.Module,
+    batches: Dataset[Tensors],
+    schedule: Schedule,
+    folder: Path,
+    save: Callable[[nn.Module], None],
+) -> Iterator[Progress]:
+    """Train a network whose forward pass gives the loss of a batch; news after every step.
+
+    `save` is given the network with its averaged weights, whenever the state is kept and at the end. A folder with the
+    state of an earlier, shorter run is gone on with. Raises ModelError when the state does not fit.
+    """
+    accelerator = Accelerator(mixed_precision=schedule.precision, cpu=not torch.cuda.is_available())
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay)
+    rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)
+    average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75)
+    wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))
+    average.to(accelerator.device)
+    accelerator.register_for_checkpointing(rates, average)
+    state = folder / _STATE
+    first = _resume(accelerator, state)
+    order = _Numbers(first, schedule.steps, accelerator.process_index, accelerator.num_processes)
+    loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=schedule.loaders)
+    wrapped.train()
+    for step, batch in enumerate(loader, start=first):
+        with accelerator.autocast(), _attention(accelerator.device):
+            loss = wrapped({name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()})
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(trained, schedule.largest_gradient)
+        optimizer.step()
+        optimizer.zero_grad()
+        rate = float(rates.get_last_lr()[0])
+        rates.step()
+        average.step(trained)
+        mean = float(cast(torch.Tensor, accelerator.gather(loss.detach().float()[None])).mean())
+        if not torch.isfinite(torch.tensor(mean)):
+            raise ModelError(
+                f"the loss became {mean} at step {step}; lower the learning rate ({schedule.learning_rate})"
+            )
+        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+            _keep(accelerator, state, step + 1)
+            if accelerator.is_main_process:
+                average.store(trained)
+                average.copy_to(trained)
+                save(network)
+                average.restore(trained)
+        yield Progress(step, mean, rate)
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """The backward pass of the fused attention takes six times as long as the plain one's on a CPU, at such short sequences."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+class _Numbers(Sampler[int]):
+    """The batches that this process takes: every process its own."""
+
+    def __init__(self, first: int, steps: int, process: int, processes: int) -> None:
+        self._numbers = range(first * processes + process, steps * processes, processes)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def _resume(accelerator: Accelerator, state: Path) -> int:
+    """Take up the state of a folder; the number of its next step, 0 without one."""
+    for kept in (state, state.with_name(_STATE + ".before")):
+        if not (kept / _STEP).is_file():
+            continue
+        try:
+            accelerator.load_state(str(kept))
+            return int(json.loads((kept / _STEP).read_text())["step"])
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split()[:20])
+            raise ModelError(f"{kept}: cannot be gone on with ({reason}); give another --out") from None
+    return 0
+
+
+def _keep(accelerator: Accelerator, state: Path, step: int) -> None:
+    """Write the state, whole or not at all; the one before stays until then."""
+    beside, before = state.with_name(_STATE + ".part"), state.with_name(_STATE + ".before")
+    if accelerator.is_main_process:
+        shutil.rmtree(beside, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(beside))
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return
+    (beside / _STEP).write_text(json.dumps({"step": step}))
+    shutil.rmtree(before, ignore_errors=True)
+    if state.exists():
+        state.rename(before)
+    beside.rename(state)
+    shutil.rmtree(before, ignore_errors=True)

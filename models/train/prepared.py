@@ -1,0 +1,140 @@
+"""What training reads of a demonstration, made once: a file an episode and kind, mapped into memory when it is read.
+
+pictures: what System 1 sees. latents: System 2's windows after the VAE. features: the same after the frozen video model, before
+the filters, so that one cache serves every filter. Legend: T steps, P pictures, W windows, C cameras, S px.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from models import images
+from models.backbones.backbone import VideoText
+from models.config import PolicyConfig
+from models.data.episode import RATE_HZ, Episode
+from models.errors import ModelError
+from models.slow import SlowSystem
+from models.window import grid_frames
+
+WINDOW_EVERY = 6  # steps between the windows that are kept
+_BATCH = 8  # windows that go through the video model at once
+Tensors = dict[str, torch.Tensor]
+
+
+def history_steps(config: PolicyConfig) -> int:
+    """Steps between the two pictures of System 1's history; one picture in so many is kept."""
+    return max(1, round(config.history_offset_s * RATE_HZ))
+
+
+def windows(steps: int) -> list[int]:
+    """The last steps of the windows that are kept of an episode."""
+    return list(range(0, steps, WINDOW_EVERY))
+
+
+@torch.inference_mode()
+def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
+    """q, targets (T, 14) float32 and pictures (P, C, 3, S, S) uint8, resized as System 1 does."""
+    size = config.image.image_px
+    kept = range(0, len(episode), history_steps(config))
+    seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
+    for place, step in enumerate(kept):
+        for index, camera in enumerate(config.cameras):
+            tensor = images.to_tensor(_decoded(episode.jpegs[camera][step]), torch.device("cpu"))
+            resized = images.resize(tensor, size, size, config.resize)[0]
+            seen[place, index] = resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return {"q": torch.from_numpy(episode.q), "targets": torch.from_numpy(targets(episode, config)), "pictures": seen}
+
+
+def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
+    """(T, 14): the target of the step after each observation."""
+    if config.action_source == "master":
+        return episode.master
+    return np.concatenate([episode.q[1:], episode.q[-1:]])
+
+
+@torch.inference_mode()
+def latents(episode: Episode, slow: SlowSystem) -> Tensors:
+    """high and low (W, c, T', h, w): System 2's windows. What was before the episode looked like its first step."""
+    video = slow.config.video
+    stride = max(1, round(video.low.stride_s * RATE_HZ))
+    heads = episode.jpegs[slow.config.cameras[0]]
+    kept: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
+    for last in windows(len(episode)):
+        wanted = {
+            "high": (slow.high, range(last - video.high.frames + 1, last + 1)),
+            "low": (slow.low, grid_frames(last, stride, video.low.frames)),
+        }
+        for name, (ring, numbers) in wanted.items():
+            numbers = [max(0, number) for number in numbers]
+            for number in numbers:
+                if number not in ring:
+                    slow.encode(ring, number, _decoded(heads[number]))
+            kept[name].append(ring.window_latents(numbers).to(torch.bfloat16))
+    slow.high.clear()
+    slow.low.clear()
+    return {name: torch.cat(found).cpu() for name, found in kept.items()}
+
+
+@torch.inference_mode()
+def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed: int) -> Tensors:
+    """high and low (W, T, h, w, D) bfloat16 of latents, and text (W,): which of the wordings each window was read with."""
+    count = len(stored["high"])
+    text = torch.from_numpy(np.random.default_rng(seed).integers(len(texts), size=count))
+    rows: dict[str, dict[int, torch.Tensor]] = {"high": {}, "low": {}}
+    for wording, states in enumerate(texts):
+        for part in (text == wording).nonzero().ravel().split(_BATCH):
+            high, low = (stored[name][part].to(slow.device, slow.dtype) for name in ("high", "low"))
+            if slow.config.filters.place == "latents":
+                high, low = slow.filter_latents(high, low)
+            for name, batch in (("high", high), ("low", low)):
+                found = slow.backbone.features(batch, _repeated(states, batch)).to("cpu", torch.bfloat16)
+                rows[name] |= dict(zip(part.tolist(), found, strict=True))
+    kept = {name: torch.stack([found[place] for place in range(count)]) for name, found in rows.items()}
+    return {"text": text, **kept}
+
+
+def _repeated(text: VideoText, like: torch.Tensor) -> VideoText:
+    """One text for every sample of a batch."""
+    states, pooled = (part.to(like).expand(len(like), *part.shape[1:]) for part in (text.states, text.pooled))
+    return VideoText(states, pooled)
+
+
+def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    return simplejpeg.decode_jpeg(jpeg)
+
+
+def write(path: Path, tensors: Tensors) -> None:
+    """Write a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
+    beside.rename(path)
+
+
+class Prepared:
+    """An open file of one kind; slices are read when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = safe_open(path, "pt")
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); delete it, it will be made again") from None
+        self._slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """The whole tensor."""
+        return self._slices[name][:]
+
+    def rows(self, name: str, first: int, last: int) -> torch.Tensor:
+        """Rows first to last - 1."""
+        return self._slices[name][first:last]
+
+    def count(self, name: str) -> int:
+        """How many rows."""
+        return int(self._slices[name].get_shape()[0])

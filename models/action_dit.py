@@ -29,6 +29,15 @@ class Context:
     keys_values: tuple[KeyValue, ...]
     masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, N) bool a block: which of its tokens there are; None: all
     state: torch.Tensor  # (B, 1, D)
+    first: "FirstGuess | None"
+
+
+@dataclass(frozen=True)
+class FirstGuess:
+    """What a perceptron makes of joints and keypoints before any denoising."""
+
+    chunk: torch.Tensor  # (B, H, U), to be corrected
+    modulation: torch.Tensor  # (B, D), of every block
 
 
 class ActionTransformer(nn.Module):
@@ -48,7 +57,13 @@ class ActionTransformer(nn.Module):
         self.sequence_position = nn.Parameter(_positions(3 + config.horizon // head.token_targets, width))
         self.language_position = nn.Parameter(_positions(config.text.max_tokens, width))
         self.image_position = nn.Parameter(_positions(image_positions, width))
-        self.blocks = nn.ModuleList(ActionBlock(width, head.heads) for _ in range(head.depth))
+        self.blocks = nn.ModuleList(
+            ActionBlock(width, head.heads, modulated=head.guess_width > 0) for _ in range(head.depth)
+        )
+        self.guess = None
+        if head.guess_width:
+            pictures = image_positions // config.image.tokens
+            self.guess = Guess(config, pictures * image_width + config.joints + width)
         self.final_norm = nn.RMSNorm(width, eps=1e-6)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
         self.output = nn.Linear(width, head.action_width * head.token_targets)
@@ -106,20 +121,29 @@ class ActionTransformer(nn.Module):
         """
         words = self.language(language) + self.language_position[:, : language.shape[1]]
         seen = self.image(images) + self.image_position
-        if conditions is not None:
-            age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(seen.dtype))
-            understood = self.condition(conditions) + self.condition_position + age.unsqueeze(1)
+        understood = None if conditions is None else self._understood(conditions, age_s)
+        if understood is not None:
             seen = torch.cat([seen, understood], dim=1)
         keys_values = tuple(
             block.cross.keys_values(words if index % 2 == 0 else seen)
             for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
         )
         words_mask, conditions_mask = masks
+        first = None
+        if self.guess is not None:
+            keypoints = images[:, :: self.config.image.tokens].flatten(1)
+            first = self.guess(keypoints, state, _mean(words, words_mask), understood, conditions_mask)
         if conditions_mask is not None:
             conditions_mask = functional.pad(conditions_mask, (images.shape[1], 0), value=True)
         kinds = [None if mask is None else mask[:, None, None] for mask in (words_mask, conditions_mask)]
         state = self.vector(state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
-        return Context(keys_values, tuple(kinds[index % 2] for index in range(len(self.blocks))), self._embed(state))
+        block_masks = tuple(kinds[index % 2] for index in range(len(self.blocks)))
+        return Context(keys_values, block_masks, self._embed(state), first)
+
+    def _understood(self, conditions: torch.Tensor, age_s: torch.Tensor) -> torch.Tensor:
+        """System 2's tokens (B, K, D) with their age and place."""
+        age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(conditions.dtype))
+        return self.condition(conditions) + self.condition_position + age.unsqueeze(1)
 
     def forward(
         self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
@@ -132,15 +156,20 @@ class ActionTransformer(nn.Module):
         marks = committed.unflatten(1, (-1, targets)).to(noisy.dtype) @ self.committed
         actions = self._embed(noisy) + marks
         frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
-        first = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
+        begin = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
             (self.time, time), (self.frequency, frequency),
         )]  # fmt: skip
-        state = context.state.repeat_interleave(len(noisy) // len(context.state), dim=0)
-        x = torch.cat([*first, state, actions], dim=1) + self.sequence_position
+        again = len(noisy) // len(context.state)
+        modulation = None
+        if context.first is not None:
+            modulation = begin[0].squeeze(1) + context.first.modulation.repeat_interleave(again, dim=0)
+        state = context.state.repeat_interleave(again, dim=0)
+        x = torch.cat([*begin, state, actions], dim=1) + self.sequence_position
         first_action = x.shape[1] - actions.shape[1]
         for block, keys_values, mask in zip(self.blocks, context.keys_values, context.masks, strict=True):
-            x = block(x, keys_values, mask)
-        return self.output(self.final(self.final_norm(x[:, first_action:]))).unflatten(-1, (targets, -1)).flatten(1, 2)
+            x = block(x, keys_values, mask, modulation)
+        found = self.output(self.final(self.final_norm(x[:, first_action:]))).unflatten(-1, (targets, -1)).flatten(1, 2)
+        return found if context.first is None else found + context.first.chunk.repeat_interleave(again, dim=0)
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
         """Action vectors (B, N, U), with the mark of those numbers that mean something, to tokens (B, N / targets, D)."""
@@ -153,11 +182,53 @@ def _positions(count: int, width: int) -> torch.Tensor:
     return sinusoid(torch.arange(count) / _SPREAD, width)[None]
 
 
+def _mean(tokens: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+    """Mean (B, D) of tokens (B, N, D); zero where none are there (B, N)."""
+    if there is None:
+        return tokens.mean(1)
+    return (tokens * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
+
+
+class Guess(nn.Module):
+    """Joints, all keypoints and the mean of System 2's tokens to a first chunk, and to what modulates the transformer."""
+
+    def __init__(self, config: PolicyConfig, inputs: int) -> None:
+        super().__init__()
+        head, inner = config.head, config.head.guess_width
+        self.known = nn.Linear(inputs, inner)
+        self.understood = nn.Linear(head.width, inner)  # begins at zero: System 2 has to earn its place
+        nn.init.zeros_(self.understood.weight)
+        nn.init.zeros_(self.understood.bias)
+        self.inner = nn.Sequential(nn.SiLU(), nn.Linear(inner, inner), nn.SiLU())
+        self.chunk = nn.Linear(inner, config.horizon * head.action_width)
+        self.modulation = nn.Linear(inner, head.width)
+        self.horizon = config.horizon
+
+    def forward(
+        self,
+        keypoints: torch.Tensor,
+        state: torch.Tensor,
+        words: torch.Tensor,
+        understood: torch.Tensor | None,
+        there: torch.Tensor | None,
+    ) -> FirstGuess:
+        """keypoints (B, P), state (B, J), words (B, D); understood (B, K, D) where there (B, K) says so."""
+        x = self.known(torch.cat([keypoints, state.to(keypoints.dtype), words], dim=1))
+        if understood is not None:
+            x = x + self.understood(_mean(understood, there))
+        x = self.inner(x)
+        return FirstGuess(self.chunk(x).unflatten(1, (self.horizon, -1)), self.modulation(x))
+
+
 class ActionBlock(nn.Module):
     """Self-attention, cross-attention, feed-forward; RMSNorm before each."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, modulated: bool) -> None:
         super().__init__()
+        self.modulation = nn.Linear(width, 6 * width) if modulated else None
+        if self.modulation is not None:
+            nn.init.zeros_(self.modulation.weight)
+            nn.init.zeros_(self.modulation.bias)
         self.self_norm = nn.RMSNorm(width, eps=1e-6)
         self.self_attention = Attention(width, heads)
         self.cross_norm = nn.RMSNorm(width, eps=1e-6)
@@ -165,10 +236,22 @@ class ActionBlock(nn.Module):
         self.feed_norm = nn.RMSNorm(width, eps=1e-6)
         self.feed_forward = FeedForward(width)
 
-    def forward(self, x: torch.Tensor, context: KeyValue, mask: torch.Tensor | None) -> torch.Tensor:
-        """x (B, 3 + H / targets, D)."""
-        x = x + self.self_attention(self.self_norm(x))
+    def forward(
+        self, x: torch.Tensor, context: KeyValue, mask: torch.Tensor | None, modulation: torch.Tensor | None
+    ) -> torch.Tensor:
+        """x (B, 3 + H / targets, D); modulation (B, D)."""
+        scale, shift, feed_scale, feed_shift, gate, feed_gate = self._modulated(modulation)
+        x = x + self.self_attention(self.self_norm(x) * scale + shift) * gate
         chunks = len(x) // len(context[0])  # of one observation: they share its keys and values
         queries = self.cross_norm(x).unflatten(0, (-1, chunks)).flatten(1, 2)
         x = x + self.cross(queries, context, mask).unflatten(1, (chunks, -1)).flatten(0, 1)
-        return x + self.feed_forward(self.feed_norm(x))
+        return x + self.feed_forward(self.feed_norm(x) * feed_scale + feed_shift) * feed_gate
+
+    def _modulated(self, modulation: torch.Tensor | None) -> tuple[torch.Tensor | float, ...]:
+        """Scale, shift and gate of self-attention and feed-forward; they change nothing at first, or when there are none."""
+        if self.modulation is None or modulation is None:
+            return 1.0, 0.0, 1.0, 0.0, 1.0, 1.0
+        scale, shift, feed_scale, feed_shift, gate, feed_gate = (
+            self.modulation(functional.silu(modulation)).unsqueeze(1).chunk(6, dim=-1)
+        )
+        return 1 + scale, shift, 1 + feed_scale, feed_shift, 1 + gate, 1 + feed_gate

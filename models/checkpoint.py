@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -152,7 +152,7 @@ def save(
     folder: Path,
     config: PolicyConfig,
     statistics: Statistics,
-    parts: dict[str, nn.Module],
+    parts: Mapping[str, nn.Module],
     trained: frozenset[PartName] = frozenset(),
 ) -> None:
     """Write a checkpoint folder, whole or not at all; `parts` are slow, fast and text.

@@ -14,6 +14,7 @@ import torch
 
 from models.config import Head
 
+Amount = torch.Tensor
 Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (noisy (B, H, J), time (B,)) -> prediction
 _GREATEST_BETA = 0.999
 
@@ -39,6 +40,20 @@ def schedule(steps: int, train_steps: int) -> tuple[tuple[int, ...], tuple[tuple
     return tuple(times.tolist()), (*amplitudes, (1.0, 0.0))
 
 
+def cleaned(head: Head, x: Amount, prediction: Amount, signal: float | Amount, spread: float | Amount) -> Amount:
+    """The clean chunk that a prediction means, at a noisy chunk x of these amplitudes."""
+    if head.prediction == "velocity":  # Salimans and Ho 2022
+        return signal * x - spread * prediction
+    return prediction if head.prediction == "sample" else (x - spread * prediction) / signal
+
+
+def wanted(head: Head, clean: Amount, noise: Amount, signal: Amount, spread: Amount) -> Amount:
+    """What the denoiser is to predict."""
+    if head.prediction == "velocity":
+        return signal * noise - spread * clean
+    return clean if head.prediction == "sample" else noise
+
+
 def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoiser) -> torch.Tensor:
     """From noise (B, H, J) to a chunk (B, H, J) whose first prefix.shape[1] targets are the prefix, unchanged.
 
@@ -51,7 +66,7 @@ def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoi
         (signal, spread), (next_signal, next_spread) = amplitudes[place : place + 2]
         x[:, :count] = prefix
         prediction = denoise(x, torch.full((x.shape[0],), time, device=x.device))
-        clean = prediction if head.prediction == "sample" else (x - spread * prediction) / signal
+        clean = cleaned(head, x, prediction, signal, spread)
         if next_spread == 0.0:  # the last step, of first order: what is predicted clean
             x = clean.clone()
             break

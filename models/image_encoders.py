@@ -13,6 +13,8 @@ from models import published
 from models.config import Keypoints, Siglip
 from models.errors import ModelError
 
+_SHARPNESS = 8.0  # of fresh keypoints: at 1 they would all begin in the middle of the picture, and leave it slowly
+
 
 class Eyes(nn.Module):
     """Base of the image encoders."""
@@ -81,7 +83,7 @@ class KeypointCamera(nn.Module):
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Tokens of one camera's pictures."""
         maps = functional.silu(self.body(functional.silu(self.stem(pictures))))
-        points = self.keypoint(spatial_softmax(self.heat(maps)).to(maps.dtype))
+        points = self.keypoint(spatial_softmax(_SHARPNESS * self.heat(maps)).to(maps.dtype))
         patches = functional.adaptive_avg_pool2d(maps, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([points.unsqueeze(1), self.patch(patches)], dim=1)
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "instruct": "runtime.instruct",
     "weights": "runtime.weights",
     "demos": "runtime.demos",
+    "train": "runtime.train",
 }
 
 

@@ -25,6 +25,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.process import RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
+from runtime.revision import revision
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
 from runtime.summary import EXIT_SOURCE
@@ -263,15 +264,6 @@ class Robot:
         say("video2act: the arms keep their last pose, powered; nothing was switched off")
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
-
-
-def revision() -> str:
-    """The source's git revision, with + when changed; empty outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def main(arguments: list[str]) -> int:

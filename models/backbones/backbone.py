@@ -29,6 +29,8 @@ class Backbone(nn.Module, ABC):
 
     transformer: Any
     """The model of diffusers whose blocks are kept."""
+    vae: Any
+    """Its VAE without the decoder."""
 
     @abstractmethod
     def load(self, folder: Path, dtype: torch.dtype) -> None:
@@ -47,6 +49,29 @@ class Backbone(nn.Module, ABC):
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
         """Latents (1, c, T, h, w) to features (1, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0."""
         ...
+
+    @abstractmethod
+    def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
+        """Direction from clean to noise of latents (B, c, T, h, w) at times (B,), 0 clean to 1 noise; for training.
+
+        text states (B, L, D); words (B, L) bool: which of them there are. The last layer is the whole model's own, on the
+        blocks that are kept.
+        """
+        ...
+
+    @abstractmethod
+    def new_autoencoder(self) -> nn.Module:
+        """A whole VAE of the configured size, to be trained."""
+        ...
+
+    @abstractmethod
+    def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
+        """Configuration values that bring a new VAE's latents, of mean and spread (c,), to about mean 0, spread 1."""
+        ...
+
+    def take_autoencoder(self, vae: nn.Module) -> None:
+        """Use the encoder of a trained VAE from now on."""
+        self.vae = without_decoder(vae)
 
     def store_in_float8(self, dtype: torch.dtype) -> None:
         """Keep the transformer's large weights in 8 bits; each layer's are brought to `dtype` while it runs."""

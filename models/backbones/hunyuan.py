@@ -5,7 +5,7 @@ The loop over the blocks is our own: no final layer, and no attention mask, beca
 
 import itertools
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import AutoencoderKLHunyuanVideo
@@ -18,6 +18,7 @@ from models.published import diffusers_model
 
 _GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
 _PATCH = 2
+_TIME_SCALE = 1000.0  # diffusion time as the model takes it: 0 clean to 1000 noise
 
 
 class HunyuanBackbone(Backbone):
@@ -39,7 +40,7 @@ class HunyuanBackbone(Backbone):
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, times the scaling factor, no shift."""
-        posterior = cast(Any, self.vae.encode(pictures)).latent_dist
+        posterior = self.vae.encode(pictures).latent_dist
         return posterior.mode() * self.config.latent_scaling
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
@@ -57,6 +58,21 @@ class HunyuanBackbone(Backbone):
         for block in itertools.chain(*self.blocks().values()):
             x, words = block(x, words, condition, None, rotary, replaced, places)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
+
+    def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
+        """See Backbone.velocity."""
+        guidance = noisy.new_full((len(noisy),), self.config.guidance * _GUIDANCE_SCALE)
+        return self.transformer(
+            noisy, time * _TIME_SCALE, text.states, words.to(noisy.dtype), text.pooled, guidance, return_dict=False
+        )[0]
+
+    def new_autoencoder(self) -> nn.Module:
+        """See Backbone.new_autoencoder."""
+        return AutoencoderKLHunyuanVideo(**_vae(self.config))
+
+    def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
+        """See Backbone.measured: one factor for all channels, no shift."""
+        return {"latent_scaling": self.config.latent_scaling / float(spread.square().mean().sqrt())}
 
     def blocks(self) -> dict[str, list[nn.Module]]:
         """See Backbone.blocks."""

@@ -4,7 +4,7 @@ Legend: B batch, T frames, H W pixels, h w latent grid, c latent and C feature c
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -16,6 +16,7 @@ from models.config import Wan
 from models.published import diffusers_model
 
 _PATCH = 2
+_TIME_SCALE = 1000.0  # diffusion time as the model takes it: 0 clean to 1000 noise
 
 
 class WanBackbone(Backbone):
@@ -41,7 +42,7 @@ class WanBackbone(Backbone):
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, each channel brought to mean 0 and spread 1."""
-        posterior = cast(Any, self.vae.encode(pictures)).latent_dist
+        posterior = self.vae.encode(pictures).latent_dist
         return (posterior.mode() - self.latent_mean) / self.latent_spread
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
@@ -56,6 +57,20 @@ class WanBackbone(Backbone):
         for block in model.blocks:
             x = block(x, words, modulation, rotary)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
+
+    def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
+        """See Backbone.velocity; what is no word is zero, as this model was trained."""
+        return self.transformer(noisy, time * _TIME_SCALE, text.states * words[..., None], return_dict=False)[0]
+
+    def new_autoencoder(self) -> nn.Module:
+        """See Backbone.new_autoencoder."""
+        return AutoencoderKLWan(**_vae(self.config))
+
+    def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
+        """See Backbone.measured: channel by channel."""
+        means = self.latent_mean.ravel() + mean.cpu() * self.latent_spread.ravel()
+        spreads = spread.cpu() * self.latent_spread.ravel()
+        return {"latent_mean": tuple(means.tolist()), "latent_spread": tuple(spreads.tolist())}
 
     def blocks(self) -> dict[str, list[nn.Module]]:
         """See Backbone.blocks."""

@@ -42,7 +42,24 @@ def read(path: Path) -> Episode:
         with h5py.File(path) as file:
             return check(_episode(file, path), str(path))
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); record it again") from None
+        raise _unreadable(path, error) from None
+
+
+def about(path: Path) -> tuple[str, tuple[str, ...], int]:
+    """Task, wordings and number of steps, without reading pictures. Raises ModelError as `read` does."""
+    try:
+        with h5py.File(path) as file:
+            return _task(file, path), _instructions(file, path), len(_array(file, "observations/qpos", path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); record it again")
+
+
+def _task(file: h5py.File, path: Path) -> str:
+    return str(file.attrs.get("task", path.parent.name))
 
 
 def _episode(file: h5py.File, path: Path) -> Episode:
@@ -60,7 +77,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         master=_array(file, "action", path),
         jpegs=pictures,
         instructions=_instructions(file, path),
-        task=str(file.attrs.get("task", path.parent.name)),
+        task=_task(file, path),
         seed=int(cast(Any, file.attrs.get("seed", -1))),
     )
 

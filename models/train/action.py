@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from models import diffusion
 from models.action_dit import Context
 from models.config import Part, PolicyConfig
 from models.data.episode import RATE_HZ
-from models.diffusion import kept_share
 from models.fast import FastSystem
 from models.normalize import Statistics
 from models.slow import SlowSystem
@@ -138,10 +138,10 @@ class CloningLoss(nn.Module):
         committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
         committed = committed.repeat_interleave(cloning.draws, dim=0)
         time = torch.randint(config.head.train_steps, (len(clean),), generator=random, device=clean.device)
-        kept = kept_share(config.head.train_steps).to(clean.device)[time][:, None, None]
+        kept = diffusion.kept_share(config.head.train_steps).to(clean.device)[time][:, None, None]
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noisy = torch.where(committed[..., None], clean, kept.sqrt() * clean + (1 - kept).sqrt() * noise)
-        wanted = clean if config.head.prediction == "sample" else noise
+        wanted = diffusion.wanted(config.head, clean, noise, kept.sqrt(), (1 - kept).sqrt())
         found = self.fast.head(noisy, time, context, committed)
         distance = functional.l1_loss if cloning.loss == "l1" else functional.mse_loss
         error = distance(found.float(), wanted, reduction="none") * self.fast.head.known

@@ -103,7 +103,7 @@ def fit(
         yield Progress(step, mean, rate)
 
 
-def _attention(device: torch.device) -> AbstractContextManager[None]:
+def _attention(device: torch.device) -> AbstractContextManager[object]:
     """The backward pass of the fused attention takes six times as long as the plain one's on a CPU, at such short sequences."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 

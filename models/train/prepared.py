@@ -23,6 +23,7 @@ from models.slow import SlowSystem
 from models.window import grid_frames
 
 WINDOW_EVERY = 6  # steps between the windows that are kept
+_SAMPLES = 12  # head pictures of an episode from which a VAE learns
 _BATCH = 8  # windows that go through the video model at once
 Tensors = dict[str, torch.Tensor]
 
@@ -45,9 +46,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
     for place, step in enumerate(kept):
         for index, camera in enumerate(config.cameras):
-            tensor = images.to_tensor(_decoded(episode.jpegs[camera][step]), torch.device("cpu"))
-            resized = images.resize(tensor, size, size, config.resize)[0]
-            seen[place, index] = resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+            seen[place, index] = _resized(_decoded(episode.jpegs[camera][step]), (size, size), config)
     return {"q": torch.from_numpy(episode.q), "targets": torch.from_numpy(targets(episode, config)), "pictures": seen}
 
 
@@ -56,6 +55,24 @@ def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
     if config.action_source == "master":
         return episode.master
     return np.concatenate([episode.q[1:], episode.q[-1:]])
+
+
+@torch.inference_mode()
+def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
+    """high and low (N, 3, H, W) uint8: some head pictures at the sizes of System 2's windows."""
+    steps = np.random.default_rng(seed).integers(len(episode), size=_SAMPLES)
+    seen = [_decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
+    high, low = config.video.high, config.video.low
+    return {
+        name: torch.stack([_resized(picture, (w.height_px, w.width_px), config) for picture in seen])
+        for name, w in (("high", high), ("low", low))
+    }
+
+
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int], config: PolicyConfig) -> torch.Tensor:
+    """(3, H, W) uint8."""
+    resized = images.resize(images.to_tensor(picture, torch.device("cpu")), *size, config.resize)[0]
+    return resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @torch.inference_mode()

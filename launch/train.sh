@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Train in two stages: ./launch/train.sh video|action --data DIR --out DIR; the same line again goes on.
+extras=""
+. "$(dirname "$0")/setup.sh"
+exec "$python" -m runtime.cli train "$@"

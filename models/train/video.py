@@ -1,0 +1,144 @@
+"""Stage 1: the video model learns robot video. First its VAE, where none is published, then flow matching on its latents.
+
+Both of System 2's windows are learnt as they are used: the short one in high, the long one in low resolution.
+Legend: B samples, T frames, H W pixels, h w latent grid, c latent channels, L words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from models.backbones.backbone import Backbone, VideoText
+from models.config import Part
+from models.train.prepared import Prepared, Tensors
+
+_STREAMS = ("high", "low")
+
+
+class Filming(Part):
+    """How stage 1 samples; defaults are those of the shipped policy."""
+
+    pictures: int = Field(default=16, gt=0)
+    """In a batch of the VAE."""
+    divergence: float = Field(default=1e-4, ge=0)
+    """Weight of the VAE's KL term: its latents need no more than not to run away."""
+    windows: int = Field(default=8, gt=0)
+    """In a batch of the video model."""
+    clean_share: float = Field(default=0.1, ge=0, le=1)
+    """Windows at diffusion time 0, where System 2 uses the model and ordinary training never comes."""
+
+
+class Pictures(Dataset[Tensors]):
+    """Batches of head pictures by their number alone: even ones of the short window's size, odd ones of the long one's."""
+
+    def __init__(self, shards: Sequence[Prepared], filming: Filming, seed: int) -> None:
+        self._shards, self._filming, self._seed = shards, filming, seed
+
+    def __getitem__(self, number: int) -> Tensors:
+        """pictures (B, 3, 1, H, W) uint8."""
+        random = np.random.default_rng([self._seed, number])
+        name = _STREAMS[number % len(_STREAMS)]
+        rows = [_any_row(self._shards, name, random) for _ in range(self._filming.pictures)]
+        return {"pictures": torch.stack([row for _, row in rows]).unsqueeze(2), "seed": _seed(random)}
+
+
+class AutoencoderLoss(nn.Module):
+    """What a VAE loses of a batch of pictures, and how far its latents run from a unit Gaussian."""
+
+    def __init__(self, vae: nn.Module, filming: Filming) -> None:
+        super().__init__()
+        self.vae, self._filming = vae, filming
+
+    def forward(self, batch: Tensors) -> torch.Tensor:
+        """Mean loss of `Pictures`' batch."""
+        pictures = batch["pictures"].float().div_(127.5).sub_(1)
+        vae = cast(Any, self.vae)
+        posterior = vae.encode(pictures).latent_dist
+        random = torch.Generator(pictures.device).manual_seed(int(batch["seed"][0]))
+        found = vae.decode(posterior.sample(random)).sample
+        divergence = posterior.kl().mean() / posterior.mean[0].numel()
+        return functional.l1_loss(found.float(), pictures) + self._filming.divergence * divergence
+
+
+@torch.inference_mode()
+def latent_spread(backbone: Backbone, shards: Sequence[Prepared], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation (c,) of what the new VAE's encoder makes of some pictures."""
+    random = np.random.default_rng(seed)
+    pictures = torch.stack([_any_row(shards, "high", random)[1] for _ in range(64)]).unsqueeze(2)
+    latents = backbone.encode(pictures.float().div_(127.5).sub_(1))
+    return latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
+
+
+@dataclass(frozen=True)
+class Film:
+    """One demonstration's latents; `texts` are its wordings' rows in the table of instructions."""
+
+    latents: Prepared
+    texts: tuple[int, ...]
+
+
+class Windows(Dataset[Tensors]):
+    """Batches of windows by their number alone: even ones short, odd ones long."""
+
+    def __init__(self, films: Sequence[Film], filming: Filming, seed: int) -> None:
+        self._films, self._filming, self._seed = films, filming, seed
+
+    def __getitem__(self, number: int) -> Tensors:
+        """clean (B, c, T, h, w), time (B,) in 0..1, text (B,)."""
+        random = np.random.default_rng([self._seed, number])
+        name = _STREAMS[number % len(_STREAMS)]
+        rows = [_any_row([film.latents for film in self._films], name, random) for _ in range(self._filming.windows)]
+        texts = [int(random.choice(self._films[film].texts)) for film, _ in rows]
+        time = random.random(len(rows)) * (random.random(len(rows)) >= self._filming.clean_share)
+        return {
+            "clean": torch.stack([row for _, row in rows]).float(),
+            "time": torch.from_numpy(time.astype(np.float32)),
+            "text": torch.tensor(texts),
+            "seed": _seed(random),
+        }
+
+
+class FlowLoss(nn.Module):
+    """Flow matching: the model tells the direction from the clean window to the noise, anywhere between (t = 0 included)."""
+
+    def __init__(self, backbone: Backbone, texts: Sequence[VideoText]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        longest = max(text.states.shape[1] for text in texts)
+        states = [functional.pad(text.states[0], (0, 0, 0, longest - text.states.shape[1])) for text in texts]
+        there = [torch.arange(longest) < text.states.shape[1] for text in texts]
+        self._states: torch.Tensor
+        self._there: torch.Tensor
+        self._pooled: torch.Tensor
+        self.register_buffer("_states", torch.stack(states).clone(), persistent=False)
+        self.register_buffer("_there", torch.stack(there), persistent=False)
+        self.register_buffer("_pooled", torch.cat([text.pooled for text in texts]).clone(), persistent=False)
+
+    def forward(self, batch: Tensors) -> torch.Tensor:
+        """Mean squared error of `Windows`' batch."""
+        clean, time, text = batch["clean"], batch["time"], batch["text"]
+        random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
+        noise = torch.randn(clean.shape, generator=random, device=clean.device)
+        share = time[:, None, None, None, None]
+        noisy = (1 - share) * clean + share * noise
+        words = VideoText(self._states[text], self._pooled[text])
+        found = self.backbone.velocity(noisy, time, words, self._there[text])
+        return functional.mse_loss(found.float(), noise - clean)
+
+
+def _any_row(shards: Sequence[Prepared], name: str, random: np.random.Generator) -> tuple[int, torch.Tensor]:
+    """Any row of any shard, and which shard it is of."""
+    index = int(random.integers(len(shards)))
+    row = int(random.integers(shards[index].count(name)))
+    return index, shards[index].rows(name, row, row + 1)[0]
+
+
+def _seed(random: np.random.Generator) -> torch.Tensor:
+    return torch.tensor([int(random.integers(2**62))])

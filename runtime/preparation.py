@@ -1,0 +1,162 @@
+"""Prepares demonstrations for training: the files that models/train/prepared.py describes, one worker an episode.
+
+What is there is not made again; a folder's name holds a hash of everything that its files depend on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from tqdm import tqdm
+
+from models.checkpoint import Checkpoint
+from models.config import PolicyConfig
+from models.data import hdf5
+from models.errors import ModelError
+from models.identity import checkpoint_id, stored_config
+from models.policy import InstructionEmbedding
+from models.slow import SlowSystem
+from models.train import prepared
+from runtime.errors import RuntimeFault
+from runtime.spread import Spread
+
+Kind = Literal["pictures", "samples", "latents", "features"]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A file, and what it is about."""
+
+    path: Path
+    task: str
+    texts: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """One file to make."""
+
+    kind: Kind
+    source: Path
+    out: Path
+    config: str  # JSON of the policy's configuration
+    video: Path | None  # checkpoint of stage 1
+    device: str
+    seed: int
+    latents: Path | None = None  # that features are made of
+
+
+class Preparation:
+    """Makes and finds prepared files. `video`: the checkpoint of stage 1, None for published or drawn weights."""
+
+    def __init__(
+        self, spread: Spread, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int
+    ) -> None:
+        self._spread, self._cache, self._config, self._video = spread, cache, config, video
+        self._device, self._seed = device, seed
+
+    def make(self, kind: Kind, demonstrations: Sequence[Demonstration]) -> list[Path]:
+        """The files of one kind, made where they are missing. Raises ModelError for the first unfit demonstration."""
+        orders = [self._order(kind, demonstration) for demonstration in demonstrations]
+        missing = [order for order in orders if not order.out.exists()]
+        if missing:
+            with tqdm(total=len(orders), initial=len(orders) - len(missing), desc=kind, unit="episode") as progress:
+                for refused in self._spread.results(prepare, missing):
+                    if refused is not None:
+                        raise RuntimeFault(refused)
+                    progress.update()
+        return [order.out for order in orders]
+
+    def _order(self, kind: Kind, demonstration: Demonstration) -> Order:
+        source = demonstration.path
+        latents = self._path("latents", source) if kind == "features" else None
+        config = self._config.model_dump_json()
+        return Order(kind, source, self._path(kind, source), config, self._video, self._device, self._seed, latents)
+
+    def _path(self, kind: Kind, source: Path) -> Path:
+        stem = f"{source.stem}-{_hash(str(source.resolve()), str(source.stat().st_size))[:8]}"
+        return self._cache / f"{kind}-{self._depends(kind)}" / source.parent.name / f"{stem}.safetensors"
+
+    def _depends(self, kind: Kind) -> str:
+        """A hash of what files of this kind depend on."""
+        config = self._config
+        common = [config.resize, config.cameras]
+        if kind == "pictures":
+            return _hash(*common, config.image.image_px, prepared.history_steps(config), config.action_source)
+        windows = [config.video.high.model_dump(), config.video.low.model_dump()]
+        if kind == "samples":
+            return _hash(*common, *windows)
+        weights = "published" if self._video is None else checkpoint_id(stored_config(self._video), self._video, 0)
+        place = config.filters.model_dump() if config.filters.place == "latents" else None
+        return _hash(*common, config.video.model_dump(), weights, self._seed, place if kind == "features" else None)
+
+
+def find(folder: Path) -> list[Demonstration]:
+    """The demonstrations under a folder, in order. Raises ModelError when there are none, or one is unfit."""
+    paths = sorted(folder.rglob("*.hdf5"))
+    if not paths:
+        raise ModelError(f"{folder}: no demonstrations (*.hdf5) in it; make some with ./launch/demos.sh")
+    return [Demonstration(path, *hdf5.about(path)) for path in paths]
+
+
+def prepare(order: Order) -> str | None:
+    """Make one file, in a worker. Returns why the demonstration is unfit, or None."""
+    torch.set_num_threads(1)
+    config = PolicyConfig.model_validate_json(order.config)
+    seed = int(_hash(order.seed, order.source.name)[:8], 16)
+    try:
+        if order.kind == "features":
+            assert order.latents is not None
+            slow, texts = _slow(order), hdf5.about(order.source)[1]
+            read = [embedding.video for embedding in _texts(order, texts)]
+            stored = prepared.Prepared(order.latents)
+            made = prepared.features({name: stored[name] for name in ("high", "low")}, slow, read, seed)
+        else:
+            makers: dict[Kind, Callable[[], prepared.Tensors]] = {
+                "pictures": lambda: prepared.pictures(hdf5.read(order.source), config),
+                "samples": lambda: prepared.samples(hdf5.read(order.source), config, seed),
+                "latents": lambda: prepared.latents(hdf5.read(order.source), _slow(order)),
+            }
+            made = makers[order.kind]()
+    except ModelError as error:
+        return str(error)
+    prepared.write(order.out, made)
+    return None
+
+
+def open_video(config: PolicyConfig, video: Path | None, seed: int) -> Checkpoint:
+    """Where stage 2's video model and text encoders come from: stage 1, published weights, or drawn from a seed."""
+    if video is not None:
+        return Checkpoint.load(video, config)
+    joints = torch.zeros(config.joints).double().numpy()
+    return Checkpoint.untrained(config, seed, joints, joints + 1)
+
+
+def _slow(order: Order) -> SlowSystem:
+    """This worker's System 2; loading it takes longer than an episode."""
+    return _loaded(order.config, order.video, order.device, order.seed)
+
+
+@lru_cache(maxsize=1)
+def _loaded(config: str, video: Path | None, device: str, seed: int) -> SlowSystem:
+    found = open_video(PolicyConfig.model_validate_json(config), video, seed)
+    return found.slow(torch.device(device), torch.float32 if device == "cpu" else torch.bfloat16)
+
+
+@lru_cache(maxsize=64)
+def _read(config: str, video: Path | None, seed: int, texts: tuple[str, ...]) -> list[InstructionEmbedding]:
+    return open_video(PolicyConfig.model_validate_json(config), video, seed).instructor().encode(texts)
+
+
+def _texts(order: Order, texts: tuple[str, ...]) -> list[InstructionEmbedding]:
+    return _read(order.config, order.video, order.seed, texts)
+
+
+def _hash(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()[:16]

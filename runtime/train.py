@@ -1,0 +1,288 @@
+"""The command `train.sh video|action`: stage 1 tunes the video model on robot video, stage 2 trains the policy on top of it.
+
+OUT holds the run: `run.json` (every setting, the revision), `state/` to go on with, `curves/` for TensorBoard, and what
+came out of it, `checkpoint/`. The same command again goes on where it was stopped.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.tensorboard.writer import SummaryWriter
+from tqdm import tqdm
+
+from models import normalize, sizes
+from models.checkpoint import save
+from models.config import PolicyConfig
+from models.errors import ModelError
+from models.fast import FastSystem
+from models.identity import stored_config
+from models.instructor import Instructor
+from models.slow import SlowSystem
+from models.sources import sources
+from models.train import statistics
+from models.train.action import Cloning, CloningLoss, Samples, Shard
+from models.train.loop import Progress, Schedule, fit
+from models.train.prepared import Prepared
+from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
+from runtime import command_line, overrides
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.preparation import Demonstration, Preparation, find, open_video
+from runtime.revision import revision
+from runtime.spread import Spread
+from runtime.terminal import say
+
+_STEPS = {"video": 20_000, "action": 100_000}
+_AUTOENCODER_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of the command, understood."""
+
+    stage: str
+    config: PolicyConfig
+    data: Path
+    out: Path
+    cache: Path
+    video: Path | None
+    schedule: Schedule
+    autoencoder: Schedule
+    cloning: Cloning
+    filming: Filming
+    workers: int
+    ray: str | None
+    seed: int
+    device: str
+
+    def describe(self) -> dict[str, Any]:
+        """Every setting, for run.json and to compare with an earlier one's."""
+        plain = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}
+        groups = {
+            name: getattr(self, name).model_dump(mode="json") for name in ("config", "schedule", "cloning", "filming")
+        }
+        return plain | groups
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    run = _understood(arguments)
+    torch.set_num_threads(max(1, run.workers))
+    try:
+        _remember(run)
+        demonstrations = find(run.data)
+        with Spread("train", run.workers, run.ray) as spread:
+            trained = (
+                _video(run, spread, demonstrations) if run.stage == "video" else _action(run, spread, demonstrations)
+            )
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+    say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
+    return 0
+
+
+def _video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+    """Stage 1: the VAE if none is published, then the video model."""
+    config, base = run.config, None
+    if "video" not in sources(config):
+        base = run.out / "autoencoder"
+        config = _autoencoder(run, spread, demonstrations, base)
+    preparation = Preparation(spread, run.cache, config, base, run.device, run.seed)
+    latents = [Prepared(path) for path in preparation.make("latents", demonstrations)]
+    opened = open_video(config, base, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    wordings, rows = _table(demonstrations)
+    films = [Film(*both) for both in zip(latents, rows, strict=True)]
+    network = FlowLoss(slow.backbone, [embedding.video for embedding in instructor.encode(wordings)])
+    slow.backbone.transformer.requires_grad_(True)
+    _fit(
+        run,
+        network,
+        Windows(films, run.filming, run.seed),
+        run.schedule,
+        "flow",
+        lambda: _save_video(run.out / "checkpoint", config, slow, instructor),
+    )
+    return run.out / "checkpoint"
+
+
+def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
+    """A VAE of our own; the configuration that brings its latents to a spread of 1."""
+    if (folder / "config.json").is_file():
+        return stored_config(folder)
+    preparation = Preparation(spread, run.cache, run.config, None, run.device, run.seed)
+    pictures = [Prepared(path) for path in preparation.make("samples", demonstrations)]
+    opened = open_video(run.config, None, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    torch.manual_seed(run.seed)
+    vae = slow.backbone.new_autoencoder()
+    network = AutoencoderLoss(vae, run.filming)
+    _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", lambda: None)
+    slow.backbone.take_autoencoder(vae.cpu().eval().requires_grad_(False))
+    measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
+    backbone = run.config.video.backbone.model_copy(update=measured)
+    video = run.config.video.model_copy(update={"backbone": backbone})
+    config = run.config.model_copy(update={"video": video})
+    _save_video(folder, config, slow, instructor)
+    return config
+
+
+def _save_video(folder: Path, config: PolicyConfig, slow: SlowSystem, instructor: Instructor) -> None:
+    """A checkpoint without System 1: stage 2 starts from it."""
+    nothing = torch.zeros(config.joints).double().numpy()
+    placeholder = normalize.untrained(config.horizon, nothing, nothing + 1)
+    save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}))
+
+
+def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+    """Stage 2, the video model frozen."""
+    config = run.config
+    preparation = Preparation(spread, run.cache, config, run.video, run.device, run.seed)
+    pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
+    features: list[Prepared] | list[None] = [None] * len(pictures)
+    if config.inputs == "all":
+        preparation.make("latents", demonstrations)
+        features = [Prepared(path) for path in preparation.make("features", demonstrations)]
+    opened = open_video(config, run.video, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    wordings, rows = _table(demonstrations)
+    tasks = [demonstration.task for demonstration in demonstrations]
+    shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
+    measured = statistics.of(pictures, config.horizon)
+    torch.manual_seed(run.seed)
+    fast = FastSystem(config, measured)
+    languages = [embedding.language for embedding in instructor.encode(wordings)]
+    for former in (slow.spatial_former, slow.motion_former):
+        former.requires_grad_(True)
+    network = CloningLoss(fast, slow if config.inputs == "all" else None, languages, run.cloning)
+    folder = run.out / "checkpoint"
+    parts = {"slow": slow, "fast": fast, "text": instructor}
+    _fit(
+        run,
+        network,
+        Samples(shards, config, measured, run.cloning, run.seed),
+        run.schedule,
+        "action",
+        lambda: save(folder, config, measured, parts, trained=frozenset({"video", "image"})),
+    )
+    return folder
+
+
+def _fit(run: Run, network: nn.Module, batches: Any, schedule: Schedule, name: str, keep: Any) -> None:
+    """Train with a progress bar and curves; `keep` writes what has been learnt."""
+    chief = int(os.environ.get("RANK", "0")) == 0
+    curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
+    with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:
+        mean: float | None = None
+        for news in fit(network, batches, schedule, run.out / name, lambda _: keep()):
+            bar.update(news.step + 1 - bar.n)
+            mean = news.loss if mean is None else mean + (news.loss - mean) / 100
+            if news.step % 20 == 0 and curves is not None:
+                bar.set_postfix(loss=f"{mean:.4f}")
+                _plot(curves, news)
+    if curves is not None:
+        curves.close()
+
+
+def _plot(curves: SummaryWriter, news: Progress) -> None:
+    curves.add_scalar("loss", news.loss, news.step)
+    curves.add_scalar("learning rate", news.learning_rate, news.step)
+
+
+def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tuple[int, ...]]]:
+    """All wordings, each once, and each demonstration's rows among them."""
+    wordings = list(dict.fromkeys(text for demonstration in demonstrations for text in demonstration.texts))
+    place = {text: row for row, text in enumerate(wordings)}
+    return wordings, [tuple(place[text] for text in demonstration.texts) for demonstration in demonstrations]
+
+
+def _remember(run: Run) -> None:
+    """Write run.json; refuse to go on with another run's state under other settings."""
+    path, wanted = run.out / "run.json", run.describe()
+    if path.is_file():
+        before = json.loads(path.read_text())["settings"]
+        other = _difference(before, wanted)
+        if other is not None:
+            raise RuntimeFault(
+                f"{path}: was begun with another {other}; give another --out, or the settings of that run"
+            )
+    run.out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"settings": wanted, "revision": revision()}, indent=1))
+
+
+def _difference(before: Any, now: Any, place: str = "") -> str | None:
+    """The first place where two trees differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in sorted({*before, *now}):
+            found = _difference(before.get(name), now.get(name), f"{place}.{name}" if place else name)
+            if found is not None:
+                return found
+        return None
+    return None if before == now else f"{place} ({before}, now {now})"
+
+
+def _understood(arguments: list[str]) -> Run:
+    parser = command_line.parser("train.sh", __doc__)
+    parser.add_argument("stage", choices=("video", "action"))
+    parser.add_argument("--profile", default="small", help="size of the policy: small, full or full-wan")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="demonstrations")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of this run")
+    parser.add_argument(
+        "--video", type=Path, metavar="DIR", help="action: checkpoint of stage 1; default: published weights"
+    )
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="of prepared demonstrations; default OUT/cache")
+    parser.add_argument("--steps", type=int, help=f"default {_STEPS['video']} for video, {_STEPS['action']} for action")
+    parser.add_argument("--autoencoder-steps", type=int, default=_AUTOENCODER_STEPS, help="video: of the VAE")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that prepare demonstrations")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    own, flags = command_line.without_settings(parser, arguments)
+    options = command_line.parse(parser, own)
+    _check(options)
+    values = overrides.parse(flags, ("policy", "schedule", "cloning", "filming"))
+    steps = options.steps or _STEPS[options.stage]
+    schedule = overrides.over(Schedule(steps=steps, seed=options.seed), values["schedule"], "schedule")
+    return Run(
+        stage=options.stage,
+        config=_config(options, values["policy"]),
+        data=options.data,
+        out=options.out,
+        cache=options.cache or options.out / "cache",
+        video=options.video,
+        schedule=schedule,
+        autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
+        cloning=overrides.over(Cloning(), values["cloning"], "cloning"),
+        filming=overrides.over(Filming(), values["filming"], "filming"),
+        workers=options.workers,
+        ray=options.ray,
+        seed=options.seed,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not options.data.is_dir():
+        raise SettingsError(f"--data {options.data}: no such folder; make demonstrations with ./launch/demos.sh")
+    if options.video is not None and not (options.video / "config.json").is_file():
+        raise SettingsError(f"--video {options.video}: no checkpoint; make one with ./launch/train.sh video")
+    for name, low, high in (("steps", 1, 10**8), ("autoencoder_steps", 1, 10**8), ("workers", 1, 256)):
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise SettingsError(f"--{name.replace('_', '-')}: must be {low} to {high}, got {value}")
+
+
+def _config(options: argparse.Namespace, values: dict[str, Any]) -> PolicyConfig:
+    """The size of the profile, or what stage 1 was trained for; with what the flags change."""
+    try:
+        config = sizes.by_name(options.profile) if options.video is None else stored_config(options.video)
+    except ModelError as error:
+        raise SettingsError(f"--profile: {error}" if options.video is None else f"--video: {error}") from None
+    return overrides.over(config, values, "policy")

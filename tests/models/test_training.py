@@ -1,0 +1,279 @@
+"""Both stages on a policy of a few thousand weights: what is prepared, what is sampled, that losses fall, and exact resuming.
+Called by pytest; the networks and files are real, the demonstrations tiny."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+import torch
+from numpy.testing import assert_allclose
+from torch import nn
+
+from models.checkpoint import Checkpoint, save
+from models.config import CAMERAS, Keypoints, PolicyConfig
+from models.data.episode import Episode
+from models.errors import ModelError
+from models.fast import FastSystem
+from models.instructor import Instructor
+from models.slow import SlowSystem
+from models.train import prepared, statistics
+from models.train.action import Cloning, CloningLoss, Samples, Shard
+from models.train.loop import Schedule, fit
+from models.train.prepared import WINDOW_EVERY, Prepared
+from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
+
+STEPS = 40
+TEXTS = ("do it", "please do it at once")
+CLONING = Cloning(samples=6, draws=2, lag_s=(0.0, 0.6))
+
+
+def episode(seed: int) -> Episode:
+    """A white square that moves over the head picture as the first joint does."""
+    random = np.random.default_rng(seed)
+    way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-0.5, 0.5, 14).astype(np.float32)
+    jpegs: dict[str, list[bytes]] = {}
+    for camera in CAMERAS:
+        pictures = np.zeros((STEPS, 48, 64, 3), np.uint8)
+        for step in range(STEPS):
+            left = int(28 + 24 * way[step, 0])
+            pictures[step, 16:28, left : left + 12] = 255
+        jpegs[camera] = [simplejpeg.encode_jpeg(picture, 90) for picture in pictures]
+    return Episode(way, way, way, way + 0.01, jpegs, TEXTS, "a_task", seed)
+
+
+@pytest.fixture(scope="module")
+def config(tiny: PolicyConfig) -> PolicyConfig:
+    """The tiny policy with eyes that learn from scratch."""
+    eyes = Keypoints(image_px=16, width=16, points=4, channels=(8, 8), grid=2)
+    head = tiny.head.model_copy(update={"guess_width": 32})
+    return tiny.model_copy(update={"image": eyes, "head": head, "horizon": 8, "action_source": "master"})
+
+
+@pytest.fixture(scope="module")
+def files(config: PolicyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything prepared of three episodes."""
+    torch.manual_seed(0)
+    folder, slow, instructor = tmp_path_factory.mktemp("prepared"), SlowSystem(config), Instructor(config)
+    texts = [embedding.video for embedding in instructor.eval().encode(TEXTS)]
+    for seed in range(3):
+        one = episode(seed)
+        latents = prepared.latents(one, slow)
+        made = {
+            "pictures": prepared.pictures(one, config),
+            "samples": prepared.samples(one, config, seed),
+            "latents": latents,
+            "features": prepared.features(latents, slow, texts, seed),
+        }
+        for kind, tensors in made.items():
+            prepared.write(folder / kind / f"{seed}.safetensors", tensors)
+    return folder
+
+
+def opened(files: Path, kind: str) -> list[Prepared]:
+    return [Prepared(path) for path in sorted((files / kind).iterdir())]
+
+
+def samples(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> Samples:
+    """Stage 2's batches."""
+    pictures = opened(files, "pictures")
+    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, opened(files, "features"), strict=True)]
+    return Samples(shards, config, statistics.of(pictures, config.horizon), cloning, seed=3)
+
+
+def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
+    """Stage 2's network, drawn from a fixed seed."""
+    torch.manual_seed(1)
+    fast = FastSystem(config, statistics.of(opened(files, "pictures"), config.horizon))
+    slow = SlowSystem(config)
+    slow.backbone.requires_grad_(False)
+    languages = [embedding.language for embedding in Instructor(config).eval().encode(TEXTS)]
+    return CloningLoss(fast, slow, languages, CLONING)
+
+
+def losses(
+    network: nn.Module, batches: Any, folder: Path, steps: int, stop: int | None = None, **more: Any
+) -> list[float]:
+    """The loss of every step until `stop`."""
+    schedule = Schedule(steps=steps, warmup_steps=2, precision="no", loaders=0, **more)
+    found: list[float] = []
+    for news in fit(network, batches, schedule, folder, lambda _: None):
+        found.append(news.loss)
+        if news.step + 1 == stop:
+            break
+    return found
+
+
+def test_prepared_pictures_are_what_system_1_would_see(files: Path, config: PolicyConfig) -> None:
+    fast = FastSystem(config, statistics.of(opened(files, "pictures"), config.horizon))
+    place = 3
+    step = place * prepared.history_steps(config)
+    live = fast.prepare(tuple(simplejpeg.decode_jpeg(episode(1).jpegs[camera][step]) for camera in CAMERAS))
+    stored = opened(files, "pictures")[1].rows("pictures", place, place + 1)[0].float() / 127.5 - 1
+    assert_allclose(stored, live, atol=1 / 127)
+
+
+def test_prepared_features_are_what_system_2_would_make(files: Path, config: PolicyConfig) -> None:
+    torch.manual_seed(0)
+    slow, instructor = SlowSystem(config), Instructor(config)
+    window, heads = 5, episode(2).jpegs["head"]
+    last = window * WINDOW_EVERY
+    low = [last - 3 * back for back in range(config.video.low.frames - 1, -1, -1)]
+    for ring, numbers in ((slow.high, [last - 1, last]), (slow.low, low)):
+        for number in numbers:
+            slow.encode(ring, number, simplejpeg.decode_jpeg(heads[number]))
+    stored = opened(files, "features")[2]
+    text = instructor.eval().encode(TEXTS)[int(stored["text"][window])]
+    live = slow.perceive([last - 1, last], low, text)
+    high, low_features = (stored.rows(name, window, window + 1).float() for name in ("high", "low"))
+    spatial, motion = slow.compressed(high, low_features)
+    assert_allclose(spatial[0].detach(), live.spatial, atol=0.05)
+    assert_allclose(motion[0].detach(), live.motion, atol=0.05)
+
+
+def test_windows_before_the_episode_show_its_first_step(files: Path) -> None:
+    first = opened(files, "latents")[0].rows("low", 0, 1)[0]
+    assert (first == first[:, -1:]).all()
+
+
+def test_the_next_puppet_position_or_the_master_is_the_target(config: PolicyConfig) -> None:
+    one = episode(0)
+    assert_allclose(prepared.targets(one, config), one.master)
+    puppet = prepared.targets(one, config.model_copy(update={"action_source": "next_puppet"}))
+    assert_allclose(puppet[:-1], one.q[1:])
+    assert_allclose(puppet[-1], one.q[-1])
+
+
+def test_statistics_normalise_what_they_were_made_of(files: Path, config: PolicyConfig) -> None:
+    pictures = opened(files, "pictures")
+    stats = statistics.of(pictures, config.horizon)
+    every = [
+        stats.normalize(statistics.window(shard["targets"], step, config.horizon).numpy(), shard["q"][step].numpy())
+        for shard in pictures
+        for step in range(STEPS)
+    ]
+    assert torch.stack(every).std(0).max() < 1.3
+    assert torch.stack(every).mean(0).abs().max() < 0.3
+    assert (stats.low < stats.high).all()
+
+
+def test_chunks_repeat_the_last_target_after_the_end() -> None:
+    targets = np.arange(10, dtype=np.float32)[:, None]
+    found = statistics.chunks(targets, 4)
+    assert_allclose(found[8, :, 0], [8, 9, 9, 9])
+    assert_allclose(statistics.window(torch.from_numpy(targets), 8, 4)[:, 0], [8, 9, 9, 9])
+
+
+def test_a_batch_follows_from_its_number(files: Path, config: PolicyConfig) -> None:
+    one, again, other = samples(files, config)[5], samples(files, config)[5], samples(files, config)[6]
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["targets"], other["targets"])
+
+
+def test_conditions_are_as_old_as_they_are_said_to_be(files: Path, config: PolicyConfig) -> None:
+    batch = samples(files, config, CLONING.model_copy(update={"samples": 200}))[0]
+    assert batch["age_s"].min() >= 0
+    assert batch["age_s"].max() > 0.5
+    assert 0.02 < 1 - batch["has_conditions"].float().mean() < 0.25
+    assert 0 <= batch["committed"].min() <= batch["committed"].max() <= CLONING.longest_prefix
+
+
+def test_stage_2_learns_and_the_video_reaches_the_chunk(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    network = cloning_loss(files, config)
+    found = losses(network, samples(files, config), tmp_path, 60, learning_rate=3e-3)
+    assert np.mean(found[-10:]) < 0.8 * np.mean(found[:10])
+    assert network.slow is not None
+    assert all((w.grad is None) == (not w.requires_grad) for w in network.slow.backbone.parameters())
+    moved = cloning_loss(files, config).slow
+    assert moved is not None
+    assert not torch.equal(moved.spatial_former.queries, network.slow.spatial_former.queries)
+    assert not torch.equal(moved.motion_former.queries, network.slow.motion_former.queries)
+
+
+def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> None:
+    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    batch["committed"] = torch.full_like(batch["committed"], 3)
+    before = network(batch)
+    batch["targets"][:, :3] += 0.0
+    moved = dict(batch) | {"targets": batch["targets"].clone()}
+    assert torch.equal(network(moved), before)
+    network.fast.head.output.weight.data.zero_()  # what is predicted no longer depends on what was committed
+    network.fast.head.output.bias.data.zero_()
+    before = network(batch)
+    moved["targets"][:, :3] += 9.0
+    assert torch.allclose(network(moved), before)
+
+
+@pytest.mark.parametrize("inputs", ["no_video", "blind"])
+def test_less_than_everything_can_be_trained_to_compare(files: Path, config: PolicyConfig, inputs: str) -> None:
+    less = config.model_copy(update={"inputs": inputs})
+    network, batch = cloning_loss(files, less), samples(files, less)[0]
+    changed = dict(batch) | {"high": batch["high"] + 1}
+    assert torch.equal(network(batch), network(changed))
+    black = dict(batch) | {"pictures": torch.zeros_like(batch["pictures"])}
+    assert torch.equal(network(batch), network(black)) == (inputs == "blind")
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_been(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    whole = losses(cloning_loss(files, config), samples(files, config), tmp_path / "whole", 12, save_every=4)
+    begun = losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 12, stop=6, save_every=4)
+    rest = losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 12, save_every=4)
+    assert begun == whole[:6]
+    assert rest == whole[4:]
+
+
+def test_a_state_of_another_network_is_refused(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    losses(cloning_loss(files, config), samples(files, config), tmp_path, 2)
+    other = config.model_copy(update={"head": config.head.model_copy(update={"width": 16})})
+    with pytest.raises(ModelError, match="cannot be gone on with"):
+        losses(cloning_loss(files, other), samples(files, other), tmp_path, 4)
+
+
+def test_a_loss_that_explodes_is_told(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    network = cloning_loss(files, config)
+    network.fast.head.output.bias.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="loss became nan at step 0"):
+        losses(network, samples(files, config), tmp_path, 2)
+
+
+def test_a_trained_policy_is_a_checkpoint_that_acts(
+    files: Path, config: PolicyConfig, tmp_path: Path, untrained: Callable[[int], Checkpoint]
+) -> None:
+    network = cloning_loss(files, config)
+    losses(network, samples(files, config), tmp_path / "run", 3)
+    assert network.slow is not None
+    parts = {"slow": network.slow, "fast": network.fast, "text": Instructor(config)}
+    save(tmp_path / "policy", config, network.fast.statistics, parts)
+    found = Checkpoint.load(tmp_path / "policy")
+    for name, weight in found.fast().state_dict().items():
+        assert torch.equal(weight, network.fast.state_dict()[name]), name
+
+
+def test_a_vae_learns_pictures_and_its_latents_are_brought_to_spread_1(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    slow, pictures = SlowSystem(config), opened(files, "samples")
+    vae = slow.backbone.new_autoencoder()
+    filming = Filming(pictures=4)
+    found = losses(AutoencoderLoss(vae, filming), Pictures(pictures, filming, 0), tmp_path, 40, learning_rate=3e-3)
+    assert np.mean(found[-8:]) < 0.8 * np.mean(found[:8])
+    slow.backbone.take_autoencoder(vae.eval())
+    measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, 0))
+    better = config.video.backbone.model_copy(update=measured)
+    again = SlowSystem(config.model_copy(update={"video": config.video.model_copy(update={"backbone": better})}))
+    again.backbone.take_autoencoder(vae)
+    _, spread = latent_spread(again.backbone, pictures, 0)
+    assert 0.9 < float(spread.square().mean().sqrt()) < 1.1
+
+
+def test_the_video_model_learns_windows_and_time_0_is_among_them(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    slow, texts = SlowSystem(config), [both.video for both in Instructor(config).eval().encode(TEXTS)]
+    films = [Film(latents, (0, 1)) for latents in opened(files, "latents")]
+    windows = Windows(films, Filming(windows=6), 0)
+    assert 0.02 < np.mean([float((windows[number]["time"] == 0).float().mean()) for number in range(60)]) < 0.25
+    found = losses(FlowLoss(slow.backbone, texts), windows, tmp_path, 40, learning_rate=3e-3)
+    assert np.mean(found[-8:]) < 0.9 * np.mean(found[:8])

@@ -54,6 +54,10 @@ class FastSystem(nn.Module):
                 self._sets.popitem(last=False)
         return self._sets[key]
 
+    def clear(self) -> None:
+        """Forget all sets: frame numbers begin anew."""
+        self._sets.clear()
+
     def compile_networks(self) -> None:
         """torch.compile for the image encoder and the head; on a GPU every call of one is a single CUDA graph."""
         weight = next(self.head.parameters())

@@ -76,6 +76,10 @@ class SlowSystem(nn.Module):
         video = self.config.video.backbone
         text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
         self.perceive(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all frames: their numbers begin anew."""
         self.high.clear()
         self.low.clear()
 

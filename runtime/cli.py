@@ -16,6 +16,7 @@ COMMANDS = {
     "weights": "runtime.weights",
     "demos": "runtime.demos",
     "train": "runtime.train",
+    "evaluate": "runtime.evaluation.command",
 }
 
 

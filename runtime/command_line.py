@@ -4,6 +4,7 @@ robot.sh is not among them: its flags are the settings tree itself (runtime/conf
 """
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn
 
 from runtime.errors import SettingsError
@@ -48,3 +49,18 @@ def without_settings(made: Parser, arguments: list[str]) -> tuple[list[str], lis
         if not equals and (value := next(left, None)) is not None:
             settings.append(value)
     return own, settings
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number within limits."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r:.40}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low} to {high}, got {value}")
+        return value
+
+    return number

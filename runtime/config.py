@@ -129,7 +129,7 @@ class Safety(Section):
     """Largest difference between commanded and measured joints."""
     min_fingertip_m: float = Field(default=0.0, ge=0)
     """Height above the table below which no fingertip may go."""
-    min_arm_distance_m: float = Field(default=0.04, gt=0)
+    min_arm_distance_m: float = Field(default=0.01, gt=0)
     """Distance between the links of the two arms."""
     max_feedback_age_s: float = Field(default=0.05, gt=0)
     max_chunk_age_s: float = Field(default=0.6, gt=0)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import TABLE_TOP_M, bases
-from drivers.kinematics import FINGERTIP_M, link_poses
 from runtime.config import Safety
+from runtime.skeleton import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
 from runtime.trajectory import Motion
 
 Array = NDArray[np.float64]
@@ -23,11 +22,6 @@ _RANGE_MARGIN = 0.01  # rad (gripper: a tenth of it): kept free at the ends of e
 _ROUNDING = 1e-9
 _BEND_M_PER_RAD, _LARGEST_BEND_M = 0.12, 0.12
 _STOP_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])  # where on the way to rest the distances are checked
-_LINK_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055])  # base-shoulder, ..., flange-fingertip
-_LEFT, _RIGHT = (index.ravel() for index in np.indices((len(_LINK_RADIUS_M), len(_LINK_RADIUS_M))))
-_SKELETON_LINKS = [0, 2, 3, 5]  # those whose frames are shoulder, elbow, wrist and flange
-_BASES = bases()
-_BETWEEN_BASES = (_BASES[0, :3, 3] - _BASES[1, :3, 3]) / np.linalg.norm(_BASES[0, :3, 3] - _BASES[1, :3, 3])
 
 
 @dataclass(frozen=True)
@@ -105,36 +99,6 @@ def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
     return sign * (before + np.where(peak > full, trapezoid, triangle)) * _BRAKE_MARGIN
 
 
-def skeleton(q: Array) -> Array:
-    """Six points (..., 2, 6, 3) along each arm in the world: base, shoulder, elbow, wrist, flange, fingertip; q (..., J)."""
-    points = np.empty((*q.shape[:-1], 2, 6, 3))
-    poses = _BASES[:, None] @ link_poses(q.reshape(*q.shape[:-1], 2, 7)[..., :6])
-    points[..., 0, :] = _BASES[:, :3, 3]
-    points[..., 1:5, :] = poses[..., :3, 3][..., _SKELETON_LINKS, :]
-    points[..., 5, :] = poses[..., 5, :3, 3] + FINGERTIP_M * poses[..., 5, :3, 2]
-    return points
-
-
-def fingertip_height_m(points: Array) -> float:
-    """The lowest fingertip of all given skeletons, over the table."""
-    return float(points[..., 5, 2].min()) - TABLE_TOP_M
-
-
-def arm_distance_m(points: Array) -> float:
-    """The smallest distance between the surfaces of the two arms' links, as capsules, in all given skeletons."""
-    pairs = [
-        points[..., arm, index + end, :].reshape(-1, 3) for arm, index in ((0, _LEFT), (1, _RIGHT)) for end in (0, 1)
-    ]
-    gaps = _segment_distance(*pairs).reshape(-1, len(_LEFT))
-    return float((gaps - _LINK_RADIUS_M[_LEFT] - _LINK_RADIUS_M[_RIGHT]).min())
-
-
-def sideways_gap_m(points: Array) -> float:
-    """A lower bound of `arm_distance_m`, at a tenth of its cost: how far the arms are apart along the line of their bases."""
-    along = points @ _BETWEEN_BASES
-    return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(_LINK_RADIUS_M.max())
-
-
 def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
     """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now."""
     if not np.abs(candidate.dq).max() > 0:
@@ -195,15 +159,3 @@ def _advance(now: Motion, ddq: Array, dt_s: float) -> Motion:
 
 def _pick(first: NDArray[np.bool_], a: Motion, b: Motion) -> Motion:
     return Motion(np.where(first, a.q, b.q), np.where(first, a.dq, b.dq), np.where(first, a.ddq, b.ddq))
-
-
-def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:
-    """Smallest distances between pairs of segments, all (N, 3)."""
-    u, v, w = p1 - p0, q1 - q0, p0 - q0
-    a, b, c = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
-    d, e = (u * w).sum(1), (v * w).sum(1)
-    determinant = a * c - b * b
-    s = np.clip(np.where(determinant > 1e-9, (b * e - c * d) / np.maximum(determinant, 1e-9), 0.0), 0, 1)
-    t = np.clip((b * s + e) / np.maximum(c, 1e-12), 0, 1)
-    s = np.clip((b * t - d) / np.maximum(a, 1e-12), 0, 1)
-    return np.linalg.norm(w + s[:, None] * u - t[:, None] * v, axis=1)

@@ -94,7 +94,14 @@ class Preparation:
             return _hash(*common, *windows)
         weights = "published" if self._video is None else checkpoint_id(stored_config(self._video), self._video, 0)
         place = config.filters.model_dump() if config.filters.place == "latents" else None
-        return _hash(*common, config.video.model_dump(), weights, self._seed, place if kind == "features" else None)
+        return _hash(
+            *common,
+            prepared.WINDOW_EVERY,
+            config.video.model_dump(),
+            weights,
+            self._seed,
+            place if kind == "features" else None,
+        )
 
 
 def find(folder: Path) -> list[Demonstration]:

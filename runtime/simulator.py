@@ -12,7 +12,7 @@ from runtime.clock import Rate, now_ns, seconds
 from runtime.process import Process
 
 RATE_HZ = 200
-_STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
+STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
 _CYCLE_NS = seconds(1 / RATE_HZ)
 _MOST_CYCLES = 20  # caught up at once; beyond it simulated time falls behind for good, and is reported
 _SCENE_EVERY = 7  # cycles between two scene messages: 29 Hz
@@ -37,7 +37,7 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> in
             target = slot.read()
             if target is not None:
                 simulation.physics.command(side, target[1])
-        simulation.physics.advance(int(cycles) * _STEPS_PER_CYCLE)
+        simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)
         simulation.number += int(cycles)
     gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
     simulation.simulated_ns += int(cycles) * _CYCLE_NS + gone_ns

@@ -40,6 +40,7 @@ from runtime.terminal import say
 
 _STEPS = {"video": 20_000, "action": 100_000}
 _AUTOENCODER_STEPS = 10_000
+_OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 
 
 @dataclass(frozen=True)
@@ -280,9 +281,12 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace, values: dict[str, Any]) -> PolicyConfig:
-    """The size of the profile, or what stage 1 was trained for; with what the flags change."""
+    """The size of the profile with what the flags change, and all of System 2 as stage 1 left it."""
     try:
-        config = sizes.by_name(options.profile) if options.video is None else stored_config(options.video)
+        config = sizes.by_name(options.profile)
+        if options.video is not None:
+            stored = stored_config(options.video)
+            config = config.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
     except ModelError as error:
         raise SettingsError(f"--profile: {error}" if options.video is None else f"--video: {error}") from None
     return overrides.over(config, values, "policy")

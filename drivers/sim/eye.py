@@ -36,7 +36,13 @@ class Eye:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
         size = height_px * width_px * 3
-        generator = np.random.default_rng([seed, *name.encode()])
+        self._size = size
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Draw the noise of the pictures to come from another seed."""
+        size = self._size
+        generator = np.random.default_rng([seed, *self.name.encode()])
         # One long strip of noise, read from another place for every frame: seeded, and far cheaper than fresh numbers.
         self._noise = np.rint(generator.normal(0, _NOISE_SIGMA, 2 * size)).astype(np.int16)
         self._offsets = generator

@@ -29,7 +29,7 @@ class Cloning(Part):
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""
-    draws: int = Field(default=4, gt=0)
+    draws: int = Field(default=2, gt=0)
     """Noisy chunks of each observation: the eyes and System 2's formers cost more than the head."""
     lag_s: tuple[float, float] = (0.1, 2.7)
     """How old the conditions are, drawn evenly: 1:8 and 1:16 of the small profile lie within."""

@@ -22,7 +22,7 @@ from models.errors import ModelError
 from models.slow import SlowSystem
 from models.window import grid_frames
 
-WINDOW_EVERY = 6  # steps between the windows that are kept
+WINDOW_EVERY = 12  # steps between the windows that are kept: conditions are renewed every 1.2 s at 1:8
 _SAMPLES = 12  # head pictures of an episode from which a VAE learns
 _BATCH = 8  # windows that go through the video model at once
 Tensors = dict[str, torch.Tensor]
@@ -93,8 +93,7 @@ def latents(episode: Episode, slow: SlowSystem) -> Tensors:
                 if number not in ring:
                     slow.encode(ring, number, _decoded(heads[number]))
             kept[name].append(ring.window_latents(numbers).to(torch.bfloat16))
-    slow.high.clear()
-    slow.low.clear()
+    slow.clear()
     return {name: torch.cat(found).cpu() for name, found in kept.items()}
 
 

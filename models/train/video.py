@@ -25,7 +25,7 @@ _STREAMS = ("high", "low")
 class Filming(Part):
     """How stage 1 samples; defaults are those of the shipped policy."""
 
-    pictures: int = Field(default=16, gt=0)
+    pictures: int = Field(default=8, gt=0)
     """In a batch of the VAE."""
     divergence: float = Field(default=1e-4, ge=0)
     """Weight of the VAE's KL term: its latents need no more than not to run away."""

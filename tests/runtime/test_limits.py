@@ -11,21 +11,10 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from drivers.cobot_magic import TABLE_TOP_M, bases, rest_pose
-from drivers.kinematics import FINGERTIP_M, link_poses
-from runtime import limits as limits_module
+from drivers.cobot_magic import rest_pose
 from runtime.config import Safety
-from runtime.limits import (
-    Array,
-    Limits,
-    arm_distance_m,
-    brake,
-    fingertip_height_m,
-    sideways_gap_m,
-    skeleton,
-    stop_distance,
-    track,
-)
+from runtime.limits import Array, Limits, brake, stop_distance, track
+from runtime.skeleton import arm_distance_m, fingertip_height_m, skeleton
 from runtime.trajectory import Motion
 
 DT_S = 0.005
@@ -251,53 +240,3 @@ def test_the_limits_are_those_of_the_settings_for_both_arms() -> None:
     np.testing.assert_array_equal(LIMITS.jerk, np.tile(SAFETY.jerk, 2))
     assert (LIMITS.low[:6] >= SAFETY.low[:6]).all() and (LIMITS.high[:6] <= SAFETY.high[:6]).all()
     assert LIMITS.low[6] == pytest.approx(SAFETY.low[6]) and LIMITS.high[6] == pytest.approx(SAFETY.high[6])
-
-
-@given(shares)
-@examples(max_examples=20, deadline=None, derandomize=True)
-def test_the_skeleton_is_the_kinematics(wanted: list[float]) -> None:
-    q = place(wanted)
-    points = skeleton(q)
-    for side, base in enumerate(bases()):
-        poses = base @ link_poses(q[7 * side : 7 * side + 6])
-        tip = poses[5] @ np.array([0.0, 0.0, FINGERTIP_M, 1.0])
-        expected = [base[:3, 3], *(poses[index][:3, 3] for index in (0, 2, 3, 5)), tip[:3]]
-        np.testing.assert_allclose(points[side], expected, atol=1e-12)
-
-
-def test_the_skeleton_is_mirrored_by_mirrored_arms() -> None:
-    left, right = skeleton(rest_pose())
-    np.testing.assert_allclose(left * [-1, 1, 1], right, atol=1e-9)
-
-
-def test_the_fingertip_height_counts_from_the_table() -> None:
-    points = skeleton(rest_pose())
-    assert fingertip_height_m(points) == pytest.approx(points[:, 5, 2].min() - TABLE_TOP_M)
-
-
-def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
-    dice = np.random.default_rng(3)
-    radius = limits_module._LINK_RADIUS_M  # pyright: ignore[reportPrivateUsage]
-    steps = np.linspace(0, 1, 40)[:, None]
-    for _ in range(20):
-        points = skeleton(place(list(dice.uniform(0, 1, JOINTS))))
-        dense = [[points[s, i] * (1 - steps) + points[s, i + 1] * steps for i in range(5)] for s in (0, 1)]
-        sampled = min(
-            float(np.linalg.norm(a[:, None] - b[None], axis=2).min()) - radius[i] - radius[j]
-            for i, a in enumerate(dense[0])
-            for j, b in enumerate(dense[1])
-        )
-        assert arm_distance_m(points) == pytest.approx(sampled, abs=0.012)
-        assert arm_distance_m(points) <= sampled + 1e-9
-
-
-def test_the_sideways_gap_is_never_above_the_distance() -> None:
-    dice = np.random.default_rng(3)
-    for _ in range(200):
-        points = skeleton(place(list(dice.uniform(0, 1, JOINTS))))
-        assert sideways_gap_m(points) <= arm_distance_m(points) + 1e-12
-
-
-def test_the_sideways_gap_spares_the_pairs_at_rest() -> None:
-    points = skeleton(rest_pose())
-    assert sideways_gap_m(points) > SAFETY.min_arm_distance_m

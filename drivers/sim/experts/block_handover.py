@@ -15,8 +15,8 @@ from drivers.sim.tasks.block_handover import BLOCK_HALF_M, MAT_THICKNESS_M, TARG
 
 _LEFT, _RIGHT = 0, 1
 _LEFT_PITCHES_RAD = (0.35, 0.5, 0.2, 0.65, 1.0, 1.15, 0.85)
-_RIGHT_PITCHES_RAD = (0.6, 0.5, 0.75)
-_HIGH_M, _LOW_M = 0.055, -0.045  # of the two grasp points, from the block's middle
+_RIGHT_PITCHES_RAD = (0.35, 0.5, 0.6)
+_HIGH_M, _LOW_M = 0.07, -0.065  # of the two grasp points, from the block's middle
 _MEETING_M = np.array([0.0, BASE_Y_M + BASE_X_M["right"], TABLE_TOP_M + 0.25])  # the block's middle at the handover
 _CLOSED_M = 2 * BLOCK_HALF_M[0] - 0.02
 

@@ -1,0 +1,149 @@
+"""The command `evaluate.sh`: success rates of a policy in simulation, on a virtual clock; the paper's ablations with --sweep.
+
+Further flags are the settings of robot.sh (--ratio, --policy.checkpoint, --trajectory.blend ...). The same line gives the same
+figures again on one machine and build.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from drivers.sim.tasks import TASKS
+from runtime import command_line, config
+from runtime.bench.machine import describe
+from runtime.config import Settings
+from runtime.errors import SettingsError
+from runtime.evaluation import film, table
+from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, Result, play
+from runtime.evaluation.world import Latencies
+from runtime.revision import revision
+from runtime.spread import Spread
+from runtime.terminal import say
+
+_AT_ONCE = 2  # episodes in an order: small enough that all workers end together
+_FILM_EVERY = 3  # pictures: ten a second
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = _parser()
+    own, flags = command_line.without_settings(parser, arguments)
+    options = command_line.parse(parser, own)
+    tasks = _tasks(options.task)
+    latencies = _latencies(options)
+    by_task = {task: config.load([*flags, "--task", task]) for task in tasks}
+    with Spread("evaluate", options.workers, options.ray) as spread:
+        rows, checkpoint_id = evaluate(spread, by_task, latencies, options)
+    say("\n".join(table.lines(rows)))
+    if options.json is not None:
+        some = next(iter(by_task.values()))
+        _write(options.json, rows, some, latencies, options, checkpoint_id)
+    return 0
+
+
+def evaluate(
+    spread: Spread, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace
+) -> tuple[list[table.Row], str]:
+    """The rows of all tasks, and which policy it was."""
+    orders = [order for settings in by_task.values() for order in _orders(settings, latencies, options)]
+    results: list[Result] = []
+    episodes = len(by_task) * options.rollouts * options.repeats
+    with tqdm(total=episodes, desc="evaluate", unit="rollout") as progress:
+        for result in spread.results(play, orders):
+            results.append(result)
+            progress.update(len(result.episodes))
+            for episode in result.episodes:
+                if episode.outcome.film and options.films is not None:
+                    film.write(options.films, result.task, episode)
+    found = {(result.task, episode.seed): episode for result in results for episode in result.episodes}
+    rows = [table.row(task, _by_repeat(task, found, options)) for task in by_task]
+    return rows, results[0].checkpoint_id
+
+
+def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Order]:
+    """All episodes of one task, the filmed ones first."""
+    text = config.to_json(settings)
+    seeds = range(options.seed, options.seed + options.rollouts * options.repeats)
+    filmed = [Order(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in seeds[: options.film]]
+    rest = seeds[options.film :]
+    parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
+    return filmed + [Order(text, latencies, tuple(part), options.expert) for part in parts]
+
+
+def _by_repeat(task: str, found: dict[tuple[str, int], Episode], options: argparse.Namespace) -> list[list[Episode]]:
+    firsts = range(options.seed, options.seed + options.rollouts * options.repeats, options.rollouts)
+    return [[found[task, seed] for seed in range(first, first + options.rollouts)] for first in firsts]
+
+
+def _write(
+    path: Path, rows: Sequence[table.Row], settings: Settings, latencies: Latencies, options: argparse.Namespace,
+    checkpoint_id: str,
+) -> None:  # fmt: skip
+    record: dict[str, Any] = {
+        "rows": [row.to_json() for row in rows],
+        "mean": sum(row.rate for row in rows) / len(rows),
+        "ratio": settings.ratio,
+        "shift": settings.shift,
+        "checkpoint": checkpoint_id,
+        "latencies": latencies.__dict__,
+        "rollouts": options.rollouts,
+        "repeats": options.repeats,
+        "first_seed": options.seed,
+        "revision": revision(),
+        "machine": describe(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _tasks(text: str) -> list[str]:
+    names = list(TASKS) if text == "all" else text.split(",")
+    for name in names:
+        if name not in TASKS:
+            raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
+    return names
+
+
+def _latencies(options: argparse.Namespace) -> Latencies:
+    """Given, out of a bench's file, or the small policy's on two cores."""
+    latencies = Latencies()
+    if options.bench is not None:
+        try:
+            measured = json.loads(options.bench.read_text())["both_at_once_1_to_8"]
+            both = (measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2"))
+            latencies = Latencies(latencies.camera_s, *both)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"--bench {options.bench}: no record of ./launch/bench.sh --models ({error!r:.60})"
+            ) from None
+    given = {name: getattr(options, name) for name in ("system1_s", "system2_s") if getattr(options, name) is not None}
+    return Latencies(**(latencies.__dict__ | given))
+
+
+def _parser() -> command_line.Parser:
+    parser = command_line.parser("evaluate.sh", __doc__)
+    parser.add_argument("--task", default="all", help="one, several with commas, or all")
+    parser.add_argument("--rollouts", type=command_line.whole(1, 10_000), default=50, help="of a repeat")
+    parser.add_argument("--repeats", type=command_line.whole(1, 100), default=3)
+    parser.add_argument(
+        "--seed", type=command_line.whole(FIRST_SEED, 10**9), default=FIRST_SEED, help="of the first scene"
+    )
+    parser.add_argument("--expert", action="store_true", help="the scripted expert instead of a policy")
+    parser.add_argument("--system1-s", type=float, help="declared latency of System 1")
+    parser.add_argument("--system2-s", type=float, help="declared latency of System 2")
+    parser.add_argument(
+        "--bench", type=Path, metavar="FILE", help="take both from a record of bench.sh --models --json"
+    )
+    parser.add_argument(
+        "--film", type=command_line.whole(0, 10_000), default=0, help="record the first episodes of a task"
+    )
+    parser.add_argument("--films", type=Path, default=Path("films"), metavar="DIR", help="where to")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count())
+    parser.add_argument("--ray", metavar="ADDRESS", help="rollouts on a Ray cluster; local: a new one on this machine")
+    return parser

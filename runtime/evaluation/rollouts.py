@@ -1,0 +1,112 @@
+"""Rollouts in workers: an order names settings and seeds, a result tells how each episode went."""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from drivers.sim import experts
+from drivers.sim.experts.script import Unreachable
+from drivers.sim.physics import Physics
+from drivers.sim.rollout import follow
+from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks.task import RATE_HZ
+from runtime import config
+from runtime.config import Settings
+from runtime.evaluation.world import Latencies, Outcome, Policy, World
+from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+
+FIRST_SEED = 1_000_000  # demonstrations are made of scenes below
+
+
+@dataclass(frozen=True)
+class Order:
+    """Episodes of one task, one after the other."""
+
+    settings: str  # JSON
+    latencies: Latencies
+    seeds: tuple[int, ...]
+    expert: bool = False
+    film_every: int = 0
+    name: str = ""  # whatever the asker sorts results by
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How one went, and how long that took here."""
+
+    seed: int
+    outcome: Outcome
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """An order's episodes."""
+
+    order: Order
+    task: str
+    checkpoint_id: str
+    episodes: tuple[Episode, ...]
+
+
+def play(order: Order) -> Result:
+    """Play an order's episodes, in a worker."""
+    settings = config.from_json(order.settings)
+    torch.set_num_threads(1)
+    played: list[Episode] = []
+    for seed in order.seeds:
+        begun_s = time.perf_counter()
+        outcome = _expert(settings, seed) if order.expert else _rollout(order, settings, seed)
+        played.append(Episode(seed, outcome, time.perf_counter() - begun_s))
+    name = "expert" if order.expert else _policy(_policy_key(settings)).checkpoint_id
+    return Result(order, settings.task, name, tuple(played))
+
+
+def _rollout(order: Order, settings: Settings, seed: int) -> Outcome:
+    """Every episode hears another of the task's wordings."""
+    wordings = TASKS[settings.task].instructions
+    text = settings.instruction or wordings[seed % len(wordings)]
+    return _world(order.settings, order.latencies).run(seed, text, order.film_every)
+
+
+@lru_cache(maxsize=1)
+def _world(settings: str, latencies: Latencies) -> World:
+    """This worker's scene; building it takes longer than an episode."""
+    read = config.from_json(settings)
+    return World(read, _policy(_policy_key(read)), latencies)
+
+
+def _policy_key(settings: Settings) -> str:
+    """Settings that the networks depend on: tasks share them."""
+    return config.to_json(settings.model_copy(update={"task": "any", "shift": "none"}))
+
+
+@lru_cache(maxsize=1)
+def _policy(settings: str) -> Policy:
+    """This worker's policy."""
+    read = config.from_json(settings)
+    prepare_torch(read.system1)
+    checkpoint = open_checkpoint(read)
+    instructor = checkpoint.instructor()
+    slow, fast = slow_system(read, checkpoint), fast_system(read, checkpoint)
+    return Policy(slow, fast, checkpoint.id, lru_cache(maxsize=64)(lambda text: instructor.encode([text])[0]))
+
+
+def _expert(settings: Settings, seed: int) -> Outcome:
+    """The scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
+    physics = Physics(make_task(settings.task, settings.shift))
+    physics.reset(seed)
+    try:
+        targets = experts.plan(physics)
+    except Unreachable as error:
+        return Outcome(fault=str(error))
+    before = physics.arms()[:, 0].ravel()
+    for step, target in enumerate(targets):
+        follow(physics, before, target)
+        before = np.asarray(target, np.float64)
+        if physics.success():
+            return Outcome(success=True, seconds=(step + 1) / RATE_HZ)
+    return Outcome(seconds=len(targets) / RATE_HZ)

@@ -1,0 +1,92 @@
+"""Success rates as the paper's Table 1 gives them: mean and spread over the repeats, with an interval for all rollouts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, median, stdev
+from typing import Any
+
+from runtime.evaluation.rollouts import Episode
+
+_Z = 1.96  # of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task under one policy."""
+
+    task: str
+    rates: tuple[float, ...]  # of the repeats, 0..1
+    low: float  # Wilson interval of all rollouts
+    high: float
+    seconds: float  # median until success
+    condition_age_s: float
+    holds: float  # per rollout
+    faults: int
+    limited_share: float
+    wall_s: float  # per rollout
+
+    @property
+    def rate(self) -> float:
+        """Of all rollouts."""
+        return mean(self.rates)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the repeats."""
+        return stdev(self.rates) if len(self.rates) > 1 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self.__dict__ | {"rate": self.rate, "spread": self.spread}
+
+
+def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
+    """Of one task's episodes, by repeat."""
+    episodes = [episode for repeat in repeats for episode in repeat]
+    done = [episode.outcome.seconds for episode in episodes if episode.outcome.success]
+    ages = [age for episode in episodes for age in episode.outcome.condition_ages_s]
+    low, high = wilson(len(done), len(episodes))
+    return Row(
+        task=task,
+        rates=tuple(mean(float(episode.outcome.success) for episode in repeat) for repeat in repeats),
+        low=low,
+        high=high,
+        seconds=median(done) if done else 0.0,
+        condition_age_s=median(ages) if ages else 0.0,
+        holds=mean(episode.outcome.holds for episode in episodes),
+        faults=sum(bool(episode.outcome.fault) for episode in episodes),
+        limited_share=mean(episode.outcome.limited_share for episode in episodes),
+        wall_s=mean(episode.wall_s for episode in episodes),
+    )
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a rate (Wilson 1927)."""
+    share, z2 = successes / trials, _Z**2 / trials
+    middle = (share + z2 / 2) / (1 + z2)
+    half = _Z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials)) / (1 + z2)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The table as text."""
+    names = (
+        ("success", 16),
+        ("95 %", 14),
+        ("time", 8),
+        ("condition", 11),
+        ("limited", 9),
+        ("holds", 7),
+        ("faults", 8),
+        ("wall", 8),
+    )
+    head = f"{'task':<26}" + "".join(f"{name:>{width}}" for name, width in names)
+    body = [
+        f"{r.task:<26}{100 * r.rate:>8.1f} ± {100 * r.spread:<4.1f}%{100 * r.low:>8.0f}..{100 * r.high:<3.0f}%"
+        f"{r.seconds:>7.1f}s{1e3 * r.condition_age_s:>8.0f} ms{100 * r.limited_share:>8.0f}%{r.holds:>7.1f}{r.faults:>8}"
+        f"{r.wall_s:>7.1f}s"
+        for r in rows
+    ]
+    total = f"{'mean':<26}{100 * mean(r.rate for r in rows):>8.1f} %"
+    return [head, *body, total]

@@ -1,0 +1,135 @@
+"""Evaluation on the virtual clock: reproducible, at the declared times, with the live step functions; tables and orders.
+Called by pytest; scene, pictures and the small policy (untrained) are real."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runtime import config
+from runtime.errors import SettingsError
+from runtime.evaluation import command, film, table
+from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
+from runtime.evaluation.world import Latencies, Outcome, Policy, World
+from runtime.networks import fast_system, open_checkpoint, slow_system
+
+_LIMIT_S = 1.2
+_UNTRAINED = ("--policy.size", "small")
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    torch.set_num_threads(1)
+    settings = config.load([*_UNTRAINED])
+    checkpoint = open_checkpoint(settings)
+    instructor = checkpoint.instructor()
+    return Policy(
+        slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id,
+        lambda text: instructor.encode([text])[0],
+    )  # fmt: skip
+
+
+def played(policy: Policy, *flags: str, seed: int = FIRST_SEED, latencies: Latencies | None = None) -> Outcome:
+    settings = config.load([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
+    world = World(settings, policy, latencies or Latencies())
+    try:
+        return world.run(seed, "pick the apple", film_every=10, limit_s=_LIMIT_S)
+    finally:
+        world.close()
+
+
+def test_an_episode_is_the_same_again(policy: Policy) -> None:
+    first, again, other = played(policy), played(policy), played(policy, seed=FIRST_SEED + 1)
+    assert first == again
+    assert first.film != other.film
+    assert first.runs > 0
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 4])
+def test_the_ratio_is_that_of_runs_to_conditions(policy: Policy, ratio: int) -> None:
+    found = played(policy, "--ratio", str(ratio))
+    assert not found.fault
+    assert abs(found.conditions - found.runs / ratio) <= 2
+
+
+def test_conditions_are_older_when_system_2_takes_longer(policy: Policy) -> None:
+    quick, slow = (played(policy, "--ratio", "2", latencies=Latencies(system2_s=s)) for s in (0.05, 0.25))
+    assert np.mean(slow.condition_ages_s) > np.mean(quick.condition_ages_s) + 0.1
+
+
+def test_system_1_runs_once_a_period_unless_it_takes_longer(policy: Policy) -> None:
+    in_time, late = (played(policy, latencies=Latencies(system1_s=s)) for s in (0.05, 0.4))
+    assert in_time.runs == pytest.approx(_LIMIT_S / 0.15, abs=2)
+    assert late.runs <= _LIMIT_S / 0.4 + 2
+
+
+def test_serial_pacing_makes_system_1_wait(policy: Policy) -> None:
+    latencies = Latencies(system2_s=0.3)
+    free, serial = (
+        played(policy, "--ratio", "1", "--pacing", pacing, latencies=latencies) for pacing in ("async", "serial")
+    )
+    assert serial.runs < free.runs
+    assert max(serial.condition_ages_s) < max(free.condition_ages_s) + 0.05
+
+
+def test_the_expert_does_what_it_was_written_for() -> None:
+    settings = config.load(["--task", "pick_apple_messy"])
+    result = play(Order(config.to_json(settings), Latencies(), (FIRST_SEED, FIRST_SEED + 1), expert=True))
+    assert [episode.outcome.success for episode in result.episodes] == [True, True]
+
+
+def test_wilsons_interval() -> None:
+    low, high = table.wilson(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-3)
+    assert table.wilson(0, 20)[0] == 0.0
+    assert table.wilson(20, 20)[1] == 1.0
+
+
+def episode(seed: int, success: bool) -> Episode:
+    return Episode(seed, Outcome(success=success, seconds=3.0, condition_ages_s=[0.5]), 1.0)
+
+
+def test_a_row_tells_mean_and_spread_over_the_repeats() -> None:
+    repeats = [[episode(0, True), episode(1, False)], [episode(2, True), episode(3, True)]]
+    found = table.row("a_task", repeats)
+    assert found.rates == (0.5, 1.0)
+    assert (found.rate, found.spread) == (0.75, pytest.approx(0.3536, abs=1e-3))
+    assert "75.0 ± 35.4" in table.lines([found])[1]
+
+
+def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = film.write(tmp_path, "pick_apple_messy", Episode(3, played(policy), 1.0))
+    assert path.name == "pick_apple_messy_3_failure.webp"
+    with Image.open(path) as picture:
+        assert getattr(picture, "n_frames", 1) > 3
+
+
+def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    arguments = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "2", "--expert", "--workers", "1"]
+    assert command.main([*arguments, "--json", str(path), "--ratio", "4"]) == 0
+    record = json.loads(path.read_text())
+    assert record["rows"][0]["rates"] == [1.0, 1.0]
+    assert record["ratio"] == 4
+    assert "100.0 ± 0.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "nope"], "--task: unknown 'nope'"),
+        (["--rollouts", "0"], "must be 1 to 10000, got 0"),
+        (["--seed", "12"], "must be 1000000"),
+        (["--bench", "/nowhere.json"], "--bench /nowhere.json"),
+        (["--ratio", "0"], "--ratio"),
+        (["--surprise", "1"], "surprise"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(arguments: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as error:
+        command.main(arguments)
+    assert "\n" not in str(error.value)

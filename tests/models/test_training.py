@@ -118,7 +118,7 @@ def test_prepared_pictures_are_what_system_1_would_see(files: Path, config: Poli
 def test_prepared_features_are_what_system_2_would_make(files: Path, config: PolicyConfig) -> None:
     torch.manual_seed(0)
     slow, instructor = SlowSystem(config), Instructor(config)
-    window, heads = 5, episode(2).jpegs["head"]
+    window, heads = 2, episode(2).jpegs["head"]
     last = window * WINDOW_EVERY
     low = [last - 3 * back for back in range(config.video.low.frames - 1, -1, -1)]
     for ring, numbers in ((slow.high, [last - 1, last]), (slow.low, low)):

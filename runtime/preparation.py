@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.checkpoint import Checkpoint
 from models.config import PolicyConfig
-from models.data import hdf5
+from models.data.demonstrations import Demonstration
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.policy import InstructionEmbedding
@@ -29,21 +29,11 @@ Kind = Literal["pictures", "samples", "latents", "features"]
 
 
 @dataclass(frozen=True)
-class Demonstration:
-    """A file, and what it is about."""
-
-    path: Path
-    task: str
-    texts: tuple[str, ...]
-    steps: int
-
-
-@dataclass(frozen=True)
 class Order:
     """One file to make."""
 
     kind: Kind
-    source: Path
+    source: Demonstration
     out: Path
     config: str  # JSON of the policy's configuration
     video: Path | None  # checkpoint of stage 1
@@ -74,14 +64,15 @@ class Preparation:
         return [order.out for order in orders]
 
     def _order(self, kind: Kind, demonstration: Demonstration) -> Order:
-        source = demonstration.path
-        latents = self._path("latents", source) if kind == "features" else None
-        config = self._config.model_dump_json()
-        return Order(kind, source, self._path(kind, source), config, self._video, self._device, self._seed, latents)
+        latents = self._path("latents", demonstration) if kind == "features" else None
+        config, out = self._config.model_dump_json(), self._path(kind, demonstration)
+        return Order(kind, demonstration, out, config, self._video, self._device, self._seed, latents)
 
-    def _path(self, kind: Kind, source: Path) -> Path:
-        stem = f"{source.stem}-{_hash(str(source.resolve()), str(source.stat().st_size))[:8]}"
-        return self._cache / f"{kind}-{self._depends(kind)}" / source.parent.name / f"{stem}.safetensors"
+    def _path(self, kind: Kind, source: Demonstration) -> Path:
+        size = source.path.stat().st_size if source.path.is_file() else source.steps
+        which = [] if source.index is None else [source.index]
+        stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
+        return self._cache / f"{kind}-{self._depends(kind)}" / source.task / f"{stem}.safetensors"
 
     def _depends(self, kind: Kind) -> str:
         """A hash of what files of this kind depend on."""
@@ -104,31 +95,23 @@ class Preparation:
         )
 
 
-def find(folder: Path) -> list[Demonstration]:
-    """The demonstrations under a folder, in order. Raises ModelError when there are none, or one is unfit."""
-    paths = sorted(folder.rglob("*.hdf5"))
-    if not paths:
-        raise ModelError(f"{folder}: no demonstrations (*.hdf5) in it; make some with ./launch/demos.sh")
-    return [Demonstration(path, *hdf5.about(path)) for path in paths]
-
-
 def prepare(order: Order) -> str | None:
     """Make one file, in a worker. Returns why the demonstration is unfit, or None."""
     torch.set_num_threads(1)
     config = PolicyConfig.model_validate_json(order.config)
-    seed = int(_hash(order.seed, order.source.name)[:8], 16)
+    seed = int(_hash(order.seed, order.out.name)[:8], 16)
     try:
         if order.kind == "features":
             assert order.latents is not None
-            slow, texts = _slow(order), hdf5.about(order.source)[1]
-            read = [embedding.video for embedding in _texts(order, texts)]
+            slow = _slow(order)
+            read = [embedding.video for embedding in _texts(order, order.source.texts)]
             stored = prepared.Prepared(order.latents)
             made = prepared.features({name: stored[name] for name in ("high", "low")}, slow, read, seed)
         else:
             makers: dict[Kind, Callable[[], prepared.Tensors]] = {
-                "pictures": lambda: prepared.pictures(hdf5.read(order.source), config),
-                "samples": lambda: prepared.samples(hdf5.read(order.source), config, seed),
-                "latents": lambda: prepared.latents(hdf5.read(order.source), _slow(order)),
+                "pictures": lambda: prepared.pictures(order.source.read(), config),
+                "samples": lambda: prepared.samples(order.source.read(), config, seed),
+                "latents": lambda: prepared.latents(order.source.read(), _slow(order)),
             }
             made = makers[order.kind]()
     except ModelError as error:

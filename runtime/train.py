@@ -20,6 +20,7 @@ from tqdm import tqdm
 from models import normalize, sizes
 from models.checkpoint import save
 from models.config import PolicyConfig
+from models.data.demonstrations import Demonstration, find
 from models.errors import ModelError
 from models.fast import FastSystem
 from models.identity import stored_config
@@ -33,7 +34,7 @@ from models.train.prepared import Prepared
 from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
 from runtime import command_line, overrides
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.preparation import Demonstration, Preparation, find, open_video
+from runtime.preparation import Preparation, open_video
 from runtime.revision import revision
 from runtime.spread import Spread
 from runtime.terminal import say

@@ -1,0 +1,44 @@
+"""Demonstrations under a folder, whatever their format: HDF5 files and LeRobot datasets."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from models.data import hdf5
+from models.data.episode import Episode
+from models.data.lerobot import INFO, Dataset
+from models.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One, and what it is about; its pictures are read when they are needed."""
+
+    path: Path  # of the file, or of the dataset
+    index: int | None  # in the dataset
+    task: str
+    texts: tuple[str, ...]
+    steps: int
+
+    def read(self) -> Episode:
+        """Everything of it. Raises ModelError that names it and what makes it unfit."""
+        return hdf5.read(self.path) if self.index is None else _dataset(self.path).read(self.index)
+
+
+def find(folder: Path) -> list[Demonstration]:
+    """All under a folder, in order. Raises ModelError when there are none, or a file is none."""
+    found = [Demonstration(path, None, *hdf5.about(path)) for path in sorted(folder.rglob("*.hdf5"))]
+    for info in sorted(folder.rglob(INFO)):
+        path = info.parent.parent
+        dataset = _dataset(path)
+        found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
+    if not found:
+        raise ModelError(
+            f"{folder}: holds no demonstrations (*.hdf5, or a LeRobot dataset); make some with ./launch/demos.sh"
+        )
+    return found
+
+
+@lru_cache(maxsize=4)
+def _dataset(path: Path) -> Dataset:
+    return Dataset(path)

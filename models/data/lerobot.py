@@ -1,0 +1,122 @@
+"""Demonstrations as a LeRobot dataset, version 3: one table of all frames in some files, one row an episode, one a task.
+
+Written with the cameras' very JPEGs in the table (LeRobot's `image` features): nothing is lost; `video` is read too.
+Names are those that LeRobot uses for ALOHA robots.
+"""
+
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import simplejpeg
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from models.data.episode import JOINTS, RATE_HZ, Episode, check
+from models.data.hdf5 import NAMES
+from models.errors import ModelError
+
+VERSION = "v3.0"
+INFO = "meta/info.json"
+_QUALITY = 95  # of pictures that come out of a video
+NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "master"}
+
+
+class Dataset:
+    """An open dataset. Raises ModelError that names the folder and what is wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._info: dict[str, Any] = json.loads((folder / INFO).read_text())
+            self.rows = [
+                row for path in sorted((folder / "meta" / "episodes").rglob("*.parquet")) for row in _rows(path)
+            ]
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise ModelError(f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r})") from None
+        version, rate = str(self._info.get("codebase_version")), self._info.get("fps")
+        if not version.startswith("v3."):
+            raise ModelError(
+                f"{folder}: is of LeRobot {version}, {VERSION} is read; convert it with LeRobot's own script"
+            )
+        if rate != RATE_HZ:
+            raise ModelError(f"{folder}: has {rate} frames a second, {RATE_HZ} are needed")
+        self._check_features()
+
+    def about(self, index: int) -> tuple[str, tuple[str, ...], int]:
+        """Task, wordings and number of steps of an episode."""
+        row = self.rows[index]
+        return str(row.get("task_name") or self.folder.name), tuple(row["tasks"]), int(row["length"])
+
+    def read(self, index: int) -> Episode:
+        """One episode. Raises ModelError that names it and what is unfit."""
+        row = self.rows[index]
+        place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
+        path = self.folder / str(self._info["data_path"]).format(**place)
+        try:
+            table = pq.read_table(path, filters=[("episode_index", "=", index)])
+            numbers = {field: _joints(table, name) for name, field in NUMBERS.items()}
+            jpegs = {camera: self._jpegs(table, row, name) for camera, name in NAMES.items()}
+        except (OSError, KeyError, ValueError, pa.ArrowException, FFmpegError) as error:
+            raise ModelError(f"{path}: episode {index} cannot be read ({str(error)[:100]!r})") from None
+        q = numbers["q"]
+        assert q is not None
+        filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
+        task, texts, _ = self.about(index)
+        episode = Episode(**filled, jpegs=jpegs, instructions=texts, task=task, seed=int(row.get("seed", -1)))
+        return check(episode, f"{self.folder} episode {index}")
+
+    def _check_features(self) -> None:
+        features = self._info.get("features", {})
+        for name in ("observation.state", "action", *(f"observation.images.{camera}" for camera in NAMES.values())):
+            if name not in features:
+                raise ModelError(f"{self.folder}: has no {name}; it has {', '.join(sorted(features)) or 'nothing'}")
+        for name in ("observation.state", "action"):
+            if list(features[name]["shape"]) != [JOINTS]:
+                raise ModelError(f"{self.folder}: {name} is {features[name]['shape']}, expected [{JOINTS}]")
+
+    def _jpegs(self, table: pa.Table, row: dict[str, Any], camera: str) -> list[bytes]:
+        key = f"observation.images.{camera}"
+        if self._info["features"][key]["dtype"] == "image":
+            return [_jpeg(value["bytes"]) for value in table[key].to_pylist()]
+        place = {"chunk_index": row[f"videos/{key}/chunk_index"], "file_index": row[f"videos/{key}/file_index"]}
+        path = self.folder / str(self._info["video_path"]).format(video_key=key, **place)
+        first = round(float(row[f"videos/{key}/from_timestamp"]) * RATE_HZ)
+        pictures = itertools.islice(_pictures(path), first, first + int(row["length"]))
+        return [simplejpeg.encode_jpeg(picture, _QUALITY) for picture in pictures]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
+    return pq.read_table(path, columns=names).to_pylist()
+
+
+def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:
+    """(T, J), None where the dataset does not have it."""
+    if name not in table.column_names:
+        return None
+    return np.asarray(table[name].to_pylist(), np.float32)
+
+
+def _jpeg(stored: bytes) -> bytes:
+    """A stored picture as JPEG: what is one stays as it is."""
+    if stored[:2] == b"\xff\xd8":
+        return stored
+    from PIL import Image
+
+    with Image.open(io.BytesIO(stored)) as picture:
+        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), _QUALITY)
+
+
+def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The pictures (H, W, 3) of a video, in order."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)

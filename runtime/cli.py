@@ -17,6 +17,7 @@ COMMANDS = {
     "demos": "runtime.demos",
     "train": "runtime.train",
     "evaluate": "runtime.evaluation.command",
+    "export": "runtime.session.export",
 }
 
 

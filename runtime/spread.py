@@ -5,6 +5,7 @@ A piece is a function of a module and a picklable order. On a cluster the machin
 
 import multiprocessing
 import signal
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Self, TypeVar
 from runtime.errors import RuntimeFault
 from runtime.process import die_with_parent
 
+_CONNECT_S = 5.0
 Order = TypeVar("Order")
 Result = TypeVar("Result")
 
@@ -96,7 +98,14 @@ def _connected(address: str, workers: int) -> Any:
         if address == "local":
             ray.init(num_cpus=workers, **quiet)
         else:
+            _reach(address)
             ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise RuntimeFault(f"--ray {address}: {' '.join(str(error).split()[:20])}") from None
     return ray
+
+
+def _reach(address: str) -> None:
+    """Ray itself would try for minutes. Raises OSError, or ValueError when it is no HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), _CONNECT_S).close()

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from models.data.demonstrations import find
 from runtime import wire
-from runtime.session import reader
+from runtime.session import export, reader
 from runtime.topics import CAMERAS
 
 pytestmark = pytest.mark.live
@@ -126,6 +127,20 @@ def test_lockstep_replay_of_the_run_is_identical(session: LiveRun) -> None:
     replay = _replay(session.session, "--lockstep")
     assert replay.returncode == 0, replay.stdout + replay.stderr
     assert "identical, byte for byte" in replay.stdout
+
+
+@pytest.mark.parametrize("to", ["hdf5", "lerobot"])
+def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: Path, to: str) -> None:
+    assert export.main([str(session.session), "--to", to, "--out", str(tmp_path / "out")]) == 0
+    (found,) = find(tmp_path / "out")
+    episode, log = found.read(), reader.read(session.session)
+    assert episode.task == "block_handover"
+    logged = {log.jpeg(m.camera, m.seq) for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Frame)}
+    assert all(jpeg in logged for jpegs in episode.jpegs.values() for jpeg in jpegs)
+    targets = [m.q.astype("float32") for _, m, _ in reader.decode_all(log) if isinstance(m, wire.ArmTarget)]
+    sent = {target.tobytes() for target in targets}
+    assert all(row.tobytes() in sent for row in episode.master)
+    assert abs(episode.q - episode.master).max() < 0.3
 
 
 def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from drivers.sim.tasks.block_handover import BLOCK_HALF_M, MAT_THICKNESS_M, TARG
 
 _LEFT, _RIGHT = 0, 1
 _LEFT_PITCHES_RAD = (0.35, 0.5, 0.2, 0.65, 1.0, 1.15, 0.85)
-_RIGHT_PITCHES_RAD = (0.35, 0.5, 0.6)
-_HIGH_M, _LOW_M = 0.07, -0.065  # of the two grasp points, from the block's middle
+_RIGHT_PITCHES_RAD = (0.35, 0.5, 0.6, 0.75)
+_HIGHS_M, _LOW_M = (0.07, 0.055), -0.065  # of the two grasp points, from the block's middle; far out the arm is short
 _MEETING_M = np.array([0.0, BASE_Y_M + BASE_X_M["right"], TABLE_TOP_M + 0.25])  # the block's middle at the handover
 _CLOSED_M = 2 * BLOCK_HALF_M[0] - 0.02
 
@@ -26,9 +26,9 @@ def plan(physics: Physics) -> NDArray[np.float64]:
     block = physics.data.body("block")
     place, rotation = block.xpos.copy(), block.xmat.reshape(3, 3).copy()
 
-    def write(left_rad: float, right_rad: float) -> Script:
+    def write(high_m: float, left_rad: float, right_rad: float) -> Script:
         script = Script()
-        straight = over(_LEFT, above(place, _HIGH_M), left_rad)
+        straight = over(_LEFT, above(place, high_m), left_rad)
         taken = straight.at(heading_rad=_to_nearest_face(rotation, straight.azimuth_rad))
         before = taken.back(BEFORE_M)
         script.move(1.2, {_LEFT: before.at(heading_rad=0.0)})
@@ -38,7 +38,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
         lifted = taken.at(z_m=taken.z_m + 0.1)
         script.move(0.7, {_LEFT: lifted})
         script.move(0.5, {_LEFT: lifted.at(heading_rad=0.0)})
-        meeting = over(_LEFT, above(_MEETING_M, _HIGH_M), left_rad)
+        meeting = over(_LEFT, above(_MEETING_M, high_m), left_rad)
         low = over(_RIGHT, above(_MEETING_M, _LOW_M), right_rad)
         script.move(1.4, {_LEFT: meeting, _RIGHT: low.back(1.5 * BEFORE_M)})
         script.move(0.8, {_RIGHT: low})
@@ -49,7 +49,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
         set_down(script, _RIGHT, low, np.array([*TARGET_XY_M, standing_m]), OPEN_GRIP_M)
         return script
 
-    return first_reachable(write, physics.task.step_limit, _LEFT_PITCHES_RAD, _RIGHT_PITCHES_RAD)
+    return first_reachable(write, physics.task.step_limit, _HIGHS_M, _LEFT_PITCHES_RAD, _RIGHT_PITCHES_RAD)
 
 
 def _to_nearest_face(rotation: NDArray[np.float64], azimuth_rad: float) -> float:

@@ -1,0 +1,40 @@
+"""Spreading work over processes and over a Ray cluster: every result comes once, errors come through, nothing stays behind.
+Called by pytest; the cluster is a real one on this machine."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import RuntimeFault
+from runtime.spread import Spread
+
+
+def square(number: int) -> int:
+    """The work: a module's function, as Spread wants it."""
+    if number < 0:
+        raise ValueError(f"{number} is negative")
+    return number * number
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_every_result_comes_once(address: str | None) -> None:
+    with Spread("squares", 2, address) as spread:
+        assert sorted(spread.results(square, range(9))) == [n * n for n in range(9)]
+        with pytest.raises(ValueError, match="-3 is negative"):
+            list(spread.results(square, [2, -3]))
+
+
+def test_a_cluster_leaves_nothing_behind() -> None:
+    before = set(Path("/dev/shm").iterdir())
+    with Spread("squares", 1, "local") as spread:
+        assert list(spread.results(square, [3])) == [9]
+    assert set(Path("/dev/shm").iterdir()) <= before
+    left = subprocess.run(["pgrep", "-f", "raylet|gcs_server"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+
+
+def test_a_cluster_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(RuntimeFault, match=r"--ray 127\.0\.0\.1:1") as error, Spread("squares", 1, "127.0.0.1:1"):
+        pass
+    assert "\n" not in str(error.value)

@@ -18,7 +18,7 @@ from runtime import command_line, config
 from runtime.bench.machine import describe
 from runtime.config import Settings
 from runtime.errors import SettingsError
-from runtime.evaluation import film, table
+from runtime.evaluation import film, sweep, table
 from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, Result, play
 from runtime.evaluation.world import Latencies
 from runtime.revision import revision
@@ -34,15 +34,23 @@ def main(arguments: list[str]) -> int:
     parser = _parser()
     own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
+    options.rollouts = options.rollouts or (50 if options.sweep is None else 20)
+    options.repeats = options.repeats or (3 if options.sweep is None else 1)
     tasks = _tasks(options.task)
     latencies = _latencies(options)
-    by_task = {task: config.load([*flags, "--task", task]) for task in tasks}
     with Spread("evaluate", options.workers, options.ray) as spread:
-        rows, checkpoint_id = evaluate(spread, by_task, latencies, options)
+
+        def evaluated(more: Sequence[str]) -> tuple[list[table.Row], str]:
+            by_task = {task: config.load([*flags, *more, "--task", task]) for task in tasks}
+            return evaluate(spread, by_task, latencies, options)
+
+        if options.sweep is not None:
+            sweep.run(options.sweep, options, evaluated)
+            return 0
+        rows, checkpoint_id = evaluated(())
     say("\n".join(table.lines(rows)))
     if options.json is not None:
-        some = next(iter(by_task.values()))
-        _write(options.json, rows, some, latencies, options, checkpoint_id)
+        _write(options.json, rows, config.load([*flags, "--task", tasks[0]]), latencies, options, checkpoint_id)
     return 0
 
 
@@ -128,8 +136,15 @@ def _latencies(options: argparse.Namespace) -> Latencies:
 def _parser() -> command_line.Parser:
     parser = command_line.parser("evaluate.sh", __doc__)
     parser.add_argument("--task", default="all", help="one, several with commas, or all")
-    parser.add_argument("--rollouts", type=command_line.whole(1, 10_000), default=50, help="of a repeat")
-    parser.add_argument("--repeats", type=command_line.whole(1, 100), default=3)
+    parser.add_argument("--rollouts", type=command_line.whole(1, 10_000), help="of a repeat; 50, in a sweep 20")
+    parser.add_argument("--repeats", type=command_line.whole(1, 100), help="3, in a sweep 1")
+    parser.add_argument("--sweep", choices=tuple(sweep.SWEEPS), help="an ablation of the paper")
+    parser.add_argument(
+        "--out", type=Path, default=Path("sweeps"), metavar="DIR", help="sweep: tables, plots, policies"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="sweep: demonstrations to train on")
+    parser.add_argument("--video", type=Path, metavar="DIR", help="sweep: checkpoint of stage 1")
+    parser.add_argument("--train-steps", type=command_line.whole(1, 10**8), default=6000, help="sweep: of each policy")
     parser.add_argument(
         "--seed", type=command_line.whole(FIRST_SEED, 10**9), default=FIRST_SEED, help="of the first scene"
     )

@@ -25,6 +25,8 @@ class Row:
     faults: int
     limited_share: float
     wall_s: float  # per rollout
+    successes: int
+    rollouts: int
 
     @property
     def rate(self) -> float:
@@ -58,6 +60,8 @@ def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
         faults=sum(bool(episode.outcome.fault) for episode in episodes),
         limited_share=mean(episode.outcome.limited_share for episode in episodes),
         wall_s=mean(episode.wall_s for episode in episodes),
+        successes=len(done),
+        rollouts=len(episodes),
     )
 
 

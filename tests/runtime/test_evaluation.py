@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from runtime import config
 from runtime.errors import SettingsError
-from runtime.evaluation import command, film, table
+from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
 from runtime.evaluation.world import Latencies, Outcome, Policy, World
 from runtime.networks import fast_system, open_checkpoint, slow_system
@@ -100,8 +101,6 @@ def test_a_row_tells_mean_and_spread_over_the_repeats() -> None:
 
 
 def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
-    from PIL import Image
-
     path = film.write(tmp_path, "pick_apple_messy", Episode(3, played(policy), 1.0))
     assert path.name == "pick_apple_messy_3_failure.webp"
     with Image.open(path) as picture:
@@ -133,3 +132,33 @@ def test_a_wrong_flag_is_one_line(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said) as error:
         command.main(arguments)
     assert "\n" not in str(error.value)
+
+
+def result(name: str, successes: int, trials: int) -> sweep.Result:
+    episodes = [episode(seed, seed < successes) for seed in range(trials)]
+    return sweep.Result(name, "id", [table.row("a_task", [episodes]), table.row("another", [episodes])])
+
+
+def test_only_disjoint_intervals_are_called_a_difference(tmp_path: Path) -> None:
+    results = [result("no video", 2, 20), result("raw", 4, 20), result("both", 18, 20)]
+    said = sweep.statements(results)
+    assert said[0] == "raw against no video: +10.0 points, no difference that these rollouts could show"
+    assert said[1] == "both against no video: +80.0 points, a difference"
+    assert "a_task" in sweep.lines(results)[0]
+    sweep.plot(tmp_path / "plot.png", "features", results)
+    with Image.open(tmp_path / "plot.png") as picture:
+        assert picture.width > 300
+
+
+def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:
+    arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--expert", "--workers", "1", "--out", str(tmp_path)]
+    assert command.main([*arguments, "--sweep", "shift"]) == 0
+    record = json.loads((tmp_path / "shift.json").read_text())
+    assert [row["variant"] for row in record] == ["none", "objects", "background", "lighting"]
+    assert all(row["rate"] == 1.0 for row in record)
+    assert (tmp_path / "shift.png").is_file()
+
+
+def test_a_sweep_of_the_policy_needs_data(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="give --data and --video"):
+        command.main(["--sweep", "features", "--out", str(tmp_path), "--workers", "1"])

@@ -1,0 +1,170 @@
+"""The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
+
+Those of the run (ratio, shift) evaluate one policy; those of the policy (features, filter, depth) first train a policy each,
+on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video DIR --out DIR`).
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime import train
+from runtime.errors import SettingsError
+from runtime.evaluation import table
+from runtime.evaluation.table import Row
+from runtime.terminal import say
+
+Evaluate = Callable[[Sequence[str]], tuple[list[Row], str]]  # settings flags -> rows and the policy's id
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of an ablation."""
+
+    name: str
+    settings: tuple[str, ...] = ()  # flags of the run
+    policy: tuple[str, ...] | None = None  # flags of the training; None: nothing is trained
+
+
+def _filters(spatial: str, motion: str) -> tuple[str, ...]:
+    return ("--policy.filters.spatial", spatial, "--policy.filters.motion", motion)
+
+
+def _depth(dual: int, single: int) -> tuple[str, ...]:
+    return ("--policy.video.backbone.dual_blocks", str(dual), "--policy.video.backbone.single_blocks", str(single))
+
+
+SWEEPS: dict[str, tuple[Variant, ...]] = {
+    "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
+    "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
+    "features": (
+        Variant("no video", policy=("--policy.inputs", "no_video")),
+        Variant("raw features", policy=_filters("none", "none")),
+        Variant("+ Sobel", policy=_filters("sobel", "none")),
+        Variant("+ FFT", policy=_filters("none", "fft")),
+        Variant("both filters", policy=_filters("sobel", "fft")),
+    ),
+    "filter": tuple(Variant(name, policy=_filters(name, "fft")) for name in ("sobel", "scharr", "laplacian")),
+    "depth": tuple(
+        Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1), (4, 2))
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A variant's rows."""
+
+    variant: str
+    checkpoint_id: str
+    rows: list[Row]
+
+    @property
+    def successes(self) -> tuple[int, int]:
+        """Over all tasks: how many, of how many."""
+        return sum(row.successes for row in self.rows), sum(row.rollouts for row in self.rows)
+
+    @property
+    def rate(self) -> float:
+        """Over all tasks."""
+        done, tried = self.successes
+        return done / tried
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's, over all tasks."""
+        return table.wilson(*self.successes)
+
+
+def run(name: str, options: argparse.Namespace, evaluate: Evaluate) -> list[Result]:
+    """Train what has to be trained, evaluate, write `OUT/NAME.json` and `.png`, say what held."""
+    results: list[Result] = []
+    for variant in SWEEPS[name]:
+        flags = [*variant.settings, *_trained(name, variant, options)]
+        rows, checkpoint_id = evaluate(flags)
+        results.append(Result(variant.name, checkpoint_id, rows))
+        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %")
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / f"{name}.json").write_text(json.dumps(_record(results), indent=1) + "\n")
+    plot(options.out / f"{name}.png", name, results)
+    say("\n".join(lines(results)))
+    say("\n".join(statements(results)))
+    return results
+
+
+def lines(results: Sequence[Result]) -> list[str]:
+    """The ablation as a table, a column a task."""
+    tasks = [row.task for row in results[0].rows]
+    head = f"{'':<18}" + "".join(f"{task[:17]:>19}" for task in tasks) + f"{'all':>8}{'95 %':>12}"
+    body = [
+        f"{result.variant:<18}"
+        + "".join(f"{100 * row.rate:>17.0f} %" for row in result.rows)
+        + f"{100 * result.rate:>6.1f} %{100 * result.interval[0]:>6.0f}..{100 * result.interval[1]:<3.0f}%"
+        for result in results
+    ]
+    return [head, *body]
+
+
+def statements(results: Sequence[Result]) -> list[str]:
+    """What the figures say of each variant against the first: only disjoint intervals tell a difference."""
+    first = results[0]
+    said: list[str] = []
+    for other in results[1:]:
+        points = 100 * (other.rate - first.rate)
+        apart = other.interval[0] > first.interval[1] or other.interval[1] < first.interval[0]
+        verdict = "a difference" if apart else "no difference that these rollouts could show"
+        said.append(f"{other.variant} against {first.variant}: {points:+.1f} points, {verdict}")
+    return said
+
+
+def plot(path: Path, name: str, results: Sequence[Result]) -> None:
+    """Bars with their intervals, and a point a task."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 + 1.3 * len(results), 4), layout="constrained")
+    axes: Any = figure.add_subplot()
+    places = range(len(results))
+    rates = [100 * result.rate for result in results]
+    below = [rate - 100 * result.interval[0] for rate, result in zip(rates, results, strict=True)]
+    above = [100 * result.interval[1] - rate for rate, result in zip(rates, results, strict=True)]
+    axes.bar(places, rates, yerr=(below, above), capsize=4, color="#9db4c8", zorder=1)
+    for place, result in zip(places, results, strict=True):
+        axes.scatter(
+            [place] * len(result.rows), [100 * row.rate for row in result.rows], s=12, color="#333333", zorder=2
+        )
+    axes.set_xticks(list(places), [result.variant for result in results])
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("success, %")
+    axes.set_title(f"{name}: all tasks, 95 % intervals; points: tasks")
+    figure.savefig(path, dpi=120)
+
+
+def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[str]:
+    """The flag of the variant's own policy, trained if it is not there."""
+    if variant.policy is None:
+        return []
+    for needed in ("data", "video"):
+        if getattr(options, needed) is None:
+            raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
+    folder = options.out / name / variant.name.replace(" ", "-").replace("+", "with")
+    if not (folder / "checkpoint" / "config.json").is_file():
+        arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
+        arguments += ["--cache", str(options.out / "cache"), "--steps", str(options.train_steps)]
+        train.main([*arguments, "--workers", str(options.workers), *variant.policy])
+    return ["--policy.checkpoint", str(folder / "checkpoint")]
+
+
+def _record(results: Sequence[Result]) -> list[dict[str, Any]]:
+    return [
+        {
+            "variant": result.variant,
+            "checkpoint": result.checkpoint_id,
+            "rate": result.rate,
+            "interval": result.interval,
+            "tasks": [row.to_json() for row in result.rows],
+        }
+        for result in results
+    ]

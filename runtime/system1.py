@@ -41,7 +41,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     snapshots = Snapshots(process)
     pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
     held: dict[str, wire.Message] = {}
-    last, due_ns = (0,) * len(CAMERAS), now_ns()
+    last, due_ns = (0,) * len(CAMERAS), 0  # the first complete set begins the rhythm
     process.settle(settings.system1.nice)
     while process.running:
         process.stepped()

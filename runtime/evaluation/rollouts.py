@@ -15,7 +15,8 @@ from drivers.sim.tasks import TASKS, make_task
 from drivers.sim.tasks.task import RATE_HZ
 from runtime import config
 from runtime.config import Settings
-from runtime.evaluation.world import Latencies, Outcome, Policy, World
+from runtime.evaluation.systems import Policy
+from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 
 FIRST_SEED = 1_000_000  # demonstrations are made of scenes below

@@ -4,8 +4,6 @@ How long each system takes is declared, so what comes out is a property of polic
 machine and build it is the same again from the same seed. Events happen in order of time: ticks, pictures, and what was made.
 """
 
-import heapq
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,20 +16,16 @@ from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.task import RATE_HZ
-from models.fast import FastSystem
-from models.policy import InstructionEmbedding
-from models.slow import SlowSystem
-from runtime import arms_step, system1_step, system2_step, wire
+from runtime import arms_step, wire
 from runtime.arms import joint_state
 from runtime.clock import NS_PER_S, seconds
 from runtime.config import Settings
+from runtime.evaluation.systems import EPOCH, Chunk, Policy, Systems, Timing, VirtualClock
 from runtime.simulator import STEPS_PER_CYCLE
-from runtime.system1 import due, gather, next_due, waits_for_system2
 from runtime.topics import CAMERAS
-from runtime.views import History, newest_set
 
 _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
-_EPOCH, _EPISODE, _INSTRUCTION = 1, 1, 1
+_EPISODE, _INSTRUCTION = 1, 1
 _START_S = 3.0  # longest wait for the first chunk, beyond a task's own time
 _KEPT_FRAMES = 400
 
@@ -45,16 +39,6 @@ class Latencies:
     system1_s: float = 0.045
     """From a run's start to its chunk in the arms process."""
     system2_s: float = 0.11
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Both systems, ready to run."""
-
-    slow: SlowSystem
-    fast: FastSystem
-    checkpoint_id: str
-    instruct: Callable[[str], InstructionEmbedding]
 
 
 @dataclass
@@ -102,7 +86,7 @@ class World:
 
 
 class _Episode:
-    """What the processes hold while an episode is played."""
+    """The scene, the cameras and the arms while an episode is played."""
 
     def __init__(
         self, settings: Settings, policy: Policy, latencies: Latencies, physics: Physics, eyes: dict[str, Eye], text: str,
@@ -110,28 +94,20 @@ class _Episode:
     ) -> None:  # fmt: skip
         self._settings, self._latencies, self._physics, self._eyes = settings, latencies, physics, eyes
         self._film_every, self._limit_s = 0, 0.0
-        self._embedding = policy.instruct(text)
-        self._now = _BEGIN_NS
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
+        self._clock = VirtualClock(_BEGIN_NS)
         self._outcome = Outcome()
         self._rules = arms_step.Rules.of(settings)
-        self._rules1 = system1_step.Rules(settings, policy.fast, policy.checkpoint_id)
-        self._rules2 = system2_step.Rules.of(settings, policy.slow, policy.checkpoint_id)
-        self._memory1, self._memory2 = system1_step.Memory(), system2_step.Memory()
         self._arms: arms_step.Memory | None = None
-        self._inbox: list[wire.Message] = []
-        stamp = {"seq": 0, "epoch": _EPOCH, "stamp_ns": _BEGIN_NS}
+        stamp = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
         episode = wire.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
         instruction = wire.Instruction(**stamp, number=_INSTRUCTION, text=text)
         embedding = wire.Embedding(**stamp, instruction=_INSTRUCTION, key="")
         self._held: dict[str, wire.Message] = {"episode": episode, "instruction": instruction, "embedding": embedding}
-        self._inbox += [episode, instruction]
-        self._history = History(CAMERAS)
+        self._inbox: list[wire.Message] = [episode, instruction]
         self._scenes: dict[int, NDArray[np.float64]] = {}
         self._pictures: dict[tuple[str, int], NDArray[np.uint8]] = {}
-        self._last, self._due_ns = (-1,) * len(CAMERAS), _BEGIN_NS
-        self._busy1 = self._busy2 = self._waiting = False
+        timing = Timing(self._taken, lambda _: seconds(latencies.system2_s))
+        self._systems = Systems(settings, policy, text, self._clock, self._held, self._picture, timing, self._made)
         self._ticks = self._frames = self._limited = 0
         self._running_since_ns: int | None = None
         self._over = False
@@ -139,135 +115,80 @@ class _Episode:
     def play(self, limit_s: float, film_every: int) -> Outcome:
         """Event after event until success, a fault or the end of the time, which begins with the first chunk."""
         self._limit_s, self._film_every = limit_s, film_every
-        self._at(self._now, self._tick)
-        self._at(self._now, self._capture)
-        while not self._over:
-            self._now, _, happen = heapq.heappop(self._events)
-            happen()
-        outcome, memory = self._outcome, self._arms
+        self._clock.at(_BEGIN_NS, self._tick)
+        self._clock.at(_BEGIN_NS, self._capture)
+        while not self._over and self._clock.next():
+            pass
+        outcome, memory, now = self._outcome, self._arms, self._clock.now
         assert memory is not None
+        outcome.conditions = self._systems.conditions
         outcome.holds, outcome.fault = memory.machine.holds, memory.machine.fault
         outcome.limited_share = self._limited / max(1, memory.running_ticks)
-        begun_ns = self._running_since_ns or self._now
-        outcome.seconds = (self._now - begun_ns) / NS_PER_S
+        outcome.seconds = (now - (self._running_since_ns or now)) / NS_PER_S
         return outcome
-
-    def _at(self, time_ns: int, happen: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._events, (time_ns, self._count, happen))
 
     def _tick(self) -> None:
         """The arms process, and the physics until its next tick."""
-        arms = self._physics.arms()
-        states = [ArmState(self._ticks, self._now, *reading) for reading in arms]
-        feedback = joint_state(states, self._arms, self._ticks, _EPOCH, self._now)
+        now = self._clock.now
+        states = [ArmState(self._ticks, now, *reading) for reading in self._physics.arms()]
+        feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
         self._held["joint_state"] = feedback
-        self._arms = self._arms or arms_step.start(self._rules, feedback, self._now)
-        inputs = arms_step.Inputs(feedback, tuple(self._inbox), 0, self._now)
+        self._arms = self._arms or arms_step.start(self._rules, feedback, now)
+        inputs = arms_step.Inputs(feedback, tuple(self._inbox), 0, now)
         self._inbox = []
-        target = arms_step.step(self._rules, self._arms, inputs, _EPOCH, self._now).target
+        target = arms_step.step(self._rules, self._arms, inputs, EPOCH, now).target
         if target.mode == "RUNNING" and self._running_since_ns is None:
-            self._running_since_ns = self._now
+            self._running_since_ns = now
         self._limited += target.mode == "RUNNING" and target.limited
         for side in range(len(SIDES)):
             self._physics.command(side, target.q[7 * side : 7 * side + 7])
         self._physics.advance(STEPS_PER_CYCLE)
         self._ticks += 1
         self._judge(target.mode)
-        self._at(_BEGIN_NS + round(self._ticks * NS_PER_S / self._settings.arms.rate_hz), self._tick)
+        self._clock.at(_BEGIN_NS + round(self._ticks * NS_PER_S / self._settings.arms.rate_hz), self._tick)
 
     def _judge(self, mode: wire.Mode) -> None:
         """Whether the episode is over."""
-        begun_ns = self._running_since_ns
-        late = self._now - _BEGIN_NS > seconds(self._limit_s + _START_S)
-        late = late or (begun_ns is not None and self._now - begun_ns > seconds(self._limit_s))
+        now, begun_ns = self._clock.now, self._running_since_ns
+        late = now - _BEGIN_NS > seconds(self._limit_s + _START_S)
+        late = late or (begun_ns is not None and now - begun_ns > seconds(self._limit_s))
         self._outcome.success = begun_ns is not None and self._physics.success()
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
         """All cameras at once: what they saw is drawn when somebody asks for it."""
-        number = self._frames
+        number, now = self._frames, self._clock.now
         self._scenes[number] = self._physics.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)
         if self._film_every and number % self._film_every == 0:
             self._outcome.film.append(self._eyes["head"].jpeg(self._scenes[number]))
         states = tuple(
-            wire.CameraState(camera=name, number=number, capture_ns=self._now, rate_hz=float(RATE_HZ), verdict="")
+            wire.CameraState(camera=name, number=number, capture_ns=now, rate_hz=float(RATE_HZ), verdict="")
             for name in CAMERAS
         )
-        self._inbox.append(wire.CameraHealth(seq=number, epoch=_EPOCH, stamp_ns=self._now, cameras=states))
-        captured_ns = self._now
-        self._at(captured_ns + seconds(self._latencies.camera_s), lambda: self._arrive(number, captured_ns))
+        self._inbox.append(wire.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now, cameras=states))
+        returned_ns = now + seconds(self._latencies.camera_s)
+        notices = tuple(
+            wire.Frame(
+                seq=number, epoch=EPOCH, stamp_ns=returned_ns, camera=camera, capture_ns=now, returned_ns=returned_ns,
+                device_number=number, exact=True,
+            )
+            for camera in CAMERAS
+        )  # fmt: skip
+        self._clock.at(returned_ns, lambda: self._systems.arrive(notices))
         self._frames += 1
-        self._at(_BEGIN_NS + self._frames * NS_PER_S // RATE_HZ, self._capture)
+        self._clock.at(_BEGIN_NS + self._frames * NS_PER_S // RATE_HZ, self._capture)
 
-    def _arrive(self, number: int, captured_ns: int) -> None:
-        """A set of notices reaches both systems."""
-        for camera in CAMERAS:
-            notice = wire.Frame(
-                seq=number, epoch=_EPOCH, stamp_ns=self._now, camera=camera, capture_ns=captured_ns,
-                returned_ns=self._now, device_number=number, exact=True,
-            )  # fmt: skip
-            self._history.add(notice)
-        self._waiting = True
-        self._system1()
-        self._system2()
+    def _taken(self, made: Chunk) -> int:
+        """How long System 1 took; a run that only finds that it cannot takes no time."""
+        return seconds(self._latencies.system1_s) if isinstance(made, wire.ActionChunk) else 0
 
-    def _system1(self) -> None:
-        """A run, if one is due and the last one is done."""
-        settings, memory = self._settings, self._memory1
-        newest = newest_set(self._history.notices)
-        noticed = self._waiting or settings.pacing == "serial"
-        if self._busy1 or not noticed or not due(settings, newest, self._due_ns, self._last):
-            return
-        inputs = gather(self._held, self._rules1.fast.config.history_offset_s, self._history, newest)
-        if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
-            return
-        self._waiting, self._busy1 = False, True
-        made = system1_step.step(
-            self._rules1, memory, inputs, self._picture, lambda _: self._embedding, _EPOCH, self._now
-        )
-        self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, self._now)
-        if isinstance(made, wire.ActionChunk):
-            self._outcome.runs += 1
-            self._outcome.condition_ages_s.append((self._now - made.conditions_capture_ns) / NS_PER_S)
-        taken_ns = seconds(self._latencies.system1_s) if isinstance(made, wire.ActionChunk) else 0
-        self._at(self._now + taken_ns, lambda: self._made(made))
-
-    def _made(self, made: wire.ActionChunk | wire.Skip) -> None:
-        """A chunk reaches the arms and System 2."""
-        self._busy1 = False
+    def _made(self, made: Chunk) -> None:
+        """A chunk reaches the arms."""
         if isinstance(made, wire.ActionChunk):
             self._inbox.append(made)
-        self._held["chunk" if isinstance(made, wire.ActionChunk) else "skip"] = made
-        self._system2()
-        self._system1()
-
-    def _system2(self) -> None:
-        """A condition, if one is due and the last one is done."""
-        if self._busy2:
-            return
-        inputs = system2_step.gather(self._held, tuple(self._history.notices[system2_step.HEAD]))
-        if inputs is None:
-            return
-        embedding = self._embedding
-        made = system2_step.step(
-            self._rules2, self._memory2, inputs, self._picture, lambda _: embedding, _EPOCH, self._now
-        )
-        if made is not None:
-            self._busy2 = True
-            done_ns = self._now + seconds(self._latencies.system2_s)
-            timing = wire.Timing(finished_ns=done_ns, prepare_ns=0, forward_ns=done_ns - self._now)
-            conditions = made.model_copy(update={"timing": timing})
-            self._at(done_ns, lambda: self._perceived(conditions))
-
-    def _perceived(self, conditions: wire.Conditions) -> None:
-        """A condition reaches System 1."""
-        self._busy2 = False
-        self._outcome.conditions += 1
-        self._held["conditions"] = conditions
-        self._system1()
-        self._system2()
+            self._outcome.runs += 1
+            self._outcome.condition_ages_s.append((made.stamp_ns - made.conditions_capture_ns) / NS_PER_S)
 
     def _picture(self, camera: str, number: int) -> NDArray[np.uint8] | None:
         """The picture as the live camera gives it: noise and JPEG included; drawn once."""

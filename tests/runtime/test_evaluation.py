@@ -13,7 +13,8 @@ from runtime import config
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
-from runtime.evaluation.world import Latencies, Outcome, Policy, World
+from runtime.evaluation.systems import Policy
+from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.networks import fast_system, open_checkpoint, slow_system
 
 _LIMIT_S = 1.2

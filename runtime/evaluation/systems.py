@@ -58,6 +58,7 @@ class Timing:
 
     system1: Callable[[Chunk], int]
     system2: Callable[[wire.Conditions], int]
+    at_once: bool = True  # System 2 looks whether it is due at every message; else only when it is told to
 
 
 class Systems:
@@ -85,7 +86,7 @@ class Systems:
             self._history.add(notice)
         self._noticed = True
         self._system1()
-        self._system2()
+        self._news2()
 
     def _system1(self) -> None:
         """A run, if one is due and the last one is done."""
@@ -107,11 +108,15 @@ class Systems:
         self._busy1 = False
         self._held["chunk" if isinstance(made, wire.ActionChunk) else "skip"] = made
         self._tell(made)
-        self._system2()
+        self._news2()
         self._system1()
 
-    def _system2(self) -> None:
-        """A condition, if one is due and the last one is done."""
+    def _news2(self) -> None:
+        if self._timing.at_once:
+            self.wake_system2()
+
+    def wake_system2(self) -> None:
+        """System 2 looks whether it is due: a condition, if so and if the last one is done."""
         inputs = system2_step.gather(self._held, tuple(self._history.notices[system2_step.HEAD]))
         if self._busy2 or inputs is None:
             return
@@ -131,4 +136,4 @@ class Systems:
         self.conditions += 1
         self._held["conditions"] = conditions
         self._system1()
-        self._system2()
+        self._news2()

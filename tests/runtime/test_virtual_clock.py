@@ -46,7 +46,7 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
     def system1(chunk: Chunk) -> int:
         return taken1[min(chunk.run - 1, len(taken1) - 1)] + _TRANSPORT_NS if isinstance(chunk, wire.ActionChunk) else 0
 
-    timing = Timing(system1, lambda c: taken2[min(c.seq, len(taken2) - 1)] + _TRANSPORT_NS)
+    timing = Timing(system1, lambda c: taken2[min(c.seq, len(taken2) - 1)] + _TRANSPORT_NS, at_once=False)
     systems = Systems(
         settings, policy, instruction.text, clock, held, session.picture, timing,
         lambda chunk: made.append(chunk) if isinstance(chunk, wire.ActionChunk) else None,
@@ -55,11 +55,9 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
         clock.at(state.stamp_ns + _TRANSPORT_NS, lambda state=state: held.update(joint_state=state))
     runs = sorted((m for m in messages if isinstance(m, wire.ActionChunk | wire.Skip)), key=lambda m: m.stamp_ns)
 
-    def ready() -> None:
-        held["embedding"] = embedding
-        systems.arrive(())
-
-    clock.at(conditions[0].stamp_ns, ready)  # until then the networks were being loaded
+    clock.at(conditions[0].stamp_ns - 1, lambda: held.update(embedding=embedding))  # until then it was being loaded
+    for condition in conditions:
+        clock.at(condition.stamp_ns, systems.wake_system2)
     reached = arrivals(frames, runs)
     for frame in frames:
         clock.at(reached[frame.camera, frame.seq], lambda frame=frame: systems.arrive((frame,)))

@@ -57,7 +57,7 @@ def tiny() -> PolicyConfig:
             "motion_former": former.model_copy(update={"tokens": 5}),
             "image": Siglip(image_px=32, width=32, depth=1, heads=4, patch_px=16, feed_forward=128),
             "text": config.text.model_copy(update={"width": 16, "depth": 1, "heads": 2, "feed_forward": 32}),
-            "head": config.head.model_copy(update={"width": 32, "depth": 2, "token_targets": 2}),
+            "head": config.head.model_copy(update={"width": 32, "depth": 2, "token_targets": 2, "guess_width": 0}),
             "horizon": 8,
         }
     )

@@ -20,7 +20,7 @@ from runtime import arms_step, wire
 from runtime.arms import joint_state
 from runtime.clock import NS_PER_S, seconds
 from runtime.config import Settings
-from runtime.evaluation.systems import EPOCH, Chunk, Policy, Systems, Timing, VirtualClock
+from runtime.evaluation.systems import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 from runtime.simulator import STEPS_PER_CYCLE
 from runtime.topics import CAMERAS
 
@@ -102,12 +102,16 @@ class _Episode:
         episode = wire.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
         instruction = wire.Instruction(**stamp, number=_INSTRUCTION, text=text)
         embedding = wire.Embedding(**stamp, instruction=_INSTRUCTION, key="")
-        self._held: dict[str, wire.Message] = {"episode": episode, "instruction": instruction, "embedding": embedding}
         self._inbox: list[wire.Message] = [episode, instruction]
         self._scenes: dict[int, NDArray[np.float64]] = {}
         self._pictures: dict[tuple[str, int], NDArray[np.uint8]] = {}
-        timing = Timing(self._taken, lambda _: seconds(latencies.system2_s))
-        self._systems = Systems(settings, policy, text, self._clock, self._held, self._picture, timing, self._made)
+        encoded = policy.instruct(text)
+        self._system1 = VirtualSystem1(settings, policy, encoded, self._clock, self._picture, self._taken, self._acted)
+        self._system2 = VirtualSystem2(
+            settings, policy, encoded, self._clock, self._picture, lambda _: seconds(latencies.system2_s), self._perceived
+        )  # fmt: skip
+        for system in (self._system1, self._system2):
+            system.hear(episode, instruction, embedding)
         self._ticks = self._frames = self._limited = 0
         self._running_since_ns: int | None = None
         self._over = False
@@ -121,7 +125,6 @@ class _Episode:
             pass
         outcome, memory, now = self._outcome, self._arms, self._clock.now
         assert memory is not None
-        outcome.conditions = self._systems.conditions
         outcome.holds, outcome.fault = memory.machine.holds, memory.machine.fault
         outcome.limited_share = self._limited / max(1, memory.running_ticks)
         outcome.seconds = (now - (self._running_since_ns or now)) / NS_PER_S
@@ -132,7 +135,7 @@ class _Episode:
         now = self._clock.now
         states = [ArmState(self._ticks, now, *reading) for reading in self._physics.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
-        self._held["joint_state"] = feedback
+        self._system1.hear(feedback)
         self._arms = self._arms or arms_step.start(self._rules, feedback, now)
         inputs = arms_step.Inputs(feedback, tuple(self._inbox), 0, now)
         self._inbox = []
@@ -175,7 +178,7 @@ class _Episode:
             )
             for camera in CAMERAS
         )  # fmt: skip
-        self._clock.at(returned_ns, lambda: self._systems.arrive(notices))
+        self._clock.at(returned_ns, lambda: self._noticed(notices))
         self._frames += 1
         self._clock.at(_BEGIN_NS + self._frames * NS_PER_S // RATE_HZ, self._capture)
 
@@ -183,12 +186,27 @@ class _Episode:
         """How long System 1 took; a run that only finds that it cannot takes no time."""
         return seconds(self._latencies.system1_s) if isinstance(made, wire.ActionChunk) else 0
 
-    def _made(self, made: Chunk) -> None:
-        """A chunk reaches the arms."""
+    def _noticed(self, notices: tuple[wire.Frame, ...]) -> None:
+        """Notices of new pictures reach both systems."""
+        self._system1.hear(*notices)
+        self._system2.hear(*notices)
+        self._system1.look()
+        self._system2.look()
+
+    def _acted(self, made: Chunk) -> None:
+        """A chunk reaches the arms and System 2."""
         if isinstance(made, wire.ActionChunk):
             self._inbox.append(made)
             self._outcome.runs += 1
             self._outcome.condition_ages_s.append((made.stamp_ns - made.conditions_capture_ns) / NS_PER_S)
+        self._system2.hear(made)
+        self._system2.look()
+
+    def _perceived(self, made: wire.Conditions) -> None:
+        """A condition reaches System 1."""
+        self._outcome.conditions += 1
+        self._system1.hear(made)
+        self._system1.look()
 
     def _picture(self, camera: str, number: int) -> NDArray[np.uint8] | None:
         """The picture as the live camera gives it: noise and JPEG included; drawn once."""

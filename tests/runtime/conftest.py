@@ -3,6 +3,7 @@
 The builders are functions behind session fixtures, since pytest's importlib mode gives tests no module to import.
 """
 
+import signal
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from live_run import START_S, LiveRun
 
 from runtime import config, wire
 from runtime.bus import Bus
@@ -142,6 +144,17 @@ def build() -> Callable[..., Any]:
 def settings() -> Settings:
     """What `robot.sh` without any flag gives: the sim profile."""
     return config.load([])
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveRun]:
+    """A live run of eight seconds that several tests look at."""
+    run = LiveRun(tmp_path_factory.mktemp("live"), "--seconds", "8", "--seed", "3")
+    try:
+        run.process.wait(START_S + 30)
+        yield run
+    finally:
+        run.end(signal.SIGKILL)
 
 
 @pytest.fixture

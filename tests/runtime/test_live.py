@@ -8,12 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live_run import END_S, START_S, LiveRun
 
 from models.data.demonstrations import find
 from runtime import wire
@@ -21,78 +20,6 @@ from runtime.session import export, reader
 from runtime.topics import CAMERAS
 
 pytestmark = pytest.mark.live
-_START_S = 90.0
-_END_S = 20.0
-
-
-class LiveRun:
-    """`robot.sh --profile sim` in a folder of its own, its output read line by line."""
-
-    def __init__(self, folder: Path, *flags: str, keyboard: int = subprocess.DEVNULL) -> None:
-        self.json = folder / "table.json"
-        self.log = folder / "output.txt"
-        command = [
-            sys.executable,
-            "-m",
-            "runtime.cli",
-            "robot",
-            "--profile",
-            "sim",
-            "--sessions",
-            str(folder / "sessions"),
-        ]
-        with self.log.open("w") as output:
-            self.process = subprocess.Popen(
-                [*command, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=keyboard
-            )
-
-    @property
-    def session(self) -> Path:
-        """The session's folder."""
-        return next((self.log.parent / "sessions").iterdir())
-
-    def wait_for(self, text: str, timeout_s: float) -> None:
-        """Wait until a line of the output begins with `text`, after those seen before."""
-        seen = len(self.log.read_text().splitlines())
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if any(line.startswith(text) for line in self.log.read_text().splitlines()[seen:]):
-                return
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.05)
-        raise AssertionError(f"no {text!r} within {timeout_s} s:\n{self.log.read_text()}")
-
-    def child(self, name: str) -> int:
-        """The process id of one of its processes."""
-        found = subprocess.run(
-            ["pgrep", "-f", f"runtime.process {name} {self.folder}"], capture_output=True, text=True, check=True
-        )
-        return int(found.stdout.split()[0])
-
-    @property
-    def folder(self) -> str:
-        """The run's folder in shared memory."""
-        arguments = subprocess.run(
-            ["ps", "-o", "args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=True
-        )
-        return next(word for word in arguments.stdout.split() if word.startswith("/dev/shm/video2act-"))
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end; its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(_END_S)
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
-    """One run of eight seconds that several tests look at."""
-    run = LiveRun(tmp_path_factory.mktemp("live"), "--seconds", "8", "--seed", "3")
-    try:
-        run.process.wait(_START_S + 30)
-        yield run
-    finally:
-        run.end(signal.SIGKILL)
 
 
 def _table(run: LiveRun) -> dict[str, Any]:
@@ -190,7 +117,7 @@ def test_paced_replay_publishes_every_message(session: LiveRun) -> None:
 def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tmp_path: Path) -> None:
     run = LiveRun(tmp_path, "--supervisor.restart_after_s", "60")
     try:
-        run.wait_for("RUNNING", _START_S)
+        run.wait_for("RUNNING", START_S)
         stopped = run.child("system2")
         os.kill(stopped, signal.SIGSTOP)
         run.wait_for("HOLD", 15)
@@ -209,7 +136,7 @@ def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tm
 def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) -> None:
     run = LiveRun(tmp_path)
     try:
-        run.wait_for("RUNNING", _START_S)
+        run.wait_for("RUNNING", START_S)
         os.kill(run.child("system1"), signal.SIGKILL)
         run.wait_for("HOLD", 15)
         run.wait_for("RUNNING", 60)
@@ -224,13 +151,13 @@ def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
     screen, keyboard = os.openpty()
     run = LiveRun(tmp_path, keyboard=keyboard)
     try:
-        run.wait_for("RUNNING", _START_S)
+        run.wait_for("RUNNING", START_S)
         os.write(screen, b" ")
         run.wait_for("HOLD", 15)
         os.write(screen, b"r")
         run.wait_for("RUNNING", 15)
         os.write(screen, b"q")
-        assert run.process.wait(_END_S) == 0
+        assert run.process.wait(END_S) == 0
     finally:
         run.end(signal.SIGKILL)
         os.close(screen)
@@ -247,7 +174,7 @@ def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None
     try:
         run.stdout.readline()
         run.stdout.close()
-        assert run.wait(_END_S) == 0
+        assert run.wait(END_S) == 0
         assert b"Traceback" not in run.stderr.read()
     finally:
         run.kill()

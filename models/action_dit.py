@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.config import PolicyConfig
-from models.layers import Attention, FeedForward, KeyValue, mlp, sinusoid
+from models.layers import Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
 
 _SINUSOID_WIDTH = 256
 _AGE_UNIT_S = 0.01  # ages are embedded in hundredths of a second
@@ -64,7 +64,7 @@ class ActionTransformer(nn.Module):
         if head.guess_width:
             pictures = image_positions // config.image.tokens
             self.guess = Guess(config, pictures * image_width + config.joints + width)
-        self.final_norm = nn.RMSNorm(width, eps=1e-6)
+        self.final_norm = RMSNorm(width)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
         self.output = nn.Linear(width, head.action_width * head.token_targets)
         # What Video2Act adds to RDT-1B: System 2's tokens, their age, and the mark of committed targets.
@@ -229,11 +229,11 @@ class ActionBlock(nn.Module):
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
-        self.self_norm = nn.RMSNorm(width, eps=1e-6)
+        self.self_norm = RMSNorm(width)
         self.self_attention = Attention(width, heads)
-        self.cross_norm = nn.RMSNorm(width, eps=1e-6)
+        self.cross_norm = RMSNorm(width)
         self.cross = Attention(width, heads)
-        self.feed_norm = nn.RMSNorm(width, eps=1e-6)
+        self.feed_norm = RMSNorm(width)
         self.feed_forward = FeedForward(width)
 
     def forward(

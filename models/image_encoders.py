@@ -60,6 +60,8 @@ class KeypointEncoder(Eyes):
     def __init__(self, config: Keypoints, cameras: int) -> None:
         super().__init__()
         self.cameras = nn.ModuleList(KeypointCamera(config) for _ in range(cameras))
+        # A tenth less time of a training step on a CPU. (torch's signature of `to` lacks this.)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Encode sets of pictures, in each the cameras in order."""

@@ -10,6 +10,17 @@ from torch.nn import functional
 KeyValue = tuple[torch.Tensor, torch.Tensor]  # each (B, h, N, D / h)
 
 
+class RMSNorm(nn.RMSNorm):
+    """torch's, with its weight in what it is given: under autocast torch would leave its fused kernel, and warn."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, eps=1e-6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the last axis."""
+        return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Multi-head attention with RMS-normalised queries and keys; keys and values may be computed once and reused."""
 
@@ -18,8 +29,8 @@ class Attention(nn.Module):
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
-        self.query_norm = nn.RMSNorm(width // heads, eps=1e-6)
-        self.key_norm = nn.RMSNorm(width // heads, eps=1e-6)
+        self.query_norm = RMSNorm(width // heads)
+        self.key_norm = RMSNorm(width // heads)
         self.out = nn.Linear(width, width)
 
     def keys_values(self, context: torch.Tensor) -> KeyValue:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.config import QFormer
-from models.layers import Attention, FeedForward, sinusoid
+from models.layers import Attention, FeedForward, RMSNorm, sinusoid
 
 
 class TokenCompressor(nn.Module):
@@ -19,10 +19,10 @@ class TokenCompressor(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, width)
         self.time_attention = Attention(width, config.heads) if temporal else None
-        self.time_norm = nn.RMSNorm(width, eps=1e-6) if temporal else None
+        self.time_norm = RMSNorm(width) if temporal else None
         self.queries = nn.Parameter(torch.randn(config.tokens, width) * width**-0.5)
         self.blocks = nn.ModuleList(CompressorBlock(width, config.heads) for _ in range(config.depth))
-        self.final_norm = nn.RMSNorm(width, eps=1e-6)
+        self.final_norm = RMSNorm(width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Compress filtered features (B, T, N, C)."""
@@ -45,7 +45,7 @@ class CompressorBlock(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.RMSNorm(width, eps=1e-6) for _ in range(4))
+        self.norms = nn.ModuleList(RMSNorm(width) for _ in range(4))
         self.cross = Attention(width, heads)
         self.self_attention = Attention(width, heads)
         self.feed_forward = FeedForward(width, 4.0)

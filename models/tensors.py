@@ -61,6 +61,10 @@ class StoredTensors:
         """The file that holds a tensor, or that would."""
         return self._folder / self._files.get(name, INDEX if self._mark else SINGLE)
 
+    def digest(self, prefix: str) -> str:
+        """A hash of the tensors whose names begin with `prefix`."""
+        return _hash(self.read(prefix, torch.device("cpu")))
+
     def read(self, prefix: str, device: torch.device) -> dict[str, torch.Tensor]:
         """The tensors whose names begin with `prefix`, by the rest of their names, on a device."""
         found: dict[str, torch.Tensor] = {}

@@ -5,17 +5,16 @@ A scene that the expert does not do is noted by an empty `.failed` file and anot
 """
 
 import argparse
-import multiprocessing
-import signal
+import itertools
+import os
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from drivers.sim import experts
+from drivers.sim import experts, mishap
 from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.rollout import Observation, Rollout
@@ -24,7 +23,7 @@ from models.data import hdf5
 from models.data.episode import Episode, check
 from runtime import command_line
 from runtime.errors import SettingsError
-from runtime.process import die_with_parent
+from runtime.spread import Spread
 from runtime.terminal import say
 
 
@@ -37,6 +36,7 @@ class Order:
     folder: Path
     width_px: int
     height_px: int
+    after_failure: bool = False
 
     @property
     def path(self) -> Path:
@@ -56,57 +56,37 @@ def main(arguments: list[str]) -> int:
     for name in names:
         if name not in TASKS:
             raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
-    context = multiprocessing.get_context("spawn")  # a renderer does not survive a fork
-    with ProcessPoolExecutor(options.workers, mp_context=context, initializer=_begin_worker) as pool:
-        try:
-            for name in names:
-                made, failed = _make(pool, name, options)
-                say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)  # what is under way is finished
-            raise
+    with Spread("demos", options.workers, options.ray) as spread:
+        for name in names:
+            made, failed = _make(spread, name, options)
+            say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
     return 0
 
 
-def _begin_worker() -> None:
-    die_with_parent("demos")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-
-
-def _make(pool: ProcessPoolExecutor, name: str, options: argparse.Namespace) -> tuple[int, int]:
+def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, int]:
     """Make what lacks of one task; how many are there then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
     for left in (options.out / name).glob("*.part"):  # of a run that was killed
         left.unlink()
     seeds = _orders(name, options)
     done = failed = 0
-    running: set[Future[bool]] = set()
     with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
-        while done < options.episodes:
-            while len(running) < min(2 * options.workers, options.episodes - done):
-                order = next(seeds)
-                if order.path.exists():
-                    done += 1
-                    progress.update()
-                elif order.failed.exists():
-                    failed += 1
-                else:
-                    running.add(pool.submit(demonstrate, order))
-                if done + len(running) >= options.episodes:
-                    break
-            finished, running = (
-                wait(running, return_when=FIRST_COMPLETED) if running else (set[Future[bool]](), running)
-            )
-            for future in finished:
-                done, failed = (done + 1, failed) if future.result() else (done, failed + 1)
-                progress.update(int(future.result()))
+        while done < options.episodes:  # a scene that fails is made up for by another
+            chosen = list(itertools.islice(seeds, options.episodes - done))
+            there = sum(order.path.exists() for order in chosen)
+            missing = [order for order in chosen if not order.path.exists() and not order.failed.exists()]
+            done, failed = done + there, failed + len(chosen) - there - len(missing)
+            progress.update(there)
+            for succeeded in spread.results(demonstrate, missing):
+                done, failed = done + succeeded, failed + (not succeeded)
+                progress.update(int(succeeded))
     return done, failed
 
 
 def _orders(name: str, options: argparse.Namespace) -> Iterator[Order]:
     seed = options.seed
     while True:
-        yield Order(name, seed, options.out, options.width, options.height)
+        yield Order(name, seed, options.out, options.width, options.height, options.after_failure)
         seed += 1
 
 
@@ -125,6 +105,11 @@ def demonstrate(order: Order) -> bool:
     rollout.reset(order.seed)
     try:
         targets = experts.plan(rollout.physics)
+        if order.after_failure:
+            if not mishap.fail(rollout, targets, np.random.default_rng([order.seed, *b"mishap"])):
+                order.failed.touch()
+                return False
+            targets = experts.plan(rollout.physics)
     except Unreachable:
         order.failed.touch()
         return False
@@ -153,7 +138,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=100, help="of each task")
     parser.add_argument("--out", type=Path, default=Path("demonstrations"), metavar="DIR")
     parser.add_argument("--seed", type=int, default=0, help="of the first scene; evaluation uses seeds from 1000000 up")
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    failure = "every episode begins where an attempt that went wrong left the scene; give it seeds of its own"
+    parser.add_argument("--after-failure", action="store_true", help=failure)
+    parser.add_argument("--ray", metavar="ADDRESS", help="make them on a Ray cluster; local: a new one on this machine")
     parser.add_argument("--width", type=int, default=256, help="of the pictures, px")
     parser.add_argument("--height", type=int, default=192)
     options = command_line.parse(parser, arguments)

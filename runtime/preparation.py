@@ -21,7 +21,9 @@ from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
+from models.tensors import StoredTensors
 from models.train import prepared
+from runtime import ranks
 from runtime.errors import RuntimeFault
 from runtime.spread import Spread
 
@@ -50,12 +52,15 @@ class Preparation:
     ) -> None:
         self._spread, self._cache, self._config, self._video = spread, cache, config, video
         self._device, self._seed = device, seed
+        self._hashes: dict[Kind, str] = {}
 
     def make(self, kind: Kind, demonstrations: Sequence[Demonstration]) -> list[Path]:
         """The files of one kind, made where they are missing. Raises ModelError for the first unfit demonstration."""
         orders = [self._order(kind, demonstration) for demonstration in demonstrations]
         missing = [order for order in orders if not order.out.exists()]
-        if missing:
+        if missing and not ranks.first_here():
+            ranks.wait_for([order.out for order in missing])
+        elif missing:
             with tqdm(total=len(orders), initial=len(orders) - len(missing), desc=kind, unit="episode") as progress:
                 for refused in self._spread.results(prepare, missing):
                     if refused is not None:
@@ -72,7 +77,9 @@ class Preparation:
         size = source.path.stat().st_size if source.path.is_file() else source.steps
         which = [] if source.index is None else [source.index]
         stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
-        return self._cache / f"{kind}-{self._depends(kind)}" / source.task / f"{stem}.safetensors"
+        if kind not in self._hashes:
+            self._hashes[kind] = self._depends(kind)
+        return self._cache / f"{kind}-{self._hashes[kind]}" / source.task / f"{stem}.safetensors"
 
     def _depends(self, kind: Kind) -> str:
         """A hash of what files of this kind depend on."""
@@ -83,16 +90,18 @@ class Preparation:
         windows = [config.video.high.model_dump(), config.video.low.model_dump()]
         if kind == "samples":
             return _hash(*common, *windows)
-        weights = "published" if self._video is None else checkpoint_id(stored_config(self._video), self._video, 0)
-        place = config.filters.model_dump() if config.filters.place == "latents" else None
+        filtered = config.filters.model_dump() if config.filters.place == "latents" and kind == "features" else None
         return _hash(
-            *common,
-            prepared.WINDOW_EVERY,
-            config.video.model_dump(),
-            weights,
-            self._seed,
-            place if kind == "features" else None,
+            *common, prepared.WINDOW_EVERY, config.video.model_dump(), self._weights(kind), self._seed, filtered
         )
+
+    def _weights(self, kind: Kind) -> str:
+        """Of the video model; for latents its VAE alone, which stage 1 trains first."""
+        if self._video is None:
+            return "published"
+        if kind == "latents":
+            return StoredTensors(self._video).digest("slow.backbone.vae.")
+        return checkpoint_id(stored_config(self._video), self._video, 0)
 
 
 def prepare(order: Order) -> str | None:

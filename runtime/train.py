@@ -29,12 +29,14 @@ from models.slow import SlowSystem
 from models.sources import sources
 from models.train import statistics
 from models.train.action import Cloning, CloningLoss, Samples, Shard
+from models.train.joint import JointLoss
 from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import Prepared
 from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
-from runtime import command_line, overrides
+from runtime import command_line, overrides, ranks
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.preparation import Preparation, open_video
+from runtime.ranks import Ranks
 from runtime.revision import revision
 from runtime.spread import Spread
 from runtime.terminal import say
@@ -62,6 +64,7 @@ class Run:
     ray: str | None
     seed: int
     device: str
+    ranks: Ranks
 
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
@@ -75,9 +78,13 @@ class Run:
 def main(arguments: list[str]) -> int:
     """The command."""
     run = _understood(arguments)
-    torch.set_num_threads(max(1, run.workers))
+    torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
-        _remember(run)
+        if not ranks.started():
+            _remember(run)
+        if run.ranks.several and not ranks.started():
+            ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
+            return 0
         demonstrations = find(run.data)
         with Spread("train", run.workers, run.ray) as spread:
             trained = (
@@ -85,7 +92,8 @@ def main(arguments: list[str]) -> int:
             )
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
+    if ranks.chief():
+        say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
     return 0
 
 
@@ -131,7 +139,9 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     backbone = run.config.video.backbone.model_copy(update=measured)
     video = run.config.video.model_copy(update={"backbone": backbone})
     config = run.config.model_copy(update={"video": video})
-    _save_video(folder, config, slow, instructor)
+    if ranks.chief():
+        _save_video(folder, config, slow, instructor)
+    ranks.wait_for([folder / "config.json"])
     return config
 
 
@@ -143,14 +153,16 @@ def _save_video(folder: Path, config: PolicyConfig, slow: SlowSystem, instructor
 
 
 def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
-    """Stage 2, the video model frozen."""
+    """Stage 2: the video model is frozen, unless both are trained jointly."""
     config = run.config
     preparation = Preparation(spread, run.cache, config, run.video, run.device, run.seed)
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
+    joint = run.cloning.video_loss > 0
     if config.inputs == "all":
-        preparation.make("latents", demonstrations)
-        features = [Prepared(path) for path in preparation.make("features", demonstrations)]
+        made = preparation.make("latents", demonstrations)
+        made = made if joint else preparation.make("features", demonstrations)
+        features = [Prepared(path) for path in made]
     opened = open_video(config, run.video, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
     wordings, rows = _table(demonstrations)
@@ -159,10 +171,15 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
     measured = statistics.of(pictures, config.horizon)
     torch.manual_seed(run.seed)
     fast = FastSystem(config, measured)
-    languages = [embedding.language for embedding in instructor.encode(wordings)]
+    texts = instructor.encode(wordings)
+    languages, read = [text.language for text in texts], [text.video for text in texts]
     for former in (slow.spatial_former, slow.motion_former):
         former.requires_grad_(True)
-    network = CloningLoss(fast, slow if config.inputs == "all" else None, languages, run.cloning)
+    if joint:
+        slow.backbone.transformer.requires_grad_(True)
+        network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
+    else:
+        network = CloningLoss(fast, slow if config.inputs == "all" else None, languages, run.cloning)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
     _fit(
@@ -178,7 +195,7 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
 
 def _fit(run: Run, network: nn.Module, batches: Any, schedule: Schedule, name: str, keep: Any) -> None:
     """Train with a progress bar and curves; `keep` writes what has been learnt."""
-    chief = int(os.environ.get("RANK", "0")) == 0
+    chief = ranks.chief()
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
     with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:
         mean: float | None = None
@@ -246,33 +263,48 @@ def _understood(arguments: list[str]) -> Run:
         "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
     )
     parser.add_argument("--seed", type=int, default=0)
+    gpus = torch.cuda.device_count()
+    parser.add_argument("--processes", type=command_line.whole(1, 64), default=max(1, gpus), help="default: a GPU each")
+    parser.add_argument("--machines", type=command_line.whole(1, 1024), default=1, help="each runs this very command")
+    parser.add_argument("--meet", default="", metavar="HOST:PORT", help="several machines: of the first one")
     own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
     _check(options)
     values = overrides.parse(flags, ("policy", "schedule", "cloning", "filming"))
     steps = options.steps or _STEPS[options.stage]
+    cloning = overrides.over(Cloning(), values["cloning"], "cloning")
+    config = _config(options, values["policy"])
+    if cloning.video_loss and config.inputs != "all":
+        raise SettingsError(
+            f"--cloning.video_loss {cloning.video_loss}: a policy with inputs {config.inputs} has no video"
+        )
+    several = Ranks(options.processes, options.machines, options.meet)
+    several.check()
     schedule = overrides.over(Schedule(steps=steps, seed=options.seed), values["schedule"], "schedule")
     return Run(
         stage=options.stage,
-        config=_config(options, values["policy"]),
+        config=config,
         data=options.data,
         out=options.out,
         cache=options.cache or options.out / "cache",
         video=options.video,
         schedule=schedule,
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
-        cloning=overrides.over(Cloning(), values["cloning"], "cloning"),
+        cloning=cloning,
         filming=overrides.over(Filming(), values["filming"], "filming"),
         workers=options.workers,
         ray=options.ray,
         seed=options.seed,
         device="cuda" if torch.cuda.is_available() else "cpu",
+        ranks=several,
     )
 
 
 def _check(options: argparse.Namespace) -> None:
     if not options.data.is_dir():
         raise SettingsError(f"--data {options.data}: no such folder; make demonstrations with ./launch/demos.sh")
+    if options.stage == "video" and options.video is not None:
+        raise SettingsError("--video: stage 1 makes that checkpoint; give --video to train.sh action")
     if options.video is not None and not (options.video / "config.json").is_file():
         raise SettingsError(f"--video {options.video}: no checkpoint; make one with ./launch/train.sh video")
     for name, low, high in (("steps", 1, 10**8), ("autoencoder_steps", 1, 10**8), ("workers", 1, 256)):

@@ -50,6 +50,10 @@ class Physics:
             reading[side, 2] = self._read_joints(self.data.actuator_force, self._actuator[side])
         return reading
 
+    def commands(self) -> NDArray[np.float64]:
+        """(2, 7) what the arms were told last; rad and m."""
+        return np.stack([self._read_joints(self.data.ctrl, index) for index in self._actuator])
+
     def qpos(self) -> NDArray[np.float64]:
         """(nq,) copy of the scene's generalised positions, all a renderer needs."""
         return self.data.qpos.copy()

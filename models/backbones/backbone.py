@@ -46,8 +46,11 @@ class Backbone(nn.Module, ABC):
         ...
 
     @abstractmethod
-    def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
-        """Latents (1, c, T, h, w) to features (1, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0."""
+    def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
+        """Latents (B, c, T, h, w) to features (B, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0.
+
+        words (B, L) bool: which there are of text states (B, L, D); None: all.
+        """
         ...
 
     @abstractmethod

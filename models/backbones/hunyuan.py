@@ -1,6 +1,6 @@
 """HunyuanVideo through diffusers, truncated: the VAE frame by frame, and the first blocks of the transformer at t = 0.
 
-The loop over the blocks is our own: no final layer, and no attention mask, because the text carries no padding.
+The loop over the blocks is our own: no final layer, and no attention mask where the text carries no padding.
 """
 
 import itertools
@@ -11,6 +11,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_hunyuan_video import AutoencoderKLHunyuanVideo
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
 from torch import nn
+from torch.nn import functional
 
 from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Hunyuan
@@ -43,7 +44,7 @@ class HunyuanBackbone(Backbone):
         posterior = self.vae.encode(pictures).latent_dist
         return posterior.mode() * self.config.latent_scaling
 
-    def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
+    def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
         """See Backbone.features (paper Eq. 1: the beginning of the inversion trajectory)."""
         model = self.transformer
         batch, _, frames, height, width = latents.shape
@@ -53,10 +54,11 @@ class HunyuanBackbone(Backbone):
         condition, replaced = model.time_text_embed(time, text.pooled, guidance)
         x = model.x_embedder(latents)
         everything = torch.ones(text.states.shape[:2], dtype=torch.bool, device=latents.device)
-        words = model.context_embedder(text.states, time, everything)
+        read = model.context_embedder(text.states, time, everything if words is None else words)
+        seen = None if words is None else functional.pad(words, (x.shape[1], 0), value=True)[:, None, None]
         places = (height // _PATCH) * (width // _PATCH)
         for block in itertools.chain(*self.blocks().values()):
-            x, words = block(x, words, condition, None, rotary, replaced, places)
+            x, read = block(x, read, condition, seen, rotary, replaced, places)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:

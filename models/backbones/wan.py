@@ -45,17 +45,18 @@ class WanBackbone(Backbone):
         posterior = self.vae.encode(pictures).latent_dist
         return (posterior.mode() - self.latent_mean) / self.latent_spread
 
-    def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
-        """See Backbone.features; this model reads no pooled text."""
+    def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
+        """See Backbone.features; this model reads no pooled text, and zeros where there is no word."""
         model = self.transformer
+        states = text.states if words is None else text.states * words[..., None]
         batch, _, frames, height, width = latents.shape
         time = torch.zeros(batch, dtype=torch.long, device=latents.device)
         rotary = model.rope(latents)
-        _, modulation, words, _ = model.condition_embedder(time, text.states)
+        _, modulation, read, _ = model.condition_embedder(time, states)
         modulation = modulation.unflatten(1, (6, -1))
         x = model.patch_embedding(latents).flatten(2).transpose(1, 2).contiguous()
         for block in model.blocks:
-            x = block(x, words, modulation, rotary)
+            x = block(x, read, modulation, rotary)
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:

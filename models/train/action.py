@@ -44,6 +44,8 @@ class Cloning(Part):
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power: 1 is by steps, 0 each alike."""
     loss: str = Field(default="l2", pattern="^(l1|l2)$")
+    video_loss: float = Field(default=0.0, ge=0)
+    """Above 0 the video model is not frozen (joint training): the weight of its own loss beside the head's."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Shard:
     """One demonstration, prepared; `texts` are its wordings' rows in the table of instructions."""
 
     pictures: Prepared
-    features: Prepared | None  # None: a policy without video
+    features: Prepared | None  # latents when the video model learns too; None: a policy without video
     task: str
     texts: tuple[int, ...]
 
@@ -103,7 +105,8 @@ class Samples(Dataset[Tensors]):
         if shard.features is None:
             return sample
         sample |= {name: shard.features.rows(name, at, at + 1)[0] for name in ("high", "low")}
-        sample["text"] = torch.tensor(shard.texts[int(shard.features.rows("text", at, at + 1)[0])])
+        if "text" in shard.features:
+            sample["text"] = torch.tensor(shard.texts[int(shard.features.rows("text", at, at + 1)[0])])
         sample["age_s"] = torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ))
         sample["has_conditions"] = torch.tensor(random.random() >= cloning.condition_dropout)
         return sample
@@ -148,6 +151,11 @@ class CloningLoss(nn.Module):
         free = (~committed)[..., None] * self.fast.head.known
         return error.mul(~committed[..., None]).sum() / free.sum()
 
+    def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the video model makes of both windows: made before, since it is frozen."""
+        del slow
+        return batch["high"], batch["low"]
+
     def _context(self, batch: Tensors, random: torch.Generator) -> Context:
         config, head = self.fast.config, self.fast.head
         pictures = batch["pictures"].float().div_(127.5).sub_(1)
@@ -161,7 +169,7 @@ class CloningLoss(nn.Module):
             age_s = torch.zeros(len(images), device=images.device)
             return head.context(language, images, None, age_s, batch["state"], (there, None))
         conditions = torch.cat(
-            self.slow.compressed(batch["high"].to(images.dtype), batch["low"].to(images.dtype)), dim=1
+            self.slow.compressed(*(part.to(images.dtype) for part in self.features(self.slow, batch))), dim=1
         )
         mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
         return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
 from pydantic import Field
 from torch import nn
@@ -65,7 +65,10 @@ def fit(
     `save` is given the network with its averaged weights, whenever the state is kept and at the end. A folder with the
     state of an earlier, shorter run is gone on with. Raises ModelError when the state does not fit.
     """
-    accelerator = Accelerator(mixed_precision=schedule.precision, cpu=not torch.cuda.is_available())
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a policy without video uses less of the head
+    accelerator = Accelerator(
+        mixed_precision=schedule.precision, cpu=not torch.cuda.is_available(), kwargs_handlers=[unused]
+    )
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay)
     rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)

@@ -104,7 +104,8 @@ def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed
     text = torch.from_numpy(np.random.default_rng(seed).integers(len(texts), size=count))
     rows: dict[str, dict[int, torch.Tensor]] = {"high": {}, "low": {}}
     for wording, states in enumerate(texts):
-        for part in (text == wording).nonzero().ravel().split(_BATCH):
+        read = (text == wording).nonzero().ravel()
+        for part in read.split(_BATCH) if len(read) else ():  # a short episode may have no window for a wording
             high, low = (stored[name][part].to(slow.device, slow.dtype) for name in ("high", "low"))
             if slow.config.filters.place == "latents":
                 high, low = slow.filter_latents(high, low)
@@ -146,6 +147,10 @@ class Prepared:
     def __getitem__(self, name: str) -> torch.Tensor:
         """The whole tensor."""
         return self._slices[name][:]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a tensor."""
+        return name in self._slices
 
     def rows(self, name: str, first: int, last: int) -> torch.Tensor:
         """Rows first to last - 1."""

@@ -105,12 +105,11 @@ class Windows(Dataset[Tensors]):
         }
 
 
-class FlowLoss(nn.Module):
-    """Flow matching: the model tells the direction from the clean window to the noise, anywhere between (t = 0 included)."""
+class Wordings(nn.Module):
+    """The texts that windows are read with, as one table."""
 
-    def __init__(self, backbone: Backbone, texts: Sequence[VideoText]) -> None:
+    def __init__(self, texts: Sequence[VideoText]) -> None:
         super().__init__()
-        self.backbone = backbone
         longest = max(text.states.shape[1] for text in texts)
         states = [functional.pad(text.states[0], (0, 0, 0, longest - text.states.shape[1])) for text in texts]
         there = [torch.arange(longest) < text.states.shape[1] for text in texts]
@@ -121,16 +120,38 @@ class FlowLoss(nn.Module):
         self.register_buffer("_there", torch.stack(there), persistent=False)
         self.register_buffer("_pooled", torch.cat([text.pooled for text in texts]).clone(), persistent=False)
 
+    def forward(self, rows: torch.Tensor) -> tuple[VideoText, torch.Tensor]:
+        """The texts of some rows (B,), and which of their words there are (B, L)."""
+        return VideoText(self._states[rows], self._pooled[rows]), self._there[rows]
+
+
+class FlowLoss(nn.Module):
+    """Flow matching: the model tells the direction from the clean window to the noise, anywhere between (t = 0 included)."""
+
+    def __init__(self, backbone: Backbone, texts: Sequence[VideoText]) -> None:
+        super().__init__()
+        self.backbone, self.wordings = backbone, Wordings(texts)
+
     def forward(self, batch: Tensors) -> torch.Tensor:
         """Mean squared error of `Windows`' batch."""
-        clean, time, text = batch["clean"], batch["time"], batch["text"]
-        random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
-        noise = torch.randn(clean.shape, generator=random, device=clean.device)
-        share = time[:, None, None, None, None]
-        noisy = (1 - share) * clean + share * noise
-        words = VideoText(self._states[text], self._pooled[text])
-        found = self.backbone.velocity(noisy, time, words, self._there[text])
-        return functional.mse_loss(found.float(), noise - clean)
+        random = torch.Generator(batch["clean"].device).manual_seed(int(batch["seed"][0]))
+        return flow_error(self.backbone, self.wordings, batch["clean"], batch["time"], batch["text"], random)
+
+
+def flow_error(
+    backbone: Backbone,
+    wordings: Wordings,
+    clean: torch.Tensor,
+    time: torch.Tensor,
+    rows: torch.Tensor,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Mean squared error of the direction that the model tells of windows (B, c, T, h, w) at times (B,)."""
+    noise = torch.randn(clean.shape, generator=random, device=clean.device)
+    share = time[:, None, None, None, None]
+    text, there = wordings(rows)
+    found = backbone.velocity((1 - share) * clean + share * noise, time, text, there)
+    return functional.mse_loss(found.float(), noise - clean)
 
 
 def _any_row(shards: Sequence[Prepared], name: str, random: np.random.Generator) -> tuple[int, torch.Tensor]:

@@ -39,7 +39,9 @@ def test_joints_bring_the_hand_there(hand: Hand) -> None:
 
 def test_a_hand_out_of_reach_leaves_a_residual() -> None:
     assert joints_for(Hand(0.9, 0.0, 0.1, 0.3), REST)[1] > 0.05
-    script = Script()
+    physics = Physics(make_task("pick_apple_messy"))
+    physics.reset(0)
+    script = Script.begin(physics)
     with pytest.raises(Unreachable, match="the left arm cannot reach"):
         script.move(1.0, {0: Hand(0.9, 0.0, 0.1, 0.3)})
     assert script.rows == []

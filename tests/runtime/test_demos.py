@@ -52,6 +52,21 @@ def test_a_scene_that_is_not_done_is_noted(tmp_path: Path, monkeypatch: pytest.M
     assert not order.path.exists()
 
 
+def test_a_second_try_begins_with_the_arms_away_from_rest(tmp_path: Path, folder: Path) -> None:
+    flags = ["--after-failure", "--seed", "500000", "--out", str(tmp_path), *SMALL]
+    demos.main(["--task", "pick_apple_messy", "--episodes", "1", *flags])
+    (path,) = tmp_path.rglob("*.hdf5")
+    fresh = hdf5.read(folder / "episode_000005.hdf5")
+    assert np.abs(hdf5.read(path).q[0] - fresh.q[0]).max() > 0.1
+
+
+def test_a_cluster_makes_the_same_demonstration(tmp_path: Path, folder: Path) -> None:
+    flags = ["--task", "pick_apple_messy", "--episodes", "1", "--seed", "5", "--out", str(tmp_path), *SMALL]
+    demos.main([*flags, "--ray", "local"])
+    (path,) = tmp_path.rglob("*.hdf5")
+    np.testing.assert_array_equal(hdf5.read(path).q, hdf5.read(folder / path.name).q)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

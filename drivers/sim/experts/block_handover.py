@@ -27,7 +27,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
     place, rotation = block.xpos.copy(), block.xmat.reshape(3, 3).copy()
 
     def write(high_m: float, left_rad: float, right_rad: float) -> Script:
-        script = Script()
+        script = Script.begin(physics)
         straight = over(_LEFT, above(place, high_m), left_rad)
         taken = straight.at(heading_rad=_to_nearest_face(rotation, straight.azimuth_rad))
         before = taken.back(BEFORE_M)

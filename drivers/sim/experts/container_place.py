@@ -17,7 +17,7 @@ _ABOVE_M = 0.008  # of the grasp point over the container's middle
 def plan(physics: Physics) -> NDArray[np.float64]:
     """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
     place = above(physics.data.body("container").xpos, _ABOVE_M)
-    script, side = Script(), carry.nearer_side(place[0])
+    script, side = Script.begin(physics), carry.nearer_side(place[0])
     hand = carry.take(script, side, place, 2 * CONTAINER.radius_m, _PITCH_RAD)
     height_m = TABLE_TOP_M + PLATE_THICKNESS_M + CONTAINER.half_height_m + _ABOVE_M
     carry.set_down(script, side, hand, np.array([*PLATE_XY_M, height_m]), OPEN_GRIP_M)

@@ -26,7 +26,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
     held = {side: np.array([*task.targets_m[arm], _HELD_M]) for side, arm in enumerate(NAMES)}
 
     def write(*pitches_rad: float) -> Script:
-        script = Script()
+        script = Script.begin(physics)
         taken = {side: _grasp(side, places[side], axes[side], pitches_rad[side]) for side in sides}
         before = {side: hand.back(_BEFORE_M) for side, hand in taken.items()}
         script.move(1.4, before)

@@ -17,7 +17,7 @@ _ABOVE_M = 0.008
 def plan(physics: Physics) -> NDArray[np.float64]:
     """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
     place = above(physics.data.body("cup").xpos, _ABOVE_M)
-    script, side = Script(), carry.nearer_side(place[0])
+    script, side = Script.begin(physics), carry.nearer_side(place[0])
     hand = carry.take(script, side, place, 2 * CUP.radius_m, _PITCH_RAD)
     height_m = TABLE_TOP_M + 2 * COASTER.half_height_m + CUP.half_height_m + _ABOVE_M
     carry.set_down(script, side, hand, np.array([*physics.data.body("coaster").xpos[:2], height_m]), OPEN_GRIP_M)

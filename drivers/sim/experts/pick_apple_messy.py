@@ -17,7 +17,7 @@ _LIFT_M = 0.13
 def plan(physics: Physics) -> NDArray[np.float64]:
     """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
     place = physics.data.body("apple").xpos.copy()
-    script, side = Script(), carry.nearer_side(place[0])
+    script, side = Script.begin(physics), carry.nearer_side(place[0])
     r_m = over(side, place, 0.0).r_m
     hand = over(side, place, carry.pitch_for(r_m, _STEEP_RAD, _FLAT_RAD))
     back_m = _ABOVE_M / np.tan(hand.pitch_rad)  # straight along the fingers

@@ -5,14 +5,15 @@ Used by the experts; what they write is what a demonstration records as actions.
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
+from drivers.cobot_magic import OPEN_GRIP_M, SIDES
 from drivers.errors import DriverError
 from drivers.sim.experts.reach import Hand, hand_of, joints_for
+from drivers.sim.physics import Physics
 from drivers.sim.tasks.task import RATE_HZ
 
 Array = NDArray[np.float64]
@@ -20,6 +21,7 @@ _FASTEST_RAD_S = 1.6
 _LARGEST_RESIDUAL = 2e-3  # m and rad
 _SLOWER = 1.3
 _TRIES = 8
+_OPEN_S = 0.4
 
 
 class Unreachable(DriverError):
@@ -28,12 +30,22 @@ class Unreachable(DriverError):
 
 @dataclass
 class Script:
-    """What was written so far. Both arms begin at rest."""
+    """What was written so far; `begin` makes one."""
 
-    rows: list[Array] = field(default_factory=list)  # (14,) each
-    hands: list[Hand] = field(default_factory=lambda: [hand_of(q[:6]) for q in rest_pose().reshape(2, 7)])
-    joints: list[Array] = field(default_factory=lambda: [q[:6] for q in rest_pose().reshape(2, 7)])
-    grips_m: list[float] = field(default_factory=lambda: [OPEN_GRIP_M] * len(SIDES))
+    rows: list[Array]  # (14,) each
+    hands: list[Hand]
+    joints: list[Array]
+    grips_m: list[float]
+
+    @classmethod
+    def begin(cls, physics: Physics) -> "Script":
+        """Where the arms are told to be now; grippers that are closed open first."""
+        commands = physics.commands()
+        joints = [q[:6] for q in commands]
+        script = cls([], [hand_of(q) for q in joints], joints, [float(q[6]) for q in commands])
+        if min(script.grips_m) < OPEN_GRIP_M:
+            script.grip(_OPEN_S, dict.fromkeys(range(len(SIDES)), OPEN_GRIP_M))
+        return script
 
     def move(self, seconds: float, stops: dict[int, Hand]) -> None:
         """Arms (0 left, 1 right) to their stops at once, the others stay; slower if a joint would be too fast.

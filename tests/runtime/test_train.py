@@ -1,0 +1,167 @@
+"""`train.sh` as it is called: both stages on two real demonstrations, several processes, a kill in the middle, refusals.
+Called by pytest; everything is small, nothing is replaced."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from models.checkpoint import Checkpoint
+from models.data import hdf5
+from models.tensors import StoredTensors
+from runtime import demos, train
+from runtime.errors import RuntimeFault, SettingsError
+
+pytestmark = pytest.mark.live
+_BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
+_VIDEO = [
+    *(word for name, value in _BACKBONE.items() for word in (f"--policy.video.backbone.{name}", str(value))),
+    *("--policy.video.low.frames", "4", "--policy.video.low.height_px", "32", "--policy.video.low.width_px", "32"),
+    *("--policy.video.high.height_px", "32", "--policy.video.high.width_px", "48"),
+    *("--policy.text.width", "16", "--policy.text.depth", "1", "--policy.text.feed_forward", "32"),
+    *("--filming.windows", "2", "--filming.pictures", "2"),
+]
+_ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "4"]
+
+
+def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
+    """A training's own arguments."""
+    own = _VIDEO if stage == "video" else _ACTION
+    return [stage, "--data", str(data), "--out", str(out), "--workers", "1", *own, *flags]
+
+
+def losses(out: Path, phase: str) -> dict[int, float]:
+    """The curve that TensorBoard would draw."""
+    curves = EventAccumulator(str(out / "curves" / phase)).Reload()
+    return {event.step: event.value for event in curves.Scalars("loss")}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two demonstrations."""
+    out = tmp_path_factory.mktemp("demonstrations")
+    size = ["--width", "64", "--height", "48", "--workers", "1"]
+    demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--out", str(out), *size])
+    return out
+
+
+@pytest.fixture(scope="module")
+def video(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stage 1's checkpoint."""
+    out = tmp_path_factory.mktemp("video")
+    assert train.main(command("video", data, out, "--steps", "2", "--autoencoder-steps", "2")) == 0
+    return out / "checkpoint"
+
+
+def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -> None:
+    run = json.loads((video.parent / "run.json").read_text())
+    assert run["settings"]["stage"] == "video"
+    assert len(run["revision"]) >= 7
+    assert set(losses(video.parent, "flow")) == {0}
+    assert Checkpoint.load(video).slow().backbone.blocks()["dual-stream"]
+
+
+def test_a_training_killed_in_the_middle_has_the_same_curve(data: Path, video: Path, tmp_path: Path) -> None:
+    """Points of the curve are 20 steps apart; the state is kept every 20, and the kill falls between."""
+    length = ["--video", str(video), "--steps", "61", "--schedule.save_every", "20", "--cache", str(tmp_path / "cache")]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train.main(command("action", data, whole, *length))
+    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
+    first = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (broken / "action" / "state" / "step.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert json.loads((broken / "action" / "state" / "step.json").read_text())["step"] < 61
+    subprocess.run(line, check=True, capture_output=True, timeout=120)
+    assert losses(broken, "action") == losses(whole, "action")
+    assert set(losses(whole, "action")) == {0, 20, 40, 60}
+    same = [StoredTensors(out / "checkpoint").digest("") for out in (whole, broken)]
+    assert same[0] == same[1]
+
+
+def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_path: Path) -> None:
+    flags = ("--video", str(video), "--steps", "2", "--schedule.average", "0", "--schedule.warmup_steps", "0")
+    for weight in ("0", "1"):
+        train.main(command("action", data, tmp_path / weight, *flags, "--cloning.video_loss", weight))
+    kept = [StoredTensors(folder / "checkpoint") for folder in (video.parent, tmp_path / "0", tmp_path / "1")]
+    before, frozen, joint = (stored.digest("slow.backbone.transformer.") for stored in kept)
+    assert before == frozen != joint
+    assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
+
+
+def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
+    flags = ("--video", str(video), "--steps", "2", "--processes", "2")
+    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count("action trained on 2 demonstrations") == 1
+    assert np.isfinite(list(losses(tmp_path / "two", "action").values())).all()
+    Checkpoint.load(tmp_path / "two" / "checkpoint").fast()
+
+
+def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, tmp_path: Path) -> None:
+    flags = ("--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30")
+    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    said = [row for row in done.stderr.splitlines() if row.startswith("video2act: ")]
+    assert "lower the learning rate" in said[0]
+    assert "its reason stands above" in said[-1]
+
+
+@pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN"])
+def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_path: Path, name: str) -> None:
+    copied = tmp_path / "demonstrations"
+    shutil.copytree(data, copied)
+    path = sorted(copied.rglob("*.hdf5"))[1]
+    with h5py.File(path, "r+") as opened:
+        file: Any = opened
+        if name == "NaN":
+            file["observations/qpos"][3, 2] = np.nan
+        elif name == "short":
+            for key in ("observations/qpos", "action"):
+                rows = file[key][:3]
+                del file[key]
+                file[key] = rows
+        else:
+            del file["observations/images/cam_left_wrist"]
+    with pytest.raises(RuntimeFault, match=path.name):
+        train.main(command("action", copied, tmp_path / "out", "--policy.inputs", "no_video", "--steps", "1"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--video", "/nowhere"], "--video /nowhere: no checkpoint"),
+        (["--machines", "2"], "--meet: 2 machines need HOST:PORT"),
+        (["--meet", "a:1"], "--meet a:1: give --machines too"),
+        (["--processes", "0"], "--processes"),
+        (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
+        (["--steps", "0"], "--steps"),
+        (["--profile", "huge"], "--profile"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        train.main(command("action", tmp_path, tmp_path / "out", *flags))
+
+
+def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
+    with pytest.raises(RuntimeFault, match=r"run.json: was begun with another .*; give another --out"):
+        train.main(command("video", data, video.parent, "--steps", "3", "--autoencoder-steps", "2"))
+
+
+def test_the_demonstrations_used_here_are_sound(data: Path) -> None:
+    assert all(len(hdf5.read(path)) > 20 for path in data.rglob("*.hdf5"))

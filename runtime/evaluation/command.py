@@ -144,6 +144,9 @@ def _parser() -> command_line.Parser:
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="sweep: demonstrations to train on")
     parser.add_argument("--video", type=Path, metavar="DIR", help="sweep: checkpoint of stage 1")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="sweep: of prepared demonstrations; default OUT/cache"
+    )
     parser.add_argument("--train-steps", type=command_line.whole(1, 10**8), default=6000, help="sweep: of each policy")
     parser.add_argument(
         "--seed", type=command_line.whole(FIRST_SEED, 10**9), default=FIRST_SEED, help="of the first scene"

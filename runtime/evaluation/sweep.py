@@ -152,7 +152,7 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     folder = options.out / name / variant.name.replace(" ", "-").replace("+", "with")
     if not (folder / "checkpoint" / "config.json").is_file():
         arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
-        arguments += ["--cache", str(options.out / "cache"), "--steps", str(options.train_steps)]
+        arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
         train.main([*arguments, "--workers", str(options.workers), *variant.policy])
     return ["--policy.checkpoint", str(folder / "checkpoint")]
 

@@ -3,6 +3,7 @@ Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_only_disjoint_intervals_are_called_a_difference(tmp_path: Path) -> None
     sweep.plot(tmp_path / "plot.png", "features", results)
     with Image.open(tmp_path / "plot.png") as picture:
         assert picture.width > 300
+
+
+def test_the_same_line_gives_the_same_figures_and_pictures(tmp_path: Path) -> None:
+    line = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "1", "--film", "1", "--workers", "1"]
+    records: list[dict[str, Any]] = []
+    films: list[bytes] = []
+    for out in (tmp_path / "once", tmp_path / "again"):
+        assert command.main([*line, "--films", str(out), "--json", str(out / "figures.json")]) == 0
+        row = json.loads((out / "figures.json").read_text())["rows"][0]
+        records.append({name: value for name, value in row.items() if "wall" not in name})
+        films.append(next(out.glob("*.webp")).read_bytes())
+    assert records[0] == records[1]
+    assert films[0] == films[1]
 
 
 def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:

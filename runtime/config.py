@@ -66,8 +66,9 @@ class Policy(Section):
     """Which networks run."""
 
     checkpoint: Path | None = None
-    """Folder of a trained policy; none: `size` with random weights drawn from the seed."""
+    """Folder of a trained policy (in a profile relative to its file); none: `size`, with random weights from the seed."""
     size: Literal["small", "full", "full-wan"] = "small"
+    """Given as a flag, it takes the place of the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
 
 
@@ -241,6 +242,8 @@ def load(arguments: list[str]) -> Settings:
     values.pop("profile", None)
     try:
         flags = CliSettingsSource[Any](Settings, cli_parse_args=arguments)()
+        if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
+            values.get("policy", {}).pop("checkpoint", None)
         return Settings.model_validate(_merge(values, flags | {"profile": profile}))
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
@@ -283,7 +286,7 @@ def _profile_of(arguments: list[str]) -> str:
 def _read_profile(profile: str) -> dict[str, Any]:
     path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
     try:
-        return tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.toml")))
         raise SettingsError(
@@ -293,6 +296,10 @@ def _read_profile(profile: str) -> dict[str, Any]:
         raise SettingsError(f"--profile {profile}: {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"--profile {profile}: {path} is not TOML: {error}") from None
+    policy = values.get("policy")
+    if isinstance(policy, dict) and isinstance(checkpoint := policy.get("checkpoint"), str):
+        policy["checkpoint"] = str((path.parent / checkpoint).resolve())  # relative to the profile's own file
+    return values
 
 
 def _one_line(error: ValidationError) -> str:

@@ -56,6 +56,15 @@ def test_a_profile_may_follow_an_equals_sign(profile: Path) -> None:
     assert config.load([f"--profile={profile}"]).ratio == 4
 
 
+def test_a_profiles_checkpoint_lies_beside_it_unless_a_size_is_asked_for(profile: Path) -> None:
+    profile.write_text('[policy]\ncheckpoint = "../mine"')
+    line = ["--profile", str(profile)]
+    assert config.load(line).policy.checkpoint == profile.parent.parent / "mine"
+    assert config.load([*line, "--policy.checkpoint", "other"]).policy.checkpoint == Path("other")
+    untrained = config.load([*line, "--policy.size", "full"]).policy
+    assert (untrained.checkpoint, untrained.size) == (None, "full")
+
+
 def test_a_profile_cannot_name_another_profile(profile: Path) -> None:
     profile.write_text('profile = "robot"')
     assert config.load(["--profile", str(profile)]).profile == str(profile)

@@ -3,6 +3,8 @@
 Legend: B batch, N tokens, D width, h heads.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -22,15 +24,15 @@ class RMSNorm(nn.RMSNorm):
 
 
 class Attention(nn.Module):
-    """Multi-head attention with RMS-normalised queries and keys; keys and values may be computed once and reused."""
+    """Multi-head attention with normalised queries and keys; keys and values may be computed once and reused."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module] = RMSNorm) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
-        self.query_norm = RMSNorm(width // heads)
-        self.key_norm = RMSNorm(width // heads)
+        self.query_norm = norm(width // heads)
+        self.key_norm = norm(width // heads)
         self.out = nn.Linear(width, width)
 
     def keys_values(self, context: torch.Tensor) -> KeyValue:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.config import QFormer
-from models.layers import Attention, FeedForward, RMSNorm, sinusoid
+from models.layers import Attention, FeedForward, sinusoid
 
 
 class TokenCompressor(nn.Module):
@@ -18,11 +18,11 @@ class TokenCompressor(nn.Module):
         width = config.width
         self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, width)
-        self.time_attention = Attention(width, config.heads) if temporal else None
-        self.time_norm = RMSNorm(width) if temporal else None
+        self.time_attention = Attention(width, config.heads, nn.LayerNorm) if temporal else None
+        self.time_norm = nn.LayerNorm(width) if temporal else None
         self.queries = nn.Parameter(torch.randn(config.tokens, width) * width**-0.5)
         self.blocks = nn.ModuleList(CompressorBlock(width, config.heads) for _ in range(config.depth))
-        self.final_norm = RMSNorm(width)
+        self.final_norm = nn.LayerNorm(width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Compress filtered features (B, T, N, C)."""
@@ -45,9 +45,9 @@ class CompressorBlock(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(RMSNorm(width) for _ in range(4))
-        self.cross = Attention(width, heads)
-        self.self_attention = Attention(width, heads)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
+        self.cross = Attention(width, heads, nn.LayerNorm)
+        self.self_attention = Attention(width, heads, nn.LayerNorm)
         self.feed_forward = FeedForward(width, 4.0)
 
     def forward(self, tokens: torch.Tensor, context: torch.Tensor) -> torch.Tensor:

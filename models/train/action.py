@@ -5,10 +5,11 @@ Legend: B samples, K noise draws of each, H targets, J joints, C cameras, L word
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -29,6 +30,8 @@ class Cloning(Part):
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""
+    of_window: int = Field(default=3, gt=0)
+    """So many of them look at one window of System 2, each at another age: compressing a window costs more than they do."""
     draws: int = Field(default=2, gt=0)
     """Noisy chunks of each observation: the eyes and System 2's formers cost more than the head."""
     lag_s: tuple[float, float] = (0.1, 2.7)
@@ -46,6 +49,12 @@ class Cloning(Part):
     loss: str = Field(default="l2", pattern="^(l1|l2)$")
     video_loss: float = Field(default=0.0, ge=0)
     """Above 0 the video model is not frozen (joint training): the weight of its own loss beside the head's."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.samples % self.of_window:
+            raise ValueError(f"samples ({self.samples}) must be a multiple of of_window ({self.of_window})")
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,40 +85,57 @@ class Samples(Dataset[Tensors]):
         self._share = share / share.sum()
 
     def __getitem__(self, number: int) -> Tensors:
-        """Batch `number`: what `CloningLoss` takes."""
+        """Batch `number`, what `CloningLoss` takes: a row an observation; high, low and text a row a window."""
         random = np.random.default_rng([self._seed, number])
-        chosen = random.choice(len(self._shards), size=self._cloning.samples, p=self._share)
-        samples = [self._sample(int(index), random) for index in chosen]
-        batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
-        return batch | {"seed": torch.tensor([int(random.integers(2**62))])}
+        groups = self._cloning.samples // self._cloning.of_window
+        chosen = random.choice(len(self._shards), size=groups, p=self._share)
+        windows, samples = [], []
+        for index in chosen:
+            shown, seen = self._group(int(index), random)
+            windows.append(shown)
+            samples += seen
+        stacked = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        stacked |= {name: torch.stack([shown[name] for shown in windows]) for name in windows[0]}
+        return stacked | {"seed": torch.tensor([int(random.integers(2**62))])}
 
-    def _sample(self, index: int, random: np.random.Generator) -> Tensors:
+    def _group(self, index: int, random: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
+        """A window of a demonstration, and observations at several ages of it; the first is drawn, and with it the window."""
+        shard, apart = self._shards[index], history_steps(self._config)
+        last = shard.pictures.count("pictures") - 1
+        place = int(random.integers(last + 1))
+        at = max(0, place * apart - self._lag(random)) // WINDOW_EVERY
+        places = [place]
+        for _ in range(self._cloning.of_window - 1):
+            places.append(min(last, (at * WINDOW_EVERY + self._lag(random)) // apart))
+        shown: Tensors = {}
+        text = int(random.choice(shard.texts))
+        if shard.features is not None:
+            shown = {name: shard.features.rows(name, at, at + 1)[0] for name in ("high", "low")}
+            if "text" in shard.features:
+                text = shard.texts[int(shard.features.rows("text", at, at + 1)[0])]
+        shown["text"] = torch.tensor(text)
+        return shown, [self._observation(index, place, at, random) for place in places]
+
+    def _lag(self, random: np.random.Generator) -> int:
+        """Steps."""
+        return round(random.uniform(*self._cloning.lag_s) * RATE_HZ)
+
+    def _observation(self, index: int, place: int, at: int, random: np.random.Generator) -> Tensors:
         shard, stats, cloning = self._shards[index], self._statistics, self._cloning
-        apart = history_steps(self._config)
-        place = int(random.integers(shard.pictures.count("pictures")))
-        step = place * apart
+        step = place * history_steps(self._config)
         q = self._q[index][step].double().numpy()
         q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
         targets = window(self._targets[index], step, self._config.horizon).numpy()
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
         committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
-        lag = round(random.uniform(*cloning.lag_s) * RATE_HZ)
-        at = max(0, step - lag) // WINDOW_EVERY
-        sample = {
+        return {
             "pictures": torch.cat([seen[:1], seen[-1:]]),
             "state": stats.normalize_state(q),
             "targets": stats.normalize(targets, q),
             "committed": torch.tensor(committed),
-            "text": torch.tensor(int(random.choice(shard.texts))),
+            "age_s": torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ)),
+            "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
         }
-        if shard.features is None:
-            return sample
-        sample |= {name: shard.features.rows(name, at, at + 1)[0] for name in ("high", "low")}
-        if "text" in shard.features:
-            sample["text"] = torch.tensor(shard.texts[int(shard.features.rows("text", at, at + 1)[0])])
-        sample["age_s"] = torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ))
-        sample["has_conditions"] = torch.tensor(random.random() >= cloning.condition_dropout)
-        return sample
 
 
 class CloningLoss(nn.Module):
@@ -162,15 +188,16 @@ class CloningLoss(nn.Module):
         blind = config.inputs == "blind"
         pictures = torch.full_like(pictures, -1) if blind else self._jittered(pictures, random)
         images = self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3]).flatten(1, 3)
-        there = self._there[batch["text"]]
+        of_window = len(images) // len(batch["text"])
+        there = self._there[batch["text"]].repeat_interleave(of_window, dim=0)
         longest = int(there.sum(1).max())
-        language, there = self._words[batch["text"], :longest], there[:, :longest]
+        language = self._words[batch["text"], :longest].repeat_interleave(of_window, dim=0)
+        there = there[:, :longest]
         if config.inputs != "all" or self.slow is None:
             age_s = torch.zeros(len(images), device=images.device)
             return head.context(language, images, None, age_s, batch["state"], (there, None))
-        conditions = torch.cat(
-            self.slow.compressed(*(part.to(images.dtype) for part in self.features(self.slow, batch))), dim=1
-        )
+        high, low = (part.to(images.dtype) for part in self.features(self.slow, batch))
+        conditions = torch.cat(self.slow.compressed(high, low), dim=1).repeat_interleave(of_window, dim=0)
         mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
         return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))
 

@@ -173,7 +173,7 @@ def test_a_batch_follows_from_its_number(files: Path, config: PolicyConfig) -> N
 
 
 def test_conditions_are_as_old_as_they_are_said_to_be(files: Path, config: PolicyConfig) -> None:
-    batch = samples(files, config, CLONING.model_copy(update={"samples": 200}))[0]
+    batch = samples(files, config, CLONING.model_copy(update={"samples": 201}))[0]
     assert batch["age_s"].min() >= 0
     assert batch["age_s"].max() > 0.5
     assert 0.02 < 1 - batch["has_conditions"].float().mean() < 0.25

@@ -18,6 +18,8 @@ class ArmState:
     q: NDArray[np.float64]  # rad; gripper opening m
     dq: NDArray[np.float64]  # rad/s; m/s
     effort: NDArray[np.float64]  # N m; N
+    trouble: str = ""  # why it should not move now
+    fault: str = ""  # why it must not move before a person has looked at it
 
 
 class Arm(Protocol):

@@ -1,0 +1,158 @@
+"""A CAN bus between processes of one machine, for machines without one: python-can's interface `hub`, and the hub itself.
+
+The hub belongs to whoever emulates the devices; every other process opens `can.Bus(channel=SOCKET, interface="hub")`, as
+piper_sdk does. One packet a frame over a Unix socket: order is kept, nothing is merged.
+"""
+
+import os
+import select
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import can
+
+from drivers.piper_frames import Frame
+
+INTERFACE = "hub"
+_HELLO = struct.Struct("<q")  # whose frames this connection is not given: its own process', as with a real controller
+_FRAME = struct.Struct("<IB3x8s")
+_EVERYBODY = -1
+_GONE = "the bus is gone"
+
+
+class HubBus(can.BusABC):
+    """One participant. `local_loopback`: see what other connections of this process send."""
+
+    def __init__(
+        self, channel: str, can_filters: Any = None, local_loopback: bool = True, **others: Any
+    ) -> None:  # python-can and piper_sdk pass what their own interfaces take
+        del others
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._socket.connect(channel)
+            self._socket.send(_HELLO.pack(_EVERYBODY if local_loopback else os.getpid()))
+        except OSError as error:
+            self._socket.close()
+            raise can.CanInitializationError(f"{channel}: {error.strerror}; is the emulator running?") from None
+        self.channel_info = channel
+        super().__init__(channel=channel, can_filters=can_filters)
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        """Put a frame on the bus. Raises CanOperationError when the bus is gone."""
+        del timeout  # the hub always takes frames
+        try:
+            self._socket.send(_FRAME.pack(msg.arbitration_id, msg.dlc, bytes(msg.data).ljust(8, b"\0")))
+        except OSError as error:
+            raise can.CanOperationError(f"{_GONE}: {error.strerror}") from None
+
+    def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+        ready, _, _ = select.select([self._socket], [], [], timeout)
+        if not ready:
+            return None, False
+        packet = self._socket.recv(_FRAME.size)
+        if not packet:
+            raise can.CanOperationError(_GONE)
+        number, length, data = _FRAME.unpack(packet)
+        message = can.Message(
+            arbitration_id=number, data=data[:length], is_extended_id=False, timestamp=time.time_ns() / 1e9
+        )
+        return message, False
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
+    def shutdown(self) -> None:
+        """Leave the bus."""
+        super().shutdown()
+        self._socket.close()
+
+
+class Hub:
+    """The bus itself, without a thread: its owner calls `poll` again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.dropped = 0  # frames that a participant was too slow for
+        self.silent = False  # nobody hears anybody: a broken wire
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path.unlink(missing_ok=True)
+        self._listening.bind(str(path))
+        self._listening.listen()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._groups: dict[socket.socket, int | None] = {}  # None: has not said hello yet
+
+    def poll(self, timeout_s: float) -> list[Frame]:
+        """What participants sent, after waiting for at most `timeout_s`; it has been passed on to the others."""
+        heard: list[Frame] = []
+        for key, _ in self._selector.select(max(0.0, timeout_s)):
+            if key.fileobj is self._listening:
+                participant, _ = self._listening.accept()
+                participant.setblocking(False)
+                self._groups[participant] = None
+                self._selector.register(participant, selectors.EVENT_READ)
+                continue
+            assert isinstance(key.fileobj, socket.socket)
+            heard += self._read(key.fileobj)
+        return heard
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """The owner's own frames."""
+        for number, data in frames:
+            self._pass_on(_FRAME.pack(number, len(data), data.ljust(8, b"\0")), None)
+
+    def cut(self) -> None:
+        """Throw every participant out."""
+        for participant in list(self._groups):
+            self._forget(participant)
+
+    def close(self) -> None:
+        """End the bus."""
+        self.cut()
+        self._selector.close()
+        self._listening.close()
+        self.path.unlink(missing_ok=True)
+
+    def _read(self, participant: socket.socket) -> list[Frame]:
+        heard: list[Frame] = []
+        while participant in self._groups:
+            try:
+                packet = participant.recv(_FRAME.size)
+            except BlockingIOError:
+                break
+            except OSError:
+                packet = b""
+            if not packet:
+                self._forget(participant)
+            elif self._groups[participant] is None:
+                self._groups[participant] = _HELLO.unpack(packet)[0]
+            elif not self.silent:
+                number, length, data = _FRAME.unpack(packet)
+                heard.append((number, data[:length]))
+                self._pass_on(packet, participant)
+        return heard
+
+    def _pass_on(self, packet: bytes, sender: socket.socket | None) -> None:
+        if self.silent:
+            return
+        group = self._groups.get(sender) if sender is not None else None
+        for participant, own in list(self._groups.items()):
+            if participant is sender or own is None or (own == group and own != _EVERYBODY):
+                continue
+            try:
+                participant.send(packet)
+            except BlockingIOError:
+                self.dropped += 1
+            except OSError:
+                self._forget(participant)
+
+    def _forget(self, participant: socket.socket) -> None:
+        self._selector.unregister(participant)
+        participant.close()
+        del self._groups[participant]

@@ -1,0 +1,44 @@
+"""An emulated Piper on a bus of its own, in step with the clock: the loop of the emulator's process, and of tests' threads."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from drivers.can_hub import Hub
+from drivers.piper_emulator import RATE_HZ, PiperEmulator
+
+_PERIOD_NS = round(1e9 / RATE_HZ)
+
+
+class EmulatedBus:
+    """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
+
+    def __init__(self, path: Path, arm: PiperEmulator) -> None:
+        self.hub, self.arm = Hub(path), arm
+        self._next_ns = time.monotonic_ns()
+
+    def run(self, going: Callable[[], bool]) -> None:
+        """Tick after tick while `going`."""
+        while going():
+            self.step()
+
+    def step(self) -> None:
+        """Listen until the next tick, then let the arm speak."""
+        while (left_ns := self._next_ns - time.monotonic_ns()) > 0:
+            self._listen(left_ns / 1e9)
+        now_ns = time.monotonic_ns()
+        self._next_ns = max(self._next_ns + _PERIOD_NS, now_ns)  # a late tick does not make the next ones hurry
+        self._listen(0.0)
+        faults = self.arm.faults
+        self.hub.silent = faults.silent
+        if faults.cut:
+            self.hub.cut()
+        self.hub.send(self.arm.tick(_PERIOD_NS / 1e9, now_ns))
+
+    def close(self) -> None:
+        """End the bus."""
+        self.hub.close()
+
+    def _listen(self, timeout_s: float) -> None:
+        for frame in self.hub.poll(timeout_s):
+            self.arm.hear(frame, time.monotonic_ns())

@@ -1,0 +1,265 @@
+"""A Piper arm through the real piper_sdk: what it says, checked and stamped as it comes, and what it is told.
+
+The SDK's known defects are kept out here: its getters give live objects that three frames are written into one after the
+other, it calls a dead bus connected, and it keeps one instance a name for ever. So every frame is stamped on arrival before the
+SDK parses it, joints are taken only from a whole set of frames, and health is judged by the age of what was heard. Nothing here
+resets, disables or zeroes an arm by itself.
+"""
+
+import itertools
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import can
+import numpy as np
+
+from drivers.arm import ARM_JOINTS, ArmState
+from drivers.errors import DriverError
+from drivers.piper_frames import TOLD_IDS, Array, Id, from_wire, to_wire
+
+STATUS_TEXT = {
+    1: "emergency stop",
+    2: "no solution",
+    3: "singularity",
+    4: "target angle over its limit",
+    5: "a joint does not communicate",
+    6: "a joint's brake is not released",
+    7: "collision",
+    8: "overspeed while it was led by hand",
+    9: "a joint is in an abnormal state",
+    10: "other fault",
+    11: "records a taught way",
+    12: "plays a taught way",
+    13: "paused on a taught way",
+    14: "controller too hot",
+    15: "brake resistor too hot",
+}
+_MOTORS = range(1, 7)
+_JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
+_UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
+_WHOLE_NS = 4_000_000  # the three frames of a set come within this
+_WATCHED_SETS = 20  # 100 ms
+_TORN_SETS = 3  # so many among these are trouble
+_FOREIGN_NS = 500_000_000  # how long a foreign target is remembered
+_CONNECT_S = 1.0
+_POLL_S = 0.01
+_ENABLE_EVERY_S = 0.05
+_MODE_EVERY = 20  # targets; an arm that fell back to standby is brought back within 100 ms
+_HOT_CELSIUS = 80
+_BY_CAN, _TEACHING = 1, 2
+_MOVE_JOINTS, _FULL_SPEED = 1, 100
+_names = itertools.count()
+
+
+class PiperArm:
+    """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms."""
+
+    def __init__(
+        self, side: str, channel: str, interface: str = "socketcan", gripper_nm: float = 1.0, stroke_m: float = 0.07
+    ) -> None:
+        self.name = side
+        self._channel, self._interface = channel, interface
+        self._gripper_nm, self._stroke_m = gripper_nm, stroke_m
+        self._sdk: Any = None
+        self._lock = threading.Lock()
+        self._state: ArmState | None = None
+        self._whole: list[int] = []
+        self._began_ns = 0
+        self._sets: deque[bool] = deque(maxlen=_WATCHED_SETS)  # whether each was torn
+        self._foreign_ns = 0
+        self._armed = False
+        self._last: Array | None = None
+        self._count = 0
+
+    def connect(self) -> None:
+        """Open the bus and wait for the arm's first reading. Raises DriverError."""
+        from piper_sdk import C_PiperInterface_V2
+
+        self._sdk = C_PiperInterface_V2(f"{self.name}-{next(_names)}", judge_flag=False, can_auto_init=False)
+        try:
+            self._sdk.CreateCanBus(self._channel, bustype=self._interface, judge_flag=False)
+        except ConnectionError:
+            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh") from None
+        bus = self._sdk.GetCanBus()
+        if bus.recv_bus is None:
+            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh")
+        if self._interface == "virtual":  # nobody would ever read what comes to the sending end
+            bus.send_bus.shutdown()
+            bus.send_bus = bus.recv_bus
+        bus.callback_function = self._heard
+        self._sdk.ConnectPort(can_init=False, piper_init=True)
+        if not _within(_CONNECT_S, lambda: self._state is not None):
+            self.close()
+            raise DriverError(
+                f"{self._who}: nothing was heard within {_CONNECT_S:.0f} s; is the arm powered and plugged in?"
+            )
+
+    def enable(self, timeout_s: float) -> None:
+        """Switch the motors on where they are, and take control by CAN. The first target is where the arm is.
+
+        Raises DriverError, with the arm's own reason, when it does not follow within `timeout_s`.
+        """
+        if trouble := self._trouble():
+            raise DriverError(f"{self._who}: {trouble}; not enabled")
+        deadline = time.monotonic() + timeout_s
+        while not all(self._sdk.GetArmEnableStatus()):
+            if time.monotonic() > deadline:
+                off = [n for n, on in zip(_MOTORS, self._sdk.GetArmEnableStatus(), strict=True) if not on]
+                raise DriverError(
+                    f"{self._who}: motors {off} did not switch on within {timeout_s} s; power it off and on"
+                )
+            self._sdk.EnableArm(7)
+            time.sleep(_ENABLE_EVERY_S)
+        state = self.read()
+        assert state is not None
+        while int(self._sdk.GetArmStatus().arm_status.ctrl_mode) != _BY_CAN:
+            if time.monotonic() > deadline:
+                raise DriverError(f"{self._who}: stays in standby; press its teach button off, or power it off and on")
+            self._take_control()
+            self._send(state.q)
+            time.sleep(_ENABLE_EVERY_S)
+        self._send(state.q)
+        self._armed = True
+
+    def read(self) -> ArmState | None:
+        """The newest whole reading."""
+        with self._lock:
+            return self._state
+
+    def command(self, q: Array, now_ns: int) -> None:
+        """One target, q (7,) rad and m, within every limit already."""
+        del now_ns
+        if self._count % _MODE_EVERY == 0:
+            self._take_control()
+        self._count += 1
+        self._send(q)
+
+    def hold(self, now_ns: int) -> None:
+        """Repeat the last target."""
+        if self._last is not None:
+            self.command(self._last, now_ns)
+
+    def stop(self) -> None:
+        """The damped stop: the arm sinks slowly. Only by an operator's order."""
+        self._sdk.EmergencyStop(1)
+
+    def release(self) -> None:
+        """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's order, at rest."""
+        self._armed = False
+        self._sdk.DisableArm(7)
+
+    def close(self) -> None:
+        """Let go of the bus. The arm stays powered and holds."""
+        if self._sdk is not None:
+            self._sdk.DisconnectPort()
+            self._sdk = None
+
+    @property
+    def _who(self) -> str:
+        return f"{self.name} arm on {self._channel}"
+
+    def _take_control(self) -> None:
+        self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
+
+    def _send(self, q: Array) -> None:
+        self._last = np.array(q)
+        self._sdk.JointCtrl(*to_wire(q[:6]))
+        opening = round(float(np.clip(q[6], 0.0, self._stroke_m)) * 1e6)
+        self._sdk.GripperCtrl(opening, round(self._gripper_nm * 1e3), 1, 0)
+
+    def _heard(self, message: can.Message) -> None:
+        """Called by the SDK's reading thread for every frame."""
+        now_ns, number = time.monotonic_ns(), message.arbitration_id
+        if number in TOLD_IDS:
+            self._foreign_ns = now_ns  # a bus does not give us our own frames back
+        if number in _UNREAD:
+            return
+        self._sdk.ParseCANFrame(message)
+        if number in _JOINT_IDS:
+            self._collect(number, now_ns)
+
+    def _collect(self, number: int, now_ns: int) -> None:
+        """A reading when the third frame of a set comes after both others."""
+        if number == _JOINT_IDS[0]:
+            if self._whole:
+                self._sets.append(True)
+            self._whole, self._began_ns = [number], now_ns
+            return
+        self._whole.append(number)
+        if number != _JOINT_IDS[-1]:
+            return
+        torn = tuple(self._whole) != _JOINT_IDS or now_ns - self._began_ns > _WHOLE_NS
+        self._sets.append(torn)
+        self._whole = []
+        if not torn:
+            self._note()
+
+    def _note(self) -> None:
+        sdk = self._sdk
+        told, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
+        gripper = sdk.GetArmGripperMsgs().gripper_state
+        motors = [getattr(fast, f"motor_{motor}") for motor in _MOTORS]
+        q, dq, effort = np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS)
+        q[:6] = from_wire([getattr(told, f"joint_{motor}") for motor in _MOTORS])
+        q[6] = gripper.grippers_angle / 1e6
+        dq[:6] = [motor.motor_speed / 1e3 for motor in motors]
+        effort[:6] = [motor.effort / 1e3 for motor in motors]
+        effort[6] = gripper.grippers_effort / 1e3
+        before = self._state
+        if before is not None:
+            passed_s = (self._began_ns - before.stamp_ns) / 1e9
+            dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
+        state = ArmState(
+            0 if before is None else before.number + 1, self._began_ns, q, dq, effort, self._trouble(), self._fault()
+        )
+        for array in (q, dq, effort):
+            array.flags.writeable = False
+        with self._lock:
+            self._state = state
+
+    def _fault(self) -> str:
+        """What a person has to look at before the arm may go on."""
+        if time.monotonic_ns() - self._foreign_ns < _FOREIGN_NS and self._foreign_ns:
+            return "somebody else commands it (0x155); unplug the master arm"
+        return self._trouble() if self._armed else ""
+
+    def _trouble(self) -> str:
+        """What the arm itself reports, or what is wrong with what it reports."""
+        sdk = self._sdk
+        status = sdk.GetArmStatus().arm_status
+        code, control = int(status.arm_status), int(status.ctrl_mode)
+        if code:
+            return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
+        if control == _TEACHING:
+            return "is being taught; press its teach button"
+        motors = sdk.GetArmLowSpdInfoMsgs()
+        for number in _MOTORS:
+            motor = getattr(motors, f"motor_{number}")
+            if (
+                motor.foc_status.driver_error_status
+                or motor.foc_status.collision_status
+                or motor.foc_status.stall_status
+            ):
+                return f"motor {number} reports an error (collision, stall or driver)"
+            if max(motor.motor_temp, motor.foc_temp) > _HOT_CELSIUS:
+                return (
+                    f"motor {number} is {max(motor.motor_temp, motor.foc_temp)} degrees Celsius (limit {_HOT_CELSIUS})"
+                )
+            if self._armed and motor.can_id and not motor.foc_status.driver_enable_status:
+                return f"motor {number} is switched off"
+        if sdk.GetArmGripperMsgs().gripper_state.foc_status.driver_error_status:
+            return "the gripper reports an error"
+        if sum(self._sets) >= _TORN_SETS:
+            return f"{sum(self._sets)} of its last {len(self._sets)} joint readings were torn; check the CAN bus"
+        return ""
+
+
+def _within(timeout_s: float, done: Any) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

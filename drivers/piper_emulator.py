@@ -1,0 +1,232 @@
+"""A Piper at the other end of its CAN bus: answers piper_sdk as the arm does, with faults that can be switched on. No clock.
+
+`PiperEmulator` is told frames and the time, and gives frames; how the joints move is its body's affair: by themselves
+(`KinematicBody`), or the simulated robot's. It is as strict as the arm: the first enable frame is lost, and targets are ignored
+until the motors are on and the arm is under CAN control.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers import piper_frames as frames
+from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, REST_Q_RAD
+from drivers.piper_frames import Array, Frame, Id, Motor, Status
+
+RATE_HZ = 200.0
+FIRMWARE = "S-V1.8-2"
+MOTORS = range(1, 7)
+SPEED_RAD_S, ACCELERATION_RAD_S2 = 3.0, 5.0  # the greatest that the arm accepts
+_ENABLE_FRAMES = 2  # the first one is lost on a real arm
+_SLOW_EVERY = 5  # ticks between the motors' slow frames
+_FOLLOWS_S = 0.03
+_GRIP_M_S = 0.15
+_STANDBY, _BY_CAN, _TEACHING = 0, 1, 2
+_STOPPED = 1
+_ON, _ERROR, _STALLED, _HOT = 0x40, 0x20, 0x80, 0x02
+_GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80
+
+
+class Faults(BaseModel):
+    """What is wrong with the arm; all of it can be switched on and off while it runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    silent: bool = False
+    """Nothing passes the bus, as with a broken wire."""
+    cut: bool = False
+    """The bus throws everybody out, as when the adapter is unplugged."""
+    late_enable_s: float = Field(default=0.0, ge=0)
+    """How long the motors take to switch on."""
+    status: int = Field(default=0, ge=0, le=15)
+    """The arm's own code: 4 is a target beyond its limits, 5 a joint that does not answer, 7 a collision."""
+    torn: bool = False
+    """Every third set of joint frames lacks its middle."""
+    frozen: bool = False
+    """Feedback goes on without ever changing."""
+    master: bool = False
+    """A master arm is plugged in and commands the joints (0x155 to 0x157)."""
+    corrupt_limits: bool = False
+    """Ranges read back are nonsense."""
+    gripper_stuck: bool = False
+    teaching: bool = False
+    """Somebody pressed the teach button: targets are ignored."""
+    motor_error: int = Field(default=0, ge=0, le=6)
+    """The motor that reports an error; 0 none."""
+    hot_motor: int = Field(default=0, ge=0, le=6)
+    """The motor that reports 90 degrees Celsius."""
+
+
+class Body(Protocol):
+    """The joints behind the bus; q, dq, effort each (7,): rad, m."""
+
+    def advance(self, dt_s: float) -> None:
+        """Let time pass."""
+        ...
+
+    def reading(self) -> tuple[Array, Array, Array]:
+        """Where the joints are, how fast, with what effort."""
+        ...
+
+    def follow(self, target: Array, now_ns: int) -> None:
+        """A new target (7,)."""
+        ...
+
+
+@dataclass
+class KinematicBody:
+    """Joints that follow their targets at a limited speed; no mass."""
+
+    q: Array = field(default_factory=lambda: np.array((*REST_Q_RAD["left"], OPEN_GRIP_M)))
+    dq: Array = field(default_factory=lambda: np.zeros(7))
+    target: Array | None = None
+
+    def advance(self, dt_s: float) -> None:
+        """See Body."""
+        fastest = np.array([SPEED_RAD_S] * 6 + [_GRIP_M_S])
+        wanted = self.q if self.target is None else self.target
+        self.dq = np.clip((wanted - self.q) / _FOLLOWS_S, -fastest, fastest)
+        self.q = self.q + self.dq * dt_s
+
+    def reading(self) -> tuple[Array, Array, Array]:
+        """See Body."""
+        return self.q, self.dq, np.zeros(7)
+
+    def follow(self, target: Array, now_ns: int) -> None:
+        """See Body."""
+        self.target = target
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One whole target as it came over the wire."""
+
+    at_ns: int
+    joints: bytes  # data of 0x155, 0x156 and 0x157, 24 bytes
+
+
+class PiperEmulator:
+    """One arm. `heard` are the targets that it was told, whole ones only, newest last, whether it followed them or not."""
+
+    def __init__(self, body: Body, keep: int = 100_000) -> None:
+        self.body, self.faults = body, Faults()
+        self.heard: list[Heard] = []
+        self.enabled = False
+        self.control = _STANDBY
+        self.stopped = False
+        self.speed_percent = 0
+        self._keep = keep
+        self._told: dict[int, bytes] = {}
+        self._gripper_m = OPEN_GRIP_M
+        self._gripper_on = False
+        self._enable_frames, self._enabled_from_ns = 0, 0
+        self._tick = 0
+        self._answers: list[Frame] = []
+        self._kept: tuple[Array, Array, Array] | None = None
+
+    def hear(self, frame: Frame, now_ns: int) -> None:
+        """A frame from the bus."""
+        number, data = frame
+        if number in frames.TOLD_IDS:
+            self._joint_target(number, data, now_ns)
+        elif number == Id.GRIPPER_TOLD:
+            told = frames.gripper_told(data)
+            self._gripper_on = bool(told.code & 1)
+            self._gripper_m = told.opening_m
+        elif number == Id.MODE:
+            mode = frames.mode(data)
+            self.control, self.speed_percent = mode.control, mode.speed_percent
+        elif number == Id.STOP:
+            self._stop(data[0])
+        elif number == Id.ENABLE:
+            self._enable(data[1] == 2, now_ns)
+        elif number == Id.ASK_LIMITS:
+            self._answers += self._limits(data[0], data[1])
+        elif number == Id.FIRMWARE:
+            self._answers += frames.firmware(FIRMWARE)
+
+    def tick(self, dt_s: float, now_ns: int) -> list[Frame]:
+        """Let time pass; what the arm says, 200 times a second."""
+        self._tick += 1
+        self.enabled = self.enabled or (self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns)
+        self.body.advance(dt_s)
+        reading = self._kept if self.faults.frozen and self._kept is not None else self.body.reading()
+        self._kept = (reading[0].copy(), reading[1].copy(), reading[2].copy())
+        said = [*self._answers, *self._feedback(*reading)]
+        self._answers = []
+        if self.faults.master:
+            said += frames.joints(reading[0][:6], Id.JOINTS_TOLD)
+        return said
+
+    def _joint_target(self, number: int, data: bytes, now_ns: int) -> None:
+        """Followed once all three frames are there, if the arm is ready to."""
+        self._told[number] = data
+        if number != frames.TOLD_IDS[-1] or len(self._told) < len(frames.TOLD_IDS):
+            return
+        whole = b"".join(self._told[known] for known in frames.TOLD_IDS)
+        self._told = {}
+        self.heard.append(Heard(now_ns, whole))
+        del self.heard[: -self._keep]
+        ready = self.enabled and not self.stopped and self.control == _BY_CAN
+        if not ready or self.faults.teaching or self.faults.status:
+            return
+        joints = np.clip(heard_rad(self.heard[-1:])[0], LOW[:6], HIGH[:6])
+        opening_m = self.body.reading()[0][6] if self.faults.gripper_stuck or not self._gripper_on else self._gripper_m
+        self.body.follow(np.append(joints, opening_m), now_ns)
+
+    def _stop(self, order: int) -> None:
+        """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
+        if order == 1:
+            self.stopped = True
+        elif order == 2:
+            self.stopped, self.control = False, _STANDBY
+            self._enable(False, 0)
+
+    def _enable(self, on: bool, now_ns: int) -> None:
+        if not on:
+            self.enabled, self._enable_frames, self._enabled_from_ns = False, 0, 0
+            return
+        self._enable_frames += 1
+        if self._enable_frames == _ENABLE_FRAMES:
+            self._enabled_from_ns = now_ns + round(self.faults.late_enable_s * 1e9)
+
+    def _limits(self, motor: int, asked: int) -> list[Frame]:
+        if motor not in MOTORS:
+            return []
+        if asked == 2:
+            return [frames.acceleration(motor, ACCELERATION_RAD_S2)]
+        if self.faults.corrupt_limits:
+            return [frames.limits(motor, 1.0, -1.0, 0.0)]
+        return [frames.limits(motor, LOW[motor - 1], HIGH[motor - 1], SPEED_RAD_S)]
+
+    def _feedback(self, q: Array, dq: Array, effort: Array) -> list[Frame]:
+        control = _TEACHING if self.faults.teaching else self.control
+        code = self.faults.status or (_STOPPED if self.stopped else 0)
+        joints = frames.joints(q[:6])
+        if self.faults.torn and self._tick % 3 == 0:
+            del joints[1]
+        said = [frames.status(Status(control, code, moving=int(np.abs(dq[:6]).max() > 0.01)))]
+        said += [(Id.END_POSE + part, bytes(8)) for part in range(3)]
+        said += joints
+        gripper = (
+            (_GRIPPER_ON if self._gripper_on else 0) | _GRIPPER_HOMED | (_ERROR if self.faults.gripper_stuck else 0)
+        )
+        said.append(frames.gripper(q[6], float(np.clip(effort[6], -5, 5)), gripper))
+        said += [frames.fast(motor, dq[motor - 1], 0.0, q[motor - 1]) for motor in MOTORS]
+        if self._tick % _SLOW_EVERY == 0:
+            said += [frames.slow(motor, self._motor(motor)) for motor in MOTORS]
+        return said
+
+    def _motor(self, motor: int) -> Motor:
+        hot, broken = self.faults.hot_motor == motor, self.faults.motor_error == motor
+        status = (_ON if self.enabled else 0) | (_ERROR if broken else 0) | (_HOT if hot else 0)
+        return Motor(24.0, 40, 90 if hot else 35, status, 0.5)
+
+
+def heard_rad(heard: Sequence[Heard]) -> Array:
+    """(N, 6) targets in rad."""
+    values = np.frombuffer(b"".join(one.joints for one in heard), ">i4").reshape(-1, 6)
+    return frames.from_wire(values.tolist())

@@ -1,0 +1,170 @@
+"""The CAN frames of a Piper (standard ids, 8 bytes, big-endian, 1 Mbit/s), both ways; the arm's other end of piper_sdk.
+
+Used by the emulator, the preflight and the tests; the driver itself speaks through piper_sdk. Source: Agilex' CAN protocol V2.
+Units on the wire: 0.001 degree, 0.001 mm, 0.001 N m.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Frame = tuple[int, bytes]  # id, data
+BITRATE = 1_000_000
+_MILLI_DEGREES = 180_000 / np.pi  # of a radian
+_MICRO = 1e6  # 0.001 mm of a metre
+_TWO = struct.Struct(">ii")
+_GRIPPER_TOLD = struct.Struct(">iHBB")
+_GRIPPER_IS = struct.Struct(">ihBx")
+_STATUS = struct.Struct(">BBBBBBH")
+_FAST = struct.Struct(">hhi")
+_SLOW = struct.Struct(">HhbBH")
+_LIMITS = struct.Struct(">BhhHx")
+_ACCELERATION = struct.Struct(">BHxxxxx")
+
+
+class Id(IntEnum):
+    """Frame ids; a range begins with its first."""
+
+    STOP = 0x150
+    MODE = 0x151
+    JOINTS_TOLD = 0x155  # to 0x157, two joints each
+    GRIPPER_TOLD = 0x159
+    LEADER = 0x470
+    ENABLE = 0x471
+    ASK_LIMITS = 0x472
+    LIMITS = 0x473
+    ZERO = 0x475
+    ACCELERATION = 0x47C
+    STATUS = 0x2A1
+    END_POSE = 0x2A2  # to 0x2A4
+    JOINTS = 0x2A5  # to 0x2A7
+    GRIPPER = 0x2A8
+    FAST = 0x251  # to 0x256, a motor each
+    SLOW = 0x261  # to 0x266
+    FIRMWARE = 0x4AF
+
+
+TOLD_IDS = (Id.JOINTS_TOLD, Id.JOINTS_TOLD + 1, Id.JOINTS_TOLD + 2)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a 0x159 frame asks of the gripper."""
+
+    opening_m: float
+    effort_nm: float
+    code: int  # 0 off, 1 on, 2 off and clear errors, 3 on and clear errors
+    zero: bool
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A 0x151 frame."""
+
+    control: int  # 0 standby, 1 by CAN
+    move: int  # 0 P, 1 J, 2 L, 3 C, 4 M, 5 CPV
+    speed_percent: int
+    mit: int  # 0xAD: torque control
+
+
+@dataclass(frozen=True)
+class Status:
+    """A 0x2A1 frame."""
+
+    control: int  # 0 standby, 1 by CAN, 2 teaching
+    status: int  # 0 normal; see piper.STATUS_TEXT
+    mode: int = 1
+    teach: int = 0
+    moving: int = 0
+    trajectory: int = 0
+    errors: int = 0  # bits: joints 1 to 6 at their limit, then joints 1 to 6 without communication
+
+
+@dataclass(frozen=True)
+class Motor:
+    """A 0x261 to 0x266 frame."""
+
+    volt: float
+    driver_celsius: int
+    motor_celsius: int
+    status: (
+        int  # bit 0 voltage low, 1 motor hot, 2 overcurrent, 3 driver hot, 4 collision, 5 error, 6 enabled, 7 stalled
+    )
+    ampere: float
+
+
+def to_wire(q_rad: Array) -> list[int]:
+    """Radians to whole 0.001 degrees."""
+    return [round(float(value)) for value in np.asarray(q_rad) * _MILLI_DEGREES]
+
+
+def from_wire(values: Sequence[int] | Sequence[Sequence[int]]) -> Array:
+    """0.001 degrees to radians."""
+    return np.asarray(values, np.float64) / _MILLI_DEGREES
+
+
+def joints(q_rad: Array, first_id: int = Id.JOINTS) -> list[Frame]:
+    """Three frames of the six joints (6,): feedback, or with `Id.JOINTS_TOLD` a target."""
+    values = to_wire(q_rad)
+    return [(first_id + pair, _TWO.pack(*values[2 * pair : 2 * pair + 2])) for pair in range(3)]
+
+
+def two_joints(data: bytes) -> tuple[int, int]:
+    """The two joints of such a frame, 0.001 degrees."""
+    first, second = _TWO.unpack(data)
+    return first, second
+
+
+def gripper(opening_m: float, effort_nm: float, status: int) -> Frame:
+    """Feedback; status bit 6 enabled, bit 7 homed."""
+    return Id.GRIPPER, _GRIPPER_IS.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), status)
+
+
+def gripper_told(data: bytes) -> Told:
+    """A gripper's target."""
+    opening, effort, code, zero = _GRIPPER_TOLD.unpack(data)
+    return Told(opening / _MICRO, effort / 1e3, code, zero == 0xAE)
+
+
+def mode(data: bytes) -> Mode:
+    """How targets are to be followed."""
+    return Mode(*data[:4])
+
+
+def status(told: Status) -> Frame:
+    """What the arm says of itself."""
+    values = (told.control, told.status, told.mode, told.teach, told.moving, told.trajectory, told.errors)
+    return Id.STATUS, _STATUS.pack(*values)
+
+
+def fast(motor: int, speed_rad_s: float, ampere: float, place_rad: float) -> Frame:
+    """Speed, current and position of motor 1 to 6, 200 times a second."""
+    return Id.FAST + motor - 1, _FAST.pack(round(speed_rad_s * 1e3), round(ampere * 1e3), round(place_rad * 1e3))
+
+
+def slow(motor: int, told: Motor) -> Frame:
+    """Voltage, temperatures and state of motor 1 to 6."""
+    values = (round(told.volt * 10), told.driver_celsius, told.motor_celsius, told.status, round(told.ampere * 1e3))
+    return Id.SLOW + motor - 1, _SLOW.pack(*values)
+
+
+def limits(motor: int, low_rad: float, high_rad: float, speed_rad_s: float) -> Frame:
+    """A motor's range and greatest speed, as asked for by 0x472."""
+    tenths = (round(float(np.degrees(value)) * 10) for value in (high_rad, low_rad))
+    return Id.LIMITS, _LIMITS.pack(motor, *tenths, round(speed_rad_s * 1e3))
+
+
+def acceleration(motor: int, greatest_rad_s2: float) -> Frame:
+    """A motor's greatest acceleration."""
+    return Id.ACCELERATION, _ACCELERATION.pack(motor, round(greatest_rad_s2 * 100))
+
+
+def firmware(text: str) -> list[Frame]:
+    """The firmware's name, eight letters a frame."""
+    data = text.encode().ljust(-(-len(text) // 8) * 8)
+    return [(Id.FIRMWARE, data[place : place + 8]) for place in range(0, len(data), 8)]

@@ -1,0 +1,122 @@
+"""The bus between processes: order, who hears whom, slow and lost participants. Called by pytest."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import can
+import pytest
+
+from drivers.can_hub import INTERFACE, Hub
+from drivers.piper_frames import Frame
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = Hub(tmp_path / "can")
+    yield made
+    made.close()
+
+
+def joined(hub: Hub, local_loopback: bool = True) -> can.BusABC:
+    bus = can.Bus(channel=str(hub.path), interface=INTERFACE, local_loopback=local_loopback)
+    hub.poll(0.1)
+    hub.poll(0.1)
+    return bus
+
+
+def message(number: int, data: bytes = b"\1\2") -> can.Message:
+    return can.Message(arbitration_id=number, data=data, is_extended_id=False)
+
+
+def heard(bus: can.BusABC) -> list[Frame]:
+    found: list[Frame] = []
+    while (got := bus.recv(0.02)) is not None:
+        found.append((got.arbitration_id, bytes(got.data)))
+    return found
+
+
+def test_frames_come_in_order_and_as_they_were(hub: Hub) -> None:
+    with joined(hub) as bus:
+        frames = [(number, bytes(range(number % 9))) for number in range(200)]
+        hub.send(frames)
+        assert heard(bus) == frames
+        for number, data in frames[:50]:
+            bus.send(message(number, data))
+        assert hub.poll(0.1) == frames[:50]
+
+
+def test_a_participant_hears_others_and_not_itself(hub: Hub) -> None:
+    with joined(hub) as one, joined(hub) as other:
+        one.send(message(0x155))
+        assert hub.poll(0.1) == [(0x155, b"\1\2")]
+        assert heard(one) == []
+        assert heard(other) == [(0x155, b"\1\2")]
+
+
+def test_without_loopback_a_process_does_not_hear_its_own_other_socket(hub: Hub) -> None:
+    """piper_sdk sends and receives through two sockets: what it sends itself must not look foreign to it."""
+    with joined(hub, local_loopback=False) as sends, joined(hub, local_loopback=False) as receives:
+        sends.send(message(0x155))
+        hub.poll(0.1)
+        assert heard(receives) == []
+        hub.send([(0x2A1, bytes(8))])
+        assert heard(receives) == [(0x2A1, bytes(8))]
+        code = (
+            "import can, sys; bus = can.Bus(channel=sys.argv[1], interface='hub', local_loopback=False);"
+            "bus.send(can.Message(arbitration_id=0x156, data=b'x', is_extended_id=False)); bus.shutdown()"
+        )
+        stranger = subprocess.Popen([sys.executable, "-c", code, str(hub.path)])
+        while not (found := hub.poll(1.0)):
+            pass
+        assert stranger.wait(10) == 0
+        assert found == [(0x156, b"x")]
+        assert heard(receives) == [(0x156, b"x")]
+
+
+def test_a_broken_wire_carries_nothing(hub: Hub) -> None:
+    with joined(hub) as bus:
+        hub.silent = True
+        hub.send([(1, b"")])
+        bus.send(message(2))
+        assert hub.poll(0.1) == [] and heard(bus) == []
+        hub.silent = False
+        hub.send([(3, b"")])
+        assert heard(bus) == [(3, b"")]
+
+
+def test_a_cut_bus_is_an_error_on_both_ways(hub: Hub) -> None:
+    bus = joined(hub)
+    hub.cut()
+    with pytest.raises(can.CanOperationError, match="the bus is gone"):
+        bus.recv(0.1)
+    with pytest.raises(can.CanOperationError, match="the bus is gone"):
+        bus.send(message(1))
+    bus.shutdown()
+
+
+def test_a_participant_that_does_not_read_loses_frames_and_stops_nobody(hub: Hub) -> None:
+    with joined(hub) as sleeps, joined(hub) as reads:
+        got: list[Frame] = []
+        for _ in range(300):
+            hub.send([(7, bytes(8))] * 10)
+            got += [(m.arbitration_id, bytes(m.data)) for m in iter(lambda: reads.recv(0), None)]
+        assert len(got) == 3000
+        assert hub.dropped > 0
+        assert 0 < len(heard(sleeps)) < 3000
+
+
+def test_a_missing_hub_is_told(tmp_path: Path) -> None:
+    with pytest.raises(can.CanInitializationError, match="is the emulator running"):
+        can.Bus(channel=str(tmp_path / "nobody"), interface=INTERFACE)
+
+
+def test_a_waiting_receiver_wakes(hub: Hub) -> None:
+    with joined(hub) as bus:
+        sender = threading.Timer(0.05, lambda: hub.send([(9, b"")]))
+        sender.start()
+        got = bus.recv(5)
+        sender.join()
+        assert got is not None and got.arbitration_id == 9

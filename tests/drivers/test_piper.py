@@ -1,0 +1,205 @@
+"""The Piper driver through the real piper_sdk, on an emulated bus with an emulated arm: start, motion, and every fault named.
+Called by pytest; the SDK's threads are real, so these tests take real time, bounded."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers import piper_frames as frames
+from drivers.arm import ArmState
+from drivers.emulated_bus import EmulatedBus
+from drivers.errors import DriverError
+from drivers.piper import PiperArm
+from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator, heard_rad
+
+_SEEN_S = 2.0  # a loaded machine may be slow; how long it takes is measured by the fault runs
+
+
+class Rig:
+    """An emulated arm in a thread of its own, and the driver."""
+
+    def __init__(self, folder: Path) -> None:
+        self.emulator = PiperEmulator(KinematicBody())
+        self.bus = EmulatedBus(folder / "can", self.emulator)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self.bus.run, args=(lambda: not self._stop.is_set(),))
+        self._thread.start()
+        self.arm = PiperArm("left", str(folder / "can"), "hub")
+
+    def fault(self, **changed: Any) -> None:
+        """Switch faults."""
+        self.emulator.faults = Faults(**changed)
+
+    def ready(self) -> ArmState:
+        """The arm connected and enabled; its reading."""
+        self.arm.connect()
+        self.arm.enable(_SEEN_S)
+        return self.reading()
+
+    def reading(self) -> ArmState:
+        """The newest one."""
+        state = self.arm.read()
+        assert state is not None
+        return state
+
+    def sees(self, what: Callable[[ArmState], bool]) -> ArmState:
+        """Wait for a reading."""
+        deadline = time.monotonic() + _SEEN_S
+        while not what(self.reading()):
+            assert time.monotonic() < deadline, self.reading()
+            time.sleep(0.005)
+        return self.reading()
+
+    def close(self) -> None:
+        """End everything."""
+        self.arm.close()
+        self._stop.set()
+        self._thread.join(5)
+        self.bus.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def test_it_takes_the_arm_where_it_is(rig: Rig) -> None:
+    before = rig.emulator.body.reading()[0]
+    state = rig.ready()
+    np.testing.assert_allclose(state.q[:6], before[:6], atol=1e-5)
+    assert rig.emulator.enabled
+    told = heard_rad(rig.emulator.heard)
+    assert len(told) > 0
+    np.testing.assert_allclose(told, np.tile(before[:6], (len(told), 1)), atol=2e-5)
+    assert (state.trouble, state.fault) == ("", "")
+
+
+def test_targets_arrive_as_they_were_sent_and_are_followed(rig: Rig) -> None:
+    start = rig.ready().q
+    targets = [start + np.array([0.004 * step, 0, 0, 0, 0, 0, -0.0002 * step]) for step in range(1, 51)]
+    for target in targets:
+        rig.arm.command(target, 0)
+        time.sleep(0.005)
+    rig.sees(lambda state: abs(state.q[0] - targets[-1][0]) < 1e-3)
+    sent = b"".join(data for target in targets for _, data in frames.joints(target[:6]))
+    assert b"".join(one.joints for one in rig.emulator.heard[-len(targets) :]) == sent
+    rig.sees(lambda state: abs(state.q[6] - min(targets[-1][6], 0.07)) < 1e-3)
+
+
+def test_readings_are_whole_stamped_and_never_change(rig: Rig) -> None:
+    first = rig.ready()
+    copy = first.q.copy()
+    rig.arm.command(first.q + np.array([0.3, 0, 0, 0, 0, 0, 0]), 0)
+    later = rig.sees(lambda state: state.number > first.number + 20)
+    np.testing.assert_array_equal(first.q, copy)
+    assert later.stamp_ns - first.stamp_ns > 0
+    assert time.monotonic_ns() - later.stamp_ns < 1e9
+    with pytest.raises(ValueError, match="read-only"):
+        later.q[0] = 1
+    rig.sees(lambda state: state.dq[0] > 0.05 or abs(state.q[0] - first.q[0] - 0.3) < 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"status": 4}, "status 4: target angle over its limit"),
+        ({"status": 1}, "status 1: emergency stop"),
+        ({"teaching": True}, "is being taught"),
+        ({"motor_error": 3}, "motor 3 reports an error"),
+        ({"hot_motor": 5}, "motor 5 is 90 degrees"),
+        ({"gripper_stuck": True}, "the gripper reports an error"),
+        ({"torn": True}, "joint readings were torn"),
+    ],
+)
+def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: str) -> None:
+    rig.ready()
+    rig.fault(**fault)
+    assert said in rig.sees(lambda state: state.trouble != "").trouble
+    rig.fault()
+    rig.sees(lambda state: state.trouble == "")
+
+
+def test_a_plugged_in_master_is_a_fault(rig: Rig) -> None:
+    rig.ready()
+    assert rig.reading().fault == ""
+    rig.fault(master=True)
+    assert "unplug the master" in rig.sees(lambda state: state.fault != "").fault
+
+
+@pytest.mark.parametrize("fault", [{"silent": True}, {"cut": True}])
+def test_a_dead_bus_shows_by_age(rig: Rig, fault: dict[str, Any]) -> None:
+    rig.ready()
+    rig.fault(**fault)
+    time.sleep(0.1)
+    last = rig.reading()
+    time.sleep(0.1)
+    assert rig.reading() is last
+    rig.arm.command(last.q, 0)  # raises nothing: the age tells
+
+
+def test_torn_sets_are_left_out(rig: Rig) -> None:
+    rig.ready()
+    rig.fault(torn=True)
+    before = rig.sees(lambda state: state.trouble != "")
+    rig.arm.command(before.q + np.array([0.2, 0.2, -0.2, 0, 0, 0, 0]), 0)
+    rig.sees(lambda state: abs(state.q[0] - before.q[0] - 0.2) < 1e-3)
+    moved = rig.reading().q - before.q
+    np.testing.assert_allclose(moved[:3], [0.2, 0.2, -0.2], atol=2e-3)
+
+
+def test_an_arm_that_comes_late_is_waited_for(rig: Rig) -> None:
+    rig.fault(late_enable_s=0.3)
+    rig.ready()
+    assert rig.emulator.enabled
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"late_enable_s": 60.0}, r"motors \[1, 2, 3, 4, 5, 6\] did not switch on"),
+        ({"status": 7}, "status 7: collision; not enabled"),
+        ({"teaching": True}, "is being taught"),
+    ],
+)
+def test_an_arm_that_is_not_fit_is_not_enabled(rig: Rig, fault: dict[str, Any], said: str) -> None:
+    rig.fault(**fault)
+    rig.arm.connect()
+    time.sleep(0.1)
+    with pytest.raises(DriverError, match=said):
+        rig.arm.enable(0.5)
+    assert not rig.emulator.heard
+
+
+def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(DriverError, match="the bus cannot be opened"):
+        PiperArm("right", str(tmp_path / "nowhere"), "hub").connect()
+    rig.fault(silent=True)
+    with pytest.raises(DriverError, match=r"left arm on .*: nothing was heard within 1 s; is the arm powered"):
+        rig.arm.connect()
+
+
+def test_a_stop_ends_the_following_and_closing_leaves_the_arm_on(rig: Rig) -> None:
+    start = rig.ready()
+    rig.arm.stop()
+    assert "emergency stop" in rig.sees(lambda state: state.trouble != "").trouble
+    rig.arm.command(start.q + 0.1, 0)
+    time.sleep(0.1)
+    np.testing.assert_allclose(rig.reading().q[:6], start.q[:6], atol=1e-4)
+    rig.arm.close()
+    assert rig.emulator.enabled
+
+
+def test_release_takes_the_power(rig: Rig) -> None:
+    rig.ready()
+    rig.arm.release()
+    deadline = time.monotonic() + _SEEN_S
+    while rig.emulator.enabled and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not rig.emulator.enabled

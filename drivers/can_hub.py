@@ -126,6 +126,8 @@ class Hub:
                 packet = participant.recv(_FRAME.size)
             except BlockingIOError:
                 break
+            except ConnectionResetError:  # it left with unread frames; what it had sent before can still be read
+                continue
             except OSError:
                 packet = b""
             if not packet:

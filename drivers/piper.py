@@ -43,7 +43,6 @@ _WHOLE_NS = 4_000_000  # the three frames of a set come within this
 _WATCHED_SETS = 20  # 100 ms
 _TORN_SETS = 3  # so many among these are trouble
 _FOREIGN_NS = 500_000_000  # how long a foreign target is remembered
-_CONNECT_S = 1.0
 _POLL_S = 0.01
 _ENABLE_EVERY_S = 0.05
 _MODE_EVERY = 20  # targets; an arm that fell back to standby is brought back within 100 ms
@@ -74,9 +73,10 @@ class PiperArm:
         self._count = 0
 
     def connect(self) -> None:
-        """Open the bus and wait for the arm's first reading. Raises DriverError."""
+        """Open the bus; readings come by themselves. Raises DriverError."""
         from piper_sdk import C_PiperInterface_V2
 
+        self._state = None
         self._sdk = C_PiperInterface_V2(f"{self.name}-{next(_names)}", judge_flag=False, can_auto_init=False)
         try:
             self._sdk.CreateCanBus(self._channel, bustype=self._interface, judge_flag=False)
@@ -90,20 +90,21 @@ class PiperArm:
             bus.send_bus = bus.recv_bus
         bus.callback_function = self._heard
         self._sdk.ConnectPort(can_init=False, piper_init=True)
-        if not _within(_CONNECT_S, lambda: self._state is not None):
-            self.close()
-            raise DriverError(
-                f"{self._who}: nothing was heard within {_CONNECT_S:.0f} s; is the arm powered and plugged in?"
-            )
 
     def enable(self, timeout_s: float) -> None:
         """Switch the motors on where they are, and take control by CAN. The first target is where the arm is.
 
         Raises DriverError, with the arm's own reason, when it does not follow within `timeout_s`.
         """
+        deadline = time.monotonic() + timeout_s
+        while self.read() is None:
+            if time.monotonic() > deadline:
+                raise DriverError(
+                    f"{self._who}: nothing heard within {timeout_s} s; is the arm powered and plugged in?"
+                )
+            time.sleep(_POLL_S)
         if trouble := self._trouble():
             raise DriverError(f"{self._who}: {trouble}; not enabled")
-        deadline = time.monotonic() + timeout_s
         while not all(self._sdk.GetArmEnableStatus()):
             if time.monotonic() > deadline:
                 off = [n for n, on in zip(_MOTORS, self._sdk.GetArmEnableStatus(), strict=True) if not on]
@@ -254,12 +255,3 @@ class PiperArm:
         if sum(self._sets) >= _TORN_SETS:
             return f"{sum(self._sets)} of its last {len(self._sets)} joint readings were torn; check the CAN bus"
         return ""
-
-
-def _within(timeout_s: float, done: Any) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True

@@ -120,6 +120,7 @@ class PiperEmulator:
         self.speed_percent = 0
         self._keep = keep
         self._told: dict[int, bytes] = {}
+        self._joints: Array | None = None
         self._gripper_m = OPEN_GRIP_M
         self._gripper_on = False
         self._enable_frames, self._enabled_from_ns = 0, 0
@@ -136,6 +137,7 @@ class PiperEmulator:
             told = frames.gripper_told(data)
             self._gripper_on = bool(told.code & 1)
             self._gripper_m = told.opening_m
+            self._follow(now_ns)
         elif number == Id.MODE:
             mode = frames.mode(data)
             self.control, self.speed_percent = mode.control, mode.speed_percent
@@ -170,12 +172,16 @@ class PiperEmulator:
         self._told = {}
         self.heard.append(Heard(now_ns, whole))
         del self.heard[: -self._keep]
+        self._joints = np.clip(heard_rad(self.heard[-1:])[0], LOW[:6], HIGH[:6])
+        self._follow(now_ns)
+
+    def _follow(self, now_ns: int) -> None:
+        """If the arm is ready to."""
         ready = self.enabled and not self.stopped and self.control == _BY_CAN
-        if not ready or self.faults.teaching or self.faults.status:
+        if not ready or self.faults.teaching or self.faults.status or self._joints is None:
             return
-        joints = np.clip(heard_rad(self.heard[-1:])[0], LOW[:6], HIGH[:6])
         opening_m = self.body.reading()[0][6] if self.faults.gripper_stuck or not self._gripper_on else self._gripper_m
-        self.body.follow(np.append(joints, opening_m), now_ns)
+        self.body.follow(np.append(self._joints, opening_m), now_ns)
 
     def _stop(self, order: int) -> None:
         """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
@@ -208,14 +214,14 @@ class PiperEmulator:
         joints = frames.joints(q[:6])
         if self.faults.torn and self._tick % 3 == 0:
             del joints[1]
-        said = [frames.status(Status(control, code, moving=int(np.abs(dq[:6]).max() > 0.01)))]
+        said = [frames.fast(motor, dq[motor - 1], 0.0, q[motor - 1]) for motor in MOTORS]
+        said += [frames.status(Status(control, code, moving=int(np.abs(dq[:6]).max() > 0.01)))]
         said += [(Id.END_POSE + part, bytes(8)) for part in range(3)]
         said += joints
         gripper = (
             (_GRIPPER_ON if self._gripper_on else 0) | _GRIPPER_HOMED | (_ERROR if self.faults.gripper_stuck else 0)
         )
         said.append(frames.gripper(q[6], float(np.clip(effort[6], -5, 5)), gripper))
-        said += [frames.fast(motor, dq[motor - 1], 0.0, q[motor - 1]) for motor in MOTORS]
         if self._tick % _SLOW_EVERY == 0:
             said += [frames.slow(motor, self._motor(motor)) for motor in MOTORS]
         return said

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from drivers.arm_link import TargetSlot
 from drivers.cobot_magic import SIDES
-from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
+from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
@@ -50,7 +51,7 @@ def main(process: Process) -> None:
     simulation = Simulation(Physics(make_task(settings.task, settings.shift)), now_ns())
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)
-    targets = {side: TargetSlot(process.folder, name) for side, name in enumerate(SIDES)}
+    targets = {side: TargetSlot(process.folder, "simulator", name) for side, name in enumerate(SIDES)}
     scenes = process.publisher("scene")
     episodes = process.bus.subscriber("episode", newest=True)
     process.settle()

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.arm import ArmState
+from drivers.arm_link import TargetSlot
 from drivers.errors import DriverError
-from drivers.sim.link import StateSlot, TargetSlot, side_index
+from drivers.sim.link import StateSlot, side_index
 
 _POLL_S = 0.01
 
@@ -20,7 +21,7 @@ class SimulatedArm:
         self.name = side
         self._side = side_index(side)
         self._states = StateSlot(folder)
-        self._targets = TargetSlot(folder, side)
+        self._targets = TargetSlot(folder, "simulator", side)
         self._last: NDArray[np.float64] | None = None
 
     def connect(self) -> None:

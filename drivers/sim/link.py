@@ -1,6 +1,6 @@
-"""What passes between the simulator's process and the simulated arms and cameras: newest-value slots in one folder.
+"""What the simulator's process gives to simulated arms and cameras: the newest state of its scene, in a slot.
 
-The physics writes `state`; each arm writes its target. Nobody waits for anybody, and a stopped side shows by its age.
+Targets come to it as to any arm (drivers/arm_link.py). Nobody waits for anybody, and a stopped side shows by its age.
 """
 
 import struct
@@ -16,7 +16,6 @@ from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 _STATE_HEADER = struct.Struct("<qqqii")  # number, stamp_ns, episode, count of qpos values, unused
-_TARGET = struct.Struct(f"<q{ARM_JOINTS}d")  # stamp_ns, q
 _CAPACITY_BYTES = 1 << 14
 _ARM_VALUES = 3 * ARM_JOINTS  # q, dq, effort
 
@@ -52,29 +51,6 @@ class StateSlot:
         values = np.frombuffer(payload, dtype=np.float64, offset=_STATE_HEADER.size)
         arms = values[: 2 * _ARM_VALUES].reshape(2, 3, ARM_JOINTS)
         return SimulatorState(number, stamp_ns, episode, arms, values[2 * _ARM_VALUES : 2 * _ARM_VALUES + count])
-
-    def close(self) -> None:
-        """Unmap."""
-        self._slot.close()
-
-
-class TargetSlot:
-    """The newest target of one arm; the arm's driver writes, the simulator reads."""
-
-    def __init__(self, folder: Path, side: str) -> None:
-        self._slot = SharedSlot(folder / f"simulator.target.{side}", _TARGET.size)
-
-    def write(self, q: NDArray[np.float64], stamp_ns: int) -> None:
-        """q (7,): joints rad, gripper opening m."""
-        self._slot.write(_TARGET.pack(stamp_ns, *q.tolist()))
-
-    def read(self) -> tuple[int, NDArray[np.float64]] | None:
-        """(stamp_ns, q (7,)), or None before the first target."""
-        payload = self._slot.read()
-        if payload is None:
-            return None
-        stamp_ns, *q = _TARGET.unpack(payload)
-        return stamp_ns, np.array(q)
 
     def close(self) -> None:
         """Unmap."""

@@ -2,6 +2,7 @@
 Called by pytest. A new driver joins with a rig in ARM_RIGS or CAMERA_RIGS; the simulated devices run on real physics."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +14,17 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, Arm
+from drivers.arm_link import TargetSlot
 from drivers.camera import Camera, CameraFrame
-from drivers.cobot_magic import SIDES, rest_pose
+from drivers.can_hub import INTERFACE
+from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
+from drivers.emulated_bus import EmulatedBus
 from drivers.errors import DriverError
+from drivers.piper import PiperArm
+from drivers.piper_emulator import PiperEmulator
 from drivers.sim.arm import SimulatedArm
 from drivers.sim.camera import SimulatedCamera
-from drivers.sim.link import SimulatorState, StateSlot, TargetSlot
+from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 
@@ -32,7 +38,7 @@ class SimulatedRobot:
         self.physics = Physics(make_task("block_handover"))
         self.physics.reset(0)
         self._states = StateSlot(folder)
-        self._targets = [TargetSlot(folder, side) for side in SIDES]
+        self._targets = [TargetSlot(folder, "simulator", side) for side in SIDES]
         self._number = 0
 
     def step(self) -> None:
@@ -90,6 +96,101 @@ def simulated_arm_rig(side: str) -> Callable[[Path], ArmRig]:
     return make
 
 
+class PhysicsBody:
+    """The joints of the simulated robot behind an emulated CAN bus."""
+
+    def __init__(self, robot: SimulatedRobot, index: int) -> None:
+        self._robot, self._index = robot, index
+
+    def advance(self, dt_s: float) -> None:
+        """The robot is stepped by the rig."""
+
+    def reading(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """q, dq, effort."""
+        q, dq, effort = self._robot.physics.arms()[self._index]
+        return q, dq, effort
+
+    def follow(self, target: NDArray[np.float64], now_ns: int) -> None:
+        """Straight into the physics."""
+        self._robot.physics.command(self._index, target)
+
+
+class PiperDevice:
+    """An emulated Piper whose joints are the simulated robot's; a step ends when the driver, if one is open, has seen it."""
+
+    def __init__(self, side: str, folder: Path) -> None:
+        self.robot = SimulatedRobot(folder)
+        self.bus = EmulatedBus(folder / "can", PiperEmulator(PhysicsBody(self.robot, SIDES.index(side))))
+        self.stepped = False
+        self.driver: PiperArm | None = None
+
+    def step(self) -> None:
+        """5 ms."""
+        before = self.driver.read() if self.driver is not None else None
+        self.stepped = True
+        self.robot.step()
+        self.bus.step()
+        deadline = time.monotonic() + 1
+        while self.driver is not None and self.driver.read() is before and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+    def close(self) -> None:
+        """End the bus."""
+        self.bus.close()
+        self.robot.close()
+
+
+class SteppedPiper(PiperArm):
+    """The Piper's driver; its device runs by itself while the arm is being enabled, if it has run before."""
+
+    def __init__(self, side: str, folder: Path, device: PiperDevice) -> None:
+        super().__init__(side, str(folder / "can"), INTERFACE, stroke_m=OPEN_GRIP_M)
+        self._device = device
+
+    def connect(self) -> None:
+        """The device lets the driver in, and says nothing yet."""
+        super().connect()
+        self._device.driver = self
+        for _ in range(6):
+            self._device.bus.hub.poll(0.01)
+
+    def enable(self, timeout_s: float) -> None:
+        """With the device running."""
+        ended = threading.Event()
+        device = threading.Thread(target=lambda: self._device.bus.run(lambda: not ended.is_set()))
+        if self._device.stepped:
+            device.start()
+        try:
+            super().enable(timeout_s)
+        finally:
+            ended.set()
+            if self._device.stepped:
+                device.join()
+
+    def close(self) -> None:
+        """The device goes on alone."""
+        super().close()
+        self._device.driver = None
+
+
+def piper_rig(side: str) -> Callable[[Path], ArmRig]:
+    """A Piper through the real SDK, on an emulated bus that ends in the simulated robot."""
+
+    def make(folder: Path) -> ArmRig:
+        device, index = PiperDevice(side, folder), SIDES.index(side)
+        physics = device.robot.physics
+        return ArmRig(
+            make=lambda: SteppedPiper(side, folder, device),
+            step=device.step,
+            measured=lambda: physics.arms()[index, 0],
+            others=lambda: physics.arms()[1 - index, 0],
+            start=rest_pose().reshape(2, ARM_JOINTS)[index],
+            close=device.close,
+        )
+
+    return make
+
+
 def simulated_camera_rig(name: str) -> Callable[[Path], CameraRig]:
     """One camera of the simulated robot."""
 
@@ -101,7 +202,11 @@ def simulated_camera_rig(name: str) -> Callable[[Path], CameraRig]:
     return make
 
 
-ARM_RIGS = {f"simulated {side}": simulated_arm_rig(side) for side in SIDES}
+ARM_RIGS = {
+    **{f"simulated {side}": simulated_arm_rig(side) for side in SIDES},
+    **{f"piper {side}": piper_rig(side) for side in SIDES},
+}
+
 CAMERA_RIGS = {f"simulated {name}": simulated_camera_rig(name) for name in ("head", "left_wrist")}
 
 
@@ -120,6 +225,14 @@ def arm(rig: ArmRig) -> Iterator[Arm]:
     made.connect()
     yield made
     made.close()
+
+
+@pytest.fixture
+def ready(rig: ArmRig, arm: Arm) -> Arm:
+    """A driver whose arm is enabled: it follows targets."""
+    rig.step()
+    arm.enable(1.0)
+    return arm
 
 
 @pytest.fixture(params=CAMERA_RIGS)
@@ -179,24 +292,26 @@ def test_reading_has_seven_values_of_each_kind(rig: ArmRig, arm: Arm) -> None:
         assert np.isfinite(values).all()
 
 
-def test_reading_is_where_the_arm_is(rig: ArmRig, arm: Arm) -> None:
-    arm.command(near(rig), time.monotonic_ns())
+def test_reading_is_where_the_arm_is(rig: ArmRig, ready: Arm) -> None:
+    ready.command(near(rig), time.monotonic_ns())
     advance(rig, 0.2)
-    reading = arm.read()
+    reading = ready.read()
     assert reading is not None
     np.testing.assert_allclose(reading.q, rig.measured(), atol=1e-3)
     assert np.abs(reading.q - rig.start).max() > 0.01
 
 
-def test_velocity_is_the_change_of_the_position(rig: ArmRig, arm: Arm) -> None:
-    arm.command(near(rig), time.monotonic_ns())
+def test_velocity_is_the_change_of_the_position(rig: ArmRig, ready: Arm) -> None:
+    ready.command(near(rig), time.monotonic_ns())
     advance(rig, 0.1)
-    before = arm.read()
+    before = ready.read()
     rig.step()
-    after = arm.read()
+    after = ready.read()
     assert before is not None
     assert after is not None
-    np.testing.assert_allclose((after.q - before.q) / STEP_S, (before.dq + after.dq) / 2, atol=0.02)
+    change = (after.q - before.q) / STEP_S
+    np.testing.assert_allclose(change[:6], ((before.dq + after.dq) / 2)[:6], atol=0.02)
+    assert change[6] < 0 and after.dq[6] < 0  # a gripper's is told by the clock, and the step is not in time with it
     assert np.abs(after.dq[:6]).max() > 0.05
 
 
@@ -222,51 +337,51 @@ def test_same_reading_keeps_its_number(rig: ArmRig, arm: Arm) -> None:
     assert np.array_equal(first.q, second.q)
 
 
-def test_reading_never_changes_after_it_was_made(rig: ArmRig, arm: Arm) -> None:
+def test_reading_never_changes_after_it_was_made(rig: ArmRig, ready: Arm) -> None:
     rig.step()
-    reading = arm.read()
+    reading = ready.read()
     assert reading is not None
     copy = reading.q.copy()
-    arm.command(near(rig), time.monotonic_ns())
+    ready.command(near(rig), time.monotonic_ns())
     advance(rig, 0.2)
     assert np.array_equal(reading.q, copy)
 
 
-def test_command_moves_the_arm_to_the_target_and_no_other(rig: ArmRig, arm: Arm) -> None:
+def test_command_moves_the_arm_to_the_target_and_no_other(rig: ArmRig, ready: Arm) -> None:
     others = rig.others().copy()
-    arm.command(near(rig), time.monotonic_ns())
+    ready.command(near(rig), time.monotonic_ns())
     advance(rig, 3.0)
     np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
     np.testing.assert_allclose(rig.others(), others, atol=2e-3)
 
 
-def test_last_of_many_commands_counts(rig: ArmRig, arm: Arm) -> None:
+def test_last_of_many_commands_counts(rig: ArmRig, ready: Arm) -> None:
     for part in np.linspace(0, 1, 20):
-        arm.command(rig.start + part * (near(rig) - rig.start), time.monotonic_ns())
+        ready.command(rig.start + part * (near(rig) - rig.start), time.monotonic_ns())
     advance(rig, 3.0)
     np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
 
 
-def test_hold_without_a_target_leaves_the_arm_where_it_is(rig: ArmRig, arm: Arm) -> None:
-    arm.hold(time.monotonic_ns())
+def test_hold_without_a_target_leaves_the_arm_where_it_is(rig: ArmRig, ready: Arm) -> None:
+    ready.hold(time.monotonic_ns())
     advance(rig, 0.5)
     np.testing.assert_allclose(rig.measured(), rig.start, atol=2e-3)
 
 
-def test_hold_repeats_the_last_target(rig: ArmRig, arm: Arm) -> None:
-    arm.command(near(rig), time.monotonic_ns())
+def test_hold_repeats_the_last_target(rig: ArmRig, ready: Arm) -> None:
+    ready.command(near(rig), time.monotonic_ns())
     advance(rig, 0.05)
     for _ in range(10):
-        arm.hold(time.monotonic_ns())
+        ready.hold(time.monotonic_ns())
     advance(rig, 3.0)
     np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
 
 
-def test_hold_repeats_the_target_as_it_was_sent(rig: ArmRig, arm: Arm) -> None:
+def test_hold_repeats_the_target_as_it_was_sent(rig: ArmRig, ready: Arm) -> None:
     target = near(rig)
-    arm.command(target, time.monotonic_ns())
+    ready.command(target, time.monotonic_ns())
     target[:] = rig.start + 0.02  # the caller uses its array again
-    arm.hold(time.monotonic_ns())
+    ready.hold(time.monotonic_ns())
     advance(rig, 3.0)
     np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
 
@@ -274,6 +389,8 @@ def test_hold_repeats_the_target_as_it_was_sent(rig: ArmRig, arm: Arm) -> None:
 def test_arm_holds_its_target_after_the_driver_is_closed(rig: ArmRig) -> None:
     arm = rig.make()
     arm.connect()
+    rig.step()
+    arm.enable(1.0)
     arm.command(near(rig), time.monotonic_ns())
     arm.close()
     advance(rig, 3.0)

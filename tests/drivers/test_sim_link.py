@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drivers.arm_link import TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.errors import DriverError
-from drivers.sim.link import SimulatorState, StateSlot, TargetSlot, side_index
+from drivers.sim.link import SimulatorState, StateSlot, side_index
 
 
 def state(number: int, values: int = 23) -> SimulatorState:
@@ -60,7 +61,7 @@ def test_reading_cannot_be_written_to(states: StateSlot) -> None:
 
 
 def test_targets_of_the_two_sides_are_apart(tmp_path: Path) -> None:
-    left, right = (TargetSlot(tmp_path, side) for side in SIDES)
+    left, right = (TargetSlot(tmp_path, "simulator", side) for side in SIDES)
     q = np.random.default_rng(1).normal(0, 1, 7)
     left.write(q, 123)
     got = left.read()

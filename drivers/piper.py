@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import can
@@ -53,14 +54,18 @@ _names = itertools.count()
 
 
 class PiperArm:
-    """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms."""
+    """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms.
+
+    `tell` is given every reading as it comes, by the SDK's reading thread.
+    """
 
     def __init__(
-        self, side: str, channel: str, interface: str = "socketcan", gripper_nm: float = 1.0, stroke_m: float = 0.07
-    ) -> None:
+        self, side: str, channel: str, interface: str = "socketcan", gripper_nm: float = 1.0, stroke_m: float = 0.07,
+        tell: Callable[[ArmState], None] | None = None,
+    ) -> None:  # fmt: skip
         self.name = side
         self._channel, self._interface = channel, interface
-        self._gripper_nm, self._stroke_m = gripper_nm, stroke_m
+        self._gripper_nm, self._stroke_m, self._tell = gripper_nm, stroke_m, tell
         self._sdk: Any = None
         self._lock = threading.Lock()
         self._state: ArmState | None = None
@@ -219,6 +224,8 @@ class PiperArm:
             array.flags.writeable = False
         with self._lock:
             self._state = state
+        if self._tell is not None:
+            self._tell(state)
 
     def _fault(self) -> str:
         """What a person has to look at before the arm may go on."""

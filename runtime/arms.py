@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from drivers.arm import Arm, ArmState
+from drivers.arm_link import LinkedArm
+from drivers.cobot_magic import SIDES
+from drivers.sim.arm import SimulatedArm
 from runtime import realtime, wire
 from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
 from runtime.bus import Received, Subscriber
@@ -88,9 +91,8 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
 
 def make_arms(process: Process) -> list[Arm]:
     """The drivers that the settings ask for, left then right."""
-    from drivers.sim.arm import SimulatedArm
-
-    return [SimulatedArm(side, process.folder) for side in ("left", "right")]
+    make = LinkedArm if process.settings.can else SimulatedArm
+    return [make(side, process.folder) for side in SIDES]
 
 
 def _read(arms: Sequence[Arm]) -> list[ArmState]:

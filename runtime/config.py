@@ -204,6 +204,8 @@ class Settings(BaseSettings):
     pacing: Literal["async", "serial", "free"] = "async"
     """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
     task: str = "block_handover"
+    can: bool = False
+    """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""
     shift: Literal["none", "objects", "background", "lighting"] = "none"
     """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
     seed: int = Field(default=0, ge=0)

@@ -26,15 +26,22 @@ def _simulated(settings: Settings) -> bool:
     return settings.arms.kind == "simulated"
 
 
+def _on_can(settings: Settings) -> bool:
+    return settings.can
+
+
 _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
 
-# can_left and can_right (one process a CAN bus, robot profile) and console (web page) join with their modules.
+# The console (web page) joins with its module.
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0),
     ProcessRow("system2", "runtime.system2", _always, 30.0, prompt=True),
     ProcessRow("system1", "runtime.system1", _always, 10.0, prompt=True),
     ProcessRow("text", "runtime.text", _always, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0, delay_s=_LOADING_S),
+    ProcessRow("emulator", "runtime.emulator", _on_can, 1.0, delay_s=_LOADING_S),
+    ProcessRow("can_left", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("can_right", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("arms", "runtime.arms", _always, 0.5, prompt=True, delay_s=_LOADING_S),
 )

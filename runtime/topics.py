@@ -23,7 +23,8 @@ class Topic:
 
 
 CAMERAS = ("head", "left_wrist", "right_wrist")
-PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console")
+_BUSES = ("can_left", "can_right", "emulator")
+PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
 _STEPPING = ("system2", "system1", "arms")
 
 TOPICS: dict[str, Topic] = {

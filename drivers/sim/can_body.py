@@ -1,0 +1,33 @@
+"""The simulated robot's joints behind an emulated CAN bus: read from the simulator's state, told through its target slot."""
+
+from pathlib import Path
+
+from drivers.arm_link import Array, TargetSlot
+from drivers.sim.link import StateSlot, side_index
+
+
+class SimulatedBody:
+    """See drivers.piper_emulator.Body."""
+
+    def __init__(self, side: str, folder: Path) -> None:
+        self._side = side_index(side)
+        self._states, self._targets = StateSlot(folder), TargetSlot(folder, "simulator", side)
+
+    @property
+    def there(self) -> bool:
+        """Whether the simulator has begun."""
+        return self._states.read() is not None
+
+    def advance(self, dt_s: float) -> None:
+        """The simulator has its own clock."""
+
+    def reading(self) -> tuple[Array, Array, Array]:
+        """See Body."""
+        state = self._states.read()
+        assert state is not None, "read before the simulator began"
+        q, dq, effort = state.arms[self._side]
+        return q, dq, effort
+
+    def follow(self, target: Array, now_ns: int) -> None:
+        """See Body."""
+        self._targets.write(target, now_ns)

@@ -1,0 +1,60 @@
+"""The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's.
+
+Faults can be switched on while it runs: it reads `faults.json` in the run's folder, {"left": {"silent": true}}, when it changes
+(drivers/piper_emulator.py lists them).
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import EmulatedBus
+from drivers.piper_emulator import Faults, PiperEmulator
+from drivers.sim.can_body import SimulatedBody
+from runtime.process import Process, log
+
+_FAULTS = "faults.json"
+_START_S = 0.01
+
+
+def socket_of(folder: Path, side: str) -> Path:
+    """Where an arm's bus is to be found."""
+    return folder / f"can_{side}"
+
+
+def main(process: Process) -> None:
+    """Both buses at 200 Hz until asked to end."""
+    bodies = {side: SimulatedBody(side, process.folder) for side in SIDES}
+    while process.running and not all(body.there for body in bodies.values()):
+        process.pause(_START_S)
+        process.stepped()
+    arms = {side: PiperEmulator(body) for side, body in bodies.items()}
+    buses = {side: EmulatedBus(socket_of(process.folder, side), arm) for side, arm in arms.items()}
+    process.settle()
+    seen_ns = 0
+    while process.running:
+        for bus in buses.values():
+            bus.step()
+        seen_ns = _switch(process.folder / _FAULTS, seen_ns, arms)
+        process.stepped()
+    for bus in buses.values():
+        bus.close()
+
+
+def _switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:
+    """Take over the faults of a changed file. Returns when it was changed."""
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return seen_ns
+    if changed_ns == seen_ns:
+        return seen_ns
+    try:
+        wanted = json.loads(path.read_text())
+        for side, arm in arms.items():
+            arm.faults = Faults.model_validate(wanted.get(side, {}))
+    except (ValueError, ValidationError, AttributeError) as error:
+        log.error("%s: %s", path, " ".join(str(error).split()[:20]))
+    return changed_ns

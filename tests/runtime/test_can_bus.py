@@ -1,4 +1,4 @@
-"""Which targets an arm's CAN process forwards, and the simulated robot behind emulated buses and the real SDK. Called by pytest."""
+"""Which targets an arm's CAN process forwards, and the simulated robot behind emulated buses and the SDK. Called by pytest."""
 
 import json
 from pathlib import Path

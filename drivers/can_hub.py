@@ -20,7 +20,7 @@ from drivers.piper_frames import Frame
 
 INTERFACE = "hub"
 _HELLO = struct.Struct("<q")  # whose frames this connection is not given: its own process', as with a real controller
-_FRAME = struct.Struct("<IB3x8s")
+_FRAME = struct.Struct("<IB3xd8s")  # id, length, when it was sent (s), data
 _EVERYBODY = -1
 _GONE = "the bus is gone"
 
@@ -46,7 +46,7 @@ class HubBus(can.BusABC):
         """Put a frame on the bus. Raises CanOperationError when the bus is gone."""
         del timeout  # the hub always takes frames
         try:
-            self._socket.send(_FRAME.pack(msg.arbitration_id, msg.dlc, bytes(msg.data).ljust(8, b"\0")))
+            self._socket.send(_packet(msg.arbitration_id, bytes(msg.data)))
         except OSError as error:
             raise can.CanOperationError(f"{_GONE}: {error.strerror}") from None
 
@@ -57,10 +57,8 @@ class HubBus(can.BusABC):
         packet = self._socket.recv(_FRAME.size)
         if not packet:
             raise can.CanOperationError(_GONE)
-        number, length, data = _FRAME.unpack(packet)
-        message = can.Message(
-            arbitration_id=number, data=data[:length], is_extended_id=False, timestamp=time.time_ns() / 1e9
-        )
+        number, length, sent_s, data = _FRAME.unpack(packet)
+        message = can.Message(arbitration_id=number, data=data[:length], is_extended_id=False, timestamp=sent_s)
         return message, False
 
     def fileno(self) -> int:
@@ -105,7 +103,7 @@ class Hub:
     def send(self, frames: Sequence[Frame]) -> None:
         """The owner's own frames."""
         for number, data in frames:
-            self._pass_on(_FRAME.pack(number, len(data), data.ljust(8, b"\0")), None)
+            self._pass_on(_packet(number, data), None)
 
     def cut(self) -> None:
         """Throw every participant out."""
@@ -135,7 +133,7 @@ class Hub:
             elif self._groups[participant] is None:
                 self._groups[participant] = _HELLO.unpack(packet)[0]
             elif not self.silent:
-                number, length, data = _FRAME.unpack(packet)
+                number, length, _, data = _FRAME.unpack(packet)
                 heard.append((number, data[:length]))
                 self._pass_on(packet, participant)
         return heard
@@ -158,3 +156,7 @@ class Hub:
         self._selector.unregister(participant)
         participant.close()
         del self._groups[participant]
+
+
+def _packet(number: int, data: bytes) -> bytes:
+    return _FRAME.pack(number, len(data), time.time_ns() / 1e9, data.ljust(8, b"\0"))

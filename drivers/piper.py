@@ -40,7 +40,7 @@ STATUS_TEXT = {
 _MOTORS = range(1, 7)
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
 _UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
-_WHOLE_NS = 4_000_000  # the three frames of a set come within this
+_WHOLE_S = 0.004  # the three frames of a set come within this, by the bus adapter's clock
 _WATCHED_SETS = 20  # 100 ms
 _TORN_SETS = 3  # so many among these are trouble
 _FOREIGN_NS = 500_000_000  # how long a foreign target is remembered
@@ -70,7 +70,7 @@ class PiperArm:
         self._lock = threading.Lock()
         self._state: ArmState | None = None
         self._whole: list[int] = []
-        self._began_ns = 0
+        self._began_s, self._began_ns = 0.0, 0
         self._sets: deque[bool] = deque(maxlen=_WATCHED_SETS)  # whether each was torn
         self._foreign_ns = 0
         self._armed = False
@@ -184,19 +184,19 @@ class PiperArm:
             return
         self._sdk.ParseCANFrame(message)
         if number in _JOINT_IDS:
-            self._collect(number, now_ns)
+            self._collect(number, message.timestamp, now_ns)
 
-    def _collect(self, number: int, now_ns: int) -> None:
+    def _collect(self, number: int, sent_s: float, now_ns: int) -> None:
         """A reading when the third frame of a set comes after both others."""
         if number == _JOINT_IDS[0]:
             if self._whole:
                 self._sets.append(True)
-            self._whole, self._began_ns = [number], now_ns
+            self._whole, self._began_s, self._began_ns = [number], sent_s, now_ns
             return
         self._whole.append(number)
         if number != _JOINT_IDS[-1]:
             return
-        torn = tuple(self._whole) != _JOINT_IDS or now_ns - self._began_ns > _WHOLE_NS
+        torn = tuple(self._whole) != _JOINT_IDS or not 0 <= sent_s - self._began_s < _WHOLE_S
         self._sets.append(torn)
         self._whole = []
         if not torn:

@@ -96,9 +96,23 @@ def test_a_cut_session_is_replayed_as_far_as_it_goes(session: LiveRun, tmp_path:
     assert "ArmTarget" in replay.stdout
 
 
+def _chunks(data: bytearray) -> list[tuple[int, int]]:
+    """Where each chunk's record begins and ends: opcode 6, then eight bytes of length (MCAP, after eight bytes of magic)."""
+    found: list[tuple[int, int]] = []
+    place = 8
+    while place + 9 <= len(data) - 8:
+        end = place + 9 + int.from_bytes(data[place + 1 : place + 9], "little")
+        if data[place] == 6:
+            found.append((place + 9, end))
+        place = end
+    return found
+
+
 def test_a_flipped_bit_costs_one_chunk_and_is_said(session: LiveRun, tmp_path: Path) -> None:
     data = bytearray((session.session / "session.mcap").read_bytes())
-    data[len(data) // 2] ^= 0x10
+    chunks = _chunks(data)
+    first, last = chunks[len(chunks) // 2]
+    data[(first + last) // 2] ^= 0x10
     broken = tmp_path / "session.mcap"
     broken.write_bytes(data)
     replay = _replay(broken, "--lockstep")

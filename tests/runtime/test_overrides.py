@@ -13,7 +13,7 @@ def test_values_are_taken_as_numbers_lists_or_words() -> None:
 
 
 def test_only_what_is_named_changes() -> None:
-    assert overrides.over(Cloning(), {"samples": 7}, "cloning") == Cloning(samples=7)
+    assert overrides.over(Cloning(), {"samples": 9}, "cloning") == Cloning(samples=9)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models.checkpoint import Checkpoint
@@ -31,7 +32,7 @@ _VIDEO = [
     *("--policy.text.width", "16", "--policy.text.depth", "1", "--policy.text.feed_forward", "32"),
     *("--filming.windows", "2", "--filming.pictures", "2"),
 ]
-_ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "4"]
+_ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "6"]
 
 
 def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
@@ -44,6 +45,12 @@ def losses(out: Path, phase: str) -> dict[int, float]:
     """The curve that TensorBoard would draw."""
     curves = EventAccumulator(str(out / "curves" / phase)).Reload()
     return {event.step: event.value for event in curves.Scalars("loss")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_accelerator() -> None:
+    """A training has a process of its own; other tests of this one may have trained in another precision."""
+    AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture(scope="module")

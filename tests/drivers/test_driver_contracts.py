@@ -166,6 +166,15 @@ class SteppedPiper(PiperArm):
             ended.set()
             if self._device.stepped:
                 device.join()
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Until nothing is on its way any more: later steps count on that."""
+        seen, quiet_s = self.read(), 0.0
+        while quiet_s < 0.1:
+            time.sleep(0.01)
+            now = self.read()
+            seen, quiet_s = (seen, quiet_s + 0.01) if now is seen else (now, 0.0)
 
     def close(self) -> None:
         """The device goes on alone."""

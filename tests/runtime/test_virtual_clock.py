@@ -19,6 +19,7 @@ from runtime.topics import topic_of
 
 pytestmark = pytest.mark.live
 _TRANSPORT_NS = 400_000
+_FRAME_NS = 33_333_333
 _HEARD = {
     "system1": ("episode", "instruction", "embedding", "joint_state", "conditions", "frame"),
     "system2": ("episode", "instruction", "embedding", "chunk", "skip", "frame.head"),
@@ -83,7 +84,10 @@ def deliver(
 
 
 def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip]) -> int:
-    """How long the live run took that this one stands for. When the next one was late, it was not ready before that."""
+    """How long the live run took that this one stands for, until the process looked again.
+
+    When the next one was late, or followed within a frame's time, that was when it looked: it begins when it can.
+    """
     place = next((i for i, run in enumerate(live) if (topic_of(run), run.seq) == (topic_of(made), made.seq)), None)
     run = live[place] if place is not None else None
     if place is None or not isinstance(run, Run):
@@ -92,6 +96,7 @@ def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip]) -> int:
         return run.timing.finished_ns - run.stamp_ns
     following = live[place + 1]
     late = isinstance(following, wire.Conditions) and following.late_runs > 0
+    late = late or following.stamp_ns - run.timing.finished_ns < _FRAME_NS
     ready_ns = following.stamp_ns if late else min(run.timing.finished_ns, following.stamp_ns - 1)
     return ready_ns - run.stamp_ns
 

@@ -6,6 +6,7 @@ The target goes one way, the reading the other. Nobody waits for anybody, and a 
 import json
 import struct
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,7 @@ from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
 _TARGET = struct.Struct(f"<q{ARM_JOINTS}d")  # stamp_ns, q
-_READING = struct.Struct(
-    f"<qq{3 * ARM_JOINTS}d"
-)  # number, stamp_ns; q, dq, effort; then why it should not move, as JSON
+_READING = struct.Struct(f"<qq{3 * ARM_JOINTS}d")  # number, stamp_ns; q, dq, effort; trouble and fault follow as JSON
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400
 _POLL_S = 0.01
@@ -74,32 +73,35 @@ class ReadingSlot:
         self._slot.close()
 
 
-class LinkedArm:
-    """An arm whose connection another process holds: what `arms` sees of a robot's arm. No SDK, no thread."""
+class SlotArm(ABC):
+    """An arm that another process moves: no SDK, no thread. `peer` is that process, the reader of the targets."""
 
-    def __init__(self, side: str, folder: Path) -> None:
+    def __init__(self, side: str, folder: Path, peer: str) -> None:
         self.name = side
-        self._readings, self._targets = ReadingSlot(folder, side), TargetSlot(folder, "can", side)
+        self._peer, self._targets = peer, TargetSlot(folder, peer, side)
         self._last: Array | None = None
 
-    def connect(self) -> None:
+    def connect(self) -> None:  # noqa: B027
         """Nothing to open: the slots are shared memory."""
 
     def enable(self, timeout_s: float) -> None:
-        """Wait for the first reading; the motors are switched on by the first target. Raises DriverError."""
+        """Wait for the first reading; raises DriverError after `timeout_s`."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         while self.read() is None:
             if time.monotonic_ns() > deadline_ns:
-                raise DriverError(f"arm {self.name}: no reading within {timeout_s} s; is its CAN process running?")
+                raise DriverError(
+                    f"arm {self.name}: no reading within {timeout_s} s; is the {self._peer} process running?"
+                )
             time.sleep(_POLL_S)
 
+    @abstractmethod
     def read(self) -> ArmState | None:
         """The newest reading."""
-        return self._readings.read()
+        ...
 
     def command(self, q: Array, now_ns: int) -> None:
         """One target, q (7,) rad and m."""
-        self._last = np.array(q)
+        self._last = q.copy()
         self._targets.write(q, now_ns)
 
     def hold(self, now_ns: int) -> None:
@@ -108,6 +110,22 @@ class LinkedArm:
             self._targets.write(self._last, now_ns)
 
     def close(self) -> None:
-        """Unmap; the CAN process sees the target grow old, and the arm holds."""
-        self._readings.close()
+        """Unmap; the other process sees the target grow old."""
         self._targets.close()
+
+
+class LinkedArm(SlotArm):
+    """An arm on a CAN bus, whose process switches its motors on with the first target."""
+
+    def __init__(self, side: str, folder: Path) -> None:
+        super().__init__(side, folder, "can")
+        self._readings = ReadingSlot(folder, side)
+
+    def read(self) -> ArmState | None:
+        """The newest reading."""
+        return self._readings.read()
+
+    def close(self) -> None:
+        """Unmap; the arm holds."""
+        super().close()
+        self._readings.close()

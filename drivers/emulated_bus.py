@@ -10,6 +10,11 @@ from drivers.piper_emulator import RATE_HZ, PiperEmulator
 _PERIOD_NS = round(1e9 / RATE_HZ)
 
 
+def socket_of(folder: Path, side: str) -> Path:
+    """Where an arm's bus is to be found in a run's folder."""
+    return folder / f"can_{side}"
+
+
 class EmulatedBus:
     """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
 

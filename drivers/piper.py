@@ -46,7 +46,6 @@ _TORN_SETS = 3  # so many among these are trouble
 _FOREIGN_NS = 500_000_000  # how long a foreign target is remembered
 _POLL_S = 0.01
 _ENABLE_EVERY_S = 0.05
-_MODE_EVERY = 20  # targets; an arm that fell back to standby is brought back within 100 ms
 _HOT_CELSIUS = 80
 _BY_CAN, _TEACHING = 1, 2
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
@@ -72,10 +71,9 @@ class PiperArm:
         self._whole: list[int] = []
         self._began_s, self._began_ns = 0.0, 0
         self._sets: deque[bool] = deque(maxlen=_WATCHED_SETS)  # whether each was torn
-        self._foreign_ns = 0
+        self._foreign_ns: int | None = None
         self._armed = False
         self._last: Array | None = None
-        self._count = 0
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves. Raises DriverError."""
@@ -123,7 +121,7 @@ class PiperArm:
         while int(self._sdk.GetArmStatus().arm_status.ctrl_mode) != _BY_CAN:
             if time.monotonic() > deadline:
                 raise DriverError(f"{self._who}: stays in standby; press its teach button off, or power it off and on")
-            self._take_control()
+            self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
             self._send(state.q)
             time.sleep(_ENABLE_EVERY_S)
         self._send(state.q)
@@ -137,9 +135,6 @@ class PiperArm:
     def command(self, q: Array, now_ns: int) -> None:
         """One target, q (7,) rad and m, within every limit already."""
         del now_ns
-        if self._count % _MODE_EVERY == 0:
-            self._take_control()
-        self._count += 1
         self._send(q)
 
     def hold(self, now_ns: int) -> None:
@@ -165,9 +160,6 @@ class PiperArm:
     @property
     def _who(self) -> str:
         return f"{self.name} arm on {self._channel}"
-
-    def _take_control(self) -> None:
-        self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
 
     def _send(self, q: Array) -> None:
         self._last = np.array(q)
@@ -217,9 +209,8 @@ class PiperArm:
         if before is not None:
             passed_s = (self._began_ns - before.stamp_ns) / 1e9
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
-        state = ArmState(
-            0 if before is None else before.number + 1, self._began_ns, q, dq, effort, self._trouble(), self._fault()
-        )
+        number, trouble = 0 if before is None else before.number + 1, self._trouble()
+        state = ArmState(number, self._began_ns, q, dq, effort, trouble, self._fault(trouble))
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
@@ -227,11 +218,11 @@ class PiperArm:
         if self._tell is not None:
             self._tell(state)
 
-    def _fault(self) -> str:
+    def _fault(self, trouble: str) -> str:
         """What a person has to look at before the arm may go on."""
-        if time.monotonic_ns() - self._foreign_ns < _FOREIGN_NS and self._foreign_ns:
+        if self._foreign_ns is not None and time.monotonic_ns() - self._foreign_ns < _FOREIGN_NS:
             return "somebody else commands it (0x155); unplug the master arm"
-        return self._trouble() if self._armed else ""
+        return trouble if self._armed else ""
 
     def _trouble(self) -> str:
         """What the arm itself reports, or what is wrong with what it reports."""
@@ -242,6 +233,8 @@ class PiperArm:
             return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
         if control == _TEACHING:
             return "is being taught; press its teach button"
+        if self._armed and control != _BY_CAN:
+            return f"left the control by CAN (mode {control}); it is not taken back by itself"
         motors = sdk.GetArmLowSpdInfoMsgs()
         for number in _MOTORS:
             motor = getattr(motors, f"motor_{number}")

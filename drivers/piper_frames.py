@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Frame = tuple[int, bytes]  # id, data
-BITRATE = 1_000_000
 _MILLI_DEGREES = 180_000 / np.pi  # of a radian
 _MICRO = 1e6  # 0.001 mm of a metre
 _TWO = struct.Struct(">ii")

@@ -9,10 +9,10 @@ from typing import Literal
 from drivers.arm_link import ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import OPEN_GRIP_M
+from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from runtime.clock import now_ns, seconds
-from runtime.emulator import socket_of
 from runtime.process import Process, log
 
 _FRESH_S = 0.05
@@ -29,9 +29,12 @@ class Memory:
     forwarded_ns: int = 0
 
 
-def step(memory: Memory, stamp_ns: int | None, now: int) -> Literal["enable", "forward", ""]:
-    """What to do about the newest target, which was written at `stamp_ns`: the first one switches the motors on."""
-    if stamp_ns is None or stamp_ns == memory.forwarded_ns or now - stamp_ns > seconds(_FRESH_S):
+def step(memory: Memory, stamp_ns: int | None, fault: str, now: int) -> Literal["enable", "forward", ""]:
+    """What to do about the newest target, which was written at `stamp_ns`: the first one switches the motors on.
+
+    Nothing goes to an arm that reports a `fault`, and it is not switched on again by itself.
+    """
+    if fault or stamp_ns is None or stamp_ns == memory.forwarded_ns or now - stamp_ns > seconds(_FRESH_S):
         return ""
     if not memory.enabled:
         return "enable"
@@ -50,7 +53,9 @@ def main(process: Process) -> None:
     process.settle()
     while process.running:
         target = targets.read()
-        action = step(memory, None if target is None else target[0], now_ns())
+        reading = arm.read()
+        fault = reading.fault if reading is not None else ""
+        action = step(memory, None if target is None else target[0], fault, now_ns())
         if action == "enable":
             memory.enabled = _enabled(process, arm)
         elif action == "forward" and target is not None:

@@ -56,18 +56,28 @@ def main(arguments: list[str]) -> int:
     for name in names:
         if name not in TASKS:
             raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
-    with Spread("demos", options.workers, options.ray) as spread:
-        for name in names:
-            made, failed = _make(spread, name, options)
-            say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
+    folders = [options.out / name for name in names]
+    _tidy(folders)
+    try:
+        with Spread("demos", options.workers, options.ray) as spread:
+            for name in names:
+                made, failed = _make(spread, name, options)
+                say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
+    finally:
+        _tidy(folders)
     return 0
+
+
+def _tidy(folders: list[Path]) -> None:
+    """Remove what an interrupted or killed run left half-written."""
+    for folder in folders:
+        for left in folder.glob("*.part"):
+            left.unlink()
 
 
 def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, int]:
     """Make what lacks of one task; how many are there then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
-    for left in (options.out / name).glob("*.part"):  # of a run that was killed
-        left.unlink()
     seeds = _orders(name, options)
     done = failed = 0
     with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
@@ -102,27 +112,31 @@ def demonstrate(order: Order) -> bool:
         _rollouts.clear()
         _rollouts[key] = Rollout(make_task(order.task), order.width_px, order.height_px)
     rollout = _rollouts[key]
+    episode = _attempt(rollout, order)
+    if episode is None:
+        order.failed.touch()
+        return False
+    hdf5.write(order.path, check(episode, str(order.path)))
+    return True
+
+
+def _attempt(rollout: Rollout, order: Order) -> Episode | None:
+    """What the expert does in an order's scene; None when it does not succeed."""
     rollout.reset(order.seed)
     try:
         targets = experts.plan(rollout.physics)
         if order.after_failure:
             if not mishap.fail(rollout, targets, np.random.default_rng([order.seed, *b"mishap"])):
-                order.failed.touch()
-                return False
+                return None
             targets = experts.plan(rollout.physics)
     except Unreachable:
-        order.failed.touch()
-        return False
+        return None
     seen: list[Observation] = []
     pushed = targets + disturbance(np.random.default_rng([order.seed, *b"disturbance"]), len(targets))
     for target in pushed:
         seen.append(rollout.observe())
         rollout.follow(target)
-    if not rollout.physics.success():
-        order.failed.touch()
-        return False
-    hdf5.write(order.path, check(_episode(order, seen, targets), str(order.path)))
-    return True
+    return _episode(order, seen, targets) if rollout.physics.success() else None
 
 
 def _episode(order: Order, seen: list[Observation], targets: np.ndarray) -> Episode:

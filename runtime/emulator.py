@@ -10,18 +10,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from drivers.cobot_magic import SIDES
-from drivers.emulated_bus import EmulatedBus
+from drivers.emulated_bus import EmulatedBus, socket_of
 from drivers.piper_emulator import Faults, PiperEmulator
 from drivers.sim.can_body import SimulatedBody
 from runtime.process import Process, log
 
 _FAULTS = "faults.json"
 _START_S = 0.01
-
-
-def socket_of(folder: Path, side: str) -> Path:
-    """Where an arm's bus is to be found."""
-    return folder / f"can_{side}"
 
 
 def main(process: Process) -> None:
@@ -37,13 +32,13 @@ def main(process: Process) -> None:
     while process.running:
         for bus in buses.values():
             bus.step()
-        seen_ns = _switch(process.folder / _FAULTS, seen_ns, arms)
+        seen_ns = switch(process.folder / _FAULTS, seen_ns, arms)
         process.stepped()
     for bus in buses.values():
         bus.close()
 
 
-def _switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:
+def switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:
     """Take over the faults of a changed file. Returns when it was changed."""
     try:
         changed_ns = path.stat().st_mtime_ns
@@ -53,8 +48,10 @@ def _switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:
         return seen_ns
     try:
         wanted = json.loads(path.read_text())
-        for side, arm in arms.items():
-            arm.faults = Faults.model_validate(wanted.get(side, {}))
+        faults = {side: Faults.model_validate(wanted.get(side, {})) for side in arms}
     except (ValueError, ValidationError, AttributeError) as error:
-        log.error("%s: %s", path, " ".join(str(error).split()[:20]))
+        log.error("%s: %s; the faults stay as they are", path, " ".join(str(error).split()[:20]))
+        return changed_ns
+    for side, arm in arms.items():
+        arm.faults = faults[side]
     return changed_ns

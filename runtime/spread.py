@@ -25,6 +25,7 @@ class Spread:
     def __init__(self, name: str, workers: int, ray: str | None = None) -> None:
         self._name, self._workers, self._address = name, workers, ray
         self._pool: ProcessPoolExecutor | None = None
+        self._others: set[Any] = set()
         self._ray: Any = None
 
     def __enter__(self) -> Self:
@@ -32,6 +33,7 @@ class Spread:
             self._ray = _connected(self._address, self._workers)
         else:
             context = multiprocessing.get_context("spawn")  # renderers and thread pools do not survive a fork
+            self._others = set(multiprocessing.active_children())
             self._pool = ProcessPoolExecutor(self._workers, context, _begin_worker, (self._name,))
         return self
 
@@ -39,7 +41,10 @@ class Spread:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)  # what is under way is finished
+            if error is not None:  # Ctrl-C among them: what is under way is given up at once
+                for worker in set(multiprocessing.active_children()) - self._others:
+                    worker.terminate()
+            self._pool.shutdown(cancel_futures=True)
         if self._ray is not None:
             self._ray.shutdown()
 

@@ -72,7 +72,7 @@ class Run:
         groups = {
             name: getattr(self, name).model_dump(mode="json") for name in ("config", "schedule", "cloning", "filming")
         }
-        return plain | groups
+        return plain | groups | {"processes": self.ranks.processes * self.ranks.machines}
 
 
 def main(arguments: list[str]) -> int:

@@ -126,6 +126,39 @@ def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: st
     rig.sees(lambda state: state.trouble == "")
 
 
+def test_an_arm_that_leaves_the_control_by_can_is_not_taken_back(rig: Rig) -> None:
+    """Somebody may have taken it by hand."""
+    start = rig.ready()
+    rig.emulator.control = 0
+    assert "left the control by CAN" in rig.sees(lambda state: state.fault != "").fault
+    for _ in range(60):
+        rig.arm.command(start.q + 0.05, 0)
+        time.sleep(0.002)
+    assert rig.emulator.control == 0
+    np.testing.assert_allclose(rig.reading().q[:6], start.q[:6], atol=1e-4)
+
+
+def test_frozen_feedback_keeps_its_values_and_goes_on(rig: Rig) -> None:
+    rig.ready()
+    rig.fault(frozen=True)
+    time.sleep(0.1)
+    start = rig.reading()
+    rig.arm.command(start.q + np.array([0.2, 0, 0, 0, 0, 0, 0]), 0)
+    later = rig.sees(lambda state: state.number > start.number + 100)
+    np.testing.assert_array_equal(later.q, start.q)
+    assert abs(rig.emulator.body.reading()[0][0] - start.q[0]) > 0.1
+
+
+@pytest.mark.parametrize("corrupt", [False, True])
+def test_limits_are_answered_and_can_be_corrupt(corrupt: bool) -> None:
+    arm = PiperEmulator(KinematicBody())
+    arm.faults = Faults(corrupt_limits=corrupt)
+    arm.hear((frames.Id.ASK_LIMITS, bytes([2, 1]) + bytes(6)), 0)
+    (answer,) = [frame for frame in arm.tick(0.005, 0) if frame[0] == frames.Id.LIMITS]
+    sound = frames.limits(2, 0.0, 3.14, 3.0)
+    assert (answer == sound) is not corrupt
+
+
 def test_a_plugged_in_master_is_a_fault(rig: Rig) -> None:
     rig.ready()
     assert rig.reading().fault == ""

@@ -55,12 +55,9 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
         inbox = arrivals([m for m in messages if topic_of(m).startswith(_HEARD[heard])], consumers)
         for arrival_ns, message in inbox:
             clock.at(arrival_ns, partial(deliver, system, message, made))
-        begin = {"system1": wire.Frame, "system2": wire.ActionChunk}[
-            heard
-        ]  # else System 2 wakes when it did live: by poll
-        for look_ns in sorted(
-            {at for at, message in inbox if isinstance(message, begin)} | {r.stamp_ns for r in consumers}
-        ):
+        begin = wire.Frame if system is system1 else wire.ActionChunk  # else System 2 wakes when it did live, by poll
+        begins_ns = {at_ns for at_ns, message in inbox if isinstance(message, begin)}
+        for look_ns in sorted(begins_ns | {run.stamp_ns for run in consumers}):
             clock.at(look_ns, system.look)  # after all that arrive then
     while clock.next():
         pass

@@ -1,8 +1,9 @@
 """A live run's latencies on the virtual clock: the same schedule, and the same chunks out of the same policy.
 Called by pytest; the live run is a real one, the schedule is made anew by the rules."""
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,14 +13,17 @@ import torch
 from live_run import LiveRun
 
 from runtime import config, wire
-from runtime.evaluation.systems import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+from runtime.evaluation.systems import Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.session import reader
-from runtime.topics import topic_of
+from runtime.system1 import due, next_due
+from runtime.topics import CAMERAS, topic_of
+from runtime.views import History, newest_set
 
 pytestmark = pytest.mark.live
 _TRANSPORT_NS = 400_000
 _FRAME_NS = 33_333_333
+_PROMPT_NS = 5_000_000  # a process that is not kept waiting begins within
 _HEARD = {
     "system1": ("episode", "instruction", "embedding", "joint_state", "conditions", "frame"),
     "system2": ("episode", "instruction", "embedding", "chunk", "skip", "frame.head"),
@@ -49,8 +53,20 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
     def keep(message: wire.Message) -> None:
         made[topic_of(message), message.seq] = message
 
-    system1 = VirtualSystem1(*common, lambda run: duration_ns(run, runs), keep)
-    system2 = VirtualSystem2(*common, lambda run: duration_ns(run, conditions), keep)
+    late = stalled(settings, runs, [message for message in messages if isinstance(message, wire.Frame)])
+    hurried = {
+        following.stamp_ns
+        for run, following in itertools.pairwise(conditions)
+        if following.late_runs > 0 or following.stamp_ns - run.timing.finished_ns < _FRAME_NS
+    }
+    assert len(late) < len(runs) / 2, "live runs begin later than by the rules"
+
+    def taken_ns(run: Chunk) -> int:
+        keep(run)  # it reaches System 2 when it did live, which may be before System 1 looks again
+        return duration_ns(run, runs, late)
+
+    system1 = VirtualSystem1(*common, taken_ns, lambda _: None)
+    system2 = VirtualSystem2(*common, lambda run: duration_ns(run, conditions, hurried), keep)
     for system, heard, consumers in ((system1, "system1", runs), (system2, "system2", conditions)):
         inbox = arrivals([m for m in messages if topic_of(m).startswith(_HEARD[heard])], consumers)
         for arrival_ns, message in inbox:
@@ -80,10 +96,27 @@ def deliver(
     system.hear(message)
 
 
-def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip]) -> int:
+def stalled(settings: config.Settings, runs: Sequence[Run | wire.Skip], frames: Sequence[wire.Frame]) -> set[int]:
+    """Starts of the runs of System 1 that the machine kept waiting: a complete, due set had come well before."""
+    late, due_ns, last = set[int](), 0, (-1,) * len(CAMERAS)
+    history, waiting = History(CAMERAS), iter(sorted(frames, key=lambda frame: frame.stamp_ns))
+    for run, following in itertools.pairwise(runs):
+        due_ns = next_due(settings, due_ns, run.stamp_ns)
+        last = tuple(max(seq for topic, _, seq in run.inputs if topic == f"frame.{camera}") for camera in CAMERAS)
+        newest, could_ns = newest_set(history.notices), run.stamp_ns
+        while not due(settings, newest, due_ns, last):
+            notice = next(waiting)
+            history.add(notice)
+            newest, could_ns = newest_set(history.notices), max(could_ns, notice.stamp_ns)
+        if following.stamp_ns - could_ns > _PROMPT_NS:
+            late.add(following.stamp_ns)
+    return late
+
+
+def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip], late: Set[int]) -> int:
     """How long the live run took that this one stands for, until the process looked again.
 
-    When the next one was late, or followed within a frame's time, that was when it looked: it begins when it can.
+    When the machine kept the next one waiting, that was when it looked: it begins when it can.
     """
     place = next((i for i, run in enumerate(live) if (topic_of(run), run.seq) == (topic_of(made), made.seq)), None)
     run = live[place] if place is not None else None
@@ -92,10 +125,8 @@ def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip]) -> int:
     if place + 1 == len(live):
         return run.timing.finished_ns - run.stamp_ns
     following = live[place + 1]
-    late = isinstance(following, wire.Conditions) and following.late_runs > 0
-    late = late or following.stamp_ns - run.timing.finished_ns < _FRAME_NS
-    ready_ns = following.stamp_ns if late else min(run.timing.finished_ns, following.stamp_ns - 1)
-    return ready_ns - run.stamp_ns
+    ready_ns = following.stamp_ns if following.stamp_ns in late else run.timing.finished_ns
+    return min(ready_ns, following.stamp_ns) - run.stamp_ns
 
 
 def arrivals(messages: Sequence[wire.Message], runs: Sequence[Run | wire.Skip]) -> list[tuple[int, wire.Message]]:

@@ -1,12 +1,14 @@
 """What every arm driver does and what it reports. The same contract suite runs on all of them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 ARM_JOINTS = 7  # six joints in radians and the gripper opening in metres
+Drive = Literal["enable", "stop", "release", "reset"]
+"""What an operator can ask of an arm's motors; none of it is ever done by itself."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class ArmState:
     q: NDArray[np.float64]  # rad; gripper opening m
     dq: NDArray[np.float64]  # rad/s; m/s
     effort: NDArray[np.float64]  # N m; N
+    powered: bool = True  # its motors are on, and follow our targets
     trouble: str = ""  # why it should not move now
     fault: str = ""  # why it must not move before a person has looked at it
 
@@ -45,6 +48,18 @@ class Arm(Protocol):
 
     def hold(self, now_ns: int) -> None:
         """Command the arm to stay at the last target."""
+        ...
+
+    def stop(self) -> None:
+        """The damped stop: the arm sinks slowly."""
+        ...
+
+    def release(self) -> None:
+        """Take the power from the motors: the arm falls if nothing carries it."""
+        ...
+
+    def reset(self) -> None:
+        """Take a stop back; that too takes the power."""
         ...
 
     def close(self) -> None:

@@ -1,46 +1,64 @@
 """What passes between `arms` and whoever holds an arm's connection: newest-value slots, two an arm, in one folder.
 
-The target goes one way, the reading the other. Nobody waits for anybody, and a stopped side shows by its age.
+Target and order go one way, the reading the other. Nobody waits for anybody, and a stopped side shows by its age.
 """
 
 import json
 import struct
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS, ArmState
+from drivers.arm import ARM_JOINTS, ArmState, Drive
 from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
-_TARGET = struct.Struct(f"<q{ARM_JOINTS}d")  # stamp_ns, q
-_READING = struct.Struct(f"<qq{3 * ARM_JOINTS}d")  # number, stamp_ns; q, dq, effort; trouble and fault follow as JSON
+_TOLD = struct.Struct(f"<qqq{ARM_JOINTS}d")  # stamp_ns; number and index of the newest order; q
+_READING = struct.Struct(
+    f"<qqq{3 * ARM_JOINTS}d"
+)  # number, stamp_ns, powered; q, dq, effort; then JSON: trouble, fault
+_DRIVES: tuple[Drive, ...] = get_args(Drive)
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400
 _POLL_S = 0.01
 
 
+@dataclass(frozen=True)
+class Told:
+    """What an arm was told last: a target, and what its motors shall do."""
+
+    q: Array  # (7,): joints rad, gripper opening m
+    stamp_ns: int  # of the target; 0: there is none yet
+    number: int = 0  # counts the orders to its motors; 0: there was none
+    drive: Drive = "enable"  # the newest of them
+
+
+_UNTOLD = Told(np.zeros(ARM_JOINTS), 0)
+
+
 class TargetSlot:
-    """The newest target of one arm; `reader` is who follows it: the simulator, or the arm's CAN process."""
+    """What one arm is told; `reader` is who follows it: the simulator, or the arm's CAN process."""
 
     def __init__(self, folder: Path, reader: str, side: str) -> None:
-        self._slot = SharedSlot(folder / f"{reader}.target.{side}", _TARGET.size)
+        self._slot = SharedSlot(folder / f"{reader}.target.{side}", _TOLD.size)
 
-    def write(self, q: Array, stamp_ns: int) -> None:
-        """q (7,): joints rad, gripper opening m."""
-        self._slot.write(_TARGET.pack(stamp_ns, *q.tolist()))
+    def write(self, told: Told) -> None:
+        """Tell."""
+        self._slot.write(_TOLD.pack(told.stamp_ns, told.number, _DRIVES.index(told.drive), *told.q.tolist()))
 
-    def read(self) -> tuple[int, Array] | None:
-        """(stamp_ns, q (7,)), or None before the first target."""
+    def read(self) -> Told:
+        """The newest."""
         payload = self._slot.read()
         if payload is None:
-            return None
-        stamp_ns, *q = _TARGET.unpack(payload)
-        return stamp_ns, np.array(q)
+            return _UNTOLD
+        stamp_ns, number, drive, *q = _TOLD.unpack(payload)
+        return Told(np.array(q), stamp_ns, number, _DRIVES[drive])
 
     def close(self) -> None:
         """Unmap."""
@@ -57,16 +75,17 @@ class ReadingSlot:
         """Publish one reading."""
         numbers = np.concatenate([state.q, state.dq, state.effort]).tolist()
         texts = json.dumps([state.trouble[:_LONGEST_TEXT], state.fault[:_LONGEST_TEXT]]).encode()
-        self._slot.write(_READING.pack(state.number, state.stamp_ns, *numbers) + texts)
+        self._slot.write(_READING.pack(state.number, state.stamp_ns, state.powered, *numbers) + texts)
 
     def read(self) -> ArmState | None:
         """The newest reading, or None before the first."""
         payload = self._slot.read()
         if payload is None:
             return None
-        number, stamp_ns, *numbers = _READING.unpack_from(payload)
+        number, stamp_ns, powered, *numbers = _READING.unpack_from(payload)
         trouble, fault = json.loads(payload[_READING.size :])
-        return ArmState(number, stamp_ns, *np.array(numbers).reshape(3, ARM_JOINTS), trouble=trouble, fault=fault)
+        q, dq, effort = np.array(numbers).reshape(3, ARM_JOINTS)
+        return ArmState(number, stamp_ns, q, dq, effort, bool(powered), trouble, fault)
 
     def close(self) -> None:
         """Unmap."""
@@ -79,12 +98,12 @@ class SlotArm(ABC):
     def __init__(self, side: str, folder: Path, peer: str) -> None:
         self.name = side
         self._peer, self._targets = peer, TargetSlot(folder, peer, side)
-        self._last: Array | None = None
+        self._told = replace(self._targets.read(), stamp_ns=0)  # a process that comes back goes on counting
 
     def connect(self) -> None:  # noqa: B027
         """Nothing to open: the slots are shared memory."""
 
-    def enable(self, timeout_s: float) -> None:
+    def wait(self, timeout_s: float) -> None:
         """Wait for the first reading; raises DriverError after `timeout_s`."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         while self.read() is None:
@@ -94,6 +113,33 @@ class SlotArm(ABC):
                 )
             time.sleep(_POLL_S)
 
+    def ask(self, drive: Drive) -> None:
+        """Tell its motors something, without waiting for it to be done; the readings show it."""
+        self._told = replace(self._told, number=self._told.number + 1, drive=drive)
+        self._targets.write(self._told)
+
+    def enable(self, timeout_s: float) -> None:
+        """Switch the motors on where they are; raises DriverError after `timeout_s`."""
+        deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
+        self.wait(timeout_s)
+        self.ask("enable")
+        while not ((state := self.read()) and state.powered):
+            if time.monotonic_ns() > deadline_ns:
+                raise DriverError(f"arm {self.name}: its motors are not on after {timeout_s} s; see the log")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """The damped stop."""
+        self.ask("stop")
+
+    def release(self) -> None:
+        """Take the power from its motors."""
+        self.ask("release")
+
+    def reset(self) -> None:
+        """Take a stop back, and the power with it."""
+        self.ask("reset")
+
     @abstractmethod
     def read(self) -> ArmState | None:
         """The newest reading."""
@@ -101,13 +147,13 @@ class SlotArm(ABC):
 
     def command(self, q: Array, now_ns: int) -> None:
         """One target, q (7,) rad and m."""
-        self._last = q.copy()
-        self._targets.write(q, now_ns)
+        self._told = replace(self._told, q=q.copy(), stamp_ns=now_ns)
+        self._targets.write(self._told)
 
     def hold(self, now_ns: int) -> None:
         """Repeat the last target."""
-        if self._last is not None:
-            self._targets.write(self._last, now_ns)
+        if self._told.stamp_ns:
+            self.command(self._told.q, now_ns)
 
     def close(self) -> None:
         """Unmap; the other process sees the target grow old."""
@@ -115,7 +161,7 @@ class SlotArm(ABC):
 
 
 class LinkedArm(SlotArm):
-    """An arm on a CAN bus, whose process switches its motors on with the first target."""
+    """An arm on a CAN bus, behind the process that holds it."""
 
     def __init__(self, side: str, folder: Path) -> None:
         super().__init__(side, folder, "can")

@@ -43,9 +43,10 @@ _UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the fram
 _WHOLE_S = 0.004  # the three frames of a set come within this, by the bus adapter's clock
 _WATCHED_SETS = 20  # 100 ms
 _TORN_SETS = 3  # so many among these are trouble
-_FOREIGN_NS = 500_000_000  # how long a foreign target is remembered
-_POLL_S = 0.01
-_ENABLE_EVERY_S = 0.05
+_REMEMBERED_NS = 500_000_000  # a foreign target, and that the arm was taken from us
+_FOREIGN_TEXT = "somebody else commands it (0x155); unplug the master arm"
+ENABLE_EVERY_S = 0.05
+_ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
 _HOT_CELSIUS = 80
 _BY_CAN, _TEACHING = 1, 2
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
@@ -72,7 +73,8 @@ class PiperArm:
         self._began_s, self._began_ns = 0.0, 0
         self._sets: deque[bool] = deque(maxlen=_WATCHED_SETS)  # whether each was torn
         self._foreign_ns: int | None = None
-        self._armed = False
+        self.powered = False  # switched on by us, and still ours
+        self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
         self._last: Array | None = None
 
     def connect(self) -> None:
@@ -100,32 +102,35 @@ class PiperArm:
         Raises DriverError, with the arm's own reason, when it does not follow within `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
-        while self.read() is None:
+        while lacks := self.switch_on():
             if time.monotonic() > deadline:
-                raise DriverError(
-                    f"{self._who}: nothing heard within {timeout_s} s; is the arm powered and plugged in?"
-                )
-            time.sleep(_POLL_S)
-        if trouble := self._trouble():
-            raise DriverError(f"{self._who}: {trouble}; not enabled")
-        while not all(self._sdk.GetArmEnableStatus()):
-            if time.monotonic() > deadline:
-                off = [n for n, on in zip(_MOTORS, self._sdk.GetArmEnableStatus(), strict=True) if not on]
-                raise DriverError(
-                    f"{self._who}: motors {off} did not switch on within {timeout_s} s; power it off and on"
-                )
-            self._sdk.EnableArm(7)
-            time.sleep(_ENABLE_EVERY_S)
+                raise DriverError(f"{self._who}: {lacks}; not enabled within {timeout_s} s")
+            time.sleep(ENABLE_EVERY_S)
+
+    def switch_on(self) -> str:
+        """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done."""
         state = self.read()
-        assert state is not None
-        while int(self._sdk.GetArmStatus().arm_status.ctrl_mode) != _BY_CAN:
-            if time.monotonic() > deadline:
-                raise DriverError(f"{self._who}: stays in standby; press its teach button off, or power it off and on")
+        if state is None:
+            return "nothing was heard; is the arm powered and plugged in?"
+        if self._commanded_by_others():
+            return _FOREIGN_TEXT
+        code = int(self._sdk.GetArmStatus().arm_status.arm_status)
+        if code not in _ENDED_BY_A_TARGET and (trouble := self._trouble() or self._torn()):
+            return trouble
+        if not all(on := self._sdk.GetArmEnableStatus()):
+            self._sdk.EnableArm(7)
+            off = [number for number, is_on in zip(_MOTORS, on, strict=True) if not is_on]
+            return f"motors {off} did not switch on; power it off and on"
+        controlled = int(self._sdk.GetArmStatus().arm_status.ctrl_mode) == _BY_CAN
+        if not controlled:
             self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
-            self._send(state.q)
-            time.sleep(_ENABLE_EVERY_S)
         self._send(state.q)
-        self._armed = True
+        if not controlled:
+            return "it stays in standby; press its teach button off, or power it off and on"
+        if code:
+            return self._trouble()
+        self.powered = True
+        return ""
 
     def read(self) -> ArmState | None:
         """The newest whole reading."""
@@ -148,8 +153,13 @@ class PiperArm:
 
     def release(self) -> None:
         """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's order, at rest."""
-        self._armed = False
+        self.powered = False
         self._sdk.DisableArm(7)
+
+    def reset(self) -> None:
+        """Take a stop back, and the power with it (0x150 = 2): the arm falls. Only by an operator's order."""
+        self.powered = False
+        self._sdk.EmergencyStop(2)
 
     def close(self) -> None:
         """Let go of the bus. The arm stays powered and holds."""
@@ -209,8 +219,11 @@ class PiperArm:
         if before is not None:
             passed_s = (self._began_ns - before.stamp_ns) / 1e9
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
+        if self.powered and (lost := self._taken_away()):
+            self.powered, self._lost = False, (time.monotonic_ns(), lost)
         number, trouble = 0 if before is None else before.number + 1, self._trouble()
-        state = ArmState(number, self._began_ns, q, dq, effort, trouble, self._fault(trouble))
+        fault, torn = self._fault(trouble), self._torn()
+        state = ArmState(number, self._began_ns, q, dq, effort, self.powered, trouble or torn, fault)
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
@@ -220,38 +233,57 @@ class PiperArm:
 
     def _fault(self, trouble: str) -> str:
         """What a person has to look at before the arm may go on."""
-        if self._foreign_ns is not None and time.monotonic_ns() - self._foreign_ns < _FOREIGN_NS:
-            return "somebody else commands it (0x155); unplug the master arm"
-        return trouble if self._armed else ""
+        if self._commanded_by_others():
+            return _FOREIGN_TEXT
+        since_ns, lost = self._lost
+        if lost and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
+            return lost
+        return trouble if self.powered else ""
 
-    def _trouble(self) -> str:
-        """What the arm itself reports, or what is wrong with what it reports."""
-        sdk = self._sdk
-        status = sdk.GetArmStatus().arm_status
-        code, control = int(status.arm_status), int(status.ctrl_mode)
-        if code:
-            return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
-        if control == _TEACHING:
-            return "is being taught; press its teach button"
-        if self._armed and control != _BY_CAN:
-            return f"left the control by CAN (mode {control}); it is not taken back by itself"
-        motors = sdk.GetArmLowSpdInfoMsgs()
+    def _commanded_by_others(self) -> bool:
+        return self._foreign_ns is not None and time.monotonic_ns() - self._foreign_ns < _REMEMBERED_NS
+
+    def _taken_away(self) -> str:
+        """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
+        control = int(self._sdk.GetArmStatus().arm_status.ctrl_mode)
+        if control not in (_BY_CAN, _TEACHING):
+            return f"left the control by CAN (mode {control}); order arm to take it again"
+        motors = self._sdk.GetArmLowSpdInfoMsgs()
         for number in _MOTORS:
             motor = getattr(motors, f"motor_{number}")
-            if (
-                motor.foc_status.driver_error_status
-                or motor.foc_status.collision_status
-                or motor.foc_status.stall_status
-            ):
-                return f"motor {number} reports an error (collision, stall or driver)"
-            if max(motor.motor_temp, motor.foc_temp) > _HOT_CELSIUS:
-                return (
-                    f"motor {number} is {max(motor.motor_temp, motor.foc_temp)} degrees Celsius (limit {_HOT_CELSIUS})"
-                )
-            if self._armed and motor.can_id and not motor.foc_status.driver_enable_status:
+            if motor.can_id and not motor.foc_status.driver_enable_status:
                 return f"motor {number} is switched off"
+        return ""
+
+    def _trouble(self) -> str:
+        """What the arm itself reports."""
+        sdk = self._sdk
+        status = sdk.GetArmStatus().arm_status
+        if code := int(status.arm_status):
+            return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
+        if int(status.ctrl_mode) == _TEACHING:
+            return "is being taught; press its teach button"
+        motors = sdk.GetArmLowSpdInfoMsgs()
+        for number in _MOTORS:
+            if trouble := _motor_trouble(number, getattr(motors, f"motor_{number}")):
+                return trouble
         if sdk.GetArmGripperMsgs().gripper_state.foc_status.driver_error_status:
             return "the gripper reports an error"
-        if sum(self._sets) >= _TORN_SETS:
-            return f"{sum(self._sets)} of its last {len(self._sets)} joint readings were torn; check the CAN bus"
         return ""
+
+    def _torn(self) -> str:
+        """Whether its readings are to be believed; this passes when the bus is well again."""
+        torn = sum(self._sets)
+        return (
+            f"{torn} of its last {len(self._sets)} joint readings were torn; check the CAN bus"
+            if torn >= _TORN_SETS
+            else ""
+        )
+
+
+def _motor_trouble(number: int, motor: Any) -> str:
+    status = motor.foc_status
+    if status.driver_error_status or status.collision_status or status.stall_status:
+        return f"motor {number} reports an error (collision, stall or driver)"
+    hottest = max(motor.motor_temp, motor.foc_temp)
+    return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})" if hottest > _HOT_CELSIUS else ""

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import piper_frames as frames
+from drivers.arm import Drive
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, REST_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
 
@@ -75,6 +76,10 @@ class Body(Protocol):
         """A new target (7,)."""
         ...
 
+    def drive(self, drive: Drive) -> None:
+        """Power on where the joints are, off, or off but damped."""
+        ...
+
 
 @dataclass
 class KinematicBody:
@@ -98,6 +103,10 @@ class KinematicBody:
     def follow(self, target: Array, now_ns: int) -> None:
         """See Body."""
         self.target = target
+
+    def drive(self, drive: Drive) -> None:
+        """See Body; nothing pulls at it."""
+        self.target = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,9 @@ class PiperEmulator:
     def tick(self, dt_s: float, now_ns: int) -> list[Frame]:
         """Let time pass; what the arm says, 200 times a second."""
         self._tick += 1
-        self.enabled = self.enabled or (self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns)
+        if not self.enabled and self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns:
+            self.enabled = True
+            self.body.drive("enable")
         self.body.advance(dt_s)
         reading = self._kept if self.faults.frozen and self._kept is not None else self.body.reading()
         self._kept = (reading[0].copy(), reading[1].copy(), reading[2].copy())
@@ -187,6 +198,7 @@ class PiperEmulator:
         """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
         if order == 1:
             self.stopped = True
+            self.body.drive("stop")
         elif order == 2:
             self.stopped, self.control = False, _STANDBY
             self._enable(False, 0)
@@ -194,6 +206,7 @@ class PiperEmulator:
     def _enable(self, on: bool, now_ns: int) -> None:
         if not on:
             self.enabled, self._enable_frames, self._enabled_from_ns = False, 0, 0
+            self.body.drive("release")
             return
         self._enable_frames += 1
         if self._enable_frames == _ENABLE_FRAMES:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drivers.arm import Arm, ArmState
-from drivers.arm_link import LinkedArm
+from drivers.arm import ArmState
+from drivers.arm_link import LinkedArm, SlotArm
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from runtime import realtime, wire
@@ -18,7 +18,7 @@ from runtime.clock import Rate, now_ns
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
 
-_ENABLE_TIMEOUT_S = 60.0
+_FIRST_READING_S = 60.0
 
 
 def main(process: Process) -> None:
@@ -33,7 +33,7 @@ def main(process: Process) -> None:
     arms = make_arms(process)
     for arm in arms:
         arm.connect()
-        arm.enable(_ENABLE_TIMEOUT_S)
+        arm.wait(_FIRST_READING_S)
     memory: Memory | None = None
     process.settle()
     if process.settings.arms.realtime:
@@ -51,6 +51,9 @@ def main(process: Process) -> None:
         refused_before += refused
         inputs = Inputs(feedback, tuple(item.message for item in received), refused, deadline_ns)
         outputs = step(rules, memory, inputs, epoch, now)
+        for drive in outputs.drives:
+            for arm in arms:
+                arm.ask(drive)
         if outputs.target.sent:
             for side, arm in enumerate(arms):
                 arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
@@ -82,6 +85,9 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
         effort=np.concatenate([state.effort for state in states]),
         number=(states[0].number, states[1].number),
         measured_ns=(states[0].stamp_ns, states[1].stamp_ns),
+        powered=(states[0].powered, states[1].powered),
+        trouble=(states[0].trouble, states[1].trouble),
+        fault=(states[0].fault, states[1].fault),
         chunk_epoch=executing.epoch,
         chunk_seq=executing.seq,
         consumed=pieces[-1].consumed(now) if pieces else 0,
@@ -89,13 +95,13 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
     )
 
 
-def make_arms(process: Process) -> list[Arm]:
+def make_arms(process: Process) -> list[SlotArm]:
     """The drivers that the settings ask for, left then right."""
     make = LinkedArm if process.settings.can else SimulatedArm
     return [make(side, process.folder) for side in SIDES]
 
 
-def _read(arms: Sequence[Arm]) -> list[ArmState]:
+def _read(arms: Sequence[SlotArm]) -> list[ArmState]:
     states = [arm.read() for arm in arms]
     return [state for state in states if state is not None]
 

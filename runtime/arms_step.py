@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from runtime import limits, safety, wire
+from drivers.arm import Drive
+from runtime import limits, orders, rest, safety, wire
 from runtime.config import Settings
 from runtime.limits import Limits
 from runtime.safety import Machine
@@ -53,6 +54,9 @@ class Memory:
     running_ticks: int = 0
     safety_seq: int = 0
     said_ns: int = 0
+    to_rest: Motion | None = None  # what was wanted last on the way to the rest pose
+    answered: tuple[int, int] = (_NONE, _NONE)  # epoch, seq of the newest order
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Outputs:
     target: wire.ArmTarget
     state: wire.SafetyState | None
     faults: tuple[tuple[str, str], ...]
+    drives: tuple[Drive, ...]  # what both arms' motors are told, in order
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def start(rules: Rules, feedback: wire.JointState, now: int, restarted: bool = F
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(wire.JOINTS)
     machine = Machine(since_ns=now)
-    machine.wants_arm = rules.settings.arms.start != "disarmed" and not restarted
+    machine.wants_arm = machine.wants_power = rules.settings.arms.start != "disarmed" and not restarted
     machine.wants_run = rules.settings.arms.start == "run" and not restarted
     return Memory(Motion(np.array(feedback.q), still, still), now, machine)
 
@@ -104,18 +109,29 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     """One tick."""
     settings, machine = rules.settings, memory.machine
     seam = -1.0
+    drives: list[Drive] = []
     for message in inputs.messages:
-        seam = max(seam, _consume(rules, memory, message, inputs.deadline_ns, now))
+        if isinstance(message, wire.Order):
+            drives += _obey(memory, message, inputs.feedback)
+        else:
+            seam = max(seam, _consume(rules, memory, message, inputs.deadline_ns, now))
     if inputs.refused:
         memory.rejected += inputs.refused
         machine.fault = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
     fresh = _freshness(memory, inputs, now)
     if _armed(machine):
+        machine.fault = machine.fault or safety.arm_fault(inputs.feedback)
         machine.fault = machine.fault or safety.not_following(settings.safety, memory.commanded.q, inputs.feedback.q)
+    powered = all(inputs.feedback.powered)
+    if machine.wants_power and not safety.silent_arms(settings.safety, inputs.feedback, now):
+        machine.wants_power = False
+        if not powered or any(inputs.feedback.fault):
+            drives.append("enable")
     reasons = safety.stale(settings.safety, fresh, now)
     armable = not safety.arm_reasons(settings.safety, fresh, now)
     was, why = machine.mode, machine.fault
-    changed = safety.settle(machine, reasons, armable, settings.arms.resume == "itself", now)
+    changed = safety.settle(machine, reasons, armable, powered, settings.arms.resume == "itself", now)
+    answers = any(isinstance(message, wire.Order) for message in inputs.messages)
     wanted, limited = _move(rules, memory, inputs, was)
     memory.commanded_ns = inputs.deadline_ns
     memory.ticks += 1
@@ -136,7 +152,16 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
         refused=inputs.refused,
     )
     faults = (("safety", why),) if changed and machine.mode == "FAULT" else ()
-    return Outputs(target, _say(memory, fresh, epoch, now, changed), faults)
+    return Outputs(target, _say(memory, fresh, epoch, now, changed or answers), faults, tuple(drives))
+
+
+def _obey(memory: Memory, order: wire.Order, feedback: wire.JointState) -> tuple[Drive, ...]:
+    """Carry out an order, once; it may come again until its sender has heard the answer."""
+    if (order.epoch, order.seq) == memory.answered:
+        return ()
+    drive, memory.answer = orders.obey(memory.machine, order, rest.at_rest(feedback.q))
+    memory.answered = (order.epoch, order.seq)
+    return () if drive is None else (drive,)
 
 
 def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: int, now: int) -> float:
@@ -144,8 +169,6 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
     match message:
         case wire.ActionChunk():
             return _consider(rules, memory, message, deadline_ns, now)
-        case wire.Order():
-            safety.obey(memory.machine, message)
         case wire.CameraHealth():
             memory.health = message
         case wire.Supervision():
@@ -210,7 +233,7 @@ def _freshness(memory: Memory, inputs: Inputs, now: int) -> safety.Freshness:
     executing = memory.executing
     some = executing.seq != _NONE
     return safety.Freshness(
-        feedback_ns=inputs.feedback.measured_ns,
+        arms=inputs.feedback,
         health=memory.health,
         observation_ns=executing.observation_ns if some else None,
         conditions_ns=executing.conditions_ns if some else None,
@@ -230,7 +253,12 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
         return memory.commanded.q, False
     if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced before the arms held: begin it from here
         memory.trajectory = _restart(rules, memory)
-    wanted = evaluate(memory.trajectory, inputs.deadline_ns) if mode == "RUNNING" else None
+    if memory.machine.wants_rest and (memory.to_rest is not None or rest.stands(memory.commanded)):
+        wanted = memory.to_rest = rest.toward_rest(memory.to_rest, memory.commanded, rules.dt_s)
+        memory.machine.wants_rest = not rest.arrived(memory.commanded)
+    else:
+        memory.to_rest = None  # on the way to rest: first the arms are braked
+        wanted = evaluate(memory.trajectory, inputs.deadline_ns) if mode == "RUNNING" else None
     if wanted is None:
         memory.commanded = limits.brake(rules.limits, memory.commanded, rules.dt_s)
         return memory.commanded.q, False
@@ -260,19 +288,21 @@ def _say(memory: Memory, fresh: safety.Freshness, epoch: int, now: int, changed:
         since_ns=machine.since_ns,
         chunk_age_ns=_age(fresh.observation_ns, now),
         condition_age_ns=_age(fresh.conditions_ns, now),
-        feedback_age_ns=now - min(fresh.feedback_ns),
+        feedback_age_ns=now - min(fresh.arms.measured_ns),
         holds=machine.holds,
         faults=machine.faults,
         chunks_dropped=memory.dropped,
         chunks_rejected=memory.rejected,
         ticks=memory.ticks,
         running_ticks=memory.running_ticks,
+        answered=memory.answered,
+        answer=memory.answer,
     )
 
 
 def _armed(machine: Machine) -> bool:
     """Whether the arms are ours to command."""
-    return machine.mode != "DISARMED" and not machine.never_armed
+    return machine.mode != "DISARMED" and not machine.never_armed and not machine.stopped
 
 
 def _age(since_ns: int | None, now: int) -> int:

@@ -1,17 +1,18 @@
-"""An arm's CAN bus: the newest target in, stamped readings out. One process a bus, the only one with the vendor's SDK.
+"""An arm's CAN bus: targets and orders in, stamped readings out. One process a bus, the only one with the vendor's SDK.
 
-A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one.
+A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. Motors are switched only by order.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.arm_link import ReadingSlot, TargetSlot
+from drivers.arm import Drive
+from drivers.arm_link import ReadingSlot, TargetSlot, Told
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import OPEN_GRIP_M
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
-from drivers.piper import PiperArm
+from drivers.piper import ENABLE_EVERY_S, PiperArm
 from runtime.clock import now_ns, seconds
 from runtime.process import Process, log
 
@@ -19,51 +20,91 @@ _FRESH_S = 0.05
 _LOOK_S = 0.001
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
+_SILENT_S = 2.0  # after it the bus is opened anew
+Action = Drive | Literal["forward", "give up", ""]
 
 
 @dataclass
 class Memory:
     """What a step remembers."""
 
-    enabled: bool = False
+    obeyed: int  # number of the newest order that was taken up
+    enabling_since_ns: int = 0  # 0: it is not
+    tried_ns: int = 0
     forwarded_ns: int = 0
 
 
-def step(memory: Memory, stamp_ns: int | None, fault: str, now: int) -> Literal["enable", "forward", ""]:
-    """What to do about the newest target, which was written at `stamp_ns`: the first one switches the motors on.
+def step(memory: Memory, told: Told, powered: bool, fault: str, now: int) -> Action:
+    """What to do about what `arms` told. `powered`, `fault`: the arm's.
 
-    Nothing goes to an arm that reports a `fault`, and it is not switched on again by itself.
+    To enable is tried again until it is done or took too long; the other orders are carried out once. Targets go to an arm
+    that is on and well, while they are fresh.
     """
-    if fault or stamp_ns is None or stamp_ns == memory.forwarded_ns or now - stamp_ns > seconds(_FRESH_S):
+    if told.number != memory.obeyed:
+        memory.obeyed = told.number
+        memory.enabling_since_ns = now if told.drive == "enable" else 0
+        memory.tried_ns = 0
+        if told.drive != "enable":
+            return told.drive
+    if powered and not fault:
+        memory.enabling_since_ns = 0
+        if told.stamp_ns == memory.forwarded_ns or now - told.stamp_ns > seconds(_FRESH_S):
+            return ""
+        memory.forwarded_ns = told.stamp_ns
+        return "forward"
+    if not memory.enabling_since_ns or now - memory.tried_ns < seconds(ENABLE_EVERY_S):
         return ""
-    if not memory.enabled:
-        return "enable"
-    memory.forwarded_ns = stamp_ns
-    return "forward"
+    if now - memory.enabling_since_ns > seconds(_ENABLE_S):
+        memory.enabling_since_ns = 0
+        return "give up"
+    memory.tried_ns = now
+    return "enable"
 
 
 def main(process: Process) -> None:
     """Serve one arm until asked to end; it stays powered and holds."""
     side = process.name.removeprefix("can_")
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
-    arm = PiperArm(side, str(socket_of(process.folder, side)), INTERFACE, stroke_m=OPEN_GRIP_M, tell=readings.write)
-    memory = Memory()
-    while process.running and not _connected(process, arm):
-        process.pause(_AGAIN_S)
+    memory = Memory(targets.read().number)  # what was ordered before this process began is not done again
     process.settle()
     while process.running:
-        target = targets.read()
-        reading = arm.read()
-        fault = reading.fault if reading is not None else ""
-        action = step(memory, None if target is None else target[0], fault, now_ns())
-        if action == "enable":
-            memory.enabled = _enabled(process, arm)
-        elif action == "forward" and target is not None:
-            arm.command(target[1], target[0])
+        arm = PiperArm(
+            side, str(socket_of(process.folder, side)), INTERFACE,
+            process.settings.safety.gripper_nm, OPEN_GRIP_M, readings.write,
+        )  # fmt: skip
+        if not _connected(process, arm):
+            process.pause(_AGAIN_S)
+            continue
+        _serve(process, arm, targets, memory)
+        arm.close()
+    targets.close()
+
+
+def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:
+    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    since_ns, lacks = now_ns(), ""
+    while process.running:
         process.pause(_LOOK_S)
         process.stepped()
-    arm.close()
-    targets.close()
+        told, reading, now = targets.read(), arm.read(), now_ns()
+        if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
+            log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
+            return
+        match step(memory, told, arm.powered, reading.fault if reading is not None else "", now):
+            case "enable":
+                lacks = arm.switch_on()
+            case "give up":
+                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
+            case "forward":
+                arm.command(told.q, told.stamp_ns)
+            case "stop":
+                arm.stop()
+            case "release":
+                arm.release()
+            case "reset":
+                arm.reset()
+            case _:
+                pass
 
 
 def _connected(process: Process, arm: PiperArm) -> bool:
@@ -72,15 +113,5 @@ def _connected(process: Process, arm: PiperArm) -> bool:
     except DriverError as error:
         log.info("%s", error)
         process.stepped()
-        return False
-    return True
-
-
-def _enabled(process: Process, arm: PiperArm) -> bool:
-    try:
-        arm.enable(_ENABLE_S)
-    except DriverError as error:
-        process.fault("arm", str(error))
-        process.pause(_AGAIN_S)
         return False
     return True

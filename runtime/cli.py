@@ -10,6 +10,7 @@ from runtime.errors import RuntimeFault, SettingsError
 
 COMMANDS = {
     "robot": "runtime.robot",
+    "order": "runtime.order",
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",
     "instruct": "runtime.instruct",

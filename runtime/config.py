@@ -126,6 +126,8 @@ class Safety(Section):
     """A chunk whose start is farther than this from the commanded pose is refused."""
     outside_rad: float = Field(default=0.5, gt=0)
     """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
+    gripper_nm: float = Field(default=1.0, gt=0, le=5)
+    """Greatest torque of a gripper."""
     following_rad: float = Field(default=0.8, gt=0)
     """Largest difference between commanded and measured joints."""
     min_fingertip_m: float = Field(default=0.0, ge=0)

@@ -22,7 +22,7 @@ from runtime.bus import Bus
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
 from runtime.config import Settings
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.process import RunFile
+from runtime.process import MEMORY_FOLDER, RUN_PREFIX, RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
 from runtime.revision import revision
@@ -39,7 +39,6 @@ _HOLD_WAIT_S = 0.4
 _STOP_WAIT_S = 0.7
 _RECORDER_WAIT_S = 0.8
 _RECORDER_START_S = 5.0
-_MEMORY_FOLDER = Path("/dev/shm")
 _SOURCE = "terminal"
 
 
@@ -49,7 +48,7 @@ class Robot:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.session = _session_folder(settings)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"video2act-{os.getpid()}-", dir=_MEMORY_FOLDER))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=MEMORY_FOLDER))
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
         names: list[str] = ["order", "instruction", "episode", "supervision", "fault", "heartbeat"]

@@ -1,13 +1,15 @@
 """The safety layer's states and verdicts: which chunks are refused, what is stale, and what mode follows. Pure, no I/O.
 
-DISARMED (nothing is sent) -> HOLD -> RUNNING -> HOLD; FAULT from any, latched until cleared. The limits on motion are in
-runtime/limits.py. Every verdict is a short text that names the value and the limit: the operator reads it as it is.
+DISARMED (nothing is sent) -> HOLD -> RUNNING -> HOLD; FAULT from any, latched until cleared. What operators order is obeyed
+in runtime/orders.py; the limits on motion are in runtime/limits.py. Every verdict is a short text that names the value and
+the limit: the operator reads it as it is.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from drivers.cobot_magic import SIDES
 from runtime import wire
 from runtime.clock import seconds
 from runtime.config import Safety
@@ -15,6 +17,7 @@ from runtime.limits import Array, Limits
 from runtime.wire import Mode
 
 _FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
+_NOT_ON = "the motors are not on yet"
 ARM_JOINTS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
 
 
@@ -25,11 +28,14 @@ class Machine:
     mode: Mode = "DISARMED"
     wants_run: bool = False
     wants_arm: bool = False
+    wants_rest: bool = False  # on the way to the rest pose, in HOLD
+    wants_power: bool = False  # the motors are to be switched on
     since_ns: int = 0
     holds: int = 0
     faults: int = 0
     fault: str = ""
     never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
+    stopped: bool = False  # by an operator: the arms sink, nothing is sent, and clearing it does not arm
     reasons: tuple[str, ...] = ()
 
 
@@ -37,7 +43,7 @@ class Machine:
 class Freshness:
     """What `stale` judges; times are CLOCK_MONOTONIC ns, None: there is none yet."""
 
-    feedback_ns: tuple[int, int]  # measurement times of the left and the right arm
+    arms: wire.JointState
     health: wire.CameraHealth | None
     observation_ns: int | None  # of the chunk being executed
     conditions_ns: int | None  # newest frame that its conditions saw
@@ -58,13 +64,25 @@ def stale(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
 
 
 def arm_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
-    """Arms without fresh feedback; one lost arm means that both hold."""
+    """Arms without fresh feedback, or that report trouble; one lost arm means that both hold."""
+    silent = silent_arms(safety, fresh.arms, now)
+    told = (trouble or fault for trouble, fault in zip(fresh.arms.trouble, fresh.arms.fault, strict=True))
+    return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, told, strict=True) if text)
+
+
+def silent_arms(safety: Safety, arms: wire.JointState, now: int) -> tuple[str, ...]:
+    """Arms whose feedback is too old."""
     limit_ms = safety.max_feedback_age_s * 1e3
     return tuple(
         f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
-        for side, stamp_ns in zip(("left", "right"), fresh.feedback_ns, strict=True)
+        for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
         if now - stamp_ns > seconds(safety.max_feedback_age_s)
     )
+
+
+def arm_fault(arms: wire.JointState) -> str:
+    """What an arm reports that a person must look at; empty: nothing."""
+    return next((f"{side} arm: {text}" for side, text in zip(SIDES, arms.fault, strict=True) if text), "")
 
 
 def _camera_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
@@ -135,35 +153,31 @@ def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
 
 def joint_name(index: int) -> str:
     """`left j3` for an index of the joint vector."""
-    side, joint = ("left", "right")[index // 7], index % 7
+    side, joint = SIDES[index // 7], index % 7
     return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
 
-def obey(machine: Machine, order: wire.Order) -> None:
-    """Note what an operator wants; the mode follows in `settle`."""
-    if order.order == "arm":
-        machine.wants_arm = True
-    elif order.order == "run":
-        machine.wants_run = True
-    elif order.order == "hold":
-        machine.wants_run = False
-    elif order.order == "clear" and machine.mode == "FAULT":
-        machine.fault = ""
-
-
-def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, resumes: bool, now: int) -> bool:
+def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, powered: bool, resumes: bool, now: int) -> bool:
     """Let the mode follow from orders, faults and staleness. Returns whether it changed.
 
-    `armable`: both arms give fresh feedback. `resumes`: a HOLD for staleness ends by itself.
+    `armable`: both arms give fresh feedback and are well. `powered`: both arms' motors are on. `resumes`: a HOLD for
+    staleness ends by itself.
     """
     before = machine.mode
     if machine.fault:
         machine.never_armed = machine.never_armed or before == "DISARMED"
         machine.mode = "FAULT"
         machine.wants_run = False
-    elif before == "FAULT" and machine.never_armed:
-        machine.mode, machine.never_armed, machine.wants_arm = "DISARMED", False, False
-    elif before == "FAULT" or (before == "DISARMED" and machine.wants_arm and armable):
+    elif before == "FAULT":
+        machine.mode = "HOLD" if powered and not machine.never_armed and not machine.stopped else "DISARMED"
+        machine.wants_arm = machine.mode == "HOLD"
+        machine.never_armed = machine.stopped = False
+    elif before != "DISARMED" and not (
+        powered and machine.wants_arm
+    ):  # they would move when they are switched on again
+        machine.mode = "DISARMED"
+        machine.wants_arm = machine.wants_run = False
+    elif before == "DISARMED" and machine.wants_arm and armable and powered:
         machine.mode = "HOLD"
     elif before == "RUNNING" and (reasons or not machine.wants_run):
         machine.mode = "HOLD"
@@ -172,20 +186,23 @@ def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, resumes: b
     elif before == "HOLD" and machine.wants_run and not reasons:
         machine.mode = "RUNNING"
     machine.faults += machine.mode == "FAULT" and before != "FAULT"
-    machine.reasons = _why_not(machine, reasons)
+    machine.wants_rest = machine.wants_rest and machine.mode == "HOLD" and armable
+    machine.reasons = _why_not(machine, reasons, powered)
     if machine.mode == before:
         return False
     machine.since_ns = now
     return True
 
 
-def _why_not(machine: Machine, reasons: tuple[str, ...]) -> tuple[str, ...]:
+def _why_not(machine: Machine, reasons: tuple[str, ...], powered: bool) -> tuple[str, ...]:
     if machine.mode == "RUNNING":
         return ()
     if machine.mode == "FAULT":
         return (machine.fault,)
     if machine.mode == "DISARMED":
-        return ("not armed", *reasons)
+        return (_NOT_ON if machine.wants_arm and not powered else "not armed", *reasons)
+    if machine.wants_rest:
+        return ("moves to the rest pose",)
     return reasons if machine.wants_run else (*reasons, "waits for the order to run")
 
 

@@ -1,6 +1,6 @@
 """The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.arm_link import TargetSlot
 from drivers.cobot_magic import SIDES
@@ -27,6 +27,7 @@ class Simulation:
     simulated_ns: int  # the monotonic time that the physics stands at
     number: int = 0
     episode: int = 0
+    obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest order to its motors
 
 
 def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> int:
@@ -35,9 +36,12 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> in
     cycles = min(lag_ns // _CYCLE_NS, _MOST_CYCLES)
     if cycles:
         for side, slot in targets.items():
-            target = slot.read()
-            if target is not None:
-                simulation.physics.command(side, target[1])
+            told = slot.read()
+            if told.number != simulation.obeyed.get(side, 0):
+                simulation.obeyed[side] = told.number
+                simulation.physics.drive(side, told.drive)
+            if told.stamp_ns:
+                simulation.physics.command(side, told.q)
         simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)
         simulation.number += int(cycles)
     gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
@@ -65,7 +69,12 @@ def main(process: Process) -> None:
         worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
         physics = simulation.physics
         stamp_ns = simulation.simulated_ns
-        states.write(SimulatorState(simulation.number, stamp_ns, simulation.episode, physics.arms(), physics.qpos()))
+        left, right = physics.powered
+        states.write(
+            SimulatorState(
+                simulation.number, stamp_ns, simulation.episode, physics.arms(), physics.qpos(), (left, right)
+            )
+        )
         if cycle % _SCENE_EVERY == 0:
             scenes.send(
                 wire.Scene(

@@ -25,6 +25,7 @@ class Topic:
 CAMERAS = ("head", "left_wrist", "right_wrist")
 _BUSES = ("can_left", "can_right", "emulator")
 PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
+OPERATOR = "operator"  # whoever gives an order from a command line
 _STEPPING = ("system2", "system1", "arms")
 
 TOPICS: dict[str, Topic] = {
@@ -39,7 +40,7 @@ TOPICS: dict[str, Topic] = {
         Topic("joint_state", wire.JointState, ("arms",), 200, 0.05),
         Topic("arm_target", wire.ArmTarget, ("arms",), 200, 0.05),
         Topic("safety", wire.SafetyState, ("arms",), 5, 0.5),
-        Topic("order", wire.Order, ("supervisor", "console"), None, None),
+        Topic("order", wire.Order, ("supervisor", "console", OPERATOR), None, None),
         Topic("instruction", wire.Instruction, ("supervisor",), 5, 1.0),
         Topic("episode", wire.Episode, ("supervisor",), 5, 1.0),
         Topic("embedding", wire.Embedding, ("text",), 5, 1.0),

@@ -20,6 +20,7 @@ HORIZON = 64  # targets in a chunk (paper 4.2.2)
 JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
 
 Mode = Literal["DISARMED", "HOLD", "RUNNING", "FAULT"]
+OrderName = Literal["arm", "run", "hold", "stop", "rest", "release", "clear"]
 InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, frame number)
 
 
@@ -127,6 +128,9 @@ class JointState(Episodic):
     effort: Joints
     number: tuple[int, int]  # the devices' reading numbers, left and right; -1 before the first
     measured_ns: tuple[int, int]
+    powered: tuple[bool, bool] = (True, True)  # the motors are on and follow us
+    trouble: tuple[str, str] = ("", "")  # why an arm should not move now
+    fault: tuple[str, str] = ("", "")  # why it must not move before a person has looked at it
     chunk_epoch: int  # the chunk being executed, -1 for none
     chunk_seq: int
     consumed: int  # its targets whose time has passed
@@ -162,6 +166,8 @@ class SafetyState(Episodic):
     chunks_rejected: int
     ticks: int
     running_ticks: int
+    answered: tuple[int, int] = (-1, -1)  # epoch and seq of the newest order that was taken up
+    answer: str = ""  # why it was refused; empty: it was obeyed
 
 
 class CameraState(BaseModel):
@@ -185,8 +191,9 @@ class CameraHealth(Message):
 class Order(Message):
     """What an operator wants; applied by `arms`, in order."""
 
-    order: Literal["arm", "run", "hold", "clear"]
+    order: OrderName
     source: str
+    confirmed: bool = False  # somebody stands beside the robot: stop, release, and to clear a stop
 
 
 class Instruction(Message):
@@ -274,6 +281,7 @@ class Snapshot(Message):
     state: bytes
 
 
+ORDERS: tuple[OrderName, ...] = get_args(OrderName)
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (

@@ -21,7 +21,7 @@ class SimulatedArm(SlotArm):
         if state is None:
             return None
         q, dq, effort = state.arms[self._side]
-        return ArmState(state.number, state.stamp_ns, q, dq, effort)
+        return ArmState(state.number, state.stamp_ns, q, dq, effort, state.powered[self._side])
 
     def close(self) -> None:
         """Unmap the slots; the simulator keeps the last target."""

@@ -1,8 +1,10 @@
 """The simulated robot's joints behind an emulated CAN bus: read from the simulator's state, told through its target slot."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from drivers.arm_link import Array, TargetSlot
+from drivers.arm import Drive
+from drivers.arm_link import Array, TargetSlot, Told
 from drivers.sim.link import StateSlot, side_index
 
 
@@ -12,6 +14,7 @@ class SimulatedBody:
     def __init__(self, side: str, folder: Path) -> None:
         self._side = side_index(side)
         self._states, self._targets = StateSlot(folder), TargetSlot(folder, "simulator", side)
+        self._told = self._targets.read()
 
     @property
     def there(self) -> bool:
@@ -30,4 +33,12 @@ class SimulatedBody:
 
     def follow(self, target: Array, now_ns: int) -> None:
         """See Body."""
-        self._targets.write(target, now_ns)
+        self._tell(replace(self._told, q=target, stamp_ns=now_ns))
+
+    def drive(self, drive: Drive) -> None:
+        """See Body."""
+        self._tell(replace(self._told, number=self._told.number + 1, drive=drive))
+
+    def _tell(self, told: Told) -> None:
+        self._told = told
+        self._targets.write(told)

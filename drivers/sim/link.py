@@ -15,7 +15,7 @@ from drivers.cobot_magic import SIDES
 from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
-_STATE_HEADER = struct.Struct("<qqqii")  # number, stamp_ns, episode, count of qpos values, unused
+_STATE_HEADER = struct.Struct("<qqqi??xx")  # number, stamp_ns, episode, count of qpos values, powered left and right
 _CAPACITY_BYTES = 1 << 14
 _ARM_VALUES = 3 * ARM_JOINTS  # q, dq, effort
 
@@ -29,6 +29,7 @@ class SimulatorState:
     episode: int
     arms: NDArray[np.float64]  # (2, 3, 7): left and right; q, dq, effort
     qpos: NDArray[np.float64]  # (nq,) of the whole scene, for rendering
+    powered: tuple[bool, bool] = (True, True)  # left and right arm's motors
 
 
 class StateSlot:
@@ -39,7 +40,7 @@ class StateSlot:
 
     def write(self, state: SimulatorState) -> None:
         """Publish one instant."""
-        header = _STATE_HEADER.pack(state.number, state.stamp_ns, state.episode, len(state.qpos), 0)
+        header = _STATE_HEADER.pack(state.number, state.stamp_ns, state.episode, len(state.qpos), *state.powered)
         self._slot.write(header + state.arms.tobytes() + state.qpos.tobytes())
 
     def read(self) -> SimulatorState | None:
@@ -47,10 +48,11 @@ class StateSlot:
         payload = self._slot.read()
         if payload is None:
             return None
-        number, stamp_ns, episode, count, _ = _STATE_HEADER.unpack_from(payload)
+        number, stamp_ns, episode, count, *powered = _STATE_HEADER.unpack_from(payload)
         values = np.frombuffer(payload, dtype=np.float64, offset=_STATE_HEADER.size)
         arms = values[: 2 * _ARM_VALUES].reshape(2, 3, ARM_JOINTS)
-        return SimulatorState(number, stamp_ns, episode, arms, values[2 * _ARM_VALUES : 2 * _ARM_VALUES + count])
+        qpos = values[2 * _ARM_VALUES : 2 * _ARM_VALUES + count]
+        return SimulatorState(number, stamp_ns, episode, arms, qpos, (powered[0], powered[1]))
 
     def close(self) -> None:
         """Unmap."""

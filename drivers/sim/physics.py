@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS
+from drivers.arm import ARM_JOINTS, Drive
 from drivers.cobot_magic import SIDES, rest_pose
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
@@ -22,6 +22,10 @@ class Physics:
         self.model: Any = scene.build_model(task)
         self.data: Any = mujoco.MjData(self.model)
         self._joint_qpos, self._joint_dof, self._actuator = self._indices()
+        self._gain, self._bias = self.model.actuator_gainprm.copy(), self.model.actuator_biasprm.copy()
+        bodies = [self.model.body(number) for number in range(self.model.nbody)]
+        self._links = [[body.id for body in bodies if body.name.startswith(f"{side}/")] for side in SIDES]
+        self.powered = [True, True]
 
     def reset(self, seed: int) -> None:
         """Arms to the rest pose, objects strewn from the seed, time to zero."""
@@ -29,6 +33,7 @@ class Physics:
         rest = rest_pose().reshape(2, ARM_JOINTS)
         for side in range(2):
             self._write_joints(self.data.qpos, self._joint_qpos[side], rest[side])
+            self.drive(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
         mujoco.mj_forward(self.model, self.data)
@@ -36,6 +41,19 @@ class Physics:
     def command(self, side: int, q: NDArray[np.float64]) -> None:
         """Set the position targets of one arm: q (7,) rad and m."""
         self._write_joints(self.data.ctrl, self._actuator[side], q)
+
+    def drive(self, side: int, drive: Drive) -> None:
+        """Motors on where the joints are, off, or off but damped (stop). The fingers keep their grip, as the Piper's do."""
+        was, self.powered[side] = self.powered[side], drive == "enable"
+        motors = self._actuator[side][:6]
+        share = 1.0 if drive == "enable" else 0.0
+        self.model.body_gravcomp[self._links[side]] = share  # a driven arm carries itself
+        self.model.actuator_gainprm[motors] = share * self._gain[motors]
+        self.model.actuator_biasprm[motors] = share * self._bias[motors]
+        if drive == "stop":
+            self.model.actuator_biasprm[motors, 2] = self._bias[motors, 2]  # what brakes the motion
+        if drive == "enable" and not was:
+            self.data.ctrl[motors] = self.data.qpos[self._joint_qpos[side][:6]]
 
     def advance(self, steps: int) -> None:
         """Integrate `steps` time steps of scene.TIMESTEP_S."""

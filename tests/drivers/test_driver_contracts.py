@@ -4,7 +4,8 @@ Called by pytest. A new driver joins with a rig in ARM_RIGS or CAMERA_RIGS; the 
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import simplejpeg
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS, Arm
+from drivers.arm import ARM_JOINTS, Arm, ArmState, Drive
 from drivers.arm_link import TargetSlot
 from drivers.camera import Camera, CameraFrame
 from drivers.can_hub import INTERFACE
@@ -39,17 +40,23 @@ class SimulatedRobot:
         self.physics.reset(0)
         self._states = StateSlot(folder)
         self._targets = [TargetSlot(folder, "simulator", side) for side in SIDES]
-        self._number = 0
+        self._number, self._obeyed = 0, [0, 0]
 
     def step(self) -> None:
         """Take the targets, advance 5 ms, publish."""
         for side, slot in enumerate(self._targets):
-            target = slot.read()
-            if target is not None:
-                self.physics.command(side, target[1])
+            told = slot.read()
+            if told.number != self._obeyed[side]:
+                self._obeyed[side] = told.number
+                self.physics.drive(side, told.drive)
+            if told.stamp_ns:
+                self.physics.command(side, told.q)
         self.physics.advance(3)
         self._number += 1
-        state = SimulatorState(self._number, time.monotonic_ns(), 0, self.physics.arms(), self.physics.qpos())
+        left, right = self.physics.powered
+        state = SimulatorState(
+            self._number, time.monotonic_ns(), 0, self.physics.arms(), self.physics.qpos(), (left, right)
+        )
         self._states.write(state)
 
     def close(self) -> None:
@@ -68,6 +75,8 @@ class ArmRig:
     others: Callable[[], NDArray[np.float64]]
     start: NDArray[np.float64]
     close: Callable[[], None]
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    """The device goes on by itself while the driver waits for it."""
 
 
 @dataclass
@@ -91,9 +100,26 @@ def simulated_arm_rig(side: str) -> Callable[[Path], ArmRig]:
             others=lambda: robot.physics.arms()[1 - index, 0],
             start=rest_pose().reshape(2, ARM_JOINTS)[index],
             close=robot.close,
+            waiting=lambda: going_on(robot.step),
         )
 
     return make
+
+
+@contextmanager
+def going_on(step: Callable[[], None]) -> Generator[None]:
+    """A device that steps in a thread."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(STEP_S):
+            step()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
 
 
 class PhysicsBody:
@@ -113,6 +139,10 @@ class PhysicsBody:
     def follow(self, target: NDArray[np.float64], now_ns: int) -> None:
         """Straight into the physics."""
         self._robot.physics.command(self._index, target)
+
+    def drive(self, drive: Drive) -> None:
+        """Straight into the physics."""
+        self._robot.physics.drive(self._index, drive)
 
 
 class PiperDevice:
@@ -404,6 +434,50 @@ def test_arm_holds_its_target_after_the_driver_is_closed(rig: ArmRig) -> None:
     arm.close()
     advance(rig, 3.0)
     np.testing.assert_allclose(rig.measured(), near(rig), atol=5e-3)
+
+
+def released(rig: ArmRig, arm: Arm, how: Callable[[], None]) -> ArmState:
+    """What an arm reads some time after its power went."""
+    how()
+    advance(rig, 0.4)
+    state = arm.read()
+    assert state is not None
+    return state
+
+
+def test_a_released_arm_falls_and_takes_no_targets(rig: ArmRig, ready: Arm) -> None:
+    ready.command(rig.start, time.monotonic_ns())
+    assert not released(rig, ready, ready.release).powered
+    fallen = rig.measured().copy()
+    assert np.abs(fallen - rig.start)[:6].max() > 0.1
+    ready.command(near(rig), time.monotonic_ns())
+    advance(rig, 0.4)
+    assert np.abs(rig.measured() - near(rig))[:6].max() > 0.1
+
+
+def test_a_stopped_arm_sinks_slower_than_one_that_is_released(rig: ArmRig, ready: Arm) -> None:
+    ready.stop()
+    advance(rig, 0.4)
+    sunk = np.abs(rig.measured() - rig.start)[:6].max()
+    ready.reset()
+    advance(rig, 0.4)
+    assert 0.01 < sunk < np.abs(rig.measured() - rig.start)[:6].max() / 2
+
+
+def test_an_arm_that_is_switched_on_again_stays_where_it_is(rig: ArmRig, ready: Arm) -> None:
+    ready.stop()
+    advance(rig, 0.1)
+    assert not released(rig, ready, ready.reset).powered
+    advance(rig, 2.0)
+    fallen = rig.measured().copy()
+    with rig.waiting():
+        ready.enable(2.0)
+    assert (state := ready.read()) is not None and state.powered
+    advance(rig, 1.0)
+    np.testing.assert_allclose(rig.measured()[:6], fallen[:6], atol=0.05)  # it may have fallen beyond a range
+    ready.command(rig.start, time.monotonic_ns())
+    advance(rig, 3.0)
+    np.testing.assert_allclose(rig.measured(), rig.start, atol=5e-3)
 
 
 def test_arm_can_be_connected_again_after_close(rig: ArmRig) -> None:

@@ -38,9 +38,10 @@ class Rig:
         self.measured[[4, 11]] -= 0.2
         self.memory = arms_step.start(self.rules, self._feedback(0), self.now)
         self.ticks = 0
-        self.chunks = 0
+        self.chunks = self.orders = 0
         self.health_ok = True
         self.frozen_side: int | None = None
+        self.arms: dict[str, Any] = {}  # what the feedback tells besides
         self.outputs: list[arms_step.Outputs] = []
         self.waiting: list[wire.Message] = [
             build(wire.Episode, started_ns=0),
@@ -52,8 +53,9 @@ class Rig:
         if getattr(self, "frozen_side", None) is not None:
             stamps[self.frozen_side or 0] = START_NS
         return self.build(
-            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1])
-        )
+            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1]),
+            **getattr(self, "arms", {}),
+        )  # fmt: skip
 
     def tick(self, *messages: wire.Message, refused: int = 0) -> arms_step.Outputs:
         """One tick with these messages; a fresh camera report comes by itself."""
@@ -100,9 +102,10 @@ class Rig:
         )
         return self.build(wire.CameraHealth, stamp_ns=self.now, cameras=states)
 
-    def order(self, order: str) -> wire.Order:
+    def order(self, order: str, confirmed: bool = False) -> wire.Order:
         """An operator's order."""
-        return self.build(wire.Order, order=order)
+        self.orders += 1
+        return self.build(wire.Order, seq=self.orders, order=order, confirmed=confirmed)
 
     @property
     def mode(self) -> str:

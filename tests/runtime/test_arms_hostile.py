@@ -31,7 +31,7 @@ class Loop:
         self.now, self.q = START_NS, rest_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
         self.memory = arms_step.start(self.rules, self.feedback(), self.now)
         self.sent: list[NDArray[np.float64]] = [self.q] * 3
-        self.ticks = self.chunks = 0
+        self.ticks = self.chunks = self.orders = 0
         self.tick(build(wire.Episode), build(wire.Instruction))
 
     def feedback(self) -> wire.JointState:
@@ -62,7 +62,8 @@ class Loop:
         return made
 
     def order(self, order: str) -> wire.Order:
-        return self.build(wire.Order, order=order)
+        self.orders += 1
+        return self.build(wire.Order, seq=self.orders, order=order)
 
     def check_limits(self) -> None:
         """Everything that was sent, by finite differences."""

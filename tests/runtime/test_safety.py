@@ -26,7 +26,7 @@ MIDDLE = (LIMITS.low + LIMITS.high) / 2
 @pytest.fixture
 def fresh(build: Build) -> Freshness:
     return Freshness(
-        feedback_ns=(NOW, NOW),
+        arms=build(wire.JointState, measured_ns=(NOW, NOW)),
         health=build(wire.CameraHealth, stamp_ns=NOW),
         observation_ns=NOW - seconds(0.1),
         conditions_ns=NOW - seconds(0.5),
@@ -35,12 +35,12 @@ def fresh(build: Build) -> Freshness:
     )
 
 
-def machine(mode: wire.Mode, *, wants_run: bool = False, wants_arm: bool = False, fault: str = "") -> Machine:
+def with_arms(fresh: Freshness, **changes: Any) -> Freshness:
+    return replace(fresh, arms=fresh.arms.model_copy(update=changes))
+
+
+def machine(mode: wire.Mode, *, wants_run: bool = False, wants_arm: bool = True, fault: str = "") -> Machine:
     return Machine(mode=mode, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
-
-
-def order(build: Build, what: str) -> wire.Order:
-    return build(wire.Order, order=what)
 
 
 def test_fresh_inputs_forbid_nothing(fresh: Freshness) -> None:
@@ -52,14 +52,24 @@ def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness
     at_limit, over = NOW - seconds(SAFETY.max_feedback_age_s), NOW - seconds(SAFETY.max_feedback_age_s) - 1
     stamps = [NOW, NOW]
     stamps[side] = at_limit
-    assert safety.stale(SAFETY, replace(fresh, feedback_ns=(stamps[0], stamps[1])), NOW) == ()
+    assert safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW) == ()
     stamps[side] = over
-    (reason,) = safety.stale(SAFETY, replace(fresh, feedback_ns=(stamps[0], stamps[1])), NOW)
+    (reason,) = safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW)
     assert reason.startswith(f"{name} arm") and "50 ms" in reason
 
 
+@pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
+@pytest.mark.parametrize("field", ["trouble", "fault"])
+def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh: Freshness) -> None:
+    told = ["", ""]
+    told[side] = "motor 3 is hot"
+    reporting = with_arms(fresh, **{field: tuple(told)})
+    assert safety.stale(SAFETY, reporting, NOW) == (f"{name} arm: motor 3 is hot",)
+    assert safety.arm_fault(reporting.arms) == (f"{name} arm: motor 3 is hot" if field == "fault" else "")
+
+
 def test_both_arms_are_named(fresh: Freshness) -> None:
-    reasons = safety.arm_reasons(SAFETY, replace(fresh, feedback_ns=(0, 0)), NOW)
+    reasons = safety.arm_reasons(SAFETY, with_arms(fresh, measured_ns=(0, 0)), NOW)
     assert [reason.split()[0] for reason in reasons] == ["left", "right"]
 
 
@@ -127,7 +137,7 @@ def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> N
 
 
 def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
-    assert len(safety.stale(SAFETY, replace(fresh, feedback_ns=(0, 0), health=None, refusal="x"), NOW)) == 4
+    assert len(safety.stale(SAFETY, replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"), NOW)) == 4
 
 
 @pytest.mark.parametrize("joint", safety.ARM_JOINTS)
@@ -203,22 +213,6 @@ def test_joints_are_named_by_side() -> None:
     assert names[7:] == [name.replace("left", "right") for name in names[:7]]
 
 
-def test_orders_are_noted(build: Build) -> None:
-    state = Machine()
-    safety.obey(state, order(build, "arm"))
-    safety.obey(state, order(build, "run"))
-    assert (state.wants_arm, state.wants_run, state.mode) == (True, True, "DISARMED")
-    safety.obey(state, order(build, "hold"))
-    assert not state.wants_run
-
-
-def test_clear_forgets_a_latched_fault_only(build: Build) -> None:
-    latched, pending = machine("FAULT", fault="x"), machine("RUNNING", fault="x")
-    safety.obey(latched, order(build, "clear"))
-    safety.obey(pending, order(build, "clear"))
-    assert (latched.fault, pending.fault) == ("", "x")
-
-
 # mode, wants_run, wants_arm, fault, reasons, armable, resumes -> mode after, wants_run after
 TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]] = [
     ("DISARMED", False, False, "", False, True, False, "DISARMED", False),
@@ -247,7 +241,7 @@ TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode,
 def test_transition(row: tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]) -> None:
     before, wants_run, wants_arm, fault, is_stale, armable, resumes, after, wants_after = row
     state = machine(before, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
-    changed = settle(state, ("stale",) if is_stale else (), armable, resumes, NOW)
+    changed = settle(state, ("stale",) if is_stale else (), armable, True, resumes, NOW)
     assert (state.mode, state.wants_run) == (after, wants_after)
     assert changed == (before != after)
     assert state.since_ns == (NOW if changed else 0)
@@ -255,15 +249,15 @@ def test_transition(row: tuple[wire.Mode, bool, bool, str, bool, bool, bool, wir
 
 def test_holds_count_staleness_not_orders() -> None:
     by_order, by_age = machine("RUNNING"), machine("RUNNING", wants_run=True)
-    settle(by_order, (), True, False, NOW)
-    settle(by_age, ("stale",), True, False, NOW)
+    settle(by_order, (), True, True, False, NOW)
+    settle(by_age, ("stale",), True, True, False, NOW)
     assert (by_order.holds, by_age.holds) == (0, 1)
 
 
 def test_a_fault_is_counted_once() -> None:
     state = machine("RUNNING", wants_run=True, fault="x")
     for _ in range(3):
-        settle(state, (), True, True, NOW)
+        settle(state, (), True, True, True, NOW)
     assert state.faults == 1
 
 
@@ -272,12 +266,54 @@ def test_a_fault_is_counted_once() -> None:
     [
         (machine("RUNNING", wants_run=True), (), ()),
         (machine("FAULT", fault="blocked"), ("stale",), ("blocked",)),
-        (machine("DISARMED"), ("stale",), ("not armed", "stale")),
+        (machine("DISARMED", wants_arm=False), ("stale",), ("not armed", "stale")),
+        (Machine("HOLD", wants_arm=True, wants_rest=True), ("stale",), ("moves to the rest pose",)),
         (machine("HOLD", wants_run=True), ("stale",), ("stale",)),
         (machine("HOLD"), ("stale",), ("stale", "waits for the order to run")),
         (machine("HOLD"), (), ("waits for the order to run",)),
     ],
 )
 def test_it_says_why_it_does_not_run(state: Machine, given: tuple[str, ...], told: tuple[str, ...]) -> None:
-    settle(state, given, True, False, NOW)
+    settle(state, given, True, True, False, NOW)
     assert state.reasons == told
+
+
+@pytest.mark.parametrize("before", ["HOLD", "RUNNING"])
+def test_arms_without_power_are_disarmed_and_not_armed_by_themselves(before: wire.Mode) -> None:
+    """Switched on again they would jump to where they were commanded last."""
+    state = machine(before, wants_run=True)
+    settle(state, (), True, False, True, NOW)
+    assert (state.mode, state.wants_run) == ("DISARMED", False)
+    settle(state, (), True, True, True, NOW)
+    assert state.mode == "DISARMED"
+
+
+def test_arming_waits_for_the_motors() -> None:
+    state = machine("DISARMED")
+    settle(state, (), True, False, True, NOW)
+    assert (state.mode, state.reasons) == ("DISARMED", ("the motors are not on yet",))
+    settle(state, (), True, True, True, NOW)
+    assert state.mode == "HOLD"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        Machine("FAULT", wants_arm=True, stopped=True),
+        Machine("FAULT", wants_arm=True, never_armed=True),
+        machine("FAULT"),
+    ],
+)
+def test_what_was_cleared_arms_nothing_when_the_arms_were_let_go(state: Machine) -> None:
+    powered = state.stopped or state.never_armed
+    settle(state, (), True, powered, True, NOW)
+    assert (state.mode, state.wants_arm, state.stopped, state.never_armed) == ("DISARMED", False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "armable", "goes_on"), [("HOLD", True, True), ("HOLD", False, False), ("DISARMED", True, False)]
+)
+def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: wire.Mode, armable: bool, goes_on: bool) -> None:
+    state = Machine(mode, wants_arm=mode == "HOLD", wants_rest=True)
+    settle(state, (), armable, True, True, NOW)
+    assert state.wants_rest is goes_on

@@ -13,7 +13,7 @@ from runtime import wire
 from runtime.bus import endpoint
 from runtime.errors import RuntimeFault
 from runtime.processes import TABLE, row
-from runtime.topics import CAMERAS, PROCESSES, TOPICS, topic
+from runtime.topics import CAMERAS, OPERATOR, PROCESSES, TOPICS, topic
 
 UNIX_PATH_BYTES = 107
 
@@ -25,7 +25,7 @@ def test_every_message_travels_on_a_topic() -> None:
 def test_every_topic_has_known_publishers() -> None:
     for made in TOPICS.values():
         assert made.publishers
-        assert set(made.publishers) <= set(PROCESSES), made.name
+        assert set(made.publishers) <= {*PROCESSES, OPERATOR}, made.name
 
 
 def test_topics_are_filed_under_their_names() -> None:

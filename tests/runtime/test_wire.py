@@ -101,7 +101,7 @@ def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build)
         wire.decode(pack(body_of(build(wire.Order)) | {"seq": value}))
 
 
-@pytest.mark.parametrize("order", ["stop", "", "RUN", None, 1])
+@pytest.mark.parametrize("order", ["halt", "", "RUN", None, 1])
 def test_an_unknown_order_is_refused(order: Any, build: Build) -> None:
     with pytest.raises(WireError, match="order"):
         wire.decode(pack(body_of(build(wire.Order)) | {"order": order}))

@@ -1,0 +1,108 @@
+"""`order.sh`: which run it talks to, what it says and returns; the arms' answers come over a real bus. Called by pytest."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime import order, wire
+from runtime.bus import Bus
+from runtime.errors import RuntimeFault, SettingsError
+
+
+class Arms:
+    """A stand-in at the other end of the bus: answers each order, or stays silent."""
+
+    def __init__(self, folder: Path, answer: str | None) -> None:
+        self.heard: list[wire.Order] = []
+        self._bus = Bus(folder, "arms")
+        self._states, self._orders = self._bus.publisher("safety"), self._bus.subscriber("order")
+        self._answer, self._ended = answer, threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._bus.wait(0.02)
+            for received in self._orders.take():
+                assert isinstance(received.message, wire.Order)
+                self.heard.append(received.message)
+                if self._answer is not None:
+                    self._states.send(self._state(received.message))
+
+    def _state(self, message: wire.Order) -> wire.SafetyState:
+        nothing = dict.fromkeys(
+            (
+                "since_ns", "chunk_age_ns", "condition_age_ns", "feedback_age_ns", "holds", "faults", "chunks_dropped",
+                "chunks_rejected", "ticks", "running_ticks", "episode",
+            ),
+            0,
+        )  # fmt: skip
+        return wire.SafetyState(
+            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waits for the order to run",),
+            answered=(message.epoch, message.seq), answer=self._answer or "", **nothing,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join(5)
+        self._bus.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a run whose supervisor is this process."""
+    monkeypatch.setattr(order, "MEMORY_FOLDER", tmp_path)
+    made = tmp_path / f"video2act-{os.getpid()}-x"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def arms(folder: Path) -> Iterator[Arms]:
+    made = Arms(folder, "")
+    yield made
+    made.close()
+
+
+def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
+    assert order.main(["rest"]) == 0
+    assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the order to run\n"
+    assert {(message.order, message.confirmed) for message in arms.heard} == {("rest", False)}
+
+
+def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arms = Arms(folder, "the arms are not in their rest pose")
+    try:
+        assert order.main(["release", "--confirm"]) == 1
+    finally:
+        arms.close()
+    assert capsys.readouterr().out.startswith("release: the arms are not in their rest pose; now HOLD")
+    assert all(message.confirmed for message in arms.heard)
+
+
+def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "_GIVE_UP_S", 0.3)
+    with pytest.raises(RuntimeFault, match="stop: the arms process gave no answer"):
+        order.main(["stop", "--confirm"])
+
+
+def test_which_run_is_meant(folder: Path, tmp_path: Path) -> None:
+    assert order.run_folder(None) == folder
+    (tmp_path / "video2act-replay-abc").mkdir()
+    (tmp_path / "video2act-999999999-gone").mkdir()
+    assert order.run_folder(None) == folder
+    (tmp_path / "video2act-1-init").mkdir()
+    with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
+        order.run_folder(None)
+    assert order.run_folder(os.getpid()) == folder
+    with pytest.raises(RuntimeFault, match=r"no robot runs here as 77; start \./launch/robot\.sh"):
+        order.run_folder(77)
+
+
+def test_an_unknown_order_is_one_line(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="unknown order 'dance'; choose of arm, run, hold"):
+        order.main(["dance"])

@@ -4,7 +4,7 @@ import sys
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,8 @@ RING_EXTRA_S = 1.0  # beyond the longest window
 _RATE_FRAMES = 30  # over which a camera's rate is measured
 _READ_TIMEOUT_S = 0.5
 _OPEN_POLL_S = 0.02
+_SILENT_S = 5.0  # then it is opened anew
+_AGAIN_S = 1.0
 _SWITCH_S = 0.0005  # between the camera threads: at Python's 5 ms one picture waits for another's bookkeeping
 
 CameraFactory = Callable[[str, Settings, Path], Camera]
@@ -73,13 +75,27 @@ def verdict(camera: str, watch: Watch, late_s: float, now: int) -> wire.CameraSt
 
 
 def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
-    """The driver that the settings ask for."""
-    from drivers.sim.camera import SimulatedCamera
-    from drivers.sim.tasks import make_task
-
+    """The driver that the settings ask for; only that one is loaded."""
     camera = settings.cameras.by_name()[name]
-    task = make_task(settings.task, settings.shift)
-    return SimulatedCamera(name, task, folder, camera.width_px, camera.height_px, camera.rate_hz, settings.seed)
+    size = (camera.width_px, camera.height_px, camera.rate_hz)
+    match camera.kind:
+        case "simulated":
+            from drivers.sim.camera import SimulatedCamera
+            from drivers.sim.tasks import make_task
+
+            return SimulatedCamera(name, make_task(settings.task, settings.shift), folder, *size, settings.seed)
+        case "realsense":
+            from drivers.realsense import RealSenseCamera
+
+            return RealSenseCamera(name, camera.device, *size)
+        case "uvc":
+            from drivers.uvc import UvcCamera
+
+            return UvcCamera(name, camera.device, *size)
+        case "file":
+            from drivers.file_camera import FileCamera
+
+            return FileCamera(name, camera.device, *size)
 
 
 def ring_slots(config: PolicyConfig, rate_hz: float) -> int:
@@ -134,36 +150,53 @@ def _report(process: Process, states: tuple[wire.CameraState, ...], said: dict[s
 
 
 def _stream(process: Process, camera: Camera, watch: Watch) -> None:
-    """One camera's thread: driver to ring and bus."""
+    """One camera's thread: driver to ring and bus; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
     slots = ring_slots(policy_config(process.settings), camera.rate_hz)
     ring = FrameRing.create(path, camera.width_px, camera.height_px, slots)
     notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None
-    try:
-        camera.open()
-        watch.opened = True
-        while process.running:
-            frame = camera.read(_READ_TIMEOUT_S)
-            if frame is None:
-                continue
-            number += 1
-            ring.write(number, frame.capture_ns, frame.pixels, frame.jpeg)
-            notices.send(
-                wire.Frame.model_construct(  # our own values: no need to check them before the readers do
-                    seq=number,
-                    epoch=process.epoch,
-                    stamp_ns=now_ns(),
-                    camera=name,
-                    capture_ns=frame.capture_ns,
-                    returned_ns=frame.returned_ns,
-                    device_number=frame.number,
-                    exact=frame.exact,
-                )
+    for frame in frames(process, camera, watch):
+        number += 1
+        ring.write(number, frame.capture_ns, frame.pixels, frame.jpeg)
+        notices.send(
+            wire.Frame.model_construct(  # our own values: no need to check them before the readers do
+                seq=number,
+                epoch=process.epoch,
+                stamp_ns=now_ns(),
+                camera=name,
+                capture_ns=frame.capture_ns,
+                returned_ns=frame.returned_ns,
+                device_number=frame.number,
+                exact=frame.exact,
             )
-            watch.saw(number, frame, previous, now_ns())
-            previous = frame
-        camera.close()
-    except DriverError as error:
-        watch.trouble = str(error)
+        )
+        watch.saw(number, frame, previous, now_ns())
+        previous = frame
+
+
+def frames(process: Process, camera: Camera, watch: Watch) -> Iterator[CameraFrame]:
+    """What a camera gives until the process ends; what is wrong meanwhile stands in `watch.trouble`."""
+    while process.running:
+        try:
+            camera.open()
+            watch.opened, watch.trouble = True, ""
+            yield from _until_silent(process, camera)
+            camera.close()
+        except DriverError as error:
+            watch.trouble = str(error)
+            if watch.opened:
+                camera.close()
+        watch.opened = False
+        if process.running:
+            process.pause(_AGAIN_S)
+
+
+def _until_silent(process: Process, camera: Camera) -> Iterator[CameraFrame]:
+    heard_ns = now_ns()
+    while process.running and now_ns() - heard_ns < seconds(_SILENT_S):
+        frame = camera.read(_READ_TIMEOUT_S)
+        if frame is not None:
+            heard_ns = now_ns()
+            yield frame

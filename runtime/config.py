@@ -27,7 +27,9 @@ class Section(BaseModel):
 class Camera(Section):
     """One camera."""
 
-    kind: Literal["simulated"] = "simulated"
+    kind: Literal["simulated", "realsense", "uvc", "file"] = "simulated"
+    device: str = ""
+    """realsense: serial number (empty: the only one) or a recorded file; uvc: /dev/v4l/by-path/...; file: a video."""
     width_px: int = Field(default=640, ge=16, le=4096)
     height_px: int = Field(default=480, ge=16, le=4096)
     rate_hz: float = Field(default=30, gt=0, le=240)

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from camera_rigs import CameraRig, file_rig, realsense_rig, uvc_rig
 from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, Arm, ArmState, Drive
 from drivers.arm_link import TargetSlot
-from drivers.camera import Camera, CameraFrame
+from drivers.camera import CameraFrame
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
 from drivers.emulated_bus import EmulatedBus
@@ -77,15 +78,6 @@ class ArmRig:
     close: Callable[[], None]
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     """The device goes on by itself while the driver waits for it."""
-
-
-@dataclass
-class CameraRig:
-    """A camera's driver and its device: `step` makes something new to see."""
-
-    camera: Camera
-    step: Callable[[], None]
-    close: Callable[[], None]
 
 
 def simulated_arm_rig(side: str) -> Callable[[Path], ArmRig]:
@@ -246,7 +238,13 @@ ARM_RIGS = {
     **{f"piper {side}": piper_rig(side) for side in SIDES},
 }
 
-CAMERA_RIGS = {f"simulated {name}": simulated_camera_rig(name) for name in ("head", "left_wrist")}
+
+CAMERA_RIGS = {
+    **{f"simulated {name}": simulated_camera_rig(name) for name in ("head", "left_wrist")},
+    "realsense": realsense_rig,
+    "uvc": uvc_rig,
+    "file": file_rig,
+}
 
 
 @pytest.fixture(params=ARM_RIGS)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from drivers.camera import CameraFrame
+from drivers.errors import DriverError
 from models.sizes import small
-from runtime.cameras import Watch, make_camera, ring_slots, verdict
+from runtime import cameras
+from runtime.cameras import Watch, frames, make_camera, ring_slots, verdict
 from runtime.clock import seconds
 from runtime.config import Settings
 from runtime.topics import CAMERAS
@@ -138,3 +140,58 @@ def test_every_configured_camera_can_be_made(settings: Settings, tmp_path: Path)
     for name in CAMERAS:
         camera = make_camera(name, settings, tmp_path)
         assert (camera.name, camera.width_px, camera.height_px) == (name, 256, 192)
+
+
+class Plug:
+    """A camera that is plugged in and out; one event a call of open or read: a picture, None, or an error."""
+
+    name, width_px, height_px, rate_hz, noisy = "head", 2, 2, 30.0, True
+
+    def __init__(self, *events: CameraFrame | str | None) -> None:
+        self.events = list(events)
+        self.calls: list[str] = []
+
+    @property
+    def running(self) -> bool:
+        return bool(self.events)
+
+    def pause(self, duration_s: float) -> None:
+        self.calls.append("pause")
+
+    def open(self) -> None:
+        self.calls.append("open")
+        if isinstance(self.events[0], str):
+            raise DriverError(str(self.events.pop(0)))
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        event = self.events.pop(0)
+        if isinstance(event, str):
+            raise DriverError(event)
+        return event
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_lost_camera_is_named_and_opened_again() -> None:
+    first, second = frame(1), frame(2)
+    plug, watch = Plug("not there", first, None, "unplugged", second), Watch(30.0, True, START_NS)
+    seen = [(made, watch.trouble) for made in frames(plug, plug, watch)]  # pyright: ignore[reportArgumentType]
+    assert seen == [(first, ""), (second, "")]
+    assert plug.calls == ["open", "pause", "open", "close", "pause", "open", "close"]
+    assert watch.trouble == ""
+
+
+def test_what_is_wrong_stays_said_until_it_is_well() -> None:
+    plug, watch = Plug("not there"), Watch(30.0, True, START_NS)
+    assert list(frames(plug, plug, watch)) == []  # pyright: ignore[reportArgumentType]
+    assert (watch.trouble, plug.calls) == ("not there", ["open"])
+
+
+def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cameras, "_SILENT_S", -1.0)  # at once
+    plug, watch = Plug(frame(1)), Watch(30.0, True, START_NS)
+    made = frames(plug, plug, watch)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(plug, "pause", lambda duration_s: plug.events.clear())
+    assert list(made) == []
+    assert plug.calls == ["open", "close"]

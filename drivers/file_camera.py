@@ -1,0 +1,77 @@
+"""A camera that shows a video file in a camera's rhythm, from its beginning again when it has ended (PyAV)."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import simplejpeg
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from drivers.camera import CameraFrame, wait_for_trigger
+from drivers.errors import DriverError
+
+_QUALITY = 90
+
+
+def triggered(rate_hz: float, timeout_s: float) -> bool:
+    """The next multiple of the period, which is never later than a time-out."""
+    del timeout_s
+    wait_for_trigger(rate_hz)
+    return True
+
+
+class FileCamera:
+    """One video. `trigger` waits for the next picture's time, and tells whether it came."""
+
+    noisy = False
+
+    def __init__(
+        self, name: str, path: str, width_px: int, height_px: int, rate_hz: float,
+        trigger: Callable[[float, float], bool] = triggered,
+    ) -> None:  # fmt: skip
+        self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
+        self._path, self._trigger = Path(path), trigger
+
+    def open(self) -> None:
+        """Look at the file. Raises DriverError."""
+        self._number = 0
+        self._pictures = self._decoded()
+        self._next: NDArray[np.uint8] | None = next(self._pictures, None)
+        if self._next is None:
+            raise DriverError(f"camera {self.name}: {self._path} holds no picture; give another video")
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the next picture's time."""
+        if not self._trigger(self.rate_hz, timeout_s):
+            return None
+        capture_ns = time.monotonic_ns()
+        picture = self._next if self._next is not None else self._again()
+        self._next = next(self._pictures, None)
+        self._number += 1
+        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
+        pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
+        return CameraFrame(self._number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pictures = iter(())
+
+    def _again(self) -> NDArray[np.uint8]:
+        self._pictures = self._decoded()
+        return next(self._pictures)
+
+    def _decoded(self) -> Iterator[NDArray[np.uint8]]:
+        """(H, W, 3) RGB, scaled to the camera's size."""
+        try:
+            with av.open(str(self._path)) as container:
+                for frame in container.decode(video=0):
+                    yield np.asarray(
+                        frame.to_ndarray(width=self.width_px, height=self.height_px, format="rgb24"), np.uint8
+                    )
+        except (OSError, FFmpegError, IndexError) as error:
+            raise DriverError(
+                f"camera {self.name}: {self._path}: {' '.join(str(error).split()[:12])}; give a video file"
+            ) from None

@@ -1,0 +1,107 @@
+"""A RealSense's colour stream by pyrealsense2: live by serial number, or a recorded device file in its own rhythm.
+
+The models see the decoded JPEG that the session logs, so that a replay sees the same. Stamps are the device's, brought to
+CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
+"""
+
+import importlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from drivers.camera import CameraFrame
+from drivers.device_clock import DeviceClock
+from drivers.errors import DriverError
+
+_QUALITY = 90
+_REMEDY = "is it plugged into a USB 3 port, and does no other program hold it?"
+
+
+class RealSenseCamera:
+    """The colour camera of a RealSense. `device`: its serial number, the path of a recorded file, or empty for the only one."""
+
+    noisy = True
+
+    def __init__(self, name: str, device: str, width_px: int, height_px: int, rate_hz: float) -> None:
+        self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
+        self._device = device
+        self._pipeline: Any = None
+
+    def open(self) -> None:
+        """Start the stream. Raises DriverError."""
+        rs = _librealsense(self._who)
+        self._clock, self._first = DeviceClock(), None
+        self._frames: Any = rs.frame_queue(1)  # the newest; an older one that nobody took is dropped
+        try:
+            self._start(rs, self._frames)
+        except RuntimeError as error:
+            raise DriverError(f"{self._who}: {_short(error)}; {_REMEDY}") from None
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the next picture."""
+        there, frame = self._frames.try_wait_for_frame(round(timeout_s * 1e3))
+        arrival_ns = time.monotonic_ns()
+        if not there:
+            return None
+        colour = frame.as_frameset().get_color_frame() if frame.is_frameset() else frame
+        if not colour:
+            return None
+        raw = np.asarray(colour.get_data())
+        if raw.shape != (self.height_px, self.width_px, 3):
+            raise DriverError(
+                f"{self._who}: gives {raw.shape[1]}x{raw.shape[0]}, asked for {self.width_px}x{self.height_px}"
+            )
+        number, capture_ns = self._stamp(colour, arrival_ns)
+        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(raw), _QUALITY, "RGB")
+        pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
+        return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
+
+    def close(self) -> None:
+        """Stop the stream."""
+        if self._pipeline is not None:
+            self._pipeline.stop()
+            self._pipeline = None
+
+    @property
+    def _who(self) -> str:
+        return f"camera {self.name} (RealSense {self._device or 'of any number'})"
+
+    def _start(self, rs: Any, frames: Any) -> None:
+        """Let the device's colour pictures come into `frames`. Raises RuntimeError."""
+        config, pipeline = rs.config(), rs.pipeline()
+        if self._device.startswith(("/", "./")):
+            if not Path(self._device).is_file():
+                raise DriverError(f"{self._who}: there is no such file")
+            config.enable_device_from_file(self._device, repeat_playback=True)
+        elif self._device:
+            config.enable_device(self._device)
+        config.enable_stream(rs.stream.color, self.width_px, self.height_px, rs.format.rgb8, round(self.rate_hz))
+        pipeline.start(config, frames)
+        self._pipeline = pipeline
+
+    def _stamp(self, colour: Any, arrival_ns: int) -> tuple[int, int]:
+        """The frame's number, counted from 1, and when it was taken."""
+        number = int(colour.get_frame_number())
+        if self._first is None or number < self._first:  # begun, or begun anew
+            self._first = number
+        return number - self._first + 1, self._clock.monotonic_ns(colour.get_timestamp() / 1e3, arrival_ns)
+
+
+def serial_numbers() -> tuple[str, ...]:
+    """Of all RealSense devices that are plugged in. Raises DriverError."""
+    rs = _librealsense("RealSense cameras")
+    return tuple(device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices())
+
+
+def _librealsense(who: str) -> Any:
+    try:
+        return importlib.import_module("pyrealsense2")
+    except ImportError as error:
+        raise DriverError(f"{who}: pyrealsense2 cannot be loaded ({error}); ./launch/doctor.sh installs it") from None
+
+
+def _short(error: RuntimeError) -> str:
+    return " ".join(str(error).split()[:20])

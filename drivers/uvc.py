@@ -1,0 +1,122 @@
+"""A USB camera by OpenCV's V4L2: its own JPEG as it came, chosen by the place of its plug (/dev/v4l/by-path/...).
+
+The wrists' Orbbec Dabai give their colour over UVC. Nothing is encoded again: what the camera sent is what the models see
+decoded, and what the session logs.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from drivers.camera import CameraFrame
+from drivers.errors import DriverError
+
+_OLDEST_NS = 1_000_000_000  # a stamp older than this, or in the future, is none of CLOCK_MONOTONIC's
+_REMEDY = "is it plugged in there, and does no other program hold it? See ./launch/doctor.sh"
+
+
+def open_v4l2(device: str) -> Any:
+    """OpenCV's capture of a V4L2 device."""
+    cv2 = _opencv(device)
+    return cv2.VideoCapture(device, cv2.CAP_V4L2)
+
+
+class UvcCamera:
+    """One USB camera that speaks MJPG. `capture` opens it, as `open_v4l2` does."""
+
+    noisy = True
+
+    def __init__(
+        self, name: str, device: str, width_px: int, height_px: int, rate_hz: float,
+        capture: Callable[[str], Any] = open_v4l2,
+    ) -> None:  # fmt: skip
+        self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
+        self._device, self._open = device, capture
+        self._capture: Any = None
+
+    def open(self) -> None:
+        """Start the stream. Raises DriverError."""
+        if not self._device:
+            raise DriverError(
+                f"camera {self.name}: no device given; name its place, --cameras.{self.name}.device /dev/v4l/by-path/..."
+            )
+        cv2 = _opencv(self._who)
+        capture = self._open(self._device)
+        if not capture.isOpened():
+            raise DriverError(f"{self._who}: cannot be opened; {_REMEDY}")
+        self._capture, self._count = capture, 0
+        wanted = (
+            (cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*"MJPG"))),
+            (cv2.CAP_PROP_FRAME_WIDTH, float(self.width_px)),
+            (cv2.CAP_PROP_FRAME_HEIGHT, float(self.height_px)),
+            (cv2.CAP_PROP_FPS, self.rate_hz),
+            (cv2.CAP_PROP_BUFFERSIZE, 1.0),
+            (cv2.CAP_PROP_CONVERT_RGB, 0.0),
+        )
+        for key, value in wanted:
+            capture.set(key, value)
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the next whole picture. Raises DriverError when the device is gone."""
+        deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+        while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
+            if not _ready(self._capture, left_ns):
+                return None
+            if not self._capture.grab():
+                raise DriverError(f"{self._who}: gives no more pictures; {_REMEDY}")
+            arrival_ns = time.monotonic_ns()
+            there, data = self._capture.retrieve()
+            jpeg = np.asarray(data, np.uint8).tobytes() if there and data is not None else b""
+            if (frame := self._frame(jpeg, arrival_ns)) is not None:
+                return frame
+        return None
+
+    def close(self) -> None:
+        """Free the device."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    @property
+    def _who(self) -> str:
+        return f"camera {self.name} ({self._device})"
+
+    def _frame(self, jpeg: bytes, arrival_ns: int) -> CameraFrame | None:
+        """A picture; None when its JPEG is broken, as one in thousands is."""
+        try:
+            pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
+        except ValueError:
+            return None
+        if pixels.shape != (self.height_px, self.width_px, 3):
+            raise DriverError(
+                f"{self._who}: gives {pixels.shape[1]}x{pixels.shape[0]}, asked for {self.width_px}x{self.height_px}; "
+                "choose a size that it offers (v4l2-ctl --list-formats-ext)"
+            )
+        self._count += 1
+        return CameraFrame(self._count, self._taken_ns(arrival_ns), time.monotonic_ns(), pixels, jpeg, exact=True)
+
+    def _taken_ns(self, arrival_ns: int) -> int:
+        """The kernel stamps a UVC buffer by CLOCK_MONOTONIC; where it did not, the time of arrival."""
+        stamp_ns = round(self._capture.get(_opencv(self._who).CAP_PROP_POS_MSEC) * 1e6)
+        return stamp_ns if arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
+
+
+def _ready(capture: Any, timeout_ns: int) -> bool:
+    """Whether a picture is there within the time; only V4L2 can tell, other sources block by themselves."""
+    if hasattr(capture, "wait"):
+        return bool(capture.wait(timeout_ns))
+    if capture.getBackendName() != "V4L2":
+        return True
+    ready, _ = type(capture).waitAny([capture], timeout_ns)
+    return bool(ready)
+
+
+def _opencv(who: str) -> Any:
+    try:
+        return importlib.import_module("cv2")
+    except ImportError as error:
+        raise DriverError(f"{who}: OpenCV cannot be loaded ({error}); ./launch/doctor.sh installs it") from None

@@ -1,0 +1,252 @@
+"""RealSense, USB and file cameras through their real libraries where those can run here, and every refusal. Called by pytest.
+
+A recorded device file passes librealsense's own recorder and pipeline; a MJPG file passes OpenCV's capture, which gives the
+JPEG of each picture as V4L2 does.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyrealsense2
+import pytest
+import simplejpeg
+from camera_rigs import SoftwareRealSense, UsbDevice, picture, write_video
+
+from drivers.camera import CameraFrame
+from drivers.errors import DriverError
+from drivers.file_camera import FileCamera
+from drivers.realsense import RealSenseCamera
+from drivers.uvc import UvcCamera
+
+rs: Any = pyrealsense2
+PICTURES = 20
+
+
+def recorded(path: Path) -> None:
+    """A device file of 20 pictures 80x60 at 30 Hz, by librealsense's recorder."""
+    device = rs.software_device()
+    sensor = device.add_sensor("Color")
+    stream = rs.video_stream()
+    stream.type, stream.fmt, stream.fps, stream.bpp = rs.stream.color, rs.format.rgb8, 30, 3
+    stream.width, stream.height, stream.intrinsics = 80, 60, rs.intrinsics()
+    profile = sensor.add_video_stream(stream)
+    recorder = rs.recorder(str(path), device)
+    outside, frames = recorder.query_sensors()[0], rs.frame_queue(100)
+    outside.open(profile)
+    outside.start(frames)
+    for count in range(1, PICTURES + 1):
+        frame = rs.software_video_frame()
+        frame.pixels, frame.stride, frame.bpp = picture(count), 240, 3
+        frame.timestamp, frame.domain = 1000.0 + count * 1000 / 30, rs.timestamp_domain.hardware_clock
+        frame.frame_number, frame.profile = count + 40, profile.as_video_stream_profile()
+        sensor.on_video_frame(frame)
+        time.sleep(1 / 30)  # it is played back as it came
+    outside.stop()
+    outside.close()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "head.db3"
+    recorded(path)
+    return path
+
+
+def taken(camera: Any, count: int) -> list[CameraFrame]:
+    """So many pictures of an open camera."""
+    frames = [camera.read(2.0) for _ in range(count)]
+    assert all(frames)
+    return frames
+
+
+def test_a_recorded_realsense_plays_through_its_pipeline(recording: Path) -> None:
+    camera = RealSenseCamera("head", str(recording), 80, 60, 30)
+    camera.open()
+    try:
+        frames = taken(camera, PICTURES - 5)
+    finally:
+        camera.close()
+    steps = np.diff([frame.number for frame in frames])
+    assert (steps >= 1).all() and steps.max() <= 5
+    captures_s = np.array([frame.capture_ns for frame in frames]) / 1e9
+    np.testing.assert_allclose(np.diff(captures_s), steps / 30, atol=0.01)
+    assert frames[-1].capture_ns <= time.monotonic_ns()
+    first = frames[0].number  # counted from the first that came; what it shows tells which one that was
+    shown = min(range(1, PICTURES + 1), key=lambda count: np.abs(picture(count).astype(int) - frames[0].pixels).mean())
+    for frame in frames[:5]:
+        wanted = picture(shown + frame.number - first).astype(int)
+        assert np.abs(wanted - frame.pixels).mean() < 12, "the JPEG of noise"
+
+
+def test_a_recorded_realsense_begins_again_at_its_end(recording: Path) -> None:
+    camera = RealSenseCamera("head", str(recording), 80, 60, 30)
+    camera.open()
+    try:
+        frames = taken(camera, PICTURES + 8)
+    finally:
+        camera.close()
+    captures = [frame.capture_ns for frame in frames]
+    assert captures == sorted(captures)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("123456789", r"camera head \(RealSense 123456789\): .*; is it plugged into a USB 3 port"),
+        ("/nowhere/head.db3", "there is no such file"),
+    ],
+)
+def test_a_realsense_that_is_not_there_is_one_line(device: str, said: str) -> None:
+    with pytest.raises(DriverError, match=said):
+        RealSenseCamera("head", device, 80, 60, 30).open()
+
+
+def test_a_broken_device_file_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "head.db3"
+    broken.write_bytes(b"nothing of this kind" * 100)
+    with pytest.raises(DriverError, match=r"camera head \(RealSense .*head.db3\): "):
+        RealSenseCamera("head", str(broken), 80, 60, 30).open()
+
+
+def test_a_size_that_the_device_does_not_have_is_one_line() -> None:
+    camera = SoftwareRealSense()
+    camera.width_px = 90
+    camera.open()
+    try:
+        camera.push()
+        with pytest.raises(DriverError, match="gives 80x60, asked for 90x60"):
+            camera.read(1.0)
+    finally:
+        camera.close()
+
+
+@pytest.mark.parametrize(
+    ("module", "make"),
+    [
+        ("pyrealsense2", lambda: RealSenseCamera("head", "", 80, 60, 30)),
+        ("cv2", lambda: UvcCamera("left_wrist", "/dev/video9", 80, 60, 30)),
+    ],
+)
+def test_a_library_that_is_not_there_is_one_line(
+    module: str, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DriverError, match=r"cannot be loaded .*; \./launch/doctor.sh installs it"):
+        make().open()
+
+
+@pytest.fixture
+def usb() -> Iterator[tuple[UsbDevice, UvcCamera]]:
+    device = UsbDevice()
+    camera = UvcCamera("left_wrist", "/dev/v4l/by-path/left", 80, 60, 100.0, lambda path: device)
+    camera.open()
+    yield device, camera
+    camera.close()
+
+
+def test_opencv_hands_over_the_jpeg_of_each_picture(tmp_path: Path) -> None:
+    path = tmp_path / "wrist.avi"
+    write_video(path, 5)
+
+    def raw(device: str) -> Any:
+        return cv2.VideoCapture(device, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+
+    camera = UvcCamera("left_wrist", str(path), 80, 60, 30, raw)
+    camera.open()
+    frames = taken(camera, 5)
+    for count, frame in enumerate(frames):
+        assert np.abs(picture(count).astype(int) - frame.pixels).mean() < 90
+        np.testing.assert_array_equal(simplejpeg.decode_jpeg(frame.jpeg, "RGB"), frame.pixels)
+    with pytest.raises(DriverError, match="gives no more pictures; is it plugged in there"):
+        camera.read(0.5)
+    camera.close()
+
+
+def test_the_kernels_stamp_is_the_time_of_the_picture(usb: tuple[UsbDevice, UvcCamera]) -> None:
+    device, camera = usb
+    before_ns = time.monotonic_ns()
+    device.push()
+    stamped_ns = time.monotonic_ns()
+    time.sleep(0.05)  # the picture waits
+    frame = camera.read(1.0)
+    assert frame is not None
+    assert before_ns - 2_000_000 < frame.capture_ns <= stamped_ns
+
+
+@pytest.mark.parametrize("stamp_ms", [0.0, -5.0, 1e12])
+def test_a_stamp_of_another_clock_gives_way_to_the_arrival(
+    stamp_ms: float, usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, camera = usb
+    monkeypatch.setattr(device, "get", lambda key: stamp_ms)
+    device.push()
+    before_ns = time.monotonic_ns()
+    frame = camera.read(1.0)
+    assert frame is not None
+    assert before_ns <= frame.capture_ns <= frame.returned_ns
+
+
+def test_a_broken_jpeg_is_left_out(usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+    device, camera = usb
+    whole, count = device.retrieve, iter(range(10))
+    monkeypatch.setattr(
+        device,
+        "retrieve",
+        lambda: (True, np.frombuffer(b"\xff\xd8broken", np.uint8)[None]) if next(count) == 0 else whole(),
+    )
+    device.push()
+    device.push()
+    frame = camera.read(1.0)
+    assert frame is not None and frame.number == 1
+    assert camera.read(0.05) is None
+
+
+def test_an_unplugged_usb_camera_is_named(usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+    device, camera = usb
+    device.push()
+    monkeypatch.setattr(device, "grab", lambda: False)
+    with pytest.raises(DriverError, match=r"camera left_wrist \(/dev/v4l/by-path/left\): gives no more pictures"):
+        camera.read(1.0)
+
+
+def test_a_usb_camera_of_another_size_is_named() -> None:
+    device = UsbDevice()
+    camera = UvcCamera("left_wrist", "/dev/video9", 640, 480, 30, lambda path: device)
+    camera.open()
+    device.push()
+    with pytest.raises(DriverError, match="gives 80x60, asked for 640x480; choose a size that it offers"):
+        camera.read(1.0)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("/dev/nothing", "cannot be opened; is it plugged in there"), ("", "no device given; name its place, --cameras")],
+)
+def test_a_usb_camera_that_is_not_there_is_one_line(device: str, said: str) -> None:
+    with pytest.raises(DriverError, match=said):
+        UvcCamera("left_wrist", device, 80, 60, 30).open()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no video" * 50])
+def test_a_file_that_is_no_video_is_one_line(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "video.avi"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DriverError, match=r"camera head: .*video.avi: .*give a video file"):
+        FileCamera("head", str(path), 80, 60, 30).open()
+
+
+def test_a_video_is_scaled_and_begins_again(tmp_path: Path) -> None:
+    path = tmp_path / "video.avi"
+    write_video(path, 3)
+    camera = FileCamera("head", str(path), 40, 30, 200.0)
+    camera.open()
+    frames = taken(camera, 7)
+    camera.close()
+    assert frames[0].pixels.shape == (30, 40, 3)
+    assert frames[0].jpeg == frames[3].jpeg == frames[6].jpeg != frames[1].jpeg

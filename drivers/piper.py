@@ -112,7 +112,7 @@ class PiperArm:
         state = self.read()
         if state is None:
             return "nothing was heard; is the arm powered and plugged in?"
-        if self._commanded_by_others():
+        if self.commanded_by_others:
             return _FOREIGN_TEXT
         code = int(self._sdk.GetArmStatus().arm_status.arm_status)
         if code not in _ENDED_BY_A_TARGET and (trouble := self._trouble() or self._torn()):
@@ -166,6 +166,16 @@ class PiperArm:
         if self._sdk is not None:
             self._sdk.DisconnectPort()
             self._sdk = None
+
+    @property
+    def sdk(self) -> Any:
+        """The vendor's object, for questions (drivers/piper_identity.py); None while not connected."""
+        return self._sdk
+
+    @property
+    def switched_on(self) -> bool:
+        """Whether all motors are on, by whomever."""
+        return all(self._sdk.GetArmEnableStatus())
 
     @property
     def _who(self) -> str:
@@ -233,14 +243,16 @@ class PiperArm:
 
     def _fault(self, trouble: str) -> str:
         """What a person has to look at before the arm may go on."""
-        if self._commanded_by_others():
+        if self.commanded_by_others:
             return _FOREIGN_TEXT
         since_ns, lost = self._lost
         if lost and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
             return lost
         return trouble if self.powered else ""
 
-    def _commanded_by_others(self) -> bool:
+    @property
+    def commanded_by_others(self) -> bool:
+        """Whether targets that are not ours were on the bus within the last half second."""
         return self._foreign_ns is not None and time.monotonic_ns() - self._foreign_ns < _REMEMBERED_NS
 
     def _taken_away(self) -> str:

@@ -7,6 +7,7 @@ decoded, and what the session logs.
 import importlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 
 _OLDEST_NS = 1_000_000_000  # a stamp older than this, or in the future, is none of CLOCK_MONOTONIC's
-_REMEDY = "is it plugged in there, and does no other program hold it? See ./launch/doctor.sh"
+_REMEDY = "is it plugged in there, and does no other program hold it?"
 
 
 def open_v4l2(device: str) -> Any:
@@ -45,6 +46,8 @@ class UvcCamera:
                 f"camera {self.name}: no device given; name its place, --cameras.{self.name}.device /dev/v4l/by-path/..."
             )
         cv2 = _opencv(self._who)
+        if self._open is open_v4l2 and not Path(self._device).exists():
+            raise DriverError(f"{self._who}: there is no such device; see which there are: ls -l /dev/v4l/by-path")
         capture = self._open(self._device)
         if not capture.isOpened():
             raise DriverError(f"{self._who}: cannot be opened; {_REMEDY}")

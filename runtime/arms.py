@@ -97,7 +97,7 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
 
 def make_arms(process: Process) -> list[SlotArm]:
     """The drivers that the settings ask for, left then right."""
-    make = LinkedArm if process.settings.can else SimulatedArm
+    make = LinkedArm if process.settings.can or process.settings.arms.kind == "piper" else SimulatedArm
     return [make(side, process.folder) for side in SIDES]
 
 

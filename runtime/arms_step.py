@@ -99,9 +99,10 @@ class Rules:
 def start(rules: Rules, feedback: wire.JointState, now: int, restarted: bool = False) -> Memory:
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(wire.JOINTS)
-    machine = Machine(since_ns=now)
-    machine.wants_arm = machine.wants_power = rules.settings.arms.start != "disarmed" and not restarted
-    machine.wants_run = rules.settings.arms.start == "run" and not restarted
+    machine = Machine(since_ns=now, unfit=rules.settings.arms.unfit)
+    by_itself = not restarted and not machine.unfit
+    machine.wants_arm = machine.wants_power = rules.settings.arms.start != "disarmed" and by_itself
+    machine.wants_run = rules.settings.arms.start == "run" and by_itself
     return Memory(Motion(np.array(feedback.q), still, still), now, machine)
 
 

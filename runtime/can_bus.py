@@ -3,17 +3,20 @@
 A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. Motors are switched only by order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from drivers.arm import Drive
+from drivers.arm import ArmState, Drive
 from drivers.arm_link import ReadingSlot, TargetSlot, Told
 from drivers.can_hub import INTERFACE
-from drivers.cobot_magic import OPEN_GRIP_M
+from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
 from runtime.clock import now_ns, seconds
+from runtime.config import Settings
 from runtime.process import Process, log
 
 _FRESH_S = 0.05
@@ -68,16 +71,21 @@ def main(process: Process) -> None:
     memory = Memory(targets.read().number)  # what was ordered before this process began is not done again
     process.settle()
     while process.running:
-        arm = PiperArm(
-            side, str(socket_of(process.folder, side)), INTERFACE,
-            process.settings.safety.gripper_nm, OPEN_GRIP_M, readings.write,
-        )  # fmt: skip
+        arm = make_arm(side, process.settings, process.folder, readings.write)
         if not _connected(process, arm):
             process.pause(_AGAIN_S)
             continue
         _serve(process, arm, targets, memory)
         arm.close()
     targets.close()
+
+
+def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmState], None]) -> PiperArm:
+    """The arm of one side, on its real bus or on the emulated one."""
+    channel, interface = settings.arms.interfaces[SIDES.index(side)], "socketcan"
+    if settings.can:
+        channel, interface = str(socket_of(folder, side)), INTERFACE
+    return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell)
 
 
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:

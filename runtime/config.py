@@ -156,7 +156,13 @@ class Safety(Section):
 class Arms(Section):
     """The loop that feeds the arms."""
 
-    kind: Literal["simulated"] = "simulated"
+    kind: Literal["simulated", "piper"] = "simulated"
+    interfaces: tuple[str, str] = ("can_left", "can_right")
+    """CAN interfaces of the left and the right arm."""
+    usb_places: tuple[str, str] = ("", "")
+    """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
+    unfit: str = ""
+    """Why the arms may not be armed; set by the checks before the start."""
     rate_hz: float = Field(default=200, ge=20, le=1000)
     realtime: bool = True
     """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
@@ -228,6 +234,18 @@ class Settings(BaseSettings):
     supervisor: Supervisor = Supervisor()
     recorder: Recorder = Recorder()
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        real = self.arms.kind != "simulated"
+        mixed = [name for name, camera in self.cameras.by_name().items() if camera.kind == "simulated"]
+        if real and mixed:
+            raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
+        if real and self.can:
+            raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
+        if real and self.pacing == "serial":
+            raise ValueError("--pacing serial is for simulation: a real robot may not wait for System 2; use async")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -241,13 +259,13 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-def load(arguments: list[str]) -> Settings:
-    """Settings from a profile and flags. Raises SettingsError with one line."""
+def load(arguments: list[str], program: str = "robot.sh") -> Settings:
+    """Settings from a profile and flags; `program` is named by --help. Raises SettingsError with one line."""
     profile = _profile_of(arguments)
     values = _read_profile(profile)
     values.pop("profile", None)
     try:
-        flags = CliSettingsSource[Any](Settings, cli_parse_args=arguments)()
+        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
         if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
             values.get("policy", {}).pop("checkpoint", None)
         return Settings.model_validate(_merge(values, flags | {"profile": profile}))
@@ -310,6 +328,8 @@ def _read_profile(profile: str) -> dict[str, Any]:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
+    if not first["loc"]:  # what does not fit together
+        return str(first["msg"]).removeprefix("Value error, ")
     where = ".".join(str(part) for part in first["loc"]) or "settings"
     value = f" (got {first['input']!r:.80})" if first["type"] != "extra_forbidden" else ""
     remedy = "unknown key; --help lists all" if first["type"] == "extra_forbidden" else first["msg"]

@@ -35,8 +35,8 @@ def obey(machine: Machine, order: wire.Order, at_rest: bool) -> tuple[Drive | No
 
 
 def _arm(machine: Machine) -> str:
-    if machine.stopped:
-        return STOPPED
+    if machine.stopped or machine.unfit:
+        return STOPPED if machine.stopped else f"not fit to be armed: {machine.unfit}; mend it and start again"
     machine.wants_arm = machine.wants_power = True
     return ""
 

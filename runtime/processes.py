@@ -26,8 +26,12 @@ def _simulated(settings: Settings) -> bool:
     return settings.arms.kind == "simulated"
 
 
-def _on_can(settings: Settings) -> bool:
+def _emulated(settings: Settings) -> bool:
     return settings.can
+
+
+def _on_can(settings: Settings) -> bool:
+    return settings.can or settings.arms.kind == "piper"
 
 
 _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
@@ -39,7 +43,7 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("system1", "runtime.system1", _always, 10.0, prompt=True),
     ProcessRow("text", "runtime.text", _always, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0, delay_s=_LOADING_S),
-    ProcessRow("emulator", "runtime.emulator", _on_can, 1.0, delay_s=_LOADING_S),
+    ProcessRow("emulator", "runtime.emulator", _emulated, 1.0, delay_s=_LOADING_S),
     ProcessRow("can_left", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("can_right", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),

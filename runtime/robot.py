@@ -21,6 +21,8 @@ from runtime import config, summary, supervisor, terminal, wire
 from runtime.bus import Bus
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
 from runtime.config import Settings
+from runtime.doctor.command import examine
+from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.process import MEMORY_FOLDER, RUN_PREFIX, RunFile
 from runtime.processes import TABLE
@@ -268,13 +270,25 @@ class Robot:
 def main(arguments: list[str]) -> int:
     """`robot.sh`: read the settings, check what can be checked at once, run."""
     settings = config.load(arguments)
-    try:
-        make_task(settings.task)
-    except DriverError as error:
-        raise SettingsError(f"--task: {error}") from None
-    if settings.pacing == "serial" and settings.arms.kind != "simulated":
-        raise SettingsError("--pacing serial: only in simulation, a real robot may not wait for System 2; use async")
-    return Robot(settings).run()
+    if settings.arms.kind == "simulated":
+        try:
+            make_task(settings.task)
+        except DriverError as error:
+            raise SettingsError(f"--task: {error}") from None
+    elif settings.instruction is None:
+        raise SettingsError("--instruction: tell the robot what to do")
+    return Robot(_examined(settings)).run()
+
+
+def _examined(settings: Settings) -> Settings:
+    """A real robot is looked at before it starts; what fails forbids to arm it."""
+    if settings.arms.kind == "simulated":
+        return settings
+    say("video2act: looking at the robot")
+    rows = examine(settings)
+    say("\n".join(table(rows)))
+    arms = settings.arms.model_copy(update={"unfit": failures(rows)})
+    return settings.model_copy(update={"arms": arms})
 
 
 def _session_folder(settings: Settings) -> Path:

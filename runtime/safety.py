@@ -35,6 +35,7 @@ class Machine:
     faults: int = 0
     fault: str = ""
     never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
+    unfit: str = ""  # why the checks before the start forbid to arm
     stopped: bool = False  # by an operator: the arms sink, nothing is sent, and clearing it does not arm
     reasons: tuple[str, ...] = ()
 
@@ -200,7 +201,8 @@ def _why_not(machine: Machine, reasons: tuple[str, ...], powered: bool) -> tuple
     if machine.mode == "FAULT":
         return (machine.fault,)
     if machine.mode == "DISARMED":
-        return (_NOT_ON if machine.wants_arm and not powered else "not armed", *reasons)
+        first = _NOT_ON if machine.wants_arm and not powered else "not armed"
+        return (f"not fit to be armed: {machine.unfit}" if machine.unfit else first, *reasons)
     if machine.wants_rest:
         return ("moves to the rest pose",)
     return reasons if machine.wants_run else (*reasons, "waits for the order to run")

@@ -225,7 +225,11 @@ def test_a_usb_camera_of_another_size_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("device", "said"),
-    [("/dev/nothing", "cannot be opened; is it plugged in there"), ("", "no device given; name its place, --cameras")],
+    [
+        ("/dev/nothing", "there is no such device; see which there are"),
+        ("/dev/null", "cannot be opened; is it plugged"),
+        ("", "no device given; name its place, --cameras"),
+    ],
 )
 def test_a_usb_camera_that_is_not_there_is_one_line(device: str, said: str) -> None:
     with pytest.raises(DriverError, match=said):

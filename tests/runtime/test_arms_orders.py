@@ -165,3 +165,14 @@ def test_an_order_is_answered_at_once_and_obeyed_once(running: Rig) -> None:
     stop = running.order("stop", confirmed=True)
     assert running.tick(stop, stop).drives == ("stop",)
     assert running.tick(stop).drives == ()
+
+
+def test_what_the_checks_found_forbids_to_arm(build: Build) -> None:
+    rig = Rig(build, "--arms.unfit", "bus left: can_left is down")
+    assert rig.run(0.2).target.mode == "DISARMED"
+    made = rig.tick(rig.order("arm"), rig.order("run"))
+    assert made.state is not None and made.drives == ()
+    assert rig.reasons.startswith("not fit to be armed: bus left: can_left is down")
+    made = rig.tick(rig.order("arm"))
+    assert made.state is not None and "mend it and start again" in made.state.answer
+    assert rig.run(0.2).target.mode == "DISARMED"

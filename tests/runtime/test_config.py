@@ -205,3 +205,23 @@ def test_a_settings_error_ends_the_program_with_status_2(capsys: pytest.CaptureF
         config.exit_with_settings_error(SettingsError("--ratio: wrong"))
     assert caught.value.code == 2
     assert capsys.readouterr().err == "video2act: --ratio: wrong\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--arms.kind", "piper"], "real arms need real cameras, but --cameras.head.kind is simulated"),
+        (["--profile", "cobot_magic", "--can"], "--can emulates arms, but --arms.kind is piper"),
+        (["--profile", "cobot_magic", "--pacing", "serial"], "--pacing serial is for simulation"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(flags: list[str], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        config.load(flags)
+    assert str(refused.value).startswith(said)
+
+
+def test_the_real_robot_waits_for_an_operator() -> None:
+    settings = config.load(["--profile", "cobot_magic"])
+    assert (settings.arms.kind, settings.arms.start, settings.arms.resume) == ("piper", "disarmed", "order")
+    assert [camera.kind for camera in settings.cameras.by_name().values()] == ["realsense", "uvc", "uvc"]

@@ -1,0 +1,58 @@
+"""What a Piper tells about itself when it is asked: firmware, and the range and speed that each motor allows.
+
+Asked one motor after the other: the SDK's question for all six gives the last reply six times.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.errors import DriverError
+
+MOTORS = range(1, 7)
+_POLL_S = 0.005
+_TENTH_DEGREE_RAD = math.radians(0.1)
+_ASK_RANGE = 0x01
+
+
+@dataclass(frozen=True)
+class MotorRange:
+    """What one motor allows."""
+
+    low_rad: float
+    high_rad: float
+    speed_rad_s: float
+
+    @property
+    def sane(self) -> bool:
+        """Whether a motor can have such a range."""
+        return -2 * math.pi <= self.low_rad < self.high_rad <= 2 * math.pi and 0 < self.speed_rad_s < 10
+
+
+def firmware(sdk: Any, who: str, timeout_s: float) -> str:
+    """Its version, `S-V1.8-2`. Raises DriverError when there is no answer."""
+    sdk.SearchPiperFirmwareVersion()
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if isinstance(version := sdk.GetPiperFirmwareVersion(), str) and len(version) == 8:
+            return version
+        time.sleep(_POLL_S)
+    raise DriverError(f"{who}: tells no firmware version within {timeout_s} s")
+
+
+def ranges(sdk: Any, who: str, timeout_s: float) -> tuple[MotorRange, ...]:
+    """Of motors 1 to 6. Raises DriverError when one does not answer."""
+    return tuple(_range(sdk, who, motor, timeout_s) for motor in MOTORS)
+
+
+def _range(sdk: Any, who: str, motor: int, timeout_s: float) -> MotorRange:
+    sdk.SearchMotorMaxAngleSpdAccLimit(motor, _ASK_RANGE)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        told = sdk.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
+        if told.motor_num == motor:
+            low, high = told.min_angle_limit * _TENTH_DEGREE_RAD, told.max_angle_limit * _TENTH_DEGREE_RAD
+            return MotorRange(low, high, told.max_joint_spd / 1e3)
+        time.sleep(_POLL_S)
+    raise DriverError(f"{who}: motor {motor} tells no range within {timeout_s} s")

@@ -1,0 +1,117 @@
+"""The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+from drivers import piper_identity
+from drivers.errors import DriverError
+from drivers.piper import PiperArm
+from runtime.config import Settings
+from runtime.doctor.row import Row
+
+NETWORK = Path("/sys/class/net")
+BITRATE = 1_000_000
+_LISTEN_S = 1.0
+_ANSWER_S = 0.5
+_LEAST_HZ = 150.0  # of 200 readings a second
+_RANGE_TOLERANCE_RAD = 0.01
+
+
+def look_at_interface(side: str, interface: str, usb: str) -> Row:
+    """Whether the kernel has the interface, up at 1 Mbit/s, on the adapter at the USB place `usb` (empty: any)."""
+    name, place = f"bus {side}", NETWORK / interface
+    up = f"sudo ip link set {interface} up type can bitrate {BITRATE}"
+    if not place.exists():
+        return Row(
+            name,
+            "fail",
+            f"there is no interface {interface}",
+            "plug in its USB-CAN adapter; deploy/install.sh names it",
+        )
+    device = (place / "device").resolve().name
+    if usb and usb not in str((place / "device").resolve()):
+        return Row(
+            name, "fail", f"{interface} is at USB {device}, not at {usb}: left and right may be exchanged",
+            "plug the adapters as they were, or run deploy/install.sh again",
+        )  # fmt: skip
+    if (place / "operstate").read_text().strip() == "down":
+        return Row(name, "fail", f"{interface} is down", up)
+    bitrate = _bitrate(interface)
+    if bitrate != BITRATE:
+        return Row(name, "fail", f"{interface} runs at {bitrate} bit/s, the arms speak at {BITRATE}", up)
+    return Row(name, "pass", f"{interface} is up at 1 Mbit/s, USB {device}")
+
+
+def _bitrate(interface: str) -> int:
+    command = ["ip", "-json", "-details", "link", "show", interface]
+    try:
+        told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
+        return int(told[0]["linkinfo"]["info_data"]["bittiming"]["bitrate"])
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
+        return 0
+
+
+def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:
+    """Listen to an arm, and ask it. It is not moved, and its motors are left as they are."""
+    name = f"arm {arm.name}"
+    try:
+        arm.connect()
+    except DriverError as error:
+        return [Row(name, "fail", str(error))]
+    try:
+        return [_listen(arm, name), _masters(arm, name), *_identity(arm, name, settings)]
+    finally:
+        arm.close()
+
+
+def _listen(arm: PiperArm, name: str) -> Row:
+    time.sleep(_LISTEN_S / 2)
+    first = arm.read()
+    time.sleep(_LISTEN_S)
+    last = arm.read()
+    if first is None or last is None or last.number == first.number:
+        return Row(name, "fail", "says nothing", "switch it on; check the CAN cable and its terminating resistor")
+    rate_hz = (last.number - first.number) / ((last.stamp_ns - first.stamp_ns) / 1e9)
+    found = f"{rate_hz:.0f} readings/s, motors {'on' if arm.switched_on else 'off'}"
+    if last.trouble:
+        return Row(name, "fail", f"{found}; {last.trouble}", "see to it, then look again")
+    if rate_hz < _LEAST_HZ:
+        return Row(name, "warning", f"{found} (200 expected)", "check the CAN cable; is the machine very busy?")
+    return Row(name, "pass", found)
+
+
+def _masters(arm: PiperArm, name: str) -> Row:
+    if arm.commanded_by_others:
+        found = "somebody else commands this arm (0x155 to 0x157): its master is plugged in, or another program runs"
+        return Row(f"{name}, masters", "fail", found, "unplug the master arm; end other programs on this bus")
+    return Row(f"{name}, masters", "pass", "unplugged")
+
+
+def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
+    try:
+        version = Row(f"{name}, firmware", "pass", piper_identity.firmware(arm.sdk, name, _ANSWER_S))
+    except DriverError as error:
+        version = Row(f"{name}, firmware", "warning", str(error), "power the arm off and on")
+    try:
+        return [version, _ranges(piper_identity.ranges(arm.sdk, name, _ANSWER_S), name, settings)]
+    except DriverError as error:
+        return [version, Row(f"{name}, ranges", "fail", str(error), "power the arm off and on")]
+
+
+def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:
+    """Sane, and not narrower than what the safety layer will allow."""
+    row = f"{name}, ranges"
+    for motor, told in enumerate(found, 1):
+        low, high = settings.safety.low[motor - 1], settings.safety.high[motor - 1]
+        span = f"motor {motor} reports {told.low_rad:.3f} to {told.high_rad:.3f} rad, {told.speed_rad_s:.2f} rad/s"
+        if not told.sane:
+            return Row(row, "fail", f"{span}: its stored limits are corrupt", "set them anew with the vendor's tool")
+        if told.low_rad > low + _RANGE_TOLERANCE_RAD or told.high_rad < high - _RANGE_TOLERANCE_RAD:
+            return Row(
+                row, "fail", f"{span}: narrower than {low} to {high}", "narrow --safety.low and --safety.high to it"
+            )
+        if told.speed_rad_s < settings.safety.velocity[motor - 1] - _RANGE_TOLERANCE_RAD:
+            return Row(row, "fail", f"{span}: slower than --safety.velocity", "lower --safety.velocity to it")
+    return Row(row, "pass", "as wide as the safety layer's, or wider")

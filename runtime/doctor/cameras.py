@@ -1,0 +1,54 @@
+"""The cameras: each opened by its own driver, at its place, with its size and rate."""
+
+import threading
+import time
+from pathlib import Path
+
+from drivers.errors import DriverError
+from runtime.cameras import make_camera
+from runtime.config import Settings
+from runtime.doctor.row import Row
+
+_LOOK_S = 1.5
+_LEAST_SHARE = 0.9  # of the rate that was asked for
+
+
+def look(settings: Settings) -> list[Row]:
+    """All cameras at once, as they will run."""
+    rows: dict[str, Row] = {}
+    threads = [
+        threading.Thread(target=lambda name=name: rows.update({name: _look_at(name, settings)}))
+        for name in settings.cameras.by_name()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [rows[name] for name in settings.cameras.by_name()]
+
+
+def _look_at(name: str, settings: Settings) -> Row:
+    wanted = settings.cameras.by_name()[name]
+    row = f"camera {name}"
+    if wanted.kind == "simulated":
+        return Row(row, "pass", "simulated")
+    camera = make_camera(name, settings, Path())
+    stamps: list[int] = []
+    try:
+        camera.open()
+        deadline = time.monotonic() + _LOOK_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            if frame := camera.read(left_s):
+                stamps.append(frame.capture_ns)
+        camera.close()
+    except DriverError as error:
+        return Row(row, "fail", str(error), "see to its cable, and that it is the right one")
+    if len(stamps) < 2 or stamps[-1] <= stamps[0]:
+        return Row(row, "fail", f"{wanted.kind} {wanted.device}: no pictures", "unplug it and plug it in again")
+    rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)
+    found = f"{wanted.kind} {wanted.device or 'the only one'}: {rate_hz:.1f} of {wanted.rate_hz:.0f} pictures/s"
+    if rate_hz < _LEAST_SHARE * wanted.rate_hz:
+        return Row(
+            row, "warning", found, "a dark room halves the rate; else use a USB 3 port of its own, without a hub"
+        )
+    return Row(row, "pass", found)

@@ -1,0 +1,70 @@
+"""`doctor.sh [--profile NAME] [settings]`: a table of what is well, what is doubtful and what forbids to arm, with remedies.
+
+With --can the emulated arms are looked at through the same driver, on buses of their own.
+"""
+
+import json
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drivers.can_hub import INTERFACE
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import EmulatedBus, socket_of
+from drivers.piper import PiperArm
+from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
+from runtime import config
+from runtime.config import Settings
+from runtime.doctor import buses, cameras, holders, machine
+from runtime.doctor.row import Row, failures, table
+from runtime.terminal import say
+
+
+def main(arguments: list[str]) -> int:
+    """The command: 0 when nothing forbids to arm."""
+    settings = config.load(arguments, "doctor.sh")
+    rows = examine(settings)
+    say("\n".join(table(rows)))
+    if settings.json_file is not None:
+        settings.json_file.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+    failed = failures(rows)
+    say("video2act: the arms may not be armed" if failed else "video2act: the robot is ready")
+    return 1 if failed else 0
+
+
+def examine(settings: Settings, faults: dict[str, Faults] | None = None) -> list[Row]:
+    """Everything that the settings' robot needs. `faults`: of the emulated arms, by side."""
+    rows = machine.look(settings)
+    if settings.can:
+        rows += [row for side in SIDES for row in _emulated(side, settings, (faults or {}).get(side, Faults()))]
+    elif settings.arms.kind == "piper":
+        rows += holders.look()
+        for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
+            interface_row = buses.look_at_interface(side, interface, usb)
+            rows.append(interface_row)
+            if interface_row.verdict != "fail":
+                rows += buses.look_at_arm(PiperArm(side, interface), settings)
+    return rows + cameras.look(settings)
+
+
+def _emulated(side: str, settings: Settings, faults: Faults) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="video2act-doctor-") as folder, _bus(Path(folder), side, faults):
+        row = Row(f"bus {side}", "pass", "emulated")
+        return [row, *buses.look_at_arm(PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE), settings)]
+
+
+@contextmanager
+def _bus(folder: Path, side: str, faults: Faults) -> Generator[None]:
+    arm = PiperEmulator(KinematicBody())
+    arm.faults = faults
+    bus, ended = EmulatedBus(socket_of(folder, side), arm), threading.Event()
+    thread = threading.Thread(target=bus.run, args=(lambda: not ended.is_set(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        bus.close()

@@ -1,0 +1,117 @@
+"""The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from runtime import realtime
+from runtime.config import Settings
+from runtime.doctor.row import Row
+from runtime.process import MEMORY_FOLDER
+
+_SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
+_LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
+_RUN_BYTES = 512e6
+_TIME_ERROR = 5  # adjtimex: the clock is not synchronised
+_NVIDIA_S = 10.0
+
+
+def look(settings: Settings) -> list[Row]:
+    """All of it."""
+    return [
+        disk(settings.sessions),
+        shared_memory(MEMORY_FOLDER),
+        real_time(settings),
+        clock(),
+        graphics(settings),
+        policy(settings),
+    ]
+
+
+def disk(sessions: Path) -> Row:
+    """Room for what is recorded."""
+    folder = next(path for path in (sessions.absolute(), *sessions.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    hours = free / _SESSION_BYTES_S / 3600
+    found = f"{free / 1e9:.1f} GB free in {folder}, {hours:.1f} hours of sessions"
+    remedy = "move old sessions away, or give another place with --sessions"
+    if free < _LEAST_FREE_BYTES:
+        return Row("disk", "fail", found, remedy)
+    return Row("disk", "pass" if hours > _ENOUGH_HOURS else "warning", found, remedy)
+
+
+def shared_memory(folder: Path) -> Row:
+    """Where pictures pass between the processes."""
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free in {folder}"
+    return Row(
+        "shared memory",
+        "pass" if free > _RUN_BYTES else "fail",
+        found,
+        "in a container start it with --shm-size=2g; else see what lies in that folder",
+    )
+
+
+def real_time(settings: Settings) -> Row:
+    """Whether the 200 Hz loop may run before everything else."""
+    if not settings.arms.realtime:
+        return Row("real time", "warning", "switched off by --arms.realtime", "leave it on")
+    if realtime.allowed(realtime.ARMS_PRIORITY):
+        return Row("real time", "pass", f"SCHED_FIFO {realtime.ARMS_PRIORITY} is permitted")
+    return Row(
+        "real time",
+        "warning",
+        "no permission for SCHED_FIFO: targets may come milliseconds late on a busy machine",
+        "install deploy/realtime-limits.conf and log in again",
+    )
+
+
+def clock() -> Row:
+    """The wall clock stamps sessions' names; nothing that moves depends on it."""
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(1024))
+    if state in (-1, _TIME_ERROR):
+        found = "not synchronised; only the names of sessions depend on it"
+        return Row("clock", "warning", found, "timedatectl set-ntp true")
+    return Row("clock", "pass", "synchronised")
+
+
+def graphics(settings: Settings) -> Row:
+    """The processor that both systems run on."""
+    wanted = {settings.system1.device, settings.system2.device}
+    found = _graphics_processors()
+    if found:
+        return Row("GPU", "pass", "; ".join(found))
+    if any(device.startswith("cuda") for device in wanted):
+        return Row(
+            "GPU", "fail", "none found, but --system1.device or --system2.device asks for one", "nvidia-smi tells more"
+        )
+    small = settings.policy.size == "small"
+    return Row(
+        "GPU",
+        "pass" if small else "warning",
+        f"none found: the {settings.policy.size} policy runs on {os.cpu_count()} processor cores",
+        "full policies need a GPU; run System 2 on another machine with system2.sh",
+    )
+
+
+def _graphics_processors() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [f"{line.strip()} free" for line in told.stdout.splitlines() if line.strip()]
+
+
+def policy(settings: Settings) -> Row:
+    """What the robot will do."""
+    checkpoint = settings.policy.checkpoint
+    if checkpoint is not None and (checkpoint / "config.json").is_file():
+        return Row("policy", "pass", str(checkpoint))
+    if checkpoint is not None:
+        return Row("policy", "fail", f"{checkpoint} holds no checkpoint", "give a folder that train.sh wrote")
+    simulated = settings.arms.kind == "simulated"
+    found = f"none given: random weights of size {settings.policy.size}"
+    return Row("policy", "warning" if simulated else "fail", found, "train one, and give it with --policy.checkpoint")

@@ -1,0 +1,38 @@
+"""One line of the doctor's table, and the table."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["pass", "warning", "fail"]
+_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was looked at, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lines for a terminal."""
+    widest = max(len(row.name) for row in rows)
+    lines: list[str] = []
+    for row in rows:
+        first, *more = textwrap.wrap(row.found, _WIDTH) or [""]
+        indent = " " * (widest + 11)
+        lines.append(f"{row.name:<{widest}}  {row.verdict:<7}  {first}")
+        lines += [indent + line for line in more]
+        if row.verdict != "pass" and row.remedy:
+            lines += [indent + line for line in textwrap.wrap(f"-> {row.remedy}", _WIDTH)]
+    return lines
+
+
+def failures(rows: Sequence[Row]) -> str:
+    """All fails in a line; empty: the robot may be armed."""
+    return "; ".join(f"{row.name}: {row.found}" for row in rows if row.verdict == "fail")

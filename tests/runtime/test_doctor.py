@@ -1,0 +1,211 @@
+"""The doctor: every check's pass, warning and fail with its remedy; the emulated robot with each fault. Called by pytest."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from camera_rigs import write_video
+
+from drivers import piper_identity
+from drivers.piper_emulator import Faults
+from runtime import config, realtime
+from runtime.doctor import buses, cameras, command, holders, machine
+from runtime.doctor.row import Row, failures, table
+
+SIM = config.load(["--profile", "sim"])
+
+
+def test_the_table_names_verdict_and_remedy_of_what_is_not_well() -> None:
+    rows = [Row("disk", "pass", "much", "never said"), Row("bus left", "fail", "x" * 60 + " " + "y" * 60, "plug it in")]
+    assert table(rows) == [
+        "disk      pass     much",
+        "bus left  fail     " + "x" * 60,
+        " " * 19 + "y" * 60,
+        " " * 19 + "-> plug it in",
+    ]
+    assert failures(rows) == "bus left: " + "x" * 60 + " " + "y" * 60
+    assert failures(rows[:1]) == ""
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(1e9, "fail"), (15e9, "warning"), (60e9, "pass")])
+def test_disk(free: float, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(free))
+    row = machine.disk(tmp_path / "not" / "yet")
+    assert (row.verdict, str(tmp_path) in row.found) == (verdict, True)
+
+
+def _usage(free: float) -> Any:
+    return type("Usage", (), {"free": free})()
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(64e6, "fail"), (2e9, "pass")])
+def test_shared_memory(free: float, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(free))
+    row = machine.shared_memory(tmp_path)
+    assert row.verdict == verdict and "--shm-size" in row.remedy
+
+
+def test_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "allowed", lambda priority: True)
+    assert machine.real_time(SIM).verdict == "pass"
+    monkeypatch.setattr(realtime, "allowed", lambda priority: False)
+    assert "deploy/realtime-limits.conf" in machine.real_time(SIM).remedy
+    assert machine.real_time(config.load(["--no-arms.realtime"])).verdict == "warning"
+
+
+def test_graphics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.graphics(SIM).verdict == "pass"
+    assert machine.graphics(config.load(["--policy.size", "full"])).verdict == "warning"
+    assert machine.graphics(config.load(["--system2.device", "cuda"])).verdict == "fail"
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 140000 MiB'\n")
+    tool.chmod(0o755)
+    row = machine.graphics(config.load(["--system2.device", "cuda"]))
+    assert (row.verdict, row.found) == ("pass", "NVIDIA H200, 140000 MiB free")
+
+
+def test_policy(tmp_path: Path) -> None:
+    assert machine.policy(SIM.model_copy(update={"policy": config.Policy()})).verdict == "warning"
+    given = config.load(["--policy.checkpoint", str(tmp_path)])
+    assert (machine.policy(given).verdict, str(tmp_path) in machine.policy(given).found) == ("fail", True)
+    (tmp_path / "config.json").write_text("{}")
+    assert machine.policy(given).verdict == "pass"
+    real = given.model_copy(update={"policy": config.Policy(), "arms": given.arms.model_copy(update={"kind": "piper"})})
+    assert machine.policy(real).verdict == "fail", "nobody moves a real robot by random weights"
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kernel's network folder with can_left, up, on an adapter at USB 3-1.4:1.0; `ip` tells 1 Mbit/s."""
+    adapter, place = tmp_path / "devices" / "usb3" / "3-1.4:1.0", tmp_path / "net" / "can_left"
+    adapter.mkdir(parents=True)
+    place.mkdir(parents=True)
+    (place / "device").symlink_to(adapter)
+    (place / "operstate").write_text("up\n")
+    monkeypatch.setattr(buses, "NETWORK", tmp_path / "net")
+    tool = tmp_path / "ip"
+    tool.write_text("""#!/bin/sh\necho '[{"linkinfo": {"info_data": {"bittiming": {"bitrate": 1000000}}}}]'\n""")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return place
+
+
+def test_an_interface_that_is_well(network: Path) -> None:
+    row = buses.look_at_interface("left", "can_left", "3-1.4:1.0")
+    assert (row.verdict, row.found) == ("pass", "can_left is up at 1 Mbit/s, USB 3-1.4:1.0")
+
+
+def test_an_interface_that_is_not_there_down_slow_or_elsewhere(network: Path) -> None:
+    missing = buses.look_at_interface("right", "can_right", "")
+    assert (missing.verdict, missing.found) == ("fail", "there is no interface can_right")
+    elsewhere = buses.look_at_interface("left", "can_left", "3-1.2:1.0")
+    assert elsewhere.verdict == "fail" and "left and right may be exchanged" in elsewhere.found
+    tool = network.parent.parent / "ip"
+    tool.write_text(tool.read_text().replace("1000000", "500000"))
+    slow = buses.look_at_interface("left", "can_left", "")
+    assert slow.verdict == "fail" and "runs at 500000 bit/s" in slow.found
+    tool.write_text("#!/bin/sh\nexit 1\n")
+    assert "runs at 0 bit/s" in buses.look_at_interface("left", "can_left", "").found
+    (network / "operstate").write_text("down\n")
+    down = buses.look_at_interface("left", "can_left", "")
+    assert down.remedy == "sudo ip link set can_left up type can bitrate 1000000"
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Row]]:
+    """The rows of an emulated robot whose left arm has these faults."""
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
+    monkeypatch.setattr(buses, "_LEAST_HZ", 20.0)  # whatever else runs here
+    settings = config.load(["--profile", "sim", "--can"])
+    return lambda **faults: {row.name: row for row in command.examine(settings, {"left": Faults(**faults)})}
+
+
+def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) -> None:
+    rows = emulated()
+    assert failures(list(rows.values())) == ""
+    assert rows["arm left, firmware"].found == "S-V1.8-2"
+    assert "readings/s, motors off" in rows["arm right"].found
+
+
+@pytest.mark.parametrize(
+    ("faults", "row", "said"),
+    [
+        ({"silent": True}, "arm left", "says nothing"),
+        ({"status": 5}, "arm left", "status 5: a joint does not communicate"),
+        ({"hot_motor": 2}, "arm left", "motor 2 is 90 degrees"),
+        ({"torn": True}, "arm left", "readings were torn"),
+        ({"master": True}, "arm left, masters", "its master is plugged in"),
+        ({"corrupt_limits": True}, "arm left, ranges", "its stored limits are corrupt"),
+    ],
+)
+def test_each_fault_of_an_arm_forbids_to_arm(
+    faults: dict[str, Any], row: str, said: str, emulated: Callable[..., dict[str, Row]]
+) -> None:
+    rows = emulated(**faults)
+    assert rows[row].verdict == "fail" and said in rows[row].found and rows[row].remedy
+    assert all(other.verdict != "fail" for name, other in rows.items() if "right" in name)
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "said"),
+    [
+        (piper_identity.MotorRange(-7.0, 7.0, 3.0), "fail", "corrupt"),
+        (piper_identity.MotorRange(1.0, -1.0, 3.0), "fail", "corrupt"),
+        (piper_identity.MotorRange(-2.0, 3.0, 3.0), "fail", "narrower than -2.618 to 2.618"),
+        (piper_identity.MotorRange(-3.0, 2.0, 3.0), "fail", "narrower than"),
+        (piper_identity.MotorRange(-3.0, 3.0, 1.0), "fail", "slower than --safety.velocity"),
+        (piper_identity.MotorRange(-3.2, 3.2, 3.0), "pass", "wide"),
+    ],
+)
+def test_ranges_that_are_read_back(told: piper_identity.MotorRange, verdict: str, said: str) -> None:
+    wide = piper_identity.MotorRange(-3.2, 3.2, 3.0)
+    row = buses._ranges((told, *[wide] * 5), "arm left", SIM)  # pyright: ignore[reportPrivateUsage]
+    assert (row.verdict, said in row.found) == (verdict, True)
+
+
+def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
+    write_video(tmp_path / "head.avi", 5)
+    flags = ["--cameras.head.kind", "file", "--cameras.head.device", str(tmp_path / "head.avi")]
+    flags += ["--cameras.left_wrist.kind", "file", "--cameras.left_wrist.device", str(tmp_path / "gone.avi")]
+    head, left, right = cameras.look(config.load(["--profile", "sim", *flags]))
+    assert head.verdict in ("pass", "warning") and "of 30 pictures/s" in head.found
+    assert left.verdict == "fail" and "gone.avi" in left.found
+    assert (right.verdict, right.found) == ("pass", "simulated")
+
+
+def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "PROCESSES", tmp_path)
+    for pid, words, held in (
+        (11, ["python3", "/opt/ros/noetic/bin/rosmaster", "--core"], ""),
+        (12, ["cheese"], "/dev/video4"),
+        (13, ["bash"], "/dev/null"),
+    ):
+        (tmp_path / str(pid) / "fd").mkdir(parents=True)
+        (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
+        if held:
+            (tmp_path / str(pid) / "fd" / "3").symlink_to(held)
+    ros, devices = holders.look()
+    assert ros.verdict == "fail" and "process 11" in ros.found and "rosnode kill" in ros.remedy
+    assert devices.verdict == "fail" and "cheese holds /dev/video4 (process 12)" in devices.found
+    assert devices.remedy.endswith("kill 12")
+
+
+def test_nobody_holds_this_machine() -> None:
+    ros, _ = holders.look()
+    assert ros.verdict == "pass"
+
+
+def test_the_command_on_a_machine_without_hardware(tmp_path: Path) -> None:
+    file = tmp_path / "doctor.json"
+    arguments = [sys.executable, "-m", "runtime.cli", "doctor", "--profile", "cobot_magic", "--json", str(file)]
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1] == "video2act: the arms may not be armed"
+    assert "there is no interface can_left" in run.stdout
+    assert {row["name"] for row in json.loads(file.read_text()) if row["verdict"] == "fail"} >= {"bus left", "policy"}
+    assert not run.stderr, run.stderr

@@ -13,6 +13,7 @@ from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import EmulatedBus, socket_of
 from drivers.piper_emulator import Faults, PiperEmulator
 from drivers.sim.can_body import SimulatedBody
+from runtime import wire_check
 from runtime.process import Process, log
 
 _FAULTS = "faults.json"
@@ -34,8 +35,9 @@ def main(process: Process) -> None:
             bus.step()
         seen_ns = switch(process.folder / _FAULTS, seen_ns, arms)
         process.stepped()
-    for bus in buses.values():
+    for side, bus in buses.items():
         bus.close()
+        wire_check.save(process.session, side, arms[side].heard)
 
 
 def switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:

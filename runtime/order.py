@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from runtime import command_line, wire
-from runtime.bus import Bus, Subscriber
+from runtime.bus import Bus
 from runtime.clock import now_ns
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.process import MEMORY_FOLDER, RUN_PREFIX
@@ -32,7 +32,11 @@ def main(arguments: list[str]) -> int:
     order: wire.OrderName = wire.ORDERS[wire.ORDERS.index(options.order)]
     folder = run_folder(options.run)
     confirmed = options.confirm or (order in _CONFIRMED and _confirms(order))
-    answer = give(folder, order, confirmed)
+    operator = Operator(folder)
+    try:
+        answer = operator.give(order, confirmed)
+    finally:
+        operator.close()
     say(f"{order}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
     return 1 if answer.answer else 0
 
@@ -50,31 +54,36 @@ def run_folder(pid: int | None) -> Path:
     raise RuntimeFault("no robot runs here" + (f" as {pid}" if pid is not None else "") + "; start ./launch/robot.sh")
 
 
-def give(folder: Path, order: wire.OrderName, confirmed: bool) -> wire.SafetyState:
-    """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
-    bus = Bus(folder, OPERATOR)
-    try:
-        safety, orders = bus.subscriber("safety"), bus.publisher("order")
+class Operator:
+    """Somebody who gives orders to one run, from outside of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = Bus(folder, OPERATOR)
+        self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
+
+    def give(self, order: wire.OrderName, confirmed: bool = False) -> wire.SafetyState:
+        """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
         epoch = now_ns()  # nobody else's
         message = wire.Order(seq=0, epoch=epoch, stamp_ns=epoch, order=order, source=OPERATOR, confirmed=confirmed)
         deadline = time.monotonic() + _GIVE_UP_S
         while time.monotonic() < deadline:
-            orders.send(message)  # it is obeyed once; the first may be sent before anybody listens
-            if answer := _answer(bus, safety, epoch):
+            self._orders.send(message)  # it is obeyed once; the first may be sent before anybody listens
+            if answer := self._answer(epoch):
                 return answer
-    finally:
-        bus.close()
-    raise RuntimeFault(f"{order}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
+        raise RuntimeFault(f"{order}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
 
+    def _answer(self, epoch: int) -> wire.SafetyState | None:
+        until = time.monotonic() + _AGAIN_S
+        while time.monotonic() < until:
+            self.bus.wait(_POLL_S)
+            for received in self._safety.take():
+                if isinstance(received.message, wire.SafetyState) and received.message.answered[0] == epoch:
+                    return received.message
+        return None
 
-def _answer(bus: Bus, safety: Subscriber, epoch: int) -> wire.SafetyState | None:
-    until = time.monotonic() + _AGAIN_S
-    while time.monotonic() < until:
-        bus.wait(_POLL_S)
-        for received in safety.take():
-            if isinstance(received.message, wire.SafetyState) and received.message.answered[0] == epoch:
-                return received.message
-    return None
+    def close(self) -> None:
+        """Close all sockets."""
+        self.bus.close()
 
 
 def _confirms(order: str) -> bool:

@@ -28,7 +28,7 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
     options = _parse(arguments)
-    results = _models(options) if options.models else _runtime(options)
+    results = _models(options) if options.models else _can(options) if options.can else _runtime(options)
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
@@ -75,6 +75,16 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
         result["suggestion"] = models.suggest(result)
         say(_profile(result["suggestion"]))
     return result
+
+
+def _can(options: argparse.Namespace) -> dict[str, Any]:
+    from runtime.bench import faults
+
+    say(f"video2act bench: {machine.describe()}; emulated arms, feedback limit 50 ms")
+    steal = machine.StealMeter.start()
+    result = faults.run(options.seconds, options.repeats, say)
+    say(f"time from a fault to both arms' HOLD, ms, median and worst of {options.repeats} (steal {steal.percent()} %)")
+    return result | {"machine": machine.describe(), "repeats": options.repeats}
 
 
 def _count(size: str) -> dict[str, Any]:
@@ -162,6 +172,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--models", action="store_true", help="measure the networks instead of the runtime")
+    parser.add_argument(
+        "--can", action="store_true", help="emulated arms: bytes at the wire, time from a fault to HOLD"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="of --can's quiet run")
     parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
     parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")

@@ -12,6 +12,7 @@ from drivers.arm import Drive
 from drivers.arm_link import Told
 from drivers.cobot_magic import SIDES
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
+from runtime import wire_check
 from runtime.can_bus import Memory, step
 from runtime.clock import seconds
 from runtime.emulator import switch
@@ -86,6 +87,8 @@ def test_faults_are_switched_by_a_file_and_a_broken_one_is_a_line(
 def test_the_simulated_robot_is_driven_through_the_real_sdk(tmp_path: Path) -> None:
     run = LiveRun(tmp_path, "--can", "--seconds", "4")
     assert run.process.wait(START_S + 30) == 0, run.log.read_text()
+    for side in wire_check.compare(run.session).values():
+        assert side["heard"] == side["equal"] > 100
     table = json.loads(run.json.read_text())
     assert min(table["arm_path_rad"]) > 0.05
     assert table["faults"] == 0

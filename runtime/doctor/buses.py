@@ -28,13 +28,13 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
             name,
             "fail",
             f"there is no interface {interface}",
-            "plug in its USB-CAN adapter; deploy/install.sh names it",
+            "plug in its USB-CAN adapter; deploy/can-names.rules names it",
         )
     device = (place / "device").resolve().name
     if usb and usb not in str((place / "device").resolve()):
         return Row(
             name, "fail", f"{interface} is at USB {device}, not at {usb}: left and right may be exchanged",
-            "plug the adapters as they were, or run deploy/install.sh again",
+            "plug the adapters as they were, or put their places into deploy/can-names.rules",
         )  # fmt: skip
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)

@@ -19,10 +19,10 @@ from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
-_TOLD = struct.Struct(f"<qqq{ARM_JOINTS}d")  # stamp_ns; number and index of the newest order; q
-_READING = struct.Struct(
-    f"<qqq{3 * ARM_JOINTS}d"
-)  # number, stamp_ns, powered; q, dq, effort; then JSON: trouble, fault
+# stamp_ns; number and index of the newest order; q
+_TOLD = struct.Struct(f"<qqq{ARM_JOINTS}d")
+# number, stamp_ns, powered; q, dq, effort; then JSON: trouble, fault
+_READING = struct.Struct(f"<qqq{3 * ARM_JOINTS}d")
 _DRIVES: tuple[Drive, ...] = get_args(Drive)
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
+
+_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,12 @@ class CameraFrame:
     pixels: NDArray[np.uint8]  # (H, W, 3), RGB
     jpeg: bytes  # what was decoded to `pixels`, or an encoding of them
     exact: bool  # whether decoding `jpeg` gives `pixels` back, bit for bit
+
+
+def as_jpeg(picture: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint8]]:
+    """The JPEG of an RGB picture (H, W, 3), and what it decodes to: models see what a replay of the session will show them."""
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
+    return jpeg, simplejpeg.decode_jpeg(jpeg, "RGB")
 
 
 def wait_for_trigger(rate_hz: float) -> None:

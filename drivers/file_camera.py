@@ -6,14 +6,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-import simplejpeg
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from drivers.camera import CameraFrame, wait_for_trigger
+from drivers.camera import CameraFrame, as_jpeg, wait_for_trigger
 from drivers.errors import DriverError
-
-_QUALITY = 90
 
 
 def triggered(rate_hz: float, timeout_s: float) -> bool:
@@ -51,8 +48,7 @@ class FileCamera:
         picture = self._next if self._next is not None else self._again()
         self._next = next(self._pictures, None)
         self._number += 1
-        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
-        pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
+        jpeg, pixels = as_jpeg(picture)
         return CameraFrame(self._number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:

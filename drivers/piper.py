@@ -114,8 +114,7 @@ class PiperArm:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
             return _FOREIGN_TEXT
-        code = int(self._sdk.GetArmStatus().arm_status.arm_status)
-        if code not in _ENDED_BY_A_TARGET and (trouble := self._trouble() or self._torn()):
+        if trouble := self._trouble(but=_ENDED_BY_A_TARGET) or self._torn():
             return trouble
         if not all(on := self._sdk.GetArmEnableStatus()):
             self._sdk.EnableArm(7)
@@ -127,8 +126,8 @@ class PiperArm:
         self._send(state.q)
         if not controlled:
             return "it stays in standby; press its teach button off, or power it off and on"
-        if code:
-            return self._trouble()
+        if trouble := self._trouble():
+            return trouble
         self.powered = True
         return ""
 
@@ -267,11 +266,11 @@ class PiperArm:
                 return f"motor {number} is switched off"
         return ""
 
-    def _trouble(self) -> str:
-        """What the arm itself reports."""
+    def _trouble(self, but: tuple[int, ...] = ()) -> str:
+        """What the arm itself reports, the status codes `but` set aside."""
         sdk = self._sdk
         status = sdk.GetArmStatus().arm_status
-        if code := int(status.arm_status):
+        if (code := int(status.arm_status)) and code not in but:
             return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
         if int(status.ctrl_mode) == _TEACHING:
             return "is being taught; press its teach button"

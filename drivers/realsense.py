@@ -4,19 +4,17 @@ The models see the decoded JPEG that the session logs, so that a replay sees the
 CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
 """
 
-import importlib
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejpeg
 
-from drivers.camera import CameraFrame
+from drivers import optional
+from drivers.camera import CameraFrame, as_jpeg
 from drivers.device_clock import DeviceClock
 from drivers.errors import DriverError
 
-_QUALITY = 90
 _REMEDY = "is it plugged into a USB 3 port, and does no other program hold it?"
 
 
@@ -32,7 +30,7 @@ class RealSenseCamera:
 
     def open(self) -> None:
         """Start the stream. Raises DriverError."""
-        rs = _librealsense(self._who)
+        rs = optional.load("pyrealsense2", self._who)
         self._clock, self._first = DeviceClock(), None
         self._frames: Any = rs.frame_queue(1)  # the newest; an older one that nobody took is dropped
         try:
@@ -55,8 +53,7 @@ class RealSenseCamera:
                 f"{self._who}: gives {raw.shape[1]}x{raw.shape[0]}, asked for {self.width_px}x{self.height_px}"
             )
         number, capture_ns = self._stamp(colour, arrival_ns)
-        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(raw), _QUALITY, "RGB")
-        pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
+        jpeg, pixels = as_jpeg(raw)
         return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:
@@ -92,15 +89,8 @@ class RealSenseCamera:
 
 def serial_numbers() -> tuple[str, ...]:
     """Of all RealSense devices that are plugged in. Raises DriverError."""
-    rs = _librealsense("RealSense cameras")
+    rs = optional.load("pyrealsense2", "RealSense cameras")
     return tuple(device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices())
-
-
-def _librealsense(who: str) -> Any:
-    try:
-        return importlib.import_module("pyrealsense2")
-    except ImportError as error:
-        raise DriverError(f"{who}: pyrealsense2 cannot be loaded ({error}); ./launch/doctor.sh installs it") from None
 
 
 def _short(error: RuntimeError) -> str:

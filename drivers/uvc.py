@@ -4,7 +4,6 @@ The wrists' Orbbec Dabai give their colour over UVC. Nothing is encoded again: w
 decoded, and what the session logs.
 """
 
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from drivers import optional
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 
@@ -21,8 +21,10 @@ _REMEDY = "is it plugged in there, and does no other program hold it?"
 
 
 def open_v4l2(device: str) -> Any:
-    """OpenCV's capture of a V4L2 device."""
-    cv2 = _opencv(device)
+    """OpenCV's capture of a V4L2 device. Raises DriverError when there is none."""
+    cv2 = optional.load("cv2", device)
+    if not Path(device).exists():
+        raise DriverError(f"{device}: there is no such device; see which there are: ls -l /dev/v4l/by-path")
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
 
@@ -45,10 +47,11 @@ class UvcCamera:
             raise DriverError(
                 f"camera {self.name}: no device given; name its place, --cameras.{self.name}.device /dev/v4l/by-path/..."
             )
-        cv2 = _opencv(self._who)
-        if self._open is open_v4l2 and not Path(self._device).exists():
-            raise DriverError(f"{self._who}: there is no such device; see which there are: ls -l /dev/v4l/by-path")
-        capture = self._open(self._device)
+        cv2 = optional.load("cv2", self._who)
+        try:
+            capture = self._open(self._device)
+        except DriverError as error:
+            raise DriverError(f"camera {self.name}: {error}") from None
         if not capture.isOpened():
             raise DriverError(f"{self._who}: cannot be opened; {_REMEDY}")
         self._capture, self._count = capture, 0
@@ -69,7 +72,7 @@ class UvcCamera:
         while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
             if not _ready(self._capture, left_ns):
                 return None
-            if not self._capture.grab():
+            if not self._capture.grab():  # V4L2's wait took the picture already; then this does nothing
                 raise DriverError(f"{self._who}: gives no more pictures; {_REMEDY}")
             arrival_ns = time.monotonic_ns()
             there, data = self._capture.retrieve()
@@ -104,7 +107,7 @@ class UvcCamera:
 
     def _taken_ns(self, arrival_ns: int) -> int:
         """The kernel stamps a UVC buffer by CLOCK_MONOTONIC; where it did not, the time of arrival."""
-        stamp_ns = round(self._capture.get(_opencv(self._who).CAP_PROP_POS_MSEC) * 1e6)
+        stamp_ns = round(self._capture.get(optional.load("cv2", self._who).CAP_PROP_POS_MSEC) * 1e6)
         return stamp_ns if arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
 
 
@@ -116,10 +119,3 @@ def _ready(capture: Any, timeout_ns: int) -> bool:
         return True
     ready, _ = type(capture).waitAny([capture], timeout_ns)
     return bool(ready)
-
-
-def _opencv(who: str) -> Any:
-    try:
-        return importlib.import_module("cv2")
-    except ImportError as error:
-        raise DriverError(f"{who}: OpenCV cannot be loaded ({error}); ./launch/doctor.sh installs it") from None

@@ -77,15 +77,28 @@ class Checkpoint:
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
-        """System 1, ready to run."""
+        """System 1, ready to run. Untrained, what would start at zero is redrawn, so that every input has an influence."""
+        system = self._fast(device, dtype)
+        if self._stored is None:
+            added = {id(weight) for weight in system.head.added()}
+            from_zero = system.head.zero_initialised()
+            published_head = self.config.published.head is not None
+            _redraw([weight for weight in from_zero if not published_head or id(weight) in added], self._seed)
+        return system
+
+    def fast_to_train(self) -> "FastSystem":
+        """System 1 as its training begins: as it is stored, or of published parts and otherwise drawn."""
+        return self._fast(CPU, torch.float32).train().requires_grad_(True)
+
+    def _fast(self, device: torch.device, dtype: torch.dtype) -> "FastSystem":
         from models.fast import FastSystem
         from models.image_encoders import image_encoder
 
         torch.manual_seed(self._seed * 10 + _PARTS["fast"])
         images = self._published("image", lambda: image_encoder(self.config.image, len(self.config.cameras)), dtype)
         system = self._ready("fast.", lambda: FastSystem(self.config, self.statistics, images), images, device, dtype)
-        if self._stored is None:
-            self._begin(system)
+        if self._stored is None and (source := self.config.published.head) is not None:
+            rdt.load(system.head, published.folder("head", source))
         return system
 
     def instructor(self) -> "Instructor":
@@ -136,16 +149,6 @@ class Checkpoint:
                 shapes = f"{tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
                 raise ModelError(f"{path}: {prefix}{name} is {shapes}")
         return {name: found[name] for name in wanted}
-
-    def _begin(self, system: "FastSystem") -> None:
-        """Where an untrained head starts: from RDT-1B if the policy names it, and redrawn where it would start at zero."""
-        source = self.config.published.head
-        new = system.head.zero_initialised()
-        if source is not None:
-            rdt.load(system.head, published.folder("head", source))
-            added = {id(weight) for weight in system.head.added()}
-            new = [weight for weight in new if id(weight) in added]
-        _redraw(new, self._seed)
 
 
 def save(

@@ -5,6 +5,7 @@ Every shard carries the mark of its checkpoint (a hash of all its tensors), so t
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -62,12 +63,15 @@ class StoredTensors:
         return self._folder / self._files.get(name, INDEX if self._mark else SINGLE)
 
     def digest(self, prefix: str) -> str:
-        """A hash of the tensors whose names begin with `prefix`."""
-        return _hash(self.read(prefix, torch.device("cpu")))
+        """A hash of the tensors whose names begin with `prefix`; one of them at a time is in memory."""
+        hashes = sorted(_hash({name: tensor}) for name, tensor in self._each(prefix, torch.device("cpu")))
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
     def read(self, prefix: str, device: torch.device) -> dict[str, torch.Tensor]:
         """The tensors whose names begin with `prefix`, by the rest of their names, on a device."""
-        found: dict[str, torch.Tensor] = {}
+        return dict(self._each(prefix, device))
+
+    def _each(self, prefix: str, device: torch.device) -> Iterator[tuple[str, torch.Tensor]]:
         chosen = {name: file for name, file in self._files.items() if name.startswith(prefix)}
         for path in sorted({self._folder / file for file in chosen.values()}):
             with _opened(path, str(device)) as file:
@@ -79,8 +83,7 @@ class StoredTensors:
                     except SafetensorError:
                         raise ModelError(f"{path}: {name} is missing") from None
                     # Into memory of its own: the file's offsets are not aligned, and kernels' last bits depend on that.
-                    found[name.removeprefix(prefix)] = tensor.clone() if tensor.device.type == "cpu" else tensor
-        return found
+                    yield name.removeprefix(prefix), tensor.clone() if tensor.device.type == "cpu" else tensor
 
 
 def _opened(path: Path, device: str) -> safe_open:

@@ -3,7 +3,6 @@
 A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. Motors are switched only by order.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ from runtime.process import Process, log
 
 _FRESH_S = 0.05
 _LOOK_S = 0.001
-_SWITCH_S = 0.0002  # from the SDK's parsing thread to ours: at Python's 5 ms a tenth of the targets were overtaken
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
 _SILENT_S = 2.0  # after it the bus is opened anew
@@ -72,7 +70,6 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     memory = Memory(targets.read().number)  # what was ordered before this process began is not done again
     process.settle()
-    sys.setswitchinterval(_SWITCH_S)
     while process.running:
         arm = make_arm(side, process.settings, process.folder, readings.write)
         if not _connected(process, arm):

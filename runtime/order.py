@@ -5,19 +5,13 @@
 
 import os
 import sys
-import time
-from pathlib import Path
 
 from runtime import command_line, wire
-from runtime.bus import Bus
-from runtime.clock import now_ns
-from runtime.errors import RuntimeFault, SettingsError
-from runtime.process import MEMORY_FOLDER, RUN_PREFIX
+from runtime.errors import SettingsError
+from runtime.outside import Operator, run_folder
 from runtime.terminal import say
-from runtime.topics import OPERATOR
 
 _CONFIRMED = ("stop", "release")
-_AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
 
 
 def main(arguments: list[str]) -> int:
@@ -39,51 +33,6 @@ def main(arguments: list[str]) -> int:
         operator.close()
     say(f"{order}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
     return 1 if answer.answer else 0
-
-
-def run_folder(pid: int | None) -> Path:
-    """The folder of the run to talk to. Raises RuntimeFault when there is none, or not just one."""
-    found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}*-*")}
-    running = {int(number): path for number, path in found.items() if Path(f"/proc/{number}/stat").exists()}
-    if pid is not None:
-        running = {number: path for number, path in running.items() if number == pid}
-    if len(running) == 1:
-        return next(iter(running.values()))
-    if running:
-        raise RuntimeFault(f"several robots run here; choose one with --run: {', '.join(map(str, sorted(running)))}")
-    raise RuntimeFault("no robot runs here" + (f" as {pid}" if pid is not None else "") + "; start ./launch/robot.sh")
-
-
-class Operator:
-    """Somebody who gives orders to one run, from outside of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bus = Bus(folder, OPERATOR)
-        self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
-
-    def give(self, order: wire.OrderName, confirmed: bool = False) -> wire.SafetyState:
-        """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
-        epoch = now_ns()  # nobody else's
-        message = wire.Order(seq=0, epoch=epoch, stamp_ns=epoch, order=order, source=OPERATOR, confirmed=confirmed)
-        deadline = time.monotonic() + _GIVE_UP_S
-        while time.monotonic() < deadline:
-            self._orders.send(message)  # it is obeyed once; the first may be sent before anybody listens
-            if answer := self._answer(epoch):
-                return answer
-        raise RuntimeFault(f"{order}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
-
-    def _answer(self, epoch: int) -> wire.SafetyState | None:
-        until = time.monotonic() + _AGAIN_S
-        while time.monotonic() < until:
-            self.bus.wait(_POLL_S)
-            for received in self._safety.take():
-                if isinstance(received.message, wire.SafetyState) and received.message.answered[0] == epoch:
-                    return received.message
-        return None
-
-    def close(self) -> None:
-        """Close all sockets."""
-        self.bus.close()
 
 
 def _confirms(order: str) -> bool:

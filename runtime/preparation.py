@@ -18,7 +18,6 @@ from models.checkpoint import Checkpoint
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.errors import ModelError
-from models.identity import checkpoint_id, stored_config
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from models.tensors import StoredTensors
@@ -95,13 +94,15 @@ class Preparation:
             *common, prepared.WINDOW_EVERY, config.video.model_dump(), self._weights(kind), self._seed, filtered
         )
 
-    def _weights(self, kind: Kind) -> str:
-        """Of the video model; for latents its VAE alone, which stage 1 trains first."""
+    def _weights(self, kind: Kind) -> list[str]:
+        """Of the video model and what it reads; for latents of its VAE alone, which stage 1 trains first."""
+        published = self._config.published
+        sources = [str(published.video), str(published.text) if kind == "features" else ""]
         if self._video is None:
-            return "published"
-        if kind == "latents":
-            return StoredTensors(self._video).digest("slow.backbone.vae.")
-        return checkpoint_id(stored_config(self._video), self._video, 0)
+            return sources
+        stored = StoredTensors(self._video)
+        prefixes = ("slow.backbone.vae.",) if kind == "latents" else ("slow.backbone.", "text.")
+        return [*sources, *(stored.digest(prefix) for prefix in prefixes)]
 
 
 def prepare(order: Order) -> str | None:

@@ -18,11 +18,10 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
 from models import normalize, sizes
-from models.checkpoint import save
+from models.checkpoint import Checkpoint, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration, find
 from models.errors import ModelError
-from models.fast import FastSystem
 from models.identity import stored_config
 from models.instructor import Instructor
 from models.slow import SlowSystem
@@ -56,6 +55,7 @@ class Run:
     out: Path
     cache: Path
     video: Path | None
+    begin: Path | None
     schedule: Schedule
     autoencoder: Schedule
     cloning: Cloning
@@ -68,10 +68,11 @@ class Run:
 
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
-        plain = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}
+        plain: dict[str, Any] = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}
         groups = {
             name: getattr(self, name).model_dump(mode="json") for name in ("config", "schedule", "cloning", "filming")
         }
+        plain["from"] = None if self.begin is None else str(self.begin)
         return plain | groups | {"processes": self.ranks.processes * self.ranks.machines}
 
 
@@ -154,8 +155,8 @@ def _save_video(folder: Path, config: PolicyConfig, slow: SlowSystem, instructor
 
 def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 2: the video model is frozen, unless both are trained jointly."""
-    config = run.config
-    preparation = Preparation(spread, run.cache, config, run.video, run.device, run.seed)
+    config, video = run.config, run.begin or run.video
+    preparation = Preparation(spread, run.cache, config, video, run.device, run.seed)
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
     joint = run.cloning.video_loss > 0
@@ -163,14 +164,14 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
         made = preparation.make("latents", demonstrations)
         made = made if joint else preparation.make("features", demonstrations)
         features = [Prepared(path) for path in made]
-    opened = open_video(config, run.video, run.seed)
+    opened = open_video(config, video, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
     wordings, rows = _table(demonstrations)
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
-    measured = statistics.of(pictures, config.horizon)
+    beginning = opened if run.begin else Checkpoint(config, statistics.of(pictures, config.horizon), None, run.seed)
+    measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
-    fast = FastSystem(config, measured)
     texts = instructor.encode(wordings)
     languages, read = [text.language for text in texts], [text.video for text in texts]
     for former in (slow.spatial_former, slow.motion_former):
@@ -255,6 +256,9 @@ def _understood(arguments: list[str]) -> Run:
     parser.add_argument(
         "--video", type=Path, metavar="DIR", help="action: checkpoint of stage 1; default: published weights"
     )
+    parser.add_argument(
+        "--from", dest="begin", type=Path, metavar="DIR", help="action: checkpoint of a whole policy to train further"
+    )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="of prepared demonstrations; default OUT/cache")
     parser.add_argument("--steps", type=int, help=f"default {_STEPS['video']} for video, {_STEPS['action']} for action")
     parser.add_argument("--autoencoder-steps", type=int, default=_AUTOENCODER_STEPS, help="video: of the VAE")
@@ -288,6 +292,7 @@ def _understood(arguments: list[str]) -> Run:
         out=options.out,
         cache=options.cache or options.out / "cache",
         video=options.video,
+        begin=options.begin,
         schedule=schedule,
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
         cloning=cloning,
@@ -307,6 +312,10 @@ def _check(options: argparse.Namespace) -> None:
         raise SettingsError("--video: stage 1 makes that checkpoint; give --video to train.sh action")
     if options.video is not None and not (options.video / "config.json").is_file():
         raise SettingsError(f"--video {options.video}: no checkpoint; make one with ./launch/train.sh video")
+    if options.begin is not None and (options.stage == "video" or options.video is not None):
+        raise SettingsError("--from: a whole policy with its video model, for train.sh action without --video")
+    if options.begin is not None and not (options.begin / "config.json").is_file():
+        raise SettingsError(f"--from {options.begin}: no checkpoint; make one with ./launch/train.sh action")
     for name, low, high in (("steps", 1, 10**8), ("autoencoder_steps", 1, 10**8), ("workers", 1, 256)):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
@@ -314,12 +323,13 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace, values: dict[str, Any]) -> PolicyConfig:
-    """The size of the profile with what the flags change, and all of System 2 as stage 1 left it."""
+    """The size of the profile with what the flags change, and all of System 2 as stage 1 left it; or as it is stored."""
     try:
-        config = sizes.by_name(options.profile)
+        config = sizes.by_name(options.profile) if options.begin is None else stored_config(options.begin)
         if options.video is not None:
             stored = stored_config(options.video)
             config = config.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
     except ModelError as error:
-        raise SettingsError(f"--profile: {error}" if options.video is None else f"--video: {error}") from None
+        wrong = "--from" if options.begin else "--video" if options.video else "--profile"
+        raise SettingsError(f"{wrong}: {error}") from None
     return overrides.over(config, values, "policy")

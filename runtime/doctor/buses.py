@@ -12,7 +12,7 @@ from runtime.config import Settings
 from runtime.doctor.row import Row
 
 NETWORK = Path("/sys/class/net")
-BITRATE = 1_000_000
+_BITRATE = 1_000_000
 _LISTEN_S = 1.0
 _ANSWER_S = 0.5
 _LEAST_HZ = 150.0  # of 200 readings a second
@@ -22,14 +22,10 @@ _RANGE_TOLERANCE_RAD = 0.01
 def look_at_interface(side: str, interface: str, usb: str) -> Row:
     """Whether the kernel has the interface, up at 1 Mbit/s, on the adapter at the USB place `usb` (empty: any)."""
     name, place = f"bus {side}", NETWORK / interface
-    up = f"sudo ip link set {interface} up type can bitrate {BITRATE}"
+    up = f"sudo ip link set {interface} up type can bitrate {_BITRATE}"
     if not place.exists():
-        return Row(
-            name,
-            "fail",
-            f"there is no interface {interface}",
-            "plug in its USB-CAN adapter; deploy/can-names.rules names it",
-        )
+        remedy = "plug in its USB-CAN adapter; deploy/can-names.rules names it"
+        return Row(name, "fail", f"there is no interface {interface}", remedy)
     device = (place / "device").resolve().name
     if usb and usb not in str((place / "device").resolve()):
         return Row(
@@ -39,8 +35,8 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
     bitrate = _bitrate(interface)
-    if bitrate != BITRATE:
-        return Row(name, "fail", f"{interface} runs at {bitrate} bit/s, the arms speak at {BITRATE}", up)
+    if bitrate != _BITRATE:
+        return Row(name, "fail", f"{interface} runs at {bitrate} bit/s, the arms speak at {_BITRATE}", up)
     return Row(name, "pass", f"{interface} is up at 1 Mbit/s, USB {device}")
 
 

@@ -248,6 +248,16 @@ def test_a_t5_with_only_a_sentencepiece_model_is_read(policy: PolicyConfig, t5_f
         assert torch.equal(ours, whole.to(torch.bfloat16).encoder(input_ids=words).last_hidden_state)
 
 
+def test_a_training_begins_with_what_is_published(policy: PolicyConfig) -> None:
+    """And with zeros where a chunk shall begin without a say: only an untrained policy that runs has them redrawn."""
+    fast, runs = begun(policy).fast_to_train(), begun(policy).fast()
+    assert equal(fast.images, runs.images)
+    assert fast.training
+    assert all(weight.requires_grad for weight in fast.parameters())
+    assert not any(bool(weight.any()) for weight in fast.head.zero_initialised())
+    assert all(bool(weight.any()) for weight in runs.head.zero_initialised())
+
+
 def test_a_checkpoint_leaves_out_what_others_have_published(policy: PolicyConfig, tmp_path: Path) -> None:
     made = begun(policy)
     slow, fast = made.slow(), made.fast()

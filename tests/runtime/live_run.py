@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from runtime import outside
+
 START_S = 90.0
 """Longest wait for a run to move its arms, and `END_S` for it to end."""
 END_S = 20.0
@@ -50,18 +52,12 @@ class LiveRun:
 
     def child(self, name: str) -> int:
         """The process id of one of its processes."""
-        found = subprocess.run(
-            ["pgrep", "-f", f"runtime.process {name} {self.folder}"], capture_output=True, text=True, check=True
-        )
-        return int(found.stdout.split()[0])
+        return outside.child(self.folder, name)
 
     @property
-    def folder(self) -> str:
+    def folder(self) -> Path:
         """The run's folder in shared memory."""
-        arguments = subprocess.run(
-            ["ps", "-o", "args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=True
-        )
-        return next(word for word in arguments.stdout.split() if word.startswith("/dev/shm/video2act-"))
+        return outside.run_folder(self.process.pid)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""

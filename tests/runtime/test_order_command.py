@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import order, wire
+from runtime import order, outside, wire
 from runtime.bus import Bus
 from runtime.errors import RuntimeFault, SettingsError
 
@@ -55,7 +55,7 @@ class Arms:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a run whose supervisor is this process."""
-    monkeypatch.setattr(order, "MEMORY_FOLDER", tmp_path)
+    monkeypatch.setattr(outside, "MEMORY_FOLDER", tmp_path)
     made = tmp_path / f"video2act-{os.getpid()}-x"
     made.mkdir()
     return made
@@ -85,22 +85,22 @@ def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "_GIVE_UP_S", 0.3)
+    monkeypatch.setattr(outside, "_GIVE_UP_S", 0.3)
     with pytest.raises(RuntimeFault, match="stop: the arms process gave no answer"):
         order.main(["stop", "--confirm"])
 
 
 def test_which_run_is_meant(folder: Path, tmp_path: Path) -> None:
-    assert order.run_folder(None) == folder
+    assert outside.run_folder(None) == folder
     (tmp_path / "video2act-replay-abc").mkdir()
     (tmp_path / "video2act-999999999-gone").mkdir()
-    assert order.run_folder(None) == folder
+    assert outside.run_folder(None) == folder
     (tmp_path / "video2act-1-init").mkdir()
     with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
-        order.run_folder(None)
-    assert order.run_folder(os.getpid()) == folder
+        outside.run_folder(None)
+    assert outside.run_folder(os.getpid()) == folder
     with pytest.raises(RuntimeFault, match=r"no robot runs here as 77; start \./launch/robot\.sh"):
-        order.run_folder(77)
+        outside.run_folder(77)
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -108,6 +109,31 @@ def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_p
     assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
 
 
+def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: Path) -> None:
+    """It begins where the other one ended, in its units, and its video model's features are not made again."""
+    length = ["--steps", "2", "--cache", str(tmp_path / "cache")]
+    train.main(command("action", data, tmp_path / "first", *length, "--video", str(video)))
+    made = sorted((tmp_path / "cache").iterdir())
+    first = tmp_path / "first" / "checkpoint"
+    stats = json.loads((first / "stats.json").read_text())
+    stats["mean"] = (np.array(stats["mean"]) + 0.25).tolist()
+    (first / "stats.json").write_text(json.dumps(stats))
+    line = ["action", "--data", str(data), "--workers", "1", "--cloning.samples", "6", "--from", str(first), *length]
+    train.main([*line, "--out", str(tmp_path / "still"), "--schedule.learning_rate", "1e-30"])
+    train.main([*line, "--out", str(tmp_path / "second"), "--schedule.warmup_steps", "0"])
+    assert sorted((tmp_path / "cache").iterdir()) == made
+    still, second = (tmp_path / name / "checkpoint" for name in ("still", "second"))
+    np.testing.assert_allclose(json.loads((still / "stats.json").read_text())["mean"], stats["mean"], rtol=1e-6)
+    before, same, other = (StoredTensors(folder).read("", torch.device("cpu")) for folder in (first, still, second))
+    for name, tensor in before.items():
+        torch.testing.assert_close(same[name], tensor, rtol=1e-5, atol=1e-7)
+    assert not torch.equal(other["fast.head.output.weight"], before["fast.head.output.weight"])
+    assert torch.equal(
+        other["slow.backbone.transformer.x_embedder.proj.weight"],
+        before["slow.backbone.transformer.x_embedder.proj.weight"],
+    )
+
+
 def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
     flags = ("--video", str(video), "--steps", "2", "--processes", "2")
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
@@ -157,6 +183,8 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
         (["--processes", "0"], "--processes"),
         (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
         (["--steps", "0"], "--steps"),
+        (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
+        (["--from", "/", "--video", "/"], "--video /: no checkpoint"),
         (["--profile", "huge"], "--profile"),
     ],
 )

@@ -1,0 +1,18 @@
+"""Libraries of single devices, loaded only where the device is used."""
+
+import importlib
+from typing import Any
+
+from drivers.errors import DriverError
+
+_NAMES = {"cv2": "OpenCV", "pyrealsense2": "pyrealsense2"}
+
+
+def load(module: str, who: str) -> Any:
+    """The module, for the device `who`. Raises DriverError with the remedy when it cannot be loaded."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DriverError(
+            f"{who}: {_NAMES[module]} cannot be loaded ({error}); ./launch/doctor.sh installs it"
+        ) from None

@@ -173,10 +173,8 @@ def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, powered: b
         machine.mode = "HOLD" if powered and not machine.never_armed and not machine.stopped else "DISARMED"
         machine.wants_arm = machine.mode == "HOLD"
         machine.never_armed = machine.stopped = False
-    elif before != "DISARMED" and not (
-        powered and machine.wants_arm
-    ):  # they would move when they are switched on again
-        machine.mode = "DISARMED"
+    elif before != "DISARMED" and not (powered and machine.wants_arm):
+        machine.mode = "DISARMED"  # and stays so: arms that are switched on again would move to the old target
         machine.wants_arm = machine.wants_run = False
     elif before == "DISARMED" and machine.wants_arm and armable and powered:
         machine.mode = "HOLD"

@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
     options = _parse(arguments)
-    results = _models(options) if options.models else _can(options) if options.can else _runtime(options)
+    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz))
+    results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
-    return 0
+    return 0 if results.get("kept", True) else 1
 
 
 def _models(options: argparse.Namespace) -> dict[str, Any]:
@@ -85,6 +87,22 @@ def _can(options: argparse.Namespace) -> dict[str, Any]:
     result = faults.run(options.seconds, options.repeats, say)
     say(f"time from a fault to both arms' HOLD, ms, median and worst of {options.repeats} (steal {steal.percent()} %)")
     return result | {"machine": machine.describe(), "repeats": options.repeats}
+
+
+def _fuzz(options: argparse.Namespace) -> dict[str, Any]:
+    from runtime.bench import fuzz
+
+    say(f"video2act bench: {machine.describe()}; hostile chunks, seed {options.seed}")
+    result = fuzz.run(options.chunks, options.seed, options.workers)
+    say(f"  {'kind':<24}{'chunks':>10}")
+    for kind, count in result["chunks"].items():
+        say(f"  {kind:<24}{count:>10}")
+    for name in ("undecodable", "spliced", "ticks", "sent", "running", "faults", "travelled_rad", "wrong_bytes"):
+        say(f"{name:<26}{result[name]:>10.6g}")
+    say(f"  {'limit':<24}{'broken':>10}{'at most, of it':>17}")
+    for name, broken in result["broken"].items():
+        say(f"  {name:<24}{broken:>10}" + (f"{result['share'][name]:>17.6f}" if name in result["share"] else ""))
+    return result
 
 
 def _count(size: str) -> dict[str, Any]:
@@ -176,6 +194,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--can", action="store_true", help="emulated arms: bytes at the wire, time from a fault to HOLD"
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="of --can's quiet run")
+    parser.add_argument(
+        "--fuzz", action="store_true", help="hostile chunks, judged at the emulated arms' end of the wire"
+    )
+    parser.add_argument("--chunks", type=command_line.whole(1, 10**9), default=1_000_000, help="of --fuzz")
+    parser.add_argument("--seed", type=command_line.whole(0, 10**9), default=0, help="of --fuzz")
+    parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count(), help="of --fuzz")
     parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
     parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")

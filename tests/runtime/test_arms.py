@@ -284,6 +284,13 @@ def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind:
     assert made.target.mode == "RUNNING"
 
 
+@pytest.mark.parametrize("kind", [wire.Episode, wire.Instruction])
+def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[wire.Message]) -> None:
+    executing = running.memory.executing
+    running.tick(running.build(kind, number=1, seq=9))
+    assert running.mode == "RUNNING" and running.memory.executing == executing
+
+
 def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:
     far = (running.measured + 0.45).astype(np.float32)
     far[[6, 13]] = 0.05

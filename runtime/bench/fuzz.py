@@ -1,0 +1,277 @@
+"""Hostile chunks through the wire format, the arms' step and the vendor's SDK to two emulated arms, judged at their end.
+
+Nothing runs in real time: a tick follows the other at once, on a virtual clock. Feedback is ideal: what goes out is tested.
+What arrives at an arm must be, byte for byte, what the safety layer sent in that tick, and nothing when it sent nothing; and
+what was sent must keep every limit.
+"""
+
+import random
+import uuid
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import can
+import numpy as np
+from tqdm import tqdm
+
+from drivers import piper_frames
+from drivers.cobot_magic import SIDES, rest_pose
+from drivers.piper import PiperArm
+from drivers.piper_emulator import KinematicBody, PiperEmulator
+from runtime import arms_step, config, wire
+from runtime.bench.hostile import Hostile
+from runtime.bench.machine import describe
+from runtime.clock import seconds
+from runtime.errors import WireError
+from runtime.limits import Array
+from runtime.skeleton import arm_distance_m, fingertip_height_m, skeleton
+from runtime.spread import Spread
+
+_START_NS = 1_000_000_000_000
+_DT_NS = 33_333_333
+_AGE_NS = 100_000_000
+_ARM = 7
+_SHARE = 10_000  # chunks of one worker's order
+_CHUNKS = (0, 0, 1, 1, 2, 4, 16)  # in one tick
+_AGAIN_TICKS = 4  # after a fault, until it is cleared
+_LATCHED_SHARE = 0.1  # so many ticks are told of what could not be decoded, which latches a fault
+_QUIET_SHARE, _QUIET_TICKS = 0.02, 100  # now and then what was taken last is carried out undisturbed
+_RESOLUTION_M_OR_RAD = 1e-6
+_PLAIN, _PERMISSIVE = (
+    (),
+    ("--safety.jump_rad", "9", "--safety.outside_rad", "50"),
+)  # the second lets more reach the limits
+
+
+@dataclass(frozen=True)
+class Order:
+    """One worker's share."""
+
+    chunks: int
+    seed: int
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Every other share lets jumps pass, so that the limits on motion have to stop them."""
+        return _PERMISSIVE if self.seed % 2 else _PLAIN
+
+
+@dataclass
+class Found:
+    """What came of it; adds up over workers."""
+
+    chunks: Counter[str] = field(default_factory=Counter)  # by kind
+    undecodable: int = 0
+    ticks: int = 0
+    sent: int = 0  # ticks in which targets went out
+    running: int = 0
+    faults: int = 0
+    spliced: int = 0
+    wrong_bytes: int = 0  # ticks whose frames at an arm were not those of the tick's target
+    broken: Counter[str] = field(default_factory=Counter)  # limits, by name
+    share: dict[str, float] = field(default_factory=dict)  # of each limit, at most
+    travelled_rad: float = 0.0  # of the joint that went farthest
+
+    def add(self, other: "Found") -> None:
+        """Another worker's."""
+        for name in ("undecodable", "ticks", "sent", "running", "faults", "spliced", "wrong_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.chunks.update(other.chunks)
+        self.broken.update(other.broken)  # `+=` would forget those that are at 0
+        self.travelled_rad = max(self.travelled_rad, other.travelled_rad)
+        for name, share in other.share.items():
+            self.share[name] = max(share, self.share.get(name, 0.0))
+
+
+class _Wire:
+    """The real driver of one arm at one end of a bus, the emulated arm at the other."""
+
+    def __init__(self, side: str, settings: config.Settings) -> None:
+        channel = f"{side}-{uuid.uuid4()}"
+        self._far = can.Bus(channel, interface="virtual")
+        self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
+        self.arm.connect()
+        self.emulator = PiperEmulator(KinematicBody(), keep=1)
+        self.grips: list[piper_frames.Told] = []
+
+    def arrived(self, now: int) -> tuple[bytes, ...]:
+        """Whole joint targets that have come to the arm since the last call."""
+        self.grips.clear()
+        self.emulator.heard.clear()
+        whole: list[bytes] = []
+        while (message := self._far.recv(0)) is not None:
+            data = bytes(message.data)
+            if message.arbitration_id == piper_frames.Id.GRIPPER_TOLD:
+                self.grips.append(piper_frames.gripper_told(data))
+            self.emulator.hear((message.arbitration_id, data), now)
+            whole += [heard.joints for heard in self.emulator.heard]
+            self.emulator.heard.clear()
+        return tuple(whole)
+
+    def close(self) -> None:
+        self.arm.close()
+        self._far.shutdown()
+
+
+class Fuzz:
+    """The arms' step in a loop, fed with hostile chunks."""
+
+    def __init__(self, order: Order) -> None:
+        self.settings = config.load([*order.flags])
+        self.rules = arms_step.Rules.of(self.settings)
+        self.found = Found()
+        self._left = order.chunks
+        self._dice, self._hostile = random.Random(order.seed), Hostile(order.seed)
+        self._wires = [_Wire(side, self.settings) for side in SIDES]
+        self._now, self._orders, self._faulty = _START_NS, 0, 0
+        self._q = rest_pose() - np.isin(np.arange(wire.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
+        self._begin: Array = self._q
+        self._memory = arms_step.start(self.rules, self._feedback(), self._now)
+        self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
+        stamp = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
+        self._tick(
+            wire.Episode(**stamp, number=1, task="fuzz", seed=order.seed, started_ns=self._now),
+            wire.Instruction(**stamp, number=1, text="fuzz"),
+        )
+
+    def run(self) -> Found:
+        """All chunks."""
+        while self._left > 0:
+            messages: list[wire.Message] = []
+            refused = 0
+            for _ in range(min(self._left, self._dice.choice(_CHUNKS))):
+                self._left -= 1
+                kind, payload = self._hostile.payload(self._good())
+                self.found.chunks[kind] += 1
+                try:
+                    messages.append(wire.decode(payload, wire.ActionChunk))
+                except WireError:
+                    refused += 1
+            self.found.undecodable += refused
+            self._tick(*messages, *self._way_back(), refused=refused if self._dice.random() < _LATCHED_SHARE else 0)
+            if self._dice.random() < _QUIET_SHARE:
+                for _ in range(_QUIET_TICKS):
+                    self._tick()
+        return self.found
+
+    def close(self) -> None:
+        """Let go of the buses."""
+        for one in self._wires:
+            one.close()
+
+    def _good(self) -> wire.ActionChunk:
+        """The next chunk of an honest System 1, on its way somewhere near."""
+        epoch, seq = self._memory.last_chunk
+        if seq >= 1 << 62:
+            epoch, seq = epoch + 1, -1  # a number that cannot be counted on from: a new life
+        way = np.linspace(0, 1, wire.HORIZON)[:, None] * 0.2 * np.sin(self._now / 3e9 + np.arange(wire.JOINTS))
+        way[:, [_ARM - 1, 2 * _ARM - 1]] = 0
+        return wire.ActionChunk(
+            seq=seq + 1, epoch=max(epoch, 1), stamp_ns=self._now, episode=1, q=(self._q + way).astype(np.float32),
+            t0_ns=self._now, dt_ns=_DT_NS, run=1, observation_ns=self._now, conditions_epoch=1, conditions_seq=1,
+            conditions_capture_ns=self._now - _AGE_NS, conditions_limit_ns=seconds(3), previous_seq=-1, consumed=0, committed=0,
+            noise_seed=1, instruction=1, checkpoint_id="fuzz", frame_returned_ns=self._now, saturated=False,
+        )  # fmt: skip
+
+    def _way_back(self) -> tuple[wire.Order, ...]:
+        """Out of a fault after a while, and on."""
+        self._faulty = self._faulty + 1 if self._memory.machine.mode != "RUNNING" else 0
+        if self._faulty < _AGAIN_TICKS:
+            return ()
+        self._faulty = 0
+        return tuple(self._order(name) for name in ("clear", "arm", "run"))
+
+    def _order(self, name: wire.OrderName) -> wire.Order:
+        self._orders += 1
+        return wire.Order(seq=self._orders, epoch=1, stamp_ns=self._now, order=name, source="fuzz")
+
+    def _feedback(self) -> wire.JointState:
+        now = self._now
+        return wire.JointState(
+            seq=0, epoch=1, stamp_ns=now, episode=1, q=self._q.copy(), dq=np.zeros(wire.JOINTS), effort=np.zeros(wire.JOINTS),
+            number=(0, 0), measured_ns=(now, now), chunk_epoch=-1, chunk_seq=-1, consumed=0, running=False,
+        )  # fmt: skip
+
+    def _tick(self, *messages: wire.Message, refused: int = 0) -> None:
+        now, found = self._now, self.found
+        health = wire.CameraHealth(seq=0, epoch=1, stamp_ns=now, cameras=())
+        inputs = arms_step.Inputs(self._feedback(), (health, *messages), refused, now)
+        before = self._memory.executing.seq, self._memory.executing.epoch
+        target = arms_step.step(self.rules, self._memory, inputs, 1, now).target
+        wire.encode(target)
+        found.ticks += 1
+        found.running += target.mode == "RUNNING"
+        found.spliced += before != (self._memory.executing.seq, self._memory.executing.epoch)
+        if target.sent:
+            found.sent += 1
+            for side, one in enumerate(self._wires):
+                one.arm.command(target.q[_ARM * side : _ARM * side + _ARM], now)
+            self._q = np.array(target.q)
+            self._sent.append(self._q)
+            self._judge()
+        found.faults = self._memory.machine.faults
+        self._arrived(target, now)
+        self._now += round(self.rules.dt_s * 1e9)
+
+    def _arrived(self, target: wire.ArmTarget, now: int) -> None:
+        for side, one in enumerate(self._wires):
+            q = target.q[_ARM * side : _ARM * side + _ARM]
+            frames = piper_frames.joints(q[:6], piper_frames.Id.JOINTS_TOLD)
+            wanted = (b"".join(data for _, data in frames),) if target.sent else ()
+            right = one.arrived(now) == wanted and len(one.grips) == len(wanted)
+            for grip in one.grips:
+                right &= abs(grip.opening_m - np.clip(q[6], 0, self.settings.safety.high[-1])) < _RESOLUTION_M_OR_RAD
+                right &= grip.effort_nm <= self.settings.safety.gripper_nm + 1e-9 and not grip.zero
+            self.found.wrong_bytes += not right
+
+    def _judge(self) -> None:
+        """The newest targets against every limit, by finite differences."""
+        limits, dt_s, found = self.rules.limits, self.rules.dt_s, self.found
+        q = np.stack(self._sent)
+        dq = np.diff(q, axis=0) / dt_s
+        ddq = np.diff(dq, axis=0) / dt_s
+        jerk = np.diff(ddq, axis=0) / dt_s
+        middle, half = (limits.high + limits.low) / 2, (limits.high - limits.low) / 2
+        shares: dict[str, Any] = {
+            "range": np.abs(q[-1] - middle) / half,
+            "velocity": np.abs(dq[-1]) / limits.velocity,
+            "acceleration": np.abs(ddq[-1]) / limits.acceleration,
+        }
+        if len(jerk):
+            shares["jerk"] = np.abs(jerk[-1]) / limits.jerk
+        for name, each in shares.items():
+            share = float(each.max())
+            found.share[name] = max(share, found.share.get(name, 0.0))
+            found.broken[name] += share > 1 + 1e-3
+        points = skeleton(q[-1])
+        found.broken["fingertip height"] += fingertip_height_m(points) < limits.min_fingertip_m
+        found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
+        found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
+
+
+def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
+    """So many chunks, in shares by several workers. `kept`: nothing that breaks a limit reached a bus."""
+    orders = [
+        Order(min(_SHARE, chunks - begun), seed + number) for number, begun in enumerate(range(0, chunks, _SHARE))
+    ]
+    found = Found()
+    with (
+        Spread("fuzz", workers) as spread,
+        tqdm(total=chunks, desc="fuzz", unit="chunk", mininterval=1, disable=None) as bar,
+    ):
+        for made in spread.results(share, orders):
+            found.add(made)
+            bar.update(made.chunks.total())
+    kept = not found.wrong_bytes and not found.broken.total()
+    plain = asdict(found) | {"chunks": dict(found.chunks), "broken": dict(found.broken)}
+    return plain | {"seed": seed, "kept": kept, "machine": describe()}
+
+
+def share(order: Order) -> Found:
+    """One worker's."""
+    fuzz = Fuzz(order)
+    try:
+        return fuzz.run()
+    finally:
+        fuzz.close()

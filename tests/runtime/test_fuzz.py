@@ -1,0 +1,66 @@
+"""Hostile chunks of every kind, judged at the emulated arms' end of the wire; and that the judge sees what it shall see.
+Called by pytest; the vendor's SDK is real, the bus is python-can's. `bench.sh --fuzz` does the same a million times."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers.piper import PiperArm
+from runtime import limits
+from runtime.bench import fuzz
+from runtime.limits import Array, Limits
+from runtime.trajectory import Motion
+
+CHUNKS = 4000
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
+    found = fuzz.share(fuzz.Order(CHUNKS, seed))
+    assert found.wrong_bytes == 0
+    assert dict(found.broken) == dict.fromkeys(found.broken, 0)
+    assert len(found.chunks) == 12 and found.chunks.total() == CHUNKS
+    assert found.undecodable > 0.2 * CHUNKS and found.spliced > 0.05 * CHUNKS
+    assert found.running > 0.3 * found.ticks and found.faults > 0
+    assert found.travelled_rad > 0.05, "they should have moved"
+    assert max(found.share.values()) > 0.99, "and have come near a limit"
+
+
+def test_the_same_seed_gives_the_same() -> None:
+    assert fuzz.share(fuzz.Order(300, 5)) == fuzz.share(fuzz.Order(300, 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("velocity", {"velocity": 2, "acceleration": 4, "jerk": 10}),  # so that the speed is reached soon
+        ("acceleration", {"acceleration": 2}),
+        ("jerk", {"jerk": 2}),
+    ],
+)
+def test_a_limit_that_is_not_kept_is_found(name: str, times: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = limits.track
+
+    def careless(rules: Limits, *rest: Any) -> Motion:
+        return kept(replace(rules, **{name: getattr(rules, name) * factor for name, factor in times.items()}), *rest)
+
+    monkeypatch.setattr(limits, "track", careless)
+    assert fuzz.share(fuzz.Order(CHUNKS, 1)).broken[name] > 0
+
+
+def test_wrong_bytes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = PiperArm.command
+
+    def off(arm: PiperArm, q: Array, now_ns: int) -> None:
+        command(arm, q + np.eye(7)[2] * 1e-4, now_ns)
+
+    monkeypatch.setattr(PiperArm, "command", off)
+    found = fuzz.share(fuzz.Order(100, 1))
+    assert found.wrong_bytes >= found.sent > 0
+
+
+def test_a_run_adds_its_shares_up() -> None:
+    result = fuzz.run(30, 7, 1)
+    assert result["kept"] and sum(result["chunks"].values()) == 30

@@ -23,6 +23,8 @@ class ArmState:
     powered: bool = True  # its motors are on, and follow our targets
     trouble: str = ""  # why it should not move now
     fault: str = ""  # why it must not move before a person has looked at it
+    master: NDArray[np.float64] | None = None  # (7,) what a master arm on its bus told it last
+    master_ns: int = 0  # when that came
 
 
 class Arm(Protocol):

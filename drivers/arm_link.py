@@ -21,8 +21,8 @@ from drivers.slot import SharedSlot
 Array = NDArray[np.float64]
 # stamp_ns; number and index of the newest order; q
 _TOLD = struct.Struct(f"<qqq{ARM_JOINTS}d")
-# number, stamp_ns, powered; q, dq, effort; then JSON: trouble, fault
-_READING = struct.Struct(f"<qqq{3 * ARM_JOINTS}d")
+# number, stamp_ns, powered, master_ns (0: no master); q, dq, effort, master's targets; then JSON: trouble, fault
+_READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
 _DRIVES: tuple[Drive, ...] = get_args(Drive)
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400
@@ -73,19 +73,22 @@ class ReadingSlot:
 
     def write(self, state: ArmState) -> None:
         """Publish one reading."""
-        numbers = np.concatenate([state.q, state.dq, state.effort]).tolist()
+        master = np.zeros(ARM_JOINTS) if state.master is None else state.master
+        numbers = np.concatenate([state.q, state.dq, state.effort, master]).tolist()
         texts = json.dumps([state.trouble[:_LONGEST_TEXT], state.fault[:_LONGEST_TEXT]]).encode()
-        self._slot.write(_READING.pack(state.number, state.stamp_ns, state.powered, *numbers) + texts)
+        packed = _READING.pack(state.number, state.stamp_ns, state.powered, state.master_ns, *numbers)
+        self._slot.write(packed + texts)
 
     def read(self) -> ArmState | None:
         """The newest reading, or None before the first."""
         payload = self._slot.read()
         if payload is None:
             return None
-        number, stamp_ns, powered, *numbers = _READING.unpack_from(payload)
+        number, stamp_ns, powered, master_ns, *numbers = _READING.unpack_from(payload)
         trouble, fault = json.loads(payload[_READING.size :])
-        q, dq, effort = np.array(numbers).reshape(3, ARM_JOINTS)
-        return ArmState(number, stamp_ns, q, dq, effort, bool(powered), trouble, fault)
+        q, dq, effort, master = np.array(numbers).reshape(4, ARM_JOINTS)
+        told = (master, master_ns) if master_ns else (None, 0)
+        return ArmState(number, stamp_ns, q, dq, effort, bool(powered), trouble, fault, *told)
 
     def close(self) -> None:
         """Unmap."""

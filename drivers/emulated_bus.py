@@ -1,4 +1,5 @@
-"""An emulated Piper on a bus of its own, in step with the clock: the loop of the emulator's process, and of tests' threads."""
+"""An emulated Piper on a bus of its own, or with its master, in step with the clock: the loop of the emulator's process, and of
+tests' threads."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from pathlib import Path
 
 from drivers.can_hub import Hub
 from drivers.piper_emulator import RATE_HZ, PiperEmulator
+from drivers.piper_master import PiperMaster
 
 _PERIOD_NS = round(1e9 / RATE_HZ)
 
@@ -18,8 +20,9 @@ def socket_of(folder: Path, side: str) -> Path:
 class EmulatedBus:
     """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
 
-    def __init__(self, path: Path, arm: PiperEmulator) -> None:
-        self.hub, self.arm = Hub(path), arm
+    def __init__(self, path: Path, arm: PiperEmulator, master: PiperMaster | None = None) -> None:
+        """`master`: on the same bus, as with the stock wiring."""
+        self.hub, self.arm, self.master = Hub(path), arm, master
         self._next_ns = time.monotonic_ns()
 
     def run(self, going: Callable[[], bool]) -> None:
@@ -38,7 +41,10 @@ class EmulatedBus:
         self.hub.silent = faults.silent
         if faults.cut:
             self.hub.cut()
-        self.hub.send(self.arm.tick(_PERIOD_NS / 1e9, now_ns))
+        said = [] if self.master is None else self.master.tick()
+        for frame in said:
+            self.arm.hear(frame, now_ns)
+        self.hub.send([*said, *self.arm.tick(_PERIOD_NS / 1e9, now_ns)])
 
     def close(self) -> None:
         """End the bus."""

@@ -9,7 +9,6 @@ resets, disables or zeroes an arm by itself.
 import itertools
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from drivers.arm import ARM_JOINTS, ArmState
 from drivers.errors import DriverError
 from drivers.piper_frames import TOLD_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_triple import Triple
 
 STATUS_TEXT = {
     1: "emergency stop",
@@ -40,10 +40,9 @@ STATUS_TEXT = {
 _MOTORS = range(1, 7)
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
 _UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
-_WHOLE_S = 0.004  # the three frames of a set come within this, by the bus adapter's clock
-_WATCHED_SETS = 20  # 100 ms
-_TORN_SETS = 3  # so many among these are trouble
+_TORN_SETS = 3  # so many among the newest 20 are trouble
 _REMEMBERED_NS = 500_000_000  # a foreign target, and that the arm was taken from us
+_LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"
 _FOREIGN_TEXT = "somebody else commands it (0x155); unplug the master arm"
 ENABLE_EVERY_S = 0.05
 _ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
@@ -56,22 +55,22 @@ _names = itertools.count()
 class PiperArm:
     """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms.
 
-    `tell` is given every reading as it comes, by the SDK's reading thread.
+    `tell` is given every reading as it comes, by the SDK's reading thread. `led`: a master arm on the same bus commands it, as
+    with the stock wiring while demonstrations are recorded; then it is only listened to.
     """
 
     def __init__(
         self, side: str, channel: str, interface: str = "socketcan", gripper_nm: float = 1.0, stroke_m: float = 0.07,
-        tell: Callable[[ArmState], None] | None = None,
+        tell: Callable[[ArmState], None] | None = None, led: bool = False,
     ) -> None:  # fmt: skip
-        self.name = side
+        self.name, self._led = side, led
         self._channel, self._interface = channel, interface
         self._gripper_nm, self._stroke_m, self._tell = gripper_nm, stroke_m, tell
         self._sdk: Any = None
         self._lock = threading.Lock()
         self._state: ArmState | None = None
-        self._whole: list[int] = []
-        self._began_s, self._began_ns = 0.0, 0
-        self._sets: deque[bool] = deque(maxlen=_WATCHED_SETS)  # whether each was torn
+        self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
+        self._master: tuple[Array | None, int] = (None, 0)  # what a master on this bus told it last, and when
         self._foreign_ns: int | None = None
         self.powered = False  # switched on by us, and still ours
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
@@ -110,6 +109,8 @@ class PiperArm:
     def switch_on(self) -> str:
         """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done."""
         state = self.read()
+        if self._led:
+            return _LED_TEXT
         if state is None:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
@@ -137,8 +138,10 @@ class PiperArm:
             return self._state
 
     def command(self, q: Array, now_ns: int) -> None:
-        """One target, q (7,) rad and m, within every limit already."""
+        """One target, q (7,) rad and m, within every limit already. Raises DriverError where a master commands the arm."""
         del now_ns
+        if self._led:
+            raise DriverError(f"{self._who}: {_LED_TEXT}")
         self._send(q)
 
     def hold(self, now_ns: int) -> None:
@@ -189,32 +192,23 @@ class PiperArm:
     def _heard(self, message: can.Message) -> None:
         """Called by the SDK's reading thread for every frame."""
         now_ns, number = time.monotonic_ns(), message.arbitration_id
-        if number in TOLD_IDS:
-            self._foreign_ns = now_ns  # a bus does not give us our own frames back
         if number in _UNREAD:
             return
         self._sdk.ParseCANFrame(message)
-        if number in _JOINT_IDS:
-            self._collect(number, message.timestamp, now_ns)
-
-    def _collect(self, number: int, sent_s: float, now_ns: int) -> None:
-        """A reading when the third frame of a set comes after both others."""
-        if number == _JOINT_IDS[0]:
-            if self._whole:
-                self._sets.append(True)
-            self._whole, self._began_s, self._began_ns = [number], sent_s, now_ns
-            return
-        self._whole.append(number)
-        if number != _JOINT_IDS[-1]:
-            return
-        torn = tuple(self._whole) != _JOINT_IDS or not 0 <= sent_s - self._began_s < _WHOLE_S
-        self._sets.append(torn)
-        self._whole = []
-        if not torn:
+        if number in TOLD_IDS:
+            self._foreign_ns = now_ns  # a bus does not give us our own frames back
+            if self._led and self._masters.whole(number, message.timestamp, now_ns):
+                self._note_master()
+        elif number in _JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
             self._note()
 
+    def _note_master(self) -> None:
+        told, gripper = self._sdk.GetArmJointCtrl().joint_ctrl, self._sdk.GetArmGripperCtrl().gripper_ctrl
+        joints = from_wire([getattr(told, f"joint_{motor}") for motor in _MOTORS])
+        self._master = (np.append(joints, gripper.grippers_angle / 1e6), self._masters.began_ns)
+
     def _note(self) -> None:
-        sdk = self._sdk
+        sdk, began_ns = self._sdk, self._joints.began_ns
         told, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
         gripper = sdk.GetArmGripperMsgs().gripper_state
         motors = [getattr(fast, f"motor_{motor}") for motor in _MOTORS]
@@ -226,13 +220,13 @@ class PiperArm:
         effort[6] = gripper.grippers_effort / 1e3
         before = self._state
         if before is not None:
-            passed_s = (self._began_ns - before.stamp_ns) / 1e9
+            passed_s = (began_ns - before.stamp_ns) / 1e9
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
         if self.powered and (lost := self._taken_away()):
             self.powered, self._lost = False, (time.monotonic_ns(), lost)
         number, trouble = 0 if before is None else before.number + 1, self._trouble()
         fault, torn = self._fault(trouble), self._torn()
-        state = ArmState(number, self._began_ns, q, dq, effort, self.powered, trouble or torn, fault)
+        state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble or torn, fault, *self._master)
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
@@ -251,8 +245,10 @@ class PiperArm:
 
     @property
     def commanded_by_others(self) -> bool:
-        """Whether targets that are not ours were on the bus within the last half second."""
-        return self._foreign_ns is not None and time.monotonic_ns() - self._foreign_ns < _REMEMBERED_NS
+        """Whether targets that are not ours were on the bus within the last half second, and should not be."""
+        if self._led or self._foreign_ns is None:
+            return False
+        return time.monotonic_ns() - self._foreign_ns < _REMEMBERED_NS
 
     def _taken_away(self) -> str:
         """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
@@ -284,12 +280,9 @@ class PiperArm:
 
     def _torn(self) -> str:
         """Whether its readings are to be believed; this passes when the bus is well again."""
-        torn = sum(self._sets)
-        return (
-            f"{torn} of its last {len(self._sets)} joint readings were torn; check the CAN bus"
-            if torn >= _TORN_SETS
-            else ""
-        )
+        torn = self._joints.torn
+        text = f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
+        return text if torn >= _TORN_SETS else ""
 
 
 def _motor_trouble(number: int, motor: Any) -> str:

@@ -120,10 +120,13 @@ class Heard:
 class PiperEmulator:
     """One arm. `heard` are the targets that it was told, whole ones only, newest last, whether it followed them or not."""
 
-    def __init__(self, body: Body, keep: int = 100_000) -> None:
+    def __init__(self, body: Body, keep: int = 100_000, led: bool = False) -> None:
+        """`led`: it is a master's puppet, which is on and follows as soon as both have power."""
         self.body, self.faults = body, Faults()
         self.heard: list[Heard] = []
-        self.enabled = False
+        self.enabled = led
+        if led:
+            body.drive("enable")
         self.control = _STANDBY
         self.stopped = False
         self.speed_percent = 0

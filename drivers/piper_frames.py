@@ -130,6 +130,16 @@ def gripper_told(data: bytes) -> Told:
     return Told(opening / _MICRO, effort / 1e3, code, zero == 0xAE)
 
 
+def grip(opening_m: float, effort_nm: float) -> Frame:
+    """A gripper's target, switched on."""
+    return Id.GRIPPER_TOLD, _GRIPPER_TOLD.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), 1, 0)
+
+
+def follow_joints() -> Frame:
+    """Control by CAN, joint targets, full speed."""
+    return Id.MODE, bytes((1, 1, 100, 0, 0, 0, 0, 0))
+
+
 def mode(data: bytes) -> Mode:
     """How targets are to be followed."""
     return Mode(*data[:4])

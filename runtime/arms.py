@@ -15,8 +15,10 @@ from runtime import realtime, wire
 from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns
+from runtime.limits import Limits
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
+from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
 
@@ -26,6 +28,7 @@ def main(process: Process) -> None:
     rules = Rules.of(process.settings)
     bus, epoch = process.bus, process.epoch
     feedbacks, targets, states = (process.publisher(name) for name in ("joint_state", "arm_target", "safety"))
+    masters, watch = process.publisher("master"), Watch()
     snapshots = Snapshots(process)
     chunks = bus.subscriber("chunk", depth=16)
     others = [bus.subscriber("order", depth=32)]
@@ -44,7 +47,8 @@ def main(process: Process) -> None:
     while process.running:
         deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
         now = now_ns()
-        feedback = joint_state(_read(arms), memory, ticks, epoch, now)
+        readings = _read(arms)
+        feedback = joint_state(readings, memory, ticks, epoch, now)
         memory = memory or start(rules, feedback, now, restarted=epoch > 1)
         received = _take(others, chunks)
         refused = chunks.counters.rejected - refused_before
@@ -59,6 +63,8 @@ def main(process: Process) -> None:
                 arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
         feedbacks.send(feedback)
         targets.send(_with_arrivals(outputs.target, received))
+        if (led := master_state(readings, watch, rules.limits, ticks, epoch, now)) is not None:
+            masters.send(led)
         if outputs.state is not None:
             states.send(outputs.state)
         for name, text in outputs.faults:
@@ -93,6 +99,18 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
         consumed=pieces[-1].consumed(now) if pieces else 0,
         running=memory is not None and memory.machine.mode == "RUNNING",
     )
+
+
+def master_state(
+    readings: Sequence[ArmState], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
+) -> wire.MasterState | None:
+    """Where both masters are led; None without them."""
+    told = [reading.master for reading in readings if reading.master is not None]
+    if len(told) < len(SIDES):
+        return None
+    q, stamps_ns = np.concatenate(told), (readings[0].master_ns, readings[1].master_ns)
+    exceeds = exceeded(watch, limits, q, max(stamps_ns))
+    return wire.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
 
 
 def make_arms(process: Process) -> list[SlotArm]:

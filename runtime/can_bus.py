@@ -85,7 +85,8 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
     channel, interface = settings.arms.interfaces[SIDES.index(side)], "socketcan"
     if settings.can:
         channel, interface = str(socket_of(folder, side)), INTERFACE
-    return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell)
+    led = settings.arms.masters == "shared"
+    return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:

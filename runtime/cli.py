@@ -11,6 +11,7 @@ from runtime.errors import RuntimeFault, SettingsError
 COMMANDS = {
     "robot": "runtime.robot",
     "order": "runtime.order",
+    "record": "runtime.record",
     "doctor": "runtime.doctor.command",
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",

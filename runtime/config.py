@@ -159,6 +159,8 @@ class Arms(Section):
     kind: Literal["simulated", "piper"] = "simulated"
     interfaces: tuple[str, str] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
+    masters: Literal["unplugged", "shared"] = "unplugged"
+    """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it."""
     usb_places: tuple[str, str] = ("", "")
     """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
     unfit: str = ""

@@ -1,17 +1,21 @@
-"""The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's.
+"""The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's; and with the
+masters that lead them, where demonstrations are recorded.
 
 Faults can be switched on while it runs: it reads `faults.json` in the run's folder, {"left": {"silent": true}}, when it changes
 (drivers/piper_emulator.py lists them).
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from drivers.arm_link import Array, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import EmulatedBus, socket_of
 from drivers.piper_emulator import Faults, PiperEmulator
+from drivers.piper_master import PiperMaster
 from drivers.sim.can_body import SimulatedBody
 from runtime import wire_check
 from runtime.process import Process, log
@@ -26,8 +30,10 @@ def main(process: Process) -> None:
     while process.running and not all(body.there for body in bodies.values()):
         process.pause(_START_S)
         process.stepped()
-    arms = {side: PiperEmulator(body) for side, body in bodies.items()}
-    buses = {side: EmulatedBus(socket_of(process.folder, side), arm) for side, arm in arms.items()}
+    led = process.settings.arms.masters == "shared"
+    arms = {side: PiperEmulator(body, led=led) for side, body in bodies.items()}
+    masters = {side: PiperMaster(_hand(process.folder, side)) if led else None for side in SIDES}
+    buses = {side: EmulatedBus(socket_of(process.folder, side), arm, masters[side]) for side, arm in arms.items()}
     process.settle()
     seen_ns = 0
     while process.running:
@@ -38,6 +44,17 @@ def main(process: Process) -> None:
     for side, bus in buses.items():
         bus.close()
         wire_check.save(process.session, side, arms[side].heard)
+
+
+def _hand(folder: Path, side: str) -> Callable[[], Array | None]:
+    """Where the emulated operator (runtime/masters.py) leads a master."""
+    slot = TargetSlot(folder, "master", side)
+
+    def held() -> Array | None:
+        told = slot.read()
+        return told.q if told.stamp_ns else None
+
+    return held
 
 
 def switch(path: Path, seen_ns: int, arms: dict[str, PiperEmulator]) -> int:

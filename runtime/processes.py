@@ -22,12 +22,20 @@ def _always(settings: Settings) -> bool:
     return True
 
 
+def _by_policy(settings: Settings) -> bool:
+    return settings.arms.masters != "shared"
+
+
 def _simulated(settings: Settings) -> bool:
     return settings.arms.kind == "simulated"
 
 
 def _emulated(settings: Settings) -> bool:
     return settings.can
+
+
+def _led_by_nobody(settings: Settings) -> bool:
+    return settings.can and settings.arms.masters == "shared"
 
 
 def _on_can(settings: Settings) -> bool:
@@ -39,11 +47,12 @@ _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others woul
 # The console (web page) joins with its module.
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0),
-    ProcessRow("system2", "runtime.system2", _always, 30.0, prompt=True),
-    ProcessRow("system1", "runtime.system1", _always, 10.0, prompt=True),
-    ProcessRow("text", "runtime.text", _always, 120.0),
+    ProcessRow("system2", "runtime.system2", _by_policy, 30.0, prompt=True),
+    ProcessRow("system1", "runtime.system1", _by_policy, 10.0, prompt=True),
+    ProcessRow("text", "runtime.text", _by_policy, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0, delay_s=_LOADING_S),
     ProcessRow("emulator", "runtime.emulator", _emulated, 1.0, delay_s=_LOADING_S),
+    ProcessRow("masters", "runtime.masters", _led_by_nobody, 5.0, delay_s=_LOADING_S),
     ProcessRow("can_left", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("can_right", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),

@@ -31,6 +31,7 @@ from runtime.revision import revision
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
 from runtime.summary import EXIT_SOURCE
+from runtime.takes import scene_seed
 from runtime.terminal import say
 from runtime.topics import topic
 
@@ -45,7 +46,9 @@ _SOURCE = "terminal"
 
 
 class Robot:
-    """One run."""
+    """One run of a policy. What else is run by the same processes (record.py) replaces keys, states and the end."""
+
+    keys = terminal.KEYS
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -53,12 +56,12 @@ class Robot:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=MEMORY_FOLDER))
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
-        names: list[str] = ["order", "instruction", "episode", "supervision", "fault", "heartbeat"]
+        names: list[str] = ["order", "instruction", "episode", "demonstration", "supervision", "fault", "heartbeat"]
         self._publishers = {name: self._bus.publisher(name) for name in names}
         self._counts: dict[str, int] = dict.fromkeys(names, 0)
         self._beats = self._bus.subscriber("heartbeat", depth=512)
         self._faults = self._bus.subscriber("fault", depth=256)
-        self.status = StatusLine(self._bus, settings)
+        self.status = self.make_status(self._bus)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._memory = supervisor.Memory(
             {
@@ -69,6 +72,7 @@ class Robot:
         )
         self._instruction = settings.instruction or make_task(settings.task).instructions[0]
         self._started_ns = self._episode_started_ns = now_ns()
+        self.episode = 1
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._running_since_ns: int | None = None
@@ -77,12 +81,12 @@ class Robot:
     def run(self) -> int:
         """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._end)
+            signal.signal(number, self.end)
         started_ns = now_ns()
         try:
             with terminal.single_keys() as keys:
                 say(f"video2act: session {self.session}")
-                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + terminal.KEYS if keys else ''}")
+                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if keys else ''}")
                 if self._awake is not None and not self._awake.granted:
                     say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
                 failed = self._loop(keys, started_ns)
@@ -93,8 +97,12 @@ class Robot:
             if self._awake is not None:
                 self._awake.release()
             shutil.rmtree(self.folder, ignore_errors=True)
-        self._print_table()
+        self.print_end()
         return 1 if failed else 0
+
+    def make_status(self, bus: Bus) -> StatusLine:
+        """What tells the operator how it stands."""
+        return StatusLine(bus, self.settings)
 
     def _loop(self, keys: bool, started_ns: int) -> bool:
         """Watch and serve. Returns whether the robot never came to run."""
@@ -102,9 +110,10 @@ class Robot:
         while not self._ending:
             self._watch()
             if keys:
-                self._obey_keys()
+                for key in terminal.pressed():
+                    self.obey(key)
             if count % _REPEAT_EVERY == 0 and self._recorder_listens():
-                self._repeat_states()
+                self.repeat_states()
             self.status.read()
             self._note_running()
             if count % _STATUS_EVERY == 0:
@@ -139,7 +148,7 @@ class Robot:
         for name in outputs.start:
             self._children[name] = self._spawn(name)
         for name, text in outputs.faults:
-            self._publish("fault", wire.Fault, process="supervisor", name=name, text=text)
+            self.publish("fault", wire.Fault, process="supervisor", name=name, text=text)
         for received in self._faults.take():
             fault = received.message
             assert isinstance(fault, wire.Fault)
@@ -160,29 +169,30 @@ class Robot:
                 env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
             )
 
-    def _obey_keys(self) -> None:
-        for key in terminal.pressed():
-            if key == " ":
-                self.order("hold")
-            elif key == "r":
-                for order in ("clear", "arm", "run"):
-                    self.order(order)
-            elif key == "q":
-                self._ending = True
+    def obey(self, key: str) -> None:
+        """A key that was pressed."""
+        if key == " ":
+            self.order("hold")
+        elif key == "r":
+            for order in ("clear", "arm", "run"):
+                self.order(order)
+        elif key == "q":
+            self.end()
 
     def order(self, order: str, source: str = _SOURCE) -> None:
         """Send an order to the arms."""
-        self._publish("order", wire.Order, order=order, source=source)
+        self.publish("order", wire.Order, order=order, source=source)
         self.status.event(f"order: {order} ({source})")
 
-    def _repeat_states(self) -> None:
-        self._publish("instruction", wire.Instruction, number=1, text=self._instruction)
-        self._publish(
+    def repeat_states(self) -> None:
+        """Whatever a process that starts late has to know."""
+        self.publish("instruction", wire.Instruction, number=1, text=self._instruction)
+        self.publish(
             "episode",
             wire.Episode,
-            number=1,
+            number=self.episode,
             task=self.settings.task,
-            seed=self.settings.seed,
+            seed=scene_seed(self.settings.seed, self.episode),
             started_ns=self._episode_started_ns,
         )
         self._tell_supervision()
@@ -202,7 +212,8 @@ class Robot:
         self._publishers["supervision"].send(supervisor.supervision(self._memory, count, now_ns()))
         self._counts["supervision"] += 1
 
-    def _publish(self, name: str, kind: type[wire.Message], /, **fields: Any) -> None:
+    def publish(self, name: str, kind: type[wire.Message], /, **fields: Any) -> None:
+        """Send the next message of a topic."""
         assert topic(name).message is kind
         message = kind(seq=self._counts[name], epoch=1, stamp_ns=now_ns(), **fields)
         self._counts[name] += 1
@@ -223,11 +234,16 @@ class Robot:
         automatic = self.settings.arms.start == "run"
         return automatic and now_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def end(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """Let the run end in order; also the handler of signals."""
         self._ending = True
+
+    def before_end(self) -> None:
+        """While everybody still listens."""
 
     def _shut_down(self) -> None:
         """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
+        self.before_end()
         self.order("hold", EXIT_SOURCE)
         deadline_ns = now_ns() + seconds(_HOLD_WAIT_S)
         while now_ns() < deadline_ns and self.status.mode == "RUNNING":
@@ -255,7 +271,8 @@ class Robot:
                 child.kill()
             child.wait()
 
-    def _print_table(self) -> None:
+    def print_end(self) -> None:
+        """The table of the run."""
         path = self.session / SUMMARY_NAME
         if not path.exists():
             say("video2act: no table: the recorder was off or had to be killed; replay.sh recovers the session")
@@ -270,6 +287,8 @@ class Robot:
 def main(arguments: list[str]) -> int:
     """`robot.sh`: read the settings, check what can be checked at once, run."""
     settings = config.load(arguments)
+    if settings.arms.masters == "shared":
+        raise SettingsError("--arms.masters shared: is for record.sh; for a policy unplug the masters")
     if settings.arms.kind == "simulated":
         try:
             make_task(settings.task)
@@ -277,10 +296,10 @@ def main(arguments: list[str]) -> int:
             raise SettingsError(f"--task: {error}") from None
     elif settings.instruction is None:
         raise SettingsError("--instruction: tell the robot what to do")
-    return Robot(_examined(settings)).run()
+    return Robot(examined(settings)).run()
 
 
-def _examined(settings: Settings) -> Settings:
+def examined(settings: Settings) -> Settings:
     """A real robot is looked at before it starts; what fails forbids to arm it."""
     if settings.arms.kind == "simulated":
         return settings

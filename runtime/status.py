@@ -22,6 +22,7 @@ class StatusLine:
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, wire.Message] = {}
         self._runs = dict.fromkeys(self._counted, 0)
+        self._rates = dict.fromkeys(self._counted, 0.0)
         self._shown_ns = now_ns()
         self._shown_scene: wire.Scene | None = None
 
@@ -56,31 +57,43 @@ class StatusLine:
         """Print the line."""
         elapsed_s = (now_ns() - self._shown_ns) / NS_PER_S
         self._shown_ns = now_ns()
-        rates = {name: count / elapsed_s for name, count in self._runs.items()}
+        self._rates = {name: count / elapsed_s for name, count in self._runs.items()}
         self._runs = dict.fromkeys(self._runs, 0)
-        say(" | ".join(part for part in self._parts(memory, rates) if part))
+        say(" | ".join(part for part in self.parts(memory) if part))
 
-    def _parts(self, memory: supervisor.Memory, rates: dict[str, float]) -> list[str]:
+    def parts(self, memory: supervisor.Memory) -> list[str]:
+        """What the line says, in order; empty parts are left out."""
         parts = [self.mode or "starting"]
-        state, health = self._newest.get("safety"), self._newest.get("camera_health")
-        recording = self._newest.get("recording")
+        state, rates = self._newest.get("safety"), self._rates
         parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._settings.ratio}")
-        if isinstance(health, wire.CameraHealth):
-            parts.append("cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s")
-        parts.append(self._real_time_factor())
+        cameras, real_time, file = self.cameras_and_file()
+        parts += [cameras, real_time]
         if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
             parts.append(
                 f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
             )
             parts.append(f"holds {state.holds} faults {state.faults}")
         parts.append(self._history_gap())
-        if isinstance(recording, wire.Recording):
-            parts.append(recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB")
-        unwell = [f"{name} {watched.state}" for name, watched in memory.watched.items() if watched.state != "alive"]
-        parts.append(", ".join(unwell))
+        parts += [file, self.unwell(memory)]
         if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
+
+    def cameras_and_file(self) -> tuple[str, str, str]:
+        """The cameras' rates, the simulation's real-time factor, the file's size or its trouble; empty where unknown."""
+        health, recording = self._newest.get("camera_health"), self._newest.get("recording")
+        rates = file = ""
+        if isinstance(health, wire.CameraHealth):
+            rates = "cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s"
+        if isinstance(recording, wire.Recording):
+            file = recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB"
+        return rates, self._real_time_factor(), file
+
+    def unwell(self, memory: supervisor.Memory) -> str:
+        """Processes that are not alive."""
+        return ", ".join(
+            f"{name} {watched.state}" for name, watched in memory.watched.items() if watched.state != "alive"
+        )
 
     def _history_gap(self) -> str:
         """What System 2's newest window lacks; empty while its frames stand as far apart as they should."""

@@ -23,7 +23,7 @@ class Topic:
 
 
 CAMERAS = ("head", "left_wrist", "right_wrist")
-_BUSES = ("can_left", "can_right", "emulator")
+_BUSES = ("can_left", "can_right", "emulator", "masters")
 PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
 OPERATOR = "operator"  # whoever gives an order from a command line
 _STEPPING = ("system2", "system1", "arms")
@@ -39,10 +39,12 @@ TOPICS: dict[str, Topic] = {
         Topic("skip", wire.Skip, ("system1",), None, None),
         Topic("joint_state", wire.JointState, ("arms",), 200, 0.05),
         Topic("arm_target", wire.ArmTarget, ("arms",), 200, 0.05),
+        Topic("master", wire.MasterState, ("arms",), 200, 0.05),
         Topic("safety", wire.SafetyState, ("arms",), 5, 0.5),
         Topic("order", wire.Order, ("supervisor", "console", OPERATOR), None, None),
         Topic("instruction", wire.Instruction, ("supervisor",), 5, 1.0),
         Topic("episode", wire.Episode, ("supervisor",), 5, 1.0),
+        Topic("demonstration", wire.Demonstration, ("supervisor",), 5, 1.0),
         Topic("embedding", wire.Embedding, ("text",), 5, 1.0),
         Topic("heartbeat", wire.Heartbeat, PROCESSES, 20, 0.2, logged=False),
         Topic("fault", wire.Fault, PROCESSES, None, None),

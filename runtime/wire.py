@@ -21,6 +21,7 @@ JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gr
 
 Mode = Literal["DISARMED", "HOLD", "RUNNING", "FAULT"]
 OrderName = Literal["arm", "run", "hold", "stop", "rest", "release", "clear"]
+Take = Literal["ready", "recording", "stopped", "kept", "discarded"]
 InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, frame number)
 
 
@@ -151,6 +152,14 @@ class ArmTarget(Episodic):
     arrivals: tuple[tuple[int, int], ...] = ()  # (chunk seq, arrival time) as measured
 
 
+class MasterState(Message):
+    """Where a teacher's hands lead both master arms, while demonstrations are recorded."""
+
+    q: Joints
+    measured_ns: tuple[int, int]
+    exceeds: tuple[str, ...]  # the limits that they do not keep: here the safety layer only watches
+
+
 class SafetyState(Episodic):
     """The safety layer's state, repeated at 5 Hz and at every change."""
 
@@ -219,6 +228,15 @@ class Episode(Message):
     started_ns: int
 
 
+class Demonstration(Message):
+    """What is being recorded; a state. Its number is that of its episode."""
+
+    number: int
+    state: Take
+    began_ns: int  # 0: not yet
+    ended_ns: int
+
+
 class Heartbeat(Message):
     """A process is alive (sent by its own thread) and has come this far (steps, counted by its loop)."""
 
@@ -285,8 +303,8 @@ ORDERS: tuple[OrderName, ...] = get_args(OrderName)
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
-        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, SafetyState, CameraHealth, Order, Instruction,
-        Embedding, Episode, Heartbeat, Fault, Supervision, Recording, Scene, Snapshot,
+        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, MasterState, SafetyState, CameraHealth, Order,
+        Instruction, Embedding, Episode, Demonstration, Heartbeat, Fault, Supervision, Recording, Scene, Snapshot,
     )
 }  # fmt: skip
 _local: Any = threading.local()

@@ -1,7 +1,8 @@
 """Turns recorded sessions into demonstrations: `export.sh SESSION... --to hdf5|lerobot --out DIR`.
 
-An episode is the longest stretch in which the arms ran, at 30 steps a second: what each camera had seen by then, the joints
-measured then, and the target that the arms were sent for the next step. Pictures are the logged JPEGs themselves.
+Of a policy's run an episode is the longest stretch in which the arms ran, of a recording (record.sh) a demonstration that was
+kept. 30 steps a second: what each camera had seen by then, the joints measured then, and the target that the arms were sent, or
+led to by their masters, for the next step. Pictures are the logged JPEGs themselves.
 """
 
 import argparse
@@ -61,12 +62,22 @@ def _all(sessions: Sequence[Path]) -> Iterator[Episode]:
 
 
 def episodes(session: reader.Session) -> list[Episode]:
-    """A session's episodes, in order. Raises ModelError when one is unfit, or there is none."""
+    """A session's episodes, in order; unfit ones are left out, and said. Raises ModelError when none is left."""
     log = _Log(session)
-    found = [log.episode(episode) for episode in log.episodes]
-    some = [episode for episode in found if episode is not None]
+    some: list[Episode] = []
+    unfit: list[str] = []
+    for about in log.episodes:
+        try:
+            found = log.episode(about)
+        except ModelError as error:
+            unfit.append(str(error))
+            continue
+        some += [found] if found is not None else []
     if not some:
-        raise ModelError(f"{session.path}: the arms never ran; there is nothing to export")
+        nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
+        raise ModelError(unfit[0] if unfit else nothing)
+    for text in unfit:
+        say(f"video2act: left out: {text}")
     return some
 
 
@@ -79,6 +90,8 @@ class _Log:
         self._texts: list[wire.Instruction] = []
         self._joints: list[wire.JointState] = []
         self._targets: list[wire.ArmTarget] = []
+        self._masters: list[wire.MasterState] = []
+        self._kept: dict[int, wire.Demonstration] = {}
         self._frames: dict[str, list[wire.Frame]] = {camera: [] for camera in CAMERAS}
         for _, message, _ in reader.decode_all(session):
             match message:
@@ -90,27 +103,41 @@ class _Log:
                     self._joints.append(message)
                 case wire.ArmTarget():
                     self._targets.append(message)
+                case wire.MasterState():
+                    self._masters.append(message)
+                case wire.Demonstration() if message.state == "kept":
+                    self._kept[message.number] = message
                 case wire.Frame() if message.camera in self._frames:
                     self._frames[message.camera].append(message)
                 case _:
                     pass
 
     def episode(self, about: wire.Episode) -> Episode | None:
-        """One episode; None when the arms did not run in it."""
+        """One episode; None when the arms did not run in it, and it is no demonstration that was kept."""
         running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
-        if not running:
+        kept = self._kept.get(about.number)
+        if kept is not None:
+            begin_ns, end_ns = kept.began_ns, kept.ended_ns
+            rows = [(row.stamp_ns, row.q) for row in self._masters if begin_ns <= row.stamp_ns <= end_ns]
+            if not rows or max(np.diff([begin_ns, *(stamp for stamp, _ in rows), end_ns])) > _LONGEST_GAP_NS:
+                raise ModelError(
+                    f"{self._session.path} demonstration {about.number}: a master was not heard all the time"
+                )
+        elif running:
+            begin_ns, end_ns = _longest([target.deadline_ns for target in running])
+            rows = [(row.deadline_ns, row.q) for row in running]
+        else:
             return None
-        begin_ns, end_ns = _longest([target.deadline_ns for target in running])
         times = [int(time) for time in np.arange(begin_ns, end_ns, NS_PER_S / RATE_HZ)]
         steps = [self._joints[_before(self._joints, time, lambda row: row.stamp_ns)] for time in times]
         ahead = [time + NS_PER_S // RATE_HZ for time in times]
-        sent = [running[_before(running, time, lambda row: row.deadline_ns)] for time in ahead]
+        told = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
         text = [row.text for row in self._texts if row.stamp_ns <= end_ns]
         episode = Episode(
             q=np.array([row.q for row in steps], np.float32),
             dq=np.array([row.dq for row in steps], np.float32),
             effort=np.array([row.effort for row in steps], np.float32),
-            master=np.array([row.q for row in sent], np.float32),
+            master=np.array(told, np.float32),
             jpegs={camera: self._jpegs(camera, times) for camera in CAMERAS},
             instructions=(text[-1] if text else "",),
             task=about.task,

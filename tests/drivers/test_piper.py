@@ -16,6 +16,8 @@ from drivers.emulated_bus import EmulatedBus
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator, heard_rad
+from drivers.piper_frames import Array
+from drivers.piper_master import PiperMaster
 
 _SEEN_S = 2.0  # a loaded machine may be slow; how long it takes is measured by the fault runs
 
@@ -23,13 +25,14 @@ _SEEN_S = 2.0  # a loaded machine may be slow; how long it takes is measured by 
 class Rig:
     """An emulated arm in a thread of its own, and the driver."""
 
-    def __init__(self, folder: Path) -> None:
-        self.emulator = PiperEmulator(KinematicBody())
-        self.bus = EmulatedBus(folder / "can", self.emulator)
+    def __init__(self, folder: Path, hand: Callable[[], Array] | None = None) -> None:
+        """`hand`: of a master that leads it."""
+        self.emulator = PiperEmulator(KinematicBody(), led=hand is not None)
+        self.bus = EmulatedBus(folder / "can", self.emulator, PiperMaster(hand) if hand else None)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.bus.run, args=(lambda: not self._stop.is_set(),))
         self._thread.start()
-        self.arm = PiperArm("left", str(folder / "can"), "hub")
+        self.arm = PiperArm("left", str(folder / "can"), "hub", led=hand is not None)
 
     def fault(self, **changed: Any) -> None:
         """Switch faults."""
@@ -237,3 +240,36 @@ def test_release_takes_the_power(rig: Rig) -> None:
     while rig.emulator.enabled and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not rig.emulator.enabled
+
+
+@pytest.fixture
+def led(tmp_path: Path) -> Iterator[Rig]:
+    """A puppet that its master leads, on the same bus."""
+    made = Rig(tmp_path, lambda: np.linspace(0.1, 0.6, 7) * (1, 1, -1, 1, 1, 1, 0.1))
+    yield made
+    made.close()
+
+
+def test_a_led_arm_is_listened_to_with_its_master(led: Rig) -> None:
+    led.arm.connect()
+    deadline = time.monotonic() + _SEEN_S
+    while led.arm.read() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    state = led.sees(lambda state: state.master is not None and np.abs(state.q - state.master).max() < 1e-3)
+    assert state.master is not None
+    np.testing.assert_allclose(state.master[:6], np.linspace(0.1, 0.6, 7)[:6] * (1, 1, -1, 1, 1, 1), atol=2e-5)
+    assert state.master[6] == pytest.approx(0.06)
+    assert abs(state.master_ns - state.stamp_ns) < 1_000_000_000
+    assert not state.trouble and not state.fault and not state.powered
+
+
+def test_a_led_arm_is_never_commanded(led: Rig) -> None:
+    led.arm.connect()
+    with pytest.raises(DriverError, match="unplug the master"):
+        led.arm.command(np.zeros(7), 0)
+    with pytest.raises(DriverError, match="unplug the master"):
+        led.arm.enable(0.1)
+
+
+def test_an_arm_that_nobody_leads_has_no_master(rig: Rig) -> None:
+    assert rig.ready().master is None

@@ -95,6 +95,7 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "refused": 0,
         "arrivals": ((0, START_NS),),
     },
+    wire.MasterState: {"q": np.zeros(JOINTS), "measured_ns": (START_NS, START_NS), "exceeds": ("left j1: ...",)},
     wire.SafetyState: {
         "episode": 1,
         "mode": "HOLD",
@@ -120,6 +121,7 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
     wire.Instruction: {"number": 1, "text": "hand the block over"},
     wire.Embedding: {"instruction": 1, "key": "0123456789abcdef"},
     wire.Episode: {"number": 1, "task": "block_handover", "seed": 0, "started_ns": START_NS},
+    wire.Demonstration: {"number": 1, "state": "recording", "began_ns": START_NS, "ended_ns": 0},
     wire.Heartbeat: {"process": "arms", "pid": 42, "steps": 3, "last_step_ns": START_NS},
     wire.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
     wire.Supervision: {"processes": (wire.ProcessState(process="arms", state="alive", restarts=0),)},

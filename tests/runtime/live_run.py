@@ -16,14 +16,14 @@ END_S = 20.0
 class LiveRun:
     """`robot.sh --profile sim` in a folder of its own, its output read line by line."""
 
-    def __init__(self, folder: Path, *flags: str, keyboard: int = subprocess.DEVNULL) -> None:
+    def __init__(self, folder: Path, *flags: str, keyboard: int = subprocess.DEVNULL, command: str = "robot") -> None:
         self.json = folder / "table.json"
         self.log = folder / "output.txt"
-        command = [
+        line = [
             sys.executable,
             "-m",
             "runtime.cli",
-            "robot",
+            command,
             "--profile",
             "sim",
             "--sessions",
@@ -31,7 +31,7 @@ class LiveRun:
         ]
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [*command, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=keyboard
+                [*line, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=keyboard
             )
 
     @property

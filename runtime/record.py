@@ -1,0 +1,133 @@
+"""The command `record.sh --task NAME`: demonstrations by master and puppet arms, into a session file that export.sh turns over.
+
+With the stock wiring each master leads its puppet over their common bus: nothing is sent to the arms, and the safety layer only
+watches. A simulated robot has emulated masters, which the scripted expert leads.
+"""
+
+import json
+from pathlib import Path
+
+from drivers.errors import DriverError
+from drivers.sim.tasks import make_task
+from runtime import config, supervisor, takes, wire
+from runtime.bus import Bus
+from runtime.clock import NS_PER_S, now_ns
+from runtime.config import Settings
+from runtime.errors import SettingsError
+from runtime.robot import Robot, examined
+from runtime.status import StatusLine
+from runtime.takes import Takes
+from runtime.terminal import say
+
+_WATCHES = "the masters lead the arms; the safety layer only watches"
+
+
+class RecordingStatus(StatusLine):
+    """The line of a recording: which demonstration, what the masters exceed, cameras, and the file."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        super().__init__(bus, settings)
+        self.takes = Takes()
+        self._masters = bus.subscriber("master", depth=512)
+        self._master: wire.MasterState | None = None
+        self._exceeded = ""
+
+    def read(self) -> None:
+        """Take what came."""
+        super().read()
+        for received in self._masters.take():
+            if isinstance(received.message, wire.MasterState):
+                self._master = received.message
+                self._exceeded = "; ".join(self._master.exceeds) or self._exceeded
+
+    def parts(self, memory: supervisor.Memory) -> list[str]:
+        """In order."""
+        now, state = now_ns(), self.takes
+        since_s = ((state.ended_ns or now) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
+        exceeded, self._exceeded = self._exceeded, ""
+        lost = self._master is None or now - self._master.stamp_ns > NS_PER_S // 2
+        return [
+            f"{state.state} {state.number}" + (f" ({since_s:.1f} s)" if since_s else ""),
+            f"kept {state.kept} discarded {state.discarded}",
+            "no master is heard: switch both masters on" if lost else _WATCHES,
+            f"beyond the limits: {exceeded}" if exceeded else "",
+            *self.cameras_and_file(),
+            self.unwell(memory),
+        ]
+
+
+class Recording(Robot):
+    """One session of demonstrations."""
+
+    keys = takes.KEYS
+    status: RecordingStatus
+
+    def make_status(self, bus: Bus) -> StatusLine:
+        """See Robot."""
+        return RecordingStatus(bus, self.settings)
+
+    def obey(self, key: str) -> None:
+        """Start, stop, keep, discard; each change is told at once."""
+        if key == "q":
+            self.end()
+            return
+        self._take(takes.press(self.status.takes, key, now_ns()))
+        if self.status.takes.state in ("kept", "discarded"):
+            self._take(takes.following(self.status.takes))
+
+    def repeat_states(self) -> None:
+        """See Robot."""
+        super().repeat_states()
+        self._tell()
+
+    def before_end(self) -> None:
+        """What was recorded and not decided about is kept."""
+        self._take(takes.ended(self.status.takes, now_ns()))
+
+    def print_end(self) -> None:
+        """What there is, and how it becomes training data."""
+        counts = {name: getattr(self.status.takes, name) for name in ("kept", "discarded")}
+        if self.settings.json_file is not None:
+            self.settings.json_file.write_text(json.dumps(counts) + "\n")
+        say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
+        say(f"video2act: ./launch/export.sh {_shown(self.session)} --to hdf5 --out DIR")
+
+    def _take(self, after: Takes) -> None:
+        if after == self.status.takes:
+            return
+        self.status.takes = after
+        self.episode = after.number
+        self.status.event(f"demonstration {after.number}: {after.state}")
+        self._tell()
+
+    def _tell(self) -> None:
+        state = self.status.takes
+        self.publish(
+            "demonstration",
+            wire.Demonstration,
+            number=state.number,
+            state=state.state,
+            began_ns=state.began_ns,
+            ended_ns=state.ended_ns,
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """`record.sh`: the settings of robot.sh, with the masters plugged in."""
+    settings = config.load(arguments, "record.sh")
+    simulated = settings.arms.kind == "simulated"
+    try:
+        instructions = make_task(settings.task).instructions
+    except DriverError as error:
+        if simulated or settings.instruction is None:
+            raise SettingsError(f"--task: {error}; on a robot any name does, with --instruction") from None
+        instructions = (settings.instruction,)
+    unfit = f"demonstrations are recorded: {_WATCHES}"
+    arms = settings.arms.model_copy(update={"masters": "shared", "start": "disarmed", "unfit": unfit})
+    changed = {"arms": arms, "can": simulated, "instruction": settings.instruction or instructions[0]}
+    return Recording(examined(settings.model_copy(update=changed))).run()
+
+
+def _shown(path: Path) -> str:
+    """As somebody would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,129 @@
+"""Teleoperation with four arms: emulated masters lead emulated puppets over two buses, the real SDK listens, and what was
+recorded comes back out of an HDF5 file. Called by pytest; a live run."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_run import END_S, START_S, LiveRun
+
+from drivers.cobot_magic import rest_pose
+from models.data.demonstrations import find
+from runtime import masters, record, robot, wire
+from runtime.errors import SettingsError
+from runtime.session import export, reader
+
+Build = Callable[..., Any]
+TASK = "dual_bottles_pick_easy"
+SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
+    """One demonstration kept, one discarded, one under way when it ends."""
+    screen, keyboard = os.openpty()
+    made = LiveRun(
+        tmp_path_factory.mktemp("record"), "--task", TASK, "--seed", "5", keyboard=keyboard, command="record"
+    )
+    try:
+        made.wait_for("ready 1 | kept 0 discarded 0 | the masters lead", START_S)
+        for decide in (b"k", b"d"):
+            os.write(screen, b"s")
+            time.sleep(SECONDS)
+            os.write(screen, b"s" + decide)
+            made.wait_for("ready", 15)
+        os.write(screen, b"b")
+        time.sleep(1.5)
+        os.write(screen, b"q")
+        assert made.process.wait(END_S) == 0
+    finally:
+        made.end(signal.SIGKILL)
+        os.close(screen)
+        os.close(keyboard)
+    return made
+
+
+def states(run: LiveRun) -> list[tuple[int, str]]:
+    """What became of the demonstrations, in order."""
+    rows = [m for _, m, _ in reader.decode_all(reader.read(run.session)) if isinstance(m, wire.Demonstration)]
+    return list(dict.fromkeys((row.number, row.state) for row in rows))
+
+
+def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
+    decided = [
+        (n, state) for n, end in ((1, "kept"), (2, "discarded")) for state in ("ready", "recording", "stopped", end)
+    ]
+    wanted = [*decided, (3, "ready"), (3, "recording"), (3, "kept")]
+    assert states(run) == wanted
+    assert run.json.read_text() == '{"kept": 2, "discarded": 1}\n'
+
+
+def test_the_screen_says_who_leads(run: LiveRun) -> None:
+    said = run.log.read_text()
+    assert "the masters lead the arms; the safety layer only watches" in said
+    assert "export.sh" in said.splitlines()[-1]
+
+
+def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
+    """The puppets heard the masters, joint for joint; the safety layer sent nothing and stayed disarmed."""
+    messages = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
+    assert not any(m.sent or m.mode != "DISARMED" for m in messages if isinstance(m, wire.ArmTarget))
+    led = np.array([m.q for m in messages if isinstance(m, wire.MasterState)])
+    with np.load(run.session / "logs" / "heard_left.npz") as record:
+        heard = np.frombuffer(record["joints"].tobytes(), ">i4").reshape(-1, 6)
+    said = {row.tobytes() for row in heard}
+    recorded = np.round(led[:, :6] * 180_000 / np.pi).astype(">i4")
+    assert all(row.tobytes() in said for row in recorded)
+    assert len(np.unique(recorded, axis=0)) > 50
+
+
+def test_the_demonstrations_come_back_from_hdf5(run: LiveRun, tmp_path: Path) -> None:
+    assert export.main([str(run.session), "--to", "hdf5", "--out", str(tmp_path)]) == 0
+    found = [demonstration.read() for demonstration in find(tmp_path)]
+    assert len(found) == 2
+    first = found[0]
+    assert first.task == TASK and first.seed == 5
+    assert len(first) == pytest.approx(SECONDS * 30, abs=12)
+    moved = np.abs(first.q - first.q[0]).max(axis=0)
+    assert moved[:6].max() > 0.5 and moved[7:13].max() > 0.5, "both arms are led"
+    late = np.abs(first.q[3:] - first.master[:-3])[:, [0, 1, 2, 7, 8, 9]]
+    assert np.median(late) < 0.02, "the puppets follow their masters"
+    log = reader.read(run.session)
+    told = {m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, wire.MasterState)}
+    assert all(row.tobytes() in told for row in first.master)
+
+
+def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:
+    targets = np.linspace(0, 1, 31)[:, None] * np.ones(14)
+    begun = 5_000_000_000
+    ready = build(wire.Demonstration, state="ready", began_ns=0)
+    recording = build(wire.Demonstration, state="recording", began_ns=begun)
+    stopped = build(wire.Demonstration, state="stopped", began_ns=begun, ended_ns=begun + 800_000_000)
+    assert masters.led(targets, ready, begun + 900_000_000)[0] == 0
+    assert masters.led(targets, recording, begun + 200_000_000)[0] == 0
+    assert masters.led(targets, recording, begun + 800_000_000)[0] == pytest.approx(0.5)
+    assert masters.led(targets, recording, begun + 9_000_000_000)[0] == 1
+    assert masters.led(targets, stopped, begun + 9_000_000_000)[0] == pytest.approx(0.5)
+    assert len(rest_pose()) == 14
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--task", "juggle"], "juggle"),
+        (["--profile", "cobot_magic", "--task", "fold_a_shirt"], "with --instruction"),
+    ],
+)
+def test_a_bad_flag_is_one_line(flags: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        record.main(flags)
+
+
+def test_a_policy_does_not_run_with_the_masters_plugged_in() -> None:
+    with pytest.raises(SettingsError, match="unplug the masters"):
+        robot.main(["--arms.masters", "shared"])

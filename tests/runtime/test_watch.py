@@ -1,0 +1,46 @@
+"""What the safety layer sees where it only watches: ranges and speeds of a master, from its targets. Called by pytest."""
+
+import numpy as np
+import pytest
+
+from drivers.cobot_magic import rest_pose
+from runtime import config
+from runtime.limits import Limits
+from runtime.watch import Watch, exceeded
+
+TICK_NS = 5_000_000
+LIMITS = Limits.of(config.load([]).safety)
+
+
+def led(speed: float, joint: int, ticks: int = 40, jitter: float = 0.0) -> list[tuple[str, ...]]:
+    """What is said tick by tick while one joint moves at a speed."""
+    watch, dice = Watch(), np.random.default_rng(0)
+    said: list[tuple[str, ...]] = []
+    for tick in range(ticks):
+        q = rest_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
+        q[joint] += speed * tick * TICK_NS / 1e9 + dice.normal(0, jitter)
+        said.append(exceeded(watch, LIMITS, q, 1_000_000_000 + tick * TICK_NS))
+    return said
+
+
+def test_a_calm_teacher_is_not_mentioned() -> None:
+    assert not any(led(2.5, 0))
+    assert not any(led(2.0, 8, jitter=0.005)), "single targets jitter"
+
+
+@pytest.mark.parametrize(("joint", "name"), [(0, "left j1"), (9, "right j3")])
+def test_a_speed_beyond_the_limit_is_named(joint: int, name: str) -> None:
+    assert led(4.0 if joint == 0 else -4.0, joint)[-1] == (f"{name} moves at 4.00 per s (limit 3.00)",)
+
+
+def test_a_place_beyond_the_range_is_named() -> None:
+    watch, q = Watch(), rest_pose()
+    q[[6, 13]] = 0.02
+    q[2] = 0.4
+    assert exceeded(watch, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
+
+
+def test_a_pause_is_not_a_speed() -> None:
+    watch, q = Watch(), rest_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
+    assert exceeded(watch, LIMITS, q, 1) == ()
+    assert exceeded(watch, LIMITS, q + 0.01, 2_000_000_000) == ()

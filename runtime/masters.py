@@ -3,6 +3,7 @@
 A demonstration begins when somebody starts to record it; before and after, the hands hold still.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +30,8 @@ def main(process: Process) -> None:
     """Both hands at 200 Hz until asked to end."""
     slots = [TargetSlot(process.folder, "master", side) for side in SIDES]
     states = process.bus.subscriber("demonstration", newest=True)
-    plan = lru_cache(maxsize=2)(lambda number: _plan(process.settings, number))
+    thinking = ThreadPoolExecutor(1)  # a plan takes seconds; meanwhile the hands are held still
+    plan = lru_cache(maxsize=2)(lambda number: thinking.submit(_plan, process.settings, number))
     newest = wire.Demonstration(seq=0, epoch=0, stamp_ns=0, number=1, state="ready", began_ns=0, ended_ns=0)
     process.settle()
     rate = Rate(_UPDATES_HZ)
@@ -38,11 +40,13 @@ def main(process: Process) -> None:
             if isinstance(received.message, wire.Demonstration):
                 newest = received.message
         now = now_ns()
-        q = led(plan(newest.number), newest, now)
+        planned = plan(newest.number)
+        q = led(planned.result(), newest, now) if planned.done() else rest_pose()
         for side, slot in enumerate(slots):
             slot.write(Told(q[_ARM * side : _ARM * side + _ARM], now))
         process.stepped()
         rate.wait()
+    thinking.shutdown(cancel_futures=True)
 
 
 def led(targets: Array, demonstration: wire.Demonstration, now: int) -> Array:

@@ -7,9 +7,11 @@ watches. A simulated robot has emulated masters, which the scripted expert leads
 import json
 from pathlib import Path
 
+import numpy as np
+
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
-from runtime import config, supervisor, takes, wire
+from runtime import config, safety, supervisor, takes, wire
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
 from runtime.config import Settings
@@ -18,7 +20,9 @@ from runtime.robot import Robot, examined
 from runtime.status import StatusLine
 from runtime.takes import Takes
 from runtime.terminal import say
+from runtime.topics import CAMERAS
 
+_APART_RAD = 0.3  # more than a puppet lags behind a hand
 _WATCHES = "the masters lead the arms; the safety layer only watches"
 
 
@@ -28,6 +32,7 @@ class RecordingStatus(StatusLine):
     def __init__(self, bus: Bus, settings: Settings) -> None:
         super().__init__(bus, settings)
         self.takes = Takes()
+        self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
         self._masters = bus.subscriber("master", depth=512)
         self._master: wire.MasterState | None = None
         self._exceeded = ""
@@ -40,16 +45,32 @@ class RecordingStatus(StatusLine):
                 self._master = received.message
                 self._exceeded = "; ".join(self._master.exceeds) or self._exceeded
 
+    def unfit(self) -> str:
+        """Why a demonstration that began now would lack something; empty: nothing."""
+        since_ns = now_ns() - NS_PER_S // 2
+        if self._master is None or self._master.stamp_ns < since_ns:
+            return "no master is heard: switch both masters on"
+        joints = self.newest(wire.JointState)
+        apart = np.abs(joints.q - self._master.q)[safety.ARM_JOINTS] if joints is not None else np.full(1, np.inf)
+        if apart.max() > _APART_RAD:
+            joint = safety.joint_name(safety.ARM_JOINTS[int(apart.argmax())])
+            return f"{joint} is {apart.max():.2f} rad from its master: is the puppet on, and free to move?"
+        health = self.newest(wire.CameraHealth)
+        if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
+            return "no pictures yet"
+        verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
+        recording = self.newest(wire.Recording)
+        return "; ".join([*verdicts, recording.trouble if recording else "nothing is written yet"]).strip("; ")
+
     def parts(self, memory: supervisor.Memory) -> list[str]:
         """In order."""
-        now, state = now_ns(), self.takes
+        now, state, unfit = now_ns(), self.takes, self.unfit()
         since_s = ((state.ended_ns or now) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
         exceeded, self._exceeded = self._exceeded, ""
-        lost = self._master is None or now - self._master.stamp_ns > NS_PER_S // 2
         return [
             f"{state.state} {state.number}" + (f" ({since_s:.1f} s)" if since_s else ""),
             f"kept {state.kept} discarded {state.discarded}",
-            "no master is heard: switch both masters on" if lost else _WATCHES,
+            unfit or _WATCHES,
             f"beyond the limits: {exceeded}" if exceeded else "",
             *self.cameras_and_file(),
             self.unwell(memory),
@@ -67,11 +88,15 @@ class Recording(Robot):
         return RecordingStatus(bus, self.settings)
 
     def obey(self, key: str) -> None:
-        """Start, stop, keep, discard; each change is told at once."""
+        """Start, stop, keep, discard; each change is told at once. Nothing is begun while something would be lacking."""
         if key == "q":
             self.end()
             return
-        self._take(takes.press(self.status.takes, key, now_ns()))
+        after = takes.press(self.status.takes, key, now_ns())
+        if after.state == "recording" and self.status.takes.state == "ready" and (unfit := self.status.unfit()):
+            self.status.event(f"not started: {unfit}")
+            return
+        self._take(after)
         if self.status.takes.state in ("kept", "discarded"):
             self._take(takes.following(self.status.takes))
 

@@ -1,5 +1,7 @@
 """The status line that robot.sh prints once a second, and the events between."""
 
+from typing import TypeVar
+
 from runtime import supervisor, wire
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
@@ -7,6 +9,7 @@ from runtime.config import Settings
 from runtime.policy import policy_config
 from runtime.terminal import say
 
+Message = TypeVar("Message", bound=wire.Message)
 _GAP = 1.5  # a step in the video window is a gap beyond this many of its strides
 
 
@@ -31,6 +34,10 @@ class StatusLine:
         """The safety layer's mode, empty before its first word."""
         state = self._newest.get("safety")
         return state.mode if isinstance(state, wire.SafetyState) else ""
+
+    def newest(self, kind: type[Message]) -> Message | None:
+        """The last message of a kind that this line reads."""
+        return next((message for message in self._newest.values() if isinstance(message, kind)), None)
 
     def why(self) -> str:
         """Why it does not run."""

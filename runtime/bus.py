@@ -203,6 +203,10 @@ class Bus:
         self._open.append(made)
         return made
 
+    def include(self, socket: "zmq.Socket[bytes]") -> None:
+        """Let `wait` end for that socket's messages too."""
+        self._poller.register(socket, zmq.POLLIN)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until any subscriber has something, at most `timeout_s`."""
         return bool(self._poller.poll(max(0, int(timeout_s * 1000))))

@@ -12,6 +12,8 @@ COMMANDS = {
     "robot": "runtime.robot",
     "order": "runtime.order",
     "record": "runtime.record",
+    "system2": "runtime.remote.far",
+    "keys": "runtime.remote.keys",
     "doctor": "runtime.doctor.command",
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",

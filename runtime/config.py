@@ -100,6 +100,10 @@ class System2(System):
 
     nice: int = Field(default=10, ge=0, le=19)
     """System 1 goes first where both share processors."""
+    remote: str = Field(default="", pattern=r"^$|^tcp://[^:]+:\d+$")
+    """tcp://ADDRESS:PORT where the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
+    keys: Path | None = None
+    """remote: folder of the keys that keys.sh made."""
     storage: Literal["same", "float8"] = "same"
     """float8 keeps the video model's weights in half the memory and brings each layer to `dtype` when it runs."""
 
@@ -242,6 +246,8 @@ class Settings(BaseSettings):
         mixed = [name for name, camera in self.cameras.by_name().items() if camera.kind == "simulated"]
         if real and mixed:
             raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
+        if self.system2.remote and self.system2.keys is None:
+            raise ValueError("--system2.remote needs --system2.keys DIR; make them with ./launch/keys.sh DIR")
         if real and self.can:
             raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
         if real and self.pacing == "serial":

@@ -18,7 +18,7 @@ from types import FrameType
 
 from pydantic import BaseModel
 
-from runtime import config, wire
+from runtime import clock, config, wire
 from runtime.bus import Bus, Publisher
 from runtime.clock import NS_PER_S, now_ns, seconds
 from runtime.processes import row
@@ -58,7 +58,7 @@ class Process:
         run = RunFile.load(folder)
         self.settings = config.from_json(run.settings)
         self.session, self.revision = run.session, run.revision
-        self.bus = Bus(folder, name, prompt=row(name).prompt and self.settings.arms.realtime)
+        self.bus = Bus(folder, name, prompt=row(name, self.settings).prompt and self.settings.arms.realtime)
         self._recorder_deadline_ns: int | None = None
         self.steps = 0
         self._last_step_ns = now_ns()
@@ -146,12 +146,13 @@ def main(name: str, folder: Path, epoch: int) -> int:
     """Run one process to its end; the broad catch here is its edge."""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s", stream=sys.stderr)
     die_with_parent(name)
+    clock.follow()
     gc.disable()  # until `settle`: a fifth of the time that torch and transformers take to import
     process = Process(name, folder, epoch)
     signal.signal(signal.SIGTERM, process.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer
     try:
-        importlib.import_module(row(name).module).main(process)
+        importlib.import_module(row(name, process.settings).module).main(process)
     except Exception as error:  # noqa: BLE001  the process's edge
         log.error("%s", traceback.format_exc())
         process.fault("crash", f"{type(error).__name__}: {error}")

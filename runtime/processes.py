@@ -34,6 +34,14 @@ def _emulated(settings: Settings) -> bool:
     return settings.can
 
 
+def _beside(settings: Settings) -> bool:
+    return _by_policy(settings) and not settings.system2.remote
+
+
+def _elsewhere(settings: Settings) -> bool:
+    return _by_policy(settings) and bool(settings.system2.remote)
+
+
 def _led_by_nobody(settings: Settings) -> bool:
     return settings.can and settings.arms.masters == "shared"
 
@@ -47,7 +55,8 @@ _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others woul
 # The console (web page) joins with its module.
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0),
-    ProcessRow("system2", "runtime.system2", _by_policy, 30.0, prompt=True),
+    ProcessRow("system2", "runtime.system2", _beside, 30.0, prompt=True),
+    ProcessRow("system2", "runtime.remote.near", _elsewhere, 1.0, prompt=True),  # in its place, for one on a GPU box
     ProcessRow("system1", "runtime.system1", _by_policy, 10.0, prompt=True),
     ProcessRow("text", "runtime.text", _by_policy, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0, delay_s=_LOADING_S),
@@ -60,6 +69,6 @@ TABLE: tuple[ProcessRow, ...] = (
 )
 
 
-def row(name: str) -> ProcessRow:
-    """The row called `name`."""
-    return next(row for row in TABLE if row.name == name)
+def row(name: str, settings: Settings) -> ProcessRow:
+    """The row called `name` that runs under these settings."""
+    return next(row for row in TABLE if row.name == name and row.runs(settings))

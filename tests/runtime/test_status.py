@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime import supervisor, wire
+from runtime import config, supervisor, wire
 from runtime.bus import Bus, Publisher
 from runtime.config import Settings
 from runtime.processes import row
@@ -18,7 +18,7 @@ from runtime.supervisor import Watched
 Build = Callable[..., Any]
 OpenBus = Callable[[str], Bus]
 WaitUntil = Callable[[Callable[[], bool]], bool]
-ALIVE = supervisor.Memory({"arms": Watched(row("arms"), state="alive")})
+ALIVE = supervisor.Memory({"arms": Watched(row("arms", config.load([])), state="alive")})
 
 
 def telling(publisher: Publisher, state: wire.SafetyState, status: StatusLine, mode: str) -> Callable[[], bool]:
@@ -71,7 +71,7 @@ def test_trouble_of_the_recorder_and_of_processes_is_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("recorder").publisher("recording")
-    memory = supervisor.Memory({"arms": Watched(row("arms"), state="hung")})
+    memory = supervisor.Memory({"arms": Watched(row("arms", config.load([])), state="hung")})
 
     def shown() -> str:
         publisher.send(build(wire.Recording, trouble="recording stopped: disk full"))

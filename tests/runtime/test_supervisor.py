@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime import wire
+from runtime import config, wire
 from runtime.clock import seconds
 from runtime.config import Supervisor as Settings
 from runtime.processes import row
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(self, build: Build, name: str = "arms") -> None:
         self.build, self.name = build, name
-        self.memory = Memory({name: Watched(row(name), start_at_ns=START_NS)})
+        self.memory = Memory({name: Watched(row(name, config.load([])), start_at_ns=START_NS)})
         self.now = START_NS
         self.beating = self.stepping = False
         self.steps, self.stepped_ns = 0, START_NS
@@ -165,7 +165,7 @@ def test_beats_without_progress_mean_hung(watch: Watch) -> None:
     while watch.watched.state == "alive":
         watch.look()
     assert watch.watched.state == "hung"
-    assert watch.now - hung_ns <= seconds(3 * row("arms").progress_s) + 2 * LOOK_NS
+    assert watch.now - hung_ns <= seconds(3 * row("arms", config.load([])).progress_s) + 2 * LOOK_NS
     assert "no progress" in watch.faults[-1][1]
     watch.watch(SETTINGS.restart_after_s + 0.5)
     assert len(watch.killed) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import wire
+from runtime import config, wire
 from runtime.bus import endpoint
 from runtime.errors import RuntimeFault
 from runtime.processes import TABLE, row
@@ -74,4 +74,4 @@ def test_the_paper_size_conditions_fit(build: Callable[..., Any]) -> None:
 
 def test_started_processes_are_known_publishers() -> None:
     assert {made.name for made in TABLE} <= set(PROCESSES)
-    assert row("arms").module == "runtime.arms"
+    assert row("arms", config.load([])).module == "runtime.arms"

@@ -1,0 +1,38 @@
+"""Two machines' clocks compared by question and answer. Pure.
+
+The robot's time lies between question and answer; the answer that came fastest tells it best, and an old one drifts (Cristian's
+algorithm).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+_KEPT = 100  # answers: 20 s
+_ENOUGH = 5
+_DRIFT = 100e-6  # of two quartz clocks, at most: an old answer is so much less certain
+
+
+@dataclass
+class Comparison:
+    """The newest answers: when they came (ns, here), how far the robot is ahead (ns), how uncertain that was (ns)."""
+
+    answers: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def add(self, asked_ns: int, told_ns: int, came_ns: int) -> int:
+        """Note an answer: asked and come here, told there. Returns how far the robot's clock is ahead, in ns."""
+        self.answers.append((came_ns, told_ns - (asked_ns + came_ns) // 2, (came_ns - asked_ns) // 2))
+        return min(self.answers, key=self._uncertainty)[1]
+
+    @property
+    def settled(self) -> bool:
+        """Whether enough was heard."""
+        return len(self.answers) >= _ENOUGH
+
+    @property
+    def uncertain_ns(self) -> int:
+        """By how much the best answer may be wrong."""
+        return round(min(map(self._uncertainty, self.answers), default=0))
+
+    def _uncertainty(self, answer: tuple[int, int, int]) -> float:
+        came_ns, _, uncertain_ns = answer
+        return uncertain_ns + _DRIFT * (self.answers[-1][0] - came_ns)

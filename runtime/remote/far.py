@@ -1,0 +1,223 @@
+"""The command `system2.sh --robot tcp://ROBOT:PORT --keys DIR`: System 2 alone, on a GPU box, for a robot that waits for it.
+
+The very process of the robot runs here, on a bus of its own: this command fills that bus with what the robot sends, and sends
+back what System 2 says. Times are the robot's: its clock is compared all the time. The robot's settings hold, but for
+--policy.* and --system2.* given here: where the checkpoint lies on this machine, and on which device it runs.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+import simplejpeg
+
+from runtime import clock, command_line, config, overrides, wire
+from runtime.bus import Bus, Publisher
+from runtime.cameras import ring_slots
+from runtime.config import Settings
+from runtime.errors import SettingsError, WireError
+from runtime.frames import FrameRing
+from runtime.instructions import EmbeddingCache
+from runtime.policy import policy_config
+from runtime.process import MEMORY_FOLDER, RunFile
+from runtime.remote.comparison import Comparison
+from runtime.remote.link import (
+    FILE,
+    HELLO,
+    MESSAGE,
+    NEED,
+    PING,
+    PONG,
+    SETTINGS,
+    TO_BOX,
+    TO_ROBOT,
+    Link,
+    Packet,
+    number,
+    stamp,
+)
+from runtime.revision import revision
+from runtime.system2_step import HEAD
+from runtime.terminal import say
+from runtime.topics import topic
+
+_PREFIX = "video2act.system2-"
+_WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
+_OWN = ("policy", "system2")
+
+
+class Far:
+    """System 2's surroundings on this machine."""
+
+    def __init__(self, link: Link, flags: dict[str, dict[str, object]]) -> None:
+        self._link, self._flags = link, flags
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY_FOLDER))
+        self._offset, self._comparison = clock.Offset(self.folder / "clock"), Comparison()
+        self._settings: Settings | None = None
+        self._epoch = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._buses: list[Bus] = []
+        self._publishers: dict[str, Publisher] = {}
+        self._ring: FrameRing | None = None
+        self._asked_s = self._heard_s = time.monotonic()
+        self._asked_for: set[str] = set()
+        self._ending = False
+
+    def run(self) -> int:
+        """Until Ctrl-C or SIGTERM."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._end)
+        say("video2act: looking for the robot")
+        try:
+            while not self._ending:
+                self._link.socket.poll(round(_WAIT_S * 1e3))
+                for packet in self._link.take():
+                    self._heard_s = time.monotonic()
+                    self._answer(packet)
+                self._pass_back()
+                self._keep_asking()
+                self._watch()
+        finally:
+            self._end_system2()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return 0
+
+    def _keep_asking(self) -> None:
+        """Say hello until the robot answers; then compare the clocks."""
+        asks_s = _HELLO_S if self._settings is None else _PING_S
+        if time.monotonic() - self._asked_s < asks_s:
+            return
+        self._asked_s = time.monotonic()
+        if self._settings is None:
+            self._link.send(HELLO, stamp(wire.SCHEMA_NUMBER))
+        else:
+            self._link.send(PING, stamp(time.monotonic_ns()))
+
+    def _watch(self) -> None:
+        """Begin anew with a robot that went away, or a System 2 that ended."""
+        if self._settings is None:
+            return
+        ended = self._child is not None and self._child.poll() is not None
+        gone = time.monotonic() - self._heard_s > _GONE_S
+        if ended or gone:
+            say("video2act: " + ("System 2 ended; starting it again" if ended else "the robot is gone; looking for it"))
+            self._end_system2()
+            self._settings = None
+
+    def _answer(self, packet: Packet) -> None:
+        match packet:
+            case (kind, epoch, settings) if kind == SETTINGS and self._settings is None:
+                self._epoch, self._settings = number(epoch), self._own(settings)
+                self._comparison = Comparison()
+                say("video2act: the robot is there")
+            case (kind, asked, told) if kind == PONG:
+                self._offset.set(self._comparison.add(number(asked), number(told), time.monotonic_ns()))
+                if self._child is None and self._settings is not None and self._comparison.settled:
+                    self._start(self._settings)
+            case (kind, key, data) if kind == FILE:
+                beside = EmbeddingCache().make_room(key.decode("ascii", "replace")).with_suffix(".far")
+                beside.write_bytes(data)
+                beside.rename(EmbeddingCache().path(key.decode("ascii", "replace")))
+            case (kind, name, payload, *picture) if kind == MESSAGE and self._child is not None:
+                self._hear(name.decode("ascii", "replace"), payload, picture)
+            case _:
+                pass  # for a life of System 2 that has not begun or is over
+
+    def _own(self, settings: bytes) -> Settings:
+        """The robot's settings, with what was given here."""
+        theirs = config.from_json(settings.decode())
+        local = theirs.system2.model_copy(update={"remote": "", "keys": None})
+        changed = {
+            "policy": overrides.over(theirs.policy, self._flags["policy"], "policy"),
+            "system2": overrides.over(local, self._flags["system2"], "system2"),
+            "recorder": theirs.recorder.model_copy(update={"enabled": False}),
+        }
+        return theirs.model_copy(update=changed)
+
+    def _start(self, settings: Settings) -> None:
+        """System 2's process, and the bus that it lives on."""
+        if settings.policy.checkpoint is not None and not settings.policy.checkpoint.is_dir():
+            raise SettingsError(
+                f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
+            )
+        RunFile(settings=config.to_json(settings), session=self.folder, revision=revision()).save(self.folder)
+        camera = settings.cameras.head
+        slots = ring_slots(policy_config(settings), camera.rate_hz)
+        self._ring = FrameRing.create(self.folder / f"{HEAD}.ring", camera.width_px, camera.height_px, slots)
+        for name in TO_BOX:
+            bus = Bus(self.folder, topic(name).publishers[0])
+            self._buses.append(bus)
+            self._publishers[name] = bus.publisher(name)
+        listening = Bus(self.folder, "system2")
+        self._buses.append(listening)
+        self._replies = {name: listening.subscriber(name, depth=64) for name in TO_ROBOT}
+        listening.include(self._link.socket)
+        environment = os.environ | {
+            clock.FOLLOWED: str(self.folder / "clock"),
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        line = [sys.executable, "-m", "runtime.process", "system2", str(self.folder), str(self._epoch)]
+        self._child = subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
+        say(f"video2act: System 2 starts, clocks compared to {self._comparison.uncertain_ns / 1e6:.2f} ms")
+
+    def _hear(self, name: str, payload: bytes, picture: list[bytes]) -> None:
+        """Something that System 2 reads; a picture goes into the ring before it is told of."""
+        if name not in self._publishers:
+            return
+        try:
+            message = wire.decode(payload, topic(name).message)
+        except WireError as error:
+            say(f"video2act: from the robot: {error}")
+            return
+        if isinstance(message, wire.Frame):
+            if not picture or not picture[0] or self._ring is None:
+                return
+            self._ring.write(message.seq, message.capture_ns, simplejpeg.decode_jpeg(picture[0], "RGB"), picture[0])
+        if isinstance(message, wire.Embedding) and not EmbeddingCache().path(message.key).exists():
+            self._link.send(NEED, message.key.encode())
+            return  # it is repeated; the next one finds the file
+        self._publishers[name].send_raw(payload)
+
+    def _pass_back(self) -> None:
+        if self._child is None:
+            return
+        for name, subscriber in self._replies.items():
+            for received in subscriber.take():
+                self._link.send(MESSAGE, name.encode(), wire.encode(received.message))
+
+    def _end_system2(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.terminate()
+            try:
+                child.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for bus in self._buses:
+            bus.close()
+        self._buses, self._publishers = [], {}
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._ending = True
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = command_line.parser("system2.sh", __doc__)
+    parser.add_argument(
+        "--robot", required=True, metavar="tcp://HOST:PORT", help="what robot.sh has in --system2.remote"
+    )
+    parser.add_argument("--keys", required=True, type=Path, metavar="DIR", help="a copy of what keys.sh made")
+    own, flags = command_line.without_settings(parser, arguments)
+    options = command_line.parse(parser, own)
+    given = overrides.parse(flags, _OWN)
+    with Link.coming(options.robot, options.keys) as link:
+        return Far(link, given).run()

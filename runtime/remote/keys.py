@@ -1,0 +1,58 @@
+"""The command `keys.sh DIR`: the two key pairs (CURVE) by which the robot and the GPU box know each other.
+
+Copy DIR to both machines. Whoever has it can be either of them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+import zmq.auth
+
+from runtime import command_line
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.terminal import say
+
+ROBOT, BOX = "robot", "system2"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Of one end: its own pair, and the other's public key; in CURVE's Z85."""
+
+    public: bytes
+    secret: bytes
+    other: bytes
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = command_line.parser("keys.sh", __doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    folder: Path = command_line.parse(parser, arguments).folder
+    if not zmq.has("curve"):
+        raise RuntimeFault("this ZeroMQ was built without CURVE; reinstall pyzmq")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
+    if found := sorted(path.name for path in folder.glob("*.key*")):
+        raise SettingsError(f"{folder}: there are keys already ({found[0]}); name another folder, or take them away")
+    for name in (ROBOT, BOX):
+        for path in zmq.auth.create_certificates(folder, name):
+            Path(path).chmod(0o600)
+    say(f"{folder}: keys of both ends; copy it to the GPU box, and let nobody else read it")
+    return 0
+
+
+def load(folder: Path, own: str, other: str) -> Keys:
+    """The keys of the end `own`. Raises SettingsError."""
+    try:
+        public, secret = zmq.auth.load_certificate(folder / f"{own}.key_secret")
+        theirs, _ = zmq.auth.load_certificate(folder / f"{other}.key")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SettingsError(f"keys in {folder}: {reason}; make them with ./launch/keys.sh DIR") from None
+    if secret is None:
+        raise SettingsError(f"keys in {folder}: {own}.key_secret holds no secret; make them with ./launch/keys.sh DIR")
+    return Keys(public, secret, theirs)

@@ -1,0 +1,147 @@
+"""The encrypted connection between the robot and a GPU box, and what passes over it. The robot waits, the box comes.
+
+Only the box whose key the robot knows gets an answer. Queues are short, and what a slow line cannot carry is dropped: old
+pictures are worth nothing. Legend of a packet: its kind, then one or two parts.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from runtime.errors import RuntimeFault
+from runtime.remote.keys import BOX, ROBOT, load
+
+HELLO, SETTINGS, PING, PONG, NEED, FILE, MESSAGE = (
+    b"hello",
+    b"settings",
+    b"ping",
+    b"pong",
+    b"need",
+    b"file",
+    b"message",
+)
+TO_BOX = ("frame.head", "chunk", "skip", "episode", "instruction", "embedding")
+"""Topics that System 2 reads, and `TO_ROBOT`: those it publishes."""
+TO_ROBOT = ("conditions", "snapshot", "fault")
+_QUEUE = 64  # packets
+_ALIVE_MS, _GONE_MS = 200, 1000
+Packet = tuple[bytes, ...]
+
+
+class Link:
+    """One end, as a context manager. `peer`: whom the robot answers, once somebody came."""
+
+    def __init__(self, socket: "zmq.Socket[bytes]", context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        self.socket, self._context = socket, context
+        self._guard: ThreadAuthenticator | None = None
+        self._routed = socket.type == zmq.ROUTER
+        self.peer: bytes | None = None
+        self.dropped = 0
+
+    @classmethod
+    def waiting(cls, address: str, keys: Path) -> Self:
+        """The robot's end. Raises RuntimeFault when the address cannot be used."""
+        own = load(keys, ROBOT, BOX)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        made = cls(_socket(context, zmq.ROUTER), context)
+        made._guard = guard = ThreadAuthenticator(context)
+        guard.start()
+        guard.configure_curve_callback(credentials_provider=_Only(own.other))
+        made.socket.curve_publickey, made.socket.curve_secretkey = own.public, own.secret
+        made.socket.curve_server = True
+        made.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        try:
+            made.socket.bind(address)
+        except zmq.ZMQError as error:
+            made.close()
+            raise RuntimeFault(
+                f"--system2.remote {address}: {error.strerror}; choose another port, or 0.0.0.0"
+            ) from None
+        return made
+
+    @classmethod
+    def coming(cls, address: str, keys: Path) -> Self:
+        """The box's end."""
+        own = load(keys, BOX, ROBOT)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        made = cls(_socket(context, zmq.DEALER), context)
+        made.socket.curve_publickey, made.socket.curve_secretkey = own.public, own.secret
+        made.socket.curve_serverkey = own.other
+        made.socket.connect(address)
+        return made
+
+    def send(self, *packet: bytes) -> None:
+        """Never waits; dropped, and counted, when the line is full or nobody is there."""
+        if self._routed and self.peer is None:
+            return
+        try:
+            whole = (self.peer, *packet) if self._routed and self.peer is not None else packet
+            self.socket.send_multipart(whole, zmq.NOBLOCK)
+        except zmq.ZMQError:
+            self.dropped += 1
+
+    def take(self) -> list[Packet]:
+        """Everything that has come."""
+        packets: list[Packet] = []
+        while True:
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return packets
+            if self._routed:
+                if parts[1:2] == [HELLO]:
+                    self.peer = parts[0]
+                if parts[0] != self.peer:
+                    continue  # somebody who was here before
+                parts = parts[1:]
+            packets.append(tuple(parts))
+
+    def close(self) -> None:
+        """End the connection."""
+        self.socket.close(linger=100)
+        if self._guard is not None:
+            self._guard.stop()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def stamp(value: int) -> bytes:
+    """A number as part of a packet."""
+    return value.to_bytes(8, "big", signed=True)
+
+
+def number(part: bytes) -> int:
+    """What `stamp` made."""
+    return int.from_bytes(part, "big", signed=True)
+
+
+class _Only:
+    """Lets one key in."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Asked by ZeroMQ's authenticator."""
+        return key == self._key
+
+
+def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
+    made = context.socket(kind)
+    made.set_hwm(_QUEUE)
+    for option, value in (
+        (zmq.LINGER, 100), (zmq.HEARTBEAT_IVL, _ALIVE_MS), (zmq.HEARTBEAT_TIMEOUT, _GONE_MS),
+        (zmq.HEARTBEAT_TTL, _GONE_MS), (zmq.RECONNECT_IVL, 100), (zmq.RECONNECT_IVL_MAX, 1000), (zmq.IMMEDIATE, 1),
+    ):  # fmt: skip
+        made.setsockopt(option, value)
+    return made

@@ -1,0 +1,122 @@
+"""On the robot, in System 2's place: hands a GPU box what System 2 reads, and publishes what it answers.
+
+When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold, as ever.
+"""
+
+from runtime import config, wire
+from runtime.clock import now_ns, seconds
+from runtime.errors import WireError
+from runtime.frames import FrameRing
+from runtime.instructions import EmbeddingCache
+from runtime.process import Process, log
+from runtime.remote.link import (
+    FILE,
+    HELLO,
+    MESSAGE,
+    NEED,
+    PING,
+    PONG,
+    SETTINGS,
+    TO_BOX,
+    TO_ROBOT,
+    Link,
+    Packet,
+    number,
+    stamp,
+)
+from runtime.system2_step import HEAD
+
+_WAIT_S = 0.02
+_SILENT_S = 1.0
+_LIVES = 1000  # of System 2 on the box, within one life of this process
+
+
+def main(process: Process) -> None:
+    """Carry messages both ways until asked to end."""
+    keys = process.settings.system2.keys
+    assert keys is not None
+    readers = {name: process.bus.subscriber(name) for name in TO_BOX}
+    with Link.waiting(process.settings.system2.remote, keys) as link:
+        near = Near(process, link)
+        process.bus.include(link.socket)
+        process.settle(process.settings.system2.nice)
+        log.info("waiting for system2.sh at %s", process.settings.system2.remote)
+        while process.running:
+            process.bus.wait(_WAIT_S)
+            for packet in link.take():
+                near.answer(packet)
+            for name, reader in readers.items():
+                for received in reader.take():
+                    near.hand_over(name, received.message)
+            near.watch()
+            process.stepped()
+
+
+class Near:
+    """What is known of the machine at the other end, and what it is told."""
+
+    def __init__(self, process: Process, link: Link) -> None:
+        self._process, self._link = process, link
+        self._publishers = {name: process.publisher(name) for name in TO_ROBOT}
+        self._ring: FrameRing | None = None
+        self._comings, self._heard_ns, self._lost = 0, 0, True
+
+    def hand_over(self, name: str, message: wire.Message) -> None:
+        """A message for System 2, with its picture if it tells of one."""
+        picture: tuple[bytes, ...] = ()
+        if isinstance(message, wire.Frame):
+            self._ring = self._ring or FrameRing.attach(self._process.folder / f"{HEAD}.ring")
+            picture = (self._ring.read_jpeg(message.seq) or b"",)
+        self._link.send(MESSAGE, name.encode(), wire.encode(message), *picture)
+
+    def answer(self, packet: Packet) -> None:
+        """Something that the box sent."""
+        self._heard_ns = now_ns()
+        match packet:
+            case (kind, schema) if kind == HELLO:
+                self._welcome(number(schema))
+            case (kind, asked) if kind == PING:
+                self._link.send(PONG, asked, stamp(now_ns()))
+            case (kind, key) if kind == NEED:
+                path = EmbeddingCache().path(key.decode("ascii", "replace"))
+                if path.is_file():
+                    self._link.send(FILE, key, path.read_bytes())
+            case (kind, name, payload) if kind == MESSAGE:
+                self._publish(name.decode("ascii", "replace"), payload)
+            case _:
+                log.warning("a packet of %d parts that is none", len(packet))
+
+    def watch(self) -> None:
+        """Say when the box is gone, once, and when it is back."""
+        lost = now_ns() - self._heard_ns > seconds(_SILENT_S)
+        if lost and not self._lost:
+            text = f"nothing heard from the GPU box for {_SILENT_S:.0f} s; is system2.sh running, is the cable plugged?"
+            self._process.fault("link", text)
+        elif self._lost and not lost:
+            log.info("the GPU box is there")
+        self._lost = lost
+
+    def _welcome(self, schema: int) -> None:
+        """Settings for the box, and which life of System 2 begins there."""
+        if schema != wire.SCHEMA_NUMBER:
+            text = (
+                f"the GPU box speaks schema {schema}, the robot {wire.SCHEMA_NUMBER}; install the same revision on both"
+            )
+            self._process.fault("link", text)
+            return
+        self._comings += 1
+        epoch = self._process.epoch * _LIVES + self._comings
+        self._link.send(SETTINGS, stamp(epoch), config.to_json(self._process.settings).encode())
+
+    def _publish(self, name: str, payload: bytes) -> None:
+        """Conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
+        publisher = self._publishers.get(name)
+        try:
+            message = wire.decode(payload, None if publisher is None else publisher.topic.message)
+        except WireError as error:
+            log.warning("from the GPU box: %s", error)
+            return
+        if isinstance(message, wire.Fault):
+            self._process.fault(message.name, f"on the GPU box: {message.text}")
+        elif publisher is not None:
+            publisher.send_raw(payload)

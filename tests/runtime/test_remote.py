@@ -1,0 +1,191 @@
+"""System 2 on another machine: clocks, keys, the encrypted connection, and both ends live on this one. Called by pytest."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from live_run import START_S, LiveRun
+
+from runtime import clock, wire
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.remote import far, keys
+from runtime.remote.comparison import Comparison
+from runtime.remote.link import HELLO, PING, Link, number, stamp
+from runtime.session import lockstep, reader
+
+AHEAD_NS = 77_000_000_000
+_SOON_S = 5.0
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of keys."""
+    folder = tmp_path_factory.mktemp("keys") / "pair"
+    assert keys.main([str(folder)]) == 0
+    return folder
+
+
+def compared(seed: int, drift: float = 0.0, answers: int = 100) -> tuple[float, Comparison]:
+    """How far the estimate is off, ns, after answers over a line whose two ways are late by chance."""
+    dice, comparison, off = random.Random(seed), Comparison(), 0.0
+    for count in range(answers):
+        asked = 1_000_000_000 * count // 5
+        out, back = (round(dice.expovariate(1 / 2e6)) + 50_000 for _ in range(2))
+        told = round((asked + out) * (1 + drift)) + AHEAD_NS
+        off = comparison.add(asked, told, asked + out + back) - AHEAD_NS - drift * asked
+    return off, comparison
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clocks_are_compared_within_what_is_said_to_be_uncertain(seed: int) -> None:
+    off, comparison = compared(seed)
+    assert abs(off) <= comparison.uncertain_ns < 1_000_000
+    assert comparison.settled
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_drifting_clock_is_followed(seed: int) -> None:
+    off, comparison = compared(seed, drift=50e-6, answers=3000)  # 30 ms in these ten minutes
+    assert abs(off) <= comparison.uncertain_ns + 100_000 < 2_000_000
+
+
+def test_one_answer_does_not_settle_it() -> None:
+    assert not compared(0, answers=4)[1].settled
+
+
+def test_a_process_that_follows_tells_the_robots_time(tmp_path: Path) -> None:
+    offset = clock.Offset(tmp_path / "clock")
+    offset.set(AHEAD_NS)
+    code = "import time; from runtime import clock; clock.follow(); print(clock.now_ns() - time.monotonic_ns())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {clock.FOLLOWED: str(tmp_path / "clock")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert abs(int(told.stdout) - AHEAD_NS) < 10_000_000
+    assert abs(clock.now_ns() - time.monotonic_ns()) < 10_000_000, "nobody else does"
+
+
+def test_keys_are_made_once_and_for_their_owner_only(made: Path) -> None:
+    assert {path.name for path in made.iterdir()} == {
+        f"{end}.key{kind}" for end in ("robot", "system2") for kind in ("", "_secret")
+    }
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (made, *made.iterdir()))
+    with pytest.raises(SettingsError, match="there are keys already"):
+        keys.main([str(made)])
+
+
+def test_missing_or_broken_keys_are_one_line(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"make them with ./launch/keys.sh DIR"):
+        Link.coming("tcp://127.0.0.1:1", tmp_path)
+    (tmp_path / "system2.key_secret").write_bytes((made / "system2.key").read_bytes())
+    (tmp_path / "robot.key").write_bytes((made / "robot.key").read_bytes())
+    with pytest.raises(SettingsError, match="holds no secret"):
+        Link.coming("tcp://127.0.0.1:1", tmp_path)
+
+
+@pytest.fixture
+def robot(made: Path) -> Iterator[tuple[Link, str]]:
+    """The robot's end, and where it waits."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with Link.waiting(address, made) as link:
+        yield link, address
+
+
+def until(link: Link, others: Callable[[], None]) -> list[tuple[bytes, ...]]:
+    """What comes, while the others go on; empty when nothing does."""
+    deadline = time.monotonic() + _SOON_S
+    while time.monotonic() < deadline:
+        others()
+        link.socket.poll(20)
+        if packets := link.take():
+            return packets
+    return []
+
+
+def test_packets_pass_both_ways_once_the_box_said_hello(robot: tuple[Link, str], made: Path) -> None:
+    link, address = robot
+    link.send(b"to nobody")
+    with Link.coming(address, made) as box:
+        assert until(link, lambda: box.send(HELLO, stamp(1)))[0] == (HELLO, stamp(1))
+        link.send(PING, stamp(-5))
+        ((kind, part),) = until(box, lambda: None)
+        assert kind == PING and number(part) == -5
+
+
+def test_a_box_with_other_keys_is_not_heard(robot: tuple[Link, str], made: Path, tmp_path: Path) -> None:
+    """It knows the robot's public key, but the robot does not know its."""
+    link, address = robot
+    keys.main([str(tmp_path / "other")])
+    (tmp_path / "other" / "robot.key").write_bytes((made / "robot.key").read_bytes())
+    with Link.coming(address, tmp_path / "other") as stranger:
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            stranger.send(HELLO, stamp(1))
+            assert not link.take()
+            time.sleep(0.02)
+    assert link.peer is None
+
+
+def test_a_box_that_comes_back_is_the_one_that_is_answered(robot: tuple[Link, str], made: Path) -> None:
+    link, address = robot
+    for value in (1, 2):
+        with Link.coming(address, made) as box:
+            assert until(link, lambda box=box, value=value: box.send(HELLO, stamp(value)))[0] == (HELLO, stamp(value))
+            link.send(PING)
+            assert until(box, lambda: None) == [(PING,)]
+
+
+def test_an_address_that_is_taken_is_one_line(robot: tuple[Link, str], made: Path) -> None:
+    with pytest.raises(RuntimeFault, match="choose another port"):
+        Link.waiting(robot[1], made)
+
+
+@pytest.mark.parametrize("flags", [["--robot", "tcp://127.0.0.1:1"], ["--keys", "/nowhere"], []])
+def test_a_missing_flag_is_one_line(flags: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"required|--keys|--robot"):
+        far.main(flags)
+
+
+@pytest.mark.live
+def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Path) -> None:
+    """Both ends on this machine: conditions come over the encrypted line, their loss holds the arms, and a replay is exact."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    run = LiveRun(tmp_path, "--system2.remote", address, "--system2.keys", str(made))
+    line = [sys.executable, "-m", "runtime.cli", "system2", "--robot", address, "--keys", str(made)]
+    boxes = [subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+    try:
+        run.wait_for("RUNNING", START_S)
+        time.sleep(2)
+        boxes[0].send_signal(signal.SIGTERM)
+        assert boxes[0].wait(20) == 0
+        run.wait_for("HOLD", 20)
+        assert "system2: link: nothing heard from the GPU box" in run.log.read_text()
+        boxes.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        run.wait_for("RUNNING", START_S)
+        time.sleep(1)
+        assert run.end(signal.SIGTERM) == 0
+    finally:
+        for process in (run.process, *boxes):
+            process.kill()
+            process.wait()
+    log = reader.read(run.session)
+    made_there = [m for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Conditions)]
+    assert {m.epoch for m in made_there} == {1001, 1002}
+    assert all(m.capture_ns < m.stamp_ns < m.capture_ns + 3_000_000_000 for m in made_there), "in the robot's time"
+    report = lockstep.replay(log)
+    assert report.identical and report.count("Conditions").compared >= len(made_there) - 1
+    assert not list(Path("/dev/shm").glob("video2act.system2-*"))

@@ -60,7 +60,7 @@ class Far:
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY_FOLDER))
         self._offset, self._comparison = clock.Offset(self.folder / "clock"), Comparison()
         self._settings: Settings | None = None
-        self._epoch = 0
+        self._epoch, self._life = 0, time.time_ns()  # the second tells one hello from its repetition
         self._child: subprocess.Popen[bytes] | None = None
         self._buses: list[Bus] = []
         self._publishers: dict[str, Publisher] = {}
@@ -95,7 +95,7 @@ class Far:
             return
         self._asked_s = time.monotonic()
         if self._settings is None:
-            self._link.send(HELLO, stamp(wire.SCHEMA_NUMBER))
+            self._link.send(HELLO, stamp(wire.SCHEMA_NUMBER), stamp(self._life))
         else:
             self._link.send(PING, stamp(time.monotonic_ns()))
 
@@ -108,7 +108,7 @@ class Far:
         if ended or gone:
             say("video2act: " + ("System 2 ended; starting it again" if ended else "the robot is gone; looking for it"))
             self._end_system2()
-            self._settings = None
+            self._settings, self._life = None, time.time_ns()
 
     def _answer(self, packet: Packet) -> None:
         match packet:

@@ -59,7 +59,7 @@ class Near:
         self._process, self._link = process, link
         self._publishers = {name: process.publisher(name) for name in TO_ROBOT}
         self._ring: FrameRing | None = None
-        self._comings, self._heard_ns, self._lost = 0, 0, True
+        self._comings, self._life, self._heard_ns, self._lost = 0, 0, 0, True
 
     def hand_over(self, name: str, message: wire.Message) -> None:
         """A message for System 2, with its picture if it tells of one."""
@@ -73,8 +73,8 @@ class Near:
         """Something that the box sent."""
         self._heard_ns = now_ns()
         match packet:
-            case (kind, schema) if kind == HELLO:
-                self._welcome(number(schema))
+            case (kind, schema, life) if kind == HELLO:
+                self._welcome(number(schema), number(life))
             case (kind, asked) if kind == PING:
                 self._link.send(PONG, asked, stamp(now_ns()))
             case (kind, key) if kind == NEED:
@@ -96,15 +96,16 @@ class Near:
             log.info("the GPU box is there")
         self._lost = lost
 
-    def _welcome(self, schema: int) -> None:
-        """Settings for the box, and which life of System 2 begins there."""
+    def _welcome(self, schema: int, life: int) -> None:
+        """Settings for the box, and which life of System 2 begins there; a hello may come several times."""
         if schema != wire.SCHEMA_NUMBER:
             text = (
                 f"the GPU box speaks schema {schema}, the robot {wire.SCHEMA_NUMBER}; install the same revision on both"
             )
             self._process.fault("link", text)
             return
-        self._comings += 1
+        self._comings += life != self._life
+        self._life = life
         epoch = self._process.epoch * _LIVES + self._comings
         self._link.send(SETTINGS, stamp(epoch), config.to_json(self._process.settings).encode())
 

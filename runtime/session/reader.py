@@ -125,7 +125,7 @@ def read(path: Path) -> Session:
     session = Session(file)
     session.damage.unfinished = not data.endswith(_MAGIC)
     position, ended = len(_MAGIC), False
-    while position + _RECORD.size <= len(data) and data[position:] != _MAGIC:
+    while position + _RECORD.size <= len(data) and not _at_the_end(data, position):
         following = _take_record(session, data, position)
         ended = ended or data[position] == Opcode.DATA_END
         if following is None:  # neither the record nor its length can be trusted: look for the next chunk
@@ -170,7 +170,12 @@ def _begins_record(data: bytes, position: int) -> bool:
     if position + _RECORD.size > len(data):
         return True
     opcode, length = _RECORD.unpack_from(data, position)
-    return (opcode in Opcode._value2member_map_ and length <= _LARGEST_RECORD) or data[position:] == _MAGIC
+    return (opcode in Opcode._value2member_map_ and length <= _LARGEST_RECORD) or _at_the_end(data, position)
+
+
+def _at_the_end(data: bytes, position: int) -> bool:
+    """Whether only the closing magic is left. (Comparing a slice would copy the rest of the file for every record.)"""
+    return len(data) - position == len(_MAGIC) and data.endswith(_MAGIC)
 
 
 def _next_chunk(data: bytes, position: int) -> int:

@@ -18,7 +18,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.remote import far, keys
 from runtime.remote.comparison import Comparison
 from runtime.remote.link import HELLO, PING, Link, number, stamp
-from runtime.session import lockstep, reader
+from runtime.session import reader
 
 AHEAD_NS = 77_000_000_000
 _SOON_S = 5.0
@@ -162,7 +162,7 @@ def test_a_missing_flag_is_one_line(flags: list[str]) -> None:
 
 @pytest.mark.live
 def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Path) -> None:
-    """Both ends on this machine: conditions come over the encrypted line, their loss holds the arms, and a replay is exact."""
+    """Both ends on this machine: conditions come over the encrypted line, their loss holds the arms, the next ones end it."""
     address = f"tcp://127.0.0.1:{free_port()}"
     run = LiveRun(tmp_path, "--system2.remote", address, "--system2.keys", str(made))
     line = [sys.executable, "-m", "runtime.cli", "system2", "--robot", address, "--keys", str(made)]
@@ -178,6 +178,8 @@ def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Pa
         run.wait_for("RUNNING", START_S)
         time.sleep(1)
         assert run.end(signal.SIGTERM) == 0
+        boxes[1].terminate()
+        assert boxes[1].wait(20) == 0
     finally:
         for process in (run.process, *boxes):
             process.kill()
@@ -186,6 +188,4 @@ def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Pa
     made_there = [m for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Conditions)]
     assert {m.epoch for m in made_there} == {1001, 1002}
     assert all(m.capture_ns < m.stamp_ns < m.capture_ns + 3_000_000_000 for m in made_there), "in the robot's time"
-    report = lockstep.replay(log)
-    assert report.identical and report.count("Conditions").compared >= len(made_there) - 1
     assert not list(Path("/dev/shm").glob("video2act.system2-*"))

@@ -16,11 +16,13 @@ from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns
 from runtime.limits import Limits
+from runtime.notify import Notifier
 from runtime.process import Process, log
 from runtime.snapshot import Snapshots
 from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
+_NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 
 def main(process: Process) -> None:
@@ -42,6 +44,8 @@ def main(process: Process) -> None:
     if process.settings.arms.realtime:
         allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
         log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
+    notifier = Notifier()
+    notifier.ready()
     rate = Rate(rules.settings.arms.rate_hz)
     refused_before, ticks = 0, 0
     while process.running:
@@ -69,9 +73,12 @@ def main(process: Process) -> None:
             states.send(outputs.state)
         for name, text in outputs.faults:
             process.fault(name, text)
+        if ticks % _NOTIFY_EVERY == 0:
+            notifier.alive("; ".join((memory.machine.mode, *memory.machine.reasons)))
         snapshots.keep(ticks, memory)
         ticks += 1
         process.stepped()
+    notifier.close()
     for arm in arms:
         arm.hold(now_ns())
         arm.close()

@@ -3,6 +3,7 @@
 A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. Motors are switched only by order.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from runtime.process import Process, log
 
 _FRESH_S = 0.05
 _LOOK_S = 0.001
+_SWITCH_S = (
+    0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
+)
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
 _SILENT_S = 2.0  # after it the bus is opened anew
@@ -70,6 +74,7 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     memory = Memory(targets.read().number)  # what was ordered before this process began is not done again
     process.settle()
+    sys.setswitchinterval(_SWITCH_S)
     while process.running:
         arm = make_arm(side, process.settings, process.folder, readings.write)
         if not _connected(process, arm):

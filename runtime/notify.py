@@ -1,0 +1,38 @@
+"""Tells systemd how the robot is (sd_notify(3)): ready, alive, what it does. Nothing happens where systemd did not start it."""
+
+import os
+import socket
+
+
+class Notifier:
+    """The socket that systemd named in the environment."""
+
+    def __init__(self, address: str | None = None) -> None:
+        address = os.environ.get("NOTIFY_SOCKET") if address is None else address
+        self._address = "\0" + address[1:] if address and address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
+        if self._socket is not None:
+            self._socket.setblocking(False)
+
+    def ready(self) -> None:
+        """The control loop runs."""
+        self._send("READY=1")
+
+    def alive(self, status: str) -> None:
+        """Feed the watchdog; `status` is shown by systemctl."""
+        self._send(f"WATCHDOG=1\nSTATUS={status}")
+
+    def close(self) -> None:
+        """The control loop ends."""
+        self._send("STOPPING=1")
+        if self._socket is not None:
+            self._socket.close()
+
+    def _send(self, text: str) -> None:
+        """A message that systemd has no time for is no reason to wait: the next one comes soon."""
+        if self._socket is None or self._address is None:
+            return
+        try:
+            self._socket.sendto(text.encode(), self._address)
+        except OSError:
+            return

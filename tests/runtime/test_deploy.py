@@ -1,0 +1,94 @@
+"""deploy/: what the install script writes, and that it names what is there. Called by pytest; all of it below tmp_path."""
+
+import configparser
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def install(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the script."""
+    environment = {name: value for name, value in os.environ.items() if name != "SUDO_USER"}
+    return subprocess.run(
+        [str(DEPLOY / "install.sh"), *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def unit(path: Path) -> configparser.RawConfigParser:
+    """A systemd unit."""
+    made = configparser.RawConfigParser(strict=False, interpolation=None)
+    made.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
+    made.read_string(path.read_text())
+    return made
+
+
+def test_a_robots_machine(tmp_path: Path) -> None:
+    done = install("robot", "--user", "lab", "--profile", "/home/lab/our robot.toml", "--root", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    service = unit(tmp_path / "etc/systemd/system/video2act.service")
+    assert service["Service"]["User"] == "lab"
+    assert service["Service"]["Type"] == "notify" and service["Service"]["NotifyAccess"] == "all"
+    command = shlex.split(service["Service"]["ExecStart"])
+    assert command[0] == str(ROOT / "launch" / "robot.sh") and os.access(command[0], os.X_OK)
+    assert float(service["Service"]["WatchdogSec"]) > 10 + 10, "the supervisor comes first"
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert written == [
+        "etc/security/limits.d/video2act.conf",
+        "etc/systemd/system/video2act-can@.service",
+        "etc/systemd/system/video2act.service",
+        "etc/udev/rules.d/60-video2act-latency.rules",
+        "etc/udev/rules.d/70-video2act-can.rules",
+        "etc/video2act/robot.env",
+    ]
+    assert not re.search(r"@[A-Z]+@", "".join((tmp_path / name).read_text() for name in written))
+
+
+def test_a_gpu_box(tmp_path: Path) -> None:
+    done = install(
+        "system2", "--user", "lab", "--robot", "tcp://robot:5760", "--keys", "keys", "--root", str(tmp_path)
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    service = unit(tmp_path / "etc/systemd/system/video2act-system2.service")
+    command = shlex.split(service["Service"]["ExecStart"])
+    assert command[1:5] == ["--robot", "tcp://robot:5760", "--keys", str(Path("keys").resolve())]
+    assert os.access(command[0], os.X_OK)
+
+
+def test_flags_of_an_earlier_installation_stay(tmp_path: Path) -> None:
+    line = ("robot", "--user", "lab", "--root", str(tmp_path))
+    install(*line)
+    flags = tmp_path / "etc/video2act/robot.env"
+    flags.write_text("VIDEO2ACT_FLAGS=--ratio 4\n")
+    install(*line)
+    assert flags.read_text() == "VIDEO2ACT_FLAGS=--ratio 4\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say robot or system2"),
+        (["console"], "got console"),
+        (["robot"], "--user"),
+        (["robot", "--user"], "--user needs a value"),
+        (["robot", "--surprise", "1"], "unknown --surprise"),
+        (["system2", "--user", "lab"], "--robot tcp://HOST:PORT and --keys DIR"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], said: str) -> None:
+    done = install(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_every_file_that_the_texts_name_is_there() -> None:
+    text = "".join(path.read_text() for path in DEPLOY.iterdir())
+    named = set(re.findall(r"(?:\./)?((?:launch|deploy)/[\w@.-]+\.(?:sh|rules|conf|service|md|toml))", text))
+    assert len(named) >= 5
+    assert all((ROOT / name).exists() for name in named), sorted(name for name in named if not (ROOT / name).exists())

@@ -22,6 +22,7 @@ from runtime.snapshot import Snapshots
 from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
+_MASTER_NS = 100_000_000  # a master that is silent for longer is not led
 _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 
@@ -111,11 +112,13 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
 def master_state(
     readings: Sequence[ArmState], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
 ) -> wire.MasterState | None:
-    """Where both masters are led; None without them."""
+    """Where both masters are led; None while they, or one of them, are not heard."""
     told = [reading.master for reading in readings if reading.master is not None]
     if len(told) < len(SIDES):
         return None
     q, stamps_ns = np.concatenate(told), (readings[0].master_ns, readings[1].master_ns)
+    if now - min(stamps_ns) > _MASTER_NS:
+        return None
     exceeds = exceeded(watch, limits, q, max(stamps_ns))
     return wire.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
 

@@ -62,7 +62,7 @@ def play(order: Order) -> Result:
         begun_s = time.perf_counter()
         outcome = _expert(settings, seed) if order.expert else _rollout(order, settings, seed)
         played.append(Episode(seed, outcome, time.perf_counter() - begun_s))
-    name = "expert" if order.expert else _policy(_policy_key(settings)).checkpoint_id
+    name = "expert" if order.expert else open_policy(_policy_key(settings)).checkpoint_id
     return Result(order, settings.task, name, tuple(played))
 
 
@@ -77,7 +77,7 @@ def _rollout(order: Order, settings: Settings, seed: int) -> Outcome:
 def _world(settings: str, latencies: Latencies) -> World:
     """This worker's scene; building it takes longer than an episode."""
     read = config.from_json(settings)
-    return World(read, _policy(_policy_key(read)), latencies)
+    return World(read, open_policy(_policy_key(read)), latencies)
 
 
 def _policy_key(settings: Settings) -> str:
@@ -86,8 +86,8 @@ def _policy_key(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=1)
-def _policy(settings: str) -> Policy:
-    """This worker's policy."""
+def open_policy(settings: str) -> Policy:
+    """Both networks of a policy, opened once in a process; `settings` is JSON."""
     read = config.from_json(settings)
     prepare_torch(read.system1)
     checkpoint = open_checkpoint(read)

@@ -1,10 +1,13 @@
-"""The whole robot on a virtual clock: the very step functions of system1, system2 and arms on the simulated scene.
+"""The whole robot on a virtual clock: the very step functions of system1, system2 and arms on the simulated scene, or on
+somebody else's (robotwin.py).
 
 How long each system takes is declared, so what comes out is a property of policy and timing and not of this machine; on one
 machine and build it is the same again from the same seed. Events happen in order of time: ticks, pictures, and what was made.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import simplejpeg
@@ -28,6 +31,38 @@ _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
 _EPISODE, _INSTRUCTION = 1, 1
 _START_S = 3.0  # longest wait for the first chunk, beyond a task's own time
 _KEPT_FRAMES = 400
+
+
+class Body(Protocol):
+    """What the arms move; drivers.sim.physics.Physics is one. Time passes in steps of the simulator's cycle."""
+
+    def command(self, side: int, q: NDArray[np.float64]) -> None:
+        """A target (7,) of one arm: rad, gripper m."""
+        ...
+
+    def advance(self, steps: int) -> None:
+        """Let time pass: STEPS_PER_CYCLE steps are one tick of the arms."""
+        ...
+
+    def arms(self) -> NDArray[np.float64]:
+        """(2, 3, 7): of each arm q, dq and effort."""
+        ...
+
+    def qpos(self) -> NDArray[np.float64]:
+        """The state that an eye draws."""
+        ...
+
+    def success(self) -> bool:
+        """Whether the task is done."""
+        ...
+
+
+class Sight(Protocol):
+    """A camera of the scene; drivers.sim.eye.Eye is one."""
+
+    def jpeg(self, qpos: NDArray[np.float64]) -> bytes:
+        """The picture of a state."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -74,10 +109,9 @@ class World:
         self._physics.reset(seed)
         for place, eye in enumerate(self._eyes.values()):
             eye.restart(seed * len(self._eyes) + place)
-        self._policy.fast.clear()
-        self._policy.slow.clear()
-        episode = _Episode(self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed)
-        return episode.play(limit_s, film_every)
+        return run(
+            self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed, limit_s, film_every
+        )
 
     def close(self) -> None:
         """Free the renderers."""
@@ -85,14 +119,24 @@ class World:
             eye.close()
 
 
+def run(
+    settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
+    limit_s: float, film_every: int = 0,
+) -> Outcome:  # fmt: skip
+    """One episode on a scene that stands ready."""
+    policy.fast.clear()
+    policy.slow.clear()
+    return _Episode(settings, policy, latencies, body, eyes, text, seed).play(limit_s, film_every)
+
+
 class _Episode:
     """The scene, the cameras and the arms while an episode is played."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, latencies: Latencies, physics: Physics, eyes: dict[str, Eye], text: str,
+        self, settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str,
         seed: int,
     ) -> None:  # fmt: skip
-        self._settings, self._latencies, self._physics, self._eyes = settings, latencies, physics, eyes
+        self._settings, self._latencies, self._body, self._eyes = settings, latencies, body, eyes
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
         self._outcome = Outcome()
@@ -133,7 +177,7 @@ class _Episode:
     def _tick(self) -> None:
         """The arms process, and the physics until its next tick."""
         now = self._clock.now
-        states = [ArmState(self._ticks, now, *reading) for reading in self._physics.arms()]
+        states = [ArmState(self._ticks, now, *reading) for reading in self._body.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
         self._system1.hear(feedback)
         self._arms = self._arms or arms_step.start(self._rules, feedback, now)
@@ -144,8 +188,8 @@ class _Episode:
             self._running_since_ns = now
         self._limited += target.mode == "RUNNING" and target.limited
         for side in range(len(SIDES)):
-            self._physics.command(side, target.q[7 * side : 7 * side + 7])
-        self._physics.advance(STEPS_PER_CYCLE)
+            self._body.command(side, target.q[7 * side : 7 * side + 7])
+        self._body.advance(STEPS_PER_CYCLE)
         self._ticks += 1
         self._judge(target.mode)
         self._clock.at(_BEGIN_NS + round(self._ticks * NS_PER_S / self._settings.arms.rate_hz), self._tick)
@@ -155,13 +199,13 @@ class _Episode:
         now, begun_ns = self._clock.now, self._running_since_ns
         late = now - _BEGIN_NS > seconds(self._limit_s + _START_S)
         late = late or (begun_ns is not None and now - begun_ns > seconds(self._limit_s))
-        self._outcome.success = begun_ns is not None and self._physics.success()
+        self._outcome.success = begun_ns is not None and self._body.success()
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
         """All cameras at once: what they saw is drawn when somebody asks for it."""
         number, now = self._frames, self._clock.now
-        self._scenes[number] = self._physics.qpos()
+        self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)
         if self._film_every and number % self._film_every == 0:
             self._outcome.film.append(self._eyes["head"].jpeg(self._scenes[number]))

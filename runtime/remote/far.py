@@ -18,7 +18,7 @@ from types import FrameType
 import simplejpeg
 
 from runtime import clock, command_line, config, overrides, wire
-from runtime.bus import Bus, Publisher
+from runtime.bus import Bus, Publisher, Subscriber
 from runtime.cameras import ring_slots
 from runtime.config import Settings
 from runtime.errors import SettingsError, WireError
@@ -64,9 +64,9 @@ class Far:
         self._child: subprocess.Popen[bytes] | None = None
         self._buses: list[Bus] = []
         self._publishers: dict[str, Publisher] = {}
+        self._replies: dict[str, Subscriber] = {}
         self._ring: FrameRing | None = None
         self._asked_s = self._heard_s = time.monotonic()
-        self._asked_for: set[str] = set()
         self._ending = False
 
     def run(self) -> int:
@@ -120,10 +120,11 @@ class Far:
                 self._offset.set(self._comparison.add(number(asked), number(told), time.monotonic_ns()))
                 if self._child is None and self._settings is not None and self._comparison.settled:
                     self._start(self._settings)
-            case (kind, key, data) if kind == FILE:
-                beside = EmbeddingCache().make_room(key.decode("ascii", "replace")).with_suffix(".far")
+            case (kind, key, data) if kind == FILE and key.isalnum():
+                path = EmbeddingCache().make_room(key.decode())
+                beside = path.with_suffix(".far")
                 beside.write_bytes(data)
-                beside.rename(EmbeddingCache().path(key.decode("ascii", "replace")))
+                beside.rename(path)
             case (kind, name, payload, *picture) if kind == MESSAGE and self._child is not None:
                 self._hear(name.decode("ascii", "replace"), payload, picture)
             case _:

@@ -77,8 +77,8 @@ class Near:
                 self._welcome(number(schema), number(life))
             case (kind, asked) if kind == PING:
                 self._link.send(PONG, asked, stamp(now_ns()))
-            case (kind, key) if kind == NEED:
-                path = EmbeddingCache().path(key.decode("ascii", "replace"))
+            case (kind, key) if kind == NEED and key.isalnum():  # a name, no way out of the folder
+                path = EmbeddingCache().path(key.decode())
                 if path.is_file():
                     self._link.send(FILE, key, path.read_bytes())
             case (kind, name, payload) if kind == MESSAGE:

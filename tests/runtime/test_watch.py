@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from drivers.arm import ArmState
 from drivers.cobot_magic import rest_pose
-from runtime import config
+from runtime import config, wire
+from runtime.arms import master_state
 from runtime.limits import Limits
 from runtime.watch import Watch, exceeded
 
@@ -38,6 +40,23 @@ def test_a_place_beyond_the_range_is_named() -> None:
     q[[6, 13]] = 0.02
     q[2] = 0.4
     assert exceeded(watch, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
+
+
+def test_masters_that_fall_silent_are_not_led() -> None:
+    now, still = 10_000_000_000, rest_pose()[:7]
+
+    def reading(master_ns: int | None) -> ArmState:
+        told = (still, master_ns) if master_ns is not None else (None, 0)
+        return ArmState(0, now, still, still, still, False, "", "", *told)
+
+    def led_by(*stamps_ns: int | None) -> wire.MasterState | None:
+        return master_state([reading(stamp_ns) for stamp_ns in stamps_ns], Watch(), LIMITS, 0, 1, now)
+
+    heard = led_by(now, now - 50_000_000)
+    assert heard is not None and heard.measured_ns == (now, now - 50_000_000)
+    assert led_by(now, now - 150_000_000) is None
+    assert led_by(now, None) is None
+    assert led_by() is None
 
 
 def test_a_pause_is_not_a_speed() -> None:

@@ -1,0 +1,54 @@
+"""The policy folder that RoboTwin 2 asks for: link it into their checkout and run their benchmark with our policy.
+
+    ln -s VIDEO2ACT/deploy/robotwin ROBOTWIN/policy/video2act
+    cd ROBOTWIN; python script/eval_policy.py --config policy/video2act/deploy_policy.yml --overrides --task_name ...
+
+Their Python needs what ours has (`pip install -c requirements.lock -e VIDEO2ACT`). Both systems run on a virtual clock with
+declared latencies, behind the same safety layer, as in `evaluate.sh`. Not run inside RoboTwin yet: it needs a GPU to render.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from runtime import config
+from runtime.config import Settings
+from runtime.evaluation import robotwin
+from runtime.evaluation.rollouts import open_policy
+from runtime.evaluation.systems import Policy
+from runtime.evaluation.world import Latencies
+
+
+@dataclass
+class Model:
+    """What their evaluation hands from call to call."""
+
+    settings: Settings
+    policy: Policy
+    latencies: Latencies
+    stroke_m: float
+
+
+def get_model(usr_args: dict[str, Any]) -> Model:
+    """The policy that deploy_policy.yml names. Raises SettingsError."""
+    flags = [str(flag) for flag in usr_args.get("flags") or ()]
+    settings = config.load(["--policy.checkpoint", str(usr_args["checkpoint"]), *flags], "deploy_policy.yml")
+    latencies = Latencies(**(usr_args.get("latencies") or {}))
+    return Model(
+        settings, open_policy(config.to_json(settings)), latencies, float(usr_args.get("gripper_stroke_m", 0.08))
+    )
+
+
+def encode_obs(observation: dict[str, Any]) -> dict[str, Any]:
+    """As it is: runtime/evaluation/robotwin.py reads it."""
+    return observation
+
+
+def eval(TASK_ENV: Any, model: Model, observation: dict[str, Any]) -> None:  # noqa: A001  their name
+    """The rest of an episode."""
+    robotwin.play(TASK_ENV, encode_obs(observation), model.settings, model.policy, model.latencies, model.stroke_m)
+
+
+def reset_model(model: Model) -> None:
+    """Before the next episode."""
+    model.policy.fast.clear()
+    model.policy.slow.clear()

@@ -1,0 +1,123 @@
+"""A RoboTwin 2 scene as a body and its eyes, so that our policy runs in their benchmark by the same rules as in ours.
+
+Their interface (policy folders of RoboTwin 2): an observation holds `observation.head_camera.rgb`, `left_camera` and
+`right_camera`, each (H, W, 3) uint8, and `joint_action.vector` (14,): rad, grippers 0 to 1. `take_action` moves to such a
+vector, which is taken for one step of 1/30 s.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from drivers.cobot_magic import SIDES
+from drivers.sim.scene import TIMESTEP_S
+from drivers.sim.tasks.task import RATE_HZ
+from runtime.config import Settings
+from runtime.evaluation import world
+from runtime.evaluation.systems import Policy
+
+Array = NDArray[np.float64]
+CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}
+_STEPS = round(1 / RATE_HZ / TIMESTEP_S)
+_ARM = 7
+_GRIPPERS = (_ARM - 1, 2 * _ARM - 1)
+_KEPT = 400  # pictures
+
+
+class Over(Exception):
+    """Their episode has ended: no step is left."""
+
+
+class RoboTwinScene:
+    """One of their episodes. `stroke_m`: what their gripper's 1 means."""
+
+    def __init__(self, environment: Any, observation: dict[str, Any], settings: Settings, stroke_m: float) -> None:
+        self._environment, self._settings, self._stroke_m = environment, settings, stroke_m
+        self._seen: dict[int, dict[str, NDArray[np.uint8]]] = {}
+        self._count = self._passed = 0
+        self._dq = np.zeros(2 * _ARM)
+        self._q = self._joints(observation)
+        self._told = self._q.copy()
+        self._see(observation)
+        self.eyes = {name: RoboTwinEye(self, name) for name in CAMERAS}
+
+    def command(self, side: int, q: Array) -> None:
+        """See world.Body."""
+        self._told[_ARM * side : _ARM * side + _ARM] = q
+
+    def advance(self, steps: int) -> None:
+        """See world.Body; every 1/30 s their scene makes a step. Raises Over when it has no more."""
+        self._passed += steps
+        while self._passed >= _STEPS:
+            self._passed -= _STEPS
+            if self.success() or self._environment.take_action_cnt >= self._environment.step_lim:
+                raise Over
+            self._environment.take_action(self.vector(self._told))
+            observation = self._environment.get_obs()
+            before, self._q = self._q, self._joints(observation)
+            self._dq = (self._q - before) * RATE_HZ
+            self._count += 1
+            self._see(observation)
+
+    def arms(self) -> Array:
+        """See world.Body; effort is not told."""
+        return np.stack([self._q, self._dq, np.zeros(2 * _ARM)]).reshape(3, len(SIDES), _ARM).swapaxes(0, 1)
+
+    def qpos(self) -> Array:
+        """Which observation is the newest."""
+        return np.array([float(self._count)])
+
+    def success(self) -> bool:
+        """See world.Body."""
+        return bool(getattr(self._environment, "eval_success", False))
+
+    def vector(self, q: Array) -> Array:
+        """Joints (14,) in their units."""
+        made = np.array(q)
+        made[list(_GRIPPERS)] = np.clip(made[list(_GRIPPERS)] / self._stroke_m, 0, 1)
+        return made
+
+    def picture(self, count: int, name: str) -> NDArray[np.uint8]:
+        """What a camera of ours saw at an observation, in the size that the settings ask for."""
+        camera = self._settings.cameras.by_name()[name]
+        seen = self._seen[count][name]
+        if seen.shape[:2] != (camera.height_px, camera.width_px):
+            seen = np.asarray(Image.fromarray(seen).resize((camera.width_px, camera.height_px), Image.Resampling.BOX))
+        return seen
+
+    def _joints(self, observation: dict[str, Any]) -> Array:
+        q = np.array(observation["joint_action"]["vector"], np.float64)
+        q[list(_GRIPPERS)] *= self._stroke_m
+        return q
+
+    def _see(self, observation: dict[str, Any]) -> None:
+        views = observation["observation"]
+        self._seen[self._count] = {name: np.asarray(views[theirs]["rgb"], np.uint8) for name, theirs in CAMERAS.items()}
+        self._seen.pop(self._count - _KEPT, None)
+
+
+class RoboTwinEye:
+    """See world.Sight."""
+
+    def __init__(self, scene: RoboTwinScene, name: str) -> None:
+        self._scene, self._name = scene, name
+
+    def jpeg(self, qpos: Array) -> bytes:
+        """The picture of an observation."""
+        return simplejpeg.encode_jpeg(np.ascontiguousarray(self._scene.picture(int(qpos[0]), self._name)), 90, "RGB")
+
+
+def play(
+    environment: Any, observation: dict[str, Any], settings: Settings, policy: Policy, latencies: world.Latencies,
+    stroke_m: float,
+) -> bool:  # fmt: skip
+    """One of their episodes, to its end. Returns whether the task was done."""
+    scene = RoboTwinScene(environment, observation, settings, stroke_m)
+    limit_s = environment.step_lim / RATE_HZ
+    with suppress(Over):
+        world.run(settings, policy, latencies, scene, scene.eyes, environment.get_instruction(), settings.seed, limit_s)
+    return scene.success()

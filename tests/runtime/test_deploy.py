@@ -88,7 +88,7 @@ def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], sai
 
 
 def test_every_file_that_the_texts_name_is_there() -> None:
-    text = "".join(path.read_text() for path in DEPLOY.iterdir())
+    text = "".join(path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
     named = set(re.findall(r"(?:\./)?((?:launch|deploy)/[\w@.-]+\.(?:sh|rules|conf|service|md|toml))", text))
     assert len(named) >= 5
     assert all((ROOT / name).exists() for name in named), sorted(name for name in named if not (ROOT / name).exists())

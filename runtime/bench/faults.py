@@ -14,12 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from runtime import outside, wire, wire_check
+from drivers.can_hub import INTERFACE
+from drivers.emulated_bus import socket_of
+from drivers.piper import PiperArm
+from runtime import config, outside, wire, wire_check
 from runtime.clock import now_ns
+from runtime.doctor.buses import look_at_arm
 from runtime.errors import RuntimeFault
 
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 _MOST_OTHERS = 20
+_LATE_S = 6.0  # longer than a CAN process goes on trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
 _FLAGS = ("--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.resume", "itself")
 
@@ -73,6 +78,7 @@ class LiveRobot:
         self._operator = self._found(deadline)
         self._bus = self._operator.bus
         self._states = self._bus.subscriber("safety", depth=200)
+        self._faults = self._bus.subscriber("fault", depth=200)
         self.state: wire.SafetyState | None = None
 
     def _found(self, deadline: float) -> outside.Operator:
@@ -96,6 +102,26 @@ class LiveRobot:
                 if wanted(self.state):
                     return self.state
         raise RuntimeFault(f"waited {timeout_s:.0f} s in vain; the arms say {self.state and self.state.reasons}")
+
+    def told(self, text: str, timeout_s: float) -> wire.Fault:
+        """The first fault from now on that says so. Raises RuntimeFault when there is none in time."""
+        self._faults.take()
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            self._bus.wait(0.02)
+            for received in self._faults.take():
+                if isinstance(received.message, wire.Fault) and text in received.message.text:
+                    return received.message
+        raise RuntimeFault(f"nobody said {text!r} within {timeout_s:.0f} s")
+
+    def release(self) -> None:
+        """At the rest pose, by orders. Raises RuntimeFault when they do not get there."""
+        deadline = time.monotonic() + _BACK_S
+        self.order("hold", "rest")
+        while self._operator.give("release", confirmed=True).answer:
+            if time.monotonic() > deadline:
+                raise RuntimeFault(f"the arms were not released: {self.state and self.state.reasons}")
+            time.sleep(0.2)
 
     def order(self, *names: wire.OrderName) -> None:
         """Give orders, one after the other."""
@@ -131,6 +157,8 @@ def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, A
         try:
             robot.wait(lambda state: state.mode == "RUNNING", _START_S)
             result["faults"] = _inject_all(robot, repeats, say)
+            result["faults"]["late enable"] = _late_enable(robot, repeats, say)
+            result["faults"]["corrupt limits"] = _corrupt_limits(robot, repeats, say)
         finally:
             robot.end()
     return result
@@ -177,6 +205,53 @@ def _inject(robot: LiveRobot, fault: Fault, injection: Injection, dice: np.rando
     elif fault.process == signal.SIGSTOP:
         os.kill(pid, signal.SIGCONT)
     _run_again(robot, fault.name)
+
+
+def _late_enable(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Motors that do not switch on in time: from the order to arm until it is said; meanwhile nothing is armed."""
+    times: list[float] = []
+    said = ""
+    for _ in range(repeats):
+        _run_again(robot, "late enable")
+        robot.release()
+        _switch(robot.run, {"late_enable_s": _LATE_S})
+        time.sleep(_BETWEEN_S[0])
+        began_ns = now_ns()
+        robot.order("arm")
+        fault = robot.told("not enabled within", _HOLD_S)
+        robot.wait(lambda state, since_ns=began_ns: state.stamp_ns > since_ns, _HOLD_S)
+        if robot.state is None or robot.state.mode != "DISARMED":
+            raise RuntimeFault(f"an arm that did not switch on was armed: {robot.state and robot.state.mode}")
+        times.append((fault.stamp_ns - began_ns) / 1e6)
+        said = fault.text
+        _switch(robot.run, {})
+    _run_again(robot, "late enable")
+    return _row("late enable", times, said, say)
+
+
+def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Stored ranges that make no sense: the doctor, on the same bus while the robot runs; it forbids to arm a real one."""
+    settings = config.load([*_FLAGS])
+    times: list[float] = []
+    said = ""
+    _switch(robot.run, {"corrupt_limits": True})
+    for _ in range(repeats):
+        time.sleep(_BETWEEN_S[0])
+        began_ns = now_ns()
+        rows = look_at_arm(PiperArm("left", str(socket_of(robot.run, "left")), INTERFACE), settings)
+        times.append((now_ns() - began_ns) / 1e6)
+        ranges = next(row for row in rows if row.name.endswith("ranges"))
+        if ranges.verdict != "fail":
+            raise RuntimeFault(f"the doctor let corrupt limits pass: {ranges.found}")
+        said = f"doctor: {ranges.found}"
+    _switch(robot.run, {})
+    return _row("corrupt limits", times, said, say)
+
+
+def _row(name: str, times: list[float], said: str, say: Callable[[str], None]) -> dict[str, Any]:
+    median_ms, worst_ms = float(np.median(times)), max(times)
+    say(f"  {name:<28}{median_ms:>8.1f}{worst_ms:>8.1f}   {said[:90]} (not a HOLD: it is never armed)")
+    return {"median_ms": median_ms, "worst_ms": worst_ms, "said": said}
 
 
 def _run_again(robot: LiveRobot, after: str) -> None:

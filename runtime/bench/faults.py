@@ -118,9 +118,9 @@ class LiveRobot:
         """At the rest pose, by orders. Raises RuntimeFault when they do not get there."""
         deadline = time.monotonic() + _BACK_S
         self.order("hold", "rest")
-        while self._operator.give("release", confirmed=True).answer:
+        while (answer := self._operator.give("release", confirmed=True)).answer:
             if time.monotonic() > deadline:
-                raise RuntimeFault(f"the arms were not released: {self.state and self.state.reasons}")
+                raise RuntimeFault(f"the arms were not released: {answer.answer}; {answer.reasons}")
             time.sleep(0.2)
 
     def order(self, *names: wire.OrderName) -> None:
@@ -156,9 +156,10 @@ def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, A
         robot = LiveRobot(Path(name), 3600)
         try:
             robot.wait(lambda state: state.mode == "RUNNING", _START_S)
-            result["faults"] = _inject_all(robot, repeats, say)
-            result["faults"]["late enable"] = _late_enable(robot, repeats, say)
-            result["faults"]["corrupt limits"] = _corrupt_limits(robot, repeats, say)
+            result["faults"] = {
+                "late enable": _late_enable(robot, repeats, say),
+                "corrupt limits": _corrupt_limits(robot, repeats, say),
+            } | _inject_all(robot, repeats, say)
         finally:
             robot.end()
     return result

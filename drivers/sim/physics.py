@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, Drive
-from drivers.cobot_magic import SIDES, rest_pose
+from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
@@ -28,14 +28,26 @@ class Physics:
         self.powered = [True, True]
 
     def reset(self, seed: int) -> None:
-        """Arms to the rest pose, objects strewn from the seed, time to zero."""
+        """Arms to the ready pose, objects strewn from the seed, time to zero."""
         mujoco.mj_resetData(self.model, self.data)
-        rest = rest_pose().reshape(2, ARM_JOINTS)
+        rest = ready_pose().reshape(2, ARM_JOINTS)
         for side in range(2):
             self._write_joints(self.data.qpos, self._joint_qpos[side], rest[side])
             self.drive(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
+        mujoco.mj_forward(self.model, self.data)
+
+    def rearrange(self, seed: int) -> None:
+        """Objects strewn anew from the seed; the arms stay where they are, and as they are driven."""
+        qpos, dof, actuator = self._joint_qpos.ravel(), self._joint_dof.ravel(), self._actuator.ravel()
+        kept = self.data.qpos[qpos].copy(), self.data.qvel[dof].copy(), self.data.ctrl[actuator].copy()
+        powered = list(self.powered)
+        self.reset(seed)
+        self.data.qpos[qpos], self.data.qvel[dof], self.data.ctrl[actuator] = kept
+        for side, on in enumerate(powered):
+            if not on:
+                self.drive(side, "release")
         mujoco.mj_forward(self.model, self.data)
 
     def command(self, side: int, q: NDArray[np.float64]) -> None:

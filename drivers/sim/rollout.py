@@ -36,8 +36,10 @@ class Rollout:
         self._command = np.zeros(0)
 
     def reset(self, seed: int) -> None:
-        """Objects strewn from the seed, arms at rest."""
+        """Objects strewn and pictures' noise drawn from the seed, arms at rest."""
         self.physics.reset(seed)
+        for eye in self._eyes:
+            eye.restart(seed)
         self._command = self.physics.arms()[:, 0].ravel()
 
     def observe(self) -> Observation:

@@ -6,22 +6,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import HIGH, LOW, bases, rest_pose
+from drivers.cobot_magic import HIGH, LOW, bases, ready_pose
 from drivers.kinematics import link_poses
 from drivers.sim import experts
 from drivers.sim.experts.reach import GRASP_M, Hand, hand_of, joints_for, over
-from drivers.sim.experts.script import Script, Unreachable, minimum_jerk
+from drivers.sim.experts.script import Script, Unreachable, demands, minimum_jerk
 from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import TASKS, make_task
-from drivers.sim.tasks.task import RATE_HZ
 
-REST = rest_pose()[:6]
+REST = ready_pose()[:6]
 
 
 def done(physics: Physics, targets: NDArray[np.float64]) -> bool:
     """Let the arms follow targets (T, 14); whether the task is done then."""
-    for before, target in itertools.pairwise([rest_pose(), *targets]):
+    for before, target in itertools.pairwise([ready_pose(), *targets]):
         follow(physics, before, target)
     return physics.success()
 
@@ -85,8 +84,8 @@ def test_experts_do_their_tasks_within_limits(name: str, seed: int) -> None:
     targets = experts.plan(physics)
     assert len(targets) <= TASKS[name].step_limit
     joints = np.delete(targets, [6, 13], axis=1)
-    speeds = np.abs(np.diff(joints, axis=0)) * RATE_HZ
-    assert speeds.max() <= 1.6 + 1e-9
+    speed, acceleration, jerk = demands(joints)
+    assert speed <= 1.6 + 1e-9 and acceleration <= 5 and jerk <= 100
     assert (targets >= np.tile(LOW, 2) - 1e-9).all()
     assert (targets <= np.tile(HIGH, 2) + 1e-9).all()
     assert done(physics, targets)

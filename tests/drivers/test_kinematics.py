@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from piper_sdk import C_PiperForwardKinematics
 
-from drivers.cobot_magic import BASE_X_M, BASE_Y_M, SIDES, TABLE_TOP_M, bases, rest_pose
+from drivers.cobot_magic import BASE_X_M, BASE_Y_M, SIDES, TABLE_TOP_M, bases, ready_pose
 from drivers.kinematics import FINGER_CENTRE_M, base_pose, link_poses
 from drivers.sim.engine import mujoco
 from drivers.sim.physics import Physics
@@ -75,7 +75,7 @@ def test_bases_stand_on_the_table_and_look_forwards() -> None:
 def test_rest_pose_holds_the_hands_over_the_table_left_and_right() -> None:
     left, right = (
         (base @ link_poses(q[:6])[5] @ [0, 0, FINGER_CENTRE_M, 1])[:3]
-        for base, q in zip(bases(), rest_pose().reshape(2, 7), strict=True)
+        for base, q in zip(bases(), ready_pose().reshape(2, 7), strict=True)
     )
     np.testing.assert_allclose(left * [-1, 1, 1], right, atol=1e-12)
     assert left[0] < 0

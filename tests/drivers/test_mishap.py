@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import OPEN_GRIP_M, rest_pose
+from drivers.cobot_magic import OPEN_GRIP_M, ready_pose
 from drivers.sim import experts, mishap
 from drivers.sim.experts.script import Script
 from drivers.sim.rollout import Rollout
@@ -67,7 +67,7 @@ def test_an_attempt_that_holds_the_thing_is_none(rollout: Rollout) -> None:
 def test_a_script_begins_where_the_arms_are_and_opens_the_grippers(rollout: Rollout) -> None:
     rollout.reset(500_000)
     assert Script.begin(rollout.physics).rows == []
-    away = rest_pose()
+    away = ready_pose()
     away[[0, 6]] += (0.2, -0.03)
     rollout.follow(away)
     script = Script.begin(rollout.physics)

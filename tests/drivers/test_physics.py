@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import TABLE_TOP_M, rest_pose
+from drivers.cobot_magic import TABLE_TOP_M, ready_pose
 from drivers.errors import DriverError
 from drivers.sim.engine import mujoco
+from drivers.sim.experts.reach import joints_for, over
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import TASKS, make_task
-from drivers.sim.tasks.block_handover import BLOCK_HALF_M, MAT_THICKNESS_M, TARGET_XY_M
+from drivers.sim.tasks.block_handover import BLOCK_HALF_M, HELD_BELOW_M, MAT_THICKNESS_M, TARGET_XY_M
 
-STANDING_Z_M = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2]
+STANDING_Z_M = 0.85  # by the rule
 RIGHT = 1
 
 
@@ -32,7 +33,7 @@ def physics() -> Physics:
 
 def rest() -> NDArray[np.float64]:
     """The rest pose by side (2, 7)."""
-    return rest_pose().reshape(2, 7)
+    return ready_pose().reshape(2, 7)
 
 
 def block(physics: Physics) -> NDArray[np.float64]:
@@ -48,9 +49,18 @@ def put_block(physics: Physics, x_m: float, y_m: float, z_m: float, tilt_rad: fl
 
 
 def grip_right(physics: Physics, grip_m: float) -> None:
-    """Close or open the right gripper and wait."""
-    physics.command(RIGHT, np.append(rest()[RIGHT, :6], grip_m))
+    """Close or open the right gripper where it is, and wait."""
+    physics.command(RIGHT, np.append(physics.arms()[RIGHT, 0, :6], grip_m))
     physics.advance(steps(1.0))
+
+
+def draw_back(physics: Physics, far_m: float) -> None:
+    """The right hand so far behind where it lets the block go on the mat, open."""
+    let_go = over(RIGHT, np.array([*TARGET_XY_M, STANDING_Z_M + HELD_BELOW_M]), 0.5)
+    q, left = joints_for(let_go.back(far_m), rest()[RIGHT, :6])
+    assert left < 2e-3
+    physics.command(RIGHT, np.append(q, 0.08))
+    physics.advance(steps(2.0))
 
 
 def test_reset_puts_the_arms_to_rest_at_time_zero(physics: Physics) -> None:
@@ -70,6 +80,18 @@ def test_reset_is_a_function_of_the_seed(physics: Physics) -> None:
     assert np.array_equal(physics.qpos(), fresh.qpos())
     physics.reset(8)
     assert not np.array_equal(physics.qpos(), fresh.qpos())
+
+
+def test_a_new_scene_leaves_the_arms_where_they_are(physics: Physics) -> None:
+    physics.command(0, rest()[0] + 0.1)
+    physics.drive(1, "release")
+    physics.advance(300)
+    before, told, scene_before = physics.arms()[:, 0], physics.commands(), physics.qpos()
+    physics.rearrange(8)
+    np.testing.assert_array_equal(physics.arms()[:, 0], before)
+    np.testing.assert_array_equal(physics.commands(), told)
+    assert physics.powered == [True, False]
+    assert not np.array_equal(physics.qpos(), scene_before), "the block is elsewhere"
 
 
 def test_motion_is_reproducible_bit_for_bit(physics: Physics) -> None:
@@ -177,18 +199,23 @@ def test_task_is_not_done_at_the_start(physics: Physics, seed: int) -> None:
 
 
 def test_task_is_done_when_the_block_stands_on_the_mat(physics: Physics) -> None:
+    draw_back(physics, 0.15)
     put_block(physics, *TARGET_XY_M, STANDING_Z_M)
     assert physics.success() is True
     physics.advance(steps(1.0))
     assert physics.success() is True
 
 
-def test_task_is_not_done_with_the_right_gripper_closed(physics: Physics) -> None:
+def test_task_is_not_done_with_the_right_gripper_closed_or_far_away(physics: Physics) -> None:
+    draw_back(physics, 0.15)
     grip_right(physics, 0.03)
     put_block(physics, *TARGET_XY_M, STANDING_Z_M)
     assert physics.success() is False
     grip_right(physics, 0.08)
     assert physics.success() is True
+    draw_back(physics, 0.22)
+    put_block(physics, *TARGET_XY_M, STANDING_Z_M)
+    assert physics.success() is False
 
 
 @pytest.mark.parametrize(
@@ -204,6 +231,7 @@ def test_task_is_not_done_with_the_right_gripper_closed(physics: Physics) -> Non
     ],
 )
 def test_task_takes_the_listed_tolerances(physics: Physics, dx: float, dy: float, dz: float, done: bool) -> None:
+    draw_back(physics, 0.15)
     put_block(physics, TARGET_XY_M[0] + dx, TARGET_XY_M[1] + dy, STANDING_Z_M + dz)
     assert physics.success() is done
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from drivers.sim.rollout import CAMERAS, Rollout
 from drivers.sim.tasks import make_task
 
 
 def test_a_rollout_is_a_function_of_its_seed_and_targets() -> None:
-    target, seen = rest_pose() + 0.05, list[object]()
+    target, seen = ready_pose() + 0.05, list[object]()
     target[[6, 13]] = 0.05
     for _ in range(2):
         rollout = Rollout(make_task("empty_cup_place"), 48, 36, seed=1)
@@ -25,7 +25,7 @@ def test_a_rollout_is_a_function_of_its_seed_and_targets() -> None:
 def test_the_arms_reach_a_held_target_in_time() -> None:
     rollout = Rollout(make_task("empty_cup_place"), 48, 36)
     rollout.reset(0)
-    target = rest_pose() + np.tile([0.2, -0.1, 0.1, 0.1, -0.1, 0.2, -0.02], 2)
+    target = ready_pose() + np.tile([0.2, -0.1, 0.1, 0.1, -0.1, 0.2, -0.02], 2)
     for _ in range(45):
         rollout.follow(target)
     np.testing.assert_allclose(rollout.observe().q, target, atol=0.01)

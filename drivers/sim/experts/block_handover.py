@@ -11,12 +11,13 @@ from drivers.sim.experts.carry import BEFORE_M, set_down
 from drivers.sim.experts.reach import above, over
 from drivers.sim.experts.script import Script, first_reachable
 from drivers.sim.physics import Physics
-from drivers.sim.tasks.block_handover import BLOCK_HALF_M, MAT_THICKNESS_M, TARGET_XY_M
+from drivers.sim.tasks.block_handover import BLOCK_HALF_M, HELD_BELOW_M, MAT_THICKNESS_M, TARGET_XY_M
 
 _LEFT, _RIGHT = 0, 1
 _LEFT_PITCHES_RAD = (0.35, 0.5, 0.2, 0.65, 1.0, 1.15, 0.85)
 _RIGHT_PITCHES_RAD = (0.35, 0.5, 0.6, 0.75)
-_HIGHS_M, _LOW_M = (0.07, 0.055), -0.065  # of the two grasp points, from the block's middle; far out the arm is short
+_HIGHS_M = (0.07, 0.055)  # of the left hand's grasp, from the block's middle; far out the arm is short
+_RISE_M = 0.12  # at the end: the hand stays beside the block, as the rule asks
 _MEETING_M = np.array([0.0, BASE_Y_M + BASE_X_M["right"], TABLE_TOP_M + 0.25])  # the block's middle at the handover
 _CLOSED_M = 2 * BLOCK_HALF_M[0] - 0.02
 
@@ -39,14 +40,14 @@ def plan(physics: Physics) -> NDArray[np.float64]:
         script.move(0.7, {_LEFT: lifted})
         script.move(0.5, {_LEFT: lifted.at(heading_rad=0.0)})
         meeting = over(_LEFT, above(_MEETING_M, high_m), left_rad)
-        low = over(_RIGHT, above(_MEETING_M, _LOW_M), right_rad)
+        low = over(_RIGHT, above(_MEETING_M, HELD_BELOW_M), right_rad)
         script.move(1.4, {_LEFT: meeting, _RIGHT: low.back(1.5 * BEFORE_M)})
         script.move(0.8, {_RIGHT: low})
         script.grip(0.4, {_RIGHT: _CLOSED_M})
         script.grip(0.4, {_LEFT: OPEN_GRIP_M})
         script.move(0.6, {_LEFT: meeting.back(1.3 * BEFORE_M)})
-        standing_m = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2] + _LOW_M
-        set_down(script, _RIGHT, low, np.array([*TARGET_XY_M, standing_m]), OPEN_GRIP_M)
+        standing_m = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2] + HELD_BELOW_M
+        set_down(script, _RIGHT, low, np.array([*TARGET_XY_M, standing_m]), OPEN_GRIP_M, _RISE_M)
         return script
 
     return first_reachable(write, physics.task.step_limit, _HIGHS_M, _LEFT_PITCHES_RAD, _RIGHT_PITCHES_RAD)

@@ -26,8 +26,8 @@ def take(
     return hand
 
 
-def set_down(script: Script, side: int, hand: Hand, place_m: Array, open_m: float) -> None:
-    """Lift what the hand holds, bring its grasp point over the place, lower it, let go and draw back."""
+def set_down(script: Script, side: int, hand: Hand, place_m: Array, open_m: float, rise_m: float = 0.18) -> None:
+    """Lift what the hand holds, bring its grasp point over the place, lower it, let go, draw back and rise."""
     there = over(side, place_m, hand.pitch_rad)
     high_m = max(hand.z_m, there.z_m) + _LIFT_M
     script.move(0.7, {side: hand.at(z_m=high_m)})
@@ -36,7 +36,7 @@ def set_down(script: Script, side: int, hand: Hand, place_m: Array, open_m: floa
     script.wait(0.2)
     script.grip(0.4, {side: open_m})
     script.move(0.6, {side: there.at(r_m=there.r_m - BEFORE_M)})
-    script.move(0.8, {side: there.at(r_m=there.r_m - BEFORE_M, z_m=there.z_m + 0.18)})
+    script.move(0.8, {side: there.at(r_m=there.r_m - BEFORE_M, z_m=there.z_m + rise_m)})
     script.wait(0.3)
 
 

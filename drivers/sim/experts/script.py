@@ -1,4 +1,4 @@
-"""A script of both arms' movements, as joint targets at 30 Hz: minimum jerk from stop to stop, no joint too fast.
+"""A script of both arms' movements, as joint targets at 30 Hz: minimum jerk from stop to stop, within what joints may do.
 
 Used by the experts; what they write is what a demonstration records as actions.
 """
@@ -17,7 +17,7 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks.task import RATE_HZ
 
 Array = NDArray[np.float64]
-_FASTEST_RAD_S = 1.6
+_LIMITS = (1.6, 5.0, 100.0)  # of a joint: rad/s, rad/s2, rad/s3; the last two are the safety layer's
 _LARGEST_RESIDUAL = 2e-3  # m and rad
 _SLOWER = 1.3
 _TRIES = 8
@@ -48,20 +48,19 @@ class Script:
         return script
 
     def move(self, seconds: float, stops: dict[int, Hand]) -> None:
-        """Arms (0 left, 1 right) to their stops at once, the others stay; slower if a joint would be too fast.
+        """Arms (0 left, 1 right) to their stops at once, the others stay; slower if that asks too much of a joint.
 
         Raises Unreachable.
         """
-        fastest = 0.0
+        most = (0.0, 0.0, 0.0)
         for _ in range(_TRIES):
             rows, joints = self._way(seconds, stops)
-            speeds = np.abs(np.diff([np.concatenate(self.joints), *rows], axis=0)) * RATE_HZ
-            fastest = float(speeds.max(initial=0.0))
-            if fastest <= _FASTEST_RAD_S:
+            most = demands(np.array([np.concatenate(self.joints), *rows]))
+            if all(asked <= limit for asked, limit in zip(most, _LIMITS, strict=True)):
                 break
             seconds *= _SLOWER
         else:
-            raise Unreachable(f"a joint would have to turn with {fastest:.1f} rad/s")
+            raise Unreachable("a joint would need {:.1f} rad/s, {:.0f} rad/s2, {:.0f} rad/s3".format(*most))
         self.rows += [self._row(row) for row in rows]
         self.joints = joints
         for side, stop in stops.items():
@@ -85,23 +84,37 @@ class Script:
         return np.array(self.rows)
 
     def _way(self, seconds: float, stops: dict[int, Hand]) -> tuple[list[Array], list[Array]]:
-        """Both arms' joints (12,) at each step, and where they end."""
+        """Both arms' joints (12,) at each step, and where they end.
+
+        Arms that were pushed or led may begin in a pose that no `Hand` describes; what lacks fades on the way.
+        """
         rows: list[Array] = []
-        joints = [q.copy() for q in self.joints]
+        joints, solved = [q.copy() for q in self.joints], [q.copy() for q in self.joints]
+        for side in stops:
+            solved[side], _ = joints_for(self.hands[side], joints[side])
+        lacks = [begun - found for begun, found in zip(self.joints, solved, strict=True)]
         steps = max(1, round(seconds * RATE_HZ))
         for step in range(1, steps + 1):
             share = minimum_jerk(step / steps)
             for side, stop in stops.items():
                 hand = self.hands[side].mixed(stop, share)
-                joints[side], residual = joints_for(hand, joints[side])
+                solved[side], residual = joints_for(hand, solved[side])
                 if residual > _LARGEST_RESIDUAL:
                     raise Unreachable(f"the {SIDES[side]} arm cannot reach {hand}: {residual:.3f} m or rad are left")
+                joints[side] = solved[side] + (1 - share) * lacks[side]
             rows.append(np.concatenate(joints))
         return rows, joints
 
     def _row(self, joints: Array) -> Array:
         left, right = joints[:6], joints[6:]
         return np.concatenate([left, [self.grips_m[0]], right, [self.grips_m[1]]])
+
+
+def demands(way: Array) -> tuple[float, float, float]:
+    """Largest speed, acceleration and jerk of joints (T, J) at 30 Hz that stand before and after their way."""
+    way = np.concatenate([way[:1], way[:1], way, way[-1:], way[-1:]])
+    speed, acceleration, jerk = (np.abs(np.diff(way, order, axis=0)).max() * RATE_HZ**order for order in (1, 2, 3))
+    return float(speed), float(acceleration), float(jerk)
 
 
 def minimum_jerk(share: float) -> float:

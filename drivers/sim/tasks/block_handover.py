@@ -1,7 +1,7 @@
 """block_handover: the left arm takes a long block and hands it to the right arm, which puts it on a blue mat.
 
-Rule of RoboTwin v1: block 0.06 x 0.06 x 0.2 m, 0.1 kg; done when it stands within 0.02 m of the target, at rest on the
-mat, with the right gripper open. Adapted to the Piper: none of the lengths had to change.
+Rule of RoboTwin v1: block 0.06 x 0.06 x 0.2 m, 0.1 kg; done when its middle is within 0.02 m of the target and within 0.0015 m
+of 0.85 m, the right hand within 0.2 m of where it lets go, and the right gripper open. None of the lengths had to be adapted.
 """
 
 from typing import Any, ClassVar
@@ -11,12 +11,15 @@ import numpy as np
 from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Block, put, upright
-from drivers.sim.tasks.task import Task, grip_m, place_m
+from drivers.sim.tasks.task import Task, grasp_m, grip_m, place_m
 
 BLOCK_HALF_M = (0.03, 0.03, 0.1)
 TARGET_XY_M = (0.23, 0.09)
-MAT_THICKNESS_M = 0.004
+MAT_THICKNESS_M = 0.01  # a block that stands on it has its middle at 0.85 m
 OPEN_GRIP_M = 0.07
+HELD_BELOW_M = -0.065  # where the right hand holds it, from its middle
+_STANDING_Z_M = 0.85
+_HAND_M = 0.2
 _UNSEEN_HALF_M = (0.027, 0.027, 0.1)
 
 
@@ -44,8 +47,10 @@ class BlockHandover(Task):
         put(data, "block", np.array([x_m, y_m, TABLE_TOP_M + BLOCK_HALF_M[2]]), upright(yaw_rad))
 
     def success(self, model: Any, data: Any) -> bool:
-        """The block stands on the mat within 0.02 m of its centre and the right gripper is open."""
+        """The block stands on the mat within 0.02 m of its centre, just let go by the right hand."""
         x_m, y_m, z_m = place_m(data, "block")
-        standing_z_m = TABLE_TOP_M + MAT_THICKNESS_M + BLOCK_HALF_M[2]
         near = abs(x_m - TARGET_XY_M[0]) < 0.02 and abs(y_m - TARGET_XY_M[1]) < 0.02
-        return bool(near and abs(z_m - standing_z_m) < 0.0015 and grip_m(data, "right") > OPEN_GRIP_M)
+        stands = near and abs(z_m - _STANDING_Z_M) < 0.0015
+        goal_m = np.array([*TARGET_XY_M, _STANDING_Z_M + HELD_BELOW_M])
+        beside = np.linalg.norm(grasp_m(data, "right") - goal_m) < _HAND_M
+        return bool(stands and beside and grip_m(data, "right") > OPEN_GRIP_M)

@@ -14,6 +14,7 @@ from drivers.sim.tasks.objects import Apple, Block, Bottle, Cup, put, upright
 from drivers.sim.tasks.task import Task, place_m
 
 APPLE = Apple()
+_UNSEEN_APPLE = Apple(radius_m=0.029)
 _LIFTED_M = 0.81
 _LEAST_APART_M = 0.15
 _LEAST_FROM_MIDDLE_M = 0.04  # an apple in the very middle is no arm's
@@ -25,7 +26,7 @@ _MESS: dict[str, tuple[Bottle | Cup | Block, float]] = {  # and how high their m
     "mess_can": (Bottle(radius_m=0.03, half_height_m=0.04), 0.04),
 }
 _COLOURS = (shapes.BLUE, shapes.YELLOW, shapes.PURPLE, shapes.GREEN)
-_UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.BLUE)
+_UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.PURPLE)
 
 
 class PickAppleMessy(Task):
@@ -41,7 +42,7 @@ class PickAppleMessy(Task):
 
     def add_objects(self, spec: Any) -> None:
         """The apple and four other things."""
-        APPLE.add(spec, "apple", shapes.RED)
+        (_UNSEEN_APPLE if self.unseen else APPLE).add(spec, "apple", shapes.GREEN if self.unseen else shapes.RED)
         for (name, (thing, _)), rgba in zip(_MESS.items(), _UNSEEN_COLOURS if self.unseen else _COLOURS, strict=True):
             thing.add(spec, name, rgba)
 

@@ -44,6 +44,11 @@ def place_m(data: Any, body: str) -> NDArray[np.float64]:
     return data.body(body).xpos.copy()
 
 
+def grasp_m(data: Any, side: str) -> NDArray[np.float64]:
+    """(3,) the point between a hand's fingers."""
+    return (place_m(data, f"{side}/finger_a") + place_m(data, f"{side}/finger_b")) / 2
+
+
 def grip_m(data: Any, side: str) -> float:
     """How far a gripper is open."""
     return float(data.joint(f"{side}/finger_a").qpos[0] + data.joint(f"{side}/finger_b").qpos[0])

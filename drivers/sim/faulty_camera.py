@@ -1,0 +1,66 @@
+"""What can go wrong with a simulated camera, switched while it runs: around the camera, as cable and firmware are."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.camera import Camera, CameraFrame, wait_for_trigger
+from drivers.errors import DriverError
+
+
+class CameraFaults(BaseModel):
+    """The faults of one camera."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    frozen: bool = False
+    """The last frame again and again, with its number and stamp."""
+    same_bytes: bool = False
+    """The last picture again and again, under new numbers and stamps."""
+    unplugged: bool = False
+    """It cannot be read or opened; it is found again when the fault ends."""
+    slow_s: float = Field(default=0.0, ge=0, le=10)
+    """So much longer for each picture."""
+    skew_s: float = Field(default=0.0, ge=0, le=10)
+    """Its pictures are so much older than it usually delivers them."""
+
+
+class FaultyCamera:
+    """A camera whose faults `faults` tells at every picture."""
+
+    def __init__(self, camera: Camera, faults: Callable[[], CameraFaults]) -> None:
+        self.name, self.width_px, self.height_px = camera.name, camera.width_px, camera.height_px
+        self.rate_hz, self.noisy = camera.rate_hz, camera.noisy
+        self._camera, self._faults = camera, faults
+        self._last: CameraFrame | None = None
+
+    def open(self) -> None:
+        """See Camera."""
+        self._check(self._faults())
+        self._camera.open()
+
+    def read(self, timeout_s: float) -> CameraFrame | None:
+        """See Camera."""
+        faults, last = self._faults(), self._last
+        self._check(faults)
+        if last is not None and (faults.frozen or faults.same_bytes):
+            wait_for_trigger(self.rate_hz)
+            if faults.same_bytes:
+                self._last = replace(last, number=last.number + 1, capture_ns=time.monotonic_ns())
+            return self._last
+        time.sleep(faults.slow_s)
+        frame = self._camera.read(timeout_s)
+        self._last = frame or last
+        if frame is None or not faults.skew_s:
+            return frame
+        return replace(frame, capture_ns=frame.capture_ns - round(faults.skew_s * 1e9))
+
+    def close(self) -> None:
+        """See Camera."""
+        self._camera.close()
+
+    def _check(self, faults: CameraFaults) -> None:
+        if faults.unplugged:
+            raise DriverError(f"camera {self.name}: is gone; check its cable and USB port")

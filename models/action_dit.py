@@ -190,13 +190,16 @@ def _mean(tokens: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
 
 
 class Guess(nn.Module):
-    """Joints, all keypoints and the mean of System 2's tokens to a first chunk, and to what modulates the transformer."""
+    """Joints, all keypoints and System 2's tokens to a first chunk, and to what modulates the transformer."""
 
     def __init__(self, config: PolicyConfig, inputs: int) -> None:
         super().__init__()
         head, inner = config.head, config.head.guess_width
         self.known = nn.Linear(inputs, inner)
-        self.understood = nn.Linear(head.width, inner)  # begins at zero: System 2 has to earn its place
+        self.each = nn.Linear(head.width, head.guess_tokens) if head.guess_tokens else None
+        tokens = config.spatial_former.tokens + config.motion_former.tokens
+        given = tokens * head.guess_tokens if head.guess_tokens else head.width
+        self.understood = nn.Linear(given, inner)  # begins at zero: System 2 has to earn its place
         nn.init.zeros_(self.understood.weight)
         nn.init.zeros_(self.understood.bias)
         self.inner = nn.Sequential(nn.SiLU(), nn.Linear(inner, inner), nn.SiLU())
@@ -215,9 +218,16 @@ class Guess(nn.Module):
         """keypoints (B, P), state (B, J), words (B, D); understood (B, K, D) where there (B, K) says so."""
         x = self.known(torch.cat([keypoints, state.to(keypoints.dtype), words], dim=1))
         if understood is not None:
-            x = x + self.understood(_mean(understood, there))
+            x = x + self.understood(self._of_each(understood, there))
         x = self.inner(x)
         return FirstGuess(self.chunk(x).unflatten(1, (self.horizon, -1)), self.modulation(x))
+
+    def _of_each(self, understood: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """A few numbers of every token (B, K * n), or the mean of all (B, D)."""
+        if self.each is None:
+            return _mean(understood, there)
+        told = self.each(understood)
+        return (told if there is None else told * there[..., None]).flatten(1)
 
 
 class ActionBlock(nn.Module):

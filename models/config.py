@@ -173,6 +173,9 @@ class QFormer(Part):
     width: int = 512
     depth: int = 3
     heads: int = 8
+    positions: Literal["apart", "summed"] = "apart"
+    """How a feature's place is told: frame, row and column in channels of their own; or summed in the same ones, frame and
+    place, where different places look alike (policies of before)."""
 
 
 class Siglip(Part):
@@ -242,6 +245,8 @@ class Head(Part):
     guess_width: int = Field(default=0, ge=0)
     """Above 0 a perceptron of this width guesses the chunk from joints and keypoints, and the transformer, which it also
     modulates (adaLN), corrects the guess: from few samples that learns ten times as fast. RDT-1B has nothing like it."""
+    guess_tokens: int = Field(default=0, ge=0)
+    """Numbers of each of System 2's tokens that the guess is made of; 0: only of their mean, which knows no places."""
 
 
 class PolicyConfig(Part):

@@ -25,3 +25,11 @@ class ConditionTokens:
 
     spatial: torch.Tensor
     motion: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Perceived(ConditionTokens):
+    """The same with, for people, where in the picture it comes from: (h, w) on the features' grid, not negative."""
+
+    spatial_map: torch.Tensor  # how strong the boundaries are in the newest frame
+    motion_map: torch.Tensor  # how strong the motion is over the whole long window

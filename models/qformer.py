@@ -1,7 +1,9 @@
 """The token compressor of System 2: learned queries read the filtered features (paper 3.2.1, two lightweight Q-formers).
 
-Legend: B batch, T frames, N tokens a frame, C feature channels, K queries, D width.
+Legend: B batch, T frames, h w feature grid, N = h w places, C feature channels, K queries, D width.
 """
+
+import math
 
 import torch
 from torch import nn
@@ -11,11 +13,12 @@ from models.layers import Attention, FeedForward, sinusoid
 
 
 class TokenCompressor(nn.Module):
-    """(B, T, N, C) -> (B, K, D). With `temporal`, the tokens of one place first attend to each other over time."""
+    """(B, T, h, w, C) -> (B, K, D). With `temporal`, the tokens of one place first attend to each other over time."""
 
     def __init__(self, config: QFormer, channels: int, temporal: bool) -> None:
         super().__init__()
         width = config.width
+        self.positions = config.positions
         self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, width)
         self.time_attention = Attention(width, config.heads, nn.LayerNorm) if temporal else None
@@ -25,10 +28,12 @@ class TokenCompressor(nn.Module):
         self.final_norm = nn.LayerNorm(width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Compress filtered features (B, T, N, C)."""
-        _, frames, places, _ = features.shape
+        """Compress filtered features (B, T, h, w, C)."""
+        _, frames, height, width, _ = features.shape
+        places = height * width
         x = self.project(self.norm(features))
-        x = x + _positions(frames, places, x)
+        told = _summed(frames, places, x) if self.positions == "summed" else _apart(frames, height, width, x)
+        x = x.flatten(2, 3) + told
         if self.time_attention is not None and self.time_norm is not None:
             by_place = x.transpose(1, 2).flatten(0, 1)  # (B N, T, D)
             by_place = by_place + self.time_attention(self.time_norm(by_place))
@@ -57,7 +62,29 @@ class CompressorBlock(nn.Module):
         return tokens + self.feed_forward(self.norms[3](tokens))
 
 
-def _positions(frames: int, places: int, like: torch.Tensor) -> torch.Tensor:
+def _apart(frames: int, height: int, width: int, like: torch.Tensor) -> torch.Tensor:
+    """Fixed features (T, N, D) of frame, row and column, a third of the channels each: no two places look alike."""
+    third = like.shape[-1] // 6 * 2
+    axes = [_waves(count, third, like.device) for count in (frames, height, width)]
+    told = like.new_zeros(frames, height, width, like.shape[-1])
+    for place, waves in enumerate(axes):
+        shape = [1, 1, 1, third]
+        shape[place] = len(waves)
+        told[..., place * third : (place + 1) * third] = waves.view(shape)
+    return told.flatten(1, 2)
+
+
+def _waves(count: int, channels: int, device: torch.device) -> torch.Tensor:
+    """Sines and cosines (count, channels) of 0 to count - 1: from a quarter of a wave over all of them, which is almost
+    linear, to half a wave from one to the next.
+    """
+    half = channels // 2
+    longest, shortest = math.log(math.pi / 2 / count), math.log(math.pi)
+    angles = torch.arange(count, device=device)[:, None] * torch.linspace(longest, shortest, half, device=device).exp()
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _summed(frames: int, places: int, like: torch.Tensor) -> torch.Tensor:
     """Fixed time and place features (T, N, D)."""
     width = like.shape[-1]
     time = sinusoid(torch.arange(frames, device=like.device), width)[:, None]

@@ -8,7 +8,7 @@ from torch import nn
 from models import filters, images
 from models.backbones.backbone import Backbone, VideoText
 from models.config import PolicyConfig, Video
-from models.policy import ConditionTokens, InstructionEmbedding
+from models.policy import InstructionEmbedding, Perceived
 from models.qformer import TokenCompressor
 from models.window import LatentRing
 
@@ -39,16 +39,20 @@ class SlowSystem(nn.Module):
         ring.encode(number, resized.to(self.dtype))
 
     @torch.inference_mode()
-    def perceive(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> ConditionTokens:
+    def perceive(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> Perceived:
         """Condition tokens of the two windows, given by the numbers of encoded frames, oldest first."""
         latents = self.high.window_latents(high), self.low.window_latents(low)
-        if self.config.filters.place == "latents":
+        before = self.config.filters.place == "latents"
+        if before:
             latents = self.filter_latents(*latents)
         text = VideoText(
             instruction.video.states.to(self.device, self.dtype), instruction.video.pooled.to(self.device, self.dtype)
         )
-        spatial, motion = self.compressed(*(self.backbone.features(part, text) for part in latents))
-        return ConditionTokens(spatial[0], motion[0])
+        features = [self.backbone.features(part, text) for part in latents]
+        filtered = features if before else self.filter(*features)
+        spatial, motion = self._formed(*filtered)
+        boundaries, movement = (_as_features(part) for part in latents) if before else filtered
+        return Perceived(spatial[0], motion[0], _strength(boundaries[0, -1:]), _strength(movement[0]))
 
     def filter(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Boundaries of the high window and motion of the low one, both (B, T, h, w, C)."""
@@ -64,7 +68,10 @@ class SlowSystem(nn.Module):
         """Spatial and motion tokens (B, K, D) of the two windows' features (B, T, h, w, C), filtered on the way."""
         if self.config.filters.place == "features":
             high, low = self.filter(high, low)
-        return self.spatial_former(high.flatten(2, 3)), self.motion_former(low.flatten(2, 3))
+        return self._formed(high, low)
+
+    def _formed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.spatial_former(high), self.motion_former(low)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""
@@ -103,6 +110,11 @@ def make_backbone(video: Video) -> Backbone:
     from models.backbones.hunyuan import HunyuanBackbone
 
     return HunyuanBackbone(video.backbone)
+
+
+def _strength(filtered: torch.Tensor) -> torch.Tensor:
+    """(T, h, w, C) -> (h, w): mean magnitude over time and channels."""
+    return filtered.float().abs().mean(dim=(0, 3))
 
 
 def _as_features(latents: torch.Tensor) -> torch.Tensor:

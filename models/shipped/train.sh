@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Trains the shipped policy `small` anew: ./models/shipped/train.sh DIR. Everything follows from seed 0 (the default) and DIR's
-# data; a line that was stopped goes on where it was. Two CPU cores take a night.
+# data; a line that was stopped goes on where it was. Two CPU cores take a night and a morning.
 set -euo pipefail
 out=$(realpath -m "${1:?usage: models/shipped/train.sh DIR}")
 cd "$(dirname "$0")/../.."
-./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
-./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure \
-  --out "$out/demonstrations"
-./launch/train.sh video --data "$out/demonstrations" --out "$out/video" --cache "$out/cache" --steps 3000 --autoencoder-steps 2000
-./launch/train.sh action --data "$out/demonstrations" --video "$out/video/checkpoint" --out "$out/action" --cache "$out/cache" \
+data=$out/demonstrations
+./launch/demos.sh --task all --episodes 200 --out "$data"
+./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure --out "$data"
+./launch/train.sh video --data "$data" --out "$out/video" --cache "$out/cache" --steps 3000 --autoencoder-steps 2000
+./launch/train.sh action --data "$data" --video "$out/video/checkpoint" --out "$out/action" --cache "$out/cache" \
   --steps 12000 --processes 2
-./launch/evaluate.sh --policy.checkpoint "$out/action/checkpoint" --json "$out/evaluation.json"
+# More of what it failed at most, and as many steps again.
+./launch/demos.sh --task dual_bottles_pick_hard,block_handover,empty_cup_place --episodes 300 --out "$data"
+./launch/train.sh action --data "$data" --from "$out/action/checkpoint" --out "$out/further" --cache "$out/cache" \
+  --steps 12000 --processes 2 --schedule.learning_rate 5e-4
+./launch/evaluate.sh --policy.checkpoint "$out/further/checkpoint" --json "$out/evaluation.json"

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional
@@ -21,7 +22,7 @@ from models.data.episode import RATE_HZ
 from models.fast import FastSystem
 from models.normalize import Statistics
 from models.slow import SlowSystem
-from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps
+from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 from models.train.statistics import window
 
 
@@ -40,6 +41,8 @@ class Cloning(Part):
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """How often nothing is committed yet."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
+    head_picture_dropout: float = Field(default=0.15, ge=0, le=1)
+    """How often System 1 does not see through the head camera, whose video System 2 has seen: so that it learns to listen."""
     state_noise: float = Field(default=0.01, ge=0)
     """Of the joints' spread (RDT-1B: 40 dB)."""
     colour_jitter: float = Field(default=0.1, ge=0)
@@ -105,25 +108,27 @@ class Samples(Dataset[Tensors]):
         place = int(random.integers(last + 1))
         at = max(0, place * apart - self._lag(random)) // WINDOW_EVERY
         places = [place]
+        left_s = (last * apart - at * WINDOW_EVERY) / RATE_HZ
         for _ in range(self._cloning.of_window - 1):
-            places.append(min(last, (at * WINDOW_EVERY + self._lag(random)) // apart))
+            places.append(min(last, (at * WINDOW_EVERY + self._lag(random, left_s)) // apart))
         shown: Tensors = {}
         text = int(random.choice(shard.texts))
         if shard.features is not None:
-            shown = {name: shard.features.rows(name, at, at + 1)[0] for name in ("high", "low")}
+            shown = {name: window_of(shard.features, name, at) for name in ("high", "low")}
             if "text" in shard.features:
                 text = shard.texts[int(shard.features.rows("text", at, at + 1)[0])]
         shown["text"] = torch.tensor(text)
         return shown, [self._observation(index, place, at, random) for place in places]
 
-    def _lag(self, random: np.random.Generator) -> int:
-        """Steps."""
-        return round(random.uniform(*self._cloning.lag_s) * RATE_HZ)
+    def _lag(self, random: np.random.Generator, longest_s: float = float("inf")) -> int:
+        """Steps; not beyond the end of the episode, whose last picture would be drawn too often."""
+        shortest_s, usual_s = self._cloning.lag_s
+        return round(random.uniform(shortest_s, max(shortest_s, min(usual_s, longest_s))) * RATE_HZ)
 
     def _observation(self, index: int, place: int, at: int, random: np.random.Generator) -> Tensors:
         shard, stats, cloning = self._shards[index], self._statistics, self._cloning
         step = place * history_steps(self._config)
-        q = self._q[index][step].double().numpy()
+        q = self._joints(index, step, random)
         q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
         targets = window(self._targets[index], step, self._config.horizon).numpy()
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
@@ -135,7 +140,13 @@ class Samples(Dataset[Tensors]):
             "committed": torch.tensor(committed),
             "age_s": torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ)),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
+            "sees_head": torch.tensor(random.random() >= cloning.head_picture_dropout),
         }
+
+    def _joints(self, index: int, step: int, random: np.random.Generator) -> NDArray[np.float64]:
+        """Joints (J,) a little later than the pictures: a live run reads them when it begins, not when the cameras exposed."""
+        q = self._q[index][step : step + 2].double().numpy()
+        return q[0] + (q[-1] - q[0]) * random.random()
 
 
 class CloningLoss(nn.Module):
@@ -185,9 +196,16 @@ class CloningLoss(nn.Module):
     def _context(self, batch: Tensors, random: torch.Generator) -> Context:
         config, head = self.fast.config, self.fast.head
         pictures = batch["pictures"].float().div_(127.5).sub_(1)
-        blind = config.inputs == "blind"
-        pictures = torch.full_like(pictures, -1) if blind else self._jittered(pictures, random)
-        images = self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3]).flatten(1, 3)
+        if config.inputs == "blind":  # black ones, alike for all: one set is enough
+            images = self._seen(torch.full_like(pictures[:1], -1)).expand(len(pictures), -1, -1, -1, -1)
+        else:
+            images = self._seen(self._jittered(pictures, random))
+        if config.inputs == "all":
+            unseen = batch["has_conditions"] & ~batch["sees_head"]
+            images = torch.cat(
+                [images[:, :, :1].masked_fill(unseen[:, None, None, None, None], 0), images[:, :, 1:]], 2
+            )
+        images = images.flatten(1, 3)
         of_window = len(images) // len(batch["text"])
         there = self._there[batch["text"]].repeat_interleave(of_window, dim=0)
         longest = int(there.sum(1).max())
@@ -196,10 +214,14 @@ class CloningLoss(nn.Module):
         if config.inputs != "all" or self.slow is None:
             age_s = torch.zeros(len(images), device=images.device)
             return head.context(language, images, None, age_s, batch["state"], (there, None))
-        high, low = (part.to(images.dtype) for part in self.features(self.slow, batch))
+        high, low = self.features(self.slow, batch)
         conditions = torch.cat(self.slow.compressed(high, low), dim=1).repeat_interleave(of_window, dim=0)
         mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
         return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))
+
+    def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (B, 2, C, 3, S, S) -> image tokens (B, 2, C, N, D)."""
+        return self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3])
 
     def _jittered(self, pictures: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Pictures (B, 2, C, 3, S, S) with brightness and contrast a little off, the same in both of a history."""

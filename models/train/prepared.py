@@ -22,7 +22,9 @@ from models.errors import ModelError
 from models.slow import SlowSystem
 from models.window import grid_frames
 
-WINDOW_EVERY = 12  # steps between the windows that are kept: conditions are renewed every 1.2 s at 1:8
+WINDOW_EVERY = (
+    11  # steps between the windows that are kept; no multiple of the long window's stride, to see all its phases
+)
 _SAMPLES = 12  # head pictures of an episode from which a VAE learns
 _BATCH = 8  # windows that go through the video model at once
 Tensors = dict[str, torch.Tensor]
@@ -92,14 +94,17 @@ def latents(episode: Episode, slow: SlowSystem) -> Tensors:
             for number in numbers:
                 if number not in ring:
                     slow.encode(ring, number, _decoded(heads[number]))
-            kept[name].append(ring.window_latents(numbers).to(torch.bfloat16))
+            kept[name].append(ring.window_latents(numbers).to(torch.float16))
     slow.clear()
     return {name: torch.cat(found).cpu() for name, found in kept.items()}
 
 
 @torch.inference_mode()
 def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed: int) -> Tensors:
-    """high and low (W, T, h, w, D) bfloat16 of latents, and text (W,): which of the wordings each window was read with."""
+    """high and low (W, T, h, w, D) of latents, and text (W,): which of the wordings each window was read with.
+
+    In bfloat16, each as its mean over time and what departs from it: rounding a still scene's features would look like motion.
+    """
     count = len(stored["high"])
     text = torch.from_numpy(np.random.default_rng(seed).integers(len(texts), size=count))
     rows: dict[str, dict[int, torch.Tensor]] = {"high": {}, "low": {}}
@@ -110,10 +115,22 @@ def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed
             if slow.config.filters.place == "latents":
                 high, low = slow.filter_latents(high, low)
             for name, batch in (("high", high), ("low", low)):
-                found = slow.backbone.features(batch, _repeated(states, batch)).to("cpu", torch.bfloat16)
+                found = slow.backbone.features(batch, _repeated(states, batch)).to("cpu", torch.float32)
                 rows[name] |= dict(zip(part.tolist(), found, strict=True))
-    kept = {name: torch.stack([found[place] for place in range(count)]) for name, found in rows.items()}
-    return {"text": text, **kept}
+    kept: Tensors = {"text": text}
+    for name, found in rows.items():
+        stacked = torch.stack([found[place] for place in range(count)])
+        mean = stacked.mean(1, keepdim=True).to(torch.bfloat16)
+        kept |= {f"{name}_mean": mean, f"{name}_moving": (stacked - mean).to(torch.bfloat16)}
+    return kept
+
+
+def window_of(stored: "Prepared", name: str, place: int) -> torch.Tensor:
+    """One window (T, h, w, D) float32 of stored features, or (c, T', h, w) of stored latents."""
+    if name in stored:
+        return stored.rows(name, place, place + 1)[0].float()
+    mean, moving = (stored.rows(f"{name}_{part}", place, place + 1)[0].float() for part in ("mean", "moving"))
+    return mean + moving
 
 
 def _repeated(text: VideoText, like: torch.Tensor) -> VideoText:

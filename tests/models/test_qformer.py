@@ -1,12 +1,12 @@
 """The token compressor: shapes, and that places, frames and their order reach the tokens.
-Called by pytest; features are (B, T, N, C)."""
+Called by pytest; features are (B, T, h, w, C)."""
 
 import pytest
 import torch
 from torch import nn
 
 from models.config import QFormer
-from models.qformer import TokenCompressor
+from models.qformer import TokenCompressor, _apart  # pyright: ignore[reportPrivateUsage]
 
 CHANNELS = 12
 CONFIG = QFormer(tokens=5, width=32, depth=2, heads=4)
@@ -19,14 +19,16 @@ def compressor(temporal: bool) -> TokenCompressor:
 
 
 def features(batch: int = 1) -> torch.Tensor:
-    """Random features of four frames with six places."""
-    return torch.randn((batch, 4, 6, CHANNELS), generator=torch.Generator().manual_seed(4))
+    """Random features of four frames with two rows of three places."""
+    return torch.randn((batch, 4, 2, 3, CHANNELS), generator=torch.Generator().manual_seed(4))
 
 
 @pytest.mark.parametrize("temporal", [False, True])
-@pytest.mark.parametrize(("batch", "frames", "places"), [(1, 2, 6), (3, 16, 4), (1, 1, 1)])
-def test_any_window_gives_the_configured_tokens(temporal: bool, batch: int, frames: int, places: int) -> None:
-    tokens = compressor(temporal)(torch.randn(batch, frames, places, CHANNELS))
+@pytest.mark.parametrize(("batch", "frames", "places"), [(1, 2, (2, 3)), (3, 16, (2, 2)), (1, 1, (1, 1))])
+def test_any_window_gives_the_configured_tokens(
+    temporal: bool, batch: int, frames: int, places: tuple[int, int]
+) -> None:
+    tokens = compressor(temporal)(torch.randn(batch, frames, *places, CHANNELS))
     assert tokens.shape == (batch, CONFIG.tokens, CONFIG.width)
     assert tokens.isfinite().all()
 
@@ -45,7 +47,19 @@ def test_order_of_the_frames_changes_the_motion_tokens() -> None:
 
 def test_order_of_the_places_changes_the_tokens() -> None:
     model, window = compressor(temporal=False), features()
-    assert (model(window.flip(2)) - model(window)).abs().max() > 1e-2
+    for axis in (2, 3):
+        assert (model(window.flip(axis)) - model(window)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(2, 6, 8), (16, 4, 4), (16, 32, 48)])
+def test_no_two_places_look_alike(frames: int, height: int, width: int) -> None:
+    """Not even a frame and a row that are swapped, or the end of a row and the beginning of the next one."""
+    told = _apart(frames, height, width, torch.zeros(1, 128))
+    assert told.shape == (frames, height * width, 128)
+    apart = torch.cdist(told.flatten(0, 1)[:4000], told.flatten(0, 1)[:4000]).fill_diagonal_(torch.inf)
+    assert apart.min() > 1.0
+    row_end, next_row, neighbour = told[0, width - 1], told[0, width], told[0, width - 2]
+    assert (row_end - next_row).norm() > 1.5 * (row_end - neighbour).norm()
 
 
 def test_attention_over_time_changes_the_motion_tokens() -> None:
@@ -65,7 +79,7 @@ def test_attention_over_time_stays_at_one_place() -> None:
 
     model.time_attention.register_forward_hook(keep)
     changed = window.clone()
-    changed[0, 2, 3] += torch.randn(CHANNELS)  # one frame of one place
+    changed[0, 2, 1, 0] += torch.randn(CHANNELS)  # one frame of one place
     model(window)
     model(changed)
     places = (seen[0] != seen[1]).flatten(1).any(1)

@@ -3,12 +3,13 @@ Called by pytest; the networks and files are real, the demonstrations tiny."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import simplejpeg
 import torch
+from accelerate.state import AcceleratorState
 from numpy.testing import assert_allclose
 from torch import nn
 
@@ -22,7 +23,7 @@ from models.slow import SlowSystem
 from models.train import prepared, statistics
 from models.train.action import Cloning, CloningLoss, Samples, Shard
 from models.train.loop import Schedule, fit
-from models.train.prepared import WINDOW_EVERY, Prepared
+from models.train.prepared import WINDOW_EVERY, Prepared, window_of
 from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40
@@ -94,16 +95,41 @@ def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
 
 
 def losses(
-    network: nn.Module, batches: Any, folder: Path, steps: int, stop: int | None = None, **more: Any
+    network: nn.Module,
+    batches: Any,
+    folder: Path,
+    steps: int,
+    stop: int | None = None,
+    precision: Literal["auto", "no"] = "no",
+    **more: Any,
 ) -> list[float]:
     """The loss of every step until `stop`."""
-    schedule = Schedule(steps=steps, warmup_steps=2, precision="no", loaders=0, **more)
+    schedule = Schedule(steps=steps, warmup_steps=2, precision=precision, loaders=0, **more)
     found: list[float] = []
     for news in fit(network, batches, schedule, folder, lambda _: None):
         found.append(news.loss)
         if news.step + 1 == stop:
             break
     return found
+
+
+def fresh_accelerator() -> None:
+    """A process trains in one precision only."""
+    AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(("hardware", "error"), [(True, 1e-2), (False, 0)])
+def test_bf16_is_for_processors_that_have_it(
+    hardware: bool, error: float, files: Path, config: PolicyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emulated it takes ten times as long as float32."""
+    batches = samples(files, config)
+    exact = losses(cloning_loss(files, config), batches, tmp_path / "exact", steps=1)[0]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": hardware})
+    fresh_accelerator()
+    found = losses(cloning_loss(files, config), batches, tmp_path / "auto", steps=1, precision="auto")[0]
+    fresh_accelerator()
+    assert (found == exact) is not hardware and found == pytest.approx(exact, rel=error)
 
 
 def test_prepared_pictures_are_what_system_1_would_see(files: Path, config: PolicyConfig) -> None:
@@ -127,7 +153,7 @@ def test_prepared_features_are_what_system_2_would_make(files: Path, config: Pol
     stored = opened(files, "features")[2]
     text = instructor.eval().encode(TEXTS)[int(stored["text"][window])]
     live = slow.perceive([last - 1, last], low, text)
-    high, low_features = (stored.rows(name, window, window + 1).float() for name in ("high", "low"))
+    high, low_features = (window_of(stored, name, window)[None] for name in ("high", "low"))
     spatial, motion = slow.compressed(high, low_features)
     assert_allclose(spatial[0].detach(), live.spatial, atol=0.05)
     assert_allclose(motion[0].detach(), live.motion, atol=0.05)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 ARM_JOINTS = 7  # six joints in radians and the gripper opening in metres
 Drive = Literal["enable", "stop", "release", "reset"]
 """What an operator can ask of an arm's motors; none of it is ever done by itself."""
+EMERGENCY_STOP = "emergency stop"
+"""What an arm that was stopped (by us or by its own button) reports in its trouble, until a reset takes it back."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The Cobot Magic's layout: where its arms stand, how high its table is, and the pose it rests in.
+"""The Cobot Magic's layout: where its arms stand, how high its table is, and the poses it begins and rests in.
 
 World frame: x to the robot's right, y forwards, z up from the floor, origin under the table's centre. Metres, radians.
 """
@@ -17,13 +17,21 @@ OPEN_GRIP_M = 0.08
 # What one arm's joints may do: the tightest of the paper's Table 2, the SDK and the arm; rad, gripper m.
 LOW = (-2.618, 0.0, -2.967, -1.745, -1.22, -2.09, 0.0)
 HIGH = (2.618, 3.14, 0.0, 1.745, 1.22, 2.09, OPEN_GRIP_M)
-# Both hands in front of the robot, turned inwards, 0.3 m over the table.
-REST_Q_RAD = {"left": (-0.3, 1.05, -1.35, 0.0, 1.15, 0.0), "right": (0.3, 1.05, -1.35, 0.0, 1.15, 0.0)}
+# Ready, where work begins: both hands in front of the robot, turned inwards, 0.3 m over the table.
+READY_Q_RAD = {"left": (-0.3, 1.05, -1.35, 0.0, 1.15, 0.0), "right": (0.3, 1.05, -1.35, 0.0, 1.15, 0.0)}
+
+# At rest, where their power can be taken: folded onto the stops of joints 2 and 3, the maker's zero pose but for a degree.
+REST_Q_RAD = (0.0, 0.02, -0.02, 0.0, 0.0, 0.0)
 
 
-def rest_pose() -> NDArray[np.float64]:
+def ready_pose() -> NDArray[np.float64]:
     """(14,) in the order of the joint vector: rad, gripper m."""
-    return np.concatenate([(*REST_Q_RAD[side], OPEN_GRIP_M) for side in SIDES])
+    return np.concatenate([(*READY_Q_RAD[side], OPEN_GRIP_M) for side in SIDES])
+
+
+def folded_pose() -> NDArray[np.float64]:
+    """(14,) both arms at rest; rad, gripper m."""
+    return np.tile([*REST_Q_RAD, OPEN_GRIP_M], len(SIDES))
 
 
 def bases() -> NDArray[np.float64]:

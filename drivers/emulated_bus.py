@@ -17,6 +17,27 @@ def socket_of(folder: Path, side: str) -> Path:
     return folder / f"can_{side}"
 
 
+def master_socket_of(folder: Path, side: str) -> Path:
+    """The same for a master's own bus."""
+    return folder / f"can_{side}_master"
+
+
+class MasterBus:
+    """A bus with a master alone on it; whoever opens `path` hears it."""
+
+    def __init__(self, path: Path, master: PiperMaster) -> None:
+        self.hub, self.master = Hub(path), master
+
+    def step(self) -> None:
+        """Let it speak, without waiting."""
+        self.hub.poll(0.0)
+        self.hub.send(self.master.tick())
+
+    def close(self) -> None:
+        """End the bus."""
+        self.hub.close()
+
+
 class EmulatedBus:
     """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
 

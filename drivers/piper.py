@@ -6,7 +6,6 @@ SDK parses it, joints are taken only from a whole set of frames, and health is j
 resets, disables or zeroes an arm by itself.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -15,13 +14,16 @@ from typing import Any
 import can
 import numpy as np
 
-from drivers.arm import ARM_JOINTS, ArmState
+from drivers import piper_identity
+from drivers.arm import ARM_JOINTS, EMERGENCY_STOP, ArmState
 from drivers.errors import DriverError
-from drivers.piper_frames import TOLD_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_bus import open_bus
+from drivers.piper_frames import COMMAND_IDS, TOLD_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
 
 STATUS_TEXT = {
-    1: "emergency stop",
+    1: EMERGENCY_STOP,
     2: "no solution",
     3: "singularity",
     4: "target angle over its limit",
@@ -40,16 +42,22 @@ STATUS_TEXT = {
 _MOTORS = range(1, 7)
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
 _UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
+_STATES = {
+    Id.STATUS: "its status",
+    Id.GRIPPER: "its gripper",
+    **{Id.SLOW + n - 1: f"how motor {n} is" for n in range(1, 7)},
+}
+_ANSWER_S = 0.2
+_STATE_SETS = 100  # of joints without word of one of them: half a second
 _TORN_SETS = 3  # so many among the newest 20 are trouble
-_REMEMBERED_NS = 500_000_000  # a foreign target, and that the arm was taken from us
+_REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused
 _LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"
-_FOREIGN_TEXT = "somebody else commands it (0x155); unplug the master arm"
+_FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the master arm, and end other programs on its bus"
 ENABLE_EVERY_S = 0.05
 _ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
 _HOT_CELSIUS = 80
 _BY_CAN, _TEACHING = 1, 2
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
-_names = itertools.count()
 
 
 class PiperArm:
@@ -71,28 +79,22 @@ class PiperArm:
         self._state: ArmState | None = None
         self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
         self._master: tuple[Array | None, int] = (None, 0)  # what a master on this bus told it last, and when
-        self._foreign_ns: int | None = None
+        self._foreign: tuple[int, int] | None = None  # when somebody else commanded the arm last, and the frame's id
+        self._untold_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states below
         self.powered = False  # switched on by us, and still ours
+        self._fit = False  # what it has stored of its motors was looked at since it was off
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
+        self._refused: tuple[int, str] = (0, "")  # when a target was, and why
         self._last: Array | None = None
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves. Raises DriverError."""
-        from piper_sdk import C_PiperInterface_V2
-
-        self._state = None
-        self._sdk = C_PiperInterface_V2(f"{self.name}-{next(_names)}", judge_flag=False, can_auto_init=False)
-        try:
-            self._sdk.CreateCanBus(self._channel, bustype=self._interface, judge_flag=False)
-        except ConnectionError:
-            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh") from None
+        self._state, self._untold_sets, self._fit = None, {}, False
+        self._sdk = open_bus(self._who, self._channel, self._interface, self._heard)
         bus = self._sdk.GetCanBus()
-        if bus.recv_bus is None:
-            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh")
         if self._interface == "virtual":  # nobody would ever read what comes to the sending end
             bus.send_bus.shutdown()
             bus.send_bus = bus.recv_bus
-        bus.callback_function = self._heard
         self._sdk.ConnectPort(can_init=False, piper_init=True)
 
     def enable(self, timeout_s: float) -> None:
@@ -114,19 +116,23 @@ class PiperArm:
         if state is None:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
-            return _FOREIGN_TEXT
+            return self._foreign_text
         if trouble := self._trouble(but=_ENDED_BY_A_TARGET) or self._torn():
             return trouble
+        if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S)):
+            return unfit
+        self._fit = True
+        # Whatever commanded it before may have left another mode, and a target to which it would go at once.
+        status = self._sdk.GetArmStatus().arm_status
+        controlled = (int(status.ctrl_mode), int(status.mode_feed)) == (_BY_CAN, _MOVE_JOINTS)
+        self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
+        self._send(state.q)
         if not all(on := self._sdk.GetArmEnableStatus()):
             self._sdk.EnableArm(7)
             off = [number for number, is_on in zip(_MOTORS, on, strict=True) if not is_on]
             return f"motors {off} did not switch on; power it off and on"
-        controlled = int(self._sdk.GetArmStatus().arm_status.ctrl_mode) == _BY_CAN
         if not controlled:
-            self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
-        self._send(state.q)
-        if not controlled:
-            return "it stays in standby; press its teach button off, or power it off and on"
+            return "it does not follow joints by CAN; press its teach button off, or power it off and on"
         if trouble := self._trouble():
             return trouble
         self.powered = True
@@ -149,18 +155,22 @@ class PiperArm:
         if self._last is not None:
             self.command(self._last, now_ns)
 
+    def refuse(self, why: str) -> None:
+        """Report a fault for half a second: a target was not taken."""
+        self._refused = time.monotonic_ns(), why
+
     def stop(self) -> None:
         """The damped stop: the arm sinks slowly. Only by an operator's order."""
         self._sdk.EmergencyStop(1)
 
     def release(self) -> None:
         """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's order, at rest."""
-        self.powered = False
+        self.powered = self._fit = False
         self._sdk.DisableArm(7)
 
     def reset(self) -> None:
         """Take a stop back, and the power with it (0x150 = 2): the arm falls. Only by an operator's order."""
-        self.powered = False
+        self.powered = self._fit = False
         self._sdk.EmergencyStop(2)
 
     def close(self) -> None:
@@ -195,17 +205,17 @@ class PiperArm:
         if number in _UNREAD:
             return
         self._sdk.ParseCANFrame(message)
-        if number in TOLD_IDS:
-            self._foreign_ns = now_ns  # a bus does not give us our own frames back
-            if self._led and self._masters.whole(number, message.timestamp, now_ns):
+        if number in _STATES:
+            self._untold_sets[number] = 0
+        elif number in COMMAND_IDS:
+            self._foreign = now_ns, number  # a bus does not give us our own frames back
+            if self._led and number in TOLD_IDS and self._masters.whole(number, message.timestamp, now_ns):
                 self._note_master()
         elif number in _JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
             self._note()
 
     def _note_master(self) -> None:
-        told, gripper = self._sdk.GetArmJointCtrl().joint_ctrl, self._sdk.GetArmGripperCtrl().gripper_ctrl
-        joints = from_wire([getattr(told, f"joint_{motor}") for motor in _MOTORS])
-        self._master = (np.append(joints, gripper.grippers_angle / 1e6), self._masters.began_ns)
+        self._master = (led_to(self._sdk), self._masters.began_ns)
 
     def _note(self) -> None:
         sdk, began_ns = self._sdk, self._joints.began_ns
@@ -223,8 +233,8 @@ class PiperArm:
             passed_s = (began_ns - before.stamp_ns) / 1e9
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
         if self.powered and (lost := self._taken_away()):
-            self.powered, self._lost = False, (time.monotonic_ns(), lost)
-        number, trouble = 0 if before is None else before.number + 1, self._trouble()
+            self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
+        number, trouble = 0 if before is None else before.number + 1, self._trouble() or self._untold()
         fault, torn = self._fault(trouble), self._torn()
         state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble or torn, fault, *self._master)
         for array in (q, dq, effort):
@@ -237,18 +247,22 @@ class PiperArm:
     def _fault(self, trouble: str) -> str:
         """What a person has to look at before the arm may go on."""
         if self.commanded_by_others:
-            return _FOREIGN_TEXT
-        since_ns, lost = self._lost
-        if lost and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
-            return lost
+            return self._foreign_text
+        for since_ns, why in (self._lost, self._refused):
+            if why and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
+                return why
         return trouble if self.powered else ""
 
     @property
     def commanded_by_others(self) -> bool:
-        """Whether targets that are not ours were on the bus within the last half second, and should not be."""
-        if self._led or self._foreign_ns is None:
+        """Whether commands that are not ours were on the bus within the last half second, and should not be."""
+        if self._led or self._foreign is None:
             return False
-        return time.monotonic_ns() - self._foreign_ns < _REMEMBERED_NS
+        return time.monotonic_ns() - self._foreign[0] < _REMEMBERED_NS
+
+    @property
+    def _foreign_text(self) -> str:
+        return _FOREIGN_TEXT.format(self._foreign[1] if self._foreign else 0)
 
     def _taken_away(self) -> str:
         """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
@@ -277,6 +291,15 @@ class PiperArm:
         if sdk.GetArmGripperMsgs().gripper_state.foc_status.driver_error_status:
             return "the gripper reports an error"
         return ""
+
+    def _untold(self) -> str:
+        """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
+        told = ""
+        for number, name in _STATES.items():
+            sets = self._untold_sets[number] = self._untold_sets.get(number, 0) + 1
+            if sets > _STATE_SETS and not told:
+                told = f"tells its joints but not {name}; check the CAN bus"
+        return told
 
     def _torn(self) -> str:
         """Whether its readings are to be believed; this passes when the bus is well again."""

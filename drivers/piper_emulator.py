@@ -1,8 +1,8 @@
 """A Piper at the other end of its CAN bus: answers piper_sdk as the arm does, with faults that can be switched on. No clock.
 
 `PiperEmulator` is told frames and the time, and gives frames; how the joints move is its body's affair: by themselves
-(`KinematicBody`), or the simulated robot's. It is as strict as the arm: the first enable frame is lost, and targets are ignored
-until the motors are on and the arm is under CAN control.
+(`KinematicBody`), or the simulated robot's. It is as strict as the arm: the first enable frame is lost, targets are followed
+under CAN control in joint mode only, and one that was told before the motors are on is gone to when they come on.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import piper_frames as frames
 from drivers.arm import Drive
-from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, REST_Q_RAD
+from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, READY_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
 
 RATE_HZ = 200.0
@@ -26,6 +26,8 @@ _SLOW_EVERY = 5  # ticks between the motors' slow frames
 _FOLLOWS_S = 0.03
 _GRIP_M_S = 0.15
 _STANDBY, _BY_CAN, _TEACHING = 0, 1, 2
+_MOVE_JOINTS = 1
+_LED = np.array([0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0])  # where a hand leads it to
 _STOPPED = 1
 _ON, _ERROR, _HOT = 0x40, 0x20, 0x02
 _GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80
@@ -49,9 +51,17 @@ class Faults(BaseModel):
     frozen: bool = False
     """Feedback goes on without ever changing."""
     master: bool = False
-    """A master arm is plugged in and commands the joints (0x155 to 0x157)."""
+    """A master arm is plugged in and commands the joints (0x155 to 0x157); its hand moves away slowly."""
+    foreign: int = Field(default=0, ge=0, le=0x7FF)
+    """Somebody else sends frames of this id; 0 nobody."""
+    mute: bool = False
+    """Joints are told, but neither status nor gripper nor motors."""
+    led_rad: float = 0.0
+    """How far somebody leads joints 2 and 3 away while it is taught or led by that master."""
     corrupt_limits: bool = False
     """Ranges read back are nonsense."""
+    acceleration_rad_s2: float = Field(default=ACCELERATION_RAD_S2, gt=0)
+    """What its motors are set to allow."""
     gripper_stuck: bool = False
     teaching: bool = False
     """Somebody pressed the teach button: targets are ignored."""
@@ -85,7 +95,7 @@ class Body(Protocol):
 class KinematicBody:
     """Joints that follow their targets at a limited speed; no mass."""
 
-    q: Array = field(default_factory=lambda: np.array((*REST_Q_RAD["left"], OPEN_GRIP_M)))
+    q: Array = field(default_factory=lambda: np.array((*READY_Q_RAD["left"], OPEN_GRIP_M)))
     dq: Array = field(default_factory=lambda: np.zeros(7))
     target: Array | None = None
 
@@ -127,7 +137,7 @@ class PiperEmulator:
         self.enabled = led
         if led:
             body.drive("enable")
-        self.control = _STANDBY
+        self.control, self.move = _STANDBY, 0
         self.stopped = False
         self.speed_percent = 0
         self._keep = keep
@@ -139,6 +149,7 @@ class PiperEmulator:
         self._tick = 0
         self._answers: list[Frame] = []
         self._kept: tuple[Array, Array, Array] | None = None
+        self._led_from: Array | None = None
 
     def hear(self, frame: Frame, now_ns: int) -> None:
         """A frame from the bus."""
@@ -152,7 +163,7 @@ class PiperEmulator:
             self._follow(now_ns)
         elif number == Id.MODE:
             mode = frames.mode(data)
-            self.control, self.speed_percent = mode.control, mode.speed_percent
+            self.control, self.move, self.speed_percent = mode.control, mode.move, mode.speed_percent
         elif number == Id.STOP:
             self._stop(data[0])
         elif number == Id.ENABLE:
@@ -168,11 +179,15 @@ class PiperEmulator:
         if not self.enabled and self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns:
             self.enabled = True
             self.body.drive("enable")
+            self._follow(now_ns)
+        self._lead(now_ns)
         self.body.advance(dt_s)
         reading = self._kept if self.faults.frozen and self._kept is not None else self.body.reading()
         self._kept = (reading[0].copy(), reading[1].copy(), reading[2].copy())
         said = [*self._answers, *self._feedback(*reading)]
         self._answers = []
+        if self.faults.foreign:
+            said.append((self.faults.foreign, bytes(8)))
         if self.faults.master:
             said += frames.joints(reading[0][:6], Id.JOINTS_TOLD)
         return said
@@ -191,11 +206,20 @@ class PiperEmulator:
 
     def _follow(self, now_ns: int) -> None:
         """If the arm is ready to."""
-        ready = self.enabled and not self.stopped and self.control == _BY_CAN
+        ready = self.enabled and not self.stopped and (self.control, self.move) == (_BY_CAN, _MOVE_JOINTS)
         if not ready or self.faults.teaching or self.faults.status or self._joints is None:
             return
         opening_m = self.body.reading()[0][6] if self.faults.gripper_stuck or not self._gripper_on else self._gripper_m
         self.body.follow(np.append(self._joints, opening_m), now_ns)
+
+    def _lead(self, now_ns: int) -> None:
+        """A hand at the arm, or at the master that it follows."""
+        if not self.faults.led_rad or not (self.faults.teaching or self.faults.master) or not self.enabled:
+            self._led_from = None
+            return
+        if self._led_from is None:
+            self._led_from = self.body.reading()[0].copy()
+        self.body.follow(self._led_from + self.faults.led_rad * _LED, now_ns)
 
     def _stop(self, order: int) -> None:
         """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
@@ -203,7 +227,7 @@ class PiperEmulator:
             self.stopped = True
             self.body.drive("stop")
         elif order == 2:
-            self.stopped, self.control = False, _STANDBY
+            self.stopped, self.control, self._joints = False, _STANDBY, None
             self._enable(False, 0)
 
     def _enable(self, on: bool, now_ns: int) -> None:
@@ -219,7 +243,7 @@ class PiperEmulator:
         if motor not in MOTORS:
             return []
         if asked == 2:
-            return [frames.acceleration(motor, ACCELERATION_RAD_S2)]
+            return [frames.acceleration(motor, self.faults.acceleration_rad_s2)]
         if self.faults.corrupt_limits:
             return [frames.limits(motor, 1.0, -1.0, 0.0)]
         return [frames.limits(motor, LOW[motor - 1], HIGH[motor - 1], SPEED_RAD_S)]
@@ -231,12 +255,14 @@ class PiperEmulator:
         if self.faults.torn and self._tick % 3 == 0:
             del joints[1]
         said = [frames.fast(motor, dq[motor - 1], 0.0, q[motor - 1]) for motor in MOTORS]
-        said += [frames.status(Status(control, code, moving=int(np.abs(dq[:6]).max() > 0.01)))]
+        said += [frames.status(Status(control, code, self.move, moving=int(np.abs(dq[:6]).max() > 0.01)))]
         said += [(Id.END_POSE + part, bytes(8)) for part in range(3)]
         said += joints
         gripper = (
             (_GRIPPER_ON if self._gripper_on else 0) | _GRIPPER_HOMED | (_ERROR if self.faults.gripper_stuck else 0)
         )
+        if self.faults.mute:
+            return [frame for frame in said if frame[0] != Id.STATUS]
         said.append(frames.gripper(q[6], float(np.clip(effort[6], -5, 5)), gripper))
         if self._tick % _SLOW_EVERY == 0:
             said += [frames.slow(motor, self._motor(motor)) for motor in MOTORS]

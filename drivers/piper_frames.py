@@ -49,6 +49,8 @@ class Id(IntEnum):
 
 
 TOLD_IDS = (Id.JOINTS_TOLD, Id.JOINTS_TOLD + 1, Id.JOINTS_TOLD + 2)
+COMMAND_IDS = (Id.STOP, Id.MODE, *range(0x152, 0x15A), *range(0x15A, 0x160), Id.LEADER, Id.ENABLE, Id.ZERO)
+"""What moves, stops or switches an arm: on its bus only we may say it."""
 
 
 @dataclass(frozen=True)

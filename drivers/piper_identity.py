@@ -13,7 +13,7 @@ from drivers.errors import DriverError
 MOTORS = range(1, 7)
 _POLL_S = 0.005
 _TENTH_DEGREE_RAD = math.radians(0.1)
-_ASK_RANGE = 0x01
+_ASK_RANGE, _ASK_ACCELERATION = 0x01, 0x02
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,32 @@ def firmware(sdk: Any, who: str, timeout_s: float) -> str:
 def ranges(sdk: Any, who: str, timeout_s: float) -> tuple[MotorRange, ...]:
     """Of motors 1 to 6. Raises DriverError when one does not answer."""
     return tuple(_range(sdk, who, motor, timeout_s) for motor in MOTORS)
+
+
+def unfit(sdk: Any, who: str, timeout_s: float) -> str:
+    """Why an arm must not be switched on: what it has stored of its motors makes no sense. Empty: it does."""
+    try:
+        found = ranges(sdk, who, timeout_s)
+    except DriverError as error:
+        return str(error)
+    bad = next((motor for motor, told in zip(MOTORS, found, strict=True) if not told.sane), None)
+    return "" if bad is None else f"the stored limits of motor {bad} are corrupt; set them anew with the vendor's tool"
+
+
+def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
+    """What motors 1 to 6 allow, rad/s2. Raises DriverError when one does not answer."""
+    return tuple(_acceleration(sdk, who, motor, timeout_s) for motor in MOTORS)
+
+
+def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
+    sdk.SearchMotorMaxAngleSpdAccLimit(motor, _ASK_ACCELERATION)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        told = sdk.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
+        if told.joint_motor_num == motor:
+            return told.max_joint_acc / 100
+        time.sleep(_POLL_S)
+    raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
 
 
 def _range(sdk: Any, who: str, motor: int, timeout_s: float) -> MotorRange:

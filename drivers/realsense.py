@@ -5,6 +5,7 @@ CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,17 @@ class RealSenseCamera:
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next picture."""
-        there, frame = self._frames.try_wait_for_frame(round(timeout_s * 1e3))
-        arrival_ns = time.monotonic_ns()
-        if not there:
-            return None
-        colour = frame.as_frameset().get_color_frame() if frame.is_frameset() else frame
-        if not colour:
-            return None
-        raw = np.asarray(colour.get_data())
+        try:
+            there, frame = self._frames.try_wait_for_frame(round(timeout_s * 1e3))
+            arrival_ns = time.monotonic_ns()
+            if not there:
+                return None
+            colour = frame.as_frameset().get_color_frame() if frame.is_frameset() else frame
+            if not colour:
+                return None
+            raw = np.asarray(colour.get_data())
+        except RuntimeError as error:  # as after it was unplugged
+            raise DriverError(f"{self._who}: {_short(error)}; {_REMEDY}") from None
         if raw.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
                 f"{self._who}: gives {raw.shape[1]}x{raw.shape[0]}, asked for {self.width_px}x{self.height_px}"
@@ -57,10 +61,11 @@ class RealSenseCamera:
         return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:
-        """Stop the stream."""
-        if self._pipeline is not None:
-            self._pipeline.stop()
-            self._pipeline = None
+        """Stop the stream; one that is gone already cannot be stopped."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            with suppress(RuntimeError):
+                pipeline.stop()
 
     @property
     def _who(self) -> str:

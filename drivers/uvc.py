@@ -68,6 +68,12 @@ class UvcCamera:
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next whole picture. Raises DriverError when the device is gone."""
+        try:
+            return self._read(timeout_s)
+        except optional.load("cv2", self._who).error as error:  # as after it was unplugged
+            raise DriverError(f"{self._who}: {' '.join(str(error).split()[:20])}; {_REMEDY}") from None
+
+    def _read(self, timeout_s: float) -> CameraFrame | None:
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
             if not _ready(self._capture, left_ns):

@@ -19,7 +19,7 @@ from drivers.arm import ARM_JOINTS, Arm, ArmState, Drive
 from drivers.arm_link import TargetSlot
 from drivers.camera import CameraFrame
 from drivers.can_hub import INTERFACE
-from drivers.cobot_magic import OPEN_GRIP_M, SIDES, rest_pose
+from drivers.cobot_magic import OPEN_GRIP_M, SIDES, ready_pose
 from drivers.emulated_bus import EmulatedBus
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
@@ -90,7 +90,7 @@ def simulated_arm_rig(side: str) -> Callable[[Path], ArmRig]:
             step=robot.step,
             measured=lambda: robot.physics.arms()[index, 0],
             others=lambda: robot.physics.arms()[1 - index, 0],
-            start=rest_pose().reshape(2, ARM_JOINTS)[index],
+            start=ready_pose().reshape(2, ARM_JOINTS)[index],
             close=robot.close,
             waiting=lambda: going_on(robot.step),
         )
@@ -215,7 +215,7 @@ def piper_rig(side: str) -> Callable[[Path], ArmRig]:
             step=device.step,
             measured=lambda: physics.arms()[index, 0],
             others=lambda: physics.arms()[1 - index, 0],
-            start=rest_pose().reshape(2, ARM_JOINTS)[index],
+            start=ready_pose().reshape(2, ARM_JOINTS)[index],
             close=device.close,
         )
 

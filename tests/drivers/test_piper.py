@@ -12,11 +12,12 @@ import pytest
 
 from drivers import piper_frames as frames
 from drivers.arm import ArmState
-from drivers.emulated_bus import EmulatedBus
+from drivers.emulated_bus import EmulatedBus, MasterBus
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator, heard_rad
 from drivers.piper_frames import Array
+from drivers.piper_leader import PiperLeader
 from drivers.piper_master import PiperMaster
 
 _SEEN_S = 2.0  # a loaded machine may be slow; how long it takes is measured by the fault runs
@@ -132,6 +133,7 @@ def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: st
 def test_an_arm_that_leaves_the_control_by_can_is_not_taken_back(rig: Rig) -> None:
     """Somebody may have taken it by hand."""
     start = rig.ready()
+    time.sleep(0.1)  # what was sent to enable it has come
     rig.emulator.control = 0
     assert "left the control by CAN" in rig.sees(lambda state: state.fault != "").fault
     for _ in range(60):
@@ -160,6 +162,37 @@ def test_limits_are_answered_and_can_be_corrupt(corrupt: bool) -> None:
     (answer,) = [frame for frame in arm.tick(0.005, 0) if frame[0] == frames.Id.LIMITS]
     sound = frames.limits(2, 0.0, 3.14, 3.0)
     assert (answer == sound) is not corrupt
+
+
+def test_an_arm_does_not_go_to_what_another_program_told_it(rig: Rig) -> None:
+    """It kept a target, another way of moving and a slow speed from before; its motors were off."""
+    before = rig.emulator.body.reading()[0].copy()
+    for number, data in [
+        (frames.Id.MODE, bytes([1, 0, 20, 0, 0, 0, 0, 0])),
+        *frames.joints(before[:6] + 0.4, frames.Id.JOINTS_TOLD),
+    ]:
+        rig.emulator.hear((number, data), 0)
+    rig.ready()
+    time.sleep(0.3)
+    np.testing.assert_allclose(rig.reading().q[:6], before[:6], atol=1e-3)
+    assert (rig.emulator.control, rig.emulator.move, rig.emulator.speed_percent) == (1, 1, 100)
+    rig.arm.command(before + 0.1 * (np.arange(7) == 0), 0)
+    rig.sees(lambda state: abs(state.q[0] - before[0] - 0.1) < 1e-3)
+
+
+def test_states_that_are_told_no_more_are_missed(rig: Rig) -> None:
+    rig.ready()
+    rig.fault(mute=True)
+    assert "tells its joints but not" in rig.sees(lambda state: state.fault != "").fault
+    rig.fault()
+    rig.sees(lambda state: state.trouble == "")
+
+
+@pytest.mark.parametrize("number", [0x150, 0x151, 0x152, 0x159, 0x470, 0x471, 0x475])
+def test_whoever_else_switches_the_arm_is_noticed(rig: Rig, number: int) -> None:
+    rig.ready()
+    rig.fault(foreign=number)
+    assert f"somebody else commands it (0x{number:03x})" in rig.sees(lambda state: state.fault != "").fault
 
 
 def test_a_plugged_in_master_is_a_fault(rig: Rig) -> None:
@@ -202,15 +235,18 @@ def test_an_arm_that_comes_late_is_waited_for(rig: Rig) -> None:
         ({"late_enable_s": 60.0}, r"motors \[1, 2, 3, 4, 5, 6\] did not switch on"),
         ({"status": 7}, "status 7: collision; not enabled"),
         ({"teaching": True}, "is being taught"),
+        ({"corrupt_limits": True}, "the stored limits of motor 1 are corrupt"),
     ],
 )
 def test_an_arm_that_is_not_fit_is_not_enabled(rig: Rig, fault: dict[str, Any], said: str) -> None:
     rig.fault(**fault)
     rig.arm.connect()
     time.sleep(0.1)
+    before = rig.emulator.body.reading()[0][:6]
     with pytest.raises(DriverError, match=said):
         rig.arm.enable(0.5)
-    assert not rig.emulator.heard
+    told = heard_rad(rig.emulator.heard) if rig.emulator.heard else before[None]
+    np.testing.assert_allclose(told, np.tile(before, (len(told), 1)), atol=2e-5, err_msg="at most where it is")
 
 
 def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
@@ -273,3 +309,23 @@ def test_a_led_arm_is_never_commanded(led: Rig) -> None:
 
 def test_an_arm_that_nobody_leads_has_no_master(rig: Rig) -> None:
     assert rig.ready().master is None
+
+
+def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
+    hand = np.linspace(0.1, 0.6, 7) * (1, 1, -1, 1, 1, 1, 0.1)
+    bus, heard = MasterBus(tmp_path / "can", PiperMaster(lambda: hand)), list[tuple[Array, int]]()
+    leader = PiperLeader("left", str(tmp_path / "can"), "hub", lambda q, stamp_ns: heard.append((q, stamp_ns)))
+    leader.connect()
+    deadline = time.monotonic() + _SEEN_S
+    while len(heard) < 3 and time.monotonic() < deadline:
+        bus.step()
+        time.sleep(0.005)
+    leader.close()
+    bus.close()
+    np.testing.assert_allclose(heard[-1][0], hand, atol=2e-5)
+    assert heard[0][1] < heard[-1][1] <= time.monotonic_ns()
+
+
+def test_a_master_without_a_bus_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DriverError, match=r"left master on .*: the bus cannot be opened"):
+        PiperLeader("left", str(tmp_path / "nowhere"), "hub", lambda q, stamp_ns: None).connect()

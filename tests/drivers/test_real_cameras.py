@@ -214,6 +214,38 @@ def test_an_unplugged_usb_camera_is_named(usb: tuple[UsbDevice, UvcCamera], monk
         camera.read(1.0)
 
 
+def test_what_opencv_raises_is_a_drivers_error(
+    usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, camera = usb
+
+    def broken(timeout_ns: int) -> bool:
+        raise cv2.error("(-215:Assertion failed)\nin waitAny")
+
+    monkeypatch.setattr(device, "wait", broken, raising=False)
+    with pytest.raises(DriverError, match=r"camera left_wrist .*Assertion failed\) in waitAny; is it plugged in there"):
+        camera.read(1.0)
+
+
+def test_what_librealsense_raises_is_a_drivers_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = SoftwareRealSense()
+    camera.open()
+
+    class Gone:
+        def try_wait_for_frame(self, timeout_ms: int) -> None:
+            raise RuntimeError("Device disconnected")
+
+        def stop(self) -> None:
+            raise RuntimeError("stop() cannot be called before start()")
+
+    camera.close()
+    monkeypatch.setattr(camera, "_frames", Gone())
+    monkeypatch.setattr(camera, "_pipeline", Gone())
+    with pytest.raises(DriverError, match=r"camera head .*Device disconnected; is it plugged into a USB 3 port"):
+        camera.read(0.1)
+    camera.close()
+
+
 def test_a_usb_camera_of_another_size_is_named() -> None:
     device = UsbDevice()
     camera = UvcCamera("left_wrist", "/dev/video9", 640, 480, 30, lambda path: device)

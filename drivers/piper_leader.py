@@ -1,0 +1,53 @@
+"""A Piper set to lead, on a bus of its own, through the real piper_sdk: where somebody's hand leads it. Nothing is ever sent.
+
+It speaks only as if to a puppet (0x155-157 and 0x159) and gives no feedback of its own.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import can
+import numpy as np
+
+from drivers.piper_bus import open_bus
+from drivers.piper_frames import TOLD_IDS, Array, from_wire
+from drivers.piper_triple import Triple
+
+_MOTORS = range(1, 7)
+
+
+class PiperLeader:
+    """One master arm. `tell` is given where it is led, q (7,) rad and m, and when (CLOCK_MONOTONIC ns), by the SDK's thread."""
+
+    def __init__(self, side: str, channel: str, interface: str, tell: Callable[[Array, int], None]) -> None:
+        self.name = side
+        self._channel, self._interface, self._tell = channel, interface, tell
+        self._sets = Triple(TOLD_IDS)
+        self._sdk: Any = None
+
+    def connect(self) -> None:
+        """Open the bus; targets come by themselves. Raises DriverError."""
+        who = f"{self.name} master on {self._channel}"
+        self._sdk = open_bus(who, self._channel, self._interface, self._heard)
+        self._sdk.ConnectPort(can_init=False, piper_init=False)
+
+    def close(self) -> None:
+        """Let go of the bus."""
+        if self._sdk is not None:
+            self._sdk.DisconnectPort()
+            self._sdk = None
+
+    def _heard(self, message: can.Message) -> None:
+        """Called by the SDK's reading thread for every frame."""
+        self._sdk.ParseCANFrame(message)
+        number = message.arbitration_id
+        if number in TOLD_IDS and self._sets.whole(number, message.timestamp, time.monotonic_ns()):
+            self._tell(led_to(self._sdk), self._sets.began_ns)
+
+
+def led_to(sdk: Any) -> Array:
+    """Where a master leads, q (7,) rad and m, of what the SDK heard last."""
+    told, gripper = sdk.GetArmJointCtrl().joint_ctrl, sdk.GetArmGripperCtrl().gripper_ctrl
+    joints = from_wire([getattr(told, f"joint_{motor}") for motor in _MOTORS])
+    return np.append(joints, gripper.grippers_angle / 1e6)

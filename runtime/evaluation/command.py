@@ -69,6 +69,8 @@ def evaluate(
                 if episode.outcome.film and options.films is not None:
                     film.write(options.films, result.task, episode)
     found = {(result.task, episode.seed): episode for result in results for episode in result.episodes}
+    if options.film_examples:
+        _film_examples(spread, by_task, found, latencies, options)
     rows = [table.row(task, _by_repeat(task, found, options)) for task in by_task]
     return rows, results[0].checkpoint_id
 
@@ -81,6 +83,21 @@ def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespac
     rest = seeds[options.film :]
     parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
     return filmed + [Order(text, latencies, tuple(part), options.expert) for part in parts]
+
+
+def _film_examples(
+    spread: Spread, by_task: dict[str, Settings], found: dict[tuple[str, int], Episode], latencies: Latencies,
+    options: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Play each task's first success and first failure again, which gives the same, and film them."""
+    orders: list[Order] = []
+    for task, settings in by_task.items():
+        verdicts = {seed: episode.outcome.success for (name, seed), episode in sorted(found.items()) if name == task}
+        seeds = [next((seed for seed, done in verdicts.items() if done is wanted), None) for wanted in (True, False)]
+        text = config.to_json(settings)
+        orders += [Order(text, latencies, (s,), options.expert, _FILM_EVERY) for s in seeds if s is not None]
+    for result in spread.results(play, orders):
+        film.write(options.films, result.task, result.episodes[0])
 
 
 def _by_repeat(task: str, found: dict[tuple[str, int], Episode], options: argparse.Namespace) -> list[list[Episode]]:
@@ -159,6 +176,9 @@ def _parser() -> command_line.Parser:
     )
     parser.add_argument(
         "--film", type=command_line.whole(0, 10_000), default=0, help="record the first episodes of a task"
+    )
+    parser.add_argument(
+        "--film-examples", action="store_true", help="film the first success and the first failure of each task"
     )
     parser.add_argument("--films", type=Path, default=Path("films"), metavar="DIR", help="where to")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from runtime import train
@@ -17,6 +18,7 @@ from runtime.evaluation import table
 from runtime.evaluation.table import Row
 from runtime.terminal import say
 
+_SIGNIFICANT = 0.05
 Evaluate = Callable[[Sequence[str]], tuple[list[Row], str]]  # settings flags -> rows and the policy's id
 
 
@@ -63,20 +65,19 @@ class Result:
     rows: list[Row]
 
     @property
-    def successes(self) -> tuple[int, int]:
-        """Over all tasks: how many, of how many."""
-        return sum(row.successes for row in self.rows), sum(row.rollouts for row in self.rows)
+    def outcomes(self) -> tuple[bool, ...]:
+        """Of every scene of all tasks."""
+        return tuple(outcome for row in self.rows for outcome in row.outcomes)
 
     @property
     def rate(self) -> float:
         """Over all tasks."""
-        done, tried = self.successes
-        return done / tried
+        return mean(self.outcomes)
 
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's, over all tasks."""
-        return table.wilson(*self.successes)
+        return table.wilson(sum(self.outcomes), len(self.outcomes))
 
 
 def run(name: str, options: argparse.Namespace, evaluate: Evaluate) -> list[Result]:
@@ -109,14 +110,14 @@ def lines(results: Sequence[Result]) -> list[str]:
 
 
 def statements(results: Sequence[Result]) -> list[str]:
-    """What the figures say of each variant against the first: only disjoint intervals tell a difference."""
+    """What the figures say of each variant against the first, on the same scenes."""
     first = results[0]
     said: list[str] = []
     for other in results[1:]:
         points = 100 * (other.rate - first.rate)
-        apart = other.interval[0] > first.interval[1] or other.interval[1] < first.interval[0]
-        verdict = "a difference" if apart else "no difference that these rollouts could show"
-        said.append(f"{other.variant} against {first.variant}: {points:+.1f} points, {verdict}")
+        chance = table.paired(first.outcomes, other.outcomes)
+        verdict = "a difference" if chance < _SIGNIFICANT else "no difference that these rollouts could show"
+        said.append(f"{other.variant} against {first.variant}: {points:+.1f} points, {verdict} (p = {chance:.2g})")
     return said
 
 

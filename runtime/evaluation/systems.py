@@ -18,6 +18,7 @@ from runtime.views import History, PictureSource, newest_set
 
 EPOCH = 1
 Chunk = wire.ActionChunk | wire.Skip
+Embeddings = Callable[[str], InstructionEmbedding]  # encoded instructions by key
 
 
 class VirtualClock:
@@ -33,9 +34,9 @@ class VirtualClock:
         self._count += 1
         heapq.heappush(self._events, (time_ns, self._count, happen))
 
-    def next(self) -> bool:
-        """The next event; False when there is none."""
-        if not self._events:
+    def next(self, until_ns: int | None = None) -> bool:
+        """The next event; False when there is none, or none up to a time."""
+        if not self._events or (until_ns is not None and self._events[0][0] > until_ns):
             return False
         self.now, _, happen = heapq.heappop(self._events)
         happen()
@@ -74,13 +75,13 @@ class VirtualSystem1(_Process):
     """System 1. `taken`: how long a run takes until the next one may begin, ns; `made` is told what came out then."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, embedding: InstructionEmbedding, clock: VirtualClock,
+        self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
         pictures: PictureSource, taken: Callable[[Chunk], int], made: Callable[[Chunk], None],
     ) -> None:  # fmt: skip
         super().__init__(CAMERAS, clock, pictures)
         self._rules = system1_step.Rules(settings, policy.fast, policy.checkpoint_id)
         self._memory = system1_step.Memory()
-        self._embedding, self._taken, self._tell = embedding, taken, made
+        self._embeddings, self._taken, self._tell = embeddings, taken, made
         self._last, self._due_ns, self._noticed = (-1,) * len(CAMERAS), 0, False
 
     def hear(self, *messages: wire.Message) -> None:
@@ -96,12 +97,10 @@ class VirtualSystem1(_Process):
         if self._busy or not begins or not due(settings, newest, self._due_ns, self._last):
             return
         inputs = gather(self._held, self._rules.fast.config.history_offset_s, self._history, newest)
-        if inputs is None or waits_for_system2(settings, self._memory, inputs.conditions):
+        if inputs is None or waits_for_system2(settings, self._memory, inputs):
             return
         self._noticed, self._busy = False, True
-        made = system1_step.step(
-            self._rules, self._memory, inputs, self._pictures, lambda _: self._embedding, EPOCH, now
-        )
+        made = system1_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
         self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, now)
         self._clock.at(now + self._taken(made), lambda: self._done(made))
 
@@ -115,13 +114,13 @@ class VirtualSystem2(_Process):
     """System 2. `taken`: how long a condition takes, ns; `made` is told of it then."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, embedding: InstructionEmbedding, clock: VirtualClock,
+        self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
         pictures: PictureSource, taken: Callable[[wire.Conditions], int], made: Callable[[wire.Conditions], None],
     ) -> None:  # fmt: skip
         super().__init__([system2_step.HEAD], clock, pictures)
         self._rules = system2_step.Rules.of(settings, policy.slow, policy.checkpoint_id)
         self._memory = system2_step.Memory()
-        self._embedding, self._taken, self._tell = embedding, taken, made
+        self._embeddings, self._taken, self._tell = embeddings, taken, made
 
     def look(self) -> None:
         """A condition, if one is due and the last one is done."""
@@ -129,9 +128,7 @@ class VirtualSystem2(_Process):
         if self._busy or inputs is None:
             return
         now = self._clock.now
-        made = system2_step.step(
-            self._rules, self._memory, inputs, self._pictures, lambda _: self._embedding, EPOCH, now
-        )
+        made = system2_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
         if made is None:
             return
         self._busy = True

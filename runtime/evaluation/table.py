@@ -25,8 +25,17 @@ class Row:
     faults: int
     limited_share: float
     wall_s: float  # per rollout
-    successes: int
-    rollouts: int
+    outcomes: tuple[bool, ...]  # of each scene, by its seed
+
+    @property
+    def successes(self) -> int:
+        """How many scenes were done."""
+        return sum(self.outcomes)
+
+    @property
+    def rollouts(self) -> int:
+        """How many were played."""
+        return len(self.outcomes)
 
     @property
     def rate(self) -> float:
@@ -40,7 +49,8 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return self.__dict__ | {"rate": self.rate, "spread": self.spread}
+        derived = {name: getattr(self, name) for name in ("rate", "spread", "successes", "rollouts")}
+        return self.__dict__ | derived
 
 
 def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
@@ -60,8 +70,7 @@ def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
         faults=sum(bool(episode.outcome.fault) for episode in episodes),
         limited_share=mean(episode.outcome.limited_share for episode in episodes),
         wall_s=mean(episode.wall_s for episode in episodes),
-        successes=len(done),
-        rollouts=len(episodes),
+        outcomes=tuple(episode.outcome.success for episode in episodes),
     )
 
 
@@ -71,6 +80,17 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     middle = (share + z2 / 2) / (1 + z2)
     half = _Z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials)) / (1 + z2)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def paired(one: Sequence[bool], other: Sequence[bool]) -> float:
+    """How likely two policies alike would differ as much as this on the same scenes (McNemar 1947, exact, two-sided)."""
+    if len(one) != len(other):
+        raise ValueError(f"the same scenes are compared, got {len(one)} and {len(other)}")
+    only_one = sum(a and not b for a, b in zip(one, other, strict=True))
+    only_other = sum(b and not a for a, b in zip(one, other, strict=True))
+    apart = only_one + only_other
+    fewer = sum(math.comb(apart, count) for count in range(min(only_one, only_other) + 1)) / 2**apart
+    return min(1.0, 2 * fewer)
 
 
 def lines(rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,7 @@ machine and build it is the same again from the same seed. Events happen in orde
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import simplejpeg
@@ -142,7 +142,7 @@ class _Episode:
         self._outcome = Outcome()
         self._rules = arms_step.Rules.of(settings)
         self._arms: arms_step.Memory | None = None
-        stamp = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
+        stamp: dict[str, Any] = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
         episode = wire.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
         instruction = wire.Instruction(**stamp, number=_INSTRUCTION, text=text)
         embedding = wire.Embedding(**stamp, instruction=_INSTRUCTION, key="")
@@ -150,10 +150,9 @@ class _Episode:
         self._scenes: dict[int, NDArray[np.float64]] = {}
         self._pictures: dict[tuple[str, int], NDArray[np.uint8]] = {}
         encoded = policy.instruct(text)
-        self._system1 = VirtualSystem1(settings, policy, encoded, self._clock, self._picture, self._taken, self._acted)
-        self._system2 = VirtualSystem2(
-            settings, policy, encoded, self._clock, self._picture, lambda _: seconds(latencies.system2_s), self._perceived
-        )  # fmt: skip
+        common = (settings, policy, lambda _: encoded, self._clock, self._picture)
+        self._system1 = VirtualSystem1(*common, self._taken, self._acted)
+        self._system2 = VirtualSystem2(*common, lambda _: seconds(latencies.system2_s), self._perceived)
         for system in (self._system1, self._system2):
             system.hear(episode, instruction, embedding)
         self._ticks = self._frames = self._limited = 0

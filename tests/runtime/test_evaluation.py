@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import binomtest
 
 from runtime import config
 from runtime.errors import SettingsError
@@ -90,6 +91,16 @@ def test_wilsons_interval() -> None:
     assert table.wilson(20, 20)[1] == pytest.approx(1.0)
 
 
+def test_policies_are_compared_scene_by_scene() -> None:
+    """SciPy's binomial test of the scenes that only one of them did."""
+    random = np.random.default_rng(0)
+    one, other = (tuple(bool(done) for done in random.random(60) < rate) for rate in (0.5, 0.7))
+    only_one = sum(a and not b for a, b in zip(one, other, strict=True))
+    apart = sum(a != b for a, b in zip(one, other, strict=True))
+    assert table.paired(one, other) == pytest.approx(binomtest(only_one, apart, 0.5).pvalue)
+    assert table.paired(one, one) == 1.0
+
+
 def episode(seed: int, success: bool) -> Episode:
     return Episode(seed, Outcome(success=success, seconds=3.0, condition_ages_s=[0.5]), 1.0)
 
@@ -105,8 +116,19 @@ def test_a_row_tells_mean_and_spread_over_the_repeats() -> None:
 def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
     path = film.write(tmp_path, "pick_apple_messy", Episode(3, played(policy), 1.0))
     assert path.name == "pick_apple_messy_3_failure.webp"
-    with Image.open(path) as picture:
+    with Image.open(path) as picture, Image.open(path.with_suffix(".jpg")) as strip:
         assert getattr(picture, "n_frames", 1) > 3
+        assert strip.size == (6 * picture.width, picture.height)
+
+
+def test_an_example_of_each_verdict_is_filmed(tmp_path: Path) -> None:
+    """No policy: the untrained one fails; the time limit is the task's own."""
+    line = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "1", "--workers", "1", *_UNTRAINED]
+    assert command.main([*line, "--film-examples", "--films", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"pick_apple_messy_{FIRST_SEED}_failure.jpg",
+        f"pick_apple_messy_{FIRST_SEED}_failure.webp",
+    ]
 
 
 def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,11 +163,11 @@ def result(name: str, successes: int, trials: int) -> sweep.Result:
     return sweep.Result(name, "id", [table.row("a_task", [episodes]), table.row("another", [episodes])])
 
 
-def test_only_disjoint_intervals_are_called_a_difference(tmp_path: Path) -> None:
+def test_only_what_the_same_scenes_show_is_called_a_difference(tmp_path: Path) -> None:
     results = [result("no video", 2, 20), result("raw", 4, 20), result("both", 18, 20)]
     said = sweep.statements(results)
-    assert said[0] == "raw against no video: +10.0 points, no difference that these rollouts could show"
-    assert said[1] == "both against no video: +80.0 points, a difference"
+    assert said[0] == "raw against no video: +10.0 points, no difference that these rollouts could show (p = 0.12)"
+    assert said[1] == "both against no video: +80.0 points, a difference (p = 4.7e-10)"
     assert "a_task" in sweep.lines(results)[0]
     sweep.plot(tmp_path / "plot.png", "features", results)
     with Image.open(tmp_path / "plot.png") as picture:

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Make a certificate for the console's page. --help lists all flags.
+. "$(dirname "$0")/setup.sh"
+exec "$python" -m runtime.cli certificate "$@"

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Look through recorded sessions in a browser, without a robot. --help lists all flags.
+. "$(dirname "$0")/setup.sh"
+exec "$python" -m runtime.cli console "$@"

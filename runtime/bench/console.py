@@ -1,0 +1,226 @@
+"""The console on a live run: how old pictures are in a real browser, how soon a click on HOLD brakes the arms, and what
+slow viewers cost. Needs Chromium and playwright (they come with ./launch/test.sh)."""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiohttp import ClientSession
+
+from runtime import config, limits, outside, wire
+from runtime.clock import NS_PER_S, now_ns
+from runtime.errors import RuntimeFault
+from runtime.limits import Limits
+from runtime.process import CONSOLE_FILE
+from runtime.topics import CAMERAS
+
+_CHROMIUM = "/usr/bin/chromium"
+_BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+_START_S, _END_S, _SETTLE_S = 120.0, 30.0, 5.0
+_STILL_RAD_S = 1e-3
+_LEAST_RAD = 0.002  # a joint that hardly moves says nothing about braking
+_VIEWERS, _SLOW_S = 10, 0.5
+_FLAGS = ("--profile", "sim", "--console.port", "0")
+
+
+class _Run:
+    """A live run, listened to from outside."""
+
+    def __init__(self, folder: Path) -> None:
+        line = [sys.executable, "-m", "runtime.cli", "robot", *_FLAGS, "--sessions", str(folder)]
+        self.process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START_S
+        while not self._found():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeFault("the simulated robot did not start; try ./launch/robot.sh --profile sim")
+            time.sleep(0.2)
+        self.operator = outside.Operator(self.folder)
+        self._targets = self.operator.bus.subscriber("arm_target", depth=4000)
+        self.targets: list[wire.ArmTarget] = []
+        self.listen_until(lambda: bool(self.targets) and self.targets[-1].mode == "RUNNING", _START_S)
+
+    def _found(self) -> bool:
+        try:
+            self.folder = outside.run_folder(self.process.pid)
+        except RuntimeFault:
+            return False
+        return (self.folder / CONSOLE_FILE).exists()
+
+    def listen(self) -> None:
+        """Take what the arms were told."""
+        for received in self._targets.take():
+            if isinstance(received.message, wire.ArmTarget):
+                self.targets.append(received.message)
+
+    def listen_until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Raises RuntimeFault when it does not come to that."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.listen()
+            if done():
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeFault(
+                    f"waited {timeout_s:.0f} s in vain; the arms are in {self.targets[-1:] and self.targets[-1].mode}"
+                )
+            time.sleep(0.005)
+
+    def end(self) -> None:
+        """Let it end."""
+        self.operator.close()
+        self.process.terminate()
+        self.process.wait(_END_S)
+
+
+def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """All three measurements; ms, rad, MB."""
+    with tempfile.TemporaryDirectory(prefix="video2act-bench-") as name:
+        robot = _Run(Path(name))
+        try:
+            address = (robot.folder / CONSOLE_FILE).read_text()
+            viewers = asyncio.run(_slow_viewers(robot, address, seconds, say))
+            return {"viewers": viewers, "browser": _in_browser(robot, address, seconds, repeats, say)}
+        finally:
+            robot.end()
+
+
+async def _slow_viewers(robot: _Run, address: str, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Ticks and memory without and with viewers who take two pictures a second of each camera, turn about."""
+    server = outside.child(robot.folder, "console")
+    rows: dict[str, Any] = {}
+    for count in (0, _VIEWERS):
+        async with ClientSession() as client:
+            tasks = [asyncio.create_task(_view(client, address, path)) for path in _paths() for _ in range(count)]
+            await asyncio.sleep(_SETTLE_S)
+            robot.listen()
+            robot.targets.clear()
+            await asyncio.sleep(seconds)
+            robot.listen()
+            late_us = [(target.stamp_ns - target.deadline_ns) / 1e3 for target in robot.targets]
+            p50, p99 = (float(np.percentile(late_us, share)) for share in (50, 99))
+            memory_mb = _own_mb(server)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        rows[str(count)] = {"tick_late_p50_us": p50, "tick_late_p99_us": p99, "console_mb": memory_mb}
+        say(
+            f"  {count:>2} slow viewers: tick late {p50:.1f} us p50, {p99:.1f} us p99; console holds {memory_mb:.0f} MB"
+        )
+    return rows
+
+
+def _paths() -> list[str]:
+    return ["moments", *(f"pictures/{camera}" for camera in CAMERAS)]
+
+
+async def _view(client: ClientSession, address: str, path: str) -> None:
+    async with client.ws_connect(f"{address}{path}") as socket:
+        while True:
+            await socket.send_str('{"at_ns": null}')
+            await socket.receive()
+            await asyncio.sleep(_SLOW_S)
+
+
+def _own_mb(process: int) -> float:
+    """Memory of its own: the cameras' rings, which are mapped when the first picture is asked for, belong to all."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return float(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def _in_browser(robot: _Run, address: str, seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise RuntimeFault("--console needs playwright; ./launch/test.sh installs it") from None
+    if not Path(_CHROMIUM).exists():
+        raise RuntimeFault(f"--console needs {_CHROMIUM}; ./launch/test.sh installs it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        page.get_by_label("your name").fill("bench")
+        page.get_by_role("button", name="take the lease").click()
+        page.get_by_text("you steer").wait_for()
+        page.wait_for_timeout(_SETTLE_S * 1e3)
+        page.evaluate("window.video2act.ages = {}")
+        page.wait_for_timeout(seconds * 1e3)
+        ages: dict[str, list[float]] = page.evaluate("window.video2act.ages")
+        pictures = {camera: _figures(shown) | {"a_second": len(shown) / seconds} for camera, shown in ages.items()}
+        for camera, row in pictures.items():
+            say(
+                f"  {camera:<12} {row['p50']:.0f} ms old at the median, {row['p99']:.0f} p99, {row['a_second']:.1f} pictures/s"
+            )
+        holds = [_hold(robot, page) for _ in range(repeats)]
+        browser.close()
+    first, still = (_figures([hold[name] for hold in holds]) for name in ("first_ms", "still_ms"))
+    longest = max(holds, key=lambda hold: hold["travel_rad"] / hold["braking_limit_rad"])
+    travel, limit = longest["travel_rad"], longest["braking_limit_rad"]
+    say(f"  click on HOLD to the first braking target: {first['p50']:.0f} ms median, {first['worst']:.0f} worst")
+    say(f"  to standstill: {still['p50']:.0f} ms median, {still['worst']:.0f} worst")
+    say(f"  travel meanwhile {travel:.3f} rad at most (braking limit {limit:.3f})")
+    return {
+        "pictures": pictures,
+        "hold_first_ms": first,
+        "hold_still_ms": still,
+        "travel_rad": travel,
+        "braking_limit_rad": limit,
+    }
+
+
+def _figures(values: list[float]) -> dict[str, float]:
+    p50, p99 = (float(np.percentile(values, share)) for share in (50, 99))
+    return {"p50": p50, "p99": p99, "worst": max(values)}
+
+
+def _hold(robot: _Run, page: Any) -> dict[str, float]:
+    """One click while the arms run, and what followed on the way to them; again where they held already for another reason."""
+    while True:
+        for order in ("arm", "run"):
+            page.get_by_role("button", name=order, exact=True).click()
+        robot.listen_until(lambda: bool(robot.targets) and robot.targets[-1].mode == "RUNNING", _START_S)
+        page.wait_for_timeout(1500)
+        robot.listen()
+        robot.targets.clear()
+        page.get_by_role("button", name="HOLD").click()
+        pressed_ns = round(page.evaluate("performance.timeOrigin + window.video2act.heldAt") * 1e6)
+        clicked_ns = pressed_ns - (time.time_ns() - now_ns())
+        robot.listen_until(lambda: _stands(robot.targets), _END_S)
+        place = next(
+            (k for k, target in enumerate(robot.targets) if target.stamp_ns > clicked_ns and target.mode == "HOLD"), 0
+        )
+        if place > 1 and robot.targets[place - 1].mode == "RUNNING":
+            return _stopped(robot.targets[place - 2 :], clicked_ns)
+
+
+def _stopped(targets: list[wire.ArmTarget], clicked_ns: int) -> dict[str, float]:
+    """How the arms came to rest; the third target is the first that brakes."""
+    held = targets[2]
+    still = next(after for one, after in pairwise(targets[2:]) if _speed(one, after).max() < _STILL_RAD_S)
+    rules = Limits.of(config.load(list(_FLAGS)).safety)
+    dq = (targets[1].q - targets[0].q) * NS_PER_S / (targets[1].deadline_ns - targets[0].deadline_ns)
+    braking = np.abs(limits.stop_distance(rules, dq, np.sign(dq) * rules.acceleration))
+    share = np.abs(still.q - targets[1].q) / np.maximum(braking, 1e-6)
+    worst = int(np.where(braking > _LEAST_RAD, share, 0).argmax())
+    return {
+        "first_ms": (held.stamp_ns - clicked_ns) / 1e6,
+        "still_ms": (still.stamp_ns - clicked_ns) / 1e6,
+        "travel_rad": float(np.abs(still.q - targets[1].q)[worst]),
+        "braking_limit_rad": float(braking[worst]),
+    }
+
+
+def _stands(targets: list[wire.ArmTarget]) -> bool:
+    if len(targets) < 3 or targets[-1].mode != "HOLD" or targets[-2].mode != "HOLD":
+        return False
+    return bool(_speed(targets[-2], targets[-1]).max() < _STILL_RAD_S)
+
+
+def _speed(before: wire.ArmTarget, after: wire.ArmTarget) -> Any:
+    return np.abs(after.q - before.q) * NS_PER_S / max(1, after.deadline_ns - before.deadline_ns)

@@ -1,0 +1,198 @@
+"""The web application: pages, sessions, sockets, and who may open them (runtime/console/guard.py)."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from runtime.console import metrics, sockets
+from runtime.console.desk import Desk
+from runtime.console.guard import COOKIE, Guard
+from runtime.console.live import Live
+from runtime.console.recorded import Recorded, Shelf
+from runtime.console.sockets import Ticks
+from runtime.console.source import Source
+from runtime.errors import SessionError
+from runtime.topics import CAMERAS
+
+STATIC = Path(__file__).parent / "static"
+_LIVE = "live"
+_IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Console:
+    """What the application serves. Without a robot (`live` None) only sessions can be looked through."""
+
+    guard: Guard
+    shelf: Shelf
+    live: Live | None = None
+    desk: Desk | None = None
+    ticks: Ticks | None = None
+
+
+def application(console: Console) -> web.Application:
+    """All routes."""
+    app = web.Application(middlewares=[_checked(console.guard)])
+    serve = _Routes(console)
+    app.add_routes(
+        [
+            web.get("/", serve.page),
+            web.get("/about", serve.about),
+            web.get("/moments", serve.moments),
+            web.get("/pictures/{camera}", serve.pictures),
+            web.get("/orders", serve.orders),
+            web.get("/sessions", serve.sessions),
+            web.get("/sessions/{name}", serve.session),
+            web.get("/sessions/{name}/joints", serve.joints),
+            web.get("/sessions/{name}/thumbnail", serve.thumbnail),
+            web.get("/metrics", serve.metrics),
+            web.static("/static", STATIC),
+        ]
+    )
+    return app
+
+
+def _checked(guard: Guard) -> Middleware:
+    policy = _policy()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers
+        if request.path == "/" and guard.lets_in(request.query.get("token", "")):
+            welcome = web.HTTPFound("/")
+            welcome.set_cookie(COOKIE, request.query["token"], httponly=True, samesite="Strict", secure=request.secure)
+            raise welcome
+        refused = guard.refuses(
+            headers.get("Host", ""),
+            headers.get("Origin"),
+            request.cookies.get(COOKIE, ""),
+            headers.get("Authorization", ""),
+        )
+        if refused is not None:
+            return web.Response(status=refused[0], text=f"{refused[1]}\n")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = policy
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    return check
+
+
+def _policy() -> str:
+    """What the page may load: its own files, and of scripts within it the import map alone."""
+    found = _IMPORT_MAP.search((STATIC / "index.html").read_text())
+    digest = base64.b64encode(hashlib.sha256(found.group(1).encode() if found else b"").digest()).decode()
+    return (
+        f"default-src 'self'; script-src 'self' 'sha256-{digest}'; img-src 'self' blob: data:; "
+        "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+    )
+
+
+class _Routes:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._opening = asyncio.Lock()
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return web.FileResponse(STATIC / "index.html")
+
+    async def about(self, request: web.Request) -> web.StreamResponse:
+        """What there is to see."""
+        del request
+        return web.json_response({"live": self._console.live is not None, "cameras": CAMERAS})
+
+    async def moments(self, request: web.Request) -> web.StreamResponse:
+        return await sockets.moments(request, await self._source(request), self._console.ticks or Ticks())
+
+    async def pictures(self, request: web.Request) -> web.StreamResponse:
+        camera = request.match_info["camera"]
+        if camera not in CAMERAS:
+            raise web.HTTPNotFound(text=f"no camera {camera[:40]!r}; there are {', '.join(CAMERAS)}\n")
+        return await sockets.pictures(request, await self._source(request), camera)
+
+    async def orders(self, request: web.Request) -> web.StreamResponse:
+        if self._console.desk is None:
+            raise web.HTTPNotFound(text="no robot runs here\n")
+        return await sockets.orders(request, self._console.desk)
+
+    async def sessions(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return web.json_response(await asyncio.to_thread(self._console.shelf.list))
+
+    async def session(self, request: web.Request) -> web.StreamResponse:
+        recorded = await self._recorded(request.match_info["name"])
+        return web.json_response(recorded.about())
+
+    async def joints(self, request: web.Request) -> web.StreamResponse:
+        """Of the whole session, for its plots."""
+        recorded = await self._recorded(request.match_info["name"])
+        return web.Response(text=await asyncio.to_thread(recorded.joints), content_type="application/json")
+
+    async def thumbnail(self, request: web.Request) -> web.StreamResponse:
+        picture = self._console.shelf.thumbnail(request.match_info["name"])
+        if picture is None:
+            raise web.HTTPNotFound(text="no picture\n")
+        return web.Response(body=picture, content_type="image/png")
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """For Prometheus."""
+        del request
+        live = self._console.live
+        told = json.loads(live.moment()) if live is not None else {}
+        return web.Response(text=metrics.text(told), content_type="text/plain", charset="utf-8")
+
+    async def _source(self, request: web.Request) -> Source:
+        name = request.query.get("source", _LIVE)
+        if name != _LIVE:
+            return await self._recorded(name)
+        if self._console.live is None:
+            raise web.HTTPNotFound(text="no robot runs here; choose a session\n")
+        return self._console.live
+
+    async def _recorded(self, name: str) -> Recorded:
+        async with self._opening:  # two viewers who open it at once read it once
+            try:
+                return await asyncio.to_thread(self._console.shelf.open, name)
+            except SessionError as error:
+                raise web.HTTPNotFound(text=f"{error}\n") from None
+
+
+def run_forever(
+    app: web.Application, host: str, port: int, certificate: Any, ready: Callable[[int], None], serve: Awaitable[None]
+) -> None:
+    """Serve until `serve` ends. `ready` is told the port; a port that is taken gives way to a free one."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(app, host, port, certificate, ready, serve))
+
+
+async def _run(
+    app: web.Application, host: str, port: int, certificate: Any, ready: Callable[[int], None], serve: Awaitable[None]
+) -> None:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        for choice in (port, 0):
+            site = web.TCPSite(runner, host, choice, ssl_context=certificate)
+            try:
+                await site.start()
+                break
+            except OSError:
+                if choice == 0:
+                    raise
+        ready(int(runner.addresses[0][1]))
+        await serve
+    finally:
+        await runner.cleanup()

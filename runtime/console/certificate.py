@@ -1,0 +1,76 @@
+"""The command `certificate.sh DIR NAME...`: a certificate of our own for the console's page, for ten years.
+
+A browser asks once whether to trust it: compare the fingerprint that is printed here.
+"""
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from runtime import command_line
+from runtime.console.access import CERTIFICATE, KEY
+from runtime.errors import SettingsError
+from runtime.terminal import say
+
+_DAYS = 3650
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = command_line.parser("certificate.sh", __doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="by which browsers reach the robot: host names, addresses"
+    )
+    options = command_line.parse(parser, arguments)
+    folder: Path = options.folder
+    if (folder / KEY).exists():
+        raise SettingsError(f"{folder}: there is a certificate already; name another folder, or take it away")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fingerprint = make(folder, options.names)
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
+    say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}")
+    return 0
+
+
+def make(folder: Path, names: list[str]) -> str:
+    """Write both files; only the owner can read the key. Returns the fingerprint."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = folder / KEY
+    secret.touch(mode=0o600)
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / CERTIFICATE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate.fingerprint(hashes.SHA256()).hex(":")
+
+
+def _name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        try:
+            return x509.DNSName(name)
+        except ValueError:
+            raise SettingsError(f"{name!r}: neither a host name nor an address") from None

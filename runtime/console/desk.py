@@ -1,0 +1,113 @@
+"""The operators' desk: requests of pages in, messages on the bus out; who may what is in runtime/console/lease.py."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from runtime import wire
+from runtime.bus import Publisher
+from runtime.console import requests
+from runtime.console.lease import Lease
+
+_SOURCE = "console"
+_AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
+
+
+class Desk:
+    """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell orders apart by it."""
+
+    def __init__(self, publishers: dict[str, Publisher], epoch: int) -> None:
+        self.lease = Lease()
+        self._publishers, self._epoch = publishers, epoch
+        self._unanswered: wire.Order | None = None
+        self._counts = dict.fromkeys(publishers, 0)
+        self._watchers: list[Callable[[], Any]] = []
+
+    def hear(self, who: str, text: str, now: int) -> str:
+        """One request of a page. Returns why it is refused; empty: it was done."""
+        request, before = requests.parse(text), replace(self.lease)
+        match request:
+            case str():
+                return request
+            case requests.Beat():
+                self.lease.beat(who, now)
+                return ""
+            case requests.Take():
+                refused = self.lease.take(who, request.name, now)
+                self.beat(now)  # whoever is relieved drives no more, nor does his deadman
+            case requests.Give():
+                self.leave(who, now)
+                return ""
+            case requests.Deadman():
+                refused = self.lease.allows(who, None)
+                if not refused:
+                    self.lease.deadman = request.wanted
+                    self.beat(now)
+            case requests.Order():
+                refused = self.lease.allows(who, request.order)
+                if not refused:
+                    self._order(request.order, request.confirmed, who, now)
+            case requests.Steer():
+                refused = self.lease.allows(who, None)
+                if not refused:
+                    self._send(
+                        "steering", wire.Steering, now, source=self._name(who), **request.model_dump(exclude={"type"})
+                    )
+        if self.lease != before:
+            self._changed()
+        return refused
+
+    def leave(self, who: str, now: int | None = None) -> None:
+        """A page gives the lease back, or is gone: with a deadman on, the arms hold."""
+        if self.lease.give(who):
+            stamp_ns = self.lease.beat_ns if now is None else now
+            self._order("hold", False, who, stamp_ns)
+            self.beat(stamp_ns)
+        self._changed()
+
+    def beat(self, now: int) -> None:
+        """Tell the arms how the page of whoever steers is; 20 times a second, also when nobody does: a console that was
+        started anew ends what the one before it told.
+        """
+        lease = self.lease
+        self._send("deadman", wire.Deadman, now, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
+
+    def repeat(self, safety: wire.SafetyState | None, now: int) -> None:
+        """Send the last order again until the arms have answered it; they obey it once. Call it every 50 ms."""
+        order = self._unanswered
+        if order is None:
+            return
+        answered = safety is not None and safety.answered == (order.epoch, order.seq)
+        if answered or now - order.stamp_ns > _GIVE_UP_NS:
+            self._unanswered = None
+        elif now - order.stamp_ns > _AGAIN_NS:
+            self._publishers["order"].send(order)
+
+    def describe(self, who: str) -> dict[str, Any]:
+        """The lease as a page sees it."""
+        lease = self.lease
+        return {"holder": lease.name, "mine": lease.holder == who, "deadman": lease.deadman}
+
+    def watch(self, changed: Callable[[], Any]) -> Callable[[], None]:
+        """Be called when the lease changes; what is returned ends it."""
+        self._watchers.append(changed)
+        return lambda: self._watchers.remove(changed)
+
+    def _changed(self) -> None:
+        for changed in list(self._watchers):
+            changed()
+
+    def _name(self, who: str) -> str:
+        return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
+
+    def _order(self, order: wire.OrderName, confirmed: bool, who: str, now: int) -> None:
+        fields = {"order": order, "source": self._name(who), "confirmed": confirmed}
+        sent = self._send("order", wire.Order, now, **fields)
+        assert isinstance(sent, wire.Order)
+        self._unanswered = sent
+
+    def _send(self, topic: str, kind: type[wire.Message], now: int, /, **fields: Any) -> wire.Message:
+        message = kind(seq=self._counts[topic], epoch=self._epoch, stamp_ns=now, **fields)
+        self._counts[topic] += 1
+        self._publishers[topic].send(message)
+        return message

@@ -1,0 +1,99 @@
+"""What happened, a line each: out of the messages, the same for a live run and a session. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runtime import wire
+
+Kind = Literal["fault", "mode", "order", "instruction", "episode", "condition", "seam", "process", "camera"]
+MARKS: tuple[Kind, ...] = ("condition", "seam")
+"""So many that they belong on a scrubber, not in a log."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log, and a mark on the scrubber."""
+
+    at_ns: int
+    kind: Kind
+    text: str
+
+    def plain(self) -> dict[str, str | int]:
+        """For the page."""
+        return {"at_ns": self.at_ns, "kind": self.kind, "text": self.text}
+
+
+@dataclass
+class Watcher:
+    """Remembers what the last messages said, to tell what is new."""
+
+    mode: tuple[str, tuple[str, ...]] = ("", ())
+    instruction: int = -1
+    episode: tuple[int, int, str | None] = (-1, 0, None)
+    processes: dict[str, str] = field(default_factory=dict)
+    cameras: dict[str, bool] = field(default_factory=dict)
+
+    def note(self, message: wire.Message) -> list[Event]:
+        """The events that a message makes."""
+        at_ns = message.stamp_ns
+        match message:
+            case wire.Fault():
+                return [Event(at_ns, "fault", f"{message.process}: {message.text}")]
+            case wire.Order():
+                return [Event(at_ns, "order", f"{message.order} ({message.source})")]
+            case wire.Outcome():
+                note = f": {message.note}" if message.note else ""
+                return [Event(at_ns, "episode", f"episode {message.number}: {message.result}{note} ({message.source})")]
+            case wire.SafetyState():
+                return self._mode(message)
+            case wire.Instruction() if message.number != self.instruction:
+                self.instruction = message.number
+                return [Event(at_ns, "instruction", message.text)]
+            case wire.Episode():
+                return self._episode(message)
+            case wire.Conditions():
+                return [Event(at_ns, "condition", f"condition {message.seq} ({message.trigger})")]
+            case wire.ArmTarget() if message.seam_jump_rad_s >= 0:
+                return [Event(at_ns, "seam", f"seam: {message.seam_jump_rad_s:.2f} rad/s")]
+            case wire.Supervision():
+                return self._supervision(message)
+            case wire.CameraHealth():
+                return self._health(message)
+            case _:
+                return []
+
+    def _mode(self, state: wire.SafetyState) -> list[Event]:
+        before, self.mode = self.mode, (state.mode, state.reasons)
+        if before[0] == state.mode:
+            return []
+        return [Event(state.stamp_ns, "mode", "; ".join((state.mode, *state.reasons)))]
+
+    def _episode(self, episode: wire.Episode) -> list[Event]:
+        before, self.episode = self.episode, (episode.number, episode.ratio, episode.blend)
+        events: list[Event] = []
+        if before[0] != episode.number:
+            events.append(Event(episode.stamp_ns, "episode", f"episode {episode.number} begins: {episode.task}"))
+        elif before[1] != episode.ratio:
+            events.append(Event(episode.stamp_ns, "order", f"ratio 1:{episode.ratio}"))
+        elif before[2] != episode.blend:
+            events.append(Event(episode.stamp_ns, "order", f"blend {episode.blend}"))
+        return events
+
+    def _supervision(self, supervision: wire.Supervision) -> list[Event]:
+        events: list[Event] = []
+        for row in supervision.processes:
+            before = self.processes.get(row.process)
+            self.processes[row.process] = row.state
+            if before is not None and before != row.state:
+                events.append(Event(supervision.stamp_ns, "process", f"{row.process}: {row.state}"))
+        return events
+
+    def _health(self, health: wire.CameraHealth) -> list[Event]:
+        events: list[Event] = []
+        for state in health.cameras:
+            well = not state.verdict
+            before = self.cameras.get(state.camera, True)
+            self.cameras[state.camera] = well
+            if before != well:
+                events.append(Event(health.stamp_ns, "camera", f"{state.camera}: {state.verdict or 'well again'}"))
+        return events

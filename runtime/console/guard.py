@@ -1,0 +1,43 @@
+"""Who may open the console: by address, origin and token. Pure.
+
+On loopback everybody on this machine may, unless a token is set. A page of another origin never may, whatever it knows: a
+browser tells where a page comes from, and asks for another host under a name of its own.
+"""
+
+import hmac
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+COOKIE = "video2act"
+_BEARER = "Bearer "
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What the settings allow. `token` empty: none is asked for (loopback only)."""
+
+    host: str
+    token: str
+
+    def refuses(self, host: str, origin: str | None, cookie: str, authorization: str) -> tuple[int, str] | None:
+        """Why a request is refused, as HTTP status and text; None: it may pass. `host`, `origin`: its headers."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            page = None if origin is None else urlsplit(origin).netloc
+        except ValueError:
+            return 403, "Host or Origin cannot be understood"
+        if self.host in LOOPBACK and name not in LOOPBACK:
+            return 403, f"the console is at {self.host}, not at {name[:80]!r}"
+        if origin is not None and page != host:
+            return 403, f"a page of {origin[:80]!r} may not use this console"
+        if self.token and not (self._is_token(cookie) or self._is_token(authorization.removeprefix(_BEARER))):
+            return 401, "open the address with its ?token=..., as robot.sh printed it"
+        return None
+
+    def lets_in(self, token: str) -> bool:
+        """Whether a token of the address is the right one."""
+        return bool(self.token) and self._is_token(token)
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())

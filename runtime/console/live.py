@@ -1,0 +1,97 @@
+"""A live run as the console sees it: the newest of everything, without ever holding anybody up."""
+
+import json
+from collections import deque
+from itertools import pairwise
+from pathlib import Path
+
+from runtime import wire
+from runtime.bus import Bus
+from runtime.clock import NS_PER_S, now_ns
+from runtime.config import Settings
+from runtime.console.events import MARKS, Event, Watcher
+from runtime.console.source import Picture
+from runtime.console.view import ARRIVAL, STATES, view
+from runtime.frames import FrameRing
+
+_NEWEST = ("joint_state", "scene", "master", "camera_health", "recording", "supervision", "episode", "instruction")
+_ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "order", "outcome")
+_KEPT_EVENTS = 60
+_RATES = {"chunk": 20, "conditions": 8}  # over so many messages
+_QUIET_NS = 5 * NS_PER_S
+
+
+class Live:
+    """Reads the bus of a run's folder; `update` must be called often."""
+
+    live = True
+
+    def __init__(self, bus: Bus, settings: Settings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        names = [name for name in STATES if name.startswith("frame.")]
+        self._subscribers = [bus.subscriber(name, newest=True) for name in (*_NEWEST, *names)]
+        self._subscribers += [bus.subscriber(name, depth=512) for name in _ALL]
+        self._held: dict[str, wire.Message] = {}
+        self._events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._watcher = Watcher()
+        self._stamps = {name: deque[int](maxlen=count) for name, count in _RATES.items()}
+        self._rings: dict[str, FrameRing] = {}
+        self._moment = ""
+
+    def update(self) -> None:
+        """Take what came."""
+        for subscriber in self._subscribers:
+            for received in subscriber.take():
+                self._take(subscriber.topic.name, received.message)
+        self._moment = ""
+
+    @property
+    def safety(self) -> wire.SafetyState | None:
+        """The safety layer's newest word."""
+        state = self._held.get("safety")
+        return state if isinstance(state, wire.SafetyState) else None
+
+    def moment(self, at_ns: int | None = None) -> str:
+        """See Source; made once for all who look."""
+        del at_ns
+        if not self._moment:
+            shown = view(self._settings, self._held, list(self._events), self.rates_hz(), now_ns())
+            self._moment = json.dumps(shown, separators=(",", ":"))
+        return self._moment
+
+    def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
+        """See Source."""
+        del at_ns
+        ring = self._ring(camera)
+        number = 0 if ring is None else ring.newest  # newer than its notice, which is taken 20 times a second
+        found = None if ring is None else ring.read_encoded(number)
+        return None if found is None else Picture(number, *found)
+
+    def rates_hz(self) -> dict[str, float]:
+        """Messages a second, 0 for what has fallen silent."""
+        now = now_ns()
+        return {
+            name: NS_PER_S * (len(stamps) - 1) / (stamps[-1] - stamps[0])
+            if len(stamps) > 1 and stamps[-1] > stamps[0] and now - stamps[-1] < _QUIET_NS
+            else 0.0
+            for name, stamps in self._stamps.items()
+        }
+
+    def _take(self, topic: str, message: wire.Message) -> None:
+        self._events.extend(event for event in self._watcher.note(message) if event.kind not in MARKS)
+        self._held[topic] = message
+        if isinstance(message, wire.ArmTarget) and message.arrivals:
+            self._held[ARRIVAL] = message
+        if topic in self._stamps:
+            stamps = self._stamps[topic]
+            stamps.append(message.stamp_ns)
+            if any(after < before for before, after in pairwise(stamps)):
+                stamps.clear()
+
+    def _ring(self, camera: str) -> FrameRing | None:
+        if camera not in self._rings:
+            try:
+                self._rings[camera] = FrameRing.attach(self._folder / f"{camera}.ring")
+            except (FileNotFoundError, ValueError):
+                return None
+        return self._rings[camera]

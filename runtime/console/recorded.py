@@ -1,0 +1,167 @@
+"""A session as the console sees it: any moment of it, decoded when somebody looks there."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime import config, wire
+from runtime.clock import NS_PER_S
+from runtime.config import Settings
+from runtime.console.events import MARKS, Event, Watcher
+from runtime.console.source import Picture
+from runtime.console.view import ARRIVAL, STATES, rounded, view
+from runtime.errors import SessionError, SettingsError
+from runtime.session import reader
+from runtime.session.format import ORIGIN, SUMMARY_NAME
+from runtime.session.reader import Session
+from runtime.topics import CAMERAS
+
+_OFTEN = ("joint_state", "arm_target", "master")  # looked into only when somebody looks there
+_RATES = {"chunk": 20, "conditions": 8}
+_SHOWN_EVENTS = 60
+_PLOTTED = 4000  # points of a plot over the whole session
+
+
+class Recorded:
+    """One session, indexed by time. Raises SessionError when nothing in it can be read."""
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.session: Session = reader.read(path)
+        self.settings = _settings(self.session)
+        self._stamps: dict[str, list[int]] = {}
+        self._payloads: dict[str, list[bytes]] = {}
+        self.events: list[Event] = []
+        self._index()
+        ends = [stamps for stamps in self._stamps.values() if stamps]
+        if not ends:
+            raise SessionError(f"{path}: holds no messages")
+        self.begin_ns, self.end_ns = min(stamps[0] for stamps in ends), max(stamps[-1] for stamps in ends)
+
+    def moment(self, at_ns: int | None) -> str:
+        """See Source."""
+        at = self.end_ns if at_ns is None else at_ns
+        held = {topic: message for topic in (*STATES, ARRIVAL) if (message := self._at(topic, at)) is not None}
+        until = bisect_right(self.events, at, key=lambda event: event.at_ns)
+        events = [event for event in self.events[:until] if event.kind not in MARKS][-_SHOWN_EVENTS:]
+        rates = {name: self._rate_hz(name, at, count) for name, count in _RATES.items()}
+        return json.dumps(view(self.settings, held, events, rates, at), separators=(",", ":"))
+
+    def picture(self, camera: str, at_ns: int | None) -> Picture | None:
+        """See Source."""
+        notice = self._at(f"frame.{camera}", self.end_ns if at_ns is None else at_ns)
+        if not isinstance(notice, wire.Frame):
+            return None
+        jpeg = self.session.jpeg(camera, notice.seq)
+        return None if jpeg is None else Picture(notice.seq, notice.capture_ns, jpeg)
+
+    def about(self) -> dict[str, Any]:
+        """What the scrubber needs. `seen_ns`: from when on there are pictures of all cameras."""
+        return {
+            "begin_ns": self.begin_ns,
+            "end_ns": self.end_ns,
+            "seen_ns": max(self._stamps.get(f"frame.{camera}", [self.begin_ns])[0] for camera in CAMERAS),
+            "damage": self.session.damage.describe(),
+            "marks": [event.plain() for event in self.events if event.kind != "order"],
+        }
+
+    def joints(self) -> str:
+        """JSON of all joints over the whole session, thinned: times, measured and commanded (N, 14); when chunks came."""
+        stamps = self._stamps.get("arm_target", [])
+        step = max(1, -(-len(stamps) // _PLOTTED))
+        columns: dict[str, list[Any]] = {"at_ns": [], "measured": [], "commanded": []}
+        for at in stamps[::step]:
+            state, target = self._at("joint_state", at), self._at("arm_target", at)
+            if isinstance(state, wire.JointState) and isinstance(target, wire.ArmTarget):
+                for name, value in zip(columns, (at, rounded(state.q), rounded(target.q)), strict=True):
+                    columns[name].append(value)
+        columns["seams_ns"] = self._stamps.get(ARRIVAL, [])
+        return json.dumps(columns, separators=(",", ":"))
+
+    def _index(self) -> None:
+        watcher = Watcher()
+        for logged in self.session.messages:
+            topic, payload = logged.topic, logged.payload
+            if topic in _OFTEN:
+                raw = wire.unpack(payload)
+                stamp_ns = int(raw["stamp_ns"])
+                if raw.get("arrivals"):
+                    self._add(ARRIVAL, stamp_ns, payload)
+                if float(raw.get("seam_jump_rad_s", -1)) >= 0:
+                    self.events += watcher.note(logged.decode())
+            else:
+                message = logged.decode()
+                stamp_ns = message.stamp_ns
+                self.events += watcher.note(message)
+            self._add(topic, stamp_ns, payload)
+        for topic, stamps in self._stamps.items():
+            order = sorted(range(len(stamps)), key=stamps.__getitem__)
+            self._stamps[topic] = [stamps[place] for place in order]
+            self._payloads[topic] = [self._payloads[topic][place] for place in order]
+        self.events.sort(key=lambda event: event.at_ns)
+
+    def _add(self, topic: str, stamp_ns: int, payload: bytes) -> None:
+        self._stamps.setdefault(topic, []).append(stamp_ns)
+        self._payloads.setdefault(topic, []).append(payload)
+
+    def _at(self, topic: str, at_ns: int) -> wire.Message | None:
+        place = bisect_right(self._stamps.get(topic, []), at_ns)
+        return wire.decode(self._payloads[topic][place - 1]) if place else None
+
+    def _rate_hz(self, topic: str, at_ns: int, count: int) -> float:
+        stamps = self._stamps.get(topic, [])
+        until = bisect_right(stamps, at_ns)
+        seen = stamps[max(0, until - count) : until]
+        return NS_PER_S * (len(seen) - 1) / (seen[-1] - seen[0]) if len(seen) > 1 and seen[-1] > seen[0] else 0.0
+
+
+class Shelf:
+    """The sessions of a folder; the last ones that were opened stay at hand."""
+
+    def __init__(self, folder: Path, keep: int = 2, open_session: Callable[[Path], Recorded] = Recorded) -> None:
+        self.folder, self._keep, self._open = folder, keep, open_session
+        self._opened: dict[tuple[str, tuple[int, ...]], Recorded] = {}
+
+    def list(self) -> "list[dict[str, Any]]":
+        """One row a session, newest first."""
+        folders = {path.parent for path in self.folder.glob("*/session*.mcap")}
+        return [_row(folder) for folder in sorted(folders, reverse=True)]
+
+    def open(self, name: str) -> Recorded:
+        """A session by its folder's name. Raises SessionError."""
+        path = self.folder / name
+        if "/" in name or name in ("", ".", "..") or not path.is_dir():
+            raise SessionError(f"{name[:80]}: no such session in {self.folder}")
+        sizes = tuple(file.stat().st_size for file in sorted(path.glob("session*.mcap")))
+        kept = self._opened.pop((name, sizes), None)  # one that is still recorded has grown, and is read again
+        self._opened[name, sizes] = kept or self._open(path)
+        while len(self._opened) > self._keep:
+            self._opened.pop(next(iter(self._opened)))
+        return self._opened[name, sizes]
+
+    def thumbnail(self, name: str) -> bytes | None:
+        """The last picture of the head camera."""
+        path = self.folder / name / "head.png"
+        return path.read_bytes() if "/" not in name and path.is_file() else None
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    """A recorder that was started anew leaves several files; the first is what is opened."""
+    size_bytes = sum(path.stat().st_size for path in folder.glob("session*.mcap"))
+    row: dict[str, Any] = {"name": folder.name, "megabytes": round(size_bytes / 1e6, 1)}
+    try:
+        table = json.loads((folder / SUMMARY_NAME).read_text())
+    except (OSError, ValueError):
+        return row | {"finished": False}
+    kept = ("duration_s", "task", "outcome", "ratio_measured", "holds", "faults", ORIGIN)
+    return row | {"finished": True} | {name: table[name] for name in kept if name in table}
+
+
+def _settings(session: Session) -> Settings:
+    try:
+        return config.from_json(session.metadata["settings"])
+    except (KeyError, SettingsError):
+        return config.load([])

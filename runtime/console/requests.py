@@ -1,0 +1,74 @@
+"""What a page may say on the socket of orders, strictly parsed: anything else is answered with a line."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from runtime import wire
+
+LARGEST_BYTES = 16_384
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Without control characters: it is shown in terminals and logs."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Take(_Request):
+    """The lease is wanted."""
+
+    type: Literal["take"]
+    name: Text = Field(min_length=1, max_length=80)
+
+
+class Give(_Request):
+    """The lease is given back."""
+
+    type: Literal["give"]
+
+
+class Beat(_Request):
+    """The page lives; 20 a second."""
+
+    type: Literal["beat"]
+
+
+class Deadman(_Request):
+    """The arms shall hold when the page is lost, or need not."""
+
+    type: Literal["deadman"]
+    wanted: bool
+
+
+class Order(_Request):
+    """An order to the arms."""
+
+    type: Literal["order"]
+    order: wire.OrderName
+    confirmed: bool = False
+
+
+class Steer(_Request):
+    """A wish to the supervisor (wire.Steering)."""
+
+    type: Literal["steer"]
+    instruction: Text | None = Field(default=None, min_length=1, max_length=1000)
+    ratio: int | None = Field(default=None, ge=1, le=1000)
+    blend: wire.Blend | None = None
+    result: wire.Result | None = None
+    note: Text = Field(default="", max_length=1000)
+    next_episode: bool = False
+
+
+Request = Take | Give | Beat | Deadman | Order | Steer
+_ANY: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
+
+
+def parse(text: str) -> Request | str:
+    """A request, or what is wrong with it."""
+    try:
+        return _ANY.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"not a request: {'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,116 @@
+"""The console's WebSockets: moments, pictures, orders; each of its own, so that no picture ever delays an order.
+
+A viewer asks for each moment and each picture (a credit), so a slow one gets fewer and newer ones, and nothing piles up.
+"""
+
+import asyncio
+import json
+import struct
+import uuid
+from contextlib import suppress
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from runtime.clock import now_ns
+from runtime.console import requests
+from runtime.console.desk import Desk
+from runtime.console.source import Source
+
+_HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
+_LOOK_S = 0.01
+_LARGEST_CREDIT = 200  # bytes
+# No socket compresses: JPEG does not shrink, and each would hold a quarter of a megabyte for it.
+
+
+async def moments(request: web.Request, source: Source, ticks: "Ticks") -> web.WebSocketResponse:
+    """Send a moment for each credit: {"at_ns": null} for the next new one, or a time of a session."""
+    socket = web.WebSocketResponse(max_msg_size=_LARGEST_CREDIT, heartbeat=20, compress=False)
+    await socket.prepare(request)
+    seen = -1
+    async for message in socket:
+        at_ns = _credit(message)
+        if source.live:
+            seen = await ticks.after(seen)
+        await socket.send_str(source.moment(at_ns))
+    return socket
+
+
+async def pictures(request: web.Request, source: Source, camera: str) -> web.WebSocketResponse:
+    """Send a picture for each credit, newer than the last one of a live run."""
+    socket = web.WebSocketResponse(max_msg_size=_LARGEST_CREDIT, heartbeat=20, compress=False)
+    await socket.prepare(request)
+    last = 0
+    async for message in socket:
+        at_ns = _credit(message)
+        found = source.picture(camera, at_ns)
+        while source.live and (found is None or found.number == last) and not socket.closed:
+            await asyncio.sleep(_LOOK_S)
+            found = source.picture(camera, None)
+        if found is None:
+            await socket.send_bytes(_HEADER.pack(0, 0, now_ns()))
+            continue
+        last = found.number
+        await socket.send_bytes(_HEADER.pack(found.number, found.capture_ns, now_ns()) + found.jpeg)
+    return socket
+
+
+async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
+    """What one page wants; every request is answered."""
+    socket = web.WebSocketResponse(max_msg_size=requests.LARGEST_BYTES, heartbeat=5, compress=False)
+    await socket.prepare(request)
+    who = uuid.uuid4().hex
+    telling: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+
+    def changed() -> None:
+        task = asyncio.create_task(_tell(socket, desk, who))
+        telling.add(task)
+        task.add_done_callback(telling.discard)
+
+    leaving = desk.watch(changed)
+    try:
+        await _tell(socket, desk, who)
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            refused = desk.hear(who, message.data, now_ns())
+            if refused:
+                await socket.send_json({"type": "refused", "why": refused})
+    finally:
+        leaving()
+        desk.leave(who)
+    return socket
+
+
+async def _tell(socket: web.WebSocketResponse, desk: Desk, who: str) -> None:
+    with suppress(ConnectionError):  # the page may be going
+        if not socket.closed:
+            await socket.send_json({"type": "lease", **desk.describe(who)})
+
+
+def _credit(message: WSMessage) -> int | None:
+    """The time that is asked for; anything that is not understood asks for the newest."""
+    try:
+        at_ns = json.loads(message.data)["at_ns"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return at_ns if type(at_ns) is int else None
+
+
+class Ticks:
+    """Lets many wait for the next update of the live run."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = asyncio.Event()
+
+    def tick(self) -> None:
+        """There is something new."""
+        self._count += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def after(self, seen: int) -> int:
+        """Wait until there is something newer than tick `seen`. Returns the newest."""
+        while self._count <= seen:
+            await self._changed.wait()
+        return self._count

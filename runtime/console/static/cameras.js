@@ -1,0 +1,95 @@
+// The three cameras, each with its age; over the head picture, at will, what System 2 looks at.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "./html.js";
+import { watchPictures } from "./sockets.js";
+
+const LATE_MS = 200;
+const AGEING_MS = 200;
+const KEPT_AGES = 5000;
+const OVERLAYS = { none: null, boundaries: "spatial_map", motion: "motion_map" };
+const COLOURS = { boundaries: [64, 200, 255], motion: [255, 120, 40] };
+
+export function Cameras({ source, at, clock, moment, lost }) {
+  const [overlay, setOverlay] = useState("none");
+  const choices = Object.keys(OVERLAYS).map((name) => html`
+    <button class=${name === overlay ? "chosen" : ""} onClick=${() => setOverlay(name)}>${name}</button>`);
+  return html`<section class="cameras">
+    <div class="row small">System 2 sees: ${choices}<${Seen} moment=${moment} /></div>
+    <div class="pictures">
+      ${moment.cameras.map((state) => html`<${Camera} key=${state.camera} ...${{ source, at, clock, state, lost }}
+        map=${state.camera === "head" && moment.conditions ? moment.conditions[OVERLAYS[overlay]] : null}
+        colour=${COLOURS[overlay]} seen=${moment.conditions} />`)}
+    </div>
+  </section>`;
+}
+
+function Seen({ moment }) {
+  const conditions = moment.conditions;
+  if (!conditions) return html`<span class="muted">no condition yet</span>`;
+  const [first, last] = [conditions.low_frames[0], conditions.low_frames.at(-1)];
+  return html`<span class="muted" title="frames of the head camera that the newest condition saw">
+    ${`condition ${conditions.seq} (${conditions.trigger}) saw frames ${first} to ${last} and ${conditions.high_frames.join(", ")}; ${conditions.age_ms} ms old`}</span>`;
+}
+
+function Camera({ source, at, clock, state, map, colour, seen, lost }) {
+  const canvas = useRef(null);
+  const over = useRef(null);
+  const [age, setAge] = useState(null);
+  const [number, setNumber] = useState(0);
+  const captured = useRef(null);
+  useEffect(() => {
+    const ageing = setInterval(() => { // also when no picture comes any more
+      if (captured.current !== null && at() === null) setAge(clock.ageMs(captured.current));
+    }, AGEING_MS);
+    const pictures = watchPictures(source, state.camera, at, ({ number, captureNs, bitmap }) => {
+      const place = canvas.current;
+      if (!place) return;
+      if (place.width !== bitmap.width) [place.width, place.height] = [bitmap.width, bitmap.height];
+      place.getContext("2d").drawImage(bitmap, 0, 0);
+      bitmap.close();
+      const shown = at() === null ? clock.ageMs(captureNs) : (at() - captureNs) / 1e6;
+      captured.current = captureNs;
+      setAge(shown);
+      setNumber(number);
+      const ages = (window.video2act.ages[state.camera] ??= []);
+      ages.push(shown);
+      if (ages.length > KEPT_AGES) ages.shift();
+    });
+    return () => { clearInterval(ageing); pictures.close(); };
+  }, [source, state.camera]);
+  useEffect(() => paint(over.current, map, colour), [map?.data, colour]);
+  const inside = seen && (seen.low_frames.includes(number) || seen.high_frames.includes(number));
+  const wrong = lost ? "no connection" : state.verdict || (age !== null && age > LATE_MS ? `${Math.round(age)} ms old` : "");
+  return html`<figure class=${wrong ? "wrong" : ""}>
+    <div class="picture"><canvas ref=${canvas} width="256" height="192"></canvas>
+    <canvas ref=${over} class="over" style=${map ? covering(map.covers) : ""} title=${seen ? `as System 2 saw it ${seen.age_ms} ms ago` : ""}></canvas></div>
+    <figcaption>${state.camera.replace("_", " ")}
+      <span class=${wrong ? "bad" : "muted"}>${wrong || `${age === null ? "-" : Math.round(age)} ms`}
+        ${" "}#${number}${state.camera === "head" && inside ? " in the window" : ""}
+        ${state.rate_hz ? ` ${state.rate_hz.toFixed(0)}/s` : ""}</span></figcaption>
+  </figure>`;
+}
+
+// Which part of the picture a map is of: left, top, width and height, as shares of it.
+function covering([left, top, width, height]) {
+  return `left:${100 * left}%;top:${100 * top}%;width:${100 * width}%;height:${100 * height}%`;
+}
+
+// A map of System 2 as coloured light, the weaker half left out; the browser scales and smooths it.
+function paint(place, map, colour) {
+  if (!place) return;
+  const context = place.getContext("2d");
+  if (!map || !map.width) {
+    context.clearRect(0, 0, place.width, place.height);
+    return;
+  }
+  [place.width, place.height] = [map.width, map.height];
+  const bytes = Uint8Array.from(atob(map.data), (letter) => letter.charCodeAt(0));
+  const [middle, most] = [0.5, 1].map((share) => bytes.toSorted()[Math.round(share * (bytes.length - 1))]);
+  const picture = context.createImageData(map.width, map.height);
+  for (let index = 0; index < bytes.length; index += 1) {
+    const light = Math.max(0, bytes[index] - middle) / Math.max(1, most - middle);
+    picture.data.set([...colour, 215 * light], 4 * index);
+  }
+  context.putImageData(picture, 0, 0);
+}

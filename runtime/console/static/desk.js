@@ -1,0 +1,52 @@
+// What this page may order: its socket, the lease, and what was answered. HOLD never gets lost: without a connection it waits for one.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "./html.js";
+import { openOrders } from "./sockets.js";
+
+const FREE = { holder: "", mine: false, deadman: false };
+const NOT_SENT = "HOLD is not sent: no connection. It will be the first thing that is; use the robot's own keyboard or power switch";
+
+export function useDesk(live) {
+  const orders = useRef(null);
+  const [lease, setLease] = useState(FREE);
+  const [refused, setRefused] = useState("");
+  const [connected, setConnected] = useState(false);
+  useEffect(() => {
+    if (!live) return undefined;
+    const opened = openOrders({
+      lease: (told) => { setConnected(true); setLease(told); },
+      refused: setRefused,
+      held: () => setRefused(""),
+      lost: () => { setConnected(false); setLease(FREE); },
+    });
+    orders.current = window.video2act.orders = opened;
+    // Space holds from everywhere but where texts are typed; it presses no button and ticks no box.
+    const space = (event) => {
+      if (event.code !== "Space" || writes(event.target)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (event.type === "keydown") hold();
+    };
+    for (const type of ["keydown", "keyup"]) window.addEventListener(type, space, true);
+    return () => {
+      for (const type of ["keydown", "keyup"]) window.removeEventListener(type, space, true);
+      opened.close();
+    };
+  }, [live]);
+  const order = (name, confirmed) => { setRefused(""); orders.current.order(name, confirmed); };
+  const hold = () => {
+    window.video2act.heldAt = performance.now();
+    if (!orders.current.hold()) setRefused(NOT_SENT);
+  };
+  return { lease, refused, connected, order, hold, orders: () => orders.current, clear: () => setRefused("") };
+}
+
+// By the pointer as soon as it touches; a click without one comes from the keyboard.
+export function Hold({ desk }) {
+  return html`<button class="hold" onPointerDown=${desk.hold} onClick=${(event) => event.detail === 0 && desk.hold()}>HOLD <small>space</small></button>`;
+}
+
+function writes(element) {
+  const typed = element.tagName === "INPUT" && !["checkbox", "range", "button"].includes(element.type);
+  return typed || element.tagName === "TEXTAREA";
+}

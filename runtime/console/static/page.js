@@ -1,0 +1,33 @@
+// The page: a live robot, the list of sessions, or sessions being looked through. What is shown stands in the address.
+import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Hold, useDesk } from "./desk.js";
+import { html } from "./html.js";
+import { Robot } from "./robot.js";
+import { Replay, Sessions } from "./sessions.js";
+
+window.video2act = { ages: {} }; // what tests and curious people look at
+
+function Page({ about }) {
+  const [place, setPlace] = useState(location.hash.slice(1));
+  useEffect(() => {
+    const moved = () => setPlace(location.hash.slice(1));
+    window.addEventListener("hashchange", moved);
+    return () => window.removeEventListener("hashchange", moved);
+  }, []);
+  const desk = useDesk(about.live);
+  const go = (where) => { location.hash = where; };
+  const names = place.startsWith("session/") ? place.slice(8).split(",").map(decodeURIComponent) : null;
+  const listed = place === "sessions" || (!about.live && !names);
+  return html`
+    <nav><b>video2act</b>
+      ${about.live && html`<a href="#live" class=${!listed && !names ? "chosen" : ""}>robot</a>`}
+      <a href="#sessions" class=${listed ? "chosen" : ""}>sessions</a>
+      ${names && html`<span class="muted">${names.join(" beside ")}</span>`}
+      ${about.live && html`<span class="answer bad" role="alert">${desk.refused}</span><${Hold} desk=${desk} />`}</nav>
+    ${listed ? html`<${Sessions} open=${(chosen) => go(`session/${chosen.map(encodeURIComponent).join(",")}`)} />`
+      : names ? html`<${Replay} key=${place} names=${names} />`
+      : html`<${Robot} key="live" source="live" at=${() => null} desk=${desk} />`}`;
+}
+
+fetch("/about").then((answer) => answer.json()).then((about) => render(html`<${Page} about=${about} />`, document.body));

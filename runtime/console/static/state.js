@@ -1,0 +1,58 @@
+// How the robot stands, in one look: whether it moves, why not, what to do; ages, ratio, latencies, processes, the log.
+import { html } from "./html.js";
+
+export function Banner({ moment, lost, deadman }) {
+  const safety = moment?.safety;
+  const mode = lost ? "LOST" : safety?.mode ?? "STARTING";
+  const gone = `no connection to the robot; ${deadman ? "its arms hold, by your deadman" : "it goes on by itself"}`;
+  const trouble = lost || !moment?.recording?.trouble ? [] : [`not recorded: ${moment.recording.trouble}`];
+  const reasons = lost ? [gone] : [...(safety?.reasons ?? []), ...trouble];
+  const moves = lost || !safety || safety.moves === null ? "" : safety.moves ? "the arms move" : "the arms stand still";
+  return html`<header class=${`banner ${mode.toLowerCase().replaceAll(" ", "-")}`} role="status">
+    <strong>${mode}</strong>
+    <span>${moves}</span>
+    <span class="reasons">${reasons.join("; ")}</span>
+    <span class="todo">${lost ? "check the network" : safety?.todo ?? ""}</span>
+  </header>`;
+}
+
+export function Figures({ moment }) {
+  const { ratio, safety, conditions, recording, scene, rates } = moment;
+  const rows = [
+    ["ratio 1:n", `1:${ratio.wanted}`, ratio.runs ? `${ratio.runs} runs, ${ratio.actions ?? "-"} actions, ${ms(safety?.condition_age_ms)} old at use${ratio.saturated ? "; saturated: System 2 cannot keep up" : ""}` : "-", ratio.saturated],
+    ["condition", ms(conditions?.age_ms), conditions ? `the newest; System 2 takes ${conditions.forward_ms} ms, ${rates.conditions}/s` : "none", false],
+    ["chunk", ms(safety?.chunk_age_ms), `System 1 ${rates.chunk}/s`, false],
+    ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "the safety layer limits" : "", false],
+    ["holds, faults", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
+    ["session", recording ? `${recording.megabytes} MB` : "-", recording?.trouble || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.trouble],
+  ];
+  if (scene) rows.push(["task", scene.success ? "done" : "not yet", moment.episode?.task ?? "", false]);
+  return html`<table class="figures">${rows.map(([name, value, note, bad]) => html`
+    <tr class=${bad ? "bad" : ""}><th>${name}</th><td>${value}</td><td class="muted">${note}</td></tr>`)}</table>`;
+}
+
+export function Latency({ bars }) {
+  const total = bars.reduce((sum, bar) => sum + bar.ms, 0);
+  if (!bars.length) return html`<div class="latency muted">no chunk yet</div>`;
+  return html`<div class="latency" title="from the exposure of the newest picture to the first command of its chunk">
+    <div class="bars">${bars.map((bar, index) => html`<i class=${`bar${index}`} style=${`flex:${Math.max(bar.ms, 0.5)}`}></i>`)}</div>
+    <span class="muted">${bars.map((bar) => `${bar.name} ${bar.ms}`).join(", ")}: ${total.toFixed(0)} ms</span>
+  </div>`;
+}
+
+export function Processes({ rows, stale }) {
+  return html`<div class="processes">${rows.map((row) => html`
+    <span class=${row.state === "alive" ? "" : "bad"} title=${`${row.restarts} restarts`}>${row.process}
+      ${row.state === "alive" ? "" : ` ${row.state}`}${row.restarts ? ` (${row.restarts})` : ""}</span>`)}
+    ${stale.length > 0 && html`<span class="bad">old: ${stale.join(", ")}</span>`}</div>`;
+}
+
+export function Log({ moment }) {
+  const events = moment.events.filter((event) => !["condition", "seam"].includes(event.kind)).slice(-40).reverse();
+  return html`<ol class="log">${events.map((event) => html`
+    <li class=${event.text.endsWith(": alive") ? "muted" : event.kind}><time>${((event.at_ns - moment.now_ns) / 1e9).toFixed(1)} s</time> ${event.text}</li>`)}</ol>`;
+}
+
+function ms(value) {
+  return value === null || value === undefined ? "-" : `${value} ms`;
+}

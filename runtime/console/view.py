@@ -1,0 +1,313 @@
+"""Everything the page shows of one moment, as plain numbers and words; the same for a live run and a session. Pure."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.arm import EMERGENCY_STOP
+from runtime import tuning, wire
+from runtime.clock import NS_PER_S
+from runtime.config import Policy, Settings
+from runtime.console.events import Event
+from runtime.errors import RuntimeFault
+from runtime.policy import configured
+from runtime.safety import HELD, WAITS
+from runtime.skeleton import bases_of, skeleton
+from runtime.topics import CAMERAS, TOPICS
+
+STATES = (
+    "safety", "joint_state", "arm_target", "chunk", "conditions", "camera_health", "supervision", "recording", "scene",
+    "episode", "instruction", "outcome", "master", "skip", *(f"frame.{camera}" for camera in CAMERAS),
+)  # fmt: skip
+"""Topics of which the newest message is shown."""
+_MS = 1e6
+_TIPS = (7, 9)  # points of the skeleton: both fingertips
+_MOVING_RAD_S = 0.02
+_SILENT_S = 0.7  # states come five times a second at least
+NO_WORD = "NO WORD"
+_DIGITS = 4
+ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
+Held = Mapping[str, wire.Message]
+Rectangle = tuple[float, float, float, float]
+WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
+Kind = TypeVar("Kind", bound=wire.Message)
+
+
+def view(
+    settings: Settings, held: Held, events: Sequence[Event], rates_hz: Mapping[str, float], now: int
+) -> dict[str, Any]:
+    """One moment. `held`: the newest message a topic at `now`."""
+    joints, target = _of(held, "joint_state", wire.JointState), _of(held, "arm_target", wire.ArmTarget)
+    chunk = _of(held, "chunk", wire.ActionChunk)
+    return {
+        "now_ns": now,
+        "safety": _safety(settings, _of(held, "safety", wire.SafetyState), joints, now),
+        "instruction": _instruction(_of(held, "instruction", wire.Instruction)),
+        "episode": _episode(settings, held),
+        "ratio": _ratio(settings, held, rates_hz, now),
+        "conditions": _conditions(settings, _of(held, "conditions", wire.Conditions), now),
+        "cameras": [_camera(held, camera, now) for camera in CAMERAS],
+        "joints": {
+            "measured": None if joints is None else rounded(joints.q),
+            "commanded": None if target is None else rounded(target.q),
+            "wanted": None if target is None else rounded(target.blended),
+            "sent": target is not None and target.sent,
+            "limited": target is not None and target.limited,
+        },
+        "arms": {
+            "measured": None if joints is None else rounded(skeleton(joints.q, bases_of(settings.safety.mount))),
+            "commanded": None if target is None else rounded(skeleton(target.q, bases_of(settings.safety.mount))),
+        },
+        "chunk": _chunk(settings, chunk, joints),
+        "seam_ns": _seam_ns(_of(held, ARRIVAL, wire.ArmTarget)),
+        "latency": _latency(chunk, _of(held, ARRIVAL, wire.ArmTarget)),
+        "processes": _processes(_of(held, "supervision", wire.Supervision)),
+        "rates": {name: round(rate, 2) for name, rate in rates_hz.items()},
+        "stale": _stale(held, now),
+        "recording": _recording(_of(held, "recording", wire.Recording)),
+        "scene": _scene(_of(held, "scene", wire.Scene)),
+        "events": [event.plain() for event in events],
+    }
+
+
+def _of(held: Held, topic: str, kind: type[Kind]) -> Kind | None:
+    message = held.get(topic)
+    return message if isinstance(message, kind) else None
+
+
+def _safety(
+    settings: Settings, state: wire.SafetyState | None, joints: wire.JointState | None, now: int
+) -> dict[str, Any] | None:
+    """How the arms are. What is old is not told as if it were so now. `moves` None: nobody knows."""
+    if state is None:
+        return None
+    silent_s = (now - state.stamp_ns) / NS_PER_S
+    silent = silent_s > _SILENT_S
+    known = joints is not None and now - joints.stamp_ns < _SILENT_S * NS_PER_S and not silent
+    gone = (f"the arms process has said nothing for {silent_s:.1f} s; the arms keep their last target",)
+    return {
+        "mode": NO_WORD if silent else state.mode,
+        "reasons": list(gone if silent else state.reasons),
+        "todo": "wait for it to be started again, then arm" if silent else _todo(settings, state),
+        "since_s": round((now - state.since_ns) / NS_PER_S, 1),
+        "moves": bool(np.abs(joints.dq).max() > _MOVING_RAD_S) if known and joints is not None else None,
+        "chunk_age_ms": _age(state.chunk_age_ns),
+        "condition_age_ms": _age(state.condition_age_ns),
+        "feedback_age_ms": _age(state.feedback_age_ns),
+        "holds": state.holds,
+        "faults": state.faults,
+        "dropped": state.chunks_dropped,
+        "rejected": state.chunks_rejected,
+        "answer": state.answer,
+    }
+
+
+def _todo(settings: Settings, state: wire.SafetyState) -> str:
+    """What an operator does next, in the words of the orders."""
+    why = "; ".join(state.reasons)
+    match state.mode:
+        case "RUNNING":
+            return ""
+        case "TAKEOVER":
+            return "run gives the arms back to the policy"
+        case "FAULT":
+            stopped = "stopped by an operator" in why or EMERGENCY_STOP in why
+            return "support the arms, clear a stop, arm, run" if stopped else "look at the robot, clear, run"
+        case "DISARMED":
+            return "mend what the checks found, start again" if "not fit" in why else "arm, then run"
+        case "HOLD":  # pragma: no branch - there is no other mode
+            return _todo_held(settings, why)
+
+
+def _todo_held(settings: Settings, why: str) -> str:
+    if HELD in why:
+        return "arm, then run"
+    if "moves to" in why:
+        return "wait, or hold"
+    if WAITS not in why and settings.arms.resume == "itself":
+        return "it goes on by itself when that is over"
+    return "run" if why == WAITS else "see to the reason, then run"
+
+
+def _instruction(message: wire.Instruction | None) -> dict[str, Any] | None:
+    return None if message is None else {"number": message.number, "text": message.text}
+
+
+def _episode(settings: Settings, held: Held) -> dict[str, Any] | None:
+    episode, outcome = _of(held, "episode", wire.Episode), _of(held, "outcome", wire.Outcome)
+    if episode is None:
+        return None
+    judged = outcome is not None and outcome.number == episode.number
+    return {
+        "number": episode.number,
+        "task": episode.task,
+        "started_ns": episode.started_ns,
+        "blend": tuning.blend(settings, episode),
+        "result": outcome.result if judged and outcome is not None else None,
+    }
+
+
+def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now: int) -> dict[str, Any]:
+    """The three readings of 1:n (runs, actions, milliseconds), wanted and measured."""
+    episode, conditions = _of(held, "episode", wire.Episode), _of(held, "conditions", wire.Conditions)
+    chunk = _of(held, "chunk", wire.ActionChunk)
+    wanted = settings.ratio if episode is None else tuning.ratio(settings, episode)
+    slow, fast = rates_hz.get("conditions", 0.0), rates_hz.get("chunk", 0.0)
+    runs = fast / slow if slow else None
+    actions = None if runs is None or not fast or chunk is None else NS_PER_S / chunk.dt_ns / slow
+    return {
+        "wanted": wanted,
+        "runs": None if runs is None else round(runs, 1),
+        "actions": None if actions is None else round(actions),
+        "age_ms": None if conditions is None else round((now - conditions.capture_ns) / _MS),
+        "saturated": chunk is not None and chunk.saturated,
+    }
+
+
+def _conditions(settings: Settings, message: wire.Conditions | None, now: int) -> dict[str, Any] | None:
+    if message is None:
+        return None
+    return {
+        "seq": message.seq,
+        "trigger": message.trigger,
+        "age_ms": round((now - message.capture_ns) / _MS),
+        "high_frames": list(message.high_frames),
+        "low_frames": list(message.low_frames),
+        "widest_gap_ms": round(message.widest_gap_ns / _MS),
+        "forward_ms": round(message.timing.forward_ns / _MS),
+        "spatial_map": _map(message.spatial_map, _covers(settings)[0]),
+        "motion_map": _map(message.motion_map, _covers(settings)[1]),
+    }
+
+
+def _map(strength: NDArray[np.uint8], covers: Rectangle) -> dict[str, Any]:
+    height, width = strength.shape
+    data = base64.b64encode(strength.tobytes()).decode()
+    return {"width": width, "height": height, "data": data, "covers": covers}
+
+
+def _covers(settings: Settings) -> tuple[Rectangle, Rectangle]:
+    """Which part of the head picture each map is of."""
+    head = settings.cameras.head
+    return _covered(settings.policy, head.width_px / head.height_px)
+
+
+@lru_cache(maxsize=8)
+def _windows(policy: str) -> tuple[str, float, float] | None:
+    """How a policy brings pictures to its windows, and their aspects; None where it cannot be read (any more)."""
+    try:
+        chosen = configured(Policy.model_validate_json(policy))
+    except RuntimeFault:
+        return None
+    high, low = chosen.video.high, chosen.video.low
+    return chosen.resize, high.width_px / high.height_px, low.width_px / low.height_px
+
+
+def _covered(policy: Policy, aspect: float) -> tuple[Rectangle, Rectangle]:
+    known = _windows(policy.model_dump_json())
+    if known is None:
+        return WHOLE, WHOLE
+    resize, *windows = known
+    high, low = (_rectangle(resize, aspect, window) for window in windows)
+    return high, low
+
+
+def _rectangle(resize: str, aspect: float, window: float) -> Rectangle:
+    """Left, top, width and height, as shares of a picture of that aspect, of what a window of its own aspect shows of it."""
+    if resize == "stretch":
+        return WHOLE
+    wide, high = window / aspect, aspect / window
+    if resize == "crop":
+        wide, high = min(1.0, wide), min(1.0, high)
+    else:  # letterbox: the window shows more than the picture
+        wide, high = max(1.0, wide), max(1.0, high)
+    return (1 - wide) / 2, (1 - high) / 2, wide, high
+
+
+def _camera(held: Held, camera: str, now: int) -> dict[str, Any]:
+    health, frame = _of(held, "camera_health", wire.CameraHealth), _of(held, f"frame.{camera}", wire.Frame)
+    state = None if health is None else next((row for row in health.cameras if row.camera == camera), None)
+    silent_s = 0.0 if health is None else (now - health.stamp_ns) / NS_PER_S
+    gone = f"no report for {silent_s:.1f} s" if silent_s > _SILENT_S else ""
+    return {
+        "camera": camera,
+        "number": None if frame is None else frame.seq,
+        "age_ms": None if frame is None else round((now - frame.capture_ns) / _MS),
+        "rate_hz": None if state is None else state.rate_hz,
+        "verdict": gone or ("no report" if state is None else state.verdict),
+    }
+
+
+def _chunk(settings: Settings, chunk: wire.ActionChunk | None, joints: wire.JointState | None) -> dict[str, Any] | None:
+    """The newest chunk: its targets, and the fingertips' way through them, (2, H, 3) m."""
+    if chunk is None:
+        return None
+    tips = skeleton(chunk.q.astype(np.float64), bases_of(settings.safety.mount))[:, :, _TIPS, :].mean(axis=2)
+    executing = joints is not None and (joints.chunk_epoch, joints.chunk_seq) == (chunk.epoch, chunk.seq)
+    return {
+        "seq": chunk.seq,
+        "t0_ns": chunk.t0_ns,
+        "dt_ns": chunk.dt_ns,
+        "q": rounded(chunk.q),
+        "path": rounded(tips.transpose(1, 0, 2)),
+        "committed": chunk.committed,
+        "consumed": joints.consumed if joints is not None and executing else 0,
+    }
+
+
+def _seam_ns(target: wire.ArmTarget | None) -> int:
+    """When a chunk was spliced in last; 0: the newest that came was not."""
+    return target.stamp_ns if target is not None and target.seam_jump_rad_s >= 0 else 0
+
+
+def _latency(chunk: wire.ActionChunk | None, target: wire.ArmTarget | None) -> list[dict[str, Any]]:
+    """From exposure to command, a bar each, ms."""
+    if chunk is None:
+        return []
+    done_ns = chunk.timing.finished_ns
+    bars = [
+        ("camera", chunk.frame_returned_ns - chunk.observation_ns),
+        ("wait", chunk.stamp_ns - chunk.frame_returned_ns),
+        ("prepare", chunk.timing.prepare_ns),
+        ("forward", chunk.timing.forward_ns),
+    ]
+    arrived_ns = next((at for seq, at in target.arrivals if seq == chunk.seq), 0) if target is not None else 0
+    if target is not None and arrived_ns > done_ns:
+        bars += [("bus", arrived_ns - done_ns), ("command", max(0, target.stamp_ns - arrived_ns))]
+    return [{"name": name, "ms": round(duration_ns / _MS, 1)} for name, duration_ns in bars]
+
+
+def _processes(supervision: wire.Supervision | None) -> list[dict[str, Any]]:
+    return [] if supervision is None else [row.model_dump() for row in supervision.processes]
+
+
+def _stale(held: Held, now: int) -> list[str]:
+    """Topics whose newest message is older than their table allows."""
+    found: list[str] = []
+    for name, message in held.items():
+        limit_s = TOPICS[name].max_age_s if name in TOPICS else None
+        if limit_s is not None and now - message.stamp_ns > limit_s * NS_PER_S:
+            found.append(name)
+    return found
+
+
+def _recording(message: wire.Recording | None) -> dict[str, Any] | None:
+    if message is None:
+        return None
+    return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "trouble": message.trouble}
+
+
+def _scene(message: wire.Scene | None) -> dict[str, Any] | None:
+    return None if message is None else {"success": message.success, "lag_ms": round(message.lag_ns / _MS, 1)}
+
+
+def _age(age_ns: int) -> int | None:
+    return None if age_ns < 0 else round(age_ns / _MS)
+
+
+def rounded(array: NDArray[Any]) -> list[Any]:
+    return np.round(array.astype(np.float64), _DIGITS).tolist()

@@ -1,0 +1,130 @@
+"""The command `trace.sh SESSION`: a session as a trace for ui.perfetto.dev, in Chrome's JSON format.
+
+A track a process: pictures from exposure to delivery, runs of both systems with their parts, modes of the arms; counters of
+ages and of how late the ticks came; arrows from picture to chunk to the arms. Times count from the session's beginning.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runtime import command_line, wire
+from runtime.errors import SettingsError
+from runtime.session import reader
+from runtime.session.reader import Session
+from runtime.terminal import say
+from runtime.topics import CAMERAS
+
+_TRACKS = ("system2", "system1", "arms", "operator", "faults", *CAMERAS)
+_TICKS_APART = 10  # one tick's lateness in so many is shown
+_US = 1e3
+Entry = dict[str, Any]
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = command_line.parser("trace.sh", __doc__)
+    parser.add_argument("session", type=Path, help="a session's folder or its MCAP file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: trace.json.gz beside the session's file")
+    options = command_line.parse(parser, arguments)
+    session = reader.read(options.session)
+    for line in session.damage.describe():
+        say(f"video2act: {session.path.name}: {line}")
+    out: Path = options.out or session.path.parent / "trace.json.gz"
+    made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}
+    text = json.dumps(made, separators=(",", ":")).encode()
+    try:
+        out.write_bytes(gzip.compress(text, 6, mtime=0) if out.suffix == ".gz" else text)
+    except OSError as error:
+        raise SettingsError(f"--out {out}: {error.strerror}") from None
+    say(f"video2act: {out}: {len(made['traceEvents'])} events; open it at ui.perfetto.dev")
+    return 0
+
+
+def events(session: Session) -> Iterator[Entry]:
+    """All trace events of a session; ts and dur in us."""
+    messages = [message for _, message, _ in reader.decode_all(session)]
+    if not messages:
+        return
+    begin_ns = min(message.stamp_ns for message in messages)
+    for place, name in enumerate(_TRACKS):
+        yield {"ph": "M", "name": "thread_name", "pid": 1, "tid": place, "args": {"name": name}}
+    arrivals = {seq: at for m in messages if isinstance(m, wire.ArmTarget) for seq, at in m.arrivals}
+    modes = [message for message in messages if isinstance(message, wire.SafetyState)]
+    yield from _modes(sorted(modes, key=lambda message: message.stamp_ns), messages, begin_ns)
+    for message in messages:
+        for event in _of(message, arrivals):
+            yield event | {"ts": round((event["ts"] - begin_ns) / _US, 3)}
+
+
+def _of(message: wire.Message, arrivals: dict[int, int]) -> Iterator[Entry]:
+    """The events of one message, ts still in ns."""
+    match message:
+        case wire.Frame():
+            length_ns = message.returned_ns - message.capture_ns
+            yield _slice(
+                message.camera, f"frame {message.seq}", message.capture_ns, length_ns, {"exact": message.exact}
+            )
+        case wire.Conditions():
+            told = {"trigger": message.trigger, "run": message.trigger_run, "late_runs": message.late_runs}
+            yield from _run("system2", f"condition {message.seq}", message, message.timing, told)
+            yield _counter("condition age ms", message.stamp_ns, (message.stamp_ns - message.capture_ns) / 1e6)
+        case wire.ActionChunk():
+            told = {
+                "conditions": message.conditions_seq,
+                "committed": message.committed,
+                "saturated": message.saturated,
+            }
+            yield from _run("system1", f"chunk {message.seq}", message, message.timing, told)
+            arrived_ns = arrivals.get(message.seq)
+            if arrived_ns is not None and arrived_ns >= message.timing.finished_ns:
+                ends = (("s", "system1", message.timing.finished_ns - 1), ("f", "arms", arrived_ns))
+                for phase, track, at_ns in ends:
+                    yield _event(phase, track, "to the arms", at_ns) | {"id": message.seq, "cat": "flow", "bp": "e"}
+        case wire.Skip():
+            yield _event("i", "system1", message.reason, message.stamp_ns) | {"s": "t"}
+        case wire.Fault():
+            yield _event("i", "faults", f"{message.process}: {message.text}", message.stamp_ns) | {"s": "g"}
+        case wire.Order():
+            yield _event("i", "operator", f"{message.order} ({message.source})", message.stamp_ns) | {"s": "g"}
+        case wire.ArmTarget() if message.seq % _TICKS_APART == 0:
+            yield _counter("tick late us", message.stamp_ns, (message.stamp_ns - message.deadline_ns) / _US)
+        case _:
+            pass
+
+
+def _run(track: str, name: str, message: wire.Message, timing: wire.Timing, told: Entry) -> Iterator[Entry]:
+    """A run of one of the systems, with its parts below it."""
+    length_ns = max(0, timing.finished_ns - message.stamp_ns)
+    yield _slice(track, name, message.stamp_ns, length_ns, told)
+    forward_ns = timing.finished_ns - timing.forward_ns
+    if 0 < timing.forward_ns <= length_ns:
+        yield _slice(track, "forward", forward_ns, timing.forward_ns, {})
+    if 0 < timing.prepare_ns <= forward_ns - message.stamp_ns:
+        yield _slice(track, "prepare", forward_ns - timing.prepare_ns, timing.prepare_ns, {})
+
+
+def _modes(states: list[wire.SafetyState], messages: list[wire.Message], begin_ns: int) -> Iterator[Entry]:
+    end_ns = max(message.stamp_ns for message in messages)
+    changes = [
+        state
+        for before, state in zip([None, *states], states, strict=False)
+        if before is None or before.mode != state.mode
+    ]
+    for state, until in zip(changes, [*(after.stamp_ns for after in changes[1:]), end_ns], strict=True):
+        made = _slice("arms", state.mode, state.stamp_ns, until - state.stamp_ns, {"reasons": "; ".join(state.reasons)})
+        yield made | {"ts": round((made["ts"] - begin_ns) / _US, 3)}
+
+
+def _event(phase: str, track: str, name: str, at_ns: int) -> Entry:
+    return {"ph": phase, "name": name[:200], "pid": 1, "tid": _TRACKS.index(track), "ts": at_ns}
+
+
+def _slice(track: str, name: str, at_ns: int, length_ns: int, told: Entry) -> Entry:
+    return _event("X", track, name, at_ns) | {"dur": round(max(0, length_ns) / _US, 3), "args": told}
+
+
+def _counter(name: str, at_ns: int, value: float) -> Entry:
+    return {"ph": "C", "name": name, "pid": 1, "ts": at_ns, "args": {"value": round(value, 3)}}

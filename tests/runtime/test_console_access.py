@@ -1,0 +1,198 @@
+"""Who may open the console, who may steer, and what a page may say. Called by pytest; pure, and once over real TLS."""
+
+import asyncio
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
+
+from runtime import cli, config, wire
+from runtime.console import app, requests
+from runtime.console.access import encryption, url
+from runtime.console.guard import Guard
+from runtime.console.lease import Lease
+from runtime.console.recorded import Shelf
+from runtime.errors import SettingsError
+
+TOKEN = "a-very-long-token"
+HERE = "127.0.0.1:8770"
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("guard", "host", "origin", "cookie", "authorization", "status"),
+    [
+        (Guard("127.0.0.1", ""), HERE, None, "", "", None),
+        (Guard("127.0.0.1", ""), "localhost:8770", "http://localhost:8770", "", "", None),
+        (Guard("127.0.0.1", ""), "[::1]:8770", None, "", "", None),
+        (Guard("127.0.0.1", ""), HERE, "http://evil.example", "", "", 403),
+        (Guard("127.0.0.1", ""), HERE, "http://127.0.0.1:9999", "", "", 403),
+        (Guard("127.0.0.1", ""), HERE, "null", "", "", 403),
+        (Guard("127.0.0.1", ""), "rebound.example:8770", "http://rebound.example:8770", "", "", 403),
+        (Guard("127.0.0.1", ""), "", None, "", "", 403),
+        (Guard("127.0.0.1", ""), "[", None, "", "", 403),
+        (Guard("127.0.0.1", ""), HERE, "http://[", "", "", 403),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", None, "\udce4", "\udcff", 401),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", "https://robot:8770", TOKEN, "", None),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", None, "", f"Bearer {TOKEN}", None),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", "https://robot:8770", "", "", 401),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", None, TOKEN + "x", "", 401),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", None, "", "Bearer ", 401),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", "https://evil.example", TOKEN, "", 403),
+    ],
+)
+def test_who_is_let_in(
+    guard: Guard, host: str, origin: str | None, cookie: str, authorization: str, status: int | None
+) -> None:
+    refused = guard.refuses(host, origin, cookie, authorization)
+    assert (None if refused is None else refused[0]) == status
+
+
+def test_the_token_of_the_address_must_be_right() -> None:
+    assert Guard("0.0.0.0", TOKEN).lets_in(TOKEN)
+    assert not Guard("0.0.0.0", TOKEN).lets_in("")
+    assert not Guard("127.0.0.1", "").lets_in("")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--console.host", "0.0.0.0"],
+        ["--console.host", "0.0.0.0", "--console.token", TOKEN],
+        ["--console.token", "short"],
+    ],
+)
+def test_beyond_loopback_only_with_token_and_certificate(flags: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"console\.(host|token)"):
+        config.load(flags)
+
+
+def test_one_steers_until_he_gives_it_back_or_is_not_heard() -> None:
+    lease = Lease()
+    assert "take the lease" in lease.allows("a", "run")
+    assert lease.take("a", "Anna", 0) == "" and lease.allows("a", "run") == ""
+    assert "Anna steers" in lease.take("b", "Ben", S)
+    assert "Anna steers" in lease.allows("b", "run") and "Anna steers" in lease.allows("b", None)
+    lease.beat("b", 9 * S)
+    assert "Anna" in lease.take("b", "Ben", 10 * S), "only the holder's beats count"
+    lease.beat("a", 9 * S)
+    assert "Anna" in lease.take("b", "Ben", 18 * S)
+    assert lease.take("b", "Ben", 20 * S) == "", "a page that hangs is relieved"
+    assert not lease.give("a") and lease.holder == "b"
+    assert not lease.give("b") and lease.take("a", "Anna", 21 * S) == ""
+
+
+def test_everybody_may_hold() -> None:
+    lease = Lease()
+    assert lease.allows("x", "hold") == ""
+    lease.take("a", "Anna", 0)
+    assert lease.allows("x", "hold") == "" and lease.allows("x", "stop") != ""
+
+
+def test_a_holder_who_goes_with_the_deadman_on_holds_the_arms() -> None:
+    lease = Lease()
+    lease.take("a", "Anna", 0)
+    lease.deadman = True
+    assert lease.take("a", "Anna", S) == "" and lease.deadman, "asking again changes nothing"
+    assert lease.give("a") and not lease.deadman
+    lease.take("b", "Ben", 2 * S)
+    assert not lease.deadman, "nobody inherits it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"type": "fly"}', '{"type": "order", "order": "dance"}', '{"type": "order"}', '{"type": "beat", "x": 1}',
+     '{"type": "steer", "ratio": 0}', '{"type": "steer", "ratio": "8"}', '{"type": "steer", "instruction": ""}',
+     '{"type": "take", "name": ""}', '{"type": "deadman", "wanted": 1}',
+     '{"type": "order", "order": "run", "confirmed": "yes"}',
+     json.dumps({"type": "steer", "note": "x" * 1001}), json.dumps({"type": "steer", "note": "a\x1b[2Jb"}),
+     json.dumps({"type": "take", "name": "a\nb"}),
+     json.dumps({"type": "steer", "instruction": "a\x7f"}), "\x00", '{"type": "beat"} {}'],
+)  # fmt: skip
+def test_what_is_no_request_is_one_line(text: str) -> None:
+    said = requests.parse(text)
+    assert isinstance(said, str) and said.startswith("not a request") and "\n" not in said
+
+
+def test_requests_are_understood() -> None:
+    assert requests.parse('{"type": "order", "order": "hold"}') == requests.Order(type="order", order="hold")
+    steer = requests.parse('{"type": "steer", "ratio": 4, "blend": "none"}')
+    assert isinstance(steer, requests.Steer) and (steer.ratio, steer.blend, steer.instruction) == (4, "none", None)
+    assert isinstance(
+        wire.Steering(seq=0, epoch=1, stamp_ns=1, source="x", **steer.model_dump(exclude={"type"})), wire.Steering
+    )
+
+
+def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
+    """The certificate that the command makes; the cookie that the address gives; a foreign origin and a wrong token."""
+    folder = tmp_path / "tls"
+    assert cli.COMMANDS["certificate"] == "runtime.console.certificate"
+    from runtime.console import certificate
+
+    assert certificate.main([str(folder), "localhost", "127.0.0.1"]) == 0
+    assert (folder / "key.pem").stat().st_mode & 0o077 == 0
+    settings = config.load(
+        ["--console.token", TOKEN, "--console.certificate", str(folder), "--console.port", "0"]
+    ).console
+    console = app.Console(Guard("127.0.0.1", TOKEN), Shelf(tmp_path))
+    found: list[int] = []
+    client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
+
+    async def use() -> None:
+        base = url(settings, found[0]).partition("?")[0].rstrip("/")
+        async with ClientSession() as client:
+            async with client.get(f"{base}/about", ssl=client_context) as answer:
+                assert answer.status == 401 and "token" in await answer.text()
+            async with client.get(f"{base}/?token=wrong-wrong-wrong", ssl=client_context) as answer:
+                assert answer.status == 401
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # else none for a bare address
+            async with client.get(url(settings, found[0]), ssl=client_context) as answer:
+                page = await answer.text()
+                assert answer.status == 200 and "importmap" in page and "?token" not in str(answer.url)
+                assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
+            async with client.get(f"{base}/about", ssl=client_context) as answer:
+                assert (await answer.json())["live"] is False
+            async with client.get(
+                f"{base}/about", ssl=client_context, headers={"Origin": "https://evil.example"}
+            ) as answer:
+                assert answer.status == 403
+            with pytest.raises(WSServerHandshakeError, match="403"):
+                await opened(client, f"{base}/moments", client_context, "https://evil.example")
+            async with client.get(f"{base}/static/../app.py", ssl=client_context) as answer:
+                assert answer.status == 404
+            for lacking in (
+                "/orders",
+                "/moments",
+                "/pictures/head",
+                "/sessions/none",
+                "/sessions/../x",
+                "/pictures/none",
+            ):
+                async with client.get(f"{base}{lacking}", ssl=client_context) as answer:
+                    assert answer.status == 404, lacking
+
+    app.run_forever(app.application(console), "127.0.0.1", 0, encryption(settings), found.append, use())
+
+
+async def opened(client: ClientSession, url: str, context: ssl.SSLContext, origin: str) -> ClientWebSocketResponse:
+    """A WebSocket as a page of that origin would open it."""
+    return await asyncio.wait_for(client.ws_connect(url, ssl=context, origin=origin), 5)
+
+
+def test_a_broken_certificate_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "certificate.pem").write_text("x")
+    settings = config.load(["--console.certificate", str(tmp_path)]).console
+    with pytest.raises(SettingsError, match=r"--console.certificate .*make one with"):
+        encryption(settings)
+
+
+def test_a_certificate_is_not_overwritten_and_needs_real_names(tmp_path: Path) -> None:
+    from runtime.console import certificate
+
+    with pytest.raises(SettingsError, match="neither a host name"):
+        certificate.main([str(tmp_path), "ünicode"])
+    (tmp_path / "key.pem").write_text("x")
+    with pytest.raises(SettingsError, match="there is a certificate already"):
+        certificate.main([str(tmp_path), "robot"])

@@ -1,0 +1,351 @@
+"""The page in a real browser, on a live simulated robot and on the session that it leaves. Called by pytest; live.
+
+Nothing here judges speed: `bench.sh --console` does.
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_run import START_S, LiveRun
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from runtime import wire
+from runtime.process import CONSOLE_FILE
+from runtime.session import reader
+
+pytestmark = pytest.mark.live
+WAIT_MS = 60_000  # two processors serve the robot, its rendering, and a browser
+ENCODED_MS = 240_000  # a new instruction is encoded by a child that first loads torch, beside all of these
+_BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+Open = Callable[[str], Page]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """A robot that runs, slowly enough for a browser beside it."""
+    made = LiveRun(
+        tmp_path_factory.mktemp("console"), "--console.port", "0", "--system1.period_s", "0.4", "--ratio", "4",
+        "--cameras.late_s", "2", "--cameras.max_skew_s", "1", "--cameras.behind_s", "2", "--safety.max_chunk_age_s", "3",
+        "--safety.max_condition_age_s", "20", "--safety.max_feedback_age_s", "1", "--safety.max_health_age_s", "2",
+        "--safety.max_deadman_age_s", "2",
+        console=True,
+    )  # fmt: skip
+    try:
+        made.wait_for("RUNNING", START_S)
+        yield made
+    finally:
+        made.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_BROWSER)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser: Browser) -> Iterator[Open]:
+    """Opens pages; whatever goes wrong within one fails the test."""
+    wrong: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(WAIT_MS)
+
+    def opened(url: str) -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(url)
+        return page
+
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(run: LiveRun, show: Open) -> Page:
+    """The robot's page, with a moment on it."""
+    made = show(address(run))
+    expect(made.locator(".banner strong")).not_to_have_text("STARTING", timeout=WAIT_MS)
+    return made
+
+
+def address(run: LiveRun) -> str:
+    """Where the page is, as soon as it is served: the robot may run before."""
+    path, deadline = run.folder / CONSOLE_FILE, time.monotonic() + START_S
+    while not path.exists():
+        assert time.monotonic() < deadline, run.log.read_text()
+        time.sleep(0.1)
+    return path.read_text()
+
+
+def until(page: Page, expression: str, arg: Any = None, wait_ms: int = WAIT_MS) -> Any:
+    """Wait for something in the page to become true, and give it. (Its security policy forbids Playwright's way, `eval`.)"""
+    deadline = time.monotonic() + wait_ms / 1000
+    while not (found := page.evaluate(expression, arg)):
+        assert time.monotonic() < deadline, f"never: {expression}"
+        page.wait_for_timeout(100)
+    return found
+
+
+def shows(page: Page, mode: str) -> None:
+    """Wait for a mode."""
+    expect(page.locator(".banner strong")).to_have_text(mode, timeout=WAIT_MS)
+
+
+def moment(page: Page, expression: str) -> Any:
+    """Something of the newest moment."""
+    return page.evaluate(f"window.video2act.moment.{expression}")
+
+
+def held(page: Page, why: str = "held by order") -> list[str]:
+    """Wait for a HOLD that does not end by itself, and give its reasons: on a loaded machine there are others."""
+    safety = "window.video2act.moment.safety"
+    return until(page, f"{safety}.mode === 'HOLD' && {safety}.reasons.join().includes('{why}') && {safety}.reasons")
+
+
+def steer(page: Page, name: str = "Anna") -> None:
+    """Take the lease and let the robot run."""
+    page.get_by_label("your name").fill(name)
+    page.get_by_role("button", name="take the lease").click()
+    expect(page.get_by_text("you steer")).to_be_visible(timeout=WAIT_MS)
+    arm_and_run(page)
+
+
+def arm_and_run(page: Page) -> None:
+    for order in ("arm", "run"):
+        page.get_by_role("button", name=order, exact=True).click()
+    shows(page, "RUNNING")
+
+
+def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
+    until(page, "Object.values(window.video2act.ages).filter((ages) => ages.length > 5).length === 3")
+    for number in range(3):
+        picture = page.locator("figure canvas:not(.over)").nth(number)
+        first = picture.evaluate("(canvas) => canvas.toDataURL()")
+        until(page, "([canvas, first]) => canvas.toDataURL() !== first", arg=[picture.element_handle(), first])
+    page.get_by_role("button", name="boundaries").click()
+    until(page, "document.querySelector('canvas.over').width > 1")
+    assert moment(page, "chunk.path[0].length") == wire.HORIZON
+    assert {row["process"] for row in moment(page, "processes")} >= {"arms", "system1", "system2", "console"}
+
+
+def test_hold_by_click_and_by_key_stops_the_arms_until_run_is_ordered(page: Page) -> None:
+    steer(page)
+    page.get_by_role("button", name="HOLD").click()
+    assert held(page)
+    page.wait_for_timeout(1000)  # it brakes
+    stood = moment(page, "joints.measured")
+    until(page, "(was) => window.video2act.moment.chunk.seq > was", moment(page, "chunk.seq"))
+    moved = np.abs(np.subtract(moment(page, "joints.measured"), stood)).max()
+    assert moved < 0.01, "rad: it stands, though chunks come"
+    page.get_by_role("button", name="run", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="order arm, then run")).to_be_visible(timeout=WAIT_MS)
+    arm_and_run(page)
+    box = page.get_by_label("hold when this page is lost")
+    box.focus()
+    page.keyboard.press("Space")
+    assert held(page)
+    assert not box.is_checked(), "space holds, whatever has the focus"
+
+
+def test_a_stop_is_asked_for_twice_and_the_page_goes_on_beating(page: Page) -> None:
+    steer(page)
+    page.get_by_label("hold when this page is lost").click()
+    page.get_by_role("button", name="stop", exact=True).click()
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text("lets the arms sink")
+    expect(question.get_by_role("button", name="cancel")).to_be_focused()
+    page.wait_for_timeout(3000)
+    assert "was not heard" not in str(moment(page, "safety.reasons")), (
+        "a deadman of two seconds does not hold meanwhile"
+    )
+    page.keyboard.press("Enter")
+    expect(question).to_have_count(0)
+    assert not any(event["text"].startswith("stop") for event in moment(page, "events"))
+    page.get_by_role("button", name="HOLD").click()
+    assert held(page)
+
+
+def test_a_hold_without_a_connection_is_sent_first_when_there_is_one(page: Page) -> None:
+    steer(page)
+    page.evaluate("window.video2act.orders.lose()")
+    page.get_by_role("button", name="HOLD").click()
+    assert held(page)
+
+
+def test_a_second_page_may_hold_but_not_steer(page: Page, run: LiveRun, show: Open) -> None:
+    steer(page)
+    other = show(address(run))
+    expect(other.get_by_text("Anna steers")).to_be_visible(timeout=WAIT_MS)
+    expect(other.get_by_role("button", name="run", exact=True)).to_be_disabled()
+    other.evaluate("window.video2act.orders.order('rest')")
+    expect(other.locator("nav .answer")).to_have_text("Anna steers", timeout=WAIT_MS)
+    assert not any(event["text"].startswith("rest") for event in moment(page, "events"))
+    other.get_by_role("button", name="HOLD").click()
+    assert held(page), "the first page is told"
+
+
+def test_a_lost_heartbeat_holds(page: Page) -> None:
+    steer(page)
+    page.get_by_label("hold when this page is lost").click()
+    expect(page.get_by_label("hold when this page is lost")).to_be_checked(timeout=WAIT_MS)
+    page.evaluate("window.video2act.orders.stopBeating()")
+    assert held(page, "the page of Anna was not heard")
+    page.reload()  # another page, which takes over and drives without a deadman
+    steer(page, "Ben")
+
+
+def test_a_closed_page_holds(page: Page, run: LiveRun, show: Open) -> None:
+    """(A page behind another beats seldom, so it holds too: nobody watches it.)"""
+    other = show(address(run))
+    page.bring_to_front()
+    steer(page)
+    page.get_by_label("hold when this page is lost").click()
+    expect(page.get_by_label("hold when this page is lost")).to_be_checked(timeout=WAIT_MS)
+    page.close()
+    assert held(other)
+
+
+def test_a_new_instruction_reaches_system_1_and_an_episode_is_judged(page: Page) -> None:
+    steer(page)
+    page.locator("textarea").fill("put the red block down")
+    page.get_by_role("button", name="tell the robot").click()
+    until(page, "window.video2act.moment.instruction.number > 1")
+    until(page, "window.video2act.moment.safety.chunk_age_ms !== null", wait_ms=ENCODED_MS)
+    page.get_by_role("spinbutton").fill("3")
+    page.get_by_role("spinbutton").press("Enter")
+    until(page, "window.video2act.moment.ratio.wanted === 3")
+    page.get_by_placeholder("note").fill("slipped")
+    page.get_by_role("button", name="failure").click()
+    until(page, "window.video2act.moment.episode.result === 'failure'")
+    page.get_by_role("button", name="next").click()
+    until(page, "window.video2act.moment.episode.number === 2")
+    assert held(page), "a new episode waits to be run"
+
+
+def test_a_page_of_another_origin_reaches_nothing(run: LiveRun, browser: Browser) -> None:
+    orders = address(run).replace("http", "ws", 1) + "orders"
+    with Elsewhere() as url:
+        page = browser.new_page()
+        page.goto(url)
+        told = page.evaluate(
+            """(orders) => new Promise((told) => {
+                const socket = new WebSocket(orders);
+                socket.onopen = () => told('opened');
+                socket.onerror = () => told('refused');
+            })""",
+            orders,
+        )
+        page.goto(address(run))
+        own = page.evaluate(
+            "(orders) => new Promise((told) => (new WebSocket(orders).onopen = () => told('opened')))", orders
+        )
+        page.close()
+    assert (told, own) == ("refused", "opened")
+
+
+def test_a_wrong_token_opens_nothing(run: LiveRun, browser: Browser) -> None:
+    token = "a-token-for-this-test-1"
+    with Alone(run.session.parent, "--token", token) as url:
+        assert url.endswith(f"?token={token}")
+        page = browser.new_page()
+        for wrong in (url.removesuffix("1") + "2", url.partition("?")[0], url.partition("?")[0] + "sessions"):
+            answer = page.goto(wrong)
+            assert answer is not None and answer.status == 401
+        page.goto(url)
+        expect(page.get_by_text(run.session.name)).to_be_visible(timeout=WAIT_MS)
+        page.close()
+
+
+def test_the_session_scrubs_and_holds_what_was_steered(run: LiveRun, show: Open) -> None:
+    """The last test: ends the robot, and looks through what it left with the page that needs none."""
+    assert run.end() == 0
+    messages = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
+    told = [m for m in messages if isinstance(m, wire.ActionChunk) and m.instruction > 1]
+    assert told, "System 1 made chunks for the new instruction"
+    wishes = [m for m in messages if isinstance(m, wire.Steering)]
+    assert {m.source for m in wishes} == {"console: Anna"} and any(m.note == "slipped" for m in wishes)
+    assert any(isinstance(m, wire.Outcome) and m.result == "failure" for m in messages)
+    with Alone(run.session.parent) as url:
+        page = show(url)
+        page.get_by_text(run.session.name).click()
+        until(page, "window.video2act.moment && window.video2act.ages.head?.length")
+        slider = page.get_by_label("time")
+        times: list[float] = []
+        for share in (0.3, 0.9, 0.5):
+            slider.evaluate(
+                f"(s) => {{ s.value = {share} * s.max; s.dispatchEvent(new Event('input', {{bubbles: true}})); }}"
+            )
+            until(page, "(t) => window.video2act.moment.now_ns !== t", arg=times[-1] if times else 0)
+            page.wait_for_timeout(500)
+            times.append(moment(page, "now_ns"))
+        assert times[0] < times[2] < times[1]
+        page.get_by_role("button", name="whole session").click()
+        over = page.locator(".plot .u-over")
+        over.click(position={"x": 0.2 * over.bounding_box()["width"], "y": 20})  # pyright: ignore[reportOptionalSubscript]
+        until(page, "(t) => window.video2act.moment.now_ns < t", arg=times[0])
+        page.get_by_title("next instruction").click()
+        until(page, "window.video2act.moment.instruction.number === 2")
+        page.get_by_label("speed").select_option("8")
+        before = moment(page, "now_ns")
+        page.get_by_role("button", name="play").click()
+        until(page, "(t) => window.video2act.moment.now_ns > t + 2e9", arg=before)
+
+
+class Elsewhere:
+    """A page of somebody else's, on this machine."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Blank(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<!doctype html>")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
+
+
+class Alone:
+    """`console.sh` on a folder of sessions."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self._folder, self._flags = folder, flags
+
+    def __enter__(self) -> str:
+        line = [sys.executable, "-m", "runtime.cli", "console", "--sessions", str(self._folder), "--port", "0"]
+        line += self._flags
+        self._process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().split()[-1]
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdout is not None
+        self._process.terminate()
+        self._process.stdout.close()
+        assert self._process.wait(20) == 0

@@ -1,0 +1,232 @@
+"""What the page shows of a moment, the log of events, and the metrics; of messages made by hand. Called by pytest."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime import config, wire
+from runtime.console import metrics
+from runtime.console.app import STATIC
+from runtime.console.events import Event, Watcher
+from runtime.console.view import ARRIVAL, STATES, view
+from runtime.orders import STOPPED
+from runtime.safety import HELD, WAITS
+from runtime.topics import TOPICS, topic_of
+
+Build = Callable[..., Any]
+MS = 1_000_000
+
+
+@pytest.fixture
+def held(build: Build) -> dict[str, wire.Message]:
+    """One message a topic."""
+    made = {name: build(TOPICS[name].message) for name in STATES if not name.startswith("frame.")}
+    frames = [build(wire.Frame, camera=camera) for camera in ("head", "left_wrist", "right_wrist")]
+    return made | {topic_of(frame): frame for frame in frames}
+
+
+def shown(held: dict[str, wire.Message], after_ms: int = 0, **rates_hz: float) -> dict[str, Any]:
+    now = next(iter(held.values())).stamp_ns + after_ms * MS if held else after_ms * MS
+    made = view(config.load([]), held, [Event(now, "fault", "x")], rates_hz, now)
+    return json.loads(json.dumps(made))
+
+
+def test_before_anything_is_heard_there_is_a_page() -> None:
+    empty = shown({})
+    assert empty["safety"] is None and empty["chunk"] is None and empty["latency"] == []
+    assert [camera["verdict"] for camera in empty["cameras"]] == ["no report"] * 3
+
+
+def test_everything_is_there(held: dict[str, wire.Message]) -> None:
+    made = shown(held, 40, chunk=6.0, conditions=0.75)
+    chunk, conditions = held["chunk"], held["conditions"]
+    assert isinstance(chunk, wire.ActionChunk) and isinstance(conditions, wire.Conditions)
+    assert np.asarray(made["chunk"]["q"]) == pytest.approx(chunk.q, abs=1e-4)
+    assert np.shape(made["chunk"]["path"]) == (2, wire.HORIZON, 3)
+    assert np.shape(made["arms"]["measured"]) == np.shape(made["arms"]["commanded"]) == (2, 10, 3)
+    assert made["conditions"]["low_frames"] == list(conditions.low_frames)
+    assert made["conditions"]["spatial_map"]["width"] == 3
+    assert made["cameras"][0]["age_ms"] == 40
+    assert made["events"] == [{"at_ns": made["now_ns"], "kind": "fault", "text": "x"}]
+
+
+def test_the_ratio_in_all_three_units(held: dict[str, wire.Message]) -> None:
+    ratio = shown(held, 500, chunk=6.0, conditions=0.75)["ratio"]
+    assert (ratio["wanted"], ratio["runs"], ratio["age_ms"]) == (8, 8.0, 500)
+    assert ratio["actions"] == 40, "30 targets a second, 0.75 conditions a second"
+    assert shown(held)["ratio"]["runs"] is None
+
+
+def test_the_way_from_picture_to_arms_in_bars(held: dict[str, wire.Message], build: Build) -> None:
+    chunk = build(
+        wire.ActionChunk, seq=3, observation_ns=0, frame_returned_ns=10 * MS, stamp_ns=12 * MS,
+        timing=wire.Timing(finished_ns=100 * MS, prepare_ns=5 * MS, forward_ns=80 * MS),
+    )  # fmt: skip
+    held["chunk"], held[ARRIVAL] = chunk, build(wire.ArmTarget, arrivals=((3, 102 * MS),), stamp_ns=105 * MS)
+    bars = {bar["name"]: bar["ms"] for bar in shown(held)["latency"]}
+    assert bars == {"camera": 10.0, "wait": 2.0, "prepare": 5.0, "forward": 80.0, "bus": 2.0, "command": 3.0}
+    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((2, 102 * MS),))
+    assert "bus" not in {bar["name"] for bar in shown(held)["latency"]}, "that was another chunk"
+
+
+def test_a_seam_is_where_a_chunk_was_spliced_in(held: dict[str, wire.Message], build: Build) -> None:
+    assert shown(held)["seam_ns"] == 0
+    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((3, 1),), seam_jump_rad_s=0.0, stamp_ns=7 * MS)
+    assert shown(held)["seam_ns"] == 7 * MS
+    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((4, 1),), seam_jump_rad_s=-1.0)
+    assert shown(held)["seam_ns"] == 0, "that one was refused"
+
+
+def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, wire.Message], build: Build) -> None:
+    held["safety"] = build(wire.SafetyState, mode="RUNNING", reasons=())
+    held["joint_state"] = build(wire.JointState, dq=np.full(14, 0.5))
+    fresh = shown(held, 600)
+    assert (fresh["safety"]["mode"], fresh["safety"]["moves"]) == ("RUNNING", True)
+    assert fresh["cameras"][0]["verdict"] == ""
+    old = shown(held, 800)
+    assert (old["safety"]["mode"], old["safety"]["moves"]) == ("NO WORD", None)
+    assert old["safety"]["reasons"] == ["the arms process has said nothing for 0.8 s; the arms keep their last target"]
+    assert old["cameras"][0]["verdict"] == "no report for 0.8 s"
+    del held["joint_state"]
+    assert shown(held)["safety"]["moves"] is None, "nobody knows"
+
+
+@pytest.mark.parametrize(
+    ("mode", "reasons", "flags", "todo"),
+    [
+        ("RUNNING", (), [], ""),
+        ("HOLD", (WAITS,), [], "run"),
+        ("HOLD", ("camera head: frozen", WAITS), [], "see to the reason, then run"),
+        ("HOLD", ("camera head: frozen",), [], "it goes on by itself when that is over"),
+        ("HOLD", ("camera head: frozen",), ["--arms.resume", "order"], "see to the reason, then run"),
+        ("HOLD", (HELD,), [], "arm, then run"),
+        ("HOLD", ("moves to the rest pose",), [], "wait, or hold"),
+        ("FAULT", ("left j1 is blocked",), [], "look at the robot, clear, run"),
+        ("FAULT", (STOPPED,), [], "support the arms, clear a stop, arm, run"),
+        ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, clear a stop, arm, run"),
+        ("DISARMED", ("not armed",), [], "arm, then run"),
+        ("DISARMED", ("not fit to be armed: bus left: down",), [], "mend what the checks found, start again"),
+        ("TAKEOVER", ("the masters lead the arms",), [], "run gives the arms back to the policy"),
+    ],
+)
+def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str], todo: str, build: Build) -> None:
+    state = build(wire.SafetyState, mode=mode, reasons=reasons)
+    assert view(config.load(flags), {"safety": state}, [], {}, state.stamp_ns)["safety"]["todo"] == todo
+
+
+@pytest.mark.parametrize(
+    ("size", "spatial", "motion"),
+    [
+        ("small", [0, 0, 1, 1], [0, 0, 1, 1]),  # stretched
+        ("full", [0, 1 / 18, 1, 8 / 9], [1 / 8, 0, 3 / 4, 1]),  # cut to 3:2, and to a square
+    ],
+)
+def test_maps_lie_over_what_they_are_of(
+    size: str, spatial: list[float], motion: list[float], held: dict[str, wire.Message]
+) -> None:
+    settings = config.load(["--policy.size", size])
+    shown = view(settings, held, [], {}, 0)["conditions"]
+    assert shown["spatial_map"]["covers"] == pytest.approx(spatial)
+    assert shown["motion_map"]["covers"] == pytest.approx(motion)
+
+
+def test_a_policy_that_is_not_here_any_more_covers_everything(held: dict[str, wire.Message], tmp_path: Path) -> None:
+    settings = config.load(["--policy.checkpoint", str(tmp_path / "gone")])
+    assert view(settings, held, [], {}, 0)["conditions"]["spatial_map"]["covers"] == (0, 0, 1, 1)
+
+
+def test_stale_topics_are_named(held: dict[str, wire.Message]) -> None:
+    assert shown(held)["stale"] == []
+    assert "joint_state" in shown(held, 100)["stale"] and "episode" not in shown(held, 100)["stale"]
+
+
+def test_what_was_judged_is_shown_with_its_episode_only(held: dict[str, wire.Message], build: Build) -> None:
+    held["outcome"] = build(wire.Outcome, number=1, result="failure")
+    assert shown(held)["episode"]["result"] == "failure"
+    held["episode"] = build(wire.Episode, number=2, ratio=4, blend="none")
+    assert shown(held)["episode"]["result"] is None
+    assert (shown(held)["ratio"]["wanted"], shown(held)["episode"]["blend"]) == (4, "none")
+
+
+def test_events_are_told_once(build: Build) -> None:
+    watcher = Watcher()
+
+    def told(message: wire.Message) -> list[str]:
+        return [f"{event.kind}: {event.text}" for event in watcher.note(message)]
+
+    assert told(build(wire.SafetyState, mode="HOLD", reasons=("no chunk yet",))) == ["mode: HOLD; no chunk yet"]
+    assert told(build(wire.SafetyState, mode="HOLD", reasons=("other",))) == []
+    assert told(build(wire.SafetyState, mode="RUNNING", reasons=())) == ["mode: RUNNING"]
+    assert told(build(wire.Instruction, number=1, text="a")) == ["instruction: a"]
+    assert told(build(wire.Instruction, number=1, text="a")) == []
+    assert told(build(wire.Episode)) == ["episode: episode 1 begins: block_handover"]
+    assert told(build(wire.Episode, ratio=4)) == ["order: ratio 1:4"]
+    assert told(build(wire.Episode, ratio=4, blend="none")) == ["order: blend none"]
+    assert told(build(wire.Order, order="hold", source="console")) == ["order: hold (console)"]
+    assert told(build(wire.Outcome)) == ["episode: episode 1: success: twice (console)"]
+    assert told(build(wire.Fault)) == ["fault: arms: left j1 is blocked"]
+    assert told(build(wire.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
+    assert told(build(wire.ArmTarget, seam_jump_rad_s=-1.0)) == []
+    assert told(build(wire.JointState)) == []
+
+
+def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
+    watcher = Watcher()
+
+    def supervision(state: Any) -> wire.Supervision:
+        return build(wire.Supervision, processes=(wire.ProcessState(process="arms", state=state, restarts=0),))
+
+    def health(verdict: str) -> wire.CameraHealth:
+        state = wire.CameraState(camera="head", number=1, capture_ns=1, rate_hz=30.0, verdict=verdict)
+        return build(wire.CameraHealth, cameras=(state,))
+
+    assert [watcher.note(supervision(state)) for state in ("starting", "starting")] == [[], []]
+    assert watcher.note(supervision("hung"))[0].text == "arms: hung"
+    assert watcher.note(health("")) == []
+    assert watcher.note(health("no new picture for 120 ms"))[0].text == "head: no new picture for 120 ms"
+    assert watcher.note(health("no new picture for 160 ms")) == []
+    assert watcher.note(health(""))[0].text == "head: well again"
+
+
+def test_metrics_are_prometheus_text(held: dict[str, wire.Message]) -> None:
+    lines = metrics.text(shown(held, 40, chunk=6.0, conditions=0.75)).splitlines()
+    samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert samples["video2act_up"] == "1.0" and samples['video2act_rate_hertz{of="chunk"}'] == "6.0"
+    assert samples['video2act_age_milliseconds{of="head"}'] == "40"
+    typed = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    assert {sample.partition("{")[0] for sample in samples} <= typed
+    assert "video2act_up 0.0" in metrics.text({})
+
+
+def test_a_label_is_quoted() -> None:
+    moment = {"processes": [{"process": 'a"b\\c\nd', "state": "alive", "restarts": 0}]}
+    assert 'video2act_process_alive{process="a\\"b\\\\c\\nd"} 1.0' in metrics.text(moment)
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(held: dict[str, wire.Message]) -> None:
+    dashboard = (Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json").read_text()
+    json.loads(dashboard)
+    asked = set(re.findall(r"video2act_[a-z_]+", dashboard))
+    assert asked and asked <= set(re.findall(r"video2act_[a-z_]+", metrics.text(shown(held))))
+
+
+def test_vendored_files_are_those_of_their_packages() -> None:
+    vendor = STATIC / "vendor"
+    rows = json.loads((vendor / "vendor.json").read_text())
+    for row in rows:
+        assert hashlib.sha256((vendor / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
+        assert (vendor / row["licence"]).is_file()
+    told = {row["file"] for row in rows} | {row["licence"] for row in rows} | {"vendor.json"}
+    assert {path.name for path in vendor.iterdir()} == told
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    for path in STATIC.glob("*.*"):
+        text = path.read_text()
+        assert "http://" not in text and "https://" not in text.replace('"https:"', ""), path.name

@@ -4,25 +4,29 @@ All decisions are in runtime/arms_step.py; here are the sockets, the drivers and
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from drivers.arm import ArmState
-from drivers.arm_link import LinkedArm, SlotArm
+from drivers.arm_link import Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from runtime import realtime, wire
 from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
 from runtime.bus import Received, Subscriber
-from runtime.clock import Rate, now_ns
+from runtime.clock import Rate, now_ns, seconds
 from runtime.limits import Limits
+from runtime.master_bus import LED
 from runtime.notify import Notifier
 from runtime.process import Process, log
+from runtime.rest import stands
 from runtime.snapshot import Snapshots
+from runtime.takeover import silent
 from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
-_MASTER_NS = 100_000_000  # a master that is silent for longer is not led
+_BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
 _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 
@@ -35,8 +39,11 @@ def main(process: Process) -> None:
     snapshots = Snapshots(process)
     chunks = bus.subscriber("chunk", depth=16)
     others = [bus.subscriber("order", depth=32)]
-    others += [bus.subscriber(name, newest=True) for name in ("camera_health", "supervision", "episode", "instruction")]
+    states_read = ("camera_health", "supervision", "episode", "instruction", "deadman")
+    others += [bus.subscriber(name, newest=True) for name in states_read]
     arms = make_arms(process)
+    own = process.settings.arms.masters == "own"
+    leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
     for arm in arms:
         arm.connect()
         arm.wait(_FIRST_READING_S)
@@ -49,7 +56,9 @@ def main(process: Process) -> None:
     notifier.ready()
     rate = Rate(rules.settings.arms.rate_hz)
     refused_before, ticks = 0, 0
-    while process.running:
+    asked_ns: int | None = None  # to end
+    while process.running or _brakes(memory, asked_ns):
+        asked_ns = asked_ns or (None if process.running else now_ns())
         deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
         now = now_ns()
         readings = _read(arms)
@@ -58,7 +67,11 @@ def main(process: Process) -> None:
         received = _take(others, chunks)
         refused = chunks.counters.rejected - refused_before
         refused_before += refused
-        inputs = Inputs(feedback, tuple(item.message for item in received), refused, deadline_ns)
+        told = _told(leaders) if own else _overheard(readings)
+        led = master_state(told, watch, rules.limits, ticks, epoch, now)
+        relayed = (led,) if own and led is not None else ()
+        messages = (*relayed, *(item.message for item in received))
+        inputs = Inputs(feedback, messages, refused, deadline_ns)
         outputs = step(rules, memory, inputs, epoch, now)
         for drive in outputs.drives:
             for arm in arms:
@@ -68,7 +81,7 @@ def main(process: Process) -> None:
                 arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
         feedbacks.send(feedback)
         targets.send(_with_arrivals(outputs.target, received))
-        if (led := master_state(readings, watch, rules.limits, ticks, epoch, now)) is not None:
+        if led is not None:
             masters.send(led)
         if outputs.state is not None:
             states.send(outputs.state)
@@ -85,10 +98,14 @@ def main(process: Process) -> None:
         arm.close()
 
 
+def _brakes(memory: Memory | None, asked_ns: int | None) -> bool:
+    """Whether the arms are still on their way to a stand: whoever ends a run has ordered hold before."""
+    late = asked_ns is not None and now_ns() - asked_ns > seconds(_BRAKES_S)
+    return memory is not None and memory.machine.mode != "DISARMED" and not late and not stands(memory.commanded)
+
+
 def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int) -> wire.JointState:
     """Both arms' newest readings as one message, with how far the current chunk has been executed."""
-    executing = memory.executing if memory else Executing()
-    pieces = memory.trajectory.pieces if memory else ()
     return wire.JointState(
         seq=seq,
         epoch=epoch,
@@ -102,25 +119,44 @@ def joint_state(states: Sequence[ArmState], memory: Memory | None, seq: int, epo
         powered=(states[0].powered, states[1].powered),
         trouble=(states[0].trouble, states[1].trouble),
         fault=(states[0].fault, states[1].fault),
-        chunk_epoch=executing.epoch,
-        chunk_seq=executing.seq,
-        consumed=pieces[-1].consumed(now) if pieces else 0,
-        running=memory is not None and memory.machine.mode == "RUNNING",
+        **execution(memory, now),
     )
 
 
+def execution(memory: Memory | None, now: int) -> dict[str, Any]:
+    """What a JointState tells of the chunk that is executed: which, how far, and whether the arms run."""
+    executing = memory.executing if memory else Executing()
+    pieces = memory.trajectory.pieces if memory else ()
+    return {
+        "chunk_epoch": executing.epoch,
+        "chunk_seq": executing.seq,
+        "consumed": pieces[-1].consumed(now) if pieces else 0,
+        "running": memory is not None and memory.machine.mode == "RUNNING",
+    }
+
+
 def master_state(
-    readings: Sequence[ArmState], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
+    told: Sequence[tuple[Array, int]], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
 ) -> wire.MasterState | None:
-    """Where both masters are led; None while they, or one of them, are not heard."""
-    told = [reading.master for reading in readings if reading.master is not None]
+    """Where both masters are led, of what each told last and when; None while they, or one of them, are not heard."""
     if len(told) < len(SIDES):
         return None
-    q, stamps_ns = np.concatenate(told), (readings[0].master_ns, readings[1].master_ns)
-    if now - min(stamps_ns) > _MASTER_NS:
+    q, stamps_ns = np.concatenate([led for led, _ in told]), (told[0][1], told[1][1])
+    if silent(stamps_ns, now):
         return None
     exceeds = exceeded(watch, limits, q, max(stamps_ns))
     return wire.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
+
+
+def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
+    """What the masters tell the arms over their common buses."""
+    return [(reading.master, reading.master_ns) for reading in readings if reading.master is not None]
+
+
+def _told(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
+    """What the masters say on buses of their own."""
+    newest = [leader.read() for leader in leaders]
+    return [(told.q, told.stamp_ns) for told in newest if told.stamp_ns]
 
 
 def make_arms(process: Process) -> list[SlotArm]:

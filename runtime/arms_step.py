@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from drivers.arm import Drive
-from runtime import limits, orders, rest, safety, wire
+from drivers.arm import EMERGENCY_STOP, Drive
+from runtime import limits, orders, rest, safety, takeover, wire
 from runtime.config import Settings
 from runtime.limits import Limits
 from runtime.safety import Machine
@@ -20,6 +20,8 @@ _NONE = -1
 _VITAL = ("system1",)  # System 2 may fail until its condition is too old
 _LOST = ("off", "starting", "exited", "stopped", "hung")
 _RESOLUTION_RAD = 2e-5  # of the arm's bus (0.001 degrees): a smaller change by the limits is no change
+_SENDERS = 16  # of orders whose newest one is remembered
+_HELD_NS = 50_000_000  # without a new target an arm stands where the last one was (can_bus.py)
 
 
 @dataclass
@@ -43,9 +45,12 @@ class Memory:
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
     health: wire.CameraHealth | None = None
+    master: wire.MasterState | None = None  # where hands lead the masters
     lost_processes: tuple[str, ...] = ()
     episode: int = _NONE
     instruction: int = _NONE
+    blend: wire.Blend | None = None  # told with the episode; None: that of the settings
+    deadman: wire.Deadman | None = None
     refusal: str = ""
     last_chunk: tuple[int, int] = (_NONE, _NONE)  # epoch, seq
     dropped: int = 0
@@ -54,8 +59,13 @@ class Memory:
     running_ticks: int = 0
     safety_seq: int = 0
     said_ns: int = 0
-    to_rest: Motion | None = None  # what was wanted last on the way to the rest pose
-    answered: tuple[int, int] = (_NONE, _NONE)  # epoch, seq of the newest order
+    way: Motion | None = None  # what was wanted last on the way to a pose
+    passed_ready: bool = False  # on the way to rest, which leads over the ready pose
+    yields_to: limits.Array | None = None  # where blocked arms were when that latched a fault: they are not pushed on
+    obeyed: tuple[
+        tuple[int, int, str], ...
+    ] = ()  # of each sender of orders: epoch, seq of the newest one, and the answer
+    answered: tuple[int, int] = (_NONE, _NONE)  # epoch, seq of the order that was heard last
     answer: str = ""
 
 
@@ -87,22 +97,27 @@ class Rules:
     limits: Limits
     style: Style
     dt_s: float
+    ready_pose: rest.Pose  # (14,) where work begins
+    rest_pose: rest.Pose  # (14,) where the arms' power can be taken
 
     @classmethod
     def of(cls, settings: Settings) -> "Rules":
         """From the settings tree."""
         trajectory = settings.trajectory
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
-        return cls(settings, Limits.of(settings.safety), style, 1 / settings.arms.rate_hz)
+        arms, grips_m = settings.arms, (settings.safety.high[-1],)
+        poses = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
+        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
 
 
 def start(rules: Rules, feedback: wire.JointState, now: int, restarted: bool = False) -> Memory:
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(wire.JOINTS)
-    machine = Machine(since_ns=now, unfit=rules.settings.arms.unfit)
+    arms = rules.settings.arms
+    machine = Machine(since_ns=now, unfit=arms.unfit, masters_own=arms.masters == "own")
     by_itself = not restarted and not machine.unfit
-    machine.wants_arm = machine.wants_power = rules.settings.arms.start != "disarmed" and by_itself
-    machine.wants_run = rules.settings.arms.start == "run" and by_itself
+    machine.wants_arm = machine.wants_power = arms.start != "disarmed" and by_itself
+    machine.wants_run = machine.first_run = arms.start == "run" and by_itself
     return Memory(Motion(np.array(feedback.q), still, still), now, machine)
 
 
@@ -113,25 +128,26 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     drives: list[Drive] = []
     for message in inputs.messages:
         if isinstance(message, wire.Order):
-            drives += _obey(memory, message, inputs.feedback)
+            drives += _obey(rules, memory, message, inputs.feedback, now)
         else:
             seam = max(seam, _consume(rules, memory, message, inputs.deadline_ns, now))
     if inputs.refused:
         memory.rejected += inputs.refused
         machine.fault = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
-    fresh = _freshness(memory, inputs, now)
+    fresh = _freshness(memory, inputs)
     if _armed(machine):
-        machine.fault = machine.fault or safety.arm_fault(inputs.feedback)
-        machine.fault = machine.fault or safety.not_following(settings.safety, memory.commanded.q, inputs.feedback.q)
+        _find_faults(rules, memory, inputs.feedback)
     powered = all(inputs.feedback.powered)
     if machine.wants_power and not safety.silent_arms(settings.safety, inputs.feedback, now):
         machine.wants_power = False
         if not powered or any(inputs.feedback.fault):
             drives.append("enable")
-    reasons = safety.stale(settings.safety, fresh, now)
-    armable = not safety.arm_reasons(settings.safety, fresh, now)
+    reasons = safety.stale(settings.safety, fresh, now) or _unseen(memory)
+    safety.watch_deadman(settings.safety, machine, memory.deadman, now)
+    unwell = safety.arm_reasons(settings.safety, fresh, now)
+    unled = (*unwell, *_unled(rules, memory, now)) if machine.wants_takeover else ()
     was, why = machine.mode, machine.fault
-    changed = safety.settle(machine, reasons, armable, powered, settings.arms.resume == "itself", now)
+    changed = safety.settle(machine, reasons, not unwell, powered, settings.arms.resume == "itself", now, unled)
     answers = any(isinstance(message, wire.Order) for message in inputs.messages)
     wanted, limited = _move(rules, memory, inputs, was)
     memory.commanded_ns = inputs.deadline_ns
@@ -156,12 +172,40 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     return Outputs(target, _say(memory, fresh, epoch, now, changed or answers), faults, tuple(drives))
 
 
-def _obey(memory: Memory, order: wire.Order, feedback: wire.JointState) -> tuple[Drive, ...]:
-    """Carry out an order, once; it may come again until its sender has heard the answer."""
-    if (order.epoch, order.seq) == memory.answered:
+def _find_faults(rules: Rules, memory: Memory, feedback: wire.JointState) -> None:
+    """Latch what an arm reports, or that one does not follow."""
+    machine = memory.machine
+    machine.fault = machine.fault or safety.arm_fault(feedback)
+    if machine.fault:
+        return
+    machine.fault = safety.not_following(rules.settings.safety, memory.commanded.q, feedback.q)
+    if machine.fault:
+        memory.yields_to = np.where(rest.ARMS, feedback.q, memory.commanded.q)  # the grippers keep what they hold
+
+
+def _unseen(memory: Memory) -> tuple[str, ...]:
+    """Arms that hold run again on a chunk that was made since, never on what was planned before."""
+    machine = memory.machine
+    unseen = machine.mode == "HOLD" and memory.executing.observation_ns < machine.since_ns
+    return ("no chunk since the arms hold",) if unseen else ()
+
+
+def _obey(rules: Rules, memory: Memory, order: wire.Order, feedback: wire.JointState, now: int) -> tuple[Drive, ...]:
+    """Carry out an order, once; it may come again until its sender has heard the answer, others' orders in between."""
+    before = next((sent for sent in memory.obeyed if sent[0] == order.epoch), None)
+    if before is not None and order.seq <= before[1]:
+        memory.answered, memory.answer = before[:2], before[2]
         return ()
-    drive, memory.answer = orders.obey(memory.machine, order, rest.at_rest(feedback.q))
+    arms = orders.Arms(
+        at_rest=rest.near(rules.rest_pose, feedback.q),
+        stopped=any(EMERGENCY_STOP in text for text in feedback.trouble),
+        silent=safety.silent_arms(rules.settings.safety, feedback, now),
+        waits=rules.settings.arms.resume == "itself",
+    )
+    drive, memory.answer = orders.obey(memory.machine, order, arms)
     memory.answered = (order.epoch, order.seq)
+    others = tuple(sent for sent in memory.obeyed if sent is not before)
+    memory.obeyed = ((*memory.answered, memory.answer), *others[: _SENDERS - 1])
     return () if drive is None else (drive,)
 
 
@@ -172,6 +216,10 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
             return _consider(rules, memory, message, deadline_ns, now)
         case wire.CameraHealth():
             memory.health = message
+        case wire.Deadman():
+            memory.deadman = message
+        case wire.MasterState():
+            memory.master = message
         case wire.Supervision():
             memory.lost_processes = tuple(
                 f"{row.process} {row.state}"
@@ -181,7 +229,7 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
         case wire.Episode():
             if message.number != memory.episode:
                 _forget_chunk(memory)
-            memory.episode = message.number
+            memory.episode, memory.blend = message.number, message.blend
         case wire.Instruction():
             if message.number != memory.instruction:
                 _forget_chunk(memory)
@@ -204,7 +252,8 @@ def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns
         memory.rejected += 1
         memory.machine.fault = fault
         return -1.0
-    piece = lay(chunk.q.astype(np.float64), chunk.t0_ns, chunk.dt_ns, rules.style)
+    begins_ns = _begins_ns(rules, memory, memory.machine.mode, chunk.t0_ns, deadline_ns)
+    piece = lay(chunk.q.astype(np.float64), begins_ns, chunk.dt_ns, _style(rules, memory))
     memory.refusal = safety.jump(settings.safety, piece.at(deadline_ns).q, memory.commanded.q)
     if memory.refusal:
         memory.rejected += 1
@@ -212,10 +261,18 @@ def _consider(rules: Rules, memory: Memory, chunk: wire.ActionChunk, deadline_ns
     return _splice(rules, memory, chunk, piece, deadline_ns)
 
 
+def _begins_ns(rules: Rules, memory: Memory, mode: wire.Mode, t0_ns: int, deadline_ns: int) -> int:
+    """When a chunk's first target is due. Arms that stand begin it at its beginning, since what it saw of them is still so: on
+    a slow machine its targets of by now could be too far away for ever. A `prefix` is continued at the times it was made for.
+    """
+    stands = mode == "HOLD" and rest.stands(memory.commanded)
+    return max(t0_ns, deadline_ns) if stands and _style(rules, memory).blend != "prefix" else t0_ns
+
+
 def _splice(rules: Rules, memory: Memory, chunk: wire.ActionChunk, piece: Piece, deadline_ns: int) -> float:
     """Execute a chunk from now on. Returns the largest velocity step of the arms' joints that it makes, -1: none was run."""
     before = evaluate(memory.trajectory, deadline_ns) if memory.machine.mode == "RUNNING" else None
-    memory.trajectory = join(memory.trajectory, piece, memory.commanded_ns, memory.commanded, rules.style)
+    memory.trajectory = join(memory.trajectory, piece, memory.commanded_ns, memory.commanded, _style(rules, memory))
     memory.executing = Executing(
         chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns
     )
@@ -230,7 +287,7 @@ def _forget_chunk(memory: Memory) -> None:
     memory.trajectory, memory.executing, memory.refusal = Trajectory(), Executing(), ""
 
 
-def _freshness(memory: Memory, inputs: Inputs, now: int) -> safety.Freshness:
+def _freshness(memory: Memory, inputs: Inputs) -> safety.Freshness:
     executing = memory.executing
     some = executing.seq != _NONE
     return safety.Freshness(
@@ -245,6 +302,13 @@ def _freshness(memory: Memory, inputs: Inputs, now: int) -> safety.Freshness:
     )
 
 
+def _unled(rules: Rules, memory: Memory, now: int) -> tuple[str, ...]:
+    """Why the masters may not lead the arms."""
+    commanded = memory.commanded
+    stands = memory.machine.mode == "TAKEOVER" or rest.stands(commanded)
+    return takeover.unled(rules.settings.safety.jump_rad, memory.master, commanded.q, stands, now)
+
+
 def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple[limits.Array, bool]:
     """Advance the command by one tick. Returns the wanted pose and whether the safety layer had to change it."""
     mode = memory.machine.mode
@@ -252,14 +316,18 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
         still = np.zeros(wire.JOINTS)
         memory.commanded = Motion(np.array(inputs.feedback.q), still, still)
         return memory.commanded.q, False
-    if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced before the arms held: begin it from here
-        memory.trajectory = _restart(rules, memory)
-    if memory.machine.wants_rest and (memory.to_rest is not None or rest.stands(memory.commanded)):
-        wanted = memory.to_rest = rest.toward_rest(memory.to_rest, memory.commanded, rules.dt_s)
-        memory.machine.wants_rest = not rest.arrived(memory.commanded)
+    memory.commanded = _where_they_are(memory, inputs)
+    if mode != "FAULT":
+        memory.yields_to = None
+    if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced while the arms held: begin it from here
+        memory.trajectory = _restart(rules, memory, was)
+    if memory.machine.bound_for and (memory.way is not None or rest.stands(memory.commanded)):
+        wanted = memory.way = _toward_pose(rules, memory)
     else:
-        memory.to_rest = None  # on the way to rest: first the arms are braked
-        wanted = evaluate(memory.trajectory, inputs.deadline_ns) if mode == "RUNNING" else None
+        memory.way, memory.passed_ready = None, False  # on the way to a pose: first the arms are braked
+        wanted = _wanted(memory, inputs.deadline_ns)
+    if memory.yields_to is not None:
+        wanted = Motion(memory.yields_to, np.zeros(wire.JOINTS), np.zeros(wire.JOINTS))
     if wanted is None:
         memory.commanded = limits.brake(rules.limits, memory.commanded, rules.dt_s)
         return memory.commanded.q, False
@@ -267,10 +335,58 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
     return wanted.q, bool(np.abs(memory.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
 
 
-def _restart(rules: Rules, memory: Memory) -> Trajectory:
+def _where_they_are(memory: Memory, inputs: Inputs) -> Motion:
+    """The command from which this tick goes on: what was commanded last, but for arms that did not follow it.
+
+    An arm with a fault is told nothing (can_bus.py) and may be led by hand: its command is where it is, so that it does not
+    return with a jump when the fault ends. After a gap without targets the arms stand where they were told to be.
+    """
+    now = memory.commanded
+    still = inputs.deadline_ns - memory.commanded_ns > _HELD_NS
+    led = np.repeat([bool(fault) for fault in inputs.feedback.fault], wire.JOINTS // 2)
+    if not still and not led.any():
+        return now
+    q, stands = np.where(led, inputs.feedback.q, now.q), led | still
+    return Motion(q, np.where(stands, 0.0, now.dq), np.where(stands, 0.0, now.ddq))
+
+
+def _toward_pose(rules: Rules, memory: Memory) -> Motion:
+    """The next wanted motion on the way to the ready pose and, if that is where it leads, on to the rest pose."""
+    machine, now = memory.machine, memory.commanded
+    if machine.bound_for == "rest":  # from anywhere else the straight way could lead into the table
+        memory.passed_ready = memory.passed_ready or _is_near(rules, now)
+    goal = rules.rest_pose if memory.passed_ready else rules.ready_pose
+    if rest.arrived(goal, now) and (memory.passed_ready or machine.bound_for == "ready"):
+        machine.bound_for = ""
+    return rest.toward(goal, memory.way, now, rules.dt_s)
+
+
+def _is_near(rules: Rules, now: Motion) -> bool:
+    return rest.near(rules.ready_pose, now.q) or rest.near(rules.rest_pose, now.q)
+
+
+def _style(rules: Rules, memory: Memory) -> Style:
+    return rules.style if memory.blend is None else replace(rules.style, blend=memory.blend)
+
+
+def _wanted(memory: Memory, deadline_ns: int) -> Motion | None:
+    """What the policy or the masters want the arms to do, None: nothing."""
+    match memory.machine.mode:
+        case "RUNNING":
+            return evaluate(memory.trajectory, deadline_ns)
+        case "TAKEOVER" if memory.master is not None:
+            still = np.zeros(wire.JOINTS)
+            return Motion(memory.master.q, still, still)
+        case _:
+            return None
+
+
+def _restart(rules: Rules, memory: Memory, was: wire.Mode) -> Trajectory:
     """The newest chunk alone, begun anew from the commanded pose; unless nothing is blended at all, the offset fades."""
-    style = rules.style if rules.style.blend == "none" else replace(rules.style, blend="fade")
-    return join(Trajectory(), memory.trajectory.pieces[-1], memory.commanded_ns, memory.commanded, style)
+    style, newest = _style(rules, memory), memory.trajectory.pieces[-1]
+    newest = replace(newest, t0_ns=_begins_ns(rules, memory, was, newest.t0_ns, memory.commanded_ns))
+    style = style if style.blend == "none" else replace(style, blend="fade")
+    return join(Trajectory(), newest, memory.commanded_ns, memory.commanded, style)
 
 
 def _say(memory: Memory, fresh: safety.Freshness, epoch: int, now: int, changed: bool) -> wire.SafetyState | None:

@@ -4,7 +4,7 @@ import sys
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from runtime.clock import NS_PER_S, Rate, now_ns, seconds
 from runtime.config import Settings
 from runtime.frames import FrameRing
 from runtime.policy import policy_config
-from runtime.process import Process
+from runtime.process import Process, log
 
 HEALTH_HZ = 30
+_LOOKS = 3  # between two reports; a verdict that changes is told at once
 RING_EXTRA_S = 1.0  # beyond the longest window
 _RATE_FRAMES = 30  # over which a camera's rate is measured
+_DELAY_FRAMES = 3  # the quickest of them counts: a picture that comes late once is no skewed camera
 _READ_TIMEOUT_S = 0.5
 _OPEN_POLL_S = 0.02
 _SILENT_S = 5.0  # then it is opened anew
@@ -44,6 +46,7 @@ class Watch:
     trouble: str = ""
     opened: bool = False
     captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
+    delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
 
     def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now: int) -> None:
         """Note a frame; one with the same stamp, number or (noisy cameras) bytes as the last does not count as new."""
@@ -56,10 +59,11 @@ class Watch:
             return
         self.number, self.capture_ns, self.progress_ns = number, frame.capture_ns, now
         self.captures.append(frame.capture_ns)
+        self.delays_ns.append(now - frame.capture_ns)
 
 
-def verdict(camera: str, watch: Watch, late_s: float, now: int) -> wire.CameraState:
-    """Judge one camera: well, or what is wrong with it."""
+def verdict(camera: str, watch: Watch, late_s: float, now: int, behind: str = "") -> wire.CameraState:
+    """Judge one camera: well, or what is wrong with it. `behind`: what it lacks beside the others."""
     span_ns = watch.captures[-1] - watch.captures[0] if len(watch.captures) > 1 else 0
     rate_hz = (len(watch.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
     text = watch.trouble
@@ -69,9 +73,22 @@ def verdict(camera: str, watch: Watch, late_s: float, now: int) -> wire.CameraSt
         text = f"no new picture for {(now - watch.progress_ns) / 1e6:.0f} ms"
     elif not text and now - watch.capture_ns > seconds(late_s) * 2:
         text = f"pictures are {(now - watch.capture_ns) / 1e6:.0f} ms old"
+    text = text or behind
     return wire.CameraState(
         camera=camera, number=watch.number, capture_ns=watch.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
     )
+
+
+def behind(watches: Mapping[str, Watch], limit_s: float) -> dict[str, str]:
+    """By camera: that its pictures come later after their exposure than another's, by more than `limit_s`."""
+    delays_ns = {name: min(watch.delays_ns, default=0) for name, watch in watches.items()}
+    least_ns = min(delays_ns.values())
+    limit = f"(limit {limit_s * 1e3:.0f} ms)"
+    return {
+        name: f"pictures come {(delay_ns - least_ns) / 1e6:.0f} ms later than another camera's {limit}"
+        for name, delay_ns in delays_ns.items()
+        if delay_ns - least_ns > seconds(limit_s)
+    }
 
 
 def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
@@ -81,9 +98,18 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
     match camera.kind:
         case "simulated":
             from drivers.sim.camera import SimulatedCamera
+            from drivers.sim.faulty_camera import CameraFaults, FaultyCamera
             from drivers.sim.tasks import make_task
+            from runtime.fault_file import FaultFile
 
-            return SimulatedCamera(name, make_task(settings.task, settings.shift), folder, *size, settings.seed)
+            made = SimulatedCamera(name, make_task(settings.task, settings.shift), folder, *size, settings.seed)
+            file, faults = FaultFile(folder, CameraFaults, (name,)), {name: CameraFaults()}
+
+            def switched() -> CameraFaults:
+                faults.update(file.changed() or {})
+                return faults[name]
+
+            return FaultyCamera(made, switched)
         case "realsense":
             from drivers.realsense import RealSenseCamera
 
@@ -118,15 +144,23 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
     for thread in threads:
         thread.start()
     _wait_until_open(process, watches)
-    rate, count = Rate(HEALTH_HZ), 0
+    rate, looks, count = Rate(_LOOKS * HEALTH_HZ), 0, 0
+    told = ""
     said: dict[str, str] = {}
     process.settle()
     while process.running:
         now = now_ns()
-        states = tuple(verdict(name, watch, settings.cameras.late_s, now) for name, watch in watches.items())
-        health.send(wire.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now, cameras=states))
-        _report(process, states, said)
-        count += 1
+        skewed = behind(watches, settings.cameras.behind_s)
+        states = tuple(
+            verdict(name, watch, settings.cameras.late_s, now, skewed.get(name, "")) for name, watch in watches.items()
+        )
+        kinds = ";".join(kind(state) for state in states)
+        if looks % _LOOKS == 0 or kinds != told:
+            health.send(wire.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now, cameras=states))
+            _report(process, states, said)
+            told = kinds
+            count += 1
+        looks += 1
         process.stepped()
         rate.wait()
     for thread in threads:
@@ -139,14 +173,19 @@ def _wait_until_open(process: Process, watches: dict[str, Watch]) -> None:
         process.pause(_OPEN_POLL_S)
 
 
+def kind(state: wire.CameraState) -> str:
+    """A verdict without its figures, empty: well."""
+    return state.verdict[:7]
+
+
 def _report(process: Process, states: tuple[wire.CameraState, ...], said: dict[str, str]) -> None:
     """A fault when a camera turns bad, once it has been well."""
     for state in states:
-        kind = state.verdict[:7]
-        if kind and said.get(state.camera) == "":
+        now = kind(state)
+        if now and said.get(state.camera) == "":
             process.fault("camera", f"{state.camera}: {state.verdict}; check its cable and USB port")
-        if kind == "" or state.camera in said:
-            said[state.camera] = kind
+        if now == "" or state.camera in said:
+            said[state.camera] = now
 
 
 def _stream(process: Process, camera: Camera, watch: Watch) -> None:
@@ -185,12 +224,23 @@ def frames(process: Process, camera: Camera, watch: Watch) -> Iterator[CameraFra
             yield from _until_silent(process, camera)
             camera.close()
         except DriverError as error:
-            watch.trouble = str(error)
-            if watch.opened:
-                camera.close()
+            _lost(camera, watch, str(error))
+        except Exception as error:  # noqa: BLE001 - the thread's edge: whatever a library raises, the camera is opened again
+            log.exception("camera %s", camera.name)
+            _lost(camera, watch, f"{type(error).__name__}: {' '.join(str(error).split()[:20])}")
         watch.opened = False
         if process.running:
             process.pause(_AGAIN_S)
+
+
+def _lost(camera: Camera, watch: Watch, why: str) -> None:
+    """Say it, and let go of what there still is."""
+    watch.trouble = why
+    if watch.opened:
+        try:
+            camera.close()
+        except Exception:  # noqa: BLE001 - what is gone cannot always be closed
+            log.exception("camera %s could not be closed", camera.name)
 
 
 def _until_silent(process: Process, camera: Camera) -> Iterator[CameraFrame]:

@@ -1,13 +1,17 @@
 """An arm's CAN bus: targets and orders in, stamped readings out. One process a bus, the only one with the vendor's SDK.
 
-A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. Motors are switched only by order.
+A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not told anything for a
+while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by order.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from drivers.arm import ArmState, Drive
 from drivers.arm_link import ReadingSlot, TargetSlot, Told
@@ -21,6 +25,8 @@ from runtime.config import Settings
 from runtime.process import Process, log
 
 _FRESH_S = 0.05
+_GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time
+_REJOIN_RAD = 0.2
 _LOOK_S = 0.001
 _SWITCH_S = (
     0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
@@ -28,7 +34,8 @@ _SWITCH_S = (
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
 _SILENT_S = 2.0  # after it the bus is opened anew
-Action = Drive | Literal["forward", "give up", ""]
+_WHAT_NOW = "it would go there at once: clear, then run from where it is"
+Action = Drive | Literal["forward", "give up", "too far", ""]
 
 
 @dataclass
@@ -38,14 +45,25 @@ class Memory:
     obeyed: int  # number of the newest order that was taken up
     enabling_since_ns: int = 0  # 0: it is not
     tried_ns: int = 0
-    forwarded_ns: int = 0
+    forwarded_ns: int = 0  # stamp of the newest target that was
+    forwarded_at_ns: int = 0
+    withheld: bool = True  # nothing was forwarded lately
 
 
-def step(memory: Memory, told: Told, powered: bool, fault: str, now: int) -> Action:
-    """What to do about what `arms` told. `powered`, `fault`: the arm's.
+@dataclass(frozen=True)
+class Arm:
+    """How the arm is."""
+
+    powered: bool
+    fault: str = ""
+    apart_rad: float = 0.0  # largest distance of its joints from the newest target
+
+
+def step(memory: Memory, told: Told, arm: Arm, now: int) -> Action:
+    """What to do about what `arms` told.
 
     To enable is tried again until it is done or took too long; the other orders are carried out once. Targets go to an arm
-    that is on and well, while they are fresh.
+    that is on and well, while they are fresh; after a gap only if they are near: it would go there as fast as it can.
     """
     if told.number != memory.obeyed:
         memory.obeyed = told.number
@@ -53,12 +71,16 @@ def step(memory: Memory, told: Told, powered: bool, fault: str, now: int) -> Act
         memory.tried_ns = 0
         if told.drive != "enable":
             return told.drive
-    if powered and not fault:
+    memory.withheld = memory.withheld or now - memory.forwarded_at_ns > seconds(_GAP_S)
+    if arm.powered and not arm.fault:
         memory.enabling_since_ns = 0
         if told.stamp_ns == memory.forwarded_ns or now - told.stamp_ns > seconds(_FRESH_S):
             return ""
-        memory.forwarded_ns = told.stamp_ns
+        if memory.withheld and arm.apart_rad > _REJOIN_RAD:
+            return "too far"
+        memory.forwarded_ns, memory.forwarded_at_ns, memory.withheld = told.stamp_ns, now, False
         return "forward"
+    memory.withheld = True
     if not memory.enabling_since_ns or now - memory.tried_ns < seconds(ENABLE_EVERY_S):
         return ""
     if now - memory.enabling_since_ns > seconds(_ENABLE_S):
@@ -104,13 +126,15 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
         if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
             log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
             return
-        match step(memory, told, arm.powered, reading.fault if reading is not None else "", now):
+        match step(memory, told, _arm(arm, reading, told), now):
             case "enable":
                 lacks = arm.switch_on()
             case "give up":
                 process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
             case "forward":
                 arm.command(told.q, told.stamp_ns)
+            case "too far":
+                arm.refuse(f"its target is {_apart_rad(reading, told):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
             case "stop":
                 arm.stop()
             case "release":
@@ -119,6 +143,15 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
                 arm.reset()
             case _:
                 pass
+
+
+def _arm(arm: PiperArm, reading: ArmState | None, told: Told) -> Arm:
+    return Arm(arm.powered, reading.fault if reading is not None else "", _apart_rad(reading, told))
+
+
+def _apart_rad(reading: ArmState | None, told: Told) -> float:
+    """Of the joints without the gripper; none was read: no distance is known to be small."""
+    return math.inf if reading is None else float(np.abs(told.q - reading.q)[:-1].max())
 
 
 def _connected(process: Process, arm: PiperArm) -> bool:

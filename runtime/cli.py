@@ -14,6 +14,8 @@ COMMANDS = {
     "record": "runtime.record",
     "system2": "runtime.remote.far",
     "keys": "runtime.remote.keys",
+    "console": "runtime.console.alone",
+    "certificate": "runtime.console.certificate",
     "doctor": "runtime.doctor.command",
     "replay": "runtime.replay",
     "bench": "runtime.bench.command",
@@ -23,6 +25,7 @@ COMMANDS = {
     "train": "runtime.train",
     "evaluate": "runtime.evaluation.command",
     "export": "runtime.session.export",
+    "trace": "runtime.session.trace",
 }
 
 

@@ -12,9 +12,21 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as CliError
 
-from drivers.cobot_magic import HIGH, LOW
+from drivers.cobot_magic import (
+    BASE_X_M,
+    BASE_Y_M,
+    BASE_YAW_RAD,
+    HIGH,
+    LOW,
+    READY_Q_RAD,
+    REST_Q_RAD,
+    TABLE_TOP_M,
+)
 from runtime.errors import SettingsError
+from runtime.wire import Blend
 
+_PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
+_LONGEST_STROKE_M = 0.1  # of the second version's gripper
 PROFILES = Path(__file__).parent.parent / "launch" / "profiles"
 
 
@@ -41,8 +53,10 @@ class Cameras(Section):
     head: Camera = Camera()
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
-    late_s: float = Field(default=0.1, gt=0)
-    """A camera without a new frame for this long is named as failed."""
+    late_s: float = Field(default=0.08, gt=0)
+    """A camera without a new frame for this long is named as failed. Of 30 a second one may be lost, two not."""
+    behind_s: float = Field(default=0.05, gt=0)
+    """A camera whose pictures come so much later after their exposure than another's is named as skewed."""
     max_skew_s: float = Field(default=0.05, gt=0)
     """Largest difference of capture times in one set of frames."""
 
@@ -111,11 +125,23 @@ class System2(System):
 class Trajectory(Section):
     """From chunk to arm."""
 
-    blend: Literal["prefix", "fade", "ensemble", "none"] = "fade"
+    blend: Blend = "fade"
     fade_s: float = Field(default=0.5, gt=0, le=2)
     """Time over which the offset at a seam fades out."""
     smoothing: float = Field(default=10.0, ge=0, le=1e6)
     """Takes the jitter out of a chunk's targets (weight of third differences); 0 follows them to the letter."""
+
+
+class Mount(Section):
+    """Where the arms stand, measured on the robot at hand: fingertip height and the arms' distance are computed from it."""
+
+    left: tuple[float, float, float, float] = (BASE_X_M["left"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    """Of the base's foot: x to the robot's right, y forwards, z up, m; and which way it faces, 0 along x, rad."""
+    right: tuple[float, float, float, float] = (BASE_X_M["right"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    table_m: float = TABLE_TOP_M
+    """The table's top, as high as z counts."""
+    measured: bool = False
+    """Said by whoever measured it; the defaults are the simulated robot's."""
 
 
 class Safety(Section):
@@ -136,6 +162,7 @@ class Safety(Section):
     """Greatest torque of a gripper."""
     following_rad: float = Field(default=0.8, gt=0)
     """Largest difference between commanded and measured joints."""
+    mount: Mount = Mount()
     min_fingertip_m: float = Field(default=0.0, ge=0)
     """Height above the table below which no fingertip may go."""
     min_arm_distance_m: float = Field(default=0.01, gt=0)
@@ -145,6 +172,8 @@ class Safety(Section):
     """Since the chunk's observation."""
     max_condition_age_s: float = Field(default=4.0, gt=0)
     max_health_age_s: float = Field(default=0.15, gt=0)
+    max_deadman_age_s: float = Field(default=0.3, gt=0)
+    """Since the page of the operator who drives was heard, where he asked for it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -156,6 +185,29 @@ class Safety(Section):
                 raise ValueError(f"range of joint {joint + 1} is empty: {low}..{high}")
         return self
 
+    def check_within_the_arms(self) -> None:
+        """Raises ValueError where a limit is wider than a Piper's own; the gripper's stroke differs from arm to arm."""
+        for name, allowed in (("velocity", _PIPER_RAD_S), ("acceleration", _PIPER_RAD_S2)):
+            if (most := max(getattr(self, name)[:6])) > allowed:
+                raise ValueError(f"--safety.{name} {most}: a Piper's joints allow {allowed} at most")
+        for joint in range(6):
+            if self.low[joint] < LOW[joint] or self.high[joint] > HIGH[joint]:
+                raise ValueError(
+                    f"--safety.low, --safety.high: joint {joint + 1} of a Piper is for {LOW[joint]}..{HIGH[joint]} rad, "
+                    f"got {self.low[joint]}..{self.high[joint]}"
+                )
+        if self.high[6] > _LONGEST_STROKE_M:
+            raise ValueError(
+                f"--safety.high: no Piper's gripper opens to {self.high[6]} m (at most {_LONGEST_STROKE_M})"
+            )
+
+
+class Pose(Section):
+    """Of both arms, j1..j6 each, rad."""
+
+    left: tuple[float, float, float, float, float, float]
+    right: tuple[float, float, float, float, float, float]
+
 
 class Arms(Section):
     """The loop that feeds the arms."""
@@ -163,8 +215,11 @@ class Arms(Section):
     kind: Literal["simulated", "piper"] = "simulated"
     interfaces: tuple[str, str] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
-    masters: Literal["unplugged", "shared"] = "unplugged"
-    """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it."""
+    masters: Literal["unplugged", "shared", "own"] = "unplugged"
+    """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it.
+    own: on buses of their own (four in all): the order takeover relays them through the safety layer."""
+    master_interfaces: tuple[str, str] = ("can_left_master", "can_right_master")
+    """CAN interfaces of the masters that have their own."""
     usb_places: tuple[str, str] = ("", "")
     """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
     unfit: str = ""
@@ -174,6 +229,10 @@ class Arms(Section):
     """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
     awake: bool = True
     """Keep idle processors from falling asleep; costs power."""
+    ready: Pose = Pose(left=READY_Q_RAD["left"], right=READY_Q_RAD["right"])
+    """Where work begins, clear of the table: the order ready moves there, and the way to rest leads over it."""
+    rest: Pose = Pose(left=REST_Q_RAD, right=REST_Q_RAD)
+    """Where the arms can be without power: folded onto their stops."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
     """The state that the program goes to by itself."""
     resume: Literal["itself", "order"] = "order"
@@ -192,6 +251,29 @@ class Recorder(Section):
     """The session file."""
 
     enabled: bool = True
+
+
+class Console(Section):
+    """The page to watch, steer and look through sessions."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Its address. Beyond loopback only with a token and a certificate."""
+    port: int = Field(default=8770, ge=0, le=65535)
+    """0, or one that is taken: any free one; robot.sh prints it."""
+    token: str = Field(default="", pattern=r"^$|^[A-Za-z0-9_-]{16,}$")
+    """Whoever opens the page must know it: letters, digits, - and _, 16 at least."""
+    certificate: Path | None = None
+    """Folder with certificate.pem and key.pem; certificate.sh makes them."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.host not in ("127.0.0.1", "::1", "localhost") and not (self.token and self.certificate):
+            raise ValueError(
+                f"--console.host {self.host}: others could reach it; give --console.token and --console.certificate too "
+                "(./launch/certificate.sh DIR makes one)"
+            )
+        return self
 
 
 class Settings(BaseSettings):
@@ -239,6 +321,7 @@ class Settings(BaseSettings):
     arms: Arms = Arms()
     supervisor: Supervisor = Supervisor()
     recorder: Recorder = Recorder()
+    console: Console = Console()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -248,10 +331,25 @@ class Settings(BaseSettings):
             raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
         if self.system2.remote and self.system2.keys is None:
             raise ValueError("--system2.remote needs --system2.keys DIR; make them with ./launch/keys.sh DIR")
+        if self.arms.masters == "own" and not (real or self.can):
+            raise ValueError("--arms.masters own needs CAN buses: give --can, or --arms.kind piper")
         if real and self.can:
             raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
         if real and self.pacing == "serial":
             raise ValueError("--pacing serial is for simulation: a real robot may not wait for System 2; use async")
+        if real and self.arms.start != "disarmed":
+            raise ValueError(f"--arms.start {self.arms.start}: real arms are armed by an operator; use disarmed")
+        if real and self.arms.resume != "order":
+            raise ValueError("--arms.resume itself: real arms go on by an operator's order; use order")
+        if real:
+            self.safety.check_within_the_arms()
+        for name, pose in (("ready", self.arms.ready), ("rest", self.arms.rest)):
+            for joint, angle in enumerate((*pose.left, *pose.right)):
+                low, high = self.safety.low[joint % 6], self.safety.high[joint % 6]
+                if not low <= angle <= high:
+                    raise ValueError(
+                        f"--arms.{name}: {angle} of joint {joint % 6 + 1} is outside its range {low}..{high}"
+                    )
         return self
 
     @classmethod
@@ -283,9 +381,26 @@ def load(arguments: list[str], program: str = "robot.sh") -> Settings:
         raise SettingsError(f"{error}; --help lists all flags") from None
 
 
+def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
+    """Other settings with what flags change; `program` is named by --help. Raises SettingsError with one line."""
+    try:
+        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
+        return Settings.model_validate(_merge(settings.model_dump(), flags))
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+    except CliError as error:
+        raise SettingsError(f"{error}; --help lists all flags") from None
+
+
 def to_json(settings: Settings) -> str:
-    """For the processes and the session's metadata."""
+    """For the processes."""
     return settings.model_dump_json()
+
+
+def public_json(settings: Settings) -> str:
+    """The same for sessions, which are passed on: without what lets people in."""
+    console = settings.console.model_copy(update={"token": ""})
+    return settings.model_copy(update={"console": console}).model_dump_json()
 
 
 def from_json(text: str) -> Settings:

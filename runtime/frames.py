@@ -125,12 +125,17 @@ class FrameRing:
 
     def read_jpeg(self, number: int) -> bytes | None:
         """Only the JPEG bytes of frame `number`."""
+        found = self.read_encoded(number)
+        return None if found is None else found[1]
+
+    def read_encoded(self, number: int) -> tuple[int, bytes] | None:
+        """When frame `number` was taken, ns, and its JPEG bytes."""
         start = self._slot_start(number)
-        held, _, jpeg_size = _SLOT.unpack_from(self._map, start)
+        held, capture_ns, jpeg_size = _SLOT.unpack_from(self._map, start)
         body = start + _SLOT.size + self._pixel_bytes
         jpeg = self._map[body : body + jpeg_size]
         still = _NUMBER.unpack_from(self._map, start)[0]
-        return jpeg if held == number == still and number > 0 else None
+        return (capture_ns, jpeg) if held == number == still and number > 0 else None
 
     def close(self) -> None:
         """Unmap; the file is removed with the run's folder."""

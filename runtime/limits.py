@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.config import Safety
-from runtime.skeleton import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.skeleton import arm_distance_m, bases_of, fingertip_height_m, sideways_gap_m, skeleton
 from runtime.trajectory import Motion
 
 Array = NDArray[np.float64]
@@ -35,6 +35,8 @@ class Limits:
     jerk: Array
     min_fingertip_m: float
     min_arm_distance_m: float
+    bases: Array  # (2, 4, 4) where the arms stand in the world
+    table_m: float
 
     @classmethod
     def of(cls, safety: Safety) -> "Limits":
@@ -46,9 +48,9 @@ class Limits:
         )
         low[[6, 13]] -= margin[6]  # a closed gripper is its normal place
         high[[6, 13]] += margin[6]
-        return cls(
-            low + margin, high - margin, velocity, acceleration, jerk, safety.min_fingertip_m, safety.min_arm_distance_m
-        )
+        mount = safety.mount
+        distances = safety.min_fingertip_m, safety.min_arm_distance_m, bases_of(mount), mount.table_m
+        return cls(low + margin, high - margin, velocity, acceleration, jerk, *distances)
 
 
 def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Array | None = None) -> Motion:
@@ -104,18 +106,18 @@ def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
     if not np.abs(candidate.dq).max() > 0:
         return True
     way = stop_distance(limits, candidate.dq, candidate.ddq)
-    stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way)
+    stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way, limits.bases)
     # The joints do not stop all at once, so the real way bends off this line, the more the longer it is.
     margin_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
     least_m, nearest_m = limits.min_fingertip_m + margin_m, limits.min_arm_distance_m + margin_m
-    height, distance = fingertip_height_m(stop), sideways_gap_m(stop)
+    height, distance = fingertip_height_m(stop, limits.table_m), sideways_gap_m(stop)
     if height >= least_m and distance >= nearest_m:
         return True
     distance = arm_distance_m(stop)
     if height >= least_m and distance >= nearest_m:
         return True
-    here = skeleton(now.q)
-    low = height < least_m and height < fingertip_height_m(here)
+    here = skeleton(now.q, limits.bases)
+    low = height < least_m and height < fingertip_height_m(here, limits.table_m)
     close = distance < nearest_m and distance < arm_distance_m(here)
     return not (low or close)
 

@@ -1,25 +1,25 @@
-"""The emulated teacher's process (record.sh on a simulated robot): leads both master arms as the scripted expert would.
+"""The emulated teacher's process: a person at both master arms of a simulated robot.
 
-A demonstration begins when somebody starts to record it; before and after, the hands hold still.
+record.sh: leads them as the scripted expert would, once somebody starts to record; before and after, the hands hold still.
+Masters of their own: keeps them where the arms are, ready to take over, and then leads the arms to their ready pose.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from drivers.arm_link import Array, TargetSlot, Told
-from drivers.cobot_magic import SIDES, rest_pose
+from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.task import RATE_HZ
-from runtime import wire
+from runtime import rest, wire
 from runtime.clock import NS_PER_S, Rate, now_ns
 from runtime.config import Settings
 from runtime.process import Process, log
-from runtime.takes import scene_seed
+from runtime.trajectory import Motion
 
 _UPDATES_HZ = 200
 _AFTER_S = 0.3  # from the start of the recording to the first movement
@@ -29,24 +29,78 @@ _ARM = 7
 def main(process: Process) -> None:
     """Both hands at 200 Hz until asked to end."""
     slots = [TargetSlot(process.folder, "master", side) for side in SIDES]
-    states = process.bus.subscriber("demonstration", newest=True)
-    thinking = ThreadPoolExecutor(1)  # a plan takes seconds; meanwhile the hands are held still
-    plan = lru_cache(maxsize=2)(lambda number: thinking.submit(_plan, process.settings, number))
-    newest = wire.Demonstration(seq=0, epoch=0, stamp_ns=0, number=1, state="ready", began_ns=0, ended_ns=0)
+    teacher = _Demonstrator(process) if process.settings.arms.masters == "shared" else _Substitute(process)
     process.settle()
     rate = Rate(_UPDATES_HZ)
     while process.running:
-        for received in states.take():
-            if isinstance(received.message, wire.Demonstration):
-                newest = received.message
-        now = now_ns()
-        planned = plan(newest.number)
-        q = led(planned.result(), newest, now) if planned.done() else rest_pose()
-        for side, slot in enumerate(slots):
-            slot.write(Told(q[_ARM * side : _ARM * side + _ARM], now))
+        now, q = now_ns(), teacher.hands()
+        if q is not None:
+            for side, slot in enumerate(slots):
+                slot.write(Told(q[_ARM * side : _ARM * side + _ARM], now))
         process.stepped()
         rate.wait()
-    thinking.shutdown(cancel_futures=True)
+    teacher.close()
+
+
+class _Demonstrator:
+    """Shows each demonstration as the expert would."""
+
+    def __init__(self, process: Process) -> None:
+        self._settings = process.settings
+        self._states = process.bus.subscriber("demonstration", newest=True)
+        self._episodes = process.bus.subscriber("episode", newest=True)
+        self._thinking = ThreadPoolExecutor(1)  # a plan takes seconds; meanwhile the hands are held still
+        self._demonstration: wire.Demonstration | None = None
+        self._planned: tuple[int, Future[Array]] | None = None  # of an episode
+
+    def hands(self) -> Array | None:
+        """Where they are now (14,)."""
+        for received in (*self._episodes.take(), *self._states.take()):
+            match received.message:
+                case wire.Episode() as episode if self._planned is None or self._planned[0] != episode.number:
+                    self._planned = episode.number, self._thinking.submit(_plan, self._settings, episode.seed)
+                case wire.Demonstration() as told:
+                    self._demonstration = told
+                case _:
+                    pass
+        planned, demonstration = self._planned, self._demonstration
+        if demonstration is None or planned is None or planned[0] != demonstration.number or not planned[1].done():
+            return ready_pose()
+        return led(planned[1].result(), demonstration, now_ns())
+
+    def close(self) -> None:
+        """Think no further."""
+        self._thinking.shutdown(cancel_futures=True)
+
+
+class _Substitute:
+    """Follows the arms with the masters, and brings them home when it takes over."""
+
+    def __init__(self, process: Process) -> None:
+        self._states = process.bus.subscriber("joint_state", newest=True)
+        self._modes = process.bus.subscriber("safety", newest=True)
+        self._leads = False
+        self._wanted: Motion | None = None  # while it leads
+
+    def hands(self) -> Array | None:
+        """Where they are now (14,); None before the first word of the arms."""
+        for received in self._modes.take():
+            assert isinstance(received.message, wire.SafetyState)
+            self._leads = received.message.mode == "TAKEOVER"
+        arms = [received.message for received in self._states.take()]
+        if not self._leads:
+            self._wanted = None
+            return arms[-1].q if arms and isinstance(arms[-1], wire.JointState) else None
+        if self._wanted is None:
+            if not arms or not isinstance(arms[-1], wire.JointState):
+                return None
+            still = np.zeros(wire.JOINTS)
+            self._wanted = Motion(arms[-1].q, still, still)
+        self._wanted = rest.toward(ready_pose(), self._wanted, self._wanted, 1 / _UPDATES_HZ)
+        return self._wanted.q
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 def led(targets: Array, demonstration: wire.Demonstration, now: int) -> Array:
@@ -60,13 +114,13 @@ def led(targets: Array, demonstration: wire.Demonstration, now: int) -> Array:
     return targets[before] + (targets[before + 1] - targets[before]) * (place - before)
 
 
-def _plan(settings: Settings, number: int) -> Array:
-    """The expert's way (T, 14) through the scene of a demonstration, from rest; only rest where there is none."""
+def _plan(settings: Settings, seed: int) -> Array:
+    """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that where there is none."""
     physics = Physics(make_task(settings.task, settings.shift))
-    physics.reset(scene_seed(settings.seed, number))
-    still = np.stack([rest_pose()] * 2)
+    physics.reset(seed)
+    still = np.stack([ready_pose()] * 2)
     try:
         return np.concatenate([still[:1], experts.plan(physics)])
     except Unreachable as error:
-        log.warning("demonstration %d: %s; the hands stay at rest", number, error)
+        log.warning("scene %d: %s; the hands stay ready", seed, error)
         return still

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint, load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
 
 Made = TypeVar("Made")
 
-# How far an untrained policy may move from the rest pose: rad, gripper m. Small enough to stay clear of the table.
+# How far an untrained policy may move from the ready pose: rad, gripper m. Small enough to stay clear of the table.
 _UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
 _OPEN_GRIPPERS = [6, 13]
 
@@ -29,7 +29,7 @@ _OPEN_GRIPPERS = [6, 13]
 def open_checkpoint(settings: Settings) -> Checkpoint:
     """The trained policy of `policy.checkpoint`, or an untrained one from the seed. Raises RuntimeFault with one line."""
     if settings.policy.checkpoint is None:
-        rest = rest_pose()
+        rest = ready_pose()
         rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
         return Checkpoint.untrained(policy_config(settings), settings.seed, rest, _UNTRAINED_REACH)
     try:

@@ -8,18 +8,22 @@ from models.config import PolicyConfig, Source
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config
 from models.sizes import by_name
-from runtime.config import PublishedWeights, Settings
+from runtime.config import Policy, PublishedWeights, Settings
 from runtime.errors import RuntimeFault
 
 
 def policy_config(settings: Settings) -> PolicyConfig:
     """The configuration of the policy. Raises RuntimeFault with one line."""
-    folder = settings.policy.checkpoint
+    return configured(settings.policy)
+
+
+def configured(policy: Policy) -> PolicyConfig:
+    """The same of the settings' part."""
     try:
-        chosen = by_name(settings.policy.size) if folder is None else stored_config(folder)
+        chosen = by_name(policy.size) if policy.checkpoint is None else stored_config(policy.checkpoint)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    return _with_sources(chosen, settings.policy.published)
+    return _with_sources(chosen, policy.published)
 
 
 def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:

@@ -43,7 +43,11 @@ def _elsewhere(settings: Settings) -> bool:
 
 
 def _led_by_nobody(settings: Settings) -> bool:
-    return settings.can and settings.arms.masters == "shared"
+    return settings.can and settings.arms.masters != "unplugged"
+
+
+def _with_masters(settings: Settings) -> bool:
+    return settings.arms.masters == "own"
 
 
 def _on_can(settings: Settings) -> bool:
@@ -52,7 +56,6 @@ def _on_can(settings: Settings) -> bool:
 
 _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
 
-# The console (web page) joins with its module.
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.recorder", lambda settings: settings.recorder.enabled, 5.0),
     ProcessRow("system2", "runtime.system2", _beside, 30.0, prompt=True),
@@ -64,8 +67,13 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("masters", "runtime.masters", _led_by_nobody, 5.0, delay_s=_LOADING_S),
     ProcessRow("can_left", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("can_right", "runtime.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_left", "runtime.master_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_right", "runtime.master_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("arms", "runtime.arms", _always, 0.5, prompt=True, delay_s=_LOADING_S),
+    ProcessRow(
+        "console", "runtime.console.process", lambda settings: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
+    ),
 )
 
 

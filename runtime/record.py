@@ -5,6 +5,7 @@ watches. A simulated robot has emulated masters, which the scripted expert leads
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ class Recording(Robot):
         if after == self.status.takes:
             return
         self.status.takes = after
-        self.episode = after.number
+        self.plan = replace(self.plan, episode=after.number)
         self.status.event(f"demonstration {after.number}: {after.state}")
         self._tell()
 
@@ -140,6 +141,8 @@ class Recording(Robot):
 def main(arguments: list[str]) -> int:
     """`record.sh`: the settings of robot.sh, with the masters plugged in."""
     settings = config.load(arguments, "record.sh")
+    if settings.arms.masters == "own":
+        raise SettingsError("--arms.masters own: record.sh is for the stock wiring; run robot.sh and order takeover")
     simulated = settings.arms.kind == "simulated"
     try:
         instructions = make_task(settings.task).instructions

@@ -79,7 +79,7 @@ class Recorder:
     def _metadata(self) -> dict[str, str]:
         settings = self._process.settings
         return {
-            "settings": config.to_json(settings),
+            "settings": config.public_json(settings),
             "revision": self._process.revision,
             "schema": str(wire.SCHEMA_NUMBER),
             "schema_hash": schema_hash(),

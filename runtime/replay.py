@@ -1,11 +1,14 @@
-"""The replay command: `replay.sh SESSION --lockstep | --paced`."""
+"""The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS`.
+
+With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety...
+"""
 
 import argparse
 import shutil
 import tempfile
 from pathlib import Path
 
-from runtime import command_line
+from runtime import command_line, config
 from runtime.bus import LONGEST_PATH, socket_path
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.session import reader
@@ -13,13 +16,18 @@ from runtime.session.reader import Session
 from runtime.terminal import say
 from runtime.topics import TOPICS
 
+_CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
+_CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
+
 
 def main(arguments: list[str]) -> int:
     """Read the session, say what is damaged, replay it. Status 0 only if everything was there and identical."""
-    options = _parse(arguments)
+    options, flags = _parse(arguments)
     session = reader.read(options.session)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
+    if options.what_if:
+        return _what_if(session, options.out, flags)
     return _paced(session, options) if options.paced else _lockstep(session)
 
 
@@ -56,20 +64,70 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def _what_if(session: Session, out: Path | None, flags: list[str]) -> int:
+    from runtime.evaluation.systems import Policy
+    from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+    from runtime.session import what_if
+    from runtime.session.lockstep import StoredEmbeddings
+
+    names = [flag.removeprefix("--").partition("=")[0] for flag in flags if flag.startswith("--")]
+    for name in names:
+        if name.partition(".")[0] not in _CHANGEABLE:
+            raise SettingsError(f"--what-if: --{name:.60} cannot be changed afterwards; {_CHOICE}")
+    if not names:
+        raise SettingsError(f"--what-if: say what is to be different: {_CHOICE}")
+    origin = what_if.Origin.of(session)
+    settings = config.changed(origin.settings, flags, "replay.sh")
+    out = out or _beside(session.path.parent)
+    if out.exists():
+        raise SettingsError(f"--out {out}: is there already; give another")
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    policy = Policy(
+        slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id,
+        lambda text: checkpoint.instructor().encode([text])[0],
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
+        embeddings = origin.embeddings(StoredEmbeddings(session, Path(folder)), policy)
+        messages = what_if.WhatIf(origin, settings, policy, embeddings, names).run()
+    what_if.write(session, settings, messages, out)
+    recorded = [(topic, message) for (topic, _, _), message in origin.index.messages.items()]
+    before = what_if.tabled(origin.settings, recorded, session.path.parent.name)
+    say("\n".join(what_if.compared(before, what_if.tabled(settings, messages, out.name))))
+    say(what_if.departed(origin.index, messages))
+    say(f"video2act: written to {out}; ./launch/console.sh --sessions {out.parent} shows both side by side")
+    return 0
+
+
+def _beside(folder: Path) -> Path:
+    """NAME-what-if, or NAME-what-if-2 and so on."""
+    path, count = folder.with_name(f"{folder.name}-what-if"), 1
+    while path.exists():
+        count += 1
+        path = folder.with_name(f"{folder.name}-what-if-{count}")
+    return path
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the settings that --what-if changes."""
     parser = command_line.parser("replay.sh", __doc__)
     parser.add_argument("session", type=Path, help="a session's folder or its MCAP file")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--lockstep", action="store_true", help="through the real steps; every byte must be the same")
+    how.add_argument("--what-if", action="store_true", help="the same inputs under other settings, as a new session")
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
-    options = command_line.parse(parser, arguments)
+    parser.add_argument(
+        "--out", type=Path, help="folder of the session that --what-if makes; default: beside the other"
+    )
+    own, flags = command_line.without_settings(parser, arguments) if "--what-if" in arguments else (arguments, [])
+    options = command_line.parse(parser, own)
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:
         _check_folder(options.folder)
-    return options
+    return options, flags
 
 
 def _check_folder(folder: str) -> None:

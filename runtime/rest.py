@@ -1,4 +1,4 @@
-"""The way to the rest pose: jerk-limited, all joints arriving together (ruckig), slow enough to be watched. Pure.
+"""The ways to the ready and the rest pose: jerk-limited, all joints arriving together (ruckig), slow enough to watch. Pure.
 
 Planned anew at every tick from the wanted motion of the last one, which is all that has to be remembered.
 """
@@ -9,29 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 from ruckig import InputParameter, OutputParameter, Ruckig
 
-from drivers.cobot_magic import rest_pose
 from runtime import wire
 from runtime.trajectory import Motion
 
+Pose = NDArray[np.float64]  # (14,) rad, gripper m
 _ARM = 6
 _VELOCITY = np.tile([0.5] * _ARM + [0.05], 2)  # rad/s; gripper m/s
 _ACCELERATION = np.tile([1.0] * _ARM + [0.2], 2)
 _JERK = np.tile([5.0] * _ARM + [1.0], 2)
 _THERE_RAD = 1e-4
 _STILL_RAD_S = 1e-3
-_AT_REST_RAD = 0.05
+_NEAR_RAD = 0.05
 _LOST_RAD = 0.1
 ARMS = np.tile([True] * _ARM + [False], 2)  # the grippers may stay as they are
 
 
-def toward_rest(wanted: Motion | None, commanded: Motion, dt_s: float) -> Motion:
-    """The next wanted motion (J,) on the way to the rest pose; `wanted`: the last one, None at its beginning.
+def toward(pose: Pose, wanted: Motion | None, commanded: Motion, dt_s: float) -> Motion:
+    """The next wanted motion (J,) on the way to a pose; `wanted`: the last one, None at its beginning.
 
     It begins anew from the command where the safety layer did not let it follow.
     """
     planner, given, made = _planner(dt_s)
     lost = wanted is None or np.abs(wanted.q - commanded.q).max() > _LOST_RAD
     now = commanded if wanted is None or lost else wanted
+    given.target_position = pose.tolist()
     given.current_position, given.current_velocity = now.q.tolist(), now.dq.tolist()
     given.current_acceleration = now.ddq.tolist()
     planner.update(given, made)
@@ -43,20 +44,19 @@ def stands(now: Motion) -> bool:
     return bool(np.abs(now.dq).max() < _STILL_RAD_S)
 
 
-def arrived(now: Motion) -> bool:
-    """Whether a command stands still in the rest pose."""
-    return bool(np.abs(now.q - rest_pose()).max() < _THERE_RAD) and stands(now)
+def arrived(pose: Pose, now: Motion) -> bool:
+    """Whether a command stands still in a pose."""
+    return bool(np.abs(now.q - pose).max() < _THERE_RAD) and stands(now)
 
 
-def at_rest(q: NDArray[np.float64]) -> bool:
-    """Whether both arms (J,) are where they may be let go."""
-    return bool(np.abs(q - rest_pose())[ARMS].max() < _AT_REST_RAD)
+def near(pose: Pose, q: NDArray[np.float64]) -> bool:
+    """Whether both arms (J,) are in a pose, as far as an arm that follows its command is."""
+    return bool(np.abs(q - pose)[ARMS].max() < _NEAR_RAD)
 
 
 @lru_cache(maxsize=4)
 def _planner(dt_s: float) -> tuple[Ruckig, InputParameter, OutputParameter]:
     given = InputParameter(wire.JOINTS)
-    given.target_position = rest_pose().tolist()
     given.target_velocity = given.target_acceleration = [0.0] * wire.JOINTS
     given.max_velocity, given.max_acceleration, given.max_jerk = (
         _VELOCITY.tolist(),

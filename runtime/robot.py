@@ -17,21 +17,20 @@ from typing import Any
 
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
-from runtime import config, summary, supervisor, terminal, wire
+from runtime import config, steering, summary, supervisor, terminal, wire
 from runtime.bus import Bus
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
 from runtime.config import Settings
 from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.process import MEMORY_FOLDER, RUN_PREFIX, RunFile
+from runtime.process import CONSOLE_FILE, MEMORY_FOLDER, RUN_PREFIX, RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
 from runtime.revision import revision
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
 from runtime.summary import EXIT_SOURCE
-from runtime.takes import scene_seed
 from runtime.terminal import say
 from runtime.topics import topic
 
@@ -39,7 +38,7 @@ _LOOP_HZ = 20
 _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
 _STATUS_EVERY = 20
 _HOLD_WAIT_S = 0.4
-_STOP_WAIT_S = 0.7
+_STOP_WAIT_S = 0.75  # the arms brake meanwhile
 _RECORDER_WAIT_S = 0.8
 _RECORDER_START_S = 5.0
 _SOURCE = "terminal"
@@ -56,11 +55,13 @@ class Robot:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=MEMORY_FOLDER))
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
-        names: list[str] = ["order", "instruction", "episode", "demonstration", "supervision", "fault", "heartbeat"]
+        names: list[str] = ["order", "instruction", "episode", "outcome", "demonstration", "supervision", "fault"]
+        names.append("heartbeat")
         self._publishers = {name: self._bus.publisher(name) for name in names}
         self._counts: dict[str, int] = dict.fromkeys(names, 0)
         self._beats = self._bus.subscriber("heartbeat", depth=512)
         self._faults = self._bus.subscriber("fault", depth=256)
+        self._steering = self._bus.subscriber("steering", depth=64)
         self.status = self.make_status(self._bus)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._memory = supervisor.Memory(
@@ -70,11 +71,11 @@ class Robot:
                 if row.runs(settings)
             }
         )
-        self._instruction = settings.instruction or make_task(settings.task).instructions[0]
-        self._started_ns = self._episode_started_ns = now_ns()
-        self.episode = 1
+        self.plan = steering.Plan(settings.instruction or make_task(settings.task).instructions[0], now_ns())
+        self._started_ns = now_ns()
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
+        self._console = ""
         self._running_since_ns: int | None = None
         self._awake = AwakeProcessors() if settings.arms.awake else None
 
@@ -109,6 +110,7 @@ class Robot:
         rate, count = Rate(_LOOP_HZ), 0
         while not self._ending:
             self._watch()
+            self._steer()
             if keys:
                 for key in terminal.pressed():
                     self.obey(key)
@@ -116,6 +118,7 @@ class Robot:
                 self.repeat_states()
             self.status.read()
             self._note_running()
+            self._note_console()
             if count % _STATUS_EVERY == 0:
                 self.status.show(self._memory)
             if self._time_is_up():
@@ -154,6 +157,21 @@ class Robot:
             assert isinstance(fault, wire.Fault)
             self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
 
+    def _steer(self) -> None:
+        """Carry out what operators want; each change is told at once."""
+        for received in self._steering.take():
+            wish = received.message
+            assert isinstance(wish, wire.Steering)
+            for line in steering.describe(self.plan, wish):
+                self.status.event(f"{line} ({wish.source})")
+            if wish.result is not None:
+                result = {"number": self.plan.episode, "result": wish.result, "note": wish.note}
+                self.publish("outcome", wire.Outcome, source=wish.source, **result)
+            if wish.result == "ended" or wish.next_episode:
+                self.order("hold", wish.source)
+            self.plan = steering.step(self.plan, wish, now_ns())
+            self.repeat_states()
+
     def _spawn(self, name: str) -> "subprocess.Popen[bytes]":
         logs = self.session / "logs"
         logs.mkdir(exist_ok=True)
@@ -173,9 +191,12 @@ class Robot:
         """A key that was pressed."""
         if key == " ":
             self.order("hold")
-        elif key == "r":
-            for order in ("clear", "arm", "run"):
+        elif key == "r":  # a robot's fault is cleared by an order of its own, after a look at it
+            real = self.settings.arms.kind != "simulated"
+            for order in ("arm", "run") if real else ("clear", "arm", "run"):
                 self.order(order)
+        elif key == "t":
+            self.order("takeover")
         elif key == "q":
             self.end()
 
@@ -186,14 +207,17 @@ class Robot:
 
     def repeat_states(self) -> None:
         """Whatever a process that starts late has to know."""
-        self.publish("instruction", wire.Instruction, number=1, text=self._instruction)
+        plan = self.plan
+        self.publish("instruction", wire.Instruction, number=plan.instruction_number, text=plan.instruction)
         self.publish(
             "episode",
             wire.Episode,
-            number=self.episode,
+            number=plan.episode,
             task=self.settings.task,
-            seed=scene_seed(self.settings.seed, self.episode),
-            started_ns=self._episode_started_ns,
+            seed=self.settings.seed + plan.episode - 1,
+            started_ns=plan.started_ns,
+            ratio=plan.ratio,
+            blend=plan.blend,
         )
         self._tell_supervision()
 
@@ -224,6 +248,13 @@ class Robot:
             self._running_since_ns = now_ns()
             self.status.show(self._memory)  # the operator has waited for this
 
+    def _note_console(self) -> None:
+        """Where the page is, once."""
+        file = self.folder / CONSOLE_FILE
+        if self._console == "" and file.exists():
+            self._console = file.read_text()
+            say(f"video2act: console {self._console}")
+
     def _time_is_up(self) -> bool:
         wanted = self.settings.seconds
         if wanted is None or self._running_since_ns is None:
@@ -246,7 +277,7 @@ class Robot:
         self.before_end()
         self.order("hold", EXIT_SOURCE)
         deadline_ns = now_ns() + seconds(_HOLD_WAIT_S)
-        while now_ns() < deadline_ns and self.status.mode == "RUNNING":
+        while now_ns() < deadline_ns and self.status.mode in ("RUNNING", "TAKEOVER"):
             time.sleep(0.01)
             self.status.read()
         others = [name for name in self._children if name != "recorder"]
@@ -300,13 +331,14 @@ def main(arguments: list[str]) -> int:
 
 
 def examined(settings: Settings) -> Settings:
-    """A real robot is looked at before it starts; what fails forbids to arm it."""
+    """A real robot is looked at before it starts; what fails forbids to arm it, beside what forbade it before."""
     if settings.arms.kind == "simulated":
         return settings
     say("video2act: looking at the robot")
     rows = examine(settings)
     say("\n".join(table(rows)))
-    arms = settings.arms.model_copy(update={"unfit": failures(rows)})
+    unfit = "; ".join(filter(None, (settings.arms.unfit, failures(rows))))
+    arms = settings.arms.model_copy(update={"unfit": unfit})
     return settings.model_copy(update={"arms": arms})
 
 

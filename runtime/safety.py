@@ -1,11 +1,12 @@
 """The safety layer's states and verdicts: which chunks are refused, what is stale, and what mode follows. Pure, no I/O.
 
-DISARMED (nothing is sent) -> HOLD -> RUNNING -> HOLD; FAULT from any, latched until cleared. What operators order is obeyed
-in runtime/orders.py; the limits on motion are in runtime/limits.py. Every verdict is a short text that names the value and
-the limit: the operator reads it as it is.
+DISARMED (nothing is sent) -> HOLD -> RUNNING or TAKEOVER -> HOLD; FAULT from any, latched until cleared. What operators order
+is obeyed in runtime/orders.py; the limits on motion are in runtime/limits.py, what masters may lead in runtime/takeover.py.
+Every verdict is a short text that names the value and the limit: the operator reads it as it is.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,26 +18,37 @@ from runtime.limits import Array, Limits
 from runtime.wire import Mode
 
 _FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
-_NOT_ON = "the motors are not on yet"
+HELD = "held by order: waits to be armed anew, then for the order to run"
+WAITS = "waits for the order to run"
+NOT_ON = "the motors are not on yet"
 ARM_JOINTS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
 
 
 @dataclass
 class Machine:
-    """The state machine. `wants_run`: an operator (or the profile) asked for RUNNING and did not take it back."""
+    """The state machine. `wants_run`: an operator (or the profile) asked for RUNNING and did not take it back.
+
+    Only where a HOLD ends by itself (simulation), and at the start of the program, does that wish wait for anything.
+    """
 
     mode: Mode = "DISARMED"
     wants_run: bool = False
     wants_arm: bool = False
-    wants_rest: bool = False  # on the way to the rest pose, in HOLD
+    bound_for: Literal["", "ready", "rest"] = ""  # the pose that it is on the way to, in HOLD
+    wants_takeover: bool = False  # the masters are to lead the arms
     wants_power: bool = False  # the motors are to be switched on
+    first_run: bool = False  # the run that the program begins by itself is still to come
+    held: bool = False  # by order, or since a page was lost: they are armed anew before they run
     since_ns: int = 0
     holds: int = 0
     faults: int = 0
     fault: str = ""
     never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
     unfit: str = ""  # why the checks before the start forbid to arm
+    masters_own: bool = False  # there are masters on buses of their own: they can take over
     stopped: bool = False  # by an operator: the arms sink, nothing is sent, and clearing it does not arm
+    lost: tuple[str, ...] = ()  # what ended a TAKEOVER or the way to rest, until something else is ordered
+    forbidden: tuple[str, ...] = ()  # what forbids RUNNING at this moment
     reasons: tuple[str, ...] = ()
 
 
@@ -158,11 +170,31 @@ def joint_name(index: int) -> str:
     return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
 
-def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, powered: bool, resumes: bool, now: int) -> bool:
+def watch_deadman(safety: Safety, machine: Machine, deadman: wire.Deadman | None, now: int) -> None:
+    """Whoever drives from a page that is no longer heard does not drive: as if hold were ordered, and why is said."""
+    if deadman is None or not deadman.wanted or not (machine.wants_run or machine.bound_for):
+        return
+    age_ns = now - deadman.beat_ns
+    if age_ns > seconds(safety.max_deadman_age_s):
+        machine.wants_run, machine.bound_for = False, ""
+        machine.held = True
+        limit = f"limit {safety.max_deadman_age_s * 1e3:.0f} ms"
+        machine.lost = (f"the page of {deadman.holder} was not heard for {_ms(age_ns)} ({limit}); arm and run again",)
+
+
+def settle(
+    machine: Machine,
+    reasons: tuple[str, ...],
+    armable: bool,
+    powered: bool,
+    resumes: bool,
+    now: int,
+    unled: tuple[str, ...] = (),
+) -> bool:
     """Let the mode follow from orders, faults and staleness. Returns whether it changed.
 
-    `armable`: both arms give fresh feedback and are well. `powered`: both arms' motors are on. `resumes`: a HOLD for
-    staleness ends by itself.
+    `reasons` forbid RUNNING, `unled` forbids TAKEOVER. `armable`: both arms give fresh feedback and are well. `powered`: both
+    arms' motors are on. `resumes`: a HOLD for staleness ends by itself.
     """
     before = machine.mode
     if machine.fault:
@@ -182,28 +214,47 @@ def settle(machine: Machine, reasons: tuple[str, ...], armable: bool, powered: b
         machine.mode = "HOLD"
         machine.holds += bool(reasons)
         machine.wants_run = machine.wants_run and resumes
+    elif before == "TAKEOVER" and (unled or not machine.wants_takeover):
+        machine.mode = "HOLD"
+        machine.holds += bool(unled)
+        machine.wants_takeover, machine.lost = False, unled
     elif before == "HOLD" and machine.wants_run and not reasons:
         machine.mode = "RUNNING"
+        machine.first_run = False
+    elif before == "HOLD" and machine.wants_run and not (resumes or machine.first_run):
+        machine.wants_run = False  # nobody waits near arms that may begin to move at any time
+    elif before == "HOLD" and machine.wants_takeover and not unled:
+        machine.mode = "TAKEOVER"
     machine.faults += machine.mode == "FAULT" and before != "FAULT"
-    machine.wants_rest = machine.wants_rest and machine.mode == "HOLD" and armable
-    machine.reasons = _why_not(machine, reasons, powered)
+    if machine.bound_for and machine.mode == "HOLD" and not armable:
+        machine.lost = tuple(f"on the way to {machine.bound_for}: {reason}" for reason in reasons[:1])
+    if machine.mode != "HOLD" or not armable:
+        machine.bound_for = ""
+    machine.wants_takeover = machine.wants_takeover and machine.mode in ("HOLD", "TAKEOVER")
+    machine.lost = machine.lost if machine.mode == "HOLD" else ()
+    machine.forbidden = reasons
+    machine.reasons = _why_not(machine, reasons, unled, powered)
     if machine.mode == before:
         return False
     machine.since_ns = now
     return True
 
 
-def _why_not(machine: Machine, reasons: tuple[str, ...], powered: bool) -> tuple[str, ...]:
+def _why_not(machine: Machine, reasons: tuple[str, ...], unled: tuple[str, ...], powered: bool) -> tuple[str, ...]:
     if machine.mode == "RUNNING":
         return ()
+    if machine.mode == "TAKEOVER":
+        return ("the masters lead the arms",)
     if machine.mode == "FAULT":
         return (machine.fault,)
     if machine.mode == "DISARMED":
-        first = _NOT_ON if machine.wants_arm and not powered else "not armed"
+        first = NOT_ON if machine.wants_arm and not powered else "not armed"
         return (f"not fit to be armed: {machine.unfit}" if machine.unfit else first, *reasons)
-    if machine.wants_rest:
-        return ("moves to the rest pose",)
-    return reasons if machine.wants_run else (*reasons, "waits for the order to run")
+    if machine.bound_for:
+        return (f"moves to the {machine.bound_for} pose",)
+    if machine.wants_takeover:
+        return unled
+    return reasons if machine.wants_run else (*machine.lost, *reasons, HELD if machine.held else WAITS)
 
 
 def _ms(duration_ns: int) -> str:

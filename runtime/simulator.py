@@ -65,7 +65,7 @@ def main(process: Process) -> None:
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():
-            _start_episode(simulation, received.message)
+            _start_episode(simulation, received.message, settings.arms.masters == "shared")
         worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
         physics = simulation.physics
         stamp_ns = simulation.simulated_ns
@@ -94,10 +94,12 @@ def main(process: Process) -> None:
         rate.wait()
 
 
-def _start_episode(simulation: Simulation, message: wire.Message) -> None:
+def _start_episode(simulation: Simulation, message: wire.Message, from_rest: bool) -> None:
+    """A new scene. The arms stay where they are, unless a teacher's masters wait for them at rest."""
     assert isinstance(message, wire.Episode)
     if message.number != simulation.episode:
         first = simulation.episode == 0
         simulation.episode = message.number
         if not first:
-            simulation.physics.reset(message.seed)
+            physics = simulation.physics
+            (physics.reset if from_rest else physics.rearrange)(message.seed)

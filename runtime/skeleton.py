@@ -3,11 +3,14 @@
 Legend: P points of an arm: base, shoulder, elbow, wrist, flange, the palm's end, root and tip of finger a, the same of b.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import TABLE_TOP_M, bases
-from drivers.kinematics import FINGERTIP_M, link_poses
+from drivers.kinematics import FINGERTIP_M, base_pose, link_poses
+from runtime.config import Mount
 
 Array = NDArray[np.float64]
 _BEGINS = np.array([0, 1, 2, 3, 4, 6, 8])  # points where the links begin: four of the arm, the palm, two fingers
@@ -18,18 +21,27 @@ _PALM_M, _FINGER_ROOT_M = 0.045, 0.06  # beyond the flange
 _BESIDE_M = 0.004  # a finger's middle from its inner face
 _FRAMES = [0, 2, 3, 5]  # links whose frames are shoulder, elbow, wrist and flange
 _LEFT, _RIGHT = (index.ravel() for index in np.indices((len(_RADIUS_M), len(_RADIUS_M))))
-_BASES = bases()
-_BETWEEN_BASES = (_BASES[0, :3, 3] - _BASES[1, :3, 3]) / np.linalg.norm(_BASES[0, :3, 3] - _BASES[1, :3, 3])
+_SIMULATED = bases()
 
 
-def skeleton(q: Array) -> Array:
-    """Points (..., 2, P, 3) of each arm at joints q (..., 14): rad, gripper openings in m."""
+def bases_of(mount: Mount) -> Array:
+    """T_world_base (2, 4, 4) of the left and the right arm, as they were measured."""
+    return _placed(mount.left, mount.right)
+
+
+@lru_cache(maxsize=8)
+def _placed(*places: tuple[float, float, float, float]) -> Array:
+    return np.stack([base_pose(*place) for place in places])
+
+
+def skeleton(q: Array, bases: Array = _SIMULATED) -> Array:
+    """Points (..., 2, P, 3) of each arm at joints q (..., 14): rad, gripper openings in m; T_world_base (2, 4, 4)."""
     arms = q.reshape(*q.shape[:-1], 2, 7)
-    poses = _BASES[:, None] @ link_poses(arms[..., :6])
+    poses = bases[:, None] @ link_poses(arms[..., :6])
     flange, across, along = poses[..., 5, :3, 3], poses[..., 5, :3, 1], poses[..., 5, :3, 2]
     beside = (arms[..., 6:] / 2 + _BESIDE_M) * across
     points = np.empty((*q.shape[:-1], 2, 10, 3))
-    points[..., 0, :] = _BASES[:, :3, 3]
+    points[..., 0, :] = bases[:, :3, 3]
     points[..., 1:5, :] = poses[..., :3, 3][..., _FRAMES, :]
     points[..., 5, :] = flange + _PALM_M * along
     for place, offset in ((6, beside), (8, -beside)):
@@ -38,9 +50,9 @@ def skeleton(q: Array) -> Array:
     return points
 
 
-def fingertip_height_m(points: Array) -> float:
+def fingertip_height_m(points: Array, table_m: float = TABLE_TOP_M) -> float:
     """The lowest fingertip of all given skeletons, over the table."""
-    return float(points[..., _TIPS, 2].min()) - TABLE_TOP_M
+    return float(points[..., _TIPS, 2].min()) - table_m
 
 
 def arm_distance_m(points: Array) -> float:
@@ -53,7 +65,9 @@ def arm_distance_m(points: Array) -> float:
 
 def sideways_gap_m(points: Array) -> float:
     """A lower bound of `arm_distance_m`, at a tenth of its cost: how far the arms are apart along the line of their bases."""
-    along = points @ _BETWEEN_BASES
+    feet = points.reshape(-1, *points.shape[-3:])[0, :, 0]
+    between = feet[0] - feet[1]
+    along = points @ (between / np.linalg.norm(between))
     return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(_RADIUS_M.max())
 
 

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from runtime import supervisor, wire
+from runtime import supervisor, tuning, wire
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
 from runtime.config import Settings
@@ -20,7 +20,8 @@ class StatusLine:
         self._settings = settings
         self._step_ns = policy_config(settings).video.low.stride_s * NS_PER_S
         self._subscribers = {
-            name: bus.subscriber(name, newest=True) for name in ("safety", "camera_health", "recording", "scene")
+            name: bus.subscriber(name, newest=True)
+            for name in ("safety", "camera_health", "recording", "scene", "episode")
         }
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, wire.Message] = {}
@@ -72,7 +73,7 @@ class StatusLine:
         """What the line says, in order; empty parts are left out."""
         parts = [self.mode or "starting"]
         state, rates = self._newest.get("safety"), self._rates
-        parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._settings.ratio}")
+        parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._ratio}")
         cameras, real_time, file = self.cameras_and_file()
         parts += [cameras, real_time]
         if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
@@ -85,6 +86,11 @@ class StatusLine:
         if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
+
+    @property
+    def _ratio(self) -> int:
+        episode = self._newest.get("episode")
+        return tuning.ratio(self._settings, episode) if isinstance(episode, wire.Episode) else self._settings.ratio
 
     def cameras_and_file(self) -> tuple[str, str, str]:
         """The cameras' rates, the simulation's real-time factor, the file's size or its trouble; empty where unknown."""

@@ -79,7 +79,7 @@ class Accumulator:
         self._scenes: list[tuple[int, int]] = []  # stamp and simulated time of the first and the newest
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
         self._previous_deadline_ns = 0
-        self._misses = self._ticks = self._running = self._limited = 0
+        self._misses = self._ticks = self._running = self._led = self._limited = 0
         self._path = np.zeros(2)
         self._previous_q: Any = None
         self._safety: wire.SafetyState | None = None
@@ -88,6 +88,9 @@ class Accumulator:
         self._seen: dict[tuple[str, int], Intervals] = {}
         self._pictures: dict[str, Intervals] = {}
         self._wanted: list[tuple[wire.InputRef, ...]] = []
+        self._span_ns: list[int] = []  # of the first and the newest tick
+        self._task = ""
+        self._judged: dict[int, str] = {}  # by episode
 
     def picture(self, camera: str, number: int) -> None:
         """A frame was logged."""
@@ -115,9 +118,16 @@ class Accumulator:
             case wire.Fault():
                 self._faults += self._counting(message.stamp_ns)
             case wire.Scene():
+                if message.success:
+                    self._judged[message.episode] = self._judged.get(message.episode) or "success"
                 if self._counting(message.stamp_ns):
                     self._lag_ms.add(message.lag_ns / 1e6)
                     self._scenes[1:] = [(message.stamp_ns, message.simulated_ns)]
+            case wire.Episode():
+                self._task = message.task
+                self._judged.setdefault(message.number, "")
+            case wire.Outcome():
+                self._judged[message.number] = message.result
             case wire.CameraHealth():
                 if self._counting(message.stamp_ns):
                     self._rates = {state.camera: state.rate_hz for state in message.cameras}
@@ -142,6 +152,9 @@ class Accumulator:
         for condition in conditions:
             steps.add(condition.widest_gap_ns / 1e6)
         return {
+            "task": self._task,
+            "duration_s": round((self._span_ns[-1] - self._span_ns[0]) / NS_PER_S, 1) if self._span_ns else 0.0,
+            "outcome": self._outcome(),
             "system1_runs": len(chunks),
             "system2_runs": len(conditions),
             "ratio_measured": self._ratio(conditions),
@@ -155,6 +168,7 @@ class Accumulator:
             "limited_fraction": _share(self._limited, self._running),
             "arm_path_rad": [round(float(path), 3) for path in self._path],
             "running_fraction": _share(self._running, self._ticks),
+            "takeover_fraction": _share(self._led, self._ticks),
             "holds": self._safety.holds if self._safety else 0,
             "faults": self._faults,
             "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
@@ -171,7 +185,15 @@ class Accumulator:
     def _counting(self, stamp_ns: int) -> bool:
         return self._first_ns is not None and self._first_ns <= stamp_ns < (self._last_ns or stamp_ns + 1)
 
+    def _outcome(self) -> str:
+        """Of the episodes, as the operator or the simulation judged them: success, failure, or how many of several."""
+        results = list(self._judged.values())
+        if len(results) < 2:
+            return "".join(results)
+        return f"{results.count('success')} of {len(results)}"
+
     def _tick(self, target: wire.ArmTarget) -> None:
+        self._span_ns[1:] = [target.stamp_ns]
         for seq, arrival_ns in target.arrivals:
             self._arrivals.setdefault(seq, []).append(arrival_ns)
         if target.mode == "RUNNING" and self._first_ns is None:
@@ -184,6 +206,7 @@ class Accumulator:
             period_ns = target.deadline_ns - self._previous_deadline_ns
             self._misses += max(0, round(period_ns * self._rate_hz / NS_PER_S) - 1)
         self._previous_deadline_ns = target.deadline_ns
+        self._led += target.mode == "TAKEOVER"
         if target.mode == "RUNNING":
             self._running += 1
             self._limited += target.limited

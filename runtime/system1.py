@@ -7,7 +7,7 @@ What a run does is in runtime/system1_step.py.
 from collections.abc import Callable
 
 from models.policy import InstructionEmbedding
-from runtime import wire
+from runtime import tuning, wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.instructions import EmbeddingCache
@@ -64,7 +64,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
                 look_ahead(rules.fast, older, pictures)
             continue
         inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
-        if inputs is None or waits_for_system2(settings, memory, inputs.conditions):
+        if inputs is None or waits_for_system2(settings, memory, inputs):
             continue
         started_ns = now_ns()
         made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
@@ -119,8 +119,8 @@ def older_set_ahead(
     return found if near else ()
 
 
-def waits_for_system2(settings: Settings, memory: Memory, conditions: wire.Conditions | None) -> bool:
+def waits_for_system2(settings: Settings, memory: Memory, inputs: Inputs) -> bool:
     """Serial pacing only (the paper's 1:1): after n runs System 1 waits for a condition made since."""
-    if settings.pacing != "serial" or conditions is None:
+    if settings.pacing != "serial" or inputs.conditions is None:
         return False
-    return memory.run - conditions.trigger_run >= settings.ratio
+    return memory.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.fast import FastSystem
 from models.policy import InstructionEmbedding
-from runtime import wire
+from runtime import tuning, wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.tokens import ConditionTensors
@@ -24,6 +24,7 @@ _KEPT_DURATIONS = 100
 _MOST_COMMITTED = 16
 _SEED_STEP, _EPOCH_STEP = 1_000_003, 65_537
 _NONE = -1
+_NO_PREFIX = np.zeros((0, wire.JOINTS))
 
 
 @dataclass
@@ -82,13 +83,13 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
         return f"conditions of checkpoint {conditions.checkpoint_id}, this is {rules.checkpoint_id}; start both alike"
     if (conditions.episode, conditions.instruction) != (inputs.episode.number, inputs.instruction.number):
         return "conditions of another episode or instruction"
-    limit_ns = conditions_limit_ns(settings, memory)
+    limit_ns = conditions_limit_ns(settings, memory, tuning.ratio(settings, inputs.episode))
     if now - conditions.capture_ns > limit_ns:
         return f"conditions are {(now - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
     return ""
 
 
-def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
+def conditions_limit_ns(settings: Settings, memory: Memory, ratio: int) -> int:
     """min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
 
     The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
@@ -96,7 +97,7 @@ def conditions_limit_ns(settings: Settings, memory: Memory) -> int:
     """
     slowest_ns = _quantile(memory.perceived_ns, 0.99)
     period_ns = seconds(settings.system1.period_s)
-    cycle_ns = max(settings.ratio * period_ns, slowest_ns)
+    cycle_ns = max(ratio * period_ns, slowest_ns)
     return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns + period_ns) * 3 // 2)
 
 
@@ -159,7 +160,8 @@ def _plan(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) ->
     settings = rules.settings
     observation_ns = max(frame.capture_ns for frame in inputs.now)
     dt_ns = seconds(rules.fast.config.dt_s)
-    prefix = _prefix(settings, memory, joints, observation_ns + dt_ns, dt_ns, now)
+    prefixed = tuning.blend(settings, inputs.episode) == "prefix"
+    prefix = _prefix(settings, memory, joints, observation_ns + dt_ns, dt_ns, now) if prefixed else _NO_PREFIX
     noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + memory.run) % (1 << 31)
     return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, embedding.key)
 
@@ -176,6 +178,7 @@ def _chunk(
 ) -> wire.ActionChunk:
     """The message of run number `memory.run`."""
     conditions, joints = plan.conditions, plan.joints
+    ratio = tuning.ratio(rules.settings, inputs.episode)
     mine = joints.chunk_epoch == epoch
     return wire.ActionChunk(
         seq=memory.run - 1,
@@ -191,7 +194,7 @@ def _chunk(
         conditions_epoch=conditions.epoch,
         conditions_seq=conditions.seq,
         conditions_capture_ns=conditions.capture_ns,
-        conditions_limit_ns=conditions_limit_ns(rules.settings, memory),
+        conditions_limit_ns=conditions_limit_ns(rules.settings, memory, ratio),
         previous_seq=joints.chunk_seq if mine else _NONE,
         consumed=joints.consumed if mine else 0,
         committed=len(plan.prefix),
@@ -199,7 +202,7 @@ def _chunk(
         instruction=inputs.instruction.number,
         checkpoint_id=rules.checkpoint_id,
         frame_returned_ns=max(frame.returned_ns for frame in inputs.now),
-        saturated=_saturated(rules.settings, memory),
+        saturated=_saturated(rules.settings, memory, ratio),
         timing=timing,
     )
 
@@ -274,9 +277,9 @@ def _look(fast: FastSystem, frames: tuple[wire.Frame, ...], prepared: torch.Tens
     return fast.look(_numbers(frames), torch.empty(0) if prepared is None else prepared)
 
 
-def _saturated(settings: Settings, memory: Memory) -> bool:
+def _saturated(settings: Settings, memory: Memory, ratio: int) -> bool:
     """Whether System 2 takes longer than n periods."""
-    return _quantile(memory.perceived_ns, 0.5) > settings.ratio * seconds(settings.system1.period_s)
+    return _quantile(memory.perceived_ns, 0.5) > ratio * seconds(settings.system1.period_s)
 
 
 def _quantile(values: tuple[int, ...], share: float) -> int:
@@ -290,14 +293,13 @@ def _prefix(
     settings: Settings, memory: Memory, joints: wire.JointState, t0_ns: int, dt_ns: int, now: int
 ) -> NDArray[np.float64]:
     """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive."""
-    nothing = np.zeros((0, wire.JOINTS))
     executing = joints.running and joints.chunk_seq == memory.previous_seq and len(memory.previous_q)
-    if settings.trajectory.blend != "prefix" or not executing:
-        return nothing
+    if not executing:
+        return _NO_PREFIX
     count = min(_MOST_COMMITTED, -(-(now + seconds(settings.system1.period_s) - t0_ns) // dt_ns))
     times = t0_ns + dt_ns * np.arange(max(0, count))
     places = (times - memory.previous_t0_ns) / memory.previous_dt_ns
     places = places[places <= len(memory.previous_q) - 1]
     grid = np.arange(len(memory.previous_q))
     columns = [np.interp(places, grid, memory.previous_q[:, joint]) for joint in range(wire.JOINTS)]
-    return np.stack(columns, axis=1) if len(places) else nothing
+    return np.stack(columns, axis=1) if len(places) else _NO_PREFIX

@@ -3,17 +3,17 @@
 The trigger is a level, not an edge (`decide`), so the first condition and the one after a HOLD come by themselves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
-from runtime import wire
+from runtime import tuning, wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
-from runtime.tokens import to_wire
+from runtime.tokens import to_map, to_wire
 from runtime.topics import reference
 from runtime.views import PictureSource
 
@@ -65,7 +65,7 @@ class Rules:
 def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | None:
     """Whether a condition is due, and why."""
     run, epoch = _run_of(inputs.system1)
-    settings = rules.settings
+    settings, ratio = rules.settings, tuning.ratio(rules.settings, inputs.episode)
     if inputs.episode.number != memory.episode:
         return "episode"
     if inputs.instruction.number != memory.instruction:
@@ -74,26 +74,43 @@ def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | 
         return "free"
     if epoch != memory.system1_epoch:
         return "epoch"
-    if run >= memory.run + settings.ratio:
+    if run >= memory.run + ratio:
         return "ratio"
-    if now - memory.capture_ns > _refresh_ns(settings, memory, inputs.system1):
+    if now - memory.capture_ns > _refresh_ns(settings, memory, inputs.system1, ratio):
         return "age"
     return None
 
 
-def windows(rules: Rules, inputs: Inputs) -> tuple[tuple[wire.Frame, ...], tuple[wire.Frame, ...]] | None:
-    """Notices of the short and the long window, oldest first; None while the episode's history is too short."""
+@dataclass(frozen=True)
+class Windows:
+    """The frames of a condition, oldest first."""
+
+    high: tuple[wire.Frame, ...]
+    low: tuple[wire.Frame, ...]
+    before: tuple[wire.Frame, ...] = ()  # the last one of the episode before, where it tells which frame began this one
+
+
+def windows(rules: Rules, inputs: Inputs) -> Windows | None:
+    """Notices of the short and the long window; None while frames of the episode lack.
+
+    Before its first frame the episode looked like that one, as in training (models/train/prepared.py).
+    """
     video = rules.slow.config.video
     frames = [frame for frame in inputs.frames if frame.capture_ns >= inputs.episode.started_ns]
-    by_number = {frame.seq: frame for frame in frames}
-    if not by_number:
+    if not frames:
         return None
-    newest = frames[-1].seq
+    by_number = {frame.seq: frame for frame in frames}
+    first, newest = frames[0].seq, frames[-1].seq
     high = range(newest - video.high.frames + 1, newest + 1)
     low = grid_frames(newest, rules.stride, video.low.frames)
+    before = tuple(frame for frame in inputs.frames if frame.seq == first - 1)
+    begins = first == 0 or bool(before)  # else the frames before it are only not known any more
+    if begins:
+        before = before if min(high[0], low[0]) < first else ()
+        high, low = ([max(number, first) for number in numbers] for numbers in (high, low))
     if any(number not in by_number for number in (*high, *low)):
         return None
-    return tuple(by_number[n] for n in high), tuple(by_number[n] for n in low)
+    return Windows(tuple(by_number[n] for n in high), tuple(by_number[n] for n in low), before)
 
 
 def step(
@@ -110,7 +127,7 @@ def step(
     chosen = windows(rules, inputs) if trigger is not None else None
     if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
         return None
-    high, low = chosen
+    high, low = chosen.high, chosen.low
     slow = rules.slow
     prepared = all(encode(slow, slow.low, pictures, frame) for frame in low)
     prepared = prepared and all(encode(slow, slow.high, pictures, frame) for frame in high)
@@ -121,7 +138,7 @@ def step(
     tokens = slow.perceive([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
     run, system1_epoch = _run_of(inputs.system1)
     # After a restart or a new episode there is no previous start to be late against.
-    late = run - memory.run - rules.settings.ratio if trigger == "ratio" else 0
+    late = run - memory.run - tuning.ratio(rules.settings, inputs.episode) if trigger == "ratio" else 0
     memory.run, memory.system1_epoch = run, system1_epoch
     memory.episode, memory.instruction = inputs.episode.number, inputs.instruction.number
     memory.capture_ns = high[-1].capture_ns
@@ -131,7 +148,7 @@ def step(
         epoch=epoch,
         stamp_ns=now,
         episode=inputs.episode.number,
-        inputs=references(inputs, high, low),
+        inputs=references(inputs, chosen),
         spatial=to_wire(tokens.spatial),
         motion=to_wire(tokens.motion),
         high_frames=tuple(frame.seq for frame in high),
@@ -143,14 +160,19 @@ def step(
         trigger_run=run,
         trigger=trigger,
         late_runs=late,
+        spatial_map=to_map(tokens.spatial_map),
+        motion_map=to_map(tokens.motion_map),
         timing=wire.Timing(finished_ns=now_ns(), prepare_ns=encoded_ns - now, forward_ns=now_ns() - encoded_ns),
     )
 
 
-def references(inputs: Inputs, high: Sequence[wire.Frame], low: Sequence[wire.Frame]) -> tuple[wire.InputRef, ...]:
+def references(inputs: Inputs, chosen: Windows) -> tuple[wire.InputRef, ...]:
     """Everything that was consumed, in order: states, then the frames of both windows, each once."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.system1)
-    frames = sorted({frame.seq: frame for frame in (*low, *high)}.values(), key=lambda frame: frame.seq)
+    frames = sorted(
+        {frame.seq: frame for frame in (*chosen.before, *chosen.low, *chosen.high)}.values(),
+        key=lambda frame: frame.seq,
+    )
     return tuple(reference(message) for message in (*states, *frames) if message is not None)
 
 
@@ -186,7 +208,7 @@ def _run_of(message: wire.Message | None) -> tuple[int, int]:
     return 0, message.epoch if message is not None else 0
 
 
-def _refresh_ns(settings: Settings, memory: Memory, system1: wire.Message | None) -> int:
+def _refresh_ns(settings: Settings, memory: Memory, system1: wire.Message | None, ratio: int) -> int:
     """Age at which a condition is renewed although System 1 has not come n runs further.
 
     When System 1 made no chunk since, a fresh condition waits for its first. When it is only slow, the condition is
@@ -194,5 +216,5 @@ def _refresh_ns(settings: Settings, memory: Memory, system1: wire.Message | None
     """
     period_s = settings.system1.period_s
     if not isinstance(system1, wire.ActionChunk) or system1.run <= memory.run:
-        return seconds((settings.ratio + 1) * period_s)
-    return max(seconds((settings.ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)
+        return seconds((ratio + 1) * period_s)
+    return max(seconds((ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)

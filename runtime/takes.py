@@ -56,8 +56,3 @@ def ended(takes: Takes, now: int) -> Takes:
 def following(takes: Takes) -> Takes:
     """After a decision the next one is ready."""
     return Takes(takes.number + 1, kept=takes.kept, discarded=takes.discarded)
-
-
-def scene_seed(seed: int, number: int) -> int:
-    """Of a simulated demonstration's scene."""
-    return seed + number - 1

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-KEYS = "space holds, r runs, q ends"
+KEYS = "space holds, r runs, t lets the masters take over, q ends"
 
 
 @contextmanager

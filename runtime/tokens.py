@@ -13,6 +13,12 @@ def to_wire(tokens: torch.Tensor) -> NDArray[np.uint16]:
     return tokens.to(torch.bfloat16).contiguous().view(torch.uint16).cpu().numpy()
 
 
+def to_map(strength: torch.Tensor) -> NDArray[np.uint8]:
+    """A map (h, w) in 256 steps, the strongest place at 255."""
+    scaled = strength / strength.max().clamp(min=1e-12) * 255
+    return scaled.round().to(torch.uint8).cpu().numpy()
+
+
 def from_wire(bits: NDArray[np.uint16]) -> torch.Tensor:
     """float32 tokens (K, D) of what `to_wire` gave."""
     return torch.from_numpy(bits.copy()).view(torch.bfloat16).to(torch.float32)

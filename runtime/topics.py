@@ -23,7 +23,7 @@ class Topic:
 
 
 CAMERAS = ("head", "left_wrist", "right_wrist")
-_BUSES = ("can_left", "can_right", "emulator", "masters")
+_BUSES = ("can_left", "can_right", "master_left", "master_right", "emulator", "masters")
 PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
 OPERATOR = "operator"  # whoever gives an order from a command line
 _STEPPING = ("system2", "system1", "arms")
@@ -44,6 +44,9 @@ TOPICS: dict[str, Topic] = {
         Topic("order", wire.Order, ("supervisor", "console", OPERATOR), None, None),
         Topic("instruction", wire.Instruction, ("supervisor",), 5, 1.0),
         Topic("episode", wire.Episode, ("supervisor",), 5, 1.0),
+        Topic("steering", wire.Steering, ("console",), None, None),
+        Topic("outcome", wire.Outcome, ("supervisor",), None, None),
+        Topic("deadman", wire.Deadman, ("console",), 20, 0.2),
         Topic("demonstration", wire.Demonstration, ("supervisor",), 5, 1.0),
         Topic("embedding", wire.Embedding, ("text",), 5, 1.0),
         Topic("heartbeat", wire.Heartbeat, PROCESSES, 20, 0.2, logged=False),

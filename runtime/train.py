@@ -250,7 +250,7 @@ def _difference(before: Any, now: Any, place: str = "") -> str | None:
 def _understood(arguments: list[str]) -> Run:
     parser = command_line.parser("train.sh", __doc__)
     parser.add_argument("stage", choices=("video", "action"))
-    parser.add_argument("--profile", default="small", help="size of the policy: small, full or full-wan")
+    parser.add_argument("--profile", help="size of the policy: small (default), full or full-wan; not with --from")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="demonstrations")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of this run")
     parser.add_argument(
@@ -314,6 +314,8 @@ def _check(options: argparse.Namespace) -> None:
         raise SettingsError(f"--video {options.video}: no checkpoint; make one with ./launch/train.sh video")
     if options.begin is not None and (options.stage == "video" or options.video is not None):
         raise SettingsError("--from: a whole policy with its video model, for train.sh action without --video")
+    if options.begin is not None and options.profile is not None:
+        raise SettingsError(f"--profile {options.profile}: --from tells the size already; leave it out")
     if options.begin is not None and not (options.begin / "config.json").is_file():
         raise SettingsError(f"--from {options.begin}: no checkpoint; make one with ./launch/train.sh action")
     for name, low, high in (("steps", 1, 10**8), ("autoencoder_steps", 1, 10**8), ("workers", 1, 256)):
@@ -325,7 +327,7 @@ def _check(options: argparse.Namespace) -> None:
 def _config(options: argparse.Namespace, values: dict[str, Any]) -> PolicyConfig:
     """The size of the profile with what the flags change, and all of System 2 as stage 1 left it; or as it is stored."""
     try:
-        config = sizes.by_name(options.profile) if options.begin is None else stored_config(options.begin)
+        config = sizes.by_name(options.profile or "small") if options.begin is None else stored_config(options.begin)
         if options.video is not None:
             stored = stored_config(options.video)
             config = config.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})

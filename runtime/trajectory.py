@@ -6,14 +6,13 @@ continuous across the seam too. Legend: H targets in a chunk, J joints; rad, m, 
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.clock import NS_PER_S
+from runtime.wire import Blend
 
-Blend = Literal["prefix", "fade", "ensemble", "none"]
 Array = NDArray[np.float64]
 _ENSEMBLE_DECAY = 0.5  # weight of a chunk relative to the one before it
 _ENSEMBLE_CHUNKS = 4

@@ -19,14 +19,21 @@ SCHEMA_NUMBER = 1
 HORIZON = 64  # targets in a chunk (paper 4.2.2)
 JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
 
-Mode = Literal["DISARMED", "HOLD", "RUNNING", "FAULT"]
-OrderName = Literal["arm", "run", "hold", "stop", "rest", "release", "clear"]
+Mode = Literal["DISARMED", "HOLD", "RUNNING", "TAKEOVER", "FAULT"]
+OrderName = Literal["arm", "run", "takeover", "hold", "stop", "ready", "rest", "release", "clear"]
+Blend = Literal["prefix", "fade", "ensemble", "none"]
+Result = Literal["success", "failure", "ended"]
 Take = Literal["ready", "recording", "stopped", "kept", "discarded"]
 InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, frame number)
 
 
 Joints = Annotated[NDArray[np.float64], Tensor("float64", (JOINTS,))]
+Map = Annotated[NDArray[np.uint8], Tensor("uint8", (None, None))]
 Tokens = Annotated[NDArray[np.uint16], Tensor("bfloat16", (None, None))]
+
+
+def _no_map() -> NDArray[np.uint8]:
+    return np.zeros((0, 0), np.uint8)
 
 
 class Message(BaseModel):
@@ -89,6 +96,8 @@ class Conditions(Episodic):
     trigger_run: int  # System 1's run number that triggered it
     trigger: Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
     late_runs: int  # runs of System 1 by which the trigger came late: System 2 is saturated
+    spatial_map: Map = Field(default_factory=_no_map)  # (h, w) over the head picture: boundaries, 255 the strongest
+    motion_map: Map = Field(default_factory=_no_map)  # motion
     timing: Timing = Timing()
 
 
@@ -153,11 +162,11 @@ class ArmTarget(Episodic):
 
 
 class MasterState(Message):
-    """Where a teacher's hands lead both master arms, while demonstrations are recorded."""
+    """Where a teacher's hands lead both master arms."""
 
     q: Joints
     measured_ns: tuple[int, int]
-    exceeds: tuple[str, ...]  # the limits that they do not keep: here the safety layer only watches
+    exceeds: tuple[str, ...]  # the limits that the hands do not keep
 
 
 class SafetyState(Episodic):
@@ -220,12 +229,43 @@ class Embedding(Message):
 
 
 class Episode(Message):
-    """The episode that is being run; a state."""
+    """The episode that is being run, and what an operator may tune meanwhile; a state."""
 
     number: int
     task: str
     seed: int
     started_ns: int
+    ratio: int = Field(default=0, ge=0, le=1000)  # System-1 runs for each run of System 2; 0: that of the settings
+    blend: Blend | None = None  # None: that of the settings
+
+
+class Steering(Message):
+    """What an operator wants of the supervisor; what is None stays as it is."""
+
+    source: str = Field(max_length=200)
+    instruction: str | None = Field(default=None, min_length=1, max_length=1000)
+    ratio: int | None = Field(default=None, ge=1, le=1000)
+    blend: Blend | None = None
+    result: Result | None = None  # of the episode that is being run
+    note: str = Field(default="", max_length=1000)  # on the result
+    next_episode: bool = False  # after it
+
+
+class Outcome(Message):
+    """How an operator judged an episode; the last word counts."""
+
+    number: int
+    result: Result
+    note: str = Field(default="", max_length=1000)
+    source: str
+
+
+class Deadman(Message):
+    """Whether the page of the operator who drives lives; repeated at 20 Hz while he wants the arms to hold without it."""
+
+    wanted: bool
+    beat_ns: int  # when the page was heard last
+    holder: str = Field(max_length=200)
 
 
 class Demonstration(Message):
@@ -304,7 +344,8 @@ MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
         Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, MasterState, SafetyState, CameraHealth, Order,
-        Instruction, Embedding, Episode, Demonstration, Heartbeat, Fault, Supervision, Recording, Scene, Snapshot,
+        Instruction, Embedding, Episode, Steering, Outcome, Deadman, Demonstration, Heartbeat, Fault, Supervision,
+        Recording, Scene, Snapshot,
     )
 }  # fmt: skip
 _local: Any = threading.local()

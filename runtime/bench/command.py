@@ -29,7 +29,7 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
     options = _parse(arguments)
-    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz))
+    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console))
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -87,6 +87,15 @@ def _can(options: argparse.Namespace) -> dict[str, Any]:
     result = faults.run(options.seconds, options.repeats, say)
     say(f"time from a fault to both arms' HOLD, ms, median and worst of {options.repeats} (steal {steal.percent()} %)")
     return result | {"machine": machine.describe(), "repeats": options.repeats}
+
+
+def _console(options: argparse.Namespace) -> dict[str, Any]:
+    from runtime.bench import console
+
+    say(
+        f"video2act bench: {machine.describe()}; the console on a live simulated robot, a browser without a GPU beside it"
+    )
+    return console.run(options.seconds, options.repeats, say) | {"machine": machine.describe()}
 
 
 def _fuzz(options: argparse.Namespace) -> dict[str, Any]:
@@ -197,6 +206,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--fuzz", action="store_true", help="hostile chunks, judged at the emulated arms' end of the wire"
     )
+    parser.add_argument("--console", action="store_true", help="the page in a real browser: ages, hold, slow viewers")
     parser.add_argument("--chunks", type=command_line.whole(1, 10**9), default=1_000_000, help="of --fuzz")
     parser.add_argument("--seed", type=command_line.whole(0, 10**9), default=0, help="of --fuzz")
     parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count(), help="of --fuzz")

@@ -1,4 +1,4 @@
-"""Faults of the emulated arms, injected into a live run (`--profile sim --can`), and the time until both arms hold."""
+"""Faults of the emulated arms and of cameras, injected into a live run (`--profile sim --can`): time until both arms hold."""
 
 import json
 import os
@@ -17,28 +17,34 @@ import numpy as np
 from drivers.can_hub import INTERFACE
 from drivers.emulated_bus import socket_of
 from drivers.piper import PiperArm
-from runtime import config, outside, wire, wire_check
+from runtime import config, fault_file, outside, wire, wire_check
 from runtime.clock import now_ns
 from runtime.doctor.buses import look_at_arm
 from runtime.errors import RuntimeFault
 
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 _MOST_OTHERS = 20
+_MOVES = "moves to the"
+_NO_HOLD = " (no HOLD: it is never armed)"
 _LATE_S = 6.0  # longer than a CAN process goes on trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
-_FLAGS = ("--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.resume", "itself")
+_FLAGS = (
+    "--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.resume", "itself", "--cameras.late_s", "0.08",
+    "--cameras.behind_s", "0.05",
+)  # fmt: skip
 
 _OLD = "left arm: feedback is"  # the reason to hold that is expected of a silent arm
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to the left arm, and the reason to hold that it must give."""
+    """What is done to the left arm or a camera, and the reason to hold that it must give."""
 
     name: str
     reason: str
-    emulated: dict[str, Any] = field(default_factory=dict)  # of the emulated arm
+    emulated: dict[str, Any] = field(default_factory=dict)  # of the emulated arm or camera
     process: signal.Signals | None = None  # to the arm's CAN process instead
+    part: str = "left"  # or a camera
 
 
 FAULTS = (
@@ -54,6 +60,11 @@ FAULTS = (
     Fault("hot motor", "left arm: motor 5 is", {"hot_motor": 5}),
     Fault("CAN process stopped", _OLD, process=signal.SIGSTOP),
     Fault("CAN process killed", _OLD, process=signal.SIGKILL),
+    Fault("camera frozen", "camera head: no new picture", {"frozen": True}, part="head"),
+    Fault("camera repeats its picture", "camera head: no new picture", {"same_bytes": True}, part="head"),
+    Fault("camera unplugged", "camera left_wrist: camera left_wrist: is gone", {"unplugged": True}, part="left_wrist"),
+    Fault("camera slow", "camera right_wrist: no new picture", {"slow_s": 0.4}, part="right_wrist"),
+    Fault("camera skewed", "camera head: pictures come", {"skew_s": 0.12}, part="head"),
 )
 
 
@@ -114,6 +125,11 @@ class LiveRobot:
                     return received.message
         raise RuntimeFault(f"nobody said {text!r} within {timeout_s:.0f} s")
 
+    def ready(self) -> None:
+        """At the ready pose, or on the way there no more."""
+        self.order("ready")
+        self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
+
     def release(self) -> None:
         """At the rest pose, by orders. Raises RuntimeFault when they do not get there."""
         deadline = time.monotonic() + _BACK_S
@@ -121,6 +137,8 @@ class LiveRobot:
         while (answer := self._operator.give("release", confirmed=True)).answer:
             if time.monotonic() > deadline:
                 raise RuntimeFault(f"the arms were not released: {answer.answer}; {answer.reasons}")
+            if _MOVES not in answer.reasons:
+                self.order("rest")  # a late reading ended the way there
             time.sleep(0.2)
 
     def order(self, *names: wire.OrderName) -> None:
@@ -174,13 +192,10 @@ def _inject_all(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> d
             _inject(robot, fault, injection, dice)
             if injection.others > _MOST_OTHERS:
                 raise RuntimeFault(f"{fault.name!r} is drowned in other holds: {robot.state and robot.state.reasons}")
-        times, others = injection.hold_ms, injection.others
-        median_ms, worst_ms = float(np.median(times)), max(times)
-        figures[fault.name] = {
-            "median_ms": median_ms, "worst_ms": worst_ms, "said": injection.said, "holds_for_other_reasons": others,
-        }  # fmt: skip
-        said = injection.said[:90] + (f" ({others} for another reason, repeated)" if others else "")
-        say(f"  {fault.name:<28}{median_ms:>8.1f}{worst_ms:>8.1f}   {said}")
+        others = injection.others
+        note = f" ({others} for another reason, repeated)" if others else ""
+        row = _row(fault.name, injection.hold_ms, injection.said, note, say)
+        figures[fault.name] = row | {"holds_for_other_reasons": others}
     return figures
 
 
@@ -193,7 +208,7 @@ def _inject(robot: LiveRobot, fault: Fault, injection: Injection, dice: np.rando
     if fault.process:
         os.kill(pid, fault.process)
     else:
-        _switch(robot.run, fault.emulated)
+        _switch(robot.run, fault.emulated, fault.part)
     held = robot.wait(lambda state: state.stamp_ns > began_ns and state.mode != "RUNNING", _HOLD_S)
     named = [reason for reason in held.reasons if fault.reason in reason]
     if named:
@@ -220,14 +235,14 @@ def _late_enable(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> 
         began_ns = now_ns()
         robot.order("arm")
         fault = robot.told("not enabled within", _HOLD_S)
-        robot.wait(lambda state, since_ns=began_ns: state.stamp_ns > since_ns, _HOLD_S)
-        if robot.state is None or robot.state.mode != "DISARMED":
-            raise RuntimeFault(f"an arm that did not switch on was armed: {robot.state and robot.state.mode}")
+        state = robot.wait(_armed_or_later(began_ns, fault.stamp_ns), _HOLD_S)
+        if state.mode != "DISARMED":
+            raise RuntimeFault(f"an arm that did not switch on was armed: {state.mode}")
         times.append((fault.stamp_ns - began_ns) / 1e6)
         said = fault.text
         _switch(robot.run, {})
     _run_again(robot, "late enable")
-    return _row("late enable", times, said, say)
+    return _row("late enable", times, said, _NO_HOLD, say)
 
 
 def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -246,12 +261,13 @@ def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) 
             raise RuntimeFault(f"the doctor let corrupt limits pass: {ranges.found}")
         said = f"doctor: {ranges.found}"
     _switch(robot.run, {})
-    return _row("corrupt limits", times, said, say)
+    return _row("corrupt limits", times, said, _NO_HOLD, say)
 
 
-def _row(name: str, times: list[float], said: str, say: Callable[[str], None]) -> dict[str, Any]:
+def _row(name: str, times: list[float], said: str, note: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """One line of the table, and its figures."""
     median_ms, worst_ms = float(np.median(times)), max(times)
-    say(f"  {name:<28}{median_ms:>8.1f}{worst_ms:>8.1f}   {said[:90]} (not a HOLD: it is never armed)")
+    say(f"  {name:<28}{median_ms:>8.1f}{worst_ms:>8.1f}   {said[:90]}{note}")
     return {"median_ms": median_ms, "worst_ms": worst_ms, "said": said}
 
 
@@ -263,16 +279,24 @@ def _run_again(robot: LiveRobot, after: str) -> None:
             robot.wait(_runs_since(now_ns()), _RUNS_S)
             return
         except RuntimeFault:
-            robot.order("clear", "arm", "run")
+            robot.order("clear", "arm")
+            if robot.state is not None and any("jumps" in reason for reason in robot.state.reasons):
+                robot.ready()  # arms that sank are too far from where the policy wants them
+            robot.order("run")
     raise RuntimeFault(f"after {after!r} the robot did not run again: {robot.state and robot.state.reasons}")
+
+
+def _armed_or_later(since_ns: int, until_ns: int) -> Callable[[wire.SafetyState], bool]:
+    """The first state that is armed between both times, or else the first one after."""
+    return lambda state: state.stamp_ns > since_ns and (state.mode != "DISARMED" or state.stamp_ns > until_ns)
 
 
 def _runs_since(since_ns: int) -> Callable[[wire.SafetyState], bool]:
     return lambda state: state.stamp_ns > since_ns and state.mode == "RUNNING"
 
 
-def _switch(run: Path, faults: dict[str, Any]) -> None:
-    path = run / "faults.json"
+def _switch(run: Path, faults: dict[str, Any], part: str = "left") -> None:
+    path = run / fault_file.NAME
     beside = path.with_suffix(".part")
-    beside.write_text(json.dumps({"left": faults}))
+    beside.write_text(json.dumps({part: faults}))
     beside.rename(path)

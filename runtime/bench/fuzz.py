@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from drivers import piper_frames
-from drivers.cobot_magic import SIDES, rest_pose
+from drivers.cobot_magic import SIDES, ready_pose
 from drivers.piper import PiperArm
 from drivers.piper_emulator import KinematicBody, PiperEmulator
 from runtime import arms_step, config, wire
@@ -38,6 +38,7 @@ _AGAIN_TICKS = 4  # after a fault, until it is cleared
 _LATCHED_SHARE = 0.1  # so many ticks are told of what could not be decoded, which latches a fault
 _QUIET_SHARE, _QUIET_TICKS = 0.02, 100  # now and then what was taken last is carried out undisturbed
 _RESOLUTION_M_OR_RAD = 1e-6
+_ROUNDING = 1e-6  # of finite differences
 _PLAIN, _PERMISSIVE = (
     (),
     ("--safety.jump_rad", "9", "--safety.outside_rad", "50"),
@@ -125,11 +126,11 @@ class Fuzz:
         self._dice, self._hostile = random.Random(order.seed), Hostile(order.seed)
         self._wires = [_Wire(side, self.settings) for side in SIDES]
         self._now, self._orders, self._faulty = _START_NS, 0, 0
-        self._q = rest_pose() - np.isin(np.arange(wire.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
+        self._q = ready_pose() - np.isin(np.arange(wire.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
         self._memory = arms_step.start(self.rules, self._feedback(), self._now)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
-        stamp = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
+        stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
         self._tick(
             wire.Episode(**stamp, number=1, task="fuzz", seed=order.seed, started_ns=self._now),
             wire.Instruction(**stamp, number=1, text="fuzz"),
@@ -243,9 +244,9 @@ class Fuzz:
         for name, each in shares.items():
             share = float(each.max())
             found.share[name] = max(share, found.share.get(name, 0.0))
-            found.broken[name] += share > 1 + 1e-3
-        points = skeleton(q[-1])
-        found.broken["fingertip height"] += fingertip_height_m(points) < limits.min_fingertip_m
+            found.broken[name] += share > 1 + _ROUNDING
+        points = skeleton(q[-1], limits.bases)
+        found.broken["fingertip height"] += fingertip_height_m(points, limits.table_m) < limits.min_fingertip_m
         found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
         found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
 
@@ -260,7 +261,7 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
         Spread("fuzz", workers) as spread,
         tqdm(total=chunks, desc="fuzz", unit="chunk", mininterval=1, disable=None) as bar,
     ):
-        for made in spread.results(share, orders):
+        for made in spread.results(attack, orders):
             found.add(made)
             bar.update(made.chunks.total())
     kept = not found.wrong_bytes and not found.broken.total()
@@ -268,7 +269,7 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
     return plain | {"seed": seed, "kept": kept, "machine": describe()}
 
 
-def share(order: Order) -> Found:
+def attack(order: Order) -> Found:
     """One worker's."""
     fuzz = Fuzz(order)
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame, wait_for_trigger
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from models.sizes import small
 from runtime import cameras, system1, system1_step, wire
 from runtime.clock import now_ns
@@ -26,7 +26,7 @@ CHECKPOINT = "bench"
 _SPIN_NS = 500_000
 _SWING_RAD = 0.15
 _SWING_HZ = 0.4
-_WRISTS, _INWARD_RAD = (4, 11), 0.25  # the rest pose's fifth joints are near their limits
+_WRISTS, _INWARD_RAD = (4, 11), 0.25  # the ready pose's fifth joints are near their limits
 _OFFSET_RAD = 0.01  # each chunk is off by this much at random, so that its seam has something to blend
 
 
@@ -81,14 +81,14 @@ class TimedPolicy:
         return torch.zeros(1, 1)
 
     def act(self, *_: Any) -> NDArray[np.float32]:
-        """A slow swing of all joints around the rest pose; ready long before the time is up."""
+        """A slow swing of all joints around the ready pose; there long before the time is up."""
         began_ns = now_ns()
         swing_s = began_ns / 1e9 + np.arange(wire.HORIZON) / 30
         swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(wire.JOINTS)
         swing[:, [6, 13]] = 0
         offset = self._random.normal(0, _OFFSET_RAD, wire.JOINTS)
         offset[[6, 13]] = 0
-        middle = rest_pose() - _INWARD_RAD * np.isin(np.arange(wire.JOINTS), _WRISTS)
+        middle = ready_pose() - _INWARD_RAD * np.isin(np.arange(wire.JOINTS), _WRISTS)
         chunk = (middle + swing + offset).astype(np.float32)
         deadline_ns = began_ns + POLICY_NS
         time.sleep(max(0, deadline_ns - now_ns() - _SPIN_NS) / 1e9)

@@ -8,6 +8,8 @@ from pathlib import Path
 from drivers import piper_identity
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
+from drivers.piper_frames import Array
+from drivers.piper_leader import PiperLeader
 from runtime.config import Settings
 from runtime.doctor.row import Row
 
@@ -17,6 +19,7 @@ _LISTEN_S = 1.0
 _ANSWER_S = 0.5
 _LEAST_HZ = 150.0  # of 200 readings a second
 _RANGE_TOLERANCE_RAD = 0.01
+_ACCELERATION_TOLERANCE = 0.02  # rad/s2
 
 
 def look_at_interface(side: str, interface: str, usb: str) -> Row:
@@ -37,7 +40,13 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
     bitrate = _bitrate(interface)
     if bitrate != _BITRATE:
         return Row(name, "fail", f"{interface} runs at {bitrate} bit/s, the arms speak at {_BITRATE}", up)
-    return Row(name, "pass", f"{interface} is up at 1 Mbit/s, USB {device}")
+    found = f"{interface} is up at 1 Mbit/s, USB {device}"
+    if not usb:
+        return Row(
+            name, "warning", f"{found}, which no setting confirms: left and right could be exchanged unnoticed",
+            f"put {device} into arms.usb_places of the profile once you have seen which arm it is",
+        )  # fmt: skip
+    return Row(name, "pass", found)
 
 
 def _bitrate(interface: str) -> int:
@@ -57,9 +66,32 @@ def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:
     except DriverError as error:
         return [Row(name, "fail", str(error))]
     try:
-        return [_listen(arm, name), _masters(arm, name), *_identity(arm, name, settings)]
+        return [_listen(arm, name), _masters(arm, name, settings), *_identity(arm, name, settings)]
     finally:
         arm.close()
+
+
+def look_at_master(side: str, channel: str, interface: str = "socketcan") -> Row:
+    """Listen to a master on a bus of its own; without it the robot runs, but nobody can take over."""
+    name, heard = f"master {side}", list[int]()
+
+    def note(q: Array, stamp_ns: int) -> None:
+        del q
+        heard.append(stamp_ns)
+
+    leader = PiperLeader(side, channel, interface, note)
+    try:
+        leader.connect()
+        time.sleep(_LISTEN_S)
+    except DriverError as error:
+        return Row(name, "fail", str(error))
+    finally:
+        leader.close()
+    if not heard:
+        return Row(
+            name, "warning", "says nothing: nobody can take over", "switch it on; it must be set to lead (0x470)"
+        )
+    return Row(name, "pass", f"{len(heard) / _LISTEN_S:.0f} targets/s on its own bus")
 
 
 def _listen(arm: PiperArm, name: str) -> Row:
@@ -78,9 +110,19 @@ def _listen(arm: PiperArm, name: str) -> Row:
     return Row(name, "pass", found)
 
 
-def _masters(arm: PiperArm, name: str) -> Row:
+def _masters(arm: PiperArm, name: str, settings: Settings) -> Row:
+    """Unplugged; or there, where they are to lead the arms (record.sh)."""
+    if settings.arms.masters == "shared":
+        state = arm.read()
+        if state is None or state.master is None:
+            return Row(
+                f"{name}, masters", "warning", "its master says nothing", "switch the master on, on the same bus"
+            )
+        return Row(f"{name}, masters", "pass", "its master leads it; it cannot be armed")
     if arm.commanded_by_others:
-        found = "somebody else commands this arm (0x155 to 0x157): its master is plugged in, or another program runs"
+        found = (
+            "somebody else commands this arm (0x150 to 0x15f, 0x47x): its master is plugged in, or another program runs"
+        )
         return Row(f"{name}, masters", "fail", found, "unplug the master arm; end other programs on this bus")
     return Row(f"{name}, masters", "pass", "unplugged")
 
@@ -91,9 +133,21 @@ def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
     except DriverError as error:
         version = Row(f"{name}, firmware", "warning", str(error), "power the arm off and on")
     try:
-        return [version, _ranges(piper_identity.ranges(arm.sdk, name, _ANSWER_S), name, settings)]
+        ranges = piper_identity.ranges(arm.sdk, name, _ANSWER_S)
+        accelerations = piper_identity.accelerations(arm.sdk, name, _ANSWER_S)
     except DriverError as error:
         return [version, Row(f"{name}, ranges", "fail", str(error), "power the arm off and on")]
+    return [version, _ranges(ranges, name, settings), _accelerations(accelerations, name, settings)]
+
+
+def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> Row:
+    """Not less than what the safety layer will ask for."""
+    row = f"{name}, acceleration"
+    for motor, told in enumerate(found, 1):
+        if told < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
+            found_text = f"motor {motor} allows {told:.2f} rad/s2, less than --safety.acceleration"
+            return Row(row, "fail", found_text, "lower --safety.acceleration to it")
+    return Row(row, "pass", f"{min(found):.1f} rad/s2, as much as the safety layer's, or more")
 
 
 def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.can_hub import INTERFACE
-from drivers.cobot_magic import SIDES
-from drivers.emulated_bus import EmulatedBus, socket_of
+from drivers.cobot_magic import SIDES, ready_pose
+from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socket_of
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
+from drivers.piper_master import PiperMaster
 from runtime import config
 from runtime.config import Settings
 from runtime.doctor import buses, cameras, holders, machine
@@ -40,19 +41,35 @@ def examine(settings: Settings, faults: dict[str, Faults] | None = None) -> list
     if settings.can:
         rows += [row for side in SIDES for row in _emulated(side, settings, (faults or {}).get(side, Faults()))]
     elif settings.arms.kind == "piper":
-        rows += holders.look()
+        rows += holders.look((*settings.arms.interfaces, *settings.arms.master_interfaces))
         for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
             interface_row = buses.look_at_interface(side, interface, usb)
             rows.append(interface_row)
             if interface_row.verdict != "fail":
-                rows += buses.look_at_arm(PiperArm(side, interface), settings)
+                rows += buses.look_at_arm(PiperArm(side, interface, led=_led(settings)), settings)
+        if settings.arms.masters == "own":
+            for side, interface in zip(SIDES, settings.arms.master_interfaces, strict=True):
+                rows += _master(side, interface)
     return rows + cameras.look(settings)
 
 
 def _emulated(side: str, settings: Settings, faults: Faults) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="video2act-doctor-") as folder, _bus(Path(folder), side, faults):
-        row = Row(f"bus {side}", "pass", "emulated")
-        return [row, *buses.look_at_arm(PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE), settings)]
+        arm = PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE, led=_led(settings))
+        rows = [Row(f"bus {side}", "pass", "emulated"), *buses.look_at_arm(arm, settings)]
+        if settings.arms.masters == "own":
+            rows.append(buses.look_at_master(side, str(master_socket_of(Path(folder), side)), INTERFACE))
+        return rows
+
+
+def _master(side: str, interface: str) -> list[Row]:
+    row = buses.look_at_interface(f"{side} master", interface, "")
+    return [row] if row.verdict == "fail" else [row, buses.look_at_master(side, interface)]
+
+
+def _led(settings: Settings) -> bool:
+    """Whether masters are to lead the arms (record.sh)."""
+    return settings.arms.masters == "shared"
 
 
 @contextmanager
@@ -60,11 +77,19 @@ def _bus(folder: Path, side: str, faults: Faults) -> Generator[None]:
     arm = PiperEmulator(KinematicBody())
     arm.faults = faults
     bus, ended = EmulatedBus(socket_of(folder, side), arm), threading.Event()
-    thread = threading.Thread(target=bus.run, args=(lambda: not ended.is_set(),))
+    master = MasterBus(master_socket_of(folder, side), PiperMaster(lambda: ready_pose()[:7]))
+
+    def speak() -> None:
+        while not ended.is_set():
+            bus.step()
+            master.step()
+
+    thread = threading.Thread(target=speak)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
+        master.close()
         bus.close()

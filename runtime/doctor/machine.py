@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+
 from runtime import realtime
 from runtime.config import Settings
 from runtime.doctor.row import Row
@@ -27,7 +29,24 @@ def look(settings: Settings) -> list[Row]:
         clock(),
         graphics(settings),
         policy(settings),
+        mount(settings),
     ]
+
+
+def mount(settings: Settings) -> Row:
+    """Where the arms stand: what the safety layer computes distances from."""
+    told = settings.safety.mount
+    if settings.arms.kind == "simulated":
+        return Row("mount", "pass", "the simulated robot's")
+    if not told.measured:
+        remedy = (
+            "measure them (deploy/first-hour.md, step 2), then set safety.mount and its measured = true in the profile"
+        )
+        return Row("mount", "fail", "where the arms stand over the table was not measured", remedy)
+    apart_m = float(np.hypot(*np.subtract(told.left[:2], told.right[:2])))
+    return Row(
+        "mount", "pass", f"bases {apart_m:.3f} m apart, {1e3 * (told.left[2] - told.table_m):.0f} mm above the table"
+    )
 
 
 def disk(sessions: Path) -> Row:

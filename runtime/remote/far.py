@@ -26,22 +26,10 @@ from runtime.frames import FrameRing
 from runtime.instructions import EmbeddingCache
 from runtime.policy import policy_config
 from runtime.process import MEMORY_FOLDER, RunFile
+from runtime.remote import packets
 from runtime.remote.comparison import Comparison
-from runtime.remote.link import (
-    FILE,
-    HELLO,
-    MESSAGE,
-    NEED,
-    PING,
-    PONG,
-    SETTINGS,
-    TO_BOX,
-    TO_ROBOT,
-    Link,
-    Packet,
-    number,
-    stamp,
-)
+from runtime.remote.link import Link, Packet
+from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
 from runtime.revision import revision
 from runtime.system2_step import HEAD
 from runtime.terminal import say
@@ -95,9 +83,9 @@ class Far:
             return
         self._asked_s = time.monotonic()
         if self._settings is None:
-            self._link.send(HELLO, stamp(wire.SCHEMA_NUMBER), stamp(self._life))
+            self._link.send(packets.HELLO, stamp(wire.SCHEMA_NUMBER), stamp(self._life))
         else:
-            self._link.send(PING, stamp(time.monotonic_ns()))
+            self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
     def _watch(self) -> None:
         """Begin anew with a robot that went away, or a System 2 that ended."""
@@ -112,20 +100,20 @@ class Far:
 
     def _answer(self, packet: Packet) -> None:
         match packet:
-            case (kind, epoch, settings) if kind == SETTINGS and self._settings is None:
+            case (packets.SETTINGS, epoch, settings) if self._settings is None:
                 self._epoch, self._settings = number(epoch), self._own(settings)
                 self._comparison = Comparison()
                 say("video2act: the robot is there")
-            case (kind, asked, told) if kind == PONG:
+            case (packets.PONG, asked, told):
                 self._offset.set(self._comparison.add(number(asked), number(told), time.monotonic_ns()))
                 if self._child is None and self._settings is not None and self._comparison.settled:
                     self._start(self._settings)
-            case (kind, key, data) if kind == FILE and key.isalnum():
+            case (packets.FILE, key, data) if key.isalnum():
                 path = EmbeddingCache().make_room(key.decode())
                 beside = path.with_suffix(".far")
                 beside.write_bytes(data)
                 beside.rename(path)
-            case (kind, name, payload, *picture) if kind == MESSAGE and self._child is not None:
+            case (packets.MESSAGE, name, payload, *picture) if self._child is not None:
                 self._hear(name.decode("ascii", "replace"), payload, picture)
             case _:
                 pass  # for a life of System 2 that has not begun or is over
@@ -178,11 +166,16 @@ class Far:
             say(f"video2act: from the robot: {error}")
             return
         if isinstance(message, wire.Frame):
-            if not picture or not picture[0] or self._ring is None:
+            if not picture or self._ring is None:
                 return
-            self._ring.write(message.seq, message.capture_ns, simplejpeg.decode_jpeg(picture[0], "RGB"), picture[0])
+            try:
+                pixels = simplejpeg.decode_jpeg(picture[0], "RGB")
+            except ValueError as error:
+                say(f"video2act: picture {message.seq} of the robot is broken ({error}); it is left out")
+                return
+            self._ring.write(message.seq, message.capture_ns, pixels, picture[0])
         if isinstance(message, wire.Embedding) and not EmbeddingCache().path(message.key).exists():
-            self._link.send(NEED, message.key.encode())
+            self._link.send(packets.NEED, message.key.encode())
             return  # it is repeated; the next one finds the file
         self._publishers[name].send_raw(payload)
 
@@ -191,7 +184,7 @@ class Far:
             return
         for name, subscriber in self._replies.items():
             for received in subscriber.take():
-                self._link.send(MESSAGE, name.encode(), wire.encode(received.message))
+                self._link.send(packets.MESSAGE, name.encode(), wire.encode(received.message))
 
     def _end_system2(self) -> None:
         child, self._child = self._child, None

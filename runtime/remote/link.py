@@ -1,7 +1,7 @@
-"""The encrypted connection between the robot and a GPU box, and what passes over it. The robot waits, the box comes.
+"""The encrypted connection between the robot and a GPU box. The robot waits, the box comes.
 
 Only the box whose key the robot knows gets an answer. Queues are short, and what a slow line cannot carry is dropped: old
-pictures are worth nothing. Legend of a packet: its kind, then one or two parts.
+pictures are worth nothing.
 """
 
 from pathlib import Path
@@ -13,19 +13,8 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from runtime.errors import RuntimeFault
 from runtime.remote.keys import BOX, ROBOT, load
+from runtime.remote.packets import HELLO
 
-HELLO, SETTINGS, PING, PONG, NEED, FILE, MESSAGE = (
-    b"hello",
-    b"settings",
-    b"ping",
-    b"pong",
-    b"need",
-    b"file",
-    b"message",
-)
-TO_BOX = ("frame.head", "chunk", "skip", "episode", "instruction", "embedding")
-"""Topics that System 2 reads, and `TO_ROBOT`: those it publishes."""
-TO_ROBOT = ("conditions", "snapshot", "fault")
 _QUEUE = 64  # packets
 _ALIVE_MS, _GONE_MS = 200, 1000
 Packet = tuple[bytes, ...]
@@ -53,6 +42,7 @@ class Link:
         made.socket.curve_publickey, made.socket.curve_secretkey = own.public, own.secret
         made.socket.curve_server = True
         made.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        made.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells when a queue is full
         try:
             made.socket.bind(address)
         except zmq.ZMQError as error:
@@ -70,18 +60,21 @@ class Link:
         made = cls(_socket(context, zmq.DEALER), context)
         made.socket.curve_publickey, made.socket.curve_secretkey = own.public, own.secret
         made.socket.curve_serverkey = own.other
+        made.socket.setsockopt(zmq.ROUTING_ID, BOX.encode())  # the same after the line was cut
         made.socket.connect(address)
         return made
 
     def send(self, *packet: bytes) -> None:
-        """Never waits; dropped, and counted, when the line is full or nobody is there."""
+        """Never waits: dropped, and counted, when the line is full; not sent while nobody is there."""
         if self._routed and self.peer is None:
             return
         try:
             whole = (self.peer, *packet) if self._routed and self.peer is not None else packet
             self.socket.send_multipart(whole, zmq.NOBLOCK)
-        except zmq.ZMQError:
+        except zmq.Again:
             self.dropped += 1
+        except zmq.ZMQError:  # it went away; under the same name it comes back
+            return
 
     def take(self) -> list[Packet]:
         """Everything that has come."""
@@ -113,16 +106,6 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def stamp(value: int) -> bytes:
-    """A number as part of a packet."""
-    return value.to_bytes(8, "big", signed=True)
-
-
-def number(part: bytes) -> int:
-    """What `stamp` made."""
-    return int.from_bytes(part, "big", signed=True)
 
 
 class _Only:

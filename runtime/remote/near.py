@@ -9,21 +9,9 @@ from runtime.errors import WireError
 from runtime.frames import FrameRing
 from runtime.instructions import EmbeddingCache
 from runtime.process import Process, log
-from runtime.remote.link import (
-    FILE,
-    HELLO,
-    MESSAGE,
-    NEED,
-    PING,
-    PONG,
-    SETTINGS,
-    TO_BOX,
-    TO_ROBOT,
-    Link,
-    Packet,
-    number,
-    stamp,
-)
+from runtime.remote import packets
+from runtime.remote.link import Link, Packet
+from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
 from runtime.system2_step import HEAD
 
 _WAIT_S = 0.02
@@ -60,41 +48,46 @@ class Near:
         self._publishers = {name: process.publisher(name) for name in TO_ROBOT}
         self._ring: FrameRing | None = None
         self._comings, self._life, self._heard_ns, self._lost = 0, 0, 0, True
+        self._dropped = 0
 
     def hand_over(self, name: str, message: wire.Message) -> None:
         """A message for System 2, with its picture if it tells of one."""
+        if self._link.peer is None:
+            return
         picture: tuple[bytes, ...] = ()
         if isinstance(message, wire.Frame):
             self._ring = self._ring or FrameRing.attach(self._process.folder / f"{HEAD}.ring")
             picture = (self._ring.read_jpeg(message.seq) or b"",)
-        self._link.send(MESSAGE, name.encode(), wire.encode(message), *picture)
+        self._link.send(packets.MESSAGE, name.encode(), wire.encode(message), *picture)
 
     def answer(self, packet: Packet) -> None:
         """Something that the box sent."""
         self._heard_ns = now_ns()
         match packet:
-            case (kind, schema, life) if kind == HELLO:
+            case (packets.HELLO, schema, life):
                 self._welcome(number(schema), number(life))
-            case (kind, asked) if kind == PING:
-                self._link.send(PONG, asked, stamp(now_ns()))
-            case (kind, key) if kind == NEED and key.isalnum():  # a name, no way out of the folder
+            case (packets.PING, asked):
+                self._link.send(packets.PONG, asked, stamp(now_ns()))
+            case (packets.NEED, key) if key.isalnum():  # a name, no way out of the folder
                 path = EmbeddingCache().path(key.decode())
                 if path.is_file():
-                    self._link.send(FILE, key, path.read_bytes())
-            case (kind, name, payload) if kind == MESSAGE:
+                    self._link.send(packets.FILE, key, path.read_bytes())
+            case (packets.MESSAGE, name, payload):
                 self._publish(name.decode("ascii", "replace"), payload)
             case _:
                 log.warning("a packet of %d parts that is none", len(packet))
 
     def watch(self) -> None:
-        """Say when the box is gone, once, and when it is back."""
+        """Say when the box is gone, once, and when it is back; and when the line is too slow for what there is to send."""
         lost = now_ns() - self._heard_ns > seconds(_SILENT_S)
         if lost and not self._lost:
             text = f"nothing heard from the GPU box for {_SILENT_S:.0f} s; is system2.sh running, is the cable plugged?"
             self._process.fault("link", text)
         elif self._lost and not lost:
             log.info("the GPU box is there")
-        self._lost = lost
+        if self._link.dropped > self._dropped and not lost:
+            log.warning("the line to the GPU box is too slow: %d packets dropped so far", self._link.dropped)
+        self._lost, self._dropped = lost, self._link.dropped
 
     def _welcome(self, schema: int, life: int) -> None:
         """Settings for the box, and which life of System 2 begins there; a hello may come several times."""
@@ -107,7 +100,7 @@ class Near:
         self._comings += life != self._life
         self._life = life
         epoch = self._process.epoch * _LIVES + self._comings
-        self._link.send(SETTINGS, stamp(epoch), config.to_json(self._process.settings).encode())
+        self._link.send(packets.SETTINGS, stamp(epoch), config.public_json(self._process.settings).encode())
 
     def _publish(self, name: str, payload: bytes) -> None:
         """Conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""

@@ -13,6 +13,7 @@ from runtime import wire
 
 FILE_NAME = "session.mcap"
 SUMMARY_NAME = "summary.json"
+ORIGIN = "what_if_of"  # in metadata and summary: the session that this one is a variant of
 METADATA_NAME = "video2act"
 CHUNK_BYTES = 64 * 1024
 RAW_ENCODING = "msgpack"

@@ -1,38 +1,37 @@
 """A real run, started as a user starts it, for the tests that need one."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from runtime import outside
+from runtime import outside, wire
 
 START_S = 90.0
 """Longest wait for a run to move its arms, and `END_S` for it to end."""
 END_S = 20.0
+_CONNECTED_S = 1.0  # the recorder too: what it does not hear cannot be replayed
 
 
 class LiveRun:
     """`robot.sh --profile sim` in a folder of its own, its output read line by line."""
 
-    def __init__(self, folder: Path, *flags: str, keyboard: int = subprocess.DEVNULL, command: str = "robot") -> None:
+    def __init__(
+        self, folder: Path, *flags: str, keyboard: bool = False, command: str = "robot", console: bool = False
+    ) -> None:
+        """`keyboard`: it has a terminal, into which `press` types. `console`: its page is served (loading it costs seconds)."""
         self.json = folder / "table.json"
         self.log = folder / "output.txt"
-        line = [
-            sys.executable,
-            "-m",
-            "runtime.cli",
-            command,
-            "--profile",
-            "sim",
-            "--sessions",
-            str(folder / "sessions"),
-        ]
+        own = ["--profile", "sim", "--sessions", str(folder / "sessions"), "--json", str(self.json)]
+        page = "--console.enabled" if console else "--no-console.enabled"
+        line = [sys.executable, "-m", "runtime.cli", command, *own, page, *flags]
+        self._typed, keys = os.openpty() if keyboard else (None, subprocess.DEVNULL)
         with self.log.open("w") as output:
-            self.process = subprocess.Popen(
-                [*line, "--json", str(self.json), *flags], stdout=output, stderr=output, stdin=keyboard
-            )
+            self.process = subprocess.Popen(line, stdout=output, stderr=output, stdin=keys)
+        if keyboard:
+            os.close(keys)  # its own copy is what it reads
 
     @property
     def session(self) -> Path:
@@ -59,8 +58,26 @@ class LiveRun:
         """The run's folder in shared memory."""
         return outside.run_folder(self.process.pid)
 
+    def order(self, name: wire.OrderName) -> str:
+        """What the arms answer to an order."""
+        operator = outside.Operator(self.folder)
+        time.sleep(_CONNECTED_S)
+        try:
+            return operator.give(name).answer
+        finally:
+            operator.close()
+
+    def press(self, keys: bytes) -> None:
+        """Type into its terminal."""
+        assert self._typed is not None, "it has no keyboard"
+        os.write(self._typed, keys)
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(END_S)
+        code = self.process.wait(END_S)
+        if self._typed is not None:  # not before: a terminal that is gone ends it as a lost connection would
+            os.close(self._typed)
+            self._typed = None
+        return code

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from runtime import arms_step, config, snapshot, trajectory, wire
 from runtime.safety import Machine
 
@@ -34,7 +34,7 @@ class Rig:
         self.build = build
         self.rules = arms_step.Rules.of(config.load([*flags]))
         self.now = START_NS
-        self.measured = rest_pose()
+        self.measured = ready_pose()
         self.measured[[4, 11]] -= 0.2
         self.memory = arms_step.start(self.rules, self._feedback(0), self.now)
         self.ticks = 0
@@ -56,6 +56,10 @@ class Rig:
             wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1]),
             **getattr(self, "arms", {}),
         )  # fmt: skip
+
+    def restart(self) -> None:
+        """As after a crash of the process."""
+        self.memory = arms_step.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
 
     def tick(self, *messages: wire.Message, refused: int = 0) -> arms_step.Outputs:
         """One tick with these messages; a fresh camera report comes by itself."""
@@ -198,10 +202,47 @@ def test_a_hold_for_staleness_ends_by_order_on_the_robot(build: Build) -> None:
 def test_an_operators_hold_is_latched_until_run(running: Rig) -> None:
     running.tick(running.order("hold"))
     assert running.run(1.0).target.mode == "HOLD"
-    assert "waits for the order" in running.reasons
+    assert "waits to be armed anew" in running.reasons
     assert running.memory.machine.holds == 0, "an operator's hold is no incident"
     running.tick(running.order("run"))
+    assert running.run(0.1).target.mode == "HOLD", "armed anew first"
+    running.tick(running.order("arm"))
+    assert running.run(0.2).target.mode == "HOLD", "which moves nothing"
+    running.tick(running.order("run"))
     assert running.run(0.1).target.mode == "RUNNING"
+
+
+def test_arms_run_again_on_a_chunk_that_was_made_since(running: Rig) -> None:
+    running.tick(running.chunk())
+    running.tick(running.order("hold"))
+    running.tick(running.order("arm"))
+    for _ in range(20):
+        running.tick(running.order("run"))
+        assert running.mode == "HOLD" and running.reasons.startswith("no chunk since the arms hold")
+    running.tick(running.chunk())
+    assert running.mode == "RUNNING", "in simulation the order waits"
+
+
+def test_standing_arms_begin_a_late_chunk_at_its_beginning(build: Build) -> None:
+    """A slow machine: it takes half a second, in which the chunk would already be 0.6 rad away."""
+    rig = Rig(build)
+    rig.tick(rig.health())
+    begun = rig.measured.copy()
+    speed = 1.2 * ~np.isin(np.arange(wire.JOINTS), (6, 13)) * np.where(np.arange(wire.JOINTS) % 7 < 1, 1, 0)
+    for _ in range(3):
+        way = begun + np.arange(1, wire.HORIZON + 1)[:, None] * DT_NS / 1e9 * speed
+        chunk = rig.chunk(way.astype(np.float32))
+        rig.run(0.5, chunk_every_s=None)
+        assert np.array_equal(rig.measured, begun)
+        made = rig.tick(chunk)
+        assert made.target.mode == "RUNNING" and np.abs(made.target.q - begun).max() < 0.02
+        rig.run(0.05, chunk_every_s=None)
+        assert rig.memory.trajectory.pieces[-1].consumed(rig.now) <= 2
+        assert 0 < np.abs(rig.measured - begun).max() < 0.1
+        rig.tick(rig.order("hold"))
+        rig.run(0.5, chunk_every_s=None)
+        rig.tick(rig.order("arm"), rig.order("run"))
+        begun = rig.measured.copy()
 
 
 def test_an_old_condition_holds_although_chunks_go_on(running: Rig) -> None:
@@ -265,10 +306,29 @@ def test_a_lost_system2_does_not_hold_by_itself(running: Rig) -> None:
 )
 def test_late_foreign_and_repeated_chunks_are_dropped_and_counted(running: Rig, changes: dict[str, Any]) -> None:
     executing = running.memory.executing.seq
-    running.tick(running.chunk(**changes))
-    assert running.memory.dropped == 1
+    for count in (1, 2, 3):
+        made = running.tick(running.chunk(**changes))
+        assert (running.memory.dropped, running.memory.rejected) == (count, 0)
+        assert made.target.seam_jump_rad_s == -1.0, "there is no seam"
     assert running.memory.executing.seq == executing
     assert running.mode == "RUNNING"
+
+
+def test_a_chunk_that_comes_twice_is_dropped(running: Rig) -> None:
+    chunk = running.chunk()
+    assert running.tick(chunk).target.seam_jump_rad_s >= 0
+    assert running.tick(chunk).target.seam_jump_rad_s == -1.0
+    assert running.memory.dropped == 1
+
+
+@pytest.mark.parametrize(("joint", "by_rad"), [(0, 0.45), (2, 4.0)])  # it jumps; it is far outside the joint's range
+def test_every_refused_chunk_is_counted_once(joint: int, by_rad: float, running: Rig) -> None:
+    for count in (1, 2, 3):
+        q = np.tile(running.measured.astype(np.float32), (wire.HORIZON, 1))
+        q[:, joint] += by_rad
+        made = running.tick(running.chunk(q))
+        assert (running.memory.rejected, running.memory.dropped) == (count, 0)
+        assert made.target.seam_jump_rad_s == -1.0, "there is no seam"
 
 
 @pytest.mark.parametrize("kind", [wire.Episode, wire.Instruction])
@@ -388,3 +448,19 @@ def _assert_within_limits(rig: Rig) -> None:
     assert (np.abs(dq) <= limits.velocity * (1 + 1e-6)).all()
     assert (np.abs(ddq) <= limits.acceleration * (1 + 1e-6)).all()
     assert (np.abs(jerk) <= limits.jerk * (1 + 1e-4)).all()
+
+
+@pytest.mark.parametrize(("blend", "share"), [("fade", 0.0), ("prefix", 0.0), ("none", 1.0)])
+def test_after_a_hold_a_chunk_begins_where_the_arms_are_unless_nothing_is_blended(
+    blend: str, share: float, build: Build
+) -> None:
+    rig = Rig(build, "--trajectory.blend", blend)
+    rig.run(0.5)
+    rig.health_ok = False
+    rig.tick(rig.health("head", "frozen"))
+    rig.run(0.5, chunk_every_s=None)
+    before, away = rig.outputs[-1].target.q, 0.02 * ~np.isin(np.arange(wire.JOINTS), (6, 13))
+    chunk = rig.chunk(np.tile(before + away, (wire.HORIZON, 1)).astype(np.float32))
+    made = rig.tick(rig.health(), chunk)
+    assert made.target.mode == "RUNNING"
+    assert made.target.blended - before == pytest.approx(share * away, abs=1e-3)

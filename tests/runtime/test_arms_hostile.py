@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from runtime import arms_step, config, wire
 
 Build = Callable[..., Any]
@@ -24,7 +24,7 @@ class Loop:
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
         self.rules = arms_step.Rules.of(config.load([*flags]))
-        self.now, self.q = START_NS, rest_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
+        self.now, self.q = START_NS, ready_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
         self.memory = arms_step.start(self.rules, self.feedback(), self.now)
         self.sent: list[NDArray[np.float64]] = [self.q] * 3
         self.ticks = self.chunks = self.orders = 0

@@ -5,12 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from test_arms import Rig
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import folded_pose, ready_pose
+from runtime import wire
 from runtime.orders import STOPPED
+from runtime.safety import ARM_JOINTS
+from runtime.trajectory import Motion
 
 Build = Callable[..., Any]
+STATUS = "status 1: emergency stop"
 
 
 @pytest.fixture
@@ -82,6 +87,73 @@ def test_what_an_arm_reports_is_a_latched_fault_and_both_hold(side: int, running
     assert running.mode == "HOLD"
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_arm_that_was_led_away_during_a_fault_does_not_jump_back(side: int, running: Rig) -> None:
+    told = ("is being taught", "") if side == 0 else ("", "is being taught")
+    other = slice(7 * (1 - side), 7 * (1 - side) + 7)
+    led = slice(7 * side, 7 * side + 7)
+    running.arms = {"trouble": told, "fault": told}
+    running.tick()
+    way = running.measured.copy()
+    for _ in range(100):  # somebody leads it while nothing is forwarded; the other arm brakes within its limits
+        way[led] = running.measured[led] = way[led] + 0.006 * (np.arange(7) < 6)
+        before = running.measured[other].copy()
+        made = running.tick()
+        np.testing.assert_array_equal(made.target.q[led], way[led])
+        assert np.abs(made.target.q[other] - before).max() <= 3.0 * 0.005 + 1e-9
+        running.measured[led] = way[led]
+    assert running.mode == "FAULT" and "is being taught" in running.reasons
+    running.arms = {}
+    for order in ((), (running.order("clear"),), (running.order("arm"),)):
+        made = running.tick(*order)
+        np.testing.assert_allclose(made.target.q[led], way[led], atol=1e-12)
+    assert running.mode == "HOLD"
+
+
+def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
+    """Its command goes back to where it was when that was noticed, within the limits; the grippers keep what they hold."""
+    blocked = running.measured.copy()
+    limit = running.rules.settings.safety.following_rad
+    running.memory.commanded = Motion(blocked + np.eye(14)[1] * (limit + 0.01), np.zeros(14), np.zeros(14))
+    last = running.memory.commanded.q
+    for _ in range(400):
+        made = running.tick(*([] if made_fault(running) else [running.chunk()]))
+        assert np.abs(made.target.q - last).max() <= 3.0 * 0.005 + 1e-9
+        last = made.target.q
+        running.measured = blocked.copy()  # nothing moves it
+    assert running.mode == "FAULT" and "left j2 is" in running.reasons
+    np.testing.assert_allclose(last[ARM_JOINTS], blocked[ARM_JOINTS], atol=1e-3)
+    running.tick(running.order("clear"))
+    assert running.run(0.1, chunk_every_s=None).target.mode == "HOLD"
+
+
+def made_fault(rig: Rig) -> bool:
+    return rig.mode == "FAULT"
+
+
+def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
+    """Without targets for 50 ms they have stopped at the last one: its speed is no more."""
+    assert np.abs(running.memory.commanded.dq).max() > 0.05
+    stood = running.memory.commanded.q.copy()
+    running.now += 300_000_000
+    made = running.tick()
+    assert np.abs(made.target.q - stood).max() < 1e-3
+
+
+def test_an_order_that_comes_again_after_anothers_is_not_obeyed_again(running: Rig) -> None:
+    """A page repeats its order until it has read the answer, which somebody else's hold may have hidden."""
+    run = running.build(wire.Order, epoch=7, seq=3, order="run")
+    running.tick(run)
+    held = running.tick(running.order("hold"), running.order("arm"))
+    assert held.target.mode == "HOLD"
+    made = running.tick(run)
+    assert made.state is not None and made.state.answered == (7, 3) and made.state.answer == ""
+    assert running.run(0.2).target.mode == "HOLD"
+    older = running.build(wire.Order, epoch=7, seq=2, order="run")
+    running.tick(older)
+    assert running.run(0.2).target.mode == "HOLD"
+
+
 def test_trouble_before_arming_is_a_reason_and_no_fault(build: Build) -> None:
     rig = Rig(build)
     rig.arms = {"trouble": ("is being taught", ""), "fault": ("", "somebody else commands it")}
@@ -98,28 +170,45 @@ def test_an_order_to_arm_asks_arms_that_report_a_fault_again(running: Rig) -> No
     assert running.tick(running.order("arm")).drives == ("enable",)
 
 
-def test_rest_moves_slowly_to_the_rest_pose_and_stays(running: Rig) -> None:
-    assert np.abs(running.measured - rest_pose()).max() > 0.1
-    running.tick(running.order("rest"))
-    way = [running.measured.copy()]
-    for _ in range(round(6 / 0.005)):
-        running.tick(*(() if len(way) % 20 else (running.chunk(),)))
-        way.append(running.measured.copy())
-    assert (running.mode, running.memory.machine.wants_rest) == ("HOLD", False)
-    np.testing.assert_allclose(running.measured, rest_pose(), atol=1e-3)
+def sent_to(rig: Rig, pose: str, duration_s: float) -> NDArray[np.float64]:
+    """What the arms were told, tick by tick, after an order to move to a pose."""
+    rig.tick(rig.order(pose))
+    way = [rig.measured.copy()]
+    for _ in range(round(duration_s / 0.005)):
+        rig.tick(*(() if len(way) % 20 else (rig.chunk(),)))
+        way.append(rig.measured.copy())
+    assert (rig.mode, rig.memory.machine.bound_for) == ("HOLD", "")
     braked = round(0.5 / 0.005)
     assert np.abs(np.diff(way, axis=0))[braked:].max() / 0.005 < 0.51
+    return np.array(way)
 
 
-@pytest.mark.parametrize("order", ["hold", "run", "stop"])
+def test_arms_move_slowly_to_the_ready_pose_and_stay(running: Rig) -> None:
+    assert np.abs(running.measured - ready_pose()).max() > 0.1
+    sent_to(running, "ready", 6)
+    np.testing.assert_allclose(running.measured, ready_pose(), atol=1e-3)
+
+
+def test_the_way_to_rest_leads_over_the_ready_pose(running: Rig) -> None:
+    """Straight ahead, folding arms could meet the table."""
+    way = sent_to(running, "rest", 12)
+    np.testing.assert_allclose(running.measured, folded_pose(), atol=1e-3)
+    assert np.abs(way - ready_pose())[:, ARM_JOINTS].max(1).min() < 0.05
+    again = sent_to(running, "rest", 2)
+    np.testing.assert_allclose(again, again[:1].repeat(len(again), 0), atol=1e-4, err_msg="there it stays")
+    sent_to(running, "ready", 8)
+    np.testing.assert_allclose(running.measured, ready_pose(), atol=1e-3)
+
+
+@pytest.mark.parametrize("order", ["hold", "run", "stop", "ready"])
 def test_the_way_to_rest_ends_by_another_order(order: str, running: Rig) -> None:
     running.tick(running.order("rest"))
     running.run(0.3)
     assert running.reasons == "moves to the rest pose"
     running.tick(running.order(order, confirmed=True))
-    assert not running.memory.machine.wants_rest
+    assert running.memory.machine.bound_for == ("ready" if order == "ready" else "")
     running.run(3.0)
-    assert np.abs(running.measured - rest_pose()).max() > 0.05
+    assert np.abs(running.measured - folded_pose()).max() > 0.05
 
 
 def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:
@@ -127,8 +216,12 @@ def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:
     running.tick(running.order("hold"))
     assert running.tick(running.order("release", confirmed=True)).drives == ()
     assert "order rest first" in running.memory.answer
-    running.tick(running.order("rest"))
+    running.tick(running.order("ready"))
     running.run(6.0)
+    running.tick(running.order("release", confirmed=True))
+    assert "order rest first" in running.memory.answer, "from the ready pose they would fall"
+    running.tick(running.order("rest"))
+    running.run(8.0)
     assert running.tick(running.order("release")).drives == ()
     made = running.tick(running.order("release", confirmed=True))
     assert (made.drives, made.target.mode, made.target.sent) == (("release",), "DISARMED", False)
@@ -139,8 +232,7 @@ def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:
 def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -> None:
     made = running.tick(running.order("stop", confirmed=True))
     assert (made.drives, made.target.mode, made.target.sent) == (("stop",), "FAULT", False)
-    status = "status 1: emergency stop"
-    running.arms = {"trouble": (status, status), "fault": (status, status)}
+    running.arms = {"trouble": (STATUS, STATUS), "fault": (STATUS, STATUS)}
     running.measured[1] += 1.0  # it sinks
     assert not running.run(0.5).target.sent
     assert running.reasons == STOPPED
@@ -154,6 +246,28 @@ def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -
     made = running.tick()
     assert made.target.mode == "HOLD"
     np.testing.assert_array_equal(made.target.q, running.measured)
+
+
+def test_a_stop_by_an_arms_own_button_is_taken_back_by_a_confirmed_clear(running: Rig) -> None:
+    running.arms = {"trouble": (STATUS, ""), "fault": (STATUS, "")}
+    assert running.tick().target.mode == "FAULT"
+    assert running.tick(running.order("clear")).drives == ()
+    assert "support the arms" in running.memory.answer and running.mode == "FAULT"
+    assert running.tick(running.order("clear", confirmed=True)).drives == ("reset",)
+    assert running.mode == "DISARMED"
+    running.arms = {"powered": (False, False)}
+    assert running.run(0.2).drives == ()
+
+
+def test_a_stop_survives_a_restart_of_this_process(build: Build) -> None:
+    rig = Rig(build)
+    rig.arms = {"trouble": (STATUS, STATUS), "powered": (False, False)}
+    rig.restart()
+    assert rig.tick(rig.order("arm")).drives == ()
+    assert "clear with its confirmation" in rig.memory.answer
+    assert rig.tick(rig.order("clear", confirmed=True)).drives == ("reset",)
+    rig.arms = {"powered": (False, False)}
+    assert rig.tick(rig.order("arm")).drives == ("enable",)
 
 
 def test_an_order_is_answered_at_once_and_obeyed_once(running: Rig) -> None:

@@ -52,6 +52,30 @@ def healthy(count: int = 10) -> list[CameraFrame]:
     return [frame(number) for number in range(1, count + 1)]
 
 
+def delivered(*delays_s: float) -> Watch:
+    """A watch of pictures that came so long after their exposure."""
+    watch = Watch(30.0, True, START_NS)
+    previous = None
+    for count, delay_s in enumerate(delays_s, 1):
+        made = frame(count)
+        watch.saw(count, made, previous, made.capture_ns + seconds(delay_s))
+        previous = made
+    return watch
+
+
+def test_a_camera_that_delivers_later_than_the_others_is_named() -> None:
+    watches = {"head": delivered(0.09, 0.08, 0.09), "left_wrist": delivered(0.01, 0.02, 0.01)}
+    late = cameras.behind(watches, 0.05)
+    assert late == {"head": "pictures come 70 ms later than another camera's (limit 50 ms)"}
+    state = verdict("head", watches["head"], LATE_S, START_NS + 3 * PERIOD_NS, late["head"])
+    assert state.verdict == late["head"]
+
+
+def test_a_picture_that_is_late_once_is_no_skewed_camera() -> None:
+    watches = {"head": delivered(0.01, 0.2, 0.2), "left_wrist": delivered(0.01, 0.01, 0.01), "right_wrist": delivered()}
+    assert cameras.behind(watches, 0.05) == {}
+
+
 def test_a_camera_in_its_rhythm_is_well() -> None:
     state = verdict("head", watched(healthy(60)), LATE_S, START_NS + 60 * PERIOD_NS)
     assert (state.camera, state.verdict, state.number) == ("head", "", 60)
@@ -180,6 +204,30 @@ def test_a_lost_camera_is_named_and_opened_again() -> None:
     assert seen == [(first, ""), (second, "")]
     assert plug.calls == ["open", "pause", "open", "close", "pause", "open", "close"]
     assert watch.trouble == ""
+
+
+def test_whatever_a_library_raises_the_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = frame(1), frame(2)
+    plug, watch = Plug(first, "unplugged", second), Watch(30.0, True, START_NS)
+    read = plug.read
+
+    def gone(timeout_s: float) -> CameraFrame | None:
+        try:
+            return read(timeout_s)
+        except DriverError:
+            raise RuntimeError("xioctl(VIDIOC_DQBUF)\nfailed") from None
+
+    def stuck() -> None:
+        plug.calls.append("close")
+        raise RuntimeError("stop() cannot be called before start()")
+
+    monkeypatch.setattr(plug, "read", gone)
+    monkeypatch.setattr(plug, "close", stuck)
+    seen = frames(plug, plug, watch)  # pyright: ignore[reportArgumentType]
+    assert next(seen) == first
+    monkeypatch.setattr(plug, "pause", lambda duration_s: plug.calls.append(watch.trouble))
+    assert next(seen) == second
+    assert plug.calls == ["open", "close", "RuntimeError: xioctl(VIDIOC_DQBUF) failed", "open"]
 
 
 def test_what_is_wrong_stays_said_until_it_is_well() -> None:

@@ -213,6 +213,28 @@ def test_a_settings_error_ends_the_program_with_status_2(capsys: pytest.CaptureF
         (["--arms.kind", "piper"], "real arms need real cameras, but --cameras.head.kind is simulated"),
         (["--profile", "cobot_magic", "--can"], "--can emulates arms, but --arms.kind is piper"),
         (["--profile", "cobot_magic", "--pacing", "serial"], "--pacing serial is for simulation"),
+        (["--profile", "cobot_magic", "--arms.start", "run"], "--arms.start run: real arms are armed by an operator"),
+        (["--profile", "cobot_magic", "--arms.resume", "itself"], "--arms.resume itself: real arms go on by an"),
+        (
+            ["--profile", "cobot_magic", "--safety.velocity", "3,3,3,3,3,3.5,1"],
+            "--safety.velocity 3.5: a Piper's joints",
+        ),
+        (
+            ["--profile", "cobot_magic", "--safety.acceleration", "5,5,6,5,5,5,9"],
+            "--safety.acceleration 6.0: a Piper's",
+        ),
+        (
+            ["--profile", "cobot_magic", "--safety.low=-2.7,0,-2,-1,-1,-2,0"],
+            "--safety.low, --safety.high: joint 1 of a Piper is for -2.618..2.618",
+        ),
+        (
+            ["--profile", "cobot_magic", "--safety.high", "2,3,0,1,1,2.2,0.1"],
+            "--safety.low, --safety.high: joint 6 of a Piper is for -2.09..2.09 rad",
+        ),
+        (
+            ["--profile", "cobot_magic", "--safety.high", "2,3,0,1,1,2,0.11"],
+            "--safety.high: no Piper's gripper opens to 0.11 m",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(flags: list[str], said: str) -> None:

@@ -30,20 +30,23 @@ def unit(path: Path) -> configparser.RawConfigParser:
 
 
 def test_a_robots_machine(tmp_path: Path) -> None:
-    done = install("robot", "--user", "lab", "--profile", "/home/lab/our robot.toml", "--root", str(tmp_path))
+    done = install("robot", "--user", "lab", "--profile", "/home/lab/our robot & rest.toml", "--root", str(tmp_path))
     assert done.returncode == 0, done.stderr
     service = unit(tmp_path / "etc/systemd/system/video2act.service")
     assert service["Service"]["User"] == "lab"
     assert service["Service"]["Type"] == "notify" and service["Service"]["NotifyAccess"] == "all"
     command = shlex.split(service["Service"]["ExecStart"])
     assert command[0] == str(ROOT / "launch" / "robot.sh") and os.access(command[0], os.X_OK)
-    assert float(service["Service"]["WatchdogSec"]) > 10 + 10, "the supervisor comes first"
+    assert command[1:3] == ["--profile", "/home/lab/our robot & rest.toml"]
+    assert float(service["Service"]["WatchdogSec"]) > 10 + 60, "the supervisor comes first, and a first reading"
+    assert service["Service"]["RestartPreventExitStatus"] == "2"
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert written == [
         "etc/security/limits.d/video2act.conf",
         "etc/systemd/system/video2act-can@.service",
         "etc/systemd/system/video2act.service",
         "etc/udev/rules.d/60-video2act-latency.rules",
+        "etc/udev/rules.d/60-video2act-realsense.rules",
         "etc/udev/rules.d/70-video2act-can.rules",
         "etc/video2act/robot.env",
     ]
@@ -88,7 +91,9 @@ def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], sai
 
 
 def test_every_file_that_the_texts_name_is_there() -> None:
-    text = "".join(path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    text = "".join(
+        path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".pyc", ".png")
+    )
     named = set(re.findall(r"(?:\./)?((?:launch|deploy)/[\w@.-]+\.(?:sh|rules|conf|service|md|toml))", text))
     assert len(named) >= 5
     assert all((ROOT / name).exists() for name in named), sorted(name for name in named if not (ROOT / name).exists())

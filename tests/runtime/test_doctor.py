@@ -11,6 +11,7 @@ import pytest
 from camera_rigs import write_video
 
 from drivers import piper_identity
+from drivers.can_hub import INTERFACE, Hub
 from drivers.piper_emulator import Faults
 from runtime import config, realtime
 from runtime.doctor import buses, cameras, command, holders, machine
@@ -96,6 +97,8 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_interface_that_is_well(network: Path) -> None:
+    unnamed = buses.look_at_interface("left", "can_left", "")
+    assert unnamed.verdict == "warning" and "put 3-1.4:1.0 into arms.usb_places" in unnamed.remedy
     row = buses.look_at_interface("left", "can_left", "3-1.4:1.0")
     assert (row.verdict, row.found) == ("pass", "can_left is up at 1 Mbit/s, USB 3-1.4:1.0")
 
@@ -141,6 +144,7 @@ def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) ->
         ({"torn": True}, "arm left", "readings were torn"),
         ({"master": True}, "arm left, masters", "its master is plugged in"),
         ({"corrupt_limits": True}, "arm left, ranges", "its stored limits are corrupt"),
+        ({"acceleration_rad_s2": 2.0}, "arm left, acceleration", "motor 1 allows 2.00 rad/s2, less than"),
     ],
 )
 def test_each_fault_of_an_arm_forbids_to_arm(
@@ -149,6 +153,41 @@ def test_each_fault_of_an_arm_forbids_to_arm(
     rows = emulated(**faults)
     assert rows[row].verdict == "fail" and said in rows[row].found and rows[row].remedy
     assert all(other.verdict != "fail" for name, other in rows.items() if "right" in name)
+
+
+def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
+    settings = config.load(["--profile", "sim", "--can", "--arms.masters", "shared"])
+    rows = {row.name: row for row in command.examine(settings, {"left": Faults(master=True)})}
+    assert rows["arm left, masters"].verdict == "pass" and "leads it" in rows["arm left, masters"].found
+    assert rows["arm right, masters"].verdict == "warning" and "says nothing" in rows["arm right, masters"].found
+
+
+def test_masters_on_buses_of_their_own_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
+    settings = config.load(["--profile", "sim", "--can", "--arms.masters", "own"])
+    rows = {row.name: row for row in command.examine(settings)}
+    assert rows["master left"].verdict == "pass" and "on its own bus" in rows["master left"].found
+    assert rows["arm left, masters"].found == "unplugged"
+
+
+def test_a_silent_master_of_its_own_bus_forbids_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
+    hub = Hub(tmp_path / "bus")
+    row = buses.look_at_master("left", str(tmp_path / "bus"), INTERFACE)
+    hub.close()
+    assert row.verdict == "warning" and "nobody can take over" in row.found
+    gone = buses.look_at_master("left", str(tmp_path / "bus"), INTERFACE)
+    assert gone.verdict == "fail" and "the bus cannot be opened" in gone.found
+
+
+def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
+    settings = config.load(["--profile", "cobot_magic", "--arms.masters", "own", "--arms.master_interfaces", "m0,m1"])
+    rows = {row.name: row for row in command.examine(settings)}
+    assert rows["bus left master"].found == "there is no interface m0"
 
 
 @pytest.mark.parametrize(
@@ -189,15 +228,53 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
         if held:
             (tmp_path / str(pid) / "fd" / "3").symlink_to(held)
-    ros, devices = holders.look()
+    ros, devices, sockets = holders.look(("can_left", "can_right"))
+    assert sockets.verdict == "pass"
     assert ros.verdict == "fail" and "process 11" in ros.found and "rosnode kill" in ros.remedy
     assert devices.verdict == "fail" and "cheese holds /dev/video4 (process 12)" in devices.found
     assert devices.remedy.endswith("kill 12")
 
 
 def test_nobody_holds_this_machine() -> None:
-    ros, _ = holders.look()
+    ros, *_ = holders.look(("can_left",))
     assert ros.verdict == "pass"
+
+
+def test_a_program_with_a_socket_on_the_bus_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel tells it; its commands would not be seen on the bus."""
+    monkeypatch.setattr(holders, "CAN_RECEIVERS", tmp_path)
+    (tmp_path / "rcvlist_all").write_text(
+        "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
+        "   can_left     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can1: no entry)\n"
+    )
+    *_, sockets = holders.look(("can_left", "can_right"))
+    assert sockets.verdict == "fail" and "has can_left open" in sockets.found and "ss -f can" in sockets.remedy
+    *_, sockets = holders.look(("can_right",))
+    assert sockets.verdict == "pass"
+
+
+def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "PROCESSES", tmp_path)
+    (tmp_path / "21" / "fd").mkdir(parents=True)
+
+    def forbidden(place: Path) -> None:
+        return None
+
+    monkeypatch.setattr(holders, "_held", forbidden)
+    _, devices, _ = holders.look(())
+    assert devices.verdict == "warning" and "1 processes of other users cannot" in devices.found
+
+
+def test_where_the_arms_stand_is_measured_before_they_are_armed() -> None:
+    assert machine.mount(SIM).verdict == "pass"
+    robot = config.load(["--profile", "cobot_magic"])
+    row = machine.mount(robot)
+    assert row.verdict == "fail" and "was not measured" in row.found and "safety.mount" in row.remedy
+    place = ["--safety.mount.left=-0.3,-0.4,0.8,1.57", "--safety.mount.right=0.3,-0.4,0.8,1.57"]
+    measured = config.load(
+        ["--profile", "cobot_magic", "--safety.mount.measured", *place, "--safety.mount.table_m", "0.75"]
+    )
+    assert machine.mount(measured).found == "bases 0.600 m apart, 50 mm above the table"
 
 
 def test_the_command_on_a_machine_without_hardware(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from drivers.cobot_magic import rest_pose
-from runtime.config import Safety
+from drivers.cobot_magic import ready_pose
+from runtime.config import Mount, Safety
 from runtime.limits import Array, Limits, brake, stop_distance, track
 from runtime.skeleton import arm_distance_m, fingertip_height_m, skeleton
 from runtime.trajectory import Motion
@@ -69,7 +69,7 @@ stretches = st.lists(st.tuples(shares, st.integers(1, 100), st.booleans()), min_
 @given(stretches)
 @examples(max_examples=25, deadline=None, derandomize=True)
 def test_no_target_sequence_breaks_a_limit(course: list[Stretch]) -> None:
-    now = still(rest_pose() - np.eye(JOINTS)[6] * 0.04)
+    now = still(ready_pose() - np.eye(JOINTS)[6] * 0.04)
     for wanted, ticks, braked in course:
         for _ in range(ticks):
             after = track(LIMITS, now, place(wanted), DT_S)
@@ -154,24 +154,39 @@ def test_the_way_to_rest_is_never_underestimated(speeds: list[float], gains: lis
     assert (reached <= np.abs(bound) + slack).all()
 
 
+def test_distances_are_those_of_the_robot_at_hand() -> None:
+    """Arms that stand nearer together, over a higher table: the same course is cut short earlier."""
+    near = Mount(left=(-0.17, -0.42, 0.74, np.pi / 2), right=(0.17, -0.42, 0.74, np.pi / 2), table_m=0.84)
+    limits = Limits.of(Safety(mount=near, min_fingertip_m=0.02))
+    wanted = ready_pose() + np.array([-0.5, 0.9, 0, 0, 0, 0, 0, 0.5, 0.9, 0, 0, 0, 0, 0])
+    now, lowest, nearest = still(ready_pose() - np.eye(JOINTS)[6] * 0.04), np.inf, np.inf
+    for _ in range(800):
+        now = track(limits, now, wanted, DT_S)
+        points = skeleton(now.q, limits.bases)
+        lowest = min(lowest, fingertip_height_m(points, limits.table_m))
+        nearest = min(nearest, arm_distance_m(points))
+    assert lowest > 0.02 - 0.005 and nearest > limits.min_arm_distance_m - 0.005
+    assert fingertip_height_m(skeleton(wanted, limits.bases), limits.table_m) < 0
+
+
 def test_an_arm_at_rest_stays_at_rest() -> None:
-    now = still(rest_pose())
+    now = still(ready_pose())
     for _ in range(10):
         now = brake(LIMITS, now, DT_S)
-    np.testing.assert_array_equal(now.q, rest_pose())
+    np.testing.assert_array_equal(now.q, ready_pose())
     assert at_rest(now)
 
 
 def toward_each_other(reach: float, swing: float) -> Array:
     """Both arms stretched and turned inwards: the left one to the right, the right one to the left."""
-    q = rest_pose()
+    q = ready_pose()
     q[[1, 8]], q[[2, 9]] = 1.4 + reach, -1.0 - reach
     q[0], q[7] = -swing, swing
     return q
 
 
 def turned_outwards() -> Array:
-    q = rest_pose()
+    q = ready_pose()
     q[0], q[7] = 0.4, -0.4
     return q
 
@@ -199,9 +214,9 @@ def test_without_the_limit_those_arms_would_collide() -> None:
 @pytest.mark.parametrize("shoulder", [1.8, 2.4, 3.1])
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_fingertip_driven_at_the_table_stays_above_it(side: int, shoulder: float) -> None:
-    wanted = rest_pose()
+    wanted = ready_pose()
     wanted[7 * side + 1], wanted[7 * side + 2] = shoulder, -0.9
-    now, lowest = still(rest_pose()), np.inf
+    now, lowest = still(ready_pose()), np.inf
     for _ in range(500):
         now = track(LIMITS, now, wanted, DT_S)
         lowest = min(lowest, fingertip_height_m(skeleton(now.q)))
@@ -227,16 +242,64 @@ def test_distances_hold_on_random_courses(seed: int) -> None:
 
 
 def test_arms_that_are_too_close_may_move_apart() -> None:
-    tight = replace(LIMITS, min_arm_distance_m=arm_distance_m(skeleton(rest_pose())) + 0.05)
-    now = still(rest_pose())
+    tight = replace(LIMITS, min_arm_distance_m=arm_distance_m(skeleton(ready_pose())) + 0.05)
+    now = still(ready_pose())
     for _ in range(400):
         now = track(tight, now, turned_outwards(), DT_S)
     np.testing.assert_allclose(now.q[[0, 7]], turned_outwards()[[0, 7]], atol=1e-3)
 
 
 def test_the_limits_are_those_of_the_settings_for_both_arms() -> None:
-    np.testing.assert_array_equal(LIMITS.low[:7], LIMITS.low[7:])
-    np.testing.assert_array_equal(LIMITS.velocity, np.tile(SAFETY.velocity, 2))
-    np.testing.assert_array_equal(LIMITS.jerk, np.tile(SAFETY.jerk, 2))
-    assert (LIMITS.low[:6] >= SAFETY.low[:6]).all() and (LIMITS.high[:6] <= SAFETY.high[:6]).all()
-    assert LIMITS.low[6] == pytest.approx(SAFETY.low[6]) and LIMITS.high[6] == pytest.approx(SAFETY.high[6])
+    limits = Limits.of(SAFETY)
+    np.testing.assert_array_equal(limits.low[:7], limits.low[7:])
+    np.testing.assert_array_equal(limits.velocity, np.tile(SAFETY.velocity, 2))
+    np.testing.assert_array_equal(limits.jerk, np.tile(SAFETY.jerk, 2))
+    low, high = np.tile(SAFETY.low, 2), np.tile(SAFETY.high, 2)
+    arms, grippers = [index for index in range(JOINTS) if index % 7 != 6], [6, 13]
+    assert (limits.low[arms] - low[arms] > 1e-4).all() and (high[arms] - limits.high[arms] > 1e-4).all(), "a margin"
+    assert (limits.low - low < 0.05).all() and (high - limits.high < 0.05).all()
+    np.testing.assert_allclose(limits.low[grippers], low[grippers], atol=1e-12)
+    np.testing.assert_allclose(limits.high[grippers], high[grippers], atol=1e-12)
+    assert limits.low.dtype == limits.jerk.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("speed", "gain"), [(1.0, 0.0), (1.0, 0.6), (0.0, 0.5), (-0.7, -0.9), (0.02, 0.3), (0.4, -0.5)]
+)
+def test_the_way_to_rest_is_that_of_winding_down_and_a_trapezoid_and_a_margin(speed: float, gain: float) -> None:
+    """Integrated step by step: the acceleration to 0 at full jerk, then to rest by full jerk and acceleration."""
+    dq, ddq = speed * APART.velocity, gain * APART.acceleration
+    step_s = 1e-5
+    sign = np.where(dq == 0, np.sign(ddq), np.sign(dq))
+    way, v, a = np.zeros(JOINTS), np.abs(dq), np.maximum(sign * ddq, 0.0)
+    while (a > 0).any():
+        way, v, a = way + v * step_s * (a > 0), v + a * step_s, np.maximum(a - APART.jerk * step_s, 0.0)
+    most = np.minimum(APART.acceleration, np.sqrt(v * APART.jerk))
+    ramp_s, peak = most / APART.jerk, v
+    hold_s = np.divide(peak, most, out=np.zeros(JOINTS), where=most > 0) - ramp_s
+    for step in range(1 + int((2 * ramp_s + hold_s).max() / step_s)):
+        left_s = 2 * ramp_s + hold_s - step * step_s
+        braking = np.clip(np.minimum(step * step_s, left_s) / np.maximum(ramp_s, 1e-9), 0, 1) * most
+        way, v = way + np.maximum(v, 0) * step_s, v - braking * step_s
+    bound = stop_distance(APART, dq, ddq) * sign
+    np.testing.assert_allclose(bound / way, (bound / way)[0], rtol=5e-3)  # for every joint alike
+    assert (bound / way)[0] == pytest.approx(1.25, rel=0.01)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_moving_target_is_caught_up_when_its_speed_is_known(follows: bool) -> None:
+    now, speed = still(ready_pose()), np.where(np.arange(JOINTS) < 4, 0.1, 0.0)
+    wanted = ready_pose() + speed  # a second ahead
+    for _ in range(600):
+        wanted = wanted + speed * DT_S
+        now = track(APART, now, wanted, DT_S, speed if follows else None)
+    behind = np.abs(now.q - wanted).max()
+    assert behind < 1e-6 if follows else behind > 1e-4
+
+
+def test_targets_outside_the_ranges_are_followed_to_their_edge() -> None:
+    for far, edge in ((9.0, LIMITS.high), (-9.0, LIMITS.low)):
+        now = still(ready_pose())
+        for _ in range(1600):
+            now = track(APART, now, np.full(JOINTS, far), DT_S)
+        np.testing.assert_allclose(now.q, edge, atol=1e-3)

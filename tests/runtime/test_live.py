@@ -162,20 +162,17 @@ def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) ->
 
 
 def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
-    screen, keyboard = os.openpty()
-    run = LiveRun(tmp_path, keyboard=keyboard)
+    run = LiveRun(tmp_path, keyboard=True)
     try:
         run.wait_for("RUNNING", START_S)
-        os.write(screen, b" ")
+        run.press(b" ")
         run.wait_for("HOLD", 15)
-        os.write(screen, b"r")
+        run.press(b"r")
         run.wait_for("RUNNING", 15)
-        os.write(screen, b"q")
+        run.press(b"q")
         assert run.process.wait(END_S) == 0
     finally:
         run.end(signal.SIGKILL)
-        os.close(screen)
-        os.close(keyboard)
     orders = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
     assert [m.order for m in orders if isinstance(m, wire.Order)] == ["hold", "clear", "arm", "run", "hold"]
 

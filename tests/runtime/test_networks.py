@@ -18,6 +18,9 @@ from runtime.policy import encoder_id, policy_config, policy_id
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+UNTRAINED = ("--policy.size", "small")
+
+
 def settings(*flags: str) -> config.Settings:
     return config.load(["--profile", "sim", *flags])
 
@@ -53,7 +56,7 @@ def test_encoded_instructions_serve_every_policy_with_the_same_encoders() -> Non
 
 
 def test_the_small_policys_own_encoder_follows_its_seed() -> None:
-    assert encoder_id(settings()) != encoder_id(settings("--seed", "9"))
+    assert encoder_id(settings(*UNTRAINED)) != encoder_id(settings(*UNTRAINED, "--seed", "9"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -77,7 +80,7 @@ def test_float8_storage_is_a_setting() -> None:
 
 
 def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
-    drawn = open_checkpoint(settings())
+    drawn = open_checkpoint(settings(*UNTRAINED))
     parts: dict[str, torch.nn.Module] = {"slow": drawn.slow(), "fast": drawn.fast(), "text": drawn.instructor()}
     save(tmp_path / "policy", drawn.config, drawn.statistics, parts)
     chosen = settings("--policy.checkpoint", str(tmp_path / "policy"))
@@ -90,7 +93,7 @@ def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [slow_system, fast_system])
 def test_missing_published_weights_are_one_line(make: Callable[..., object], tmp_path: Path) -> None:
     nowhere = ("--policy.published.video", str(tmp_path / "no"), "--policy.published.image", str(tmp_path / "no"))
-    chosen = settings(*nowhere)
+    chosen = settings(*UNTRAINED, *nowhere)
     with pytest.raises(RuntimeFault, match="is not a folder"):
         make(chosen, open_checkpoint(chosen))
 

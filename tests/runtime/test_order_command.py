@@ -1,6 +1,7 @@
 """`order.sh`: which run it talks to, what it says and returns; the arms' answers come over a real bus. Called by pytest."""
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -53,10 +54,17 @@ class Arms:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where runs are looked for; its path is short, since a socket's must stay below 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="v2a-") as made:
+        monkeypatch.setattr(outside, "MEMORY_FOLDER", Path(made))
+        yield Path(made)
+
+
+@pytest.fixture
+def folder(memory: Path) -> Path:
     """Of a run whose supervisor is this process."""
-    monkeypatch.setattr(outside, "MEMORY_FOLDER", tmp_path)
-    made = tmp_path / f"video2act-{os.getpid()}-x"
+    made = memory / f"video2act-{os.getpid()}-x"
     made.mkdir()
     return made
 
@@ -90,12 +98,12 @@ def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.
         order.main(["stop", "--confirm"])
 
 
-def test_which_run_is_meant(folder: Path, tmp_path: Path) -> None:
+def test_which_run_is_meant(folder: Path, memory: Path) -> None:
     assert outside.run_folder(None) == folder
-    (tmp_path / "video2act-replay-abc").mkdir()
-    (tmp_path / "video2act-999999999-gone").mkdir()
+    (memory / "video2act-replay-abc").mkdir()
+    (memory / "video2act-999999999-gone").mkdir()
     assert outside.run_folder(None) == folder
-    (tmp_path / "video2act-1-init").mkdir()
+    (memory / "video2act-1-init").mkdir()
     with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
         outside.run_folder(None)
     assert outside.run_folder(os.getpid()) == folder
@@ -104,5 +112,5 @@ def test_which_run_is_meant(folder: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="unknown order 'dance'; choose of arm, run, hold"):
+    with pytest.raises(SettingsError, match="unknown order 'dance'; choose of arm, run, takeover, hold"):
         order.main(["dance"])

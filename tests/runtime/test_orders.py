@@ -6,10 +6,11 @@ from typing import Any, get_args
 import pytest
 
 from runtime import wire
-from runtime.orders import STOPPED, obey
+from runtime.orders import STOPPED, Arms, obey
 from runtime.safety import Machine
 
 Build = Callable[..., Any]
+WAITS = Arms(waits=True)
 MODES: tuple[wire.Mode, ...] = get_args(wire.Mode)
 
 
@@ -25,56 +26,88 @@ def armed(mode: wire.Mode, **fields: Any) -> Machine:
 @pytest.mark.parametrize("mode", MODES)
 def test_arm_run_and_hold_are_wishes(mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
     machine = armed(mode)
-    assert obey(machine, order("arm"), False) == (None, "")
+    assert obey(machine, order("arm"), Arms()) == (None, "")
     assert (machine.wants_arm, machine.wants_power) == (True, True)
-    machine.wants_rest = True
-    assert obey(machine, order("run"), False) == (None, "")
-    assert (machine.wants_run, machine.wants_rest) == (True, False)
-    machine.wants_rest = True
-    assert obey(machine, order("hold"), False) == (None, "")
-    assert (machine.wants_run, machine.wants_rest, machine.mode) == (False, False, mode)
+    machine.bound_for = "rest"
+    assert obey(machine, order("run"), WAITS) == (None, "")
+    assert (machine.wants_run, machine.bound_for) == (True, "")
+    machine.bound_for = "ready"
+    assert obey(machine, order("hold"), Arms()) == (None, "")
+    assert (machine.wants_run, machine.bound_for, machine.mode) == (False, "", mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("forbidden", [(), ("camera head: frozen",)])
+def test_a_robot_runs_at_once_or_not_at_all(
+    mode: wire.Mode, forbidden: tuple[str, ...], order: Callable[..., wire.Order]
+) -> None:
+    """Nobody may stand near arms that begin to move when a cable is plugged in, or when somebody else arms them."""
+    machine = armed(mode, forbidden=forbidden)
+    wanted_before = machine.wants_run
+    _, why = obey(machine, order("run"), Arms())
+    may = mode == "RUNNING" or (mode in ("HOLD", "TAKEOVER") and not forbidden)
+    assert (why == "") is may and machine.wants_run is (may or wanted_before)
+    assert may or any(text in why for text in ("not armed", mode, "camera head: frozen; mend that"))
+
+
+def test_who_was_held_is_armed_anew(order: Callable[..., wire.Order]) -> None:
+    machine = armed("HOLD")
+    for arms in (Arms(), WAITS):
+        assert obey(machine, order("hold"), arms)[1] == ""
+        assert obey(machine, order("hold"), arms)[1] == "", "again"
+        assert obey(machine, order("run"), arms)[1] == "held by order; order arm, then run"
+        assert obey(machine, order("arm"), arms)[1] == ""
+        assert obey(machine, order("run"), arms)[1] == "" and machine.wants_run
+
+
+def test_motors_are_not_switched_on_later(order: Callable[..., wire.Order]) -> None:
+    machine = armed("DISARMED")
+    _, why = obey(machine, order("arm"), Arms(silent=("left arm: feedback is 2000 ms old",)))
+    assert why == "left arm: feedback is 2000 ms old, then order arm again"
+    assert not machine.wants_power and not machine.wants_arm
 
 
 def test_nothing_runs_with_a_fault(order: Callable[..., wire.Order]) -> None:
     machine = armed("FAULT", fault="left arm: motor 3 is hot")
-    assert obey(machine, order("run"), False) == (None, "left arm: motor 3 is hot; clear it first")
+    assert obey(machine, order("run"), WAITS) == (None, "left arm: motor 3 is hot; clear it first")
     assert not machine.wants_run
-    obey(machine, order("clear"), False)
-    assert obey(machine, order("run"), False) == (None, ""), "as the terminal's r does"
+    obey(machine, order("clear"), Arms())
+    assert obey(machine, order("run"), WAITS) == (None, ""), "as the terminal's r does"
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_only_armed_arms_move_to_rest(mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
+@pytest.mark.parametrize("pose", ["ready", "rest"])
+def test_only_armed_arms_move_to_a_pose(pose: str, mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
     machine = armed(mode)
-    drive, why = obey(machine, order("rest"), False)
-    may = mode in ("HOLD", "RUNNING")
-    assert (drive, why == "", machine.wants_rest) == (None, may, may)
+    drive, why = obey(machine, order(pose), Arms())
+    may = mode in ("HOLD", "RUNNING", "TAKEOVER")
+    assert (drive, why == "", machine.bound_for) == (None, may, pose if may else "")
     assert may or mode in why
     assert not (may and machine.wants_run)
 
 
 def test_clear_forgets_a_latched_fault_only(order: Callable[..., wire.Order]) -> None:
     latched, pending = armed("FAULT", fault="x"), armed("RUNNING", fault="x")
-    assert obey(latched, order("clear"), False) == (None, "")
-    assert obey(pending, order("clear"), False) == (None, "")
+    assert obey(latched, order("clear"), Arms()) == (None, "")
+    assert obey(pending, order("clear"), Arms()) == (None, "")
     assert (latched.fault, pending.fault) == ("", "x")
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stop_is_confirmed_and_sinks_the_arms_in_any_mode(mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
     machine = armed(mode)
-    drive, why = obey(machine, order("stop"), False)
+    drive, why = obey(machine, order("stop"), Arms())
     assert drive is None and "hold keeps them where they are" in why and not machine.stopped
-    assert obey(machine, order("stop", confirmed=True), False) == ("stop", "")
+    assert obey(machine, order("stop", confirmed=True), Arms()) == ("stop", "")
     assert (machine.stopped, machine.fault) == (True, STOPPED)
 
 
 def test_a_stop_is_cleared_only_when_somebody_supports_the_arms(order: Callable[..., wire.Order]) -> None:
     machine = armed("FAULT", fault=STOPPED, stopped=True)
-    assert obey(machine, order("arm"), False) == (None, STOPPED)
-    drive, why = obey(machine, order("clear"), False)
+    assert obey(machine, order("arm"), Arms()) == (None, STOPPED)
+    drive, why = obey(machine, order("clear"), Arms())
     assert drive is None and "support the arms" in why and machine.fault == STOPPED
-    assert obey(machine, order("clear", confirmed=True), False) == ("reset", "")
+    assert obey(machine, order("clear", confirmed=True), Arms()) == ("reset", "")
     assert machine.fault == ""
 
 
@@ -85,7 +118,7 @@ def test_arms_are_released_at_rest_and_confirmed(
     mode: wire.Mode, at_rest: bool, confirmed: bool, order: Callable[..., wire.Order]
 ) -> None:
     machine = armed(mode)
-    drive, why = obey(machine, order("release", confirmed=confirmed), at_rest)
+    drive, why = obey(machine, order("release", confirmed=confirmed), Arms(at_rest))
     may = mode in ("HOLD", "DISARMED") and at_rest and confirmed
     assert (drive, why == "") == ("release" if may else None, may)
     assert machine.wants_arm is (mode != "DISARMED" and not may)

@@ -1,7 +1,6 @@
 """Teleoperation with four arms: emulated masters lead emulated puppets over two buses, the real SDK listens, and what was
 recorded comes back out of an HDF5 file. Called by pytest; a live run."""
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,41 +11,41 @@ import numpy as np
 import pytest
 from live_run import END_S, START_S, LiveRun
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
-from runtime import masters, record, robot, wire
+from runtime import config, masters, record, robot, wire
+from runtime.doctor.row import Row
 from runtime.errors import SettingsError
 from runtime.session import export, reader
 
 Build = Callable[..., Any]
 TASK = "dual_bottles_pick_easy"
 SECONDS, SHORT_S = 3.0, 2.0
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
     """One demonstration kept, one discarded, one under way when it ends."""
-    screen, keyboard = os.openpty()
-    made = LiveRun(
-        tmp_path_factory.mktemp("record"), "--task", TASK, "--seed", "5", keyboard=keyboard, command="record"
-    )
+    folder = tmp_path_factory.mktemp("record")
+    made = LiveRun(folder, "--task", TASK, "--seed", "5", keyboard=True, command="record")
     try:
         made.wait_for("video2act: starting", START_S)
-        os.write(screen, b"s")  # too early: there is no picture yet
+        made.press(b"s")  # too early: there is no picture yet
         made.wait_for("ready 1 | kept 0 discarded 0 | the masters lead", START_S)
         for decide in (b"k", b"d"):
-            os.write(screen, b"s")
+            made.press(b"s")
             time.sleep(SECONDS)
-            os.write(screen, b"s" + decide)
+            made.press(b"s" + decide)
             made.wait_for("ready", 15)
-        os.write(screen, b"b")
+        answer = made.order("arm")
+        assert "the masters lead the arms" in answer and "not fit to be armed" in answer
+        made.press(b"b")
         time.sleep(SHORT_S)
-        os.write(screen, b"q")
+        made.press(b"q")
         assert made.process.wait(END_S) == 0
     finally:
         made.end(signal.SIGKILL)
-        os.close(screen)
-        os.close(keyboard)
     return made
 
 
@@ -115,7 +114,7 @@ def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:
     assert masters.led(targets, recording, begun + 800_000_000)[0] == pytest.approx(0.5)
     assert masters.led(targets, recording, begun + 9_000_000_000)[0] == 1
     assert masters.led(targets, stopped, begun + 9_000_000_000)[0] == pytest.approx(0.5)
-    assert len(rest_pose()) == 14
+    assert len(ready_pose()) == 14
 
 
 @pytest.mark.parametrize(
@@ -133,3 +132,15 @@ def test_a_bad_flag_is_one_line(flags: list[str], said: str) -> None:
 def test_a_policy_does_not_run_with_the_masters_plugged_in() -> None:
     with pytest.raises(SettingsError, match="unplug the masters"):
         robot.main(["--arms.masters", "shared"])
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail"])
+def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a real robot the checks come after the command has forbidden to arm."""
+    settings = config.load([])
+    arms = settings.arms.model_copy(update={"kind": "piper", "unfit": "the masters lead"})
+    rows: list[Any] = [Row("bus left", "pass" if verdict == "pass" else "fail", "as found", "plug it in")]
+    monkeypatch.setattr(robot, "examine", lambda _: rows)
+    unfit = robot.examined(settings.model_copy(update={"arms": arms})).arms.unfit
+    assert "the masters lead" in unfit
+    assert ("as found" in unfit) == (verdict == "fail")

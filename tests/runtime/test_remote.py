@@ -17,7 +17,8 @@ from runtime import clock, wire
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.remote import far, keys
 from runtime.remote.comparison import Comparison
-from runtime.remote.link import HELLO, PING, Link, number, stamp
+from runtime.remote.link import Link
+from runtime.remote.packets import HELLO, MESSAGE, PING, number, stamp
 from runtime.session import reader
 
 AHEAD_NS = 77_000_000_000
@@ -147,6 +148,16 @@ def test_a_box_that_comes_back_is_the_one_that_is_answered(robot: tuple[Link, st
             assert until(link, lambda box=box, value=value: box.send(HELLO, stamp(value)))[0] == (HELLO, stamp(value))
             link.send(PING)
             assert until(box, lambda: None) == [(PING,)]
+
+
+def test_what_a_slow_line_cannot_carry_is_dropped_and_counted(robot: tuple[Link, str], made: Path) -> None:
+    """The box does not read; the robot never waits for it."""
+    link, address = robot
+    with Link.coming(address, made) as box:
+        assert until(link, lambda: box.send(HELLO, stamp(1)))
+        for _ in range(300):
+            link.send(MESSAGE, bytes(1 << 20))
+        assert 0 < link.dropped < 300
 
 
 def test_an_address_that_is_taken_is_one_line(robot: tuple[Link, str], made: Path) -> None:

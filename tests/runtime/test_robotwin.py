@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
+from models.checkpoint import save
 from runtime import config
 from runtime.errors import SettingsError
 from runtime.evaluation.robotwin import Over, RoboTwinScene
-from runtime.evaluation.rollouts import open_policy
-from runtime.evaluation.world import Latencies
+from runtime.networks import open_checkpoint
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "robotwin"
 STROKE_M = 0.08
@@ -35,7 +35,7 @@ class Environment:
         self.step_lim, self._succeeds_at = step_lim, succeeds_at
         self.take_action_cnt, self.eval_success = 0, False
         self.actions: list[np.ndarray] = []
-        self.vector = rest_pose()
+        self.vector = ready_pose()
         self.vector[[6, 13]] = 1.0
 
     def get_instruction(self) -> str:
@@ -57,10 +57,17 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    """An untrained policy."""
-    settings = config.load(["--policy.size", "small", "--seed", "3"])
-    return folder().Model(settings, open_policy(config.to_json(settings)), Latencies(), STROKE_M)
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A policy of random weights in a folder, opened as they do."""
+    checkpoint = open_checkpoint(config.load(["--policy.size", "small", "--seed", "3"]))
+    parts = {"slow": checkpoint.slow(), "fast": checkpoint.fast(), "text": checkpoint.instructor()}
+    stored = tmp_path_factory.mktemp("policy") / "checkpoint"
+    save(stored, checkpoint.config, checkpoint.statistics, parts)
+    made = folder().get_model(
+        {"checkpoint": str(stored), "latencies": {"system2_s": 0.2}, "gripper_stroke_m": STROKE_M}
+    )
+    assert made.settings.policy.checkpoint == stored and made.latencies.system2_s == 0.2
+    return made
 
 
 def test_an_episode_is_played_to_its_last_step(model: Any) -> None:
@@ -109,6 +116,7 @@ def test_the_file_that_they_read_names_what_get_model_takes() -> None:
     values = yaml.safe_load((FOLDER / "deploy_policy.yml").read_text())
     assert values["policy_name"] == "video2act" and values["gripper_stroke_m"] == STROKE_M
     config.load([str(flag) for flag in values["flags"]])
+    assert (FOLDER / values["checkpoint"]).resolve() == FOLDER.parents[1] / "models" / "shipped" / "small"
 
 
 def test_a_bad_flag_is_one_line() -> None:

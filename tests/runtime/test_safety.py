@@ -52,7 +52,7 @@ def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness
     assert safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW) == ()
     stamps[side] = over
     (reason,) = safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW)
-    assert reason.startswith(f"{name} arm") and "50 ms" in reason
+    assert reason.startswith(f"{name} arm: feedback is 50 ms old (limit 50 ms)")
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
@@ -107,7 +107,7 @@ def test_an_old_chunk_is_named_with_its_limit(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_chunk_age_s)
     assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns), NOW) == ()
     (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns - 1), NOW)
-    assert reason.startswith("chunk:") and "600 ms" in reason and "System 1" in reason
+    assert reason == "chunk: seen 600 ms ago (limit 600 ms); System 1 is late or gone"
 
 
 def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
@@ -119,7 +119,7 @@ def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
     old = replace(fresh, conditions_ns=NOW - seconds(1.2))
     assert safety.stale(SAFETY, old, NOW) == ()
     (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW - seconds(1.2) - 1), NOW)
-    assert reason.startswith("condition:") and "1200 ms" in reason and "System 2" in reason
+    assert reason == "condition: 1200 ms old (limit 1200 ms); System 2 is late or gone"
 
 
 def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) -> None:
@@ -218,7 +218,8 @@ TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode,
     ("DISARMED", False, True, "", False, True, False, "HOLD", False),
     ("DISARMED", True, True, "", True, True, False, "HOLD", True),
     ("HOLD", False, True, "", False, True, False, "HOLD", False),
-    ("HOLD", True, True, "", True, True, False, "HOLD", True),
+    ("HOLD", True, True, "", True, True, False, "HOLD", False),
+    ("HOLD", True, True, "", True, True, True, "HOLD", True),
     ("HOLD", True, True, "", False, True, False, "RUNNING", True),
     ("RUNNING", True, True, "", False, True, False, "RUNNING", True),
     ("RUNNING", False, True, "", False, True, True, "HOLD", False),
@@ -244,6 +245,14 @@ def test_transition(row: tuple[wire.Mode, bool, bool, str, bool, bool, bool, wir
     assert state.since_ns == (NOW if changed else 0)
 
 
+def test_the_run_that_begins_by_itself_waits_once() -> None:
+    state = Machine("HOLD", wants_arm=True, wants_run=True, first_run=True)
+    settle(state, ("no chunk yet",), True, True, False, NOW)
+    assert (state.mode, state.wants_run) == ("HOLD", True)
+    settle(state, (), True, True, False, NOW)
+    assert (state.mode, state.first_run) == ("RUNNING", False)
+
+
 def test_holds_count_staleness_not_orders() -> None:
     by_order, by_age = machine("RUNNING"), machine("RUNNING", wants_run=True)
     settle(by_order, (), True, True, False, NOW)
@@ -264,8 +273,9 @@ def test_a_fault_is_counted_once() -> None:
         (machine("RUNNING", wants_run=True), (), ()),
         (machine("FAULT", fault="blocked"), ("stale",), ("blocked",)),
         (machine("DISARMED", wants_arm=False), ("stale",), ("not armed", "stale")),
-        (Machine("HOLD", wants_arm=True, wants_rest=True), ("stale",), ("moves to the rest pose",)),
-        (machine("HOLD", wants_run=True), ("stale",), ("stale",)),
+        (Machine("HOLD", wants_arm=True, bound_for="rest"), ("stale",), ("moves to the rest pose",)),
+        (Machine("HOLD", wants_arm=True, wants_run=True, first_run=True), ("stale",), ("stale",)),
+        (machine("HOLD", wants_run=True), ("stale",), ("stale", "waits for the order to run")),
         (machine("HOLD"), ("stale",), ("stale", "waits for the order to run")),
         (machine("HOLD"), (), ("waits for the order to run",)),
     ],
@@ -307,10 +317,39 @@ def test_what_was_cleared_arms_nothing_when_the_arms_were_let_go(state: Machine)
     assert (state.mode, state.wants_arm, state.stopped, state.never_armed) == ("DISARMED", False, False, False)
 
 
+def test_only_a_way_to_rest_ends_on_the_way_to_rest() -> None:
+    for mode in ("HOLD", "RUNNING", "DISARMED"):
+        state = machine(mode, wants_run=True)
+        settle(state, ("left arm: silent",), False, True, True, NOW)
+        assert state.lost == () and not any("rest" in reason for reason in state.reasons)
+    ended = Machine("HOLD", wants_arm=True, wants_run=True, lost=("on the way to rest: silent",))
+    settle(ended, (), True, True, True, NOW)
+    assert (ended.mode, ended.lost) == ("RUNNING", ())
+    settle(ended, ("no chunk yet",), True, True, False, NOW)
+    assert ended.mode == "HOLD" and ended.reasons == ("no chunk yet", "waits for the order to run"), "that is forgotten"
+
+
+@pytest.mark.parametrize(
+    ("wants_arm", "powered", "said"), [(True, False, "not on"), (True, True, "not armed"), (False, False, "not armed")]
+)
+def test_arms_that_do_not_switch_on_are_told_from_those_nobody_armed(wants_arm: bool, powered: bool, said: str) -> None:
+    state = machine("DISARMED", wants_arm=wants_arm)
+    settle(state, ("left arm: silent",), False, powered, True, NOW)
+    assert state.mode == "DISARMED" and (safety.NOT_ON if said == "not on" else said) == state.reasons[0]
+
+
 @pytest.mark.parametrize(
     ("mode", "armable", "goes_on"), [("HOLD", True, True), ("HOLD", False, False), ("DISARMED", True, False)]
 )
 def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: wire.Mode, armable: bool, goes_on: bool) -> None:
-    state = Machine(mode, wants_arm=mode == "HOLD", wants_rest=True)
-    settle(state, (), armable, True, True, NOW)
-    assert state.wants_rest is goes_on
+    state = Machine(mode, wants_arm=mode == "HOLD", bound_for="rest")
+    settle(state, () if armable else ("left arm: silent", "no chunk yet"), armable, True, True, NOW)
+    assert (state.bound_for == "rest") is goes_on
+    assert not any("on the way to rest: no chunk yet" in reason for reason in state.reasons), (
+        "the first reason is enough"
+    )
+    assert ("on the way to rest: left arm: silent" in state.reasons) is (not armable), (
+        "and why is said until it is ordered anew"
+    )
+    settle(state, (), True, True, True, NOW)
+    assert ("on the way to rest: left arm: silent" in state.reasons) is (not armable)

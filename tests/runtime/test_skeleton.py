@@ -4,7 +4,7 @@ Called by pytest."""
 import numpy as np
 import pytest
 
-from drivers.cobot_magic import TABLE_TOP_M, bases, rest_pose
+from drivers.cobot_magic import TABLE_TOP_M, bases, ready_pose
 from drivers.kinematics import FINGERTIP_M, link_poses
 from runtime import skeleton as module
 from runtime.config import Safety
@@ -33,13 +33,13 @@ def test_the_skeleton_is_the_kinematics(q: Array) -> None:
 
 
 def test_the_skeleton_is_mirrored_by_mirrored_arms() -> None:
-    left, right = skeleton(rest_pose())
+    left, right = skeleton(ready_pose())
     swapped = right[[0, 1, 2, 3, 4, 5, 8, 9, 6, 7]]  # finger a of one is where finger b of the other is
     np.testing.assert_allclose(left * [-1, 1, 1], swapped, atol=1e-9)
 
 
 def test_the_fingertip_height_counts_from_the_table() -> None:
-    points = skeleton(rest_pose())
+    points = skeleton(ready_pose())
     assert fingertip_height_m(points) == pytest.approx(points[:, [7, 9], 2].min() - TABLE_TOP_M)
 
 
@@ -66,4 +66,4 @@ def test_the_sideways_gap_is_never_above_the_distance() -> None:
 
 
 def test_the_sideways_gap_spares_the_pairs_at_rest() -> None:
-    assert sideways_gap_m(skeleton(rest_pose())) > Safety().min_arm_distance_m
+    assert sideways_gap_m(skeleton(ready_pose())) > Safety().min_arm_distance_m

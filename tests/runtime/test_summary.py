@@ -57,6 +57,21 @@ def test_an_empty_run_has_an_empty_table(run: Run) -> None:
     assert len(lines(table)) == len(table)
 
 
+def test_task_length_and_outcome_are_told(run: Run) -> None:
+    run.tick()
+    run.add("episode", wire.Episode, number=1, task="pick_apple_messy")
+    assert run.table()["outcome"] == ""
+    run.add("scene", wire.Scene, episode=1, success=True)
+    run.now += 2_000 * MS
+    run.tick()
+    table = run.table()
+    assert (table["task"], table["outcome"], table["duration_s"]) == ("pick_apple_messy", "success", 2.0)
+    run.add("outcome", wire.Outcome, number=1, result="failure")
+    assert run.table()["outcome"] == "failure", "the operator's word counts"
+    run.add("scene", wire.Scene, episode=2, success=True)
+    assert run.table()["outcome"] == "1 of 2"
+
+
 def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> None:
     for _ in range(10):
         run.add("fault", wire.Fault)

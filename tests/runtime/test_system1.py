@@ -232,7 +232,7 @@ def test_foreign_conditions_are_refused(fields: dict[str, Any], text: str, rules
 
 def test_old_conditions_are_refused_with_age_and_limit(rules: Rules, inputs: Inputs) -> None:
     assert inputs.conditions is not None
-    limit_ns = conditions_limit_ns(rules.settings, Memory())
+    limit_ns = conditions_limit_ns(rules.settings, Memory(), rules.settings.ratio)
     at_limit = inputs.conditions.capture_ns + limit_ns
     assert refusal(rules, Memory(), inputs, at_limit) == ""
     text = refusal(rules, Memory(), inputs, at_limit + 1)
@@ -254,7 +254,7 @@ def test_a_skew_at_the_limit_passes(rules: Rules, inputs: Inputs, build: Build) 
 def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
     def limit_ns(ratio: int, perceived_s: float = 0.0) -> int:
         memory = Memory(perceived_ns=(seconds(perceived_s),) * 10 if perceived_s else ())
-        return conditions_limit_ns(settings.model_copy(update={"ratio": ratio}), memory)
+        return conditions_limit_ns(settings, memory, ratio)
 
     assert limit_ns(4) < limit_ns(8) < limit_ns(8, 0.3) < limit_ns(8, 0.6)
     assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.period_s + 0.3))
@@ -266,9 +266,9 @@ def test_only_serial_pacing_waits_for_system2(settings: Settings, inputs: Inputs
     assert conditions is not None and conditions.trigger_run == 8
     for pacing in ("async", "serial", "free"):
         paced = settings.model_copy(update={"pacing": pacing})
-        waits = [waits_for_system2(paced, Memory(run=run), conditions) for run in (8, 15, 16, 30)]
+        waits = [waits_for_system2(paced, Memory(run=run), inputs) for run in (8, 15, 16, 30)]
         assert waits == ([False, False, True, True] if pacing == "serial" else [False] * 4)
-        assert not waits_for_system2(paced, Memory(run=30), None)
+        assert not waits_for_system2(paced, Memory(run=30), replace(inputs, conditions=None))
 
 
 def test_a_step_gives_a_chunk_that_names_everything_it_used(

@@ -16,7 +16,7 @@ from runtime import wire
 from runtime.clock import seconds
 from runtime.config import Settings
 from runtime.networks import open_checkpoint, prepare_torch
-from runtime.system2_step import Inputs, Memory, Rules, decide, gather, references, step, windows
+from runtime.system2_step import Inputs, Memory, Rules, Windows, decide, gather, references, step, windows
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -124,7 +124,7 @@ def test_the_windows_lie_at_the_newest_frame_and_on_the_grid(
 ) -> None:
     chosen = windows(rules, replace(inputs, frames=frames(build, range(1, newest + 1))))
     assert chosen is not None
-    high, low = numbers(chosen[0]), numbers(chosen[1])
+    high, low = numbers(chosen.high), numbers(chosen.low)
     assert high == [newest - 1, newest]
     assert rules.stride == 3 and all(number % 3 == 0 for number in low)
     assert low == list(range(newest - newest % 3 - 45, newest + 1, 3)) and len(low) == 16
@@ -132,7 +132,7 @@ def test_the_windows_lie_at_the_newest_frame_and_on_the_grid(
 
 def test_the_grid_does_not_move_with_the_newest_frame(rules: Rules, inputs: Inputs, build: Build) -> None:
     chosen = [windows(rules, replace(inputs, frames=frames(build, range(1, end)))) for end in (97, 98, 99)]
-    lows = {tuple(numbers(made[1])) for made in chosen if made is not None}
+    lows = {tuple(numbers(made.low)) for made in chosen if made is not None}
     assert len(lows) == 1, "96, 97 and 98 share their grid frames"
 
 
@@ -158,10 +158,34 @@ def test_the_shortest_sufficient_history(rules: Rules, inputs: Inputs, build: Bu
 
 
 def test_frames_before_the_episode_are_not_seen(rules: Rules, inputs: Inputs, build: Build) -> None:
-    late = build(wire.Episode, started_ns=START_NS + 60 * PERIOD_NS)
-    assert windows(rules, replace(inputs, episode=late)) is None
-    early = build(wire.Episode, started_ns=START_NS + 20 * PERIOD_NS)
-    assert windows(rules, replace(inputs, episode=early)) is not None
+    """It looked like its first frame then, as in training; that frame is known by the one before it."""
+    late = replace(inputs, episode=build(wire.Episode, started_ns=START_NS + 60 * PERIOD_NS))
+    chosen = windows(rules, late)
+    assert chosen is not None
+    assert numbers(chosen.low) == [60] * 2 + list(range(60, 100, 3)) and numbers(chosen.before) == [59]
+    assert [ref[2] for ref in references(late, chosen) if ref[0] == "frame.head"][:2] == [59, 60]
+    unknown = replace(late, frames=tuple(frame for frame in inputs.frames if frame.seq >= 60))
+    assert windows(rules, unknown) is None, "what was before may only have been forgotten"
+    early = windows(rules, replace(inputs, episode=build(wire.Episode, started_ns=START_NS + 20 * PERIOD_NS)))
+    assert early is not None and early.before == () and min(numbers(early.low)) == 54
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_a_camera_begins_with_frame_0(count: int, rules: Rules, inputs: Inputs, build: Build) -> None:
+    chosen = windows(rules, replace(inputs, frames=frames(build, range(count))))
+    assert chosen is not None and numbers(chosen.high) == [max(0, count - 2), count - 1]
+    assert numbers(chosen.low) == [max(0, (count - 1) // 3 * 3 - 3 * back) for back in range(15, -1, -1)]
+
+
+def test_what_was_consumed_gives_the_same_windows_again(rules: Rules, inputs: Inputs, build: Build) -> None:
+    """As in a replay, which knows no other frames."""
+    for begun in (20, 60, 99):
+        asked = replace(inputs, episode=build(wire.Episode, started_ns=START_NS + begun * PERIOD_NS))
+        chosen = windows(rules, asked)
+        assert chosen is not None
+        known = {ref[2] for ref in references(asked, chosen) if ref[0] == "frame.head"}
+        kept = tuple(frame for frame in inputs.frames if frame.seq in known)
+        assert windows(rules, replace(asked, frames=kept)) == chosen
 
 
 def test_a_step_gives_a_condition_that_names_everything_it_saw(
@@ -256,4 +280,4 @@ def test_the_newer_of_chunk_and_skip_tells_where_system1_stands(build: Build) ->
     }
     made = gather(held, ())
     assert made is not None and isinstance(made.system1, wire.Skip)
-    assert references(made, (), ())[-1][0] == "skip"
+    assert references(made, Windows((), ()))[-1][0] == "skip"

@@ -54,7 +54,3 @@ def test_the_next_one_is_another_with_the_counts_kept() -> None:
 @pytest.mark.parametrize(("keys", "state"), [("", "ready"), ("s", "kept"), ("ss", "kept"), ("ssd", "discarded")])
 def test_at_the_end_nothing_that_was_recorded_is_lost(keys: str, state: str) -> None:
     assert takes.ended(after(keys), T0 + 9_000_000_000).state == state
-
-
-def test_each_demonstration_has_a_scene_of_its_own() -> None:
-    assert [takes.scene_seed(7, number) for number in (1, 2, 3)] == [7, 8, 9]

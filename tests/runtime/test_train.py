@@ -24,7 +24,6 @@ from models.tensors import StoredTensors
 from runtime import demos, train
 from runtime.errors import RuntimeFault, SettingsError
 
-pytestmark = pytest.mark.live
 _BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
 _VIDEO = [
     *(word for name, value in _BACKBONE.items() for word in (f"--policy.video.backbone.{name}", str(value))),
@@ -184,6 +183,7 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
         (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
         (["--steps", "0"], "--steps"),
         (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
+        (["--from", "/nowhere", "--profile", "full"], "--profile full: --from tells the size"),
         (["--from", "/", "--video", "/"], "--video /: no checkpoint"),
         (["--profile", "huge"], "--profile"),
     ],

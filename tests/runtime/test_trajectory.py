@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.trajectory import (
-    Blend,
     Motion,
     Piece,
     Style,
@@ -21,6 +20,7 @@ from runtime.trajectory import (
     second_derivatives,
     smoother,
 )
+from runtime.wire import Blend
 
 Array = NDArray[np.float64]
 H, J = 64, 14
@@ -56,9 +56,9 @@ def at(trajectory: Trajectory, time_ns: int) -> Motion:
 
 
 @pytest.mark.parametrize("blend", BLENDS)
-@pytest.mark.parametrize("smoothing", [0.0, 10.0])
-def test_velocity_and_acceleration_are_the_derivatives_of_position(blend: str, smoothing: float) -> None:
-    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style(blend, smoothing=smoothing))
+@pytest.mark.parametrize(("smoothing", "fade_s"), [(0.0, 0.5), (10.0, 0.5), (0.0, 0.3)])
+def test_velocity_and_acceleration_are_the_derivatives_of_position(blend: str, smoothing: float, fade_s: float) -> None:
+    made = splice(Trajectory(), chunk(), T0_NS, T0_NS, commanded(), style(blend, fade_s, smoothing))
     step_ns = 100_000
     for time_ns in np.linspace(T0_NS + DT_NS, made.end_ns - DT_NS, 97).astype(int):
         before, here, after = (at(made, int(time_ns) + shift) for shift in (-step_ns, 0, step_ns))
@@ -80,6 +80,25 @@ def test_without_smoothing_every_target_is_met() -> None:
     made = splice(Trajectory(), targets, T0_NS, T0_NS, commanded(), style("none"))
     for index in range(H):
         np.testing.assert_allclose(at(made, T0_NS + index * DT_NS).q, targets[index], atol=1e-12)
+
+
+def test_a_chunk_is_smoothed_when_it_is_laid_but_for_a_prefix() -> None:
+    q = chunk() + np.random.default_rng(3).normal(0, 0.01, (H, J))
+    for blend in BLENDS:
+        laid = lay(q, T0_NS, DT_NS, style(blend, smoothing=10.0)).points
+        np.testing.assert_allclose(laid, q if blend == "prefix" else smoother(H, 10.0) @ q)
+        assert (blend == "prefix") == (np.abs(laid - q).max() < 1e-12)
+
+
+def test_the_derivatives_of_an_ensemble_are_those_of_its_position() -> None:
+    how = style("ensemble")
+    made = splice(Trajectory(), chunk(1), T0_NS, T0_NS, commanded(), how)
+    made = splice(made, chunk(2), T0_NS + 5 * DT_NS, T0_NS + 5 * DT_NS, commanded(), how)
+    step_ns = 100_000
+    for time_ns in (T0_NS + 8 * DT_NS, T0_NS + 20 * DT_NS + 7_000_000):
+        before, here, after = (at(made, time_ns + shift) for shift in (-step_ns, 0, step_ns))
+        np.testing.assert_allclose((after.q - before.q) / (2 * step_ns / 1e9), here.dq, atol=1e-4)
+        np.testing.assert_allclose((after.dq - before.dq) / (2 * step_ns / 1e9), here.ddq, atol=1e-2)
 
 
 def test_a_prefix_is_met_although_chunks_are_smoothed() -> None:

@@ -48,7 +48,8 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
     )  # fmt: skip
     (instruction,) = {m.number: m for m in messages if isinstance(m, wire.Instruction)}.values()
     made: dict[tuple[str, int], wire.Message] = {}
-    common = (settings, policy, policy.instruct(instruction.text), clock, session.picture)
+    encoded = policy.instruct(instruction.text)
+    common = (settings, policy, lambda _: encoded, clock, session.picture)
 
     def keep(message: wire.Message) -> None:
         made[topic_of(message), message.seq] = message

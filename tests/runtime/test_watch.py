@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from drivers.arm import ArmState
-from drivers.cobot_magic import rest_pose
+from drivers.cobot_magic import ready_pose
 from runtime import config, wire
 from runtime.arms import master_state
 from runtime.limits import Limits
@@ -19,7 +18,7 @@ def led(speed: float, joint: int, ticks: int = 40, jitter: float = 0.0) -> list[
     watch, dice = Watch(), np.random.default_rng(0)
     said: list[tuple[str, ...]] = []
     for tick in range(ticks):
-        q = rest_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
+        q = ready_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
         q[joint] += speed * tick * TICK_NS / 1e9 + dice.normal(0, jitter)
         said.append(exceeded(watch, LIMITS, q, 1_000_000_000 + tick * TICK_NS))
     return said
@@ -36,30 +35,26 @@ def test_a_speed_beyond_the_limit_is_named(joint: int, name: str) -> None:
 
 
 def test_a_place_beyond_the_range_is_named() -> None:
-    watch, q = Watch(), rest_pose()
+    watch, q = Watch(), ready_pose()
     q[[6, 13]] = 0.02
     q[2] = 0.4
     assert exceeded(watch, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
 
 
 def test_masters_that_fall_silent_are_not_led() -> None:
-    now, still = 10_000_000_000, rest_pose()[:7]
+    now, still = 10_000_000_000, ready_pose()[:7]
 
-    def reading(master_ns: int | None) -> ArmState:
-        told = (still, master_ns) if master_ns is not None else (None, 0)
-        return ArmState(0, now, still, still, still, False, "", "", *told)
-
-    def led_by(*stamps_ns: int | None) -> wire.MasterState | None:
-        return master_state([reading(stamp_ns) for stamp_ns in stamps_ns], Watch(), LIMITS, 0, 1, now)
+    def led_by(*stamps_ns: int) -> wire.MasterState | None:
+        return master_state([(still, stamp_ns) for stamp_ns in stamps_ns], Watch(), LIMITS, 0, 1, now)
 
     heard = led_by(now, now - 50_000_000)
     assert heard is not None and heard.measured_ns == (now, now - 50_000_000)
     assert led_by(now, now - 150_000_000) is None
-    assert led_by(now, None) is None
+    assert led_by(now) is None
     assert led_by() is None
 
 
 def test_a_pause_is_not_a_speed() -> None:
-    watch, q = Watch(), rest_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
+    watch, q = Watch(), ready_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
     assert exceeded(watch, LIMITS, q, 1) == ()
     assert exceeded(watch, LIMITS, q + 0.01, 2_000_000_000) == ()

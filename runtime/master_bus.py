@@ -1,0 +1,51 @@
+"""A master arm's own CAN bus: where it is led comes in, nothing goes out. One process a bus, as for the puppets.
+
+What a process holds for longer than a bus may be silent is opened anew; `arms` judges by the age of what it was told last.
+"""
+
+from drivers.arm_link import TargetSlot, Told
+from drivers.can_hub import INTERFACE
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import master_socket_of
+from drivers.errors import DriverError
+from drivers.piper_leader import PiperLeader
+from runtime.clock import now_ns, seconds
+from runtime.process import Process, log
+
+LED = "led"
+_LOOK_S = 0.05
+_AGAIN_S = 1.0
+_SILENT_S = 2.0  # after it the bus is opened anew
+
+
+def main(process: Process) -> None:
+    """Listen to one master until asked to end."""
+    side = process.name.removeprefix("master_")
+    slot = TargetSlot(process.folder, LED, side)
+    channel, interface = process.settings.arms.master_interfaces[SIDES.index(side)], "socketcan"
+    if process.settings.can:
+        channel, interface = str(master_socket_of(process.folder, side)), INTERFACE
+    process.settle()
+    while process.running:
+        leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
+        try:
+            leader.connect()
+        except DriverError as error:
+            log.info("%s", error)
+        else:
+            _listen(process, slot)
+            leader.close()
+        process.stepped()
+        process.pause(_AGAIN_S)
+    slot.close()
+
+
+def _listen(process: Process, slot: TargetSlot) -> None:
+    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    since_ns = now_ns()
+    while process.running:
+        process.pause(_LOOK_S)
+        process.stepped()
+        if now_ns() - max(since_ns, slot.read().stamp_ns) > seconds(_SILENT_S):
+            log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
+            return

@@ -1,0 +1,22 @@
+"""What passes between the robot and a GPU box: a packet is its kind, then one to three parts."""
+
+HELLO = b"hello"  # box: the schema it speaks, and a number of this life of it
+SETTINGS = b"settings"  # robot: the epoch of System 2's next life, and the settings (JSON)
+PING = b"ping"  # box: its time
+PONG = b"pong"  # robot: that time, and its own
+NEED = b"need"  # box: the key of an encoded instruction
+FILE = b"file"  # robot: the key, and the file
+MESSAGE = b"message"  # either: topic, message, and of a frame its JPEG
+TO_BOX = ("frame.head", "chunk", "skip", "episode", "instruction", "embedding")
+"""Topics that System 2 reads, and `TO_ROBOT`: those it publishes."""
+TO_ROBOT = ("conditions", "snapshot", "fault")
+
+
+def stamp(value: int) -> bytes:
+    """A number as part of a packet."""
+    return value.to_bytes(8, "big", signed=True)
+
+
+def number(part: bytes) -> int:
+    """What `stamp` made."""
+    return int.from_bytes(part, "big", signed=True)

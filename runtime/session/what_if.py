@@ -1,0 +1,257 @@
+"""What a session would have been under another checkpoint, ratio, blend or limit: `replay.sh SESSION --what-if FLAGS`.
+
+Pictures, joints, orders and the median durations of both systems stay as they were recorded; both systems and the arms
+process run anew, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now. So
+System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
+commanded, not where that would have led.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from models.policy import InstructionEmbedding
+from runtime import arms_step, config, wire
+from runtime.arms import execution
+from runtime.config import Settings
+from runtime.errors import SessionError
+from runtime.evaluation.systems import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+from runtime.safety import ARM_JOINTS
+from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
+from runtime.session.lockstep import Index
+from runtime.session.reader import Session
+from runtime.session.writer import SessionWriter
+from runtime.summary import Accumulator
+from runtime.topics import CAMERAS, topic_of
+
+_MADE_ANEW = (
+    wire.ActionChunk, wire.Skip, wire.Conditions, wire.ArmTarget, wire.JointState, wire.SafetyState, wire.Snapshot,
+)  # fmt: skip
+_TO_BOTH = (wire.Episode, wire.Instruction, wire.Embedding)
+_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none
+Topical = tuple[str, wire.Message]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A session, indexed, and the settings it was recorded under."""
+
+    index: Index
+    settings: Settings
+
+    @classmethod
+    def of(cls, session: Session) -> "Origin":
+        """Raises SessionError where there is nothing to begin with."""
+        index = Index(session)
+        if "settings" not in session.metadata or not index.of("arm_target"):
+            raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
+        return cls(index, config.from_json(session.metadata["settings"]))
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The policy of the recorded run, "" if it made nothing."""
+        chunks = self._all(wire.ActionChunk)
+        return chunks[0].checkpoint_id if chunks else ""
+
+    def embeddings(
+        self, stored: Callable[[str], InstructionEmbedding], policy: Policy
+    ) -> Callable[[str], InstructionEmbedding]:
+        """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
+        if policy.checkpoint_id == self.checkpoint_id:
+            return stored
+        texts = {message.number: message.text for message in self._all(wire.Instruction)}
+        told = {message.key: texts.get(message.instruction, "") for message in self._all(wire.Embedding)}
+        made: dict[str, InstructionEmbedding] = {}
+
+        def encoded(key: str) -> InstructionEmbedding:
+            if key not in made:
+                made[key] = policy.instruct(told[key])
+            return made[key]
+
+        return encoded
+
+    def duration_ns(self, kind: type[wire.ActionChunk] | type[wire.Conditions], usual_s: float) -> int:
+        """Median duration of a system's runs."""
+        taken = [run.timing.finished_ns - run.stamp_ns for run in self._all(kind)]
+        return round(median(taken) if taken else usual_s * 1e9)
+
+    def _all(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.index.messages.values() if isinstance(message, kind)]
+
+
+class WhatIf:
+    """Both systems and the arms process over a session's inputs. `changed`: names of the settings that flags change."""
+
+    def __init__(
+        self, origin: Origin, settings: Settings, policy: Policy, embeddings: Callable[[str], InstructionEmbedding],
+        changed: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        self._origin, self._changed = origin, frozenset(changed)
+        self._made: list[Topical] = []
+        self._chunks: list[wire.ActionChunk] = []  # on their way to the arms
+        self._clock = VirtualClock(min(message.stamp_ns for message in origin.index.messages.values()))
+        common = (settings, policy, embeddings, self._clock, origin.index.session.picture)
+        taken = [
+            origin.duration_ns(kind, usual_s)
+            for kind, usual_s in zip((wire.ActionChunk, wire.Conditions), _USUAL_S, strict=True)
+        ]
+        self._system1 = VirtualSystem1(*common, lambda run: taken[0] * isinstance(run, wire.ActionChunk), self._acted)
+        self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._perceived)
+        self._rules = arms_step.Rules.of(settings)
+        self._arms: arms_step.Memory | None = None
+
+    def run(self) -> list[Topical]:
+        """What it would have been: everything made anew and everything that stays, in order of time."""
+        index = self._origin.index
+        for (topic, _, _), message in index.messages.items():
+            if isinstance(message, wire.ArmTarget):
+                self._clock.at(message.stamp_ns, partial(self._tick, message))
+            elif isinstance(message, (*_TO_BOTH, wire.Frame)):
+                self._clock.at(message.stamp_ns, partial(self._hear, self._tuned(message)))
+            if not isinstance(message, _MADE_ANEW):
+                self._made.append((topic, self._tuned(message)))
+        # A System 2 that cannot keep up is due again as soon as it is done, for ever: nothing happens after the session.
+        end_ns = max(message.stamp_ns for message in index.messages.values())
+        while self._clock.next(end_ns):
+            pass
+        return sorted(self._made, key=lambda row: row[1].stamp_ns)
+
+    def _tuned(self, message: wire.Message) -> wire.Message:
+        """An episode without what the operator tuned then and the flags tune now."""
+        if not isinstance(message, wire.Episode):
+            return message
+        plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None)}
+        return message.model_copy(update=dict(plain[name] for name in self._changed & set(plain)))
+
+    def _hear(self, message: wire.Message) -> None:
+        for system in (self._system1, self._system2):
+            system.hear(message)
+            system.look()
+
+    def _tick(self, recorded: wire.ArmTarget) -> None:
+        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made anew."""
+        messages = [self._tuned(self._origin.index.messages[ref]) for ref in recorded.inputs if self._has(ref)]
+        feedback = next((message for message in messages if isinstance(message, wire.JointState)), None)
+        if feedback is None:
+            return  # the damaged part of a session
+        now = recorded.stamp_ns
+        if self._arms is None or recorded.seq == 0:
+            self._arms = arms_step.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
+        told = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
+        self._system1.hear(told)
+        follows = told.model_copy(update={"q": self._arms.commanded.q})
+        others = [m for m in messages if not isinstance(m, wire.JointState | wire.ActionChunk)]
+        inputs = arms_step.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
+        arrivals = tuple((chunk.seq, now) for chunk in self._chunks)
+        self._chunks = []
+        made = arms_step.step(self._rules, self._arms, inputs, recorded.epoch, now)
+        target = made.target.model_copy(update={"arrivals": arrivals})
+        self._made += [("joint_state", told), ("arm_target", target)]
+        if made.state is not None:
+            self._made.append(("safety", made.state))
+
+    def _has(self, reference: wire.InputRef) -> bool:
+        return reference in self._origin.index.messages
+
+    def _acted(self, made: wire.ActionChunk | wire.Skip) -> None:
+        """A run of System 1 is done: its chunk reaches the arms at their next tick, and System 2."""
+        if isinstance(made, wire.ActionChunk):
+            timing = wire.Timing(finished_ns=self._clock.now, prepare_ns=0, forward_ns=self._clock.now - made.stamp_ns)
+            made = made.model_copy(update={"timing": timing})
+            self._chunks.append(made)
+        self._made.append((topic_of(made), made))
+        self._system2.hear(made)
+        self._system2.look()
+
+    def _perceived(self, made: wire.Conditions) -> None:
+        self._made.append(("conditions", made))
+        self._system1.hear(made)
+        self._system1.look()
+
+
+def tabled(settings: Settings, messages: Iterable[Topical], session: str) -> dict[str, Any]:
+    """The table of a run, as its recorder would have made it."""
+    accumulator = Accumulator(settings.arms.rate_hz)
+    for topic, message in messages:
+        accumulator.add(topic, message)
+        if isinstance(message, wire.Frame):
+            accumulator.picture(message.camera, message.seq)
+    return accumulator.table(0, session)
+
+
+def write(origin: Session, settings: Settings, messages: Sequence[Topical], folder: Path) -> None:
+    """A session of its own, with the pictures of the other: the console lists it and shows both side by side."""
+    folder.mkdir(parents=True)
+    writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
+    name = origin.path.parent.name
+    writer.metadata(origin.metadata | {"settings": config.public_json(settings), ORIGIN: name})
+    begin_ns = messages[0][1].stamp_ns if messages else 0
+    for attached, data in origin.attachments.items():
+        if attached.endswith(EMBEDDING_SUFFIX):
+            writer.attachment(attached, data, begin_ns)
+    for topic, message in messages:
+        writer.message(topic, message, wire.encode(message))
+        jpeg = origin.jpeg(message.camera, message.seq) if isinstance(message, wire.Frame) else None
+        if isinstance(message, wire.Frame) and jpeg is not None:
+            writer.picture(message.camera, message.seq, jpeg, message.capture_ns)
+    table = tabled(settings, messages, str(folder))
+    writer.metadata({"summary": json.dumps(table | {"session": folder.name})})
+    writer.close()
+    if writer.trouble:
+        raise SessionError(writer.trouble)
+    (folder / SUMMARY_NAME).write_text(json.dumps(table | {ORIGIN: name}, indent=1) + "\n")
+    for camera in CAMERAS:
+        picture = origin.path.parent / f"{camera}.png"
+        if picture.is_file():
+            shutil.copy(picture, folder / picture.name)
+
+
+_FIGURES = (
+    ("runs of System 1", "system1_runs"),
+    ("runs of System 2", "system2_runs"),
+    ("runs of System 1 for each of System 2", "ratio_measured"),
+    ("age of conditions, ms (p50)", "condition_age_ms.p50"),
+    ("velocity step at a seam, rad/s (p99)", "seam_velocity_jump_rad_s.p99"),
+    ("share of the ticks that run", "running_fraction"),
+    ("share of these that a limit shaped", "limited_fraction"),
+    ("holds", "holds"),
+)
+
+
+def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Both tables' figures side by side."""
+
+    def figure(table: Mapping[str, Any], path: str) -> str:
+        value: Any = table
+        for name in path.split("."):
+            value = value.get(name) if value is not None else None
+        return "-" if value is None else f"{value:g}"
+
+    lines = [f"{'':<40}{'recorded':>12}{'what if':>12}"]
+    return lines + [f"{name:<40}{figure(before, path):>12}{figure(after, path):>12}" for name, path in _FIGURES]
+
+
+def departed(origin: Index, messages: Sequence[Topical]) -> str:
+    """How far what would have been commanded is from what was, over the ticks at which both were running."""
+    apart: list[float] = []
+    first: wire.SafetyState | None = None
+    for topic, message in messages:
+        if isinstance(message, wire.SafetyState) and message.mode == "FAULT" and first is None:
+            first = message
+        if not isinstance(message, wire.ArmTarget):
+            continue
+        was = origin.messages.get((topic, message.epoch, message.seq))
+        if isinstance(was, wire.ArmTarget) and was.mode == message.mode == "RUNNING":
+            apart.append(float(np.abs(was.q - message.q)[ARM_JOINTS].max()))
+    told = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
+    if not apart:
+        return f"at no time both are running{told}"
+    p50, p99 = np.percentile(apart, [50, 99])
+    return f"commanded joints apart: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} at most{told}"

@@ -1,0 +1,232 @@
+"""Takeover by masters on buses of their own: when it begins, how the arms follow the hands, what ends it. Called by pytest."""
+
+import itertools
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_run import START_S, LiveRun
+from test_arms import TICK_NS, Rig
+
+from drivers.cobot_magic import ready_pose
+from runtime import safety, takeover, wire
+from runtime.limits import Array, Limits
+from runtime.session import lockstep, reader
+
+Build = Callable[..., Any]
+OWN = ("--can", "--arms.masters", "own")
+HELD_S = 1.0
+
+
+class Teacher:
+    """Holds both masters."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig, self.q, self.number = rig, rig.measured.copy(), 0
+
+    def leads(self, move: Callable[[float], Array] | None = None, duration_s: float = 0.5) -> wire.ArmTarget:
+        """For a while; `move` gives what is added to the pose at a time. The policy goes on telling what it would do."""
+        rig, begin = self.rig, self.q.copy()
+        made = rig.outputs[-1].target
+        for index in range(round(duration_s * 1e9 / TICK_NS)):
+            if move is not None:
+                self.q = begin + move(index * TICK_NS / 1e9)
+            chunk = (rig.chunk(),) if index % 20 == 0 else ()
+            made = rig.tick(self.says(), *chunk).target
+        return made
+
+    def says(self, late_ns: int = 0) -> wire.MasterState:
+        """Where they are."""
+        self.number += 1
+        now = self.rig.now
+        stamps = (now - late_ns, now)
+        return self.rig.build(
+            wire.MasterState, seq=self.number, stamp_ns=now, q=self.q.copy(), measured_ns=stamps, exceeds=()
+        )
+
+
+@pytest.fixture
+def teacher(build: Build) -> Teacher:
+    """Of a robot that runs, with masters on four buses, where the arms are."""
+    rig = Rig(build, *OWN)
+    rig.run(0.5)
+    assert rig.mode == "RUNNING"
+    return Teacher(rig)
+
+
+def took_over(teacher: Teacher) -> Teacher:
+    """After the order, with the masters led to where the arms come to rest."""
+    teacher.rig.tick(teacher.rig.order("takeover"), teacher.says())
+    teacher.leads()
+    teacher.q = teacher.rig.measured.copy()
+    teacher.leads()
+    assert teacher.rig.mode == "TAKEOVER"
+    return teacher
+
+
+def test_the_arms_are_braked_before_they_are_led(teacher: Teacher) -> None:
+    rig = teacher.rig
+    teacher.leads(duration_s=0.3)
+    assert np.abs(rig.memory.commanded.dq).max() > 0.01, "they move"
+    assert rig.tick(rig.order("takeover"), teacher.says()).target.mode == "HOLD"
+    assert rig.reasons == "takeover: the arms are braked first"
+    teacher.q = rig.measured.copy()
+    assert teacher.leads(duration_s=HELD_S).mode == "TAKEOVER"
+    assert rig.reasons == "the masters lead the arms"
+    assert rig.memory.machine.holds == 0, "an order is no incident"
+
+
+def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
+    took_over(teacher)
+
+    def swing(at_s: float) -> Array:
+        return -0.2 * (1 - np.cos(np.pi * at_s)) / 2 * ~np.isin(np.arange(wire.JOINTS), (6, 13))
+
+    begin = teacher.q.copy()
+    made = teacher.leads(swing, 1.0)
+    teacher.leads(duration_s=0.5)
+    np.testing.assert_allclose(teacher.rig.measured, teacher.q, atol=1e-3)
+    assert np.abs(teacher.q - begin).max() > 0.19 and made.mode == "TAKEOVER"
+    np.testing.assert_array_equal(made.blended, teacher.q)
+
+
+def test_hands_without_limits_are_followed_within_the_arms_limits(teacher: Teacher) -> None:
+    took_over(teacher)
+    rig, limits = teacher.rig, Limits.of(teacher.rig.rules.settings.safety)
+    told = [rig.measured.copy()]
+    for index in range(200):
+        teacher.q[0] = told[0][0] + (0.13 if index % 60 < 30 else -0.13)
+        told.append(rig.tick(teacher.says()).target.q.copy())
+    dq = np.diff(told, axis=0) * 1e9 / TICK_NS
+    ddq = np.diff(dq, axis=0) * 1e9 / TICK_NS
+    assert np.abs(dq).max(0)[0] > 0.2, "it hurries"
+    assert (np.abs(dq) <= limits.velocity * (1 + 1e-9)).all()
+    assert (np.abs(ddq) <= limits.acceleration * (1 + 1e-6)).all()
+    assert any(output.target.limited for output in rig.outputs[-100:])
+
+
+@pytest.mark.parametrize("lost", ["silent", "ran away", "arm"])
+def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, lost: str) -> None:
+    took_over(teacher)
+    rig, limit = teacher.rig, teacher.rig.rules.settings.safety.jump_rad
+    if lost == "silent":
+        rig.run(0.15)
+        made, why = rig.tick(), "no master is heard"
+    elif lost == "arm":
+        rig.arms = {"trouble": ("", "status 5: a joint does not communicate")}
+        made, why = rig.tick(teacher.says()), "right arm: status 5"
+    else:
+        teacher.q[9] -= limit + 0.1
+        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its master (limit {limit})"
+    assert made.target.mode == "HOLD" and rig.memory.machine.holds == 1
+    rig.tick()
+    assert why in rig.reasons, "it is said until something is ordered"
+    rig.arms, teacher.q = {}, rig.measured.copy()
+    assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
+    rig.tick(rig.order("takeover"), teacher.says())
+    teacher.q = rig.measured.copy()
+    assert teacher.leads().mode == "TAKEOVER"
+
+
+def test_hold_and_run_give_the_arms_back(teacher: Teacher) -> None:
+    took_over(teacher)
+    rig = teacher.rig
+    assert rig.tick(rig.order("hold"), teacher.says()).target.mode == "HOLD"
+    assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
+    rig.tick(rig.order("takeover"))
+    assert rig.memory.answer == "held by order; order arm, then takeover"
+    rig.tick(rig.order("arm"), rig.order("takeover"))
+    teacher.q = rig.measured.copy()
+    assert teacher.leads().mode == "TAKEOVER"
+    rig.tick(rig.order("run"), teacher.says())
+    assert teacher.leads().mode == "RUNNING"
+    assert rig.memory.machine.holds == 0
+
+
+def test_rest_is_for_the_arms_alone(teacher: Teacher) -> None:
+    took_over(teacher)
+    rig = teacher.rig
+    rig.tick(rig.order("rest"), teacher.says())
+    teacher.leads(duration_s=0.2)
+    assert rig.mode == "HOLD" and rig.reasons == "moves to the rest pose"
+
+
+def test_a_fault_ends_it_and_clearing_does_not_bring_it_back(teacher: Teacher) -> None:
+    took_over(teacher)
+    rig = teacher.rig
+    rig.arms = {"fault": ("motor 2 is 90 degrees Celsius (limit 80)", "")}
+    assert rig.tick(teacher.says()).target.mode == "FAULT"
+    rig.arms = {}
+    rig.tick(rig.order("clear"), teacher.says())
+    assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
+
+
+def test_what_hinders_is_named(build: Build) -> None:
+    rig = Rig(build)
+    teacher, pose = Teacher(rig), rig.measured
+    away = pose + 0.4 * (np.arange(wire.JOINTS) == 8)
+
+    def unled(**changes: Any) -> tuple[str, ...]:
+        state = teacher.says().model_copy(update=changes)
+        return takeover.unled(0.3, state, pose, True, rig.now)
+
+    assert unled() == ()
+    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its master (limit 0.3); lead the master there",)
+    assert "no master is heard" in unled(measured_ns=(rig.now - 150_000_000, rig.now))[0]
+    assert "no master is heard" in takeover.unled(0.3, None, pose, True, rig.now)[0]
+    assert "braked first" in takeover.unled(0.3, teacher.says(), pose, False, rig.now)[0]
+
+
+def test_the_gripper_may_be_elsewhere(build: Build) -> None:
+    rig = Rig(build)
+    teacher = Teacher(rig)
+    teacher.q[6] += 1.0
+    assert takeover.unled(0.3, teacher.says(), rig.measured, True, rig.now) == ()
+
+
+def test_on_stock_wiring_the_run_holds_and_says_what_to_do(build: Build) -> None:
+    rig = Rig(build)
+    rig.run(0.5)
+    rig.tick(rig.order("takeover"))
+    rig.run(0.3)
+    assert rig.mode == "HOLD" and rig.memory.answer == takeover.STOCK_WIRING
+    assert "unplugged" in takeover.STOCK_WIRING and "record.sh" in takeover.STOCK_WIRING
+    rig.tick(rig.order("run"))
+    rig.run(0.3)
+    assert rig.mode == "RUNNING"
+
+
+def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
+    rig = Rig(build, *OWN, "--arms.start", "disarmed")
+    rig.tick(rig.order("takeover"))
+    assert rig.memory.answer == "only armed arms can be led, they are in DISARMED"
+    assert not rig.memory.machine.wants_takeover
+
+
+@pytest.mark.live
+def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Path) -> None:
+    """Real SDK, emulated masters on their own buses; the stretch is marked in the session, which replays byte for byte."""
+    run = LiveRun(tmp_path, *OWN, "--system1.period_s", "0.3")
+    try:
+        run.wait_for("RUNNING", START_S)
+        assert run.order("takeover") == ""
+        run.wait_for("TAKEOVER", START_S)
+        run.wait_for("TAKEOVER", START_S)
+        assert run.order("run") == ""
+        run.wait_for("RUNNING", START_S)
+        assert run.end() == 0
+    finally:
+        run.end(signal.SIGKILL)
+    session = reader.read(run.session)
+    targets = [message for _, message, _ in reader.decode_all(session) if isinstance(message, wire.ArmTarget)]
+    modes = [mode for mode, _ in itertools.groupby(target.mode for target in targets)]
+    assert modes[modes.index("RUNNING") :][:5] == ["RUNNING", "HOLD", "TAKEOVER", "HOLD", "RUNNING"]
+    led = [target for target in targets if target.mode == "TAKEOVER"]
+    before, after = (np.abs(target.q - ready_pose())[safety.ARM_JOINTS].max() for target in (led[0], led[-1]))
+    assert after < before, "the hands bring the arms home"
+    assert lockstep.replay(session).identical
+    assert 0 < json.loads(run.json.read_text())["takeover_fraction"] < 1

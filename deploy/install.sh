@@ -18,7 +18,8 @@ refuse() {
 while [ $# -gt 0 ]; do
     [ $# -gt 1 ] || refuse "install.sh: $1 needs a value"
     case $1 in
-        --user) user=$2 ;; --profile) profile=$2 ;; --robot) robot=$2 ;; --keys) keys=$(realpath -m "$2") ;; --root) root=$2 ;;
+        --user) user=$2 ;; --robot) robot=$2 ;; --keys) keys=$(realpath -m "$2") ;; --root) root=$2 ;;
+        --profile) case $2 in *.toml) profile=$(realpath -m "$2") ;; *) profile=$2 ;; esac ;;
         *) refuse "install.sh: unknown $1; it takes --user, --profile, --robot, --keys and --root" ;;
     esac
     shift 2
@@ -27,10 +28,14 @@ done
 [ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2 needs --robot tcp://HOST:PORT and --keys DIR"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: run it as root (sudo), or with --root DIR to look at what it writes"
 
+as_text() {  # VALUE: as the right-hand side of sed takes it
+    printf '%s' "$1" | sed 's/[&|\\]/\\&/g'
+}
+
 put() {  # SOURCE TARGET: with what is known of this machine filled in
     install -d "$root$(dirname "$2")"
-    sed -e "s|@USER@|$user|g" -e "s|@FOLDER@|$folder|g" -e "s|@PROFILE@|$profile|g" -e "s|@ROBOT@|$robot|g" -e "s|@KEYS@|$keys|g" \
-        "$folder/deploy/$1" >"$root$2"
+    sed -e "s|@USER@|$(as_text "$user")|g" -e "s|@FOLDER@|$(as_text "$folder")|g" -e "s|@PROFILE@|$(as_text "$profile")|g" \
+        -e "s|@ROBOT@|$(as_text "$robot")|g" -e "s|@KEYS@|$(as_text "$keys")|g" "$folder/deploy/$1" >"$root$2"
     echo "video2act: wrote $root$2"
 }
 
@@ -41,38 +46,62 @@ flags() {  # NAME: a place for further flags, which an installation of a newer v
     echo "video2act: wrote $root/etc/video2act/$1.env (further flags)"
 }
 
-bring_python() {  # for $user, unless there is one that launch/setup.sh finds
-    local found
-    for found in python3.11 python3 python3.12 python3.13; do
-        if sudo -u "$user" "$found" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
+system_packages() {  # as root, before launch/setup.sh looks for them as $user, who may not install any
+    command -v apt-get >/dev/null || return 0
+    apt-get update -q
+    apt-get install -y -q --no-install-recommends \
+        python3-pip python3-venv libegl1 libegl-mesa0 libgl1 libopengl0 libgl1-mesa-dri libusb-1.0-0 can-utils iproute2
+}
+
+install_for_user() {  # the venv; with a Python of $user's own where the system has none that is new enough
+    local found python=""
+    for found in python3.11 python3 python3.12 python3.13 python3.14; do
+        if sudo -u "$user" "$found" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$found
+            break
+        fi
     done
-    echo "video2act: no Python 3.11 here; bringing one for $user"
-    sudo -u "$user" -H python3 -m pip install --user --quiet uv
-    sudo -u "$user" -H python3 -m uv python install 3.11
-    found=$(sudo -u "$user" -H python3 -m uv python find 3.11)
-    sudo -u "$user" -H env VIDEO2ACT_PYTHON="$found" bash -c "extras=robot; . '$folder/launch/setup.sh'"
+    if [ -z "$python" ]; then
+        echo "video2act: no Python 3.11 here; bringing one for $user"
+        sudo -u "$user" -H python3 -m pip install --user --quiet uv
+        sudo -u "$user" -H python3 -m uv python install 3.11
+        python=$(sudo -u "$user" -H python3 -m uv python find 3.11)
+    fi
+    sudo -u "$user" -H env VIDEO2ACT_PYTHON="$python" bash -c 'extras=$1; . "$2/launch/setup.sh"' bash "$extras" "$folder"
 }
 
 if [ "$role" = robot ]; then
     put can-names.rules /etc/udev/rules.d/70-video2act-can.rules
     put cpu-latency.rules /etc/udev/rules.d/60-video2act-latency.rules
+    put realsense.rules /etc/udev/rules.d/60-video2act-realsense.rules
     put realtime-limits.conf /etc/security/limits.d/video2act.conf
     put video2act-can@.service /etc/systemd/system/video2act-can@.service
     put video2act.service /etc/systemd/system/video2act.service
     flags robot
-    unit=video2act.service
+    unit=video2act.service extras=robot
 else
     put video2act-system2.service /etc/systemd/system/video2act-system2.service
     flags system2
-    unit=video2act-system2.service
+    unit=video2act-system2.service extras=""
 fi
 [ -z "$root" ] || exit 0
-bring_python
+system_packages
+install_for_user
 if [ "$role" = robot ]; then
     groupadd -f realtime
     usermod -a -G realtime,video,plugdev "$user"
+    loginctl enable-linger "$user"  # else the last logout of $user would take the run's shared memory away
 fi
-udevadm control --reload && udevadm trigger --subsystem-match=net
+udevadm control --reload
+udevadm trigger --action=add --subsystem-match=net --subsystem-match=usb
+udevadm trigger --name-match=cpu_dma_latency
 systemctl daemon-reload
 systemctl enable "$unit"
-echo "video2act: look with ./launch/doctor.sh --profile $profile; then: systemctl start ${unit%.service}"
+if [ "$role" = robot ]; then
+    grep -q 'KERNELS=="3-1.4:1.0"' "$root/etc/udev/rules.d/70-video2act-can.rules" &&
+        echo "video2act: put your adapters' places into /etc/udev/rules.d/70-video2act-can.rules (deploy/first-hour.md, step 2)"
+    grep -qs '^instruction' "$profile" || grep -q -- --instruction "$root/etc/video2act/robot.env" ||
+        echo "video2act: the profile has to say what the robot is to do: instruction = \"...\", before its first [section]"
+    echo "video2act: look first: ./launch/doctor.sh --profile $profile"
+fi
+echo "video2act: then: systemctl start ${unit%.service}"

@@ -1,5 +1,5 @@
 # Finds or makes everything the programs need. Sourced by the other scripts; `extras` names optional parts.
-# It leaves $python set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
+# `commands` names programs that are needed besides. It leaves $python set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,7 +9,10 @@ system_libraries=(
 )
 
 missing_packages() {
-    local entry file libraries
+    local entry file libraries program
+    for program in ${commands:-}; do
+        command -v "$program" >/dev/null || echo "$program"
+    done
     libraries=$(ldconfig -p)  # whole, before it is searched: a reader that stops early makes a pipe fail
     for entry in "${system_libraries[@]}"; do
         file=${entry%%:*}
@@ -44,12 +47,23 @@ find_python() {
     exit 2
 }
 
+installed_with() {  # STAMP EXTRA...: whether an installation of that lock had at least these extras
+    local stamp=$1 file extra
+    shift
+    for file in .venv/installed-for*; do
+        [ -f "$file" ] && [ "$(cat "$file")" = "$stamp" ] || continue
+        for extra in "$@"; do [[ "$file-" == *"-$extra-"* ]] || continue 2; done
+        return 0
+    done
+    return 1
+}
+
 install_python_packages() {
     local extras stamp_file stamp interpreter
     extras=$(IFS=,; echo "$*")  # "dev,robot", as pip wants it
     stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
     stamp=$(cat pyproject.toml requirements.lock | sha256sum)
-    if [ -f "$stamp_file" ] && [ "$(cat "$stamp_file")" = "$stamp" ]; then return; fi
+    if installed_with "$stamp" ${extras//,/ }; then return; fi
     if [ ! -x .venv/bin/python ]; then
         interpreter=$(find_python) || exit 2
         "$interpreter" -m venv .venv

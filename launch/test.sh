@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Set everything up and run the whole test suite; further words go to pytest.
+# Set everything up and run the whole test suite; further words go to pytest, which then runs alone.
 extras="dev robot"
+commands=chromium   # the console is tested in a real browser
 . "$(dirname "$0")/setup.sh"
-exec "$python" -m pytest "$@"
+if [ $# -gt 0 ]; then exec "$python" -m pytest "$@"; fi
+"$python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not live"
+exec "$python" -m pytest -q -m live   # robots in real time: one at a time, and nothing beside them

@@ -8,6 +8,7 @@ declared latencies, behind the same safety layer, as in `evaluate.sh`. Not run i
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runtime import config
@@ -31,7 +32,8 @@ class Model:
 def get_model(usr_args: dict[str, Any]) -> Model:
     """The policy that deploy_policy.yml names. Raises SettingsError."""
     flags = [str(flag) for flag in usr_args.get("flags") or ()]
-    settings = config.load(["--policy.checkpoint", str(usr_args["checkpoint"]), *flags], "deploy_policy.yml")
+    checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
+    settings = config.load(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
     latencies = Latencies(**(usr_args.get("latencies") or {}))
     return Model(
         settings, open_policy(config.to_json(settings)), latencies, float(usr_args.get("gripper_stroke_m", 0.08))

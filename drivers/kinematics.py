@@ -34,20 +34,21 @@ FINGERTIP_M = FINGER_CENTRE_M + 0.03  # their far end
 
 
 _A, _ALPHA, _THETA0, _D = np.array(DH_TABLE).T
-_COS_ALPHA, _SIN_ALPHA = np.cos(_ALPHA), np.sin(_ALPHA)
+_ZERO, _ONE = np.zeros(len(DH_TABLE)), np.ones(len(DH_TABLE))
+_TILT = np.array([[_ONE, _ZERO], [_ZERO, np.cos(_ALPHA)], [_ZERO, np.sin(_ALPHA)], [_ZERO, _ZERO]]).transpose(2, 0, 1)
+# What does not turn with a joint: its axis and its place, columns 2 and 3 of its transform.
+_FIXED = np.array([[_ZERO, _A], [-np.sin(_ALPHA), -np.sin(_ALPHA) * _D], [np.cos(_ALPHA), np.cos(_ALPHA) * _D],
+                   [_ZERO, _ONE]]).transpose(2, 0, 1)  # fmt: skip
 
 
 def link_transforms(q_rad: NDArray[np.float64]) -> NDArray[np.float64]:
     """T_parent_link (..., 6, 4, 4) of all joints at q (..., 6): Rx(alpha), shift a along x, Rz(theta0 + q), shift d along z."""
-    theta = _THETA0 + q_rad
+    theta = (_THETA0 + q_rad)[..., None]
     cosine, sine = np.cos(theta), np.sin(theta)
-    transform = np.zeros((*theta.shape, 4, 4))
-    transform[..., 0, 0], transform[..., 0, 1], transform[..., 0, 3] = cosine, -sine, _A
-    transform[..., 1, 0], transform[..., 1, 1] = sine * _COS_ALPHA, cosine * _COS_ALPHA
-    transform[..., 1, 2], transform[..., 1, 3] = -_SIN_ALPHA, -_SIN_ALPHA * _D
-    transform[..., 2, 0], transform[..., 2, 1] = sine * _SIN_ALPHA, cosine * _SIN_ALPHA
-    transform[..., 2, 2], transform[..., 2, 3] = _COS_ALPHA, _COS_ALPHA * _D
-    transform[..., 3, 3] = 1.0
+    transform = np.empty((*q_rad.shape, 4, 4))
+    transform[..., 0] = cosine * _TILT[..., 0] + sine * _TILT[..., 1]
+    transform[..., 1] = cosine * _TILT[..., 1] - sine * _TILT[..., 0]
+    transform[..., 2:] = _FIXED
     return transform
 
 

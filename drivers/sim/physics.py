@@ -74,15 +74,14 @@ class Physics:
     def arms(self) -> NDArray[np.float64]:
         """(2, 3, 7): for each side the joints' positions, velocities and efforts (rad, rad/s, N m; gripper m, m/s, N)."""
         reading = np.empty((2, 3, ARM_JOINTS))
-        for side in range(2):
-            reading[side, 0] = self._read_joints(self.data.qpos, self._joint_qpos[side])
-            reading[side, 1] = self._read_joints(self.data.qvel, self._joint_dof[side])
-            reading[side, 2] = self._read_joints(self.data.actuator_force, self._actuator[side])
+        reading[:, 0] = self._read_joints(self.data.qpos, self._joint_qpos)
+        reading[:, 1] = self._read_joints(self.data.qvel, self._joint_dof)
+        reading[:, 2] = self._read_joints(self.data.actuator_force, self._actuator)
         return reading
 
     def commands(self) -> NDArray[np.float64]:
         """(2, 7) what the arms were told last; rad and m."""
-        return np.stack([self._read_joints(self.data.ctrl, index) for index in self._actuator])
+        return self._read_joints(self.data.ctrl, self._actuator)
 
     def qpos(self) -> NDArray[np.float64]:
         """(nq,) copy of the scene's generalised positions, all a renderer needs."""
@@ -99,7 +98,10 @@ class Physics:
 
     @staticmethod
     def _read_joints(source: Any, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.append(source[index[:6]], source[index[6:]].sum())
+        """(2, 7) of both arms, whose joints and fingers lie at `index` (2, 8)."""
+        joints = source[index]
+        joints[:, 6] += joints[:, 7]
+        return joints[:, :ARM_JOINTS]
 
     def _indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Addresses in qpos, qvel and ctrl, each (2, 8): six joints and two fingers a side."""

@@ -60,10 +60,12 @@ def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Ar
     """
     target = np.clip(wanted, limits.low, limits.high)
     candidate = _approach(limits, now, wanted, target, dt_s, wanted_dq)
-    stops = _can_stop(limits, candidate, dt_s)
+    way = stop_distance(limits, candidate.dq, candidate.ddq)
+    stops = _can_stop(limits, candidate, way, dt_s)
     if not stops.all():
         candidate = _pick(stops, candidate, brake(limits, now, dt_s))
-    return candidate if _clear(limits, candidate, now) else brake(limits, now, dt_s)
+        way = stop_distance(limits, candidate.dq, candidate.ddq)
+    return candidate if _clear(limits, candidate, way, now) else brake(limits, now, dt_s)
 
 
 def _approach(
@@ -101,11 +103,13 @@ def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
     return sign * (before + np.where(peak > full, trapezoid, triangle)) * _BRAKE_MARGIN
 
 
-def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
-    """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now."""
+def _clear(limits: Limits, candidate: Motion, way: Array, now: Motion) -> bool:
+    """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now.
+
+    `way` (J,) is its stop distance.
+    """
     if not np.abs(candidate.dq).max() > 0:
         return True
-    way = stop_distance(limits, candidate.dq, candidate.ddq)
     stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way, limits.bases)
     # The joints do not stop all at once, so the real way bends off this line, the more the longer it is.
     margin_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
@@ -122,9 +126,9 @@ def _clear(limits: Limits, candidate: Motion, now: Motion) -> bool:
     return not (low or close)
 
 
-def _can_stop(limits: Limits, candidate: Motion, dt_s: float) -> NDArray[np.bool_]:
-    """Per joint: whether it could still stop inside its range and under its velocity limit."""
-    reach = candidate.q + stop_distance(limits, candidate.dq, candidate.ddq) + candidate.dq * dt_s
+def _can_stop(limits: Limits, candidate: Motion, way: Array, dt_s: float) -> NDArray[np.bool_]:
+    """Per joint: whether it could still stop, on its `way` (J,), inside its range and under its velocity limit."""
+    reach = candidate.q + way + candidate.dq * dt_s
     peak = np.abs(candidate.dq + np.sign(candidate.ddq) * candidate.ddq**2 / (2 * limits.jerk))
     outward = np.where(candidate.dq >= 0, reach <= limits.high, reach >= limits.low)
     return outward & (peak <= limits.velocity * (1 + _ROUNDING))

@@ -29,13 +29,16 @@ class Tensor:
         array = value if isinstance(value, np.ndarray) else self._from_map(value)
         if array.dtype != self._numpy_dtype:
             raise ValueError(f"dtype {array.dtype}, expected {self.dtype}")
-        if array.ndim != len(self.shape) or any(
-            want not in (None, got) for want, got in zip(self.shape, array.shape, strict=True)
-        ):
+        if array.shape != self.shape and not self._fits(array.shape):
             raise ValueError(f"shape {array.shape}, expected {self.shape}")
         if not self._finite(array):
             raise ValueError("holds NaN or infinity")
         return array
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            want in (None, got) for want, got in zip(self.shape, shape, strict=True)
+        )
 
     def _from_map(self, value: Any) -> NDArray[Any]:
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data"}:
@@ -56,7 +59,10 @@ class Tensor:
         if self.dtype == "bfloat16":  # NaN and infinity are the largest bit patterns of either sign
             largest = array.size and (int(array.view(np.int16).max()), int(array.max()))
             return not largest or (largest[0] < _BFLOAT16_INFINITY and largest[1] < _BFLOAT16_INFINITY + 0x8000)
-        return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+        if array.dtype.kind != "f":
+            return True
+        # The sum of the squares is finite only if all are; where great numbers overflow it, each is looked at.
+        return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:
         """The map an array travels as; its bytes are not copied here."""

@@ -56,22 +56,11 @@ class Piece:
         last = len(self.points) - 1
         place = min(max((now_ns - self.t0_ns) / self.dt_ns, -1.0), float(last))
         index = min(max(int(place), 0), last - 1)
-        dt = self.dt_ns / NS_PER_S
-        b = place - index
-        a = 1.0 - b
-        p0, p1 = self.points[index], self.points[index + 1]
-        m0, m1 = self.curvature[index], self.curvature[index + 1]
-        if b >= 0:
-            q = a * p0 + b * p1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * (dt * dt / 6)
-            dq = (p1 - p0) / dt + ((3 * b * b - 1) * m1 - (3 * a * a - 1) * m0) * (dt / 6)
-            ddq = a * m0 + b * m1
-        else:
-            dq = ((p1 - p0) / dt - (2 * m0 + m1) * (dt / 6)) * (place > -1.0)
-            q, ddq = p0 + ((p1 - p0) - (2 * m0 + m1) * (dt * dt / 6)) * b, np.zeros_like(p0)
-        if self.fade_s <= 0:
-            return Motion(q, dq, ddq)
-        remaining = _faded(self.offset, (now_ns - self.seam_ns) / NS_PER_S, self.fade_s)
-        return Motion(q + remaining[0], dq + remaining[1], ddq + remaining[2])
+        of_points, of_curvature = _spline(place - index, self.dt_ns / NS_PER_S, place > -1.0)
+        motion = of_points @ self.points[index : index + 2] + of_curvature @ self.curvature[index : index + 2]
+        if self.fade_s > 0:
+            motion += _fading((now_ns - self.seam_ns) / NS_PER_S, self.fade_s) @ self.offset
+        return Motion(*motion)
 
 
 @dataclass(frozen=True)
@@ -132,19 +121,48 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
     return Motion(q, dq, ddq)
 
 
-def _faded(offset: Array, after_s: float, fade_s: float) -> Array:
-    """The quintic that takes position, velocity and acceleration from `offset` (3, J) to zero in `fade_s`: (3, J)."""
+def _spline(b: float, dt: float, moves: bool) -> tuple[Array, Array]:
+    """Weights (3, 2) of two points, and of the second derivatives at them, in position, velocity and acceleration.
+
+    `b` is the place between them, 0 to 1; below 0 the spline goes on straight, and before the first step nothing moves.
+    """
+    a = 1.0 - b
+    if b >= 0:
+        points = ((a, b), (-1 / dt, 1 / dt), (0.0, 0.0))
+        bends = ((a**3 - a, b**3 - b), (1 - 3 * a * a, 3 * b * b - 1), (a, b))
+        return np.array(points), np.array(bends) * ((dt * dt / 6,), (dt / 6,), (1.0,))
+    speed = moves / dt
+    bend = dt * dt / 6
+    return (
+        np.array(((a, b), (-speed, speed), (0.0, 0.0))),
+        np.array(((-2 * b * bend, -b * bend), (-2 * speed * bend, -speed * bend), (0.0, 0.0))),
+    )
+
+
+def _fading(after_s: float, fade_s: float) -> Array:
+    """Weights (3, 3) of an offset's position, velocity and acceleration in what is left of each after some time.
+
+    It is the quintic that takes all three to zero in `fade_s`.
+    """
     if after_s >= fade_s:
-        return np.zeros_like(offset)
-    s, duration = max(after_s, 0.0) / fade_s, fade_s
-    p, v, a = offset[0], offset[1] * duration, offset[2] * duration**2
-    c3 = -10 * p - 6 * v - 1.5 * a
-    c4 = 15 * p + 8 * v + 1.5 * a
-    c5 = -6 * p - 3 * v - 0.5 * a
-    position = p + v * s + a * s * s / 2 + c3 * s**3 + c4 * s**4 + c5 * s**5
-    velocity = (v + a * s + 3 * c3 * s**2 + 4 * c4 * s**3 + 5 * c5 * s**4) / duration
-    acceleration = (a + 6 * c3 * s + 12 * c4 * s**2 + 20 * c5 * s**3) / duration**2
-    return np.stack([position, velocity, acceleration])
+        return np.zeros((3, 3))
+    d = fade_s
+    s = max(after_s, 0.0) / d
+    s2, s3, s4, s5 = s**2, s**3, s**4, s**5
+    position = (
+        1 - 10 * s3 + 15 * s4 - 6 * s5,
+        d * (s - 6 * s3 + 8 * s4 - 3 * s5),
+        d * d * (s2 - 3 * s3 + 3 * s4 - s5) / 2,
+    )
+    velocity = (
+        (-30 * s2 + 60 * s3 - 30 * s4) / d,
+        1 - 18 * s2 + 32 * s3 - 15 * s4,
+        d * (2 * s - 9 * s2 + 12 * s3 - 5 * s4) / 2,
+    )
+    acceleration = (
+        (-60 * s + 180 * s2 - 120 * s3) / d**2, (-36 * s + 96 * s2 - 60 * s3) / d, 1 - 9 * s + 18 * s2 - 10 * s3
+    )  # fmt: skip
+    return np.array((position, velocity, acceleration))
 
 
 @cache

@@ -47,7 +47,7 @@ _STATES = {
     Id.GRIPPER: "its gripper",
     **{Id.SLOW + n - 1: f"how motor {n} is" for n in range(1, 7)},
 }
-_ANSWER_S = 0.2
+_ANSWER_S = 0.6  # of a motor that is asked three times
 _STATE_SETS = 100  # of joints without word of one of them: half a second
 _TORN_SETS = 3  # so many among the newest 20 are trouble
 _REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused

@@ -5,12 +5,14 @@ Asked one motor after the other: the SDK's question for all six gives the last r
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.errors import DriverError
 
 MOTORS = range(1, 7)
+_TIMES_ASKED = 3
 _POLL_S = 0.005
 _TENTH_DEGREE_RAD = math.radians(0.1)
 _ASK_RANGE, _ASK_ACCELERATION = 0x01, 0x02
@@ -62,23 +64,29 @@ def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
 
 
 def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
-    sdk.SearchMotorMaxAngleSpdAccLimit(motor, _ASK_ACCELERATION)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    for _ in _asked(sdk, motor, _ASK_ACCELERATION, timeout_s):
         told = sdk.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
         if told.joint_motor_num == motor:
             return told.max_joint_acc / 100
-        time.sleep(_POLL_S)
     raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
 
 
 def _range(sdk: Any, who: str, motor: int, timeout_s: float) -> MotorRange:
-    sdk.SearchMotorMaxAngleSpdAccLimit(motor, _ASK_RANGE)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    for _ in _asked(sdk, motor, _ASK_RANGE, timeout_s):
         told = sdk.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
         if told.motor_num == motor:
             low, high = told.min_angle_limit * _TENTH_DEGREE_RAD, told.max_angle_limit * _TENTH_DEGREE_RAD
             return MotorRange(low, high, told.max_joint_spd / 1e3)
-        time.sleep(_POLL_S)
     raise DriverError(f"{who}: motor {motor} tells no range within {timeout_s} s")
+
+
+def _asked(sdk: Any, motor: int, what: int, timeout_s: float) -> Iterator[None]:
+    """Ask a motor, and again now and then since a frame may be lost; each turn is a time to look for the answer."""
+    begun = time.monotonic()
+    asked = 0
+    while (waited_s := time.monotonic() - begun) < timeout_s:
+        if waited_s >= asked * timeout_s / _TIMES_ASKED:
+            sdk.SearchMotorMaxAngleSpdAccLimit(motor, what)
+            asked += 1
+        time.sleep(_POLL_S)
+        yield

@@ -8,10 +8,25 @@ import time
 from pathlib import Path
 
 from runtime import outside, wire
+from runtime.topics import CAMERAS
 
-START_S = 90.0
+START_S = 180.0
 """Longest wait for a run to move its arms, and `END_S` for it to end."""
 END_S = 20.0
+# Fewer pictures and runs of System 1, and more patience with a machine that stalls: what is tested does not depend on them.
+_LIGHT = {
+    "--system1.period_s": "0.3",
+    **{f"--cameras.{camera}.rate_hz": "15" for camera in CAMERAS},
+    "--cameras.late_s": "2",
+    "--cameras.behind_s": "2",
+    "--cameras.max_skew_s": "1",
+    "--safety.max_chunk_age_s": "3",
+    "--safety.max_condition_age_s": "20",
+    "--safety.max_feedback_age_s": "1",
+    "--safety.max_health_age_s": "2",
+}
+LIGHTEST = ("--system1.period_s", "1", *(word for camera in CAMERAS for word in (f"--cameras.{camera}.rate_hz", "6")))
+"""For runs with CAN buses, each of which takes a fifth of a processor."""
 _CONNECTED_S = 1.0  # the recorder too: what it does not hear cannot be replayed
 
 
@@ -26,7 +41,8 @@ class LiveRun:
         self.log = folder / "output.txt"
         own = ["--profile", "sim", "--sessions", str(folder / "sessions"), "--json", str(self.json)]
         page = "--console.enabled" if console else "--no-console.enabled"
-        line = [sys.executable, "-m", "runtime.cli", command, *own, page, *flags]
+        light = [word for flag, value in _LIGHT.items() if flag not in flags for word in (flag, value)]
+        line = [sys.executable, "-m", "runtime.cli", command, *own, page, *light, *flags]
         self._typed, keys = os.openpty() if keyboard else (None, subprocess.DEVNULL)
         with self.log.open("w") as output:
             self.process = subprocess.Popen(line, stdout=output, stderr=output, stdin=keys)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_run import START_S, LiveRun
+from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import Drive
 from drivers.arm_link import Told
@@ -94,7 +94,7 @@ def test_the_first_target_is_where_the_arm_is(memory: Memory) -> None:
 
 @pytest.mark.live
 def test_the_simulated_robot_is_driven_through_the_real_sdk(tmp_path: Path) -> None:
-    run = LiveRun(tmp_path, "--can", "--seconds", "4", "--task", "dual_bottles_pick_easy")  # for both arms
+    run = LiveRun(tmp_path, "--can", "--seconds", "4", "--task", "dual_bottles_pick_easy", *LIGHTEST)  # for both arms
     assert run.process.wait(START_S + 30) == 0, run.log.read_text()
     for side in wire_check.compare(run.session).values():
         assert side["heard"] == side["equal"] > 100

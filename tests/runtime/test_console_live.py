@@ -34,8 +34,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     """A robot that runs, slowly enough for a browser beside it."""
     made = LiveRun(
         tmp_path_factory.mktemp("console"), "--console.port", "0", "--system1.period_s", "0.4", "--ratio", "4",
-        "--cameras.late_s", "2", "--cameras.max_skew_s", "1", "--cameras.behind_s", "2", "--safety.max_chunk_age_s", "3",
-        "--safety.max_condition_age_s", "20", "--safety.max_feedback_age_s", "1", "--safety.max_health_age_s", "2",
         "--safety.max_deadman_age_s", "2",
         console=True,
     )  # fmt: skip

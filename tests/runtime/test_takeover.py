@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_run import START_S, LiveRun
+from live_run import LIGHTEST, START_S, LiveRun
 from test_arms import TICK_NS, Rig
 
 from drivers.cobot_magic import ready_pose
@@ -210,7 +210,7 @@ def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
 @pytest.mark.live
 def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Path) -> None:
     """Real SDK, emulated masters on their own buses; the stretch is marked in the session, which replays byte for byte."""
-    run = LiveRun(tmp_path, *OWN, "--system1.period_s", "0.3")
+    run = LiveRun(tmp_path, *OWN, *LIGHTEST)
     try:
         run.wait_for("RUNNING", START_S)
         assert run.order("takeover") == ""

@@ -5,6 +5,7 @@ came out of it, `checkpoint/`. The same command again goes on where it was stopp
 """
 
 import argparse
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -81,12 +82,12 @@ def main(arguments: list[str]) -> int:
     run = _understood(arguments)
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
+        demonstrations = find(run.data)
         if not ranks.started():
-            _remember(run)
+            _remember(run, demonstrations)
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
             return 0
-        demonstrations = find(run.data)
         with Spread("train", run.workers, run.ray) as spread:
             trained = (
                 _video(run, spread, demonstrations) if run.stage == "video" else _action(run, spread, demonstrations)
@@ -222,18 +223,24 @@ def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tup
     return wordings, [tuple(place[text] for text in demonstration.texts) for demonstration in demonstrations]
 
 
-def _remember(run: Run) -> None:
-    """Write run.json; refuse to go on with another run's state under other settings."""
-    path, wanted = run.out / "run.json", run.describe()
+def _remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
+    """Write run.json; refuse to go on with another run's state under other settings or with other demonstrations."""
+    path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
     if path.is_file():
         before = json.loads(path.read_text())["settings"]
         other = _difference(before, wanted)
         if other is not None:
             raise RuntimeFault(
-                f"{path}: was begun with another {other}; give another --out, or the settings of that run"
+                f"{path}: was begun with another {other}; give another --out, or the settings and data of that run"
             )
     run.out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"settings": wanted, "revision": revision()}, indent=1))
+
+
+def _identity(folder: Path, demonstrations: Sequence[Demonstration]) -> str:
+    """Which demonstrations they are: how many, and a mark of their names and lengths."""
+    rows = [(str(one.path.relative_to(folder)), one.index, one.task, one.steps) for one in demonstrations]
+    return f"{len(rows)}, {hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]}"
 
 
 def _difference(before: Any, now: Any, place: str = "") -> str | None:

@@ -2,10 +2,12 @@
 
 `/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
-velocities nor efforts. Instructions: an attribute of ours, or `instructions.json` beside the file.
+velocities nor efforts, and their JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Instructions: an
+attribute of ours, or `instructions.json` beside the file.
 """
 
 import json
+import platform
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +25,7 @@ _QUALITY = 95  # of pictures that come without compression
 
 def write(path: Path, episode: Episode) -> None:
     """Write a file, whole or not at all."""
-    beside = path.with_suffix(".part")
+    beside = path.with_suffix(f".{platform.node()}.part")  # several machines may share the folder
     with h5py.File(beside, "w") as file:
         file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
         file.attrs["task"], file.attrs["seed"] = episode.task, episode.seed
@@ -69,7 +71,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
     for camera, name in NAMES.items():
         stored = file.get(f"observations/images/{name}")
         if isinstance(stored, h5py.Dataset):
-            pictures[camera] = _jpegs(stored[()])
+            pictures[camera] = _jpegs(stored[()], swapped="observations/qvel" not in file)
     return Episode(
         q=q,
         dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
@@ -105,11 +107,19 @@ def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
     return tuple(cast(list[str], found))
 
 
-def _jpegs(stored: NDArray[Any]) -> list[bytes]:
-    """Pictures (T, H, W, 3), or JPEGs as rows of padded bytes or as byte strings."""
+def _jpegs(stored: NDArray[Any], swapped: bool) -> list[bytes]:
+    """Pictures (T, H, W, 3), or JPEGs (of RoboTwin: `swapped`) as rows of padded bytes or as byte strings."""
     if stored.ndim == 4:
         return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY) for picture in stored]
-    return [bytes(row).rstrip(b"\0") for row in stored]
+    jpegs = [bytes(row).rstrip(b"\0") for row in stored]
+    return [_with_red_and_blue_in_place(jpeg) for jpeg in jpegs] if swapped else jpegs
+
+
+def _with_red_and_blue_in_place(jpeg: bytes) -> bytes:
+    try:
+        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), _QUALITY)
+    except ValueError:
+        return jpeg  # what is no JPEG is named by the check of the episode
 
 
 def _padded(jpegs: list[bytes]) -> NDArray[np.uint8]:

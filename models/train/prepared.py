@@ -4,6 +4,7 @@ pictures: what System 1 sees. latents: System 2's windows after the VAE. feature
 the filters, so that one cache serves every filter. Legend: T steps, P pictures, W windows, C cameras, S px.
 """
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
 def write(path: Path, tensors: Tensors) -> None:
     """Write a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
+    beside = path.with_suffix(f".{platform.node()}.part")  # several machines may share the folder
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
     beside.rename(path)
 

@@ -119,6 +119,7 @@ def _write(
         "rollouts": options.rollouts,
         "repeats": options.repeats,
         "first_seed": options.seed,
+        "settings": json.loads(config.public_json(settings)),
         "revision": revision(),
         "machine": describe(),
     }
@@ -165,6 +166,9 @@ def _parser() -> command_line.Parser:
         "--cache", type=Path, metavar="DIR", help="sweep: of prepared demonstrations; default OUT/cache"
     )
     parser.add_argument("--train-steps", type=command_line.whole(1, 10**8), default=6000, help="sweep: of each policy")
+    parser.add_argument(
+        "--processes", type=command_line.whole(1, 64), default=1, help="sweep: that train together, as in train.sh"
+    )
     parser.add_argument(
         "--seed", type=command_line.whole(FIRST_SEED, 10**9), default=FIRST_SEED, help="of the first scene"
     )

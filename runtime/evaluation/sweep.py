@@ -144,17 +144,17 @@ def plot(path: Path, name: str, results: Sequence[Result]) -> None:
 
 
 def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[str]:
-    """The flag of the variant's own policy, trained if it is not there."""
+    """The flag of the variant's own policy; its training is begun, gone on with, or found to be done with these settings."""
     if variant.policy is None:
         return []
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
     folder = options.out / name / variant.name.replace(" ", "-").replace("+", "with")
-    if not (folder / "checkpoint" / "config.json").is_file():
-        arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
-        arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
-        train.main([*arguments, "--workers", str(options.workers), *variant.policy])
+    arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
+    arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
+    arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
+    train.main([*arguments, *variant.policy])
     return ["--policy.checkpoint", str(folder / "checkpoint")]
 
 

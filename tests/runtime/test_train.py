@@ -198,5 +198,16 @@ def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
         train.main(command("video", data, video.parent, "--steps", "3", "--autoencoder-steps", "2"))
 
 
+def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, video: Path, tmp_path: Path) -> None:
+    fewer, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(data, fewer)
+    told = (video.parent / "run.json").read_text().replace(str(data), str(fewer))
+    out.mkdir()
+    (out / "run.json").write_text(told)
+    next(fewer.rglob("*.hdf5")).unlink()
+    with pytest.raises(RuntimeFault, match=r"begun with another demonstrations \(2, \w+, now 1, \w+\)"):
+        train.main(command("video", fewer, out, "--steps", "2", "--autoencoder-steps", "2"))
+
+
 def test_the_demonstrations_used_here_are_sound(data: Path) -> None:
     assert all(len(hdf5.read(path)) > 20 for path in data.rglob("*.hdf5"))

@@ -50,9 +50,14 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        deeper = isinstance(under, dict) and isinstance(value, dict)
+        deeper = isinstance(under, dict) and isinstance(value, dict) and not _another_kind(under, value)
         merged[key] = _merged(cast(dict[str, Any], under), cast(dict[str, Any], value)) if deeper else value
     return merged
+
+
+def _another_kind(below: Any, above: Any) -> bool:
+    """Whether a part of another kind is asked for, to which the values of the one below mean nothing."""
+    return "kind" in above and above["kind"] != below.get("kind")
 
 
 def _value(text: str) -> Any:

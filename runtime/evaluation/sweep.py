@@ -1,7 +1,7 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
 
-Those of the run (ratio, shift) evaluate one policy; those of the policy (features, filter, depth) first train a policy each,
-on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video DIR --out DIR`).
+Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, filter, depth, eyes) first train a
+policy each, on the same demonstrations with the same small budget: `evaluate.sh --sweep features --data DIR --video DIR --out DIR`.
 """
 
 import argparse
@@ -39,6 +39,8 @@ def _depth(dual: int, single: int) -> tuple[str, ...]:
     return ("--policy.video.backbone.dual_blocks", str(dual), "--policy.video.backbone.single_blocks", str(single))
 
 
+_PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
+_SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
 SWEEPS: dict[str, tuple[Variant, ...]] = {
     "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
     "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
@@ -48,6 +50,12 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         Variant("+ Sobel", policy=_filters("sobel", "none")),
         Variant("+ FFT", policy=_filters("none", "fft")),
         Variant("both filters", policy=_filters("sobel", "fft")),
+    ),
+    "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
+    "eyes": (
+        Variant("keypoints", policy=()),
+        Variant("keypoints, no guess", policy=_PLAIN),
+        Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
     ),
     "filter": tuple(Variant(name, policy=_filters(name, "fft")) for name in ("sobel", "scharr", "laplacian")),
     "depth": tuple(
@@ -150,7 +158,7 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
-    folder = options.out / name / variant.name.replace(" ", "-").replace("+", "with")
+    folder = options.out / name / variant.name.replace(",", "").replace(" ", "-").replace("+", "with")
     arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]

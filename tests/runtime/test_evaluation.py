@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from scipy.stats import binomtest
 
-from runtime import config
+from models import sizes
+from runtime import config, overrides
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
@@ -194,6 +195,14 @@ def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:
     assert [row["variant"] for row in record] == ["none", "objects", "background", "lighting"]
     assert all(row["rate"] == 1.0 for row in record)
     assert (tmp_path / "shift.png").is_file()
+
+
+def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:
+    small = sizes.by_name("small")
+    for name, variants in sweep.SWEEPS.items():
+        flags = [variant.policy for variant in variants if variant.policy is not None]
+        made = [overrides.over(small, overrides.parse(own, ("policy",))["policy"], "policy") for own in flags]
+        assert len({policy.digest() for policy in made}) == len(flags), name
 
 
 def test_a_sweep_of_the_policy_needs_data(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from models import sizes
+from models.config import Siglip
 from models.train.action import Cloning
 from runtime import overrides
 from runtime.errors import SettingsError
@@ -10,6 +12,12 @@ from runtime.errors import SettingsError
 def test_values_are_taken_as_numbers_lists_or_words() -> None:
     found = overrides.parse(["--a.b.c", "1", "--a.b.d=[1, 2]", "--e.f", "word"], ("a", "e"))
     assert found == {"a": {"b": {"c": 1, "d": [1, 2]}}, "e": {"f": "word"}}
+
+
+def test_a_part_of_another_kind_takes_no_values_of_the_one_before() -> None:
+    image = {"kind": "siglip", "image_px": 64, "width": 8, "depth": 1, "heads": 1, "patch_px": 8, "feed_forward": 8}
+    changed = overrides.over(sizes.by_name("small"), {"image": image, "head": {"guess_width": 0}}, "policy")
+    assert changed.image == Siglip(**image)
 
 
 def test_only_what_is_named_changes() -> None:

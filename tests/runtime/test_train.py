@@ -133,6 +133,15 @@ def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: 
     )
 
 
+def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Path, tmp_path: Path) -> None:
+    flags = ("--video", str(video), "--steps", "2", "--policy.video.backbone.single_blocks", "0")
+    train.main(command("action", data, tmp_path / "shallow", *flags))
+    kept = StoredTensors(tmp_path / "shallow" / "checkpoint").read("slow.backbone.transformer.", torch.device("cpu"))
+    whole = StoredTensors(video).read("slow.backbone.transformer.", torch.device("cpu"))
+    assert not any(name.startswith("slow.backbone.transformer.single_") for name in kept)
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in kept.items())
+
+
 def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
     flags = ("--video", str(video), "--steps", "2", "--processes", "2")
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]

@@ -1,7 +1,7 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
 
 Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, filter, depth, eyes) first train a
-policy each, on the same demonstrations with the same small budget: `evaluate.sh --sweep features --data DIR --video DIR --out DIR`.
+policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video DIR`).
 """
 
 import argparse

@@ -7,7 +7,7 @@ figures again on one machine and build.
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from runtime.bench.machine import describe
 from runtime.config import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
-from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, Result, play
+from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
 from runtime.evaluation.world import Latencies
 from runtime.revision import revision
 from runtime.spread import Spread
@@ -27,6 +27,11 @@ from runtime.terminal import say
 
 _AT_ONCE = 2  # episodes in an order: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
+Finished = Callable[[list[table.Row], str], None]  # the rows so far and the policy's id
+
+
+def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
+    """For whoever waits for all rows."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,39 +45,47 @@ def main(arguments: list[str]) -> int:
     latencies = _latencies(options)
     with Spread("evaluate", options.workers, options.ray) as spread:
 
-        def evaluated(more: Sequence[str]) -> tuple[list[table.Row], str]:
+        def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
             by_task = {task: config.load([*flags, *more, "--task", task]) for task in tasks}
-            return evaluate(spread, by_task, latencies, options)
+            return evaluate(spread, by_task, latencies, options, finished)
 
         if options.sweep is not None:
             sweep.run(options.sweep, options, evaluated)
             return 0
-        rows, checkpoint_id = evaluated(())
+        settings = config.load([*flags, "--task", tasks[0]])
+
+        def finished(rows: list[table.Row], checkpoint_id: str) -> None:
+            if options.json is not None:
+                _write(options.json, rows, settings, latencies, options, checkpoint_id)
+
+        rows, _ = evaluated((), finished)
     say("\n".join(table.lines(rows)))
-    if options.json is not None:
-        _write(options.json, rows, config.load([*flags, "--task", tasks[0]]), latencies, options, checkpoint_id)
     return 0
 
 
 def evaluate(
-    spread: Spread, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace
-) -> tuple[list[table.Row], str]:
-    """The rows of all tasks, and which policy it was."""
+    spread: Spread, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace,
+    finished: Finished = _nothing,
+) -> tuple[list[table.Row], str]:  # fmt: skip
+    """The rows of all tasks, and which policy it was. `finished` is told them whenever another task is through."""
     orders = [order for settings in by_task.values() for order in _orders(settings, latencies, options)]
-    results: list[Result] = []
-    episodes = len(by_task) * options.rollouts * options.repeats
-    with tqdm(total=episodes, desc="evaluate", unit="rollout") as progress:
+    found: dict[tuple[str, int], Episode] = {}
+    rows: dict[str, table.Row] = {}
+    checkpoint_id, of_task = "", options.rollouts * options.repeats
+    with tqdm(total=len(by_task) * of_task, desc="evaluate", unit="rollout") as progress:
         for result in spread.results(play, orders):
-            results.append(result)
+            checkpoint_id = result.checkpoint_id
+            found |= {(result.task, episode.seed): episode for episode in result.episodes}
             progress.update(len(result.episodes))
             for episode in result.episodes:
                 if episode.outcome.film and options.films is not None:
                     film.write(options.films, result.task, episode)
-    found = {(result.task, episode.seed): episode for result in results for episode in result.episodes}
+            if sum(task == result.task for task, _ in found) == of_task:
+                rows[result.task] = table.row(result.task, _by_repeat(result.task, found, options))
+                finished([rows[task] for task in by_task if task in rows], checkpoint_id)
     if options.film_examples:
         _film_examples(spread, by_task, found, latencies, options)
-    rows = [table.row(task, _by_repeat(task, found, options)) for task in by_task]
-    return rows, results[0].checkpoint_id
+    return [rows[task] for task in by_task], checkpoint_id
 
 
 def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Order]:
@@ -185,7 +198,7 @@ def _parser() -> command_line.Parser:
         "--film-examples", action="store_true", help="film the first success and the first failure of each task"
     )
     parser.add_argument("--films", type=Path, default=Path("films"), metavar="DIR", help="where to")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, task by task as they come")
     parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count())
     parser.add_argument("--ray", metavar="ADDRESS", help="rollouts on a Ray cluster; local: a new one on this machine")
     return parser

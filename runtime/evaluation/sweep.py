@@ -89,15 +89,15 @@ class Result:
 
 
 def run(name: str, options: argparse.Namespace, evaluate: Evaluate) -> list[Result]:
-    """Train what has to be trained, evaluate, write `OUT/NAME.json` and `.png`, say what held."""
+    """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each variant) and `.png`, say what held."""
     results: list[Result] = []
+    options.out.mkdir(parents=True, exist_ok=True)
     for variant in SWEEPS[name]:
         flags = [*variant.settings, *_trained(name, variant, options)]
         rows, checkpoint_id = evaluate(flags)
         results.append(Result(variant.name, checkpoint_id, rows))
         say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{name}.json").write_text(json.dumps(_record(results), indent=1) + "\n")
+        (options.out / f"{name}.json").write_text(json.dumps(_record(results), indent=1) + "\n")
     plot(options.out / f"{name}.png", name, results)
     say("\n".join(lines(results)))
     say("\n".join(statements(results)))

@@ -172,6 +172,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveRun]:
         run.end(signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def browser() -> Generator[Any]:
+    """Debian's Chromium, without a screen."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
 def folder() -> Generator[Path]:
     """A run's folder with a short path, since a socket's path must stay below 107 bytes."""

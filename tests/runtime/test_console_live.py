@@ -4,28 +4,24 @@ Nothing here judges speed: `bench.sh --console` does.
 """
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from console_page import WAIT_MS, Alone, until
 from live_run import START_S, LiveRun
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from runtime import wire
 from runtime.process import CONSOLE_FILE
 from runtime.session import reader
 
 pytestmark = pytest.mark.live
-WAIT_MS = 60_000  # two processors serve the robot, its rendering, and a browser
 ENCODED_MS = 240_000  # a new instruction is encoded by a child that first loads torch, beside all of these
-_BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 Open = Callable[[str], Page]
 
 
@@ -42,14 +38,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
         yield made
     finally:
         made.end(signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_BROWSER)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -86,15 +74,6 @@ def address(run: LiveRun) -> str:
         assert time.monotonic() < deadline, run.log.read_text()
         time.sleep(0.1)
     return path.read_text()
-
-
-def until(page: Page, expression: str, arg: Any = None, wait_ms: int = WAIT_MS) -> Any:
-    """Wait for something in the page to become true, and give it. (Its security policy forbids Playwright's way, `eval`.)"""
-    deadline = time.monotonic() + wait_ms / 1000
-    while not (found := page.evaluate(expression, arg)):
-        assert time.monotonic() < deadline, f"never: {expression}"
-        page.wait_for_timeout(100)
-    return found
 
 
 def shows(page: Page, mode: str) -> None:
@@ -327,23 +306,3 @@ class _Blank(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing."""
-
-
-class Alone:
-    """`console.sh` on a folder of sessions."""
-
-    def __init__(self, folder: Path, *flags: str) -> None:
-        self._folder, self._flags = folder, flags
-
-    def __enter__(self) -> str:
-        line = [sys.executable, "-m", "runtime.cli", "console", "--sessions", str(self._folder), "--port", "0"]
-        line += self._flags
-        self._process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().split()[-1]
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdout is not None
-        self._process.terminate()
-        self._process.stdout.close()
-        assert self._process.wait(20) == 0

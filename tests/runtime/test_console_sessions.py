@@ -1,0 +1,104 @@
+"""Recorded sessions in a real browser, without any robot: the list, two of them side by side, light and dark, small screens.
+Called by pytest."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from console_page import WAIT_MS, Alone, until
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.live
+GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
+NAMES = ("2026-11-25T10-00-00_block_handover_8", "2026-11-25T11-00-00_block_handover_8")
+_LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
+_COLOURS = """(element) => {
+  let paper = element;
+  while (getComputedStyle(paper).backgroundColor === "rgba(0, 0, 0, 0)") paper = paper.parentElement;
+  return [getComputedStyle(element).color, getComputedStyle(paper).backgroundColor];
+}"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page over two recordings of the same robot."""
+    shelf = tmp_path_factory.mktemp("sessions")
+    for name in NAMES:
+        (shelf / name).mkdir()
+        shutil.copy(GOLDEN, shelf / name / "session.mcap")
+    with Alone(shelf) as address:
+        yield address
+
+
+def show(
+    browser: Browser, url: str, width: int = 1280, height: int = 800, scheme: Literal["light", "dark"] = "light"
+) -> Page:
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.get_by_role("button", name=NAMES[0])).to_be_visible()
+    return page
+
+
+def beside(page: Page) -> None:
+    """Open both, side by side."""
+    page.locator("tr", has_text=NAMES[0]).get_by_role("button", name="beside…").click()
+    page.get_by_role("button", name=NAMES[1]).click()
+    expect(page.locator(".beside > *")).to_have_count(2)
+
+
+def times(page: Page) -> list[str]:
+    """What each of the two shows of its arms."""
+    return page.locator(".beside > *").all_inner_texts()
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `rgb(r, g, b)` (WCAG 2.2)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(page: Page, selector: str) -> float:
+    """Of an element's text against what it stands on."""
+    ends = sorted(luminance(colour) for colour in page.locator(selector).first.evaluate(_COLOURS))
+    return (ends[1] + 0.05) / (ends[0] + 0.05)
+
+
+def test_two_sessions_go_side_by_side_under_one_scrubber(browser: Browser, url: str) -> None:
+    page = show(browser, url)
+    beside(page)
+    slider = page.get_by_label("time")
+    seen: list[Any] = []
+    for share in (0.2, 0.8):
+        slider.evaluate(
+            f"(s) => {{ s.value = {share} * s.max; s.dispatchEvent(new Event('input', {{bubbles: true}})); }}"
+        )
+        page.wait_for_timeout(1500)
+        both = times(page)
+        assert both[0] == both[1], "the same recording at the same time"
+        seen.append(both[0])
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 768), (768, 1024)])
+def test_nothing_sticks_out_of_a_tablet(browser: Browser, url: str, width: int, height: int) -> None:
+    page = show(browser, url, width, height)
+    fits = "document.documentElement.scrollWidth <= window.innerWidth"
+    assert page.evaluate(fits), "the list"
+    page.get_by_role("button", name=NAMES[0]).click()
+    until(page, "window.video2act.moment && window.video2act.ages.head?.length")
+    assert page.evaluate(fits), "a session"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_day_and_by_night(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> None:
+    page = show(browser, url, scheme=scheme)
+    paper = luminance(page.locator("body").evaluate("(e) => getComputedStyle(e).backgroundColor"))
+    assert (paper < 0.2) == (scheme == "dark")
+    for selector in ("td", ".muted", "nav a"):
+        assert contrast(page, selector) >= _LEAST_CONTRAST, selector

@@ -148,6 +148,7 @@ class _Episode:
         embedding = wire.Embedding(**stamp, instruction=_INSTRUCTION, key="")
         self._inbox: list[wire.Message] = [episode, instruction]
         self._scenes: dict[int, NDArray[np.float64]] = {}
+        self._filmed: list[NDArray[np.float64]] = []
         self._pictures: dict[tuple[str, int], NDArray[np.uint8]] = {}
         encoded = policy.instruct(text)
         common = (settings, policy, lambda _: encoded, self._clock, self._picture)
@@ -171,6 +172,8 @@ class _Episode:
         outcome.holds, outcome.fault = memory.machine.holds, memory.machine.fault
         outcome.limited_share = self._limited / max(1, memory.running_ticks)
         outcome.seconds = (now - (self._running_since_ns or now)) / NS_PER_S
+        # Drawn at the end only: each picture draws noise, and those of the policy must not depend on being filmed.
+        outcome.film = [self._eyes["head"].jpeg(scene) for scene in self._filmed]
         return outcome
 
     def _tick(self) -> None:
@@ -207,7 +210,7 @@ class _Episode:
         self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)
         if self._film_every and number % self._film_every == 0:
-            self._outcome.film.append(self._eyes["head"].jpeg(self._scenes[number]))
+            self._filmed.append(self._scenes[number])
         states = tuple(
             wire.CameraState(camera=name, number=number, capture_ns=now, rate_hz=float(RATE_HZ), verdict="")
             for name in CAMERAS

@@ -2,6 +2,7 @@
 Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from scipy.stats import binomtest
 
+from drivers.sim.eye import Eye
 from models import sizes
 from runtime import config, overrides
 from runtime.errors import SettingsError
@@ -36,11 +38,13 @@ def policy() -> Policy:
     )  # fmt: skip
 
 
-def played(policy: Policy, *flags: str, seed: int = FIRST_SEED, latencies: Latencies | None = None) -> Outcome:
+def played(
+    policy: Policy, *flags: str, seed: int = FIRST_SEED, latencies: Latencies | None = None, film_every: int = 10
+) -> Outcome:
     settings = config.load([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
     world = World(settings, policy, latencies or Latencies())
     try:
-        return world.run(seed, "pick the apple", film_every=10, limit_s=_LIMIT_S)
+        return world.run(seed, "pick the apple", film_every, limit_s=_LIMIT_S)
     finally:
         world.close()
 
@@ -50,6 +54,19 @@ def test_an_episode_is_the_same_again(policy: Policy) -> None:
     assert first == again
     assert first.film != other.film
     assert first.runs > 0
+
+
+def test_being_filmed_changes_nothing(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the noise of the pictures that the policy sees."""
+    seen: list[bytes] = []
+    jpeg = Eye.jpeg
+    monkeypatch.setattr(Eye, "jpeg", lambda eye, qpos: (seen.append(jpeg(eye, qpos)), seen[-1])[1])
+    filmed, count = played(policy, film_every=1), len(seen)
+    plain = played(policy, film_every=0)
+    alone = count - len(filmed.film)
+    assert len(filmed.film) > 30 and not plain.film
+    assert seen[:alone] == seen[count:]
+    assert replace(filmed, film=[]) == plain
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 4])

@@ -17,7 +17,7 @@ def test_values_are_taken_as_numbers_lists_or_words() -> None:
 def test_a_part_of_another_kind_takes_no_values_of_the_one_before() -> None:
     image = {"kind": "siglip", "image_px": 64, "width": 8, "depth": 1, "heads": 1, "patch_px": 8, "feed_forward": 8}
     changed = overrides.over(sizes.by_name("small"), {"image": image, "head": {"guess_width": 0}}, "policy")
-    assert changed.image == Siglip(**image)
+    assert changed.image == Siglip.model_validate(image)
 
 
 def test_only_what_is_named_changes() -> None:

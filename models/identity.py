@@ -36,6 +36,7 @@ def stored_config(folder: Path) -> PolicyConfig:
     try:
         return PolicyConfig.model_validate_json(path.read_text())
     except OSError as error:
-        raise ModelError(f"checkpoint {folder}: config.json: {error.strerror}") from None
+        reason = f"checkpoint {folder}: config.json: {error.strerror}"
+        raise ModelError(f"{reason}; give a folder that ./launch/train.sh made") from None
     except ValueError as error:
         raise ModelError(f"checkpoint {folder}: config.json: {' '.join(str(error).split()[:30])}") from None

@@ -13,7 +13,7 @@ from drivers.arm_link import Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from runtime import realtime, wire
-from runtime.arms_step import Executing, Inputs, Memory, Rules, start, step
+from runtime.arms_step import Executing, Inputs, Memory, Outputs, Rules, start, step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns, seconds
 from runtime.limits import Limits
@@ -44,14 +44,8 @@ def main(process: Process) -> None:
     arms = make_arms(process)
     own = process.settings.arms.masters == "own"
     leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
-    for arm in arms:
-        arm.connect()
-        arm.wait(_FIRST_READING_S)
     memory: Memory | None = None
-    process.settle()
-    if process.settings.arms.realtime:
-        allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
-        log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
+    _settle(process, arms)
     notifier = Notifier()
     notifier.ready()
     rate = Rate(rules.settings.arms.rate_hz)
@@ -73,12 +67,7 @@ def main(process: Process) -> None:
         messages = (*relayed, *(item.message for item in received))
         inputs = Inputs(feedback, messages, refused, deadline_ns)
         outputs = step(rules, memory, inputs, epoch, now)
-        for drive in outputs.drives:
-            for arm in arms:
-                arm.ask(drive)
-        if outputs.target.sent:
-            for side, arm in enumerate(arms):
-                arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
+        _carry_out(arms, outputs, now)
         feedbacks.send(feedback)
         targets.send(_with_arrivals(outputs.target, received))
         if led is not None:
@@ -96,6 +85,27 @@ def main(process: Process) -> None:
     for arm in arms:
         arm.hold(now_ns())
         arm.close()
+
+
+def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
+    """Wait for both arms' first reading; from then on this process comes before all others."""
+    for arm in arms:
+        arm.connect()
+        arm.wait(_FIRST_READING_S)
+    process.settle()
+    if process.settings.arms.realtime:
+        allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
+        log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
+
+
+def _carry_out(arms: Sequence[SlotArm], outputs: Outputs, now: int) -> None:
+    """What a tick tells the motors, then where it sends the joints."""
+    for drive in outputs.drives:
+        for arm in arms:
+            arm.ask(drive)
+    if outputs.target.sent:
+        for side, arm in enumerate(arms):
+            arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
 
 
 def _brakes(memory: Memory | None, asked_ns: int | None) -> bool:

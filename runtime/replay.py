@@ -65,8 +65,7 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
 
 
 def _what_if(session: Session, out: Path | None, flags: list[str]) -> int:
-    from runtime.evaluation.systems import Policy
-    from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+    from runtime.evaluation.systems import open_policy
     from runtime.session import what_if
     from runtime.session.lockstep import StoredEmbeddings
 
@@ -81,19 +80,14 @@ def _what_if(session: Session, out: Path | None, flags: list[str]) -> int:
     out = out or _beside(session.path.parent)
     if out.exists():
         raise SettingsError(f"--out {out}: is there already; give another")
-    prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
-    policy = Policy(
-        slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id,
-        lambda text: checkpoint.instructor().encode([text])[0],
-    )  # fmt: skip
+    policy = open_policy(settings)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = origin.embeddings(StoredEmbeddings(session, Path(folder)), policy)
         messages = what_if.WhatIf(origin, settings, policy, embeddings, names).run()
-    what_if.write(session, settings, messages, out)
+    after = what_if.write(session, settings, messages, out)
     recorded = [(topic, message) for (topic, _, _), message in origin.index.messages.items()]
     before = what_if.tabled(origin.settings, recorded, session.path.parent.name)
-    say("\n".join(what_if.compared(before, what_if.tabled(settings, messages, out.name))))
+    say("\n".join(what_if.compared(before, after)))
     say(what_if.departed(origin.index, messages))
     say(f"video2act: written to {out}; ./launch/console.sh --sessions {out.parent} shows both side by side")
     return 0

@@ -24,6 +24,7 @@ from runtime.config import Settings
 from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.policy import policy_config
 from runtime.process import CONSOLE_FILE, MEMORY_FOLDER, RUN_PREFIX, RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
@@ -50,6 +51,7 @@ class Robot:
     keys = terminal.KEYS
 
     def __init__(self, settings: Settings) -> None:
+        policy_config(settings)  # one that cannot be read is said before anything is made
         self.settings = settings
         self.session = _session_folder(settings)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=MEMORY_FOLDER))

@@ -21,8 +21,8 @@ from runtime.limits import Limits
 from runtime.process import CONSOLE_FILE
 from runtime.topics import CAMERAS
 
-_CHROMIUM = "/usr/bin/chromium"
-_BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+CHROMIUM = "/usr/bin/chromium"
+BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 _START_S, _END_S, _SETTLE_S = 120.0, 30.0, 5.0
 _STILL_RAD_S = 1e-3
 _LEAST_RAD = 0.002  # a joint that hardly moves says nothing about braking
@@ -139,10 +139,10 @@ def _in_browser(robot: _Run, address: str, seconds: float, repeats: int, say: Ca
         from playwright.sync_api import sync_playwright
     except ImportError:
         raise RuntimeFault("--console needs playwright; ./launch/test.sh installs it") from None
-    if not Path(_CHROMIUM).exists():
-        raise RuntimeFault(f"--console needs {_CHROMIUM}; ./launch/test.sh installs it")
+    if not Path(CHROMIUM).exists():
+        raise RuntimeFault(f"--console needs {CHROMIUM}; ./launch/test.sh installs it")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         page.get_by_label("your name").fill("bench")

@@ -10,14 +10,12 @@ from runtime.bus import Bus
 from runtime.clock import NS_PER_S, now_ns
 from runtime.config import Settings
 from runtime.console.events import MARKS, Event, Watcher
-from runtime.console.source import Picture
+from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, view
 from runtime.frames import FrameRing
 
 _NEWEST = ("joint_state", "scene", "master", "camera_health", "recording", "supervision", "episode", "instruction")
 _ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "order", "outcome")
-_KEPT_EVENTS = 60
-_RATES = {"chunk": 20, "conditions": 8}  # over so many messages
 _QUIET_NS = 5 * NS_PER_S
 
 
@@ -32,9 +30,9 @@ class Live:
         self._subscribers = [bus.subscriber(name, newest=True) for name in (*_NEWEST, *names)]
         self._subscribers += [bus.subscriber(name, depth=512) for name in _ALL]
         self._held: dict[str, wire.Message] = {}
-        self._events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self._watcher = Watcher()
-        self._stamps = {name: deque[int](maxlen=count) for name, count in _RATES.items()}
+        self._stamps = {name: deque[int](maxlen=count) for name, count in RATED.items()}
         self._rings: dict[str, FrameRing] = {}
         self._moment = ""
 
@@ -71,9 +69,7 @@ class Live:
         """Messages a second, 0 for what has fallen silent."""
         now = now_ns()
         return {
-            name: NS_PER_S * (len(stamps) - 1) / (stamps[-1] - stamps[0])
-            if len(stamps) > 1 and stamps[-1] > stamps[0] and now - stamps[-1] < _QUIET_NS
-            else 0.0
+            name: rate_hz(stamps) if stamps and now - stamps[-1] < _QUIET_NS else 0.0
             for name, stamps in self._stamps.items()
         }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-_MODES = ("DISARMED", "HOLD", "RUNNING", "TAKEOVER", "FAULT")
+from runtime import wire
 
 
 def text(moment: dict[str, Any]) -> str:
@@ -42,7 +42,7 @@ def _samples(moment: dict[str, Any]) -> Iterator[Sample]:
     yield "video2act_up", {}, float(bool(moment))
     safety = moment.get("safety")
     if safety:
-        for mode in _MODES:
+        for mode in wire.MODES:
             yield "video2act_mode", {"mode": mode}, float(safety["mode"] == mode)
         yield "video2act_holds_total", {}, safety["holds"]
         yield "video2act_faults_total", {}, safety["faults"]

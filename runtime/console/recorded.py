@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime import config, wire
-from runtime.clock import NS_PER_S
 from runtime.config import Settings
 from runtime.console.events import MARKS, Event, Watcher
-from runtime.console.source import Picture
+from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError
 from runtime.session import reader
@@ -19,8 +18,6 @@ from runtime.session.reader import Session
 from runtime.topics import CAMERAS
 
 _OFTEN = ("joint_state", "arm_target", "master")  # looked into only when somebody looks there
-_RATES = {"chunk": 20, "conditions": 8}
-_SHOWN_EVENTS = 60
 _PLOTTED = 4000  # points of a plot over the whole session
 
 
@@ -46,8 +43,8 @@ class Recorded:
         at = self.end_ns if at_ns is None else at_ns
         held = {topic: message for topic in (*STATES, ARRIVAL) if (message := self._at(topic, at)) is not None}
         until = bisect_right(self.events, at, key=lambda event: event.at_ns)
-        events = [event for event in self.events[:until] if event.kind not in MARKS][-_SHOWN_EVENTS:]
-        rates = {name: self._rate_hz(name, at, count) for name, count in _RATES.items()}
+        events = [event for event in self.events[:until] if event.kind not in MARKS][-SHOWN_EVENTS:]
+        rates = {name: self._rate_hz(name, at, count) for name, count in RATED.items()}
         return json.dumps(view(self.settings, held, events, rates, at), separators=(",", ":"))
 
     def picture(self, camera: str, at_ns: int | None) -> Picture | None:
@@ -69,7 +66,7 @@ class Recorded:
         }
 
     def joints(self) -> str:
-        """JSON of all joints over the whole session, thinned: times, measured and commanded (N, 14); when chunks came."""
+        """JSON of all joints over the whole session, thinned: times, measured and commanded (N, 14), and the seams."""
         stamps = self._stamps.get("arm_target", [])
         step = max(1, -(-len(stamps) // _PLOTTED))
         columns: dict[str, list[Any]] = {"at_ns": [], "measured": [], "commanded": []}
@@ -78,7 +75,7 @@ class Recorded:
             if isinstance(state, wire.JointState) and isinstance(target, wire.ArmTarget):
                 for name, value in zip(columns, (at, rounded(state.q), rounded(target.q)), strict=True):
                     columns[name].append(value)
-        columns["seams_ns"] = self._stamps.get(ARRIVAL, [])
+        columns["seams_ns"] = [event.at_ns for event in self.events if event.kind == "seam"]
         return json.dumps(columns, separators=(",", ":"))
 
     def _index(self) -> None:
@@ -114,8 +111,7 @@ class Recorded:
     def _rate_hz(self, topic: str, at_ns: int, count: int) -> float:
         stamps = self._stamps.get(topic, [])
         until = bisect_right(stamps, at_ns)
-        seen = stamps[max(0, until - count) : until]
-        return NS_PER_S * (len(seen) - 1) / (seen[-1] - seen[0]) if len(seen) > 1 and seen[-1] > seen[0] else 0.0
+        return rate_hz(stamps[max(0, until - count) : until])
 
 
 class Shelf:

@@ -1,7 +1,14 @@
 """Where the page's moments come from: a live run (live.py) or a session (recorded.py)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from runtime.clock import NS_PER_S
+
+RATED = {"chunk": 20, "conditions": 8}
+"""Topics whose rate is shown, each over so many messages."""
+SHOWN_EVENTS = 60
 
 
 @dataclass(frozen=True)
@@ -25,3 +32,9 @@ class Source(Protocol):
     def picture(self, camera: str, at_ns: int | None) -> Picture | None:
         """What a camera showed; None: nothing yet."""
         ...
+
+
+def rate_hz(stamps: Sequence[int]) -> float:
+    """Messages a second, of the stamps (ns) of the last ones; 0 for fewer than two."""
+    lasted_ns = stamps[-1] - stamps[0] if stamps else 0
+    return NS_PER_S * (len(stamps) - 1) / lasted_ns if lasted_ns > 0 else 0.0

@@ -310,4 +310,5 @@ def _age(age_ns: int) -> int | None:
 
 
 def rounded(array: NDArray[Any]) -> list[Any]:
+    """Of any shape, as lists of numbers that are short to send."""
     return np.round(array.astype(np.float64), _DIGITS).tolist()

@@ -15,9 +15,8 @@ from drivers.sim.tasks import TASKS, make_task
 from drivers.sim.tasks.task import RATE_HZ
 from runtime import config
 from runtime.config import Settings
-from runtime.evaluation.systems import Policy
+from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies, Outcome, World
-from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 
 FIRST_SEED = 1_000_000  # demonstrations are made of scenes below
 
@@ -62,7 +61,7 @@ def play(order: Order) -> Result:
         begun_s = time.perf_counter()
         outcome = _expert(settings, seed) if order.expert else _rollout(order, settings, seed)
         played.append(Episode(seed, outcome, time.perf_counter() - begun_s))
-    name = "expert" if order.expert else open_policy(_policy_key(settings)).checkpoint_id
+    name = "expert" if order.expert else _policy(_policy_key(settings)).checkpoint_id
     return Result(order, settings.task, name, tuple(played))
 
 
@@ -77,7 +76,7 @@ def _rollout(order: Order, settings: Settings, seed: int) -> Outcome:
 def _world(settings: str, latencies: Latencies) -> World:
     """This worker's scene; building it takes longer than an episode."""
     read = config.from_json(settings)
-    return World(read, open_policy(_policy_key(read)), latencies)
+    return World(read, _policy(_policy_key(read)), latencies)
 
 
 def _policy_key(settings: Settings) -> str:
@@ -86,14 +85,9 @@ def _policy_key(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=1)
-def open_policy(settings: str) -> Policy:
+def _policy(settings: str) -> Policy:
     """Both networks of a policy, opened once in a process; `settings` is JSON."""
-    read = config.from_json(settings)
-    prepare_torch(read.system1)
-    checkpoint = open_checkpoint(read)
-    instructor = checkpoint.instructor()
-    slow, fast = slow_system(read, checkpoint), fast_system(read, checkpoint)
-    return Policy(slow, fast, checkpoint.id, lru_cache(maxsize=64)(lambda text: instructor.encode([text])[0]))
+    return open_policy(config.from_json(settings))
 
 
 def _expert(settings: Settings, seed: int) -> Outcome:

@@ -6,12 +6,14 @@ What reaches a system, and when, is up to the caller: the world of evaluation, a
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from models.fast import FastSystem
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from runtime import system1_step, system2_step, wire
 from runtime.config import Settings
+from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.system1 import due, gather, next_due, waits_for_system2
 from runtime.topics import CAMERAS, topic_of
 from runtime.views import History, PictureSource, newest_set
@@ -51,6 +53,15 @@ class Policy:
     fast: FastSystem
     checkpoint_id: str
     instruct: Callable[[str], InstructionEmbedding]
+
+
+def open_policy(settings: Settings) -> Policy:
+    """The networks of the settings' checkpoint; torch is prepared as System 1's process does. Raises RuntimeFault."""
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    instructor = checkpoint.instructor()
+    instruct = lru_cache(maxsize=64)(lambda text: instructor.encode([text])[0])
+    return Policy(slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id, instruct)
 
 
 class _Process:

@@ -7,6 +7,7 @@ ages and of how late the ticks came; arrows from picture to chunk to the arms. T
 import gzip
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,11 @@ def events(session: Session) -> Iterator[Entry]:
         yield {"ph": "M", "name": "thread_name", "pid": 1, "tid": place, "args": {"name": name}}
     arrivals = {seq: at for m in messages if isinstance(m, wire.ArmTarget) for seq, at in m.arrivals}
     modes = [message for message in messages if isinstance(message, wire.SafetyState)]
-    yield from _modes(sorted(modes, key=lambda message: message.stamp_ns), messages, begin_ns)
-    for message in messages:
-        for event in _of(message, arrivals):
-            yield event | {"ts": round((event["ts"] - begin_ns) / _US, 3)}
+    end_ns = max(message.stamp_ns for message in messages)
+    made = [_modes(sorted(modes, key=lambda message: message.stamp_ns), end_ns)]
+    made += [_of(message, arrivals) for message in messages]
+    for event in chain.from_iterable(made):
+        yield event | {"ts": round((event["ts"] - begin_ns) / _US, 3)}
 
 
 def _of(message: wire.Message, arrivals: dict[int, int]) -> Iterator[Entry]:
@@ -106,16 +108,15 @@ def _run(track: str, name: str, message: wire.Message, timing: wire.Timing, told
         yield _slice(track, "prepare", forward_ns - timing.prepare_ns, timing.prepare_ns, {})
 
 
-def _modes(states: list[wire.SafetyState], messages: list[wire.Message], begin_ns: int) -> Iterator[Entry]:
-    end_ns = max(message.stamp_ns for message in messages)
+def _modes(states: list[wire.SafetyState], end_ns: int) -> Iterator[Entry]:
+    """How long the arms were in which mode."""
     changes = [
         state
         for before, state in zip([None, *states], states, strict=False)
         if before is None or before.mode != state.mode
     ]
     for state, until in zip(changes, [*(after.stamp_ns for after in changes[1:]), end_ns], strict=True):
-        made = _slice("arms", state.mode, state.stamp_ns, until - state.stamp_ns, {"reasons": "; ".join(state.reasons)})
-        yield made | {"ts": round((made["ts"] - begin_ns) / _US, 3)}
+        yield _slice("arms", state.mode, state.stamp_ns, until - state.stamp_ns, {"reasons": "; ".join(state.reasons)})
 
 
 def _event(phase: str, track: str, name: str, at_ns: int) -> Entry:

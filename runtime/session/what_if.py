@@ -186,8 +186,11 @@ def tabled(settings: Settings, messages: Iterable[Topical], session: str) -> dic
     return accumulator.table(0, session)
 
 
-def write(origin: Session, settings: Settings, messages: Sequence[Topical], folder: Path) -> None:
-    """A session of its own, with the pictures of the other: the console lists it and shows both side by side."""
+def write(origin: Session, settings: Settings, messages: Sequence[Topical], folder: Path) -> dict[str, Any]:
+    """A session of its own, with the pictures of the other: the console lists it and shows both side by side.
+
+    Returns its table. Raises SessionError when the disk is full.
+    """
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
     name = origin.path.parent.name
@@ -211,6 +214,7 @@ def write(origin: Session, settings: Settings, messages: Sequence[Topical], fold
         picture = origin.path.parent / f"{camera}.png"
         if picture.is_file():
             shutil.copy(picture, folder / picture.name)
+    return table
 
 
 _FIGURES = (

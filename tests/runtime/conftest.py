@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from console_page import WAIT_MS
 from live_run import START_S, LiveRun
 
 from runtime import config, wire
@@ -177,11 +178,34 @@ def browser() -> Generator[Any]:
     """Debian's Chromium, without a screen."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+    from runtime.bench.console import BROWSER, CHROMIUM
+
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def show(browser: Any) -> Generator[Any]:
+    """`show(url, width=1024)`: opens pages; whatever goes wrong within one fails the test."""
+    wrong: list[str] = []
+    contexts: list[Any] = []
+
+    def opened(url: str, width: int = 1280, height: int = 800, scheme: str = "light") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A real run, started as a user starts it, for the tests that need one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from runtime import outside, wire
+from runtime.process import MEMORY_FOLDER, RUN_PREFIX
 from runtime.topics import CAMERAS
 
 START_S = 180.0
@@ -90,9 +92,13 @@ class LiveRun:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
-        if self.process.poll() is None:
+        alive = self.process.poll() is None
+        if alive:
             self.process.send_signal(number)
         code = self.process.wait(END_S)
+        if alive and number == signal.SIGKILL:  # it could not
+            for left in MEMORY_FOLDER.glob(f"{RUN_PREFIX}{self.process.pid}-*"):
+                shutil.rmtree(left, ignore_errors=True)
         if self._typed is not None:  # not before: a terminal that is gone ends it as a lost connection would
             os.close(self._typed)
             self._typed = None

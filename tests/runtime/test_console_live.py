@@ -41,25 +41,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
 
 
 @pytest.fixture
-def show(browser: Browser) -> Iterator[Open]:
-    """Opens pages; whatever goes wrong within one fails the test."""
-    wrong: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(WAIT_MS)
-
-    def opened(url: str) -> Page:
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(url)
-        return page
-
-    yield opened
-    context.close()
-    assert wrong == []
-
-
-@pytest.fixture
 def page(run: LiveRun, show: Open) -> Page:
     """The robot's page, with a moment on it."""
     made = show(address(run))

@@ -3,17 +3,18 @@ Called by pytest."""
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from console_page import WAIT_MS, Alone, until
-from playwright.sync_api import Browser, Page, expect
+from console_page import Alone, until
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.live
 GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
 NAMES = ("2026-11-25T10-00-00_block_handover_8", "2026-11-25T11-00-00_block_handover_8")
+Open = Callable[..., Page]
 _LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 _COLOURS = """(element) => {
   let paper = element;
@@ -33,17 +34,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def show(
-    browser: Browser, url: str, width: int = 1280, height: int = 800, scheme: Literal["light", "dark"] = "light"
-) -> Page:
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    context.set_default_timeout(WAIT_MS)
-    page = context.new_page()
-    page.goto(url)
-    expect(page.get_by_role("button", name=NAMES[0])).to_be_visible()
-    return page
-
-
 def beside(page: Page) -> None:
     """Open both, side by side."""
     page.locator("tr", has_text=NAMES[0]).get_by_role("button", name="beside…").click()
@@ -51,8 +41,8 @@ def beside(page: Page) -> None:
     expect(page.locator(".beside > *")).to_have_count(2)
 
 
-def times(page: Page) -> list[str]:
-    """What each of the two shows of its arms."""
+def said(page: Page) -> list[str]:
+    """All that each of the two says."""
     return page.locator(".beside > *").all_inner_texts()
 
 
@@ -69,8 +59,8 @@ def contrast(page: Page, selector: str) -> float:
     return (ends[1] + 0.05) / (ends[0] + 0.05)
 
 
-def test_two_sessions_go_side_by_side_under_one_scrubber(browser: Browser, url: str) -> None:
-    page = show(browser, url)
+def test_two_sessions_go_side_by_side_under_one_scrubber(show: Open, url: str) -> None:
+    page = show(url)
     beside(page)
     slider = page.get_by_label("time")
     seen: list[Any] = []
@@ -79,15 +69,16 @@ def test_two_sessions_go_side_by_side_under_one_scrubber(browser: Browser, url: 
             f"(s) => {{ s.value = {share} * s.max; s.dispatchEvent(new Event('input', {{bubbles: true}})); }}"
         )
         page.wait_for_timeout(1500)
-        both = times(page)
+        both = said(page)
         assert both[0] == both[1], "the same recording at the same time"
         seen.append(both[0])
     assert seen[0] != seen[1]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 768), (768, 1024)])
-def test_nothing_sticks_out_of_a_tablet(browser: Browser, url: str, width: int, height: int) -> None:
-    page = show(browser, url, width, height)
+def test_nothing_sticks_out_of_a_tablet(show: Open, url: str, width: int, height: int) -> None:
+    page = show(url, width, height)
+    expect(page.get_by_role("button", name=NAMES[0])).to_be_visible()
     fits = "document.documentElement.scrollWidth <= window.innerWidth"
     assert page.evaluate(fits), "the list"
     page.get_by_role("button", name=NAMES[0]).click()
@@ -96,8 +87,9 @@ def test_nothing_sticks_out_of_a_tablet(browser: Browser, url: str, width: int, 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_by_day_and_by_night(browser: Browser, url: str, scheme: Literal["light", "dark"]) -> None:
-    page = show(browser, url, scheme=scheme)
+def test_it_can_be_read_by_day_and_by_night(show: Open, url: str, scheme: str) -> None:
+    page = show(url, scheme=scheme)
+    expect(page.get_by_role("button", name=NAMES[0])).to_be_visible()
     paper = luminance(page.locator("body").evaluate("(e) => getComputedStyle(e).backgroundColor"))
     assert (paper < 0.2) == (scheme == "dark")
     for selector in ("td", ".muted", "nav a"):

@@ -18,9 +18,8 @@ from runtime import config, overrides
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
-from runtime.evaluation.systems import Policy
+from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies, Outcome, World
-from runtime.networks import fast_system, open_checkpoint, slow_system
 
 _LIMIT_S = 1.2
 _UNTRAINED = ("--policy.size", "small")
@@ -29,13 +28,7 @@ _UNTRAINED = ("--policy.size", "small")
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     torch.set_num_threads(1)
-    settings = config.load([*_UNTRAINED])
-    checkpoint = open_checkpoint(settings)
-    instructor = checkpoint.instructor()
-    return Policy(
-        slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id,
-        lambda text: instructor.encode([text])[0],
-    )  # fmt: skip
+    return open_policy(config.load([*_UNTRAINED]))
 
 
 def played(

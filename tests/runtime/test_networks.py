@@ -1,5 +1,6 @@
 """Which policy the settings name, and where its networks go: sources, devices, number types. Called by pytest."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import torch
 from models.checkpoint import save
 from models.config import PolicyConfig, Source
 from models.sizes import full
-from runtime import config
+from runtime import config, robot
 from runtime.errors import RuntimeFault
 from runtime.networks import device_of, fast_system, open_checkpoint, slow_system
 from runtime.policy import encoder_id, policy_config, policy_id
+from runtime.process import MEMORY_FOLDER, RUN_PREFIX
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -103,3 +105,10 @@ def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Pat
     (tmp_path / "config.json").write_text(stored.model_dump_json())
     chosen = policy_config(settings("--policy.checkpoint", str(tmp_path), "--policy.published.image", "/data/siglip"))
     assert chosen.published == stored.published.model_copy(update={"image": Source(repo="/data/siglip")})
+
+
+def test_a_robot_whose_policy_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFault, match=r"checkpoint /nowhere: config.json: .*; give a folder"):
+        robot.main(["--policy.checkpoint", "/nowhere", "--sessions", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+    assert not list(MEMORY_FOLDER.glob(f"{RUN_PREFIX}{os.getpid()}-*"))

@@ -13,8 +13,7 @@ import torch
 from live_run import LiveRun
 
 from runtime import config, wire
-from runtime.evaluation.systems import Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
-from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.evaluation.systems import Chunk, VirtualClock, VirtualSystem1, VirtualSystem2, open_policy
 from runtime.session import reader
 from runtime.system1 import due, next_due
 from runtime.topics import CAMERAS, topic_of
@@ -40,12 +39,7 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
     conditions = [m for m in messages if isinstance(m, wire.Conditions)]
     clock = VirtualClock(min(message.stamp_ns for message in messages))
     torch.set_num_threads(1)
-    prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
-    policy = Policy(
-        slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id,
-        lambda text: checkpoint.instructor().encode([text])[0],
-    )  # fmt: skip
+    policy = open_policy(settings)
     (instruction,) = {m.number: m for m in messages if isinstance(m, wire.Instruction)}.values()
     made: dict[tuple[str, int], wire.Message] = {}
     encoded = policy.instruct(instruction.text)

@@ -35,8 +35,8 @@ def test_the_same_settings_give_nearly_the_same(session: LiveRun, tmp_path: Path
     chunks, conditions = after[wire.ActionChunk], after[wire.Conditions]
     period_ns = round(Recorded(session.session).settings.system1.period_s * 1e9)
     took_ns = np.median([m.timing.finished_ns - m.stamp_ns for m in chunks if isinstance(m, wire.ActionChunk)])
-    apart_ns = (chunks[-1].stamp_ns - chunks[0].stamp_ns) / (len(chunks) - 1)
-    assert apart_ns == pytest.approx(max(period_ns, took_ns), rel=0.1), "none was late"
+    lasted_ns = chunks[-1].stamp_ns - chunks[0].stamp_ns
+    assert abs(len(chunks) - 1 - lasted_ns / max(period_ns, took_ns)) <= 1, "none was late"
     assert abs(len(conditions) - len(chunks) / 8) <= 2
     assert len(before[wire.ActionChunk]) <= len(chunks) + 1 and len(before[wire.Conditions]) <= len(conditions) + 1
     assert len(after[wire.ArmTarget]) == len(before[wire.ArmTarget])

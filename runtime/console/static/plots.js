@@ -42,7 +42,7 @@ export class History {
   note(moment) {
     if (!moment.joints.measured) return;
     const at = moment.now_ns / 1e9;
-    if (this.rows.length && at < this.rows.at(-1).at) this.rows = this.seams = [];
+    if (this.rows.length && at < this.rows.at(-1).at) [this.rows, this.seams] = [[], []];
     const seam = moment.seam_ns / 1e9;
     if (moment.seam_ns && seam !== this.seams.at(-1)) this.seams = [...this.seams.filter((old) => old > at - SPAN_S), seam];
     this.rows.push({ at, measured: moment.joints.measured, commanded: moment.joints.commanded });

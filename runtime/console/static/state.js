@@ -48,7 +48,7 @@ export function Processes({ rows, stale }) {
 }
 
 export function Log({ moment }) {
-  const events = moment.events.filter((event) => !["condition", "seam"].includes(event.kind)).slice(-40).reverse();
+  const events = moment.events.slice(-40).reverse();
   return html`<ol class="log">${events.map((event) => html`
     <li class=${event.text.endsWith(": alive") ? "muted" : event.kind}><time>${((event.at_ns - moment.now_ns) / 1e9).toFixed(1)} s</time> ${event.text}</li>`)}</ol>`;
 }

@@ -14,8 +14,7 @@ from typing import Any
 from runtime import config
 from runtime.config import Settings
 from runtime.evaluation import robotwin
-from runtime.evaluation.systems import open_policy
-from runtime.evaluation.systems import Policy
+from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies
 
 
@@ -35,9 +34,7 @@ def get_model(usr_args: dict[str, Any]) -> Model:
     checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
     settings = config.load(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
     latencies = Latencies(**(usr_args.get("latencies") or {}))
-    return Model(
-        settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", 0.08))
-    )
+    return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", 0.08)))
 
 
 def encode_obs(observation: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Camera(Protocol):
     height_px: int
     rate_hz: float
     noisy: bool  # whether two pictures with the same bytes mean a frozen camera
+    usb: str  # version of its USB link once it is open, such as "3.2"; empty where there is none or it is not told
 
     def open(self) -> None:
         """Start the stream; raises DriverError with the remedy."""

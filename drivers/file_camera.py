@@ -24,6 +24,7 @@ class FileCamera:
     """One video. `trigger` waits for the next picture's time, and tells whether it came."""
 
     noisy = False
+    usb = ""
 
     def __init__(
         self, name: str, path: str, width_px: int, height_px: int, rate_hz: float,

@@ -26,6 +26,7 @@ class RealSenseCamera:
 
     def __init__(self, name: str, device: str, width_px: int, height_px: int, rate_hz: float) -> None:
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
+        self.usb = ""
         self._device = device
         self._pipeline: Any = None
 
@@ -37,7 +38,7 @@ class RealSenseCamera:
         try:
             self._start(rs, self._frames)
         except RuntimeError as error:
-            raise DriverError(f"{self._who}: {_short(error)}; {_REMEDY}") from None
+            raise DriverError(f"{self._who}: {_short(error)}; {_plugged_in(rs)}{_REMEDY}") from None
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next picture."""
@@ -81,8 +82,10 @@ class RealSenseCamera:
         elif self._device:
             config.enable_device(self._device)
         config.enable_stream(rs.stream.color, self.width_px, self.height_px, rs.format.rgb8, round(self.rate_hz))
-        pipeline.start(config, frames)
+        device = pipeline.start(config, frames).get_device()
         self._pipeline = pipeline
+        told = rs.camera_info.usb_type_descriptor
+        self.usb = device.get_info(told) if device.supports(told) else ""
 
     def _stamp(self, colour: Any, arrival_ns: int) -> tuple[int, int]:
         """The frame's number, counted from 1, and when it was taken."""
@@ -92,10 +95,10 @@ class RealSenseCamera:
         return number - self._first + 1, self._clock.monotonic_ns(colour.get_timestamp() / 1e3, arrival_ns)
 
 
-def serial_numbers() -> tuple[str, ...]:
-    """Of all RealSense devices that are plugged in. Raises DriverError."""
-    rs = optional.load("pyrealsense2", "RealSense cameras")
-    return tuple(device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices())
+def _plugged_in(rs: Any) -> str:
+    """The serial numbers of all RealSense devices, for somebody who gave another one."""
+    found = [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
+    return f"plugged in: {', '.join(found)}; " if found else "no RealSense is plugged in; "
 
 
 def _short(error: RuntimeError) -> str:

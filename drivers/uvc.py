@@ -32,6 +32,7 @@ class UvcCamera:
     """One USB camera that speaks MJPG. `capture` opens it, as `open_v4l2` does."""
 
     noisy = True
+    usb = ""
 
     def __init__(
         self, name: str, device: str, width_px: int, height_px: int, rate_hz: float,

@@ -22,6 +22,7 @@ class SimulatedCamera:
     """One camera of the scene; `name` is its name there: head, left_wrist or right_wrist."""
 
     noisy = True
+    usb = ""
 
     def __init__(
         self, name: str, task: Task, folder: Path, width_px: int, height_px: int, rate_hz: float, seed: int

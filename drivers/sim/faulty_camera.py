@@ -32,7 +32,7 @@ class FaultyCamera:
 
     def __init__(self, camera: Camera, faults: Callable[[], CameraFaults]) -> None:
         self.name, self.width_px, self.height_px = camera.name, camera.width_px, camera.height_px
-        self.rate_hz, self.noisy = camera.rate_hz, camera.noisy
+        self.rate_hz, self.noisy, self.usb = camera.rate_hz, camera.noisy, camera.usb
         self._camera, self._faults = camera, faults
         self._last: CameraFrame | None = None
 

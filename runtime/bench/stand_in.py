@@ -34,6 +34,7 @@ class ReadyCamera:
     """Returns ready pictures on a common grid of time, as three synchronised cameras would."""
 
     noisy = False
+    usb = ""
 
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
         camera = settings.cameras.by_name()[name]

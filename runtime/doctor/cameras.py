@@ -11,6 +11,7 @@ from runtime.doctor.row import Row
 
 _LOOK_S = 1.5
 _LEAST_SHARE = 0.9  # of the rate that was asked for
+_SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
 
 
 def look(settings: Settings) -> list[Row]:
@@ -46,7 +47,10 @@ def _look_at(name: str, settings: Settings) -> Row:
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return Row(row, "fail", f"{wanted.kind} {wanted.device}: no pictures", "unplug it and plug it in again")
     rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)
-    found = f"{wanted.kind} {wanted.device or 'the only one'}: {rate_hz:.1f} of {wanted.rate_hz:.0f} pictures/s"
+    link = f" by USB {camera.usb}" if camera.usb else ""
+    found = f"{wanted.kind} {wanted.device or 'the only one'}{link}: {rate_hz:.1f} of {wanted.rate_hz:.0f} pictures/s"
+    if wanted.kind == "realsense" and camera.usb.startswith(_SLOW_LINK):
+        return Row(row, "warning", found, "plug it into a blue USB 3 port with the cable that came with it")
     if rate_hz < _LEAST_SHARE * wanted.rate_hz:
         return Row(
             row, "warning", found, "a dark room halves the rate; else use a USB 3 port of its own, without a hub"

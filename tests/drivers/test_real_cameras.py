@@ -12,10 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyrealsense2
 import pytest
 import simplejpeg
-from camera_rigs import SoftwareRealSense, UsbDevice, picture, write_video
+from camera_rigs import RECORDED, SoftwareRealSense, UsbDevice, picture, record_realsense, write_video
 
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
@@ -23,37 +22,11 @@ from drivers.file_camera import FileCamera
 from drivers.realsense import RealSenseCamera
 from drivers.uvc import UvcCamera
 
-rs: Any = pyrealsense2
-PICTURES = 20
-
-
-def recorded(path: Path) -> None:
-    """A device file of 20 pictures 80x60 at 30 Hz, by librealsense's recorder."""
-    device = rs.software_device()
-    sensor = device.add_sensor("Color")
-    stream = rs.video_stream()
-    stream.type, stream.fmt, stream.fps, stream.bpp = rs.stream.color, rs.format.rgb8, 30, 3
-    stream.width, stream.height, stream.intrinsics = 80, 60, rs.intrinsics()
-    profile = sensor.add_video_stream(stream)
-    recorder = rs.recorder(str(path), device)
-    outside, frames = recorder.query_sensors()[0], rs.frame_queue(100)
-    outside.open(profile)
-    outside.start(frames)
-    for count in range(1, PICTURES + 1):
-        frame = rs.software_video_frame()
-        frame.pixels, frame.stride, frame.bpp = picture(count), 240, 3
-        frame.timestamp, frame.domain = 1000.0 + count * 1000 / 30, rs.timestamp_domain.hardware_clock
-        frame.frame_number, frame.profile = count + 40, profile.as_video_stream_profile()
-        sensor.on_video_frame(frame)
-        time.sleep(1 / 30)  # it is played back as it came
-    outside.stop()
-    outside.close()
-
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     path = tmp_path / "head.db3"
-    recorded(path)
+    record_realsense(path)
     return path
 
 
@@ -68,7 +41,7 @@ def test_a_recorded_realsense_plays_through_its_pipeline(recording: Path) -> Non
     camera = RealSenseCamera("head", str(recording), 80, 60, 30)
     camera.open()
     try:
-        frames = taken(camera, PICTURES - 5)
+        frames = taken(camera, RECORDED - 5)
     finally:
         camera.close()
     steps = np.diff([frame.number for frame in frames])
@@ -77,7 +50,7 @@ def test_a_recorded_realsense_plays_through_its_pipeline(recording: Path) -> Non
     np.testing.assert_allclose(np.diff(captures_s), steps / 30, atol=0.01)
     assert frames[-1].capture_ns <= time.monotonic_ns()
     first = frames[0].number  # counted from the first that came; what it shows tells which one that was
-    shown = min(range(1, PICTURES + 1), key=lambda count: np.abs(picture(count).astype(int) - frames[0].pixels).mean())
+    shown = min(range(1, RECORDED + 1), key=lambda count: np.abs(picture(count).astype(int) - frames[0].pixels).mean())
     for frame in frames[:5]:
         wanted = picture(shown + frame.number - first).astype(int)
         assert np.abs(wanted - frame.pixels).mean() < 12, "the JPEG of noise"
@@ -87,7 +60,7 @@ def test_a_recorded_realsense_begins_again_at_its_end(recording: Path) -> None:
     camera = RealSenseCamera("head", str(recording), 80, 60, 30)
     camera.open()
     try:
-        frames = taken(camera, PICTURES + 8)
+        frames = taken(camera, RECORDED + 8)
     finally:
         camera.close()
     captures = [frame.capture_ns for frame in frames]

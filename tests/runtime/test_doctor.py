@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from camera_rigs import write_video
+from camera_rigs import record_realsense, write_video
 
 from drivers import piper_identity
 from drivers.can_hub import INTERFACE, Hub
@@ -215,6 +215,17 @@ def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
     assert head.verdict in ("pass", "warning") and "of 30 pictures/s" in head.found
     assert left.verdict == "fail" and "gone.avi" in left.found
     assert (right.verdict, right.found) == ("pass", "simulated")
+
+
+@pytest.mark.parametrize(("usb", "verdict"), [("3.2", "pass"), ("2.1", "warning")])
+def test_a_realsense_at_a_slow_port_is_told(usb: str, verdict: str, tmp_path: Path) -> None:
+    record_realsense(tmp_path / "head.db3", usb)
+    flags = ["--cameras.head.kind", "realsense", "--cameras.head.device", str(tmp_path / "head.db3")]
+    flags += ["--cameras.head.width_px", "80", "--cameras.head.height_px", "60", "--cameras.head.rate_hz", "30"]
+    head = cameras.look(config.load(["--profile", "sim", *flags]))[0]
+    assert f"by USB {usb}" in head.found
+    if verdict == "warning":
+        assert head.verdict == "warning" and "USB 3 port" in head.remedy
 
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

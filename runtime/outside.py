@@ -8,7 +8,7 @@ from runtime import wire
 from runtime.bus import Bus
 from runtime.clock import now_ns
 from runtime.errors import RuntimeFault
-from runtime.process import MEMORY_FOLDER, RUN_PREFIX
+from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
 from runtime.topics import OPERATOR
 
 _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02

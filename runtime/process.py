@@ -23,9 +23,7 @@ from runtime.bus import Bus, Publisher
 from runtime.clock import NS_PER_S, now_ns, seconds
 from runtime.processes import row
 
-MEMORY_FOLDER = Path("/dev/shm")
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
-RUN_PREFIX = "video2act-"  # of a run's folder there; the supervisor's process id follows
 _HEARTBEAT_S = 0.05
 _RECORDER_WAIT_S = 5.0
 _PR_SET_PDEATHSIG = 1

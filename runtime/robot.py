@@ -5,11 +5,9 @@ Owns the run's folder in shared memory, the child processes, the operator's keys
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -24,8 +22,9 @@ from runtime.config import Settings
 from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.memory import RUN_PREFIX, MemoryFolder
 from runtime.policy import policy_config
-from runtime.process import CONSOLE_FILE, MEMORY_FOLDER, RUN_PREFIX, RunFile
+from runtime.process import CONSOLE_FILE, RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
 from runtime.revision import revision
@@ -54,7 +53,8 @@ class Robot:
         policy_config(settings)  # one that cannot be read is said before anything is made
         self.settings = settings
         self.session = _session_folder(settings)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=MEMORY_FOLDER))
+        self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+        self.folder = self._memory_folder.path
         RunFile(settings=config.to_json(settings), session=self.session, revision=revision()).save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
         names: list[str] = ["order", "instruction", "episode", "outcome", "demonstration", "supervision", "fault"]
@@ -99,7 +99,7 @@ class Robot:
             self._bus.close()
             if self._awake is not None:
                 self._awake.release()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._memory_folder.remove()
         self.print_end()
         return 1 if failed else 0
 

@@ -46,7 +46,7 @@ class Desk:
             case requests.Order():
                 refused = self.lease.allows(who, request.order)
                 if not refused:
-                    self._order(request.order, request.confirmed, who, now)
+                    self._order(request.order, request.confirmed, self._name(who), now)
             case requests.Steer():
                 refused = self.lease.allows(who, None)
                 if not refused:
@@ -59,9 +59,10 @@ class Desk:
 
     def leave(self, who: str, now: int | None = None) -> None:
         """A page gives the lease back, or is gone: with a deadman on, the arms hold."""
+        source = self._name(who)
         if self.lease.give(who):
             stamp_ns = self.lease.beat_ns if now is None else now
-            self._order("hold", False, who, stamp_ns)
+            self._order("hold", False, source, stamp_ns)
             self.beat(stamp_ns)
         self._changed()
 
@@ -100,8 +101,8 @@ class Desk:
     def _name(self, who: str) -> str:
         return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
 
-    def _order(self, order: wire.OrderName, confirmed: bool, who: str, now: int) -> None:
-        fields = {"order": order, "source": self._name(who), "confirmed": confirmed}
+    def _order(self, order: wire.OrderName, confirmed: bool, source: str, now: int) -> None:
+        fields = {"order": order, "source": source, "confirmed": confirmed}
         sent = self._send("order", wire.Order, now, **fields)
         assert isinstance(sent, wire.Order)
         self._unanswered = sent

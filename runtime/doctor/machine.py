@@ -11,7 +11,7 @@ import numpy as np
 from runtime import realtime
 from runtime.config import Settings
 from runtime.doctor.row import Row
-from runtime.process import MEMORY_FOLDER
+from runtime.memory import MEMORY_FOLDER
 
 _SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0

@@ -6,11 +6,9 @@ back what System 2 says. Times are the robot's: its clock is compared all the ti
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -24,8 +22,9 @@ from runtime.config import Settings
 from runtime.errors import SettingsError, WireError
 from runtime.frames import FrameRing
 from runtime.instructions import EmbeddingCache
+from runtime.memory import BOX_PREFIX, MemoryFolder
 from runtime.policy import policy_config
-from runtime.process import MEMORY_FOLDER, RunFile
+from runtime.process import RunFile
 from runtime.remote import packets
 from runtime.remote.comparison import Comparison
 from runtime.remote.link import Link, Packet
@@ -35,7 +34,6 @@ from runtime.system2_step import HEAD
 from runtime.terminal import say
 from runtime.topics import topic
 
-_PREFIX = "video2act.system2-"
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
 _OWN = ("policy", "system2")
 
@@ -45,7 +43,8 @@ class Far:
 
     def __init__(self, link: Link, flags: dict[str, dict[str, object]]) -> None:
         self._link, self._flags = link, flags
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY_FOLDER))
+        self._memory = MemoryFolder(BOX_PREFIX)
+        self.folder = self._memory.path
         self._offset, self._comparison = clock.Offset(self.folder / "clock"), Comparison()
         self._settings: Settings | None = None
         self._epoch, self._life = 0, time.time_ns()  # the second tells one hello from its repetition
@@ -73,7 +72,7 @@ class Far:
                 self._watch()
         finally:
             self._end_system2()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._memory.remove()
         return 0
 
     def _keep_asking(self) -> None:

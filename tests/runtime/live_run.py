@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from runtime import outside, wire
-from runtime.process import MEMORY_FOLDER, RUN_PREFIX
+from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
 from runtime.topics import CAMERAS
 
 START_S = 180.0

@@ -1,9 +1,12 @@
-"""The sockets of a recorded session: one answer a credit, whatever is asked, and nothing too large. Called by pytest;
-over real WebSockets on loopback."""
+"""The console's sockets: a session's give one answer a credit, orders are refused in a line, and nothing too large passes.
+
+Called by pytest; over real WebSockets on loopback.
+"""
 
 import asyncio
 import shutil
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,7 +14,10 @@ import pytest
 import simplejpeg
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+from runtime import wire
+from runtime.bus import Bus
 from runtime.console import app, requests
+from runtime.console.desk import Desk
 from runtime.console.guard import Guard
 from runtime.console.recorded import Recorded, Shelf
 
@@ -29,7 +35,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def with_socket(shelf: Path, place: str, use: Use) -> None:
+def with_socket(shelf: Path, place: str, use: Use, desk: Desk | None = None) -> None:
     """Open one socket of the session's page, and do something with it."""
     found: list[int] = []
 
@@ -39,7 +45,7 @@ def with_socket(shelf: Path, place: str, use: Use) -> None:
             async with client.ws_connect(address) as socket:
                 await asyncio.wait_for(use(socket), 20)
 
-    console = app.Console(Guard("127.0.0.1", ""), Shelf(shelf))
+    console = app.Console(Guard("127.0.0.1", ""), Shelf(shelf), desk=desk)
     app.run_forever(app.application(console), "127.0.0.1", 0, None, found.append, serve())
 
 
@@ -76,3 +82,65 @@ def test_what_is_too_large_closes_the_socket(shelf: Path, place: str) -> None:
         assert answer.type in (WSMsgType.CLOSE, WSMsgType.CLOSED) and socket.close_code == 1009
 
     with_socket(shelf, place, use)
+
+
+@pytest.fixture
+def desk(bus: Callable[[str], Bus]) -> Desk:
+    """With its real publishers."""
+    here = bus("console")
+    return Desk({name: here.publisher(name) for name in ("order", "steering", "deadman")}, epoch=1)
+
+
+@pytest.fixture
+def ordered(bus: Callable[[str], Bus], desk: Desk) -> Callable[[], list[tuple[str, str]]]:
+    """What the arms hear: orders and their sources."""
+    listener = bus("arms")
+    heard = listener.subscriber("order")
+
+    def taken() -> list[tuple[str, str]]:
+        listener.wait(0.5)
+        return [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, wire.Order)]
+
+    deadline = time.monotonic() + 5
+    desk.hear("nobody", '{"type": "order", "order": "hold"}', 1)
+    while not taken():  # until they are connected
+        assert time.monotonic() < deadline
+        desk.hear("nobody", '{"type": "order", "order": "hold"}', 1)
+    taken()
+    return taken
+
+
+@pytest.mark.parametrize(
+    "request_", ['{"type": "order", "order": "dance"}', "nonsense", '{"type": "order", "order": "run", "x": 1}', ""]
+)
+def test_what_is_no_order_is_refused_in_a_line_and_reaches_nobody(
+    request_: str, shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+) -> None:
+    async def use(socket: ClientWebSocketResponse) -> None:
+        assert (await socket.receive_json())["type"] == "lease"
+        await socket.send_str(request_)
+        answer = await socket.receive_json()
+        assert answer["type"] == "refused" and "\n" not in answer["why"]
+        await socket.send_str('{"type": "order", "order": "run"}')
+        assert "take the lease" in (await socket.receive_json())["why"], "the socket goes on"
+
+    with_socket(shelf, "orders", use, desk)
+    assert ordered() == []
+
+
+@pytest.mark.parametrize("large", [" " * (requests.LARGEST_BYTES + 1), b"\x00"], ids=["too large", "bytes"])
+def test_who_sends_what_no_page_sends_is_cut_off_and_his_robot_holds(
+    large: str | bytes, shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+) -> None:
+    async def use(socket: ClientWebSocketResponse) -> None:
+        for request in ('{"type": "take", "name": "Anna"}', '{"type": "deadman", "wanted": true}'):
+            await socket.send_str(request)
+        while not (await socket.receive_json()).get("deadman"):
+            pass
+        await (socket.send_str(large) if isinstance(large, str) else socket.send_bytes(large))
+        while (await socket.receive()).type not in (WSMsgType.CLOSE, WSMsgType.CLOSED):
+            pass
+
+    with_socket(shelf, "orders", use, desk)
+    assert ordered() == [("hold", "console: Anna")]
+    assert desk.lease.holder == ""

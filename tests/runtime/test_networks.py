@@ -13,9 +13,9 @@ from models.config import PolicyConfig, Source
 from models.sizes import full
 from runtime import config, robot
 from runtime.errors import RuntimeFault
+from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
 from runtime.networks import device_of, fast_system, open_checkpoint, slow_system
 from runtime.policy import encoder_id, policy_config, policy_id
-from runtime.process import MEMORY_FOLDER, RUN_PREFIX
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

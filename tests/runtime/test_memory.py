@@ -1,0 +1,56 @@
+"""Folders in shared memory: made locked; what a killed process left is removed, what lives or is another's stays."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime import memory
+from runtime.memory import BOX_PREFIX, RUN_PREFIX, MemoryFolder
+
+_MAKER = """
+import sys
+from pathlib import Path
+from runtime import memory
+memory.MEMORY_FOLDER = Path(sys.argv[1])
+folder = memory.MemoryFolder(sys.argv[2])
+(folder.path / "head.ring").write_bytes(bytes(1000))
+print(folder.path, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(memory, "MEMORY_FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("prefix", [f"{RUN_PREFIX}1-", BOX_PREFIX])
+def test_what_a_killed_process_left_is_removed_by_the_next_one(prefix: str, shared: Path) -> None:
+    maker = subprocess.Popen(
+        [sys.executable, "-c", _MAKER, str(shared), prefix],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert maker.stdin is not None and maker.stdout is not None
+    with maker.stdin, maker.stdout:
+        left = Path(maker.stdout.readline().strip())
+        memory.sweep()
+        assert (left / "head.ring").exists(), "its maker lives"
+        maker.send_signal(signal.SIGKILL)
+        maker.wait(10)
+    mine = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+    assert [path.name for path in shared.iterdir()] == [mine.path.name]
+    mine.remove()
+    assert not list(shared.iterdir())
+
+
+def test_what_was_not_made_here_stays(shared: Path) -> None:
+    for name in ("video2act-bench-x", "something-else"):
+        (shared / name).mkdir()
+        (shared / name / "ring").touch()
+    memory.sweep()
+    assert sorted(path.name for path in shared.iterdir()) == ["something-else", "video2act-bench-x"]

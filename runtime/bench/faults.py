@@ -64,7 +64,7 @@ FAULTS = (
     Fault("camera repeats its picture", "camera head: no new picture", {"same_bytes": True}, part="head"),
     Fault("camera unplugged", "camera left_wrist: camera left_wrist: is gone", {"unplugged": True}, part="left_wrist"),
     Fault("camera slow", "camera right_wrist: no new picture", {"slow_s": 0.4}, part="right_wrist"),
-    Fault("camera skewed", "camera head: pictures come", {"skew_s": 0.12}, part="head"),
+    Fault("camera skewed", "camera head: pictures", {"skew_s": 0.12}, part="head"),
 )
 
 

@@ -3,6 +3,7 @@
 Nothing here judges speed: `bench.sh --console` does.
 """
 
+import os
 import signal
 import threading
 import time
@@ -191,6 +192,24 @@ def test_a_new_instruction_reaches_system_1_and_an_episode_is_judged(page: Page)
     page.get_by_role("button", name="next").click()
     until(page, "window.video2act.moment.episode.number === 2")
     assert held(page), "a new episode waits to be run"
+
+
+@pytest.mark.parametrize(("process", "said"), [("cameras", "camera"), ("arms", "said nothing")])
+def test_the_page_tells_of_a_killed_process_and_of_its_return(
+    page: Page, run: LiveRun, process: str, said: str
+) -> None:
+    steer(page)
+    safety, row = "window.video2act.moment.safety", f"(row) => row.process === '{process}'"
+    before = moment(page, f"processes.find({row}).restarts")
+    os.kill(run.child(process), signal.SIGKILL)
+    until(page, f"{safety}.mode !== 'RUNNING' && {safety}.reasons.join().includes('{said}')")
+    expect(page.locator(".banner")).not_to_contain_text("RUNNING")
+    until(page, f"(was) => window.video2act.moment.processes.find({row}).restarts > was", arg=before)
+    expect(page.locator(".banner strong")).not_to_have_text("NO WORD", timeout=WAIT_MS)
+    if process == "arms":
+        shows(page, "DISARMED")
+        expect(page.locator(".banner")).to_contain_text("arm, then run")
+    arm_and_run(page)
 
 
 def test_a_page_of_another_origin_reaches_nothing(run: LiveRun, browser: Browser) -> None:

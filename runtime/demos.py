@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from drivers.errors import DriverError
 from drivers.sim import experts, mishap
 from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.rollout import Observation, Rollout
-from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks import TASKS, make_task, named
+from drivers.sim.tasks.task import KEPT_FROM
 from models.data import hdf5
 from models.data.episode import Episode, check
 from runtime import command_line
@@ -52,10 +54,10 @@ class Order:
 def main(arguments: list[str]) -> int:
     """The command."""
     options = _parse(arguments)
-    names = list(TASKS) if options.task == "all" else options.task.split(",")
-    for name in names:
-        if name not in TASKS:
-            raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
+    try:
+        names = named(options.task)
+    except DriverError as error:
+        raise SettingsError(f"--task: {error}") from None
     folders = [options.out / name for name in names]
     _tidy(folders)
     try:
@@ -94,10 +96,9 @@ def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, 
 
 
 def _orders(name: str, options: argparse.Namespace) -> Iterator[Order]:
-    seed = options.seed
-    while True:
+    for seed in range(options.seed, KEPT_FROM):
         yield Order(name, seed, options.out, options.width, options.height, options.after_failure)
-        seed += 1
+    raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; begin lower")
 
 
 _rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode
@@ -151,7 +152,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--task", default="all", help="one, several with commas, or all")
     parser.add_argument("--episodes", type=int, default=100, help="of each task")
     parser.add_argument("--out", type=Path, default=Path("demonstrations"), metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0, help="of the first scene; evaluation uses seeds from 1000000 up")
+    parser.add_argument(
+        "--seed", type=int, default=0, help=f"of the first scene; evaluation uses seeds from {KEPT_FROM} up"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     failure = "every episode begins where an attempt that went wrong left the scene; give it seeds of its own"
     parser.add_argument("--after-failure", action="store_true", help=failure)
@@ -162,6 +165,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     for name, low, high in (("episodes", 1, 100_000), ("workers", 1, 256), ("width", 32, 1280), ("height", 32, 960)):
         if not low <= getattr(options, name) <= high:
             raise SettingsError(f"--{name}: must be {low} to {high}, got {getattr(options, name)}")
-    if not 0 <= options.seed < 1_000_000:
-        raise SettingsError(f"--seed: must be 0 to 999999, got {options.seed}; seeds above are kept for evaluation")
+    most = KEPT_FROM - options.episodes
+    if not 0 <= options.seed <= most:
+        kept = f"scenes from {KEPT_FROM} on are kept for evaluation"
+        raise SettingsError(f"--seed: must be 0 to {most}, got {options.seed}; {kept}")
     return options

@@ -5,8 +5,9 @@ What is there is not made again; a folder's name holds a hash of everything that
 
 import hashlib
 import json
+import multiprocessing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 import torch
 from tqdm import tqdm
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, load_embedding, save_embedding
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.errors import ModelError
@@ -40,7 +41,8 @@ class Order:
     video: Path | None  # checkpoint of stage 1
     device: str
     seed: int
-    latents: Path | None = None  # that features are made of
+    latents: Path | None = None  # that features are made of,
+    texts: tuple[Path, ...] = ()  # and its wordings, encoded
 
 
 class Preparation:
@@ -51,10 +53,12 @@ class Preparation:
     ) -> None:
         self._spread, self._cache, self._config, self._video = spread, cache, config, video
         self._device, self._seed = device, seed
-        self._hashes: dict[Kind, str] = {}
+        self._hashes: dict[Kind | Literal["texts"], str] = {}
 
     def make(self, kind: Kind, demonstrations: Sequence[Demonstration]) -> list[Path]:
         """The files of one kind, made where they are missing. Raises ModelError for the first unfit demonstration."""
+        if kind == "features":
+            self.texts([text for demonstration in demonstrations for text in demonstration.texts])
         orders = [self._order(kind, demonstration) for demonstration in demonstrations]
         missing = [order for order in orders if not order.out.exists()]
         if missing and not ranks.first_here():
@@ -67,14 +71,40 @@ class Preparation:
                     progress.update()
         return [order.out for order in orders]
 
+    def texts(self, wordings: Sequence[str]) -> list[InstructionEmbedding]:
+        """The wordings, encoded; once for all processes and trainings, since published encoders are tens of gigabytes."""
+        files = {text: self._text_file(text) for text in wordings}
+        missing = [text for text, file in files.items() if not file.exists()]
+        if missing and not ranks.first_here():
+            ranks.wait_for([files[text] for text in missing])
+        elif missing:
+            encoded = open_video(self._config, self._video, self._seed).instructor().encode(missing)
+            for text, embedding in zip(missing, encoded, strict=True):
+                files[text].parent.mkdir(parents=True, exist_ok=True)
+                save_embedding(files[text], embedding)
+        return [load_embedding(files[text]) for text in wordings]
+
+    def _text_file(self, text: str) -> Path:
+        if "texts" not in self._hashes:
+            config = self._config
+            read_by = (config.text.model_dump(), config.published.model_dump(), config.video.backbone.model_dump())
+            own = [] if self._video is None else [StoredTensors(self._video).digest("text.")]
+            self._hashes["texts"] = _hash(*read_by, self._seed, *own)
+        return self._cache / f"texts-{self._hashes['texts']}" / f"{_hash(text)}.safetensors"
+
     def _order(self, kind: Kind, demonstration: Demonstration) -> Order:
-        latents = self._path("latents", demonstration) if kind == "features" else None
         config, out = self._config.model_dump_json(), self._path(kind, demonstration)
-        return Order(kind, demonstration, out, config, self._video, self._device, self._seed, latents)
+        order = Order(kind, demonstration, out, config, self._video, self._device, self._seed)
+        if kind != "features":
+            return order
+        texts = tuple(self._text_file(text) for text in demonstration.texts)
+        return replace(order, latents=self._path("latents", demonstration), texts=texts)
 
     def _path(self, kind: Kind, source: Demonstration) -> Path:
         size = source.path.stat().st_size if source.path.is_file() else source.steps
-        which = [] if source.index is None else [source.index]
+        which: list[object] = [] if source.index is None else [source.index]
+        if kind == "features":
+            which += source.texts  # each window was read with one of them, which is kept by its number
         stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
         if kind not in self._hashes:
             self._hashes[kind] = self._depends(kind)
@@ -114,7 +144,7 @@ def prepare(order: Order) -> str | None:
         if order.kind == "features":
             assert order.latents is not None
             slow = _slow(order)
-            read = [embedding.video for embedding in _texts(order, order.source.texts)]
+            read = [_text(path).video for path in order.texts]
             stored = prepared.Prepared(order.latents)
             made = prepared.features({name: stored[name] for name in ("high", "low")}, slow, read, seed)
         else:
@@ -125,7 +155,8 @@ def prepare(order: Order) -> str | None:
             }
             made = makers[order.kind]()
     except ModelError as error:
-        return str(error)
+        where = "" if str(order.source.path) in str(error) else f"{order.source.path}: "
+        return f"{where}{error}"
     prepared.write(order.out, made)
     return None
 
@@ -140,7 +171,7 @@ def open_video(config: PolicyConfig, video: Path | None, seed: int) -> Checkpoin
 
 def _slow(order: Order) -> SlowSystem:
     """This worker's System 2; loading it takes longer than an episode."""
-    return _loaded(order.config, order.video, order.device, order.seed)
+    return _loaded(order.config, order.video, _own_device(order.device), order.seed)
 
 
 @lru_cache(maxsize=1)
@@ -149,13 +180,17 @@ def _loaded(config: str, video: Path | None, device: str, seed: int) -> SlowSyst
     return found.slow(torch.device(device), torch.float32 if device == "cpu" else torch.bfloat16)
 
 
-@lru_cache(maxsize=64)
-def _read(config: str, video: Path | None, seed: int, texts: tuple[str, ...]) -> list[InstructionEmbedding]:
-    return open_video(PolicyConfig.model_validate_json(config), video, seed).instructor().encode(texts)
+def _own_device(device: str) -> str:
+    """Workers share the GPUs out among themselves, by their number."""
+    if device != "cuda":
+        return device
+    number = multiprocessing.current_process().name.rpartition("-")[2]
+    return f"cuda:{(int(number) if number.isdigit() else 0) % torch.cuda.device_count()}"
 
 
-def _texts(order: Order, texts: tuple[str, ...]) -> list[InstructionEmbedding]:
-    return _read(order.config, order.video, order.seed, texts)
+@lru_cache(maxsize=256)
+def _text(path: Path) -> InstructionEmbedding:
+    return load_embedding(path)
 
 
 def _hash(*values: object) -> str:

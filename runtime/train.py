@@ -23,10 +23,11 @@ from models.checkpoint import Checkpoint, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration, find
 from models.errors import ModelError
-from models.identity import stored_config
+from models.identity import checkpoint_id, stored_config
 from models.instructor import Instructor
 from models.slow import SlowSystem
-from models.sources import sources
+from models.sources import PartName, sources
+from models.tensors import StoredTensors
 from models.train import statistics
 from models.train.action import Cloning, CloningLoss, Samples, Shard
 from models.train.joint import JointLoss
@@ -74,6 +75,10 @@ class Run:
             name: getattr(self, name).model_dump(mode="json") for name in ("config", "schedule", "cloning", "filming")
         }
         plain["from"] = None if self.begin is None else str(self.begin)
+        for name, folder in (("video_id", self.video), ("from_id", self.begin)):
+            plain[name] = None if folder is None else checkpoint_id(stored_config(folder), folder, 0)
+        if self.stage == "video":
+            plain["autoencoder"] = self.autoencoder.model_dump(mode="json")
         return plain | groups | {"processes": self.ranks.processes * self.ranks.machines}
 
 
@@ -111,7 +116,7 @@ def _video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     slow, instructor = opened.slow(), opened.instructor()
     wordings, rows = _table(demonstrations)
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
-    network = FlowLoss(slow.backbone, [embedding.video for embedding in instructor.encode(wordings)])
+    network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
     slow.backbone.transformer.requires_grad_(True)
     _fit(
         run,
@@ -135,8 +140,14 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     torch.manual_seed(run.seed)
     vae = slow.backbone.new_autoencoder()
     network = AutoencoderLoss(vae, run.filming)
-    _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", lambda: None)
-    slow.backbone.take_autoencoder(vae.cpu().eval().requires_grad_(False))
+    averaged: dict[str, torch.Tensor] = {}
+
+    def keep() -> None:
+        averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
+
+    _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
+    vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
+    slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
     measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
     backbone = run.config.video.backbone.model_copy(update=measured)
     video = run.config.video.model_copy(update={"backbone": backbone})
@@ -173,7 +184,7 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
     beginning = opened if run.begin else Checkpoint(config, statistics.of(pictures, config.horizon), None, run.seed)
     measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
-    texts = instructor.encode(wordings)
+    texts = preparation.texts(wordings)
     languages, read = [text.language for text in texts], [text.video for text in texts]
     for former in (slow.spatial_former, slow.motion_former):
         former.requires_grad_(True)
@@ -184,13 +195,16 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
         network = CloningLoss(fast, slow if config.inputs == "all" else None, languages, run.cloning)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
+    own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
+    if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
+        own.add("video")
     _fit(
         run,
         network,
         Samples(shards, config, measured, run.cloning, run.seed),
         run.schedule,
         "action",
-        lambda: save(folder, config, measured, parts, trained=frozenset({"video", "image"})),
+        lambda: save(folder, config, measured, parts, trained=frozenset(own)),
     )
     return folder
 
@@ -226,20 +240,24 @@ def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tup
 def _remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
     """Write run.json; refuse to go on with another run's state under other settings or with other demonstrations."""
     path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
+    revisions: list[str] = []
     if path.is_file():
-        before = json.loads(path.read_text())["settings"]
-        other = _difference(before, wanted)
+        before = json.loads(path.read_text())
+        revisions = before["revisions"]
+        other = _difference(before["settings"], wanted)
         if other is not None:
             raise RuntimeFault(
                 f"{path}: was begun with another {other}; give another --out, or the settings and data of that run"
             )
     run.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"settings": wanted, "revision": revision()}, indent=1))
+    if revision() not in revisions:
+        revisions.append(revision())  # of the source that began it, and of those that went on with it
+    path.write_text(json.dumps({"settings": wanted, "revisions": revisions}, indent=1))
 
 
 def _identity(folder: Path, demonstrations: Sequence[Demonstration]) -> str:
-    """Which demonstrations they are: how many, and a mark of their names and lengths."""
-    rows = [(str(one.path.relative_to(folder)), one.index, one.task, one.steps) for one in demonstrations]
+    """Which demonstrations they are: how many, and a mark of their names, lengths and wordings."""
+    rows = [(str(one.path.relative_to(folder)), one.index, one.task, one.steps, one.texts) for one in demonstrations]
     return f"{len(rows)}, {hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]}"
 
 
@@ -256,6 +274,7 @@ def _difference(before: Any, now: Any, place: str = "") -> str | None:
 
 def _understood(arguments: list[str]) -> Run:
     parser = command_line.parser("train.sh", __doc__)
+    gpus = torch.cuda.device_count()
     parser.add_argument("stage", choices=("video", "action"))
     parser.add_argument("--profile", help="size of the policy: small (default), full or full-wan; not with --from")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="demonstrations")
@@ -269,12 +288,16 @@ def _understood(arguments: list[str]) -> Run:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="of prepared demonstrations; default OUT/cache")
     parser.add_argument("--steps", type=int, help=f"default {_STEPS['video']} for video, {_STEPS['action']} for action")
     parser.add_argument("--autoencoder-steps", type=int, default=_AUTOENCODER_STEPS, help="video: of the VAE")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that prepare demonstrations")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=gpus or os.cpu_count(),
+        help="processes that prepare demonstrations; default: a GPU each, or a core each",
+    )
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    gpus = torch.cuda.device_count()
+    parser.add_argument("--seed", type=command_line.whole(0, 2**31 - 1), default=0)
     parser.add_argument("--processes", type=command_line.whole(1, 64), default=max(1, gpus), help="default: a GPU each")
     parser.add_argument("--machines", type=command_line.whole(1, 1024), default=1, help="each runs this very command")
     parser.add_argument("--meet", default="", metavar="HOST:PORT", help="several machines: of the first one")

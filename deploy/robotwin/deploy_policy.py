@@ -33,7 +33,7 @@ def get_model(usr_args: dict[str, Any]) -> Model:
     flags = [str(flag) for flag in usr_args.get("flags") or ()]
     checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
     settings = config.load(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
-    latencies = Latencies(**(usr_args.get("latencies") or {}))
+    latencies = Latencies.of(usr_args.get("latencies") or {})
     return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", 0.08)))
 
 

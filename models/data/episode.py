@@ -1,8 +1,10 @@
 """One demonstration, whatever file it came from, and what makes one unfit to learn from. Legend: T steps, J = 14 joints."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 
 from models.config import CAMERAS
@@ -10,9 +12,11 @@ from models.errors import ModelError
 
 Array = NDArray[np.float32]
 JOINTS = 14
+GRIPPERS = (6, 13)
 RATE_HZ = 30
 SHORTEST_STEPS = 32
 _FASTEST_RAD = 0.5  # between two steps: more is a lost packet or a glitch
+_NARROWEST_M, _WIDEST_M = -0.02, 0.15  # of a gripper: wider than any Piper's, narrower than a share of its stroke
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,15 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.q)
+
+
+def is_jpeg(picture: bytes) -> bool:
+    """Whether it begins as one; what is cut off later is found when it is decoded."""
+    try:
+        simplejpeg.decode_jpeg_header(picture)
+    except ValueError:
+        return False
+    return True
 
 
 def check(episode: Episode, source: str) -> Episode:
@@ -51,9 +64,23 @@ def check(episode: Episode, source: str) -> Episode:
             raise ModelError(f"{source}: camera {camera} is missing; it has {', '.join(episode.jpegs) or 'none'}")
         if len(episode.jpegs[camera]) != steps:
             raise ModelError(f"{source}: camera {camera} has {len(episode.jpegs[camera])} pictures for {steps} steps")
+        for step, jpeg in enumerate(episode.jpegs[camera]):
+            if not is_jpeg(jpeg):
+                raise ModelError(
+                    f"{source}: camera {camera} has no picture at step {step} ({len(jpeg)} bytes); leave it out"
+                )
     if not any(text.strip() for text in episode.instructions):
         raise ModelError(f"{source}: has no instruction; write instructions.json beside it, a list of texts")
-    jumps = np.abs(np.diff(np.delete(episode.q, [6, 13], axis=1), axis=0))
+    for name, joint in itertools.product(("q", "master"), GRIPPERS):
+        low, high = (
+            float(limit) for limit in (getattr(episode, name)[:, joint].min(), getattr(episode, name)[:, joint].max())
+        )
+        if not _NARROWEST_M < low <= high < _WIDEST_M:
+            raise ModelError(
+                f"{source}: {name} of joint {joint + 1}, a gripper, is {low:.3f} to {high:.3f}; it must be in m, "
+                f"{_NARROWEST_M} to {_WIDEST_M}"
+            )
+    jumps = np.abs(np.diff(np.delete(episode.q, GRIPPERS, axis=1), axis=0))
     if jumps.max() > _FASTEST_RAD:
         step = int(jumps.max(axis=1).argmax())
         raise ModelError(f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step}; leave it out")

@@ -2,8 +2,8 @@
 
 `/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
-velocities nor efforts, and their JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Instructions: an
-attribute of ours, or `instructions.json` beside the file.
+velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
+was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file.
 """
 
 import json
@@ -16,10 +16,11 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data.episode import JOINTS, Episode, check
+from models.data.episode import GRIPPERS, JOINTS, Episode, check
 from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
+ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 means; deploy/robotwin says the same
 _QUALITY = 95  # of pictures that come without compression
 
 
@@ -65,18 +66,22 @@ def _task(file: h5py.File, path: Path) -> str:
 
 
 def _episode(file: h5py.File, path: Path) -> Episode:
-    q = _array(file, "observations/qpos", path)
+    q, master = _array(file, "observations/qpos", path), _array(file, "action", path)
+    robotwins = "observations/qvel" not in file
+    if robotwins:
+        for values in (q, master):
+            values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
     still = np.zeros_like(q)
     pictures: dict[str, list[bytes]] = {}
     for camera, name in NAMES.items():
         stored = file.get(f"observations/images/{name}")
         if isinstance(stored, h5py.Dataset):
-            pictures[camera] = _jpegs(stored[()], swapped="observations/qvel" not in file)
+            pictures[camera] = _jpegs(stored[()], swapped=robotwins)
     return Episode(
         q=q,
-        dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
+        dq=still if robotwins else _array(file, "observations/qvel", path),
         effort=_array(file, "observations/effort", path) if "observations/effort" in file else still,
-        master=_array(file, "action", path),
+        master=master,
         jpegs=pictures,
         instructions=_instructions(file, path),
         task=_task(file, path),
@@ -119,7 +124,7 @@ def _with_red_and_blue_in_place(jpeg: bytes) -> bytes:
     try:
         return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), _QUALITY)
     except ValueError:
-        return jpeg  # what is no JPEG is named by the check of the episode
+        return b""  # the check of the episode names it
 
 
 def _padded(jpegs: list[bytes]) -> NDArray[np.uint8]:

@@ -36,10 +36,13 @@ def write(folder: Path, episodes: Iterable[Episode]) -> int:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     writer = _Writer(beside)
-    for episode in episodes:
-        writer.add(episode)
-    writer.finish()
-    beside.rename(folder)
+    try:
+        for episode in episodes:
+            writer.add(episode)
+        writer.finish()
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return len(writer.rows)
 
 
@@ -124,7 +127,10 @@ class _Writer:
             self._moments[name].add(getattr(episode, field))
         for camera, name in NAMES.items():
             for jpeg in episode.jpegs[camera][::_STATISTICS_EVERY]:
-                picture = simplejpeg.decode_jpeg(jpeg)
+                try:
+                    picture = simplejpeg.decode_jpeg(jpeg)
+                except ValueError as error:
+                    raise ModelError(f"a picture of {camera} is damaged ({error}); leave its episode out") from None
                 self._sizes[name] = picture.shape[:2]
                 self._colours[name].add(picture.reshape(-1, 3) / 255.0)
 

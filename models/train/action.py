@@ -55,6 +55,9 @@ class Cloning(Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        shortest_s, longest_s = self.lag_s
+        if not 0 <= shortest_s <= longest_s:
+            raise ValueError(f"lag_s is {self.lag_s}; it must be two times in s, the shorter one first, none below 0")
         if self.samples % self.of_window:
             raise ValueError(f"samples ({self.samples}) must be a multiple of of_window ({self.of_window})")
         return self

@@ -79,6 +79,8 @@ def fit(
     accelerator.register_for_checkpointing(rates, average)
     state = folder / _STATE
     first = _resume(accelerator, state)
+    if first >= schedule.steps and accelerator.is_main_process:
+        _averaged(average, trained, lambda: save(network))  # again: whoever was killed between both had the state alone
     order = _Numbers(first, schedule.steps, accelerator.process_index, accelerator.num_processes)
     loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=schedule.loaders)
     wrapped.train()
@@ -100,11 +102,16 @@ def fit(
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
             _keep(accelerator, state, step + 1)
             if accelerator.is_main_process:
-                average.store(trained)
-                average.copy_to(trained)
-                save(network)
-                average.restore(trained)
+                _averaged(average, trained, lambda: save(network))
         yield Progress(step, mean, rate)
+
+
+def _averaged(average: EMAModel, trained: list[nn.Parameter], use: Callable[[], None]) -> None:
+    """Do something while the averaged weights are in place."""
+    average.store(trained)
+    average.copy_to(trained)
+    use()
+    average.restore(trained)
 
 
 def _precision(schedule: Schedule) -> Literal["no", "bf16"]:

@@ -141,7 +141,10 @@ def _repeated(text: VideoText, like: torch.Tensor) -> VideoText:
 
 
 def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
-    return simplejpeg.decode_jpeg(jpeg)
+    try:
+        return simplejpeg.decode_jpeg(jpeg)
+    except ValueError as error:
+        raise ModelError(f"holds a damaged picture ({error}); leave it out") from None
 
 
 def write(path: Path, tensors: Tensors) -> None:

@@ -8,19 +8,23 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from drivers.sim.tasks import TASKS
+from drivers.errors import DriverError
+from drivers.sim.tasks import named
+from drivers.sim.tasks.task import KEPT_FROM
 from runtime import command_line, config
 from runtime.bench.machine import describe
 from runtime.config import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
-from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
+from runtime.evaluation.rollouts import Episode, Order, play
 from runtime.evaluation.world import Latencies
+from runtime.policy import policy_id
 from runtime.revision import revision
 from runtime.spread import Spread
 from runtime.terminal import say
@@ -41,6 +45,12 @@ def main(arguments: list[str]) -> int:
     options = command_line.parse(parser, own)
     options.rollouts = options.rollouts or (50 if options.sweep is None else 20)
     options.repeats = options.repeats or (3 if options.sweep is None else 1)
+    if options.expert and (options.film or options.film_examples):
+        raise SettingsError("--film, --film-examples: the expert is not filmed; leave out --expert, or these")
+    if options.sweep is not None and options.json is not None:
+        raise SettingsError(
+            f"--json {options.json}: a sweep writes OUT/{options.sweep}.json; leave it out, and give --out"
+        )
     tasks = _tasks(options.task)
     latencies = _latencies(options)
     with Spread("evaluate", options.workers, options.ray) as spread:
@@ -50,7 +60,7 @@ def main(arguments: list[str]) -> int:
             return evaluate(spread, by_task, latencies, options, finished)
 
         if options.sweep is not None:
-            sweep.run(options.sweep, options, evaluated)
+            sweep.run(options.sweep, options, _Alike(flags, tasks, latencies, options, evaluated))
             return 0
         settings = config.load([*flags, "--task", tasks[0]])
 
@@ -61,6 +71,32 @@ def main(arguments: list[str]) -> int:
         rows, _ = evaluated((), finished)
     say("\n".join(table.lines(rows)))
     return 0
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Evaluates a sweep's variants; sweep.Evaluation."""
+
+    flags: Sequence[str]
+    tasks: Sequence[str]
+    latencies: Latencies
+    options: argparse.Namespace
+    evaluated: Callable[[Sequence[str]], tuple[list[table.Row], str]]
+
+    def protocol(self, more: Sequence[str]) -> dict[str, Any]:
+        settings = config.load([*self.flags, *more, "--task", self.tasks[0]])
+        return {
+            "checkpoint": "expert" if self.options.expert else policy_id(settings),
+            "tasks": list(self.tasks),
+            "settings": json.loads(config.public_json(settings)),
+            "latencies": self.latencies.__dict__,
+            "rollouts": self.options.rollouts,
+            "repeats": self.options.repeats,
+            "first_seed": self.options.seed,
+        }
+
+    def rows(self, more: Sequence[str]) -> list[table.Row]:
+        return self.evaluated(more)[0]
 
 
 def evaluate(
@@ -141,27 +177,25 @@ def _write(
 
 
 def _tasks(text: str) -> list[str]:
-    names = list(TASKS) if text == "all" else text.split(",")
-    for name in names:
-        if name not in TASKS:
-            raise SettingsError(f"--task: unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
-    return names
+    try:
+        return named(text)
+    except DriverError as error:
+        raise SettingsError(f"--task: {error}") from None
 
 
 def _latencies(options: argparse.Namespace) -> Latencies:
     """Given, out of a bench's file, or the small policy's on two cores."""
-    latencies = Latencies()
+    times: dict[str, float] = {}
     if options.bench is not None:
         try:
             measured = json.loads(options.bench.read_text())["both_at_once_1_to_8"]
-            both = (measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2"))
-            latencies = Latencies(latencies.camera_s, *both)
+            times = {f"{name}_s": measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2")}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(
                 f"--bench {options.bench}: no record of ./launch/bench.sh --models ({error!r:.60})"
             ) from None
     given = {name: getattr(options, name) for name in ("system1_s", "system2_s") if getattr(options, name) is not None}
-    return Latencies(**(latencies.__dict__ | given))
+    return Latencies.of(times | given)
 
 
 def _parser() -> command_line.Parser:
@@ -183,7 +217,7 @@ def _parser() -> command_line.Parser:
         "--processes", type=command_line.whole(1, 64), default=1, help="sweep: that train together, as in train.sh"
     )
     parser.add_argument(
-        "--seed", type=command_line.whole(FIRST_SEED, 10**9), default=FIRST_SEED, help="of the first scene"
+        "--seed", type=command_line.whole(KEPT_FROM, 10**9), default=KEPT_FROM, help="of the first scene"
     )
     parser.add_argument("--expert", action="store_true", help="the scripted expert instead of a policy")
     parser.add_argument("--system1-s", type=float, help="declared latency of System 1")

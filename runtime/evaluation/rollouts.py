@@ -18,8 +18,6 @@ from runtime.config import Settings
 from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies, Outcome, World
 
-FIRST_SEED = 1_000_000  # demonstrations are made of scenes below
-
 
 @dataclass(frozen=True)
 class Order:

@@ -6,11 +6,11 @@ policy each, on the same demonstrations with the same small budget (`evaluate.sh
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, Protocol
 
 from runtime import train
 from runtime.errors import SettingsError
@@ -19,7 +19,18 @@ from runtime.evaluation.table import Row
 from runtime.terminal import say
 
 _SIGNIFICANT = 0.05
-Evaluate = Callable[[Sequence[str]], tuple[list[Row], str]]  # settings flags -> rows and the policy's id
+
+
+class Evaluation(Protocol):
+    """How variants are evaluated, all alike."""
+
+    def protocol(self, more: Sequence[str]) -> dict[str, Any]:
+        """Everything that the figures under these further settings depend on, as it would be read from JSON."""
+        ...
+
+    def rows(self, more: Sequence[str]) -> list[Row]:
+        """A row a task."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Result:
     """A variant's rows."""
 
     variant: str
-    checkpoint_id: str
+    protocol: dict[str, Any]
     rows: list[Row]
 
     @property
@@ -88,20 +99,42 @@ class Result:
         return table.wilson(sum(self.outcomes), len(self.outcomes))
 
 
-def run(name: str, options: argparse.Namespace, evaluate: Evaluate) -> list[Result]:
-    """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each variant) and `.png`, say what held."""
-    results: list[Result] = []
+def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[Result]:
+    """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each variant) and `.png`, say what held.
+
+    What stands in that file already, of the same policy and settings, is taken over.
+    """
+    path = options.out / f"{name}.json"
+    before, results = _earlier(path), list[Result]()
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in SWEEPS[name]:
         flags = [*variant.settings, *_trained(name, variant, options)]
-        rows, checkpoint_id = evaluate(flags)
-        results.append(Result(variant.name, checkpoint_id, rows))
-        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %")
-        (options.out / f"{name}.json").write_text(json.dumps(_record(results), indent=1) + "\n")
+        protocol = evaluation.protocol(flags)
+        done = before.get(variant.name)
+        known = done is not None and done.protocol == protocol
+        results.append(done if known and done else Result(variant.name, protocol, evaluation.rows(flags)))
+        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %" + (" (evaluated before)" if known else ""))
+        rest = [before[later] for later in before if later not in {result.variant for result in results}]
+        path.write_text(json.dumps(_record([*results, *rest]), indent=1) + "\n")
+    path.write_text(json.dumps(_record(results), indent=1) + "\n")
     plot(options.out / f"{name}.png", name, results)
     say("\n".join(lines(results)))
     say("\n".join(statements(results)))
     return results
+
+
+def _earlier(path: Path) -> dict[str, Result]:
+    """By variant, what an earlier call of the sweep found."""
+    try:
+        record = json.loads(path.read_text())
+        return {
+            one["variant"]: Result(one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]])
+            for one in record
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path}: no record of a sweep ({error!r:.60}); give another --out") from None
 
 
 def lines(results: Sequence[Result]) -> list[str]:
@@ -162,6 +195,7 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
+    arguments += [] if options.ray is None else ["--ray", options.ray]
     train.main([*arguments, *variant.policy])
     return ["--policy.checkpoint", str(folder / "checkpoint")]
 
@@ -170,7 +204,7 @@ def _record(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
             "variant": result.variant,
-            "checkpoint": result.checkpoint_id,
+            "protocol": result.protocol,
             "rate": result.rate,
             "interval": result.interval,
             "tasks": [row.to_json() for row in result.rows],

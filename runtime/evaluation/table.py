@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -51,6 +51,12 @@ class Row:
         """Plain values."""
         derived = {name: getattr(self, name) for name in ("rate", "spread", "successes", "rollouts")}
         return self.__dict__ | derived
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> "Row":
+        """What `to_json` gave."""
+        own = {field.name: plain[field.name] for field in fields(cls)}
+        return cls(**own | {name: tuple(own[name]) for name in ("rates", "outcomes")})
 
 
 def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:

@@ -7,7 +7,7 @@ machine and build it is the same again from the same seed. Events happen in orde
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import simplejpeg
@@ -23,7 +23,9 @@ from runtime import arms_step, wire
 from runtime.arms import joint_state
 from runtime.clock import NS_PER_S, seconds
 from runtime.config import Settings
+from runtime.errors import SettingsError
 from runtime.evaluation.systems import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+from runtime.simulator import RATE_HZ as ARMS_HZ
 from runtime.simulator import STEPS_PER_CYCLE
 from runtime.topics import CAMERAS
 
@@ -31,6 +33,7 @@ _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
 _EPISODE, _INSTRUCTION = 1, 1
 _START_S = 3.0  # longest wait for the first chunk, beyond a task's own time
 _KEPT_FRAMES = 400
+_LONGEST_S = 60.0  # that anything takes
 
 
 class Body(Protocol):
@@ -74,6 +77,18 @@ class Latencies:
     system1_s: float = 0.045
     """From a run's start to its chunk in the arms process."""
     system2_s: float = 0.11
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The usual ones but for those given by name. Raises SettingsError for times that nothing takes."""
+        for name, value in given.items():
+            if name not in cls.__dataclass_fields__:
+                raise SettingsError(f"latency {name!r:.40} is unknown; there are {', '.join(cls.__dataclass_fields__)}")
+            if not isinstance(value, (int, float)) or not 0 < value <= _LONGEST_S:
+                raise SettingsError(
+                    f"latency {name}: must be above 0 and at most {_LONGEST_S:.0f} s, got {value!r:.40}"
+                )
+        return cls(**given)
 
 
 @dataclass
@@ -119,11 +134,23 @@ class World:
             eye.close()
 
 
+def _check_rates(settings: Settings) -> None:
+    """A scene advances as the simulator does, and its cameras see as often as those of a demonstration."""
+    rates = [("arms.rate_hz", settings.arms.rate_hz, ARMS_HZ)]
+    rates += [
+        (f"cameras.{name}.rate_hz", camera.rate_hz, RATE_HZ) for name, camera in settings.cameras.by_name().items()
+    ]
+    for name, rate_hz, only_hz in rates:
+        if rate_hz != only_hz:
+            raise SettingsError(f"--{name} {rate_hz:g}: on the virtual clock it is {only_hz}; leave it out")
+
+
 def run(
     settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
     limit_s: float, film_every: int = 0,
 ) -> Outcome:  # fmt: skip
-    """One episode on a scene that stands ready."""
+    """One episode on a scene that stands ready. Raises SettingsError for rates that it does not have."""
+    _check_rates(settings)
     policy.fast.clear()
     policy.slow.clear()
     return _Episode(settings, policy, latencies, body, eyes, text, seed).play(limit_s, film_every)

@@ -1,8 +1,8 @@
 """Turns recorded sessions into demonstrations: `export.sh SESSION... --to hdf5|lerobot --out DIR`.
 
-Of a policy's run an episode is the longest stretch in which the arms ran, of a recording (record.sh) a demonstration that was
-kept. 30 steps a second: what each camera had seen by then, the joints measured then, and the target that the arms were sent, or
-led to by their masters, for the next step. Pictures are the logged JPEGs themselves.
+Of a policy's run an episode is the longest stretch in which the arms ran, unless an operator called it a failure; of a
+recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the joints measured
+then, and the target that the arms were sent, or led to by their masters, for the next step. Pictures are the logged JPEGs.
 """
 
 import argparse
@@ -25,7 +25,9 @@ from runtime.session import reader
 from runtime.terminal import say
 
 Row = TypeVar("Row")
-_LONGEST_GAP_NS = NS_PER_S // 5  # without a picture or a tick: there the episode is cut
+_LONGEST_GAP_NS = (
+    NS_PER_S // 5
+)  # without a tick, where a run's stretch ends; a picture or master that lacks so long makes an episode unfit
 
 
 def main(arguments: list[str]) -> int:
@@ -33,20 +35,20 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     try:
         if options.to == "lerobot":
-            count = lerobot_writer.write(options.out, _all(options.sessions))
+            count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
         else:
-            count = _write_hdf5(options.out, options.sessions)
+            count = _write_hdf5(options.out, options.sessions, options.failures)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     say(f"{options.out}: {count} episodes")
     return 0
 
 
-def _write_hdf5(out: Path, sessions: Sequence[Path]) -> int:
+def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
     count = 0
     for path in sessions:
         session = reader.read(path)
-        for number, episode in enumerate(episodes(session)):
+        for number, episode in enumerate(episodes(session, failures)):
             file = out / episode.task / f"{session.path.resolve().parent.name}_{number}.hdf5"
             if file.exists():
                 raise ModelError(f"{file}: is there already; name another --out, or take it away")
@@ -56,17 +58,25 @@ def _write_hdf5(out: Path, sessions: Sequence[Path]) -> int:
     return count
 
 
-def _all(sessions: Sequence[Path]) -> Iterator[Episode]:
+def _all(sessions: Sequence[Path], failures: bool) -> Iterator[Episode]:
     for path in sessions:
-        yield from episodes(reader.read(path))
+        yield from episodes(reader.read(path), failures)
 
 
-def episodes(session: reader.Session) -> list[Episode]:
-    """A session's episodes, in order; unfit ones are left out, and said. Raises ModelError when none is left."""
+def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
+    """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out, and said.
+
+    Raises ModelError when none is left.
+    """
     log = _Log(session)
     some: list[Episode] = []
     unfit: list[str] = []
     for about in log.episodes:
+        if about.number in log.failures and not failures:
+            unfit.append(
+                f"{session.path} episode {about.number}: was called a failure; --failures takes it all the same"
+            )
+            continue
         try:
             found = log.episode(about)
         except ModelError as error:
@@ -92,6 +102,7 @@ class _Log:
         self._targets: list[wire.ArmTarget] = []
         self._masters: list[wire.MasterState] = []
         self._kept: dict[int, wire.Demonstration] = {}
+        self.failures: set[int] = set()
         self._frames: dict[str, list[wire.Frame]] = {camera: [] for camera in CAMERAS}
         for _, message, _ in reader.decode_all(session):
             match message:
@@ -105,6 +116,8 @@ class _Log:
                     self._targets.append(message)
                 case wire.MasterState():
                     self._masters.append(message)
+                case wire.Outcome():  # the last word counts
+                    (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
                 case wire.Demonstration() if message.state == "kept":
                     self._kept[message.number] = message
                 case wire.Frame() if message.camera in self._frames:
@@ -178,4 +191,5 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("sessions", nargs="+", type=Path, metavar="SESSION", help="folders, or their MCAP files")
     parser.add_argument("--to", choices=("hdf5", "lerobot"), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--failures", action="store_true", help="also episodes that an operator called a failure")
     return command_line.parse(parser, arguments)

@@ -9,6 +9,7 @@ commanded, not where that would have led.
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from runtime.errors import SessionError
 from runtime.evaluation.systems import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 from runtime.safety import ARM_JOINTS
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
-from runtime.session.lockstep import Index
+from runtime.session.lockstep import Index, Missing
 from runtime.session.reader import Session
 from runtime.session.writer import SessionWriter
 from runtime.summary import Accumulator
@@ -64,14 +65,18 @@ class Origin:
         self, stored: Callable[[str], InstructionEmbedding], policy: Policy
     ) -> Callable[[str], InstructionEmbedding]:
         """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
-        if policy.checkpoint_id == self.checkpoint_id:
-            return stored
+        same = policy.checkpoint_id == self.checkpoint_id
         texts = {message.number: message.text for message in self._all(wire.Instruction)}
         told = {message.key: texts.get(message.instruction, "") for message in self._all(wire.Embedding)}
         made: dict[str, InstructionEmbedding] = {}
 
         def encoded(key: str) -> InstructionEmbedding:
+            if same:
+                with suppress(Missing):  # a damaged session may have lost it
+                    return stored(key)
             if key not in made:
+                if key not in told:
+                    raise SessionError(f"{self.index.session.path}: lost which text {key} is; nothing to compare with")
                 made[key] = policy.instruct(told[key])
             return made[key]
 

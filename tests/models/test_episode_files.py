@@ -14,7 +14,7 @@ import simplejpeg
 
 from models.config import CAMERAS
 from models.data import hdf5
-from models.data.episode import SHORTEST_STEPS, Episode, check
+from models.data.episode import GRIPPERS, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
 
 STEPS = 40
@@ -24,6 +24,7 @@ def episode() -> Episode:
     """A smooth one with tiny pictures."""
     random = np.random.default_rng(0)
     way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-1, 1, 14).astype(np.float32)
+    way[:, GRIPPERS] = 0.07 * np.abs(way[:, GRIPPERS])
     pictures = random.integers(0, 255, (len(CAMERAS), STEPS, 16, 24, 3), np.uint8)
     jpegs = {
         camera: [simplejpeg.encode_jpeg(picture, 90) for picture in pictures[place]]
@@ -89,6 +90,9 @@ def test_robotwins_variant_is_read(path: Path) -> None:
         jpegs = episode().jpegs["head"]
         del file["observations/images/cam_high"]
         file["observations/images/cam_high"] = np.array(jpegs, dtype=f"S{max(map(len, jpegs))}")
+        for name in ("observations/qpos", "action"):
+            stored: Any = file[name]
+            stored[...] = stored[()] / np.where(np.isin(np.arange(14), GRIPPERS), hdf5.ROBOTWIN_STROKE_M, 1)
         for name in list(file.attrs):
             del file.attrs[name]
 
@@ -98,6 +102,8 @@ def test_robotwins_variant_is_read(path: Path) -> None:
     assert np.abs(shown - told[..., ::-1]).mean() < 20 < np.abs(shown - told).mean(), "red and blue change places"
     assert found.instructions == ("pick it up",)
     assert not found.dq.any()
+    for name in ("q", "master"):
+        np.testing.assert_allclose(getattr(found, name), getattr(episode(), name), atol=1e-6)
 
 
 def test_a_missing_camera_is_named(path: Path) -> None:
@@ -129,6 +135,24 @@ def test_a_camera_that_lost_pictures_is_named() -> None:
     whole = episode()
     with pytest.raises(ModelError, match="camera head has 39 pictures for 40 steps"):
         check(replace(whole, jpegs=whole.jpegs | {"head": whole.jpegs["head"][1:]}), "x.hdf5")
+
+
+@pytest.mark.parametrize("picture", [b"", b"no picture of any kind"])
+def test_what_is_no_picture_is_named_with_its_step(path: Path, picture: bytes) -> None:
+    def lose(file: h5py.File) -> None:
+        stored: Any = file["observations/images/cam_left_wrist"]
+        stored[7] = np.frombuffer(picture.ljust(stored.shape[1], b"\0"), np.uint8)
+
+    assert "camera left_wrist has no picture at step 7" in refused(change(path, lose))
+
+
+@pytest.mark.parametrize(("name", "field"), [("observations/qpos", "q"), ("action", "master")])
+def test_grippers_in_another_unit_are_named(path: Path, name: str, field: str) -> None:
+    def shares(file: h5py.File) -> None:
+        stored: Any = file[name]
+        stored[:, 13] = np.linspace(0, 1, STEPS)
+
+    assert f"{field} of joint 14, a gripper, is 0.000 to 1.000; it must be in m" in refused(change(path, shares))
 
 
 def test_a_jump_is_named(path: Path) -> None:

@@ -19,7 +19,7 @@ import simplejpeg
 from models.config import CAMERAS
 from models.data import hdf5
 from models.data.demonstrations import find
-from models.data.episode import Episode
+from models.data.episode import GRIPPERS, Episode
 from models.data.lerobot import INFO, Dataset
 from models.data.lerobot_writer import write
 from models.errors import ModelError
@@ -30,6 +30,7 @@ STEPS = 40
 def episode(seed: int, task: str = "a_task") -> Episode:
     random = np.random.default_rng(seed)
     way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-1, 1, 14).astype(np.float32)
+    way[:, GRIPPERS] = 0.07 * np.abs(way[:, GRIPPERS])
     jpegs = {
         camera: [simplejpeg.encode_jpeg(np.full((16, 32, 3), 5 * step + place, np.uint8), 90) for step in range(STEPS)]
         for place, camera in enumerate(CAMERAS)
@@ -76,10 +77,13 @@ def test_a_dataset_is_not_written_over(folder: Path) -> None:
         write(folder, [episode(1)])
 
 
-def test_an_unfit_episode_leaves_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no episodes"):
-        write(tmp_path / "dataset", [])
-    assert not (tmp_path / "dataset").exists()
+def test_no_episode_or_a_damaged_one_leaves_nothing(tmp_path: Path) -> None:
+    damaged = episode(2)
+    damaged.jpegs["head"][0] = damaged.jpegs["head"][0][:-200]
+    for episodes, said in (([], "no episodes"), ([episode(1), damaged], "picture of head is damaged")):
+        with pytest.raises(ModelError, match=said):
+            write(tmp_path / "dataset", episodes)
+        assert not list(tmp_path.iterdir())
 
 
 def test_files_of_every_format_are_found(folder: Path) -> None:

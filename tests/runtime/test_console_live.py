@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from runtime import wire
 from runtime.process import CONSOLE_FILE
-from runtime.session import reader
+from runtime.session import export, reader
 
 pytestmark = pytest.mark.live
 ENCODED_MS = 240_000  # a new instruction is encoded by a child that first loads torch, beside all of these
@@ -255,6 +255,8 @@ def test_the_session_scrubs_and_holds_what_was_steered(run: LiveRun, show: Open)
     wishes = [m for m in messages if isinstance(m, wire.Steering)]
     assert {m.source for m in wishes} == {"console: Anna"} and any(m.note == "slipped" for m in wishes)
     assert any(isinstance(m, wire.Outcome) and m.result == "failure" for m in messages)
+    fit, every = (export.episodes(reader.read(run.session), failures) for failures in (False, True))
+    assert len(every) == len(fit) + 1, "what was called a failure is no demonstration"
     with Alone(run.session.parent) as url:
         page = show(url)
         page.get_by_text(run.session.name).click()

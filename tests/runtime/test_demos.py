@@ -12,6 +12,7 @@ import pytest
 from models.data import hdf5
 from runtime import demos
 from runtime.errors import SettingsError
+from runtime.spread import Spread
 
 SMALL = ["--width", "48", "--height", "36", "--workers", "1"]
 
@@ -73,11 +74,26 @@ def test_a_cluster_makes_the_same_demonstration(tmp_path: Path, folder: Path) ->
         (["--task", "juggle"], "juggle"),
         (["--episodes", "0"], "--episodes"),
         (["--seed", "1000000"], "kept for evaluation"),
+        (["--seed", "999950", "--episodes", "100"], "--seed: must be 0 to 999900"),
     ],
 )
 def test_bad_flags_are_one_line(flags: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         demos.main(flags)
+
+
+def test_no_demonstration_is_made_of_a_scene_of_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scenes that the expert does not do are made up for by the next ones."""
+    made: list[int] = []
+
+    def never(order: demos.Order) -> bool:
+        made.append(order.seed)
+        return False
+
+    monkeypatch.setattr(Spread, "results", lambda _, work, orders: map(never, orders))
+    with pytest.raises(SettingsError, match="scenes from 1000000 on are kept for evaluation"):
+        demos.main(["--task", "pick_apple_messy", "--seed", "999990", "--episodes", "3", "--out", str(tmp_path)])
+    assert made[:3] == [999_990, 999_991, 999_992] and max(made) < 1_000_000
 
 
 def test_an_interrupted_run_leaves_only_whole_files_and_no_process(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from drivers.sim.eye import Eye
+from drivers.sim.tasks.task import KEPT_FROM
 from models import sizes
 from runtime import config, overrides
+from runtime.config import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
-from runtime.evaluation.rollouts import FIRST_SEED, Episode, Order, play
+from runtime.evaluation.rollouts import Episode, Order, play
 from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies, Outcome, World
 
@@ -32,7 +34,7 @@ def policy() -> Policy:
 
 
 def played(
-    policy: Policy, *flags: str, seed: int = FIRST_SEED, latencies: Latencies | None = None, film_every: int = 10
+    policy: Policy, *flags: str, seed: int = KEPT_FROM, latencies: Latencies | None = None, film_every: int = 10
 ) -> Outcome:
     settings = config.load([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
     world = World(settings, policy, latencies or Latencies())
@@ -43,7 +45,7 @@ def played(
 
 
 def test_an_episode_is_the_same_again(policy: Policy) -> None:
-    first, again, other = played(policy), played(policy), played(policy, seed=FIRST_SEED + 1)
+    first, again, other = played(policy), played(policy), played(policy, seed=KEPT_FROM + 1)
     assert first == again
     assert first.film != other.film
     assert first.runs > 0
@@ -91,7 +93,7 @@ def test_serial_pacing_makes_system_1_wait(policy: Policy) -> None:
 
 def test_the_expert_does_what_it_was_written_for() -> None:
     settings = config.load(["--task", "pick_apple_messy"])
-    result = play(Order(config.to_json(settings), Latencies(), (FIRST_SEED, FIRST_SEED + 1), expert=True))
+    result = play(Order(config.to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
     assert [episode.outcome.success for episode in result.episodes] == [True, True]
 
 
@@ -137,8 +139,8 @@ def test_an_example_of_each_verdict_is_filmed(tmp_path: Path) -> None:
     line = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "1", "--workers", "1", *_UNTRAINED]
     assert command.main([*line, "--film-examples", "--films", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"pick_apple_messy_{FIRST_SEED}_failure.jpg",
-        f"pick_apple_messy_{FIRST_SEED}_failure.webp",
+        f"pick_apple_messy_{KEPT_FROM}_failure.jpg",
+        f"pick_apple_messy_{KEPT_FROM}_failure.webp",
     ]
 
 
@@ -152,6 +154,16 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert "100.0 ± 0.0" in capsys.readouterr().out
 
 
+def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
+    line = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "1", "--expert", "--workers", "1"]
+    found: list[Any] = []
+    for name, more in (("here", []), ("there", ["--ray", "local"])):
+        assert command.main([*line, *more, "--json", str(tmp_path / name)]) == 0
+        row = json.loads((tmp_path / name).read_text())["rows"][0]
+        found.append({key: value for key, value in row.items() if "wall" not in key})
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -159,6 +171,14 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
         (["--rollouts", "0"], "must be 1 to 10000, got 0"),
         (["--seed", "12"], "must be 1000000"),
         (["--bench", "/nowhere.json"], "--bench /nowhere.json"),
+        (["--system1-s", "-1"], "latency system1_s: must be above 0"),
+        (["--system2-s", "nan"], "latency system2_s: .*got nan"),
+        (["--expert", "--film", "1"], "the expert is not filmed"),
+        (["--sweep", "ratio", "--json", "x.json"], "a sweep writes OUT/ratio.json"),
+        (
+            ["--arms.rate_hz", "100", "--rollouts", "1", "--repeats", "1", "--workers", "1"],
+            "--arms.rate_hz 100: .* it is 200",
+        ),
         (["--ratio", "0"], "--ratio"),
         (["--surprise", "1"], "surprise"),
     ],
@@ -171,7 +191,7 @@ def test_a_wrong_flag_is_one_line(arguments: list[str], said: str) -> None:
 
 def result(name: str, successes: int, trials: int) -> sweep.Result:
     episodes = [episode(seed, seed < successes) for seed in range(trials)]
-    return sweep.Result(name, "id", [table.row("a_task", [episodes]), table.row("another", [episodes])])
+    return sweep.Result(name, {}, [table.row("a_task", [episodes]), table.row("another", [episodes])])
 
 
 def test_only_what_the_same_scenes_show_is_called_a_difference(tmp_path: Path) -> None:
@@ -215,6 +235,31 @@ def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:
     assert [row["variant"] for row in record] == ["none", "objects", "background", "lighting"]
     assert all(row["rate"] == 1.0 for row in record)
     assert (tmp_path / "shift.png").is_file()
+
+
+def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def one_row(_: Any, by_task: dict[str, Settings], *__: Any) -> tuple[list[table.Row], str]:
+        (settings,) = by_task.values()
+        asked.append(str(settings.ratio))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return [table.row("pick_apple_messy", [[episode(seed, seed < settings.ratio) for seed in range(20)]])], "id"
+
+    monkeypatch.setattr(command, "evaluate", one_row)
+    line = ["--task", "pick_apple_messy", "--sweep", "ratio", "--workers", "1", "--out", str(tmp_path)]
+    with pytest.raises(KeyboardInterrupt):
+        command.main(line)
+    assert command.main(line) == 0
+    assert asked == ["1", "2", "4", "4", "8", "16"], "what was through is not played again"
+    record = json.loads((tmp_path / "ratio.json").read_text())
+    assert [row["tasks"][0]["successes"] for row in record] == [1, 2, 4, 8, 16]
+    assert command.main([*line, "--system2-s", "0.2"]) == 0
+    assert len(asked) == 11, "other latencies are another protocol"
+    (tmp_path / "ratio.json").write_text("[7]")
+    with pytest.raises(SettingsError, match=r"ratio.json: no record of a sweep .*another --out"):
+        command.main(line)
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 Called by pytest; everything is small, nothing is replaced."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
-from runtime import demos, train
+from runtime import demos, preparation, train
 from runtime.errors import RuntimeFault, SettingsError
 
 _BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
@@ -73,7 +74,8 @@ def video(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -> None:
     run = json.loads((video.parent / "run.json").read_text())
     assert run["settings"]["stage"] == "video"
-    assert len(run["revision"]) >= 7
+    assert [len(revision) >= 7 for revision in run["revisions"]] == [True]
+    assert run["settings"]["autoencoder"]["steps"] == 2
     assert set(losses(video.parent, "flow")) == {0}
     assert Checkpoint.load(video).slow().backbone.blocks()["dual-stream"]
 
@@ -142,6 +144,22 @@ def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Pa
     assert all(torch.equal(tensor, whole[name]) for name, tensor in kept.items())
 
 
+def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, tmp_path: Path) -> None:
+    flags = ("--video", str(video), "--steps", "1")
+    for name, more in (("here", ()), ("there", ("--ray", "local"))):
+        train.main(command("action", data, tmp_path / name, *flags, *more))
+    assert losses(tmp_path / "there", "action") == losses(tmp_path / "here", "action")
+
+
+def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = preparation._own_device  # pyright: ignore[reportPrivateUsage]
+    assert own("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name, device in (("SpawnProcess-1", "cuda:1"), ("SpawnProcess-4", "cuda:0"), ("MainProcess", "cuda:0")):
+        monkeypatch.setattr(multiprocessing.current_process(), "name", name)
+        assert own("cuda") == device
+
+
 def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
     flags = ("--video", str(video), "--steps", "2", "--processes", "2")
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
@@ -162,7 +180,7 @@ def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, tmp_
     assert "its reason stands above" in said[-1]
 
 
-@pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN"])
+@pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN", "a picture is cut off"])
 def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_path: Path, name: str) -> None:
     copied = tmp_path / "demonstrations"
     shutil.copytree(data, copied)
@@ -171,6 +189,8 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
         file: Any = opened
         if name == "NaN":
             file["observations/qpos"][3, 2] = np.nan
+        elif name == "a picture is cut off":
+            file["observations/images/cam_high"][0, 300:] = 0
         elif name == "short":
             for key in ("observations/qpos", "action"):
                 rows = file[key][:3]
@@ -191,6 +211,8 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
         (["--processes", "0"], "--processes"),
         (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
         (["--steps", "0"], "--steps"),
+        (["--seed", "-1"], "--seed: must be 0"),
+        (["--cloning.lag_s", "[2, 1]"], "the shorter one first"),
         (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
         (["--from", "/nowhere", "--profile", "full"], "--profile full: --from tells the size"),
         (["--from", "/", "--video", "/"], "--video /: no checkpoint"),

@@ -21,6 +21,15 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
+def named(text: str) -> list[str]:
+    """The tasks of a list with commas, or all; raises DriverError that lists the known ones."""
+    names = list(TASKS) if text == "all" else text.split(",")
+    for name in names:
+        if name not in TASKS:
+            raise DriverError(f"unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
+    return names
+
+
 def make_task(name: str, shift: Shift = "none") -> Task:
     """The task called `name`; raises DriverError that lists the known ones."""
     if name not in TASKS:

@@ -71,7 +71,8 @@ install_for_user() {  # the venv; with a Python of $user's own where the system 
 }
 
 if [ "$role" = robot ]; then
-    put can-names.rules /etc/udev/rules.d/70-video2act-can.rules
+    # With the places of this robot's adapters, once somebody has put them in: a newer version leaves them alone.
+    [ -e "$root/etc/udev/rules.d/70-video2act-can.rules" ] || put can-names.rules /etc/udev/rules.d/70-video2act-can.rules
     put cpu-latency.rules /etc/udev/rules.d/60-video2act-latency.rules
     put realsense.rules /etc/udev/rules.d/60-video2act-realsense.rules
     put realtime-limits.conf /etc/security/limits.d/video2act.conf

@@ -19,11 +19,13 @@ from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
-# stamp_ns; number and index of the newest order; q
-_TOLD = struct.Struct(f"<qqq{ARM_JOINTS}d")
+_KEPT = 4  # orders to the motors; a reader looks every millisecond, but may be busy asking them something
+# stamp_ns; number of the newest order and the indices of the last ones, newest last; q
+_TOLD = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
 # number, stamp_ns, powered, master_ns (0: no master); q, dq, effort, master's targets; then JSON: trouble, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
 _DRIVES: tuple[Drive, ...] = get_args(Drive)
+_NO_DRIVE = -1
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400
 _POLL_S = 0.01
@@ -36,7 +38,15 @@ class Told:
     q: Array  # (7,): joints rad, gripper opening m
     stamp_ns: int  # of the target; 0: there is none yet
     number: int = 0  # counts the orders to its motors; 0: there was none
-    drive: Drive = "enable"  # the newest of them
+    drives: tuple[Drive, ...] = ()  # the last of them, the newest last
+
+    def since(self, number: int) -> tuple[Drive, ...]:
+        """The orders after that one, the oldest first."""
+        return self.drives[-(self.number - number) :] if self.number > number else ()
+
+    def ordered(self, drive: Drive) -> "Told":
+        """With one order more."""
+        return replace(self, number=self.number + 1, drives=(*self.drives, drive)[-_KEPT:])
 
 
 _UNTOLD = Told(np.zeros(ARM_JOINTS), 0)
@@ -50,15 +60,18 @@ class TargetSlot:
 
     def write(self, told: Told) -> None:
         """Tell."""
-        self._slot.write(_TOLD.pack(told.stamp_ns, told.number, _DRIVES.index(told.drive), *told.q.tolist()))
+        indices = [_DRIVES.index(drive) for drive in told.drives]
+        padded = [_NO_DRIVE] * (_KEPT - len(indices)) + indices
+        self._slot.write(_TOLD.pack(told.stamp_ns, told.number, *padded, *told.q.tolist()))
 
     def read(self) -> Told:
         """The newest."""
         payload = self._slot.read()
         if payload is None:
             return _UNTOLD
-        stamp_ns, number, drive, *q = _TOLD.unpack(payload)
-        return Told(np.array(q), stamp_ns, number, _DRIVES[drive])
+        stamp_ns, number, *rest = _TOLD.unpack(payload)
+        drives = tuple(_DRIVES[index] for index in rest[:_KEPT] if index != _NO_DRIVE)
+        return Told(np.array(rest[_KEPT:]), stamp_ns, number, drives)
 
     def close(self) -> None:
         """Unmap."""
@@ -118,7 +131,7 @@ class SlotArm(ABC):
 
     def ask(self, drive: Drive) -> None:
         """Tell its motors something, without waiting for it to be done; the readings show it."""
-        self._told = replace(self._told, number=self._told.number + 1, drive=drive)
+        self._told = self._told.ordered(drive)
         self._targets.write(self._told)
 
     def enable(self, timeout_s: float) -> None:

@@ -56,6 +56,22 @@ _FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the master arm, an
 ENABLE_EVERY_S = 0.05
 _ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
 _HOT_CELSIUS = 80
+_POWER_FLAGS = {
+    "voltage_too_low": "too low a voltage; see to its supply",
+    "driver_overcurrent": "too high a current",
+    "motor_overheating": "that it is too hot; let it cool down",
+    "driver_overheating": "that its driver is too hot; let it cool down",
+}
+# The SDK's names of the bits of frames 0x261 to 0x266 and 0x2A8; an error comes with others, so it is named last.
+_MOTOR_FLAGS = _POWER_FLAGS | {
+    "collision_status": "a collision",
+    "stall_status": "that it stalls",
+    "driver_error_status": "an error of its driver",
+}
+_GRIPPER_FLAGS = _POWER_FLAGS | {
+    "sensor_status": "an error of its sensor",
+    "driver_error_status": "an error of its driver",
+}
 _BY_CAN, _TEACHING = 1, 2
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
 
@@ -110,10 +126,9 @@ class PiperArm:
 
     def switch_on(self) -> str:
         """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done."""
-        state = self.read()
         if self._led:
             return _LED_TEXT
-        if state is None:
+        if self.read() is None:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
             return self._foreign_text
@@ -121,7 +136,8 @@ class PiperArm:
             return trouble
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S)):
             return unfit
-        self._fit = True
+        self._fit, state = True, self.read()  # it may have sunk, or been led, while its motors were asked
+        assert state is not None
         # Whatever commanded it before may have left another mode, and a target to which it would go at once.
         status = self._sdk.GetArmStatus().arm_status
         controlled = (int(status.ctrl_mode), int(status.mode_feed)) == (_BY_CAN, _MOVE_JOINTS)
@@ -288,9 +304,9 @@ class PiperArm:
         for number in _MOTORS:
             if trouble := _motor_trouble(number, getattr(motors, f"motor_{number}")):
                 return trouble
-        if sdk.GetArmGripperMsgs().gripper_state.foc_status.driver_error_status:
-            return "the gripper reports an error"
-        return ""
+        gripper = sdk.GetArmGripperMsgs().gripper_state.foc_status
+        reported = next((text for flag, text in _GRIPPER_FLAGS.items() if getattr(gripper, flag)), "")
+        return f"the gripper reports {reported}" if reported else ""
 
     def _untold(self) -> str:
         """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
@@ -309,8 +325,8 @@ class PiperArm:
 
 
 def _motor_trouble(number: int, motor: Any) -> str:
-    status = motor.foc_status
-    if status.driver_error_status or status.collision_status or status.stall_status:
-        return f"motor {number} reports an error (collision, stall or driver)"
     hottest = max(motor.motor_temp, motor.foc_temp)
-    return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})" if hottest > _HOT_CELSIUS else ""
+    if hottest > _HOT_CELSIUS:
+        return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})"
+    reported = next((text for flag, text in _MOTOR_FLAGS.items() if getattr(motor.foc_status, flag)), "")
+    return f"motor {number} reports {reported}" if reported else ""

@@ -30,6 +30,7 @@ _MOVE_JOINTS = 1
 _LED = np.array([0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0])  # where a hand leads it to
 _STOPPED = 1
 _ON, _ERROR, _HOT = 0x40, 0x20, 0x02
+_MOTOR_OF_BITS = 2  # the motor whose status bits can be set one by one
 _GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80
 
 
@@ -69,6 +70,10 @@ class Faults(BaseModel):
     """The motor that reports an error; 0 none."""
     hot_motor: int = Field(default=0, ge=0, le=6)
     """The motor that reports 90 degrees Celsius."""
+    motor_bits: int = Field(default=0, ge=0, le=255)
+    """Of motor 2's status: 1 voltage, 2 motor too hot, 4 current, 8 driver too hot, 16 collision, 128 stall."""
+    gripper_bits: int = Field(default=0, ge=0, le=255)
+    """Of the gripper's: the same, and 16 its sensor."""
 
 
 class Body(Protocol):
@@ -260,7 +265,7 @@ class PiperEmulator:
         said += joints
         gripper = (
             (_GRIPPER_ON if self._gripper_on else 0) | _GRIPPER_HOMED | (_ERROR if self.faults.gripper_stuck else 0)
-        )
+        ) | self.faults.gripper_bits
         if self.faults.mute:
             return [frame for frame in said if frame[0] != Id.STATUS]
         said.append(frames.gripper(q[6], float(np.clip(effort[6], -5, 5)), gripper))
@@ -271,6 +276,7 @@ class PiperEmulator:
     def _motor(self, motor: int) -> Motor:
         hot, broken = self.faults.hot_motor == motor, self.faults.motor_error == motor
         status = (_ON if self.enabled else 0) | (_ERROR if broken else 0) | (_HOT if hot else 0)
+        status |= self.faults.motor_bits if motor == _MOTOR_OF_BITS else 0
         return Motor(24.0, 40, 90 if hot else 35, status, 0.5)
 
 

@@ -13,7 +13,7 @@ missing_packages() {
     for program in ${commands:-}; do
         command -v "$program" >/dev/null || echo "$program"
     done
-    libraries=$(ldconfig -p)  # whole, before it is searched: a reader that stops early makes a pipe fail
+    libraries=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p)  # whole, before it is searched: a reader that stops early makes a pipe fail
     for entry in "${system_libraries[@]}"; do
         file=${entry%%:*}
         [[ $libraries == *"$file "* ]] || compgen -G "/usr/lib/*/dri/$file" >/dev/null || echo "${entry##*:}"

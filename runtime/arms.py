@@ -27,6 +27,7 @@ from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
 _BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
+_MOVING = ("RUNNING", "TAKEOVER", "HOLD")  # HOLD: perhaps on the way to a pose
 _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 
@@ -38,7 +39,7 @@ def main(process: Process) -> None:
     masters, watch = process.publisher("master"), Watch()
     snapshots = Snapshots(process)
     chunks = bus.subscriber("chunk", depth=16)
-    others = [bus.subscriber("order", depth=32)]
+    others, orders = [bus.subscriber("order", depth=32)], process.publisher("order")
     states_read = ("camera_health", "supervision", "episode", "instruction", "deadman")
     others += [bus.subscriber(name, newest=True) for name in states_read]
     arms = make_arms(process)
@@ -52,7 +53,12 @@ def main(process: Process) -> None:
     refused_before, ticks = 0, 0
     asked_ns: int | None = None  # to end
     while process.running or _brakes(memory, asked_ns):
-        asked_ns = asked_ns or (None if process.running else now_ns())
+        if asked_ns is None and not process.running:
+            asked_ns = now_ns()
+            if memory is not None and memory.machine.mode in _MOVING:  # whoever ended it died without ordering hold
+                orders.send(
+                    wire.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
+                )
         deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
         now = now_ns()
         readings = _read(arms)

@@ -338,12 +338,13 @@ def _move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple
 def _where_they_are(memory: Memory, inputs: Inputs) -> Motion:
     """The command from which this tick goes on: what was commanded last, but for arms that did not follow it.
 
-    An arm with a fault is told nothing (can_bus.py) and may be led by hand: its command is where it is, so that it does not
-    return with a jump when the fault ends. After a gap without targets the arms stand where they were told to be.
+    An arm with a fault or without power is told nothing (can_bus.py) and may be led by hand: its command is where it is, so
+    that it does not return with a jump afterwards. After a gap without targets the arms stand where they were told to be.
     """
     now = memory.commanded
     still = inputs.deadline_ns - memory.commanded_ns > _HELD_NS
-    led = np.repeat([bool(fault) for fault in inputs.feedback.fault], wire.JOINTS // 2)
+    arms = zip(inputs.feedback.fault, inputs.feedback.powered, strict=True)
+    led = np.repeat([bool(fault) or not powered for fault, powered in arms], wire.JOINTS // 2)
     if not still and not led.any():
         return now
     q, stands = np.where(led, inputs.feedback.q, now.q), led | still

@@ -189,7 +189,16 @@ def _report(process: Process, states: tuple[wire.CameraState, ...], said: dict[s
 
 
 def _stream(process: Process, camera: Camera, watch: Watch) -> None:
-    """One camera's thread: driver to ring and bus; a camera that is lost or silent is opened again."""
+    """One camera's thread; what it cannot do is said as the camera's trouble, since nobody else would notice its end."""
+    try:
+        _pass_on(process, camera, watch)
+    except Exception as error:  # noqa: BLE001 - the thread's edge
+        log.exception("camera %s", camera.name)
+        watch.trouble = f"its pictures cannot be passed on: {' '.join(str(error).split()[:40])}"
+
+
+def _pass_on(process: Process, camera: Camera, watch: Watch) -> None:
+    """Driver to ring and bus; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
     slots = ring_slots(policy_config(process.settings), camera.rate_hz)

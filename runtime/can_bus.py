@@ -6,6 +6,7 @@ while, or that reported a fault, takes targets again only from near where it is.
 
 import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ _SWITCH_S = (
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
 _SILENT_S = 2.0  # after it the bus is opened anew
+_LAST_S = 0.9  # longest braking at the end
 _WHAT_NOW = "it would go there at once: clear, then run from where it is"
 Action = Drive | Literal["forward", "give up", "too far", ""]
 
@@ -62,15 +64,17 @@ class Arm:
 def step(memory: Memory, told: Told, arm: Arm, now: int) -> Action:
     """What to do about what `arms` told.
 
-    To enable is tried again until it is done or took too long; the other orders are carried out once. Targets go to an arm
-    that is on and well, while they are fresh; after a gap only if they are near: it would go there as fast as it can.
+    To enable is tried again until it is done or took too long, unless another order came after it; the others are carried
+    out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
+    would go there as fast as it can.
     """
-    if told.number != memory.obeyed:
-        memory.obeyed = told.number
-        memory.enabling_since_ns = now if told.drive == "enable" else 0
+    if new := told.since(memory.obeyed):
+        place = next((place for place, drive in enumerate(new) if drive != "enable"), len(new) - 1)
+        memory.obeyed = told.number - len(new) + place + 1
+        memory.enabling_since_ns = now if new[place] == "enable" else 0
         memory.tried_ns = 0
-        if told.drive != "enable":
-            return told.drive
+        if new[place] != "enable":
+            return new[place]
     memory.withheld = memory.withheld or now - memory.forwarded_at_ns > seconds(_GAP_S)
     if arm.powered and not arm.fault:
         memory.enabling_since_ns = 0
@@ -94,7 +98,6 @@ def main(process: Process) -> None:
     """Serve one arm until asked to end; it stays powered and holds."""
     side = process.name.removeprefix("can_")
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
-    memory = Memory(targets.read().number)  # what was ordered before this process began is not done again
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
     while process.running:
@@ -102,7 +105,8 @@ def main(process: Process) -> None:
         if not _connected(process, arm):
             process.pause(_AGAIN_S)
             continue
-        _serve(process, arm, targets, memory)
+        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm.
+        _serve(process, arm, targets, Memory(targets.read().number))
         arm.close()
     targets.close()
 
@@ -118,9 +122,10 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
 
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:
     """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
-    since_ns, lacks = now_ns(), ""
-    while process.running:
-        process.pause(_LOOK_S)
+    since_ns, lacks, asked_ns = now_ns(), "", 0
+    while process.running or _brakes(targets, asked_ns):
+        asked_ns = asked_ns or (0 if process.running else now_ns())
+        time.sleep(_LOOK_S)
         process.stepped()
         told, reading, now = targets.read(), arm.read(), now_ns()
         if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
@@ -143,6 +148,13 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
                 arm.reset()
             case _:
                 pass
+
+
+def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
+    """Whether `arms` still sends targets, though all have been asked to end: it brakes, and this is its only way to the arm."""
+    now = now_ns()
+    asked_lately = not asked_ns or now - asked_ns < seconds(_LAST_S)
+    return asked_lately and now - targets.read().stamp_ns < seconds(_FRESH_S)
 
 
 def _arm(arm: PiperArm, reading: ArmState | None, told: Told) -> Arm:

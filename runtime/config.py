@@ -6,7 +6,7 @@ Every field is checked at start: an unknown key or a bad value is one line that 
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -209,16 +209,19 @@ class Pose(Section):
     right: tuple[float, float, float, float, float, float]
 
 
+Interface = Annotated[str, Field(min_length=1, max_length=15)]  # a name that Linux can give a network interface
+
+
 class Arms(Section):
     """The loop that feeds the arms."""
 
     kind: Literal["simulated", "piper"] = "simulated"
-    interfaces: tuple[str, str] = ("can_left", "can_right")
+    interfaces: tuple[Interface, Interface] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
     masters: Literal["unplugged", "shared", "own"] = "unplugged"
     """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it.
     own: on buses of their own (four in all): the order takeover relays them through the safety layer."""
-    master_interfaces: tuple[str, str] = ("can_left_master", "can_right_master")
+    master_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
     """CAN interfaces of the masters that have their own."""
     usb_places: tuple[str, str] = ("", "")
     """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""

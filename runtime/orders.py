@@ -44,11 +44,11 @@ def obey(machine: Machine, order: wire.Order, arms: Arms) -> tuple[Drive | None,
         case "ready" | "rest":
             return None, _go(machine, order.order)
         case "clear":
-            return _clear(machine, order.confirmed, arms.stopped)
+            return _clear(machine, order.confirmed, arms)
         case "stop":
-            return _stop(machine, order.confirmed)
+            return _stop(machine, order.confirmed, arms)
         case "release":  # pragma: no branch - there is no other order
-            return _release(machine, order.confirmed, arms.at_rest)
+            return _release(machine, order.confirmed, arms)
 
 
 def _arm(machine: Machine, arms: Arms) -> str:
@@ -99,30 +99,37 @@ def _go(machine: Machine, pose: Literal["ready", "rest"]) -> str:
     return ""
 
 
-def _clear(machine: Machine, confirmed: bool, stopped: bool) -> tuple[Drive | None, str]:
-    machine.stopped = machine.stopped or (stopped and confirmed and machine.mode == "FAULT")
-    stopped = stopped or machine.stopped
+def _clear(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
+    stopped = arms.stopped or machine.stopped
     if stopped and not confirmed:
         return None, f"to clear a stop takes the power from the arms: {_CONFIRM}"
+    if stopped and arms.silent:
+        return None, f"{arms.silent[0]}, then order clear again"  # it would not hear that its stop is taken back
+    machine.stopped = machine.stopped or (arms.stopped and machine.mode == "FAULT")
     if machine.mode == "FAULT":
         machine.fault = ""
+    machine.wants_power = machine.wants_power and not stopped
     return ("reset" if stopped else None), ""
 
 
-def _stop(machine: Machine, confirmed: bool) -> tuple[Drive | None, str]:
+def _stop(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
+    """Whoever is heard is stopped; an arm that is not heard is told nothing later either, when nobody expects it."""
     if not confirmed:
         return None, f"a stop lets the arms sink: {_CONFIRM}; hold keeps them where they are"
-    machine.stopped, machine.fault = True, STOPPED
+    machine.stopped, machine.wants_power = True, False
+    machine.fault = "; but ".join((STOPPED, *arms.silent))
     return "stop", ""
 
 
-def _release(machine: Machine, confirmed: bool, at_rest: bool) -> tuple[Drive | None, str]:
+def _release(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
     if machine.mode not in ("HOLD", "DISARMED"):
         return None, f"only arms that hold can be released, they are in {machine.mode}"
-    if not at_rest:
+    if arms.silent:
+        return None, f"{arms.silent[0]}, then order release again"
+    if not arms.at_rest:
         return None, "the arms are not in their rest pose, they would fall; order rest first"
     if not confirmed:
         return None, f"release takes the power from the arms: {_CONFIRM}"
-    machine.wants_arm = machine.wants_run = machine.wants_takeover = False
+    machine.wants_arm = machine.wants_power = machine.wants_run = machine.wants_takeover = False
     machine.bound_for = ""
     return "release", ""

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
@@ -19,6 +19,7 @@ from runtime import config, steering, summary, supervisor, terminal, wire
 from runtime.bus import Bus
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
 from runtime.config import Settings
+from runtime.console import access
 from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
@@ -38,7 +39,7 @@ _LOOP_HZ = 20
 _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
 _STATUS_EVERY = 20
 _HOLD_WAIT_S = 0.4
-_STOP_WAIT_S = 0.75  # the arms brake meanwhile
+_STOP_WAIT_S = 1.0  # the arms brake meanwhile, over their buses
 _RECORDER_WAIT_S = 0.8
 _RECORDER_START_S = 5.0
 _SOURCE = "terminal"
@@ -50,7 +51,11 @@ class Robot:
     keys = terminal.KEYS
 
     def __init__(self, settings: Settings) -> None:
-        policy_config(settings)  # one that cannot be read is said before anything is made
+        policy_config(settings)  # what cannot be used is said before anything is made
+        if settings.console.enabled:
+            access.check(settings.console)
+        if settings.json_file is not None and not settings.json_file.absolute().parent.is_dir():
+            raise SettingsError(f"--json {settings.json_file}: there is no such folder; make it first")
         self.settings = settings
         self.session = _session_folder(settings)
         self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
@@ -92,8 +97,10 @@ class Robot:
                 say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if keys else ''}")
                 if self._awake is not None and not self._awake.granted:
                     say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
-                failed = self._loop(keys, started_ns)
-            self._shut_down()
+                try:
+                    failed = self._loop(keys, started_ns)
+                finally:  # also when something went wrong here: the arms brake before anybody is killed
+                    self._shut_down()
         finally:
             self._kill_all()
             self._bus.close()
@@ -175,11 +182,9 @@ class Robot:
             self.repeat_states()
 
     def _spawn(self, name: str) -> "subprocess.Popen[bytes]":
-        logs = self.session / "logs"
-        logs.mkdir(exist_ok=True)
         watched = self._memory.watched[name]
         arguments = [sys.executable, "-m", "runtime.process", name, str(self.folder), str(watched.epoch)]
-        with (logs / f"{name}.log").open("ab") as log:
+        with self._log(name) as log:
             return subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
@@ -188,6 +193,17 @@ class Robot:
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
                 env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
             )
+
+    def _log(self, name: str) -> BinaryIO:
+        """Where a process's output goes; nowhere when the disk does not take it, which must not end the robot."""
+        logs = self.session / "logs"
+        try:
+            logs.mkdir(exist_ok=True)
+            return (logs / f"{name}.log").open("ab")
+        except OSError as error:
+            text = f"{logs}: {error.strerror}; {name} runs without a log; see to the disk"
+            self.publish("fault", wire.Fault, process="supervisor", name="log", text=text)
+            return Path(os.devnull).open("ab")
 
     def obey(self, key: str) -> None:
         """A key that was pressed."""

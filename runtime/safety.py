@@ -214,6 +214,8 @@ def settle(
         machine.mode = "HOLD"
         machine.holds += bool(reasons)
         machine.wants_run = machine.wants_run and resumes
+    elif before == "TAKEOVER" and machine.wants_run and not reasons:  # the policy has seen where they were led
+        machine.mode = "RUNNING"
     elif before == "TAKEOVER" and (unled or not machine.wants_takeover):
         machine.mode = "HOLD"
         machine.holds += bool(unled)

@@ -37,9 +37,9 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> in
     if cycles:
         for side, slot in targets.items():
             told = slot.read()
-            if told.number != simulation.obeyed.get(side, 0):
-                simulation.obeyed[side] = told.number
-                simulation.physics.drive(side, told.drive)
+            for drive in told.since(simulation.obeyed.get(side, 0)):
+                simulation.physics.drive(side, drive)
+            simulation.obeyed[side] = told.number
             if told.stamp_ns:
                 simulation.physics.command(side, told.q)
         simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)

@@ -41,7 +41,7 @@ TOPICS: dict[str, Topic] = {
         Topic("arm_target", wire.ArmTarget, ("arms",), 200, 0.05),
         Topic("master", wire.MasterState, ("arms",), 200, 0.05),
         Topic("safety", wire.SafetyState, ("arms",), 5, 0.5),
-        Topic("order", wire.Order, ("supervisor", "console", OPERATOR), None, None),
+        Topic("order", wire.Order, ("supervisor", "console", "arms", OPERATOR), None, None),
         Topic("instruction", wire.Instruction, ("supervisor",), 5, 1.0),
         Topic("episode", wire.Episode, ("supervisor",), 5, 1.0),
         Topic("steering", wire.Steering, ("console",), None, None),

@@ -56,7 +56,7 @@ FAULTS = (
     Fault("torn joint triples", "torn; check the CAN bus", {"torn": True}),
     Fault("gripper stuck", "left arm: the gripper", {"gripper_stuck": True}),
     Fault("teach mode", "left arm: is being taught", {"teaching": True}),
-    Fault("motor error", "left arm: motor 3 reports an error", {"motor_error": 3}),
+    Fault("motor error", "left arm: motor 3 reports an error of its driver", {"motor_error": 3}),
     Fault("hot motor", "left arm: motor 5 is", {"hot_motor": 5}),
     Fault("CAN process stopped", _OLD, process=signal.SIGSTOP),
     Fault("CAN process killed", _OLD, process=signal.SIGKILL),

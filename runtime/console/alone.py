@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from runtime import command_line
 from runtime.config import Console as Settings
 from runtime.console import app
-from runtime.console.access import encryption, url
+from runtime.console.access import check, encryption, url
 from runtime.console.guard import Guard
 from runtime.console.recorded import Shelf
 from runtime.errors import SettingsError
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(
             f"{where}{str(first['msg']).removeprefix('Value error, ').replace('--console.', '--')}"
         ) from None
+    check(settings)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -19,6 +19,7 @@ class Desk:
     def __init__(self, publishers: dict[str, Publisher], epoch: int) -> None:
         self.lease = Lease()
         self._publishers, self._epoch = publishers, epoch
+        self.holds = 0  # that were passed on
         self._unanswered: wire.Order | None = None
         self._counts = dict.fromkeys(publishers, 0)
         self._watchers: list[Callable[[], Any]] = []
@@ -103,6 +104,7 @@ class Desk:
 
     def _order(self, order: wire.OrderName, confirmed: bool, source: str, now: int) -> None:
         fields = {"order": order, "source": source, "confirmed": confirmed}
+        self.holds += order == "hold"
         sent = self._send("order", wire.Order, now, **fields)
         assert isinstance(sent, wire.Order)
         self._unanswered = sent

@@ -55,7 +55,7 @@ async def pictures(request: web.Request, source: Source, camera: str) -> web.Web
 
 
 async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
-    """What one page wants; every request is answered."""
+    """What one page wants; what is refused is answered, and every hold: the page sends it again until it hears that."""
     socket = web.WebSocketResponse(max_msg_size=requests.LARGEST_BYTES, heartbeat=5, compress=False)
     await socket.prepare(request)
     who = uuid.uuid4().hex
@@ -72,9 +72,12 @@ async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 break
+            holds = desk.holds
             refused = desk.hear(who, message.data, now_ns())
             if refused:
                 await socket.send_json({"type": "refused", "why": refused})
+            elif desk.holds > holds:
+                await socket.send_json({"type": "held"})
     finally:
         leaving()
         desk.leave(who)

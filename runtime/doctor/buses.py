@@ -25,7 +25,10 @@ _ACCELERATION_TOLERANCE = 0.02  # rad/s2
 def look_at_interface(side: str, interface: str, usb: str) -> Row:
     """Whether the kernel has the interface, up at 1 Mbit/s, on the adapter at the USB place `usb` (empty: any)."""
     name, place = f"bus {side}", NETWORK / interface
-    up = f"sudo ip link set {interface} up type can bitrate {_BITRATE}"
+    # Down first: of an interface that is up, or off after too many errors, the kernel changes no bit rate.
+    up = (
+        f"sudo ip link set {interface} down; sudo ip link set {interface} up type can bitrate {_BITRATE} restart-ms 100"
+    )
     if not place.exists():
         remedy = "plug in its USB-CAN adapter; deploy/can-names.rules names it"
         return Row(name, "fail", f"there is no interface {interface}", remedy)

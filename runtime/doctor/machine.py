@@ -1,6 +1,7 @@
 """The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy."""
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -9,13 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from runtime import realtime
+from runtime.cameras import ring_slots
 from runtime.config import Settings
 from runtime.doctor.row import Row
+from runtime.errors import RuntimeFault
+from runtime.frames import slot_bytes
 from runtime.memory import MEMORY_FOLDER
+from runtime.policy import policy_config
 
 _SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
-_RUN_BYTES = 512e6
+_LEAST_RUN_BYTES = 64e6  # sockets, slots
 _TIME_ERROR = 5  # adjtimex: the clock is not synchronised
 _NVIDIA_S = 10.0
 
@@ -24,7 +29,7 @@ def look(settings: Settings) -> list[Row]:
     """All of it."""
     return [
         disk(settings.sessions),
-        shared_memory(MEMORY_FOLDER),
+        shared_memory(MEMORY_FOLDER, settings),
         real_time(settings),
         clock(),
         graphics(settings),
@@ -61,15 +66,24 @@ def disk(sessions: Path) -> Row:
     return Row("disk", "pass" if hours > _ENOUGH_HOURS else "warning", found, remedy)
 
 
-def shared_memory(folder: Path) -> Row:
-    """Where pictures pass between the processes."""
-    free = shutil.disk_usage(folder).free
-    found = f"{free / 1e9:.1f} GB free in {folder}"
-    return Row(
-        "shared memory",
-        "pass" if free > _RUN_BYTES else "fail",
-        found,
-        "in a container start it with --shm-size=2g; else see what lies in that folder",
+def shared_memory(folder: Path, settings: Settings) -> Row:
+    """Where pictures pass between the processes: room for the rings of all cameras, twice for good measure."""
+    free, needed = shutil.disk_usage(folder).free, 2 * _rings_bytes(settings)
+    found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f}"
+    remedy = (
+        f"in a container start it with --shm-size={max(2, math.ceil(needed / 1e9))}g; else see what lies in that folder"
+    )
+    return Row("shared memory", "pass" if free > needed else "fail", found, remedy)
+
+
+def _rings_bytes(settings: Settings) -> float:
+    try:
+        policy = policy_config(settings)
+    except RuntimeFault:  # the row of the policy says so
+        return _LEAST_RUN_BYTES
+    cameras = settings.cameras.by_name().values()
+    return _LEAST_RUN_BYTES + sum(
+        ring_slots(policy, camera.rate_hz) * slot_bytes(camera.width_px, camera.height_px) for camera in cameras
     )
 
 

@@ -47,9 +47,9 @@ class SimulatedRobot:
         """Take the targets, advance 5 ms, publish."""
         for side, slot in enumerate(self._targets):
             told = slot.read()
-            if told.number != self._obeyed[side]:
-                self._obeyed[side] = told.number
-                self.physics.drive(side, told.drive)
+            for drive in told.since(self._obeyed[side]):
+                self.physics.drive(side, drive)
+            self._obeyed[side] = told.number
             if told.stamp_ns:
                 self.physics.command(side, told.q)
         self.physics.advance(3)

@@ -63,9 +63,9 @@ def test_reading_cannot_be_written_to(states: StateSlot) -> None:
 def test_targets_of_the_two_sides_are_apart(tmp_path: Path) -> None:
     left, right = (TargetSlot(tmp_path, "simulator", side) for side in SIDES)
     q = np.random.default_rng(1).normal(0, 1, 7)
-    left.write(Told(q, 123, 4, "stop"))
+    left.write(Told(q, 123, 4, ("enable", "stop")))
     got = left.read()
-    assert (got.stamp_ns, got.number, got.drive) == (123, 4, "stop")
+    assert (got.stamp_ns, got.number, got.drives) == (123, 4, ("enable", "stop"))
     assert np.array_equal(got.q, q)
     assert (right.read().stamp_ns, right.read().number) == (0, 0)
     left.close()

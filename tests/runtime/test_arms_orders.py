@@ -110,6 +110,20 @@ def test_an_arm_that_was_led_away_during_a_fault_does_not_jump_back(side: int, r
     assert running.mode == "HOLD"
 
 
+def test_an_arm_without_power_does_not_jump_when_it_is_armed_in_a_fault(running: Rig) -> None:
+    """Its driver tells the reason for half a second only; until it is switched on it may be led, or sink."""
+    gone = "left the control by CAN (mode 0); order arm to take it again"
+    running.arms = {"fault": (gone, ""), "powered": (False, True)}
+    assert running.tick().target.mode == "FAULT"
+    running.arms = {"powered": (False, True)}
+    running.run(0.6)
+    running.measured[1] += 0.15
+    running.tick()
+    made = running.tick(running.order("arm"))
+    assert (made.drives, made.target.mode, running.memory.answer) == (("enable",), "FAULT", "")
+    np.testing.assert_array_equal(made.target.q[:7], running.measured[:7])
+
+
 def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
     """Its command goes back to where it was when that was noticed, within the limits; the grippers keep what they hold."""
     blocked = running.measured.copy()

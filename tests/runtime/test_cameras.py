@@ -15,6 +15,7 @@ from runtime import cameras
 from runtime.cameras import Watch, frames, make_camera, ring_slots, verdict
 from runtime.clock import seconds
 from runtime.config import Settings
+from runtime.errors import RuntimeFault
 from runtime.topics import CAMERAS
 
 START_NS = 1_000_000_000_000
@@ -243,3 +244,15 @@ def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(plug, "pause", lambda duration_s: plug.events.clear())
     assert list(made) == []
     assert plug.calls == ["open", "close"]
+
+
+def test_a_camera_whose_pictures_find_no_room_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would know: its thread is gone, and the others wait for it."""
+
+    def full(*_: object) -> None:
+        raise RuntimeFault("/dev/shm: 64 MiB free, the frames of head need 330 MiB; enlarge it")
+
+    monkeypatch.setattr(cameras, "_pass_on", full)
+    plug, watch = Plug(), Watch(30.0, True, START_NS)
+    cameras._stream(plug, plug, watch)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+    assert "head need 330 MiB; enlarge it" in verdict("head", watch, 0.1, START_NS).verdict

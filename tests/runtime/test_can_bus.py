@@ -8,10 +8,10 @@ import pytest
 from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import Drive
-from drivers.arm_link import Told
-from runtime import wire_check
+from drivers.arm_link import TargetSlot, Told
+from runtime import can_bus, wire_check
 from runtime.can_bus import Arm, Memory, step
-from runtime.clock import seconds
+from runtime.clock import now_ns, seconds
 
 NOW = 10_000_000_000
 
@@ -27,17 +27,17 @@ def memory() -> Memory:
 
 def test_motors_are_switched_only_by_order_and_tried_again_until_they_are_on() -> None:
     memory = Memory(obeyed=3)
-    assert step(memory, Told(Q, NOW, 3, "enable"), Arm(False), NOW) == ""
-    assert step(memory, Told(Q, 0, 4, "enable"), Arm(False), NOW) == "enable"
-    assert step(memory, Told(Q, 0, 4, "enable"), Arm(False), NOW + seconds(0.01)) == ""
-    assert step(memory, Told(Q, 0, 4, "enable"), Arm(False), NOW + seconds(0.05)) == "enable"
+    assert step(memory, Told(Q, NOW, 3, ("enable",) * 3), Arm(False), NOW) == ""
+    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW) == "enable"
+    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW + seconds(0.01)) == ""
+    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW + seconds(0.05)) == "enable"
     now = NOW + seconds(0.06)
-    assert step(memory, Told(Q, now, 4, "enable"), Arm(True), now) == "forward"
-    assert step(memory, Told(Q, now, 4, "enable"), Arm(False), now) == "", "lost again: not taken back by itself"
+    assert step(memory, Told(Q, now, 4, ("enable",) * 4), Arm(True), now) == "forward"
+    assert step(memory, Told(Q, now, 4, ("enable",) * 4), Arm(False), now) == "", "lost again: not taken back by itself"
 
 
 def test_it_gives_up_once() -> None:
-    memory, told = Memory(0), Told(Q, 0, 1, "enable")
+    memory, told = Memory(0), Told(Q, 0, 1, ("enable",) * 1)
     assert step(memory, told, Arm(False), NOW) == "enable"
     assert step(memory, told, Arm(False), NOW + seconds(3.1)) == "give up"
     assert step(memory, told, Arm(False), NOW + seconds(3.2)) == ""
@@ -46,9 +46,38 @@ def test_it_gives_up_once() -> None:
 @pytest.mark.parametrize("drive", ["stop", "release", "reset"])
 def test_other_orders_are_carried_out_once_and_end_the_switching_on(drive: Drive) -> None:
     memory = Memory(0)
-    assert step(memory, Told(Q, 0, 1, "enable"), Arm(False), NOW) == "enable"
-    assert step(memory, Told(Q, 0, 2, drive), Arm(False), NOW + seconds(0.1)) == drive
-    assert step(memory, Told(Q, 0, 2, drive), Arm(False), NOW + seconds(0.2)) == ""
+    assert step(memory, Told(Q, 0, 1, ("enable",) * 1), Arm(False), NOW) == "enable"
+    assert step(memory, Told(Q, 0, 2, ("enable", drive)), Arm(False), NOW + seconds(0.1)) == drive
+    assert step(memory, Told(Q, 0, 2, ("enable", drive)), Arm(False), NOW + seconds(0.2)) == ""
+
+
+def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:
+    """A late tick of `arms`, or a look that took long, may find several."""
+    memory, told = Memory(0), Told(Q, 0)
+    for drive in ("enable", "stop", "reset"):
+        told = told.ordered(drive)
+    assert [step(memory, told, Arm(False), NOW) for _ in range(4)] == ["stop", "reset", "", ""]
+    for drive in ("release", "enable"):
+        told = told.ordered(drive)
+    assert [step(memory, told, Arm(False), NOW) for _ in range(2)] == ["release", "enable"]
+    for _ in range(9):
+        told = told.ordered("stop")
+    assert [step(memory, told, Arm(False), NOW) for _ in range(6)] == ["stop"] * 4 + ["", ""]
+    assert memory.obeyed == told.number
+
+
+@pytest.mark.parametrize(
+    ("target_s", "asked_s", "goes_on"), [(0.01, None, True), (0.01, 0.5, True), (0.06, 0.2, False), (0.01, 1.0, False)]
+)
+def test_who_was_asked_to_end_forwards_while_the_arms_brake(
+    target_s: float, asked_s: float | None, goes_on: bool, folder: Path
+) -> None:
+    """Ages of the newest target and of the wish to end."""
+    slot, now = TargetSlot(folder, "can", "left"), now_ns()
+    slot.write(Told(Q, now - seconds(target_s)))
+    asked_ns = 0 if asked_s is None else now - seconds(asked_s)
+    assert can_bus._brakes(slot, asked_ns) is goes_on  # pyright: ignore[reportPrivateUsage]
+    slot.close()
 
 
 def test_a_target_is_forwarded_once_and_only_while_it_is_fresh() -> None:
@@ -63,8 +92,8 @@ def test_a_target_is_forwarded_once_and_only_while_it_is_fresh() -> None:
 def test_an_arm_with_a_fault_is_told_nothing(memory: Memory) -> None:
     """To enable it may be tried: a status about a target ends with the next good one, which the driver sends then."""
     assert step(memory, Told(Q, NOW), Arm(True, "status 4"), NOW) == ""
-    assert step(memory, Told(Q, NOW, 1, "enable"), Arm(True, "status 4"), NOW) == "enable"
-    assert step(memory, Told(Q, NOW, 1, "enable"), Arm(True), NOW) == "forward"
+    assert step(memory, Told(Q, NOW, 1, ("enable",) * 1), Arm(True, "status 4"), NOW) == "enable"
+    assert step(memory, Told(Q, NOW, 1, ("enable",) * 1), Arm(True), NOW) == "forward"
 
 
 @pytest.mark.parametrize("apart_rad", [0.21, np.inf])

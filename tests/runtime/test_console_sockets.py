@@ -128,6 +128,19 @@ def test_what_is_no_order_is_refused_in_a_line_and_reaches_nobody(
     assert ordered() == []
 
 
+def test_a_hold_is_answered_so_that_the_page_knows(
+    shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+) -> None:
+    async def use(socket: ClientWebSocketResponse) -> None:
+        assert (await socket.receive_json())["type"] == "lease"
+        for _ in range(2):
+            await socket.send_str('{"type": "order", "order": "hold"}')
+            assert (await socket.receive_json()) == {"type": "held"}
+
+    with_socket(shelf, "orders", use, desk)
+    assert ordered() == [("hold", "console")] * 2
+
+
 @pytest.mark.parametrize("large", [" " * (requests.LARGEST_BYTES + 1), b"\x00"], ids=["too large", "bytes"])
 def test_who_sends_what_no_page_sends_is_cut_off_and_his_robot_holds(
     large: str | bytes, shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]

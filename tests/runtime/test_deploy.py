@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime import config
+from runtime.errors import SettingsError
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 
@@ -71,6 +74,25 @@ def test_flags_of_an_earlier_installation_stay(tmp_path: Path) -> None:
     flags.write_text("VIDEO2ACT_FLAGS=--ratio 4\n")
     install(*line)
     assert flags.read_text() == "VIDEO2ACT_FLAGS=--ratio 4\n"
+
+
+def test_the_places_of_the_adapters_stay(tmp_path: Path) -> None:
+    line = ("robot", "--user", "lab", "--root", str(tmp_path))
+    install(*line)
+    rules = tmp_path / "etc/udev/rules.d/70-video2act-can.rules"
+    rules.write_text(own := rules.read_text().replace("3-1.4:1.0", "1-2:1.0"))
+    install(*line)
+    assert rules.read_text() == own
+
+
+def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
+    text = (DEPLOY / "can-names.rules").read_text()
+    named = re.findall(r"\bcan_(?:left|right)\w*", text)
+    arms = config.load([]).arms
+    assert {*arms.interfaces, *arms.master_interfaces} == set(named)
+    assert max(map(len, named)) <= 15
+    with pytest.raises(SettingsError, match=r"interfaces.*at most 15"):
+        config.load(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from drivers.piper_emulator import Faults
 from runtime import config, realtime
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
+from runtime.topics import CAMERAS
 
 SIM = config.load(["--profile", "sim"])
 
@@ -46,8 +47,19 @@ def _usage(free: float) -> Any:
 @pytest.mark.parametrize(("free", "verdict"), [(64e6, "fail"), (2e9, "pass")])
 def test_shared_memory(free: float, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(free))
-    row = machine.shared_memory(tmp_path)
+    row = machine.shared_memory(tmp_path, SIM)
     assert row.verdict == verdict and "--shm-size" in row.remedy
+
+
+def test_large_pictures_need_more_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(1.5e9))
+    sizes = [
+        f for name in CAMERAS for f in (f"--cameras.{name}.width_px", "1280", f"--cameras.{name}.height_px", "720")
+    ]
+    row = machine.shared_memory(tmp_path, config.load(sizes))
+    assert row.verdict == "fail" and "a run needs 2.1" in row.found and "--shm-size=3g" in row.remedy
+    broken = config.load(["--policy.checkpoint", "/nowhere"])
+    assert machine.shared_memory(tmp_path, broken).verdict == "pass", "the policy's own row tells"
 
 
 def test_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +128,10 @@ def test_an_interface_that_is_not_there_down_slow_or_elsewhere(network: Path) ->
     assert "runs at 0 bit/s" in buses.look_at_interface("left", "can_left", "").found
     (network / "operstate").write_text("down\n")
     down = buses.look_at_interface("left", "can_left", "")
-    assert down.remedy == "sudo ip link set can_left up type can bitrate 1000000"
+    assert down.remedy.split("; ") == [
+        "sudo ip link set can_left down", "sudo ip link set can_left up type can bitrate 1000000 restart-ms 100",
+    ]  # fmt: skip
+    assert slow.remedy == down.remedy
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from models.checkpoint import save
 from models.config import PolicyConfig, Source
 from models.sizes import full
 from runtime import config, robot
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
 from runtime.networks import device_of, fast_system, open_checkpoint, slow_system
 from runtime.policy import encoder_id, policy_config, policy_id
@@ -107,8 +107,27 @@ def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Pat
     assert chosen.published == stored.published.model_copy(update={"image": Source(repo="/data/siglip")})
 
 
-def test_a_robot_whose_policy_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeFault, match=r"checkpoint /nowhere: config.json: .*; give a folder"):
-        robot.main(["--policy.checkpoint", "/nowhere", "--sessions", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--policy.checkpoint", "/nowhere"], r"checkpoint /nowhere: config.json: .*; give a folder"),
+        (["--json", "/nowhere/table.json"], r"--json /nowhere/table.json: there is no such folder"),
+        (["--console.certificate", "/nowhere"], r"--console.certificate /nowhere: .*make one with"),
+        (
+            ["--console.host", "192.0.2.1", "--console.token", "a" * 20, "--console.certificate", "TLS"],
+            r"--console.host 192.0.2.1: .*; give an address of this machine",
+        ),
+    ],
+)
+def test_a_robot_that_cannot_do_what_is_asked_leaves_nothing(flags: list[str], said: str, tmp_path: Path) -> None:
+    from runtime.console import certificate
+
+    if "TLS" in flags:
+        certificate.main([str(tmp_path / "tls"), "localhost"])
+        flags = [str(tmp_path / "tls") if flag == "TLS" else flag for flag in flags]
+    tmp_path = tmp_path / "sessions"
+    tmp_path.mkdir()
+    with pytest.raises((RuntimeFault, SettingsError), match=said):
+        robot.main([*flags, "--sessions", str(tmp_path)])
     assert not list(tmp_path.iterdir())
     assert not list(MEMORY_FOLDER.glob(f"{RUN_PREFIX}{os.getpid()}-*"))

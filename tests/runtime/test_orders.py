@@ -111,6 +111,34 @@ def test_a_stop_is_cleared_only_when_somebody_supports_the_arms(order: Callable[
     assert machine.fault == ""
 
 
+SILENT = Arms(at_rest=True, silent=("right arm: feedback is 2000 ms old",))
+
+
+def test_an_arm_that_is_not_heard_is_told_nothing_later(order: Callable[..., wire.Order]) -> None:
+    """A stop, or the end of one, that arrives when its cable is plugged in again would let it fall on whoever does that."""
+    machine = armed("HOLD", wants_power=True)
+    assert obey(machine, order("release", confirmed=True), SILENT) == (
+        None,
+        f"{SILENT.silent[0]}, then order release again",
+    )
+    assert obey(machine, order("stop", confirmed=True), SILENT) == ("stop", "")
+    assert machine.fault == f"{STOPPED}; but {SILENT.silent[0]}" and not machine.wants_power
+    assert obey(machine, order("clear", confirmed=True), SILENT) == (
+        None,
+        f"{SILENT.silent[0]}, then order clear again",
+    )
+    assert machine.fault
+
+
+@pytest.mark.parametrize(("name", "mode"), [("stop", "HOLD"), ("clear", "FAULT"), ("release", "HOLD")])
+def test_whoever_takes_the_power_away_takes_back_that_it_is_wanted(
+    name: str, mode: wire.Mode, order: Callable[..., wire.Order]
+) -> None:
+    machine = armed(mode, wants_power=True, stopped=name == "clear")
+    assert obey(machine, order(name, confirmed=True), Arms(at_rest=True))[0] is not None
+    assert not machine.wants_power
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("at_rest", [False, True])
 @pytest.mark.parametrize("confirmed", [False, True])

@@ -1,10 +1,10 @@
-// What this page may order: its socket, the lease, and what was answered. HOLD never gets lost: without a connection it waits for one.
+// What this page may order: its socket, the lease, and what was answered. HOLD never gets lost: it is sent until it was heard.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { openOrders } from "./sockets.js";
 
 const FREE = { holder: "", mine: false, deadman: false };
-const NOT_SENT = "HOLD is not sent: no connection. It will be the first thing that is; use the robot's own keyboard or power switch";
+const NOT_HEARD = "HOLD was not heard yet: no connection. It is sent again with the next one; use the robot's own keyboard or power switch";
 
 export function useDesk(live) {
   const orders = useRef(null);
@@ -16,7 +16,8 @@ export function useDesk(live) {
     const opened = openOrders({
       lease: (told) => { setConnected(true); setLease(told); },
       refused: setRefused,
-      held: () => setRefused(""),
+      held: () => setRefused((said) => (said === NOT_HEARD ? "" : said)),
+      unheard: () => setRefused(NOT_HEARD),
       lost: () => { setConnected(false); setLease(FREE); },
     });
     orders.current = window.video2act.orders = opened;
@@ -36,7 +37,7 @@ export function useDesk(live) {
   const order = (name, confirmed) => { setRefused(""); orders.current.order(name, confirmed); };
   const hold = () => {
     window.video2act.heldAt = performance.now();
-    if (!orders.current.hold()) setRefused(NOT_SENT);
+    orders.current.hold();
   };
   return { lease, refused, connected, order, hold, orders: () => orders.current, clear: () => setRefused("") };
 }

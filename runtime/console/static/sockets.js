@@ -91,28 +91,41 @@ export function watchPictures(source, camera, at, shown) {
 }
 
 const BEAT_MS = 50;
-const HOLD = JSON.stringify({ type: "order", order: "hold", confirmed: false });
+const HELD_MS = 300;
+const HOLD = { type: "order", order: "hold", confirmed: false };
 
-// The socket of orders: says that the page lives, 20 times a second, while it is open. A hold that could not be sent goes first.
-export function openOrders({ lease, refused, held, lost }) {
+// The socket of orders: says that the page lives, 20 times a second, while it is open. A hold is sent until the robot has heard
+// it: a connection that is dead may look open for minutes. `unheard()` is called while it has not, `held()` when it has.
+export function openOrders({ lease, refused, held, unheard, lost }) {
   let holds = false;
+  let waits = null;
   const orders = keep("/orders", {
-    begin: (socket) => {
-      if (!holds) return;
-      holds = false;
-      socket.send(HOLD);
-      held();
-    },
+    begin: (socket) => holds && socket.send(JSON.stringify(HOLD)),
     heard: (data) => {
       const told = JSON.parse(data);
       if (told.type === "lease") lease(told);
-      else refused(told.why);
+      else if (told.type === "refused") refused(told.why);
+      else if (holds) {
+        holds = false;
+        clearTimeout(waits);
+        held();
+      }
     },
     lost,
   });
+  function hold() {
+    holds = true;
+    clearTimeout(waits);
+    const late = () => {
+      unheard();
+      orders.lose(); // the next connection begins with it
+    };
+    if (orders.send(HOLD)) waits = setTimeout(late, HELD_MS);
+    else unheard();
+  }
   const beat = setInterval(() => orders.send({ type: "beat" }), BEAT_MS);
   return {
-    hold: () => { holds = !orders.send(JSON.parse(HOLD)); return !holds; },
+    hold,
     take: (name) => orders.send({ type: "take", name }),
     give: () => orders.send({ type: "give" }),
     deadman: (wanted) => orders.send({ type: "deadman", wanted }),
@@ -120,6 +133,6 @@ export function openOrders({ lease, refused, held, lost }) {
     steer: (wish) => orders.send({ type: "steer", ...wish }),
     stopBeating: () => clearInterval(beat), // for tests: a page that hangs
     lose: () => orders.lose(), // and one whose connection breaks
-    close: () => { clearInterval(beat); orders.close(); },
+    close: () => { clearInterval(beat); clearTimeout(waits); orders.close(); },
   };
 }

@@ -82,7 +82,11 @@ class RealSenseCamera:
         elif self._device:
             config.enable_device(self._device)
         config.enable_stream(rs.stream.color, self.width_px, self.height_px, rs.format.rgb8, round(self.rate_hz))
-        device = pipeline.start(config, frames).get_device()
+        device = config.resolve(rs.pipeline_wrapper(pipeline)).get_device()
+        for sensor in device.query_sensors():  # else its stamps would follow the wall clock
+            if sensor.supports(rs.option.global_time_enabled):
+                sensor.set_option(rs.option.global_time_enabled, 0)
+        pipeline.start(config, frames)
         self._pipeline = pipeline
         told = rs.camera_info.usb_type_descriptor
         self.usb = device.get_info(told) if device.supports(told) else ""

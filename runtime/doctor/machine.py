@@ -27,15 +27,10 @@ _NVIDIA_S = 10.0
 
 def look(settings: Settings) -> list[Row]:
     """All of it."""
-    return [
-        disk(settings.sessions),
-        shared_memory(MEMORY_FOLDER, settings),
-        real_time(settings),
-        clock(),
-        graphics(settings),
-        policy(settings),
-        mount(settings),
-    ]
+    rows = [disk(settings.sessions), shared_memory(MEMORY_FOLDER, settings), real_time(settings), clock()]
+    if settings.arms.masters == "shared":  # nothing is sent to the arms while demonstrations are recorded
+        return rows
+    return [*rows, graphics(settings), policy(settings), mount(settings)]
 
 
 def mount(settings: Settings) -> Row:

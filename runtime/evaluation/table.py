@@ -55,8 +55,9 @@ class Row:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "Row":
         """What `to_json` gave."""
-        own = {field.name: plain[field.name] for field in fields(cls)}
-        return cls(**own | {name: tuple(own[name]) for name in ("rates", "outcomes")})
+        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
+        own |= {name: tuple(own[name]) for name in ("rates", "outcomes")}
+        return cls(**own)
 
 
 def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:

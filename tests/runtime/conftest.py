@@ -3,6 +3,7 @@
 The builders are functions behind session fixtures, since pytest's importlib mode gives tests no module to import.
 """
 
+import fcntl
 import signal
 import tempfile
 from collections.abc import Callable, Generator
@@ -206,6 +207,14 @@ def show(browser: Any) -> Generator[Any]:
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """One Ray cluster at a time on this machine, whichever of pytest's workers starts it."""
+    with (tmp_path_factory.getbasetemp().parent / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def test_a_second_try_begins_with_the_arms_away_from_rest(tmp_path: Path, folder
     assert np.abs(hdf5.read(path).q[0] - fresh.q[0]).max() > 0.1
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_cluster_makes_the_same_demonstration(tmp_path: Path, folder: Path) -> None:
     flags = ["--task", "pick_apple_messy", "--episodes", "1", "--seed", "5", "--out", str(tmp_path), *SMALL]
     demos.main([*flags, "--ray", "local"])

@@ -154,6 +154,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert "100.0 ± 0.0" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
     line = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "1", "--expert", "--workers", "1"]
     found: list[Any] = []

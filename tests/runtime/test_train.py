@@ -144,6 +144,7 @@ def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Pa
     assert all(torch.equal(tensor, whole[name]) for name, tensor in kept.items())
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, tmp_path: Path) -> None:
     flags = ("--video", str(video), "--steps", "1")
     for name, more in (("here", ()), ("there", ("--ray", "local"))):

@@ -27,7 +27,6 @@ from runtime.watch import Watch, exceeded
 
 _FIRST_READING_S = 60.0
 _BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
-_MOVING = ("RUNNING", "TAKEOVER", "HOLD")  # HOLD: perhaps on the way to a pose
 _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 
@@ -55,7 +54,7 @@ def main(process: Process) -> None:
     while process.running or _brakes(memory, asked_ns):
         if asked_ns is None and not process.running:
             asked_ns = now_ns()
-            if memory is not None and memory.machine.mode in _MOVING:  # whoever ended it died without ordering hold
+            if memory is not None and not memory.machine.held:  # whoever ended it died without ordering hold
                 orders.send(
                     wire.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
                 )

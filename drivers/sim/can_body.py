@@ -37,7 +37,7 @@ class SimulatedBody:
 
     def drive(self, drive: Drive) -> None:
         """See Body."""
-        self._tell(replace(self._told, number=self._told.number + 1, drive=drive))
+        self._tell(self._told.ordered(drive))
 
     def _tell(self, told: Told) -> None:
         self._told = told

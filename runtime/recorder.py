@@ -26,7 +26,7 @@ from runtime.topics import CAMERAS, TOPICS
 _DEPTH = 20_000
 _ROUND_S = 0.01  # between two looks at all topics: waking for each message would cost several times as much
 _REPORT_NS = 200_000_000
-_DRAIN_S = 0.2
+_DRAIN_S, _QUIET_S = 1.0, 0.05  # at the end: while somebody still talks, such as arms that brake
 
 
 class Recorder:
@@ -122,7 +122,7 @@ def main(process: Process) -> None:
         )
         count += 1
     deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
-    while now_ns() < deadline_ns and process.bus.wait(_DRAIN_S / 4):
+    while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
         _drain(recorder, subscribers)
     recorder.save_pictures()
     table = recorder.accumulator.table(_lost(subscribers) + recorder.pictures_missed, str(process.session))

@@ -40,7 +40,7 @@ _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
 _STATUS_EVERY = 20
 _HOLD_WAIT_S = 0.4
 _STOP_WAIT_S = 1.0  # the arms brake meanwhile, over their buses
-_RECORDER_WAIT_S = 0.8
+_RECORDER_WAIT_S = 1.5
 _RECORDER_START_S = 5.0
 _SOURCE = "terminal"
 

@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from live_run import END_S, START_S, LiveRun
 
@@ -175,6 +177,26 @@ def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
         run.end(signal.SIGKILL)
     orders = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
     assert [m.order for m in orders if isinstance(m, wire.Order)] == ["hold", "clear", "arm", "run", "hold"]
+
+
+def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    """Nobody is left to order it; what they did is in the session, and nobody stays behind."""
+    run = LiveRun(tmp_path)
+    try:
+        run.wait_for("RUNNING", START_S)
+        folder = run.folder
+        run.end(signal.SIGKILL)
+    finally:
+        run.end(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while subprocess.run(["pgrep", "-f", f"runtime.process .* {folder}"], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    messages = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
+    assert [(m.order, m.source) for m in messages if isinstance(m, wire.Order)] == [("hold", "the end of arms")]
+    told = [m for m in messages if isinstance(m, wire.ArmTarget)]
+    assert told[-1].mode == "HOLD"
+    assert np.abs(told[-1].q - told[-2].q).max() < 0.1 * 0.005, "rad a tick: they have almost come to rest"
 
 
 def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None:

@@ -48,15 +48,16 @@ class Row:
         return stdev(self.rates) if len(self.rates) > 1 else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; the outcomes as a text of ones and zeros, in the order of the seeds."""
         derived = {name: getattr(self, name) for name in ("rate", "spread", "successes", "rollouts")}
-        return self.__dict__ | derived
+        return self.__dict__ | derived | {"outcomes": "".join(str(int(done)) for done in self.outcomes)}
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "Row":
         """What `to_json` gave."""
         own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
-        own |= {name: tuple(own[name]) for name in ("rates", "outcomes")}
+        told = tuple(done == "1" for done in plain["outcomes"])
+        own.update(rates=tuple(own["rates"]), outcomes=told)
         return cls(**own)
 
 

@@ -273,34 +273,7 @@ def _difference(before: Any, now: Any, place: str = "") -> str | None:
 
 
 def _understood(arguments: list[str]) -> Run:
-    parser = command_line.parser("train.sh", __doc__)
-    gpus = torch.cuda.device_count()
-    parser.add_argument("stage", choices=("video", "action"))
-    parser.add_argument("--profile", help="size of the policy: small (default), full or full-wan; not with --from")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="demonstrations")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of this run")
-    parser.add_argument(
-        "--video", type=Path, metavar="DIR", help="action: checkpoint of stage 1; default: published weights"
-    )
-    parser.add_argument(
-        "--from", dest="begin", type=Path, metavar="DIR", help="action: checkpoint of a whole policy to train further"
-    )
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="of prepared demonstrations; default OUT/cache")
-    parser.add_argument("--steps", type=int, help=f"default {_STEPS['video']} for video, {_STEPS['action']} for action")
-    parser.add_argument("--autoencoder-steps", type=int, default=_AUTOENCODER_STEPS, help="video: of the VAE")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=gpus or os.cpu_count(),
-        help="processes that prepare demonstrations; default: a GPU each, or a core each",
-    )
-    parser.add_argument(
-        "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
-    )
-    parser.add_argument("--seed", type=command_line.whole(0, 2**31 - 1), default=0)
-    parser.add_argument("--processes", type=command_line.whole(1, 64), default=max(1, gpus), help="default: a GPU each")
-    parser.add_argument("--machines", type=command_line.whole(1, 1024), default=1, help="each runs this very command")
-    parser.add_argument("--meet", default="", metavar="HOST:PORT", help="several machines: of the first one")
+    parser = _parser()
     own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
     _check(options)
@@ -333,6 +306,38 @@ def _understood(arguments: list[str]) -> Run:
         device="cuda" if torch.cuda.is_available() else "cpu",
         ranks=several,
     )
+
+
+def _parser() -> command_line.Parser:
+    parser = command_line.parser("train.sh", __doc__)
+    gpus = torch.cuda.device_count()
+    parser.add_argument("stage", choices=("video", "action"))
+    parser.add_argument("--profile", help="size of the policy: small (default), full or full-wan; not with --from")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="demonstrations")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of this run")
+    parser.add_argument(
+        "--video", type=Path, metavar="DIR", help="action: checkpoint of stage 1; default: published weights"
+    )
+    parser.add_argument(
+        "--from", dest="begin", type=Path, metavar="DIR", help="action: checkpoint of a whole policy to train further"
+    )
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="of prepared demonstrations; default OUT/cache")
+    parser.add_argument("--steps", type=int, help=f"default {_STEPS['video']} for video, {_STEPS['action']} for action")
+    parser.add_argument("--autoencoder-steps", type=int, default=_AUTOENCODER_STEPS, help="video: of the VAE")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=gpus or os.cpu_count(),
+        help="processes that prepare demonstrations; default: a GPU each, or a core each",
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
+    )
+    parser.add_argument("--seed", type=command_line.whole(0, 2**31 - 1), default=0)
+    parser.add_argument("--processes", type=command_line.whole(1, 64), default=max(1, gpus), help="default: a GPU each")
+    parser.add_argument("--machines", type=command_line.whole(1, 1024), default=1, help="each runs this very command")
+    parser.add_argument("--meet", default="", metavar="HOST:PORT", help="several machines: of the first one")
+    return parser
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ figures again on one machine and build.
 """
 
 import argparse
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ from runtime.terminal import say
 
 _AT_ONCE = 2  # episodes in an order: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
+_OF_ROLLOUTS = (
+    "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",
+)  # fmt: skip
 Finished = Callable[[list[table.Row], str], None]  # the rows so far and the policy's id
 
 
@@ -88,7 +92,7 @@ class _Alike:
         return {
             "checkpoint": "expert" if self.options.expert else policy_id(settings),
             "tasks": list(self.tasks),
-            "settings": json.loads(config.public_json(settings)),
+            "settings": hashlib.sha256(json.dumps(_of_rollouts(settings)).encode()).hexdigest()[:16],
             "latencies": self.latencies.__dict__,
             "rollouts": self.options.rollouts,
             "repeats": self.options.repeats,
@@ -168,12 +172,18 @@ def _write(
         "rollouts": options.rollouts,
         "repeats": options.repeats,
         "first_seed": options.seed,
-        "settings": json.loads(config.public_json(settings)),
+        "settings": _of_rollouts(settings),
         "revision": revision(),
         "machine": describe(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _of_rollouts(settings: Settings) -> dict[str, Any]:
+    """The settings that rollouts depend on; where the policy lies on this machine is none of them."""
+    told = json.loads(config.public_json(settings))
+    return {name: told[name] for name in _OF_ROLLOUTS}
 
 
 def _tasks(text: str) -> list[str]:

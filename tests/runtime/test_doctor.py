@@ -232,15 +232,15 @@ def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
     assert (right.verdict, right.found) == ("pass", "simulated")
 
 
-@pytest.mark.parametrize(("usb", "verdict"), [("3.2", "pass"), ("2.1", "warning")])
-def test_a_realsense_at_a_slow_port_is_told(usb: str, verdict: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("usb", "slow"), [("3.2", False), ("2.1", True)])
+def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path) -> None:
     record_realsense(tmp_path / "head.db3", usb)
     flags = ["--cameras.head.kind", "realsense", "--cameras.head.device", str(tmp_path / "head.db3")]
     flags += ["--cameras.head.width_px", "80", "--cameras.head.height_px", "60", "--cameras.head.rate_hz", "30"]
     head = cameras.look(config.load(["--profile", "sim", *flags]))[0]
     assert f"by USB {usb}" in head.found
-    if verdict == "warning":
-        assert head.verdict == "warning" and "USB 3 port" in head.remedy
+    assert ("the cable that came with it" in head.remedy) is slow
+    assert head.verdict == "warning" or not slow
 
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,13 +116,20 @@ class Preparation:
         common = [config.resize, config.cameras]
         if kind == "pictures":
             return _hash(*common, config.image.image_px, prepared.history_steps(config), config.action_source)
-        windows = [config.video.high.model_dump(), config.video.low.model_dump()]
+        video = config.video
+        windows = [video.high.model_dump(), video.low.model_dump()]
         if kind == "samples":
             return _hash(*common, *windows)
-        filtered = config.filters.model_dump() if config.filters.place == "latents" and kind == "features" else None
-        return _hash(
-            *common, prepared.WINDOW_EVERY, config.video.model_dump(), self._weights(kind), self._seed, filtered
-        )
+        if kind == "latents":  # the same for every depth of the video model
+            backbone = video.backbone.model_dump()
+            autoencoder = {
+                name: value for name, value in backbone.items() if name.startswith(("kind", "vae", "latent"))
+            }
+            return _hash(
+                *common, prepared.WINDOW_EVERY, *windows, video.encoding, autoencoder, self._weights(kind), self._seed
+            )
+        filtered = config.filters.model_dump() if config.filters.place == "latents" else None
+        return _hash(*common, prepared.WINDOW_EVERY, video.model_dump(), self._weights(kind), self._seed, filtered)
 
     def _weights(self, kind: Kind) -> list[str]:
         """Of the video model and what it reads; for latents of its VAE alone, which stage 1 trains first."""

@@ -1,5 +1,6 @@
 """Demonstrations under a folder, whatever their format: HDF5 files and LeRobot datasets."""
 
+import glob
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,8 +28,8 @@ class Demonstration:
 
 def find(folder: Path) -> list[Demonstration]:
     """All under a folder, in order. Raises ModelError when there are none, or a file is none."""
-    found = [Demonstration(path, None, *hdf5.about(path)) for path in sorted(folder.rglob("*.hdf5"))]
-    for info in sorted(folder.rglob(INFO)):
+    found = [Demonstration(path, None, *hdf5.about(path)) for path in _under(folder, "*.hdf5")]
+    for info in _under(folder, INFO):
         path = info.parent.parent
         dataset = _dataset(path)
         found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
@@ -37,6 +38,12 @@ def find(folder: Path) -> list[Demonstration]:
             f"{folder}: holds no demonstrations (*.hdf5, or a LeRobot dataset); make some with ./launch/demos.sh"
         )
     return found
+
+
+def _under(folder: Path, pattern: str) -> list[Path]:
+    """Each once, behind links too: a folder of some tasks is often made of them."""
+    found = sorted(folder / name for name in glob.glob(f"**/{pattern}", root_dir=folder, recursive=True))
+    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
 @lru_cache(maxsize=4)

@@ -124,7 +124,10 @@ def _precision(schedule: Schedule) -> Literal["no", "bf16"]:
 
 def _attention(device: torch.device) -> AbstractContextManager[object]:
     """The backward pass of the fused attention takes six times as long as the plain one's on a CPU, at such short sequences."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+    if device.type != "cpu":
+        return nullcontext()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # for CPUs too, else bf16 is computed in float32
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 class _Numbers(Sampler[int]):

@@ -2,6 +2,7 @@
 
 Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, filter, depth, eyes) first train a
 policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video DIR`).
+Sweeps with one --out share the policies and the figures that they have in common.
 """
 
 import argparse
@@ -39,7 +40,7 @@ class Variant:
 
     name: str
     settings: tuple[str, ...] = ()  # flags of the run
-    policy: tuple[str, ...] | None = None  # flags of the training; None: nothing is trained
+    policy: tuple[str, ...] | None = None  # flags of the training, () for `small` as it is; None: nothing is trained
 
 
 def _filters(spatial: str, motion: str) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         Variant("raw features", policy=_filters("none", "none")),
         Variant("+ Sobel", policy=_filters("sobel", "none")),
         Variant("+ FFT", policy=_filters("none", "fft")),
-        Variant("both filters", policy=_filters("sobel", "fft")),
+        Variant("both filters", policy=()),
     ),
     "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
     "eyes": (
@@ -68,9 +69,14 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         Variant("keypoints, no guess", policy=_PLAIN),
         Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
     ),
-    "filter": tuple(Variant(name, policy=_filters(name, "fft")) for name in ("sobel", "scharr", "laplacian")),
-    "depth": tuple(
-        Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1), (4, 2))
+    "filter": (
+        Variant("Sobel", policy=()),
+        Variant("Scharr", policy=_filters("scharr", "fft")),
+        Variant("Laplacian", policy=_filters("laplacian", "fft")),
+    ),
+    "depth": (
+        *(Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1))),
+        Variant("4 + 2 blocks", policy=()),
     ),
 }
 
@@ -102,18 +108,19 @@ class Result:
 def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[Result]:
     """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each variant) and `.png`, say what held.
 
-    What stands in that file already, of the same policy and settings, is taken over.
+    What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over.
     """
     path = options.out / f"{name}.json"
     before, results = _earlier(path), list[Result]()
+    found = [*before.values(), *(one for other in SWEEPS for one in _earlier(options.out / f"{other}.json").values())]
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in SWEEPS[name]:
         flags = [*variant.settings, *_trained(name, variant, options)]
         protocol = evaluation.protocol(flags)
-        done = before.get(variant.name)
-        known = done is not None and done.protocol == protocol
-        results.append(done if known and done else Result(variant.name, protocol, evaluation.rows(flags)))
-        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %" + (" (evaluated before)" if known else ""))
+        known = next((one.rows for one in found if one.protocol == protocol), None)
+        results.append(Result(variant.name, protocol, evaluation.rows(flags) if known is None else known))
+        again = "" if known is None else " (evaluated before)"
+        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %{again}")
         rest = [before[later] for later in before if later not in {result.variant for result in results}]
         path.write_text(json.dumps(_record([*results, *rest]), indent=1) + "\n")
     path.write_text(json.dumps(_record(results), indent=1) + "\n")
@@ -191,7 +198,8 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
-    folder = options.out / name / variant.name.replace(",", "").replace(" ", "-").replace("+", "with")
+    own = variant.name.replace(",", "").replace(" ", "-").replace("+", "with")
+    folder = options.out / "policies" / (own if variant.policy else "unchanged")
     arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]

@@ -14,6 +14,7 @@ import simplejpeg
 
 from models.config import CAMERAS
 from models.data import hdf5
+from models.data.demonstrations import find
 from models.data.episode import GRIPPERS, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
 
@@ -72,6 +73,12 @@ def test_the_layout_is_that_of_the_robots_recorder(path: Path) -> None:
         assert set(shapes.values()) == {(STEPS, 14)}
         assert bool(file.attrs["sim"])
         assert bool(file.attrs["compress"])
+
+
+def test_a_folder_of_links_holds_what_they_lead_to(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "chosen").mkdir()
+    (tmp_path / "chosen" / "a_task").symlink_to(path.parent)
+    assert [one.path.name for one in find(tmp_path / "chosen")] == [path.name]
 
 
 def test_pictures_without_compression_are_read(path: Path) -> None:

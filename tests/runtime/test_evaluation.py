@@ -1,7 +1,9 @@
 """Evaluation on the virtual clock: reproducible, at the declared times, with the live step functions; tables and orders.
 Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
+import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -261,6 +263,29 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "ratio.json").write_text("[7]")
     with pytest.raises(SettingsError, match=r"ratio.json: no record of a sweep .*another --out"):
         command.main(line)
+
+
+def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+
+    class Alike:
+        def protocol(self, more: Sequence[str]) -> dict[str, Any]:
+            return {"flags": list(more)}
+
+        def rows(self, more: Sequence[str]) -> list[table.Row]:
+            trained.append(Path(more[1]).parent.name)
+            return [table.row("a_task", [[episode(0, success=True)]])]
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr(sweep.train, "main", asked.append)
+    options = argparse.Namespace(
+        out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None
+    )
+    sweep.run("features", options, Alike())
+    results = sweep.run("filter", options, Alike())
+    assert [result.variant for result in results] == ["Sobel", "Scharr", "Laplacian"]
+    assert trained == ["no-video", "raw-features", "with-Sobel", "with-FFT", "unchanged", "Scharr", "Laplacian"]
+    assert len({line[line.index("--out") + 1] for line in asked}) == 7, "a folder a policy"
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_p
     assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
 
 
+def test_a_shallower_video_model_reads_the_same_latents(data: Path, video: Path, tmp_path: Path) -> None:
+    line = ["--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")]
+    train.main(command("action", data, tmp_path / "whole", *line))
+    kinds = sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir())
+    train.main(command("action", data, tmp_path / "first", *line, "--policy.video.backbone.single_blocks", "0"))
+    again = sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir())
+    assert again == sorted([*kinds, "features", "texts"])
+
+
 def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: Path) -> None:
     """It begins where the other one ended, in its units, and its video model's features are not made again."""
     length = ["--steps", "2", "--cache", str(tmp_path / "cache")]

@@ -273,8 +273,20 @@ class PolicyConfig(Part):
     joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
     action_source: Literal["next_puppet", "master"] = "next_puppet"
     """What a demonstration's targets are: where the puppet arm was next (paper A.3), or what the master commanded."""
-    inputs: Literal["all", "no_video", "blind"] = "all"
-    """What System 1 is given; less than all only to measure what the rest is worth."""
+    inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"
+    """What System 1 is given; less than all only to measure what the rest is worth. no_head: System 2's tokens and the wrists'
+    pictures; wrists: these alone; blind: neither tokens nor pictures."""
+
+    @property
+    def hears_video(self) -> bool:
+        """Whether System 1 is given System 2's tokens."""
+        return self.inputs in ("all", "no_head")
+
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """The cameras, by number, whose pictures System 1 gets black."""
+        first = {"blind": len(self.cameras), "no_head": 1, "wrists": 1}
+        return tuple(range(first.get(self.inputs, 0)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -36,8 +36,8 @@ class FastSystem(nn.Module):
     def prepare(self, pictures: Pictures) -> torch.Tensor:
         """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
         size, weight = self.config.image.image_px, next(self.parameters())
-        if self.config.inputs == "blind":
-            pictures = tuple(np.zeros_like(picture) for picture in pictures)
+        unseen = self.config.unseen
+        pictures = tuple(np.zeros_like(p) if index in unseen else p for index, p in enumerate(pictures))
         resized = [images.resize(images.to_tensor(p, weight.device), size, size, self.config.resize) for p in pictures]
         return torch.cat(resized).to(weight.dtype)
 
@@ -104,7 +104,7 @@ class FastSystem(nn.Module):
         device, dtype = tokens.device, tokens.dtype
         both = (
             None
-            if conditions is None or config.inputs != "all"
+            if conditions is None or not config.hears_video
             else torch.cat([conditions.spatial, conditions.motion])[None]
         )
         context = self.head.context(

@@ -172,7 +172,7 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
     joint = run.cloning.video_loss > 0
-    if config.inputs == "all":
+    if config.hears_video:
         made = preparation.make("latents", demonstrations)
         made = made if joint else preparation.make("features", demonstrations)
         features = [Prepared(path) for path in made]
@@ -192,7 +192,7 @@ def _action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -
         slow.backbone.transformer.requires_grad_(True)
         network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
     else:
-        network = CloningLoss(fast, slow if config.inputs == "all" else None, languages, run.cloning)
+        network = CloningLoss(fast, slow if config.hears_video else None, languages, run.cloning)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
@@ -281,7 +281,7 @@ def _understood(arguments: list[str]) -> Run:
     steps = options.steps or _STEPS[options.stage]
     cloning = overrides.over(Cloning(), values["cloning"], "cloning")
     config = _config(options, values["policy"])
-    if cloning.video_loss and config.inputs != "all":
+    if cloning.video_loss and not config.hears_video:
         raise SettingsError(
             f"--cloning.video_loss {cloning.video_loss}: a policy with inputs {config.inputs} has no video"
         )

@@ -42,7 +42,8 @@ def find(folder: Path) -> list[Demonstration]:
 
 def _under(folder: Path, pattern: str) -> list[Path]:
     """Each once, behind links too: a folder of some tasks is often made of them."""
-    found = sorted(folder / name for name in glob.glob(f"**/{pattern}", root_dir=folder, recursive=True))
+    names = glob.glob(f"**/{pattern}", root_dir=folder, recursive=True)  # noqa: PTH207 (pathlib does not follow links)
+    found = sorted(folder / name for name in names)
     return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 

@@ -199,10 +199,12 @@ class CloningLoss(nn.Module):
     def _context(self, batch: Tensors, random: torch.Generator) -> Context:
         config, head = self.fast.config, self.fast.head
         pictures = batch["pictures"].float().div_(127.5).sub_(1)
-        if config.inputs == "blind":  # black ones, alike for all: one set is enough
+        if config.inputs == "blind":  # alike for all: one set is enough
             images = self._seen(torch.full_like(pictures[:1], -1)).expand(len(pictures), -1, -1, -1, -1)
         else:
-            images = self._seen(self._jittered(pictures, random))
+            pictures = self._jittered(pictures, random)
+            pictures[:, :, list(config.unseen)] = -1  # black
+            images = self._seen(pictures)
         if config.inputs == "all":
             unseen = batch["has_conditions"] & ~batch["sees_head"]
             images = torch.cat(
@@ -214,7 +216,7 @@ class CloningLoss(nn.Module):
         longest = int(there.sum(1).max())
         language = self._words[batch["text"], :longest].repeat_interleave(of_window, dim=0)
         there = there[:, :longest]
-        if config.inputs != "all" or self.slow is None:
+        if not config.hears_video or self.slow is None:
             age_s = torch.zeros(len(images), device=images.device)
             return head.context(language, images, None, age_s, batch["state"], (there, None))
         high, low = self.features(self.slow, batch)

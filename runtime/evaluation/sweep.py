@@ -53,11 +53,13 @@ def _depth(dual: int, single: int) -> tuple[str, ...]:
 
 _PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
 _SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
+_NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
+_NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
 SWEEPS: dict[str, tuple[Variant, ...]] = {
     "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
     "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
     "features": (
-        Variant("no video", policy=("--policy.inputs", "no_video")),
+        _NO_VIDEO,
         Variant("raw features", policy=_filters("none", "none")),
         Variant("+ Sobel", policy=_filters("sobel", "none")),
         Variant("+ FFT", policy=_filters("none", "fft")),
@@ -69,6 +71,14 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         Variant("keypoints, no guess", policy=_PLAIN),
         Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
     ),
+    "inputs": (
+        Variant("all", policy=()),
+        _NO_VIDEO,
+        Variant("no head picture", policy=("--policy.inputs", "no_head")),
+        Variant("wrists alone", policy=("--policy.inputs", "wrists")),
+        Variant("blind", policy=("--policy.inputs", "blind")),
+    ),
+    "window": (Variant("96 x 128", policy=()), Variant("192 x 256", policy=_NATIVE)),
     "filter": (
         Variant("Sobel", policy=()),
         Variant("Scharr", policy=_filters("scharr", "fft")),

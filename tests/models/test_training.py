@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState
 from numpy.testing import assert_allclose
 from torch import nn
 
+from models import normalize
 from models.checkpoint import Checkpoint, save
 from models.config import CAMERAS, Keypoints, PolicyConfig
 from models.data.episode import RATE_HZ, Episode
@@ -245,14 +246,42 @@ def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> N
     assert torch.allclose(network(moved), before)
 
 
-@pytest.mark.parametrize("inputs", ["no_video", "blind"])
-def test_less_than_everything_can_be_trained_to_compare(files: Path, config: PolicyConfig, inputs: str) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "heard"),
+    [
+        ("all", {"video", "head", "wrists"}),
+        ("no_video", {"head", "wrists"}),
+        ("no_head", {"video", "wrists"}),
+        ("wrists", {"wrists"}),
+        ("blind", set[str]()),
+    ],
+)
+def test_less_than_everything_is_given_in_training(
+    files: Path, config: PolicyConfig, inputs: str, heard: set[str]
+) -> None:
     less = config.model_copy(update={"inputs": inputs})
     network, batch = cloning_loss(files, less), samples(files, less)[0]
-    changed = dict(batch) | {"high": batch["high"] + 1}
-    assert torch.equal(network(batch), network(changed))
-    black = dict(batch) | {"pictures": torch.zeros_like(batch["pictures"])}
-    assert torch.equal(network(batch), network(black)) == (inputs == "blind")
+    batch["has_conditions"][:] = True
+    for weight in network.fast.head.zero_initialised():
+        nn.init.normal_(weight, std=0.02)
+    pictures = {name: batch["pictures"].clone() for name in ("head", "wrists")}
+    pictures["head"][:, :, 0] = 0
+    pictures["wrists"][:, :, 1:] = 0
+    changed = {name: dict(batch) | {"pictures": black} for name, black in pictures.items()}
+    changed["video"] = dict(batch) | {"high": batch["high"].flip(2)}
+    before = network(batch)
+    assert {name for name, other in changed.items() if not torch.equal(network(other), before)} == heard
+
+
+def test_less_than_everything_is_given_in_use(config: PolicyConfig) -> None:
+    measured = normalize.untrained(config.horizon, np.zeros(config.joints), np.full(config.joints, 0.5))
+    shown = [np.full((24, 32, 3), 90 + 20 * index, np.uint8) for index in range(3)]
+    for inputs, unseen in (("all", ()), ("no_head", (0,)), ("wrists", (0,)), ("blind", (0, 1, 2))):
+        fast = Checkpoint(config.model_copy(update={"inputs": inputs}), measured, None, 1).fast()
+        for camera in range(3):
+            other = [picture + 50 if index == camera else picture for index, picture in enumerate(shown)]
+            same = torch.equal(fast.prepare(tuple(shown)), fast.prepare(tuple(other)))
+            assert same == (camera in unseen), (inputs, camera)
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_been(files: Path, config: PolicyConfig, tmp_path: Path) -> None:

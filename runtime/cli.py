@@ -22,7 +22,7 @@ COMMANDS = {
     "instruct": "runtime.instruct",
     "weights": "runtime.weights",
     "demos": "runtime.demos",
-    "train": "runtime.train",
+    "train": "runtime.training.command",
     "evaluate": "runtime.evaluation.command",
     "export": "runtime.session.export",
     "trace": "runtime.session.trace",

@@ -13,11 +13,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Protocol
 
-from runtime import train
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.table import Row
 from runtime.terminal import say
+from runtime.training import command as training
 
 _SIGNIFICANT = 0.05
 
@@ -214,7 +214,7 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
-    train.main([*arguments, *variant.policy])
+    training.main([*arguments, *variant.policy])
     return ["--policy.checkpoint", str(folder / "checkpoint")]
 
 

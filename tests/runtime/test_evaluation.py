@@ -277,7 +277,7 @@ def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pyte
             return [table.row("a_task", [[episode(0, success=True)]])]
 
     asked: list[list[str]] = []
-    monkeypatch.setattr(sweep.train, "main", asked.append)
+    monkeypatch.setattr(sweep.training, "main", asked.append)
     options = argparse.Namespace(
         out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None
     )

@@ -23,9 +23,9 @@ from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
-from runtime import ranks
 from runtime.errors import RuntimeFault
 from runtime.spread import Spread
+from runtime.training import ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]
 

@@ -1,0 +1,165 @@
+"""Both stages of training: 1 tunes the video model on robot video, 2 trains the policy on top of it. Called by command."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+from torch.utils.tensorboard.writer import SummaryWriter
+from tqdm import tqdm
+
+from models import normalize
+from models.checkpoint import Checkpoint, save
+from models.config import PolicyConfig
+from models.data.demonstrations import Demonstration
+from models.identity import stored_config
+from models.instructor import Instructor
+from models.slow import SlowSystem
+from models.sources import PartName, sources
+from models.tensors import StoredTensors
+from models.train import statistics
+from models.train.action import CloningLoss, Samples, Shard
+from models.train.joint import JointLoss
+from models.train.loop import Progress, Schedule, fit
+from models.train.prepared import Prepared, Tensors
+from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
+from runtime.spread import Spread
+from runtime.training import ranks
+from runtime.training.preparation import Preparation, open_video
+from runtime.training.run import Run
+
+
+def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+    """Stage 1: the VAE if none is published, then the video model."""
+    config, base = run.config, None
+    if "video" not in sources(config):
+        base = run.out / "autoencoder"
+        config = _autoencoder(run, spread, demonstrations, base)
+    preparation = Preparation(spread, run.cache, config, base, run.device, run.seed)
+    latents = [Prepared(path) for path in preparation.make("latents", demonstrations)]
+    opened = open_video(config, base, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    wordings, rows = _table(demonstrations)
+    films = [Film(*both) for both in zip(latents, rows, strict=True)]
+    network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
+    slow.backbone.transformer.requires_grad_(True)
+    _fit(
+        run,
+        network,
+        Windows(films, run.filming, run.seed),
+        run.schedule,
+        "flow",
+        lambda: _save_video(run.out / "checkpoint", config, slow, instructor),
+    )
+    return run.out / "checkpoint"
+
+
+def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
+    """A VAE of our own; the configuration that brings its latents to a spread of 1."""
+    if (folder / "config.json").is_file():
+        return stored_config(folder)
+    preparation = Preparation(spread, run.cache, run.config, None, run.device, run.seed)
+    pictures = [Prepared(path) for path in preparation.make("samples", demonstrations)]
+    opened = open_video(run.config, None, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    torch.manual_seed(run.seed)
+    vae = slow.backbone.new_autoencoder()
+    network = AutoencoderLoss(vae, run.filming)
+    averaged: dict[str, torch.Tensor] = {}
+
+    def keep() -> None:
+        averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
+
+    _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
+    vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
+    slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
+    measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
+    backbone = run.config.video.backbone.model_copy(update=measured)
+    video = run.config.video.model_copy(update={"backbone": backbone})
+    config = run.config.model_copy(update={"video": video})
+    if ranks.chief():
+        _save_video(folder, config, slow, instructor)
+    ranks.wait_for([folder / "config.json"])
+    return config
+
+
+def _save_video(folder: Path, config: PolicyConfig, slow: SlowSystem, instructor: Instructor) -> None:
+    """A checkpoint without System 1: stage 2 starts from it."""
+    nothing = torch.zeros(config.joints).double().numpy()
+    placeholder = normalize.untrained(config.horizon, nothing, nothing + 1)
+    save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}))
+
+
+def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+    """Stage 2: the video model is frozen, unless both are trained jointly."""
+    config, video = run.config, run.begin or run.video
+    preparation = Preparation(spread, run.cache, config, video, run.device, run.seed)
+    pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
+    features: list[Prepared] | list[None] = [None] * len(pictures)
+    joint = run.cloning.video_loss > 0
+    if config.hears_video:
+        made = preparation.make("latents", demonstrations)
+        made = made if joint else preparation.make("features", demonstrations)
+        features = [Prepared(path) for path in made]
+    opened = open_video(config, video, run.seed)
+    slow, instructor = opened.slow(), opened.instructor()
+    wordings, rows = _table(demonstrations)
+    tasks = [demonstration.task for demonstration in demonstrations]
+    shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
+    beginning = opened if run.begin else Checkpoint(config, statistics.of(pictures, config.horizon), None, run.seed)
+    measured, fast = beginning.statistics, beginning.fast_to_train()
+    torch.manual_seed(run.seed)
+    texts = preparation.texts(wordings)
+    languages, read = [text.language for text in texts], [text.video for text in texts]
+    for former in (slow.spatial_former, slow.motion_former):
+        former.requires_grad_(True)
+    if joint:
+        slow.backbone.transformer.requires_grad_(True)
+        network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
+    else:
+        network = CloningLoss(fast, slow if config.hears_video else None, languages, run.cloning)
+    folder = run.out / "checkpoint"
+    parts = {"slow": slow, "fast": fast, "text": instructor}
+    own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
+    if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
+        own.add("video")
+    _fit(
+        run,
+        network,
+        Samples(shards, config, measured, run.cloning, run.seed),
+        run.schedule,
+        "action",
+        lambda: save(folder, config, measured, parts, trained=frozenset(own)),
+    )
+    return folder
+
+
+def _fit(
+    run: Run, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str, keep: Callable[[], None]
+) -> None:
+    """Train with a progress bar and curves; `keep` writes what has been learnt."""
+    chief = ranks.chief()
+    curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
+    with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:
+        mean: float | None = None
+        for news in fit(network, batches, schedule, run.out / name, lambda _: keep()):
+            bar.update(news.step + 1 - bar.n)
+            mean = news.loss if mean is None else mean + (news.loss - mean) / 100
+            if news.step % 20 == 0 and curves is not None:
+                bar.set_postfix(loss=f"{mean:.4f}")
+                _plot(curves, news)
+    if curves is not None:
+        curves.close()
+
+
+def _plot(curves: SummaryWriter, news: Progress) -> None:
+    curves.add_scalar("loss", news.loss, news.step)
+    curves.add_scalar("learning rate", news.learning_rate, news.step)
+
+
+def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tuple[int, ...]]]:
+    """All wordings, each once, and each demonstration's rows among them."""
+    wordings = list(dict.fromkeys(text for demonstration in demonstrations for text in demonstration.texts))
+    place = {text: row for row, text in enumerate(wordings)}
+    return wordings, [tuple(place[text] for text in demonstration.texts) for demonstration in demonstrations]

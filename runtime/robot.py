@@ -1,22 +1,21 @@
 """The robot command: one run from start-up to the table, in the foreground. The shell around supervisor.step.
 
-Owns the run's folder in shared memory, the child processes, the operator's keys and the orders that come from them.
+Owns the run's folder in shared memory, its children, the operator's keys and the orders that come from them.
 """
 
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
 from runtime import config, steering, summary, supervisor, terminal, wire
 from runtime.bus import Bus
+from runtime.children import Children
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
 from runtime.config import Settings
 from runtime.console import access
@@ -70,7 +69,7 @@ class Robot:
         self._faults = self._bus.subscriber("fault", depth=256)
         self._steering = self._bus.subscriber("steering", depth=64)
         self.status = self.make_status(self._bus)
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children = Children(self.folder, self.session / "logs", self._no_log)
         self._memory = supervisor.Memory(
             {
                 row.name: supervisor.Watched(row, start_at_ns=now_ns() + seconds(row.delay_s))
@@ -102,7 +101,7 @@ class Robot:
                 finally:  # also when something went wrong here: the arms brake before anybody is killed
                     self._shut_down()
         finally:
-            self._kill_all()
+            self._children.kill_all()
             self._bus.close()
             if self._awake is not None:
                 self._awake.release()
@@ -144,21 +143,16 @@ class Robot:
 
     def _watch(self) -> None:
         """One supervisor step, carried out."""
-        exits: dict[str, int] = {}
-        for name, child in list(self._children.items()):
-            code = child.poll()
-            if code is not None:
-                exits[name] = code
-                del self._children[name]
+        exits = self._children.take_exits()
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, wire.Heartbeat))
         now = now_ns()
         outputs = supervisor.step(self.settings.supervisor, self._memory, supervisor.Inputs(exits, beats), now)
         if outputs.changed:
             self._tell_supervision()
         for name in outputs.kill:
-            self._children[name].kill()
+            self._children.kill(name)
         for name in outputs.start:
-            self._children[name] = self._spawn(name)
+            self._children.start(name, self._memory.watched[name].epoch)
         for name, text in outputs.faults:
             self.publish("fault", wire.Fault, process="supervisor", name=name, text=text)
         for received in self._faults.take():
@@ -181,29 +175,8 @@ class Robot:
             self.plan = steering.step(self.plan, wish, now_ns())
             self.repeat_states()
 
-    def _spawn(self, name: str) -> "subprocess.Popen[bytes]":
-        watched = self._memory.watched[name]
-        arguments = [sys.executable, "-m", "runtime.process", name, str(self.folder), str(watched.epoch)]
-        with self._log(name) as log:
-            return subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
-            )
-
-    def _log(self, name: str) -> BinaryIO:
-        """Where a process's output goes; nowhere when the disk does not take it, which must not end the robot."""
-        logs = self.session / "logs"
-        try:
-            logs.mkdir(exist_ok=True)
-            return (logs / f"{name}.log").open("ab")
-        except OSError as error:
-            text = f"{logs}: {error.strerror}; {name} runs without a log; see to the disk"
-            self.publish("fault", wire.Fault, process="supervisor", name="log", text=text)
-            return Path(os.devnull).open("ab")
+    def _no_log(self, text: str) -> None:
+        self.publish("fault", wire.Fault, process="supervisor", name="log", text=text)
 
     def obey(self, key: str) -> None:
         """A key that was pressed."""
@@ -298,27 +271,9 @@ class Robot:
         while now_ns() < deadline_ns and self.status.mode in ("RUNNING", "TAKEOVER"):
             time.sleep(0.01)
             self.status.read()
-        others = [name for name in self._children if name != "recorder"]
-        self._terminate(others, _STOP_WAIT_S)
-        self._terminate(["recorder"], _RECORDER_WAIT_S)
-
-    def _terminate(self, names: list[str], wait_s: float) -> None:
-        children = [self._children[name] for name in names if name in self._children]
-        for child in children:
-            child.send_signal(signal.SIGCONT)  # a stopped process cannot end
-            child.terminate()
-        deadline = time.monotonic() + wait_s
-        for child in children:
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-
-    def _kill_all(self) -> None:
-        for child in self._children.values():
-            if child.poll() is None:
-                child.kill()
-            child.wait()
+        others = [name for name in self._children.names if name != "recorder"]
+        self._children.end(others, _STOP_WAIT_S)
+        self._children.end(["recorder"], _RECORDER_WAIT_S)
 
     def print_end(self) -> None:
         """The table of the run."""

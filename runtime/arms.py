@@ -13,7 +13,8 @@ from drivers.arm_link import Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from runtime import realtime, wire
-from runtime.arms_step import Executing, Inputs, Memory, Outputs, Rules, start, step
+from runtime.arms_memory import Executing, Inputs, Memory, Outputs, Rules, start
+from runtime.arms_step import step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns, seconds
 from runtime.limits import Limits

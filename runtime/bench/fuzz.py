@@ -19,7 +19,7 @@ from drivers import piper_frames
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.piper import PiperArm
 from drivers.piper_emulator import KinematicBody, PiperEmulator
-from runtime import arms_step, config, wire
+from runtime import arms_memory, arms_step, config, wire
 from runtime.bench.hostile import Hostile
 from runtime.bench.machine import describe
 from runtime.clock import seconds
@@ -120,7 +120,7 @@ class Fuzz:
 
     def __init__(self, order: Order) -> None:
         self.settings = config.load([*order.flags])
-        self.rules = arms_step.Rules.of(self.settings)
+        self.rules = arms_memory.Rules.of(self.settings)
         self.found = Found()
         self._left = order.chunks
         self._dice, self._hostile = random.Random(order.seed), Hostile(order.seed)
@@ -128,7 +128,7 @@ class Fuzz:
         self._now, self._orders, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(wire.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
-        self._memory = arms_step.start(self.rules, self._feedback(), self._now)
+        self._memory = arms_memory.start(self.rules, self._feedback(), self._now)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
         stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
         self._tick(
@@ -197,7 +197,7 @@ class Fuzz:
     def _tick(self, *messages: wire.Message, refused: int = 0) -> None:
         now, found = self._now, self.found
         health = wire.CameraHealth(seq=0, epoch=1, stamp_ns=now, cameras=())
-        inputs = arms_step.Inputs(self._feedback(), (health, *messages), refused, now)
+        inputs = arms_memory.Inputs(self._feedback(), (health, *messages), refused, now)
         before = self._memory.executing.seq, self._memory.executing.epoch
         target = arms_step.step(self.rules, self._memory, inputs, 1, now).target
         wire.encode(target)

@@ -19,7 +19,7 @@ from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.task import RATE_HZ
-from runtime import arms_step, wire
+from runtime import arms_memory, arms_step, wire
 from runtime.arms import joint_state
 from runtime.clock import NS_PER_S, seconds
 from runtime.config import Settings
@@ -167,8 +167,8 @@ class _Episode:
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
         self._outcome = Outcome()
-        self._rules = arms_step.Rules.of(settings)
-        self._arms: arms_step.Memory | None = None
+        self._rules = arms_memory.Rules.of(settings)
+        self._arms: arms_memory.Memory | None = None
         stamp: dict[str, Any] = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
         episode = wire.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
         instruction = wire.Instruction(**stamp, number=_INSTRUCTION, text=text)
@@ -209,8 +209,8 @@ class _Episode:
         states = [ArmState(self._ticks, now, *reading) for reading in self._body.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
         self._system1.hear(feedback)
-        self._arms = self._arms or arms_step.start(self._rules, feedback, now)
-        inputs = arms_step.Inputs(feedback, tuple(self._inbox), 0, now)
+        self._arms = self._arms or arms_memory.start(self._rules, feedback, now)
+        inputs = arms_memory.Inputs(feedback, tuple(self._inbox), 0, now)
         self._inbox = []
         target = arms_step.step(self._rules, self._arms, inputs, EPOCH, now).target
         if target.mode == "RUNNING" and self._running_since_ns is None:

@@ -15,7 +15,7 @@ import torch
 from models.checkpoint import load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
-from runtime import arms_step, config, snapshot, system1_step, system2_step, trajectory, wire
+from runtime import arms_memory, arms_step, config, snapshot, system1_step, system2_step, trajectory, wire
 from runtime.config import Settings
 from runtime.errors import SessionError, SettingsError
 from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
@@ -24,7 +24,7 @@ from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
 
 _ARMS_CLASSES = (
-    arms_step.Memory, arms_step.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
+    arms_memory.Memory, arms_memory.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
 )  # fmt: skip
 Key = tuple[str, int, int]  # topic, epoch, seq
 
@@ -154,7 +154,7 @@ class _Walk:
 
 
 def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
-    rules = arms_step.Rules.of(settings)
+    rules = arms_memory.Rules.of(settings)
     for epoch, targets in index.of("arm_target").items():
         walk, count = _Walk(index, "arms", epoch, _ARMS_CLASSES), report.count("ArmTarget")
         for recorded in targets:
@@ -162,7 +162,7 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
             try:
                 inputs = _arms_inputs(index, recorded)
                 if recorded.seq == 0:
-                    walk.memory = arms_step.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
+                    walk.memory = arms_memory.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
                 if walk.memory is None:
                     raise Missing("memory")
                 if walk.memory.ticks != recorded.seq:
@@ -179,10 +179,10 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
                 _compare(index, ("safety", epoch, made.state.seq), made.state, report)
 
 
-def _arms_inputs(index: Index, recorded: wire.ArmTarget) -> arms_step.Inputs:
+def _arms_inputs(index: Index, recorded: wire.ArmTarget) -> arms_memory.Inputs:
     feedback, *others = (index.get(reference) for reference in recorded.inputs)
     assert isinstance(feedback, wire.JointState)
-    return arms_step.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
+    return arms_memory.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
 
 
 def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:

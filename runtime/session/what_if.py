@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from models.policy import InstructionEmbedding
-from runtime import arms_step, config, wire
+from runtime import arms_memory, arms_step, config, wire
 from runtime.arms import execution
 from runtime.config import Settings
 from runtime.errors import SessionError
@@ -109,8 +109,8 @@ class WhatIf:
         ]
         self._system1 = VirtualSystem1(*common, lambda run: taken[0] * isinstance(run, wire.ActionChunk), self._acted)
         self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._perceived)
-        self._rules = arms_step.Rules.of(settings)
-        self._arms: arms_step.Memory | None = None
+        self._rules = arms_memory.Rules.of(settings)
+        self._arms: arms_memory.Memory | None = None
 
     def run(self) -> list[Topical]:
         """What it would have been: everything made anew and everything that stays, in order of time."""
@@ -148,12 +148,12 @@ class WhatIf:
             return  # the damaged part of a session
         now = recorded.stamp_ns
         if self._arms is None or recorded.seq == 0:
-            self._arms = arms_step.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
+            self._arms = arms_memory.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
         told = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
         self._system1.hear(told)
         follows = told.model_copy(update={"q": self._arms.commanded.q})
         others = [m for m in messages if not isinstance(m, wire.JointState | wire.ActionChunk)]
-        inputs = arms_step.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
+        inputs = arms_memory.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
         arrivals = tuple((chunk.seq, now) for chunk in self._chunks)
         self._chunks = []
         made = arms_step.step(self._rules, self._arms, inputs, recorded.epoch, now)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
-from runtime import arms_step, config, snapshot, trajectory, wire
+from runtime import arms_memory, arms_step, config, snapshot, trajectory, wire
 from runtime.safety import Machine
 
 TICK_NS = 5_000_000
@@ -22,7 +22,7 @@ DT_NS = 33_333_333
 START_NS = 1_000_000_000_000
 CAMERAS = ("head", "left_wrist", "right_wrist")
 _CLASSES = (
-    arms_step.Memory, arms_step.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
+    arms_memory.Memory, arms_memory.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
 )  # fmt: skip
 Build = Callable[..., Any]
 
@@ -32,17 +32,17 @@ class Rig:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_step.Rules.of(config.load([*flags]))
+        self.rules = arms_memory.Rules.of(config.load([*flags]))
         self.now = START_NS
         self.measured = ready_pose()
         self.measured[[4, 11]] -= 0.2
-        self.memory = arms_step.start(self.rules, self._feedback(0), self.now)
+        self.memory = arms_memory.start(self.rules, self._feedback(0), self.now)
         self.ticks = 0
         self.chunks = self.orders = 0
         self.health_ok = True
         self.frozen_side: int | None = None
         self.arms: dict[str, Any] = {}  # what the feedback tells besides
-        self.outputs: list[arms_step.Outputs] = []
+        self.outputs: list[arms_memory.Outputs] = []
         self.waiting: list[wire.Message] = [
             build(wire.Episode, started_ns=0),
             build(wire.Instruction),
@@ -59,12 +59,12 @@ class Rig:
 
     def restart(self) -> None:
         """As after a crash of the process."""
-        self.memory = arms_step.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
+        self.memory = arms_memory.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
 
-    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_step.Outputs:
+    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_memory.Outputs:
         """One tick with these messages; a fresh camera report comes by itself."""
         report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
-        inputs = arms_step.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
+        inputs = arms_memory.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
         self.waiting = []
         made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
         if made.target.sent:
@@ -74,7 +74,7 @@ class Rig:
         self.now += TICK_NS
         return made
 
-    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_step.Outputs:
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_memory.Outputs:
         """Tick for a while; with a fresh chunk now and then."""
         made = self.outputs[-1] if self.outputs else None
         every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
@@ -156,7 +156,7 @@ def test_disarmed_sends_nothing_and_follows_the_arms(build: Build) -> None:
 
 def test_a_restarted_process_waits_for_the_operator(build: Build) -> None:
     rig = Rig(build)
-    rig.memory = arms_step.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
+    rig.memory = arms_memory.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
     assert rig.run(0.5).target.mode == "DISARMED"
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
-from runtime import arms_step, config, wire
+from runtime import arms_memory, arms_step, config, wire
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -23,9 +23,9 @@ class Loop:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_step.Rules.of(config.load([*flags]))
+        self.rules = arms_memory.Rules.of(config.load([*flags]))
         self.now, self.q = START_NS, ready_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
-        self.memory = arms_step.start(self.rules, self.feedback(), self.now)
+        self.memory = arms_memory.start(self.rules, self.feedback(), self.now)
         self.sent: list[NDArray[np.float64]] = [self.q] * 3
         self.ticks = self.chunks = self.orders = 0
         self.tick(build(wire.Episode), build(wire.Instruction))
@@ -33,9 +33,9 @@ class Loop:
     def feedback(self) -> wire.JointState:
         return self.build(wire.JointState, stamp_ns=self.now, q=self.q.copy(), measured_ns=(self.now, self.now))
 
-    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_step.Outputs:
+    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_memory.Outputs:
         health = self.build(wire.CameraHealth, stamp_ns=self.now)
-        inputs = arms_step.Inputs(self.feedback(), (health, *messages), refused, self.now)
+        inputs = arms_memory.Inputs(self.feedback(), (health, *messages), refused, self.now)
         made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
         wire.encode(made.target)
         if made.state is not None:

@@ -1,6 +1,6 @@
 """The choices that make a policy; a checkpoint stores one of these. The sizes there are: models/sizes.py.
 
-The choices are the paper's; where it leaves something open the first value is the default (ARCHITECTURE.md, table).
+The choices are the paper's; where it leaves something open the first value is the default.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The simulated Cobot Magic as a MuJoCo model: two Pipers, grippers, table, three cameras and a task's objects.
 
 Arms come from the manufacturer's DH table (drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be
-shipped. Masses are the CAD's; gains and contact values were tuned until grasps held (see ARCHITECTURE.md).
+shipped. Masses are the CAD's; gains and contact values were tuned until grasps held.
 """
 
 from typing import Any

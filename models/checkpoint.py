@@ -25,6 +25,7 @@ from models.sources import PartName, sources
 from models.tensors import StoredTensors, save_tensors
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
+    from models.backbones.backbone import Backbone
     from models.fast import FastSystem
     from models.instructor import Instructor
     from models.slow import SlowSystem
@@ -75,6 +76,19 @@ class Checkpoint:
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
         backbone = self._published("video", lambda: make_backbone(self.config.video), dtype)
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
+
+    def slow_to_train(self, seed: int) -> "SlowSystem":
+        """System 2 as stage 2 begins: the video model as it is stored or published, both Q-formers drawn from the seed."""
+        from models.slow import SlowSystem, make_backbone
+
+        def make() -> "Backbone":
+            return make_backbone(self.config.video)
+
+        torch.manual_seed(self._seed * 10 + _PARTS["slow"])
+        published_one = self._published("video", make, torch.float32)
+        backbone = published_one or self._ready("slow.backbone.", make, None, CPU, torch.float32)
+        torch.manual_seed(seed * 10 + _PARTS["slow"])
+        return SlowSystem(self.config, backbone).eval().requires_grad_(False)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
         """System 1, ready to run. Untrained, what would start at zero is redrawn, so that every input has an influence."""

@@ -29,7 +29,10 @@ def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
     if filters.spatial == "laplacian":
         return _convolve(features, features.new_tensor(_LAPLACIAN))
     kernel = features.new_tensor(_SOBEL if filters.spatial == "sobel" else _SCHARR)
-    return torch.sqrt(_convolve(features, kernel).square() + _convolve(features, kernel.T).square())
+    exact = torch.promote_types(features.dtype, torch.float32)
+    squared = _convolve(features, kernel).to(exact).square() + _convolve(features, kernel.T).to(exact).square()
+    some = squared > 0  # where nothing changes a square root has no derivative, which joint training would meet
+    return torch.where(some, squared.where(some, 1.0).sqrt(), 0.0).to(features.dtype)
 
 
 def motion(features: torch.Tensor, filters: Filters, span_s: float) -> torch.Tensor:

@@ -48,7 +48,13 @@ class Publisher:
         self._socket.set_hwm(_SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.setsockopt(zmq.SNDBUF, _BUFFER_BYTES)
-        self._socket.bind(endpoint(folder, self.topic, process))
+        try:
+            self._socket.bind(endpoint(folder, self.topic, process))
+        except zmq.ZMQError as error:
+            self._socket.close()  # else its context waits for it for ever
+            raise RuntimeFault(
+                f"{folder}: cannot be used ({error.strerror}); does the run belong to another user? (sudo -u USER ...)"
+            ) from None
         self.sent = 0
 
     def send(self, message: wire.Message) -> None:

@@ -34,7 +34,8 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         print(f"usage: python -m runtime.cli {{{'|'.join(COMMANDS)}}} ...", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGHUP, _hung_up)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _ended)
     try:
         return importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
     except SettingsError as error:
@@ -47,9 +48,9 @@ def main() -> int:
     return 1
 
 
-def _hung_up(number: int, frame: FrameType | None) -> None:
-    """Nobody listens any more: end by an exception, so that everything is closed (the robot ends in its own order)."""
-    sys.exit(1)
+def _ended(number: int, frame: FrameType | None) -> None:
+    """End by an exception, so that everything is closed (the robot ends in its own order)."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

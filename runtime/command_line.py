@@ -4,7 +4,9 @@ robot.sh is not among them: its flags are the settings tree itself (runtime/conf
 """
 
 import argparse
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from runtime.errors import SettingsError
@@ -49,6 +51,17 @@ def without_settings(made: Parser, arguments: list[str]) -> tuple[list[str], lis
         if not equals and (value := next(left, None)) is not None:
             settings.append(value)
     return own, settings
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Say at the start, not after hours, that a file cannot be written there. Raises SettingsError."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise SettingsError(f"{flag} {path}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise SettingsError(f"{flag} {path}: there is no such folder; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SettingsError(f"{flag} {path}: you may not write there; choose another")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as CliError
 
@@ -27,6 +27,7 @@ from runtime.wire import Blend
 
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
 _LONGEST_STROKE_M = 0.1  # of the second version's gripper
+ADDRESS = r"^tcp://[^:]+:\d+$"
 PROFILES = Path(__file__).parent.parent / "launch" / "profiles"
 
 
@@ -114,7 +115,7 @@ class System2(System):
 
     nice: int = Field(default=10, ge=0, le=19)
     """System 1 goes first where both share processors."""
-    remote: str = Field(default="", pattern=r"^$|^tcp://[^:]+:\d+$")
+    remote: str = Field(default="", pattern=rf"^$|{ADDRESS}")
     """tcp://ADDRESS:PORT where the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
     keys: Path | None = None
     """remote: folder of the keys that keys.sh made."""
@@ -309,8 +310,8 @@ class Settings(BaseSettings):
     """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""
     shift: Literal["none", "objects", "background", "lighting"] = "none"
     """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
-    seed: int = Field(default=0, ge=0)
-    instruction: str | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
     """What the robot is told; the task's own words if not given."""
     json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
     """Write the final table there as JSON."""
@@ -388,7 +389,10 @@ def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
     """Other settings with what flags change; `program` is named by --help. Raises SettingsError with one line."""
     try:
         flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
-        return Settings.model_validate(_merge(settings.model_dump(), flags))
+        values = settings.model_dump()
+        if "size" in flags.get("policy", {}):
+            values["policy"]["checkpoint"] = None
+        return Settings.model_validate(_merge(values, flags))
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
     except CliError as error:
@@ -401,8 +405,8 @@ def to_json(settings: Settings) -> str:
 
 
 def public_json(settings: Settings) -> str:
-    """The same for sessions, which are passed on: without what lets people in."""
-    console = settings.console.model_copy(update={"token": ""})
+    """The same for sessions, which are passed on: without what lets people in, and without where this machine serves."""
+    console = Console(enabled=settings.console.enabled)
     return settings.model_copy(update={"console": console}).model_dump_json()
 
 

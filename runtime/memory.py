@@ -12,6 +12,7 @@ from pathlib import Path
 MEMORY_FOLDER = Path("/dev/shm")
 RUN_PREFIX = "video2act-"  # of a run's folder there; the supervisor's process id follows
 BOX_PREFIX = "video2act.system2-"  # of System 2's on a GPU box
+REPLAY_PREFIX, BENCH_PREFIX = "video2act.replay-", "video2act.bench-"
 _LOCK = "alive"
 
 
@@ -26,6 +27,12 @@ class MemoryFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         beside.rename(self.path / _LOCK)
 
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *raised: object) -> None:
+        self.remove()
+
     def remove(self) -> None:
         """Remove it with all it holds."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -34,7 +41,7 @@ class MemoryFolder:
 
 def sweep() -> None:
     """Remove the folders whose makers are gone; of others' nothing, nor what this user may not touch."""
-    for prefix in (RUN_PREFIX, BOX_PREFIX):
+    for prefix in (RUN_PREFIX, BOX_PREFIX, REPLAY_PREFIX, BENCH_PREFIX):
         for lock in MEMORY_FOLDER.glob(f"{prefix}*/{_LOCK}"):
             try:
                 opened = os.open(lock, os.O_RDWR | os.O_CLOEXEC)

@@ -16,7 +16,7 @@ _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
 
 def run_folder(pid: int | None) -> Path:
     """The folder of the run to talk to. Raises RuntimeFault when there is none, or not just one."""
-    found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}*-*")}
+    found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}[0-9]*-*")}
     running = {int(number): path for number, path in found.items() if Path(f"/proc/{number}/stat").exists()}
     if pid is not None:
         running = {number: path for number, path in running.items() if number == pid}

@@ -28,6 +28,8 @@ def parse(flags: Sequence[str], groups: Sequence[str]) -> dict[str, dict[str, An
         place = found[group]
         for part in path[:-1]:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{name}: the whole of {part} is given already; give one of both")
         place[path[-1]] = _value(text)
     return found
 

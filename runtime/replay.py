@@ -4,13 +4,13 @@ With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, 
 """
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
 
 from runtime import command_line, config
 from runtime.bus import LONGEST_PATH, socket_path
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.memory import REPLAY_PREFIX, MemoryFolder
 from runtime.session import reader
 from runtime.session.reader import Session
 from runtime.terminal import say
@@ -50,7 +50,8 @@ def _lockstep(session: Session) -> int:
 def _paced(session: Session, options: argparse.Namespace) -> int:
     from runtime.session.paced import PacedReplay
 
-    folder = Path(options.folder or tempfile.mkdtemp(prefix="video2act-replay-", dir="/dev/shm"))
+    own = None if options.folder else MemoryFolder(REPLAY_PREFIX)
+    folder = Path(options.folder) if own is None else own.path
     paced = PacedReplay(session, folder)
     say(f"video2act: publishing {session.path} in {folder}")
     try:
@@ -59,8 +60,8 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
         say("stopped")
     finally:
         paced.close()
-        if options.folder is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if own is not None:
+            own.remove()
     return 0
 
 
@@ -95,6 +96,7 @@ def _what_if(session: Session, out: Path | None, flags: list[str]) -> int:
 
 def _beside(folder: Path) -> Path:
     """NAME-what-if, or NAME-what-if-2 and so on."""
+    folder = folder.resolve()
     path, count = folder.with_name(f"{folder.name}-what-if"), 1
     while path.exists():
         count += 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
-from runtime import config, steering, summary, supervisor, terminal, wire
+from runtime import command_line, config, steering, summary, supervisor, terminal, wire
 from runtime.bus import Bus
 from runtime.children import Children
 from runtime.clock import Rate, now_ns, seconds, wall_clock_label
@@ -27,6 +27,7 @@ from runtime.policy import policy_config
 from runtime.process import CONSOLE_FILE, RunFile
 from runtime.processes import TABLE
 from runtime.realtime import AwakeProcessors
+from runtime.remote import keys
 from runtime.revision import revision
 from runtime.session.format import SUMMARY_NAME
 from runtime.status import StatusLine
@@ -53,8 +54,10 @@ class Robot:
         policy_config(settings)  # what cannot be used is said before anything is made
         if settings.console.enabled:
             access.check(settings.console)
-        if settings.json_file is not None and not settings.json_file.absolute().parent.is_dir():
-            raise SettingsError(f"--json {settings.json_file}: there is no such folder; make it first")
+        if settings.system2.keys is not None:
+            keys.load(settings.system2.keys, keys.ROBOT, keys.BOX)
+        if settings.json_file is not None:
+            command_line.check_writable(settings.json_file, "--json")
         self.settings = settings
         self.session = _session_folder(settings)
         self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
@@ -91,13 +94,13 @@ class Robot:
             signal.signal(number, self.end)
         started_ns = now_ns()
         try:
-            with terminal.single_keys() as keys:
+            with terminal.single_keys() as has_keys:
                 say(f"video2act: session {self.session}")
-                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if keys else ''}")
+                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if has_keys else ''}")
                 if self._awake is not None and not self._awake.granted:
                     say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
                 try:
-                    failed = self._loop(keys, started_ns)
+                    failed = self._loop(has_keys, started_ns)
                 finally:  # also when something went wrong here: the arms brake before anybody is killed
                     self._shut_down()
         finally:
@@ -113,13 +116,13 @@ class Robot:
         """What tells the operator how it stands."""
         return StatusLine(bus, self.settings)
 
-    def _loop(self, keys: bool, started_ns: int) -> bool:
+    def _loop(self, has_keys: bool, started_ns: int) -> bool:
         """Watch and serve. Returns whether the robot never came to run."""
         rate, count = Rate(_LOOP_HZ), 0
         while not self._ending:
             self._watch()
             self._steer()
-            if keys:
+            if has_keys:
                 for key in terminal.pressed():
                     self.obey(key)
             if count % _REPEAT_EVERY == 0 and self._recorder_listens():

@@ -43,7 +43,7 @@ class WanBackbone(Backbone):
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """See Backbone.encode; `.mode()` of the posterior, each channel brought to mean 0 and spread 1."""
         posterior = self.vae.encode(pictures).latent_dist
-        return (posterior.mode() - self.latent_mean) / self.latent_spread
+        return ((posterior.mode() - self.latent_mean) / self.latent_spread).to(pictures.dtype)
 
     def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
         """See Backbone.features; this model reads no pooled text, and zeros where there is no word."""

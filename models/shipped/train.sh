@@ -3,14 +3,14 @@
 # data; a line that was stopped goes on where it was. Two CPU cores take a night and a morning.
 #
 # The flags of `shape` are those of the policy that lies here: `small` has learnt since to tell places and steps of a window apart
-# and to hear every condition token, and leaves the head picture out now and then. Prepared features are stored more exactly and
-# joints are sampled later than pictures now, so what comes out is alike, not the same bytes.
+# and to hear every condition token. Prepared features are stored more exactly, and joints are sampled later than pictures and
+# conditions a little older now, so what comes out is alike, not the same bytes.
 set -euo pipefail
 out=$(realpath -m "${1:?usage: models/shipped/train.sh DIR}")
 cd "$(dirname "$0")/../.."
 data=$out/demonstrations/first more=$out/demonstrations/more   # a training goes on with the demonstrations it began with only
 shape=(--policy.spatial_former.positions summed --policy.motion_former.positions summed --policy.head.guess_tokens 0)
-plain=(--processes 2 --steps 12000 --cloning.head_picture_dropout 0)
+plain=(--processes 2 --steps 12000 --cloning.early_share 0 --cloning.noise_share 0)
 ./launch/demos.sh --task all --episodes 200 --out "$data"
 ./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure --out "$data"
 ./launch/train.sh video --data "$data" --out "$out/video" --cache "$out/cache" --steps 3000 --autoencoder-steps 2000

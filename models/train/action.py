@@ -25,6 +25,8 @@ from models.slow import SlowSystem
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 from models.train.statistics import window
 
+_ON_THE_WAY_S = (0.01, 0.06)  # how much later than its newest picture was exposed a live run begins
+
 
 class Cloning(Part):
     """How stage 2 samples; defaults are those of the shipped policy."""
@@ -41,8 +43,10 @@ class Cloning(Part):
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """How often nothing is committed yet."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
-    head_picture_dropout: float = Field(default=0.15, ge=0, le=1)
-    """How often System 1 does not see through the head camera, whose video System 2 has seen: so that it learns to listen."""
+    early_share: float = Field(default=0.2, ge=0, le=1)
+    """How often an observation of the first second is drawn on purpose: there the pictures decide where to reach."""
+    noise_share: float = Field(default=0.25, ge=0, le=1)
+    """How often the chunk is all noise: where denoising begins, and what is seen has to tell everything."""
     state_noise: float = Field(default=0.01, ge=0)
     """Of the joints' spread (RDT-1B: 40 dB)."""
     colour_jitter: float = Field(default=0.1, ge=0)
@@ -108,7 +112,8 @@ class Samples(Dataset[Tensors]):
         """A window of a demonstration, and observations at several ages of it; the first is drawn, and with it the window."""
         shard, apart = self._shards[index], history_steps(self._config)
         last = shard.pictures.count("pictures") - 1
-        place = int(random.integers(last + 1))
+        early = random.random() < self._cloning.early_share
+        place = int(random.integers(min(last, RATE_HZ // apart) + 1 if early else last + 1))
         at = max(0, place * apart - self._lag(random)) // WINDOW_EVERY
         places = [place]
         left_s = (last * apart - at * WINDOW_EVERY) / RATE_HZ
@@ -141,9 +146,8 @@ class Samples(Dataset[Tensors]):
             "state": stats.normalize_state(q),
             "targets": stats.normalize(targets, q),
             "committed": torch.tensor(committed),
-            "age_s": torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ)),
+            "age_s": torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ) + random.uniform(*_ON_THE_WAY_S)),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
-            "sees_head": torch.tensor(random.random() >= cloning.head_picture_dropout),
         }
 
     def _joints(self, index: int, step: int, random: np.random.Generator) -> NDArray[np.float64]:
@@ -181,6 +185,8 @@ class CloningLoss(nn.Module):
         committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
         committed = committed.repeat_interleave(cloning.draws, dim=0)
         time = torch.randint(config.head.train_steps, (len(clean),), generator=random, device=clean.device)
+        all_noise = torch.rand(len(clean), generator=random, device=clean.device) < cloning.noise_share
+        time = time.masked_fill(all_noise, config.head.train_steps - 1)
         kept = diffusion.kept_share(config.head.train_steps).to(clean.device)[time][:, None, None]
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noisy = torch.where(committed[..., None], clean, kept.sqrt() * clean + (1 - kept).sqrt() * noise)
@@ -205,11 +211,6 @@ class CloningLoss(nn.Module):
             pictures = self._jittered(pictures, random)
             pictures[:, :, list(config.unseen)] = -1  # black
             images = self._seen(pictures)
-        if config.inputs == "all":
-            unseen = batch["has_conditions"] & ~batch["sees_head"]
-            images = torch.cat(
-                [images[:, :, :1].masked_fill(unseen[:, None, None, None, None], 0), images[:, :, 1:]], 2
-            )
         images = images.flatten(1, 3)
         of_window = len(images) // len(batch["text"])
         there = self._there[batch["text"]].repeat_interleave(of_window, dim=0)

@@ -223,6 +223,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         raise SettingsError(f"--threads: must be 1 to 64, got {options.threads}")
     if (options.suggest or options.count) and not options.models:
         raise SettingsError("--suggest and --count: tell about --models; give it too")
+    if not 0.1 <= options.seconds <= 86_400:
+        raise SettingsError(f"--seconds: must be 0.1 to 86400, got {options.seconds}")
+    if options.json is not None:
+        command_line.check_writable(options.json, "--json")
     if not 1 <= options.repeats <= 100:
         raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
     return options

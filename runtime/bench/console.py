@@ -36,6 +36,15 @@ class _Run:
     def __init__(self, folder: Path) -> None:
         line = [sys.executable, "-m", "runtime.cli", "robot", *_FLAGS, "--sessions", str(folder)]
         self.process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.targets: list[wire.ArmTarget] = []
+        try:
+            self._start()
+        except BaseException:
+            self.process.terminate()
+            self.process.wait(_END_S)
+            raise
+
+    def _start(self) -> None:
         deadline = time.monotonic() + _START_S
         while not self._found():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -43,7 +52,6 @@ class _Run:
             time.sleep(0.2)
         self.operator = outside.Operator(self.folder)
         self._targets = self.operator.bus.subscriber("arm_target", depth=4000)
-        self.targets: list[wire.ArmTarget] = []
         self.listen_until(lambda: bool(self.targets) and self.targets[-1].mode == "RUNNING", _START_S)
 
     def _found(self) -> bool:

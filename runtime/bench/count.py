@@ -19,7 +19,7 @@ from models.sizes import by_name
 from models.slow import SlowSystem
 
 _META = torch.device("meta")
-_WORDS = 256  # of the instruction, the most that the video model reads
+_WORDS = 256  # of the instruction, the most that the video model reads; System 1 may read fewer
 
 
 def run(size: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _fast(fast: FastSystem) -> dict[str, float]:
     pictures = torch.zeros(len(config.cameras), 3, config.image.image_px, config.image.image_px)
     former = config.spatial_former
     seen = (
-        torch.zeros(1, _WORDS, config.text.width),
+        torch.zeros(1, min(_WORDS, config.text.max_tokens), config.text.width),
         torch.zeros(1, 2 * tokens, config.image.width),
         torch.zeros(1, former.tokens + config.motion_former.tokens, former.width),
         torch.zeros(1),

@@ -85,8 +85,11 @@ class LiveRobot:
         self._folder = folder
         self._output = (folder / "output.txt").open("w")
         self.process = subprocess.Popen([*command, "--seconds", str(seconds)], stdout=self._output, stderr=self._output)
-        deadline = time.monotonic() + _START_S
-        self._operator = self._found(deadline)
+        try:
+            self._operator = self._found(time.monotonic() + _START_S)
+        except BaseException:
+            self.process.kill()
+            raise
         self._bus = self._operator.bus
         self._states = self._bus.subscriber("safety", depth=200)
         self._faults = self._bus.subscriber("fault", depth=200)

@@ -6,7 +6,6 @@ System 2.
 
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
 from runtime.bench.transport import conditions
 from runtime.bus import Bus, Publisher
 from runtime.clock import Rate, now_ns, seconds
+from runtime.errors import RuntimeFault
+from runtime.memory import BENCH_PREFIX, MemoryFolder
 from runtime.process import RunFile
 from runtime.safety import ARM_JOINTS
 
@@ -43,12 +44,11 @@ class _Watch:
 def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
     """Run the loop for some seconds. `burners` processes keep the cores busy; `realtime` asks for SCHED_FIFO."""
     settings = config.load([*_FLAGS, "--arms.realtime" if realtime else "--no-arms.realtime"])
-    with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as name:
-        folder = Path(name)
+    with MemoryFolder(BENCH_PREFIX) as folder:
         RunFile(settings=config.to_json(settings), session=folder, revision="").save(folder)
         bus = Bus(folder, "supervisor")
         children = [_start(process, folder) for process in ("simulator", "cameras", "system1", "arms")]
-        load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(burners)]
+        load = [subprocess.Popen([sys.executable, "-m", "runtime.bench.burner"]) for _ in range(burners)]
         try:
             watch = _serve(bus, folder, seconds_s)
         finally:
@@ -76,7 +76,7 @@ def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Watch:
     began_ns = now_ns()
     while running_ns is None or now_ns() - running_ns < seconds(seconds_s):
         if running_ns is None and now_ns() - began_ns > seconds(_START_TIMEOUT_S):
-            break
+            raise RuntimeFault(f"the bench's robot did not run within {_START_TIMEOUT_S:.0f} s; is the machine busy?")
         _publish(publishers, embeddings, count)
         if count % 10 == 0:
             message = conditions(_TOKENS, count // 10)

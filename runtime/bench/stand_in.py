@@ -19,7 +19,7 @@ from models.sizes import small
 from runtime import cameras, system1, system1_step, wire
 from runtime.clock import now_ns
 from runtime.config import Settings
-from runtime.process import Process
+from runtime.process import Process, die_with_parent
 
 POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
 CHECKPOINT = "bench"
@@ -105,6 +105,7 @@ def _no_instruction(key: str) -> Any:
 
 def main(name: str, folder: Path, epoch: int) -> None:
     """Run the real process with its stand-in."""
+    die_with_parent(name)
     process = Process(name, folder, epoch)
     signal.signal(signal.SIGTERM, process.stop)
     try:

@@ -6,6 +6,7 @@ back what System 2 says. Times are the robot's: its clock is compared all the ti
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from runtime.terminal import say
 from runtime.topics import topic
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
+_PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
 _OWN = ("policy", "system2")
 
 
@@ -54,6 +56,7 @@ class Far:
         self._replies: dict[str, Subscriber] = {}
         self._ring: FrameRing | None = None
         self._asked_s = self._heard_s = time.monotonic()
+        self._pause_s = _PAUSES_S[0] / 2
         self._ending = False
 
     def run(self) -> int:
@@ -96,6 +99,10 @@ class Far:
             say("video2act: " + ("System 2 ended; starting it again" if ended else "the robot is gone; looking for it"))
             self._end_system2()
             self._settings, self._life = None, time.time_ns()
+            self._pause_s = min(2 * self._pause_s, _PAUSES_S[1]) if ended else _PAUSES_S[0]
+            self._asked_s = time.monotonic() + (
+                self._pause_s if ended else 0.0
+            )  # one that dies at once is not begun all the time
 
     def _answer(self, packet: Packet) -> None:
         match packet:
@@ -211,6 +218,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--keys", required=True, type=Path, metavar="DIR", help="a copy of what keys.sh made")
     own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
+    if not re.match(config.ADDRESS, options.robot):
+        raise SettingsError(f"--robot {options.robot}: must be tcp://HOST:PORT, as in --system2.remote")
     given = overrides.parse(flags, _OWN)
     with Link.coming(options.robot, options.keys) as link:
         return Far(link, given).run()

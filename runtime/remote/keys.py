@@ -14,6 +14,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.terminal import say
 
 ROBOT, BOX = "robot", "system2"
+_LETTERS = 40  # of a CURVE key in Z85
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
     if found := sorted(path.name for path in folder.glob("*.key*")):
         raise SettingsError(f"{folder}: there are keys already ({found[0]}); name another folder, or take them away")
-    for name in (ROBOT, BOX):
-        for path in zmq.auth.create_certificates(folder, name):
-            Path(path).chmod(0o600)
+    try:
+        for name in (ROBOT, BOX):
+            for path in zmq.auth.create_certificates(folder, name):
+                Path(path).chmod(0o600)
+    except OSError as error:
+        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
     say(f"{folder}: keys of both ends; copy it to the GPU box, and let nobody else read it")
     return 0
 
@@ -53,6 +57,6 @@ def load(folder: Path, own: str, other: str) -> Keys:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SettingsError(f"keys in {folder}: {reason}; make them with ./launch/keys.sh DIR") from None
-    if secret is None:
-        raise SettingsError(f"keys in {folder}: {own}.key_secret holds no secret; make them with ./launch/keys.sh DIR")
+    if secret is None or any(len(key) != _LETTERS for key in (public, secret, theirs)):
+        raise SettingsError(f"keys in {folder}: a key is missing or cut; make them with ./launch/keys.sh DIR")
     return Keys(public, secret, theirs)

@@ -20,7 +20,7 @@ from models.data.episode import RATE_HZ, Episode, check
 from models.errors import ModelError
 from runtime import command_line, wire
 from runtime.clock import NS_PER_S
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.session import reader
 from runtime.terminal import say
 
@@ -33,6 +33,8 @@ _LONGEST_GAP_NS = (
 def main(arguments: list[str]) -> int:
     """The command."""
     options = _parse(arguments)
+    if options.out.exists() and not options.out.is_dir():
+        raise SettingsError(f"--out {options.out}: is a file; name a folder")
     try:
         if options.to == "lerobot":
             count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))

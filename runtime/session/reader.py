@@ -4,6 +4,7 @@ The file is walked record by record instead of through its index, which a killed
 chunk the walk finds the next one by the fixed bytes that every LZ4 chunk's header contains.
 """
 
+import mmap
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _LZ4_MARK = b"\x03\x00\x00\x00lz4"
 _MARK_AT = _RECORD.size + 28  # of the mark within a chunk record
 _LARGEST_RECORD = 1 << 28
 _KEPT_CHUNKS = 32
+_OTHERS = f"{Path(FILE_NAME).stem}-*.mcap"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Damage:
     lost_bytes: int = 0
     bad_messages: int = 0
     unfinished: bool = False  # the file was never closed: its recorder was killed, or the copy is cut
+    beside: tuple[str, ...] = ()  # files of recorders that were started after this one's
 
     def describe(self) -> list[str]:
         """One line for each kind of loss."""
@@ -64,6 +67,10 @@ class Damage:
             lines.append(f"{self.bad_messages} message(s) could not be decoded")
         if self.unfinished:
             lines.append("the file ends early: at most the last chunk (64 KiB) is missing")
+        if self.beside:
+            lines.append(
+                f"the recorder was started again: the rest is in {', '.join(self.beside)}; give that file for it"
+            )
         return lines
 
 
@@ -117,13 +124,24 @@ def read(path: Path) -> Session:
     """Read a session file, or the one in a session's folder. Raises SessionError when nothing in it can be used."""
     file = path / FILE_NAME if path.is_dir() else path
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)  # an hour is ten gigabytes
     except OSError as error:
         raise SessionError(f"{file}: {error.strerror}; give a session folder or its {FILE_NAME}") from None
-    if len(data) < len(_MAGIC) or (_MAGIC not in data[: len(_MAGIC)] and _LZ4_MARK not in data):
+    except ValueError:
+        raise SessionError(f"{file}: not a session file (it is empty)") from None
+    with data:
+        session = _read(file, data)
+    if path.is_dir():
+        session.damage.beside = tuple(sorted(other.name for other in path.glob(_OTHERS)))
+    return session
+
+
+def _read(file: Path, data: mmap.mmap) -> Session:
+    if len(data) < len(_MAGIC) or (data[: len(_MAGIC)] != _MAGIC and data.find(_LZ4_MARK) < 0):
         raise SessionError(f"{file}: not a session file (it holds no MCAP data)")
     session = Session(file)
-    session.damage.unfinished = not data.endswith(_MAGIC)
+    session.damage.unfinished = data[-len(_MAGIC) :] != _MAGIC
     position, ended = len(_MAGIC), False
     while position + _RECORD.size <= len(data) and not _at_the_end(data, position):
         following = _take_record(session, data, position)
@@ -139,14 +157,15 @@ def read(path: Path) -> Session:
     return session
 
 
-def _take_record(session: Session, data: bytes, position: int) -> int | None:
+def _take_record(session: Session, data: mmap.mmap, position: int) -> int | None:
     """Use the record at `position`. Returns where the next one begins, or None when this one is damaged."""
     opcode, length = _RECORD.unpack_from(data, position)
     start = position + _RECORD.size
     end = start + length
     if opcode not in Opcode._value2member_map_ or end > len(data) or not _begins_record(data, end):
         return None
-    if opcode != Opcode.CHUNK and data.startswith(_LZ4_MARK, position + _MARK_AT):
+    marked = data[position + _MARK_AT : position + _MARK_AT + len(_LZ4_MARK)] == _LZ4_MARK
+    if opcode != Opcode.CHUNK and marked:
         return None  # a chunk whose first byte was damaged
     try:
         _take(session, position, opcode, data[start:end])
@@ -165,7 +184,7 @@ def _take_record(session: Session, data: bytes, position: int) -> int | None:
     return end
 
 
-def _begins_record(data: bytes, position: int) -> bool:
+def _begins_record(data: mmap.mmap, position: int) -> bool:
     """Whether a record, the closing magic or the end of a cut file is at `position`."""
     if position + _RECORD.size > len(data):
         return True
@@ -173,12 +192,12 @@ def _begins_record(data: bytes, position: int) -> bool:
     return (opcode in Opcode._value2member_map_ and length <= _LARGEST_RECORD) or _at_the_end(data, position)
 
 
-def _at_the_end(data: bytes, position: int) -> bool:
-    """Whether only the closing magic is left. (Comparing a slice would copy the rest of the file for every record.)"""
-    return len(data) - position == len(_MAGIC) and data.endswith(_MAGIC)
+def _at_the_end(data: mmap.mmap, position: int) -> bool:
+    """Whether only the closing magic is left."""
+    return len(data) - position == len(_MAGIC) and data[position:] == _MAGIC
 
 
-def _next_chunk(data: bytes, position: int) -> int:
+def _next_chunk(data: mmap.mmap, position: int) -> int:
     """Where the next chunk after the record at `position` begins; the end of the data if there is none."""
     mark = data.find(_LZ4_MARK, position + _MARK_AT + 1)
     return mark - _MARK_AT if mark >= 0 else len(data)

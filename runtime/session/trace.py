@@ -52,7 +52,10 @@ def events(session: Session) -> Iterator[Entry]:
     begin_ns = min(message.stamp_ns for message in messages)
     for place, name in enumerate(_TRACKS):
         yield {"ph": "M", "name": "thread_name", "pid": 1, "tid": place, "args": {"name": name}}
-    arrivals = {seq: at for m in messages if isinstance(m, wire.ArmTarget) for seq, at in m.arrivals}
+    arrivals: dict[int, list[int]] = {}  # of each number, one a life of System 1
+    for message in messages:
+        for seq, at_ns in message.arrivals if isinstance(message, wire.ArmTarget) else ():
+            arrivals.setdefault(seq, []).append(at_ns)
     modes = [message for message in messages if isinstance(message, wire.SafetyState)]
     end_ns = max(message.stamp_ns for message in messages)
     made = [_modes(sorted(modes, key=lambda message: message.stamp_ns), end_ns)]
@@ -61,7 +64,7 @@ def events(session: Session) -> Iterator[Entry]:
         yield event | {"ts": round((event["ts"] - begin_ns) / _US, 3)}
 
 
-def _of(message: wire.Message, arrivals: dict[int, int]) -> Iterator[Entry]:
+def _of(message: wire.Message, arrivals: dict[int, list[int]]) -> Iterator[Entry]:
     """The events of one message, ts still in ns."""
     match message:
         case wire.Frame():
@@ -80,11 +83,13 @@ def _of(message: wire.Message, arrivals: dict[int, int]) -> Iterator[Entry]:
                 "saturated": message.saturated,
             }
             yield from _run("system1", f"chunk {message.seq}", message, message.timing, told)
-            arrived_ns = arrivals.get(message.seq)
-            if arrived_ns is not None and arrived_ns >= message.timing.finished_ns:
+            later_ns = (at_ns for at_ns in arrivals.get(message.seq, ()) if at_ns >= message.timing.finished_ns)
+            arrived_ns = min(later_ns, default=None)
+            if arrived_ns is not None:
                 ends = (("s", "system1", message.timing.finished_ns - 1), ("f", "arms", arrived_ns))
+                told = {"id": f"{message.epoch}.{message.seq}", "cat": "flow", "bp": "e"}
                 for phase, track, at_ns in ends:
-                    yield _event(phase, track, "to the arms", at_ns) | {"id": message.seq, "cat": "flow", "bp": "e"}
+                    yield _event(phase, track, "to the arms", at_ns) | told
         case wire.Skip():
             yield _event("i", "system1", message.reason, message.stamp_ns) | {"s": "t"}
         case wire.Fault():
@@ -115,7 +120,8 @@ def _modes(states: list[wire.SafetyState], end_ns: int) -> Iterator[Entry]:
         for before, state in zip([None, *states], states, strict=False)
         if before is None or before.mode != state.mode
     ]
-    for state, until in zip(changes, [*(after.stamp_ns for after in changes[1:]), end_ns], strict=True):
+    ends_ns = [*(after.stamp_ns for after in changes[1:]), end_ns]
+    for state, until in zip(changes, ends_ns, strict=False):
         yield _slice("arms", state.mode, state.stamp_ns, until - state.stamp_ns, {"reasons": "; ".join(state.reasons)})
 
 

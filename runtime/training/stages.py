@@ -103,7 +103,8 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
         made = made if joint else preparation.make("features", demonstrations)
         features = [Prepared(path) for path in made]
     opened = open_video(config, video, run.seed)
-    slow, instructor = opened.slow(), opened.instructor()
+    slow = opened.slow() if run.begin else opened.slow_to_train(run.seed)
+    instructor = opened.instructor()
     wordings, rows = _table(demonstrations)
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]

@@ -66,6 +66,20 @@ def test_spatial_filter_equals_scipy_in_every_channel(name: Literal["sobel", "sc
 
 
 @pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spatial_filter_has_a_derivative_everywhere(
+    name: Literal["sobel", "scharr", "laplacian"], dtype: torch.dtype
+) -> None:
+    """Joint training reaches the video model through it, over flat parts of a picture too."""
+    features = torch.zeros(1, 2, 4, 5, 3, dtype=dtype)
+    features[:, :, :, 4:] = 1.0
+    features.requires_grad_(True)
+    filters.spatial(features, Filters(spatial=name)).square().sum().backward()
+    assert features.grad is not None and torch.isfinite(features.grad).all()
+    assert features.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
 def test_spatial_filter_finds_no_boundary_in_a_flat_picture(name: Literal["sobel", "scharr", "laplacian"]) -> None:
     flat = torch.full((1, 1, 4, 4, 2), 7.0)
     assert filters.spatial(flat, Filters(spatial=name)).abs().max() == 0

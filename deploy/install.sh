@@ -27,6 +27,8 @@ done
 [ -n "$user" ] || refuse "install.sh: --user: whose robot is it? Not root's"
 [ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2 needs --robot tcp://HOST:PORT and --keys DIR"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: run it as root (sudo), or with --root DIR to look at what it writes"
+[ "$user" != root ] || refuse "install.sh: --user root: the robot's programs must not run as root; name somebody else"
+id "$user" >/dev/null 2>&1 || [ -n "$root" ] || refuse "install.sh: --user $user: there is no such user here; adduser $user makes one"
 
 as_text() {  # VALUE: as the right-hand side of sed takes it
     printf '%s' "$1" | sed 's/[&|\\]/\\&/g'
@@ -42,7 +44,7 @@ put() {  # SOURCE TARGET: with what is known of this machine filled in
 flags() {  # NAME: a place for further flags, which an installation of a newer version leaves alone
     [ -e "$root/etc/video2act/$1.env" ] && return
     install -d "$root/etc/video2act"
-    echo 'VIDEO2ACT_FLAGS=' >"$root/etc/video2act/$1.env"
+    (umask 077 && echo 'VIDEO2ACT_FLAGS=' >"$root/etc/video2act/$1.env")  # a token may stand in it
     echo "video2act: wrote $root/etc/video2act/$1.env (further flags)"
 }
 

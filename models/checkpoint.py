@@ -77,7 +77,7 @@ class Checkpoint:
         backbone = self._published("video", lambda: make_backbone(self.config.video), dtype)
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
-    def slow_to_train(self, seed: int) -> "SlowSystem":
+    def slow_to_train(self, seed: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
         """System 2 as stage 2 begins: the video model as it is stored or published, both Q-formers drawn from the seed."""
         from models.slow import SlowSystem, make_backbone
 
@@ -85,10 +85,10 @@ class Checkpoint:
             return make_backbone(self.config.video)
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
-        published_one = self._published("video", make, torch.float32)
-        backbone = published_one or self._ready("slow.backbone.", make, None, CPU, torch.float32)
+        published_one = self._published("video", make, dtype)
+        backbone = published_one or self._ready("slow.backbone.", make, None, device, dtype)
         torch.manual_seed(seed * 10 + _PARTS["slow"])
-        return SlowSystem(self.config, backbone).eval().requires_grad_(False)
+        return place(SlowSystem(self.config, backbone).eval().requires_grad_(False), device, dtype)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
         """System 1, ready to run. Untrained, what would start at zero is redrawn, so that every input has an influence."""

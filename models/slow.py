@@ -12,7 +12,7 @@ from models.policy import InstructionEmbedding, Perceived
 from models.qformer import TokenCompressor
 from models.window import LatentRing
 
-_KEPT_LATENTS = 64
+_KEPT_LATENTS = (8, 64)  # of the short and the long window, at least
 
 
 class SlowSystem(nn.Module):
@@ -26,8 +26,10 @@ class SlowSystem(nn.Module):
         self.spatial_former = TokenCompressor(config.spatial_former, config.video.backbone.width, temporal=False)
         self.motion_former = TokenCompressor(config.motion_former, config.video.backbone.width, temporal=True)
         video = config.video
-        self.high = LatentRing(self.backbone, video.high, video.encoding, keep=8)
-        self.low = LatentRing(self.backbone, video.low, video.encoding, keep=_KEPT_LATENTS)
+        self.high, self.low = (
+            LatentRing(self.backbone, window, video.encoding, keep=max(kept, 2 * window.frames))
+            for window, kept in zip((video.high, video.low), _KEPT_LATENTS, strict=True)
+        )
 
     @torch.inference_mode()
     def encode(self, ring: LatentRing, number: int, picture: NDArray[np.uint8]) -> None:

@@ -46,9 +46,9 @@ def main(process: Process) -> None:
     own = process.settings.arms.masters == "own"
     leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
     memory: Memory | None = None
-    _settle(process, arms)
     notifier = Notifier()
-    notifier.ready()
+    notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
+    _settle(process, arms, notifier)
     rate = Rate(rules.settings.arms.rate_hz)
     refused_before, ticks = 0, 0
     asked_ns: int | None = None  # to end
@@ -93,11 +93,12 @@ def main(process: Process) -> None:
         arm.close()
 
 
-def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
+def _settle(process: Process, arms: Sequence[SlotArm], notifier: Notifier) -> None:
     """Wait for both arms' first reading; from then on this process comes before all others."""
-    for arm in arms:
+    for side, arm in zip(SIDES, arms, strict=True):
         arm.connect()
-        arm.wait(_FIRST_READING_S)
+        waits = f"waits for the first reading of the {side} arm"
+        arm.wait(_FIRST_READING_S, lambda waits=waits: notifier.alive(waits))
     process.settle()
     if process.settings.arms.realtime:
         allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)

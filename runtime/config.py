@@ -255,6 +255,8 @@ class Recorder(Section):
     """The session file."""
 
     enabled: bool = True
+    reserve_gib: float = Field(default=1.0, ge=0)
+    """Recording stops, and says so, while the disk still has so much room: a full one stops other programs too."""
 
 
 class Console(Section):

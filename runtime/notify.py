@@ -15,7 +15,7 @@ class Notifier:
             self._socket.setblocking(False)
 
     def ready(self) -> None:
-        """The control loop runs."""
+        """The process that owns the arms is there."""
         self._send("READY=1")
 
     def alive(self, status: str) -> None:

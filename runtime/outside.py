@@ -40,7 +40,11 @@ class Operator:
 
     def __init__(self, folder: Path) -> None:
         self.bus = Bus(folder, OPERATOR)
-        self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
+        try:
+            self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
+        except RuntimeFault:
+            self.bus.close()
+            raise
 
     def give(self, order: wire.OrderName, confirmed: bool = False) -> wire.SafetyState:
         """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""

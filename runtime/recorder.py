@@ -5,6 +5,7 @@ It only listens: when it dies or the disk is full, the arms do not notice. It ne
 
 import json
 import platform
+import shutil
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from runtime.bus import Subscriber
 from runtime.clock import now_ns
 from runtime.frames import FrameRing
 from runtime.instructions import EmbeddingCache
-from runtime.process import Process
+from runtime.process import Process, log
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
 from runtime.session.viewers import wall_offset_ns
 from runtime.session.writer import SessionWriter
@@ -106,6 +107,7 @@ def main(process: Process) -> None:
             continue
         reported_ns = now_ns()
         writer = recorder.writer
+        _keep_reserve(writer, process)
         if writer.trouble and not trouble:
             trouble = writer.trouble
             process.fault("recording", trouble)
@@ -124,11 +126,21 @@ def main(process: Process) -> None:
     deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
     while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
         _drain(recorder, subscribers)
-    recorder.save_pictures()
     table = recorder.accumulator.table(_lost(subscribers) + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
-    (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
+    try:
+        (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
+        recorder.save_pictures()
+    except OSError as error:  # a full disk takes the pictures, not the table from the operator
+        log.error("%s: %s; pictures or table are missing", process.session, error.strerror)
+
+
+def _keep_reserve(writer: SessionWriter, process: Process) -> None:
+    """Stop before the disk is full: a robot that nobody looks at records for days."""
+    reserve_gib, free_gib = process.settings.recorder.reserve_gib, shutil.disk_usage(process.session).free / 2**30
+    if free_gib < reserve_gib and not writer.trouble:
+        writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {reserve_gib:g}")
 
 
 def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:

@@ -1,6 +1,7 @@
 """The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS`.
 
-With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety...
+With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety... With
+--lockstep --policy.checkpoint DIR tells where the session's policy lies by now.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from runtime.terminal import say
 from runtime.topics import TOPICS
 
 _CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
+_MOVED = ("--policy.checkpoint", "--policy.published.video", "--policy.published.head")
 _CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
 
 
@@ -28,13 +30,15 @@ def main(arguments: list[str]) -> int:
         say(f"video2act: {session.path.name}: {line}")
     if options.what_if:
         return _what_if(session, options.out, flags)
-    return _paced(session, options) if options.paced else _lockstep(session)
+    return _paced(session, options) if options.paced else _lockstep(session, flags)
 
 
-def _lockstep(session: Session) -> int:
+def _lockstep(session: Session, flags: list[str]) -> int:
     from runtime.session.lockstep import replay
 
-    report = replay(session)
+    report = replay(session, lambda settings: config.changed(settings, flags, "replay.sh"))
+    if not report.counts:
+        raise RuntimeFault(f"{session.path}: holds no step of a live run to compare (a recording, or a --what-if)")
     say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
     for kind, count in sorted(report.counts.items()):
         say(f"{kind:<14}{count.compared:>10}{count.differing:>8}{count.not_comparable:>16}")
@@ -117,8 +121,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--out", type=Path, help="folder of the session that --what-if makes; default: beside the other"
     )
-    own, flags = command_line.without_settings(parser, arguments) if "--what-if" in arguments else (arguments, [])
+    own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
+    for flag in flags if not options.what_if else ():
+        name = flag.partition("=")[0]
+        if name.startswith("--") and (options.paced or name not in _MOVED):
+            raise SettingsError(f"unknown {name}; --lockstep takes {' and '.join(_MOVED)}, --what-if other settings")
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:

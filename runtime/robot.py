@@ -282,7 +282,9 @@ class Robot:
         """The table of the run."""
         path = self.session / SUMMARY_NAME
         if not path.exists():
-            say("video2act: no table: the recorder was off or had to be killed; replay.sh recovers the session")
+            say(
+                "video2act: no table: the recorder was off or killed, or the disk is full; replay.sh reads what there is"
+            )
             return
         table = json.loads(path.read_text())
         say("\n".join(summary.lines(table)))

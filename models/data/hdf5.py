@@ -21,6 +21,7 @@ from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
 ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 means; deploy/robotwin says the same
+_WIDEST_M = 0.15  # no gripper opens so far: what is above is a share
 _QUALITY = 95  # of pictures that come without compression
 
 
@@ -67,7 +68,8 @@ def _task(file: h5py.File, path: Path) -> str:
 
 def _episode(file: h5py.File, path: Path) -> Episode:
     q, master = _array(file, "observations/qpos", path), _array(file, "action", path)
-    robotwins = "observations/qvel" not in file
+    shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, master)) > _WIDEST_M
+    robotwins = "observations/qvel" not in file and bool(shares)
     if robotwins:
         for values in (q, master):
             values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
@@ -79,7 +81,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
             pictures[camera] = _jpegs(stored[()], swapped=robotwins)
     return Episode(
         q=q,
-        dq=still if robotwins else _array(file, "observations/qvel", path),
+        dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
         effort=_array(file, "observations/effort", path) if "observations/effort" in file else still,
         master=master,
         jpegs=pictures,

@@ -193,9 +193,11 @@ class CloningLoss(nn.Module):
         wanted = diffusion.wanted(config.head, clean, noise, kept.sqrt(), (1 - kept).sqrt())
         found = self.fast.head(noisy, time, context, committed)
         distance = functional.l1_loss if cloning.loss == "l1" else functional.mse_loss
-        error = distance(found.float(), wanted, reduction="none") * self.fast.head.known
-        free = (~committed)[..., None] * self.fast.head.known
-        return error.mul(~committed[..., None]).sum() / free.sum()
+        error = distance(
+            found.float(), wanted, reduction="none"
+        )  # of what no joint stands for too, as RDT-1B's: it feeds back
+        free = (~committed)[..., None].expand_as(error)
+        return error.mul(free).sum() / free.sum()
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         """What the video model makes of both windows: made before, since it is frozen."""

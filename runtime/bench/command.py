@@ -48,16 +48,19 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeFault("--device cuda: torch finds no GPU here; use --device cpu")
     torch.set_num_threads(options.threads)
-    result = models.run(
-        Choice(
-            size=options.size,
-            device=name,
-            threads=options.threads,
-            dtype=options.dtype,
-            compile=options.compile,
-            storage=options.storage,
-        )
+    choice = Choice(
+        size=options.size,
+        device=name,
+        threads=options.threads,
+        dtype=options.dtype,
+        compile=options.compile,
+        storage=options.storage,
     )
+    try:
+        result = models.run(choice)
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        raise RuntimeFault(f"--size {options.size}: {reason:.200}; try --storage float8, or a smaller size") from None
     weights = result["weights"]
     say(f"video2act bench: {machine.describe()}; {options.size} on {result['device']}, {result['dtype']}")
     say(

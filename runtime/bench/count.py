@@ -62,7 +62,7 @@ def _slow(slow: SlowSystem) -> dict[str, float]:
         latents = encoded(window)
         figures[f"VAE, {name}"] = _tflop(lambda window=window: encoded(window))
         figures[f"blocks, {name}"] = _tflop(lambda latents=latents: slow.backbone.features(latents, text))
-    return figures | {"all": round(sum(figures.values()), 2)}
+    return figures | {"all": round(sum(figures.values()), 4)}
 
 
 def _fast(fast: FastSystem) -> dict[str, float]:
@@ -86,7 +86,7 @@ def _fast(fast: FastSystem) -> dict[str, float]:
         "keys and values": _tflop(lambda: fast.head.context(*seen)),
         "denoising": round(config.head.steps * _tflop(lambda: fast.head(noisy, torch.zeros(1), context, committed)), 4),
     }
-    return figures | {"all": round(sum(figures.values()), 2)}
+    return figures | {"all": round(sum(figures.values()), 4)}
 
 
 def _tflop(call: Callable[[], Any]) -> float:

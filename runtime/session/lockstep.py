@@ -5,7 +5,7 @@ was measured while a step ran (timing, arrivals) is taken from the record. This 
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,13 @@ class Index:
         return found
 
 
-def replay(session: Session) -> Report:
-    """Run the whole session again. Raises SessionError when its policy is not at hand."""
+def replay(session: Session, moved: Callable[[Settings], Settings] = lambda settings: settings) -> Report:
+    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand."""
     index, report = Index(session), Report()
     if "settings" not in session.metadata:
         raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
     try:
-        settings = config.from_json(session.metadata["settings"])
+        settings = moved(config.from_json(session.metadata["settings"]))
     except SettingsError as error:
         raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
     _replay_arms(index, settings, report)

@@ -6,6 +6,7 @@ from pathlib import Path
 from runtime import wire
 from runtime.bus import Bus, Publisher
 from runtime.clock import NS_PER_S, now_ns
+from runtime.errors import SessionError
 from runtime.frames import FrameRing
 from runtime.session.reader import Session, decode_all
 from runtime.topics import topic
@@ -25,6 +26,8 @@ class PacedReplay:
     def run(self, speed: float = 1.0) -> int:
         """Publish everything, `speed` times as fast as recorded. Returns the number of messages."""
         rows = sorted(decode_all(self._session), key=lambda row: row[1].stamp_ns)
+        if not rows:
+            raise SessionError(f"{self._session.path}: no message could be decoded; it was written by another version")
         for name, _, _ in rows:
             self._publisher(name)
         first_ns, started_ns = rows[0][1].stamp_ns, now_ns()

@@ -79,6 +79,13 @@ class SessionWriter:
         """A camera's frame."""
         self._attempt(lambda: self._viewers.picture(camera, number, jpeg, capture_ns + self._offset_ns))
 
+    def stop(self, reason: str) -> None:
+        """Finish the file now; what comes later is ignored."""
+        self._attempt(self._writer.finish)
+        self.trouble = (
+            self.trouble or f"recording stopped: {reason} ({self.path.parent}); free some space and start again"
+        )
+
     def close(self) -> None:
         """Finish the file: index, statistics, magic."""
         self._closing.set()

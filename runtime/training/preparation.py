@@ -18,6 +18,7 @@ from tqdm import tqdm
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
+from models.data.lerobot import INFO
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
@@ -102,7 +103,9 @@ class Preparation:
 
     def _path(self, kind: Kind, source: Demonstration) -> Path:
         size = source.path.stat().st_size if source.path.is_file() else source.steps
-        which: list[object] = [] if source.index is None else [source.index]
+        which: list[object] = []
+        if source.index is not None:  # of a dataset that may have been made again
+            which = [source.index, (source.path / INFO).stat().st_mtime_ns]
         if kind == "features":
             which += source.texts  # each window was read with one of them, which is kept by its number
         stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
@@ -184,7 +187,7 @@ def _slow(order: Order) -> SlowSystem:
 @lru_cache(maxsize=1)
 def _loaded(config: str, video: Path | None, device: str, seed: int) -> SlowSystem:
     found = open_video(PolicyConfig.model_validate_json(config), video, seed)
-    return found.slow(torch.device(device), torch.float32 if device == "cpu" else torch.bfloat16)
+    return found.slow_to_train(seed, torch.device(device), torch.float32 if device == "cpu" else torch.bfloat16)
 
 
 def _own_device(device: str) -> str:

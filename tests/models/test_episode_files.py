@@ -113,6 +113,14 @@ def test_robotwins_variant_is_read(path: Path) -> None:
         np.testing.assert_allclose(getattr(found, name), getattr(episode(), name), atol=1e-6)
 
 
+def test_metres_without_velocities_are_no_shares(path: Path) -> None:
+    wanted = hdf5.read(path)
+    found = hdf5.read(change(path, lambda file: file.__delitem__("observations/qvel")))
+    assert np.array_equal(found.q, wanted.q) and np.array_equal(found.master, wanted.master)
+    assert found.jpegs == wanted.jpegs
+    assert not found.dq.any()
+
+
 def test_a_missing_camera_is_named(path: Path) -> None:
     assert "camera left_wrist is missing" in refused(
         change(path, lambda f: f.pop("observations/images/cam_left_wrist"))

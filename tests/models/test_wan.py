@@ -9,6 +9,7 @@ import torch
 from models.backbones.backbone import VideoText
 from models.backbones.wan import WanBackbone
 from models.config import PolicyConfig, Wan
+from models.placement import place
 from models.slow import SlowSystem, make_backbone
 
 
@@ -32,6 +33,15 @@ def inputs(config: Wan) -> tuple[torch.Tensor, VideoText]:
     generator = torch.Generator().manual_seed(2)
     latents = torch.randn((1, config.latent_channels, 3, 4, 6), generator=generator)
     return latents, VideoText(torch.randn((1, 7, config.text_dim), generator=generator), torch.zeros(1, 0))
+
+
+def test_it_runs_in_bfloat16(wan: Wan) -> None:
+    """As on a GPU: the latents' mean and spread stay exact, what comes out is what the transformer takes."""
+    backbone = place(WanBackbone(wan).eval().requires_grad_(False), torch.device("cpu"), torch.bfloat16)
+    latents = backbone.encode(torch.zeros(1, 3, 5, 64, 96, dtype=torch.bfloat16))
+    text = VideoText(torch.zeros(1, 4, wan.text_dim, dtype=torch.bfloat16), torch.zeros(1, 0))
+    assert latents.dtype == torch.bfloat16
+    assert torch.isfinite(backbone.features(latents, text)).all()
 
 
 def test_features_equal_the_whole_models_hooked_block(whole: WanBackbone, truncated: WanBackbone, wan: Wan) -> None:

@@ -94,6 +94,25 @@ def test_the_full_size_costs_what_its_blocks_multiply() -> None:
     assert counted["system2_gib"]["bfloat16"] == pytest.approx(2 * 7.99e9 / 2**30, rel=0.01)
 
 
+@pytest.mark.parametrize("size", ["small", "full-wan"])
+def test_every_size_can_be_counted(size: str) -> None:
+    counted = count.run(size)
+    for system in ("system1", "system2"):
+        assert counted[f"{system}_tflop"]["all"] > 0 and counted[f"{system}_gib"]["bfloat16"] > 0
+
+
+def test_every_run_of_the_slow_system_is_beside_the_fast_one(fast: FastBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_AT_ONCE_RUNS", 6)
+    made = models.both_at_once(fast, Choice(size="small", device="cpu"), ratio=3)
+    assert made["system2_runs"] == 2
+    assert made["system1_p50_ms"] > 0 and made["system2_p50_ms"] > 0
+
+
+def test_a_slow_system_that_dies_is_one_line(fast: FastBench) -> None:
+    with pytest.raises(RuntimeFault, match=r"System 2's process ended \(RuntimeError.*\); try --storage float8"):
+        models.both_at_once(fast, Choice(size="small", device="unknown"), ratio=1)
+
+
 def test_float8_is_counted_as_it_is_kept() -> None:
     kept = SlowBench(Choice(size="small", device="cpu", storage="float8")).slow.backbone.transformer
     small_weights = [weight for weight in kept.parameters() if weight.dtype == torch.float8_e4m3fn]

@@ -3,6 +3,7 @@
 A robot's limits depend on this, so NaN, empty ranges and forgotten environment variables are tried too.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,32 @@ def test_the_real_robot_waits_for_an_operator() -> None:
     settings = config.load(["--profile", "cobot_magic"])
     assert (settings.arms.kind, settings.arms.start, settings.arms.resume) == ("piper", "disarmed", "order")
     assert [camera.kind for camera in settings.cameras.by_name().values()] == ["realsense", "uvc", "uvc"]
+
+
+def test_what_is_written_for_others_can_be_read_and_lets_nobody_in(tmp_path: Path) -> None:
+    """A session, or a GPU box, of a robot whose console is open to the network."""
+    flags = ["--console.host", "0.0.0.0", "--console.token", "a" * 20, "--console.certificate", str(tmp_path)]
+    settings = config.load([*flags, "--ratio", "4"])
+    text = config.public_json(settings)
+    assert "a" * 20 not in text and str(tmp_path) not in text
+    assert config.from_json(text).ratio == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--instruction", ""], "--instruction: .*at least 1"),
+        (["--instruction", "  "], "--instruction: .*at least 1"),
+        (["--instruction", "x" * 1001], "--instruction: .*at most 1000"),
+        (["--seed", "99999999999999999999"], "--seed"),
+        (["--system2.remote", "robot:5760"], "--system2.remote"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_the_start(flags: list[str], said: str) -> None:
+    assert re.search(said, refused(flags))
+
+
+def test_another_size_is_not_the_policy_that_lay_there() -> None:
+    settings = config.load([])
+    assert settings.policy.checkpoint is not None
+    assert config.changed(settings, ["--policy.size", "small"], "replay.sh").policy.checkpoint is None

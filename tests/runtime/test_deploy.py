@@ -95,6 +95,9 @@ def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
         config.load(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
 
 
+_AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="others are told to run it as root")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -104,6 +107,8 @@ def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
         (["robot", "--user"], "--user needs a value"),
         (["robot", "--surprise", "1"], "unknown --surprise"),
         (["system2", "--user", "lab"], "--robot tcp://HOST:PORT and --keys DIR"),
+        (["robot", "--user", "root", "--root", "/nowhere"], "--user root: the robot's programs must not run as root"),
+        pytest.param(["robot", "--user", "n0body"], "--user n0body: there is no such user here", marks=_AS_ROOT),
     ],
 )
 def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import order, outside, wire
+from runtime import bus, order, outside, wire
 from runtime.bus import Bus
 from runtime.errors import RuntimeFault, SettingsError
 
@@ -109,6 +109,12 @@ def test_which_run_is_meant(folder: Path, memory: Path) -> None:
     assert outside.run_folder(os.getpid()) == folder
     with pytest.raises(RuntimeFault, match=r"no robot runs here as 77; start \./launch/robot\.sh"):
         outside.run_folder(77)
+
+
+def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus, "endpoint", lambda *_: "ipc:///nowhere/at/all")
+    with pytest.raises(RuntimeFault, match=f"{folder}: cannot be used .* does the run belong to another user"):
+        order.main(["hold"])
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:

@@ -33,6 +33,7 @@ def test_only_what_is_named_changes() -> None:
         (["--a.samples", "-1"], "--a.samples: .*greater than 0.*-1"),
         (["--a.surprise", "1"], "--a.surprise: Extra inputs"),
         (["--a.loss", "l3"], "--a.loss"),
+        (["--a.loss", "l1", "--a.loss.more", "1"], "--a.loss.more: the whole of loss is given already"),
     ],
 )
 def test_a_wrong_one_is_named_in_one_line(flags: list[str], said: str) -> None:

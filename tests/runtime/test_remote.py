@@ -95,7 +95,13 @@ def test_missing_or_broken_keys_are_one_line(made: Path, tmp_path: Path) -> None
         Link.coming("tcp://127.0.0.1:1", tmp_path)
     (tmp_path / "system2.key_secret").write_bytes((made / "system2.key").read_bytes())
     (tmp_path / "robot.key").write_bytes((made / "robot.key").read_bytes())
-    with pytest.raises(SettingsError, match="holds no secret"):
+    with pytest.raises(SettingsError, match="a key is missing or cut"):
+        Link.coming("tcp://127.0.0.1:1", tmp_path)
+    for name in ("system2.key_secret", "robot.key"):
+        whole = (made / name).read_text()
+        (tmp_path / name).write_text(whole)
+    (tmp_path / "robot.key").write_text(whole.replace(whole.split('"')[-2], whole.split('"')[-2][:-5]))
+    with pytest.raises(SettingsError, match="a key is missing or cut"):
         Link.coming("tcp://127.0.0.1:1", tmp_path)
 
 
@@ -164,6 +170,12 @@ def test_what_a_slow_line_cannot_carry_is_dropped_and_counted(robot: tuple[Link,
 def test_an_address_that_is_taken_is_one_line(robot: tuple[Link, str], made: Path) -> None:
     with pytest.raises(RuntimeFault, match="choose another port"):
         Link.waiting(robot[1], made)
+
+
+@pytest.mark.parametrize("address", ["robot:5760", "tcp://robot", ""])
+def test_a_wrong_address_is_one_line(address: str, made: Path) -> None:
+    with pytest.raises(SettingsError, match=f"--robot {address}: must be tcp://HOST:PORT"):
+        far.main(["--robot", address, "--keys", str(made)])
 
 
 @pytest.mark.parametrize("flags", [["--robot", "tcp://127.0.0.1:1"], ["--keys", "/nowhere"], []])

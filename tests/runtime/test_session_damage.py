@@ -53,6 +53,32 @@ def read(data: bytes, folder: Path) -> reader.Session:
     return reader.read(path)
 
 
+def test_an_empty_file_is_no_session(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match=r"session\.mcap: not a session file \(it is empty\)"):
+        read(b"", tmp_path)
+
+
+def test_a_restarted_recorders_file_is_named(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "session.mcap").write_bytes(written.data)
+    (tmp_path / "session-2.mcap").write_bytes(written.data)
+    assert reader.read(tmp_path).damage.describe() == [
+        "the recorder was started again: the rest is in session-2.mcap; give that file for it"
+    ]
+    assert reader.read(tmp_path / "session.mcap").damage.describe() == []
+
+
+def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", 0)
+    message = build(wire.Order)
+    writer.message("order", message, wire.encode(message))
+    writer.stop("the disk has 0.5 GiB left, the reserve is 1")
+    writer.message("order", message, wire.encode(message))
+    writer.close()
+    session = reader.read(tmp_path)
+    assert len(session.messages) == 1 and not session.damage.unfinished
+    assert "0.5 GiB left" in writer.trouble and "free some space and start again" in writer.trouble
+
+
 def test_the_session_has_several_chunks(written: Written) -> None:
     assert len(written.chunks) >= 4
 

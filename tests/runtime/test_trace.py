@@ -2,14 +2,17 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime import wire
 from runtime.errors import SettingsError
-from runtime.session import trace
+from runtime.session import reader, trace
+from runtime.session.writer import SessionWriter
 
 SESSION = Path(__file__).parent / "golden" / "session-schema-1.mcap"
 
@@ -54,6 +57,30 @@ def test_modes_follow_each_other_without_a_gap(made: list[dict[str, Any]]) -> No
     for before, after in pairwise(modes):
         assert before["ts"] + before["dur"] == pytest.approx(after["ts"], abs=0.01)
         assert before["name"] != after["name"]
+
+
+def test_a_run_whose_arms_never_spoke_can_be_looked_at(build: Callable[..., Any], tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", 0)
+    message = build(wire.Fault, process="can_left", text="no CAN adapter")
+    writer.message("fault", message, wire.encode(message))
+    writer.close()
+    made = list(trace.events(reader.read(tmp_path)))
+    assert any(event["name"] == "can_left: no CAN adapter" for event in made)
+
+
+def test_each_life_of_system_1_has_arrows_of_its_own(build: Callable[..., Any], tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", 0)
+    for epoch, at_ns in ((1, 10**9), (2, 60 * 10**9)):
+        timing = wire.Timing(prepare_ns=1, forward_ns=1, finished_ns=at_ns + 1000)
+        chunk = build(wire.ActionChunk, seq=3, epoch=epoch, stamp_ns=at_ns, timing=timing)
+        target = build(wire.ArmTarget, seq=epoch, stamp_ns=at_ns + 3000, arrivals=((3, at_ns + 2000),))
+        for topic, message in (("chunk", chunk), ("arm_target", target)):
+            writer.message(topic, message, wire.encode(message))
+    writer.close()
+    made = [event for event in trace.events(reader.read(tmp_path)) if event["ph"] in "sf"]
+    assert [(event["ph"], event["id"], round(event["ts"])) for event in made] == [
+        ("s", "1.3", 1), ("f", "1.3", 2), ("s", "2.3", 59_000_001), ("f", "2.3", 59_000_002),
+    ]  # fmt: skip
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -112,6 +112,22 @@ def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_p
     assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
 
 
+def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: Path, tmp_path: Path) -> None:
+    """Else a policy with video would begin with formers that somebody trained, and one without would not."""
+    line = ["--steps", "1", "--schedule.learning_rate", "1e-30", "--cache", str(tmp_path / "cache")]
+    train.main(command("action", data, tmp_path / "first", *line, "--video", str(video)))
+    first = tmp_path / "first" / "checkpoint"
+    names = ("slow.spatial_former.queries", "slow.motion_former.queries")
+    again = ["--seed", "1", "--policy.spatial_former.tokens", "7", *line]
+    train.main(command("action", data, tmp_path / "second", *again, "--video", str(first)))
+    before, after = (
+        StoredTensors(folder).read("slow.", torch.device("cpu"))
+        for folder in (first, tmp_path / "second" / "checkpoint")
+    )
+    assert after[names[0].removeprefix("slow.")].shape[0] == 7
+    assert not torch.equal(before[names[1].removeprefix("slow.")], after[names[1].removeprefix("slow.")])
+
+
 def test_a_shallower_video_model_reads_the_same_latents(data: Path, video: Path, tmp_path: Path) -> None:
     line = ["--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")]
     train.main(command("action", data, tmp_path / "whole", *line))

@@ -126,7 +126,10 @@ class Far:
 
     def _own(self, settings: bytes) -> Settings:
         """The robot's settings, with what was given here."""
-        theirs = config.from_json(settings.decode())
+        try:
+            theirs = config.from_json(settings.decode())
+        except SettingsError as error:
+            raise SettingsError(f"the robot is of another version ({error}); install the same one on both") from None
         local = theirs.system2.model_copy(update={"remote": "", "keys": None})
         changed = {
             "policy": overrides.over(theirs.policy, self._flags["policy"], "policy"),

@@ -253,7 +253,7 @@ def test_a_reader_that_goes_away_ends_a_replay_and_leaves_nothing(session: LiveR
         folder = Path(replay.stdout.readline().split()[-1])
         assert folder.is_dir()
         replay.stdout.close()
-        assert replay.wait(60) == 1
+        assert replay.wait(60) == 128 + signal.SIGHUP
         assert replay.stderr.read() == ""
         assert not folder.exists()
     finally:

@@ -35,15 +35,23 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
   const canvas = useRef(null);
   const over = useRef(null);
   const [age, setAge] = useState(null);
-  const [number, setNumber] = useState(0);
+  const [number, setNumber] = useState(null);
   const captured = useRef(null);
   useEffect(() => {
     const ageing = setInterval(() => { // also when no picture comes any more
       if (captured.current !== null && at() === null) setAge(clock.ageMs(captured.current));
     }, AGEING_MS);
-    const pictures = watchPictures(source, state.camera, at, ({ number, captureNs, bitmap }) => {
+    const pictures = watchPictures(source, state.camera, at, (picture) => {
       const place = canvas.current;
       if (!place) return;
+      if (picture === null) { // before the session's first one
+        place.getContext("2d").clearRect(0, 0, place.width, place.height);
+        captured.current = null;
+        setAge(null);
+        setNumber(null);
+        return;
+      }
+      const { number, captureNs, bitmap } = picture;
       if (place.width !== bitmap.width) [place.width, place.height] = [bitmap.width, bitmap.height];
       place.getContext("2d").drawImage(bitmap, 0, 0);
       bitmap.close();
@@ -65,7 +73,7 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
     <canvas ref=${over} class="over" style=${map ? covering(map.covers) : ""} title=${seen ? `as System 2 saw it ${seen.age_ms} ms ago` : ""}></canvas></div>
     <figcaption>${state.camera.replace("_", " ")}
       <span class=${wrong ? "bad" : "muted"}>${wrong || `${age === null ? "-" : Math.round(age)} ms`}
-        ${" "}#${number}${state.camera === "head" && inside ? " in the window" : ""}
+        ${number === null ? "" : ` #${number}`}${state.camera === "head" && inside ? " in the window" : ""}
         ${state.rate_hz ? ` ${state.rate_hz.toFixed(0)}/s` : ""}</span></figcaption>
   </figure>`;
 }

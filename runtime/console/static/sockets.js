@@ -73,7 +73,7 @@ function asks(at) {
 
 const HEADER_BYTES = 24;
 
-// Pictures of one camera: `shown({number, captureNs, bitmap})`; the next is asked for when this one is drawn.
+// Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where a session has none yet; the next is asked for when this one is drawn.
 export function watchPictures(source, camera, at, shown) {
   const ask = asks(at);
   return keep(`/pictures/${camera}?source=${encodeURIComponent(source)}`, {
@@ -82,7 +82,8 @@ export function watchPictures(source, camera, at, shown) {
       const header = new DataView(data);
       const [number, captureNs] = [0, 8].map((place) => Number(header.getBigInt64(place, true)));
       try {
-        if (number) shown({ number, captureNs, bitmap: await createImageBitmap(new Blob([data.slice(HEADER_BYTES)], { type: "image/jpeg" })) });
+        if (data.byteLength === HEADER_BYTES) shown(null);
+        else shown({ number, captureNs, bitmap: await createImageBitmap(new Blob([data.slice(HEADER_BYTES)], { type: "image/jpeg" })) });
       } catch { // a picture that cannot be decoded: its age goes on growing
       }
       ask(socket);

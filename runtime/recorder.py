@@ -107,7 +107,7 @@ def main(process: Process) -> None:
             continue
         reported_ns = now_ns()
         writer = recorder.writer
-        _keep_reserve(writer, process)
+        keep_reserve(writer, process.settings.recorder, process.session)
         if writer.trouble and not trouble:
             trouble = writer.trouble
             process.fault("recording", trouble)
@@ -136,11 +136,11 @@ def main(process: Process) -> None:
         log.error("%s: %s; pictures or table are missing", process.session, error.strerror)
 
 
-def _keep_reserve(writer: SessionWriter, process: Process) -> None:
+def keep_reserve(writer: SessionWriter, settings: config.Recorder, folder: Path) -> None:
     """Stop before the disk is full: a robot that nobody looks at records for days."""
-    reserve_gib, free_gib = process.settings.recorder.reserve_gib, shutil.disk_usage(process.session).free / 2**30
-    if free_gib < reserve_gib and not writer.trouble:
-        writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {reserve_gib:g}")
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    if free_gib < settings.reserve_gib and not writer.trouble:
+        writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
 
 
 def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:

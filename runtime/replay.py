@@ -6,6 +6,7 @@ With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, 
 
 import argparse
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from runtime import command_line, config
@@ -54,18 +55,15 @@ def _lockstep(session: Session, flags: list[str]) -> int:
 def _paced(session: Session, options: argparse.Namespace) -> int:
     from runtime.session.paced import PacedReplay
 
-    own = None if options.folder else MemoryFolder(REPLAY_PREFIX)
-    folder = Path(options.folder) if own is None else own.path
-    paced = PacedReplay(session, folder)
-    say(f"video2act: publishing {session.path} in {folder}")
-    try:
-        say(f"{paced.run(options.speed)} messages published")
-    except KeyboardInterrupt:
-        say("stopped")
-    finally:
-        paced.close()
-        if own is not None:
-            own.remove()
+    with nullcontext(Path(options.folder)) if options.folder else MemoryFolder(REPLAY_PREFIX) as folder:
+        paced = PacedReplay(session, folder)
+        say(f"video2act: publishing {session.path} in {folder}")
+        try:
+            say(f"{paced.run(options.speed)} messages published")
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            paced.close()
     return 0
 
 
@@ -126,7 +124,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     for flag in flags if not options.what_if else ():
         name = flag.partition("=")[0]
         if name.startswith("--") and (options.paced or name not in _MOVED):
-            raise SettingsError(f"unknown {name}; --lockstep takes {' and '.join(_MOVED)}, --what-if other settings")
+            raise SettingsError(f"unknown {name}; --lockstep takes only {', '.join(_MOVED)}")
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:

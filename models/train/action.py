@@ -29,7 +29,7 @@ _ON_THE_WAY_S = (0.01, 0.06)  # how much later than its newest picture was expos
 
 
 class Cloning(Part):
-    """How stage 2 samples; defaults are those of the shipped policy."""
+    """How stage 2 samples. The shipped policy is older than `early_share` and `noise_share` (models/shipped/train.sh)."""
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""

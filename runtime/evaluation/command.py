@@ -55,6 +55,8 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(
             f"--json {options.json}: a sweep writes OUT/{options.sweep}.json; leave it out, and give --out"
         )
+    if options.json is not None:
+        command_line.check_writable(options.json, "--json")
     tasks = _tasks(options.task)
     latencies = _latencies(options)
     with Spread("evaluate", options.workers, options.ray) as spread:
@@ -176,7 +178,6 @@ def _write(
         "revision": revision(),
         "machine": describe(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -1,8 +1,8 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
 
-Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, filter, depth, eyes) first train a
-policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video DIR`).
-Sweeps with one --out share the policies and the figures that they have in common.
+Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, inputs, window, filter, depth, eyes)
+first train a policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video
+DIR`). Sweeps with one --out share the policies and the figures that they have in common.
 """
 
 import argparse
@@ -121,12 +121,14 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
     What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over.
     """
     path = options.out / f"{name}.json"
-    before, results = _earlier(path), list[Result]()
-    found = [*before.values(), *(one for other in SWEEPS for one in _earlier(options.out / f"{other}.json").values())]
+    earlier = {other: _earlier(options.out / f"{other}.json") for other in SWEEPS}
+    before, results = earlier[name], list[Result]()
+    found = [one for results_of in earlier.values() for one in results_of.values()]
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in SWEEPS[name]:
-        flags = [*variant.settings, *_trained(name, variant, options)]
-        protocol = evaluation.protocol(flags)
+        folder = _trained(name, variant, options)
+        flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
+        protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": _training(folder)})
         known = next((one.rows for one in found if one.protocol == protocol), None)
         results.append(Result(variant.name, protocol, evaluation.rows(flags) if known is None else known))
         again = "" if known is None else " (evaluated before)"
@@ -201,10 +203,10 @@ def plot(path: Path, name: str, results: Sequence[Result]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[str]:
-    """The flag of the variant's own policy; its training is begun, gone on with, or found to be done with these settings."""
+def _trained(name: str, variant: Variant, options: argparse.Namespace) -> Path | None:
+    """The run of the variant's own policy: begun, gone on with, or found to be done with these settings. None: it has none."""
     if variant.policy is None:
-        return []
+        return None
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
@@ -215,7 +217,14 @@ def _trained(name: str, variant: Variant, options: argparse.Namespace) -> list[s
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
     training.main([*arguments, *variant.policy])
-    return ["--policy.checkpoint", str(folder / "checkpoint")]
+    return folder
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """How a policy was trained, for whoever compares figures."""
+    settings = json.loads((folder / "run.json").read_text())["settings"]
+    told = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
+    return told | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}
 
 
 def _record(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -277,7 +277,17 @@ def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pyte
             return [table.row("a_task", [[episode(0, success=True)]])]
 
     asked: list[list[str]] = []
-    monkeypatch.setattr(sweep.training, "main", asked.append)
+
+    def train(line: list[str]) -> None:
+        asked.append(line)
+        folder = Path(line[line.index("--out") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        told = {"demonstrations": "2, abc", "video_id": "x", "processes": 1, "seed": "0"}
+        (folder / "run.json").write_text(
+            json.dumps({"settings": told | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}})
+        )
+
+    monkeypatch.setattr(sweep.training, "main", train)
     options = argparse.Namespace(
         out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None
     )
@@ -286,6 +296,7 @@ def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pyte
     assert [result.variant for result in results] == ["Sobel", "Scharr", "Laplacian"]
     assert trained == ["no-video", "raw-features", "with-Sobel", "with-FFT", "unchanged", "Scharr", "Laplacian"]
     assert len({line[line.index("--out") + 1] for line in asked}) == 7, "a folder a policy"
+    assert results[0].protocol["training"]["steps"] == 5
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ What is not in the damaged chunk must come back, and the loss must be said.
 """
 
 import resource
+import shutil
 import struct
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from mcap.reader import make_reader
 
-from runtime import wire
+from runtime import config, recorder, wire
 from runtime.errors import RuntimeFault, SessionError
 from runtime.session import reader
 from runtime.session.writer import SessionWriter
@@ -77,6 +78,16 @@ def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
     assert "0.5 GiB left" in writer.trouble and "free some space and start again" in writer.trouble
+
+
+def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
+    free_gib = shutil.disk_usage(tmp_path).free / 2**30
+    for reserve_gib, stops in ((free_gib / 2, False), (free_gib * 2, True)):
+        writer = SessionWriter(tmp_path / f"{stops}.mcap", 0)
+        settings = config.load(["--recorder.reserve_gib", str(reserve_gib)])
+        recorder.keep_reserve(writer, settings.recorder, tmp_path)
+        assert ("GiB left" in writer.trouble) == stops
+        writer.close()
 
 
 def test_the_session_has_several_chunks(written: Written) -> None:

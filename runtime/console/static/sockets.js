@@ -73,7 +73,8 @@ function asks(at) {
 
 const HEADER_BYTES = 24;
 
-// Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where a session has none yet; the next is asked for when this one is drawn.
+// Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where a session has none yet; the next is asked
+// for when this one is drawn.
 export function watchPictures(source, camera, at, shown) {
   const ask = asks(at);
   return keep(`/pictures/${camera}?source=${encodeURIComponent(source)}`, {

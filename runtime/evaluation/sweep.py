@@ -1,8 +1,8 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
 
 Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, inputs, window, filter, depth, eyes)
-first train a policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR --video
-DIR`). Sweeps with one --out share the policies and the figures that they have in common.
+first train a policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR
+--video DIR`). Sweeps with one --out share the policies and the figures that they have in common.
 """
 
 import argparse

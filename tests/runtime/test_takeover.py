@@ -225,8 +225,8 @@ def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Pat
     try:
         run.wait_for("RUNNING", START_S)
         assert run.order("takeover") == ""
-        run.wait_for("TAKEOVER", START_S)
-        run.wait_for("TAKEOVER", START_S)
+        for _ in range(5):  # a line a second; home after three: a chunk of arms that are led elsewhere may jump
+            run.wait_for("TAKEOVER", START_S)
         assert run.order("run") == ""
         run.wait_for("RUNNING", START_S)
         assert run.end() == 0
@@ -238,6 +238,6 @@ def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Pat
     assert modes[modes.index("RUNNING") :][:4] == ["RUNNING", "HOLD", "TAKEOVER", "RUNNING"]
     led = [target for target in targets if target.mode == "TAKEOVER"]
     before, after = (np.abs(target.q - ready_pose())[safety.ARM_JOINTS].max() for target in (led[0], led[-1]))
-    assert after < before, "the hands bring the arms home"
+    assert after < 0.05 < before, "the hands bring the arms home"
     assert lockstep.replay(session).identical
     assert 0 < json.loads(run.json.read_text())["takeover_fraction"] < 1

@@ -64,6 +64,14 @@ def check_writable(path: Path, flag: str) -> None:
         raise SettingsError(f"{flag} {path}: you may not write there; choose another")
 
 
+def make_folder(path: Path, flag: str) -> None:
+    """Make a folder for what will be written, where it is not there yet. Raises SettingsError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{flag} {path}: cannot make this folder ({error.strerror}); choose another") from None
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """A type for argparse: a whole number within limits."""
 

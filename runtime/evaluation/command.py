@@ -55,6 +55,8 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(
             f"--json {options.json}: a sweep writes OUT/{options.sweep}.json; leave it out, and give --out"
         )
+    if options.film or options.film_examples:
+        command_line.make_folder(options.films, "--films")
     if options.json is not None:
         command_line.check_writable(options.json, "--json")
     tasks = _tasks(options.task)

@@ -53,7 +53,8 @@ class Preparation:
         self, spread: Spread, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int
     ) -> None:
         self._spread, self._cache, self._config, self._video = spread, cache, config, video
-        self._device, self._seed = device, seed
+        self._device = device
+        self._seed = seed if video is None else 0  # weights that are missing are drawn from it; all else is alike
         self._hashes: dict[Kind | Literal["texts"], str] = {}
 
     def make(self, kind: Kind, demonstrations: Sequence[Demonstration]) -> list[Path]:

@@ -7,6 +7,7 @@ import pytest
 from runtime import instruct, replay
 from runtime.bench import command
 from runtime.errors import SettingsError
+from runtime.evaluation import command as evaluation
 
 Main = Callable[[list[str]], int]
 
@@ -24,6 +25,7 @@ Main = Callable[[list[str]], int]
         (replay.main, ["somewhere", "--paced", "--policy.checkpoint", "x"], "unknown --policy.checkpoint"),
         (command.main, ["--json"], "--json"),
         (command.main, ["--json", "/nowhere/x"], "--json /nowhere/x: there is no such folder; make it first"),
+        (evaluation.main, ["--film", "1", "--films", "/proc/films"], "--films /proc/films: cannot make this folder"),
         (command.main, ["--json", "/tmp"], "--json /tmp: is a folder; name a file in it"),
         (command.main, ["--console", "--seconds", "nan"], "--seconds: must be 0.1 to 86400, got nan"),
         (command.main, ["--repeats", "0"], "1 to 100, got 0"),

@@ -7,9 +7,11 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from runtime.errors import SettingsError
+
+Value = TypeVar("Value")
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,3 +87,12 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def several(one: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
+    """A type for argparse: values with commas between them, each once."""
+
+    def values(text: str) -> tuple[Value, ...]:
+        return tuple(dict.fromkeys(one(part.strip()) for part in text.split(",")))
+
+    return values

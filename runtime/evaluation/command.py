@@ -24,6 +24,7 @@ from runtime.config import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
 from runtime.evaluation.rollouts import Episode, Order, play
+from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
 from runtime.policy import policy_id
 from runtime.revision import revision
@@ -216,7 +217,7 @@ def _parser() -> command_line.Parser:
     parser.add_argument("--task", default="all", help="one, several with commas, or all")
     parser.add_argument("--rollouts", type=command_line.whole(1, 10_000), help="of a repeat; 50, in a sweep 20")
     parser.add_argument("--repeats", type=command_line.whole(1, 100), help="3, in a sweep 1")
-    parser.add_argument("--sweep", choices=tuple(sweep.SWEEPS), help="an ablation of the paper")
+    parser.add_argument("--sweep", choices=tuple(SWEEPS), help="an ablation of the paper")
     parser.add_argument(
         "--out", type=Path, default=Path("sweeps"), metavar="DIR", help="sweep: tables, plots, policies"
     )
@@ -226,6 +227,16 @@ def _parser() -> command_line.Parser:
         "--cache", type=Path, metavar="DIR", help="sweep: of prepared demonstrations; default OUT/cache"
     )
     parser.add_argument("--train-steps", type=command_line.whole(1, 10**8), default=6000, help="sweep: of each policy")
+    parser.add_argument(
+        "--train-seeds",
+        type=command_line.several(command_line.whole(0, 2**31 - 1)),
+        default=(0,),
+        metavar="N,...",
+        help="sweep: a policy each of every variant; 0",
+    )
+    parser.add_argument(
+        "--variants", type=command_line.several(str), default=(), metavar="NAME,...", help="sweep: these alone"
+    )
     parser.add_argument(
         "--processes", type=command_line.whole(1, 64), default=1, help="sweep: that train together, as in train.sh"
     )

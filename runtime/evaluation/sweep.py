@@ -1,8 +1,8 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
 
-Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, inputs, window, filter, depth, eyes)
-first train a policy each, on the same demonstrations with the same small budget (`evaluate.sh --sweep features --data DIR
---video DIR`). Sweeps with one --out share the policies and the figures that they have in common.
+Where the policy differs, one is trained for each variant and seed, on the same demonstrations with the same small budget
+(`evaluate.sh --sweep features --data DIR --video DIR --train-seeds 0,1`). Sweeps with one --out share the policies and the
+figures that they have in common.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.table import Row
+from runtime.evaluation.variants import SWEEPS, Variant
 from runtime.terminal import say
 from runtime.training import command as training
 
@@ -35,69 +36,18 @@ class Evaluation(Protocol):
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One row of an ablation."""
-
-    name: str
-    settings: tuple[str, ...] = ()  # flags of the run
-    policy: tuple[str, ...] | None = None  # flags of the training, () for `small` as it is; None: nothing is trained
-
-
-def _filters(spatial: str, motion: str) -> tuple[str, ...]:
-    return ("--policy.filters.spatial", spatial, "--policy.filters.motion", motion)
-
-
-def _depth(dual: int, single: int) -> tuple[str, ...]:
-    return ("--policy.video.backbone.dual_blocks", str(dual), "--policy.video.backbone.single_blocks", str(single))
-
-
-_PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
-_SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
-_NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
-_NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
-SWEEPS: dict[str, tuple[Variant, ...]] = {
-    "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
-    "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
-    "features": (
-        _NO_VIDEO,
-        Variant("raw features", policy=_filters("none", "none")),
-        Variant("+ Sobel", policy=_filters("sobel", "none")),
-        Variant("+ FFT", policy=_filters("none", "fft")),
-        Variant("both filters", policy=()),
-    ),
-    "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
-    "eyes": (
-        Variant("keypoints", policy=()),
-        Variant("keypoints, no guess", policy=_PLAIN),
-        Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
-    ),
-    "inputs": (
-        Variant("all", policy=()),
-        _NO_VIDEO,
-        Variant("no head picture", policy=("--policy.inputs", "no_head")),
-        Variant("wrists alone", policy=("--policy.inputs", "wrists")),
-        Variant("blind", policy=("--policy.inputs", "blind")),
-    ),
-    "window": (Variant("96 x 128", policy=()), Variant("192 x 256", policy=_NATIVE)),
-    "filter": (
-        Variant("Sobel", policy=()),
-        Variant("Scharr", policy=_filters("scharr", "fft")),
-        Variant("Laplacian", policy=_filters("laplacian", "fft")),
-    ),
-    "depth": (
-        *(Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1))),
-        Variant("4 + 2 blocks", policy=()),
-    ),
-}
-
-
-@dataclass(frozen=True)
 class Result:
     """A variant's rows."""
 
     variant: str
     protocol: dict[str, Any]
     rows: list[Row]
+
+    @property
+    def train_seed(self) -> int | None:
+        """Which training this was; None where no variant has a policy of its own."""
+        training = self.protocol.get("training")
+        return None if training is None else int(training["seed"])
 
     @property
     def outcomes(self) -> tuple[bool, ...]:
@@ -116,43 +66,72 @@ class Result:
 
 
 def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[Result]:
-    """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each variant) and `.png`, say what held.
+    """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each policy) and `.png`, say what held.
 
-    What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over.
+    What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over. The
+    results are those of all seeds together.
     """
     path = options.out / f"{name}.json"
     earlier = {other: _earlier(options.out / f"{other}.json") for other in SWEEPS}
-    before, results = earlier[name], list[Result]()
+    rest, results = earlier[name], list[Result]()
     found = [one for results_of in earlier.values() for one in results_of.values()]
     options.out.mkdir(parents=True, exist_ok=True)
-    for variant in SWEEPS[name]:
-        folder = _trained(name, variant, options)
+    for variant, seed in _asked(name, options):
+        folder = _trained(name, variant, seed, options)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
         protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": _training(folder)})
         known = next((one.rows for one in found if one.protocol == protocol), None)
-        results.append(Result(variant.name, protocol, evaluation.rows(flags) if known is None else known))
+        result = Result(variant.name, protocol, evaluation.rows(flags) if known is None else known)
+        results.append(result)
+        of_seed = "" if len(options.train_seeds) == 1 or seed is None else f", seed {seed}"
         again = "" if known is None else " (evaluated before)"
-        say(f"{name}: {variant.name}: {100 * results[-1].rate:.1f} %{again}")
-        rest = [before[later] for later in before if later not in {result.variant for result in results}]
-        path.write_text(json.dumps(_record([*results, *rest]), indent=1) + "\n")
+        say(f"{name}: {variant.name}{of_seed}: {100 * result.rate:.1f} %{again}")
+        rest.pop((variant.name, seed), None)
+        path.write_text(json.dumps(_record([*results, *rest.values()]), indent=1) + "\n")
     path.write_text(json.dumps(_record(results), indent=1) + "\n")
-    plot(options.out / f"{name}.png", name, results)
-    say("\n".join(lines(results)))
-    say("\n".join(statements(results)))
-    return results
+    together = over_seeds(results)
+    plot(options.out / f"{name}.png", name, together)
+    say("\n".join(lines(together)))
+    say("\n".join(statements(together)))
+    return together
 
 
-def _earlier(path: Path) -> dict[str, Result]:
-    """By variant, what an earlier call of the sweep found."""
+def _asked(name: str, options: argparse.Namespace) -> list[tuple[Variant, int | None]]:
+    """Every variant with every seed that it is trained with, None where it is not trained."""
+    variants = {variant.name: variant for variant in SWEEPS[name]}
+    for asked in options.variants:
+        if asked not in variants:
+            raise SettingsError(f"--variants {asked}: --sweep {name} has {', '.join(variants)}")
+    chosen = [variants[asked] for asked in options.variants] or list(variants.values())
+    return [
+        (variant, seed)
+        for variant in chosen
+        for seed in (options.train_seeds if variant.policy is not None else (None,))
+    ]
+
+
+def over_seeds(results: Sequence[Result]) -> list[Result]:
+    """One result a variant: the scenes of all trainings, one training after the other."""
+    by_variant: dict[str, list[Result]] = {}
+    for result in results:
+        by_variant.setdefault(result.variant, []).append(result)
+    return [
+        Result(variant, own[0].protocol, [table.joined(rows) for rows in zip(*(one.rows for one in own), strict=True)])
+        for variant, own in by_variant.items()
+    ]
+
+
+def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
+    """By variant and training's seed, what an earlier call of the sweep found."""
     try:
-        record = json.loads(path.read_text())
-        return {
-            one["variant"]: Result(one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]])
-            for one in record
-        }
+        results = [
+            Result(one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]])
+            for one in json.loads(path.read_text())
+        ]
+        return {(result.variant, result.train_seed): result for result in results}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"{path}: no record of a sweep ({error!r:.60}); give another --out") from None
 
 
@@ -203,16 +182,26 @@ def plot(path: Path, name: str, results: Sequence[Result]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _trained(name: str, variant: Variant, options: argparse.Namespace) -> Path | None:
+def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Namespace) -> Path | None:
     """The run of the variant's own policy: begun, gone on with, or found to be done with these settings. None: it has none."""
-    if variant.policy is None:
+    if variant.policy is None or seed is None:
         return None
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
-    own = variant.name.replace(",", "").replace(" ", "-").replace("+", "with")
-    folder = options.out / "policies" / (own if variant.policy else "unchanged")
-    arguments = ["action", "--data", str(options.data), "--video", str(options.video), "--out", str(folder)]
+    own = variant.name.replace(",", "").replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
+    folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
+    arguments = [
+        "action",
+        "--seed",
+        str(seed),
+        "--data",
+        str(options.data),
+        "--video",
+        str(options.video),
+        "--out",
+        str(folder),
+    ]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]

@@ -82,6 +82,24 @@ def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
     )
 
 
+def joined(rows: Sequence[Row]) -> Row:
+    """One task under policies that were trained alike, as if it were one with more repeats."""
+    low, high = wilson(sum(row.successes for row in rows), sum(row.rollouts for row in rows))
+    return Row(
+        task=rows[0].task,
+        rates=tuple(rate for row in rows for rate in row.rates),
+        low=low,
+        high=high,
+        seconds=median(row.seconds for row in rows),
+        condition_age_s=median(row.condition_age_s for row in rows),
+        holds=mean(row.holds for row in rows),
+        faults=sum(row.faults for row in rows),
+        limited_share=mean(row.limited_share for row in rows),
+        wall_s=mean(row.wall_s for row in rows),
+        outcomes=tuple(outcome for row in rows for outcome in row.outcomes),
+    )
+
+
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """The 95 % interval of a rate (Wilson 1927)."""
     share, z2 = successes / trials, _Z**2 / trials

@@ -23,6 +23,7 @@ from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import Episode, Order, play
 from runtime.evaluation.systems import Policy, open_policy
+from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
 
 _LIMIT_S = 1.2
@@ -289,7 +290,16 @@ def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(sweep.training, "main", train)
     options = argparse.Namespace(
-        out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None
+        out=tmp_path,
+        data=tmp_path,
+        video=tmp_path,
+        cache=None,
+        train_steps=5,
+        workers=1,
+        processes=1,
+        ray=None,
+        train_seeds=(0,),
+        variants=(),
     )
     sweep.run("features", options, Alike())
     results = sweep.run("filter", options, Alike())
@@ -299,9 +309,46 @@ def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pyte
     assert results[0].protocol["training"]["steps"] == 5
 
 
+def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played: list[str] = []
+
+    class Alike:
+        def protocol(self, more: Sequence[str]) -> dict[str, Any]:
+            return {"flags": list(more)}
+
+        def rows(self, more: Sequence[str]) -> list[table.Row]:
+            played.append(Path(more[1]).parent.name)
+            return [table.row("a_task", [[episode(0, success="unchanged" in played[-1]), episode(1, success=False)]])]
+
+    def train(line: list[str]) -> None:
+        folder = Path(line[line.index("--out") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        told = {"demonstrations": "2, abc", "video_id": "x", "processes": 1, "seed": line[line.index("--seed") + 1]}
+        settings = told | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}
+        (folder / "run.json").write_text(json.dumps({"settings": settings}))
+
+    monkeypatch.setattr(sweep.training, "main", train)
+    options = argparse.Namespace(
+        out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None,
+        train_seeds=(0, 7), variants=("no video", "both filters"),
+    )  # fmt: skip
+    results = sweep.run("features", options, Alike())
+    assert played == ["no-video", "no-video-seed-7", "unchanged", "unchanged-seed-7"]
+    assert [result.rate for result in results] == [0.0, 0.5]
+    assert [row.rollouts for result in results for row in result.rows] == [4, 4]
+    assert "features: both filters, seed 7: 50.0 %" in capsys.readouterr().out
+    sweep.run("features", options, Alike())
+    assert len(played) == 4, "of both seeds it is known"
+    options.variants = ("sobel",)
+    with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
+        sweep.run("features", options, Alike())
+
+
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:
     small = sizes.by_name("small")
-    for name, variants in sweep.SWEEPS.items():
+    for name, variants in SWEEPS.items():
         flags = [variant.policy for variant in variants if variant.policy is not None]
         made = [overrides.over(small, overrides.parse(own, ("policy",))["policy"], "policy") for own in flags]
         assert len({policy.digest() for policy in made}) == len(flags), name

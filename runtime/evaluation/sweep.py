@@ -88,7 +88,8 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
         say(f"{name}: {variant.name}{of_seed}: {100 * result.rate:.1f} %{again}")
         rest.pop((variant.name, seed), None)
         path.write_text(json.dumps(_record([*results, *rest.values()]), indent=1) + "\n")
-    path.write_text(json.dumps(_record(results), indent=1) + "\n")
+    kept = rest.values() if options.variants else ()  # of an earlier call without --variants
+    path.write_text(json.dumps(_record([*results, *kept]), indent=1) + "\n")
     together = over_seeds(results)
     plot(options.out / f"{name}.png", name, together)
     say("\n".join(lines(together)))

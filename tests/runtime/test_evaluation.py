@@ -341,6 +341,9 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
     assert "features: both filters, seed 7: 50.0 %" in capsys.readouterr().out
     sweep.run("features", options, Alike())
     assert len(played) == 4, "of both seeds it is known"
+    options.variants = ("both filters",)
+    assert [result.variant for result in sweep.run("features", options, Alike())] == ["both filters"]
+    assert len(json.loads((tmp_path / "features.json").read_text())) == 4, "the others are kept"
     options.variants = ("sobel",)
     with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
         sweep.run("features", options, Alike())

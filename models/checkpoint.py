@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,16 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.slow import SlowSystem
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+class Stored(Protocol):
+    """A network, or what stands for one, as it is stored."""
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """Its tensors by name."""
+        ...
+
+
 CPU = torch.device("cpu")
 _PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
 _PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
@@ -169,7 +179,7 @@ def save(
     folder: Path,
     config: PolicyConfig,
     statistics: Statistics,
-    parts: Mapping[str, nn.Module],
+    parts: Mapping[str, Stored],
     trained: frozenset[PartName] = frozenset(),
 ) -> None:
     """Write a checkpoint folder, whole or not at all; `parts` are slow, fast and text.

@@ -54,6 +54,8 @@ class Cloning(Part):
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power: 1 is by steps, 0 each alike."""
     loss: str = Field(default="l2", pattern="^(l1|l2)$")
+    prepared: bool = True
+    """Features of the frozen video model are made once and kept; False: anew while training, which needs no disk."""
     video_loss: float = Field(default=0.0, ge=0)
     """Above 0 the video model is not frozen (joint training): the weight of its own loss beside the head's."""
 
@@ -72,7 +74,7 @@ class Shard:
     """One demonstration, prepared; `texts` are its wordings' rows in the table of instructions."""
 
     pictures: Prepared
-    features: Prepared | None  # latents when the video model learns too; None: a policy without video
+    features: Prepared | None  # latents where features are made while training; None: a policy without video
     task: str
     texts: tuple[int, ...]
 
@@ -157,11 +159,13 @@ class Samples(Dataset[Tensors]):
 
 
 class CloningLoss(nn.Module):
-    """The denoising loss of a batch; holds both systems' trained parts."""
+    """The denoising loss of a batch; holds both systems' trained parts, and not the frozen video model."""
 
     def __init__(self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], cloning: Cloning):
         super().__init__()
-        self.fast, self.slow, self._cloning = fast, slow, cloning
+        self.fast, self._cloning = fast, cloning
+        self._slow = (slow,)  # in a tuple it is no part of this module: it stays where it is, and out of the state
+        self.formers = nn.ModuleList([] if slow is None else [slow.spatial_former, slow.motion_former])
         self._words: torch.Tensor
         self._there: torch.Tensor
         longest = max(states.shape[1] for states in languages)
@@ -174,6 +178,11 @@ class CloningLoss(nn.Module):
             there[row, : states.shape[1]] = 1
         self.register_buffer("_words", words, persistent=False)
         self.register_buffer("_there", there.bool(), persistent=False)
+
+    @property
+    def slow(self) -> SlowSystem | None:
+        """System 2, of which both formers are trained here; None: a policy without video."""
+        return self._slow[0]
 
     def forward(self, batch: Tensors) -> torch.Tensor:
         """Mean loss over the targets that are not committed."""
@@ -200,7 +209,7 @@ class CloningLoss(nn.Module):
         return error.mul(free).sum() / free.sum()
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the video model makes of both windows: made before, since it is frozen."""
+        """What the video model makes of both windows: made before."""
         del slow
         return batch["high"], batch["low"]
 

@@ -10,38 +10,28 @@ import torch
 from models.backbones.backbone import VideoText
 from models.fast import FastSystem
 from models.slow import SlowSystem
-from models.train.action import Cloning, CloningLoss
+from models.train.action import Cloning
+from models.train.live_features import LiveFeatures
 from models.train.prepared import Tensors
-from models.train.video import Filming, Wordings, flow_error
+from models.train.video import Filming, flow_error
 
 
-class JointLoss(CloningLoss):
+class JointLoss(LiveFeatures):
     """The head's loss on latents that go through the video model, plus that model's own loss."""
 
     def __init__(
         self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
         cloning: Cloning, filming: Filming,
     ) -> None:  # fmt: skip
-        super().__init__(fast, slow, languages, cloning)
-        self.wordings = Wordings(texts)
+        super().__init__(fast, slow, languages, texts, cloning)
         self._weight, self._clean_share = cloning.video_loss, filming.clean_share
 
     def forward(self, batch: Tensors) -> torch.Tensor:
         """Both losses; the video model's of one window, by turns the short and the long one."""
-        assert self.slow is not None
         seed = int(batch["seed"][0])
         clean = batch["high" if seed % 2 else "low"].float()
         random = torch.Generator(clean.device).manual_seed(seed)
         drawn = torch.rand(2, len(clean), generator=random, device=clean.device)
         time = drawn[0] * (drawn[1] >= self._clean_share)
-        video = flow_error(self.slow.backbone, self.wordings, clean, time, batch["text"], random)
+        video = flow_error(self.backbone, self.wordings, clean, time, batch["text"], random)
         return super().forward(batch) + self._weight * video
-
-    def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of both windows' latents."""
-        text, there = self.wordings(batch["text"])
-        latents = batch["high"].float(), batch["low"].float()
-        if slow.config.filters.place == "latents":
-            latents = slow.filter_latents(*latents)
-        high, low = (slow.backbone.features(part, text, there) for part in latents)
-        return high, low

@@ -85,9 +85,11 @@ def fit(
     loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=schedule.loaders)
     wrapped.train()
     for step, batch in enumerate(loader, start=first):
-        with accelerator.autocast(), _attention(accelerator.device):
-            loss = wrapped({name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()})
-        accelerator.backward(loss)
+        with _attention(accelerator.device):
+            with accelerator.autocast():
+                moved = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+                loss = wrapped(moved)
+            accelerator.backward(loss)  # within: some activations may be computed again
         accelerator.clip_grad_norm_(trained, schedule.largest_gradient)
         optimizer.step()
         optimizer.zero_grad()

@@ -23,7 +23,7 @@ from runtime import command_line, overrides
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.spread import Spread
 from runtime.terminal import say
-from runtime.training import ranks, stages
+from runtime.training import needs, ranks, stages
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
 
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         demonstrations = find(run.data)
         if not ranks.started():
+            needs.check(run, demonstrations)
             remember(run, demonstrations)
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])

@@ -10,20 +10,22 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
 from models import normalize
-from models.checkpoint import Checkpoint, save
+from models.checkpoint import CPU, Checkpoint, Stored, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import stored_config
 from models.instructor import Instructor
+from models.placement import place
 from models.slow import SlowSystem
 from models.sources import PartName, sources
 from models.tensors import StoredTensors
-from models.train import statistics
+from models.train import low_rank, statistics
 from models.train.action import CloningLoss, Samples, Shard
 from models.train.joint import JointLoss
+from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import Prepared, Tensors
-from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
+from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
 from runtime.spread import Spread
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
@@ -43,16 +45,28 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     wordings, rows = _table(demonstrations)
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
     network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
-    slow.backbone.transformer.requires_grad_(True)
+    learner = _learning(slow, run.filming)
     _fit(
         run,
         network,
         Windows(films, run.filming, run.seed),
         run.schedule,
         "flow",
-        lambda: _save_video(run.out / "checkpoint", config, slow, instructor),
+        lambda: _save_video(run.out / "checkpoint", config, learner, instructor),
     )
     return run.out / "checkpoint"
+
+
+def _learning(slow: SlowSystem, filming: Filming) -> Stored:
+    """Let the video model learn, all of it or updates of low rank; what is to be stored of it."""
+    if filming.recompute:
+        slow.backbone.transformer.enable_gradient_checkpointing()
+    if filming.lora_rank:
+        torch.manual_seed(0)
+        low_rank.adapt(slow.backbone, filming.lora_rank)
+        return low_rank.Whole(slow)
+    slow.backbone.transformer.requires_grad_(True)
+    return slow
 
 
 def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
@@ -84,7 +98,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     return config
 
 
-def _save_video(folder: Path, config: PolicyConfig, slow: SlowSystem, instructor: Instructor) -> None:
+def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor) -> None:
     """A checkpoint without System 1: stage 2 starts from it."""
     nothing = torch.zeros(config.joints).double().numpy()
     placeholder = normalize.untrained(config.horizon, nothing, nothing + 1)
@@ -98,9 +112,10 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
     joint = run.cloning.video_loss > 0
+    live = joint or not run.cloning.prepared
     if config.hears_video:
         made = preparation.make("latents", demonstrations)
-        made = made if joint else preparation.make("features", demonstrations)
+        made = made if live else preparation.make("features", demonstrations)
         features = [Prepared(path) for path in made]
     opened = open_video(config, video, run.seed)
     slow = opened.slow() if run.begin else opened.slow_to_train(run.seed)
@@ -118,6 +133,9 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     if joint:
         slow.backbone.transformer.requires_grad_(True)
         network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
+    elif live and config.hears_video:
+        place(slow.backbone, CPU, torch.float32 if run.device == "cpu" else torch.bfloat16)  # it is frozen
+        network = LiveFeatures(fast, slow, languages, read, run.cloning)
     else:
         network = CloningLoss(fast, slow if config.hears_video else None, languages, run.cloning)
     folder = run.out / "checkpoint"

@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from models import normalize
+from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, save
 from models.config import CAMERAS, Keypoints, PolicyConfig
 from models.data.episode import RATE_HZ, Episode
@@ -21,8 +22,9 @@ from models.errors import ModelError
 from models.fast import FastSystem
 from models.instructor import Instructor
 from models.slow import SlowSystem
-from models.train import prepared, statistics
+from models.train import low_rank, prepared, statistics
 from models.train.action import Cloning, CloningLoss, Samples, Shard
+from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
 from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
@@ -93,6 +95,11 @@ def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
     slow.backbone.requires_grad_(False)
     languages = [embedding.language for embedding in Instructor(config).eval().encode(TEXTS)]
     return CloningLoss(fast, slow, languages, CLONING)
+
+
+def repeated(text: VideoText, count: int) -> VideoText:
+    """For every sample of a batch."""
+    return VideoText(text.states.expand(count, -1, -1), text.pooled.expand(count, -1))
 
 
 def losses(
@@ -382,3 +389,54 @@ def test_the_video_model_learns_windows_and_time_0_is_among_them(
     assert 0.02 < np.mean([float((windows[number]["time"] == 0).float().mean()) for number in range(60)]) < 0.25
     found = losses(FlowLoss(slow.backbone, texts), windows, tmp_path, 40, learning_rate=3e-3)
     assert np.mean(found[-8:]) < 0.9 * np.mean(found[:8])
+
+
+def test_features_made_while_training_are_those_that_were_prepared(files: Path, config: PolicyConfig) -> None:
+    plain = cloning_loss(files, config)
+    assert plain.slow is not None
+    assert not any("backbone" in name for name in plain.state_dict()), "the frozen video model is not kept in the state"
+    encoded = Instructor(config).eval().encode(TEXTS)
+    languages, texts = [both.language for both in encoded], [both.video for both in encoded]
+    live = LiveFeatures(plain.fast, plain.slow, languages, texts, CLONING)
+    shards = [
+        Shard(p, f, "a_task", (0, 1)) for p, f in zip(opened(files, "pictures"), opened(files, "latents"), strict=True)
+    ]
+    measured = statistics.of(opened(files, "pictures"), config.horizon)
+    batch = dict(Samples(shards, config, measured, CLONING, seed=3)[0])
+    high, low = live.features(plain.slow, batch)
+    with torch.no_grad():
+        text, there = live.wordings(batch["text"])
+        wanted = [plain.slow.backbone.features(batch[name].float(), text, there) for name in ("high", "low")]
+    torch.testing.assert_close([high, low], wanted)
+    assert not high.requires_grad
+    loss = live(batch)
+    loss.backward()
+    assert plain.slow.spatial_former.queries.grad is not None
+    assert all(weight.grad is None for weight in plain.slow.backbone.parameters())
+
+
+def test_updates_of_low_rank_learn_alone_and_are_stored_within_the_weights(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    slow, texts = (
+        SlowSystem(config).requires_grad_(False),
+        [both.video for both in Instructor(config).eval().encode(TEXTS)],
+    )
+    before = {name: weight.clone() for name, weight in slow.state_dict().items()}
+    low_rank.adapt(slow.backbone, 4)
+    slow.backbone.transformer.enable_gradient_checkpointing()
+    begun = low_rank.Whole(slow).state_dict()
+    assert begun.keys() == before.keys() and all(torch.equal(begun[name], before[name]) for name in before)
+    films = [Film(latents, (0, 1)) for latents in opened(files, "latents")]
+    windows = Windows(films, Filming(windows=6), 0)
+    found = losses(FlowLoss(slow.backbone, texts), windows, tmp_path, 40, learning_rate=3e-2)
+    assert np.mean(found[-8:]) < 0.97 * np.mean(found[:8])
+    after = low_rank.Whole(slow).state_dict()
+    changed = {name for name in before if not torch.equal(after[name], before[name])}
+    assert changed and all("transformer_blocks" in name and name.endswith("weight") for name in changed)
+    again = SlowSystem(config)
+    again.load_state_dict(after)
+    latents = windows[1]["clean"]
+    with torch.no_grad():
+        summed, apart = (system.backbone.features(latents, repeated(texts[0], 6)) for system in (again, slow))
+    torch.testing.assert_close(summed, apart, rtol=1e-4, atol=1e-4)

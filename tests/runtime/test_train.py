@@ -25,7 +25,7 @@ from models.tensors import StoredTensors
 from runtime import demos
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.training import command as train
-from runtime.training import preparation
+from runtime.training import needs, preparation
 
 _BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
 _VIDEO = [
@@ -110,6 +110,60 @@ def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_p
     before, frozen, joint = (stored.digest("slow.backbone.transformer.") for stored in kept)
     assert before == frozen != joint
     assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
+
+
+def test_a_frozen_video_model_may_run_beside_the_training(data: Path, video: Path, tmp_path: Path) -> None:
+    """No features are kept: those of a few hundred demonstrations at the paper's size are a terabyte."""
+    line = ["--video", str(video), "--steps", "2", "--cache", str(tmp_path / "cache"), "--cloning.prepared", "false"]
+    assert train.main(command("action", data, tmp_path / "live", *line)) == 0
+    assert sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir()) == [
+        "latents",
+        "pictures",
+        "texts",
+    ]
+    kept = [StoredTensors(folder) for folder in (video, tmp_path / "live" / "checkpoint")]
+    assert len({stored.digest("slow.backbone.") for stored in kept}) == 1
+
+
+def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> None:
+    """What comes out is a checkpoint like any other, and a run of another rank is another run."""
+    steps = ["--steps", "2", "--autoencoder-steps", "1", "--cache", str(tmp_path / "cache")]
+    line = command(
+        "video", data, tmp_path / "out", *steps, "--filming.recompute", "true", "--schedule.warmup_steps", "0"
+    )
+    assert train.main([*line, "--filming.lora_rank", "2"]) == 0
+    begun, trained = (
+        StoredTensors(tmp_path / "out" / name).read("slow.backbone.", torch.device("cpu"))
+        for name in ("autoencoder", "checkpoint")
+    )
+    assert begun.keys() == trained.keys()
+    changed = [name for name in begun if not torch.equal(begun[name], trained[name])]
+    assert changed and all("transformer_blocks" in name for name in changed)
+    assert Checkpoint.load(tmp_path / "out" / "checkpoint").slow()
+    with pytest.raises(RuntimeFault, match=r"another filming.lora_rank \(2, now 3\)"):
+        train.main([*line, "--filming.lora_rank", "3"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "memory_gb", "said"),
+    [
+        (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 157.* GB .* has 80.0 GB: give --filming.lora_rank"),
+        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss"),
+        (["action", "--profile", "full", "--processes", "3"], 80, "100.* GB .* give fewer --processes"),
+        (["action", "--profile", "full", "--cloning.prepared", "false"], 35, "leave out --cloning.prepared false"),
+        (["action", "--profile", "full"], 24, "takes 33.* GB .* has 24.0 GB: take a larger one"),
+        (["action", "--profile", "full"], 80, r"features of 2 demonstrations take .* has 0.1 GB free; .*--cloning.prepared"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said_before_anything_is_fetched(
+    flags: list[str], memory_gb: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "_memory_bytes", lambda: memory_gb * 10**9)
+    monkeypatch.setattr(needs, "_free_bytes", lambda _: 10**8)
+    with pytest.raises(RuntimeFault, match=said) as caught:
+        train.main([*flags, "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1"])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: Path, tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What each of the paper's ablations compares: flags of the run, or of the training of a policy each. Used by sweep.
+
+Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, inputs, window, filter, depth, eyes)
+first train a policy each.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of an ablation."""
+
+    name: str
+    settings: tuple[str, ...] = ()  # flags of the run
+    policy: tuple[str, ...] | None = None  # flags of the training, () for `small` as it is; None: nothing is trained
+
+
+def _filters(spatial: str, motion: str) -> tuple[str, ...]:
+    return ("--policy.filters.spatial", spatial, "--policy.filters.motion", motion)
+
+
+def _depth(dual: int, single: int) -> tuple[str, ...]:
+    return ("--policy.video.backbone.dual_blocks", str(dual), "--policy.video.backbone.single_blocks", str(single))
+
+
+_PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
+_SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
+_NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
+_NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
+SWEEPS: dict[str, tuple[Variant, ...]] = {
+    "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
+    "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
+    "features": (
+        _NO_VIDEO,
+        Variant("raw features", policy=_filters("none", "none")),
+        Variant("+ Sobel", policy=_filters("sobel", "none")),
+        Variant("+ FFT", policy=_filters("none", "fft")),
+        Variant("both filters", policy=()),
+    ),
+    "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
+    "eyes": (
+        Variant("keypoints", policy=()),
+        Variant("keypoints, no guess", policy=_PLAIN),
+        Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
+    ),
+    "inputs": (
+        Variant("all", policy=()),
+        _NO_VIDEO,
+        Variant("no head picture", policy=("--policy.inputs", "no_head")),
+        Variant("wrists alone", policy=("--policy.inputs", "wrists")),
+        Variant("blind", policy=("--policy.inputs", "blind")),
+    ),
+    "window": (Variant("96 x 128", policy=()), Variant("192 x 256", policy=_NATIVE)),
+    "filter": (
+        Variant("Sobel", policy=()),
+        Variant("Scharr", policy=_filters("scharr", "fft")),
+        Variant("Laplacian", policy=_filters("laplacian", "fft")),
+    ),
+    "depth": (
+        *(Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1))),
+        Variant("4 + 2 blocks", policy=()),
+    ),
+}

@@ -259,25 +259,29 @@ class Recorder(Section):
     """Recording stops, and says so, while the disk still has so much room: a full one stops other programs too."""
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOKEN = r"^$|^[A-Za-z0-9_-]{16,}$"
+
+
 class Console(Section):
     """The page to watch, steer and look through sessions."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
-    """Its address. Beyond loopback only with a token and a certificate."""
+    """Its address. Beyond loopback only with a certificate and a token."""
     port: int = Field(default=8770, ge=0, le=65535)
     """0, or one that is taken: any free one; robot.sh prints it."""
-    token: str = Field(default="", pattern=r"^$|^[A-Za-z0-9_-]{16,}$")
-    """Whoever opens the page must know it: letters, digits, - and _, 16 at least."""
+    token: str = Field(default="", pattern=TOKEN)
+    """Whoever opens the page must know it: letters, digits, - and _, 16 at least; default: that of the certificate's folder."""
     certificate: Path | None = None
-    """Folder with certificate.pem and key.pem; certificate.sh makes them."""
+    """Folder with certificate.pem, key.pem and token; certificate.sh makes them."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.host not in ("127.0.0.1", "::1", "localhost") and not (self.token and self.certificate):
+        if self.host not in LOOPBACK and not self.certificate:
             raise ValueError(
-                f"--console.host {self.host}: others could reach it; give --console.token and --console.certificate too "
-                "(./launch/certificate.sh DIR makes one)"
+                f"--console.host {self.host}: others could reach it; give --console.certificate too "
+                "(./launch/certificate.sh DIR NAME makes one, and a token)"
             )
         return self
 

@@ -1,25 +1,51 @@
-"""Where the page is, and by which encryption."""
+"""Where the page is, by which encryption, and what whoever opens it must know."""
 
+import re
 import socket
 import ssl
 from pathlib import Path
 
+from runtime.config import LOOPBACK, TOKEN
 from runtime.config import Console as Settings
 from runtime.errors import SettingsError
 
-CERTIFICATE, KEY = "certificate.pem", "key.pem"
+CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"
 """What certificate.sh writes into its folder."""
 
 
 def url(settings: Settings, port: int) -> str:
     """What a browser is to open."""
-    token = f"?token={settings.token}" if settings.token else ""
-    return f"http{'s' if settings.certificate else ''}://{settings.host}:{port}/{token}"
+    known = token(settings)
+    query = f"?token={known}" if known else ""
+    return f"http{'s' if settings.certificate else ''}://{settings.host}:{port}/{query}"
+
+
+def token(settings: Settings) -> str:
+    """That of the settings or, since a command line can be read by all users, of the certificate's folder; "": none.
+
+    Raises SettingsError where one is needed.
+    """
+    if settings.token or settings.certificate is None:
+        return settings.token
+    path: Path = settings.certificate / TOKEN_FILE
+    try:
+        known = path.read_text().strip()
+    except OSError as error:
+        if settings.host in LOOPBACK:
+            return ""
+        raise SettingsError(
+            f"--console.certificate {settings.certificate}: {TOKEN_FILE}: {error.strerror}; give --console.token, or make "
+            "both with ./launch/certificate.sh DIR NAME"
+        ) from None
+    if not known or not re.fullmatch(TOKEN, known):
+        raise SettingsError(f"{path}: must hold one line of 16 letters, digits, - and _ at least; make another")
+    return known
 
 
 def check(settings: Settings) -> None:
     """That the page can be served as the settings say. Raises SettingsError."""
     encryption(settings)
+    token(settings)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(settings.host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as one:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from runtime import command_line
 from runtime.config import Console as Settings
 from runtime.console import app
-from runtime.console.access import check, encryption, url
+from runtime.console.access import check, encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.recorded import Shelf
 from runtime.errors import SettingsError
@@ -23,9 +23,9 @@ def main(arguments: list[str]) -> int:
     """The command, until it is ended."""
     parser = command_line.parser("console.sh", __doc__)
     parser.add_argument("--sessions", type=Path, default=Path("sessions"), metavar="DIR", help="default: sessions")
-    parser.add_argument("--host", default="127.0.0.1", help="beyond loopback only with --token and --certificate")
+    parser.add_argument("--host", default="127.0.0.1", help="beyond loopback only with --certificate")
     parser.add_argument("--port", type=int, default=8770, help="one that is taken gives way to a free one")
-    parser.add_argument("--token", default="", help="whoever opens the page must know it; 16 letters at least")
+    parser.add_argument("--token", default="", help="whoever opens the page must know it; default: that of DIR")
     parser.add_argument("--certificate", type=Path, metavar="DIR", help="made by certificate.sh")
     options = command_line.parse(parser, arguments)
     if not options.sessions.is_dir():
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         while not ended.is_set():
             await asyncio.sleep(_LOOK_S)
 
-    console = app.Console(Guard(settings.host, settings.token), Shelf(options.sessions))
+    console = app.Console(Guard(settings.host, token(settings)), Shelf(options.sessions))
     app.run_forever(
         app.application(console), settings.host, settings.port, encryption(settings),
         lambda port: say(f"video2act: sessions at {url(settings, port)}"), serve(),

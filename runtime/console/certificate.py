@@ -1,10 +1,11 @@
-"""The command `certificate.sh DIR NAME...`: a certificate of our own for the console's page, for ten years.
+"""The command `certificate.sh DIR NAME...`: a certificate of our own for the console's page, for ten years, and a token.
 
 A browser asks once whether to trust it: compare the fingerprint that is printed here.
 """
 
 import datetime
 import ipaddress
+import secrets
 from pathlib import Path
 
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from runtime import command_line
-from runtime.console.access import CERTIFICATE, KEY
+from runtime.console.access import CERTIFICATE, KEY, TOKEN_FILE
 from runtime.errors import SettingsError
 from runtime.terminal import say
 
@@ -36,12 +37,12 @@ def main(arguments: list[str]) -> int:
         fingerprint = make(folder, options.names)
     except OSError as error:
         raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
-    say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}")
+    say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}; and a token")
     return 0
 
 
 def make(folder: Path, names: list[str]) -> str:
-    """Write both files; only the owner can read the key. Returns the fingerprint."""
+    """Write the files; only the owner can read the key and the token. Returns the fingerprint."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -57,11 +58,12 @@ def make(folder: Path, names: list[str]) -> str:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    secret = folder / KEY
-    secret.touch(mode=0o600)
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    written = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    for name, secret in ((KEY, written), (TOKEN_FILE, f"{secrets.token_urlsafe(24)}\n".encode())):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_bytes(secret)
     (folder / CERTIFICATE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return certificate.fingerprint(hashes.SHA256()).hex(":")
 

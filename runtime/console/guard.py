@@ -8,7 +8,8 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from runtime.config import LOOPBACK
+
 COOKIE = "video2act"
 _BEARER = "Bearer "
 

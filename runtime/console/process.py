@@ -4,7 +4,7 @@ import asyncio
 
 from runtime.clock import now_ns
 from runtime.console import app
-from runtime.console.access import encryption, url
+from runtime.console.access import encryption, token, url
 from runtime.console.desk import Desk
 from runtime.console.guard import Guard
 from runtime.console.live import Live
@@ -22,7 +22,7 @@ def main(process: Process) -> None:
     publishers = {name: process.publisher(name) for name in ("order", "steering", "deadman")}
     desk = Desk(publishers, epoch=now_ns())
     ticks = Ticks()
-    console = app.Console(Guard(settings.host, settings.token), Shelf(process.session.parent), live, desk, ticks)
+    console = app.Console(Guard(settings.host, token(settings)), Shelf(process.session.parent), live, desk, ticks)
     process.settle()
 
     async def serve() -> None:

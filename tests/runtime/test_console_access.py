@@ -10,7 +10,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerH
 
 from runtime import cli, config, wire
 from runtime.console import app, requests
-from runtime.console.access import encryption, url
+from runtime.console.access import encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.lease import Lease
 from runtime.console.recorded import Shelf
@@ -67,6 +67,19 @@ def test_the_token_of_the_address_must_be_right() -> None:
 def test_beyond_loopback_only_with_token_and_certificate(flags: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"console\.(host|token)"):
         config.load(flags)
+
+
+def test_the_token_lies_beside_the_certificate_where_ps_does_not_show_it(tmp_path: Path) -> None:
+    flags = ["--console.host", "0.0.0.0", "--console.certificate", str(tmp_path)]
+    with pytest.raises(SettingsError, match=r"token: No such file.*give --console\.token, or make both"):
+        token(config.load(flags).console)
+    assert token(config.load([*flags, "--console.token", TOKEN]).console) == TOKEN
+    (tmp_path / "token").write_text("short\n")
+    with pytest.raises(SettingsError, match="token: must hold one line of 16"):
+        token(config.load(flags).console)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert token(config.load(flags).console) == TOKEN
+    assert token(config.load(["--console.certificate", str(tmp_path / "none")]).console) == "", "loopback needs none"
 
 
 def test_one_steers_until_he_gives_it_back_or_is_not_heard() -> None:
@@ -132,11 +145,10 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     from runtime.console import certificate
 
     assert certificate.main([str(folder), "localhost", "127.0.0.1"]) == 0
-    assert (folder / "key.pem").stat().st_mode & 0o077 == 0
-    settings = config.load(
-        ["--console.token", TOKEN, "--console.certificate", str(folder), "--console.port", "0"]
-    ).console
-    console = app.Console(Guard("127.0.0.1", TOKEN), Shelf(tmp_path))
+    assert all((folder / name).stat().st_mode & 0o077 == 0 for name in ("key.pem", "token"))
+    settings = config.load(["--console.certificate", str(folder), "--console.port", "0"]).console
+    assert len(token(settings)) >= 32 and token(settings) in url(settings, 1)
+    console = app.Console(Guard("127.0.0.1", token(settings)), Shelf(tmp_path))
     found: list[int] = []
     client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
 # Train in two stages: ./launch/train.sh video|action --data DIR --out DIR; the same line again goes on.
-extras=""
+case "$*" in *lora_rank*) extras="lora" ;; *) extras="" ;; esac
 . "$(dirname "$0")/setup.sh"
 exec "$python" -m runtime.cli train "$@"

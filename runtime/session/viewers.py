@@ -71,14 +71,14 @@ class ViewerChannels:
         self._write_protobuf(topic, states, time_ns, 0)
 
     def _status(self, state: wire.SafetyState, time_ns: int) -> None:
+        ages_ns = {"chunk_age_ms": state.chunk_age_ns, "condition_age_ms": state.condition_age_ns}
+        ages_ms = {name: age / 1e6 for name, age in ages_ns.items() if age >= 0}  # below 0: there is none yet
         body = {
             "mode": state.mode,
             "reasons": list(state.reasons),
-            "chunk_age_ms": state.chunk_age_ns / 1e6,
-            "condition_age_ms": state.condition_age_ns / 1e6,
             "holds": state.holds,
             "faults": state.faults,
-        }
+        } | ages_ms
         if "/status" not in self._channels:
             schema = self._writer.register_schema("video2act.Status", "jsonschema", json.dumps(_STATUS_SCHEMA).encode())
             self._channels["/status"] = self._writer.register_channel("/status", "json", schema)

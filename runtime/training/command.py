@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         demonstrations = find(run.data)
         if not ranks.started():
-            needs.check(run, demonstrations)
+            needs.check_memory(run)
             remember(run, demonstrations)
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])

@@ -1,12 +1,13 @@
 """What a training needs of memory and disk, counted on networks without weights before anything is fetched or made.
 
-Called by command. Activations come on top: they depend on the batch (`--cloning.samples`, `--filming.windows`).
+Called by command and preparation. Activations come on top: they depend on the batch (`--cloning.samples`, `--filming.windows`).
 """
 
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from torch import nn
 
 from models import normalize
 from models.config import PolicyConfig, Window
-from models.data.demonstrations import Demonstration
 from models.fast import FastSystem
 from models.slow import SlowSystem
 from models.train.prepared import windows
@@ -28,63 +28,67 @@ _GB = 1e9
 
 
 @dataclass(frozen=True)
-class Needs:
-    """Of one process; `features` of all demonstrations."""
+class Memory:
+    """Of one process."""
 
     learning: int  # weights
-    frozen_bytes: int  # of weights beside them
-    feature_bytes: int
+    frozen_bytes: int = 0  # of weights beside them
 
     @property
-    def memory_bytes(self) -> int:
+    def all_bytes(self) -> int:
         """Without activations."""
         return self.learning * _LEARNING_BYTES + self.frozen_bytes
 
 
-def check(run: Run, demonstrations: Sequence[Demonstration]) -> None:
-    """Say what this training needs. Raises RuntimeFault when the machine does not have it."""
-    needs = count(run, [demonstration.steps for demonstration in demonstrations])
+def check_memory(run: Run) -> None:
+    """Say what memory this training needs. Raises RuntimeFault when the machine does not have it."""
+    needed = memory(run)
     cuda = run.device == "cuda"
     there = torch.cuda.get_device_properties(0).total_memory if cuda else _memory_bytes()
-    wanted = needs.memory_bytes * (1 if cuda else run.ranks.processes)
+    wanted = needed.all_bytes * (1 if cuda else run.ranks.processes)
     where = "a GPU" if cuda else "this machine"
-    told = f"{needs.learning / 1e6:.1f} M weights learn, which takes {_gb(wanted)} GB beside the activations"
+    told = (
+        f"{run.stage}: {needed.learning / 1e6:.1f} M weights learn, which takes {_gb(wanted)} GB beside the activations"
+    )
     if wanted > there:
-        raise RuntimeFault(f"{run.stage}: {told}; {where} has {_gb(there)} GB: {_remedy(run)}")
-    say(f"video2act: {run.stage}: {told}; {where} has {_gb(there)} GB")
-    if needs.feature_bytes and not (run.out / run.stage).exists():  # what a run that goes on needs is there
-        free = _free_bytes(run)
-        told = f"the features of {len(demonstrations)} demonstrations take {_gb(needs.feature_bytes)} GB"
-        if needs.feature_bytes > free:
-            raise RuntimeFault(
-                f"{told}, and {run.cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, "
-                "which makes them anew while training"
-            )
-        say(f"video2act: {told} of the {_gb(free)} GB that are free")
+        raise RuntimeFault(f"{told}; {where} has {_gb(there)} GB: {_remedy(run)}")
+    say(f"video2act: {told}; {where} has {_gb(there)} GB")
 
 
-def count(run: Run, steps: Sequence[int]) -> Needs:
-    """`steps`: of each demonstration."""
+def memory(run: Run) -> Memory:
+    """Counted."""
     config = run.config
-    with torch.device("meta"), torch.inference_mode():
+    with torch.device("meta"):
         slow = SlowSystem(config)
-        transformer, all_of_it = slow.backbone.transformer, _size(slow.backbone)
+        transformer, whole = slow.backbone.transformer, _size(slow.backbone)
+        if run.stage == "video" and run.filming.lora_rank:
+            return Memory(_updates(slow, run.filming.lora_rank), 4 * whole)
         if run.stage == "video":
-            if run.filming.lora_rank:
-                return Needs(_updates(slow, run.filming.lora_rank), 4 * all_of_it, 0)
-            return Needs(_size(transformer), 4 * (all_of_it - _size(transformer)), 0)
+            return Memory(_size(transformer), 4 * (whole - _size(transformer)))
         learning = _size(FastSystem(config, normalize.untrained(config.horizon, *_any_joints(config))))
         if not config.hears_video:
-            return Needs(learning, 0, 0)
+            return Memory(learning)
         learning += _size(slow.spatial_former) + _size(slow.motion_former)
         if run.cloning.video_loss:
-            return Needs(learning + _size(transformer), 4 * (all_of_it - _size(transformer)), 0)
-        if not run.cloning.prepared:
-            return Needs(learning, (2 if run.device == "cuda" else 4) * all_of_it, 0)
-        kept = sum(len(windows(count)) for count in steps)
-        return Needs(
-            learning, 0, kept * sum(_of_window(slow, window) for window in (config.video.high, config.video.low))
+            return Memory(learning + _size(transformer), 4 * (whole - _size(transformer)))
+        return Memory(learning, 0 if run.cloning.prepared else (2 if run.device == "cuda" else 4) * whole)
+
+
+def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
+    """Say what features of demonstrations of so many steps take in `cache`. Raises RuntimeFault when there is no room."""
+    if not steps:
+        return
+    with torch.device("meta"), torch.inference_mode():
+        slow = SlowSystem(config)
+        of_window = sum(_of_window(slow, window) for window in (config.video.high, config.video.low))
+    wanted, free = of_window * sum(len(windows(count)) for count in steps), _free_bytes(cache)
+    told = f"the features of {len(steps)} demonstrations take {_gb(wanted)} GB"
+    if wanted > free:
+        raise RuntimeFault(
+            f"{told}, and {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which makes "
+            "them anew while training"
         )
+    say(f"video2act: {told} of the {_gb(free)} GB that are free")
 
 
 def _of_window(slow: SlowSystem, window: Window) -> int:
@@ -121,8 +125,8 @@ def _any_joints(config: PolicyConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(config.joints), np.ones(config.joints)
 
 
-def _free_bytes(run: Run) -> int:
-    folder = run.cache.absolute()
+def _free_bytes(cache: Path) -> int:
+    folder = cache.absolute()
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free

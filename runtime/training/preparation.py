@@ -26,7 +26,7 @@ from models.tensors import StoredTensors
 from models.train import prepared
 from runtime.errors import RuntimeFault
 from runtime.spread import Spread
-from runtime.training import ranks
+from runtime.training import needs, ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]
 
@@ -72,6 +72,12 @@ class Preparation:
                         raise RuntimeFault(refused)
                     progress.update()
         return [order.out for order in orders]
+
+    def check_room(self, demonstrations: Sequence[Demonstration]) -> None:
+        """Before hours go into what features are made of. Raises RuntimeFault when the missing ones do not fit the disk."""
+        missing = [one.steps for one in demonstrations if not self._path("features", one).exists()]
+        if ranks.first_here():
+            needs.check_disk(self._config, missing, self._cache)
 
     def texts(self, wordings: Sequence[str]) -> list[InstructionEmbedding]:
         """The wordings, encoded; once for all processes and trainings, since published encoders are tens of gigabytes."""

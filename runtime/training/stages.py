@@ -109,10 +109,12 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     """Stage 2: the video model is frozen, unless both are trained jointly."""
     config, video = run.config, run.begin or run.video
     preparation = Preparation(spread, run.cache, config, video, run.device, run.seed)
-    pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
-    features: list[Prepared] | list[None] = [None] * len(pictures)
     joint = run.cloning.video_loss > 0
     live = joint or not run.cloning.prepared
+    if config.hears_video and not live:
+        preparation.check_room(demonstrations)
+    pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
+    features: list[Prepared] | list[None] = [None] * len(pictures)
     if config.hears_video:
         made = preparation.make("latents", demonstrations)
         made = made if live else preparation.make("features", demonstrations)

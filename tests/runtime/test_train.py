@@ -152,18 +152,34 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> No
         (["action", "--profile", "full", "--processes", "3"], 80, "100.* GB .* give fewer --processes"),
         (["action", "--profile", "full", "--cloning.prepared", "false"], 35, "leave out --cloning.prepared false"),
         (["action", "--profile", "full"], 24, "takes 33.* GB .* has 24.0 GB: take a larger one"),
-        (["action", "--profile", "full"], 80, r"features of 2 demonstrations take .* has 0.1 GB free; .*--cloning.prepared"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(
     flags: list[str], memory_gb: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(needs, "_memory_bytes", lambda: memory_gb * 10**9)
-    monkeypatch.setattr(needs, "_free_bytes", lambda _: 10**8)
     with pytest.raises(RuntimeFault, match=said) as caught:
         train.main([*flags, "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_features_that_do_not_fit_the_disk_are_not_begun(
+    data: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "_free_bytes", lambda _: 1000)
+    line = command(
+        "action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")
+    )
+    with pytest.raises(
+        RuntimeFault, match=r"features of 2 demonstrations take .* has 0.0 GB free; .*--cloning.prepared false"
+    ):
+        train.main(line)
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.undo()
+    assert train.main(line) == 0
+    monkeypatch.setattr(needs, "_free_bytes", lambda _: 0)
+    assert train.main([*line, "--schedule.loaders", "1"]) == 0, "they are there"
 
 
 def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: Path, tmp_path: Path) -> None:

@@ -32,21 +32,24 @@ class Spread:
         if self._address is not None:
             self._ray = _connected(self._address, self._workers)
         else:
-            context = multiprocessing.get_context("spawn")  # renderers and thread pools do not survive a fork
             self._others = set(multiprocessing.active_children())
-            self._pool = ProcessPoolExecutor(self._workers, context, _begin_worker, (self._name,))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            if error is not None:  # Ctrl-C among them: what is under way is given up at once
-                for worker in set(multiprocessing.active_children()) - self._others:
-                    worker.terminate()
-            self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None and error is not None:  # Ctrl-C among them: what is under way is given up at once
+            for worker in set(multiprocessing.active_children()) - self._others:
+                worker.terminate()
+        self.release()
         if self._ray is not None:
             self._ray.shutdown()
+
+    def release(self) -> None:
+        """End this machine's workers, with what they have loaded; the next piece of work starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = None
 
     def results(self, work: Callable[[Order], Result], orders: Iterable[Order]) -> Iterator[Result]:
         """The results as they come, in any order; at most twice as many orders as workers are under way."""
@@ -72,9 +75,10 @@ class Spread:
                 return ray.get(done), rest
 
             return remote.remote, some
-        pool = self._pool
-        assert pool is not None, "used outside of its with block"
-        return pool.submit, _some
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # renderers and thread pools do not survive a fork
+            self._pool = ProcessPoolExecutor(self._workers, context, _begin_worker, (self._name,))
+        return self._pool.submit, _some
 
 
 def _some(running: list[Future[Any]]) -> tuple[list[Any], list[Any]]:

@@ -55,7 +55,7 @@ class Cloning(Part):
     """Tasks are drawn by their number of steps to this power: 1 is by steps, 0 each alike."""
     loss: str = Field(default="l2", pattern="^(l1|l2)$")
     prepared: bool = True
-    """Features of the frozen video model are made once and kept; False: anew while training, which needs no disk."""
+    """Features of the frozen video model are made once and kept; False: anew while training, which needs none of the disk."""
     video_loss: float = Field(default=0.0, ge=0)
     """Above 0 the video model is not frozen (joint training): the weight of its own loss beside the head's."""
 

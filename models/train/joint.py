@@ -23,7 +23,7 @@ class JointLoss(LiveFeatures):
         self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
         cloning: Cloning, filming: Filming,
     ) -> None:  # fmt: skip
-        super().__init__(fast, slow, languages, texts, cloning)
+        super().__init__(fast, slow, languages, texts, cloning, slow.backbone)
         self._weight, self._clean_share = cloning.video_loss, filming.clean_share
 
     def forward(self, batch: Tensors) -> torch.Tensor:

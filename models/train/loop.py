@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
 from pydantic import Field
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -24,7 +25,7 @@ from models.config import Part
 from models.errors import ModelError
 from models.train.prepared import Tensors
 
-_STATE, _STEP = "state", "step.json"
+_STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
 
 
 class Schedule(Part):
@@ -77,8 +78,9 @@ def fit(
     wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))
     average.to(accelerator.device)
     accelerator.register_for_checkpointing(rates, average)
+    accelerator.register_save_state_pre_hook(_without_frozen)
     state = folder / _STATE
-    first = _resume(accelerator, state)
+    first = _resume(accelerator, state, wrapped)
     if first >= schedule.steps and accelerator.is_main_process:
         _averaged(average, trained, lambda: save(network))  # again: whoever was killed between both had the state alone
     order = _Numbers(first, schedule.steps, accelerator.process_index, accelerator.num_processes)
@@ -145,15 +147,28 @@ class _Numbers(Sampler[int]):
         return len(self._numbers)
 
 
-def _resume(accelerator: Accelerator, state: Path) -> int:
+def _without_frozen(models: list[nn.Module], weights: list[Tensors], _folder: str) -> None:
+    """What is never changed is not kept: a frozen video model would be tens of gigabytes every time."""
+    for model, kept in zip(models, weights, strict=True):
+        for name, weight in model.named_parameters():
+            if not weight.requires_grad:
+                kept.pop(name, None)
+
+
+def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
     """Take up the state of a folder; the number of its next step, 0 without one."""
     for kept in (state, state.with_name(_STATE + ".before")):
         if not (kept / _STEP).is_file():
             continue
         try:
-            accelerator.load_state(str(kept))
+            with safe_open(kept / _WEIGHTS, "pt") as file:
+                there = set(file.keys())
+            lost = [name for name, weight in network.named_parameters() if weight.requires_grad and name not in there]
+            if lost:
+                raise ValueError(f"{lost[0]} is not in it")
+            accelerator.load_state(str(kept), strict=False)
             return int(json.loads((kept / _STEP).read_text())["step"])
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
             reason = " ".join(str(error).split()[:20])
             raise ModelError(f"{kept}: cannot be gone on with ({reason}); give another --out") from None
     return 0

@@ -49,7 +49,10 @@ class Whole:
         whole = {
             name.replace(_BASE, "."): weight for name, weight in self._slow.state_dict().items() if _OWN not in name
         }
-        for name, layer in layers.items():
-            update = sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
-            whole[f"{name}.weight"] = layer.base_layer.weight + update
+        with torch.no_grad():
+            for name, layer in layers.items():
+                update = sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
+                whole[f"{name}.weight"] = (
+                    layer.base_layer.weight + update
+                ).cpu()  # there is no room for a second model
         return whole

@@ -35,8 +35,6 @@ class Filming(Part):
     """Windows at diffusion time 0, where System 2 uses the model and ordinary training never comes."""
     lora_rank: int = Field(default=0, ge=0)
     """Above 0 low-rank updates of the blocks' linear layers learn, and nothing else (LoRA, Hu et al. 2022): fits one card."""
-    recompute: bool = False
-    """Activations within the blocks are computed again in the backward pass instead of being kept: slower, less memory."""
 
 
 class Pictures(Dataset[Tensors]):

@@ -11,6 +11,7 @@ from runtime.errors import SettingsError
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"
 """What certificate.sh writes into its folder."""
+_OTHERS = 0o077  # whoever is not the owner
 
 
 def url(settings: Settings, port: int) -> str:
@@ -29,14 +30,18 @@ def token(settings: Settings) -> str:
         return settings.token
     path: Path = settings.certificate / TOKEN_FILE
     try:
-        known = path.read_text().strip()
-    except OSError as error:
+        mode, known = path.stat().st_mode, path.read_text().strip()
+    except FileNotFoundError:
         if settings.host in LOOPBACK:
             return ""
         raise SettingsError(
-            f"--console.certificate {settings.certificate}: {TOKEN_FILE}: {error.strerror}; give --console.token, or make "
-            "both with ./launch/certificate.sh DIR NAME"
+            f"--console.certificate {settings.certificate}: there is no {TOKEN_FILE}; make one with "
+            f"./launch/certificate.sh {settings.certificate}"
         ) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); make another") from None
+    if mode & _OTHERS:
+        raise SettingsError(f"{path}: others can read it, or change it; chmod 600 it, or make another")
     if not known or not re.fullmatch(TOKEN, known):
         raise SettingsError(f"{path}: must hold one line of 16 letters, digits, - and _ at least; make another")
     return known

@@ -39,7 +39,10 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(
             f"{where}{str(first['msg']).removeprefix('Value error, ').replace('--console.', '--')}"
         ) from None
-    check(settings)
+    try:
+        check(settings)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--console.", "--")) from None
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -1,10 +1,12 @@
 """The command `certificate.sh DIR NAME...`: a certificate of our own for the console's page, for ten years, and a token.
 
-A browser asks once whether to trust it: compare the fingerprint that is printed here.
+A browser asks once whether to trust it: compare the fingerprint that is printed here. In a folder with a certificate alone
+the token is added.
 """
 
 import datetime
 import ipaddress
+import os
 import secrets
 from pathlib import Path
 
@@ -26,13 +28,20 @@ def main(arguments: list[str]) -> int:
     parser = command_line.parser("certificate.sh", __doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument(
-        "names", nargs="+", metavar="NAME", help="by which browsers reach the robot: host names, addresses"
+        "names", nargs="*", metavar="NAME", help="by which browsers reach the robot: host names, addresses"
     )
     options = command_line.parse(parser, arguments)
     folder: Path = options.folder
-    if (folder / KEY).exists():
-        raise SettingsError(f"{folder}: there is a certificate already; name another folder, or take it away")
+    there = [name for name in (CERTIFICATE, KEY, TOKEN_FILE) if (folder / name).exists()]
     try:
+        if there == [CERTIFICATE, KEY]:
+            _secret(folder / TOKEN_FILE, _token())
+            say(f"{folder}: a token beside the certificate, which stays")
+            return 0
+        if there:
+            raise SettingsError(f"{folder}: there is a {there[0]} already; name another folder, or take it away")
+        if not options.names:
+            raise SettingsError(f"{folder}: for which names? ./launch/certificate.sh {folder} NAME...")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fingerprint = make(folder, options.names)
     except OSError as error:
@@ -61,11 +70,20 @@ def make(folder: Path, names: list[str]) -> str:
     written = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    for name, secret in ((KEY, written), (TOKEN_FILE, f"{secrets.token_urlsafe(24)}\n".encode())):
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_bytes(secret)
+    _secret(folder / KEY, written)
+    _secret(folder / TOKEN_FILE, _token())
     (folder / CERTIFICATE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return certificate.fingerprint(hashes.SHA256()).hex(":")
+
+
+def _token() -> bytes:
+    return f"{secrets.token_urlsafe(24)}\n".encode()
+
+
+def _secret(path: Path, content: bytes) -> None:
+    """A new file that only its owner can read. Raises OSError when there is one."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _name(name: str) -> x509.GeneralName:

@@ -88,7 +88,8 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
         say(f"{name}: {variant.name}{of_seed}: {100 * result.rate:.1f} %{again}")
         rest.pop((variant.name, seed), None)
         path.write_text(json.dumps(_record([*results, *rest.values()]), indent=1) + "\n")
-    kept = rest.values() if options.variants else ()  # of an earlier call without --variants
+    names = {variant.name for variant in SWEEPS[name]}
+    kept = [one for one in rest.values() if one.variant in names]  # of an earlier call, with other seeds or variants
     path.write_text(json.dumps(_record([*results, *kept]), indent=1) + "\n")
     together = over_seeds(results)
     plot(options.out / f"{name}.png", name, together)
@@ -190,7 +191,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Na
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
-    own = variant.name.replace(",", "").replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
+    own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
     folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
     arguments = [
         "action",

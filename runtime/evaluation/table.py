@@ -90,7 +90,7 @@ def joined(rows: Sequence[Row]) -> Row:
         rates=tuple(rate for row in rows for rate in row.rates),
         low=low,
         high=high,
-        seconds=median(row.seconds for row in rows),
+        seconds=median([row.seconds for row in rows if row.successes] or [0.0]),
         condition_age_s=median(row.condition_age_s for row in rows),
         holds=mean(row.holds for row in rows),
         faults=sum(row.faults for row in rows),

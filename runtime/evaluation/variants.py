@@ -41,8 +41,8 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
     "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
     "eyes": (
         Variant("keypoints", policy=()),
-        Variant("keypoints, no guess", policy=_PLAIN),
-        Variant("SigLIP, no guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
+        Variant("keypoints without guess", policy=_PLAIN),
+        Variant("SigLIP without guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
     ),
     "inputs": (
         Variant("all", policy=()),

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         demonstrations = find(run.data)
         if not ranks.started():
-            needs.check_memory(run)
+            needs.check(run)
             remember(run, demonstrations)
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
@@ -67,6 +67,9 @@ def _understood(arguments: list[str]) -> Run:
         raise SettingsError(
             f"--cloning.video_loss {cloning.video_loss}: a policy with inputs {config.inputs} has no video"
         )
+    filming = overrides.over(Filming(), values["filming"], "filming")
+    if filming.lora_rank and options.stage == "action":
+        raise SettingsError(f"--filming.lora_rank {filming.lora_rank}: of stage 1, train.sh video; leave it out")
     several = Ranks(options.processes, options.machines, options.meet)
     several.check()
     schedule = overrides.over(Schedule(steps=steps, seed=options.seed), values["schedule"], "schedule")
@@ -81,12 +84,13 @@ def _understood(arguments: list[str]) -> Run:
         schedule=schedule,
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
         cloning=cloning,
-        filming=overrides.over(Filming(), values["filming"], "filming"),
+        filming=filming,
         workers=options.workers,
         ray=options.ray,
         seed=options.seed,
         device="cuda" if torch.cuda.is_available() else "cpu",
         ranks=several,
+        recompute=options.recompute,
     )
 
 
@@ -114,6 +118,11 @@ def _parser() -> command_line.Parser:
     )
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"
+    )
+    parser.add_argument(
+        "--recompute",
+        action="store_true",
+        help="activations within blocks, in the backward pass: less memory, more time",
     )
     parser.add_argument("--seed", type=command_line.whole(0, 2**31 - 1), default=0)
     parser.add_argument("--processes", type=command_line.whole(1, 64), default=max(1, gpus), help="default: a GPU each")

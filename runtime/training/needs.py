@@ -6,7 +6,7 @@ Called by command and preparation. Activations come on top: they depend on the b
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,50 +28,58 @@ _GB = 1e9
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Of one process."""
+class Needs:
+    """Of a training, in weights; `frozen_bytes` of those beside them in the same memory."""
 
-    learning: int  # weights
-    frozen_bytes: int = 0  # of weights beside them
+    learning: int
+    stored: int  # in a checkpoint
+    frozen_bytes: int = 0
+    exchanged: bool = False  # gradients, with other processes
 
     @property
-    def all_bytes(self) -> int:
-        """Without activations."""
-        return self.learning * _LEARNING_BYTES + self.frozen_bytes
+    def memory_bytes(self) -> int:
+        """Of one process, without activations."""
+        return self.learning * (_LEARNING_BYTES + (4 if self.exchanged else 0)) + self.frozen_bytes
+
+    @property
+    def disk_bytes(self) -> int:
+        """States and checkpoints: the next is written before the last is removed."""
+        return 2 * (self.learning * (_LEARNING_BYTES - 4) + self.stored * 4)
 
 
-def check_memory(run: Run) -> None:
-    """Say what memory this training needs. Raises RuntimeFault when the machine does not have it."""
-    needed = memory(run)
-    cuda = run.device == "cuda"
-    there = torch.cuda.get_device_properties(0).total_memory if cuda else _memory_bytes()
-    wanted = needed.all_bytes * (1 if cuda else run.ranks.processes)
-    where = "a GPU" if cuda else "this machine"
-    told = (
-        f"{run.stage}: {needed.learning / 1e6:.1f} M weights learn, which takes {_gb(wanted)} GB beside the activations"
-    )
-    if wanted > there:
-        raise RuntimeFault(f"{told}; {where} has {_gb(there)} GB: {_remedy(run)}")
+def check(run: Run) -> None:
+    """Say what this training needs. Raises RuntimeFault when the machine does not have it."""
+    needed, there, free = needs(run), _memory_bytes(run.device), _free_bytes(run.out)
+    where = "this machine" if run.device == "cpu" else "a GPU"
+    count, takes = f"{needed.learning / 1e6:.1f} M weights learn", f"takes {_gb(_wanted(run))} GB"
+    told = f"{run.stage}: {count}, which {takes} beside the activations"
+    if _wanted(run) > there:
+        raise RuntimeFault(f"{told}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
     say(f"video2act: {told}; {where} has {_gb(there)} GB")
+    if needed.disk_bytes > free:
+        raise RuntimeFault(
+            f"{run.stage}: states and checkpoints take {_gb(needed.disk_bytes)} GB, and --out {run.out} has {_gb(free)} GB "
+            "free; give another"
+        )
 
 
-def memory(run: Run) -> Memory:
+def needs(run: Run) -> Needs:
     """Counted."""
-    config = run.config
+    config, several, frozen = run.config, run.ranks.several, 4 if run.device == "cpu" else 2
     with torch.device("meta"):
         slow = SlowSystem(config)
-        transformer, whole = slow.backbone.transformer, _size(slow.backbone)
+        video, transformer = _size(slow.backbone), _size(slow.backbone.transformer)
         if run.stage == "video" and run.filming.lora_rank:
-            return Memory(_updates(slow, run.filming.lora_rank), 4 * whole)
+            return Needs(_updates(slow, run.filming.lora_rank), video, 4 * video, several)
         if run.stage == "video":
-            return Memory(_size(transformer), 4 * (whole - _size(transformer)))
+            return Needs(transformer, video, 4 * (video - transformer), several)
         learning = _size(FastSystem(config, normalize.untrained(config.horizon, *_any_joints(config))))
-        if not config.hears_video:
-            return Memory(learning)
-        learning += _size(slow.spatial_former) + _size(slow.motion_former)
+        learning += _size(slow.spatial_former) + _size(slow.motion_former) if config.hears_video else 0
+        stored = learning + (video if run.video or run.begin or run.cloning.video_loss else 0)
         if run.cloning.video_loss:
-            return Memory(learning + _size(transformer), 4 * (whole - _size(transformer)))
-        return Memory(learning, 0 if run.cloning.prepared else (2 if run.device == "cuda" else 4) * whole)
+            return Needs(learning + transformer, stored, 4 * (video - transformer), several)
+        beside = run.device == "cpu" or (config.hears_video and not run.cloning.prepared)
+        return Needs(learning, stored, frozen * video if beside else 0, several)
 
 
 def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
@@ -107,14 +115,27 @@ def _updates(slow: SlowSystem, rank: int) -> int:
     return sum(rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
-def _remedy(run: Run) -> str:
-    if run.stage == "video" and not run.filming.lora_rank:
-        return "give --filming.lora_rank 32, which trains updates of low rank, or take a larger one"
-    if run.cloning.video_loss:
-        return "leave out --cloning.video_loss, so that the video model is frozen, or take a larger one"
-    if not run.cloning.prepared:
-        return "leave out --cloning.prepared false, so that the video model's features are made before, or take a larger one"
-    return "take a larger one" if run.ranks.processes == 1 else "give fewer --processes, or take a larger one"
+def _wanted(run: Run) -> int:
+    """A GPU holds one process, this machine's memory all of them."""
+    return needs(run).memory_bytes * (run.ranks.processes if run.device == "cpu" else 1)
+
+
+def _remedy(run: Run, there: int) -> str:
+    """The first change by which it would fit."""
+    low_rank = run.filming.model_copy(update={"lora_rank": 32})
+    prepared, frozen = (
+        run.cloning.model_copy(update=change) for change in ({"prepared": True}, {"prepared": True, "video_loss": 0.0})
+    )
+    ways = {
+        "give --filming.lora_rank 32, which trains updates of low rank": replace(run, filming=low_rank),
+        "leave out --cloning.prepared false: features are made before": replace(run, cloning=prepared),
+        "leave out --cloning.video_loss: the video model is frozen": replace(run, cloning=frozen),
+        "give --processes 1": replace(run, ranks=replace(run.ranks, processes=1)),
+    }
+    for text, way in ways.items():
+        if way != run and _wanted(way) <= there:
+            return text
+    return "take a larger one"
 
 
 def _size(network: nn.Module) -> int:
@@ -125,14 +146,16 @@ def _any_joints(config: PolicyConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(config.joints), np.ones(config.joints)
 
 
-def _free_bytes(cache: Path) -> int:
-    folder = cache.absolute()
+def _free_bytes(folder: Path) -> int:
+    folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
-def _memory_bytes() -> int:
+def _memory_bytes(device: str) -> int:
+    if device != "cpu":
+        return torch.cuda.get_device_properties(0).total_memory
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

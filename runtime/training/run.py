@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.config import PolicyConfig
+from models.config import Part, PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import checkpoint_id, stored_config
 from models.train.action import Cloning
@@ -16,6 +16,8 @@ from models.train.video import Filming
 from runtime.errors import RuntimeFault
 from runtime.revision import revision
 from runtime.training.ranks import Ranks
+
+_PARTS: dict[str, type[Part]] = {"config": PolicyConfig, "schedule": Schedule, "cloning": Cloning, "filming": Filming}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Run:
     seed: int
     device: str
     ranks: Ranks
+    recompute: bool  # no part of what the run is: it changes memory and time alone
 
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
@@ -60,7 +63,7 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
     if path.is_file():
         before = json.loads(path.read_text())
         revisions = before["revisions"]
-        other = _difference(before["settings"], wanted)
+        other = _difference(_completed(before["settings"]), wanted)
         if other is not None:
             raise RuntimeFault(
                 f"{path}: was begun with another {other}; give another --out, or the settings and data of that run"
@@ -69,6 +72,15 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
     if revision() not in revisions:
         revisions.append(revision())  # of the source that began it, and of those that went on with it
     path.write_text(json.dumps({"settings": wanted, "revisions": revisions}, indent=1))
+
+
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were written, with what has been added since as it was then: at its default."""
+    try:
+        parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in _PARTS.items()}
+    except (TypeError, KeyError, ValueError):
+        return settings  # the difference tells where
+    return settings | parts
 
 
 def _identity(folder: Path, demonstrations: Sequence[Demonstration]) -> str:

@@ -1,5 +1,6 @@
 """Both stages of training: 1 tunes the video model on robot video, 2 trains the policy on top of it. Called by command."""
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import Prepared, Tensors
-from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
+from models.train.recompute import recompute
+from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 from runtime.spread import Spread
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
@@ -45,7 +47,8 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     wordings, rows = _table(demonstrations)
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
     network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
-    learner = _learning(slow, run.filming)
+    learner = _learning(slow, run)
+    spread.release()  # else its workers' video models would lie on the card throughout
     _fit(
         run,
         network,
@@ -57,16 +60,16 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     return run.out / "checkpoint"
 
 
-def _learning(slow: SlowSystem, filming: Filming) -> Stored:
+def _learning(slow: SlowSystem, run: Run) -> Stored:
     """Let the video model learn, all of it or updates of low rank; what is to be stored of it."""
-    if filming.recompute:
-        slow.backbone.transformer.enable_gradient_checkpointing()
-    if filming.lora_rank:
-        torch.manual_seed(0)
-        low_rank.adapt(slow.backbone, filming.lora_rank)
-        return low_rank.Whole(slow)
-    slow.backbone.transformer.requires_grad_(True)
-    return slow
+    if run.filming.lora_rank:
+        torch.manual_seed(run.seed)
+        low_rank.adapt(slow.backbone, run.filming.lora_rank)
+    else:
+        slow.backbone.transformer.requires_grad_(True)
+    if run.recompute:
+        recompute(slow.backbone.transformer)
+    return low_rank.Whole(slow) if run.filming.lora_rank else slow
 
 
 def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
@@ -85,6 +88,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     def keep() -> None:
         averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
 
+    spread.release()
     _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
     vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
     slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
@@ -95,7 +99,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     if ranks.chief():
         _save_video(folder, config, slow, instructor)
     ranks.wait_for([folder / "config.json"])
-    return config
+    return stored_config(folder)  # as the first process measured it: of the average, which the others do not have
 
 
 def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor) -> None:
@@ -136,15 +140,22 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
         slow.backbone.transformer.requires_grad_(True)
         network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
     elif live and config.hears_video:
-        place(slow.backbone, CPU, torch.float32 if run.device == "cpu" else torch.bfloat16)  # it is frozen
-        network = LiveFeatures(fast, slow, languages, read, run.cloning)
+        beside, dtype = slow.backbone, torch.float32
+        if run.device != "cpu":  # frozen, bfloat16 does; what is stored stays as it was
+            dtype = torch.bfloat16
+            beside = place(copy.deepcopy(slow.backbone), CPU, dtype)
+        network = LiveFeatures(fast, slow, languages, read, run.cloning, beside, dtype)
     else:
         network = CloningLoss(fast, slow if config.hears_video else None, languages, run.cloning)
+    if run.recompute:
+        for part in (fast, slow.spatial_former, slow.motion_former, *([slow.backbone.transformer] if joint else [])):
+            recompute(part)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
     if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
         own.add("video")
+    spread.release()
     _fit(
         run,
         network,

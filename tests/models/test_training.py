@@ -11,6 +11,7 @@ import simplejpeg
 import torch
 from accelerate.state import AcceleratorState
 from numpy.testing import assert_allclose
+from safetensors.torch import load_file
 from torch import nn
 
 from models import normalize
@@ -27,6 +28,7 @@ from models.train.action import Cloning, CloningLoss, Samples, Shard
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
+from models.train.recompute import recompute
 from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40
@@ -397,7 +399,7 @@ def test_features_made_while_training_are_those_that_were_prepared(files: Path, 
     assert not any("backbone" in name for name in plain.state_dict()), "the frozen video model is not kept in the state"
     encoded = Instructor(config).eval().encode(TEXTS)
     languages, texts = [both.language for both in encoded], [both.video for both in encoded]
-    live = LiveFeatures(plain.fast, plain.slow, languages, texts, CLONING)
+    live = LiveFeatures(plain.fast, plain.slow, languages, texts, CLONING, plain.slow.backbone)
     shards = [
         Shard(p, f, "a_task", (0, 1)) for p, f in zip(opened(files, "pictures"), opened(files, "latents"), strict=True)
     ]
@@ -424,7 +426,7 @@ def test_updates_of_low_rank_learn_alone_and_are_stored_within_the_weights(
     )
     before = {name: weight.clone() for name, weight in slow.state_dict().items()}
     low_rank.adapt(slow.backbone, 4)
-    slow.backbone.transformer.enable_gradient_checkpointing()
+    recompute(slow.backbone.transformer)
     begun = low_rank.Whole(slow).state_dict()
     assert begun.keys() == before.keys() and all(torch.equal(begun[name], before[name]) for name in before)
     films = [Film(latents, (0, 1)) for latents in opened(files, "latents")]
@@ -440,3 +442,35 @@ def test_updates_of_low_rank_learn_alone_and_are_stored_within_the_weights(
     with torch.no_grad():
         summed, apart = (system.backbone.features(latents, repeated(texts[0], 6)) for system in (again, slow))
     torch.testing.assert_close(summed, apart, rtol=1e-4, atol=1e-4)
+
+
+def test_activations_that_are_computed_again_change_nothing(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    plain = losses(cloning_loss(files, config), samples(files, config), tmp_path / "plain", 4)
+    network = cloning_loss(files, config)
+    calls: list[int] = []
+    attention = network.fast.head.blocks[0].get_submodule("self_attention")
+    attention.register_forward_pre_hook(lambda *_: calls.append(1))
+    recompute(network)
+    assert losses(network, samples(files, config), tmp_path / "again", 4) == plain
+    assert len(calls) == 8, "once forward and once backward"
+
+
+def test_the_state_holds_what_learns_alone(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    """And a run goes on from it as from a whole one: what is frozen is as it was."""
+    texts = [both.video for both in Instructor(config).eval().encode(TEXTS)]
+    windows = Windows([Film(latents, (0, 1)) for latents in opened(files, "latents")], Filming(windows=2), 0)
+
+    def flow(folder: str, stop: int | None = None) -> list[float]:
+        torch.manual_seed(5)
+        slow = SlowSystem(config).requires_grad_(False)
+        low_rank.adapt(slow.backbone, 2)
+        return losses(FlowLoss(slow.backbone, texts), windows, tmp_path / folder, 6, stop=stop, save_every=2)
+
+    whole = flow("whole")
+    kept = load_file(tmp_path / "whole" / "state" / "model.safetensors")
+    assert kept and all(".lora_" in name for name in kept)
+    assert flow("cut", stop=5) + flow("cut")[1:] == whole
+    broken = tmp_path / "cut" / "state" / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:99])
+    with pytest.raises(ModelError, match="cannot be gone on with"):
+        flow("cut")

@@ -71,15 +71,44 @@ def test_beyond_loopback_only_with_token_and_certificate(flags: list[str]) -> No
 
 def test_the_token_lies_beside_the_certificate_where_ps_does_not_show_it(tmp_path: Path) -> None:
     flags = ["--console.host", "0.0.0.0", "--console.certificate", str(tmp_path)]
-    with pytest.raises(SettingsError, match=r"token: No such file.*give --console\.token, or make both"):
+    with pytest.raises(SettingsError, match=r"there is no token; make one with \./launch/certificate\.sh"):
         token(config.load(flags).console)
     assert token(config.load([*flags, "--console.token", TOKEN]).console) == TOKEN
+    (tmp_path / "token").touch(mode=0o600)
     (tmp_path / "token").write_text("short\n")
     with pytest.raises(SettingsError, match="token: must hold one line of 16"):
         token(config.load(flags).console)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     assert token(config.load(flags).console) == TOKEN
     assert token(config.load(["--console.certificate", str(tmp_path / "none")]).console) == "", "loopback needs none"
+    (tmp_path / "token").write_bytes(b"\xff" * 20)
+    with pytest.raises(SettingsError, match="token: cannot be read"):
+        token(config.load(flags).console)
+    (tmp_path / "token").chmod(0o640)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    with pytest.raises(SettingsError, match="others can read it"):
+        token(config.load(flags).console)
+
+
+def test_a_token_is_added_to_a_certificate_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    from runtime.console import alone, certificate
+
+    assert certificate.main([str(tmp_path), "localhost"]) == 0
+    before = (tmp_path / "certificate.pem").read_bytes()
+    (tmp_path / "token").unlink()
+    with pytest.raises(SettingsError, match=r"--certificate .*: there is no token"):
+        alone.main(["--sessions", str(tmp_path), "--host", "0.0.0.0", "--certificate", str(tmp_path)])
+    assert certificate.main([str(tmp_path)]) == 0
+    assert (tmp_path / "certificate.pem").read_bytes() == before and (tmp_path / "token").stat().st_mode & 0o077 == 0
+    with pytest.raises(SettingsError, match=r"there is a certificate\.pem already"):
+        certificate.main([str(tmp_path), "localhost"])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "token").write_text("mine")
+    with pytest.raises(SettingsError, match="there is a token already"):
+        certificate.main([str(tmp_path / "other"), "localhost"])
+    with pytest.raises(SettingsError, match="for which names"):
+        certificate.main([str(tmp_path / "third")])
+    assert (tmp_path / "other" / "token").read_text() == "mine"
 
 
 def test_one_steers_until_he_gives_it_back_or_is_not_heard() -> None:
@@ -206,5 +235,5 @@ def test_a_certificate_is_not_overwritten_and_needs_real_names(tmp_path: Path) -
     with pytest.raises(SettingsError, match="neither a host name"):
         certificate.main([str(tmp_path), "ünicode"])
     (tmp_path / "key.pem").write_text("x")
-    with pytest.raises(SettingsError, match="there is a certificate already"):
+    with pytest.raises(SettingsError, match=r"there is a key\.pem already"):
         certificate.main([str(tmp_path), "robot"])

@@ -344,6 +344,9 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
     options.variants = ("both filters",)
     assert [result.variant for result in sweep.run("features", options, Alike())] == ["both filters"]
     assert len(json.loads((tmp_path / "features.json").read_text())) == 4, "the others are kept"
+    options.variants, options.train_seeds = (), (3,)
+    sweep.run("features", options, Alike())
+    assert len(json.loads((tmp_path / "features.json").read_text())) == 4 + 5, "other seeds are kept too"
     options.variants = ("sobel",)
     with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
         sweep.run("features", options, Alike())
@@ -355,6 +358,7 @@ def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:
         flags = [variant.policy for variant in variants if variant.policy is not None]
         made = [overrides.over(small, overrides.parse(own, ("policy",))["policy"], "policy") for own in flags]
         assert len({policy.digest() for policy in made}) == len(flags), name
+        assert not any("," in variant.name for variant in variants), "--variants NAME,NAME"
 
 
 def test_a_sweep_of_the_policy_needs_data(tmp_path: Path) -> None:

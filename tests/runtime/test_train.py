@@ -128,10 +128,8 @@ def test_a_frozen_video_model_may_run_beside_the_training(data: Path, video: Pat
 def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> None:
     """What comes out is a checkpoint like any other, and a run of another rank is another run."""
     steps = ["--steps", "2", "--autoencoder-steps", "1", "--cache", str(tmp_path / "cache")]
-    line = command(
-        "video", data, tmp_path / "out", *steps, "--filming.recompute", "true", "--schedule.warmup_steps", "0"
-    )
-    assert train.main([*line, "--filming.lora_rank", "2"]) == 0
+    line = command("video", data, tmp_path / "out", *steps, "--schedule.warmup_steps", "0")
+    assert train.main([*line, "--filming.lora_rank", "2", "--recompute"]) == 0
     begun, trained = (
         StoredTensors(tmp_path / "out" / name).read("slow.backbone.", torch.device("cpu"))
         for name in ("autoencoder", "checkpoint")
@@ -142,32 +140,51 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> No
     assert Checkpoint.load(tmp_path / "out" / "checkpoint").slow()
     with pytest.raises(RuntimeFault, match=r"another filming.lora_rank \(2, now 3\)"):
         train.main([*line, "--filming.lora_rank", "3"])
+    assert train.main([*line, "--filming.lora_rank", "2"]) == 0, "recomputing is no part of what a run is"
+    with pytest.raises(SettingsError, match=r"--filming.lora_rank 2: of stage 1"):
+        train.main(command("action", data, tmp_path / "action", "--filming.lora_rank", "2"))
+
+
+def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, tmp_path: Path) -> None:
+    line = command("video", data, tmp_path, "--steps", "1", "--autoencoder-steps", "1")
+    assert train.main(line) == 0
+    told = json.loads((tmp_path / "run.json").read_text())
+    del told["settings"]["filming"]["lora_rank"], told["settings"]["cloning"]["prepared"]
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    assert train.main(line) == 0
 
 
 @pytest.mark.parametrize(
     ("flags", "memory_gb", "said"),
     [
         (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 157.* GB .* has 80.0 GB: give --filming.lora_rank"),
-        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss"),
-        (["action", "--profile", "full", "--processes", "3"], 80, "100.* GB .* give fewer --processes"),
-        (["action", "--profile", "full", "--cloning.prepared", "false"], 35, "leave out --cloning.prepared false"),
-        (["action", "--profile", "full"], 24, "takes 33.* GB .* has 24.0 GB: take a larger one"),
+        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss: the video model"),
+        (["action", "--profile", "full", "--processes", "3"], 80, "GB .* has 80.0 GB: give --processes 1"),
+        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GB: take a larger one"),
+        (["action", "--profile", "full"], 24, "takes 65.* GB .* has 24.0 GB: take a larger one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(
     flags: list[str], memory_gb: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(needs, "_memory_bytes", lambda: memory_gb * 10**9)
+    monkeypatch.setattr(needs, "_memory_bytes", lambda _: memory_gb * 10**9)
+    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: False)
     with pytest.raises(RuntimeFault, match=said) as caught:
         train.main([*flags, "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
+def test_states_that_do_not_fit_the_disk_are_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "_free_bytes", lambda _: 1000)
+    with pytest.raises(RuntimeFault, match=r"states and checkpoints take .* GB, and --out .* free; give another"):
+        train.main(command("video", data, tmp_path / "out"))
+
+
 def test_features_that_do_not_fit_the_disk_are_not_begun(
     data: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(needs, "_free_bytes", lambda _: 1000)
+    monkeypatch.setattr(needs, "_free_bytes", lambda folder: 1000 if folder.name == "cache" else 10**12)
     line = command(
         "action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")
     )
@@ -178,7 +195,7 @@ def test_features_that_do_not_fit_the_disk_are_not_begun(
     assert not (tmp_path / "cache").exists()
     monkeypatch.undo()
     assert train.main(line) == 0
-    monkeypatch.setattr(needs, "_free_bytes", lambda _: 0)
+    monkeypatch.setattr(needs, "_free_bytes", lambda folder: 0 if folder.name == "cache" else 10**12)
     assert train.main([*line, "--schedule.loaders", "1"]) == 0, "they are there"
 
 
@@ -266,6 +283,15 @@ def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path)
     assert (done.stdout + done.stderr).count("action trained on 2 demonstrations") == 1
     assert np.isfinite(list(losses(tmp_path / "two", "action").values())).all()
     Checkpoint.load(tmp_path / "two" / "checkpoint").fast()
+
+
+def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, tmp_path: Path) -> None:
+    """Only the first holds its average: latents are made of that, and by its measure."""
+    flags = ("--steps", "1", "--autoencoder-steps", "3", "--processes", "2", "--cache", str(tmp_path / "cache"))
+    line = [sys.executable, "-m", "runtime.cli", "train", *command("video", data, tmp_path / "two", *flags)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "cache").glob("latents-*"))) == 1
 
 
 def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def losses(
     return found
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_accelerator() -> None:
+    """Other tests of this process may have trained in another precision."""
+    fresh_accelerator()
+
+
 def fresh_accelerator() -> None:
     """A process trains in one precision only."""
     AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]

@@ -125,10 +125,11 @@ def test_a_frozen_video_model_may_run_beside_the_training(data: Path, video: Pat
     assert len({stored.digest("slow.backbone.") for stored in kept}) == 1
 
 
-def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> None:
+def test_stage_1_may_learn_updates_of_low_rank(data: Path, video: Path, tmp_path: Path) -> None:
     """What comes out is a checkpoint like any other, and a run of another rank is another run."""
-    steps = ["--steps", "2", "--autoencoder-steps", "1", "--cache", str(tmp_path / "cache")]
-    line = command("video", data, tmp_path / "out", *steps, "--schedule.warmup_steps", "0")
+    shutil.copytree(video.parent / "autoencoder", tmp_path / "out" / "autoencoder")
+    steps = ["--steps", "2", "--cache", str(video.parent / "cache"), "--schedule.warmup_steps", "0"]
+    line = command("video", data, tmp_path / "out", *steps)
     assert train.main([*line, "--filming.lora_rank", "2", "--recompute"]) == 0
     begun, trained = (
         StoredTensors(tmp_path / "out" / name).read("slow.backbone.", torch.device("cpu"))
@@ -145,13 +146,15 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, tmp_path: Path) -> No
         train.main(command("action", data, tmp_path / "action", "--filming.lora_rank", "2"))
 
 
-def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, tmp_path: Path) -> None:
-    line = command("video", data, tmp_path, "--steps", "1", "--autoencoder-steps", "1")
-    assert train.main(line) == 0
-    told = json.loads((tmp_path / "run.json").read_text())
+def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, video: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(video.parent, tmp_path / "run")
+    told = json.loads((run / "run.json").read_text())
     del told["settings"]["filming"]["lora_rank"], told["settings"]["cloning"]["prepared"]
-    (tmp_path / "run.json").write_text(json.dumps(told))
-    assert train.main(line) == 0
+    (run / "run.json").write_text(json.dumps(told))
+    line = command("video", data, run, "--autoencoder-steps", "2", "--steps")
+    assert train.main([*line, "2"]) == 0
+    with pytest.raises(RuntimeFault, match=r"another schedule.steps \(2, now 3\)"):
+        train.main([*line, "3"])
 
 
 @pytest.mark.parametrize(

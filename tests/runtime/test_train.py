@@ -84,7 +84,16 @@ def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -
 
 def test_a_training_killed_in_the_middle_has_the_same_curve(data: Path, video: Path, tmp_path: Path) -> None:
     """Points of the curve are 20 steps apart; the state is kept every 20, and the kill falls between."""
-    length = ["--video", str(video), "--steps", "61", "--schedule.save_every", "20", "--cache", str(tmp_path / "cache")]
+    length = [
+        "--video",
+        str(video),
+        "--steps",
+        "61",
+        "--schedule.save_every",
+        "20",
+        "--cache",
+        str(video.parent / "cache"),
+    ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train.main(command("action", data, whole, *length))
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
@@ -103,7 +112,8 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(data: Path, video: P
 
 
 def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ("--video", str(video), "--steps", "2", "--schedule.average", "0", "--schedule.warmup_steps", "0")
+    flags = ["--video", str(video), "--steps", "2", "--schedule.average", "0", "--schedule.warmup_steps", "0"]
+    flags += ["--cache", str(video.parent / "cache")]
     for weight in ("0", "1"):
         train.main(command("action", data, tmp_path / weight, *flags, "--cloning.video_loss", weight))
     kept = [StoredTensors(folder / "checkpoint") for folder in (video.parent, tmp_path / "0", tmp_path / "1")]
@@ -253,7 +263,8 @@ def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: 
 
 
 def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ("--video", str(video), "--steps", "2", "--policy.video.backbone.single_blocks", "0")
+    flags = ["--video", str(video), "--steps", "2", "--policy.video.backbone.single_blocks", "0"]
+    flags += ["--cache", str(video.parent / "cache")]
     train.main(command("action", data, tmp_path / "shallow", *flags))
     kept = StoredTensors(tmp_path / "shallow" / "checkpoint").read("slow.backbone.transformer.", torch.device("cpu"))
     whole = StoredTensors(video).read("slow.backbone.transformer.", torch.device("cpu"))
@@ -279,7 +290,7 @@ def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ("--video", str(video), "--steps", "2", "--processes", "2")
+    flags = ["--video", str(video), "--steps", "2", "--processes", "2", "--cache", str(video.parent / "cache")]
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -298,7 +309,8 @@ def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, tmp_p
 
 
 def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ("--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30")
+    flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30"]
+    flags += ["--cache", str(video.parent / "cache")]
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1

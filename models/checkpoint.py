@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.slow import SlowSystem
 
 Network = TypeVar("Network", bound=nn.Module)
+CPU = torch.device("cpu")
+_PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
+_PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
 
 
 class Stored(Protocol):
@@ -39,11 +42,6 @@ class Stored(Protocol):
     def state_dict(self) -> Mapping[str, torch.Tensor]:
         """Its tensors by name."""
         ...
-
-
-CPU = torch.device("cpu")
-_PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
-_PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
 
 
 class Checkpoint:

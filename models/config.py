@@ -173,10 +173,6 @@ class QFormer(Part):
     width: int = 512
     depth: int = 3
     heads: int = 8
-    scale: Literal["token", "window"] = Field(default="token", exclude_if=lambda scale: scale == "token")
-    """What features are divided by. window: the size of the window's features before the filter, so that it is seen how strong
-    a boundary or motion is; token: each token's own, which makes noise where nothing moves as strong as motion (policies of
-    before, whose configuration does not say)."""
     positions: Literal["apart", "summed"] = "apart"
     """How a feature's place is told: frame, row and column in channels of their own; or summed in the same ones, frame and
     place, where different places look alike (policies of before)."""

@@ -11,8 +11,6 @@ from torch import nn
 from models.config import QFormer
 from models.layers import Attention, FeedForward, sinusoid
 
-_SMALLEST = 1e-6
-
 
 class TokenCompressor(nn.Module):
     """(B, T, h, w, C) -> (B, K, D). With `temporal`, the tokens of one place first attend to each other over time."""
@@ -21,7 +19,7 @@ class TokenCompressor(nn.Module):
         super().__init__()
         width = config.width
         self.positions = config.positions
-        self.norm = nn.LayerNorm(channels) if config.scale == "token" else Gain(channels)
+        self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, width)
         self.time_attention = Attention(width, config.heads, nn.LayerNorm) if temporal else None
         self.time_norm = nn.LayerNorm(width) if temporal else None
@@ -29,10 +27,8 @@ class TokenCompressor(nn.Module):
         self.blocks = nn.ModuleList(CompressorBlock(width, config.heads) for _ in range(config.depth))
         self.final_norm = nn.LayerNorm(width)
 
-    def forward(self, features: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        """Compress filtered features (B, T, h, w, C); `size` (B,): `rms` of them before the filter."""
-        if isinstance(self.norm, Gain):
-            features = features / size.to(features)[:, None, None, None, None]
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Compress filtered features (B, T, h, w, C)."""
         _, frames, height, width, _ = features.shape
         places = height * width
         x = self.project(self.norm(features))
@@ -47,23 +43,6 @@ class TokenCompressor(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, context)
         return self.final_norm(tokens)
-
-
-class Gain(nn.Module):
-    """Weight and bias a channel, as in a LayerNorm, without the norm."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features (..., C)."""
-        return features * self.weight + self.bias
-
-
-def rms(features: torch.Tensor) -> torch.Tensor:
-    """The size (B,) of each window's features (B, T, h, w, C): root of their mean square, never 0."""
-    return features.float().square().mean(dim=(1, 2, 3, 4)).sqrt().clamp_min(_SMALLEST)
 
 
 class CompressorBlock(nn.Module):

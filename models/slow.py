@@ -1,7 +1,5 @@
 """System 2 as one object: video windows in, condition tokens out. Knows nothing of processes or devices."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from models import filters, images
 from models.backbones.backbone import Backbone, VideoText
 from models.config import PolicyConfig, Video
 from models.policy import InstructionEmbedding, Perceived
-from models.qformer import TokenCompressor, rms
+from models.qformer import TokenCompressor
 from models.window import LatentRing
 
 _KEPT_LATENTS = (8, 64)  # of the short and the long window, at least
@@ -54,7 +52,7 @@ class SlowSystem(nn.Module):
         )
         features = [self.backbone.features(part, text) for part in latents]
         filtered = features if before else self.filter(*features)
-        spatial, motion = self._formed(filtered, features)
+        spatial, motion = self._formed(*filtered)
         boundaries, movement = (_as_features(part) for part in latents) if before else filtered
         return Perceived(spatial[0], motion[0], _strength(boundaries[0, -1:]), _strength(movement[0]))
 
@@ -70,15 +68,12 @@ class SlowSystem(nn.Module):
 
     def compressed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Spatial and motion tokens (B, K, D) of the two windows' features (B, T, h, w, C), filtered on the way."""
-        before = self.config.filters.place == "latents"
-        return self._formed((high, low) if before else self.filter(high, low), (high, low))
+        if self.config.filters.place == "features":
+            high, low = self.filter(high, low)
+        return self._formed(high, low)
 
-    def _formed(
-        self, filtered: Sequence[torch.Tensor], features: Sequence[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of both windows' features, and of the same before they were filtered."""
-        (boundaries, movement), (high, low) = filtered, (rms(part) for part in features)
-        return self.spatial_former(boundaries, high), self.motion_former(movement, low)
+    def _formed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.spatial_former(high), self.motion_former(low)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""

@@ -52,7 +52,6 @@ class Whole:
         with torch.no_grad():
             for name, layer in layers.items():
                 update = sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
-                whole[f"{name}.weight"] = (
-                    layer.base_layer.weight + update
-                ).cpu()  # there is no room for a second model
+                summed = layer.base_layer.weight + update
+                whole[f"{name}.weight"] = summed.cpu()  # a GPU has no room for a second model
         return whole

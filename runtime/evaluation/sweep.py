@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Protocol
 
+from runtime.command_line import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.table import Row
@@ -75,7 +76,7 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
     earlier = {other: _earlier(options.out / f"{other}.json") for other in SWEEPS}
     rest, results = earlier[name], list[Result]()
     found = [one for results_of in earlier.values() for one in results_of.values()]
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out, "--out")
     for variant, seed in _asked(name, options):
         folder = _trained(name, variant, seed, options)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
@@ -101,6 +102,10 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
 def _asked(name: str, options: argparse.Namespace) -> list[tuple[Variant, int | None]]:
     """Every variant with every seed that it is trained with, None where it is not trained."""
     variants = {variant.name: variant for variant in SWEEPS[name]}
+    if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
+        raise SettingsError(
+            f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
+        )
     for asked in options.variants:
         if asked not in variants:
             raise SettingsError(f"--variants {asked}: --sweep {name} has {', '.join(variants)}")
@@ -193,17 +198,8 @@ def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Na
             raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
     own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
     folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
-    arguments = [
-        "action",
-        "--seed",
-        str(seed),
-        "--data",
-        str(options.data),
-        "--video",
-        str(options.video),
-        "--out",
-        str(folder),
-    ]
+    arguments = ["action", "--seed", str(seed), "--out", str(folder)]
+    arguments += ["--data", str(options.data), "--video", str(options.video)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]

@@ -50,10 +50,10 @@ class Needs:
 def check(run: Run) -> None:
     """Say what this training needs. Raises RuntimeFault when the machine does not have it."""
     needed, there, free = needs(run), _memory_bytes(run.device), _free_bytes(run.out)
-    where = "this machine" if run.device == "cpu" else "a GPU"
-    count, takes = f"{needed.learning / 1e6:.1f} M weights learn", f"takes {_gb(_wanted(run))} GB"
-    told = f"{run.stage}: {count}, which {takes} beside the activations"
-    if _wanted(run) > there:
+    where, wanted = "this machine" if run.device == "cpu" else "a GPU", _wanted(run, needed)
+    count = f"{needed.learning / 1e6:.1f} M weights learn"
+    told = f"{run.stage}: {count}, which takes {_gb(wanted)} GB beside the activations"
+    if wanted > there:
         raise RuntimeFault(f"{told}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
     say(f"video2act: {told}; {where} has {_gb(there)} GB")
     if needed.disk_bytes > free:
@@ -115,9 +115,9 @@ def _updates(slow: SlowSystem, rank: int) -> int:
     return sum(rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
-def _wanted(run: Run) -> int:
+def _wanted(run: Run, needed: Needs) -> int:
     """A GPU holds one process, this machine's memory all of them."""
-    return needs(run).memory_bytes * (run.ranks.processes if run.device == "cpu" else 1)
+    return needed.memory_bytes * (run.ranks.processes if run.device == "cpu" else 1)
 
 
 def _remedy(run: Run, there: int) -> str:
@@ -133,7 +133,7 @@ def _remedy(run: Run, there: int) -> str:
         "give --processes 1": replace(run, ranks=replace(run.ranks, processes=1)),
     }
     for text, way in ways.items():
-        if way != run and _wanted(way) <= there:
+        if way != run and _wanted(way, needs(way)) <= there:
             return text
     return "take a larger one"
 

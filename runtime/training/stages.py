@@ -11,9 +11,11 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
 from models import normalize
+from models.backbones.backbone import VideoText
 from models.checkpoint import CPU, Checkpoint, Stored, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
+from models.fast import FastSystem
 from models.identity import stored_config
 from models.instructor import Instructor
 from models.placement import place
@@ -48,9 +50,9 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
     network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
     learner = _learning(slow, run)
-    spread.release()  # else its workers' video models would lie on the card throughout
     _fit(
         run,
+        spread,
         network,
         Windows(films, run.filming, run.seed),
         run.schedule,
@@ -88,8 +90,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     def keep() -> None:
         averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
 
-    spread.release()
-    _fit(run, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
+    _fit(run, spread, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
     vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
     slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
     measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
@@ -134,30 +135,15 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     torch.manual_seed(run.seed)
     texts = preparation.texts(wordings)
     languages, read = [text.language for text in texts], [text.video for text in texts]
-    for former in (slow.spatial_former, slow.motion_former):
-        former.requires_grad_(True)
-    if joint:
-        slow.backbone.transformer.requires_grad_(True)
-        network = JointLoss(fast, slow, languages, read, run.cloning, run.filming)
-    elif live and config.hears_video:
-        beside, dtype = slow.backbone, torch.float32
-        if run.device != "cpu":  # frozen, bfloat16 does; what is stored stays as it was
-            dtype = torch.bfloat16
-            beside = place(copy.deepcopy(slow.backbone), CPU, dtype)
-        network = LiveFeatures(fast, slow, languages, read, run.cloning, beside, dtype)
-    else:
-        network = CloningLoss(fast, slow if config.hears_video else None, languages, run.cloning)
-    if run.recompute:
-        for part in (fast, slow.spatial_former, slow.motion_former, *([slow.backbone.transformer] if joint else [])):
-            recompute(part)
+    network = _cloning(run, fast, slow, languages, read)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
     if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
         own.add("video")
-    spread.release()
     _fit(
         run,
+        spread,
         network,
         Samples(shards, config, measured, run.cloning, run.seed),
         run.schedule,
@@ -167,10 +153,35 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     return folder
 
 
+def _cloning(
+    run: Run, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText]
+) -> CloningLoss:
+    """Let System 1 and both formers learn, and the video model in joint training; the loss of that."""
+    learning = [fast, slow.spatial_former, slow.motion_former]
+    if run.cloning.video_loss:
+        learning.append(slow.backbone.transformer)
+        network = JointLoss(fast, slow, languages, texts, run.cloning, run.filming)
+    elif run.config.hears_video and not run.cloning.prepared:
+        beside, dtype = slow.backbone, torch.float32
+        if run.device != "cpu":  # frozen, bfloat16 does; what is stored stays as it was
+            dtype = torch.bfloat16
+            beside = place(copy.deepcopy(slow.backbone), CPU, dtype)
+        network = LiveFeatures(fast, slow, languages, texts, run.cloning, beside, dtype)
+    else:
+        network = CloningLoss(fast, slow if run.config.hears_video else None, languages, run.cloning)
+    for part in learning:
+        part.requires_grad_(True)
+        if run.recompute:
+            recompute(part)
+    return network
+
+
 def _fit(
-    run: Run, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str, keep: Callable[[], None]
-) -> None:
+    run: Run, spread: Spread, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
+    keep: Callable[[], None],
+) -> None:  # fmt: skip
     """Train with a progress bar and curves; `keep` writes what has been learnt."""
+    spread.release()  # else its workers' video models would lie on the card throughout
     chief = ranks.chief()
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
     with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:

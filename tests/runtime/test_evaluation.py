@@ -266,61 +266,24 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
         command.main(line)
 
 
-def test_sweeps_share_what_they_have_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[str] = []
+class Played:
+    """Evaluates policies that were never trained: two scenes each, of which those named `unchanged` do one."""
 
-    class Alike:
-        def protocol(self, more: Sequence[str]) -> dict[str, Any]:
-            return {"flags": list(more)}
+    def __init__(self) -> None:
+        self.policies: list[str] = []
 
-        def rows(self, more: Sequence[str]) -> list[table.Row]:
-            trained.append(Path(more[1]).parent.name)
-            return [table.row("a_task", [[episode(0, success=True)]])]
+    def protocol(self, more: Sequence[str]) -> dict[str, Any]:
+        return {"flags": list(more)}
 
-    asked: list[list[str]] = []
-
-    def train(line: list[str]) -> None:
-        asked.append(line)
-        folder = Path(line[line.index("--out") + 1])
-        folder.mkdir(parents=True, exist_ok=True)
-        told = {"demonstrations": "2, abc", "video_id": "x", "processes": 1, "seed": "0"}
-        (folder / "run.json").write_text(
-            json.dumps({"settings": told | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}})
-        )
-
-    monkeypatch.setattr(sweep.training, "main", train)
-    options = argparse.Namespace(
-        out=tmp_path,
-        data=tmp_path,
-        video=tmp_path,
-        cache=None,
-        train_steps=5,
-        workers=1,
-        processes=1,
-        ray=None,
-        train_seeds=(0,),
-        variants=(),
-    )
-    sweep.run("features", options, Alike())
-    results = sweep.run("filter", options, Alike())
-    assert [result.variant for result in results] == ["Sobel", "Scharr", "Laplacian"]
-    assert trained == ["no-video", "raw-features", "with-Sobel", "with-FFT", "unchanged", "Scharr", "Laplacian"]
-    assert len({line[line.index("--out") + 1] for line in asked}) == 7, "a folder a policy"
-    assert results[0].protocol["training"]["steps"] == 5
+    def rows(self, more: Sequence[str]) -> list[table.Row]:
+        self.policies.append(Path(more[1]).parent.name)
+        done = self.policies[-1].startswith("unchanged")
+        return [table.row("a_task", [[episode(0, success=done), episode(1, success=False)]])]
 
 
-def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    played: list[str] = []
-
-    class Alike:
-        def protocol(self, more: Sequence[str]) -> dict[str, Any]:
-            return {"flags": list(more)}
-
-        def rows(self, more: Sequence[str]) -> list[table.Row]:
-            played.append(Path(more[1]).parent.name)
-            return [table.row("a_task", [[episode(0, success="unchanged" in played[-1]), episode(1, success=False)]])]
+@pytest.fixture
+def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """Of a sweep whose trainings only leave what they were asked for."""
 
     def train(line: list[str]) -> None:
         folder = Path(line[line.index("--out") + 1])
@@ -330,26 +293,52 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
         (folder / "run.json").write_text(json.dumps({"settings": settings}))
 
     monkeypatch.setattr(sweep.training, "main", train)
-    options = argparse.Namespace(
+    return argparse.Namespace(
         out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None,
-        train_seeds=(0, 7), variants=("no video", "both filters"),
+        train_seeds=(0,), variants=(),
     )  # fmt: skip
-    results = sweep.run("features", options, Alike())
-    assert played == ["no-video", "no-video-seed-7", "unchanged", "unchanged-seed-7"]
+
+
+def test_sweeps_share_what_they_have_in_common(sweep_options: argparse.Namespace) -> None:
+    played = Played()
+    sweep.run("features", sweep_options, played)
+    results = sweep.run("filter", sweep_options, played)
+    assert [result.variant for result in results] == ["Sobel", "Scharr", "Laplacian"]
+    assert played.policies == ["no-video", "raw-features", "with-Sobel", "with-FFT", "unchanged", "Scharr", "Laplacian"]
+    assert {folder.name for folder in (sweep_options.out / "policies").iterdir()} == set(played.policies)
+    assert results[0].protocol["training"]["steps"] == 5
+
+
+def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_together(
+    sweep_options: argparse.Namespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played, path = Played(), sweep_options.out / "features.json"
+    sweep_options.train_seeds, sweep_options.variants = (0, 7), ("no video", "both filters")
+    results = sweep.run("features", sweep_options, played)
+    assert played.policies == ["no-video", "no-video-seed-7", "unchanged", "unchanged-seed-7"]
     assert [result.rate for result in results] == [0.0, 0.5]
     assert [row.rollouts for result in results for row in result.rows] == [4, 4]
     assert "features: both filters, seed 7: 50.0 %" in capsys.readouterr().out
-    sweep.run("features", options, Alike())
-    assert len(played) == 4, "of both seeds it is known"
-    options.variants = ("both filters",)
-    assert [result.variant for result in sweep.run("features", options, Alike())] == ["both filters"]
-    assert len(json.loads((tmp_path / "features.json").read_text())) == 4, "the others are kept"
-    options.variants, options.train_seeds = (), (3,)
-    sweep.run("features", options, Alike())
-    assert len(json.loads((tmp_path / "features.json").read_text())) == 4 + 5, "other seeds are kept too"
-    options.variants = ("sobel",)
+    sweep.run("features", sweep_options, played)
+    assert len(played.policies) == 4, "of both seeds it is known"
+    sweep_options.variants = ("both filters",)
+    assert [result.variant for result in sweep.run("features", sweep_options, played)] == ["both filters"]
+    assert len(json.loads(path.read_text())) == 4, "the others are kept"
+    sweep_options.variants, sweep_options.train_seeds = (), (3,)
+    sweep.run("features", sweep_options, played)
+    assert len(json.loads(path.read_text())) == 4 + 5, "other seeds are kept too"
+
+
+def test_what_a_sweep_does_not_have_is_one_line(sweep_options: argparse.Namespace) -> None:
+    sweep_options.variants = ("sobel",)
     with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
-        sweep.run("features", options, Alike())
+        sweep.run("features", sweep_options, Played())
+    sweep_options.variants, sweep_options.train_seeds = (), (0, 1)
+    with pytest.raises(SettingsError, match=r"--train-seeds 0,1: --sweep ratio trains nothing"):
+        sweep.run("ratio", sweep_options, Played())
+    sweep_options.out = Path("/proc/sweeps")
+    with pytest.raises(SettingsError, match=r"--out /proc/sweeps: cannot make this folder"):
+        sweep.run("features", sweep_options, Played())
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -21,6 +20,7 @@ from pydantic import BaseModel
 from runtime import clock, config, wire
 from runtime.bus import Bus, Publisher
 from runtime.clock import NS_PER_S, now_ns, seconds
+from runtime.ending import Ending
 from runtime.processes import row
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
@@ -61,11 +61,12 @@ class Process:
         self._recorder_deadline_ns: int | None = None
         self.steps = 0
         self._last_step_ns = now_ns()
-        self._stopping = threading.Event()
+        self._ending = Ending()
         self._faults = self.bus.publisher("fault")
         self._fault_count = 0
         self._heartbeats = self.bus.publisher("heartbeat")
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        self._beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._beating.start()
 
     def publisher(self, name: str) -> Publisher:
         """A publisher of a topic, handed out once the recorder listens to it: not even the first message may be missing.
@@ -84,15 +85,15 @@ class Process:
     @property
     def running(self) -> bool:
         """False once the process was asked to end."""
-        return not self._stopping.is_set()
+        return not self._ending.asked
 
     def stop(self, *_: int | FrameType | None) -> None:
         """Ask the main loop to end (also the handler of SIGTERM)."""
-        self._stopping.set()
+        self._ending.ask()
 
     def pause(self, duration_s: float) -> None:
         """Sleep, but wake when the process is asked to end."""
-        self._stopping.wait(duration_s)
+        self._ending.wait(duration_s)
 
     def stepped(self) -> None:
         """Tell the heartbeat that the loop came round."""
@@ -121,13 +122,14 @@ class Process:
 
     def close(self) -> None:
         """End the heartbeat and close the sockets."""
-        self._stopping.set()
-        time.sleep(2 * _HEARTBEAT_S)
+        self._ending.ask()
+        self._beating.join()
+        self._ending.close()
         self.bus.close()
 
     def _beat(self) -> None:
         count = 0
-        while not self._stopping.wait(_HEARTBEAT_S):
+        while not self._ending.wait(_HEARTBEAT_S):
             beat = wire.Heartbeat(
                 seq=count,
                 epoch=self.epoch,

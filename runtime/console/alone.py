@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import threading
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from runtime.console import app
 from runtime.console.access import check, encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.recorded import Shelf
+from runtime.ending import Ending
 from runtime.errors import SettingsError
 from runtime.terminal import say
 
@@ -43,12 +43,12 @@ def main(arguments: list[str]) -> int:
         check(settings)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--console.", "--")) from None
-    ended = threading.Event()
+    ending = Ending()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, ending.ask)
 
     async def serve() -> None:
-        while not ended.is_set():
+        while not ending.asked:
             await asyncio.sleep(_LOOK_S)
 
     console = app.Console(Guard(settings.host, token(settings)), Shelf(options.sessions))

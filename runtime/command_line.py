@@ -5,7 +5,8 @@ robot.sh is not among them: its flags are the settings tree itself (runtime/conf
 
 import argparse
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -38,20 +39,21 @@ def parse(made: Parser, arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def without_settings(made: Parser, arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Separate the command's own arguments from the flags of the settings tree, each of which has a value."""
+def without_settings(made: Parser, arguments: list[str], switches: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """Separate the command's own arguments from the flags of the settings tree: all but the `switches` have a value."""
     own: list[str] = []
     settings: list[str] = []
-    left = iter(arguments)
-    for argument in left:
+    left = deque(arguments)
+    while left:
+        argument = left.popleft()
         name, equals, _ = argument.partition("=")
         known = name in made._option_string_actions or name in ("--", "-h")  # pyright: ignore[reportPrivateUsage]
         if not argument.startswith("--") or known:
             own.append(argument)
             continue
         settings.append(argument)
-        if not equals and (value := next(left, None)) is not None:
-            settings.append(value)
+        if not equals and name not in switches and left and not left[0].startswith("--"):
+            settings.append(left.popleft())
     return own, settings
 
 

@@ -319,6 +319,8 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
     """What the robot is told; the task's own words if not given."""
+    follow: str = ""
+    """The session whose movement leads the arms instead of a policy; set by replay.sh --on-robot."""
     json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
     """Write the final table there as JSON."""
 
@@ -389,6 +391,17 @@ def load(arguments: list[str], program: str = "robot.sh") -> Settings:
         raise SettingsError(_one_line(error)) from None
     except CliError as error:
         raise SettingsError(f"{error}; --help lists all flags") from None
+
+
+def switches(group: type[BaseModel] = Settings, prefix: str = "--") -> set[str]:
+    """All flags that have no value: --can, --no-can, --console.enabled ..."""
+    found: set[str] = set()
+    for name, field in group.model_fields.items():
+        if field.annotation is bool:
+            found |= {f"{prefix}{name}", f"--no-{prefix[2:]}{name}"}
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= switches(field.annotation, f"{prefix}{name}.")
+    return found
 
 
 def changed(settings: Settings, arguments: list[str], program: str) -> Settings:

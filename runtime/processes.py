@@ -23,7 +23,11 @@ def _always(settings: Settings) -> bool:
 
 
 def _by_policy(settings: Settings) -> bool:
-    return settings.arms.masters != "shared"
+    return settings.arms.masters != "shared" and not settings.follow
+
+
+def _recorded(settings: Settings) -> bool:
+    return bool(settings.follow)
 
 
 def _simulated(settings: Settings) -> bool:
@@ -61,6 +65,7 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("system2", "runtime.system2", _beside, 30.0, prompt=True),
     ProcessRow("system2", "runtime.remote.near", _elsewhere, 1.0, prompt=True),  # in its place, for one on a GPU box
     ProcessRow("system1", "runtime.system1", _by_policy, 10.0, prompt=True),
+    ProcessRow("system1", "runtime.follow", _recorded, 1.0, prompt=True),  # in its place, under replay.sh --on-robot
     ProcessRow("text", "runtime.text", _by_policy, 120.0),
     ProcessRow("simulator", "runtime.simulator", _simulated, 1.0, delay_s=_LOADING_S),
     ProcessRow("emulator", "runtime.emulator", _emulated, 1.0, delay_s=_LOADING_S),

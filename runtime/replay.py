@@ -1,7 +1,8 @@
-"""The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS`.
+"""The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS | --on-robot`.
 
 With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety... With
---lockstep --policy.checkpoint DIR tells where the session's policy lies by now.
+--on-robot too: --profile cobot_magic, else it is the session's own robot. With --lockstep --policy.checkpoint DIR tells where
+the session's policy lies by now.
 """
 
 import argparse
@@ -26,6 +27,10 @@ _CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
 def main(arguments: list[str]) -> int:
     """Read the session, say what is damaged, replay it. Status 0 only if everything was there and identical."""
     options, flags = _parse(arguments)
+    if options.on_robot:
+        from runtime import on_robot
+
+        return on_robot.main(options.session, options.episode, flags)
     session = reader.read(options.session)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
@@ -113,15 +118,17 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--lockstep", action="store_true", help="through the real steps; every byte must be the same")
     how.add_argument("--what-if", action="store_true", help="the same inputs under other settings, as a new session")
+    how.add_argument("--on-robot", action="store_true", help="lead the arms along it (also a demonstration's .hdf5)")
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
     parser.add_argument(
         "--out", type=Path, help="folder of the session that --what-if makes; default: beside the other"
     )
-    own, flags = command_line.without_settings(parser, arguments)
+    parser.add_argument("--episode", type=int, metavar="N", help="of --on-robot; default: the first with a movement")
+    own, flags = command_line.without_settings(parser, arguments, config.switches())
     options = command_line.parse(parser, own)
-    for flag in flags if not options.what_if else ():
+    for flag in flags if not (options.what_if or options.on_robot) else ():
         name = flag.partition("=")[0]
         if name.startswith("--") and (options.paced or name not in _MOVED):
             raise SettingsError(f"unknown {name}; --lockstep takes only {', '.join(_MOVED)}")

@@ -14,9 +14,9 @@ from runtime.trajectory import Motion
 
 Pose = NDArray[np.float64]  # (14,) rad, gripper m
 _ARM = 6
-_VELOCITY = np.tile([0.5] * _ARM + [0.05], 2)  # rad/s; gripper m/s
-_ACCELERATION = np.tile([1.0] * _ARM + [0.2], 2)
-_JERK = np.tile([5.0] * _ARM + [1.0], 2)
+VELOCITY = np.tile([0.5] * _ARM + [0.05], 2)  # rad/s; gripper m/s
+ACCELERATION = np.tile([1.0] * _ARM + [0.2], 2)
+JERK = np.tile([5.0] * _ARM + [1.0], 2)
 _THERE_RAD = 1e-4
 _STILL_RAD_S = 1e-3
 _NEAR_RAD = 0.05
@@ -59,8 +59,8 @@ def _planner(dt_s: float) -> tuple[Ruckig, InputParameter, OutputParameter]:
     given = InputParameter(wire.JOINTS)
     given.target_velocity = given.target_acceleration = [0.0] * wire.JOINTS
     given.max_velocity, given.max_acceleration, given.max_jerk = (
-        _VELOCITY.tolist(),
-        _ACCELERATION.tolist(),
-        _JERK.tolist(),
+        VELOCITY.tolist(),
+        ACCELERATION.tolist(),
+        JERK.tolist(),
     )
     return Ruckig(wire.JOINTS, dt_s), given, OutputParameter(wire.JOINTS)

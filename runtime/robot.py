@@ -132,7 +132,7 @@ class Robot:
             self._note_console()
             if count % _STATUS_EVERY == 0:
                 self.status.show(self._memory)
-            if self._time_is_up():
+            if self.is_over():
                 break
             if self._running_since_ns is None and self._waited_too_long(started_ns):
                 say(
@@ -249,7 +249,8 @@ class Robot:
             self._console = file.read_text()
             say(f"video2act: console {self._console}")
 
-    def _time_is_up(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether the run ends by itself now: it ran as long as it should."""
         wanted = self.settings.seconds
         if wanted is None or self._running_since_ns is None:
             return False
@@ -296,16 +297,23 @@ class Robot:
 def main(arguments: list[str]) -> int:
     """`robot.sh`: read the settings, check what can be checked at once, run."""
     settings = config.load(arguments)
+    if settings.follow:
+        raise SettingsError("--follow: is for replay.sh SESSION --on-robot, which reads the movement")
     if settings.arms.masters == "shared":
         raise SettingsError("--arms.masters shared: is for record.sh; for a policy unplug the masters")
+    if settings.arms.kind != "simulated" and settings.instruction is None:
+        raise SettingsError("--instruction: tell the robot what to do")
+    return Robot(checked(settings)).run()
+
+
+def checked(settings: Settings) -> Settings:
+    """Settings whose task there is, and whose robot was looked at."""
     if settings.arms.kind == "simulated":
         try:
             make_task(settings.task)
         except DriverError as error:
             raise SettingsError(f"--task: {error}") from None
-    elif settings.instruction is None:
-        raise SettingsError("--instruction: tell the robot what to do")
-    return Robot(examined(settings)).run()
+    return examined(settings)
 
 
 def examined(settings: Settings) -> Settings:

@@ -72,8 +72,8 @@ class StatusLine:
     def parts(self, memory: supervisor.Memory) -> list[str]:
         """What the line says, in order; empty parts are left out."""
         parts = [self.mode or "starting"]
-        state, rates = self._newest.get("safety"), self._rates
-        parts.append(f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._ratio}")
+        state = self._newest.get("safety")
+        parts.append(self.systems())
         cameras, real_time, file = self.cameras_and_file()
         parts += [cameras, real_time]
         if isinstance(state, wire.SafetyState) and state.chunk_age_ns >= 0:
@@ -86,6 +86,11 @@ class StatusLine:
         if isinstance(state, wire.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
+
+    def systems(self) -> str:
+        """Who leads the arms."""
+        rates = self._rates
+        return f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._ratio}"
 
     @property
     def _ratio(self) -> int:

@@ -15,7 +15,7 @@ import torch
 from models.checkpoint import load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
-from runtime import arms_memory, arms_step, config, snapshot, system1_step, system2_step, trajectory, wire
+from runtime import arms_memory, arms_step, config, follow_step, snapshot, system1_step, system2_step, trajectory, wire
 from runtime.config import Settings
 from runtime.errors import SessionError, SettingsError
 from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
@@ -27,6 +27,9 @@ _ARMS_CLASSES = (
     arms_memory.Memory, arms_memory.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
 )  # fmt: skip
 Key = tuple[str, int, int]  # topic, epoch, seq
+_Maker = Callable[
+    [Any, wire.ActionChunk | wire.Skip], wire.Message
+]  # of a memory and a recorded output: that output anew
 
 
 class Missing(Exception):
@@ -103,6 +106,9 @@ def replay(session: Session, moved: Callable[[Settings], Settings] = lambda sett
     except SettingsError as error:
         raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
     _replay_arms(index, settings, report)
+    if settings.follow:
+        _replay_follow(index, settings, report)
+        return report
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = StoredEmbeddings(session, Path(folder))
         _replay_system2(index, settings, embeddings, report)
@@ -225,21 +231,42 @@ def _system2_inputs(index: Index, recorded: wire.Conditions) -> system2_step.Inp
 def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    for epoch, recorded in index.of("chunk", "skip").items():
+
+    def begin(epoch: int) -> _Maker:
         rules = system1_step.Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
-        walk = _Walk(index, "system1", epoch, (system1_step.Memory,))
+        pictures = _Pictures(index.session)
+        return lambda memory, output: system1_step.step(
+            rules, memory, _system1_inputs(index, output), pictures, embeddings, epoch, output.stamp_ns
+        )
+
+    _replay_chunks(index, system1_step.Memory, begin, report)
+
+
+def _replay_follow(index: Index, settings: Settings, report: Report) -> None:
+    """What took System 1's place; the way that it followed lies beside the file."""
+    rules = follow_step.Rules(settings, follow_step.load(index.session.path.parent / follow_step.FILE_NAME))
+
+    def begin(epoch: int) -> _Maker:
+        return lambda memory, output: follow_step.step(
+            rules, memory, _follow_inputs(index, output), epoch, output.stamp_ns
+        )
+
+    _replay_chunks(index, follow_step.Memory, begin, report)
+
+
+def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
+    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its memory's class."""
+    for epoch, recorded in index.of("chunk", "skip").items():
+        make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
         if recorded[0].seq == 0:
-            walk.memory = system1_step.Memory()
+            walk.memory = fresh()
         for output in recorded:
             assert isinstance(output, wire.ActionChunk | wire.Skip)
             topic = "chunk" if isinstance(output, wire.ActionChunk) else "skip"
             try:
                 if walk.memory is None or _made(walk.memory, output) != output.seq:
                     raise Missing("memory")
-                inputs = _system1_inputs(index, output)
-                made = system1_step.step(
-                    rules, walk.memory, inputs, _Pictures(index.session), embeddings, epoch, output.stamp_ns
-                )
+                made = make(walk.memory, output)
             except Missing:
                 walk.lost()
                 report.count(type(output).__name__).not_comparable += 1
@@ -251,7 +278,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, (topic, epoch, output.seq), made, report)
 
 
-def _made(memory: system1_step.Memory, output: wire.Message) -> int:
+def _made(memory: Any, output: wire.Message) -> int:
     return memory.run if isinstance(output, wire.ActionChunk) else memory.skips
 
 
@@ -259,6 +286,13 @@ def _system1_inputs(index: Index, recorded: wire.ActionChunk | wire.Skip) -> sys
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, wire.Frame))
     half = len(frames) // 2
     inputs = system1_step.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
+    if inputs is None:
+        raise Missing("episode or instruction")
+    return inputs
+
+
+def _follow_inputs(index: Index, recorded: wire.ActionChunk | wire.Skip) -> follow_step.Inputs:
+    inputs = follow_step.inputs_of(_by_topic(index, recorded))
     if inputs is None:
         raise Missing("episode or instruction")
     return inputs

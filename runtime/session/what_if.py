@@ -53,7 +53,12 @@ class Origin:
         index = Index(session)
         if "settings" not in session.metadata or not index.of("arm_target"):
             raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
-        return cls(index, config.from_json(session.metadata["settings"]))
+        settings = config.from_json(session.metadata["settings"])
+        if settings.follow:
+            raise SessionError(
+                f"{session.path}: followed {settings.follow}, there was no policy; nothing to compare with"
+            )
+        return cls(index, settings)
 
     @property
     def checkpoint_id(self) -> str:

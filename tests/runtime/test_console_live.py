@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 from models.errors import ModelError
 from runtime import wire
 from runtime.process import CONSOLE_FILE
-from runtime.session import export, reader
+from runtime.session import episodes, reader
 
 pytestmark = pytest.mark.live
 ENCODED_MS = 240_000  # a new instruction is encoded by a child that first loads torch, beside all of these
@@ -261,7 +261,7 @@ def test_the_session_scrubs_and_holds_what_was_steered(
     assert {m.source for m in wishes} == {"console: Anna"} and any(m.note == "slipped" for m in wishes)
     assert any(isinstance(m, wire.Outcome) and m.result == "failure" for m in messages)
     try:
-        export.episodes(reader.read(run.session))
+        episodes.episodes(reader.read(run.session))
         told_of = "".join(capsys.readouterr())
     except ModelError as error:  # no other episode is long enough
         told_of = str(error)

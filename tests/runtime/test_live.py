@@ -18,7 +18,9 @@ from live_run import END_S, START_S, LiveRun
 
 from models.data.demonstrations import find
 from runtime import wire
+from runtime.safety import ARM_JOINTS
 from runtime.session import export, reader
+from runtime.session.episodes import Log
 from runtime.topics import CAMERAS
 
 pytestmark = pytest.mark.live
@@ -70,6 +72,29 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     sent = {target.tobytes() for target in targets}
     assert all(row.tobytes() in sent for row in episode.master)
     assert abs(episode.q - episode.master).max() < 0.3
+
+
+def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> None:
+    """On the simulated robot: from where they stand to its beginning, along it and to a stand at its end; that replays too."""
+    again = LiveRun(tmp_path, str(session.session), "--on-robot", command="replay")
+    try:
+        assert again.process.wait(START_S) == 0, again.log.read_text()
+    finally:
+        again.end(signal.SIGKILL)
+    log = reader.read(session.session)
+    episodes = Log(log)
+    path = episodes.path(episodes.episodes[0])
+    assert path is not None
+    way, told = path
+    messages = [message for _, message, _ in reader.decode_all(reader.read(again.session))]
+    sent = np.array([m.q for m in messages if isinstance(m, wire.ArmTarget)])
+    assert np.abs(sent[-1] - way[-1])[ARM_JOINTS].max() < 0.02
+    nearest = [np.abs(sent - step)[:, ARM_JOINTS].max(axis=1).min() for step in way]
+    assert max(nearest) < 0.05, "rad: they come by every step of it"
+    assert {m.text for m in messages if isinstance(m, wire.Instruction)} == {told}
+    assert not [m for m in messages if isinstance(m, wire.Conditions)]
+    replay = _replay(again.session, "--lockstep")
+    assert replay.returncode == 0, replay.stdout + replay.stderr
 
 
 def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Path) -> None:

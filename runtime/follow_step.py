@@ -1,0 +1,230 @@
+"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace, eased out. Pure.
+
+Takes System 1's place under `replay.sh --on-robot`. After a HOLD it goes on from where the arms had come to.
+Legend: K targets, T recorded steps, J joints.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.episode import RATE_HZ
+from runtime import rest, wire
+from runtime.clock import NS_PER_S, now_ns, seconds
+from runtime.config import Settings
+from runtime.errors import RuntimeFault
+from runtime.topics import reference
+
+Array = NDArray[np.float64]
+FILE_NAME = "way.npy"
+TOPICS = ("episode", "instruction", "joint_state", "arm_target")
+END = "the recorded movement is at its end"
+_RAMP_S = 1.0  # from standing to the recorded pace, and back
+_STAND_S = 0.5  # at the end, before it is said
+_PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
+_NONE = -1
+
+
+@dataclass(frozen=True)
+class Way:
+    """A recorded movement (T, J), rad, grippers m, 30 steps a second; `id` names it in every chunk."""
+
+    q: Array
+    id: str
+
+    @property
+    def length_s(self) -> float:
+        """As it was recorded."""
+        return (len(self.q) - 1) / RATE_HZ
+
+    def at(self, place_s: Array) -> Array:
+        """Targets (K, J) at places (K,) of it; between two steps straight, since the arms smooth every chunk."""
+        index = np.clip(place_s * RATE_HZ, 0.0, len(self.q) - 1.0)
+        low = np.minimum(index.astype(int), max(len(self.q) - 2, 0))
+        share = (index - low)[:, None]
+        return (1.0 - share) * self.q[low] + share * self.q[np.minimum(low + 1, len(self.q) - 1)]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The way from a pose to a place of the recorded movement, and along it to its end; time counts from its beginning."""
+
+    way: Way
+    begin: Array  # (J,)
+    place_s: float
+
+    @cached_property
+    def approach_s(self) -> float:
+        """Of a fifth-degree polynomial between two poses: its peaks stay within what moves to a pose may use (rest)."""
+        far = np.abs(self.way.at(np.array([self.place_s]))[0] - self.begin)
+        fastest = 1.875 * far / rest.VELOCITY
+        return float(np.max([fastest, np.sqrt(5.774 * far / rest.ACCELERATION), np.cbrt(60.0 * far / rest.JERK)]))
+
+    @cached_property
+    def ramp_s(self) -> float:
+        """Of what is left to follow, shorter where little is."""
+        return min(_RAMP_S, self.way.length_s - self.place_s)
+
+    @property
+    def duration_s(self) -> float:
+        """Until the arms are told to stand at the end."""
+        return self.approach_s + self.way.length_s - self.place_s + self.ramp_s
+
+    def places(self, times_s: Array) -> Array:
+        """Places (K,) of the movement at times of the course: the pace grows from 0 to 1, and falls to 0 at its end."""
+        along, end_s = times_s - self.approach_s, self.duration_s - self.approach_s
+        ramp_s = max(self.ramp_s, 1e-9)
+        return self.place_s + _ramped(along, ramp_s) - _ramped(along - (end_s - ramp_s), ramp_s)
+
+    def at(self, times_s: Array) -> Array:
+        """Targets (K, J)."""
+        first = self.way.at(np.array([self.place_s]))[0]
+        share = np.clip(times_s / max(self.approach_s, 1e-9), 0.0, 1.0)
+        rise = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+        approach = self.begin + rise[:, None] * (first - self.begin)
+        return np.where((times_s < self.approach_s)[:, None], approach, self.way.at(self.places(times_s)))
+
+
+def _ramped(times_s: Array, ramp_s: float) -> Array:
+    """The integral of a pace that rises smoothly from 0 to 1 within a ramp and then stays 1."""
+    share = np.clip(times_s / ramp_s, 0.0, 1.0)
+    return ramp_s * (2.5 * share**4 - 3.0 * share**5 + share**6) + np.maximum(times_s - ramp_s, 0.0)
+
+
+@dataclass
+class Memory:
+    """What a step remembers."""
+
+    run: int = 0
+    skips: int = 0
+    place_s: float = 0.0  # of the recorded movement: where it is gone on with
+    begin: Array = field(default_factory=lambda: np.zeros(wire.JOINTS))  # where the course of by now begins
+    origin_ns: int = _NONE  # when it began; not while the arms do not run
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The newest of everything that is read."""
+
+    episode: wire.Episode
+    instruction: wire.Instruction
+    joints: wire.JointState | None
+    target: (
+        wire.ArmTarget | None
+    )  # where the arms are told to be: a gripper that holds something is wider than its command
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What does not change."""
+
+    settings: Settings
+    way: Way
+
+
+def load(path: Path) -> Way:
+    """A way that `save` wrote. Raises RuntimeFault."""
+    try:
+        data = path.read_bytes()
+        q = np.load(BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RuntimeFault(
+            f"{path}: is not a recorded movement ({error}); begin again with replay.sh --on-robot"
+        ) from None
+    return Way(q, hashlib.sha256(data).hexdigest()[:16])
+
+
+def save(q: Array, folder: Path) -> None:
+    """Keep a movement (T, J) in a session's folder, where the process and a replay find it."""
+    np.save(folder / FILE_NAME, q, allow_pickle=False)
+
+
+def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> wire.ActionChunk | wire.Skip:
+    """The next chunk, or the reason for none."""
+    joints, target = inputs.joints, inputs.target
+    if joints is None or target is None:
+        return _skip(memory, inputs, "no joint state", epoch, now)
+    dt_ns = NS_PER_S // RATE_HZ
+    if joints.running and joints.chunk_epoch == epoch:
+        if memory.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
+            memory.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
+    else:
+        _stand(rules, memory, target)
+    course = Course(rules.way, memory.begin, memory.place_s)
+    stands = memory.origin_ns == _NONE
+    t0_ns = now + dt_ns if stands else now - _PAST_STEPS * dt_ns
+    first_s = 0.0 if stands else (t0_ns - memory.origin_ns) / NS_PER_S
+    if (stands and memory.place_s >= rules.way.length_s) or first_s > course.duration_s + _STAND_S:
+        return _skip(memory, inputs, END, epoch, now)
+    q = course.at(first_s + np.arange(wire.HORIZON, dtype=np.float64) * (dt_ns / NS_PER_S))
+    memory.run += 1
+    return wire.ActionChunk(
+        seq=memory.run - 1,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=inputs.episode.number,
+        inputs=_references(inputs),
+        q=q.astype(np.float32),
+        t0_ns=t0_ns,
+        dt_ns=dt_ns,
+        run=memory.run,
+        observation_ns=now,
+        conditions_epoch=_NONE,
+        conditions_seq=_NONE,
+        conditions_capture_ns=now,
+        conditions_limit_ns=seconds(rules.settings.safety.max_condition_age_s),
+        previous_seq=joints.chunk_seq if joints.chunk_epoch == epoch else _NONE,
+        consumed=joints.consumed,
+        committed=0,
+        noise_seed=0,
+        instruction=inputs.instruction.number,
+        checkpoint_id=rules.way.id,
+        frame_returned_ns=now,
+        saturated=False,
+        timing=wire.Timing(finished_ns=now_ns()),
+    )
+
+
+def inputs_of(held: dict[str, wire.Message]) -> Inputs | None:
+    """A step's inputs from messages by topic; None while episode or instruction is unknown."""
+    episode, instruction, joints, target = (held.get(name) for name in TOPICS)
+    if not isinstance(episode, wire.Episode) or not isinstance(instruction, wire.Instruction):
+        return None
+    return Inputs(
+        episode,
+        instruction,
+        joints if isinstance(joints, wire.JointState) else None,
+        target if isinstance(target, wire.ArmTarget) else None,
+    )
+
+
+def _stand(rules: Rules, memory: Memory, target: wire.ArmTarget) -> None:
+    """The arms do not run: a course begins where they are told to be, and at the place to which the last one had come."""
+    if memory.origin_ns != _NONE:
+        course = Course(rules.way, memory.begin, memory.place_s)
+        passed_s = np.array([(target.stamp_ns - memory.origin_ns) / NS_PER_S])
+        memory.place_s = float(np.clip(course.places(passed_s)[0], memory.place_s, rules.way.length_s))
+        memory.origin_ns = _NONE
+    memory.begin = target.q
+
+
+def _references(inputs: Inputs) -> tuple[wire.InputRef, ...]:
+    consumed = (inputs.episode, inputs.instruction, inputs.joints, inputs.target)
+    return tuple(reference(message) for message in consumed if message is not None)
+
+
+def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> wire.Skip:
+    memory.skips += 1
+    return wire.Skip(
+        seq=memory.skips - 1,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=inputs.episode.number,
+        inputs=_references(inputs),
+        reason=reason,
+    )

@@ -1,0 +1,194 @@
+"""The episodes of a recorded session, as demonstrations or as a movement alone. Used by export and by replay's --on-robot.
+
+Of a policy's run an episode is the longest stretch in which the arms ran, unless an operator called it a failure; of a
+recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the joints measured
+then, and the target that the arms were sent, or led to by their masters, for the next step.
+"""
+
+import bisect
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import CAMERAS
+from models.data.episode import RATE_HZ, Episode, check
+from models.errors import ModelError
+from runtime import wire
+from runtime.clock import NS_PER_S
+from runtime.session import reader
+from runtime.terminal import say
+
+Row = TypeVar("Row")
+_LONGEST_GAP_NS = (
+    NS_PER_S // 5
+)  # without a tick, where a run's stretch ends; a picture or master that lacks so long makes an episode unfit
+
+
+def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
+    """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out, and said.
+
+    Raises ModelError when none is left.
+    """
+    log = Log(session)
+    some: list[Episode] = []
+    unfit: list[str] = []
+    for about in log.episodes:
+        if about.number in log.failures and not failures:
+            unfit.append(
+                f"{session.path} episode {about.number}: was called a failure; --failures takes it all the same"
+            )
+            continue
+        try:
+            found = log.episode(about)
+        except ModelError as error:
+            unfit.append(str(error))
+            continue
+        some += [found] if found is not None else []
+    if not some:
+        nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
+        raise ModelError(unfit[0] if unfit else nothing)
+    for text in unfit:
+        say(f"video2act: left out: {text}")
+    return some
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Targets (T, 14) of 30 steps a second in the arms' order, rad, grippers m, and when each was due."""
+
+    q: NDArray[np.float32]
+    times_ns: list[int]
+    instruction: str
+
+
+class Log:
+    """A session's messages by what an episode needs of them."""
+
+    def __init__(self, session: reader.Session) -> None:
+        self._session = session
+        self.episodes: list[wire.Episode] = []
+        self._texts: list[wire.Instruction] = []
+        self._joints: list[wire.JointState] = []
+        self._targets: list[wire.ArmTarget] = []
+        self._masters: list[wire.MasterState] = []
+        self._kept: dict[int, wire.Demonstration] = {}
+        self.failures: set[int] = set()
+        self._frames: dict[str, list[wire.Frame]] = {camera: [] for camera in CAMERAS}
+        for _, message, _ in reader.decode_all(session):
+            match message:
+                case wire.Episode() if not self.episodes or self.episodes[-1].number != message.number:
+                    self.episodes.append(message)
+                case wire.Instruction():
+                    self._texts.append(message)
+                case wire.JointState():
+                    self._joints.append(message)
+                case wire.ArmTarget():
+                    self._targets.append(message)
+                case wire.MasterState():
+                    self._masters.append(message)
+                case wire.Outcome():  # the last word counts
+                    (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
+                case wire.Demonstration() if message.state == "kept":
+                    self._kept[message.number] = message
+                case wire.Frame() if message.camera in self._frames:
+                    self._frames[message.camera].append(message)
+                case _:
+                    pass
+
+    def movement(self, about: wire.Episode) -> Movement | None:
+        """Where one episode led the arms; None when they did not run in it, and it is no demonstration that was kept."""
+        running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
+        kept = self._kept.get(about.number)
+        if kept is not None:
+            begin_ns, end_ns = kept.began_ns, kept.ended_ns
+            rows = [(row.stamp_ns, row.q) for row in self._masters if begin_ns <= row.stamp_ns <= end_ns]
+            if not rows or max(np.diff([begin_ns, *(stamp for stamp, _ in rows), end_ns])) > _LONGEST_GAP_NS:
+                raise ModelError(
+                    f"{self._session.path} demonstration {about.number}: a master was not heard all the time"
+                )
+        elif running:
+            begin_ns, end_ns = _longest([target.deadline_ns for target in running])
+            rows = [(row.deadline_ns, row.q) for row in running]
+        else:
+            return None
+        times = [int(time) for time in np.arange(begin_ns, end_ns, NS_PER_S / RATE_HZ)]
+        ahead = [time + NS_PER_S // RATE_HZ for time in times]
+        told = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
+        return Movement(np.array(told, np.float32), times, self._told(end_ns))
+
+    def path(self, about: wire.Episode) -> tuple[NDArray[np.float64], str] | None:
+        """All of one episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
+
+        And what had been told by its end. None as for `movement`.
+        """
+        if about.number in self._kept:
+            movement = self.movement(about)
+            return None if movement is None else (movement.q.astype(np.float64), movement.instruction)
+        sent = [t for t in self._targets if t.episode == about.number and t.sent]
+        ran = [place for place, target in enumerate(sent) if target.mode in ("RUNNING", "TAKEOVER")]
+        if not ran:
+            return None
+        sent = sent[ran[0] : ran[-1] + 1]
+        q = np.array([target.q for target in sent])
+        moves = np.abs(np.diff(q, axis=0, prepend=q[:1])).max(axis=1) > 0.0
+        moves |= [target.mode != "HOLD" for target in sent]
+        q = q[moves]
+        if len(q) > 1:  # from the loop's rate to 30 steps a second
+            tick_s = float(np.median(np.diff([target.deadline_ns for target in sent]))) / NS_PER_S
+            places = np.arange(0.0, len(q), 1.0 / (RATE_HZ * tick_s))
+            q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
+        return q, self._told(sent[-1].deadline_ns)
+
+    def episode(self, about: wire.Episode) -> Episode | None:
+        """One episode as a demonstration; None where there is no movement."""
+        movement = self.movement(about)
+        if movement is None:
+            return None
+        times = movement.times_ns
+        steps = [self._joints[_before(self._joints, time, lambda row: row.stamp_ns)] for time in times]
+        episode = Episode(
+            q=np.array([row.q for row in steps], np.float32),
+            dq=np.array([row.dq for row in steps], np.float32),
+            effort=np.array([row.effort for row in steps], np.float32),
+            master=movement.q,
+            jpegs={camera: self._jpegs(camera, times) for camera in CAMERAS},
+            instructions=(movement.instruction,),
+            task=about.task,
+            seed=about.seed,
+        )
+        return check(episode, f"{self._session.path} episode {about.number}")
+
+    def _told(self, by_ns: int) -> str:
+        texts = [row.text for row in self._texts if row.stamp_ns <= by_ns]
+        return texts[-1] if texts else ""
+
+    def _jpegs(self, camera: str, times: Sequence[int]) -> list[bytes]:
+        """What the camera had seen last at each time."""
+        frames = self._frames[camera]
+        found: list[bytes] = []
+        for time in times:
+            place = _before(frames, time, lambda row: row.capture_ns)
+            if not frames or time - frames[place].capture_ns > _LONGEST_GAP_NS:
+                raise ModelError(f"{self._session.path}: camera {camera} has no picture at {time / NS_PER_S:.2f} s")
+            jpeg = self._session.jpeg(camera, frames[place].seq)
+            if jpeg is None:
+                raise ModelError(f"{self._session.path}: picture {frames[place].seq} of {camera} was not logged")
+            found.append(jpeg)
+        return found
+
+
+def _before(rows: Sequence[Row], time: int, stamp: Callable[[Row], int]) -> int:
+    """The last row at or before a time, the first one when there is none."""
+    return max(0, bisect.bisect_right(rows, time, key=stamp) - 1)
+
+
+def _longest(times: Sequence[int]) -> tuple[int, int]:
+    """First and last time of the longest stretch without a gap."""
+    cuts = [place for place, (a, b) in enumerate(itertools.pairwise(times), start=1) if b - a > _LONGEST_GAP_NS]
+    stretches = [times[a:b] for a, b in itertools.pairwise([0, *cuts, len(times)])]
+    longest = max(stretches, key=lambda stretch: stretch[-1] - stretch[0])
+    return longest[0], longest[-1]

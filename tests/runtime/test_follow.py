@@ -1,0 +1,290 @@
+"""A recorded movement once more: the way to it, along it, and to a stand at its end. Called by pytest; pure but for files."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.data.episode import RATE_HZ
+from runtime import follow_step, on_robot, replay, rest, robot, wire
+from runtime.config import Settings
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.follow_step import Course, Inputs, Memory, Rules, Way
+from runtime.session import reader
+from runtime.session.episodes import Log
+from runtime.session.lockstep import Report
+from runtime.session.what_if import Origin
+from runtime.session.writer import SessionWriter
+
+Build = Callable[..., Any]
+GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{wire.SCHEMA_NUMBER}.mcap"
+T0_NS = 1_000_000_000_000
+DT_NS = 1_000_000_000 // RATE_HZ
+PERIOD_NS = 150_000_000
+
+
+def _wave(seconds: float) -> Way:
+    """Every joint as a sine of its own, which begins and ends in motion."""
+    times = np.arange(round(seconds * RATE_HZ) + 1) / RATE_HZ
+    return Way(0.3 * np.sin(times[:, None] + np.arange(wire.JOINTS)), "wave")
+
+
+def _course(begin: float = 0.0, place_s: float = 0.0, seconds: float = 8.0) -> Course:
+    return Course(_wave(seconds), np.full(wire.JOINTS, begin), place_s)
+
+
+def _moved(course: Course) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Places (N, J) every millisecond, from before its beginning to after its end, and their velocities."""
+    times = np.arange(-0.5, course.duration_s + 0.5, 1e-3)
+    q = course.at(times)
+    return q, np.gradient(q, 1e-3, axis=0)
+
+
+@pytest.mark.parametrize("place_s", [0.0, 3.3, 7.7, 8.0])
+@pytest.mark.parametrize("begin", [0.0, -0.4])
+def test_a_course_leads_from_standing_to_standing(begin: float, place_s: float) -> None:
+    course = _course(begin, place_s)
+    q, speed = _moved(course)
+    assert np.array_equal(q[0], course.begin)
+    assert np.allclose(q[-1], course.way.q[-1])
+    assert np.abs(speed[[0, -1]]).max() == 0.0
+    assert np.abs(np.diff(speed, axis=0)).max() < 8e-3, "8 rad/s2: no jump of the speed anywhere"
+
+
+def test_on_the_way_to_the_movement_the_arms_are_slow_enough_to_watch() -> None:
+    course = _course(-0.4, 2.0)
+    times = np.arange(0.0, course.approach_s, 1e-3)
+    speed = np.gradient(course.at(times), 1e-3, axis=0)
+    acceleration = np.gradient(speed, 1e-3, axis=0)[2:-2]
+    assert (np.abs(speed) <= rest.VELOCITY * 1.001).all()
+    assert (np.abs(acceleration) <= rest.ACCELERATION * 1.01).all()
+    assert np.abs(speed).max() > 0.0
+
+
+def test_between_its_ends_a_movement_has_its_own_pace() -> None:
+    course = _course()
+    places = course.places(course.approach_s + np.array([2.0, 5.0]))
+    assert places[1] - places[0] == pytest.approx(3.0)
+
+
+def test_what_is_shorter_than_the_ramps_is_followed_to_its_end() -> None:
+    q, _ = _moved(_course(seconds=0.3))
+    assert np.allclose(q[-1], _wave(0.3).q[-1])
+
+
+class Driver:
+    """The step on a clock of its own, with arms that take its chunks at once and follow perfectly."""
+
+    def __init__(self, build: Build, settings: Settings, way: Way) -> None:
+        self._build, self.rules, self.memory = build, Rules(settings, way), Memory()
+        self.now = T0_NS
+        self.chunk: wire.ActionChunk | None = None
+        self.began_ns = 0  # when the first target of `chunk` was due
+        self.running = False
+        self.q = np.zeros(wire.JOINTS)
+
+    def inputs(self) -> Inputs:
+        """What the arms say now."""
+        seq = self.chunk.seq if self.chunk is not None else -1
+        consumed = max(0, (self.now - self.began_ns) // DT_NS + 1) if self.chunk is not None else 0
+        joints = self._build(
+            wire.JointState, stamp_ns=self.now, running=self.running, chunk_epoch=1, chunk_seq=seq, consumed=consumed
+        )
+        return Inputs(
+            self._build(wire.Episode),
+            self._build(wire.Instruction),
+            joints,
+            self._build(wire.ArmTarget, stamp_ns=self.now, q=self.q),
+        )
+
+    def step(self) -> wire.ActionChunk | wire.Skip:
+        """One step; the chunk is taken, and followed for a period when the arms run."""
+        made = follow_step.step(self.rules, self.memory, self.inputs(), 1, self.now)
+        if isinstance(made, wire.ActionChunk):
+            stood = not self.running or self.chunk is None
+            self.chunk, self.began_ns = made, self.now if stood else made.t0_ns
+            self.now += PERIOD_NS
+            if self.running:
+                index = (self.now - self.began_ns) / DT_NS
+                self.q = np.array([np.interp(index, np.arange(wire.HORIZON), column) for column in made.q.T])
+        return made
+
+    def run(self, periods: int) -> list[wire.ActionChunk]:
+        """So many steps, or as many as there are until it says that it is over."""
+        chunks: list[wire.ActionChunk] = []
+        for _ in range(periods):
+            made = self.step()
+            if not isinstance(made, wire.ActionChunk):
+                assert made.reason == follow_step.END
+                break
+            chunks.append(made)
+        return chunks
+
+
+@pytest.fixture
+def driver(build: Build, settings: Settings) -> Driver:
+    """Arms at zero before a movement of eight seconds."""
+    return Driver(build, settings, _wave(8.0))
+
+
+def test_while_the_arms_stand_every_chunk_begins_where_they_are_told_to_be(driver: Driver) -> None:
+    for angle in (0.0, 0.2, -0.1):
+        driver.q = np.full(wire.JOINTS, angle)
+        (chunk,) = driver.run(1)
+        assert np.allclose(chunk.q[0], angle)
+        assert chunk.t0_ns > chunk.stamp_ns
+
+
+def test_chunks_agree_on_the_way_and_end_at_its_end(driver: Driver) -> None:
+    driver.run(2)
+    driver.running = True
+    chunks = driver.run(1000)
+    for before, after in itertools.pairwise(chunks):
+        shift = (after.t0_ns - before.t0_ns) / DT_NS
+        index = np.arange(wire.HORIZON - round(shift) - 1)
+        told = [np.interp(index + shift, np.arange(wire.HORIZON), column) for column in before.q.T]
+        assert np.abs(np.array(told).T - after.q[: len(index)]).max() < 2e-3
+    assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
+    assert len({chunk.checkpoint_id for chunk in chunks}) == 1
+    assert isinstance(driver.step(), wire.Skip)
+    driver.running = False  # they hold, since there is no chunk any more: it does not begin again
+    assert isinstance(driver.step(), wire.Skip)
+
+
+def test_after_a_hold_it_goes_on_from_where_it_had_come_to(driver: Driver) -> None:
+    driver.run(1)
+    driver.running = True
+    course = Course(driver.rules.way, driver.memory.begin, 0.0)
+    driver.run(round((course.approach_s + 4.0) / (PERIOD_NS / 1e9)))
+    driver.running = False
+    (chunk,) = driver.run(1)
+    place_s = driver.memory.place_s
+    assert place_s == pytest.approx(3.5, abs=0.3)
+    assert np.allclose(chunk.q[0], driver.q)
+    driver.run(5)
+    assert driver.memory.place_s == place_s, "it waits"
+    driver.running = True
+    driver.run(1000)
+    assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
+
+
+def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
+    inputs = driver.inputs()
+    for lacking in (Inputs(inputs.episode, inputs.instruction, None, inputs.target),
+                    Inputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
+        made = follow_step.step(driver.rules, driver.memory, lacking, 1, driver.now)
+        assert isinstance(made, wire.Skip) and made.reason == "no joint state"
+    assert driver.memory.skips == 2
+    assert follow_step.inputs_of({"episode": inputs.episode}) is None
+
+
+def test_a_movement_is_read_back_from_a_sessions_folder(tmp_path: Path) -> None:
+    follow_step.save(_wave(1.0).q, tmp_path)
+    way = follow_step.load(tmp_path / follow_step.FILE_NAME)
+    assert np.array_equal(way.q, _wave(1.0).q)
+    assert len(way.id) == 16
+    (tmp_path / follow_step.FILE_NAME).write_bytes(b"no array")
+    for path in (tmp_path / follow_step.FILE_NAME, tmp_path / "nothing"):
+        with pytest.raises(RuntimeFault, match=f"{path}: is not a recorded movement"):
+            follow_step.load(path)
+
+
+def _session(build: Build, folder: Path, modes: str, settings: str = "") -> Path:
+    """A session of one tick a letter (R or H): the joints move on by 1 mrad a tick, and stand in the second of two H."""
+    folder.mkdir(parents=True)
+    writer = SessionWriter(folder / "session.mcap", 0)
+    if settings:
+        writer.metadata({"settings": settings})
+    q, before = 0.0, ""
+    messages = [("episode", build(wire.Episode)), ("instruction", build(wire.Instruction))]
+    for seq, mode in enumerate(modes):
+        q += 0.0 if before + mode == "HH" else 1e-3
+        before = mode
+        values = {"mode": {"R": "RUNNING", "H": "HOLD"}[mode], "q": np.full(wire.JOINTS, q)}
+        stamp = T0_NS + seq * 5_000_000
+        messages.append(("arm_target", build(wire.ArmTarget, seq=seq, stamp_ns=stamp, deadline_ns=stamp, **values)))
+    for topic, message in messages:
+        writer.message(topic, message, wire.encode(message))
+    writer.close()
+    return folder
+
+
+def test_a_sessions_way_leaves_out_the_times_in_which_the_arms_stood(build: Build, tmp_path: Path) -> None:
+    log = Log(reader.read(_session(build, tmp_path / "s", "H" + "R" * 100 + "H" * 300 + "R" * 100 + "H" * 50)))
+    found = log.path(log.episodes[0])
+    assert found is not None
+    way, told = found
+    assert told == "hand the block over"
+    assert len(way) == pytest.approx(201 * 0.005 * RATE_HZ, abs=1)
+    steps = np.diff(way[:, 0])
+    assert np.allclose(steps[:-1], 1e-3 / 0.005 / RATE_HZ, atol=1e-9), "200 ticks a second, without a jump"
+    log = Log(reader.read(_session(build, tmp_path / "t", "HHH")))
+    assert log.path(log.episodes[0]) is None
+
+
+def _refused(arguments: list[str]) -> str:
+    with pytest.raises((SettingsError, RuntimeFault)) as refusal:
+        replay.main(arguments)
+    return str(refusal.value)
+
+
+def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: Path) -> None:
+    still, run = _session(build, tmp_path / "still", "HHHH"), _session(build, tmp_path / "run", "HRRRRRRRRRRRRH")
+    short = _session(build, tmp_path / "short", "HRH")
+    assert "there is nothing to follow" in _refused([str(still), "--on-robot"])
+    assert "its movement has 1 steps" in _refused([str(short), "--on-robot"])
+    assert f"--episode 7: {run} holds 1" in _refused([str(run), "--on-robot", "--episode", "7"])
+    assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
+    assert "--task: " in _refused([str(run), "--on-robot", "--task", "juggle"])
+    assert "masters would lead the arms too" in _refused([str(run), "--on-robot", "--arms.masters", "shared", "--can"])
+    broken = tmp_path / "broken.hdf5"
+    broken.write_bytes(b"none")
+    assert str(broken) in _refused([str(broken), "--on-robot"])
+    with pytest.raises(SettingsError, match=r"--follow: is for replay\.sh"):
+        robot.main(["--follow", "something"])
+
+
+def test_a_session_without_a_policy_is_not_asked_what_another_would_have_done(
+    build: Build, settings: Settings, tmp_path: Path
+) -> None:
+    followed = settings.model_copy(update={"follow": "that one"}).model_dump_json()
+    session = reader.read(_session(build, tmp_path / "s", "HRRH", followed))
+    with pytest.raises(Exception, match="followed that one, there was no policy"):
+        Origin.of(session)
+
+
+def test_the_robot_is_the_sessions_own_unless_a_profile_is_named(
+    build: Build, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = settings.model_copy(update={"ratio": 3, "seconds": 5.0, "json_file": Path("old.json")})
+    source = _session(build, tmp_path / "sessions" / "first", "H" + "R" * 100, own.model_dump_json())
+    seen: list[tuple[Settings, on_robot.Recorded]] = []
+
+    class Following:
+        """Instead of a run."""
+
+        def __init__(self, settings: Settings, recorded: on_robot.Recorded) -> None:
+            seen.append((settings, recorded))
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr(on_robot, "Following", Following)
+    assert replay.main([str(source), "--on-robot", "--can"]) == 0
+    assert replay.main([str(source), "--on-robot", "--profile", "sim", "--seed", "9"]) == 0
+    (first, recorded), (second, _) = seen
+    assert (first.ratio, first.can, first.seed, first.task) == (3, True, 0, "block_handover")
+    assert (first.seconds, first.json_file, first.follow) == (None, None, "first")
+    assert first.instruction == recorded.instruction == "hand the block over"
+    assert first.sessions == tmp_path / "sessions"
+    assert first.policy.checkpoint is None
+    assert (second.ratio, second.can, second.seed) == (settings.ratio, False, 9)
+
+
+def test_a_report_without_chunks_is_not_called_identical() -> None:
+    report = Report()
+    report.count("ArmTarget").compared = 3
+    assert not report.identical

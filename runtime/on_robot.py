@@ -1,4 +1,4 @@
-"""`replay.sh SESSION --on-robot`: the arms once more along what a session, or a demonstration (HDF5), recorded.
+"""`replay.sh SESSION --on-robot`: the arms once more along what a session, or a demonstration (HDF5, LeRobot), recorded.
 
 No policy runs: what takes System 1's place leads the arms from where they stand to the movement's beginning, along it and to a
 stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import hdf5
+from models.data import demonstrations, hdf5
 from models.errors import ModelError
 from runtime import config, follow_step, wire
 from runtime.bus import Bus
@@ -19,6 +19,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.robot import Robot, checked
 from runtime.session import reader
 from runtime.session.episodes import Log
+from runtime.session.format import FILE_NAME
 from runtime.status import StatusLine
 
 _SHORTEST_STEPS = 2
@@ -77,10 +78,18 @@ class Following(Robot):
 
 def main(source: Path, number: int | None, flags: list[str]) -> int:
     """Read the movement, check what can be checked at once, run."""
-    recorded = _demonstration(source) if source.suffix in (".hdf5", ".h5") else _episode(source, number)
-    if len(recorded.q) < _SHORTEST_STEPS:
-        raise RuntimeFault(f"{source}: its movement has {len(recorded.q)} steps; there is nothing to follow")
-    return Following(checked(_settings(recorded, flags)), recorded).run()
+    movement = recorded(source, number)
+    return Following(checked(_settings(movement, flags)), movement).run()
+
+
+def recorded(source: Path, number: int | None) -> Recorded:
+    """What is to be followed: one episode of a session, or one demonstration. Raises RuntimeFault or SettingsError."""
+    is_file = source.suffix in (".hdf5", ".h5")
+    is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
+    found = (_demonstration if is_demonstrations else _episode)(source, number)
+    if len(found.q) < _SHORTEST_STEPS:
+        raise RuntimeFault(f"{source}: its movement has {len(found.q)} steps; there is nothing to follow")
+    return found
 
 
 def _settings(recorded: Recorded, flags: list[str]) -> Settings:
@@ -125,17 +134,15 @@ def _episode(source: Path, number: int | None) -> Recorded:
     raise RuntimeFault(f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow")
 
 
-def _demonstration(source: Path) -> Recorded:
+def _demonstration(source: Path, number: int | None) -> Recorded:
+    """A file, or one of a folder of files or a LeRobot dataset, in order: the first one, or that with this number, from 0."""
     try:
-        episode = hdf5.read(source)
+        some = demonstrations.find(source) if source.is_dir() else None
+        if some is not None and not 0 <= (number or 0) < len(some):
+            raise SettingsError(f"--episode {number}: {source} holds 0 to {len(some) - 1}")
+        episode = hdf5.read(source) if some is None else some[number or 0].read()
     except ModelError as error:
-        raise RuntimeFault(str(error)) from None
-    return Recorded(
-        episode.master.astype(np.float64),
-        source.stem,
-        episode.task,
-        episode.seed,
-        episode.instructions[0],
-        None,
-        source.parent,
-    )
+        raise RuntimeFault(f"{error}" if source.suffix else f"{error}; a session holds {FILE_NAME}") from None
+    name = source.stem if number is None else f"{source.stem} {number}"
+    q, text = episode.master.astype(np.float64), episode.instructions[0]
+    return Recorded(q, name, episode.task, episode.seed, text, None, source.parent)

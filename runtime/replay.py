@@ -118,14 +118,21 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--lockstep", action="store_true", help="through the real steps; every byte must be the same")
     how.add_argument("--what-if", action="store_true", help="the same inputs under other settings, as a new session")
-    how.add_argument("--on-robot", action="store_true", help="lead the arms along it (also a demonstration's .hdf5)")
+    how.add_argument(
+        "--on-robot", action="store_true", help="lead the arms along it (also a demonstration's .hdf5, or a dataset)"
+    )
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
     parser.add_argument(
         "--out", type=Path, help="folder of the session that --what-if makes; default: beside the other"
     )
-    parser.add_argument("--episode", type=int, metavar="N", help="of --on-robot; default: the first with a movement")
+    parser.add_argument(
+        "--episode",
+        type=int,
+        metavar="N",
+        help="of --on-robot; default: the first with a movement (of a session they count from 1, of a dataset from 0)",
+    )
     own, flags = command_line.without_settings(parser, arguments, config.switches())
     options = command_line.parse(parser, own)
     for flag in flags if not (options.what_if or options.on_robot) else ():

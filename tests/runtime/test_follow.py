@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 
-from models.data.episode import RATE_HZ
+from models.config import CAMERAS
+from models.data import hdf5, lerobot_writer
+from models.data.episode import RATE_HZ, Episode
 from runtime import follow_step, on_robot, replay, rest, robot, wire
 from runtime.config import Settings
 from runtime.errors import RuntimeFault, SettingsError
@@ -223,6 +226,33 @@ def test_a_sessions_way_leaves_out_the_times_in_which_the_arms_stood(build: Buil
     assert np.allclose(steps[:-1], 1e-3 / 0.005 / RATE_HZ, atol=1e-9), "200 ticks a second, without a jump"
     log = Log(reader.read(_session(build, tmp_path / "t", "HHH")))
     assert log.path(log.episodes[0]) is None
+
+
+def _demonstrated(task: str) -> Episode:
+    q = np.linspace(0.0, 0.05, 40, dtype=np.float32)[:, None] * np.ones(wire.JOINTS, np.float32)
+    jpeg = simplejpeg.encode_jpeg(np.full((16, 32, 3), 90, np.uint8), 90)
+    jpegs = {camera: [jpeg] * len(q) for camera in CAMERAS}
+    return Episode(q, 0 * q, 0 * q, q + np.float32(0.01), jpegs, (f"do {task}",), task, 3)
+
+
+def test_demonstrations_are_followed_as_they_were_commanded(tmp_path: Path) -> None:
+    """A file, the first of a folder, and any of a LeRobot dataset."""
+    (tmp_path / "files").mkdir()
+    hdf5.write(tmp_path / "files" / "one.hdf5", _demonstrated("one"))
+    lerobot_writer.write(tmp_path / "dataset", [_demonstrated("one"), _demonstrated("two")])
+    found = {
+        "one": on_robot.recorded(tmp_path / "files" / "one.hdf5", None),
+        "files": on_robot.recorded(tmp_path / "files", None),
+        "dataset 1": on_robot.recorded(tmp_path / "dataset", 1),
+    }
+    assert [(name, about.name) for name, about in found.items()] == [(name, name) for name in found]
+    assert [about.task for about in found.values()] == ["one", "one", "two"]
+    for about in found.values():
+        assert np.array_equal(about.q, _demonstrated("").master)
+        assert (about.seed, about.instruction, about.settings) == (3, f"do {about.task}", None)
+    assert "holds 0 to 1" in _refused([str(tmp_path / "dataset"), "--on-robot", "--episode", "2"])
+    (tmp_path / "nothing").mkdir()
+    assert "a session holds session.mcap" in _refused([str(tmp_path / "nothing"), "--on-robot"])
 
 
 def _refused(arguments: list[str]) -> str:

@@ -249,6 +249,9 @@ class Head(Part):
     """Numbers of each of System 2's tokens that the guess is made of; 0: only of their mean, which knows no places."""
 
 
+_LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoints do not know
+
+
 class PolicyConfig(Part):
     """Everything that fixes the networks and what their numbers mean."""
 
@@ -269,13 +272,24 @@ class PolicyConfig(Part):
     published: Published = Published()
     cameras: tuple[str, ...] = CAMERAS
     colour_order: Literal["RGB"] = "RGB"
-    resize: Literal["crop", "letterbox", "stretch"] = "crop"
+    resize: Literal["crop", "letterbox", "stretch", "pad"] = "crop"
+    """How pictures are brought to the size of System 2's windows and of System 1's eyes."""
+    image_resize: Literal["crop", "letterbox", "stretch", "pad"] | None = None
+    """Of System 1's eyes, where it is another. pad: the whole picture on grey, as RDT-1B's SigLIP was used."""
+    targets: Literal["relative", "physical"] = "relative"
+    """What the head learns. relative: how far the joints are to go from where they are, by its spread in the demonstrations.
+    physical: where they are to be, rad, and grippers as a share of their widest, as RDT-1B was trained."""
     joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
     action_source: Literal["next_puppet", "master"] = "next_puppet"
     """What a demonstration's targets are: where the puppet arm was next (paper A.3), or what the master commanded."""
     inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"
     """What System 1 is given; less than all only to measure what the rest is worth. no_head: System 2's tokens and the wrists'
     pictures; wrists: these alone; blind: neither tokens nor pictures."""
+
+    @property
+    def eyes_resize(self) -> Literal["crop", "letterbox", "stretch", "pad"]:
+        """How System 1's pictures are brought to size."""
+        return self.image_resize or self.resize
 
     @property
     def hears_video(self) -> bool:
@@ -304,5 +318,6 @@ class PolicyConfig(Part):
         return self
 
     def digest(self) -> str:
-        """A short hash of every value."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """A short hash of every value; those that came later count where they are not as they were before."""
+        same = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return hashlib.sha256(self.model_dump_json(exclude=same).encode()).hexdigest()[:16]

@@ -38,7 +38,8 @@ class FastSystem(nn.Module):
         size, weight = self.config.image.image_px, next(self.parameters())
         unseen = self.config.unseen
         pictures = tuple(np.zeros_like(p) if index in unseen else p for index, p in enumerate(pictures))
-        resized = [images.resize(images.to_tensor(p, weight.device), size, size, self.config.resize) for p in pictures]
+        how = self.config.eyes_resize
+        resized = [images.resize(images.to_tensor(p, weight.device), size, size, how) for p in pictures]
         return torch.cat(resized).to(weight.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:

@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-Resize = Literal["crop", "letterbox", "stretch"]
+Resize = Literal["crop", "letterbox", "stretch", "pad"]
+
+_BACKGROUND = {"letterbox": -1.0, "pad": 0.0}
 
 
 def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
@@ -19,12 +21,12 @@ def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) -> torch.Tensor:
     """Scale (B, 3, H, W) to (B, 3, height_px, width_px).
 
-    crop: the largest centred part of the wanted aspect; letterbox: the whole picture on black; stretch: neither.
+    crop: the largest centred part of the wanted aspect; letterbox: the whole picture on black, pad: on grey; stretch: neither.
     """
     if how == "crop":
         picture = _centre_crop(picture, width_px / height_px)
-    if how == "letterbox":
-        return _letterbox(picture, height_px, width_px)
+    if how in _BACKGROUND:
+        return _letterbox(picture, height_px, width_px, _BACKGROUND[how])
     return _scale(picture, height_px, width_px)
 
 
@@ -42,11 +44,11 @@ def _centre_crop(picture: torch.Tensor, aspect: float) -> torch.Tensor:
     return picture[..., top : top + keep_height, left : left + keep_width]
 
 
-def _letterbox(picture: torch.Tensor, height_px: int, width_px: int) -> torch.Tensor:
+def _letterbox(picture: torch.Tensor, height_px: int, width_px: int, background: float) -> torch.Tensor:
     height, width = picture.shape[-2:]
     scale = min(height_px / height, width_px / width)
     inner = _scale(picture, max(1, round(height * scale)), max(1, round(width * scale)))
     top, left = (height_px - inner.shape[-2]) // 2, (width_px - inner.shape[-1]) // 2
-    canvas = picture.new_full((*picture.shape[:-2], height_px, width_px), -1.0)
+    canvas = picture.new_full((*picture.shape[:-2], height_px, width_px), background)
     canvas[..., top : top + inner.shape[-2], left : left + inner.shape[-1]] = inner
     return canvas

@@ -103,6 +103,8 @@ def full() -> PolicyConfig:
             action_width=128,
             joint_places=(50, 51, 52, 53, 54, 55, 60, 0, 1, 2, 3, 4, 5, 10),
         ),
+        image_resize="pad",
+        targets="physical",
         published=Published(video=_HUNYUAN, image=_SIGLIP, text=_T5, head=_RDT),
     )
 

@@ -49,7 +49,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
     for place, step in enumerate(kept):
         for index, camera in enumerate(config.cameras):
-            seen[place, index] = _resized(_decoded(episode.jpegs[camera][step]), (size, size), config)
+            seen[place, index] = _resized(_decoded(episode.jpegs[camera][step]), (size, size), config.eyes_resize)
     return {"q": torch.from_numpy(episode.q), "targets": torch.from_numpy(targets(episode, config)), "pictures": seen}
 
 
@@ -67,14 +67,14 @@ def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
     seen = [_decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
     high, low = config.video.high, config.video.low
     return {
-        name: torch.stack([_resized(picture, (w.height_px, w.width_px), config) for picture in seen])
+        name: torch.stack([_resized(picture, (w.height_px, w.width_px), config.resize) for picture in seen])
         for name, w in (("high", high), ("low", low))
     }
 
 
-def _resized(picture: NDArray[np.uint8], size: tuple[int, int], config: PolicyConfig) -> torch.Tensor:
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resize) -> torch.Tensor:
     """(3, H, W) uint8."""
-    resized = images.resize(images.to_tensor(picture, torch.device("cpu")), *size, config.resize)[0]
+    resized = images.resize(images.to_tensor(picture, torch.device("cpu")), *size, how)[0]
     return resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -223,7 +223,7 @@ def _rectangle(resize: str, aspect: float, window: float) -> Rectangle:
     wide, high = window / aspect, aspect / window
     if resize == "crop":
         wide, high = min(1.0, wide), min(1.0, high)
-    else:  # letterbox: the window shows more than the picture
+    else:  # letterbox, pad: the window shows more than the picture
         wide, high = max(1.0, wide), max(1.0, high)
     return (1 - wide) / 2, (1 - high) / 2, wide, high
 

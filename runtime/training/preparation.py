@@ -123,10 +123,10 @@ class Preparation:
     def _depends(self, kind: Kind) -> str:
         """A hash of what files of this kind depend on."""
         config = self._config
-        common = [config.resize, config.cameras]
         if kind == "pictures":
-            return _hash(*common, config.image.image_px, prepared.history_steps(config), config.action_source)
-        video = config.video
+            seen = (config.eyes_resize, config.cameras, config.image.image_px)
+            return _hash(*seen, prepared.history_steps(config), config.action_source)
+        common, video = (config.resize, config.cameras), config.video
         windows = [video.high.model_dump(), video.low.model_dump()]
         if kind == "samples":
             return _hash(*common, *windows)

@@ -130,7 +130,11 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
     wordings, rows = _table(demonstrations)
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
-    beginning = opened if run.begin else Checkpoint(config, statistics.of(pictures, config.horizon), None, run.seed)
+    beginning = (
+        opened
+        if run.begin
+        else Checkpoint(config, statistics.of(pictures, config.horizon, config.targets), None, run.seed)
+    )
     measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
     texts = preparation.texts(wordings)

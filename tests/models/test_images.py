@@ -9,7 +9,7 @@ import torch
 
 from models import images
 
-Resize = Literal["crop", "letterbox", "stretch"]
+Resize = Literal["crop", "letterbox", "stretch", "pad"]
 
 
 def with_square() -> torch.Tensor:
@@ -43,13 +43,13 @@ def test_picture_is_copied_not_shared() -> None:
     assert (picture == 9).all()
 
 
-@pytest.mark.parametrize("how", ["crop", "letterbox", "stretch"])
+@pytest.mark.parametrize("how", ["crop", "letterbox", "stretch", "pad"])
 @pytest.mark.parametrize("size", [(64, 64), (96, 144), (60, 80), (33, 97)])
 def test_result_has_the_wanted_size(how: Resize, size: tuple[int, int]) -> None:
     assert images.resize(with_square(), *size, how).shape == (1, 3, *size)
 
 
-@pytest.mark.parametrize("how", ["crop", "letterbox", "stretch"])
+@pytest.mark.parametrize("how", ["crop", "letterbox", "stretch", "pad"])
 def test_picture_of_the_wanted_size_is_unchanged(how: Resize) -> None:
     assert torch.equal(images.resize(with_square(), 240, 320, how), with_square())
 
@@ -93,6 +93,14 @@ def test_letterbox_shows_the_whole_picture_between_black_bars() -> None:
     inner = result[..., 20:-20, :]
     assert torch.equal(inner, images.resize(with_square(), 120, 160, "stretch"))
     assert inner[0, 0, 60, 0] == inner[0, 0, 0, 80] == 0.5
+
+
+def test_pad_is_the_letterbox_on_grey() -> None:
+    """127.5 of 255, the mean that SigLIP's pictures are counted from."""
+    padded, boxed = (images.resize(with_square(), 160, 160, how) for how in ("pad", "letterbox"))
+    assert (padded[..., :20, :] == 0).all()
+    assert (padded[..., -20:, :] == 0).all()
+    assert torch.equal(padded[..., 20:-20, :], boxed[..., 20:-20, :])
 
 
 def test_letterbox_puts_bars_at_the_sides_of_a_wide_picture() -> None:

@@ -1,5 +1,6 @@
 """The full size has the weights that the paper's parts have, counted without allocating them."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -57,3 +58,22 @@ def test_wans_first_blocks_and_windows_are_the_released_ones() -> None:
     assert len(blocks) == 20
     assert tuple(latents.shape) == (1, 48, 16, 14, 14)
     assert [config.video.high.frames, config.video.low.frames] == [1, 61]
+
+
+@pytest.mark.parametrize("name", ["full", "full-wan"])
+def test_the_papers_sizes_give_rdts_head_what_it_was_trained_on(name: str) -> None:
+    """Angles, and whole pictures on grey; System 2's windows as before."""
+    config = by_name(name)
+    assert (config.targets, config.eyes_resize, config.resize) == ("physical", "pad", "crop")
+
+
+def test_what_came_later_changes_no_id_of_before() -> None:
+    """Sessions, tables and robots know a policy by its id."""
+    config = by_name("small")
+    text = config.model_dump_json()
+    for name in ("image_resize", "targets"):
+        assert f'"{name}":' in text
+    before = ",".join(part for part in text.split(",") if not part.startswith(('"image_resize":', '"targets":')))
+    assert config.digest() == hashlib.sha256(before.encode()).hexdigest()[:16]
+    assert config.model_copy(update={"targets": "physical"}).digest() != config.digest()
+    assert config.model_copy(update={"image_resize": "pad"}).digest() != config.digest()

@@ -201,6 +201,27 @@ def test_statistics_normalise_what_they_were_made_of(files: Path, config: Policy
     assert (stats.low < stats.high).all()
 
 
+def test_physical_targets_are_angles_and_shares_of_the_grippers_stroke(files: Path, config: PolicyConfig) -> None:
+    """As RDT-1B was trained."""
+    pictures = opened(files, "pictures")
+    stats = statistics.of(pictures, config.horizon, "physical")
+    relative = statistics.of(pictures, config.horizon)
+    assert_allclose((stats.low, stats.high), (relative.low, relative.high))
+    arms = [joint for joint in range(14) if joint not in (6, 13)]
+    shares: list[float] = []
+    for shard in pictures:
+        q, window = shard["q"].numpy(), statistics.window(shard["targets"], 5, config.horizon).numpy()
+        made = stats.normalize(window, q[5])
+        assert_allclose(made.numpy()[:, arms], window[:, arms])
+        assert_allclose(stats.normalize_state(q)[:, arms], q[:, arms])
+        assert_allclose(stats.denormalize(made, q[5]), window, rtol=1e-5)
+        for gripper in (6, 13):
+            everything = np.concatenate([q, shard["targets"].numpy()])
+            shares.append(float((everything[:, gripper] / stats.state_spread[gripper]).max()))
+        assert_allclose(stats.normalize_state(q)[:, 6], q[:, 6] / stats.state_spread[6])
+    assert max(shares) == pytest.approx(1.0)
+
+
 def test_chunks_repeat_the_last_target_after_the_end() -> None:
     targets = np.arange(10, dtype=np.float32)[:, None]
     found = statistics.chunks(targets, 4)

@@ -37,9 +37,10 @@ class FastSystem(nn.Module):
         """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
         size, weight = self.config.image.image_px, next(self.parameters())
         unseen = self.config.unseen
-        pictures = tuple(np.zeros_like(p) if index in unseen else p for index, p in enumerate(pictures))
         how = self.config.eyes_resize
         resized = [images.resize(images.to_tensor(p, weight.device), size, size, how) for p in pictures]
+        for index in unseen:
+            resized[index] = torch.full_like(resized[index], -1.0)  # black
         return torch.cat(resized).to(weight.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:

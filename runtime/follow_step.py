@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 FILE_NAME = "way.npy"
 TOPICS = ("episode", "instruction", "joint_state", "arm_target")
 END = "the recorded movement is at its end"
+LOST = "what led the arms along the recorded movement ended and was started again: where it had come to is lost"
 _RAMP_S = 1.0  # from standing to the recorded pace, and back
 _STAND_S = 0.5  # at the end, before it is said
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
@@ -102,6 +103,7 @@ class Memory:
 
     run: int = 0
     skips: int = 0
+    episode: int = _NONE
     place_s: float = 0.0  # of the recorded movement: where it is gone on with
     begin: Array = field(default_factory=lambda: np.zeros(wire.JOINTS))  # where the course of by now begins
     origin_ns: int = _NONE  # when it began; not while the arms do not run
@@ -146,10 +148,14 @@ def save(q: Array, folder: Path) -> None:
 
 def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> wire.ActionChunk | wire.Skip:
     """The next chunk, or the reason for none."""
+    if epoch > 1:  # it must not begin anew by itself
+        return _skip(memory, inputs, LOST, epoch, now)
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
         return _skip(memory, inputs, "no joint state", epoch, now)
     dt_ns = NS_PER_S // RATE_HZ
+    if inputs.episode.number != memory.episode:  # a new one begins at the beginning
+        memory.episode, memory.place_s, memory.origin_ns = inputs.episode.number, 0.0, _NONE
     if joints.running and joints.chunk_epoch == epoch:
         if memory.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
             memory.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns

@@ -4,6 +4,7 @@ No policy runs: what takes System 1's place leads the arms from where they stand
 stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data import demonstrations, hdf5
+from models.data.episode import RATE_HZ
 from models.errors import ModelError
 from runtime import config, follow_step, wire
 from runtime.bus import Bus
-from runtime.config import Policy, Settings
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.config import Policy, Settings, System1, System2
+from runtime.errors import RuntimeFault, SessionError, SettingsError
+from runtime.limits import Limits
 from runtime.robot import Robot, checked
+from runtime.safety import ARM_JOINTS, joint_name
 from runtime.session import reader
 from runtime.session.episodes import Log
 from runtime.session.format import FILE_NAME
 from runtime.status import StatusLine
+from runtime.terminal import say
 
 _SHORTEST_STEPS = 2
+_LONGEST_TEXT = 1000
+_SEEDS = range(2**31)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Recorded:
     task: str
     seed: int  # of a simulated scene, -1: none
     instruction: str
-    settings: Settings | None  # of the session
+    settings: Callable[[], Settings] | None  # of the session
     beside: Path  # the folder that it lies in
 
 
@@ -44,14 +51,17 @@ class FollowingStatus(StatusLine):
     def __init__(self, bus: Bus, settings: Settings) -> None:
         super().__init__(bus, settings)
         self._skips = bus.subscriber("skip", depth=64)
-        self.over = False
+        self.over = ""
         self._name = settings.follow
 
     def read(self) -> None:
         """Take what came."""
         super().read()
-        skips = (received.message for received in self._skips.take())
-        self.over |= any(isinstance(skip, wire.Skip) and skip.reason == follow_step.END for skip in skips)
+        for received in self._skips.take():
+            skip = received.message
+            if isinstance(skip, wire.Skip) and skip.reason in (follow_step.END, follow_step.LOST) and not self.over:
+                self.over = skip.reason
+                self.event(self.over)
 
     def systems(self) -> str:
         """See StatusLine."""
@@ -63,9 +73,9 @@ class Following(Robot):
 
     status: FollowingStatus
 
-    def __init__(self, settings: Settings, recorded: Recorded) -> None:
+    def __init__(self, settings: Settings, movement: Recorded) -> None:
         super().__init__(settings)
-        follow_step.save(recorded.q, self.session)
+        follow_step.save(movement.q, self.session)
 
     def make_status(self, bus: Bus) -> StatusLine:
         """See Robot."""
@@ -73,13 +83,15 @@ class Following(Robot):
 
     def is_over(self) -> bool:
         """Also at the movement's end."""
-        return self.status.over or super().is_over()
+        return bool(self.status.over) or super().is_over()
 
 
 def main(source: Path, number: int | None, flags: list[str]) -> int:
     """Read the movement, check what can be checked at once, run."""
     movement = recorded(source, number)
-    return Following(checked(_settings(movement, flags)), movement).run()
+    settings = settings_for(movement, flags)
+    check(movement.q, settings, source)
+    return Following(checked(settings), movement).run()
 
 
 def recorded(source: Path, number: int | None) -> Recorded:
@@ -92,50 +104,98 @@ def recorded(source: Path, number: int | None) -> Recorded:
     return found
 
 
-def _settings(recorded: Recorded, flags: list[str]) -> Settings:
-    """Those of the session where no profile is named, else the profile's; and what flags change."""
-    named = any(flag.partition("=")[0] == "--profile" for flag in flags)
-    if recorded.settings is None or named:
+def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
+    """Say before anything moves that a movement (T, 14) cannot be this robot's. Raises RuntimeFault."""
+    safety, limits = settings.safety, Limits.of(settings.safety)
+    arms = q[:, ARM_JOINTS]
+    outside = np.maximum(limits.low[ARM_JOINTS] - arms, arms - limits.high[ARM_JOINTS])
+    step, joint = np.unravel_index(int(outside.argmax()), outside.shape)
+    if outside[step, joint] > safety.outside_rad:
+        raise RuntimeFault(
+            f"{source}: {joint_name(ARM_JOINTS[joint])} is to go to {arms[step, joint]:.2f} rad after "
+            f"{step / RATE_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range; is it another robot's?"
+        )
+    jumps = np.abs(np.diff(arms, axis=0))
+    step, joint = np.unravel_index(int(jumps.argmax()), jumps.shape)
+    if jumps[step, joint] > safety.jump_rad:
+        raise RuntimeFault(
+            f"{source}: {joint_name(ARM_JOINTS[joint])} jumps by {jumps[step, joint]:.2f} rad after "
+            f"{step / RATE_HZ:.1f} s (limit {safety.jump_rad} rad); leave it out"
+        )
+
+
+def settings_for(movement: Recorded, flags: list[str]) -> Settings:
+    """Those of the session where no profile is named, else the profile's; and what flags change. Raises SettingsError."""
+    given = {flag.partition("=")[0] for flag in flags}
+    for name in sorted(given):
+        if name == "--follow" or name.startswith("--policy."):
+            raise SettingsError(f"{name}: no policy runs under --on-robot; leave it out")
+    told = {"--task": movement.task, "--instruction": _text(movement), "--follow": movement.name}
+    if movement.seed in _SEEDS:
+        told["--seed"] = str(movement.seed)
+    flags = [*flags, *(f"{name}={value}" for name, value in told.items() if value and name not in given)]
+    if movement.settings is None or "--profile" in given:
         settings = config.load(flags, "replay.sh")
     else:
-        arms = recorded.settings.arms.model_copy(update={"masters": "unplugged", "unfit": ""})
-        own = {"arms": arms, "sessions": recorded.beside, "json_file": None}
-        settings = config.changed(recorded.settings.model_copy(update=own), flags, "replay.sh")
+        own = movement.settings()
+        arms = own.arms.model_copy(update={"masters": "unplugged", "unfit": ""})
+        reset = {"arms": arms, "sessions": movement.beside, "json_file": None, "seconds": None}
+        settings = config.changed(own.model_copy(update=reset), flags, "replay.sh")
     if settings.arms.masters == "shared":
         raise SettingsError("--arms.masters shared: masters would lead the arms too; unplug them")
-    given = {flag.partition("=")[0] for flag in flags}
-    scene = {"--task": ("task", recorded.task), "--seed": ("seed", max(recorded.seed, 0))}
-    changes = {
-        name: value for flag, (name, value) in scene.items() if flag not in given and (name, value) != ("task", "")
-    }
-    told = {"instruction": settings.instruction or recorded.instruction or recorded.name}
-    return settings.model_copy(update=changes | told | {"follow": recorded.name, "policy": Policy(), "seconds": None})
+    system1 = System1(period_s=settings.system1.period_s, nice=settings.system1.nice)
+    return settings.model_copy(update={"policy": Policy(), "system1": system1, "system2": System2()})
+
+
+def _text(movement: Recorded) -> str:
+    return (movement.instruction.strip() or movement.name)[:_LONGEST_TEXT]
 
 
 def _episode(source: Path, number: int | None) -> Recorded:
     """An episode of a session: the first one with a movement, or the one with this number."""
     session = reader.read(source)
+    for line in session.damage.describe():
+        say(f"video2act: {session.path.name}: {line}")
     log = Log(session)
     numbers = [about.number for about in log.episodes]
     if number is not None and number not in numbers:
         raise SettingsError(f"--episode {number}: {source} holds {', '.join(map(str, numbers)) or 'none'}")
+    unfit = ""
     for about in log.episodes:
         if number not in (None, about.number):
             continue
         try:
             path = log.path(about)
         except ModelError as error:
-            raise RuntimeFault(str(error)) from None
+            unfit = unfit or str(error)
+            continue
         if path is not None:
-            told = session.metadata.get("settings")
-            settings = config.from_json(told) if told else None
-            (q, instruction), folder = path, session.path.resolve().parent
-            return Recorded(q, folder.name, about.task, about.seed, instruction, settings, folder.parent)
-    raise RuntimeFault(f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow")
+            told, (q, instruction), folder = _settings_of(session), path, session.path.resolve().parent
+            return Recorded(q, folder.name, about.task, about.seed, instruction, told, folder.parent)
+    nothing = f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow"
+    raise RuntimeFault(unfit or nothing)
+
+
+def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
+    text = session.metadata.get("settings")
+    if text is None:
+        return None
+
+    def read() -> Settings:
+        try:
+            return config.from_json(text)
+        except SettingsError as error:
+            raise SessionError(
+                f"{session.path}: its settings are of another version ({error}); name the robot with --profile"
+            ) from None
+
+    return read
 
 
 def _demonstration(source: Path, number: int | None) -> Recorded:
     """A file, or one of a folder of files or a LeRobot dataset, in order: the first one, or that with this number, from 0."""
+    if number is not None and not source.is_dir():
+        raise SettingsError(f"--episode {number}: {source} is one demonstration; leave it out")
     try:
         some = demonstrations.find(source) if source.is_dir() else None
         if some is not None and not 0 <= (number or 0) < len(some):
@@ -144,5 +204,5 @@ def _demonstration(source: Path, number: int | None) -> Recorded:
     except ModelError as error:
         raise RuntimeFault(f"{error}" if source.suffix else f"{error}; a session holds {FILE_NAME}") from None
     name = source.stem if number is None else f"{source.stem} {number}"
-    q, text = episode.master.astype(np.float64), episode.instructions[0]
-    return Recorded(q, name, episode.task, episode.seed, text, None, source.parent)
+    text = next((text for text in episode.instructions if text.strip()), "")
+    return Recorded(episode.master.astype(np.float64), name, episode.task, episode.seed, text, None, source.parent)

@@ -20,6 +20,7 @@ from runtime.terminal import say
 from runtime.topics import TOPICS
 
 _CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
+_OF_A_MODE = {"speed": "paced", "folder": "paced", "out": "what_if", "episode": "on_robot"}
 _MOVED = ("--policy.checkpoint", "--policy.published.video", "--policy.published.head")
 _CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
 
@@ -139,6 +140,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         name = flag.partition("=")[0]
         if name.startswith("--") and (options.paced or name not in _MOVED):
             raise SettingsError(f"unknown {name}; --lockstep takes only {', '.join(_MOVED)}")
+    for name, mode in _OF_A_MODE.items():
+        if getattr(options, name) != parser.get_default(name) and not getattr(options, mode):
+            raise SettingsError(f"--{name}: is for --{mode.replace('_', '-')}")
     if not 0.01 <= options.speed <= 100:
         raise SettingsError(f"--speed: must be 0.01 to 100, got {options.speed}")
     if options.folder:

@@ -5,6 +5,7 @@ Owns the run's folder in shared memory, its children, the operator's keys and th
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -329,7 +330,8 @@ def examined(settings: Settings) -> Settings:
 
 
 def _session_folder(settings: Settings) -> Path:
-    name = f"{wall_clock_label()}_{settings.task}_{settings.ratio}"
+    task = re.sub(r"[^\w.-]+", "-", settings.task).strip(".-")[:64]
+    name = f"{wall_clock_label()}_{task}_{settings.ratio}"
     folder, count = settings.sessions / name, 1
     try:
         while folder.exists():

@@ -30,7 +30,8 @@ def look(settings: Settings) -> list[Row]:
     rows = [disk(settings.sessions), shared_memory(MEMORY_FOLDER, settings), real_time(settings), clock()]
     if settings.arms.masters == "shared":  # nothing is sent to the arms while demonstrations are recorded
         return rows
-    return [*rows, graphics(settings), policy(settings), mount(settings)]
+    networks = [] if settings.follow else [graphics(settings), policy(settings)]
+    return [*rows, *networks, mount(settings)]
 
 
 def mount(settings: Settings) -> Row:

@@ -121,9 +121,9 @@ class Log:
         return Movement(np.array(told, np.float32), times, self._told(end_ns))
 
     def path(self, about: wire.Episode) -> tuple[NDArray[np.float64], str] | None:
-        """All of one episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
+        """One episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
 
-        And what had been told by its end. None as for `movement`.
+        And what had been told by its end. None as for `movement`; of parts that do not join, the longest.
         """
         if about.number in self._kept:
             movement = self.movement(about)
@@ -132,7 +132,7 @@ class Log:
         ran = [place for place, target in enumerate(sent) if target.mode in ("RUNNING", "TAKEOVER")]
         if not ran:
             return None
-        sent = sent[ran[0] : ran[-1] + 1]
+        sent = self._led(about, sent[ran[0] : ran[-1] + 1])
         q = np.array([target.q for target in sent])
         moves = np.abs(np.diff(q, axis=0, prepend=q[:1])).max(axis=1) > 0.0
         moves |= [target.mode != "HOLD" for target in sent]
@@ -142,6 +142,18 @@ class Log:
             places = np.arange(0.0, len(q), 1.0 / (RATE_HZ * tick_s))
             q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
         return q, self._told(sent[-1].deadline_ns)
+
+    def _led(self, about: wire.Episode, sent: list[wire.ArmTarget]) -> list[wire.ArmTarget]:
+        """The longest stretch in which the arms were led without a break: between two nobody knows how they got on."""
+        begin_ns, end_ns = _longest([target.deadline_ns for target in sent])
+        if (begin_ns, end_ns) != (sent[0].deadline_ns, sent[-1].deadline_ns):
+            a, b = ((time - sent[0].deadline_ns) / NS_PER_S for time in (begin_ns, end_ns))
+            whole = (sent[-1].deadline_ns - sent[0].deadline_ns) / NS_PER_S
+            say(
+                f"video2act: {self._session.path} episode {about.number}: the arms were not led, or not recorded, all the "
+                f"time; of its {whole:.1f} s this is {a:.1f} to {b:.1f}"
+            )
+        return [target for target in sent if begin_ns <= target.deadline_ns <= end_ns]
 
     def episode(self, about: wire.Episode) -> Episode | None:
         """One episode as a demonstration; None where there is no movement."""

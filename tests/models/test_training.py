@@ -335,6 +335,17 @@ def test_less_than_everything_is_given_in_use(config: PolicyConfig) -> None:
             assert same == (camera in unseen), (inputs, camera)
 
 
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "pad"])
+def test_what_is_not_given_is_black_all_over_as_in_training(config: PolicyConfig, resize: Literal["pad"]) -> None:
+    """Also where a picture's surroundings would be grey."""
+    measured = normalize.untrained(config.horizon, np.zeros(config.joints), np.full(config.joints, 0.5))
+    changes = {"inputs": "wrists", "image_resize": resize}
+    fast = Checkpoint(config.model_copy(update=changes), measured, None, 1).fast()
+    seen = fast.prepare((np.full((24, 32, 3), 90, np.uint8),) * 3)
+    assert (seen[0] == -1).all()
+    assert (seen[1] > -1).any()
+
+
 def test_a_killed_training_goes_on_as_if_nothing_had_been(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
     whole = losses(cloning_loss(files, config), samples(files, config), tmp_path / "whole", 12, save_every=4)
     begun = losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 12, stop=6, save_every=4)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import simplejpeg
 from models.config import CAMERAS
 from models.data import hdf5, lerobot_writer
 from models.data.episode import RATE_HZ, Episode
-from runtime import follow_step, on_robot, replay, rest, robot, wire
+from runtime import config, follow_step, on_robot, replay, rest, robot, wire
 from runtime.config import Settings
+from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.follow_step import Course, Inputs, Memory, Rules, Way
 from runtime.session import reader
@@ -86,7 +88,7 @@ class Driver:
         self.now = T0_NS
         self.chunk: wire.ActionChunk | None = None
         self.began_ns = 0  # when the first target of `chunk` was due
-        self.running = False
+        self.running, self.episode = False, 1
         self.q = np.zeros(wire.JOINTS)
 
     def inputs(self) -> Inputs:
@@ -97,7 +99,7 @@ class Driver:
             wire.JointState, stamp_ns=self.now, running=self.running, chunk_epoch=1, chunk_seq=seq, consumed=consumed
         )
         return Inputs(
-            self._build(wire.Episode),
+            self._build(wire.Episode, number=self.episode),
             self._build(wire.Instruction),
             joints,
             self._build(wire.ArmTarget, stamp_ns=self.now, q=self.q),
@@ -174,6 +176,25 @@ def test_after_a_hold_it_goes_on_from_where_it_had_come_to(driver: Driver) -> No
     assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
 
 
+def test_a_new_episode_begins_at_the_beginning(driver: Driver) -> None:
+    driver.run(1)
+    driver.running = True
+    driver.run(60)
+    driver.running = False
+    driver.run(1)
+    assert driver.memory.place_s > 1.0
+    driver.episode = 2
+    (chunk,) = driver.run(1)
+    assert driver.memory.place_s == 0.0
+    assert chunk.episode == 2
+    assert np.allclose(chunk.q[0], driver.q)
+
+
+def test_it_does_not_begin_anew_by_itself_when_it_was_started_again(driver: Driver) -> None:
+    made = follow_step.step(driver.rules, Memory(), driver.inputs(), 2, driver.now)
+    assert isinstance(made, wire.Skip) and made.reason == follow_step.LOST
+
+
 def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
     inputs = driver.inputs()
     for lacking in (Inputs(inputs.episode, inputs.instruction, None, inputs.target),
@@ -195,8 +216,11 @@ def test_a_movement_is_read_back_from_a_sessions_folder(tmp_path: Path) -> None:
             follow_step.load(path)
 
 
-def _session(build: Build, folder: Path, modes: str, settings: str = "") -> Path:
-    """A session of one tick a letter (R or H): the joints move on by 1 mrad a tick, and stand in the second of two H."""
+def _session(build: Build, folder: Path, modes: str, settings: str = "", step_rad: float = 1e-3) -> Path:
+    """A session of one tick a letter: R runs, H holds, D is disarmed, - is not recorded.
+
+    The joints move on by `step_rad` a tick, and stand in the second of two H.
+    """
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / "session.mcap", 0)
     if settings:
@@ -204,9 +228,12 @@ def _session(build: Build, folder: Path, modes: str, settings: str = "") -> Path
     q, before = 0.0, ""
     messages = [("episode", build(wire.Episode)), ("instruction", build(wire.Instruction))]
     for seq, mode in enumerate(modes):
-        q += 0.0 if before + mode == "HH" else 1e-3
+        q += 0.0 if before + mode == "HH" else step_rad
         before = mode
-        values = {"mode": {"R": "RUNNING", "H": "HOLD"}[mode], "q": np.full(wire.JOINTS, q)}
+        if mode == "-":
+            continue
+        mode_name = {"R": "RUNNING", "H": "HOLD", "D": "DISARMED"}[mode]
+        values = {"mode": mode_name, "q": np.full(wire.JOINTS, q), "sent": mode != "D"}
         stamp = T0_NS + seq * 5_000_000
         messages.append(("arm_target", build(wire.ArmTarget, seq=seq, stamp_ns=stamp, deadline_ns=stamp, **values)))
     for topic, message in messages:
@@ -215,17 +242,32 @@ def _session(build: Build, folder: Path, modes: str, settings: str = "") -> Path
     return folder
 
 
+def _path(folder: Path) -> tuple[np.ndarray[Any, Any], str] | None:
+    log = Log(reader.read(folder))
+    return log.path(log.episodes[0])
+
+
 def test_a_sessions_way_leaves_out_the_times_in_which_the_arms_stood(build: Build, tmp_path: Path) -> None:
-    log = Log(reader.read(_session(build, tmp_path / "s", "H" + "R" * 100 + "H" * 300 + "R" * 100 + "H" * 50)))
-    found = log.path(log.episodes[0])
+    found = _path(_session(build, tmp_path / "s", "H" + "R" * 100 + "H" * 300 + "R" * 100 + "H" * 50))
     assert found is not None
     way, told = found
     assert told == "hand the block over"
     assert len(way) == pytest.approx(201 * 0.005 * RATE_HZ, abs=1)
     steps = np.diff(way[:, 0])
     assert np.allclose(steps[:-1], 1e-3 / 0.005 / RATE_HZ, atol=1e-9), "200 ticks a second, without a jump"
-    log = Log(reader.read(_session(build, tmp_path / "t", "HHH")))
-    assert log.path(log.episodes[0]) is None
+    assert _path(_session(build, tmp_path / "t", "HHH")) is None
+
+
+@pytest.mark.parametrize("gap", ["D", "-"])
+def test_of_a_way_with_a_gap_the_longest_part_is_followed_and_that_is_said(
+    build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str], gap: str
+) -> None:
+    """Arms that were led by hand, or a part of the file that is lost: nobody knows how they got on from there."""
+    found = _path(_session(build, tmp_path / "s", "R" * 100 + gap * 200 + "R" * 300))
+    assert found is not None
+    assert len(found[0]) == pytest.approx(300 * 0.005 * RATE_HZ, abs=1)
+    assert np.diff(found[0][:, 0]).max() < 0.01
+    assert "of its 3.0 s this is 1.5 to 3.0" in capsys.readouterr().out.replace("\n", " ")
 
 
 def _demonstrated(task: str) -> Episode:
@@ -264,9 +306,17 @@ def _refused(arguments: list[str]) -> str:
 def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: Path) -> None:
     still, run = _session(build, tmp_path / "still", "HHHH"), _session(build, tmp_path / "run", "HRRRRRRRRRRRRH")
     short = _session(build, tmp_path / "short", "HRH")
+    fast = _session(build, tmp_path / "fast", "R" * 7, step_rad=0.06)
+    far = _session(build, tmp_path / "far", "R" * 2000, step_rad=0.004)
     assert "there is nothing to follow" in _refused([str(still), "--on-robot"])
     assert "its movement has 1 steps" in _refused([str(short), "--on-robot"])
     assert f"--episode 7: {run} holds 1" in _refused([str(run), "--on-robot", "--episode", "7"])
+    assert "left j1 jumps by 0.36 rad after" in _refused([str(fast), "--on-robot"])
+    assert "rad outside its range; is it another robot's?" in _refused([str(far), "--on-robot"])
+    for flags in (["--policy.size", "full"], ["--policy.checkpoint", "x"], ["--follow", "x"]):
+        assert f"{flags[0]}: no policy runs" in _refused([str(run), "--on-robot", *flags])
+    assert "--out: is for --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
+    assert "--episode: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
     assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
     assert "--task: " in _refused([str(run), "--on-robot", "--task", "juggle"])
     assert "masters would lead the arms too" in _refused([str(run), "--on-robot", "--arms.masters", "shared", "--can"])
@@ -286,32 +336,82 @@ def test_a_session_without_a_policy_is_not_asked_what_another_would_have_done(
         Origin.of(session)
 
 
-def test_the_robot_is_the_sessions_own_unless_a_profile_is_named(
-    build: Build, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = settings.model_copy(update={"ratio": 3, "seconds": 5.0, "json_file": Path("old.json")})
-    source = _session(build, tmp_path / "sessions" / "first", "H" + "R" * 100, own.model_dump_json())
-    seen: list[tuple[Settings, on_robot.Recorded]] = []
+Ran = tuple[Settings, on_robot.Recorded]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Ran]:
+    """What would have been run: settings and movements."""
+    seen: list[Ran] = []
 
     class Following:
         """Instead of a run."""
 
-        def __init__(self, settings: Settings, recorded: on_robot.Recorded) -> None:
-            seen.append((settings, recorded))
+        def __init__(self, settings: Settings, movement: on_robot.Recorded) -> None:
+            seen.append((settings, movement))
 
         def run(self) -> int:
             return 0
 
     monkeypatch.setattr(on_robot, "Following", Following)
-    assert replay.main([str(source), "--on-robot", "--can"]) == 0
-    assert replay.main([str(source), "--on-robot", "--profile", "sim", "--seed", "9"]) == 0
-    (first, recorded), (second, _) = seen
+    return seen
+
+
+def test_the_robot_is_the_sessions_own_unless_a_profile_is_named(
+    build: Build, settings: Settings, tmp_path: Path, ran: list[Ran]
+) -> None:
+    system2 = settings.system2.model_copy(update={"remote": "tcp://0.0.0.0:5760", "keys": tmp_path / "gone"})
+    changes = {
+        "ratio": 3,
+        "seconds": 5.0,
+        "json_file": Path("old.json"),
+        "instruction": "the first",
+        "system2": system2,
+    }
+    own = settings.model_copy(update=changes)
+    source = _session(build, tmp_path / "sessions" / "first", "H" + "R" * 100, own.model_dump_json())
+    assert replay.main([str(source), "--on-robot", "--can", "--seconds", "3"]) == 0
+    assert replay.main([str(source), "--on-robot", "--profile", "sim", "--seed", "9", "--instruction", "mine"]) == 0
+    assert replay.main([str(source), "--on-robot"]) == 0
+    (first, recorded), (second, _), (third, _) = ran
     assert (first.ratio, first.can, first.seed, first.task) == (3, True, 0, "block_handover")
-    assert (first.seconds, first.json_file, first.follow) == (None, None, "first")
-    assert first.instruction == recorded.instruction == "hand the block over"
+    assert (first.seconds, first.json_file, first.follow) == (3.0, None, "first")
+    assert first.instruction == recorded.instruction == "hand the block over", "what was told then, not at the start"
     assert first.sessions == tmp_path / "sessions"
-    assert first.policy.checkpoint is None
-    assert (second.ratio, second.can, second.seed) == (settings.ratio, False, 9)
+    assert (first.policy.checkpoint, first.system2.remote, first.system2.keys) == (None, "", None)
+    assert (second.ratio, second.can, second.seed, second.instruction) == (settings.ratio, False, 9, "mine")
+    assert third.seconds is None
+
+
+def test_a_session_of_another_version_needs_a_profile(
+    build: Build, settings: Settings, tmp_path: Path, ran: list[Ran]
+) -> None:
+    old = settings.model_dump_json().replace('"ratio"', '"ratios"', 1)
+    source = _session(build, tmp_path / "old", "R" * 100, old)
+    assert "name the robot with --profile" in _refused([str(source), "--on-robot"])
+    assert replay.main([str(source), "--on-robot", "--profile", "sim"]) == 0
+    assert len(ran) == 1
+
+
+def test_what_a_demonstration_says_of_itself_is_checked(tmp_path: Path, ran: list[Ran]) -> None:
+    one = replace(_demonstrated("block_handover"), instructions=("", " x" * 900), seed=2**40)
+    hdf5.write(tmp_path / "one.hdf5", one)
+    assert replay.main([str(tmp_path / "one.hdf5"), "--on-robot"]) == 0
+    ((settings, _),) = ran
+    assert settings.instruction is not None
+    assert 900 < len(settings.instruction) <= 1000
+    assert settings.seed == 0
+    assert config.from_json(config.to_json(settings)) == settings, "every process will read it"
+    assert "is one demonstration" in _refused([str(tmp_path / "one.hdf5"), "--on-robot", "--episode", "5"])
+
+
+def test_no_policy_is_asked_for_where_none_runs(settings: Settings) -> None:
+    """Else a real robot could never be armed for it."""
+    piper = settings.arms.model_copy(update={"kind": "piper"})
+    real = settings.model_copy(update={"arms": piper, "policy": config.Policy()})
+    followed = real.model_copy(update={"follow": "that one"})
+    assert "policy" in {row.name for row in machine.look(real) if row.verdict == "fail"}
+    assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.look(followed))
 
 
 def test_a_report_without_chunks_is_not_called_identical() -> None:

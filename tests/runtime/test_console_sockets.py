@@ -98,8 +98,10 @@ def ordered(bus: Callable[[str], Bus], desk: Desk) -> Callable[[], list[tuple[st
     heard = listener.subscriber("order")
 
     def taken() -> list[tuple[str, str]]:
-        listener.wait(0.5)
-        return [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, wire.Order)]
+        found: list[tuple[str, str]] = []
+        while listener.wait(0.5):  # until all is quiet: two messages seldom arrive as one
+            found += [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, wire.Order)]
+        return found
 
     deadline = time.monotonic() + 5
     desk.hear("nobody", '{"type": "order", "order": "hold"}', 1)

@@ -1,4 +1,4 @@
-"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace, eased out. Pure.
+"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Pure.
 
 Takes System 1's place under `replay.sh --on-robot`. After a HOLD it goes on from where the arms had come to.
 Legend: K targets, T recorded steps, J joints.
@@ -18,6 +18,8 @@ from runtime import rest, wire
 from runtime.clock import NS_PER_S, now_ns, seconds
 from runtime.config import Settings
 from runtime.errors import RuntimeFault
+from runtime.limits import Limits
+from runtime.safety import ARM_JOINTS
 from runtime.topics import reference
 
 Array = NDArray[np.float64]
@@ -27,6 +29,8 @@ END = "the recorded movement is at its end"
 LOST = "what led the arms along the recorded movement ended and was started again: where it had come to is lost"
 _RAMP_S = 1.0  # from standing to the recorded pace, and back
 _STAND_S = 0.5  # at the end, before it is said
+_SHARE, _SLOWEST = 0.7, 0.25  # of the limits that a movement may need; least pace
+_APART = 3  # steps
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
 _NONE = -1
 
@@ -58,6 +62,7 @@ class Course:
     way: Way
     begin: Array  # (J,)
     place_s: float
+    pace: float = 1.0  # of the recorded one
 
     @cached_property
     def approach_s(self) -> float:
@@ -69,18 +74,24 @@ class Course:
     @cached_property
     def ramp_s(self) -> float:
         """Of what is left to follow, shorter where little is."""
-        return min(_RAMP_S, self.way.length_s - self.place_s)
+        return min(_RAMP_S, self._left_s)
+
+    @property
+    def _left_s(self) -> float:
+        """What is left to follow would take so long without ramps."""
+        return (self.way.length_s - self.place_s) / self.pace
 
     @property
     def duration_s(self) -> float:
         """Until the arms are told to stand at the end."""
-        return self.approach_s + self.way.length_s - self.place_s + self.ramp_s
+        return self.approach_s + self._left_s + self.ramp_s
 
     def places(self, times_s: Array) -> Array:
-        """Places (K,) of the movement at times of the course: the pace grows from 0 to 1, and falls to 0 at its end."""
+        """Places (K,) of the movement at times of the course: the pace grows from 0, and falls to 0 at its end."""
         along, end_s = times_s - self.approach_s, self.duration_s - self.approach_s
         ramp_s = max(self.ramp_s, 1e-9)
-        return self.place_s + _ramped(along, ramp_s) - _ramped(along - (end_s - ramp_s), ramp_s)
+        passed_s = _ramped(along, ramp_s) - _ramped(along - (end_s - ramp_s), ramp_s)
+        return self.place_s + self.pace * passed_s
 
     def at(self, times_s: Array) -> Array:
         """Targets (K, J)."""
@@ -128,6 +139,22 @@ class Rules:
     settings: Settings
     way: Way
 
+    def course(self, memory: Memory) -> Course:
+        """From where the arms are told to be, or were when they began to run."""
+        return Course(self.way, memory.begin, memory.place_s, self.pace)
+
+    @cached_property
+    def pace(self) -> float:
+        """1, or less for a movement that needs most of what the limits allow: a policy that they held back uses it all."""
+        limits, arms = Limits.of(self.settings.safety), self.way.q[:, ARM_JOINTS]
+        speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * RATE_HZ / limits.velocity[ARM_JOINTS]
+        far = (
+            arms[2 * _APART :] - 2.0 * arms[_APART:-_APART] + arms[: -2 * _APART]
+        )  # over steps that noise does not fill
+        bend = np.abs(far).max(axis=0, initial=0.0) * (RATE_HZ / _APART) ** 2 / limits.acceleration[ARM_JOINTS]
+        needed = max(float(speed.max()) / _SHARE, float(np.sqrt(bend.max() / _SHARE)))
+        return float(np.clip(1.0 / max(needed, 1e-9), _SLOWEST, 1.0))
+
 
 def load(path: Path) -> Way:
     """A way that `save` wrote. Raises RuntimeFault."""
@@ -161,7 +188,7 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
             memory.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
     else:
         _stand(rules, memory, target)
-    course = Course(rules.way, memory.begin, memory.place_s)
+    course = rules.course(memory)
     stands = memory.origin_ns == _NONE
     t0_ns = now + dt_ns if stands else now - _PAST_STEPS * dt_ns
     first_s = 0.0 if stands else (t0_ns - memory.origin_ns) / NS_PER_S
@@ -212,7 +239,7 @@ def inputs_of(held: dict[str, wire.Message]) -> Inputs | None:
 def _stand(rules: Rules, memory: Memory, target: wire.ArmTarget) -> None:
     """The arms do not run: a course begins where they are told to be, and at the place to which the last one had come."""
     if memory.origin_ns != _NONE:
-        course = Course(rules.way, memory.begin, memory.place_s)
+        course = rules.course(memory)
         passed_s = np.array([(target.stamp_ns - memory.origin_ns) / NS_PER_S])
         memory.place_s = float(np.clip(course.places(passed_s)[0], memory.place_s, rules.way.length_s))
         memory.origin_ns = _NONE

@@ -75,6 +75,21 @@ def test_between_its_ends_a_movement_has_its_own_pace() -> None:
     assert places[1] - places[0] == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(("speed", "pace"), [(1.0, 1.0), (3.8, 0.70**0.5 * 5.0**0.5 / 3.8), (30.0, 0.25)])
+def test_a_movement_that_needs_most_of_the_limits_is_followed_more_slowly(
+    settings: Settings, speed: float, pace: float
+) -> None:
+    """A sine of 1 rad: its speed in rad/s, and squared its acceleration; velocity limit 3, acceleration 5."""
+    times = np.arange(8 * RATE_HZ + 1) / RATE_HZ
+    rules = Rules(settings, Way(np.sin(speed * times[:, None] + np.zeros(wire.JOINTS)), "fast"))
+    assert rules.pace == pytest.approx(pace, rel=0.1)
+    course = rules.course(Memory())
+    q, moved = _moved(course)
+    assert np.allclose(q[-1], rules.way.q[-1])
+    assert course.duration_s == pytest.approx(8.0 / rules.pace + 1.0 + course.approach_s)
+    assert np.abs(moved).max() < 0.75 * 3.0 or pace == 0.25
+
+
 def test_what_is_shorter_than_the_ramps_is_followed_to_its_end() -> None:
     q, _ = _moved(_course(seconds=0.3))
     assert np.allclose(q[-1], _wave(0.3).q[-1])

@@ -71,7 +71,7 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     targets = [m.q.astype("float32") for _, m, _ in reader.decode_all(log) if isinstance(m, wire.ArmTarget)]
     sent = {target.tobytes() for target in targets}
     assert all(row.tobytes() in sent for row in episode.master)
-    assert abs(episode.q - episode.master).max() < 0.3
+    assert abs(episode.q - episode.master).max() < 0.5, "rad: what is told next is not far from where an arm is"
 
 
 def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> None:

@@ -68,10 +68,19 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     assert episode.task == "block_handover"
     logged = {log.jpeg(m.camera, m.seq) for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Frame)}
     assert all(jpeg in logged for jpegs in episode.jpegs.values() for jpeg in jpegs)
-    targets = [m.q.astype("float32") for _, m, _ in reader.decode_all(log) if isinstance(m, wire.ArmTarget)]
-    sent = {target.tobytes() for target in targets}
-    assert all(row.tobytes() in sent for row in episode.master)
-    assert abs(episode.q - episode.master).max() < 0.5, "rad: what is told next is not far from where an arm is"
+    measured: dict[bytes, list[int]] = {}
+    told: dict[bytes, list[int]] = {}
+    for _, message, _ in reader.decode_all(log):
+        if isinstance(message, wire.JointState):
+            measured.setdefault(message.q.astype("float32").tobytes(), []).append(message.stamp_ns)
+        elif isinstance(message, wire.ArmTarget):
+            told.setdefault(message.q.astype("float32").tobytes(), []).append(message.deadline_ns)
+    pairs = [
+        (measured[q.tobytes()], told[master.tobytes()]) for q, master in zip(episode.q, episode.master, strict=True)
+    ]
+    ahead_ns = [min((d - m for m in at for d in due), key=lambda ns: abs(ns - 1e9 / 30)) for at, due in pairs]
+    assert np.median(ahead_ns) == pytest.approx(1e9 / 30, abs=10e6), "what was told for the next step, of 30 a second"
+    assert max(abs(ns - 1e9 / 30) for ns in ahead_ns) < 0.2e9, "nowhere more than a stalled machine's gap from it"
 
 
 def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> None:

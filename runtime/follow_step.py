@@ -20,7 +20,7 @@ from runtime.config import Settings
 from runtime.errors import RuntimeFault
 from runtime.limits import Limits
 from runtime.safety import ARM_JOINTS
-from runtime.topics import reference
+from runtime.topics import references
 
 Array = NDArray[np.float64]
 FILE_NAME = "way.npy"
@@ -127,9 +127,7 @@ class Inputs:
     episode: wire.Episode
     instruction: wire.Instruction
     joints: wire.JointState | None
-    target: (
-        wire.ArmTarget | None
-    )  # where the arms are told to be: a gripper that holds something is wider than its command
+    target: wire.ArmTarget | None  # where the arms are told to be: a gripper that holds something is wider than that
 
 
 @dataclass(frozen=True)
@@ -148,9 +146,8 @@ class Rules:
         """1, or less for a movement that needs most of what the limits allow: a policy that they held back uses it all."""
         limits, arms = Limits.of(self.settings.safety), self.way.q[:, ARM_JOINTS]
         speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * RATE_HZ / limits.velocity[ARM_JOINTS]
-        far = (
-            arms[2 * _APART :] - 2.0 * arms[_APART:-_APART] + arms[: -2 * _APART]
-        )  # over steps that noise does not fill
+        # Over steps that noise does not fill.
+        far = arms[2 * _APART :] - 2.0 * arms[_APART:-_APART] + arms[: -2 * _APART]
         bend = np.abs(far).max(axis=0, initial=0.0) * (RATE_HZ / _APART) ** 2 / limits.acceleration[ARM_JOINTS]
         needed = max(float(speed.max()) / _SHARE, float(np.sqrt(bend.max() / _SHARE)))
         return float(np.clip(1.0 / max(needed, 1e-9), _SLOWEST, 1.0))
@@ -201,7 +198,7 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
         epoch=epoch,
         stamp_ns=now,
         episode=inputs.episode.number,
-        inputs=_references(inputs),
+        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
         q=q.astype(np.float32),
         t0_ns=t0_ns,
         dt_ns=dt_ns,
@@ -246,11 +243,6 @@ def _stand(rules: Rules, memory: Memory, target: wire.ArmTarget) -> None:
     memory.begin = target.q
 
 
-def _references(inputs: Inputs) -> tuple[wire.InputRef, ...]:
-    consumed = (inputs.episode, inputs.instruction, inputs.joints, inputs.target)
-    return tuple(reference(message) for message in consumed if message is not None)
-
-
 def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> wire.Skip:
     memory.skips += 1
     return wire.Skip(
@@ -258,6 +250,6 @@ def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> 
         epoch=epoch,
         stamp_ns=now,
         episode=inputs.episode.number,
-        inputs=_references(inputs),
+        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
         reason=reason,
     )

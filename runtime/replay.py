@@ -20,7 +20,7 @@ from runtime.terminal import say
 from runtime.topics import TOPICS
 
 _CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
-_OF_A_MODE = {"speed": "paced", "folder": "paced", "out": "what_if", "episode": "on_robot"}
+_OF_A_MODE = {"speed": "paced", "console": "paced", "folder": "paced", "out": "what_if", "episode": "on_robot"}
 _MOVED = ("--policy.checkpoint", "--policy.published.video", "--policy.published.head")
 _CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
 
@@ -65,6 +65,11 @@ def _paced(session: Session, options: argparse.Namespace) -> int:
         paced = PacedReplay(session, folder)
         say(f"video2act: publishing {session.path} in {folder}")
         try:
+            if options.console:
+                from runtime.console.paced import show
+
+                show(paced, session, folder, options.speed)
+                return 0
             say(f"{paced.run(options.speed)} messages published")
         except KeyboardInterrupt:
             say("stopped")
@@ -124,6 +129,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     how.add_argument("--paced", action="store_true", help="publish on the bus at the recorded times")
     parser.add_argument("--speed", type=float, default=1.0, help="of --paced, 1 is as recorded")
+    parser.add_argument("--console", action="store_true", help="of --paced: show it on the console's page as if it ran")
     parser.add_argument("--folder", help="where --paced puts sockets and rings; a new one if not given")
     parser.add_argument(
         "--out", type=Path, help="folder of the session that --what-if makes; default: beside the other"

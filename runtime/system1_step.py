@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from models.fast import FastSystem
 from models.policy import InstructionEmbedding
-from runtime import tuning, wire
+from runtime import topics, tuning, wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.tokens import ConditionTensors
-from runtime.topics import reference
 from runtime.views import PictureSource, skew_ns
 
 _KEPT_DURATIONS = 100
@@ -210,8 +209,7 @@ def _chunk(
 def references(inputs: Inputs) -> tuple[wire.InputRef, ...]:
     """Everything that was consumed, in order: states, then the set before, then the newest set."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.joints, inputs.conditions)
-    consumed = (*states, *inputs.before, *inputs.now)
-    return tuple(reference(message) for message in consumed if message is not None)
+    return topics.references(*states, *inputs.before, *inputs.now)
 
 
 def inputs_of(

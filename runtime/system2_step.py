@@ -10,11 +10,10 @@ from typing import Literal
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
-from runtime import tuning, wire
+from runtime import topics, tuning, wire
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.tokens import to_map, to_wire
-from runtime.topics import reference
 from runtime.views import PictureSource
 
 HEAD = "head"
@@ -173,7 +172,7 @@ def references(inputs: Inputs, chosen: Windows) -> tuple[wire.InputRef, ...]:
         {frame.seq: frame for frame in (*chosen.before, *chosen.low, *chosen.high)}.values(),
         key=lambda frame: frame.seq,
     )
-    return tuple(reference(message) for message in (*states, *frames) if message is not None)
+    return topics.references(*states, *frames)
 
 
 def encode(slow: SlowSystem, ring: LatentRing, pictures: PictureSource, frame: wire.Frame) -> bool:

@@ -76,3 +76,8 @@ def topic_of(message: wire.Message) -> str:
 def reference(message: wire.Message) -> wire.InputRef:
     """How an output names this message among its inputs."""
     return (topic_of(message), message.epoch, message.seq)
+
+
+def references(*messages: wire.Message | None) -> tuple[wire.InputRef, ...]:
+    """The same of several, without what was not there."""
+    return tuple(reference(message) for message in messages if message is not None)

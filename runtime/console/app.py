@@ -31,13 +31,17 @@ _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 @dataclass(frozen=True)
 class Console:
-    """What the application serves. Without a robot (`live` None) only sessions can be looked through."""
+    """What the application serves. Without a run (`live` None) only sessions can be looked through; without a desk, watched.
+
+    `replays`: the session that is played in place of a robot, empty for a robot.
+    """
 
     guard: Guard
     shelf: Shelf
     live: Live | None = None
     desk: Desk | None = None
     ticks: Ticks | None = None
+    replays: str = ""
 
 
 def application(console: Console) -> web.Application:
@@ -112,7 +116,11 @@ class _Routes:
     async def about(self, request: web.Request) -> web.StreamResponse:
         """What there is to see."""
         del request
-        return web.json_response({"live": self._console.live is not None, "cameras": CAMERAS})
+        console = self._console
+        steered = console.desk is not None
+        return web.json_response(
+            {"live": console.live is not None, "steered": steered, "replays": console.replays, "cameras": CAMERAS}
+        )
 
     async def moments(self, request: web.Request) -> web.StreamResponse:
         return await sockets.moments(request, await self._source(request), self._console.ticks or Ticks())

@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,12 +21,12 @@ _QUIET_NS = 5 * NS_PER_S
 
 
 class Live:
-    """Reads the bus of a run's folder; `update` must be called often."""
+    """Reads the bus of a run's folder; `update` must be called often. `clock`: of the messages' stamps."""
 
     live = True
 
-    def __init__(self, bus: Bus, settings: Settings, folder: Path) -> None:
-        self._settings, self._folder = settings, folder
+    def __init__(self, bus: Bus, settings: Settings, folder: Path, clock: Callable[[], int] = now_ns) -> None:
+        self._settings, self._folder, self._clock = settings, folder, clock
         names = [name for name in STATES if name.startswith("frame.")]
         self._subscribers = [bus.subscriber(name, newest=True) for name in (*_NEWEST, *names)]
         self._subscribers += [bus.subscriber(name, depth=512) for name in _ALL]
@@ -53,7 +54,7 @@ class Live:
         """See Source; made once for all who look."""
         del at_ns
         if not self._moment:
-            shown = view(self._settings, self._held, list(self._events), self.rates_hz(), now_ns())
+            shown = view(self._settings, self._held, list(self._events), self.rates_hz(), self._clock())
             self._moment = json.dumps(shown, separators=(",", ":"))
         return self._moment
 
@@ -67,7 +68,7 @@ class Live:
 
     def rates_hz(self) -> dict[str, float]:
         """Messages a second, 0 for what has fallen silent."""
-        now = now_ns()
+        now = self._clock()
         return {
             name: rate_hz(stamps) if stamps and now - stamps[-1] < _QUIET_NS else 0.0
             for name, stamps in self._stamps.items()

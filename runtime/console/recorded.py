@@ -28,7 +28,7 @@ class Recorded:
 
     def __init__(self, path: Path) -> None:
         self.session: Session = reader.read(path)
-        self.settings = _settings(self.session)
+        self.settings = settings_of(self.session)
         self._stamps: dict[str, list[int]] = {}
         self._payloads: dict[str, list[bytes]] = {}
         self.events: list[Event] = []
@@ -156,7 +156,8 @@ def _row(folder: Path) -> dict[str, Any]:
     return row | {"finished": True} | {name: table[name] for name in kept if name in table}
 
 
-def _settings(session: Session) -> Settings:
+def settings_of(session: Session) -> Settings:
+    """Those that it was recorded under, or the defaults where they are not known."""
     try:
         return config.from_json(session.metadata["settings"])
     except (KeyError, SettingsError):

@@ -1,6 +1,7 @@
 """Paced replay: a session's messages on the bus at their recorded times, pictures in the rings; for the console."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from runtime import wire
@@ -19,26 +20,37 @@ class PacedReplay:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self._session, self._folder = session, folder
+        self._rows = sorted(decode_all(session), key=lambda row: row[1].stamp_ns)
+        if not self._rows:
+            raise SessionError(f"{session.path}: no message could be decoded; it was written by another version")
+        self._first_ns, self._last_ns = self._rows[0][1].stamp_ns, self._rows[-1][1].stamp_ns
+        self._started_ns, self._speed = 0, 1.0
         self._buses: dict[str, Bus] = {}
         self._publishers: dict[str, Publisher] = {}
         self._rings: dict[str, FrameRing] = {}
 
-    def run(self, speed: float = 1.0) -> int:
-        """Publish everything, `speed` times as fast as recorded. Returns the number of messages."""
-        rows = sorted(decode_all(self._session), key=lambda row: row[1].stamp_ns)
-        if not rows:
-            raise SessionError(f"{self._session.path}: no message could be decoded; it was written by another version")
-        for name, _, _ in rows:
+    def run(self, speed: float = 1.0, pause: Callable[[float], bool] | None = None) -> int:
+        """Publish everything, `speed` times as fast as recorded. Returns the number of messages.
+
+        `pause(seconds)` sleeps, and tells when to end early.
+        """
+        for name, _, _ in self._rows:
             self._publisher(name)
-        first_ns, started_ns = rows[0][1].stamp_ns, now_ns()
-        for name, message, payload in rows:
-            wait_ns = started_ns + int((message.stamp_ns - first_ns) / speed) - now_ns()
-            if wait_ns > 0:
-                time.sleep(wait_ns / NS_PER_S)
+        self._speed, self._started_ns = speed, now_ns()
+        for count, (name, message, payload) in enumerate(self._rows):
+            wait_ns = self._started_ns + int((message.stamp_ns - self._first_ns) / speed) - now_ns()
+            if wait_ns > 0 and (pause or _sleep)(wait_ns / NS_PER_S):
+                return count
             if isinstance(message, wire.Frame):
                 self._show(message)
             self._publisher(name).send_raw(payload)
-        return len(rows)
+        return len(self._rows)
+
+    def time_ns(self) -> int:
+        """The recorded time (CLOCK_MONOTONIC then, ns) that is played now; it stands before the beginning and at the end."""
+        if not self._started_ns:
+            return self._first_ns
+        return min(self._first_ns + int((now_ns() - self._started_ns) * self._speed), self._last_ns)
 
     def close(self) -> None:
         """Close the sockets and rings."""
@@ -63,3 +75,8 @@ class PacedReplay:
             path = self._folder / f"{notice.camera}.ring"
             self._rings[notice.camera] = FrameRing.create(path, width_px, height_px, _RING_SLOTS)
         self._rings[notice.camera].write(notice.seq, notice.capture_ns, picture, jpeg)
+
+
+def _sleep(duration_s: float) -> bool:
+    time.sleep(duration_s)
+    return False

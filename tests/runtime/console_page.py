@@ -1,5 +1,6 @@
 """A browser and the console's page, for the tests that open it."""
 
+import re
 import subprocess
 import sys
 import time
@@ -20,21 +21,27 @@ def until(page: Page, expression: str, arg: Any = None, wait_ms: int = WAIT_MS) 
     return found
 
 
-class Alone:
-    """`console.sh` on a folder of sessions."""
+class Serving:
+    """A command that serves the page; gives the page's address."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
-        self._folder, self._flags = folder, flags
+    def __init__(self, *arguments: str) -> None:
+        self._line = [sys.executable, "-m", "runtime.cli", *arguments]
 
     def __enter__(self) -> str:
-        line = [sys.executable, "-m", "runtime.cli", "console", "--sessions", str(self._folder), "--port", "0"]
-        line += self._flags
-        self._process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(self._line, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        return self._process.stdout.readline().split()[-1]
+        lines = iter(self._process.stdout.readline, "")
+        return next(found.group() for line in lines if (found := re.search(r"https?://\S+", line)))
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdout is not None
         self._process.terminate()
         self._process.stdout.close()
         assert self._process.wait(20) == 0
+
+
+class Alone(Serving):
+    """`console.sh` on a folder of sessions."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        super().__init__("console", "--sessions", str(folder), "--port", "0", *flags)

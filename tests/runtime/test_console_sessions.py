@@ -1,6 +1,7 @@
 """Recorded sessions in a real browser, without any robot: the list, two of them side by side, light and dark, small screens.
 Called by pytest."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_page import Alone, until
+from console_page import Alone, Serving, until
 from playwright.sync_api import Page, expect
+
+from runtime.console.recorded import Recorded
+from runtime.session import reader
+from runtime.session.reader import decode_all
 
 pytestmark = pytest.mark.live
 GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
@@ -94,3 +99,24 @@ def test_it_can_be_read_by_day_and_by_night(show: Open, url: str, scheme: str) -
     assert (paper < 0.2) == (scheme == "dark")
     for selector in ("td", ".muted", "nav a"):
         assert contrast(page, selector) >= _LEAST_CONTRAST, selector
+
+
+def test_a_session_is_played_as_if_it_ran_but_nobody_can_take_it_for_a_robot(show: Open, tmp_path: Path) -> None:
+    folder = tmp_path / NAMES[0]
+    folder.mkdir()
+    shutil.copy(GOLDEN, folder / "session.mcap")
+    with Serving("replay", str(folder), "--paced", "--console", "--speed", "0.25") as address:
+        page = show(address)
+        expect(page.get_by_text(f"{NAMES[0]} is played: no robot is connected")).to_be_visible()
+        expect(page.get_by_role("button", name="HOLD")).to_have_count(0)
+        expect(page.get_by_role("button", name="take the lease")).to_have_count(0)
+        assert page.request.get(f"{address}orders").status == 404
+        first = until(page, "window.video2act.moment && window.video2act.moment.now_ns")
+        until(page, "(first) => window.video2act.moment.now_ns > first + 2e8", first)
+        until(page, "new Set(window.video2act.ages.head).size > 3")
+        end_ns = max(message.stamp_ns for _, message, _ in decode_all(reader.read(folder)))
+        until(page, "(end) => window.video2act.moment.now_ns === end", end_ns)
+        moment = page.evaluate("window.video2act.moment")
+        recorded = json.loads(Recorded(folder).moment(end_ns))
+    for part in ("safety", "joints", "chunk", "conditions", "cameras", "instruction", "episode"):
+        assert moment[part] == recorded[part], "the same as of the session at that moment, ages too"

@@ -15,19 +15,20 @@ function Page({ about }) {
     window.addEventListener("hashchange", moved);
     return () => window.removeEventListener("hashchange", moved);
   }, []);
-  const desk = useDesk(about.live);
+  const desk = useDesk(about.steered);
   const go = (where) => { location.hash = where; };
   const names = place.startsWith("session/") ? place.slice(8).split(",").map(decodeURIComponent) : null;
   const listed = place === "sessions" || (!about.live && !names);
   return html`
     <nav><b>video2act</b>
-      ${about.live && html`<a href="#live" class=${!listed && !names ? "chosen" : ""}>robot</a>`}
+      ${about.live && html`<a href="#live" class=${!listed && !names ? "chosen" : ""}>${about.replays ? "replay" : "robot"}</a>`}
       <a href="#sessions" class=${listed ? "chosen" : ""}>sessions</a>
       ${names && html`<span class="muted">${names.join(" beside ")}</span>`}
-      ${about.live && html`<span class="answer bad" role="alert">${desk.refused}</span><${Hold} desk=${desk} />`}</nav>
+      ${about.replays && html`<span class="bad">${about.replays} is played: no robot is connected</span>`}
+      ${about.steered && html`<span class="answer bad" role="alert">${desk.refused}</span><${Hold} desk=${desk} />`}</nav>
     ${listed ? html`<${Sessions} open=${(chosen) => go(`session/${chosen.map(encodeURIComponent).join(",")}`)} />`
       : names ? html`<${Replay} key=${place} names=${names} />`
-      : html`<${Robot} key="live" source="live" at=${() => null} desk=${desk} />`}`;
+      : html`<${Robot} key="live" source="live" at=${() => null} desk=${about.steered ? desk : null} />`}`;
 }
 
 fetch("/about").then((answer) => answer.json()).then((about) => render(html`<${Page} about=${about} />`, document.body));

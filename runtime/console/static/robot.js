@@ -46,7 +46,7 @@ export function Robot({ source, at, seek, desk }) {
         <${Processes} rows=${moment.processes} stale=${moment.stale} />
       </div>
       <aside>
-        ${live ? html`<${Steering} moment=${moment} desk=${desk} />` : html`<p class="small">${moment.instruction?.text}</p>`}
+        ${desk ? html`<${Steering} moment=${moment} desk=${desk} />` : html`<p class="small">${moment.instruction?.text}</p>`}
         <${Figures} moment=${moment} />
         <${Log} moment=${moment} />
       </aside>

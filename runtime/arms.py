@@ -22,6 +22,7 @@ from runtime.master_bus import LED
 from runtime.notify import Notifier
 from runtime.process import Process, log
 from runtime.rest import stands
+from runtime.safety import unsupervised
 from runtime.snapshot import Snapshots
 from runtime.takeover import silent
 from runtime.watch import Watch, exceeded
@@ -82,7 +83,7 @@ def main(process: Process) -> None:
             states.send(outputs.state)
         for name, text in outputs.faults:
             process.fault(name, text)
-        if ticks % _NOTIFY_EVERY == 0:
+        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(rules.settings.safety, memory.supervised_ns, now):
             notifier.alive("; ".join((memory.machine.mode, *memory.machine.reasons)))
         snapshots.keep(ticks, memory)
         ticks += 1

@@ -36,6 +36,7 @@ class Memory:
     executing: Executing = field(default_factory=Executing)
     health: wire.CameraHealth | None = None
     master: wire.MasterState | None = None  # where hands lead the masters
+    supervised_ns: int | None = None  # when the supervisor spoke last; None: it never did (evaluation has none)
     lost_processes: tuple[str, ...] = ()
     episode: int = NONE
     instruction: int = NONE

@@ -117,6 +117,7 @@ def _consume(rules: Rules, memory: Memory, message: wire.Message, deadline_ns: i
         case wire.MasterState():
             memory.master = message
         case wire.Supervision():
+            memory.supervised_ns = message.stamp_ns
             memory.lost_processes = tuple(
                 f"{row.process} {row.state}"
                 for row in message.processes
@@ -146,6 +147,7 @@ def _freshness(memory: Memory, inputs: Inputs) -> safety.Freshness:
         conditions_limit_ns=executing.conditions_limit_ns,
         runs_out=some and inputs.deadline_ns > memory.trajectory.end_ns,
         refusal=memory.refusal,
+        supervised_ns=memory.supervised_ns,
         lost_processes=memory.lost_processes,
     )
 

@@ -173,6 +173,8 @@ class Safety(Section):
     """Since the chunk's observation."""
     max_condition_age_s: float = Field(default=4.0, gt=0)
     max_health_age_s: float = Field(default=0.15, gt=0)
+    max_supervision_age_s: float = Field(default=1.0, gt=0)
+    """Since the supervisor spoke, which does so five times a second."""
     max_deadman_age_s: float = Field(default=0.3, gt=0)
     """Since the page of the operator who drives was heard, where he asked for it."""
 

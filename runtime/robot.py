@@ -95,7 +95,7 @@ class Robot:
             signal.signal(number, self.end)
         started_ns = now_ns()
         try:
-            with terminal.single_keys() as has_keys:
+            with terminal.single_keys() as has_keys, terminal.written_beside():
                 say(f"video2act: session {self.session}")
                 say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if has_keys else ''}")
                 if self._awake is not None and not self._awake.granted:

@@ -63,6 +63,7 @@ class Freshness:
     conditions_limit_ns: int
     runs_out: bool  # the chunk has no target left
     refusal: str = ""  # why the newest chunk was not taken
+    supervised_ns: int | None = None  # when the supervisor spoke last; None where there is none
     lost_processes: tuple[str, ...] = ()  # of those that make chunks, as the supervisor sees them
 
 
@@ -71,6 +72,7 @@ def stale(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
     return (
         *arm_reasons(safety, fresh, now),
         *_camera_reasons(safety, fresh, now),
+        *unsupervised(safety, fresh.supervised_ns, now),
         *(f"process {name}" for name in fresh.lost_processes),
         *_chunk_reasons(safety, fresh, now),
     )
@@ -91,6 +93,15 @@ def silent_arms(safety: Safety, arms: wire.JointState, now: int) -> tuple[str, .
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
         if now - stamp_ns > seconds(safety.max_feedback_age_s)
     )
+
+
+def unsupervised(safety: Safety, supervised_ns: int | None, now: int) -> tuple[str, ...]:
+    """A supervisor that hangs hears no key, watches nobody, and would not notice when System 1 is gone."""
+    limit_ns = seconds(safety.max_supervision_age_s)
+    if supervised_ns is None or now - supervised_ns <= limit_ns:
+        return ()
+    age, limit = _ms(now - supervised_ns), _ms(limit_ns)
+    return (f"supervisor: last word is {age} old (limit {limit}); it hangs, is the machine overloaded or stopped?",)
 
 
 def arm_fault(arms: wire.JointState) -> str:

@@ -1,35 +1,50 @@
-"""The operator's terminal: lines out, single keys in without waiting. Restores the terminal whatever happens.
+"""The operator's terminal: lines out, single keys in, neither ever waited for. Restores the terminal whatever happens.
 
-A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up.
+A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up. One that is
+stopped (a connection that hangs) holds nobody up: while keys are read, lines are written by a thread of their own.
 """
 
+import io
 import os
 import select
 import signal
 import sys
 import termios
+import threading
 import tty
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 KEYS = "space holds, r runs, t lets the masters take over, q ends"
+_MOST_LINES = 500  # that wait for a stopped terminal; then the oldest go
+_LAST_S = 0.5  # for the last lines
+_INPUT, _SPECIAL = 0, 6  # places in what termios tells
+_DISABLED = b"\0"
 
 
 @contextmanager
 def single_keys() -> Generator[bool]:
-    """Keys come one by one without Enter while inside; yields False when there is no terminal."""
+    """Keys come one by one without Enter while inside; yields False when there is no terminal.
+
+    Ctrl-S and Ctrl-Z are ordinary keys meanwhile: they would stop the program that watches the robot, and its keys.
+    """
     if not sys.stdin or not sys.stdin.isatty():
         yield False
         return
     descriptor = sys.stdin.fileno()
     before: list[Any] = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
+        tty.setcbreak(descriptor, termios.TCSANOW)
+        mode: list[Any] = termios.tcgetattr(descriptor)
+        mode[_INPUT] &= ~(termios.IXON | termios.IXOFF)
+        mode[_SPECIAL][termios.VSUSP] = _DISABLED
+        termios.tcsetattr(descriptor, termios.TCSANOW, mode)
         yield True
     finally:
         with suppress(termios.error):  # it is gone
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 def pressed() -> str:
@@ -49,8 +64,71 @@ def pressed() -> str:
 
 def say(text: str) -> None:
     """A line for the operator. If nobody can read it any more, the process gets SIGHUP and what follows goes nowhere."""
+    if _beside is not None:
+        _beside.write(text)
+        return
     try:
         print(text, flush=True)  # noqa: T201
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         os.kill(os.getpid(), signal.SIGHUP)
+
+
+@contextmanager
+def written_beside() -> Generator[None]:
+    """Lines are written by a thread while inside. At the end those that still wait are given half a second."""
+    global _beside
+    try:
+        sys.stdout.flush()
+        descriptor = sys.stdout.fileno()
+    except (OSError, io.UnsupportedOperation):
+        yield
+        return
+    _beside = writer = _Writer(descriptor)
+    try:
+        yield
+    finally:
+        _beside = None
+        writer.end()
+
+
+class _Writer:
+    """Writes lines to a descriptor, without Python's buffers: at the end nobody waits for their lock."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines = deque[str](maxlen=_MOST_LINES)
+        self._some, self._ends = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
+        self._thread.start()
+
+    def write(self, text: str) -> None:
+        self._lines.append(text)
+        self._some.set()
+
+    def end(self) -> None:
+        self._ends = True
+        self._some.set()
+        self._thread.join(_LAST_S)
+        self._lines.clear()
+
+    def _run(self) -> None:
+        while not self._ends or self._lines:
+            self._some.wait()
+            self._some.clear()
+            with suppress(IndexError):
+                while True:
+                    self._put((self._lines.popleft() + "\n").encode(errors="replace"))
+
+    def _put(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            if self._ends:  # nobody is waiting any more
+                return
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._descriptor)
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+_beside: _Writer | None = None

@@ -26,6 +26,7 @@ _LIGHT = {
     "--safety.max_condition_age_s": "20",
     "--safety.max_feedback_age_s": "1",
     "--safety.max_health_age_s": "2",
+    "--safety.max_supervision_age_s": "4",
 }
 LIGHTEST = ("--system1.period_s", "1", *(word for camera in CAMERAS for word in (f"--cameras.{camera}.rate_hz", "6")))
 """For runs with CAN buses, each of which takes a fifth of a processor."""

@@ -277,6 +277,19 @@ def test_a_silent_cameras_process_holds(running: Rig) -> None:
     assert "cameras: last report" in running.reasons
 
 
+def test_a_supervisor_that_falls_silent_holds_until_it_is_heard_again(running: Rig) -> None:
+    well = wire.ProcessState(process="system1", state="alive", restarts=0)
+    running.tick(running.build(wire.Supervision, stamp_ns=running.now, processes=(well,)))
+    running.run(0.9)
+    assert running.mode == "RUNNING"
+    running.run(0.2)
+    assert running.mode == "HOLD"
+    assert "supervisor: last word is" in running.reasons and "(limit 1000 ms)" in running.reasons
+    running.tick(running.build(wire.Supervision, stamp_ns=running.now, processes=(well,)))
+    running.run(0.2)
+    assert running.mode == "RUNNING"
+
+
 @pytest.mark.parametrize("state", ["exited", "stopped", "hung", "starting"])
 def test_a_lost_system1_holds_at_once(running: Rig, state: Any) -> None:
     gone = running.build(wire.Supervision, processes=(wire.ProcessState(process="system1", state=state, restarts=0),))

@@ -55,6 +55,14 @@ def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness
     assert reason.startswith(f"{name} arm: feedback is 50 ms old (limit 50 ms)")
 
 
+def test_a_silent_supervisor_is_named_and_none_at_all_is_not_missed(fresh: Freshness) -> None:
+    limit_ns = seconds(SAFETY.max_supervision_age_s)
+    assert safety.stale(SAFETY, replace(fresh, supervised_ns=None), NOW) == ()
+    assert safety.stale(SAFETY, replace(fresh, supervised_ns=NOW - limit_ns), NOW) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, supervised_ns=NOW - limit_ns - 1), NOW)
+    assert reason.startswith("supervisor: last word is 1000 ms old (limit 1000 ms)")
+
+
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
 @pytest.mark.parametrize("field", ["trouble", "fault"])
 def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh: Freshness) -> None:

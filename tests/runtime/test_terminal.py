@@ -79,3 +79,34 @@ def test_without_a_terminal_there_are_no_keys(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(sys, "stdin", None)
     with terminal.single_keys() as keys:
         assert not keys
+
+
+def test_keys_that_stop_a_program_or_its_lines_do_not(ends: Ends) -> None:
+    with terminal.single_keys():
+        os.write(ends.keyboard, b"\x13 \x1a")  # Ctrl-S, space, Ctrl-Z
+        pressed = ""
+        for _ in range(3):
+            pressed += terminal.pressed()
+        assert pressed == "\x13 \x1a"
+
+
+def test_a_terminal_that_takes_no_lines_holds_nobody_up(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    with os.fdopen(ends.screen, "w", closefd=False) as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        with terminal.single_keys(), terminal.written_beside():
+            for number in range(5000):  # far more than a terminal holds that nobody reads
+                terminal.say(f"line {number} " + "x" * 100)
+            os.write(ends.keyboard, b" ")
+            assert terminal.pressed() == " "
+
+
+def test_lines_come_in_order_and_to_the_last(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    with os.fdopen(ends.screen, "w", closefd=False) as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        terminal.say("before")
+        with terminal.written_beside():
+            for number in range(5):
+                terminal.say(f"line {number}")
+        terminal.say("after")
+    shown = os.read(ends.keyboard, 4096).decode().split("\r\n")
+    assert shown == ["before", *(f"line {number}" for number in range(5)), "after", ""]

@@ -48,7 +48,7 @@ _STATES = {
     **{Id.SLOW + n - 1: f"how motor {n} is" for n in range(1, 7)},
 }
 _ANSWER_S = 0.6  # of a motor that is asked three times
-_STATE_SETS = 100  # of joints without word of one of them: half a second
+_STATE_SETS = 18  # of joints without word of one of them: 90 ms; motors tell how they are 40 times a second
 _TORN_SETS = 3  # so many among the newest 20 are trouble
 _REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused
 _LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"

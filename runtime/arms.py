@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.arm import ArmState
+from drivers.arm import ARM_JOINTS, ArmState
 from drivers.arm_link import Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
@@ -27,7 +27,8 @@ from runtime.snapshot import Snapshots
 from runtime.takeover import silent
 from runtime.watch import Watch, exceeded
 
-_FIRST_READING_S = 60.0
+_NOTHING = np.zeros(ARM_JOINTS)
+_UNHEARD = ArmState(-1, wire.NEVER, _NOTHING, _NOTHING, _NOTHING, powered=False)
 _BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
 _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
@@ -49,7 +50,7 @@ def main(process: Process) -> None:
     memory: Memory | None = None
     notifier = Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
-    _settle(process, arms, notifier)
+    _settle(process, arms)
     rate = Rate(rules.settings.arms.rate_hz)
     refused_before, ticks = 0, 0
     asked_ns: int | None = None  # to end
@@ -94,12 +95,10 @@ def main(process: Process) -> None:
         arm.close()
 
 
-def _settle(process: Process, arms: Sequence[SlotArm], notifier: Notifier) -> None:
-    """Wait for both arms' first reading; from then on this process comes before all others."""
-    for side, arm in zip(SIDES, arms, strict=True):
+def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
+    """From here on this process comes before all others. It ticks before the arms are heard, so that operators are answered."""
+    for arm in arms:
         arm.connect()
-        waits = f"waits for the first reading of the {side} arm"
-        arm.wait(_FIRST_READING_S, lambda waits=waits: notifier.alive(waits))
     process.settle()
     if process.settings.arms.realtime:
         allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
@@ -184,8 +183,7 @@ def make_arms(process: Process) -> list[SlotArm]:
 
 
 def _read(arms: Sequence[SlotArm]) -> list[ArmState]:
-    states = [arm.read() for arm in arms]
-    return [state for state in states if state is not None]
+    return [arm.read() or _UNHEARD for arm in arms]
 
 
 def _take(others: Sequence[Subscriber], chunks: Subscriber) -> list[Received]:

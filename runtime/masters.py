@@ -90,9 +90,9 @@ class _Substitute:
         arms = [received.message for received in self._states.take()]
         if not self._leads:
             self._wanted = None
-            return arms[-1].q if arms and isinstance(arms[-1], wire.JointState) else None
+            return arms[-1].q if arms and isinstance(arms[-1], wire.JointState) and arms[-1].heard else None
         if self._wanted is None:
-            if not arms or not isinstance(arms[-1], wire.JointState):
+            if not arms or not isinstance(arms[-1], wire.JointState) or not arms[-1].heard:
                 return None
             still = np.zeros(wire.JOINTS)
             self._wanted = Motion(arms[-1].q, still, still)

@@ -86,10 +86,12 @@ def arm_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
 
 
 def silent_arms(safety: Safety, arms: wire.JointState, now: int) -> tuple[str, ...]:
-    """Arms whose feedback is too old."""
+    """Arms whose feedback is too old, or that were not heard yet."""
     limit_ms = safety.max_feedback_age_s * 1e3
     return tuple(
-        f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
+        f"{side} arm: nothing was heard yet; check its power and CAN cable"
+        if stamp_ns == wire.NEVER
+        else f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
         if now - stamp_ns > seconds(safety.max_feedback_age_s)
     )

@@ -170,6 +170,7 @@ class Accumulator:
             "running_fraction": _share(self._running, self._ticks),
             "takeover_fraction": _share(self._led, self._ticks),
             "holds": self._safety.holds if self._safety else 0,
+            "faults_latched": self._safety.faults if self._safety else 0,
             "faults": self._faults,
             "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
             "late_triggers": sum(condition.late_runs > 0 for condition in conditions),

@@ -224,7 +224,7 @@ def inputs_of(
         episode,
         instruction,
         embedding if isinstance(embedding, wire.Embedding) else None,
-        joints if isinstance(joints, wire.JointState) else None,
+        joints if isinstance(joints, wire.JointState) and joints.heard else None,
         conditions if isinstance(conditions, wire.Conditions) else None,
         newest,
         before,

@@ -1,7 +1,7 @@
 """The operator's terminal: lines out, single keys in, neither ever waited for. Restores the terminal whatever happens.
 
-A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up. One that is
-stopped (a connection that hangs) holds nobody up: while keys are read, lines are written by a thread of their own.
+A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up. One
+that is stopped (a connection that hangs) holds nobody up: while keys are read, lines are written by a thread of their own.
 """
 
 import io

@@ -130,6 +130,10 @@ class Skip(Episodic):
     reason: str
 
 
+NEVER = 0
+"""When an arm was measured that was not heard yet."""
+
+
 class JointState(Episodic):
     """Both arms' feedback as read at the start of a tick."""
 
@@ -137,7 +141,7 @@ class JointState(Episodic):
     dq: Joints
     effort: Joints
     number: tuple[int, int]  # the devices' reading numbers, left and right; -1 before the first
-    measured_ns: tuple[int, int]
+    measured_ns: tuple[int, int]  # NEVER for an arm that was not heard yet
     powered: tuple[bool, bool] = (True, True)  # the motors are on and follow us
     trouble: tuple[str, str] = ("", "")  # why an arm should not move now
     fault: tuple[str, str] = ("", "")  # why it must not move before a person has looked at it
@@ -145,6 +149,11 @@ class JointState(Episodic):
     chunk_seq: int
     consumed: int  # its targets whose time has passed
     running: bool
+
+    @property
+    def heard(self) -> bool:
+        """Whether both arms have said where they are."""
+        return NEVER not in self.measured_ns
 
 
 class ArmTarget(Episodic):

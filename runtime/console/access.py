@@ -5,12 +5,15 @@ import socket
 import ssl
 from pathlib import Path
 
+from cryptography import x509
+
 from runtime.config import LOOPBACK, TOKEN
 from runtime.config import Console as Settings
 from runtime.errors import SettingsError
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"
 """What certificate.sh writes into its folder."""
+_EVERYWHERE = ("0.0.0.0", "::")
 _OTHERS = 0o077  # whoever is not the owner
 
 
@@ -18,7 +21,26 @@ def url(settings: Settings, port: int) -> str:
     """What a browser is to open."""
     known = token(settings)
     query = f"?token={known}" if known else ""
-    return f"http{'s' if settings.certificate else ''}://{settings.host}:{port}/{query}"
+    return f"http{'s' if settings.certificate else ''}://{_reached_by(settings)}:{port}/{query}"
+
+
+def _reached_by(settings: Settings) -> str:
+    """The host's name in an address: where it listens everywhere, the first one that the certificate is for."""
+    host = settings.host
+    if host in _EVERYWHERE:
+        host = next(iter(names(settings.certificate)), "") if settings.certificate else ""
+        host = host or socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def names(folder: Path) -> list[str]:
+    """The host names and addresses that the certificate in `folder` is for."""
+    certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(one.value) for one in found if isinstance(one, (x509.DNSName, x509.IPAddress))]
 
 
 def token(settings: Settings) -> str:

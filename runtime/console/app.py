@@ -26,6 +26,7 @@ from runtime.topics import CAMERAS
 
 STATIC = Path(__file__).parent / "static"
 _LIVE = "live"
+_WELCOME = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>video2act</title>'
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
@@ -73,9 +74,13 @@ def _checked(guard: Guard) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
         if request.path == "/" and guard.lets_in(request.query.get("token", "")):
-            welcome = web.HTTPFound("/")
+            # A page that goes on by itself, not a redirection: where a link of another page led here, a browser would send
+            # the cookie with neither.
+            welcome = web.Response(text=_WELCOME, content_type="text/html")
             welcome.set_cookie(COOKIE, request.query["token"], httponly=True, samesite="Strict", secure=request.secure)
-            raise welcome
+            welcome.headers["Cache-Control"] = "no-store"
+            welcome.headers["Referrer-Policy"] = "no-referrer"
+            return welcome
         refused = guard.refuses(
             headers.get("Host", ""),
             headers.get("Origin"),

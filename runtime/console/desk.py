@@ -11,6 +11,7 @@ from runtime.console.lease import Lease
 
 _SOURCE = "console"
 _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
+_OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago waited in a connection that hung
 
 
 class Desk:
@@ -46,14 +47,15 @@ class Desk:
                     self.beat(now)
             case requests.Order():
                 refused = self.lease.allows(who, request.order)
+                if request.order != "hold":
+                    refused = refused or _old(request.seen_ns, now)
                 if not refused:
                     self._order(request.order, request.confirmed, self._name(who), now)
             case requests.Steer():
-                refused = self.lease.allows(who, None)
+                refused = self.lease.allows(who, None) or _old(request.seen_ns, now)
                 if not refused:
-                    self._send(
-                        "steering", wire.Steering, now, source=self._name(who), **request.model_dump(exclude={"type"})
-                    )
+                    wish = request.model_dump(exclude={"type", "seen_ns"})
+                    self._send("steering", wire.Steering, now, source=self._name(who), **wish)
         if self.lease != before:
             self._changed()
         return refused
@@ -114,3 +116,13 @@ class Desk:
         self._counts[topic] += 1
         self._publishers[topic].send(message)
         return message
+
+
+def _old(seen_ns: int | None, now: int) -> str:
+    """Why a wish comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
+    if seen_ns is None:
+        return "say which moment of the robot is shown (seen_ns)"
+    if 0 <= now - seen_ns <= _OLD_NS:
+        return ""
+    age_s, limit_s = abs(now - seen_ns) / 1e9, _OLD_NS / 1e9
+    return f"was asked of the robot as it was {age_s:.1f} s ago (limit {limit_s:.0f} s): the connection hung; ask again"

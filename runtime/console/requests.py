@@ -2,13 +2,29 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime import wire
 
 LARGEST_BYTES = 16_384
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""Without control characters: it is shown in terminals and logs."""
+_JOINERS = "\u200c\u200d"  # which some scripts are written with
+
+
+def _shown(text: str) -> str:
+    if not text.translate(dict.fromkeys(map(ord, _JOINERS))).isprintable():
+        raise ValueError("must be one line of characters that can be seen")
+    return text
+
+
+def _something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_shown)]
+"""Without characters that control a terminal or turn the direction of writing: it is shown in terminals and logs."""
+Said = Annotated[Text, AfterValidator(_something)]
 
 
 class _Request(BaseModel):
@@ -19,7 +35,7 @@ class Take(_Request):
     """The lease is wanted."""
 
     type: Literal["take"]
-    name: Text = Field(min_length=1, max_length=80)
+    name: Said = Field(max_length=80)
 
 
 class Give(_Request):
@@ -47,18 +63,20 @@ class Order(_Request):
     type: Literal["order"]
     order: wire.OrderName
     confirmed: bool = False
+    seen_ns: int | None = None  # the robot's time that the page shows; HOLD needs none
 
 
 class Steer(_Request):
     """A wish to the supervisor (wire.Steering)."""
 
     type: Literal["steer"]
-    instruction: Text | None = Field(default=None, min_length=1, max_length=1000)
+    instruction: Said | None = Field(default=None, max_length=1000)
     ratio: int | None = Field(default=None, ge=1, le=1000)
     blend: wire.Blend | None = None
     result: wire.Result | None = None
     note: Text = Field(default="", max_length=1000)
     next_episode: bool = False
+    seen_ns: int | None = None
 
 
 Request = Take | Give | Beat | Deadman | Order | Steer

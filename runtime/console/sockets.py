@@ -9,9 +9,9 @@ import struct
 import uuid
 from contextlib import suppress
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from runtime.clock import now_ns
+from runtime.clock import NS_PER_S, now_ns
 from runtime.console import requests
 from runtime.console.desk import Desk
 from runtime.console.source import Source
@@ -19,6 +19,7 @@ from runtime.console.source import Source
 _HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
 _LOOK_S = 0.01
 _LARGEST_CREDIT = 200  # bytes
+_MOST_A_SECOND = 200  # requests on one socket of orders; a page sends 20, and one for each press of a key
 # No socket compresses: JPEG does not shrink, and each would hold a quarter of a megabyte for it.
 
 
@@ -67,10 +68,15 @@ async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
         task.add_done_callback(telling.discard)
 
     leaving = desk.watch(changed)
+    second, heard = 0, 0
     try:
         await _tell(socket, desk, who)
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
+                break
+            second, heard = (second, heard + 1) if now_ns() // NS_PER_S == second else (now_ns() // NS_PER_S, 1)
+            if heard > _MOST_A_SECOND:  # nobody's flood delays another's hold
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many requests a second")
                 break
             holds = desk.holds
             refused = desk.hear(who, message.data, now_ns())

@@ -43,6 +43,7 @@ def view(
     """One moment. `held`: the newest message a topic at `now`."""
     joints, target = _of(held, "joint_state", wire.JointState), _of(held, "arm_target", wire.ArmTarget)
     chunk = _of(held, "chunk", wire.ActionChunk)
+    measured = None if joints is None or not joints.heard else joints.q
     return {
         "now_ns": now,
         "safety": _safety(settings, _of(held, "safety", wire.SafetyState), joints, now),
@@ -52,14 +53,14 @@ def view(
         "conditions": _conditions(settings, _of(held, "conditions", wire.Conditions), now),
         "cameras": [_camera(held, camera, now) for camera in CAMERAS],
         "joints": {
-            "measured": None if joints is None else rounded(joints.q),
+            "measured": None if measured is None else rounded(measured),
             "commanded": None if target is None else rounded(target.q),
             "wanted": None if target is None else rounded(target.blended),
             "sent": target is not None and target.sent,
             "limited": target is not None and target.limited,
         },
         "arms": {
-            "measured": None if joints is None else rounded(skeleton(joints.q, bases_of(settings.safety.mount))),
+            "measured": None if measured is None else rounded(skeleton(measured, bases_of(settings.safety.mount))),
             "commanded": None if target is None else rounded(skeleton(target.q, bases_of(settings.safety.mount))),
         },
         "chunk": _chunk(settings, chunk, joints),

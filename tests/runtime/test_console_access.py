@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import ssl
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from runtime.console.lease import Lease
 from runtime.console.recorded import Shelf
 from runtime.errors import SettingsError
 
+NAME = "2026-11-25T10-00-00_block_handover_8"
 TOKEN = "a-very-long-token"
 HERE = "127.0.0.1:8770"
 S = 1_000_000_000
@@ -151,7 +153,9 @@ def test_a_holder_who_goes_with_the_deadman_on_holds_the_arms() -> None:
      '{"type": "order", "order": "run", "confirmed": "yes"}',
      json.dumps({"type": "steer", "note": "x" * 1001}), json.dumps({"type": "steer", "note": "a\x1b[2Jb"}),
      json.dumps({"type": "take", "name": "a\nb"}),
-     json.dumps({"type": "steer", "instruction": "a\x7f"}), "\x00", '{"type": "beat"} {}'],
+     json.dumps({"type": "steer", "instruction": "a\x7f"}), json.dumps({"type": "steer", "instruction": "a\x9b31m"}),
+     json.dumps({"type": "steer", "note": "a\u202eb"}), json.dumps({"type": "steer", "instruction": " "}),
+     json.dumps({"type": "take", "name": " "}), "\x00", '{"type": "beat"} {}'],
 )  # fmt: skip
 def test_what_is_no_request_is_one_line(text: str) -> None:
     said = requests.parse(text)
@@ -163,7 +167,8 @@ def test_requests_are_understood() -> None:
     steer = requests.parse('{"type": "steer", "ratio": 4, "blend": "none"}')
     assert isinstance(steer, requests.Steer) and (steer.ratio, steer.blend, steer.instruction) == (4, "none", None)
     assert isinstance(
-        wire.Steering(seq=0, epoch=1, stamp_ns=1, source="x", **steer.model_dump(exclude={"type"})), wire.Steering
+        wire.Steering(seq=0, epoch=1, stamp_ns=1, source="x", **steer.model_dump(exclude={"type", "seen_ns"})),
+        wire.Steering,
     )
 
 
@@ -177,6 +182,8 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     assert all((folder / name).stat().st_mode & 0o077 == 0 for name in ("key.pem", "token"))
     settings = config.load(["--console.certificate", str(folder), "--console.port", "0"]).console
     assert len(token(settings)) >= 32 and token(settings) in url(settings, 1)
+    (tmp_path / NAME).mkdir()
+    shutil.copy(Path(__file__).parent / "golden" / "session-schema-1.mcap", tmp_path / NAME / "session.mcap")
     console = app.Console(Guard("127.0.0.1", token(settings)), Shelf(tmp_path))
     found: list[int] = []
     client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
@@ -190,8 +197,10 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
                 assert answer.status == 401
         async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # else none for a bare address
             async with client.get(url(settings, found[0]), ssl=client_context) as answer:
-                page = await answer.text()
-                assert answer.status == 200 and "importmap" in page and "?token" not in str(answer.url)
+                assert answer.status == 200 and 'content="0;url=/"' in await answer.text(), "it goes on by itself"
+                assert answer.headers["Cache-Control"] == "no-store"
+            async with client.get(f"{base}/", ssl=client_context) as answer:
+                assert answer.status == 200 and "importmap" in await answer.text()
                 assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
             async with client.get(f"{base}/about", ssl=client_context) as answer:
                 assert (await answer.json())["live"] is False
@@ -201,6 +210,10 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
                 assert answer.status == 403
             with pytest.raises(WSServerHandshakeError, match="403"):
                 await opened(client, f"{base}/moments", client_context, "https://evil.example")
+            socket = await opened(client, f"{base}/moments?source={NAME}", client_context, base)
+            await socket.send_json({"at_ns": None})
+            assert (await socket.receive_json())["joints"]["measured"], "over wss"
+            await socket.close()
             async with client.get(f"{base}/static/../app.py", ssl=client_context) as answer:
                 assert answer.status == 404
             for lacking in (
@@ -215,6 +228,20 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
                     assert answer.status == 404, lacking
 
     app.run_forever(app.application(console), "127.0.0.1", 0, encryption(settings), found.append, use())
+
+
+def test_the_address_that_is_told_can_be_opened(tmp_path: Path) -> None:
+    from runtime.console import certificate
+
+    folder = tmp_path / "tls"
+    certificate.main([str(folder), "robot.lab", "10.0.0.7"])
+
+    def told(host: str, *flags: str) -> str:
+        return url(config.load(["--console.host", host, *flags]).console, 8770).partition("?")[0]
+
+    assert told("127.0.0.1") == "http://127.0.0.1:8770/"
+    assert told("::1") == "http://[::1]:8770/"
+    assert told("0.0.0.0", "--console.certificate", str(folder)) == "https://robot.lab:8770/"
 
 
 async def opened(client: ClientSession, url: str, context: ssl.SSLContext, origin: str) -> ClientWebSocketResponse:

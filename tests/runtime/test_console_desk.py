@@ -41,7 +41,9 @@ class Rig:
         self.desk = Desk({name: cast(Publisher, one) for name, one in heard.items()}, EPOCH)
 
     def say(self, who: str, /, **request: Any) -> str:
-        """A page's request at `now`; what it is answered."""
+        """A page's request at `now`; what it is answered. It shows the robot as it is now, unless the request says other."""
+        if request["type"] in ("order", "steer"):
+            request = {"seen_ns": self.now, **request}
         return self.desk.hear(who, json.dumps(request), self.now)
 
 
@@ -70,6 +72,21 @@ def test_another_page_only_holds(rig: Rig) -> None:
     assert not rig.orders.messages and not rig.steering.messages
     assert rig.say("ben", type="order", order="hold") == rig.say("ben", type="order", order="hold") == ""
     assert [cast(wire.Order, order).source for order in rig.orders.messages] == ["console", "console"]
+
+
+@pytest.mark.parametrize("seen_ns", [None, NOW - 2001 * MS, NOW + 1])
+def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Rig, seen_ns: int | None) -> None:
+    """A connection that hung delivers it when whoever asked may be gone."""
+    for request in (
+        {"type": "order", "order": "arm"},
+        {"type": "order", "order": "run"},
+        {"type": "steer", "ratio": 4},
+    ):
+        assert "ask again" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
+    assert not rig.orders.messages and not rig.steering.messages
+    assert rig.say("anna", type="order", order="hold", seen_ns=seen_ns) == ""
+    assert rig.say("anna", type="order", order="run", seen_ns=NOW - 1999 * MS) == ""
+    assert [cast(wire.Order, order).order for order in rig.orders.messages] == ["hold", "run"]
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:

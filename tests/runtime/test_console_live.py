@@ -187,7 +187,11 @@ def test_a_new_instruction_reaches_system_1_and_an_episode_is_judged(page: Page)
     page.get_by_role("spinbutton").fill("3")
     page.get_by_role("spinbutton").press("Enter")
     until(page, "window.video2act.moment.ratio.wanted === 3")
+    page.locator("textarea").fill("a half typed sen")
     page.get_by_placeholder("note").fill("slipped")
+    page.get_by_placeholder("note").press("Enter")
+    page.wait_for_timeout(1000)
+    assert moment(page, "instruction.text") == "put the red block down", "a note sends no instruction"
     page.get_by_role("button", name="failure").click()
     until(page, "window.video2act.moment.episode.result === 'failure'")
     page.get_by_role("button", name="next").click()
@@ -213,6 +217,32 @@ def test_the_page_tells_of_a_process_that_hangs_dies_and_comes_back(
         shows(page, "DISARMED")
         expect(page.locator(".banner")).to_contain_text("arm, then run")
     arm_and_run(page)
+
+
+def test_a_page_that_shows_an_old_robot_takes_no_orders_but_hold(page: Page, run: LiveRun) -> None:
+    """What was clicked meanwhile would come out of the connection later, when nobody expects it."""
+    steer(page)
+    arm, hold = page.get_by_role("button", name="arm", exact=True), page.get_by_role("button", name="HOLD")
+    hung = run.child("console")
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        shows(page, "LOST")
+        expect(arm).to_be_disabled()
+        expect(page.locator(".robot.lost")).to_have_count(1)
+        expect(hold).to_be_enabled()
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    expect(arm).to_be_enabled(timeout=WAIT_MS)
+    expect(page.locator(".robot.lost")).to_have_count(0)
+
+
+def test_nothing_sticks_out_of_a_tablet_that_shows_a_robot(run: LiveRun, show: Open) -> None:
+    page = show(address(run))
+    until(page, "window.video2act.moment && window.video2act.ages.head?.length")
+    for width, height in ((1280, 800), (1024, 768), (820, 1180)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (width, height)
 
 
 def test_a_page_of_another_origin_reaches_nothing(run: LiveRun, browser: Browser) -> None:

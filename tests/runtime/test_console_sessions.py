@@ -19,6 +19,10 @@ from runtime.session.reader import decode_all
 pytestmark = pytest.mark.live
 GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
 NAMES = ("2026-11-25T10-00-00_block_handover_8", "2026-11-25T11-00-00_block_handover_8")
+TABLE = {
+    "duration_s": 123.4, "task": "dual_bottles_pick_easy", "outcome": "success", "ratio_measured": 8.01, "holds": 12,
+    "faults_latched": 1, "faults": 36,
+}  # fmt: skip
 Open = Callable[..., Page]
 _LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 _COLOURS = """(element) => {
@@ -35,6 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for name in NAMES:
         (shelf / name).mkdir()
         shutil.copy(GOLDEN, shelf / name / "session.mcap")
+        (shelf / name / "summary.json").write_text(json.dumps(TABLE))
     with Alone(shelf) as address:
         yield address
 
@@ -66,6 +71,8 @@ def contrast(page: Page, selector: str) -> float:
 
 def test_two_sessions_go_side_by_side_under_one_scrubber(show: Open, url: str) -> None:
     page = show(url)
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
     beside(page)
     slider = page.get_by_label("time")
     seen: list[Any] = []
@@ -78,9 +85,11 @@ def test_two_sessions_go_side_by_side_under_one_scrubber(show: Open, url: str) -
         assert both[0] == both[1], "the same recording at the same time"
         seen.append(both[0])
     assert seen[0] != seen[1]
+    for name in NAMES:
+        assert any(f"source={name}" in url for url in sockets), "each of the two shows its own"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 768), (768, 1024)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 768), (820, 1180), (768, 1024)])
 def test_nothing_sticks_out_of_a_tablet(show: Open, url: str, width: int, height: int) -> None:
     page = show(url, width, height)
     expect(page.get_by_role("button", name=NAMES[0])).to_be_visible()

@@ -8,11 +8,12 @@ import shutil
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import simplejpeg
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSCloseCode, WSMsgType
 
 from runtime import wire
 from runtime.bus import Bus
@@ -159,3 +160,15 @@ def test_who_sends_what_no_page_sends_is_cut_off_and_his_robot_holds(
     with_socket(shelf, "orders", use, desk)
     assert ordered() == [("hold", "console: Anna")]
     assert desk.lease.holder == ""
+
+
+def test_who_floods_the_desk_is_cut_off(shelf: Path, desk: Desk) -> None:
+    async def use(socket: ClientWebSocketResponse) -> None:
+        with suppress(ConnectionError):
+            for _ in range(2000):
+                await socket.send_str('{"type": "beat", "x": 1}')
+        while (await socket.receive()).type not in (WSMsgType.CLOSE, WSMsgType.CLOSED):
+            pass
+        assert socket.close_code == WSCloseCode.POLICY_VIOLATION
+
+    with_socket(shelf, "orders", use, desk)

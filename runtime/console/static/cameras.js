@@ -67,12 +67,14 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
   }, [source, state.camera]);
   useEffect(() => paint(over.current, map, colour), [map?.data, colour]);
   const inside = seen && (seen.low_frames.includes(number) || seen.high_frames.includes(number));
-  const wrong = lost ? "no connection" : state.verdict || (age !== null && age > LATE_MS ? `${Math.round(age)} ms old` : "");
+  const past = at() !== null; // of a session the age then counts, not how far its pictures are behind a playhead that runs
+  const aged = past ? state.age_ms : age;
+  const wrong = lost ? "no connection" : state.verdict || (!past && age !== null && age > LATE_MS ? `${Math.round(age)} ms old` : "");
   return html`<figure class=${wrong ? "wrong" : ""}>
     <div class="picture"><canvas ref=${canvas} width="256" height="192"></canvas>
     <canvas ref=${over} class="over" style=${map ? covering(map.covers) : ""} title=${seen ? `as System 2 saw it ${seen.age_ms} ms ago` : ""}></canvas></div>
     <figcaption>${state.camera.replace("_", " ")}
-      <span class=${wrong ? "bad" : "muted"}>${wrong || `${age === null ? "-" : Math.round(age)} ms`}
+      <span class=${wrong ? "bad" : "muted"}>${wrong || `${aged === null ? "-" : Math.round(aged)} ms`}
         ${number === null ? "" : ` #${number}`}${state.camera === "head" && inside ? " in the window" : ""}
         ${state.rate_hz ? ` ${state.rate_hz.toFixed(0)}/s` : ""}</span></figcaption>
   </figure>`;

@@ -11,6 +11,7 @@ export function useDesk(live) {
   const [lease, setLease] = useState(FREE);
   const [refused, setRefused] = useState("");
   const [connected, setConnected] = useState(false);
+  const seen = useRef(null);
   useEffect(() => {
     if (!live) return undefined;
     const opened = openOrders({
@@ -19,6 +20,7 @@ export function useDesk(live) {
       held: () => setRefused((said) => (said === NOT_HEARD ? "" : said)),
       unheard: () => setRefused(NOT_HEARD),
       lost: () => { setConnected(false); setLease(FREE); },
+      seen: () => seen.current,
     });
     orders.current = window.video2act.orders = opened;
     // Space holds from everywhere but where texts are typed; it presses no button and ticks no box.
@@ -39,7 +41,9 @@ export function useDesk(live) {
     window.video2act.heldAt = performance.now();
     orders.current.hold();
   };
-  return { lease, refused, connected, order, hold, orders: () => orders.current, clear: () => setRefused("") };
+  // `saw`: the robot's time (ns) that this page shows, which every wish but HOLD tells: what was asked of an old picture is refused.
+  const saw = (atNs) => { seen.current = atNs; };
+  return { lease, refused, connected, order, hold, saw, orders: () => orders.current, clear: () => setRefused("") };
 }
 
 // By the pointer as soon as it touches; a click without one comes from the keyboard.

@@ -19,7 +19,7 @@ export function Plots({ moment, history, seek }) {
   shown.current = { moment, history, whole: whole && history.whole, seek };
   useEffect(() => {
     plot.current = new uPlot(options(place.current, shown), [[], [], [], []], place.current);
-    const resized = new ResizeObserver(() => plot.current.setSize(size(place.current)));
+    const resized = new ResizeObserver(() => place.current && plot.current.setSize(size(place.current)));
     resized.observe(place.current);
     return () => { resized.disconnect(); plot.current.destroy(); };
   }, []);
@@ -108,7 +108,7 @@ function drawMarks(plot, { moment, history }) {
     plot.ctx.stroke();
   };
   plot.ctx.save();
-  for (const seam of history.seams) line(seam - now, 8, "rgba(46, 168, 255, 0.5)");
+  for (const seam of history.seams) line(seam - now, 8, "rgba(172, 92, 214, 0.7)");
   if (history.whole) line(0, plot.bbox.height, "rgba(128, 128, 128, 0.9)");
   plot.ctx.restore();
 }

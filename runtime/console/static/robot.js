@@ -22,6 +22,7 @@ export function Robot({ source, at, seek, desk }) {
     const moments = watchMoments(source, at, (told) => {
       heard.current = performance.now();
       if (live) clock.current.note(told.now_ns);
+      desk?.saw(told.now_ns);
       if (live) history.note(told);
       window.video2act.moment = told;
       setLost(false);
@@ -36,7 +37,7 @@ export function Robot({ source, at, seek, desk }) {
   }, [source]);
   const deadman = Boolean(desk?.lease.mine && desk.lease.deadman);
   if (!moment) return html`<${Banner} moment=${null} lost=${lost} deadman=${deadman} />`;
-  return html`<article class="robot">
+  return html`<article class=${lost ? "robot lost" : "robot"}>
     <${Banner} moment=${moment} lost=${lost} deadman=${deadman} />
     <div class="grid">
       <div class="left">
@@ -46,7 +47,7 @@ export function Robot({ source, at, seek, desk }) {
         <${Processes} rows=${moment.processes} stale=${moment.stale} />
       </div>
       <aside>
-        ${desk ? html`<${Steering} moment=${moment} desk=${desk} />` : html`<p class="small">${moment.instruction?.text}</p>`}
+        ${desk ? html`<${Steering} ...${{ moment, desk, lost }} />` : html`<p class="small">${moment.instruction?.text}</p>`}
         <${Figures} moment=${moment} />
         <${Log} moment=${moment} />
       </aside>

@@ -97,8 +97,9 @@ const HELD_MS = 300;
 const HOLD = { type: "order", order: "hold", confirmed: false };
 
 // The socket of orders: says that the page lives, 20 times a second, while it is open. A hold is sent until the robot has heard
-// it: a connection that is dead may look open for minutes. `unheard()` is called while it has not, `held()` when it has.
-export function openOrders({ lease, refused, held, unheard, lost }) {
+// it: a connection that is dead may look open for minutes. `unheard()` is called while it has not, `held()` when it has. `seen()`:
+// the robot's time that is shown.
+export function openOrders({ lease, refused, held, unheard, lost, seen }) {
   let holds = false;
   let waits = null;
   const orders = keep("/orders", {
@@ -131,8 +132,8 @@ export function openOrders({ lease, refused, held, unheard, lost }) {
     take: (name) => orders.send({ type: "take", name }),
     give: () => orders.send({ type: "give" }),
     deadman: (wanted) => orders.send({ type: "deadman", wanted }),
-    order: (order, confirmed = false) => orders.send({ type: "order", order, confirmed }),
-    steer: (wish) => orders.send({ type: "steer", ...wish }),
+    order: (order, confirmed = false) => orders.send({ type: "order", order, confirmed, seen_ns: seen() }),
+    steer: (wish) => orders.send({ type: "steer", ...wish, seen_ns: seen() }),
     stopBeating: () => clearInterval(beat), // for tests: a page that hangs
     lose: () => orders.lose(), // and one whose connection breaks
     close: () => { clearInterval(beat); clearTimeout(waits); orders.close(); },

@@ -35,8 +35,9 @@ export function Latency({ bars }) {
   const total = bars.reduce((sum, bar) => sum + bar.ms, 0);
   if (!bars.length) return html`<div class="latency muted">no chunk yet</div>`;
   return html`<div class="latency" title="from the exposure of the newest picture to the first command of its chunk">
-    <div class="bars">${bars.map((bar, index) => html`<i class=${`bar${index}`} style=${`flex:${Math.max(bar.ms, 0.5)}`}></i>`)}</div>
-    <span class="muted">${bars.map((bar) => `${bar.name} ${bar.ms}`).join(", ")}: ${total.toFixed(0)} ms</span>
+    <div class="bars">${bars.map((bar, index) => html`<i class=${`bar${index}`} style=${`flex:${bar.ms}`}></i>`)}</div>
+    <div class="stages muted">${bars.map((bar, index) => html`<span><i class=${`bar${index}`}></i>${bar.name} ${bar.ms}</span>`)}
+      <b>${total.toFixed(0)} ms</b></div>
   </div>`;
 }
 

@@ -17,10 +17,11 @@ const CONFIRMED = [
   ["clear a stop", "clear", "To clear a stop takes the power from the arms. Somebody must support them."],
 ];
 
-export function Steering({ moment, desk }) {
+export function Steering({ moment, desk, lost }) {
   const [name, setName] = useState(localStorage.getItem("name") ?? "operator");
   const [asking, setAsking] = useState(null);
-  const { lease, connected } = desk;
+  const { lease } = desk;
+  const connected = desk.connected && !lost;
   const mine = lease.mine && connected;
   const rename = (event) => { setName(event.target.value); localStorage.setItem("name", event.target.value); };
   const answer = moment?.safety?.answer;
@@ -79,7 +80,8 @@ function Wishes({ moment, mine, steer }) {
         onChange=${(event) => steer({ blend: event.target.value })}>${BLENDS.map((blend) => html`<option>${blend}</option>`)}</select></label>
     </div>
     <div class="row"><span class="small">episode ${moment?.episode?.number ?? "-"} ${moment?.episode?.result ?? ""}</span>
-      <input placeholder="note" maxlength="1000" value=${note} disabled=${!mine} onInput=${(event) => setNote(event.target.value)} />
+      <input placeholder="note" maxlength="1000" value=${note} disabled=${!mine}
+        onKeyDown=${(event) => event.key === "Enter" && event.preventDefault()} onInput=${(event) => setNote(event.target.value)} />
       <button type="button" disabled=${!mine} onClick=${() => judge("success")}>success</button>
       <button type="button" disabled=${!mine} onClick=${() => judge("failure")}>failure</button>
       <button type="button" disabled=${!mine} onClick=${() => judge("ended")}>end</button>

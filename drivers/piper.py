@@ -9,6 +9,7 @@ resets, disables or zeroes an arm by itself.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import can
@@ -17,7 +18,7 @@ import numpy as np
 from drivers import piper_identity
 from drivers.arm import ARM_JOINTS, EMERGENCY_STOP, ArmState
 from drivers.errors import DriverError
-from drivers.piper_bus import open_bus
+from drivers.piper_bus import look_at_link, open_bus, why_off
 from drivers.piper_frames import COMMAND_IDS, TOLD_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
@@ -92,6 +93,7 @@ class PiperArm:
         self._gripper_nm, self._stroke_m, self._tell = gripper_nm, stroke_m, tell
         self._sdk: Any = None
         self._lock = threading.Lock()
+        self._ended_by = ""  # what the SDK's reading thread could not take
         self._state: ArmState | None = None
         self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
         self._master: tuple[Array | None, int] = (None, 0)  # what a master on this bus told it last, and when
@@ -105,7 +107,7 @@ class PiperArm:
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves. Raises DriverError."""
-        self._state, self._untold_sets, self._fit = None, {}, False
+        self._state, self._untold_sets, self._fit, self._ended_by = None, {}, False, ""
         self._sdk = open_bus(self._who, self._channel, self._interface, self._heard)
         bus = self._sdk.GetCanBus()
         if self._interface == "virtual":  # nobody would ever read what comes to the sending end
@@ -153,6 +155,18 @@ class PiperArm:
             return trouble
         self.powered = True
         return ""
+
+    def why_silent(self) -> str:
+        """What is known of the cause while nothing is heard; it may take some milliseconds. Empty: nothing."""
+        if self._ended_by:
+            return f"the SDK's reading thread ended ({self._ended_by}); the bus is opened anew"
+        return why_off(look_at_link(self._channel)) if self._interface == "socketcan" else ""
+
+    def tell_trouble(self, why: str, after_ns: int) -> None:
+        """Tell the last reading again, with a trouble, unless there is a newer one than that of `after_ns`."""
+        with self._lock:
+            if self._state is not None and self._state.stamp_ns == after_ns:
+                self._told(replace(self._state, trouble=why))
 
     def read(self) -> ArmState | None:
         """The newest whole reading."""
@@ -217,6 +231,13 @@ class PiperArm:
 
     def _heard(self, message: can.Message) -> None:
         """Called by the SDK's reading thread for every frame."""
+        try:
+            self._take(message)
+        except Exception as error:  # it ends the thread, of which the SDK only logs
+            self._ended_by = f"{type(error).__name__}: {error}"
+            raise
+
+    def _take(self, message: can.Message) -> None:
         now_ns, number = time.monotonic_ns(), message.arbitration_id
         if number in _UNREAD:
             return
@@ -256,7 +277,10 @@ class PiperArm:
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
-            self._state = state
+            self._told(state)
+
+    def _told(self, state: ArmState) -> None:
+        self._state = state
         if self._tell is not None:
             self._tell(state)
 

@@ -1,7 +1,10 @@
-"""A CAN bus opened through piper_sdk, for an arm or for a master that leads one."""
+"""A CAN bus opened through piper_sdk, for an arm or for a master that leads one; and how the kernel's interface is."""
 
 import itertools
+import json
+import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import can
@@ -29,3 +32,31 @@ def open_bus(who: str, channel: str, interface: str, heard: Callable[[can.Messag
         raise shut
     bus.callback_function = heard
     return sdk
+
+
+@dataclass(frozen=True)
+class Link:
+    """A CAN interface as the kernel tells of it; the state as in `ip -details link show`, empty and 0 where it is not known."""
+
+    state: str = ""
+    bitrate: int = 0
+
+
+def look_at_link(interface: str) -> Link:
+    """Ask the kernel; takes some milliseconds."""
+    command = ["ip", "-json", "-details", "link", "show", interface]
+    try:
+        told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
+        data = told[0]["linkinfo"]["info_data"]
+        return Link(str(data.get("state", "")), int(data.get("bittiming", {}).get("bitrate", 0)))
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, AttributeError):
+        return Link()
+
+
+def why_off(link: Link) -> str:
+    """Why an interface in that state carries nothing, and the remedy; empty where it does."""
+    if link.state == "BUS-OFF":
+        return "the bus is off after too many errors; check its cable and terminating resistor, then set it down and up"
+    if link.state == "STOPPED":
+        return "the interface is down; set it up"
+    return ""

@@ -6,6 +6,7 @@ while, or that reported a fault, takes targets again only from near where it is.
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _SWITCH_S = (
 )
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
+_QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` holds after 50 ms
 _SILENT_S = 2.0  # after it the bus is opened anew
 _LAST_S = 0.9  # longest braking at the end
 _WHAT_NOW = "it would go there at once: clear, then run from where it is"
@@ -123,6 +125,7 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:
     """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
     since_ns, lacks, asked_ns = now_ns(), "", 0
+    examined_ns = 0  # the reading after which the cause of a silence was looked for
     while process.running or _brakes(targets, asked_ns):
         asked_ns = asked_ns or (0 if process.running else now_ns())
         time.sleep(_LOOK_S)
@@ -131,6 +134,9 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
         if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
             log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
             return
+        if reading is not None and now - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
+            examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
+            threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
         match step(memory, told, _arm(arm, reading, told), now):
             case "enable":
                 lacks = arm.switch_on()
@@ -148,6 +154,12 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
                 arm.reset()
             case _:
                 pass
+
+
+def _examine(arm: PiperArm, after_ns: int) -> None:
+    """Tell why nothing came after a reading, if that is known."""
+    if why := arm.why_silent():
+        arm.tell_trouble(why, after_ns)
 
 
 def _brakes(targets: TargetSlot, asked_ns: int) -> bool:

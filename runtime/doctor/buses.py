@@ -1,13 +1,12 @@
 """The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it."""
 
-import json
-import subprocess
 import time
 from pathlib import Path
 
 from drivers import piper_identity
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
+from drivers.piper_bus import look_at_link, why_off
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
 from runtime.config import Settings
@@ -40,9 +39,14 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
         )  # fmt: skip
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
-    bitrate = _bitrate(interface)
-    if bitrate != _BITRATE:
-        return Row(name, "fail", f"{interface} runs at {bitrate} bit/s, the arms speak at {_BITRATE}", up)
+    link = look_at_link(interface)
+    if off := why_off(link):
+        return Row(name, "fail", f"{interface}: {off}", up)
+    if link.bitrate != _BITRATE:
+        return Row(name, "fail", f"{interface} runs at {link.bitrate} bit/s, the arms speak at {_BITRATE}", up)
+    if link.state not in ("", "ERROR-ACTIVE"):
+        found = f"{interface} is in {link.state}: many frames have errors"
+        return Row(name, "warning", found, f"check its cable and terminating resistor; then {up}")
     found = f"{interface} is up at 1 Mbit/s, USB {device}"
     if not usb:
         return Row(
@@ -50,15 +54,6 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
             f"put {device} into arms.usb_places of the profile once you have seen which arm it is",
         )  # fmt: skip
     return Row(name, "pass", found)
-
-
-def _bitrate(interface: str) -> int:
-    command = ["ip", "-json", "-details", "link", "show", interface]
-    try:
-        told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
-        return int(told[0]["linkinfo"]["info_data"]["bittiming"]["bitrate"])
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
-        return 0
 
 
 def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:

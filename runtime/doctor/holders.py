@@ -8,37 +8,49 @@ from runtime.doctor.row import Row
 
 PROCESSES = Path("/proc")
 CAN_RECEIVERS = Path("/proc/net/can")  # the kernel's lists of open CAN sockets
+USB_DEVICES = Path("/sys/bus/usb/devices")
 _ROS = (
     "roscore",
     "rosmaster",
     "roslaunch",
     "rosout",
-    "piper_ctrl",
-    "realsense2_camera",
+    "nodelet",
+    "piper_",
+    "realsense2_",
     "astra_camera",
-    "orbbec_camera",
+    "orbbec_",
+    "ob_camera",
 )
-_DEVICES = ("/dev/video", "/dev/bus/usb/")
+_ROS_WORDS = ("__name:=", "--ros-args", "/opt/ros/")  # of every node's command line, or of what starts it
+_CAMERA_MAKERS = ("8086", "2bc5")  # Intel, Orbbec
+_CAN = "CAN"  # how the kernel names the protocols of its sockets
+_ANY = "any"  # of a socket that hears all interfaces
 
 
 def look(interfaces: Sequence[str]) -> list[Row]:
     """One row for each kind of holder. Before this program opens the buses itself."""
-    ros, devices, unseen = dict[int, str](), dict[int, str](), 0
+    ros, devices, sockets, unseen = dict[int, str](), dict[int, str](), dict[int, str](), 0
+    cameras = _camera_devices()
     for place in PROCESSES.glob("[0-9]*"):
         pid = int(place.name)
         if pid == os.getpid():
             continue
         command = _command(place)
-        if any(Path(word).name.startswith(_ROS) for word in command.split()[:3]):
+        if any(Path(word).name.startswith(_ROS) for word in command.split()[:3]) or any(
+            w in command for w in _ROS_WORDS
+        ):
             ros[pid] = command
         held = _held(place)
         unseen += held is None
-        if held:
-            devices[pid] = f"{command or pid} holds {held}"
+        taken = [name for name in held or () if name.startswith("/dev/video") or name in cameras]
+        if taken:
+            devices[pid] = f"{command or pid} holds {', '.join(taken)}"
+        if held and any(name.startswith(_CAN) for name in held):
+            sockets[pid] = command
     return [
         _row("ROS nodes", ros, "end them before the robot starts: rosnode kill --all, or kill"),
         _cameras(devices, unseen),
-        _buses(interfaces),
+        _buses(interfaces, sockets),
     ]
 
 
@@ -50,15 +62,33 @@ def _cameras(devices: dict[int, str], unseen: int) -> Row:
     return Row(row.name, "warning", found, "look once with sudo")
 
 
-def _buses(interfaces: Sequence[str]) -> Row:
+def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
     """Another local program's commands are not seen on the bus by piper_sdk's sockets, so none may be open."""
     lists = [path.read_text() for path in CAN_RECEIVERS.glob("rcvlist_*")]
     words = {line.split()[0] for text in lists for line in text.splitlines() if line.startswith("  ")}
-    held = sorted(words & set(interfaces))
+    held = sorted(interfaces) if _ANY in words else sorted(words & set(interfaces))
     if not held:
         return Row("CAN sockets", "pass", "none")
     found = f"another program has {', '.join(held)} open; it could command the arms unseen"
-    return Row("CAN sockets", "fail", found, "end it: sudo ss -f can -p, or ls -l /proc/*/fd; candump too")
+    if not sockets:
+        return Row(
+            "CAN sockets", "fail", found, "look once with sudo, which tells whose it is, and end it; candump too"
+        )
+    named = "; ".join(f"{command[:60]} (process {pid})" for pid, command in sorted(sockets.items()))
+    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it: kill {' '.join(map(str, sorted(sockets)))}")
+
+
+def _camera_devices() -> set[str]:
+    """The USB devices of the cameras' makers: what else holds a USB device (updates of firmware, card readers) does no harm."""
+    found: set[str] = set()
+    for place in USB_DEVICES.glob("*/idVendor"):
+        try:
+            if place.read_text().strip() in _CAMERA_MAKERS:
+                bus, device = (int((place.parent / name).read_text()) for name in ("busnum", "devnum"))
+                found.add(f"/dev/bus/usb/{bus:03d}/{device:03d}")
+        except (OSError, ValueError):  # it has just been unplugged
+            continue
+    return found
 
 
 def _row(name: str, found: dict[int, str], remedy: str) -> Row:
@@ -75,12 +105,24 @@ def _command(place: Path) -> str:
         return ""
 
 
-def _held(place: Path) -> str | None:
-    """The cameras that a process has open; None: it is not ours to see."""
+def _held(place: Path) -> tuple[str, ...] | None:
+    """The devices and CAN sockets that a process has open; None: it is not ours to see."""
     try:
-        targets = [str(entry.readlink()) for entry in (place / "fd").iterdir()]
+        entries = list((place / "fd").iterdir())
+        return tuple(sorted({name for entry in entries if (name := _opened(entry))}))
     except PermissionError:
         return None
     except OSError:  # it has just ended
-        return ""
-    return ", ".join(sorted({target for target in targets if target.startswith(_DEVICES)}))
+        return ()
+
+
+def _opened(entry: Path) -> str:
+    """What a descriptor is of, where that matters here: a device's path, or a CAN socket's protocol."""
+    target = str(entry.readlink())
+    if target.startswith("socket:"):
+        try:
+            name = os.getxattr(entry, "system.sockprotoname").decode(errors="replace").strip("\0")
+        except OSError:
+            return ""
+        return name if name.startswith(_CAN) else ""
+    return target if target.startswith("/dev/") else ""

@@ -221,6 +221,33 @@ def test_a_dead_bus_shows_by_age(rig: Rig, fault: dict[str, Any]) -> None:
     rig.arm.command(last.q, 0)  # raises nothing: the age tells
 
 
+def test_a_reading_thread_that_ends_says_why(rig: Rig) -> None:
+    rig.ready()
+
+    def broken(message: Any) -> None:
+        raise RuntimeError("not a frame of a Piper")
+
+    rig.arm.sdk.ParseCANFrame = broken
+    time.sleep(0.1)
+    last = rig.reading()
+    rig.arm.tell_trouble(rig.arm.why_silent(), last.stamp_ns)
+    assert "reading thread ended (RuntimeError: not a frame of a Piper)" in rig.reading().trouble
+    rig.arm.tell_trouble("late", last.stamp_ns - 1)
+    assert "late" not in rig.reading().trouble, "there is a newer reading than that"
+
+
+def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ip` tells it of a real interface, of which there is none here."""
+    tool = tmp_path / "ip"
+    tool.write_text("""#!/bin/sh\necho '[{"linkinfo": {"info_data": {"state": "'$STATE'"}}}]'\n""")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for state, said in (("BUS-OFF", "the bus is off after too many errors"), ("ERROR-ACTIVE", "")):
+        monkeypatch.setenv("STATE", state)
+        assert PiperArm("left", "can_left").why_silent().startswith(said)
+        assert bool(PiperArm("left", "can_left").why_silent()) == bool(said)
+
+
 def test_torn_sets_are_left_out(rig: Rig) -> None:
     rig.ready()
     rig.fault(torn=True)

@@ -245,10 +245,20 @@ def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holders, "PROCESSES", tmp_path)
+    monkeypatch.setattr(holders, "USB_DEVICES", tmp_path / "usb")
+    for name, maker, bus, device in (("1-1", "1d6b", 1, 2), ("2-4", "8086", 2, 7)):
+        (tmp_path / "usb" / name).mkdir(parents=True)
+        for file, value in (("idVendor", maker), ("busnum", bus), ("devnum", device)):
+            (tmp_path / "usb" / name / file).write_text(f"{value}\n")
     for pid, words, held in (
         (11, ["python3", "/opt/ros/noetic/bin/rosmaster", "--core"], ""),
         (12, ["cheese"], "/dev/video4"),
         (13, ["bash"], "/dev/null"),
+        (14, ["python3", "/home/agilex/src/piper/scripts/piper_start_ms_node.py", "_mode:=1"], ""),
+        (15, ["/opt/x/nodelet", "manager", "__name:=realsense2_camera_manager"], ""),
+        (16, ["/home/agilex/devel/lib/orbbec_camera/ob_camera_node"], ""),
+        (17, ["/usr/libexec/fwupd/fwupd"], "/dev/bus/usb/001/002"),
+        (18, ["viewer"], "/dev/bus/usb/002/007"),
     ):
         (tmp_path / str(pid) / "fd").mkdir(parents=True)
         (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
@@ -256,9 +266,12 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             (tmp_path / str(pid) / "fd" / "3").symlink_to(held)
     ros, devices, sockets = holders.look(("can_left", "can_right"))
     assert sockets.verdict == "pass"
-    assert ros.verdict == "fail" and "process 11" in ros.found and "rosnode kill" in ros.remedy
+    assert ros.verdict == "fail" and "rosnode kill" in ros.remedy
+    assert [pid for pid in range(11, 19) if f"process {pid}" in ros.found] == [11, 14, 15, 16]
     assert devices.verdict == "fail" and "cheese holds /dev/video4 (process 12)" in devices.found
-    assert devices.remedy.endswith("kill 12")
+    assert "fwupd" not in devices.found, "no camera is at its USB device"
+    assert "viewer holds /dev/bus/usb/002/007" in devices.found
+    assert devices.remedy.endswith("kill 12 18")
 
 
 def test_nobody_holds_this_machine() -> None:
@@ -274,9 +287,40 @@ def test_a_program_with_a_socket_on_the_bus_is_found(tmp_path: Path, monkeypatch
         "   can_left     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can1: no entry)\n"
     )
     *_, sockets = holders.look(("can_left", "can_right"))
-    assert sockets.verdict == "fail" and "has can_left open" in sockets.found and "ss -f can" in sockets.remedy
+    assert sockets.verdict == "fail" and "has can_left open" in sockets.found and "with sudo" in sockets.remedy
     *_, sockets = holders.look(("can_right",))
     assert sockets.verdict == "pass"
+    (tmp_path / "rcvlist_all").write_text(
+        "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
+        "   any     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can_right: no entry)\n"
+    )
+    *_, sockets = holders.look(("can_right",))
+    assert "has can_right open" in sockets.found, "a socket of all interfaces"
+
+
+def test_whose_socket_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel names each socket's protocol; here are none of CAN, so one of TCP stands for them."""
+    (tmp_path / "rcvlist_all").write_text("\nreceive list 'rx_all':\n   can_left  000  00000000  f8b4  9f2c  18  raw\n")
+    monkeypatch.setattr(holders, "CAN_RECEIVERS", tmp_path)
+    monkeypatch.setattr(holders, "_CAN", "TCP")
+    code = "import socket, sys; s = socket.socket(); print('up', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None and program.stdout.readline()
+        *_, sockets = holders.look(("can_left",))
+        program.communicate()
+    assert f"(process {program.pid})" in sockets.found and f"{program.pid}" in sockets.remedy
+
+
+def test_a_bus_that_is_off_or_nearly_is_told(network: Path) -> None:
+    tool = network.parent.parent / "ip"
+    well = tool.read_text()
+    for state, verdict, said in (
+        ("BUS-OFF", "fail", "off after too many errors"), ("STOPPED", "fail", "is down"),
+        ("ERROR-PASSIVE", "warning", "many frames have errors"), ("ERROR-ACTIVE", "pass", "up at 1 Mbit/s"),
+    ):  # fmt: skip
+        tool.write_text(well.replace('"info_data": {', f'"info_data": {{"state": "{state}", '))
+        row = buses.look_at_interface("left", "can_left", "3-1.4:1.0")
+        assert (row.verdict, said in row.found) == (verdict, True), row
 
 
 def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,11 @@ folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 role=${1:-} user=${SUDO_USER:-} profile=cobot_magic robot="" keys="" root=""
 [ $# -gt 0 ] && shift
 
+if [ "$role" = --help ] || [ "$role" = -h ]; then
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    exit 0
+fi
+
 refuse() {
     echo "video2act: $1" >&2
     exit 2

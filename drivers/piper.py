@@ -126,8 +126,11 @@ class PiperArm:
                 raise DriverError(f"{self._who}: {lacks}; not enabled within {timeout_s} s")
             time.sleep(ENABLE_EVERY_S)
 
-    def switch_on(self) -> str:
-        """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done."""
+    def switch_on(self, over: Callable[[], bool] = lambda: False) -> str:
+        """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done.
+
+        The first one asks the motors, which may take a second; it ends early when it is `over`.
+        """
         if self._led:
             return _LED_TEXT
         if self.read() is None:
@@ -136,7 +139,7 @@ class PiperArm:
             return self._foreign_text
         if trouble := self._trouble(but=_ENDED_BY_A_TARGET) or self._torn():
             return trouble
-        if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S)):
+        if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
             return unfit
         self._fit, state = True, self.read()  # it may have sunk, or been led, while its motors were asked
         assert state is not None

@@ -5,7 +5,7 @@ Asked one motor after the other: the SDK's question for all six gives the last r
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,17 @@ def ranges(sdk: Any, who: str, timeout_s: float) -> tuple[MotorRange, ...]:
     return tuple(_range(sdk, who, motor, timeout_s) for motor in MOTORS)
 
 
-def unfit(sdk: Any, who: str, timeout_s: float) -> str:
-    """Why an arm must not be switched on: what it has stored of its motors makes no sense. Empty: it does."""
+def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> str:
+    """Why an arm must not be switched on: what it has stored of its motors makes no sense. Empty: it does.
+
+    It ends early when it is `over`: somebody ordered something else.
+    """
+    found: list[MotorRange] = []
     try:
-        found = ranges(sdk, who, timeout_s)
+        for motor in MOTORS:
+            if over():
+                return "something else was ordered"
+            found.append(_range(sdk, who, motor, timeout_s, over))
     except DriverError as error:
         return str(error)
     bad = next((motor for motor, told in zip(MOTORS, found, strict=True) if not told.sane), None)
@@ -71,8 +78,10 @@ def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
     raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
 
 
-def _range(sdk: Any, who: str, motor: int, timeout_s: float) -> MotorRange:
+def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], bool] = lambda: False) -> MotorRange:
     for _ in _asked(sdk, motor, _ASK_RANGE, timeout_s):
+        if over():
+            break
         told = sdk.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
         if told.motor_num == motor:
             low, high = told.min_angle_limit * _TENTH_DEGREE_RAD, told.max_angle_limit * _TENTH_DEGREE_RAD

@@ -17,6 +17,8 @@ from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 
 _OLDEST_NS = 1_000_000_000  # a stamp older than this, or in the future, is none of CLOCK_MONOTONIC's
+_MOST_BROKEN = 10  # pictures in a row
+_FORMATS = "v4l2-ctl --list-formats-ext"
 _REMEDY = "is it plugged in there, and does no other program hold it?"
 
 
@@ -55,7 +57,7 @@ class UvcCamera:
             raise DriverError(f"camera {self.name}: {error}") from None
         if not capture.isOpened():
             raise DriverError(f"{self._who}: cannot be opened; {_REMEDY}")
-        self._capture, self._count = capture, 0
+        self._capture, self._count, self._broken = capture, 0, 0
         wanted = (
             (cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*"MJPG"))),
             (cv2.CAP_PROP_FRAME_WIDTH, float(self.width_px)),
@@ -66,6 +68,13 @@ class UvcCamera:
         )
         for key, value in wanted:
             capture.set(key, value)
+        given = round(capture.get(cv2.CAP_PROP_FOURCC))  # 0 where it is not known
+        if given not in (0, round(wanted[0][1])):
+            self.close()
+            text = given.to_bytes(4, "little", signed=True).decode(errors="replace")
+            raise DriverError(
+                f"{self._who}: gives {text}, not MJPG; choose a size and rate that it gives so ({_FORMATS})"
+            )
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next whole picture. Raises DriverError when the device is gone."""
@@ -85,7 +94,13 @@ class UvcCamera:
             there, data = self._capture.retrieve()
             jpeg = np.asarray(data, np.uint8).tobytes() if there and data is not None else b""
             if (frame := self._frame(jpeg, arrival_ns)) is not None:
+                self._broken = 0
                 return frame
+            self._broken += 1
+            if self._broken >= _MOST_BROKEN:
+                raise DriverError(
+                    f"{self._who}: the last {self._broken} pictures are no JPEG; does it give MJPG? ({_FORMATS})"
+                )
         return None
 
     def close(self) -> None:
@@ -107,7 +122,7 @@ class UvcCamera:
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
                 f"{self._who}: gives {pixels.shape[1]}x{pixels.shape[0]}, asked for {self.width_px}x{self.height_px}; "
-                "choose a size that it offers (v4l2-ctl --list-formats-ext)"
+                f"choose a size that it offers ({_FORMATS})"
             )
         self._count += 1
         return CameraFrame(self._count, self._taken_ns(arrival_ns), time.monotonic_ns(), pixels, jpeg, exact=True)

@@ -139,7 +139,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
         match step(memory, told, _arm(arm, reading, told), now):
             case "enable":
-                lacks = arm.switch_on()
+                lacks = arm.switch_on(lambda: targets.read().number > memory.obeyed)  # a stop does not wait
             case "give up":
                 process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
             case "forward":

@@ -3,6 +3,7 @@
 Every field is checked at start: an unknown key or a bad value is one line that names it (SettingsError, exit status 2).
 """
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -392,7 +393,7 @@ def load(arguments: list[str], program: str = "robot.sh") -> Settings:
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
     except CliError as error:
-        raise SettingsError(f"{error}; --help lists all flags") from None
+        raise SettingsError(_not_read(error, arguments)) from None
 
 
 def switches(group: type[BaseModel] = Settings, prefix: str = "--") -> set[str]:
@@ -417,7 +418,7 @@ def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
     except CliError as error:
-        raise SettingsError(f"{error}; --help lists all flags") from None
+        raise SettingsError(_not_read(error, arguments)) from None
 
 
 def to_json(settings: Settings) -> str:
@@ -437,6 +438,14 @@ def from_json(text: str) -> Settings:
         return Settings.model_validate_json(text)
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
+
+
+def _not_read(error: CliError, arguments: list[str]) -> str:
+    """What is wrong with flags that could not even be read; of a value in a list the library names only the group."""
+    if found := re.search(r'error parsing value for field "(\w+)"', str(error)):
+        flags = [word for word in arguments if word.startswith(f"--{found.group(1)}.")]
+        return f"{', '.join(flags)}: a value cannot be read; a list is written 1,2,3, and of finite numbers"
+    return f"{error}; --help lists all flags"
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

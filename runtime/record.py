@@ -144,6 +144,11 @@ def main(arguments: list[str]) -> int:
     if settings.arms.masters == "own":
         raise SettingsError("--arms.masters own: record.sh is for the stock wiring; run robot.sh and order takeover")
     simulated = settings.arms.kind == "simulated"
+    named = settings.instruction is not None or any(word.partition("=")[0] == "--task" for word in arguments)
+    if not simulated and not named:
+        raise SettingsError(
+            "--task: say what is demonstrated, --task NAME, or --instruction TEXT for a task of your own"
+        )
     try:
         instructions = make_task(settings.task).instructions
     except DriverError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pyrealsense2
 import simplejpeg
@@ -110,6 +111,7 @@ class UsbDevice:
         self._jpegs: queue.Queue[tuple[bytes, float]] = queue.Queue()
         self._count = 0
         self._held: tuple[bytes, float] | None = None
+        self.settings = dict[int, float]()
 
     def push(self) -> None:
         """One picture, in the camera's rhythm."""
@@ -123,10 +125,13 @@ class UsbDevice:
 
     def set(self, key: int, value: float) -> bool:
         """Settings are taken as they are."""
+        self.settings[key] = value
         return True
 
     def get(self, key: int) -> float:
-        """The stamp of the picture, ms."""
+        """A setting, or the stamp of the picture, ms."""
+        if key != cv2.CAP_PROP_POS_MSEC:
+            return self.settings[key]
         assert self._held is not None
         return self._held[1]
 

@@ -179,6 +179,30 @@ def test_a_broken_jpeg_is_left_out(usb: tuple[UsbDevice, UvcCamera], monkeypatch
     assert camera.read(0.05) is None
 
 
+def test_jpeg_and_the_shortest_queue_are_asked_for(usb: tuple[UsbDevice, UvcCamera]) -> None:
+    asked = usb[0].settings
+    assert round(asked[cv2.CAP_PROP_FOURCC]).to_bytes(4, "little") == b"MJPG"
+    assert asked[cv2.CAP_PROP_BUFFERSIZE] == 1 and asked[cv2.CAP_PROP_CONVERT_RGB] == 0
+
+
+def test_a_usb_camera_that_gives_no_jpeg_is_named(
+    usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = UsbDevice()
+    yuyv = float(cv2.VideoWriter.fourcc(*"YUYV"))
+    monkeypatch.setattr(raw, "get", lambda key: yuyv if key == cv2.CAP_PROP_FOURCC else 0.0)
+    with pytest.raises(
+        DriverError, match=r"camera left_wrist \(/dev/video9\): gives YUYV, not MJPG; choose a size and rate"
+    ):
+        UvcCamera("left_wrist", "/dev/video9", 80, 60, 30, lambda path: raw).open()
+    device, camera = usb  # one that does not tell
+    monkeypatch.setattr(device, "retrieve", lambda: (True, np.zeros((60, 80, 2), np.uint8)))
+    for _ in range(10):
+        device.push()
+    with pytest.raises(DriverError, match="the last 10 pictures are no JPEG; does it give MJPG"):
+        camera.read(2.0)
+
+
 def test_an_unplugged_usb_camera_is_named(usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch) -> None:
     device, camera = usb
     device.push()

@@ -96,6 +96,7 @@ def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         (["--pacing", "sometimes"], "pacing"),
         (["--seed", "-1"], "seed"),
         (["--safety.jump_rad", "nan"], "safety.jump_rad"),
+        (["--safety.velocity", "nan,1,1,1,1,1,1"], "--safety.velocity: a value cannot be read"),
         (["--safety.jump_rad", "inf"], "safety.jump_rad"),
         (["--safety.jump_rad", "-0.1"], "safety.jump_rad"),
         (["--safety.max_chunk_age_s", "0"], "safety.max_chunk_age_s"),

@@ -150,3 +150,8 @@ def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypa
     unfit = robot.examined(settings.model_copy(update={"arms": arms})).arms.unfit
     assert "the masters lead" in unfit
     assert ("as found" in unfit) == (verdict == "fail")
+
+
+def test_a_demonstration_is_named_on_a_robot() -> None:
+    with pytest.raises(SettingsError, match="--task: say what is demonstrated"):
+        record.main(["--profile", "cobot_magic"])

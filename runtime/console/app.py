@@ -18,7 +18,8 @@ from runtime.console import metrics, sockets
 from runtime.console.desk import Desk
 from runtime.console.guard import COOKIE, Guard
 from runtime.console.live import Live
-from runtime.console.recorded import Recorded, Shelf
+from runtime.console.reading import Reader, ReadSession
+from runtime.console.recorded import Shelf
 from runtime.console.sockets import Ticks
 from runtime.console.source import Source
 from runtime.errors import SessionError
@@ -48,7 +49,8 @@ class Console:
 def application(console: Console) -> web.Application:
     """All routes."""
     app = web.Application(middlewares=[_checked(console.guard)])
-    serve = _Routes(console)
+    reader = Reader(console.shelf.folder)
+    serve = _Routes(console, reader)
     app.add_routes(
         [
             web.get("/", serve.page),
@@ -64,6 +66,12 @@ def application(console: Console) -> web.Application:
             web.static("/static", STATIC),
         ]
     )
+
+    async def end(app: web.Application) -> None:
+        del app
+        reader.close()
+
+    app.on_cleanup.append(end)
     return app
 
 
@@ -110,9 +118,8 @@ def _policy() -> str:
 
 
 class _Routes:
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._opening = asyncio.Lock()
+    def __init__(self, console: Console, reader: Reader) -> None:
+        self._console, self._reader = console, reader
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         del request
@@ -146,13 +153,11 @@ class _Routes:
         return web.json_response(await asyncio.to_thread(self._console.shelf.list))
 
     async def session(self, request: web.Request) -> web.StreamResponse:
-        recorded = await self._recorded(request.match_info["name"])
-        return web.json_response(recorded.about())
+        return await self._read(self._reader.about(request.match_info["name"]))
 
     async def joints(self, request: web.Request) -> web.StreamResponse:
         """Of the whole session, for its plots."""
-        recorded = await self._recorded(request.match_info["name"])
-        return web.Response(text=await asyncio.to_thread(recorded.joints), content_type="application/json")
+        return await self._read(self._reader.joints(request.match_info["name"]))
 
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
         picture = self._console.shelf.thumbnail(request.match_info["name"])
@@ -164,23 +169,27 @@ class _Routes:
         """For Prometheus."""
         del request
         live = self._console.live
-        told = json.loads(live.moment()) if live is not None else {}
+        told = json.loads(await live.moment()) if live is not None else {}
         return web.Response(text=metrics.text(told), content_type="text/plain", charset="utf-8")
 
     async def _source(self, request: web.Request) -> Source:
         name = request.query.get("source", _LIVE)
         if name != _LIVE:
-            return await self._recorded(name)
+            try:
+                self._console.shelf.place(name)
+            except SessionError as error:
+                raise web.HTTPNotFound(text=f"{error}\n") from None
+            return ReadSession(self._reader, name)
         if self._console.live is None:
             raise web.HTTPNotFound(text="no robot runs here; choose a session\n")
         return self._console.live
 
-    async def _recorded(self, name: str) -> Recorded:
-        async with self._opening:  # two viewers who open it at once read it once
-            try:
-                return await asyncio.to_thread(self._console.shelf.open, name)
-            except SessionError as error:
-                raise web.HTTPNotFound(text=f"{error}\n") from None
+    @staticmethod
+    async def _read(told: Awaitable[str]) -> web.StreamResponse:
+        try:
+            return web.Response(text=await told, content_type="application/json")
+        except SessionError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from None
 
 
 def run_forever(

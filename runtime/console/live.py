@@ -50,7 +50,7 @@ class Live:
         state = self._held.get("safety")
         return state if isinstance(state, wire.SafetyState) else None
 
-    def moment(self, at_ns: int | None = None) -> str:
+    async def moment(self, at_ns: int | None = None) -> str:
         """See Source; made once for all who look."""
         del at_ns
         if not self._moment:
@@ -58,7 +58,7 @@ class Live:
             self._moment = json.dumps(shown, separators=(",", ":"))
         return self._moment
 
-    def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
+    async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
         """See Source."""
         del at_ns
         ring = self._ring(camera)

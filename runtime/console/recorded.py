@@ -24,8 +24,6 @@ _PLOTTED = 4000  # points of a plot over the whole session
 class Recorded:
     """One session, indexed by time. Raises SessionError when nothing in it can be read."""
 
-    live = False
-
     def __init__(self, path: Path) -> None:
         self.session: Session = reader.read(path)
         self.settings = settings_of(self.session)
@@ -39,7 +37,7 @@ class Recorded:
         self.begin_ns, self.end_ns = min(stamps[0] for stamps in ends), max(stamps[-1] for stamps in ends)
 
     def moment(self, at_ns: int | None) -> str:
-        """See Source."""
+        """JSON of a moment (runtime/console/view.py); None: the last one."""
         at = self.end_ns if at_ns is None else at_ns
         held = {topic: message for topic in (*STATES, ARRIVAL) if (message := self._at(topic, at)) is not None}
         until = bisect_right(self.events, at, key=lambda event: event.at_ns)
@@ -48,7 +46,7 @@ class Recorded:
         return json.dumps(view(self.settings, held, events, rates, at), separators=(",", ":"))
 
     def picture(self, camera: str, at_ns: int | None) -> Picture | None:
-        """See Source."""
+        """What a camera showed; None: nothing yet."""
         notice = self._at(f"frame.{camera}", self.end_ns if at_ns is None else at_ns)
         if not isinstance(notice, wire.Frame):
             return None
@@ -119,24 +117,33 @@ class Shelf:
 
     def __init__(self, folder: Path, keep: int = 2, open_session: Callable[[Path], Recorded] = Recorded) -> None:
         self.folder, self._keep, self._open = folder, keep, open_session
-        self._opened: dict[tuple[str, tuple[int, ...]], Recorded] = {}
+        self._opened: dict[str, tuple[tuple[int, ...], Recorded]] = {}  # by name: sizes of its files, and what was read
 
     def list(self) -> "list[dict[str, Any]]":
         """One row a session, newest first."""
         folders = {path.parent for path in self.folder.glob("*/session*.mcap")}
         return [_row(folder) for folder in sorted(folders, reverse=True)]
 
-    def open(self, name: str) -> Recorded:
-        """A session by its folder's name. Raises SessionError."""
+    def place(self, name: str) -> Path:
+        """Where a session lies. Raises SessionError."""
         path = self.folder / name
         if "/" in name or name in ("", ".", "..") or not path.is_dir():
             raise SessionError(f"{name[:80]}: no such session in {self.folder}")
+        return path
+
+    def open(self, name: str) -> Recorded:
+        """A session by its folder's name; one that is still recorded has grown, and is read again. Raises SessionError."""
+        path = self.place(name)
         sizes = tuple(file.stat().st_size for file in sorted(path.glob("session*.mcap")))
-        kept = self._opened.pop((name, sizes), None)  # one that is still recorded has grown, and is read again
-        self._opened[name, sizes] = kept or self._open(path)
+        kept_sizes, kept = self._opened.pop(name, (None, None))
+        self._opened[name] = sizes, kept if kept is not None and kept_sizes == sizes else self._open(path)
         while len(self._opened) > self._keep:
             self._opened.pop(next(iter(self._opened)))
-        return self._opened[name, sizes]
+        return self._opened[name][1]
+
+    def opened(self, name: str) -> Recorded:
+        """As it was opened last. Raises SessionError."""
+        return self._opened[name][1] if name in self._opened else self.open(name)
 
     def thumbnail(self, name: str) -> bytes | None:
         """The last picture of the head camera."""

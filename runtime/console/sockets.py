@@ -15,6 +15,7 @@ from runtime.clock import NS_PER_S, now_ns
 from runtime.console import requests
 from runtime.console.desk import Desk
 from runtime.console.source import Source
+from runtime.errors import SessionError
 
 _HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
 _LOOK_S = 0.01
@@ -32,7 +33,10 @@ async def moments(request: web.Request, source: Source, ticks: "Ticks") -> web.W
         at_ns = _credit(message)
         if source.live:
             seen = await ticks.after(seen)
-        await socket.send_str(source.moment(at_ns))
+        try:
+            await socket.send_str(await source.moment(at_ns))
+        except SessionError:  # it cannot be read any more; the page opens another socket
+            break
     return socket
 
 
@@ -43,10 +47,13 @@ async def pictures(request: web.Request, source: Source, camera: str) -> web.Web
     last = 0
     async for message in socket:
         at_ns = _credit(message)
-        found = source.picture(camera, at_ns)
+        try:
+            found = await source.picture(camera, at_ns)
+        except SessionError:
+            break
         while source.live and (found is None or found.number == last) and not socket.closed:
             await asyncio.sleep(_LOOK_S)
-            found = source.picture(camera, None)
+            found = await source.picture(camera, None)
         if found is None:
             await socket.send_bytes(_HEADER.pack(0, 0, now_ns()))
             continue

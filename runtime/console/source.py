@@ -1,4 +1,4 @@
-"""Where the page's moments come from: a live run (live.py) or a session (recorded.py)."""
+"""Where the page's moments come from: a live run (live.py) or a session (reading.py, recorded.py)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class Source(Protocol):
 
     live: bool
 
-    def moment(self, at_ns: int | None) -> str:
+    async def moment(self, at_ns: int | None) -> str:
         """The JSON of runtime/console/view.py."""
         ...
 
-    def picture(self, camera: str, at_ns: int | None) -> Picture | None:
+    async def picture(self, camera: str, at_ns: int | None) -> Picture | None:
         """What a camera showed; None: nothing yet."""
         ...
 

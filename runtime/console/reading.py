@@ -1,0 +1,149 @@
+"""Sessions are read by a process of their own: never on the loop that carries HOLD and the heartbeat of whoever steers.
+
+One request at a time over two pipes: JSON there, bytes back, each behind its length. What the process needs of memory and time
+(it reads a session whole) is nobody else's; it ends with the console, and comes back when it died.
+"""
+
+import asyncio
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from runtime.console.recorded import Shelf
+from runtime.console.source import Picture
+from runtime.errors import SessionError
+
+_LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
+_FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
+_NICE = 10
+
+
+class Reader:
+    """Asks that process. Every method raises SessionError for a session that cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._one = threading.Lock()
+
+    async def about(self, name: str) -> str:
+        """JSON of a session's beginning, end and marks; read anew where it has grown."""
+        return (await self._ask("about", name)).decode()
+
+    async def joints(self, name: str) -> str:
+        """JSON of all joints over the whole session."""
+        return (await self._ask("joints", name)).decode()
+
+    async def moment(self, name: str, at_ns: int | None) -> str:
+        """See Source."""
+        return (await self._ask("moment", name, at_ns)).decode()
+
+    async def picture(self, name: str, camera: str, at_ns: int | None) -> Picture | None:
+        """See Source."""
+        told = await self._ask("picture", name, camera, at_ns)
+        if not told:
+            return None
+        number, capture_ns = _PICTURE.unpack_from(told)
+        return Picture(number, capture_ns, told[_PICTURE.size :])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    async def _ask(self, *request: Any) -> bytes:
+        return await asyncio.to_thread(self._asked, request)
+
+    def _asked(self, request: tuple[Any, ...]) -> bytes:
+        with self._one:
+            self._process = process = self._process or self._started()
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                _send(process.stdin, json.dumps(request).encode())
+                answer = _receive(process.stdout)
+            except OSError:
+                answer = None
+            if answer is None:
+                self.close()
+                raise SessionError(f"{request[1]}: whoever read it ended, for want of memory perhaps; open it again")
+        if answer[:1] == _REFUSED:
+            raise SessionError(answer[1:].decode())
+        return answer[1:]
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        line = [sys.executable, "-m", "runtime.console.reading", str(self._folder)]
+        return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+
+class ReadSession:
+    """A session at any of its moments, as the sockets take it (Source)."""
+
+    live = False
+
+    def __init__(self, reader: Reader, name: str) -> None:
+        self._reader, self._name = reader, name
+
+    async def moment(self, at_ns: int | None = None) -> str:
+        """See Source."""
+        return await self._reader.moment(self._name, at_ns)
+
+    async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
+        """See Source."""
+        return await self._reader.picture(self._name, camera, at_ns)
+
+
+def _send(pipe: IO[bytes], data: bytes) -> None:
+    pipe.write(_LENGTH.pack(len(data)) + data)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> bytes | None:
+    """None at the end."""
+    head = pipe.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    data = pipe.read(length)
+    return data if len(data) == length else None
+
+
+def _answer(shelf: Shelf, call: str, name: str, *rest: Any) -> bytes:
+    """What a request is answered."""
+    recorded = shelf.open(name) if call == "about" else shelf.opened(name)
+    match call:
+        case "about":
+            return _FOUND + json.dumps(recorded.about()).encode()
+        case "joints":
+            return _FOUND + recorded.joints().encode()
+        case "moment":
+            return _FOUND + recorded.moment(*rest).encode()
+        case "picture":
+            found = recorded.picture(*rest)
+            return _NONE if found is None else _FOUND + _PICTURE.pack(found.number, found.capture_ns) + found.jpeg
+        case _:
+            raise AssertionError(call)
+
+
+def main(folder: Path) -> None:
+    """Answer until the console is gone, which ends what is asked."""
+    os.nice(_NICE)
+    shelf = Shelf(folder)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may come between the answers
+    while (request := _receive(sys.stdin.buffer)) is not None:
+        try:
+            answer = _answer(shelf, *json.loads(request))
+        except SessionError as error:
+            answer = _REFUSED + str(error).encode()
+        _send(answers, answer)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

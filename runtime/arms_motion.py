@@ -13,7 +13,9 @@ _HELD_NS = 50_000_000  # without a new target an arm stands where the last one w
 def move(rules: Rules, memory: Memory, inputs: Inputs, was: wire.Mode) -> tuple[limits.Array, bool]:
     """Advance the command by one tick. Returns the wanted pose and whether the safety layer had to change it."""
     mode = memory.machine.mode
-    if not armed(memory.machine):
+    if was == "DISARMED" or not armed(
+        memory.machine
+    ):  # the first command is where the arms are, by this tick's reading
         still = np.zeros(wire.JOINTS)
         memory.commanded = Motion(np.array(inputs.feedback.q), still, still)
         return memory.commanded.q, False

@@ -104,11 +104,13 @@ def main(process: Process) -> None:
     sys.setswitchinterval(_SWITCH_S)
     while process.running:
         arm = make_arm(side, process.settings, process.folder, readings.write)
+        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
+        # from here on may answer the first reading already.
+        memory = Memory(targets.read().number)
         if not _connected(process, arm):
             process.pause(_AGAIN_S)
             continue
-        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm.
-        _serve(process, arm, targets, Memory(targets.read().number))
+        _serve(process, arm, targets, memory)
         arm.close()
     targets.close()
 

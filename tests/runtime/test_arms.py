@@ -53,8 +53,8 @@ class Rig:
         if getattr(self, "frozen_side", None) is not None:
             stamps[self.frozen_side or 0] = START_NS
         return self.build(
-            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(), measured_ns=(stamps[0], stamps[1]),
-            **getattr(self, "arms", {}),
+            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(),
+            **{"measured_ns": (stamps[0], stamps[1]), **getattr(self, "arms", {})},
         )  # fmt: skip
 
     def restart(self) -> None:
@@ -134,6 +134,27 @@ def running(rig: Rig) -> Rig:
     rig.run(0.5)
     assert rig.mode == "RUNNING"
     return rig
+
+
+def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(rig: Rig, build: Build) -> None:
+    stood, rig.measured = rig.measured, np.zeros(wire.JOINTS)  # nobody knows yet where they are
+    rig.arms = {"measured_ns": (wire.NEVER, wire.NEVER), "powered": (False, False)}
+    rig.run(0.3)
+    assert rig.mode == "DISARMED" and "left arm: nothing was heard yet; check its power and CAN cable" in rig.reasons
+    for name, said in (("hold", ""), ("arm", "nothing was heard yet")):
+        state = rig.tick(build(wire.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now)).state
+        assert state is not None and said in state.answer and state.answered[0] == 9
+    assert not any(made.target.sent for made in rig.outputs)
+    rig.measured, rig.arms = stood, {}
+    rig.memory.machine.wants_arm = True
+    first = next(made for made in (rig.tick() for _ in range(5)) if made.target.sent)
+    np.testing.assert_array_equal(first.target.q, stood)
+
+
+def test_a_stop_reaches_an_arm_that_is_heard_beside_one_that_is_not(rig: Rig, build: Build) -> None:
+    rig.arms = {"measured_ns": (START_NS, wire.NEVER), "powered": (True, False)}
+    made = rig.tick(build(wire.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now))
+    assert made.drives == ("stop",) and made.state is not None and made.state.answer == ""
 
 
 def test_the_first_command_is_the_feedback(rig: Rig) -> None:

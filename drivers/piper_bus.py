@@ -5,12 +5,14 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import can
 
 from drivers.errors import DriverError
 
+NETWORK = Path("/sys/class/net")
 _numbers = itertools.count()
 
 
@@ -51,6 +53,14 @@ def look_at_link(interface: str) -> Link:
         return Link(str(data.get("state", "")), int(data.get("bittiming", {}).get("bitrate", 0)))
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, AttributeError):
         return Link()
+
+
+def elsewhere(interface: str, usb: str) -> str:
+    """Why an interface is not on the adapter at the USB place `usb` (empty: any may be). Empty: it is."""
+    place = (NETWORK / interface / "device").resolve()
+    if not usb or usb in str(place):
+        return ""
+    return f"{interface} is at USB {place.name}, not at {usb}: left and right may be exchanged"
 
 
 def why_off(link: Link) -> str:

@@ -22,6 +22,7 @@ from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
+from drivers.piper_bus import elsewhere
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
 from runtime.process import Process, log
@@ -181,6 +182,11 @@ def _apart_rad(reading: ArmState | None, told: Told) -> float:
 
 
 def _connected(process: Process, arm: PiperArm) -> bool:
+    arms, side = process.settings.arms, SIDES.index(arm.name)
+    if arms.kind == "piper" and (exchanged := elsewhere(arms.interfaces[side], arms.usb_places[side])):
+        process.fault("bus", f"{exchanged}; plug the adapters as they were")  # as after somebody plugged them in anew
+        process.stepped()
+        return False
     try:
         arm.connect()
     except DriverError as error:

@@ -1,18 +1,15 @@
 """The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it."""
 
 import time
-from pathlib import Path
 
-from drivers import piper_identity
+from drivers import piper_bus, piper_identity
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
-from drivers.piper_bus import look_at_link, why_off
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
 from runtime.config import Settings
 from runtime.doctor.row import Row
 
-NETWORK = Path("/sys/class/net")
 _BITRATE = 1_000_000
 _LISTEN_S = 1.0
 _ANSWER_S = 0.5
@@ -23,7 +20,7 @@ _ACCELERATION_TOLERANCE = 0.02  # rad/s2
 
 def look_at_interface(side: str, interface: str, usb: str) -> Row:
     """Whether the kernel has the interface, up at 1 Mbit/s, on the adapter at the USB place `usb` (empty: any)."""
-    name, place = f"bus {side}", NETWORK / interface
+    name, place = f"bus {side}", piper_bus.NETWORK / interface
     # Down first: of an interface that is up, or off after too many errors, the kernel changes no bit rate.
     up = (
         f"sudo ip link set {interface} down; sudo ip link set {interface} up type can bitrate {_BITRATE} restart-ms 100"
@@ -32,15 +29,14 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
         remedy = "plug in its USB-CAN adapter; deploy/can-names.rules names it"
         return Row(name, "fail", f"there is no interface {interface}", remedy)
     device = (place / "device").resolve().name
-    if usb and usb not in str((place / "device").resolve()):
+    if exchanged := piper_bus.elsewhere(interface, usb):
         return Row(
-            name, "fail", f"{interface} is at USB {device}, not at {usb}: left and right may be exchanged",
-            "plug the adapters as they were, or put their places into deploy/can-names.rules",
-        )  # fmt: skip
+            name, "fail", exchanged, "plug the adapters as they were, or put their places into deploy/can-names.rules"
+        )
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
-    link = look_at_link(interface)
-    if off := why_off(link):
+    link = piper_bus.look_at_link(interface)
+    if off := piper_bus.why_off(link):
         return Row(name, "fail", f"{interface}: {off}", up)
     if link.bitrate != _BITRATE:
         return Row(name, "fail", f"{interface} runs at {link.bitrate} bit/s, the arms speak at {_BITRATE}", up)

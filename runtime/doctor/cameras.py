@@ -11,6 +11,7 @@ from runtime.doctor.row import Row
 
 _LOOK_S = 1.5
 _LEAST_SHARE = 0.9  # of the rate that was asked for
+_BY_NUMBER = "/dev/video"
 _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
 
 
@@ -51,6 +52,9 @@ def _look_at(name: str, settings: Settings) -> Row:
     found = f"{wanted.kind} {wanted.device or 'the only one'}{link}: {rate_hz:.1f} of {wanted.rate_hz:.0f} pictures/s"
     if wanted.kind == "realsense" and camera.usb.startswith(_SLOW_LINK):
         return Row(row, "warning", found, "plug it into a blue USB 3 port with the cable that came with it")
+    if wanted.kind == "uvc" and wanted.device.startswith(_BY_NUMBER):
+        remedy = "give its place, /dev/v4l/by-path/...: numbers change with the order of plugging in"
+        return Row(row, "warning", f"{found}; left and right wrist could be exchanged unnoticed", remedy)
     if rate_hz < _LEAST_SHARE * wanted.rate_hz:
         return Row(
             row, "warning", found, "a dark room halves the rate; else use a USB 3 port of its own, without a hub"

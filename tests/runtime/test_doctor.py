@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from camera_rigs import record_realsense, write_video
+from camera_rigs import UsbDevice, record_realsense, write_video
 
-from drivers import piper_identity
+from drivers import piper_bus, piper_identity
 from drivers.can_hub import INTERFACE, Hub
 from drivers.piper_emulator import Faults
+from drivers.uvc import UvcCamera
 from runtime import config, realtime
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
@@ -100,7 +102,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir(parents=True)
     (place / "device").symlink_to(adapter)
     (place / "operstate").write_text("up\n")
-    monkeypatch.setattr(buses, "NETWORK", tmp_path / "net")
+    monkeypatch.setattr(piper_bus, "NETWORK", tmp_path / "net")
     tool = tmp_path / "ip"
     tool.write_text("""#!/bin/sh\necho '[{"linkinfo": {"info_data": {"bittiming": {"bitrate": 1000000}}}}]'\n""")
     tool.chmod(0o755)
@@ -241,6 +243,26 @@ def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path
     assert f"by USB {usb}" in head.found
     assert ("the cable that came with it" in head.remedy) is slow
     assert head.verdict == "warning" or not slow
+
+
+@pytest.mark.parametrize(("device", "verdict"), [("/dev/video2", "warning"), ("/dev/v4l/by-path/left", "pass")])
+def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usb = UsbDevice()
+
+    def made(name: str, settings: Any, folder: Path) -> UvcCamera:
+        return UvcCamera(name, device, 80, 60, 100.0, lambda path: usb)
+
+    pushing = threading.Thread(target=lambda: [usb.push() for _ in range(60)])
+    monkeypatch.setattr(cameras, "make_camera", made)
+    monkeypatch.setattr(cameras, "_LOOK_S", 0.5)
+    monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
+    pushing.start()
+    row = cameras._look_at(
+        "left_wrist", config.load(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
+    )
+    pushing.join()
+    assert row.verdict == verdict
+    assert ("numbers change" in row.remedy) == (verdict == "warning")
 
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

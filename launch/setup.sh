@@ -1,6 +1,7 @@
 # Finds or makes everything the programs need. Sourced by the other scripts; `extras` names optional parts.
-# `commands` names programs that are needed besides. It leaves $python set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
+# `commands` names programs that are needed besides. It leaves $python and $repository set. Nothing is installed twice: a stamp in the venv names what was installed for which lock.
 set -euo pipefail
+called_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 system_libraries=(
@@ -80,4 +81,7 @@ export MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_T
 
 install_system_packages
 install_python_packages ${extras:-}
-python=$PWD/.venv/bin/python
+python=$PWD/.venv/bin/python repository=$PWD
+# What somebody types is meant from where he is; a folder `runtime` or `models` there is not ours.
+export PYTHONSAFEPATH=1
+cd "$called_from"

@@ -257,9 +257,8 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
     monkeypatch.setattr(cameras, "_LOOK_S", 0.5)
     monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
     pushing.start()
-    row = cameras._look_at(
-        "left_wrist", config.load(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
-    )
+    settings = config.load(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
+    row = next(row for row in cameras.look(settings) if row.name == "camera left_wrist")
     pushing.join()
     assert row.verdict == verdict
     assert ("numbers change" in row.remedy) == (verdict == "warning")

@@ -108,5 +108,7 @@ def test_lines_come_in_order_and_to_the_last(ends: Ends, monkeypatch: pytest.Mon
             for number in range(5):
                 terminal.say(f"line {number}")
         terminal.say("after")
-    shown = os.read(ends.keyboard, 4096).decode().split("\r\n")
-    assert shown == ["before", *(f"line {number}" for number in range(5)), "after", ""]
+    shown = b""
+    while b"after\r\n" not in shown:
+        shown += os.read(ends.keyboard, 4096)
+    assert shown.decode().split("\r\n") == ["before", *(f"line {number}" for number in range(5)), "after", ""]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from runtime import wire
 
-Kind = Literal["fault", "mode", "order", "instruction", "episode", "condition", "seam", "process", "camera"]
+Kind = Literal["fault", "mode", "order", "operator", "instruction", "episode", "condition", "seam", "process", "camera"]
 MARKS: tuple[Kind, ...] = ("condition", "seam")
 """So many that they belong on a scrubber, not in a log."""
 
@@ -32,6 +32,7 @@ class Watcher:
     episode: tuple[int, int, str | None] = (-1, 0, None)
     processes: dict[str, str] = field(default_factory=dict)
     cameras: dict[str, bool] = field(default_factory=dict)
+    driver: tuple[str, bool] = ("", False)  # who steers by a page, and whether the arms hold without it
 
     def note(self, message: wire.Message) -> list[Event]:
         """The events that a message makes."""
@@ -59,6 +60,8 @@ class Watcher:
                 return self._supervision(message)
             case wire.CameraHealth():
                 return self._health(message)
+            case wire.Deadman():
+                return self._driver(message)
             case _:
                 return []
 
@@ -96,4 +99,13 @@ class Watcher:
             self.cameras[state.camera] = well
             if before != well:
                 events.append(Event(health.stamp_ns, "camera", f"{state.camera}: {state.verdict or 'well again'}"))
+        return events
+
+    def _driver(self, told: wire.Deadman) -> list[Event]:
+        before, self.driver = self.driver, (told.holder, told.wanted)
+        events: list[Event] = []
+        if before[0] != told.holder:
+            events.append(Event(told.stamp_ns, "operator", f"{told.holder} steers" if told.holder else "nobody steers"))
+        if before[1] != told.wanted:
+            events.append(Event(told.stamp_ns, "operator", f"deadman {'on' if told.wanted else 'off'}"))
         return events

@@ -15,7 +15,17 @@ from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, view
 from runtime.frames import FrameRing
 
-_NEWEST = ("joint_state", "scene", "master", "camera_health", "recording", "supervision", "episode", "instruction")
+_NEWEST = (
+    "joint_state",
+    "scene",
+    "master",
+    "camera_health",
+    "recording",
+    "supervision",
+    "episode",
+    "instruction",
+    "deadman",
+)
 _ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "order", "outcome")
 _QUIET_NS = 5 * NS_PER_S
 

@@ -60,7 +60,7 @@ class Recorded:
             "end_ns": self.end_ns,
             "seen_ns": max(self._stamps.get(f"frame.{camera}", [self.begin_ns])[0] for camera in CAMERAS),
             "damage": self.session.damage.describe(),
-            "marks": [event.plain() for event in self.events if event.kind != "order"],
+            "marks": [event.plain() for event in self.events if event.kind not in ("order", "operator")],
         }
 
     def joints(self) -> str:

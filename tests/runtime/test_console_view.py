@@ -174,6 +174,10 @@ def test_events_are_told_once(build: Build) -> None:
     assert told(build(wire.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
     assert told(build(wire.ArmTarget, seam_jump_rad_s=-1.0)) == []
     assert told(build(wire.JointState)) == []
+    assert told(build(wire.Deadman, holder="", wanted=False)) == []
+    assert told(build(wire.Deadman, holder="Anna", wanted=True)) == ["operator: Anna steers", "operator: deadman on"]
+    assert told(build(wire.Deadman, holder="Anna", wanted=True)) == []
+    assert told(build(wire.Deadman, holder="", wanted=False)) == ["operator: nobody steers", "operator: deadman off"]
 
 
 def test_processes_and_cameras_that_change_are_events(build: Build) -> None:

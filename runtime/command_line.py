@@ -5,6 +5,7 @@ robot.sh is not among them: its flags are the settings tree itself (runtime/conf
 
 import argparse
 import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -64,8 +65,29 @@ def check_writable(path: Path, flag: str) -> None:
         raise SettingsError(f"{flag} {path}: is a folder; name a file in it")
     if not folder.is_dir():
         raise SettingsError(f"{flag} {path}: there is no such folder; make it first")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise SettingsError(f"{flag} {path}: you may not write there; choose another")
+    _check_may_write(path if path.exists() else folder, path, flag)
+
+
+def check_folder(path: Path, flag: str) -> None:
+    """Say at the start that a folder cannot be made or written there; makes nothing. Raises SettingsError."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise SettingsError(f"{flag} {path}: {there} is a file; name a folder")
+    _check_may_write(there, path, flag)
+
+
+def _check_may_write(there: Path, path: Path, flag: str) -> None:
+    """By a trial: root may write everywhere as permissions go, but not in /proc."""
+    try:
+        if there.is_dir():
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        elif not os.access(there, os.W_OK):
+            raise PermissionError
+    except OSError:
+        raise SettingsError(f"{flag} {path}: you may not write there; choose another") from None
 
 
 def make_folder(path: Path, flag: str) -> None:

@@ -387,6 +387,7 @@ def load(arguments: list[str], program: str = "robot.sh") -> Settings:
     values.pop("profile", None)
     try:
         flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
+        _check_size(flags)
         if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
             values.get("policy", {}).pop("checkpoint", None)
         return Settings.model_validate(_merge(values, flags | {"profile": profile}))
@@ -411,6 +412,7 @@ def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
     """Other settings with what flags change; `program` is named by --help. Raises SettingsError with one line."""
     try:
         flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
+        _check_size(flags)
         values = settings.model_dump()
         if "size" in flags.get("policy", {}):
             values["policy"]["checkpoint"] = None
@@ -438,6 +440,15 @@ def from_json(text: str) -> Settings:
         return Settings.model_validate_json(text)
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
+
+
+def _check_size(flags: dict[str, Any]) -> None:
+    policy = flags.get("policy", {})
+    if policy.get("checkpoint") and "size" in policy:
+        size = policy["size"]
+        raise SettingsError(
+            f"--policy.size {size}: the checkpoint {policy['checkpoint']} has a size of its own; leave out one of them"
+        )
 
 
 def _not_read(error: CliError, arguments: list[str]) -> str:

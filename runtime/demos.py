@@ -23,6 +23,7 @@ from drivers.sim.tasks import TASKS, make_task, named
 from drivers.sim.tasks.task import KEPT_FROM
 from models.data import hdf5
 from models.data.episode import Episode, check
+from models.errors import ModelError
 from runtime import command_line
 from runtime.errors import SettingsError
 from runtime.spread import Spread
@@ -58,8 +59,11 @@ def main(arguments: list[str]) -> int:
         names = named(options.task)
     except DriverError as error:
         raise SettingsError(f"--task: {error}") from None
+    command_line.check_folder(options.out, "--out")
     folders = [options.out / name for name in names]
     _tidy(folders)
+    for folder in folders:
+        _check_alike(folder, options)
     try:
         with Spread("demos", options.workers, options.ray) as spread:
             for name in names:
@@ -75,6 +79,21 @@ def _tidy(folders: list[Path]) -> None:
     for folder in folders:
         for left in folder.glob("*.part"):
             left.unlink()
+
+
+def _check_alike(folder: Path, options: argparse.Namespace) -> None:
+    """What is there already counts, so it must be whole, and of the same size. Raises SettingsError."""
+    wanted = (options.height, options.width)
+    for path in sorted(folder.glob("*.hdf5")):
+        try:
+            size = hdf5.picture_size(path)
+        except ModelError as error:
+            raise SettingsError(f"{error}; take the file away") from None
+        if size != wanted:
+            raise SettingsError(
+                f"--width, --height: {path} has pictures of {size[1]}x{size[0]}, not {wanted[1]}x{wanted[0]}; "
+                "give another --out"
+            )
 
 
 def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, int]:

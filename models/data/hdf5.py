@@ -45,7 +45,7 @@ def read(path: Path) -> Episode:
     try:
         with h5py.File(path) as file:
             return check(_episode(file, path), str(path))
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _unreadable(path, error) from None
 
 
@@ -54,11 +54,26 @@ def about(path: Path) -> tuple[str, tuple[str, ...], int]:
     try:
         with h5py.File(path) as file:
             return _task(file, path), _instructions(file, path), len(_array(file, "observations/qpos", path))
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: OSError) -> ModelError:
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of the first camera's first picture, px. Raises ModelError as `read` does."""
+    try:
+        with h5py.File(path) as file:
+            stored = file.get(f"observations/images/{NAMES['head']}")
+            if not isinstance(stored, h5py.Dataset) or not len(stored):
+                raise ModelError(f"{path}: has no pictures of the camera head")
+            if stored.ndim == 4:
+                return stored.shape[1], stored.shape[2]
+            height_px, width_px, *_ = simplejpeg.decode_jpeg_header(bytes(stored[0]))
+            return int(height_px), int(width_px)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); record it again")
 
 

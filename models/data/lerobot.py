@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -35,12 +35,15 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._info: dict[str, Any] = json.loads((folder / INFO).read_text())
+            info: Any = json.loads((folder / INFO).read_text())
             self.rows = [
                 row for path in sorted((folder / "meta" / "episodes").rglob("*.parquet")) for row in _rows(path)
             ]
         except (OSError, ValueError, pa.ArrowException) as error:
             raise ModelError(f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r})") from None
+        if not isinstance(info, dict) or not isinstance(cast(Any, info).get("features", {}), dict):
+            raise ModelError(f"{folder}: its {INFO} is none of a LeRobot dataset")
+        self._info = cast(dict[str, Any], info)
         version, rate = str(self._info.get("codebase_version")), self._info.get("fps")
         if not version.startswith("v3."):
             raise ModelError(
@@ -79,8 +82,11 @@ class Dataset:
             if name not in features:
                 raise ModelError(f"{self.folder}: has no {name}; it has {', '.join(sorted(features)) or 'nothing'}")
         for name in ("observation.state", "action"):
-            if list(features[name]["shape"]) != [JOINTS]:
-                raise ModelError(f"{self.folder}: {name} is {features[name]['shape']}, expected [{JOINTS}]")
+            shape = features[name].get("shape") if isinstance(features[name], dict) else None
+            if shape != [JOINTS]:
+                raise ModelError(f"{self.folder}: {name} is {shape}, expected [{JOINTS}]")
+        if not isinstance(self._info.get("data_path"), str):
+            raise ModelError(f"{self.folder}: its {INFO} names no data_path")
 
     def _jpegs(self, table: pa.Table, row: dict[str, Any], camera: str) -> list[bytes]:
         key = f"observation.images.{camera}"

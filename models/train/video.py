@@ -5,6 +5,7 @@ Legend: B samples, T frames, H W pixels, h w latent grid, c latent channels, L w
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -59,7 +60,16 @@ class AutoencoderLoss(nn.Module):
         self.vae, self._filming = vae, filming
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean loss of `Pictures`' batch."""
+        """Mean loss of `Pictures`' batch.
+
+        In float32 on a CPU: in bfloat16 oneDNN's backward pass of convolutions over three dimensions destroys the heap (torch
+        2.13, Xeons with AMX, pictures of 96 x 128).
+        """
+        cpu = batch["pictures"].device.type == "cpu"
+        with torch.autocast("cpu", enabled=False) if cpu else nullcontext():
+            return self._loss(batch)
+
+    def _loss(self, batch: Tensors) -> torch.Tensor:
         pictures = batch["pictures"].float().div_(127.5).sub_(1)
         vae = cast(Any, self.vae)
         posterior = vae.encode(pictures).latent_dist

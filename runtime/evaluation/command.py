@@ -77,6 +77,8 @@ def main(arguments: list[str]) -> int:
             if options.json is not None:
                 _write(options.json, rows, settings, latencies, options, checkpoint_id)
 
+        if not options.expert:
+            say(f"video2act: policy {_which(settings)}")
         rows, _ = evaluated((), finished)
     say("\n".join(table.lines(rows)))
     return 0
@@ -182,6 +184,14 @@ def _write(
         "machine": describe(),
     }
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _which(settings: Settings) -> str:
+    """The policy that is evaluated, for whoever forgot to name it."""
+    policy = settings.policy
+    if policy.checkpoint is not None:
+        return f"{policy_id(settings)} in {policy.checkpoint}"
+    return f"of size {policy.size} with random weights; --policy.checkpoint names one that was trained"
 
 
 def _of_rollouts(settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from models.data import hdf5, lerobot_writer
 from models.data.episode import Episode
 from models.errors import ModelError
 from runtime import command_line
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.errors import RuntimeFault
 from runtime.session import reader
 from runtime.session.episodes import episodes
 from runtime.terminal import say
@@ -20,8 +20,7 @@ from runtime.terminal import say
 def main(arguments: list[str]) -> int:
     """The command."""
     options = _parse(arguments)
-    if options.out.exists() and not options.out.is_dir():
-        raise SettingsError(f"--out {options.out}: is a file; name a folder")
+    command_line.check_folder(options.out, "--out")
     try:
         if options.to == "lerobot":
             count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
@@ -35,6 +34,9 @@ def main(arguments: list[str]) -> int:
 
 def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
     count = 0
+    for path in sessions:  # before the first one is written: another one's trouble leaves nothing half-done
+        for _ in episodes(reader.read(path), failures):
+            pass
     for path in sessions:
         session = reader.read(path)
         for number, episode in enumerate(episodes(session, failures)):

@@ -16,6 +16,7 @@ from models.config import PolicyConfig
 from models.data.demonstrations import find
 from models.errors import ModelError
 from models.identity import stored_config
+from models.sources import sources
 from models.train.action import Cloning
 from models.train.loop import Schedule
 from models.train.video import Filming
@@ -70,6 +71,13 @@ def _understood(arguments: list[str]) -> Run:
     filming = overrides.over(Filming(), values["filming"], "filming")
     if filming.lora_rank and options.stage == "action":
         raise SettingsError(f"--filming.lora_rank {filming.lora_rank}: of stage 1, train.sh video; leave it out")
+    trained = options.stage == "action" and options.video is None and options.begin is None
+    if trained and config.hears_video and "video" not in sources(config):
+        size = options.profile or "small"
+        raise SettingsError(
+            f"--video: of size {size} no video model is published; give stage 1's checkpoint (train.sh video), "
+            "--policy.inputs no_video, or --policy.published.video DIR"
+        )
     several = Ranks(options.processes, options.machines, options.meet)
     several.check()
     schedule = overrides.over(Schedule(steps=steps, seed=options.seed), values["schedule"], "schedule")
@@ -132,6 +140,9 @@ def _parser() -> command_line.Parser:
 
 
 def _check(options: argparse.Namespace) -> None:
+    command_line.check_folder(options.out, "--out")
+    if options.cache is not None:
+        command_line.check_folder(options.cache, "--cache")
     if not options.data.is_dir():
         raise SettingsError(f"--data {options.data}: no such folder; make demonstrations with ./launch/demos.sh")
     if options.stage == "video" and options.video is not None:

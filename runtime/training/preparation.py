@@ -109,7 +109,8 @@ class Preparation:
         return replace(order, latents=self._path("latents", demonstration), texts=texts)
 
     def _path(self, kind: Kind, source: Demonstration) -> Path:
-        size = source.path.stat().st_size if source.path.is_file() else source.steps
+        told = source.path.stat()
+        size = f"{told.st_size}-{told.st_mtime_ns}" if source.path.is_file() else source.steps
         which: list[object] = []
         if source.index is not None:  # of a dataset that may have been made again
             which = [source.index, (source.path / INFO).stat().st_mtime_ns]

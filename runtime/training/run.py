@@ -61,9 +61,14 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
     path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
     revisions: list[str] = []
     if path.is_file():
-        before = json.loads(path.read_text())
-        revisions = before["revisions"]
-        other = _difference(_completed(before["settings"]), wanted)
+        try:
+            before = json.loads(path.read_text())
+            revisions, settings = list(before["revisions"]), dict(before["settings"])
+        except (ValueError, KeyError, TypeError):
+            raise RuntimeFault(
+                f"{path}: is no record of a training; give another --out, or take the file away"
+            ) from None
+        other = _difference(_completed(settings), wanted)
         if other is not None:
             raise RuntimeFault(
                 f"{path}: was begun with another {other}; give another --out, or the settings and data of that run"
@@ -71,7 +76,9 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
     run.out.mkdir(parents=True, exist_ok=True)
     if revision() not in revisions:
         revisions.append(revision())  # of the source that began it, and of those that went on with it
-    path.write_text(json.dumps({"settings": wanted, "revisions": revisions}, indent=1))
+    beside = path.with_suffix(".part")  # whole or not at all
+    beside.write_text(json.dumps({"settings": wanted, "revisions": revisions}, indent=1))
+    beside.rename(path)
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:

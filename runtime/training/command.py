@@ -71,6 +71,8 @@ def _understood(arguments: list[str]) -> Run:
     filming = overrides.over(Filming(), values["filming"], "filming")
     if filming.lora_rank and options.stage == "action":
         raise SettingsError(f"--filming.lora_rank {filming.lora_rank}: of stage 1, train.sh video; leave it out")
+    several = Ranks(options.processes, options.machines, options.meet)
+    several.check()
     trained = options.stage == "action" and options.video is None and options.begin is None
     if trained and config.hears_video and "video" not in sources(config):
         size = options.profile or "small"
@@ -78,8 +80,6 @@ def _understood(arguments: list[str]) -> Run:
             f"--video: of size {size} no video model is published; give stage 1's checkpoint (train.sh video), "
             "--policy.inputs no_video, or --policy.published.video DIR"
         )
-    several = Ranks(options.processes, options.machines, options.meet)
-    several.check()
     schedule = overrides.over(Schedule(steps=steps, seed=options.seed), values["schedule"], "schedule")
     return Run(
         stage=options.stage,

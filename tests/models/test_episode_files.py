@@ -201,3 +201,34 @@ def test_joints_of_another_robot_are_named(path: Path) -> None:
 def test_a_truncated_file_is_named(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000])
     assert "cannot be read" in refused(path)
+
+
+def test_what_is_of_another_kind_is_named(path: Path) -> None:
+    def seed(file: h5py.File) -> None:
+        file.attrs["seed"] = "abc"
+
+    def words(file: h5py.File) -> None:
+        del file["observations/qpos"]
+        file["observations/qpos"] = np.array([[b"left"] * 14] * STEPS)
+
+    def grey(file: h5py.File) -> None:
+        name = "observations/images/cam_high"
+        del file[name]
+        file[name] = np.zeros((STEPS, 16, 24, 1), np.uint8)
+
+    def real(file: h5py.File) -> None:
+        name = "observations/images/cam_high"
+        del file[name]
+        file[name] = np.zeros((STEPS, 16, 24, 3))
+
+    for edit in (seed, words, grey, real):
+        path.unlink()
+        hdf5.write(path, episode())
+        assert "cannot be read" in refused(change(path, edit)), edit.__name__
+
+
+def test_the_size_of_pictures_is_told_without_reading_them(path: Path, tmp_path: Path) -> None:
+    assert hdf5.picture_size(path) == (16, 24)
+    (tmp_path / "empty.hdf5").touch()
+    with pytest.raises(ModelError, match=r"empty\.hdf5: cannot be read"):
+        hdf5.picture_size(tmp_path / "empty.hdf5")

@@ -155,6 +155,10 @@ def change_info(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
         (lambda info: info["features"].pop("action"), "has no action"),
         (lambda info: info["features"].pop("observation.images.cam_high"), "has no observation.images.cam_high"),
         (lambda info: info["features"]["action"].update(shape=[7]), r"action is \[7\]"),
+        (lambda info: info["features"]["action"].pop("shape"), "action is None"),
+        (lambda info: info["features"].update(action=3), "action is None"),
+        (lambda info: info.update(features=[]), "is none of a LeRobot dataset"),
+        (lambda info: info.pop("data_path"), "names no data_path"),
     ],
 )
 def test_others_datasets_are_refused_in_one_line(
@@ -165,6 +169,12 @@ def test_others_datasets_are_refused_in_one_line(
         Dataset(folder)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_list_is_no_dataset(folder: Path) -> None:
+    (folder / INFO).write_text("[]")
+    with pytest.raises(ModelError, match="is none of a LeRobot dataset"):
+        Dataset(folder)
 
 
 def test_broken_files_are_named(folder: Path) -> None:

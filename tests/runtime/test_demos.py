@@ -36,6 +36,20 @@ def test_every_episode_can_be_read_and_moves(folder: Path) -> None:
         assert len(found.instructions) == 3
 
 
+def test_what_is_there_must_be_whole_and_of_the_same_size(folder: Path, tmp_path: Path) -> None:
+    line = ["--task", "pick_apple_messy", "--episodes", "2", "--seed", "5", "--workers", "1"]
+    with pytest.raises(SettingsError, match=r"has pictures of 48x36, not 64x48; give another --out"):
+        demos.main([*line, "--out", str(folder.parent), "--width", "64", "--height", "48"])
+    (tmp_path / "pick_apple_messy").mkdir()
+    (tmp_path / "pick_apple_messy" / "episode_000005.hdf5").touch()
+    with pytest.raises(SettingsError, match=r"episode_000005\.hdf5: cannot be read .*; take the file away"):
+        demos.main([*line, "--out", str(tmp_path), *SMALL[:4]])
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", Path("/proc/nowhere")):
+        with pytest.raises(SettingsError, match=f"--out {out}"):
+            demos.main([*line, "--out", str(out), *SMALL[:4]])
+
+
 def test_what_is_there_is_not_made_again(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     (folder / "episode_000009.part").touch()  # left by a run that was killed

@@ -350,6 +350,8 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
         (["--processes", "0"], "--processes"),
         (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
         (["--steps", "0"], "--steps"),
+        ([], "--video: of size small no video model is published; give stage 1's checkpoint"),
+        (["--policy.inputs", "no_video", "--schedule.learning_rate", "inf"], "learning_rate"),
         (["--seed", "-1"], "--seed: must be 0"),
         (["--cloning.lag_s", "[2, 1]"], "the shorter one first"),
         (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
@@ -361,6 +363,49 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_
 def test_a_wrong_flag_is_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         train.main(command("action", tmp_path, tmp_path / "out", *flags))
+
+
+@pytest.mark.parametrize("out", ["a_file", "a_file/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_written_is_one_line(out: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "a_file").touch()
+    with pytest.raises(SettingsError, match="--out"):
+        train.main(command("action", data, tmp_path / out, "--policy.inputs", "no_video", "--steps", "1"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3, "revisions": []}'])
+def test_a_damaged_record_is_one_line(text: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RuntimeFault, match=r"run\.json: is no record of a training; give another --out"):
+        train.main(command("action", data, tmp_path, "--policy.inputs", "no_video", "--steps", "1"))
+
+
+def test_what_was_changed_in_place_is_read_again(data: Path, tmp_path: Path) -> None:
+    """Same name, same size: the prepared file of before must not stand for it."""
+    copied, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(data, copied)
+    flags = ["--policy.inputs", "no_video", "--steps", "1", "--cache", str(cache)]
+    assert train.main(command("action", copied, tmp_path / "first", *flags)) == 0
+    path = next(copied.rglob("*.hdf5"))
+    size_bytes = path.stat().st_size
+    with h5py.File(path, "r+") as file:
+        file["observations/qpos"][3, 2] = np.nan
+    assert path.stat().st_size == size_bytes
+    with pytest.raises(RuntimeFault, match=path.name):
+        train.main(command("action", copied, tmp_path / "second", *flags))
+
+
+def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
+    """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
+    code = (
+        "import torch; from models import sizes; from models.slow import SlowSystem\n"
+        "from models.train.video import AutoencoderLoss, Filming\n"
+        "torch.set_num_threads(1); backbone = SlowSystem(sizes.by_name('small')).backbone\n"
+        "loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())\n"
+        "batch = {'pictures': torch.randint(0, 255, (8, 3, 1, 96, 128), dtype=torch.uint8), 'seed': torch.tensor([1])}\n"
+        "with torch.autocast('cpu', torch.bfloat16): found = loss(batch)\n"
+        "found.backward(); assert torch.isfinite(found)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
 
 
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:

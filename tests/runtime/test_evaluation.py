@@ -225,7 +225,7 @@ def test_the_same_line_gives_the_same_figures_and_pictures(tmp_path: Path) -> No
 def test_the_shipped_policy_does_the_task_that_it_always_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """150 of 150 scenes, on two kinds of processors: a scene that fails means that something on the way to the arms is broken."""
+    """150 of 150 scenes, on two kinds of processors: if one fails, something on the way to the arms is broken."""
     line = ["--task", "dual_bottles_pick_easy", "--rollouts", "1", "--repeats", "1", "--workers", "1"]
     assert command.main([*line, "--json", str(tmp_path / "figures.json")]) == 0
     record = json.loads((tmp_path / "figures.json").read_text())

@@ -388,7 +388,9 @@ def test_what_was_changed_in_place_is_read_again(data: Path, tmp_path: Path) -> 
     path = next(copied.rglob("*.hdf5"))
     size_bytes = path.stat().st_size
     with h5py.File(path, "r+") as file:
-        file["observations/qpos"][3, 2] = np.nan
+        stored = file["observations/qpos"]
+        assert isinstance(stored, h5py.Dataset)
+        stored[3, 2] = np.nan
     assert path.stat().st_size == size_bytes
     with pytest.raises(RuntimeFault, match=path.name):
         train.main(command("action", copied, tmp_path / "second", *flags))

@@ -8,16 +8,18 @@ figures that they have in common.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any, Protocol
 
+from runtime.bench.machine import describe
 from runtime.command_line import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant
+from runtime.revision import revision
 from runtime.terminal import say
 from runtime.training import command as training
 
@@ -43,6 +45,7 @@ class Result:
     variant: str
     protocol: dict[str, Any]
     rows: list[Row]
+    made_by: str = ""  # revision and machine; empty where an older record does not tell
 
     @property
     def train_seed(self) -> int | None:
@@ -81,11 +84,14 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
         folder = _trained(name, variant, seed, options)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
         protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": _training(folder)})
-        known = next((one.rows for one in found if one.protocol == protocol), None)
-        result = Result(variant.name, protocol, evaluation.rows(flags) if known is None else known)
+        known = next((one for one in found if one.protocol == protocol), None)
+        if known is None:
+            result = Result(variant.name, protocol, evaluation.rows(flags), f"{revision()}, {describe()}")
+        else:
+            result = replace(known, variant=variant.name)
         results.append(result)
         of_seed = "" if len(options.train_seeds) == 1 or seed is None else f", seed {seed}"
-        again = "" if known is None else " (evaluated before)"
+        again = "" if known is None else f" (evaluated before, by {known.made_by or 'an unknown revision'})"
         say(f"{name}: {variant.name}{of_seed}: {100 * result.rate:.1f} %{again}")
         rest.pop((variant.name, seed), None)
         path.write_text(json.dumps(_record([*results, *rest.values()]), indent=1) + "\n")
@@ -96,6 +102,8 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
     plot(options.out / f"{name}.png", name, together)
     say("\n".join(lines(together)))
     say("\n".join(statements(together)))
+    if len(together) < len(results):
+        say("\n".join(by_training(results)))
     return together
 
 
@@ -132,7 +140,9 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
     """By variant and training's seed, what an earlier call of the sweep found."""
     try:
         results = [
-            Result(one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]])
+            Result(
+                one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]], one.get("made_by", "")
+            )
             for one in json.loads(path.read_text())
         ]
         return {(result.variant, result.train_seed): result for result in results}
@@ -165,6 +175,13 @@ def statements(results: Sequence[Result]) -> list[str]:
         verdict = "a difference" if chance < _SIGNIFICANT else "no difference that these rollouts could show"
         said.append(f"{other.variant} against {first.variant}: {points:+.1f} points, {verdict} (p = {chance:.2g})")
     return said
+
+
+def by_training(results: Sequence[Result]) -> list[str]:
+    """The same, training by training: scenes of one policy are alike, so several trainings tell more than many scenes."""
+    seeds = sorted({result.train_seed for result in results if result.train_seed is not None})
+    alike = {seed: [result for result in results if result.train_seed == seed] for seed in seeds}
+    return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
 
 
 def plot(path: Path, name: str, results: Sequence[Result]) -> None:
@@ -219,6 +236,7 @@ def _record(results: Sequence[Result]) -> list[dict[str, Any]]:
         {
             "variant": result.variant,
             "protocol": result.protocol,
+            "made_by": result.made_by,
             "rate": result.rate,
             "interval": result.interval,
             "tasks": [row.to_json() for row in result.rows],

@@ -138,5 +138,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
         f"{r.wall_s:>7.1f}s"
         for r in rows
     ]
-    total = f"{'mean':<26}{100 * mean(r.rate for r in rows):>8.1f} %"
+    of_repeats = [mean(rates) for rates in zip(*(row.rates for row in rows), strict=True)]
+    spread = stdev(of_repeats) if len(of_repeats) > 1 else 0.0
+    total = f"{'mean':<26}{100 * mean(of_repeats):>8.1f} ± {100 * spread:<4.1f}%"
     return [head, *body, total]

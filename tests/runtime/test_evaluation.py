@@ -25,6 +25,7 @@ from runtime.evaluation.rollouts import Episode, Order, play
 from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
+from runtime.revision import revision
 
 _LIMIT_S = 1.2
 _UNTRAINED = ("--policy.size", "small")
@@ -329,9 +330,13 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
     assert played.policies == ["no-video", "no-video-seed-7", "unchanged", "unchanged-seed-7"]
     assert [result.rate for result in results] == [0.0, 0.5]
     assert [row.rollouts for result in results for row in result.rows] == [4, 4]
-    assert "features: both filters, seed 7: 50.0 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "features: both filters, seed 7: 50.0 %" in said
+    assert "seed 7: both filters against no video: +50.0 points, no difference" in said, "training by training too"
     sweep.run("features", sweep_options, played)
     assert len(played.policies) == 4, "of both seeds it is known"
+    assert "(evaluated before, by " in capsys.readouterr().out
+    assert all(revision() in row["made_by"] for row in json.loads(path.read_text()))
     sweep_options.variants = ("both filters",)
     assert [result.variant for result in sweep.run("features", sweep_options, played)] == ["both filters"]
     assert len(json.loads(path.read_text())) == 4, "the others are kept"

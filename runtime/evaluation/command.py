@@ -50,13 +50,20 @@ def main(arguments: list[str]) -> int:
     options = command_line.parse(parser, own)
     options.rollouts = options.rollouts or (50 if options.sweep is None else 20)
     options.repeats = options.repeats or (3 if options.sweep is None else 1)
-    if options.expert and (options.film or options.film_examples):
-        raise SettingsError("--film, --film-examples: the expert is not filmed; leave out --expert, or these")
+    films = bool(options.film or options.film_seeds or options.film_examples)
+    if options.expert and films:
+        raise SettingsError(
+            "--film, --film-seeds, --film-examples: the expert is not filmed; leave out --expert, or these"
+        )
+    seeds = _seeds(options)
+    for seed in options.film_seeds:
+        if seed not in seeds:
+            raise SettingsError(f"--film-seeds {seed}: is not played; scenes are {seeds[0]} to {seeds[-1]}")
     if options.sweep is not None and options.json is not None:
         raise SettingsError(
             f"--json {options.json}: a sweep writes OUT/{options.sweep}.json; leave it out, and give --out"
         )
-    if options.film or options.film_examples:
+    if films:
         command_line.make_folder(options.films, "--films")
     if options.json is not None:
         command_line.check_writable(options.json, "--json")
@@ -138,11 +145,17 @@ def evaluate(
 def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Order]:
     """All episodes of one task, the filmed ones first."""
     text = config.to_json(settings)
-    seeds = range(options.seed, options.seed + options.rollouts * options.repeats)
-    filmed = [Order(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in seeds[: options.film]]
-    rest = seeds[options.film :]
+    seeds = _seeds(options)
+    chosen = [*seeds[: options.film], *options.film_seeds]
+    filmed = [Order(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
+    rest = [seed for seed in seeds if seed not in chosen]
     parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
     return filmed + [Order(text, latencies, tuple(part), options.expert) for part in parts]
+
+
+def _seeds(options: argparse.Namespace) -> range:
+    """Of all scenes of a task."""
+    return range(options.seed, options.seed + options.rollouts * options.repeats)
 
 
 def _film_examples(
@@ -261,6 +274,13 @@ def _parser() -> command_line.Parser:
     )
     parser.add_argument(
         "--film", type=command_line.whole(0, 10_000), default=0, help="record the first episodes of a task"
+    )
+    parser.add_argument(
+        "--film-seeds",
+        type=command_line.several(command_line.whole(KEPT_FROM, 2 * 10**9)),
+        default=(),
+        metavar="N,...",
+        help="record the episodes of these scenes",
     )
     parser.add_argument(
         "--film-examples", action="store_true", help="film the first success and the first failure of each task"

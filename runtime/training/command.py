@@ -30,6 +30,11 @@ from runtime.training.run import Run, remember
 
 _STEPS = {"video": 20_000, "action": 100_000}
 _AUTOENCODER_STEPS = 10_000
+_OF_STATISTICS = (
+    "action_source",
+    "targets",
+    "horizon",
+)  # a training that goes on keeps the statistics of its checkpoint
 _OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 
 
@@ -171,4 +176,12 @@ def _config(options: argparse.Namespace, values: dict[str, Any]) -> PolicyConfig
     except ModelError as error:
         wrong = "--from" if options.begin else "--video" if options.video else "--profile"
         raise SettingsError(f"{wrong}: {error}") from None
-    return overrides.over(config, values, "policy")
+    made = overrides.over(config, values, "policy")
+    if options.begin is not None:
+        for name in _OF_STATISTICS:
+            before, now = getattr(config, name), getattr(made, name)
+            if before != now:
+                raise SettingsError(
+                    f"--policy.{name} {now}: the statistics of {options.begin} are of {before}; leave it out, or train anew"
+                )
+    return made

@@ -15,9 +15,11 @@ from typing import Literal
 import torch
 from tqdm import tqdm
 
+from drivers.sim.tasks.task import KEPT_FROM
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
+from models.data.episode import Episode
 from models.data.lerobot import INFO
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
@@ -167,9 +169,9 @@ def prepare(order: Order) -> str | None:
             made = prepared.features({name: stored[name] for name in ("high", "low")}, slow, read, seed)
         else:
             makers: dict[Kind, Callable[[], prepared.Tensors]] = {
-                "pictures": lambda: prepared.pictures(order.source.read(), config),
-                "samples": lambda: prepared.samples(order.source.read(), config, seed),
-                "latents": lambda: prepared.latents(order.source.read(), _slow(order)),
+                "pictures": lambda: prepared.pictures(_episode(order.source), config),
+                "samples": lambda: prepared.samples(_episode(order.source), config, seed),
+                "latents": lambda: prepared.latents(_episode(order.source), _slow(order)),
             }
             made = makers[order.kind]()
     except ModelError as error:
@@ -177,6 +179,14 @@ def prepare(order: Order) -> str | None:
         return f"{where}{error}"
     prepared.write(order.out, made)
     return None
+
+
+def _episode(source: Demonstration) -> Episode:
+    """Raises ModelError for a scene that is kept for evaluation: what was trained on tells nothing about success."""
+    episode = source.read()
+    if episode.seed >= KEPT_FROM:
+        raise ModelError(f"{source.path}: is of scene {episode.seed}, which is kept for evaluation; take it away")
+    return episode
 
 
 def open_video(config: PolicyConfig, video: Path | None, seed: int) -> Checkpoint:

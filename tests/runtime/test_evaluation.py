@@ -179,6 +179,7 @@ def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
         (["--system1-s", "-1"], "latency system1_s: must be above 0"),
         (["--system2-s", "nan"], "latency system2_s: .*got nan"),
         (["--expert", "--film", "1"], "the expert is not filmed"),
+        (["--film-seeds", "1000150"], "--film-seeds 1000150: is not played; scenes are 1000000 to 1000149"),
         (["--sweep", "ratio", "--json", "x.json"], "a sweep writes OUT/ratio.json"),
         (
             ["--arms.rate_hz", "100", "--rollouts", "1", "--repeats", "1", "--workers", "1"],
@@ -228,7 +229,9 @@ def test_the_shipped_policy_does_the_task_that_it_always_does(
 ) -> None:
     """150 of 150 scenes, on two kinds of processors: if one fails, something on the way to the arms is broken."""
     line = ["--task", "dual_bottles_pick_easy", "--rollouts", "1", "--repeats", "1", "--workers", "1"]
-    assert command.main([*line, "--json", str(tmp_path / "figures.json")]) == 0
+    filmed = ["--film-seeds", str(KEPT_FROM), "--films", str(tmp_path)]
+    assert command.main([*line, *filmed, "--json", str(tmp_path / "figures.json")]) == 0
+    assert (tmp_path / f"dual_bottles_pick_easy_{KEPT_FROM}_success.webp").is_file()
     record = json.loads((tmp_path / "figures.json").read_text())
     assert record["rows"][0]["outcomes"] == "1"
     assert f"policy {record['checkpoint']} in " in capsys.readouterr().out, "which one it was is said"

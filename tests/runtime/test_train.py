@@ -396,6 +396,36 @@ def test_what_was_changed_in_place_is_read_again(data: Path, tmp_path: Path) -> 
         train.main(command("action", copied, tmp_path / "second", *flags))
 
 
+def test_a_scene_of_evaluation_is_not_trained_on(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    path = next((tmp_path / "data").rglob("*.hdf5"))
+    with h5py.File(path, "r+") as file:
+        file.attrs["seed"] = 1_000_003
+    with pytest.raises(RuntimeFault, match=rf"{path.name}: is of scene 1000003, which is kept for evaluation"):
+        train.main(
+            command("action", tmp_path / "data", tmp_path / "out", "--policy.inputs", "no_video", "--steps", "1")
+        )
+
+
+def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, tmp_path: Path) -> None:
+    flags = ["--policy.inputs", "no_video", "--steps", "1", "--cache", str(tmp_path / "cache")]
+    assert train.main(command("action", data, tmp_path / "first", *flags)) == 0
+    begin = ["--from", str(tmp_path / "first" / "checkpoint"), "--steps", "1"]
+    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of master"):
+        train.main(
+            [
+                "action",
+                "--data",
+                str(data),
+                "--out",
+                str(tmp_path / "second"),
+                *begin,
+                "--policy.action_source",
+                "next_puppet",
+            ]
+        )
+
+
 def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
     """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
     code = (

@@ -156,7 +156,9 @@ class WhatIf:
             self._arms = arms_memory.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
         told = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
         self._system1.hear(told)
-        follows = told.model_copy(update={"q": self._arms.commanded.q})
+        follows = told  # until they are armed nobody tells them where to be
+        if arms_memory.armed(self._arms.machine):
+            follows = told.model_copy(update={"q": self._arms.commanded.q})
         others = [m for m in messages if not isinstance(m, wire.JointState | wire.ActionChunk)]
         inputs = arms_memory.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
         arrivals = tuple((chunk.seq, now) for chunk in self._chunks)

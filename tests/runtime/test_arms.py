@@ -298,6 +298,56 @@ def test_a_silent_cameras_process_holds(running: Rig) -> None:
     assert "cameras: last report" in running.reasons
 
 
+@pytest.mark.parametrize(("blend", "at_once"), [("fade", True), ("none", True), ("prefix", False)])
+def test_arms_that_stand_begin_a_chunk_at_its_first_target_but_a_prefix(
+    build: Build, blend: str, at_once: bool
+) -> None:
+    rig = Rig(build, "--trajectory.blend", blend)
+    rig.tick(rig.order("hold"))
+    rig.run(1.0, chunk_every_s=None)
+    early = rig.chunk(t0_ns=rig.now - 300_000_000)
+    due_ns = rig.now
+    rig.tick(early)
+    assert rig.memory.trajectory.pieces[-1].t0_ns == (due_ns if at_once else early.t0_ns)
+    rig.run(0.3, chunk_every_s=None)
+    commanded_ns = rig.memory.commanded_ns
+    rig.tick(rig.order("arm"), rig.order("run"))
+    assert rig.mode == "RUNNING"
+    begun_ns = rig.memory.trajectory.pieces[-1].t0_ns
+    assert begun_ns == (commanded_ns if at_once else early.t0_ns), "and again when they run at last"
+
+
+def test_arms_that_run_follow_a_chunk_at_its_own_times(build: Build) -> None:
+    rig = Rig(build, "--trajectory.blend", "fade")
+    rig.run(0.5)
+    late = rig.chunk(t0_ns=rig.now - 100_000_000)
+    rig.tick(late)
+    assert rig.mode == "RUNNING" and rig.memory.trajectory.pieces[-1].t0_ns == late.t0_ns
+
+
+def test_after_a_gap_without_targets_the_arms_stand_where_the_last_one_was(running: Rig) -> None:
+    before = running.memory.commanded
+    assert np.abs(before.dq).max() > 0.05
+    running.now += 100_000_000
+    running.tick()
+    after = running.memory.commanded
+    assert np.abs(after.dq).max() < 0.01 and np.abs(after.q - before.q).max() < 1e-4
+    assert np.abs(after.ddq).max() <= 1.01 * running.rules.limits.jerk.max() * TICK_NS / 1e9
+
+
+def test_on_a_robot_an_order_to_run_is_refused_with_what_forbids_it(build: Build) -> None:
+    rig = Rig(build, "--arms.resume", "order")
+    rig.run(0.3)
+    rig.tick(rig.order("hold"))
+    rig.run(0.5)
+    rig.health_ok = False
+    rig.run(0.3)
+    rig.tick(rig.order("arm"))
+    state = rig.tick(rig.order("run")).state
+    assert state is not None and state.answer.startswith("cameras: last report is")
+    assert rig.mode == "HOLD"
+
+
 def test_a_supervisor_that_falls_silent_holds_until_it_is_heard_again(running: Rig) -> None:
     well = wire.ProcessState(process="system1", state="alive", restarts=0)
     running.tick(running.build(wire.Supervision, stamp_ns=running.now, processes=(well,)))

@@ -303,3 +303,23 @@ def test_targets_outside_the_ranges_are_followed_to_their_edge() -> None:
         for _ in range(1600):
             now = track(APART, now, np.full(JOINTS, far), DT_S)
         np.testing.assert_allclose(now.q, edge, atol=1e-3)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_target_that_gains_speed_carries_no_joint_past_its_velocity(sign: float, share: float) -> None:
+    """It is followed exactly while it may be: then the acceleration must be wound down before the velocity is reached."""
+    now = still(ready_pose())
+    now.q[0] = -sign * 2.4
+    wanted = still(now.q.copy())
+    fastest = 0.0
+    for _ in range(200):
+        ddq, dq = wanted.ddq.copy(), wanted.dq.copy()
+        ddq[0] = sign * min(abs(ddq[0]) + share * LIMITS.jerk[0] * DT_S, share * LIMITS.acceleration[0])
+        dq[0] += ddq[0] * DT_S
+        wanted = Motion(wanted.q + dq * DT_S, dq, ddq)
+        after = track(APART, now, wanted.q, DT_S, wanted.dq)
+        check_step(APART, now, after)
+        now, fastest = after, max(fastest, abs(after.dq[0]))
+    assert fastest > 0.8 * LIMITS.velocity[0], "it comes near"
+    brake_to_rest(APART, now)

@@ -7,7 +7,6 @@ import json
 import struct
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -120,15 +119,14 @@ class SlotArm(ABC):
     def connect(self) -> None:  # noqa: B027
         """Nothing to open: the slots are shared memory."""
 
-    def wait(self, timeout_s: float, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Wait for the first reading, doing something `meanwhile`; raises DriverError after `timeout_s`."""
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the first reading; raises DriverError after `timeout_s`."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         while self.read() is None:
             if time.monotonic_ns() > deadline_ns:
                 raise DriverError(
                     f"arm {self.name}: no reading within {timeout_s} s; is the {self._peer} process running?"
                 )
-            meanwhile()
             time.sleep(_POLL_S)
 
     def ask(self, drive: Drive) -> None:

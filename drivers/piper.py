@@ -16,31 +16,14 @@ import can
 import numpy as np
 
 from drivers import piper_identity
-from drivers.arm import ARM_JOINTS, EMERGENCY_STOP, ArmState
+from drivers.arm import ARM_JOINTS, ArmState
 from drivers.errors import DriverError
 from drivers.piper_bus import look_at_link, open_bus, why_off
 from drivers.piper_frames import COMMAND_IDS, TOLD_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
+from drivers.piper_trouble import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, trouble_of
 
-STATUS_TEXT = {
-    1: EMERGENCY_STOP,
-    2: "no solution",
-    3: "singularity",
-    4: "target angle over its limit",
-    5: "a joint does not communicate",
-    6: "a joint's brake is not released",
-    7: "collision",
-    8: "overspeed while it was led by hand",
-    9: "a joint is in an abnormal state",
-    10: "other fault",
-    11: "records a taught way",
-    12: "plays a taught way",
-    13: "paused on a taught way",
-    14: "controller too hot",
-    15: "brake resistor too hot",
-}
-_MOTORS = range(1, 7)
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
 _UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
 _STATES = {
@@ -55,25 +38,6 @@ _REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us
 _LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"
 _FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the master arm, and end other programs on its bus"
 ENABLE_EVERY_S = 0.05
-_ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
-_HOT_CELSIUS = 80
-_POWER_FLAGS = {
-    "voltage_too_low": "too low a voltage; see to its supply",
-    "driver_overcurrent": "too high a current",
-    "motor_overheating": "that it is too hot; let it cool down",
-    "driver_overheating": "that its driver is too hot; let it cool down",
-}
-# The SDK's names of the bits of frames 0x261 to 0x266 and 0x2A8; an error comes with others, so it is named last.
-_MOTOR_FLAGS = _POWER_FLAGS | {
-    "collision_status": "a collision",
-    "stall_status": "that it stalls",
-    "driver_error_status": "an error of its driver",
-}
-_GRIPPER_FLAGS = _POWER_FLAGS | {
-    "sensor_status": "an error of its sensor",
-    "driver_error_status": "an error of its driver",
-}
-_BY_CAN, _TEACHING = 1, 2
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
 
 
@@ -137,7 +101,7 @@ class PiperArm:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
             return self._foreign_text
-        if trouble := self._trouble(but=_ENDED_BY_A_TARGET) or self._torn():
+        if trouble := trouble_of(self._sdk, but=ENDED_BY_A_TARGET) or self._torn():
             return trouble
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
             return unfit
@@ -145,16 +109,16 @@ class PiperArm:
         assert state is not None
         # Whatever commanded it before may have left another mode, and a target to which it would go at once.
         status = self._sdk.GetArmStatus().arm_status
-        controlled = (int(status.ctrl_mode), int(status.mode_feed)) == (_BY_CAN, _MOVE_JOINTS)
-        self._sdk.MotionCtrl_2(_BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
+        controlled = (int(status.ctrl_mode), int(status.mode_feed)) == (BY_CAN, _MOVE_JOINTS)
+        self._sdk.MotionCtrl_2(BY_CAN, _MOVE_JOINTS, _FULL_SPEED, 0)
         self._send(state.q)
         if not all(on := self._sdk.GetArmEnableStatus()):
             self._sdk.EnableArm(7)
-            off = [number for number, is_on in zip(_MOTORS, on, strict=True) if not is_on]
+            off = [number for number, is_on in zip(MOTORS, on, strict=True) if not is_on]
             return f"motors {off} did not switch on; power it off and on"
         if not controlled:
             return "it does not follow joints by CAN; press its teach button off, or power it off and on"
-        if trouble := self._trouble():
+        if trouble := trouble_of(self._sdk):
             return trouble
         self.powered = True
         return ""
@@ -261,9 +225,9 @@ class PiperArm:
         sdk, began_ns = self._sdk, self._joints.began_ns
         told, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
         gripper = sdk.GetArmGripperMsgs().gripper_state
-        motors = [getattr(fast, f"motor_{motor}") for motor in _MOTORS]
+        motors = [getattr(fast, f"motor_{motor}") for motor in MOTORS]
         q, dq, effort = np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS)
-        q[:6] = from_wire([getattr(told, f"joint_{motor}") for motor in _MOTORS])
+        q[:6] = from_wire([getattr(told, f"joint_{motor}") for motor in MOTORS])
         q[6] = gripper.grippers_angle / 1e6
         dq[:6] = [motor.motor_speed / 1e3 for motor in motors]
         effort[:6] = [motor.effort / 1e3 for motor in motors]
@@ -272,9 +236,9 @@ class PiperArm:
         if before is not None:
             passed_s = (began_ns - before.stamp_ns) / 1e9
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
-        if self.powered and (lost := self._taken_away()):
+        if self.powered and (lost := taken_away(self._sdk)):
             self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
-        number, trouble = 0 if before is None else before.number + 1, self._trouble() or self._untold()
+        number, trouble = 0 if before is None else before.number + 1, trouble_of(self._sdk) or self._untold()
         fault, torn = self._fault(trouble), self._torn()
         state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble or torn, fault, *self._master)
         for array in (q, dq, effort):
@@ -307,34 +271,6 @@ class PiperArm:
     def _foreign_text(self) -> str:
         return _FOREIGN_TEXT.format(self._foreign[1] if self._foreign else 0)
 
-    def _taken_away(self) -> str:
-        """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
-        control = int(self._sdk.GetArmStatus().arm_status.ctrl_mode)
-        if control not in (_BY_CAN, _TEACHING):
-            return f"left the control by CAN (mode {control}); order arm to take it again"
-        motors = self._sdk.GetArmLowSpdInfoMsgs()
-        for number in _MOTORS:
-            motor = getattr(motors, f"motor_{number}")
-            if motor.can_id and not motor.foc_status.driver_enable_status:
-                return f"motor {number} is switched off"
-        return ""
-
-    def _trouble(self, but: tuple[int, ...] = ()) -> str:
-        """What the arm itself reports, the status codes `but` set aside."""
-        sdk = self._sdk
-        status = sdk.GetArmStatus().arm_status
-        if (code := int(status.arm_status)) and code not in but:
-            return f"status {code}: {STATUS_TEXT.get(code, 'unknown')}"
-        if int(status.ctrl_mode) == _TEACHING:
-            return "is being taught; press its teach button"
-        motors = sdk.GetArmLowSpdInfoMsgs()
-        for number in _MOTORS:
-            if trouble := _motor_trouble(number, getattr(motors, f"motor_{number}")):
-                return trouble
-        gripper = sdk.GetArmGripperMsgs().gripper_state.foc_status
-        reported = next((text for flag, text in _GRIPPER_FLAGS.items() if getattr(gripper, flag)), "")
-        return f"the gripper reports {reported}" if reported else ""
-
     def _untold(self) -> str:
         """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
         told = ""
@@ -349,11 +285,3 @@ class PiperArm:
         torn = self._joints.torn
         text = f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
         return text if torn >= _TORN_SETS else ""
-
-
-def _motor_trouble(number: int, motor: Any) -> str:
-    hottest = max(motor.motor_temp, motor.foc_temp)
-    if hottest > _HOT_CELSIUS:
-        return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})"
-    reported = next((text for flag, text in _MOTOR_FLAGS.items() if getattr(motor.foc_status, flag)), "")
-    return f"motor {number} reports {reported}" if reported else ""

@@ -58,7 +58,7 @@ def look_at_link(interface: str) -> Link:
 def elsewhere(interface: str, usb: str) -> str:
     """Why an interface is not on the adapter at the USB place `usb` (empty: any may be). Empty: it is."""
     place = (NETWORK / interface / "device").resolve()
-    if not usb or usb in str(place):
+    if not usb or usb in str(place) or not place.exists():  # one that is not there is nowhere else either
         return ""
     return f"{interface} is at USB {place.name}, not at {usb}: left and right may be exchanged"
 

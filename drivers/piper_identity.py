@@ -43,9 +43,9 @@ def firmware(sdk: Any, who: str, timeout_s: float) -> str:
     raise DriverError(f"{who}: tells no firmware version within {timeout_s} s")
 
 
-def ranges(sdk: Any, who: str, timeout_s: float) -> tuple[MotorRange, ...]:
-    """Of motors 1 to 6. Raises DriverError when one does not answer."""
-    return tuple(_range(sdk, who, motor, timeout_s) for motor in MOTORS)
+def ranges(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> tuple[MotorRange, ...]:
+    """Of motors 1 to 6. Raises DriverError when one does not answer, or when it is `over` before all have."""
+    return tuple(_range(sdk, who, motor, timeout_s, over) for motor in MOTORS)
 
 
 def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> str:
@@ -53,12 +53,8 @@ def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambd
 
     It ends early when it is `over`: somebody ordered something else.
     """
-    found: list[MotorRange] = []
     try:
-        for motor in MOTORS:
-            if over():
-                return "something else was ordered"
-            found.append(_range(sdk, who, motor, timeout_s, over))
+        found = ranges(sdk, who, timeout_s, over)
     except DriverError as error:
         return str(error)
     bad = next((motor for motor, told in zip(MOTORS, found, strict=True) if not told.sane), None)
@@ -78,7 +74,7 @@ def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
     raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
 
 
-def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], bool] = lambda: False) -> MotorRange:
+def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], bool]) -> MotorRange:
     for _ in _asked(sdk, motor, _ASK_RANGE, timeout_s):
         if over():
             break

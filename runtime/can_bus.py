@@ -103,12 +103,18 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
+    told = ""
     while process.running:
+        exchanged = _exchanged(process.settings, side)
+        if exchanged and exchanged != told:
+            process.fault("bus", f"{exchanged}; plug the adapters as they were")  # as after they were plugged in anew
+        told = exchanged
         arm = make_arm(side, process.settings, process.folder, readings.write)
         # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
         # from here on may answer the first reading already.
         memory = Memory(targets.read().number)
-        if not _connected(process, arm):
+        if exchanged or not _connected(process, arm):
+            process.stepped()
             process.pause(_AGAIN_S)
             continue
         _serve(process, arm, targets, memory)
@@ -181,16 +187,16 @@ def _apart_rad(reading: ArmState | None, told: Told) -> float:
     return math.inf if reading is None else float(np.abs(told.q - reading.q)[:-1].max())
 
 
+def _exchanged(settings: Settings, side: str) -> str:
+    """Why a real arm's bus must not be opened; empty: it may."""
+    arms, index = settings.arms, SIDES.index(side)
+    return elsewhere(arms.interfaces[index], arms.usb_places[index]) if arms.kind == "piper" else ""
+
+
 def _connected(process: Process, arm: PiperArm) -> bool:
-    arms, side = process.settings.arms, SIDES.index(arm.name)
-    if arms.kind == "piper" and (exchanged := elsewhere(arms.interfaces[side], arms.usb_places[side])):
-        process.fault("bus", f"{exchanged}; plug the adapters as they were")  # as after somebody plugged them in anew
-        process.stepped()
-        return False
     try:
         arm.connect()
     except DriverError as error:
         log.info("%s", error)
-        process.stepped()
         return False
     return True

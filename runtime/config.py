@@ -3,9 +3,7 @@
 Every field is checked at start: an unknown key or a bad value is one line that names it (SettingsError, exit status 2).
 """
 
-import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,13 +21,13 @@ from drivers.cobot_magic import (
     REST_Q_RAD,
     TABLE_TOP_M,
 )
+from runtime import profiles
 from runtime.errors import SettingsError
 from runtime.wire import Blend
 
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
 _LONGEST_STROKE_M = 0.1  # of the second version's gripper
 ADDRESS = r"^tcp://[^:]+:\d+$"
-PROFILES = Path(__file__).parent.parent / "launch" / "profiles"
 
 
 class Section(BaseModel):
@@ -382,19 +380,19 @@ class Settings(BaseSettings):
 
 def load(arguments: list[str], program: str = "robot.sh") -> Settings:
     """Settings from a profile and flags; `program` is named by --help. Raises SettingsError with one line."""
-    profile = _profile_of(arguments)
-    values = _read_profile(profile)
+    profile = profiles.profile_of(arguments)
+    values = profiles.read_profile(profile)
     values.pop("profile", None)
     try:
         flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
         _check_size(flags)
         if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
             values.get("policy", {}).pop("checkpoint", None)
-        return Settings.model_validate(_merge(values, flags | {"profile": profile}))
+        return Settings.model_validate(profiles.merge(values, flags | {"profile": profile}))
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(profiles.one_line(error)) from None
     except CliError as error:
-        raise SettingsError(_not_read(error, arguments)) from None
+        raise SettingsError(profiles.not_read(error, arguments)) from None
 
 
 def switches(group: type[BaseModel] = Settings, prefix: str = "--") -> set[str]:
@@ -416,11 +414,11 @@ def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
         values = settings.model_dump()
         if "size" in flags.get("policy", {}):
             values["policy"]["checkpoint"] = None
-        return Settings.model_validate(_merge(values, flags))
+        return Settings.model_validate(profiles.merge(values, flags))
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(profiles.one_line(error)) from None
     except CliError as error:
-        raise SettingsError(_not_read(error, arguments)) from None
+        raise SettingsError(profiles.not_read(error, arguments)) from None
 
 
 def to_json(settings: Settings) -> str:
@@ -439,7 +437,7 @@ def from_json(text: str) -> Settings:
     try:
         return Settings.model_validate_json(text)
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(profiles.one_line(error)) from None
 
 
 def _check_size(flags: dict[str, Any]) -> None:
@@ -449,62 +447,6 @@ def _check_size(flags: dict[str, Any]) -> None:
         raise SettingsError(
             f"--policy.size {size}: the checkpoint {policy['checkpoint']} has a size of its own; leave out one of them"
         )
-
-
-def _not_read(error: CliError, arguments: list[str]) -> str:
-    """What is wrong with flags that could not even be read; of a value in a list the library names only the group."""
-    if found := re.search(r'error parsing value for field "(\w+)"', str(error)):
-        flags = [word for word in arguments if word.startswith(f"--{found.group(1)}.")]
-        return f"{', '.join(flags)}: a value cannot be read; a list is written 1,2,3, and of finite numbers"
-    return f"{error}; --help lists all flags"
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, group by group."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        both_groups = isinstance(value, dict) and isinstance(under, dict)
-        merged[key] = _merge(under, value) if both_groups else value  # pyright: ignore[reportArgumentType]
-    return merged
-
-
-def _profile_of(arguments: list[str]) -> str:
-    for index, argument in enumerate(arguments):
-        if argument.startswith("--profile="):
-            return argument.partition("=")[2]
-        if argument == "--profile" and index + 1 < len(arguments):
-            return arguments[index + 1]
-    return "sim"
-
-
-def _read_profile(profile: str) -> dict[str, Any]:
-    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
-    try:
-        values = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.toml")))
-        raise SettingsError(
-            f"--profile {profile}: no such profile; choose one of {known} or give a TOML file"
-        ) from None
-    except OSError as error:
-        raise SettingsError(f"--profile {profile}: {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--profile {profile}: {path} is not TOML: {error}") from None
-    policy = values.get("policy")
-    if isinstance(policy, dict) and isinstance(checkpoint := policy.get("checkpoint"), str):
-        policy["checkpoint"] = str((path.parent / checkpoint).resolve())  # relative to the profile's own file
-    return values
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    if not first["loc"]:  # what does not fit together
-        return str(first["msg"]).removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"]) or "settings"
-    value = f" (got {first['input']!r:.80})" if first["type"] != "extra_forbidden" else ""
-    remedy = "unknown key; --help lists all" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"--{where}: {remedy}{value}"
 
 
 def exit_with_settings_error(error: SettingsError) -> None:

@@ -190,7 +190,7 @@ class Accumulator:
         """Of the episodes, as the operator or the simulation judged them: success, failure, or how many of several."""
         results = list(self._judged.values())
         if len(results) < 2:
-            return "".join(results)
+            return "".join(results) or ("not done" if self._scenes else "")
         return f"{results.count('success')} of {len(results)}"
 
     def _tick(self, target: wire.ArmTarget) -> None:

@@ -29,7 +29,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._one = threading.Lock()
+        self._one = threading.RLock()  # an answer that does not come closes, too
 
     async def about(self, name: str) -> str:
         """JSON of a session's beginning, end and marks; read anew where it has grown."""
@@ -52,11 +52,13 @@ class Reader:
         return Picture(number, capture_ns, told[_PICTURE.size :])
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; whoever waits for its answer gets none."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
-            self._process = None
+        with self._one:
+            if self._process is not None:
+                self._process.communicate()
+                self._process = None
 
     async def _ask(self, *request: Any) -> bytes:
         return await asyncio.to_thread(self._asked, request)

@@ -29,7 +29,7 @@ class PacedReplay:
         self._publishers: dict[str, Publisher] = {}
         self._rings: dict[str, FrameRing] = {}
 
-    def run(self, speed: float = 1.0, pause: Callable[[float], bool] | None = None) -> int:
+    def run(self, speed: float = 1.0, pause: Callable[[float], object] = time.sleep) -> int:
         """Publish everything, `speed` times as fast as recorded. Returns the number of messages.
 
         `pause(seconds)` sleeps, and tells when to end early.
@@ -39,7 +39,7 @@ class PacedReplay:
         self._speed, self._started_ns = speed, now_ns()
         for count, (name, message, payload) in enumerate(self._rows):
             wait_ns = self._started_ns + int((message.stamp_ns - self._first_ns) / speed) - now_ns()
-            if wait_ns > 0 and (pause or _sleep)(wait_ns / NS_PER_S):
+            if wait_ns > 0 and pause(wait_ns / NS_PER_S):
                 return count
             if isinstance(message, wire.Frame):
                 self._show(message)
@@ -75,8 +75,3 @@ class PacedReplay:
             path = self._folder / f"{notice.camera}.ring"
             self._rings[notice.camera] = FrameRing.create(path, width_px, height_px, _RING_SLOTS)
         self._rings[notice.camera].write(notice.seq, notice.capture_ns, picture, jpeg)
-
-
-def _sleep(duration_s: float) -> bool:
-    time.sleep(duration_s)
-    return False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import config
+from runtime import config, profiles
 from runtime.config import Settings
 from runtime.errors import SettingsError
 
@@ -198,7 +198,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_every_shipped_profile_loads() -> None:
-    for path in config.PROFILES.glob("*.toml"):
+    for path in profiles.PROFILES.glob("*.toml"):
         assert config.load(["--profile", path.stem]).profile == path.stem
 
 

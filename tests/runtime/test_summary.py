@@ -61,6 +61,8 @@ def test_task_length_and_outcome_are_told(run: Run) -> None:
     run.tick()
     run.add("episode", wire.Episode, number=1, task="pick_apple_messy")
     assert run.table()["outcome"] == ""
+    run.add("scene", wire.Scene, episode=1, success=False)
+    assert run.table()["outcome"] == "not done", "a simulated task tells by itself"
     run.add("scene", wire.Scene, episode=1, success=True)
     run.now += 2_000 * MS
     run.tick()

@@ -1,5 +1,6 @@
 """The bench of the networks: what it counts is right. Its times are not tested."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from models.backbones.backbone import in_float8
 from models.sizes import small
 from runtime.bench import command, count, models
+from runtime.bench.beside import Beside
 from runtime.bench.models import Figure, gflop, part, suggest
 from runtime.bench.systems import Choice, FastBench, SlowBench
 from runtime.errors import RuntimeFault, SettingsError
@@ -102,9 +104,28 @@ def test_every_size_can_be_counted(size: str) -> None:
 
 
 def test_every_run_of_the_slow_system_is_beside_the_fast_one(fast: FastBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """System 1 waits for every third answer here: on a loaded machine System 2 would else be as often as it can, once."""
+    asked: list[Beside] = []
+    ask, run = Beside.ask, fast.run
+    runs = iter(range(1, 1000))
+
+    def noted(slow: Beside) -> None:
+        asked.append(slow)
+        ask(slow)
+
+    def patient() -> None:
+        run()
+        if next(runs) % 3 == 0:
+            deadline = time.monotonic() + 60
+            while len(asked[0].times_ms) < len(asked):
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+
     monkeypatch.setattr(models, "_AT_ONCE_RUNS", 6)
+    monkeypatch.setattr(Beside, "ask", noted)
+    monkeypatch.setattr(fast, "run", patient)
     made = models.both_at_once(fast, Choice(size="small", device="cpu"), ratio=3)
-    assert made["system2_runs"] == 2
+    assert made["system2_runs"] == len(asked) == 2
     assert made["system1_p50_ms"] > 0 and made["system2_p50_ms"] > 0
 
 

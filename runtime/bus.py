@@ -97,6 +97,11 @@ class Counters:
     rejected: int = 0  # undecodable, oversize or not what the topic carries
     last_reason: str = ""
 
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.overflowed + self.missed + self.rejected
+
 
 @dataclass
 class _Order:
@@ -229,6 +234,17 @@ class Bus:
             if remaining_ns <= 0:
                 return
             select.select([subscriber.descriptor for subscriber in subscribers], (), (), remaining_ns / NS_PER_S)
+
+    @property
+    def sent(self) -> int:
+        """Messages that this process sent, but for its heartbeats."""
+        publishers = [socket for socket in self._open if isinstance(socket, Publisher)]
+        return sum(publisher.sent for publisher in publishers if publisher.topic.name != "heartbeat")
+
+    @property
+    def lost(self) -> int:
+        """Messages to this process that it never saw."""
+        return sum(socket.counters.total for socket in self._open if isinstance(socket, Subscriber))
 
     def close(self) -> None:
         """Close all sockets."""

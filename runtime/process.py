@@ -138,6 +138,8 @@ class Process:
                 pid=os.getpid(),
                 steps=self.steps,
                 last_step_ns=self._last_step_ns,
+                sent=self.bus.sent,
+                lost=self.bus.lost,
             )
             self._heartbeats.send(beat)
             count += 1

@@ -149,8 +149,9 @@ class Robot:
         """One supervisor step, carried out."""
         exits = self._children.take_exits()
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, wire.Heartbeat))
-        now = now_ns()
-        outputs = supervisor.step(self.settings.supervisor, self._memory, supervisor.Inputs(exits, beats), now)
+        faults = tuple(r.message for r in self._faults.take() if isinstance(r.message, wire.Fault))
+        inputs = supervisor.Inputs(exits, beats, faults)
+        outputs = supervisor.step(self.settings.supervisor, self._memory, inputs, now_ns())
         if outputs.changed:
             self._tell_supervision()
         for name in outputs.kill:
@@ -159,9 +160,7 @@ class Robot:
             self._children.start(name, self._memory.watched[name].epoch)
         for name, text in outputs.faults:
             self.publish("fault", wire.Fault, process="supervisor", name=name, text=text)
-        for received in self._faults.take():
-            fault = received.message
-            assert isinstance(fault, wire.Fault)
+        for fault in faults:
             self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
 
     def _steer(self) -> None:

@@ -3,16 +3,18 @@
 `step` is pure: from exits, heartbeats and the time it decides what to start and what to kill. No torch in here.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
 from runtime import wire
-from runtime.clock import seconds
+from runtime.clock import NS_PER_S, seconds
 from runtime.config import Supervisor as Settings
 from runtime.processes import ProcessRow
 
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
 SILENT_NS = 200_000_000  # without a heartbeat for this long a process counts as stopped
+_RATE_S = 5  # rates are those of the last seconds, told anew every second
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -28,6 +30,20 @@ class Watched:
     step_ns: int = 0  # when its loop last came round
     start_at_ns: int = 0
     stepped: bool = False  # its loop came round in this life
+    sent: deque[tuple[int, int]] = field(
+        default_factory=lambda: deque(maxlen=_RATE_S + 1)
+    )  # when, and how many by then
+    lost: int = 0  # messages, in this life
+    lost_before: int = 0
+    faults: int = 0
+
+    @property
+    def sent_hz(self) -> float:
+        """Messages a second over the last seconds; 0 where it does not live."""
+        if self.state != "alive" or len(self.sent) < 2:
+            return 0.0
+        (from_ns, before), (to_ns, after) = self.sent[0], self.sent[-1]
+        return (after - before) * NS_PER_S / (to_ns - from_ns)
 
 
 @dataclass
@@ -43,6 +59,7 @@ class Inputs:
 
     exits: dict[str, int] = field(default_factory=dict)  # name -> return code
     beats: tuple[wire.Heartbeat, ...] = ()
+    faults: tuple[wire.Fault, ...] = ()  # that processes told
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,8 @@ def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Output
     states = [watched.state for watched in memory.watched.values()]
     for beat in inputs.beats:
         _note_beat(memory, beat)
+    for fault in inputs.faults:
+        _note_fault(memory, fault.process)
     start: list[str] = []
     kill: list[str] = []
     faults: list[tuple[str, str]] = []
@@ -67,11 +86,14 @@ def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Output
         before = watched.state
         if name in inputs.exits:
             faults.append(_exited(watched, inputs.exits[name], now))
+            watched.faults += 1
         elif watched.state in ("off", "exited") and now >= watched.start_at_ns:
             start.append(name)
             watched.epoch += 1
             watched.beat_ns = watched.step_ns = now
             watched.stepped = False
+            watched.sent.clear()
+            watched.lost, watched.lost_before = 0, watched.lost_before + watched.lost
             _become(watched, "starting", now)
         elif watched.state != "off" and watched.state != "exited":
             _judge(settings, watched, now)
@@ -80,6 +102,7 @@ def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Output
                 watched.since_ns = now
             if watched.state != before and watched.state in ("stopped", "hung"):
                 faults.append((watched.state, f"{name} {_TROUBLE[watched.state]}"))
+                watched.faults += 1
     changed = states != [watched.state for watched in memory.watched.values()]
     return Outputs(tuple(start), tuple(kill), tuple(faults), changed)
 
@@ -95,8 +118,17 @@ def _note_beat(memory: Memory, beat: wire.Heartbeat) -> None:
     if watched is not None and beat.epoch == watched.epoch:
         watched.beat_ns, watched.step_ns = beat.stamp_ns, beat.last_step_ns
         watched.stepped = watched.stepped or beat.steps > 0
+        watched.lost = beat.lost
+        if not watched.sent or beat.stamp_ns - watched.sent[-1][0] >= NS_PER_S:
+            watched.sent.append((beat.stamp_ns, beat.sent))
         if watched.state == "starting" and watched.stepped:
             _become(watched, "alive", beat.stamp_ns)
+
+
+def _note_fault(memory: Memory, process: str) -> None:
+    watched = memory.watched.get(process)
+    if watched is not None:
+        watched.faults += 1
 
 
 def _exited(watched: Watched, code: int, now: int) -> tuple[str, str]:
@@ -128,7 +160,14 @@ def _become(watched: Watched, state: State, now: int) -> None:
 def supervision(memory: Memory, seq: int, now: int) -> wire.Supervision:
     """All processes' states as a message."""
     rows = tuple(
-        wire.ProcessState(process=name, state=watched.state, restarts=max(0, watched.epoch - 1))
+        wire.ProcessState(
+            process=name,
+            state=watched.state,
+            restarts=max(0, watched.epoch - 1),
+            sent_hz=round(watched.sent_hz, 1),
+            lost=watched.lost_before + watched.lost,
+            faults=watched.faults,
+        )
         for name, watched in memory.watched.items()
     )
     return wire.Supervision(seq=seq, epoch=1, stamp_ns=now, processes=rows)

@@ -32,6 +32,9 @@ _TYPES = {
     "video2act_latency_milliseconds": "gauge",
     "video2act_process_alive": "gauge",
     "video2act_process_restarts_total": "counter",
+    "video2act_process_messages_hertz": "gauge",
+    "video2act_process_lost_total": "counter",
+    "video2act_process_faults_total": "counter",
     "video2act_recording_bytes": "gauge",
     "video2act_recording_lost_total": "counter",
 }
@@ -63,6 +66,9 @@ def _samples(moment: dict[str, Any]) -> Iterator[Sample]:
     for row in moment.get("processes", ()):
         yield "video2act_process_alive", {"process": row["process"]}, float(row["state"] == "alive")
         yield "video2act_process_restarts_total", {"process": row["process"]}, row["restarts"]
+        yield "video2act_process_messages_hertz", {"process": row["process"]}, row["sent_hz"]
+        yield "video2act_process_lost_total", {"process": row["process"]}, row["lost"]
+        yield "video2act_process_faults_total", {"process": row["process"]}, row["faults"]
     recording = moment.get("recording")
     if recording:
         yield "video2act_recording_bytes", {}, recording["megabytes"] * 1e6

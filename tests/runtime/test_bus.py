@@ -267,3 +267,22 @@ def test_a_foreign_multipart_message_harms_nobody(bus: OpenBus, build: Build) ->
     foreign.close(linger=0)
     context.term()
     assert subscriber.counters.rejected >= 1
+
+
+def test_a_bus_counts_what_its_process_sent_but_heartbeats_and_what_it_never_saw(bus: OpenBus, build: Build) -> None:
+    sender, reader = bus("arms"), bus("recorder")
+    assert (sender.sent, reader.lost) == (0, 0)
+    publisher, subscriber = sender.publisher("joint_state"), reader.subscriber("joint_state", depth=2)
+    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    before = sender.sent
+    sender.publisher("heartbeat").send(build(wire.Heartbeat))
+    for seq in (10, 12, 13):  # one is missing, and three do not fit
+        publisher.send(build(wire.JointState, seq=seq))
+    publisher.send_raw(b"no message")
+    for _ in range(400):
+        subscriber.drain()
+        if subscriber.counters.rejected:
+            break
+        subscriber.socket.poll(5)
+    assert sender.sent == before + 4
+    assert reader.lost == 9 + 1 + 1 + 1  # of those up to 10, that one, the one that did not fit, the unreadable one

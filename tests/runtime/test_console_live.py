@@ -4,6 +4,7 @@ Nothing here judges speed: `bench.sh --console` does.
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -99,6 +100,20 @@ def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
     until(page, "document.querySelector('canvas.over').width > 1")
     assert moment(page, "chunk.path[0].length") == wire.HORIZON
     assert {row["process"] for row in moment(page, "processes")} >= {"arms", "system1", "system2", "console"}
+    until(page, "window.video2act.moment.processes.find((row) => row.process === 'arms').sent_hz > 200")
+    assert re.search(r"arms \d+/s", page.get_by_label("processes").inner_text())
+
+
+def test_all_joints_of_an_arm_are_plotted_at_once_or_one_of_them(page: Page) -> None:
+    until(page, "window.video2act.moment.joints.measured !== null")
+    page.get_by_label("joint").select_option("right arm")
+    drawn = page.locator(".several canvas")
+    expect(drawn).to_have_count(7)
+    first = drawn.nth(6).evaluate("(canvas) => canvas.toDataURL()")
+    until(page, "([canvas, first]) => canvas.toDataURL() !== first", arg=[drawn.nth(6).element_handle(), first])
+    page.get_by_role("button", name="right j3").click()
+    expect(page.get_by_label("joint")).to_have_value("right j3")
+    expect(page.locator(".plots canvas")).to_have_count(1)
 
 
 def test_hold_by_click_and_by_key_stops_the_arms_until_run_is_ordered(page: Page) -> None:

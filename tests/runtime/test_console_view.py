@@ -208,9 +208,18 @@ def test_metrics_are_prometheus_text(held: dict[str, wire.Message]) -> None:
     assert "video2act_up 0.0" in metrics.text({})
 
 
+def test_metrics_tell_of_each_process_what_it_sends_and_lost(held: dict[str, wire.Message], build: Build) -> None:
+    row = wire.ProcessState(process="arms", state="hung", restarts=2, sent_hz=405.5, lost=3, faults=4)
+    held["supervision"] = build(wire.Supervision, processes=(row,))
+    samples = dict(line.rsplit(" ", 1) for line in metrics.text(shown(held)).splitlines() if "process_" in line)
+    figures = {"alive": "0.0", "restarts_total": "2", "messages_hertz": "405.5", "lost_total": "3", "faults_total": "4"}
+    for name, figure in figures.items():
+        assert samples[f'video2act_process_{name}{{process="arms"}}'] == figure
+
+
 def test_a_label_is_quoted() -> None:
-    moment = {"processes": [{"process": 'a"b\\c\nd', "state": "alive", "restarts": 0}]}
-    assert 'video2act_process_alive{process="a\\"b\\\\c\\nd"} 1.0' in metrics.text(moment)
+    row = wire.ProcessState(process='a"b\\c\nd', state="alive", restarts=0)
+    assert 'video2act_process_alive{process="a\\"b\\\\c\\nd"} 1.0' in metrics.text({"processes": [row.model_dump()]})
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are(held: dict[str, wire.Message]) -> None:

@@ -30,6 +30,7 @@ class Watch:
         self.now = START_NS
         self.beating = self.stepping = False
         self.steps, self.stepped_ns = 0, START_NS
+        self.sent = self.lost = self.sends = 0
         self.killed: list[int] = []
         self.started: list[int] = []
         self.faults: list[tuple[str, str]] = []
@@ -38,14 +39,17 @@ class Watch:
     def watched(self) -> Watched:
         return self.memory.watched[self.name]
 
-    def look(self, code: int | None = None, beats: tuple[wire.Heartbeat, ...] = ()) -> Outputs:
+    def look(
+        self, code: int | None = None, beats: tuple[wire.Heartbeat, ...] = (), faults: tuple[wire.Fault, ...] = ()
+    ) -> Outputs:
         """One step of the supervisor, 50 ms later."""
         self.now += LOOK_NS
         if self.stepping:
             self.steps, self.stepped_ns = self.steps + 1, self.now
+            self.sent += self.sends
         own = (self.beat(self.watched.epoch),) if self.beating else ()
         exits = {} if code is None else {self.name: code}
-        made = step(SETTINGS, self.memory, Inputs(exits, (*own, *beats)), self.now)
+        made = step(SETTINGS, self.memory, Inputs(exits, (*own, *beats), faults), self.now)
         self.started += [self.now] * len(made.start)
         self.killed += [self.now] * len(made.kill)
         self.faults += made.faults
@@ -59,6 +63,8 @@ class Watch:
             stamp_ns=self.now,
             steps=self.steps,
             last_step_ns=self.stepped_ns,
+            sent=self.sent,
+            lost=self.lost,
         )
 
     def watch(self, duration_s: float) -> None:
@@ -227,5 +233,46 @@ def test_the_table_as_a_message(watch: Watch) -> None:
     watch.look()
     made = supervision(watch.memory, 7, watch.now)
     assert (made.seq, made.stamp_ns) == (7, watch.now)
-    assert made.processes == (wire.ProcessState(process="arms", state="starting", restarts=1),)
+    assert made.processes == (wire.ProcessState(process="arms", state="starting", restarts=1, faults=1),)
     assert wire.decode(wire.encode(made)) == made
+
+
+def shown(watch: Watch) -> wire.ProcessState:
+    return supervision(watch.memory, 0, watch.now).processes[0]
+
+
+def test_what_a_process_sends_is_told_as_a_rate_of_the_last_seconds(watch: Watch) -> None:
+    watch.sends = 20  # every 50 ms
+    watch.watch(8.0)
+    assert shown(watch).sent_hz == 400.0
+    watch.sends = 10
+    watch.watch(7.0)
+    assert shown(watch).sent_hz == 200.0
+    watch.beating = False
+    watch.watch(0.3)
+    assert (shown(watch).state, shown(watch).sent_hz) == ("stopped", 0.0)
+
+
+def test_a_new_life_sends_from_zero_and_what_was_lost_stays_lost(watch: Watch) -> None:
+    watch.sends, watch.lost = 20, 3
+    watch.watch(3.0)
+    assert shown(watch).lost == 3
+    watch.beating = False
+    watch.look(code=1)
+    watch.look()
+    assert shown(watch).lost == 3
+    watch.sent, watch.lost, watch.beating = 0, 2, True
+    watch.watch(3.0)
+    assert (shown(watch).lost, shown(watch).sent_hz) == (5, 400.0)
+
+
+def test_faults_are_those_that_it_told_and_those_that_it_was(watch: Watch, build: Build) -> None:
+    told = build(wire.Fault, process="arms")
+    watch.look(faults=(told, told, build(wire.Fault, process="supervisor"), build(wire.Fault, process="cameras")))
+    assert shown(watch).faults == 2
+    watch.look(code=1)
+    assert shown(watch).faults == 3
+    watch.watch(0.1)
+    watch.beating = False
+    watch.watch(0.5)
+    assert watch.watched.state == "stopped" and shown(watch).faults == 4

@@ -1,4 +1,4 @@
-// One joint over time: measured, commanded, what the newest chunk wants next, and where chunks were spliced in.
+// A joint over time, or all of an arm: measured, commanded, what the newest chunk wants next, where chunks were spliced in.
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { html } from "./html.js";
@@ -7,31 +7,40 @@ const SPAN_S = 6;
 const AHEAD_S = 2.2;
 const LEAST = 0.05; // rad or m: a joint that stands still is a straight line
 const PAD = 0.02;
-const NAMES = ["left", "right"].flatMap((side) => [1, 2, 3, 4, 5, 6].map((j) => `${side} j${j}`).concat(`${side} gripper`));
+const SIDES = ["left", "right"];
+const JOINTS = [1, 2, 3, 4, 5, 6].map((number) => `j${number}`).concat("gripper");
+const NAMES = SIDES.flatMap((side) => JOINTS.map((joint) => `${side} ${joint}`));
 
 // `seek`, of a recorded session: go to a time (ns), by a click into the plot.
 export function Plots({ moment, history, seek }) {
-  const [joint, setJoint] = useState(1);
+  const [chosen, setChosen] = useState(NAMES[1]); // a joint, or a side: all joints of it
   const [whole, setWhole] = useState(false);
+  const joints = SIDES.includes(chosen) ? JOINTS.map((joint) => `${chosen} ${joint}`) : [chosen];
+  const plot = (name) => html`<${Plot} key=${name} ...${{ moment, history, seek, whole: whole && history.whole, small: joints.length > 1 }} joint=${NAMES.indexOf(name)} />`;
+  return html`<section class="plots">
+    <div class="row small"><select value=${chosen} aria-label="joint" onChange=${(event) => setChosen(event.target.value)}>
+      ${[...SIDES, ...NAMES].map((name) => html`<option value=${name}>${SIDES.includes(name) ? `${name} arm` : name}</option>`)}</select>
+      ${history.whole && html`<button class=${whole ? "chosen" : ""} onClick=${() => setWhole(!whole)}>whole session</button>`}
+      <span class="key measured">measured</span><span class="key commanded">commanded</span><span class="key chunk">chunk</span>
+      <span class="key seam">seam</span></div>
+    ${joints.length === 1 ? plot(chosen) : html`<div class="several">${joints.map((name) => html`
+      <div><button class="small" onClick=${() => setChosen(name)}>${name}</button>${plot(name)}</div>`)}</div>`}
+  </section>`;
+}
+
+function Plot({ moment, history, joint, whole, seek, small }) {
   const place = useRef(null);
   const plot = useRef(null);
   const shown = useRef({});
-  shown.current = { moment, history, whole: whole && history.whole, seek };
+  shown.current = { moment, history, whole, seek };
   useEffect(() => {
-    plot.current = new uPlot(options(place.current, shown), [[], [], [], []], place.current);
+    plot.current = new uPlot(options(place.current, shown, small), [[], [], [], []], place.current);
     const resized = new ResizeObserver(() => place.current && plot.current.setSize(size(place.current)));
     resized.observe(place.current);
     return () => { resized.disconnect(); plot.current.destroy(); };
   }, []);
-  useEffect(() => plot.current?.setData(data(moment, history, joint, shown.current.whole)), [moment, history, joint, whole]);
-  return html`<section class="plots">
-    <div class="row small"><select value=${joint} aria-label="joint" onChange=${(event) => setJoint(Number(event.target.value))}>
-      ${NAMES.map((name, index) => html`<option value=${index}>${name}</option>`)}</select>
-      ${history.whole && html`<button class=${whole ? "chosen" : ""} onClick=${() => setWhole(!whole)}>whole session</button>`}
-      <span class="key measured">measured</span><span class="key commanded">commanded</span><span class="key chunk">chunk</span>
-      <span class="key seam">seam</span></div>
-    <div class="plot" ref=${place}></div>
-  </section>`;
+  useEffect(() => plot.current?.setData(data(moment, history, joint, whole)), [moment, history, joint, whole]);
+  return html`<div class="plot" ref=${place}></div>`;
 }
 
 // What the plots of a live robot remember: a row a moment.
@@ -71,9 +80,9 @@ function data(moment, history, joint, whole) {
   return [0, 1, 2, 3].map((column) => points.map((point) => (column === 3 && point[3] === null ? undefined : point[column])));
 }
 
-function options(place, shown) {
+function options(place, shown, small) {
   const muted = getComputedStyle(place).color;
-  const axis = { stroke: muted, grid: { stroke: muted, width: 0.3 }, ticks: { show: false }, size: 40 };
+  const axis = { stroke: muted, grid: { stroke: muted, width: 0.3 }, ticks: { show: false }, size: 40, ...(small && { font: "9px system-ui", space: 18, size: 30, gap: 2 }) };
   const range = () => {
     const { moment, whole } = shown.current;
     return whole ? whole.map((at) => at - moment.now_ns / 1e9) : [-SPAN_S, AHEAD_S];
@@ -83,7 +92,8 @@ function options(place, shown) {
     legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false, range }, y: { range: (_, low, high) => [Math.min(low, high - LEAST) - PAD, Math.max(high, low + LEAST) + PAD] } },
-    axes: [{ ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => `${tick} s`) }, axis],
+    ...(small && { padding: [13, 2, 2, 0] }), // above: its name
+    axes: [{ ...axis, show: !small, size: 24, values: (_, ticks) => ticks.map((tick) => `${tick} s`) }, axis],
     series: [{}, ...[["#35c46a", 2], ["#ffb000", 1], ["#2ea8ff", 1, [4, 3]]].map(([stroke, width, dash]) => ({ stroke, width, dash, points: { show: false } }))],
     hooks: {
       draw: [(plot) => drawMarks(plot, shown.current)],
@@ -114,5 +124,5 @@ function drawMarks(plot, { moment, history }) {
 }
 
 function size(place) {
-  return { width: Math.max(100, place.clientWidth), height: Math.max(60, place.clientHeight) };
+  return { width: Math.max(100, place.clientWidth), height: Math.max(30, place.clientHeight) };
 }

@@ -41,11 +41,18 @@ export function Latency({ bars }) {
   </div>`;
 }
 
+// What is well says only what it sends; what it lost, faults and new starts are told where there are any.
 export function Processes({ rows, stale }) {
-  return html`<div class="processes">${rows.map((row) => html`
-    <span class=${row.state === "alive" ? "" : "bad"} title=${`${row.restarts} restarts`}>${row.process}
-      ${row.state === "alive" ? "" : ` ${row.state}`}${row.restarts ? ` (${row.restarts})` : ""}</span>`)}
+  return html`<div class="processes" role="group" aria-label="processes">${rows.map((row) => html`
+    <span class=${row.state === "alive" ? "" : "bad"} title="what it sends; messages it never saw, faults, new starts"><b>${row.process}</b>
+      ${row.state === "alive" ? row.sent_hz > 0 && html` ${rate(row.sent_hz)}` : ` ${row.state}`}
+      ${[["lost", row.lost], ["fault", row.faults], ["restart", row.restarts]].map(([what, count]) =>
+        count > 0 && html` <span class="bad">${count} ${what}${count > 1 && what !== "lost" ? "s" : ""}</span>`)}</span>`)}
     ${stale.length > 0 && html`<span class="bad">old: ${stale.join(", ")}</span>`}</div>`;
+}
+
+function rate(hz) {
+  return `${hz < 10 ? hz : Math.round(hz)}/s`;
 }
 
 export function Log({ moment }) {

@@ -55,6 +55,10 @@ def main(arguments: list[str]) -> int:
             trained = stage(run, spread, demonstrations)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
+    except (RuntimeError, MemoryError) as error:
+        if (said := needs.no_room(run, error)) is None:
+            raise
+        raise said from None
     if ranks.chief():
         say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
     return 0

@@ -25,6 +25,12 @@ from runtime.training.run import Run
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
 _GB = 1e9
+_NO_ROOM = (
+    "out of memory",
+    "can't allocate memory",
+    "Unable to allocate",
+    "by signal: Killed",
+)  # torch, numpy, a loader
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,24 @@ def check(run: Run) -> None:
             f"{run.stage}: states and checkpoints take {_gb(needed.disk_bytes)} GB, and --out {run.out} has {_gb(free)} GB "
             "free; give another"
         )
+
+
+def no_room(run: Run, error: Exception) -> RuntimeFault | None:
+    """What ended a training as a line, if it was that memory ran out: a GPU's, this machine's, or a loader's that was killed."""
+    lines = str(error).splitlines()
+    said = [line for line in lines if any(sign in line for sign in _NO_ROOM)]
+    if not said and not isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return None
+    batch = (
+        f"--cloning.samples {run.cloning.samples}"
+        if run.stage == "action"
+        else f"--filming.windows {run.filming.windows}, --filming.pictures {run.filming.pictures}"
+    )
+    more = "" if run.recompute else ", give --recompute"
+    return RuntimeFault(
+        f"{run.stage}: memory ran out: {(said or lines or ['no room'])[0].strip():.200}; make batches smaller "
+        f"({batch}){more}, or give fewer --workers; the same command goes on where it was"
+    )
 
 
 def needs(run: Run) -> Needs:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,31 @@ def test_features_that_do_not_fit_the_disk_are_not_begun(
     assert train.main(line) == 0
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 0 if folder.name == "cache" else 10**12)
     assert train.main([*line, "--schedule.loaders", "1"]) == 0, "they are there"
+
+
+def test_memory_that_runs_out_is_a_line_with_what_to_change(
+    data: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(make: Callable[[], Any]) -> Callable[..., Path]:
+        return lambda *_: make()
+
+    def killed() -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    def full() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
+
+    line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cloning.samples", "96")
+    for make in (killed, full, lambda: torch.empty(10**15), lambda: np.empty(10**15)):
+        monkeypatch.setattr(train.stages, "action", fails(make))
+        with pytest.raises(
+            RuntimeFault, match=r"memory ran out: .*--cloning\.samples 96\), give --recompute"
+        ) as caught:
+            train.main(line)
+        assert "\n" not in str(caught.value)
+    monkeypatch.setattr(train.stages, "action", fails(lambda: torch.zeros(2) + torch.zeros(3)))
+    with pytest.raises(RuntimeError, match="must match the size"):  # anything else is not called that
+        train.main(line)
 
 
 def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: Path, tmp_path: Path) -> None:

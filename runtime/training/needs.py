@@ -70,7 +70,7 @@ def check(run: Run) -> None:
 
 
 def no_room(run: Run, error: Exception) -> RuntimeFault | None:
-    """What ended a training as a line, if it was that memory ran out: a GPU's, this machine's, or a loader's that was killed."""
+    """As a line, what ended a training, if memory ran out: a GPU's, this machine's, or that of a loader that was killed."""
     lines = str(error).splitlines()
     said = [line for line in lines if any(sign in line for sign in _NO_ROOM)]
     if not said and not isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -28,8 +28,12 @@ def test_the_skeleton_is_the_kinematics(q: Array) -> None:
         frames = [base[:3, 3], *(poses[index][:3, 3] for index in (0, 2, 3, 5))]
         np.testing.assert_allclose(points[side, :5], frames, atol=1e-12)
         for place, sign in ((7, 1), (9, -1)):
-            tip = poses[5] @ np.array([0.0, sign * (q[7 * side + 6] / 2 + 0.004), FINGERTIP_M, 1.0])
-            np.testing.assert_allclose(points[side, place], tip[:3], atol=1e-12)
+            beside = sign * (q[7 * side + 6] / 2 + 0.004)
+            for point, along in ((place - 1, 0.06), (place, FINGERTIP_M)):
+                on_finger = poses[5] @ np.array([0.0, beside, along, 1.0])
+                np.testing.assert_allclose(points[side, point], on_finger[:3], atol=1e-12)
+        palm = poses[5] @ np.array([0.0, 0.0, 0.045, 1.0])
+        np.testing.assert_allclose(points[side, 5], palm[:3], atol=1e-12)
 
 
 def test_the_skeleton_is_mirrored_by_mirrored_arms() -> None:

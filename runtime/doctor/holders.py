@@ -58,7 +58,8 @@ def _cameras(devices: dict[int, str], unseen: int) -> Row:
     row = _row("open cameras", devices, "end the program, or kill")
     if devices or not unseen:
         return row
-    found = f"none among what can be seen; {unseen} processes of other users cannot"
+    who = "the process of another user" if unseen == 1 else f"{unseen} processes of other users"
+    found = f"none among what can be seen; {who} cannot"
     return Row(row.name, "warning", found, "look once with sudo")
 
 

@@ -353,7 +353,7 @@ def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(holders, "_held", forbidden)
     _, devices, _ = holders.look(())
-    assert devices.verdict == "warning" and "1 processes of other users cannot" in devices.found
+    assert devices.verdict == "warning" and "the process of another user cannot" in devices.found
 
 
 def test_where_the_arms_stand_is_measured_before_they_are_armed() -> None:

@@ -25,12 +25,8 @@ from runtime.training.run import Run
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
 _GB = 1e9
-_NO_ROOM = (
-    "out of memory",
-    "can't allocate memory",
-    "Unable to allocate",
-    "by signal: Killed",
-)  # torch, numpy, a loader
+_NO_ROOM = ("out of memory", "can't allocate memory", "Unable to allocate", "by signal: Killed")
+"""What torch says of a GPU and of this machine, numpy, and torch of a loader that was killed for its memory."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,10 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
         if run.stage == "action"
         else f"--filming.windows {run.filming.windows}, --filming.pictures {run.filming.pictures}"
     )
-    more = "" if run.recompute else ", give --recompute"
+    same = "fewer --workers" if run.recompute else "--recompute or fewer --workers"
     return RuntimeFault(
-        f"{run.stage}: memory ran out: {(said or lines or ['no room'])[0].strip():.200}; make batches smaller "
-        f"({batch}){more}, or give fewer --workers; the same command goes on where it was"
+        f"{run.stage}: memory ran out: {(said or lines or ['no room'])[0].strip():.200}; go on with {same}, or begin in "
+        f"another --out with smaller batches (now {batch})"
     )
 
 

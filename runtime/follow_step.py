@@ -228,7 +228,7 @@ def inputs_of(held: dict[str, wire.Message]) -> Inputs | None:
     return Inputs(
         episode,
         instruction,
-        joints if isinstance(joints, wire.JointState) else None,
+        joints if isinstance(joints, wire.JointState) and joints.heard else None,
         target if isinstance(target, wire.ArmTarget) else None,
     )
 

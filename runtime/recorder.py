@@ -118,7 +118,7 @@ def main(process: Process) -> None:
                 stamp_ns=reported_ns,
                 session=str(process.session),
                 size_bytes=writer.size_bytes,
-                lost=_lost(subscribers),
+                lost=process.bus.lost,
                 trouble=writer.trouble,
             )
         )
@@ -126,7 +126,7 @@ def main(process: Process) -> None:
     deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
     while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
         _drain(recorder, subscribers)
-    table = recorder.accumulator.table(_lost(subscribers) + recorder.pictures_missed, str(process.session))
+    table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
     try:
@@ -149,10 +149,6 @@ def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
     for name in [*frames, *(name for name in subscribers if name not in frames)]:
         for received in subscribers[name].take():
             recorder.record(name, received.message, received.payload)
-
-
-def _lost(subscribers: dict[str, Subscriber]) -> int:
-    return sum(s.counters.missed + s.counters.overflowed + s.counters.rejected for s in subscribers.values())
 
 
 def _free_name(folder: Path) -> Path:

@@ -70,7 +70,7 @@ class Recorded:
         columns: dict[str, list[Any]] = {"at_ns": [], "measured": [], "commanded": []}
         for at in stamps[::step]:
             state, target = self._at("joint_state", at), self._at("arm_target", at)
-            if isinstance(state, wire.JointState) and isinstance(target, wire.ArmTarget):
+            if isinstance(state, wire.JointState) and state.heard and isinstance(target, wire.ArmTarget):
                 for name, value in zip(columns, (at, rounded(state.q), rounded(target.q)), strict=True):
                     columns[name].append(value)
         columns["seams_ns"] = [event.at_ns for event in self.events if event.kind == "seam"]

@@ -44,6 +44,7 @@ def view(
     joints, target = _of(held, "joint_state", wire.JointState), _of(held, "arm_target", wire.ArmTarget)
     chunk = _of(held, "chunk", wire.ActionChunk)
     measured = None if joints is None or not joints.heard else joints.q
+    commanded = None if measured is None or target is None else target.q  # before it no arm is commanded
     return {
         "now_ns": now,
         "safety": _safety(settings, _of(held, "safety", wire.SafetyState), joints, now),
@@ -54,14 +55,14 @@ def view(
         "cameras": [_camera(held, camera, now) for camera in CAMERAS],
         "joints": {
             "measured": None if measured is None else rounded(measured),
-            "commanded": None if target is None else rounded(target.q),
+            "commanded": None if commanded is None else rounded(commanded),
             "wanted": None if target is None else rounded(target.blended),
             "sent": target is not None and target.sent,
             "limited": target is not None and target.limited,
         },
         "arms": {
             "measured": None if measured is None else rounded(skeleton(measured, bases_of(settings.safety.mount))),
-            "commanded": None if target is None else rounded(skeleton(target.q, bases_of(settings.safety.mount))),
+            "commanded": None if commanded is None else rounded(skeleton(commanded, bases_of(settings.safety.mount))),
         },
         "chunk": _chunk(settings, chunk, joints),
         "seam_ns": _seam_ns(_of(held, ARRIVAL, wire.ArmTarget)),

@@ -48,7 +48,7 @@ class ViewerChannels:
     def message(self, message: wire.Message, time_ns: int) -> None:
         """The readable side of a message, if it has one."""
         match message:
-            case wire.JointState() if message.seq % _JOINTS_EVERY == 0:
+            case wire.JointState() if message.heard and message.seq % _JOINTS_EVERY == 0:
                 self._joints("/joints/measured", message.q, message.dq, time_ns)
             case wire.ArmTarget() if message.seq % _JOINTS_EVERY == 0 and message.sent:
                 self._joints("/joints/commanded", message.q, None, time_ns)

@@ -7,16 +7,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runtime import config, wire
 from runtime.console import reading
 from runtime.console.reading import Reader, ReadSession
 from runtime.console.recorded import Recorded, Shelf
 from runtime.errors import SessionError
+from runtime.session.writer import SessionWriter
 
+Build = Callable[..., Any]
 NAME = "2026-11-25T10-00-00_block_handover_8"
 GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
 
@@ -45,6 +49,22 @@ def test_it_answers_what_the_session_holds(reader: Reader, shelf: Path) -> None:
     assert asyncio.run(session.moment(middle_ns)) == recorded.moment(middle_ns)
     assert asyncio.run(session.picture("head", middle_ns)) == recorded.picture("head", middle_ns)
     assert asyncio.run(session.picture("head", recorded.begin_ns - 1)) is None
+
+
+def test_joints_are_plotted_from_when_the_arms_are_heard(build: Build, tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", 0)
+    writer.metadata({"settings": config.to_json(config.load([]))})
+    for seq in range(4):
+        joints = build(
+            wire.JointState, seq=seq, stamp_ns=1000 + seq, measured_ns=(1000, 1000 if seq > 1 else wire.NEVER)
+        )
+        for topic, message in (
+            ("joint_state", joints),
+            ("arm_target", build(wire.ArmTarget, seq=seq, stamp_ns=1000 + seq)),
+        ):
+            writer.message(topic, message, wire.encode(message))
+    writer.close()
+    assert json.loads(Recorded(tmp_path).joints())["at_ns"] == [1002, 1003]
 
 
 def test_several_may_ask_at_once(reader: Reader, shelf: Path) -> None:

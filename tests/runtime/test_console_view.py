@@ -37,6 +37,13 @@ def shown(held: dict[str, wire.Message], after_ms: int = 0, **rates_hz: float) -
     return json.loads(json.dumps(made))
 
 
+def test_arms_that_were_not_heard_have_no_pose_and_no_command(held: dict[str, wire.Message]) -> None:
+    held["joint_state"] = held["joint_state"].model_copy(update={"measured_ns": (0, wire.NEVER)})
+    made = shown(held)
+    for part in ("joints", "arms"):
+        assert made[part]["measured"] is made[part]["commanded"] is None
+
+
 def test_before_anything_is_heard_there_is_a_page() -> None:
     empty = shown({})
     assert empty["safety"] is None and empty["chunk"] is None and empty["latency"] == []

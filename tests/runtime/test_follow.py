@@ -218,6 +218,10 @@ def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
         assert isinstance(made, wire.Skip) and made.reason == "no joint state"
     assert driver.memory.skips == 2
     assert follow_step.inputs_of({"episode": inputs.episode}) is None
+    unheard = inputs.joints.model_copy(update={"measured_ns": (wire.NEVER, wire.NEVER)}) if inputs.joints else None
+    held = {"episode": inputs.episode, "instruction": inputs.instruction, "joint_state": unheard}
+    found = follow_step.inputs_of({name: message for name, message in held.items() if message is not None})
+    assert found is not None and unheard is not None and found.joints is None, "a pose that nobody told"
 
 
 def test_a_movement_is_read_back_from_a_sessions_folder(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_a_picture_is_the_cameras_own_bytes() -> None:
 def test_joints_have_names_positions_and_measured_ones_speeds(build: Build) -> None:
     q = np.arange(14) / 10
     measured, target = build(wire.JointState, seq=4, q=q, dq=-q), build(wire.ArmTarget, seq=8, q=q, sent=True)
-    found = written(measured, target, build(wire.JointState, seq=5), build(wire.ArmTarget, seq=12, sent=False))
+    unheard = build(wire.JointState, seq=8, measured_ns=(wire.NEVER, wire.NEVER))
+    found = written(measured, target, unheard, build(wire.JointState, seq=5), build(wire.ArmTarget, seq=12, sent=False))
     assert {name: len(messages) for name, messages in found.items()} == {"/joints/measured": 1, "/joints/commanded": 1}
     (states,), (commanded,) = found["/joints/measured"], found["/joints/commanded"]
     assert [joint.name for joint in states.joints][::7] == ["left j1", "right j1"]

@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeVar, cast
 import torch
 from torch import nn
 
+from models.config import PolicyConfig
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -26,6 +28,15 @@ def hollow() -> AbstractContextManager[None]:
     from accelerate import init_empty_weights  # takes a second: only where weights are loaded
 
     return cast(AbstractContextManager[None], init_empty_weights(include_buffers=False))
+
+
+def usual_type(config: PolicyConfig, device: torch.device) -> torch.dtype:
+    """What a policy's networks compute in: bfloat16 on a GPU where the video model is published in it, else float32.
+
+    In bfloat16 the tokens of `small`, whose weights are its own, are off by a tenth of what tells one window from another.
+    """
+    published = config.published.video is not None
+    return torch.bfloat16 if published and device.type == "cuda" else torch.float32
 
 
 def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:

@@ -98,7 +98,7 @@ class System(Section):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where its networks run; auto: the first GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of its weights; auto: bfloat16 on a GPU, float32 on a CPU."""
+    """Of its weights; auto: bfloat16 where published weights run on a GPU, else float32."""
     compile: bool = False
     """torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
 

@@ -8,7 +8,9 @@ import torch
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint, load_embedding
+from models.config import PolicyConfig
 from models.errors import ModelError
+from models.placement import usual_type
 from models.policy import InstructionEmbedding
 from runtime.config import Settings, System
 from runtime.errors import RuntimeFault
@@ -38,7 +40,7 @@ def open_checkpoint(settings: Settings) -> Checkpoint:
         raise RuntimeFault(str(error)) from None
 
 
-def device_of(system: System) -> tuple[torch.device, torch.dtype]:
+def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch.dtype]:
     """Where a system's networks go, and in which type. Raises RuntimeFault when there is no such device."""
     name = ("cuda" if torch.cuda.is_available() else "cpu") if system.device == "auto" else system.device
     device = torch.device(name)
@@ -46,13 +48,12 @@ def device_of(system: System) -> tuple[torch.device, torch.dtype]:
         raise RuntimeFault(
             f"device {name}: this machine has {torch.cuda.device_count()} GPUs for torch; say cpu, or auto"
         )
-    chosen = ("bfloat16" if device.type == "cuda" else "float32") if system.dtype == "auto" else system.dtype
-    return device, getattr(torch, chosen)
+    return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
 
 
 def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
     """System 2 as the settings want it, warm. Raises RuntimeFault with one line."""
-    device, dtype = device_of(settings.system2)
+    device, dtype = device_of(settings.system2, checkpoint.config)
     if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
         slow = _made(lambda: checkpoint.slow(CPU, dtype))
         slow.backbone.store_in_float8(dtype)
@@ -67,7 +68,7 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> "FastSystem":
     """System 1 as the settings want it, warm. Raises RuntimeFault with one line."""
-    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1)))
+    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
     if settings.system1.compile:
         fast.compile_networks()
     fast.warm_up()

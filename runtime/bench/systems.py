@@ -16,7 +16,7 @@ from models import normalize
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.fast import FastSystem
-from models.placement import hollow, place
+from models.placement import hollow, place, usual_type
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 from models.slow import SlowSystem
@@ -41,10 +41,9 @@ class Choice(BaseModel):
     storage: Literal["same", "float8"] = "same"
 
     def torch_dtype(self) -> torch.dtype:
-        """bfloat16 on a GPU and float32 on a CPU, unless said."""
-        return getattr(
-            torch, ("float32" if self.device == "cpu" else "bfloat16") if self.dtype == "auto" else self.dtype
-        )
+        """What is used where nothing is said, unless it is."""
+        usual = usual_type(by_name(self.size), torch.device(self.device))
+        return usual if self.dtype == "auto" else getattr(torch, self.dtype)
 
 
 class SlowBench:

@@ -16,6 +16,7 @@ from torch import nn
 from models import normalize
 from models.config import PolicyConfig, Window
 from models.fast import FastSystem
+from models.placement import usual_type
 from models.slow import SlowSystem
 from models.train.prepared import windows
 from runtime.errors import RuntimeFault
@@ -85,7 +86,7 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
 
 def needs(run: Run) -> Needs:
     """Counted."""
-    config, several, frozen = run.config, run.ranks.several, 4 if run.device == "cpu" else 2
+    config, several, frozen = run.config, run.ranks.several, usual_type(run.config, torch.device(run.device)).itemsize
     with torch.device("meta"):
         slow = SlowSystem(config)
         video, transformer = _size(slow.backbone), _size(slow.backbone.transformer)

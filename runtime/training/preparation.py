@@ -22,6 +22,7 @@ from models.data.demonstrations import Demonstration
 from models.data.episode import Episode
 from models.data.lerobot import INFO
 from models.errors import ModelError
+from models.placement import usual_type
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from models.tensors import StoredTensors
@@ -204,8 +205,8 @@ def _slow(order: Order) -> SlowSystem:
 
 @lru_cache(maxsize=1)
 def _loaded(config: str, video: Path | None, device: str, seed: int) -> SlowSystem:
-    found = open_video(PolicyConfig.model_validate_json(config), video, seed)
-    return found.slow_to_train(seed, torch.device(device), torch.float32 if device == "cpu" else torch.bfloat16)
+    understood, place = PolicyConfig.model_validate_json(config), torch.device(device)
+    return open_video(understood, video, seed).slow_to_train(seed, place, usual_type(understood, place))
 
 
 def _own_device(device: str) -> str:

@@ -18,7 +18,7 @@ from models.data.demonstrations import Demonstration
 from models.fast import FastSystem
 from models.identity import stored_config
 from models.instructor import Instructor
-from models.placement import place
+from models.placement import place, usual_type
 from models.slow import SlowSystem
 from models.sources import PartName, sources
 from models.tensors import StoredTensors
@@ -166,9 +166,8 @@ def _cloning(
         learning.append(slow.backbone.transformer)
         network = JointLoss(fast, slow, languages, texts, run.cloning, run.filming)
     elif run.config.hears_video and not run.cloning.prepared:
-        beside, dtype = slow.backbone, torch.float32
-        if run.device != "cpu":  # frozen, bfloat16 does; what is stored stays as it was
-            dtype = torch.bfloat16
+        beside, dtype = slow.backbone, usual_type(run.config, torch.device(run.device))
+        if dtype != torch.float32:  # what is stored stays as it was
             beside = place(copy.deepcopy(slow.backbone), CPU, dtype)
         network = LiveFeatures(fast, slow, languages, texts, run.cloning, beside, dtype)
     else:

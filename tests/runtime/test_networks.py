@@ -10,7 +10,8 @@ import torch
 
 from models.checkpoint import save
 from models.config import PolicyConfig, Source
-from models.sizes import full
+from models.placement import usual_type
+from models.sizes import full, small
 from runtime import config, robot
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
@@ -63,9 +64,15 @@ def test_the_small_policys_own_encoder_follows_its_seed() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_networks_run_on_the_cpu_in_float32() -> None:
-    assert device_of(settings().system1) == (torch.device("cpu"), torch.float32)
+    assert device_of(settings().system1, small()) == (torch.device("cpu"), torch.float32)
     with pytest.raises(RuntimeFault, match=r"device cuda: this machine has 0 GPUs"):
-        device_of(settings("--system1.device", "cuda").system1)
+        device_of(settings("--system1.device", "cuda").system1, small())
+
+
+def test_only_published_weights_run_in_bfloat16_and_on_a_gpu_alone() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert (usual_type(full(), gpu), usual_type(full(), cpu)) == (torch.bfloat16, torch.float32)
+    assert (usual_type(small(), gpu), usual_type(small(), cpu)) == (torch.float32, torch.float32)
 
 
 def test_the_number_type_is_a_setting() -> None:

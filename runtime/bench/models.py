@@ -46,21 +46,30 @@ class Figure:
 
 
 def run(choice: Choice) -> dict[str, Any]:
-    """All figures of one policy on one device; the two systems one after the other, then both at once."""
+    """All figures of one policy on one device; the two systems one after the other, then both at once.
+
+    Compiled networks are timed as wholes: what would time a part would be compiled with it.
+    """
     device = torch.device(choice.device)
     with torch.inference_mode():
         rate = matrix_rate_tflops(device, choice.torch_dtype())
+        _give_back(device)
         slow = SlowBench(choice)
         weights, memory = {"system2": _count(slow.slow)}, dict[str, float]()
-        figures = {"system2: whole run": whole(slow.run, device)} | _parts(slow.parts(), device)
-        figures["system2: filters"] = whole(slow.filters(), device)
+        figures = _wholes({"system2: whole run": slow.run}, slow, choice)
+        figures |= _wholes({"system2: filters": slow.filters()}, None, choice)
+        figures |= _parts(slow.parts(), choice)
         memory["system2"] = _peak_gib(device)
         del slow
+        _give_back(device)
         fast = FastBench(choice)
         weights["system1"] = _count(fast.fast)
-        figures["system1: whole run"] = whole(fast.run, device)
-        figures["system1: whole run, history not known"] = whole(fast.run_without_history, device)
-        figures |= _parts(fast.parts(), device)
+        runs = {
+            "system1: whole run": fast.run,
+            "system1: whole run, history not known": fast.run_without_history,
+        }
+        figures |= _wholes(runs, fast, choice)
+        figures |= _parts(fast.parts(), choice)
         memory["system1"] = _peak_gib(device)
         both = both_at_once(fast, choice, ratio=8)
     result = {
@@ -75,8 +84,26 @@ def run(choice: Choice) -> dict[str, Any]:
     return result | ({"memory_gib": memory} if device.type == "cuda" else {})
 
 
-def _parts(parts: Parts, device: torch.device) -> dict[str, Figure]:
-    return {name: part(call, modules, device) for name, (call, modules) in parts.items()}
+def _wholes(
+    calls: dict[str, Callable[[], None]], system: SlowBench | FastBench | None, choice: Choice
+) -> dict[str, Figure]:
+    """Runs of a system, compiled if that is the choice; their FLOP are counted before."""
+    figures = {name: Figure(gflop=_second(call)) for name, call in calls.items()}
+    if choice.compile and system is not None:
+        system.compile()
+    for name, call in calls.items():
+        figures[name].times_ms = times_ms(call, choice.device)
+    return figures
+
+
+def _second(call: Callable[[], None]) -> float:
+    call()  # of System 2 the first encodes whole windows
+    return gflop(call)
+
+
+def _parts(parts: Parts, choice: Choice) -> dict[str, Figure]:
+    device = torch.device(choice.device)
+    return {} if choice.compile else {name: part(call, modules, device) for name, (call, modules) in parts.items()}
 
 
 def _count(network: nn.Module) -> int:
@@ -84,27 +111,28 @@ def _count(network: nn.Module) -> int:
 
 
 def _peak_gib(device: torch.device) -> float:
-    """The most that this process has held on a GPU since the last call; everything that is free now is given back."""
-    if device.type != "cuda":
-        return 0.0
-    peak = torch.cuda.max_memory_reserved(device) / 2**30
+    """The most that this process has held on a GPU."""
+    return round(torch.cuda.max_memory_reserved(device) / 2**30, 2) if device.type == "cuda" else 0.0
+
+
+def _give_back(device: torch.device) -> None:
+    """What nobody holds any more; the next peak is counted from here."""
     gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    return round(peak, 2)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
-def whole(call: Callable[[], None], device: torch.device) -> Figure:
-    """A whole run."""
+def times_ms(call: Callable[[], None], device: str) -> list[float]:
+    """Of whole runs, after some that warm up."""
     for _ in range(_WARM_UP):
         call()
-    figure = Figure()
-    for _ in range(_REPEATS[device.type]):
+    times: list[float] = []
+    for _ in range(_REPEATS[device]):
         began_ns = now_ns()
         call()
-        figure.times_ms.append((now_ns() - began_ns) / 1e6)
-    figure.gflop = gflop(call)
-    return figure
+        times.append((now_ns() - began_ns) / 1e6)
+    return times
 
 
 def part(call: Callable[[], None], modules: Sequence[nn.Module], device: torch.device) -> Figure:

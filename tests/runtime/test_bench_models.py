@@ -87,6 +87,31 @@ def test_float8_takes_little_more_than_a_quarter_of_float32_and_still_runs() -> 
     kept.run()
 
 
+def test_compiled_networks_are_counted_before_and_timed_as_wholes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(models._REPEATS, "cpu", 3)  # pyright: ignore[reportPrivateUsage]
+    a, b, compiled = torch.ones(30, 40), torch.ones(40, 50), [False]
+
+    class Bench(FastBench):
+        def __init__(self) -> None:
+            pass
+
+        def compile(self) -> None:
+            compiled[0] = True
+
+    seen: list[bool] = []
+
+    def run() -> None:
+        seen.append(compiled[0])
+        if not compiled[0]:
+            torch.mm(a, b)
+
+    chosen = Choice(size="small", device="cpu", compile=True)
+    figures = models._wholes({"run": run}, Bench(), chosen)  # pyright: ignore[reportPrivateUsage]
+    assert figures["run"].gflop == pytest.approx(2 * 30 * 40 * 50 / 1e9)
+    assert len(figures["run"].times_ms) == 3 and seen[-3:] == [True] * 3
+    assert models._parts({"part": (run, [torch.nn.Linear(2, 2)])}, chosen) == {}  # pyright: ignore[reportPrivateUsage]
+
+
 def test_the_full_size_costs_what_its_blocks_multiply() -> None:
     """By hand: 20 + 5 blocks of width 3072 over 2 x 1536 and 16 x 256 tokens with 256 words are 22.3 and 30.5 TFLOP."""
     counted = count.run("full")

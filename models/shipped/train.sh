@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains the shipped policy `small` anew: ./models/shipped/train.sh DIR. Everything follows from seed 0 (the default) and DIR's
-# data; a line that was stopped goes on where it was. Two CPU cores take a night and a morning.
+# data; a line that was stopped goes on where it was. Two CPU cores take a night and a morning. With a GPU the
+# networks learn there, in minutes; the demonstrations are made and prepared on the cores as before.
 #
 # The flags of `shape` are those of the policy that lies here: `small` has learnt since to tell places and steps of a window apart
 # and to hear every condition token. Prepared features are stored more exactly, and joints are sampled later than pictures and
@@ -10,9 +11,14 @@ out=$(realpath -m "${1:?usage: models/shipped/train.sh DIR}")
 cd "$(dirname "$0")/../.."
 data=$out/demonstrations/first more=$out/demonstrations/more   # a training goes on with the demonstrations it began with only
 shape=(--policy.spatial_former.positions summed --policy.motion_former.positions summed --policy.head.guess_tokens 0)
-plain=(--processes 2 --steps 12000 --cloning.early_share 0 --cloning.noise_share 0)
 ./launch/demos.sh --task all --episodes 200 --out "$data"
 ./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure --out "$data"
+plain=(--steps 12000 --cloning.early_share 0 --cloning.noise_share 0)
+if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then   # the same batch in one process
+  plain+=(--processes 1 --cloning.samples 96 --schedule.loaders 4)
+else
+  plain+=(--processes 2)
+fi
 ./launch/train.sh video --data "$data" --out "$out/video" --cache "$out/cache" --steps 3000 --autoencoder-steps 2000
 ./launch/train.sh action --data "$data" --video "$out/video/checkpoint" --out "$out/action" --cache "$out/cache" \
   "${plain[@]}" "${shape[@]}"

@@ -82,6 +82,13 @@ def _understood(arguments: list[str]) -> Run:
         raise SettingsError(f"--filming.lora_rank {filming.lora_rank}: of stage 1, train.sh video; leave it out")
     several = Ranks(options.processes, options.machines, options.meet)
     several.check()
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus and several.processes > gpus:
+        same = f"--cloning.samples {cloning.samples * several.processes}"
+        raise SettingsError(
+            f"--processes {several.processes}: each needs a GPU of its own, and this machine has {gpus}; "
+            + (f"{same} with --processes 1 is as large a batch" if options.stage == "action" else "give fewer")
+        )
     trained = options.stage == "action" and options.video is None and options.begin is None
     if trained and config.hears_video and "video" not in sources(config):
         size = options.profile or "small"
@@ -102,7 +109,7 @@ def _understood(arguments: list[str]) -> Run:
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
         cloning=cloning,
         filming=filming,
-        workers=options.workers,
+        workers=options.workers or (gpus if config.published.video else 0) or os.cpu_count() or 1,
         ray=options.ray,
         seed=options.seed,
         device="cuda" if torch.cuda.is_available() else "cpu",
@@ -130,8 +137,7 @@ def _parser() -> command_line.Parser:
     parser.add_argument(
         "--workers",
         type=int,
-        default=gpus or os.cpu_count(),
-        help="processes that prepare demonstrations; default: a GPU each, or a core each",
+        help="processes that prepare demonstrations; default: a core each, for a published video model on a GPU a GPU each",
     )
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="prepare them on a Ray cluster; local: a new one on this machine"

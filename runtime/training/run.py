@@ -42,6 +42,11 @@ class Run:
     ranks: Ranks
     recompute: bool  # no part of what the run is: it changes memory and time alone
 
+    @property
+    def prepares_on(self) -> str:
+        """Where demonstrations are prepared. A core runs a video model of one's own, which is small, as fast as a GPU does."""
+        return self.device if self.config.published.video else "cpu"
+
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
         plain: dict[str, Any] = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}

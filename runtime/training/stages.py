@@ -42,7 +42,7 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     if "video" not in sources(config):
         base = run.out / "autoencoder"
         config = _autoencoder(run, spread, demonstrations, base)
-    preparation = Preparation(spread, run.cache, config, base, run.device, run.seed)
+    preparation = Preparation(spread, run.cache, config, base, run.prepares_on, run.seed)
     latents = [Prepared(path) for path in preparation.make("latents", demonstrations)]
     opened = open_video(config, base, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
@@ -78,7 +78,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     """A VAE of our own; the configuration that brings its latents to a spread of 1."""
     if (folder / "config.json").is_file():
         return stored_config(folder)
-    preparation = Preparation(spread, run.cache, run.config, None, run.device, run.seed)
+    preparation = Preparation(spread, run.cache, run.config, None, run.prepares_on, run.seed)
     pictures = [Prepared(path) for path in preparation.make("samples", demonstrations)]
     opened = open_video(run.config, None, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
@@ -113,7 +113,7 @@ def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: In
 def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 2: the video model is frozen, unless both are trained jointly."""
     config, video = run.config, run.begin or run.video
-    preparation = Preparation(spread, run.cache, config, video, run.device, run.seed)
+    preparation = Preparation(spread, run.cache, config, video, run.prepares_on, run.seed)
     joint = run.cloning.video_loss > 0
     live = joint or not run.cloning.prepared
     if config.hears_video and not live:

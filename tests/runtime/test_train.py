@@ -299,6 +299,29 @@ def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Pa
 
 
 @pytest.mark.usefixtures("cluster")
+def test_cores_prepare_what_a_small_video_model_reads_and_gpus_what_a_published_one_does(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
+    line = ["video", "--data", str(data), "--out", str(tmp_path)]
+    small, full = (train._understood([*line, "--profile", size]) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
+    assert (small.prepares_on, full.prepares_on) == ("cpu", "cuda")
+    assert (small.workers, full.workers) == (os.cpu_count(), 1)
+
+
+def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
+    line = ["--data", str(data), "--out", str(tmp_path / "out"), "--processes", "2"]
+    same = "--processes 2: each needs a GPU of its own, and this machine has 1; --cloning.samples 96 with --processes 1"
+    with pytest.raises(SettingsError, match=same):
+        train.main(["action", "--policy.inputs", "no_video", *line])
+    with pytest.raises(SettingsError, match="has 1; give fewer"):
+        train.main(["video", *line])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, tmp_path: Path) -> None:
     flags = ("--video", str(video), "--steps", "1")
     for name, more in (("here", ()), ("there", ("--ray", "local"))):

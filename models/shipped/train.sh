@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the shipped policy `small` anew: ./models/shipped/train.sh DIR. Everything follows from seed 0 (the default) and DIR's
 # data; a line that was stopped goes on where it was. Two CPU cores take a night and a morning. With a GPU the
-# networks learn there, in minutes; the demonstrations are made and prepared on the cores as before.
+# networks learn there; the demonstrations are made and prepared on the cores as before.
 #
 # The flags of `shape` are those of the policy that lies here: `small` has learnt since to tell places and steps of a window apart
 # and to hear every condition token. Prepared features are stored more exactly, and joints are sampled later than pictures and

@@ -25,7 +25,6 @@ from models.config import Part
 from models.errors import ModelError
 from models.train.prepared import Tensors
 
-_AVERAGED_AT_ONCE = 10**8  # weights: faster on a GPU, and takes their room once more
 _STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
 
 
@@ -75,8 +74,7 @@ def fit(
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay)
     rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)
-    at_once = sum(weight.numel() for weight in trained) <= _AVERAGED_AT_ONCE
-    average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75, foreach=at_once)
+    average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75)
     wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))
     average.to(accelerator.device)
     accelerator.register_for_checkpointing(rates, average)

@@ -82,7 +82,7 @@ def _understood(arguments: list[str]) -> Run:
         raise SettingsError(f"--filming.lora_rank {filming.lora_rank}: of stage 1, train.sh video; leave it out")
     several = Ranks(options.processes, options.machines, options.meet)
     several.check()
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = torch.cuda.device_count()
     if gpus and several.processes > gpus:
         same = f"--cloning.samples {cloning.samples * several.processes}"
         raise SettingsError(

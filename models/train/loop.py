@@ -72,7 +72,7 @@ def fit(
         mixed_precision=_precision(schedule), cpu=not torch.cuda.is_available(), kwargs_handlers=[unused]
     )
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)
     average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75)
     wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))

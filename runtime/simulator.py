@@ -27,6 +27,7 @@ class Simulation:
     simulated_ns: int  # the monotonic time that the physics stands at
     number: int = 0
     episode: int = 0
+    done: bool = False  # the task, at some moment of this episode: touched afterwards it stays done
     obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest order to its motors
 
 
@@ -65,7 +66,7 @@ def main(process: Process) -> None:
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():
-            _start_episode(simulation, received.message, settings.arms.masters == "shared")
+            start_episode(simulation, received.message, settings.arms.masters == "shared")
         worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
         physics = simulation.physics
         stamp_ns = simulation.simulated_ns
@@ -85,7 +86,7 @@ def main(process: Process) -> None:
                     episode=simulation.episode,
                     simulated_ns=simulation.number * _CYCLE_NS,
                     lag_ns=max(0, worst_lag_ns),
-                    success=physics.success(),
+                    success=judge(simulation),
                 )
             )
             worst_lag_ns = 0
@@ -94,12 +95,18 @@ def main(process: Process) -> None:
         rate.wait()
 
 
-def _start_episode(simulation: Simulation, message: wire.Message, from_rest: bool) -> None:
+def judge(simulation: Simulation) -> bool:
+    """Whether the task is done, or was at an earlier judgement of this episode."""
+    simulation.done = simulation.done or simulation.physics.success()
+    return simulation.done
+
+
+def start_episode(simulation: Simulation, message: wire.Message, from_rest: bool) -> None:
     """A new scene. The arms stay where they are, unless a teacher's masters wait for them at rest."""
     assert isinstance(message, wire.Episode)
     if message.number != simulation.episode:
         first = simulation.episode == 0
-        simulation.episode = message.number
+        simulation.episode, simulation.done = message.number, False
         if not first:
             physics = simulation.physics
             (physics.reset if from_rest else physics.rearrange)(message.seed)

@@ -342,7 +342,7 @@ class Scene(Message):
         int  # how much time the physics has lived through; on a machine that keeps up it grows as stamp_ns does
     )
     lag_ns: int  # how far the physics was behind the clock, at worst since the last message
-    success: bool
+    success: bool  # whether the task was done at some moment of this episode
 
 
 class Snapshot(Message):

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# What stands beside the shipped policy: three policies that learn alike, but for what System 1 is given, and how often each
+# succeeds: ./models/shipped/beside.sh DIR. Both filters (all), no video, and blind (neither video nor pictures). They take the
+# shipped video model, learn from the same demonstrations in the same order for a sixth of the shipped policy's steps, and play
+# the same scenes, which none has seen. A line that was stopped goes on where it was. Two CPU cores take six hours.
+set -euo pipefail
+out=$(realpath -m "${1:?usage: models/shipped/beside.sh DIR}")
+cd "$(dirname "$0")/../.."
+./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
+for inputs in all no_video blind; do
+  ./launch/train.sh action --data "$out/demonstrations" --video models/shipped/small --cache "$out/cache" --out "$out/$inputs" \
+    --steps 4000 --processes 2 --schedule.precision no --policy.inputs "$inputs"
+done
+for inputs in all no_video blind; do
+  ./launch/evaluate.sh --policy.checkpoint "$out/$inputs/checkpoint" --task all --rollouts 50 --repeats 3 --ratio 8 \
+    --json "$out/$inputs.json"
+done

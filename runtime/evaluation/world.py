@@ -201,6 +201,7 @@ class _Episode:
         outcome.seconds = (now - (self._running_since_ns or now)) / NS_PER_S
         # Drawn at the end only: each picture draws noise, and those of the policy must not depend on being filmed.
         outcome.film = [self._eyes["head"].jpeg(scene) for scene in self._filmed]
+        self._pictures.clear()  # 60 MB; what waits on the clock still holds this episode until the garbage collector comes by
         return outcome
 
     def _tick(self) -> None:

@@ -1,8 +1,8 @@
 """The episodes of a recorded session, as demonstrations or as a movement alone. Used by export and by replay's --on-robot.
 
-Of a policy's run an episode is the longest stretch in which the arms ran, unless an operator called it a failure; of a
-recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the joints measured
-then, and the target that the arms were sent, or led to by their masters, for the next step.
+Of a policy's run an episode is the longest stretch in which the arms ran and all cameras saw, unless an operator called it a
+failure; of a recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the
+joints measured then, and the target that the arms were sent, or led to by their masters, for the next step.
 """
 
 import bisect
@@ -25,7 +25,7 @@ from runtime.terminal import say
 Row = TypeVar("Row")
 _LONGEST_GAP_NS = (
     NS_PER_S // 5
-)  # without a tick, where a run's stretch ends; a picture or master that lacks so long makes an episode unfit
+)  # without a tick or a picture, where a run's stretch ends; without a master, an unfit episode
 
 
 def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
@@ -111,7 +111,8 @@ class Log:
                     f"{self._session.path} demonstration {about.number}: a master was not heard all the time"
                 )
         elif running:
-            begin_ns, end_ns = _longest([target.deadline_ns for target in running])
+            seen = [target.deadline_ns for target in running if self._lacking(target.deadline_ns) is None]
+            begin_ns, end_ns = _longest(seen or [target.deadline_ns for target in running])
             rows = [(row.deadline_ns, row.q) for row in running]
         else:
             return None
@@ -178,19 +179,34 @@ class Log:
         texts = [row.text for row in self._texts if row.stamp_ns <= by_ns]
         return texts[-1] if texts else ""
 
+    def _lacking(self, time_ns: int) -> str | None:
+        """The camera whose last picture is too old at a time, or that had none."""
+        for camera, frames in self._frames.items():
+            if not frames or time_ns - frames[_before(frames, time_ns, _captured)].capture_ns > _LONGEST_GAP_NS:
+                return camera
+        return None
+
     def _jpegs(self, camera: str, times: Sequence[int]) -> list[bytes]:
         """What the camera had seen last at each time."""
         frames = self._frames[camera]
         found: list[bytes] = []
         for time in times:
-            place = _before(frames, time, lambda row: row.capture_ns)
-            if not frames or time - frames[place].capture_ns > _LONGEST_GAP_NS:
-                raise ModelError(f"{self._session.path}: camera {camera} has no picture at {time / NS_PER_S:.2f} s")
+            if (lacking := self._lacking(time)) is not None:
+                raise ModelError(
+                    f"{self._session.path}: camera {lacking} has no picture at {time / NS_PER_S:.2f} s; leave it out"
+                )
+            place = _before(frames, time, _captured)
             jpeg = self._session.jpeg(camera, frames[place].seq)
             if jpeg is None:
-                raise ModelError(f"{self._session.path}: picture {frames[place].seq} of {camera} was not logged")
+                raise ModelError(
+                    f"{self._session.path}: picture {frames[place].seq} of {camera} was not logged; leave it out"
+                )
             found.append(jpeg)
         return found
+
+
+def _captured(row: wire.Frame) -> int:
+    return row.capture_ns
 
 
 def _before(rows: Sequence[Row], time: int, stamp: Callable[[Row], int]) -> int:

@@ -1,6 +1,6 @@
 """LeRobot datasets: what is written comes back, videos are read, others' or broken ones are named. Called by pytest.
 
-That the real lerobot package reads them is shown by a script of its own: it needs an older torch than ours.
+That the real lerobot package reads them is shown by tests/real_lerobot.sh: it needs an older torch than ours.
 """
 
 import json

@@ -17,10 +17,11 @@ import pytest
 from live_run import END_S, START_S, LiveRun
 
 from models.data.demonstrations import find
+from models.errors import ModelError
 from runtime import wire
 from runtime.safety import ARM_JOINTS
 from runtime.session import export, reader
-from runtime.session.episodes import Log
+from runtime.session.episodes import Log, episodes
 from runtime.topics import CAMERAS
 
 pytestmark = pytest.mark.live
@@ -83,6 +84,23 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     assert max(abs(ns - 1e9 / 30) for ns in ahead_ns) < 0.2e9, "nowhere more than a stalled machine's gap from it"
 
 
+def test_of_a_run_that_a_camera_missed_for_a_while_the_longer_part_is_exported(session: LiveRun) -> None:
+    whole, gapped = reader.read(session.session), reader.read(session.session)
+    (episode,) = episodes(whole)
+    (times,) = [m.times_ns for m in map(Log(whole).movement, Log(whole).episodes) if m is not None]
+    blind_ns = range(times[len(times) // 3], times[len(times) // 3] + 500_000_000)
+    kept = [(row, row.decode()) for row in gapped.messages]
+    gapped.messages[:] = [
+        row for row, m in kept if not (isinstance(m, wire.Frame) and m.camera == "head" and m.capture_ns in blind_ns)
+    ]
+    (part,) = episodes(gapped)
+    assert len(part) == pytest.approx(sum(time > blind_ns.stop for time in times), abs=3)
+    assert np.abs(part.q[-1] - episode.q[-1]).max() < 0.05, "rad: up to the same end, not by the same thirtieths of a second"
+    gapped.messages[:] = [row for row, m in kept if not (isinstance(m, wire.Frame) and m.camera == "left_wrist")]
+    with pytest.raises(ModelError, match=r"camera left_wrist has no picture at .* leave it out"):
+        episodes(gapped)
+
+
 def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> None:
     """On the simulated robot: from where they stand to its beginning, along it and to a stand at its end; that replays too."""
     again = LiveRun(tmp_path, str(session.session), "--on-robot", command="replay")
@@ -91,8 +109,8 @@ def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> 
     finally:
         again.end(signal.SIGKILL)
     log = reader.read(session.session)
-    episodes = Log(log)
-    path = episodes.path(episodes.episodes[0])
+    recorded = Log(log)
+    path = recorded.path(recorded.episodes[0])
     assert path is not None
     way, told = path
     messages = [message for _, message, _ in reader.decode_all(reader.read(again.session))]

@@ -81,7 +81,7 @@ def fit(
     accelerator.register_for_checkpointing(rates, average)
     accelerator.register_save_state_pre_hook(_without_frozen)
     state = folder / _STATE
-    first = _resume(accelerator, state, wrapped)
+    first = _resume(accelerator, state, network)  # not `wrapped`: several processes' has other names
     if first >= schedule.steps and accelerator.is_main_process:
         _averaged(average, trained, lambda: save(network))  # again: whoever was killed between both had the state alone
     order = _Numbers(first, schedule.steps, accelerator.process_index, accelerator.num_processes)

@@ -83,7 +83,10 @@ def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -
     assert Checkpoint.load(video).slow().backbone.blocks()["dual-stream"]
 
 
-def test_a_training_killed_in_the_middle_has_the_same_curve(data: Path, video: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_training_killed_in_the_middle_has_the_same_curve(
+    data: Path, video: Path, tmp_path: Path, processes: str
+) -> None:
     """Points of the curve are 20 steps apart; the state is kept every 20, and the kill falls between."""
     length = [
         "--video",
@@ -94,9 +97,12 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(data: Path, video: P
         "20",
         "--cache",
         str(video.parent / "cache"),
+        "--processes",
+        processes,
     ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train.main(command("action", data, whole, *length))
+    at_once = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, whole, *length)]
+    subprocess.run(at_once, check=True, capture_output=True, timeout=240)
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
     first = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120

@@ -95,7 +95,9 @@ def test_of_a_run_that_a_camera_missed_for_a_while_the_longer_part_is_exported(s
     ]
     (part,) = episodes(gapped)
     assert len(part) == pytest.approx(sum(time > blind_ns.stop for time in times), abs=3)
-    assert np.abs(part.q[-1] - episode.q[-1]).max() < 0.05, "rad: up to the same end, not by the same thirtieths of a second"
+    assert np.abs(part.q[-1] - episode.q[-1]).max() < 0.05, (
+        "rad: up to the same end, not by the same thirtieths of a second"
+    )
     gapped.messages[:] = [row for row, m in kept if not (isinstance(m, wire.Frame) and m.camera == "left_wrist")]
     with pytest.raises(ModelError, match=r"camera left_wrist has no picture at .* leave it out"):
         episodes(gapped)

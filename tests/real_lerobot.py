@@ -25,9 +25,7 @@ def main(folder: Path, files_folder: Path) -> None:
     """Every frame and picture, chunks ahead of some frames, the statistics, and a batch."""
     files: list[Any] = [h5py.File(path) for path in sorted(files_folder.rglob("*.hdf5"))]
     dataset: Any = LeRobotDataset("local/exported", root=folder)
-    ahead = {
-        "action": [step / RATE_HZ for step in range(CHUNK)]
-    }  # with each frame a chunk of targets, as a policy learns
+    ahead = {"action": [step / RATE_HZ for step in range(CHUNK)]}  # a chunk of targets, as a policy learns
     chunks: Any = LeRobotDataset("local/exported", root=folder, delta_timestamps=ahead)
     assert dataset.num_episodes == len(files), f"{dataset.num_episodes} episodes, {len(files)} files"
     assert dataset.fps == RATE_HZ and dataset.num_frames == sum(len(file["action"]) for file in files)

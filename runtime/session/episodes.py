@@ -23,9 +23,8 @@ from runtime.session import reader
 from runtime.terminal import say
 
 Row = TypeVar("Row")
-_LONGEST_GAP_NS = (
-    NS_PER_S // 5
-)  # without a tick or a picture, where a run's stretch ends; without a master, an unfit episode
+# Without a tick or a picture for so long a run's stretch ends; without a master a demonstration is unfit.
+_LONGEST_GAP_NS = NS_PER_S // 5
 
 
 def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
@@ -111,8 +110,7 @@ class Log:
                     f"{self._session.path} demonstration {about.number}: a master was not heard all the time"
                 )
         elif running:
-            seen = [target.deadline_ns for target in running if self._lacking(target.deadline_ns) is None]
-            begin_ns, end_ns = _longest(seen or [target.deadline_ns for target in running])
+            begin_ns, end_ns = self._longest_seen([target.deadline_ns for target in running])
             rows = [(row.deadline_ns, row.q) for row in running]
         else:
             return None
@@ -179,34 +177,34 @@ class Log:
         texts = [row.text for row in self._texts if row.stamp_ns <= by_ns]
         return texts[-1] if texts else ""
 
-    def _lacking(self, time_ns: int) -> str | None:
-        """The camera whose last picture is too old at a time, or that had none."""
-        for camera, frames in self._frames.items():
-            if not frames or time_ns - frames[_before(frames, time_ns, _captured)].capture_ns > _LONGEST_GAP_NS:
-                return camera
-        return None
+    def _longest_seen(self, times: list[int]) -> tuple[int, int]:
+        """First and last time of the longest stretch without a gap in which all cameras saw; of any, where they never did."""
+        grouped = itertools.groupby(times, lambda time: all(self._picture(camera, time) for camera in CAMERAS))
+        stretches = [_longest(list(group)) for seen, group in grouped if seen]
+        return max(stretches, key=lambda stretch: stretch[1] - stretch[0], default=_longest(times))
+
+    def _picture(self, camera: str, time_ns: int) -> wire.Frame | None:
+        """What a camera had seen last at a time; None where that is too old."""
+        frames = self._frames[camera]
+        found = frames[_before(frames, time_ns, lambda row: row.capture_ns)] if frames else None
+        return found if found is not None and time_ns - found.capture_ns <= _LONGEST_GAP_NS else None
 
     def _jpegs(self, camera: str, times: Sequence[int]) -> list[bytes]:
         """What the camera had seen last at each time."""
-        frames = self._frames[camera]
         found: list[bytes] = []
         for time in times:
-            if (lacking := self._lacking(time)) is not None:
+            picture = self._picture(camera, time)
+            if picture is None:
                 raise ModelError(
-                    f"{self._session.path}: camera {lacking} has no picture at {time / NS_PER_S:.2f} s; leave it out"
+                    f"{self._session.path}: camera {camera} has no picture at {time / NS_PER_S:.2f} s; leave it out"
                 )
-            place = _before(frames, time, _captured)
-            jpeg = self._session.jpeg(camera, frames[place].seq)
+            jpeg = self._session.jpeg(camera, picture.seq)
             if jpeg is None:
                 raise ModelError(
-                    f"{self._session.path}: picture {frames[place].seq} of {camera} was not logged; leave it out"
+                    f"{self._session.path}: picture {picture.seq} of {camera} was not logged; leave it out"
                 )
             found.append(jpeg)
         return found
-
-
-def _captured(row: wire.Frame) -> int:
-    return row.capture_ns
 
 
 def _before(rows: Sequence[Row], time: int, stamp: Callable[[Row], int]) -> int:

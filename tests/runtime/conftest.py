@@ -151,6 +151,13 @@ def _build(kind: type[wire.Message], **changes: Any) -> Any:
     return kind(**(common | _FIELDS[kind] | changes))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """What is started here can be told to end by SIGINT, also when the tests run in a shell's background, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Any]:
     """`build(wire.Frame, seq=3)`: a valid message of a type with some fields changed."""

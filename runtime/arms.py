@@ -17,6 +17,7 @@ from runtime.arms_memory import Executing, Inputs, Memory, Outputs, Rules, start
 from runtime.arms_step import step
 from runtime.bus import Received, Subscriber
 from runtime.clock import Rate, now_ns, seconds
+from runtime.feedback import Belief, believe
 from runtime.limits import Limits
 from runtime.master_bus import LED
 from runtime.notify import Notifier
@@ -48,6 +49,7 @@ def main(process: Process) -> None:
     own = process.settings.arms.masters == "own"
     leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
     memory: Memory | None = None
+    beliefs = [Belief() for _ in SIDES]
     notifier = Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
@@ -63,7 +65,7 @@ def main(process: Process) -> None:
                 )
         deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
         now = now_ns()
-        readings = _read(arms)
+        readings = _read(process, arms, beliefs, now)
         feedback = joint_state(readings, memory, ticks, epoch, now)
         memory = memory or start(rules, feedback, now, restarted=epoch > 1)
         received = _take(others, chunks)
@@ -182,8 +184,16 @@ def make_arms(process: Process) -> list[SlotArm]:
     return [make(side, process.folder) for side in SIDES]
 
 
-def _read(arms: Sequence[SlotArm]) -> list[ArmState]:
-    return [arm.read() or _UNHEARD for arm in arms]
+def _read(process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], now: int) -> list[ArmState]:
+    """Of each arm the newest reading that can be true; one that cannot is told."""
+    readings = [
+        believe(process.settings.safety, belief, arm.read() or _UNHEARD)
+        for arm, belief in zip(arms, beliefs, strict=True)
+    ]
+    for arm, belief in zip(arms, beliefs, strict=True):
+        if text := belief.report(now):
+            process.fault("reading", f"{arm.name} arm: {text}")
+    return readings
 
 
 def _take(others: Sequence[Subscriber], chunks: Subscriber) -> list[Received]:

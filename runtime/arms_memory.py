@@ -6,10 +6,11 @@ import numpy as np
 
 from drivers.arm import Drive
 from runtime import limits, rest, wire
+from runtime.arms_following import Following
 from runtime.config import Settings
 from runtime.limits import Limits
 from runtime.safety import Machine
-from runtime.trajectory import Motion, Style, Trajectory
+from runtime.trajectory import Motion, Piece, Style, Trajectory
 
 NONE = -1
 
@@ -52,6 +53,7 @@ class Memory:
     said_ns: int = 0
     way: Motion | None = None  # what was wanted last on the way to a pose
     passed_ready: bool = False  # on the way to rest, which leads over the ready pose
+    following: Following = field(default_factory=Following)
     yields_to: limits.Array | None = None  # where blocked arms were when that latched a fault: they are not pushed on
     obeyed: tuple[
         tuple[int, int, str], ...
@@ -99,6 +101,10 @@ class Rules:
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
         poses = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
         return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
+
+
+SAVED = (Memory, Executing, Following, Machine, Motion, Trajectory, Piece)
+"""What a snapshot of the arms' memory holds."""
 
 
 def start(rules: Rules, feedback: wire.JointState, now: int, restarted: bool = False) -> Memory:

@@ -7,6 +7,7 @@ import numpy as np
 
 from drivers.arm import EMERGENCY_STOP, Drive
 from runtime import arms_chunks, orders, rest, safety, takeover, wire
+from runtime.arms_following import Following, follow
 from runtime.arms_memory import NONE, Inputs, Memory, Outputs, Rules, armed
 from runtime.arms_motion import move
 from runtime.topics import reference
@@ -33,14 +34,17 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     fresh = _freshness(memory, inputs)
     if armed(machine):
         _find_faults(rules, memory, inputs.feedback)
+    else:
+        memory.following = Following()
     powered = all(inputs.feedback.powered)
-    if machine.wants_power and not safety.silent_arms(settings.safety, inputs.feedback, now):
+    outside = () if armed(machine) else safety.outside_ranges(settings.safety, inputs.feedback)
+    if machine.wants_power and not outside and not safety.silent_arms(settings.safety, inputs.feedback, now):
         machine.wants_power = False
         if not powered or any(inputs.feedback.fault):
             drives.append("enable")
-    reasons = safety.stale(settings.safety, fresh, now) or _unseen(memory)
+    reasons = outside + (safety.stale(settings.safety, fresh, now) or _unseen(memory))
     safety.watch_deadman(settings.safety, machine, memory.deadman, now)
-    unwell = safety.arm_reasons(settings.safety, fresh, now)
+    unwell = outside + safety.arm_reasons(settings.safety, fresh, now)
     unled = (*unwell, *_unled(rules, memory, now)) if machine.wants_takeover else ()
     was, why = machine.mode, machine.fault
     changed = safety.settle(machine, reasons, not unwell, powered, settings.arms.resume == "itself", now, unled)
@@ -71,11 +75,10 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
 def _find_faults(rules: Rules, memory: Memory, feedback: wire.JointState) -> None:
     """Latch what an arm reports, or that one does not follow."""
     machine = memory.machine
-    machine.fault = machine.fault or safety.arm_fault(feedback)
-    if machine.fault:
-        return
-    machine.fault = safety.not_following(rules.settings.safety, memory.commanded.q, feedback.q)
-    if machine.fault:
+    blocked, yields = follow(rules.settings.safety, memory.following, memory.commanded.q, feedback)
+    before = machine.fault
+    machine.fault = before or safety.arm_fault(feedback) or blocked
+    if blocked and yields and not before:
         memory.yields_to = np.where(rest.ARMS, feedback.q, memory.commanded.q)  # the grippers keep what they hold
 
 
@@ -96,6 +99,7 @@ def _obey(rules: Rules, memory: Memory, order: wire.Order, feedback: wire.JointS
         at_rest=rest.near(rules.rest_pose, feedback.q),
         stopped=any(EMERGENCY_STOP in text for text in feedback.trouble),
         silent=safety.silent_arms(rules.settings.safety, feedback, now),
+        outside=safety.outside_ranges(rules.settings.safety, feedback),
         waits=rules.settings.arms.resume == "itself",
     )
     drive, memory.answer = orders.obey(memory.machine, order, arms)

@@ -24,6 +24,7 @@ class Arms:
     at_rest: bool = False  # where they may be let go
     stopped: bool = False  # one reports a stop itself: by its own button, or by an order before `arms` was started anew
     silent: tuple[str, ...] = ()  # those that are not heard
+    outside: tuple[str, ...] = ()  # those that are read outside their ranges
     waits: bool = False  # in simulation an order to run waits until it can be obeyed
 
 
@@ -58,6 +59,8 @@ def _arm(machine: Machine, arms: Arms) -> str:
         return STOPPED if machine.stopped else f"not fit to be armed: {machine.unfit}; mend it and start again"
     if arms.silent:
         return f"{arms.silent[0]}, then order arm again"  # motors must not come on later, when nobody expects it
+    if arms.outside:
+        return f"{arms.outside[0]}, then order arm again"
     machine.wants_arm = machine.wants_power = True
     machine.held = False
     return ""

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from drivers import plausible
 from drivers.cobot_magic import SIDES
 from runtime import wire
 from runtime.clock import seconds
@@ -94,6 +95,18 @@ def silent_arms(safety: Safety, arms: wire.JointState, now: int) -> tuple[str, .
         else f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
         if now - stamp_ns > seconds(safety.max_feedback_age_s)
+    )
+
+
+def outside_ranges(safety: Safety, arms: wire.JointState) -> tuple[str, ...]:
+    """Arms that are read outside their ranges: their zero is wrong, or somebody led them there; they are not armed."""
+    half = wire.JOINTS // 2
+    readings = (arms.q[:half], arms.q[half:])
+    found = (plausible.outside(q, safety.low, safety.high) for q in readings)
+    return tuple(
+        f"{side} arm: {text}; lead it back by hand, or set the joint's zero"
+        for side, text, stamp_ns in zip(SIDES, found, arms.measured_ns, strict=True)
+        if text and stamp_ns != wire.NEVER
     )
 
 

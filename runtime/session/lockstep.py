@@ -15,17 +15,13 @@ import torch
 from models.checkpoint import load_embedding
 from models.errors import ModelError
 from models.policy import InstructionEmbedding
-from runtime import arms_memory, arms_step, config, follow_step, snapshot, system1_step, system2_step, trajectory, wire
+from runtime import arms_memory, arms_step, config, follow_step, snapshot, system1_step, system2_step, wire
 from runtime.config import Settings
 from runtime.errors import SessionError, SettingsError
 from runtime.networks import fast_system, open_checkpoint, prepare_torch, slow_system
-from runtime.safety import Machine
 from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
 
-_ARMS_CLASSES = (
-    arms_memory.Memory, arms_memory.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
-)  # fmt: skip
 Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, wire.ActionChunk | wire.Skip], wire.Message
@@ -162,7 +158,7 @@ class _Walk:
 def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
     rules = arms_memory.Rules.of(settings)
     for epoch, targets in index.of("arm_target").items():
-        walk, count = _Walk(index, "arms", epoch, _ARMS_CLASSES), report.count("ArmTarget")
+        walk, count = _Walk(index, "arms", epoch, arms_memory.SAVED), report.count("ArmTarget")
         for recorded in targets:
             assert isinstance(recorded, wire.ArmTarget)
             try:

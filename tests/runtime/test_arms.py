@@ -14,16 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
-from runtime import arms_memory, arms_step, config, snapshot, trajectory, wire
-from runtime.safety import Machine
+from runtime import arms_memory, arms_step, config, snapshot, wire
 
 TICK_NS = 5_000_000
 DT_NS = 33_333_333
 START_NS = 1_000_000_000_000
 CAMERAS = ("head", "left_wrist", "right_wrist")
-_CLASSES = (
-    arms_memory.Memory, arms_memory.Executing, Machine, trajectory.Motion, trajectory.Trajectory, trajectory.Piece,
-)  # fmt: skip
 Build = Callable[..., Any]
 
 
@@ -478,10 +474,15 @@ def test_an_undecodable_chunk_is_a_latched_fault(running: Rig) -> None:
 
 
 def test_an_arm_that_does_not_follow_is_a_fault(running: Rig) -> None:
-    running.measured = running.measured.copy()
-    running.measured[9] += 0.9
-    running.tick()
-    assert running.mode == "FAULT"
+    """By three readings, of which one may be false."""
+    stays = running.measured.copy()
+    stays[9] += 0.9
+    modes: list[str] = []
+    for _ in range(3):
+        running.measured = stays.copy()
+        running.tick()
+        modes.append(running.mode)
+    assert modes == ["RUNNING", "RUNNING", "FAULT"]
     assert "right j3" in running.reasons
 
 
@@ -506,7 +507,7 @@ def test_a_restored_memory_goes_on_identically(running: Rig) -> None:
     now, measured, ticks, chunks = running.now, running.measured.copy(), running.ticks, running.chunks
     running.run(0.5)
     straight = [wire.encode(made.target) for made in running.outputs[ticks:]]
-    running.memory = snapshot.unpack(saved, _CLASSES)
+    running.memory = snapshot.unpack(saved, arms_memory.SAVED)
     running.now, running.measured, running.ticks, running.chunks = now, measured, ticks, chunks
     running.outputs = []
     running.run(0.5)

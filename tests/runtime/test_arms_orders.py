@@ -141,6 +141,48 @@ def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
     assert running.run(0.1, chunk_every_s=None).target.mode == "HOLD"
 
 
+@pytest.mark.parametrize(("joint", "by"), [(0, 1.5), (1, -1.2), (5, 2 * np.pi), (8, 0.9), (12, -2.0)])
+@pytest.mark.parametrize("readings", [1, 2, 200])
+def test_false_readings_move_no_arm_that_holds(running: Rig, joint: int, by: float, readings: int) -> None:
+    """One or two change nothing; where they persist the arms are in FAULT, and stay: they never went there."""
+    running.tick(running.order("hold"))
+    stands = running.run(1.0, chunk_every_s=None).target.q.copy()
+    for index in range(400):
+        made = running.tick()
+        np.testing.assert_allclose(made.target.q, stands, atol=1e-9)
+        running.measured = stands.copy()
+        if index < readings:
+            running.measured[joint] += by
+    assert running.mode == ("HOLD" if readings < 3 else "FAULT")
+    if readings >= 3:
+        assert "rad from its command" in running.reasons
+
+
+def test_false_readings_while_the_arms_run_brake_them_at_most(running: Rig) -> None:
+    """In FAULT they come to rest on the way that they were on."""
+    sent = [running.measured.copy()]
+    for _ in range(400):
+        running.measured = sent[-1] + np.eye(14)[1] * 1.5
+        sent.append(running.tick().target.q)
+    speeds = np.abs(np.diff(sent, axis=0)) / 0.005
+    assert running.mode == "FAULT"
+    assert speeds.max() <= speeds[:4].max() + 0.1, "none became faster, but for what it was about to"
+    assert np.abs(running.memory.commanded.dq).max() < 1e-6
+    assert running.memory.yields_to is None
+
+
+def test_an_arm_that_is_read_outside_its_range_is_not_armed(build: Build) -> None:
+    rig = Rig(build)
+    rig.measured[1] = -1.2
+    made = rig.run(0.5, chunk_every_s=None)
+    assert made.target.mode == "DISARMED" and made.drives == ()
+    assert "left arm: j2 reads -1.20 rad, outside its range 0.00 to 3.14" in rig.reasons
+    rig.tick(rig.order("arm"))
+    assert "outside its range" in rig.memory.answer
+    rig.measured[1] = 0.5
+    assert rig.run(0.5).target.mode == "RUNNING"
+
+
 def made_fault(rig: Rig) -> bool:
     return rig.mode == "FAULT"
 

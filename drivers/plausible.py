@@ -1,0 +1,63 @@
+"""Whether what an arm tells can be true: no farther apart than joints can move, inside their ranges, steady. Deterministic.
+
+Called by the arm's driver before it switches motors on, and by runtime/feedback.py for every reading of every arm.
+Legend: q (7,) is six joints in rad and the gripper's opening in m.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.arm import ARM_JOINTS
+
+Array = NDArray[np.float64]
+_SPEED_SHARE = 1.5
+"""Of the greatest speed that is commanded: an arm that is pushed or sinks may be faster."""
+_SLACK = np.array([0.05] * 6 + [0.01])
+"""rad; m. What a reading may be off by itself, and a frame late."""
+_LONGEST_S = 0.05
+"""After a longer silence nobody knows where the arm went: then a distance is as far as it is after this time."""
+_BEYOND = np.array([0.1] * 6 + [0.03])
+"""rad; m. How far outside its range a joint may be read: the stops are no sharper, grippers differ."""
+_STEADY = np.array([0.02] * 6 + [0.005])
+"""rad; m. How far apart the readings of an arm are that does not move, or sinks slowly."""
+
+
+def jumped(before: Array, q: Array, passed_s: float, velocity: Array) -> str:
+    """How q is farther from the reading before it than the arm can have moved; empty: it is not.
+
+    `velocity` (7,) is the greatest that is commanded, rad/s and m/s; `passed_s` lies between the two readings.
+    """
+    if not np.isfinite(q).all():
+        return f"{joint(int(np.isfinite(q).argmin()))} is read as {q[np.isfinite(q).argmin()]}"
+    moved = np.abs(q - before)
+    reach = _SPEED_SHARE * velocity * min(max(passed_s, 0.0), _LONGEST_S) + _SLACK
+    worst = int((moved / reach).argmax())
+    if moved[worst] <= reach[worst]:
+        return ""
+    unit = "m" if worst == ARM_JOINTS - 1 else "rad"
+    return f"{joint(worst)} by {moved[worst]:.2f} {unit} in {passed_s * 1e3:.0f} ms (at most {reach[worst]:.2f})"
+
+
+def outside(q: Array, low: Sequence[float], high: Sequence[float]) -> str:
+    """Which joint is read outside its range (7 values each); empty: none is."""
+    low_q, high_q = np.asarray(low), np.asarray(high)
+    beyond = np.maximum(low_q - q, q - high_q) / _BEYOND
+    worst = int(beyond.argmax())
+    if beyond[worst] <= 1:
+        return ""
+    unit = "m" if worst == ARM_JOINTS - 1 else "rad"
+    return f"{joint(worst)} reads {q[worst]:.2f} {unit}, outside its range {low_q[worst]:.2f} to {high_q[worst]:.2f}"
+
+
+def unsteady(readings: Sequence[Array]) -> str:
+    """Which joint moves, or is read wrongly now and then, over these readings; empty: none."""
+    spread = np.ptp(np.stack(readings), axis=0)
+    worst = int((spread / _STEADY).argmax())
+    return f"{joint(worst)} is not steady ({spread[worst]:.2f} apart)" if spread[worst] > _STEADY[worst] else ""
+
+
+def joint(index: int) -> str:
+    """`j1` to `j6`, `gripper`."""
+    return "gripper" if index == ARM_JOINTS - 1 else f"j{index + 1}"

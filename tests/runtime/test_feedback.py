@@ -1,0 +1,114 @@
+"""Which readings of an arm are believed: false ones move nothing, true ones always come through. Called by pytest."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from drivers.arm import ArmState
+from drivers.cobot_magic import ready_pose
+from runtime import config, wire
+from runtime.feedback import Belief, believe
+
+SAFETY = config.load([]).safety
+READY = ready_pose()[:7]
+STEP_NS = 5_000_000
+
+
+class Arm:
+    """Readings of one arm, 5 ms apart, and what is believed of them."""
+
+    def __init__(self) -> None:
+        self.belief, self.numbers, self.now = Belief(), itertools.count(), 1_000_000_000
+
+    def told(self, q: NDArray[np.float64], trouble: str = "") -> ArmState:
+        """One reading more."""
+        self.now += STEP_NS
+        still = np.zeros(7)
+        return believe(SAFETY, self.belief, ArmState(next(self.numbers), self.now, q, still, still, trouble=trouble))
+
+    def stands(self, readings: int = 10) -> "Arm":
+        """It is heard, at the ready pose."""
+        for _ in range(readings):
+            self.told(READY)
+        return self
+
+
+def off(joint: int, by: float) -> NDArray[np.float64]:
+    """The ready pose with one joint read wrongly."""
+    q = READY.copy()
+    q[joint] += by
+    return q
+
+
+FALSE = [(0, 1.5), (1, -1.2), (5, 2 * np.pi), (2, 0.1), (6, -0.05), (3, np.nan), (4, np.inf)]
+
+
+@pytest.mark.parametrize(("joint", "by"), FALSE)
+def test_one_false_reading_is_used_for_nothing_and_is_named(joint: int, by: float) -> None:
+    arm = Arm().stands()
+    before = arm.told(READY)
+    used = arm.told(off(joint, by))
+    np.testing.assert_array_equal(used.q, READY)
+    assert (used.stamp_ns, used.number, used.trouble) == (before.stamp_ns, before.number, "")
+    name = "gripper" if joint == 6 else f"j{joint + 1}"
+    assert "reading jumped" in (text := arm.belief.report(arm.now)) and name in text
+    assert arm.belief.report(arm.now) == "", "once a second at most"
+    after = arm.told(READY)
+    np.testing.assert_array_equal(after.q, READY)
+    assert (after.stamp_ns, after.trouble) == (arm.now, "")
+
+
+def test_after_three_in_a_row_the_arm_is_lost_until_its_readings_come_back() -> None:
+    arm = Arm().stands()
+    heard_ns = arm.now
+    used = [arm.told(off(0, 1.5)) for _ in range(20)]
+    assert [bool(state.trouble) for state in used[:4]] == [False, False, True, True]
+    assert "j1 by 1.50 rad" in used[2].trouble
+    assert {state.stamp_ns for state in used} == {heard_ns}, "its feedback grows old"
+    assert all(np.array_equal(state.q, READY) for state in used)
+    assert arm.told(READY).trouble == ""
+
+
+def test_readings_that_agree_for_half_a_second_at_a_new_place_are_believed() -> None:
+    """Somebody led it there while nobody listened, or it slipped: whether it may move is judged elsewhere."""
+    arm = Arm().stands()
+    used = [arm.told(off(0, 1.5)) for _ in range(110)]
+    first = next(index for index, state in enumerate(used) if state.q[0] != READY[0])
+    assert first == pytest.approx(100, abs=2)
+    assert used[first].trouble == ""
+
+
+def test_false_readings_that_do_not_agree_are_never_believed() -> None:
+    arm, draw = Arm().stands(), np.random.default_rng(0)
+    for _ in range(400):
+        np.testing.assert_array_equal(arm.told(READY + draw.choice([-1, 1], 7) * draw.uniform(0.5, 2.0, 7)).q, READY)
+
+
+def test_an_arm_is_heard_once_three_readings_agree() -> None:
+    arm = Arm()
+    assert [arm.told(q).stamp_ns for q in (off(0, 1.5), READY, READY)] == [wire.NEVER] * 3
+    assert arm.told(READY).stamp_ns == arm.now
+
+
+@given(st.lists(st.floats(-1, 1), min_size=7, max_size=7), st.integers(1, 9))
+def test_whatever_an_arm_can_do_comes_through(speeds: list[float], lost: int) -> None:
+    """At its greatest speed, and with some readings missed."""
+    arm, q = Arm().stands(), READY.copy()
+    step = np.array(speeds) * np.array(SAFETY.velocity) * STEP_NS / 1e9
+    for index in range(60):
+        q = q + step
+        if index % (lost + 1):
+            arm.now += STEP_NS
+            continue
+        np.testing.assert_array_equal(arm.told(q).q, q)
+    assert arm.belief.jumped == 0
+
+
+def test_what_is_said_of_the_same_reading_later_comes_through() -> None:
+    arm = Arm().stands()
+    state = ArmState(99, arm.now, READY, np.zeros(7), np.zeros(7), trouble="the bus is off")
+    assert believe(SAFETY, arm.belief, state).trouble == "the bus is off"

@@ -20,7 +20,10 @@ from drivers.piper_frames import Frame
 
 INTERFACE = "hub"
 _HELLO = struct.Struct("<q")  # whose frames this connection is not given: its own process', as with a real controller
-_FRAME = struct.Struct("<IB3xd8s")  # id, length, when it was sent (s), data
+_FRAME = struct.Struct("<IB3xd8s")  # id with its kind as in SocketCAN, length, when it was sent (s), data
+EXTENDED, REMOTE, ERROR = 1 << 31, 1 << 30, 1 << 29
+"""What an id is marked with whose frame is no data frame with a standard id."""
+_ID = ERROR - 1
 _EVERYBODY = -1
 _GONE = "the bus is gone"
 
@@ -46,7 +49,7 @@ class HubBus(can.BusABC):
         """Put a frame on the bus. Raises CanOperationError when the bus is gone."""
         del timeout  # the hub always takes frames
         try:
-            self._socket.send(_packet(msg.arbitration_id, bytes(msg.data)))
+            self._socket.send(_packet(_marked(msg), bytes(msg.data)))
         except OSError as error:
             raise can.CanOperationError(f"{_GONE}: {error.strerror}") from None
 
@@ -58,7 +61,10 @@ class HubBus(can.BusABC):
         if not packet:
             raise can.CanOperationError(_GONE)
         number, length, sent_s, data = _FRAME.unpack(packet)
-        message = can.Message(arbitration_id=number, data=data[:length], is_extended_id=False, timestamp=sent_s)
+        message = can.Message(
+            arbitration_id=number & _ID, data=data[:length], timestamp=sent_s, is_extended_id=bool(number & EXTENDED),
+            is_remote_frame=bool(number & REMOTE), is_error_frame=bool(number & ERROR),
+        )  # fmt: skip
         return message, False
 
     def fileno(self) -> int:
@@ -156,6 +162,11 @@ class Hub:
         self._selector.unregister(participant)
         participant.close()
         del self._groups[participant]
+
+
+def _marked(message: can.Message) -> int:
+    marks = ((message.is_extended_id, EXTENDED), (message.is_remote_frame, REMOTE), (message.is_error_frame, ERROR))
+    return message.arbitration_id | sum(mark for is_so, mark in marks if is_so)
 
 
 def _packet(number: int, data: bytes) -> bytes:

@@ -8,6 +8,7 @@ resets, disables or zeroes an arm by itself.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,17 +16,17 @@ from typing import Any
 import can
 import numpy as np
 
-from drivers import piper_identity
+from drivers import piper_identity, plausible
 from drivers.arm import ARM_JOINTS, ArmState
+from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
-from drivers.piper_bus import look_at_link, open_bus, why_off
+from drivers.piper_bus import PiperBus, look_at_link, why_off
 from drivers.piper_frames import COMMAND_IDS, TOLD_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
 from drivers.piper_trouble import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, trouble_of
 
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
-_UNREAD = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}  # a fifth of the frames, of no use here
 _STATES = {
     Id.STATUS: "its status",
     Id.GRIPPER: "its gripper",
@@ -34,6 +35,8 @@ _STATES = {
 _ANSWER_S = 0.6  # of a motor that is asked three times
 _STATE_SETS = 18  # of joints without word of one of them: 90 ms; motors tell how they are 40 times a second
 _TORN_SETS = 3  # so many among the newest 20 are trouble
+_STEADY_SETS = 5  # readings that agree before the arm is told to stay there
+_NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000  # so many of what is no feedback, within that time, are trouble
 _REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused
 _LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"
 _FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the master arm, and end other programs on its bus"
@@ -55,14 +58,16 @@ class PiperArm:
         self.name, self._led = side, led
         self._channel, self._interface = channel, interface
         self._gripper_nm, self._stroke_m, self._tell = gripper_nm, stroke_m, tell
-        self._sdk: Any = None
+        self._bus = PiperBus(self._who, channel, interface, self._heard, self._heard_nothing)
         self._lock = threading.Lock()
-        self._ended_by = ""  # what the SDK's reading thread could not take
         self._state: ArmState | None = None
+        self._newest: deque[ArmState] = deque(maxlen=_STEADY_SETS)
+        self._no_frames: deque[tuple[int, str]] = deque(maxlen=_NO_FRAMES)  # when, and what
         self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
         self._master: tuple[Array | None, int] = (None, 0)  # what a master on this bus told it last, and when
         self._foreign: tuple[int, int] | None = None  # when somebody else commanded the arm last, and the frame's id
-        self._untold_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states below
+        self._untold_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states above
+        self._told_states: set[int] = set()  # on this connection; the SDK remembers those of earlier ones
         self.powered = False  # switched on by us, and still ours
         self._fit = False  # what it has stored of its motors was looked at since it was off
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
@@ -71,13 +76,13 @@ class PiperArm:
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves. Raises DriverError."""
-        self._state, self._untold_sets, self._fit, self._ended_by = None, {}, False, ""
-        self._sdk = open_bus(self._who, self._channel, self._interface, self._heard)
-        bus = self._sdk.GetCanBus()
-        if self._interface == "virtual":  # nobody would ever read what comes to the sending end
-            bus.send_bus.shutdown()
-            bus.send_bus = bus.recv_bus
-        self._sdk.ConnectPort(can_init=False, piper_init=True)
+        self._state, self._untold_sets, self._fit = None, {}, False
+        self._told_states.clear()
+        self._newest.clear()
+        self._no_frames.clear()
+        self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
+        self._bus.open()
+        self._sdk.PiperInit()  # asks what it is; the answers come by themselves
 
     def enable(self, timeout_s: float) -> None:
         """Switch the motors on where they are, and take control by CAN. The first target is where the arm is.
@@ -101,11 +106,15 @@ class PiperArm:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
             return self._foreign_text
-        if trouble := trouble_of(self._sdk, but=ENDED_BY_A_TARGET) or self._torn():
+        if untold := [name for number, name in _STATES.items() if number not in self._told_states]:
+            return f"has not told {untold[0]} yet; check the CAN bus"
+        if trouble := self._reported(but=ENDED_BY_A_TARGET) or self._torn() or self._doubtful():
             return trouble
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
             return unfit
         self._fit, state = True, self.read()  # it may have sunk, or been led, while its motors were asked
+        if doubtful := self._doubtful():
+            return doubtful
         assert state is not None
         # Whatever commanded it before may have left another mode, and a target to which it would go at once.
         status = self._sdk.GetArmStatus().arm_status
@@ -118,15 +127,15 @@ class PiperArm:
             return f"motors {off} did not switch on; power it off and on"
         if not controlled:
             return "it does not follow joints by CAN; press its teach button off, or power it off and on"
-        if trouble := trouble_of(self._sdk):
+        if trouble := self._reported():
             return trouble
         self.powered = True
         return ""
 
     def why_silent(self) -> str:
         """What is known of the cause while nothing is heard; it may take some milliseconds. Empty: nothing."""
-        if self._ended_by:
-            return f"the SDK's reading thread ended ({self._ended_by}); the bus is opened anew"
+        if self._bus.ended_by:
+            return f"its reading thread ended ({self._bus.ended_by}); the bus is opened anew"
         return why_off(look_at_link(self._channel)) if self._interface == "socketcan" else ""
 
     def tell_trouble(self, why: str, after_ns: int) -> None:
@@ -172,14 +181,22 @@ class PiperArm:
 
     def close(self) -> None:
         """Let go of the bus. The arm stays powered and holds."""
-        if self._sdk is not None:
-            self._sdk.DisconnectPort()
-            self._sdk = None
+        self._bus.close()
 
     @property
     def sdk(self) -> Any:
         """The vendor's object, for questions (drivers/piper_identity.py); None while not connected."""
-        return self._sdk
+        return self._sdk if self._bus.is_open else None
+
+    @property
+    def newest(self) -> tuple[ArmState, ...]:
+        """The last readings, at most five, the newest last: one alone may be false."""
+        with self._lock:
+            return tuple(self._newest)
+
+    @property
+    def _sdk(self) -> Any:
+        return self._bus.sdk
 
     @property
     def switched_on(self) -> bool:
@@ -196,21 +213,16 @@ class PiperArm:
         opening = round(float(np.clip(q[6], 0.0, self._stroke_m)) * 1e6)
         self._sdk.GripperCtrl(opening, round(self._gripper_nm * 1e3), 1, 0)
 
-    def _heard(self, message: can.Message) -> None:
-        """Called by the SDK's reading thread for every frame."""
-        try:
-            self._take(message)
-        except Exception as error:  # it ends the thread, of which the SDK only logs
-            self._ended_by = f"{type(error).__name__}: {error}"
-            raise
+    def _heard_nothing(self, why: str) -> None:
+        """Called by the bus's reading thread for what is no feedback."""
+        self._no_frames.append((time.monotonic_ns(), why))
 
-    def _take(self, message: can.Message) -> None:
+    def _heard(self, message: can.Message) -> None:
+        """Called by the bus's reading thread for every frame that the SDK has parsed."""
         now_ns, number = time.monotonic_ns(), message.arbitration_id
-        if number in _UNREAD:
-            return
-        self._sdk.ParseCANFrame(message)
         if number in _STATES:
             self._untold_sets[number] = 0
+            self._told_states.add(number)
         elif number in COMMAND_IDS:
             self._foreign = now_ns, number  # a bus does not give us our own frames back
             if self._led and number in TOLD_IDS and self._masters.whole(number, message.timestamp, now_ns):
@@ -238,7 +250,7 @@ class PiperArm:
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
         if self.powered and (lost := taken_away(self._sdk)):
             self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
-        number, trouble = 0 if before is None else before.number + 1, trouble_of(self._sdk) or self._untold()
+        number, trouble = 0 if before is None else before.number + 1, self._reported() or self._untold()
         fault, torn = self._fault(trouble), self._torn()
         state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble or torn, fault, *self._master)
         for array in (q, dq, effort):
@@ -247,6 +259,8 @@ class PiperArm:
             self._told(state)
 
     def _told(self, state: ArmState) -> None:
+        if self._state is None or state.number != self._state.number:
+            self._newest.append(state)
         self._state = state
         if self._tell is not None:
             self._tell(state)
@@ -271,6 +285,10 @@ class PiperArm:
     def _foreign_text(self) -> str:
         return _FOREIGN_TEXT.format(self._foreign[1] if self._foreign else 0)
 
+    def _reported(self, but: tuple[int, ...] = ()) -> str:
+        """What the arm itself reports, once all of it was heard on this connection; empty: nothing."""
+        return "" if self._told_states < _STATES.keys() else trouble_of(self._sdk, but)
+
     def _untold(self) -> str:
         """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
         told = ""
@@ -283,5 +301,18 @@ class PiperArm:
     def _torn(self) -> str:
         """Whether its readings are to be believed; this passes when the bus is well again."""
         torn = self._joints.torn
-        text = f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
-        return text if torn >= _TORN_SETS else ""
+        if torn >= _TORN_SETS:
+            return f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
+        no_frames = tuple(self._no_frames)
+        if len(no_frames) == _NO_FRAMES and time.monotonic_ns() - no_frames[0][0] < _NO_FRAMES_NS:
+            return f"torn frames: {no_frames[-1][1]}; check the CAN bus"
+        return ""
+
+    def _doubtful(self) -> str:
+        """Why it must not be told to stay where it was read last: that may be false; empty: it is not."""
+        readings = [state.q for state in self.newest]
+        if len(readings) < _STEADY_SETS:
+            return f"only {len(readings)} readings were heard yet"
+        if out := plausible.outside(readings[-1], LOW, (*HIGH[:6], self._stroke_m)):
+            return f"{out}; lead it back by hand, or have the joint's zero set by the vendor's tool"
+        return plausible.unsteady(readings)

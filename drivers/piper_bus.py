@@ -3,6 +3,7 @@
 import itertools
 import json
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +12,121 @@ from typing import Any
 import can
 
 from drivers.errors import DriverError
+from drivers.piper_frames import Id
 
 NETWORK = Path("/sys/class/net")
+UNREAD_IDS = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}
+"""A fifth of the frames, of no use here."""
+Heard = Callable[[can.Message], None]
 _numbers = itertools.count()
+_LENGTH = 8
+_READ_S = 0.02  # so long closing may take
 
 
-def open_bus(who: str, channel: str, interface: str, heard: Callable[[can.Message], None]) -> Any:
-    """An SDK (C_PiperInterface_V2) whose bus is open; `heard` gets every frame once its `ConnectPort` was called.
+class PiperBus:
+    """One bus and one SDK object (C_PiperInterface_V2), for good: the SDK keeps every object that was ever made.
 
-    Its name is new each time: the SDK keeps one instance a name for ever. Raises DriverError that begins with `who`.
+    The SDK's own threads are never started: its DisconnectPort does not end them. `heard` gets every feedback frame after
+    the SDK has parsed it, `not_feedback` the text of one that is none, both by this bus's reading thread.
     """
-    from piper_sdk import C_PiperInterface_V2
 
-    shut = DriverError(f"{who}: the bus cannot be opened; is it up? See ./launch/doctor.sh")
-    sdk: Any = C_PiperInterface_V2(f"{who} {next(_numbers)}", judge_flag=False, can_auto_init=False)
-    try:
-        sdk.CreateCanBus(channel, bustype=interface, judge_flag=False)
-    except ConnectionError:
-        raise shut from None
-    bus = sdk.GetCanBus()
-    if bus.recv_bus is None:
-        raise shut
-    bus.callback_function = heard
-    return sdk
+    def __init__(
+        self, who: str, channel: str, interface: str, heard: Heard, not_feedback: Callable[[str], None]
+    ) -> None:
+        self._who, self._channel, self._interface = who, channel, interface
+        self._heard, self._not_feedback = heard, not_feedback
+        self._sdk: Any = None
+        self._reading: threading.Thread | None = None
+        self._ends = threading.Event()
+        self.ended_by = ""
+        """What the reading thread could not take; empty while it reads."""
+
+    @property
+    def sdk(self) -> Any:
+        """The vendor's object. It knows what was heard last, also on earlier connections."""
+        return self._sdk
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened and not closed since."""
+        return self._reading is not None
+
+    def open(self) -> None:
+        """Open the bus and read it, from here on and not what came before. Raises DriverError that begins with `who`."""
+        from piper_sdk import C_PiperInterface_V2, LogLevel
+
+        self.close()
+        if self._sdk is None:  # by a name of its own: the SDK shares an object among those of one name
+            name = f"{self._who} {next(_numbers)}"
+            self._sdk = C_PiperInterface_V2(name, judge_flag=False, can_auto_init=False, logger_level=LogLevel.SILENT)
+        ends = self._sdk.GetCanBus()
+        try:
+            if ends is None:
+                self._sdk.CreateCanBus(self._channel, bustype=self._interface, judge_flag=False)
+                ends = self._sdk.GetCanBus()
+            else:
+                ends.Init()
+        except (ConnectionError, OSError, can.CanError):
+            ends = self._sdk.GetCanBus()
+            _shut(ends)
+        if ends is None or ends.recv_bus is None:
+            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh")
+        if self._interface == "virtual":  # nobody would ever read what comes to the sending end
+            ends.send_bus.shutdown()
+            ends.send_bus = ends.recv_bus
+        self.ended_by = ""
+        self._ends = threading.Event()
+        self._reading = threading.Thread(
+            target=self._read, args=(ends.recv_bus, self._ends), name=f"{self._who} reading", daemon=True
+        )
+        self._reading.start()
+
+    def close(self) -> None:
+        """Let go of the bus; the reading thread has ended then."""
+        if self._reading is None:
+            return
+        self._ends.set()
+        self._reading.join()
+        self._reading = None
+        _shut(self._sdk.GetCanBus())
+
+    def _read(self, bus: can.BusABC, ends: threading.Event) -> None:
+        try:
+            while not ends.is_set():
+                message = bus.recv(_READ_S)
+                if message is not None and not ends.is_set():
+                    self._take(message)
+        except Exception as error:  # noqa: BLE001  the thread's edge: whoever waits for readings tells why none come
+            self.ended_by = f"{type(error).__name__}: {error}"
+
+    def _take(self, message: can.Message) -> None:
+        if why := not_a_frame(message):
+            self._not_feedback(why)
+            return
+        if message.arbitration_id not in UNREAD_IDS:
+            self._sdk.ParseCANFrame(message)
+            self._heard(message)
+
+
+def not_a_frame(message: can.Message) -> str:
+    """Why that is nothing that a Piper says: it says data frames of 8 bytes with standard ids. Empty: it may be."""
+    if message.is_error_frame:
+        return "an error frame"
+    if message.is_extended_id:
+        return f"an extended frame 0x{message.arbitration_id:08x}"
+    if message.is_remote_frame:
+        return f"a remote frame 0x{message.arbitration_id:03x}"
+    if message.dlc != _LENGTH or len(message.data) != _LENGTH:
+        return f"frame 0x{message.arbitration_id:03x} with {message.dlc} bytes instead of {_LENGTH}"
+    return ""
+
+
+def _shut(ends: Any) -> None:
+    """Close both ends of the SDK's bus, also where only one was opened."""
+    for name in ("recv_bus", "send_bus"):
+        if (end := getattr(ends, name, None)) is not None:
+            end.shutdown()
+            setattr(ends, name, None)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ under CAN control in joint mode only, and one that was told before the motors ar
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import piper_frames as frames
 from drivers.arm import Drive
+from drivers.can_hub import ERROR, EXTENDED, REMOTE
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, READY_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
 
@@ -32,6 +33,13 @@ _STOPPED = 1
 _ON, _ERROR, _HOT = 0x40, 0x20, 0x02
 _MOTOR_OF_BITS = 2  # the motor whose status bits can be set one by one
 _GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80
+_STRANGE: dict[str, Frame] = {
+    "short": (Id.JOINTS, bytes(4)),
+    "empty": (Id.JOINTS, b""),
+    "remote": (Id.JOINTS | REMOTE, bytes(8)),
+    "extended": (Id.JOINTS | EXTENDED, bytes(8)),
+    "error": (Id.JOINTS | ERROR, bytes(8)),
+}
 
 
 class Faults(BaseModel):
@@ -47,6 +55,15 @@ class Faults(BaseModel):
     """How long the motors take to switch on."""
     status: int = Field(default=0, ge=0, le=15)
     """The arm's own code: 4 is a target beyond its limits, 5 a joint that does not answer, 7 a collision."""
+    error_bits: int = Field(default=0, ge=0, le=0xFFFF)
+    """Of its status: 0 to 5 that joints 1 to 6 do not communicate, 8 to 13 that they are beyond their ranges."""
+    jump_joint: int = Field(default=1, ge=1, le=6)
+    jump_rad: float = 0.0
+    """How far off that joint is told to be in false readings."""
+    jump_every: int = Field(default=1, ge=1)
+    """Ticks from one false reading to the next; 1: all are false."""
+    strange: Literal["", "short", "empty", "remote", "extended", "error"] = ""
+    """What is no feedback but bears the number of joints 1 and 2: a frame of such a kind at every tick."""
     torn: bool = False
     """Every third set of joint frames lacks its middle."""
     frozen: bool = False
@@ -256,13 +273,22 @@ class PiperEmulator:
     def _feedback(self, q: Array, dq: Array, effort: Array) -> list[Frame]:
         control = _TEACHING if self.faults.teaching else self.control
         code = self.faults.status or (_STOPPED if self.stopped else 0)
-        joints = frames.joints(q[:6])
+        false_rad = np.zeros(6)
+        if self._tick % self.faults.jump_every == 0:
+            false_rad[self.faults.jump_joint - 1] = self.faults.jump_rad
+        joints = frames.joints(q[:6] + false_rad)
         if self.faults.torn and self._tick % 3 == 0:
             del joints[1]
         said = [frames.fast(motor, dq[motor - 1], 0.0, q[motor - 1]) for motor in MOTORS]
-        said += [frames.status(Status(control, code, self.move, moving=int(np.abs(dq[:6]).max() > 0.01)))]
+        said += [
+            frames.status(
+                Status(control, code, self.move, moving=int(np.abs(dq[:6]).max() > 0.01), errors=self.faults.error_bits)
+            )
+        ]
         said += [(Id.END_POSE + part, bytes(8)) for part in range(3)]
         said += joints
+        if self.faults.strange:
+            said.append(_STRANGE[self.faults.strange])
         gripper = (
             (_GRIPPER_ON if self._gripper_on else 0) | _GRIPPER_HOMED | (_ERROR if self.faults.gripper_stuck else 0)
         ) | self.faults.gripper_bits

@@ -83,7 +83,7 @@ class Status:
     teach: int = 0
     moving: int = 0
     trajectory: int = 0
-    errors: int = 0  # bits: joints 1 to 6 at their limit, then joints 1 to 6 without communication
+    errors: int = 0  # bits 0 to 5: joints 1 to 6 do not communicate; 8 to 13: they are beyond their ranges
 
 
 @dataclass(frozen=True)

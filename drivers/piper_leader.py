@@ -10,7 +10,7 @@ from typing import Any
 import can
 import numpy as np
 
-from drivers.piper_bus import open_bus
+from drivers.piper_bus import PiperBus
 from drivers.piper_frames import TOLD_IDS, Array, from_wire
 from drivers.piper_triple import Triple
 
@@ -22,28 +22,24 @@ class PiperLeader:
 
     def __init__(self, side: str, channel: str, interface: str, tell: Callable[[Array, int], None]) -> None:
         self.name = side
-        self._channel, self._interface, self._tell = channel, interface, tell
+        self._tell = tell
         self._sets = Triple(TOLD_IDS)
-        self._sdk: Any = None
+        self._bus = PiperBus(f"{side} master on {channel}", channel, interface, self._heard, lambda why: None)
 
     def connect(self) -> None:
         """Open the bus; targets come by themselves. Raises DriverError."""
-        who = f"{self.name} master on {self._channel}"
-        self._sdk = open_bus(who, self._channel, self._interface, self._heard)
-        self._sdk.ConnectPort(can_init=False, piper_init=False)
+        self._sets = Triple(TOLD_IDS)
+        self._bus.open()
 
     def close(self) -> None:
         """Let go of the bus."""
-        if self._sdk is not None:
-            self._sdk.DisconnectPort()
-            self._sdk = None
+        self._bus.close()
 
     def _heard(self, message: can.Message) -> None:
-        """Called by the SDK's reading thread for every frame."""
-        self._sdk.ParseCANFrame(message)
+        """Called by the bus's reading thread for every frame."""
         number = message.arbitration_id
         if number in TOLD_IDS and self._sets.whole(number, message.timestamp, time.monotonic_ns()):
-            self._tell(led_to(self._sdk), self._sets.began_ns)
+            self._tell(led_to(self._bus.sdk), self._sets.began_ns)
 
 
 def led_to(sdk: Any) -> Array:

@@ -48,6 +48,12 @@ def trouble_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
     status = sdk.GetArmStatus().arm_status
     if (code := int(status.arm_status)) and code not in but:
         return f"status {code}: {_STATUS_TEXT.get(code, 'unknown')}"
+    for number in MOTORS:
+        if getattr(status.err_status, f"communication_status_joint_{number}"):
+            return f"joint {number} does not communicate; check its cable, or power it off and on"
+    for number in MOTORS:
+        if getattr(status.err_status, f"joint_{number}_angle_limit"):
+            return f"joint {number} is beyond its range; lead it back by hand"
     if int(status.ctrl_mode) == TEACHING:
         return "is being taught; press its teach button"
     motors = sdk.GetArmLowSpdInfoMsgs()

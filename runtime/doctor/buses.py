@@ -2,7 +2,7 @@
 
 import time
 
-from drivers import piper_bus, piper_identity
+from drivers import piper_bus, piper_identity, plausible
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_frames import Array
@@ -60,7 +60,7 @@ def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:
     except DriverError as error:
         return [Row(name, "fail", str(error))]
     try:
-        return [_listen(arm, name), _masters(arm, name, settings), *_identity(arm, name, settings)]
+        return [_listen(arm, name, settings), _masters(arm, name, settings), *_identity(arm, name, settings)]
     finally:
         arm.close()
 
@@ -88,7 +88,7 @@ def look_at_master(side: str, channel: str, interface: str = "socketcan") -> Row
     return Row(name, "pass", f"{len(heard) / _LISTEN_S:.0f} targets/s on its own bus")
 
 
-def _listen(arm: PiperArm, name: str) -> Row:
+def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
     time.sleep(_LISTEN_S / 2)
     first = arm.read()
     time.sleep(_LISTEN_S)
@@ -97,6 +97,9 @@ def _listen(arm: PiperArm, name: str) -> Row:
         return Row(name, "fail", "says nothing", "switch it on; check the CAN cable and its terminating resistor")
     rate_hz = (last.number - first.number) / ((last.stamp_ns - first.stamp_ns) / 1e9)
     found = f"{rate_hz:.0f} readings/s, motors {'on' if arm.switched_on else 'off'}"
+    if out := plausible.outside(last.q, settings.safety.low, settings.safety.high):
+        remedy = "lead it back by hand; if it is not there, set the joint's zero with the vendor's tool"
+        return Row(name, "fail", f"{found}; {out}", remedy)
     if last.trouble:
         return Row(name, "fail", f"{found}; {last.trouble}", "see to it, then look again")
     if rate_hz < _LEAST_HZ:

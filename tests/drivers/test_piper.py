@@ -128,6 +128,8 @@ def test_readings_are_whole_stamped_and_never_change(rig: Rig) -> None:
         ({"hot_motor": 5}, "motor 5 is 90 degrees"),
         ({"gripper_stuck": True}, "the gripper reports an error of its driver"),
         ({"torn": True}, "joint readings were torn"),
+        ({"error_bits": 0x0020}, "joint 6 does not communicate"),
+        ({"error_bits": 0x0200}, "joint 2 is beyond its range"),
     ],
 )
 def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: str) -> None:
@@ -246,6 +248,102 @@ def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch
         monkeypatch.setenv("STATE", state)
         assert PiperArm("left", "can_left").why_silent().startswith(said)
         assert bool(PiperArm("left", "can_left").why_silent()) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("short", "frame 0x2a5 with 4 bytes"),
+        ("empty", "frame 0x2a5 with 0 bytes"),
+        ("remote", "a remote frame 0x2a5"),
+        ("extended", "an extended frame 0x000002a5"),
+        ("error", "an error frame"),
+    ],
+)
+def test_what_is_no_feedback_changes_no_reading_and_is_named(rig: Rig, kind: str, said: str) -> None:
+    """The SDK would read joints 1 and 2 as 0, or as what the error's number bears."""
+    start = rig.ready().q
+    rig.fault(strange=kind)
+    assert f"torn frames: {said}" in rig.sees(lambda state: state.trouble != "").trouble
+    until = rig.reading().number + 60
+    while (state := rig.reading()).number < until:
+        np.testing.assert_allclose(state.q[:6], start[:6], atol=1e-4)
+    rig.fault()
+    rig.sees(lambda state: state.trouble == "")
+
+
+def test_the_arm_is_not_told_to_stay_where_one_false_reading_has_it(rig: Rig) -> None:
+    """Nor where its readings do not agree, nor outside its range."""
+    rig.arm.connect()
+    before = rig.emulator.body.reading()[0][:6]
+    for faults, said in (
+        ({"jump_rad": 1.5, "jump_every": 4}, "j1 is not steady"),
+        ({"jump_rad": -1.2, "jump_joint": 2}, "j2 reads -0.15 rad, outside its range"),
+    ):
+        rig.fault(**faults)
+        time.sleep(0.1)
+        with pytest.raises(DriverError, match=said):
+            rig.arm.enable(0.5)
+    assert not rig.emulator.heard or np.allclose(heard_rad(rig.emulator.heard), before, atol=2e-5)
+    rig.fault()
+    time.sleep(0.1)
+    rig.arm.enable(_SEEN_S)
+    np.testing.assert_allclose(heard_rad(rig.emulator.heard[-1:])[0], before, atol=2e-5)
+
+
+def held() -> tuple[int, int, int]:
+    """Threads, descriptors and SDK objects of this process."""
+    from piper_sdk import C_PiperInterface_V2
+
+    instances = C_PiperInterface_V2._instances  # pyright: ignore[reportPrivateUsage]
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir())), len(instances)
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_thousand_retries_leave_nothing(
+    there: bool, rig: Rig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An interface that is missing, and one on which nothing is heard (opened and closed again)."""
+    arm = rig.arm if there else PiperArm("right", str(tmp_path / "nowhere"), "hub")
+    leader = PiperLeader("right", str(tmp_path / ("can" if there else "nowhere")), "hub", lambda q, stamp_ns: None)
+    rig.fault(silent=True)
+
+    def attempt() -> None:
+        for each in (arm, leader):
+            try:
+                each.connect()
+            except DriverError:
+                assert not there
+            each.close()
+
+    for _ in range(20):
+        attempt()
+    before, before_mib = held(), resident_mib()
+    capfd.readouterr()
+    for _ in range(100 if there else 1000):
+        attempt()
+    assert held() == before
+    assert resident_mib() - before_mib < 5
+    assert sum(len(text) for text in capfd.readouterr()) < 1000, "nothing is logged by the SDK"
+
+
+def test_a_bus_that_was_opened_again_is_heard_at_once_and_alone(rig: Rig) -> None:
+    """Nothing of before: neither old readings nor a backlog."""
+    rig.ready()
+    for _ in range(5):
+        rig.arm.close()
+        began_ns = time.monotonic_ns()
+        rig.arm.connect()
+        deadline = time.monotonic() + _SEEN_S
+        while (state := rig.arm.read()) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        assert all(state.stamp_ns >= began_ns for state in rig.arm.newest)
+        assert state.number < 40
 
 
 def test_torn_sets_are_left_out(rig: Rig) -> None:

@@ -25,7 +25,7 @@ from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.clock import now_ns, seconds
 from runtime.config import Settings
-from runtime.process import Process, log
+from runtime.process import OnChange, Process, log
 
 _FRESH_S = 0.05
 _GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time
@@ -103,21 +103,26 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
-    told = ""
+    arm = make_arm(side, process.settings, process.folder, readings.write)  # one for good: so is the SDK's object
+    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
+    state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
-        if exchanged and exchanged != told:
-            process.fault("bus", f"{exchanged}; plug the adapters as they were")  # as after they were plugged in anew
-        told = exchanged
-        arm = make_arm(side, process.settings, process.folder, readings.write)
+        fault(exchanged)  # as after they were plugged in anew
         # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
         # from here on may answer the first reading already.
         memory = Memory(targets.read().number)
-        if exchanged or not _connected(process, arm):
+        closed = exchanged or _connect(arm)
+        if closed:
+            state(closed)
             process.stepped()
             process.pause(_AGAIN_S)
             continue
         _serve(process, arm, targets, memory)
+        if arm.read() is not None:
+            state("")  # it was heard: whatever comes now is news
+        if process.running:
+            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
         arm.close()
     targets.close()
 
@@ -141,7 +146,6 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
         process.stepped()
         told, reading, now = targets.read(), arm.read(), now_ns()
         if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
-            log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
             return
         if reading is not None and now - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
@@ -154,7 +158,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
             case "forward":
                 arm.command(told.q, told.stamp_ns)
             case "too far":
-                arm.refuse(f"its target is {_apart_rad(reading, told):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
+                arm.refuse(f"its target is {_apart_rad(arm, told):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
             case "stop":
                 arm.stop()
             case "release":
@@ -179,12 +183,12 @@ def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
 
 
 def _arm(arm: PiperArm, reading: ArmState | None, told: Told) -> Arm:
-    return Arm(arm.powered, reading.fault if reading is not None else "", _apart_rad(reading, told))
+    return Arm(arm.powered, reading.fault if reading is not None else "", _apart_rad(arm, told))
 
 
-def _apart_rad(reading: ArmState | None, told: Told) -> float:
-    """Of the joints without the gripper; none was read: no distance is known to be small."""
-    return math.inf if reading is None else float(np.abs(told.q - reading.q)[:-1].max())
+def _apart_rad(arm: PiperArm, told: Told) -> float:
+    """Of the joints, by the last few readings, since one may be false; without any, no distance is small."""
+    return max((float(np.abs(told.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
 
 
 def _exchanged(settings: Settings, side: str) -> str:
@@ -193,10 +197,10 @@ def _exchanged(settings: Settings, side: str) -> str:
     return elsewhere(arms.interfaces[index], arms.usb_places[index]) if arms.kind == "piper" else ""
 
 
-def _connected(process: Process, arm: PiperArm) -> bool:
+def _connect(arm: PiperArm) -> str:
+    """Open its bus. Returns why it could not be; empty: it is open."""
     try:
         arm.connect()
     except DriverError as error:
-        log.info("%s", error)
-        return False
-    return True
+        return str(error)
+    return ""

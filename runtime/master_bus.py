@@ -10,7 +10,7 @@ from drivers.emulated_bus import master_socket_of
 from drivers.errors import DriverError
 from drivers.piper_leader import PiperLeader
 from runtime.clock import now_ns, seconds
-from runtime.process import Process, log
+from runtime.process import OnChange, Process, log
 
 LED = "led"
 _LOOK_S = 0.05
@@ -26,14 +26,19 @@ def main(process: Process) -> None:
     if process.settings.can:
         channel, interface = str(master_socket_of(process.folder, side)), INTERFACE
     process.settle()
+    leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
+    state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
-        leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
+        opened_ns = now_ns()
         try:
             leader.connect()
         except DriverError as error:
-            log.info("%s", error)
+            state(str(error))
         else:
             _listen(process, slot)
+            if slot.read().stamp_ns > opened_ns:
+                state("")  # it was heard: whatever comes now is news
+            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
             leader.close()
         process.stepped()
         process.pause(_AGAIN_S)
@@ -47,5 +52,4 @@ def _listen(process: Process, slot: TargetSlot) -> None:
         process.pause(_LOOK_S)
         process.stepped()
         if now_ns() - max(since_ns, slot.read().stamp_ns) > seconds(_SILENT_S):
-            log.info("%s: silent for %.0f s; the bus is opened anew", process.name, _SILENT_S)
             return

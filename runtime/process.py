@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -30,6 +31,19 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 log = logging.getLogger("video2act")
+
+
+class OnChange:
+    """Says a text when it differs from the last one that it was given, so that what is retried for hours is one line."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._last = say, ""
+
+    def __call__(self, text: str) -> None:
+        """Empty: nothing is the matter; it is not said, but what comes after it is."""
+        if text and text != self._last:
+            self._say(text)
+        self._last = text
 
 
 class RunFile(BaseModel):

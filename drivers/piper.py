@@ -250,9 +250,10 @@ class PiperArm:
             dq[6] = (q[6] - before.q[6]) / passed_s if passed_s > 0 else 0.0
         if self.powered and (lost := taken_away(self._sdk)):
             self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
-        number, trouble = 0 if before is None else before.number + 1, self._reported() or self._untold()
-        fault, torn = self._fault(trouble), self._torn()
-        state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble or torn, fault, *self._master)
+        number, reported = 0 if before is None else before.number + 1, self._reported()
+        trouble = reported or self._untold() or self._torn()  # what comes late or torn may be well again by itself
+        fault = self._fault(reported)
+        state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble, fault, *self._master)
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
@@ -265,14 +266,14 @@ class PiperArm:
         if self._tell is not None:
             self._tell(state)
 
-    def _fault(self, trouble: str) -> str:
+    def _fault(self, reported: str) -> str:
         """What a person has to look at before the arm may go on."""
         if self.commanded_by_others:
             return self._foreign_text
         for since_ns, why in (self._lost, self._refused):
             if why and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
                 return why
-        return trouble if self.powered else ""
+        return reported if self.powered else ""
 
     @property
     def commanded_by_others(self) -> bool:

@@ -13,7 +13,7 @@ from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socke
 from drivers.piper_emulator import Faults, PiperEmulator
 from drivers.piper_master import PiperMaster
 from drivers.sim.can_body import SimulatedBody
-from runtime import wire_check
+from runtime import realtime, wire_check
 from runtime.fault_file import FaultFile
 from runtime.process import Process
 
@@ -34,6 +34,8 @@ def main(process: Process) -> None:
     alone = masters if wiring == "own" else {}
     others = [MasterBus(master_socket_of(folder, side), master) for side, master in alone.items()]
     process.settle()
+    if process.settings.arms.realtime:  # it stands for hardware
+        realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
     faults = FaultFile(folder, Faults, SIDES)
     while process.running:
         for bus in (*buses.values(), *others):

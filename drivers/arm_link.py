@@ -19,6 +19,8 @@ from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
+LED = "led"
+"""The reader's name of the slots that tell where leaders are led."""
 _KEPT = 4  # orders to the motors; a reader looks every millisecond, but may be busy asking them something
 # stamp_ns; number of the newest order and the indices of the last ones, newest last; q
 _TOLD = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")

@@ -1,6 +1,6 @@
 """Whether what an arm tells can be true: no farther apart than joints can move, inside their ranges, steady. Deterministic.
 
-Called by the arm's driver before it switches motors on, and by runtime/feedback.py for every reading of every arm.
+Called by the arm's driver before it switches motors on, and by runtime/arms/feedback.py for every reading of every arm.
 Legend: q (7,) is six joints in rad and the gripper's opening in m.
 """
 

@@ -5,23 +5,23 @@ import signal
 import sys
 from types import FrameType
 
-from runtime.config import exit_with_settings_error
+from runtime.config.settings import exit_with_settings_error
 from runtime.errors import RuntimeFault, SettingsError
 
 COMMANDS = {
-    "robot": "runtime.robot",
-    "order": "runtime.order",
-    "record": "runtime.record",
+    "robot": "runtime.supervisor.robot",
+    "order": "runtime.supervisor.operator",
+    "record": "runtime.supervisor.record",
     "system2": "runtime.remote.far",
     "keys": "runtime.remote.keys",
     "console": "runtime.console.alone",
     "certificate": "runtime.console.certificate",
     "doctor": "runtime.doctor.command",
-    "replay": "runtime.replay",
+    "replay": "runtime.replay.command",
     "bench": "runtime.bench.command",
-    "instruct": "runtime.instruct",
-    "weights": "runtime.weights",
-    "demos": "runtime.demos",
+    "instruct": "runtime.policy.instruct",
+    "weights": "runtime.policy.weights",
+    "demos": "runtime.training.demos",
     "train": "runtime.training.command",
     "evaluate": "runtime.evaluation.command",
     "export": "runtime.session.export",

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.evaluation.systems import Policy, open_policy
+
 from models.data.hdf5 import ROBOTWIN_STROKE_M
 from runtime import config
 from runtime.config import Settings
 from runtime.evaluation import robotwin
-from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.world import Latencies
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime import command_line
-from runtime.bench import loop, machine, transport
+from runtime.bench import loop, transport
+from runtime.config import command_line
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.realtime import AwakeProcessors
-from runtime.terminal import say
+from runtime.host import machine
+from runtime.host.realtime import AwakeProcessors
+from runtime.host.terminal import say
 
 _LOOP_S = 8.0
 _NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-latency.rules)"

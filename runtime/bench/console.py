@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 from aiohttp import ClientSession
 
-from runtime import config, limits, outside, wire
-from runtime.clock import NS_PER_S, now_ns
+from runtime.arms import limits
+from runtime.arms.limits import Limits
+from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
-from runtime.limits import Limits
-from runtime.process import CONSOLE_FILE
-from runtime.topics import CAMERAS
+from runtime.host.clock import NS_PER_S, now_ns
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
+from runtime.process.base import CONSOLE_FILE
+from runtime.supervisor import run_client
 
 CHROMIUM = "/usr/bin/chromium"
 BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
@@ -36,7 +39,7 @@ class _Run:
     def __init__(self, folder: Path) -> None:
         line = [sys.executable, "-m", "runtime.cli", "robot", *_FLAGS, "--sessions", str(folder)]
         self.process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.targets: list[wire.ArmTarget] = []
+        self.targets: list[messages.ArmTarget] = []
         try:
             self._start()
         except BaseException:
@@ -50,13 +53,13 @@ class _Run:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeFault("the simulated robot did not start; try ./launch/robot.sh --profile sim")
             time.sleep(0.2)
-        self.operator = outside.Operator(self.folder)
+        self.operator = run_client.Operator(self.folder)
         self._targets = self.operator.bus.subscriber("arm_target", depth=4000)
         self.listen_until(lambda: bool(self.targets) and self.targets[-1].mode == "RUNNING", _START_S)
 
     def _found(self) -> bool:
         try:
-            self.folder = outside.run_folder(self.process.pid)
+            self.folder = run_client.run_folder(self.process.pid)
         except RuntimeFault:
             return False
         return (self.folder / CONSOLE_FILE).exists()
@@ -64,7 +67,7 @@ class _Run:
     def listen(self) -> None:
         """Take what the arms were told."""
         for received in self._targets.take():
-            if isinstance(received.message, wire.ArmTarget):
+            if isinstance(received.message, messages.ArmTarget):
                 self.targets.append(received.message)
 
     def listen_until(self, done: Callable[[], bool], timeout_s: float) -> None:
@@ -103,7 +106,7 @@ async def _slow_viewers(
     robot: _Run, address: str, seconds: float, rounds: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Ticks and memory without and with viewers who take two pictures a second of each camera, turn about in rounds."""
-    server = outside.child(robot.folder, "console")
+    server = run_client.child(robot.folder, "console")
     late_us: dict[int, list[list[float]]] = {0: [], _VIEWERS: []}
     memory_mb: dict[int, list[float]] = {0: [], _VIEWERS: []}
     for number in range(rounds):
@@ -221,11 +224,11 @@ def _hold(robot: _Run, page: Any) -> dict[str, float]:
             return _stopped(robot.targets[place - 2 :], clicked_ns)
 
 
-def _stopped(targets: list[wire.ArmTarget], clicked_ns: int) -> dict[str, float]:
+def _stopped(targets: list[messages.ArmTarget], clicked_ns: int) -> dict[str, float]:
     """How the arms came to rest; the third target is the first that brakes."""
     held = targets[2]
     still = next(after for one, after in pairwise(targets[2:]) if _speed(one, after).max() < _STILL_RAD_S)
-    rules = Limits.of(config.load(list(_FLAGS)).safety)
+    rules = Limits.of(load_settings(list(_FLAGS)).safety)
     dq = (targets[1].q - targets[0].q) * NS_PER_S / (targets[1].deadline_ns - targets[0].deadline_ns)
     braking = np.abs(limits.stop_distance(rules, dq, np.sign(dq) * rules.acceleration))
     share = np.abs(still.q - targets[1].q) / np.maximum(braking, 1e-6)
@@ -238,11 +241,11 @@ def _stopped(targets: list[wire.ArmTarget], clicked_ns: int) -> dict[str, float]
     }
 
 
-def _stands(targets: list[wire.ArmTarget]) -> bool:
+def _stands(targets: list[messages.ArmTarget]) -> bool:
     if len(targets) < 3 or targets[-1].mode != "HOLD" or targets[-2].mode != "HOLD":
         return False
     return bool(_speed(targets[-2], targets[-1]).max() < _STILL_RAD_S)
 
 
-def _speed(before: wire.ArmTarget, after: wire.ArmTarget) -> Any:
+def _speed(before: messages.ArmTarget, after: messages.ArmTarget) -> Any:
     return np.abs(after.q - before.q) * NS_PER_S / max(1, after.deadline_ns - before.deadline_ns)

@@ -17,10 +17,14 @@ import numpy as np
 from drivers.can_hub import INTERFACE
 from drivers.emulated_bus import socket_of
 from drivers.piper import PiperArm
-from runtime import config, fault_file, outside, wire, wire_check
-from runtime.clock import now_ns
+from runtime.bench import can_audit
+from runtime.config.settings import load_settings
+from runtime.devices import fault_injection
 from runtime.doctor.buses import look_at_arm
 from runtime.errors import RuntimeFault
+from runtime.host.clock import now_ns
+from runtime.messaging import messages
+from runtime.supervisor import run_client
 
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 _MOST_OTHERS = 20
@@ -93,38 +97,38 @@ class LiveRobot:
         self._bus = self._operator.bus
         self._states = self._bus.subscriber("safety", depth=200)
         self._faults = self._bus.subscriber("fault", depth=200)
-        self.state: wire.SafetyState | None = None
+        self.state: messages.SafetyState | None = None
 
-    def _found(self, deadline: float) -> outside.Operator:
+    def _found(self, deadline: float) -> run_client.Operator:
         while True:
             try:
-                self.run = outside.run_folder(self.process.pid)
-                return outside.Operator(self.run)
+                self.run = run_client.run_folder(self.process.pid)
+                return run_client.Operator(self.run)
             except RuntimeFault:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
 
-    def wait(self, wanted: Callable[[wire.SafetyState], bool], timeout_s: float) -> wire.SafetyState:
+    def wait(self, wanted: Callable[[messages.SafetyState], bool], timeout_s: float) -> messages.SafetyState:
         """The first state of the safety layer that is as wanted. Raises RuntimeFault when there is none in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.process.poll() is None:
             self._bus.wait(0.02)
             for received in self._states.take():
-                assert isinstance(received.message, wire.SafetyState)
+                assert isinstance(received.message, messages.SafetyState)
                 self.state = received.message
                 if wanted(self.state):
                     return self.state
         raise RuntimeFault(f"waited {timeout_s:.0f} s in vain; the arms say {self.state and self.state.reasons}")
 
-    def told(self, text: str, timeout_s: float) -> wire.Fault:
+    def told(self, text: str, timeout_s: float) -> messages.Fault:
         """The first fault from now on that says so. Raises RuntimeFault when there is none in time."""
         self._faults.take()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.process.poll() is None:
             self._bus.wait(0.02)
             for received in self._faults.take():
-                if isinstance(received.message, wire.Fault) and text in received.message.text:
+                if isinstance(received.message, messages.Fault) and text in received.message.text:
                     return received.message
         raise RuntimeFault(f"nobody said {text!r} within {timeout_s:.0f} s")
 
@@ -144,7 +148,7 @@ class LiveRobot:
                 self.order("rest")  # a late reading ended the way there
             time.sleep(0.2)
 
-    def order(self, *names: wire.OrderName) -> None:
+    def order(self, *names: messages.OrderName) -> None:
         """Give orders, one after the other."""
         for name in names:
             self._operator.give(name)
@@ -170,7 +174,7 @@ def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, A
             quiet.process.wait(_START_S + seconds + _END_S)
         finally:
             quiet.end()
-        result: dict[str, Any] = {"wire": wire_check.compare(quiet.session)}
+        result: dict[str, Any] = {"wire": can_audit.compare(quiet.session)}
         for side, row in result["wire"].items():
             say(f"  {side} arm, {seconds:.0f} s: " + ", ".join(f"{what} {count}" for what, count in row.items()))
     with tempfile.TemporaryDirectory(prefix="video2act-bench-") as name:
@@ -206,7 +210,7 @@ def _inject(robot: LiveRobot, fault: Fault, injection: Injection, dice: np.rando
     """One fault of the left arm, its time to a HOLD that names it, and the way back to RUNNING."""
     time.sleep(dice.uniform(*_BETWEEN_S))
     _run_again(robot, fault.name)
-    pid = outside.child(robot.run, "can_left") if fault.process else 0
+    pid = run_client.child(robot.run, "can_left") if fault.process else 0
     began_ns = now_ns()
     if fault.process:
         os.kill(pid, fault.process)
@@ -250,7 +254,7 @@ def _late_enable(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> 
 
 def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Stored ranges that make no sense: the doctor, on the same bus while the robot runs; it forbids to arm a real one."""
-    settings = config.load([*_FLAGS])
+    settings = load_settings([*_FLAGS])
     times: list[float] = []
     said = ""
     _switch(robot.run, {"corrupt_limits": True})
@@ -289,17 +293,17 @@ def _run_again(robot: LiveRobot, after: str) -> None:
     raise RuntimeFault(f"after {after!r} the robot did not run again: {robot.state and robot.state.reasons}")
 
 
-def _armed_or_later(since_ns: int, until_ns: int) -> Callable[[wire.SafetyState], bool]:
+def _armed_or_later(since_ns: int, until_ns: int) -> Callable[[messages.SafetyState], bool]:
     """The first state that is armed between both times, or else the first one after."""
     return lambda state: state.stamp_ns > since_ns and (state.mode != "DISARMED" or state.stamp_ns > until_ns)
 
 
-def _runs_since(since_ns: int) -> Callable[[wire.SafetyState], bool]:
+def _runs_since(since_ns: int) -> Callable[[messages.SafetyState], bool]:
     return lambda state: state.stamp_ns > since_ns and state.mode == "RUNNING"
 
 
 def _switch(run: Path, faults: dict[str, Any], part: str = "left") -> None:
-    path = run / fault_file.NAME
+    path = run / fault_injection.NAME
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps({part: faults}))
     beside.rename(path)

@@ -19,14 +19,17 @@ from drivers import piper_frames
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.piper import PiperArm
 from drivers.piper_emulator import KinematicBody, PiperEmulator
-from runtime import arms_memory, arms_step, config, wire
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, skeleton
+from runtime.arms.limits import Array
 from runtime.bench.hostile import Hostile
-from runtime.bench.machine import describe
-from runtime.clock import seconds
+from runtime.config.settings import Settings, load_settings
 from runtime.errors import WireError
-from runtime.limits import Array
-from runtime.skeleton import arm_distance_m, fingertip_height_m, skeleton
-from runtime.spread import Spread
+from runtime.host.clock import seconds
+from runtime.host.machine import describe
+from runtime.host.worker_pool import Spread
+from runtime.messaging import messages
 
 _START_NS = 1_000_000_000_000
 _DT_NS = 33_333_333
@@ -88,7 +91,7 @@ class Found:
 class _Wire:
     """The real driver of one arm at one end of a bus, the emulated arm at the other."""
 
-    def __init__(self, side: str, settings: config.Settings) -> None:
+    def __init__(self, side: str, settings: Settings) -> None:
         channel = f"{side}-{uuid.uuid4()}"
         self._far = can.Bus(channel, interface="virtual")
         self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
@@ -119,38 +122,38 @@ class Fuzz:
     """The arms' step in a loop, fed with hostile chunks."""
 
     def __init__(self, order: Order) -> None:
-        self.settings = config.load([*order.flags])
-        self.rules = arms_memory.Rules.of(self.settings)
+        self.settings = load_settings([*order.flags])
+        self.rules = arms_state.Rules.of(self.settings)
         self.found = Found()
         self._left = order.chunks
         self._dice, self._hostile = random.Random(order.seed), Hostile(order.seed)
         self._wires = [_Wire(side, self.settings) for side in SIDES]
         self._now, self._orders, self._faulty = _START_NS, 0, 0
-        self._q = ready_pose() - np.isin(np.arange(wire.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
+        self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
-        self._memory = arms_memory.start(self.rules, self._feedback(), self._now)
+        self._memory = arms_state.start(self.rules, self._feedback(), self._now)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
         stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
         self._tick(
-            wire.Episode(**stamp, number=1, task="fuzz", seed=order.seed, started_ns=self._now),
-            wire.Instruction(**stamp, number=1, text="fuzz"),
+            messages.Episode(**stamp, number=1, task="fuzz", seed=order.seed, started_ns=self._now),
+            messages.Instruction(**stamp, number=1, text="fuzz"),
         )
 
     def run(self) -> Found:
         """All chunks."""
         while self._left > 0:
-            messages: list[wire.Message] = []
+            arrived: list[messages.Message] = []
             refused = 0
             for _ in range(min(self._left, self._dice.choice(_CHUNKS))):
                 self._left -= 1
                 kind, payload = self._hostile.payload(self._good())
                 self.found.chunks[kind] += 1
                 try:
-                    messages.append(wire.decode(payload, wire.ActionChunk))
+                    arrived.append(messages.decode(payload, messages.ActionChunk))
                 except WireError:
                     refused += 1
             self.found.undecodable += refused
-            self._tick(*messages, *self._way_back(), refused=refused if self._dice.random() < _LATCHED_SHARE else 0)
+            self._tick(*arrived, *self._way_back(), refused=refused if self._dice.random() < _LATCHED_SHARE else 0)
             if self._dice.random() < _QUIET_SHARE:
                 for _ in range(_QUIET_TICKS):
                     self._tick()
@@ -161,21 +164,21 @@ class Fuzz:
         for one in self._wires:
             one.close()
 
-    def _good(self) -> wire.ActionChunk:
+    def _good(self) -> messages.ActionChunk:
         """The next chunk of an honest System 1, on its way somewhere near."""
         epoch, seq = self._memory.last_chunk
         if seq >= 1 << 62:
             epoch, seq = epoch + 1, -1  # a number that cannot be counted on from: a new life
-        way = np.linspace(0, 1, wire.HORIZON)[:, None] * 0.2 * np.sin(self._now / 3e9 + np.arange(wire.JOINTS))
+        way = np.linspace(0, 1, messages.HORIZON)[:, None] * 0.2 * np.sin(self._now / 3e9 + np.arange(messages.JOINTS))
         way[:, [_ARM - 1, 2 * _ARM - 1]] = 0
-        return wire.ActionChunk(
+        return messages.ActionChunk(
             seq=seq + 1, epoch=max(epoch, 1), stamp_ns=self._now, episode=1, q=(self._q + way).astype(np.float32),
             t0_ns=self._now, dt_ns=_DT_NS, run=1, observation_ns=self._now, conditions_epoch=1, conditions_seq=1,
             conditions_capture_ns=self._now - _AGE_NS, conditions_limit_ns=seconds(3), previous_seq=-1, consumed=0, committed=0,
             noise_seed=1, instruction=1, checkpoint_id="fuzz", frame_returned_ns=self._now, saturated=False,
         )  # fmt: skip
 
-    def _way_back(self) -> tuple[wire.Order, ...]:
+    def _way_back(self) -> tuple[messages.Order, ...]:
         """Out of a fault after a while, and on."""
         self._faulty = self._faulty + 1 if self._memory.machine.mode != "RUNNING" else 0
         if self._faulty < _AGAIN_TICKS:
@@ -183,24 +186,25 @@ class Fuzz:
         self._faulty = 0
         return tuple(self._order(name) for name in ("clear", "arm", "run"))
 
-    def _order(self, name: wire.OrderName) -> wire.Order:
+    def _order(self, name: messages.OrderName) -> messages.Order:
         self._orders += 1
-        return wire.Order(seq=self._orders, epoch=1, stamp_ns=self._now, order=name, source="fuzz")
+        return messages.Order(seq=self._orders, epoch=1, stamp_ns=self._now, order=name, source="fuzz")
 
-    def _feedback(self) -> wire.JointState:
+    def _feedback(self) -> messages.JointState:
         now = self._now
-        return wire.JointState(
-            seq=0, epoch=1, stamp_ns=now, episode=1, q=self._q.copy(), dq=np.zeros(wire.JOINTS), effort=np.zeros(wire.JOINTS),
+        return messages.JointState(
+            seq=0, epoch=1, stamp_ns=now, episode=1, q=self._q.copy(), dq=np.zeros(messages.JOINTS),
+            effort=np.zeros(messages.JOINTS),
             number=(0, 0), measured_ns=(now, now), chunk_epoch=-1, chunk_seq=-1, consumed=0, running=False,
         )  # fmt: skip
 
-    def _tick(self, *messages: wire.Message, refused: int = 0) -> None:
+    def _tick(self, *arrived: messages.Message, refused: int = 0) -> None:
         now, found = self._now, self.found
-        health = wire.CameraHealth(seq=0, epoch=1, stamp_ns=now, cameras=())
-        inputs = arms_memory.Inputs(self._feedback(), (health, *messages), refused, now)
+        health = messages.CameraHealth(seq=0, epoch=1, stamp_ns=now, cameras=())
+        inputs = arms_state.Inputs(self._feedback(), (health, *arrived), refused, now)
         before = self._memory.executing.seq, self._memory.executing.epoch
         target = arms_step.step(self.rules, self._memory, inputs, 1, now).target
-        wire.encode(target)
+        messages.encode(target)
         found.ticks += 1
         found.running += target.mode == "RUNNING"
         found.spliced += before != (self._memory.executing.seq, self._memory.executing.epoch)
@@ -215,7 +219,7 @@ class Fuzz:
         self._arrived(target, now)
         self._now += round(self.rules.dt_s * 1e9)
 
-    def _arrived(self, target: wire.ArmTarget, now: int) -> None:
+    def _arrived(self, target: messages.ArmTarget, now: int) -> None:
         for side, one in enumerate(self._wires):
             q = target.q[_ARM * side : _ARM * side + _ARM]
             frames = piper_frames.joints(q[:6], piper_frames.Id.JOINTS_TOLD)

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from runtime import config, wire
+from runtime.arms.safety import ARM_JOINTS
 from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
 from runtime.bench.transport import conditions
-from runtime.bus import Bus, Publisher
-from runtime.clock import Rate, now_ns, seconds
+from runtime.config.settings import load_settings, settings_to_json
 from runtime.errors import RuntimeFault
-from runtime.memory import BENCH_PREFIX, MemoryFolder
-from runtime.process import RunFile
-from runtime.safety import ARM_JOINTS
+from runtime.host.clock import Rate, now_ns, seconds
+from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus, Publisher
+from runtime.process.base import RunFile
 
 _LOOP_HZ = 20
 _TOKENS = 224
@@ -36,16 +37,16 @@ _FLAGS = [
 class _Watch:
     """What came by on the bus."""
 
-    chunks: dict[int, wire.ActionChunk] = field(default_factory=dict)
+    chunks: dict[int, messages.ActionChunk] = field(default_factory=dict)
     arrivals: dict[int, int] = field(default_factory=dict)
-    targets: list[wire.ArmTarget] = field(default_factory=list)
+    targets: list[messages.ArmTarget] = field(default_factory=list)
 
 
 def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
     """Run the loop for some seconds. `burners` processes keep the cores busy; `realtime` asks for SCHED_FIFO."""
-    settings = config.load([*_FLAGS, "--arms.realtime" if realtime else "--no-arms.realtime"])
+    settings = load_settings([*_FLAGS, "--arms.realtime" if realtime else "--no-arms.realtime"])
     with MemoryFolder(BENCH_PREFIX) as folder:
-        RunFile(settings=config.to_json(settings), session=folder, revision="").save(folder)
+        RunFile(settings=settings_to_json(settings), session=folder, revision="").save(folder)
         bus = Bus(folder, "supervisor")
         children = [_start(process, folder) for process in ("simulator", "cameras", "system1", "arms")]
         load = [subprocess.Popen([sys.executable, "-m", "runtime.bench.burner"]) for _ in range(burners)]
@@ -61,7 +62,7 @@ def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
 
 
 def _start(process: str, folder: Path) -> "subprocess.Popen[bytes]":
-    module = "runtime.bench.stand_in" if process in ("cameras", "system1") else "runtime.process"
+    module = "runtime.bench.stand_in" if process in ("cameras", "system1") else "runtime.process.base"
     return subprocess.Popen([sys.executable, "-m", module, process, str(folder), "1"], stderr=subprocess.DEVNULL)
 
 
@@ -82,11 +83,11 @@ def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Watch:
             message = conditions(_TOKENS, count // 10)
             understood.send(message.model_copy(update={"checkpoint_id": CHECKPOINT, "stamp_ns": now_ns()}))
         for received in chunks.take():
-            assert isinstance(received.message, wire.ActionChunk)
+            assert isinstance(received.message, messages.ActionChunk)
             watch.chunks[received.message.seq] = received.message
         for received in targets.take():
             target = received.message
-            assert isinstance(target, wire.ArmTarget)
+            assert isinstance(target, messages.ArmTarget)
             watch.arrivals |= dict(target.arrivals)
             if target.mode == "RUNNING":
                 running_ns = running_ns or now_ns()
@@ -101,11 +102,11 @@ def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Watch:
 
 def _publish(publishers: dict[str, Publisher], embeddings: Publisher, count: int) -> None:
     stamp_ns = now_ns()
-    publishers["instruction"].send(wire.Instruction(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, text="bench"))
+    publishers["instruction"].send(messages.Instruction(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, text="bench"))
     publishers["episode"].send(
-        wire.Episode(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, task="bench", seed=0, started_ns=0)
+        messages.Episode(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, task="bench", seed=0, started_ns=0)
     )
-    embeddings.send(wire.Embedding(seq=count, epoch=1, stamp_ns=stamp_ns, instruction=1, key="bench"))
+    embeddings.send(messages.Embedding(seq=count, epoch=1, stamp_ns=stamp_ns, instruction=1, key="bench"))
 
 
 def _figures(watch: _Watch) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _figures(watch: _Watch) -> dict[str, Any]:
     }
 
 
-def _longest_stall_ms(running: list[wire.ArmTarget]) -> float | None:
+def _longest_stall_ms(running: list[messages.ArmTarget]) -> float | None:
     """The longest time in which no joint's command moved, beyond one tick."""
     if len(running) < 2:
         return None

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.bench.beside import Beside
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
-from runtime.clock import now_ns
+from runtime.host.clock import now_ns
 
 _REPEATS = {"cpu": 15, "cuda": 30}
 _WARM_UP = 2

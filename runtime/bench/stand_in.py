@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from drivers.camera import CameraFrame, wait_for_trigger
 from drivers.cobot_magic import ready_pose
 from models.sizes import small
-from runtime import cameras, system1, system1_step, wire
-from runtime.clock import now_ns
-from runtime.config import Settings
-from runtime.process import Process, die_with_parent
+from runtime.config.settings import Settings
+from runtime.devices import cameras
+from runtime.host.child_process import die_with_parent
+from runtime.host.clock import now_ns
+from runtime.messaging import messages
+from runtime.process.base import Process
+from runtime.systems import system1, system1_step
 
 POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
 CHECKPOINT = "bench"
@@ -84,12 +87,12 @@ class TimedPolicy:
     def act(self, *_: Any) -> NDArray[np.float32]:
         """A slow swing of all joints around the ready pose; there long before the time is up."""
         began_ns = now_ns()
-        swing_s = began_ns / 1e9 + np.arange(wire.HORIZON) / 30
-        swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(wire.JOINTS)
+        swing_s = began_ns / 1e9 + np.arange(messages.HORIZON) / 30
+        swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(messages.JOINTS)
         swing[:, [6, 13]] = 0
-        offset = self._random.normal(0, _OFFSET_RAD, wire.JOINTS)
+        offset = self._random.normal(0, _OFFSET_RAD, messages.JOINTS)
         offset[[6, 13]] = 0
-        middle = ready_pose() - _INWARD_RAD * np.isin(np.arange(wire.JOINTS), _WRISTS)
+        middle = ready_pose() - _INWARD_RAD * np.isin(np.arange(messages.JOINTS), _WRISTS)
         chunk = (middle + swing + offset).astype(np.float32)
         deadline_ns = began_ns + POLICY_NS
         time.sleep(max(0, deadline_ns - now_ns() - _SPIN_NS) / 1e9)

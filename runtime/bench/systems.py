@@ -21,7 +21,7 @@ from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 from models.slow import SlowSystem
 from models.window import LatentRing
-from runtime.clock import now_ns
+from runtime.host.clock import now_ns
 
 Network = TypeVar("Network", bound=nn.Module)
 Parts = dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]

@@ -14,11 +14,11 @@ from struct import Struct
 import numpy as np
 import zmq
 
-from runtime import wire
-from runtime.bus import Bus
-from runtime.clock import Rate, now_ns
-from runtime.frames import FrameRing
-from runtime.topics import CAMERAS
+from runtime.host.clock import Rate, now_ns
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.topics import CAMERAS
 
 RATE_HZ = 30
 _COUNT = 60
@@ -30,10 +30,10 @@ _STAMP = Struct("<q")
 _CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
 
 
-def conditions(tokens: int, seq: int) -> wire.Conditions:
+def conditions(tokens: int, seq: int) -> messages.Conditions:
     """A message of 2 x tokens x 512 bfloat16."""
     bits = np.full((tokens, _TOKEN_WIDTH), 0x3F80, np.uint16)
-    return wire.Conditions(
+    return messages.Conditions(
         seq=seq,
         epoch=1,
         stamp_ns=now_ns(),
@@ -49,18 +49,18 @@ def conditions(tokens: int, seq: int) -> wire.Conditions:
         trigger_run=seq,
         trigger="ratio",
         late_runs=0,
-        timing=wire.Timing(finished_ns=now_ns()),
+        timing=messages.Timing(finished_ns=now_ns()),
     )
 
 
-def chunk(seq: int) -> wire.ActionChunk:
+def chunk(seq: int) -> messages.ActionChunk:
     """A chunk message."""
-    return wire.ActionChunk(
+    return messages.ActionChunk(
         seq=seq,
         epoch=1,
         stamp_ns=now_ns(),
         episode=1,
-        q=np.zeros((wire.HORIZON, wire.JOINTS), np.float32),
+        q=np.zeros((messages.HORIZON, messages.JOINTS), np.float32),
         t0_ns=now_ns(),
         dt_ns=33_333_333,
         run=seq,
@@ -83,7 +83,7 @@ def chunk(seq: int) -> wire.ActionChunk:
 FRAMES = "frames 2.76 MB, copied out"
 AIMED = ("conditions 512 KB", FRAMES)  # what README promises figures for
 _SIZES = {name: tokens * _TOKEN_WIDTH * 4 for name, tokens in _CONDITIONS.items()} | {
-    "chunk 3.6 KB": wire.HORIZON * wire.JOINTS * 4
+    "chunk 3.6 KB": messages.HORIZON * messages.JOINTS * 4
 }
 PAYLOADS = (*_SIZES, FRAMES)
 
@@ -136,7 +136,7 @@ def _frames() -> dict[str, float]:
         times_us: list[float] = []
         while len(times_us) < _COUNT + _WARM_UP and bus.wait(10):
             for notice in (r.message for subscriber in subscribers for r in subscriber.take()):
-                assert isinstance(notice, wire.Frame)
+                assert isinstance(notice, messages.Frame)
                 if notice.camera not in rings:
                     rings[notice.camera] = FrameRing.attach(Path(folder) / f"{notice.camera}.ring")
                 rings[notice.camera].read(notice.seq, out[notice.camera])
@@ -180,7 +180,7 @@ def _send(folder: Path, kind: str) -> None:
     tokens = _CONDITIONS.get(kind)
     bus = Bus(folder, "system2" if tokens else "system1")
     publisher = bus.publisher("conditions" if tokens else "chunk")
-    make: Callable[[int], wire.Message] = (lambda seq: conditions(tokens, seq)) if tokens else chunk
+    make: Callable[[int], messages.Message] = (lambda seq: conditions(tokens, seq)) if tokens else chunk
     time.sleep(0.3)  # the subscriber finds the endpoint
     rate = Rate(RATE_HZ)
     for seq in range(_COUNT + _WARM_UP):
@@ -222,7 +222,7 @@ def _send_frames(folder: Path) -> None:
         for camera in CAMERAS:
             rings[camera].write(number, began_ns, picture, b"")
             publishers[camera].send(
-                wire.Frame.model_construct(  # as the cameras process does
+                messages.Frame.model_construct(  # as the cameras process does
                     seq=number,
                     epoch=1,
                     stamp_ns=began_ns,

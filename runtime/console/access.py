@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from runtime.config import LOOPBACK, TOKEN
-from runtime.config import Console as Settings
+from runtime.config.settings import LOOPBACK, TOKEN
+from runtime.config.settings import Console as Settings
 from runtime.errors import SettingsError
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from runtime import command_line
-from runtime.config import Console as Settings
+from runtime.config import command_line
+from runtime.config.settings import Console as Settings
 from runtime.console import app
 from runtime.console.access import check, encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.recorded import Shelf
-from runtime.ending import Ending
 from runtime.errors import SettingsError
-from runtime.terminal import say
+from runtime.host.shutdown import Ending
+from runtime.host.terminal import say
 
 _LOOK_S = 0.1
 

@@ -23,7 +23,7 @@ from runtime.console.recorded import Shelf
 from runtime.console.sockets import Ticks
 from runtime.console.source import Source
 from runtime.errors import SessionError
-from runtime.topics import CAMERAS
+from runtime.messaging.topics import CAMERAS
 
 STATIC = Path(__file__).parent / "static"
 _LIVE = "live"

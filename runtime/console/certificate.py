@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from runtime import command_line
+from runtime.config import command_line
 from runtime.console.access import CERTIFICATE, KEY, TOKEN_FILE
 from runtime.errors import SettingsError
-from runtime.terminal import say
+from runtime.host.terminal import say
 
 _DAYS = 3650
 

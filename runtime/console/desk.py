@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from runtime import wire
-from runtime.bus import Publisher
 from runtime.console import requests
 from runtime.console.lease import Lease
+from runtime.messaging import messages
+from runtime.messaging.bus import Publisher
 
 _SOURCE = "console"
 _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
@@ -21,7 +21,7 @@ class Desk:
         self.lease = Lease()
         self._publishers, self._epoch = publishers, epoch
         self.holds = 0  # that were passed on
-        self._unanswered: wire.Order | None = None
+        self._unanswered: messages.Order | None = None
         self._counts = dict.fromkeys(publishers, 0)
         self._watchers: list[Callable[[], Any]] = []
 
@@ -55,7 +55,7 @@ class Desk:
                 refused = self.lease.allows(who, None) or _old(request.seen_ns, now)
                 if not refused:
                     wish = request.model_dump(exclude={"type", "seen_ns"})
-                    self._send("steering", wire.Steering, now, source=self._name(who), **wish)
+                    self._send("steering", messages.Steering, now, source=self._name(who), **wish)
         if self.lease != before:
             self._changed()
         return refused
@@ -74,9 +74,9 @@ class Desk:
         started anew ends what the one before it told.
         """
         lease = self.lease
-        self._send("deadman", wire.Deadman, now, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
+        self._send("deadman", messages.Deadman, now, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
 
-    def repeat(self, safety: wire.SafetyState | None, now: int) -> None:
+    def repeat(self, safety: messages.SafetyState | None, now: int) -> None:
         """Send the last order again until the arms have answered it; they obey it once. Call it every 50 ms."""
         order = self._unanswered
         if order is None:
@@ -104,14 +104,14 @@ class Desk:
     def _name(self, who: str) -> str:
         return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
 
-    def _order(self, order: wire.OrderName, confirmed: bool, source: str, now: int) -> None:
+    def _order(self, order: messages.OrderName, confirmed: bool, source: str, now: int) -> None:
         fields = {"order": order, "source": source, "confirmed": confirmed}
         self.holds += order == "hold"
-        sent = self._send("order", wire.Order, now, **fields)
-        assert isinstance(sent, wire.Order)
+        sent = self._send("order", messages.Order, now, **fields)
+        assert isinstance(sent, messages.Order)
         self._unanswered = sent
 
-    def _send(self, topic: str, kind: type[wire.Message], now: int, /, **fields: Any) -> wire.Message:
+    def _send(self, topic: str, kind: type[messages.Message], now: int, /, **fields: Any) -> messages.Message:
         message = kind(seq=self._counts[topic], epoch=self._epoch, stamp_ns=now, **fields)
         self._counts[topic] += 1
         self._publishers[topic].send(message)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runtime import wire
+from runtime.messaging import messages
 
 Kind = Literal["fault", "mode", "order", "operator", "instruction", "episode", "condition", "seam", "process", "camera"]
 MARKS: tuple[Kind, ...] = ("condition", "seam")
@@ -34,44 +34,44 @@ class Watcher:
     cameras: dict[str, bool] = field(default_factory=dict)
     driver: tuple[str, bool] = ("", False)  # who steers by a page, and whether the arms hold without it
 
-    def note(self, message: wire.Message) -> list[Event]:
+    def note(self, message: messages.Message) -> list[Event]:
         """The events that a message makes."""
         at_ns = message.stamp_ns
         match message:
-            case wire.Fault():
+            case messages.Fault():
                 return [Event(at_ns, "fault", f"{message.process}: {message.text}")]
-            case wire.Order():
+            case messages.Order():
                 return [Event(at_ns, "order", f"{message.order} ({message.source})")]
-            case wire.Outcome():
+            case messages.Outcome():
                 note = f": {message.note}" if message.note else ""
                 return [Event(at_ns, "episode", f"episode {message.number}: {message.result}{note} ({message.source})")]
-            case wire.SafetyState():
+            case messages.SafetyState():
                 return self._mode(message)
-            case wire.Instruction() if message.number != self.instruction:
+            case messages.Instruction() if message.number != self.instruction:
                 self.instruction = message.number
                 return [Event(at_ns, "instruction", message.text)]
-            case wire.Episode():
+            case messages.Episode():
                 return self._episode(message)
-            case wire.Conditions():
+            case messages.Conditions():
                 return [Event(at_ns, "condition", f"condition {message.seq} ({message.trigger})")]
-            case wire.ArmTarget() if message.seam_jump_rad_s >= 0:
+            case messages.ArmTarget() if message.seam_jump_rad_s >= 0:
                 return [Event(at_ns, "seam", f"seam: {message.seam_jump_rad_s:.2f} rad/s")]
-            case wire.Supervision():
+            case messages.Supervision():
                 return self._supervision(message)
-            case wire.CameraHealth():
+            case messages.CameraHealth():
                 return self._health(message)
-            case wire.Deadman():
+            case messages.Deadman():
                 return self._driver(message)
             case _:
                 return []
 
-    def _mode(self, state: wire.SafetyState) -> list[Event]:
+    def _mode(self, state: messages.SafetyState) -> list[Event]:
         before, self.mode = self.mode, (state.mode, state.reasons)
         if before[0] == state.mode:
             return []
         return [Event(state.stamp_ns, "mode", "; ".join((state.mode, *state.reasons)))]
 
-    def _episode(self, episode: wire.Episode) -> list[Event]:
+    def _episode(self, episode: messages.Episode) -> list[Event]:
         before, self.episode = self.episode, (episode.number, episode.ratio, episode.blend)
         events: list[Event] = []
         if before[0] != episode.number:
@@ -82,7 +82,7 @@ class Watcher:
             events.append(Event(episode.stamp_ns, "order", f"blend {episode.blend}"))
         return events
 
-    def _supervision(self, supervision: wire.Supervision) -> list[Event]:
+    def _supervision(self, supervision: messages.Supervision) -> list[Event]:
         events: list[Event] = []
         for row in supervision.processes:
             before = self.processes.get(row.process)
@@ -91,7 +91,7 @@ class Watcher:
                 events.append(Event(supervision.stamp_ns, "process", f"{row.process}: {row.state}"))
         return events
 
-    def _health(self, health: wire.CameraHealth) -> list[Event]:
+    def _health(self, health: messages.CameraHealth) -> list[Event]:
         events: list[Event] = []
         for state in health.cameras:
             well = not state.verdict
@@ -101,7 +101,7 @@ class Watcher:
                 events.append(Event(health.stamp_ns, "camera", f"{state.camera}: {state.verdict or 'well again'}"))
         return events
 
-    def _driver(self, told: wire.Deadman) -> list[Event]:
+    def _driver(self, told: messages.Deadman) -> list[Event]:
         before, self.driver = self.driver, (told.holder, told.wanted)
         events: list[Event] = []
         if before[0] != told.holder:

@@ -8,7 +8,7 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from runtime.config import LOOPBACK
+from runtime.config.settings import LOOPBACK
 
 COOKIE = "video2act"
 _BEARER = "Bearer "

@@ -5,7 +5,7 @@ Everybody who is let in may hold the arms; everything else needs the lease.
 
 from dataclasses import dataclass
 
-from runtime import wire
+from runtime.messaging import messages
 
 _FREE = ""
 _FORGOTTEN_NS = 10_000_000_000  # a holder who was not heard for so long can be relieved
@@ -42,7 +42,7 @@ class Lease:
         if who == self.holder:
             self.beat_ns = now
 
-    def allows(self, who: str, order: wire.OrderName | None) -> str:
+    def allows(self, who: str, order: messages.OrderName | None) -> str:
         """Why somebody may not give an order (None: anything but an order to the arms); empty: he may."""
         if order == "hold" or who == self.holder:
             return ""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from runtime import wire
-from runtime.bus import Bus
-from runtime.clock import NS_PER_S, now_ns
-from runtime.config import Settings
+from runtime.config.settings import Settings
 from runtime.console.events import MARKS, Event, Watcher
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, view
-from runtime.frames import FrameRing
+from runtime.host.clock import NS_PER_S, now_ns
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.messaging.frame_ring import FrameRing
 
 _NEWEST = (
     "joint_state",
@@ -40,7 +40,7 @@ class Live:
         names = [name for name in STATES if name.startswith("frame.")]
         self._subscribers = [bus.subscriber(name, newest=True) for name in (*_NEWEST, *names)]
         self._subscribers += [bus.subscriber(name, depth=512) for name in _ALL]
-        self._held: dict[str, wire.Message] = {}
+        self._held: dict[str, messages.Message] = {}
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self._watcher = Watcher()
         self._stamps = {name: deque[int](maxlen=count) for name, count in RATED.items()}
@@ -55,10 +55,10 @@ class Live:
         self._moment = ""
 
     @property
-    def safety(self) -> wire.SafetyState | None:
+    def safety(self) -> messages.SafetyState | None:
         """The safety layer's newest word."""
         state = self._held.get("safety")
-        return state if isinstance(state, wire.SafetyState) else None
+        return state if isinstance(state, messages.SafetyState) else None
 
     async def moment(self, at_ns: int | None = None) -> str:
         """See Source; made once for all who look."""
@@ -84,10 +84,10 @@ class Live:
             for name, stamps in self._stamps.items()
         }
 
-    def _take(self, topic: str, message: wire.Message) -> None:
+    def _take(self, topic: str, message: messages.Message) -> None:
         self._events.extend(event for event in self._watcher.note(message) if event.kind not in MARKS)
         self._held[topic] = message
-        if isinstance(message, wire.ArmTarget) and message.arrivals:
+        if isinstance(message, messages.ArmTarget) and message.arrivals:
             self._held[ARRIVAL] = message
         if topic in self._stamps:
             stamps = self._stamps[topic]

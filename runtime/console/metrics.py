@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from runtime import wire
+from runtime.messaging import messages
 
 
 def text(moment: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def _samples(moment: dict[str, Any]) -> Iterator[Sample]:
     yield "video2act_up", {}, float(bool(moment))
     safety = moment.get("safety")
     if safety:
-        for mode in wire.MODES:
+        for mode in messages.MODES:
             yield "video2act_mode", {"mode": mode}, float(safety["mode"] == mode)
         yield "video2act_holds_total", {}, safety["holds"]
         yield "video2act_faults_total", {}, safety["faults"]

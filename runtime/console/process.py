@@ -2,7 +2,6 @@
 
 import asyncio
 
-from runtime.clock import now_ns
 from runtime.console import app
 from runtime.console.access import encryption, token, url
 from runtime.console.desk import Desk
@@ -10,7 +9,8 @@ from runtime.console.guard import Guard
 from runtime.console.live import Live
 from runtime.console.recorded import Shelf
 from runtime.console.sockets import Ticks
-from runtime.process import CONSOLE_FILE, Process, log
+from runtime.host.clock import now_ns
+from runtime.process.base import CONSOLE_FILE, Process, log
 
 _PERIOD_S = 0.05
 

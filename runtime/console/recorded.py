@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime import config, wire
-from runtime.config import Settings
+from runtime.config.settings import Settings, load_settings, settings_from_json
 from runtime.console.events import MARKS, Event, Watcher
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
 from runtime.session import reader
 from runtime.session.format import ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session
-from runtime.topics import CAMERAS
 
 _OFTEN = ("joint_state", "arm_target", "master")  # looked into only when somebody looks there
 _PLOTTED = 4000  # points of a plot over the whole session
@@ -48,7 +48,7 @@ class Recorded:
     def picture(self, camera: str, at_ns: int | None) -> Picture | None:
         """What a camera showed; None: nothing yet."""
         notice = self._at(f"frame.{camera}", self.end_ns if at_ns is None else at_ns)
-        if not isinstance(notice, wire.Frame):
+        if not isinstance(notice, messages.Frame):
             return None
         jpeg = self.session.jpeg(camera, notice.seq)
         return None if jpeg is None else Picture(notice.seq, notice.capture_ns, jpeg)
@@ -70,7 +70,7 @@ class Recorded:
         columns: dict[str, list[Any]] = {"at_ns": [], "measured": [], "commanded": []}
         for at in stamps[::step]:
             state, target = self._at("joint_state", at), self._at("arm_target", at)
-            if isinstance(state, wire.JointState) and state.heard and isinstance(target, wire.ArmTarget):
+            if isinstance(state, messages.JointState) and state.heard and isinstance(target, messages.ArmTarget):
                 for name, value in zip(columns, (at, rounded(state.q), rounded(target.q)), strict=True):
                     columns[name].append(value)
         columns["seams_ns"] = [event.at_ns for event in self.events if event.kind == "seam"]
@@ -81,7 +81,7 @@ class Recorded:
         for logged in self.session.messages:
             topic, payload = logged.topic, logged.payload
             if topic in _OFTEN:
-                raw = wire.unpack(payload)
+                raw = messages.unpack(payload)
                 stamp_ns = int(raw["stamp_ns"])
                 if raw.get("arrivals"):
                     self._add(ARRIVAL, stamp_ns, payload)
@@ -102,9 +102,9 @@ class Recorded:
         self._stamps.setdefault(topic, []).append(stamp_ns)
         self._payloads.setdefault(topic, []).append(payload)
 
-    def _at(self, topic: str, at_ns: int) -> wire.Message | None:
+    def _at(self, topic: str, at_ns: int) -> messages.Message | None:
         place = bisect_right(self._stamps.get(topic, []), at_ns)
-        return wire.decode(self._payloads[topic][place - 1]) if place else None
+        return messages.decode(self._payloads[topic][place - 1]) if place else None
 
     def _rate_hz(self, topic: str, at_ns: int, count: int) -> float:
         stamps = self._stamps.get(topic, [])
@@ -166,6 +166,6 @@ def _row(folder: Path) -> dict[str, Any]:
 def settings_of(session: Session) -> Settings:
     """Those that it was recorded under, or the defaults where they are not known."""
     try:
-        return config.from_json(session.metadata["settings"])
+        return settings_from_json(session.metadata["settings"])
     except (KeyError, SettingsError):
-        return config.load([])
+        return load_settings([])

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from runtime import wire
+from runtime.messaging import messages
 
 LARGEST_BYTES = 16_384
 _JOINERS = "\u200c\u200d"  # which some scripts are written with
@@ -61,7 +61,7 @@ class Order(_Request):
     """An order to the arms."""
 
     type: Literal["order"]
-    order: wire.OrderName
+    order: messages.OrderName
     confirmed: bool = False
     seen_ns: int | None = None  # the robot's time that the page shows; HOLD needs none
 
@@ -72,8 +72,8 @@ class Steer(_Request):
     type: Literal["steer"]
     instruction: Said | None = Field(default=None, max_length=1000)
     ratio: int | None = Field(default=None, ge=1, le=1000)
-    blend: wire.Blend | None = None
-    result: wire.Result | None = None
+    blend: messages.Blend | None = None
+    result: messages.Result | None = None
     note: Text = Field(default="", max_length=1000)
     next_episode: bool = False
     seen_ns: int | None = None

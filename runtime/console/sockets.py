@@ -11,11 +11,11 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from runtime.clock import NS_PER_S, now_ns
 from runtime.console import requests
 from runtime.console.desk import Desk
 from runtime.console.source import Source
 from runtime.errors import SessionError
+from runtime.host.clock import NS_PER_S, now_ns
 
 _HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
 _LOOK_S = 0.01

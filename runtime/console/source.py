@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.clock import NS_PER_S
+from runtime.host.clock import NS_PER_S
 
 RATED = {"chunk": 20, "conditions": 8}
 """Topics whose rate is shown, each over so many messages."""

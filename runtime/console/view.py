@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.arm import EMERGENCY_STOP
-from runtime import tuning, wire
-from runtime.clock import NS_PER_S
-from runtime.config import Policy, Settings
+from runtime.arms.collision import bases_of, skeleton
+from runtime.arms.safety import HELD, WAITS
+from runtime.config import tuning
+from runtime.config.policy import configured
+from runtime.config.settings import Policy, Settings
 from runtime.console.events import Event
 from runtime.errors import RuntimeFault
-from runtime.policy import configured
-from runtime.safety import HELD, WAITS
-from runtime.skeleton import bases_of, skeleton
-from runtime.topics import CAMERAS, TOPICS
+from runtime.host.clock import NS_PER_S
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS, TOPICS
 
 STATES = (
     "safety", "joint_state", "arm_target", "chunk", "conditions", "camera_health", "supervision", "recording", "scene",
@@ -31,27 +32,27 @@ _SILENT_S = 0.7  # states come five times a second at least
 NO_WORD = "NO WORD"
 _DIGITS = 4
 ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
-Held = Mapping[str, wire.Message]
+Held = Mapping[str, messages.Message]
 Rectangle = tuple[float, float, float, float]
 WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
-Kind = TypeVar("Kind", bound=wire.Message)
+Kind = TypeVar("Kind", bound=messages.Message)
 
 
 def view(
     settings: Settings, held: Held, events: Sequence[Event], rates_hz: Mapping[str, float], now: int
 ) -> dict[str, Any]:
     """One moment. `held`: the newest message a topic at `now`."""
-    joints, target = _of(held, "joint_state", wire.JointState), _of(held, "arm_target", wire.ArmTarget)
-    chunk = _of(held, "chunk", wire.ActionChunk)
+    joints, target = _of(held, "joint_state", messages.JointState), _of(held, "arm_target", messages.ArmTarget)
+    chunk = _of(held, "chunk", messages.ActionChunk)
     measured = None if joints is None or not joints.heard else joints.q
     commanded = None if measured is None or target is None else target.q  # before it no arm is commanded
     return {
         "now_ns": now,
-        "safety": _safety(settings, _of(held, "safety", wire.SafetyState), joints, now),
-        "instruction": _instruction(_of(held, "instruction", wire.Instruction)),
+        "safety": _safety(settings, _of(held, "safety", messages.SafetyState), joints, now),
+        "instruction": _instruction(_of(held, "instruction", messages.Instruction)),
         "episode": _episode(settings, held),
         "ratio": _ratio(settings, held, rates_hz, now),
-        "conditions": _conditions(settings, _of(held, "conditions", wire.Conditions), now),
+        "conditions": _conditions(settings, _of(held, "conditions", messages.Conditions), now),
         "cameras": [_camera(held, camera, now) for camera in CAMERAS],
         "joints": {
             "measured": None if measured is None else rounded(measured),
@@ -65,13 +66,13 @@ def view(
             "commanded": None if commanded is None else rounded(skeleton(commanded, bases_of(settings.safety.mount))),
         },
         "chunk": _chunk(settings, chunk, joints),
-        "seam_ns": _seam_ns(_of(held, ARRIVAL, wire.ArmTarget)),
-        "latency": _latency(chunk, _of(held, ARRIVAL, wire.ArmTarget)),
-        "processes": _processes(_of(held, "supervision", wire.Supervision)),
+        "seam_ns": _seam_ns(_of(held, ARRIVAL, messages.ArmTarget)),
+        "latency": _latency(chunk, _of(held, ARRIVAL, messages.ArmTarget)),
+        "processes": _processes(_of(held, "supervision", messages.Supervision)),
         "rates": {name: round(rate, 2) for name, rate in rates_hz.items()},
         "stale": _stale(held, now),
-        "recording": _recording(_of(held, "recording", wire.Recording)),
-        "scene": _scene(_of(held, "scene", wire.Scene)),
+        "recording": _recording(_of(held, "recording", messages.Recording)),
+        "scene": _scene(_of(held, "scene", messages.Scene)),
         "events": [event.plain() for event in events],
     }
 
@@ -82,7 +83,7 @@ def _of(held: Held, topic: str, kind: type[Kind]) -> Kind | None:
 
 
 def _safety(
-    settings: Settings, state: wire.SafetyState | None, joints: wire.JointState | None, now: int
+    settings: Settings, state: messages.SafetyState | None, joints: messages.JointState | None, now: int
 ) -> dict[str, Any] | None:
     """How the arms are. What is old is not told as if it were so now. `moves` None: nobody knows."""
     if state is None:
@@ -108,7 +109,7 @@ def _safety(
     }
 
 
-def _todo(settings: Settings, state: wire.SafetyState) -> str:
+def _todo(settings: Settings, state: messages.SafetyState) -> str:
     """What an operator does next, in the words of the orders."""
     why = "; ".join(state.reasons)
     match state.mode:
@@ -135,12 +136,12 @@ def _todo_held(settings: Settings, why: str) -> str:
     return "run" if why == WAITS else "see to the reason, then run"
 
 
-def _instruction(message: wire.Instruction | None) -> dict[str, Any] | None:
+def _instruction(message: messages.Instruction | None) -> dict[str, Any] | None:
     return None if message is None else {"number": message.number, "text": message.text}
 
 
 def _episode(settings: Settings, held: Held) -> dict[str, Any] | None:
-    episode, outcome = _of(held, "episode", wire.Episode), _of(held, "outcome", wire.Outcome)
+    episode, outcome = _of(held, "episode", messages.Episode), _of(held, "outcome", messages.Outcome)
     if episode is None:
         return None
     judged = outcome is not None and outcome.number == episode.number
@@ -155,8 +156,8 @@ def _episode(settings: Settings, held: Held) -> dict[str, Any] | None:
 
 def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now: int) -> dict[str, Any]:
     """The three readings of 1:n (runs, actions, milliseconds), wanted and measured."""
-    episode, conditions = _of(held, "episode", wire.Episode), _of(held, "conditions", wire.Conditions)
-    chunk = _of(held, "chunk", wire.ActionChunk)
+    episode, conditions = _of(held, "episode", messages.Episode), _of(held, "conditions", messages.Conditions)
+    chunk = _of(held, "chunk", messages.ActionChunk)
     wanted = settings.ratio if episode is None else tuning.ratio(settings, episode)
     slow, fast = rates_hz.get("conditions", 0.0), rates_hz.get("chunk", 0.0)
     runs = fast / slow if slow else None
@@ -170,7 +171,7 @@ def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now: i
     }
 
 
-def _conditions(settings: Settings, message: wire.Conditions | None, now: int) -> dict[str, Any] | None:
+def _conditions(settings: Settings, message: messages.Conditions | None, now: int) -> dict[str, Any] | None:
     if message is None:
         return None
     return {
@@ -231,7 +232,7 @@ def _rectangle(resize: str, aspect: float, window: float) -> Rectangle:
 
 
 def _camera(held: Held, camera: str, now: int) -> dict[str, Any]:
-    health, frame = _of(held, "camera_health", wire.CameraHealth), _of(held, f"frame.{camera}", wire.Frame)
+    health, frame = _of(held, "camera_health", messages.CameraHealth), _of(held, f"frame.{camera}", messages.Frame)
     state = None if health is None else next((row for row in health.cameras if row.camera == camera), None)
     silent_s = 0.0 if health is None else (now - health.stamp_ns) / NS_PER_S
     gone = f"no report for {silent_s:.1f} s" if silent_s > _SILENT_S else ""
@@ -244,7 +245,9 @@ def _camera(held: Held, camera: str, now: int) -> dict[str, Any]:
     }
 
 
-def _chunk(settings: Settings, chunk: wire.ActionChunk | None, joints: wire.JointState | None) -> dict[str, Any] | None:
+def _chunk(
+    settings: Settings, chunk: messages.ActionChunk | None, joints: messages.JointState | None
+) -> dict[str, Any] | None:
     """The newest chunk: its targets, and the fingertips' way through them, (2, H, 3) m."""
     if chunk is None:
         return None
@@ -261,12 +264,12 @@ def _chunk(settings: Settings, chunk: wire.ActionChunk | None, joints: wire.Join
     }
 
 
-def _seam_ns(target: wire.ArmTarget | None) -> int:
+def _seam_ns(target: messages.ArmTarget | None) -> int:
     """When a chunk was spliced in last; 0: the newest that came was not."""
     return target.stamp_ns if target is not None and target.seam_jump_rad_s >= 0 else 0
 
 
-def _latency(chunk: wire.ActionChunk | None, target: wire.ArmTarget | None) -> list[dict[str, Any]]:
+def _latency(chunk: messages.ActionChunk | None, target: messages.ArmTarget | None) -> list[dict[str, Any]]:
     """From exposure to command, a bar each, ms."""
     if chunk is None:
         return []
@@ -283,7 +286,7 @@ def _latency(chunk: wire.ActionChunk | None, target: wire.ArmTarget | None) -> l
     return [{"name": name, "ms": round(duration_ns / _MS, 1)} for name, duration_ns in bars]
 
 
-def _processes(supervision: wire.Supervision | None) -> list[dict[str, Any]]:
+def _processes(supervision: messages.Supervision | None) -> list[dict[str, Any]]:
     return [] if supervision is None else [row.model_dump() for row in supervision.processes]
 
 
@@ -297,13 +300,13 @@ def _stale(held: Held, now: int) -> list[str]:
     return found
 
 
-def _recording(message: wire.Recording | None) -> dict[str, Any] | None:
+def _recording(message: messages.Recording | None) -> dict[str, Any] | None:
     if message is None:
         return None
     return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "trouble": message.trouble}
 
 
-def _scene(message: wire.Scene | None) -> dict[str, Any] | None:
+def _scene(message: messages.Scene | None) -> dict[str, Any] | None:
     return None if message is None else {"success": message.success, "lag_ms": round(message.lag_ns / _MS, 1)}
 
 

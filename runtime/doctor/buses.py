@@ -7,7 +7,7 @@ from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
-from runtime.config import Settings
+from runtime.config.settings import Settings
 from runtime.doctor.row import Row
 
 _BITRATE = 1_000_000

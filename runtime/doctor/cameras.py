@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from drivers.errors import DriverError
-from runtime.cameras import make_camera
-from runtime.config import Settings
+from runtime.config.settings import Settings
+from runtime.devices.cameras import make_camera
 from runtime.doctor.row import Row
 
 _LOOK_S = 1.5

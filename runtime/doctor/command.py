@@ -16,16 +16,15 @@ from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socke
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.piper_master import PiperMaster
-from runtime import config
-from runtime.config import Settings
+from runtime.config.settings import Settings, load_settings
 from runtime.doctor import buses, cameras, holders, machine
 from runtime.doctor.row import Row, failures, table
-from runtime.terminal import say
+from runtime.host.terminal import say
 
 
 def main(arguments: list[str]) -> int:
     """The command: 0 when nothing forbids to arm."""
-    settings = config.load(arguments, "doctor.sh")
+    settings = load_settings(arguments, "doctor.sh")
     rows = examine(settings)
     say("\n".join(table(rows)))
     if settings.json_file is not None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime import realtime
-from runtime.cameras import ring_slots
-from runtime.config import Settings
+from runtime.config.policy import policy_config
+from runtime.config.settings import Settings
+from runtime.devices.cameras import ring_slots
 from runtime.doctor.row import Row
 from runtime.errors import RuntimeFault
-from runtime.frames import slot_bytes
-from runtime.memory import MEMORY_FOLDER
-from runtime.policy import policy_config
+from runtime.host import realtime
+from runtime.host.run_folder import MEMORY_FOLDER
+from runtime.messaging.frame_ring import slot_bytes
 
 _SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0

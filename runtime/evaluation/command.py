@@ -18,18 +18,18 @@ from tqdm import tqdm
 from drivers.errors import DriverError
 from drivers.sim.tasks import named
 from drivers.sim.tasks.task import KEPT_FROM
-from runtime import command_line, config
-from runtime.bench.machine import describe
-from runtime.config import Settings
+from runtime.config import command_line
+from runtime.config.policy import policy_id
+from runtime.config.settings import Settings, load_settings, public_settings_json, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
 from runtime.evaluation.rollouts import Episode, Order, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
-from runtime.policy import policy_id
-from runtime.revision import revision
-from runtime.spread import Spread
-from runtime.terminal import say
+from runtime.host.machine import describe
+from runtime.host.revision import revision
+from runtime.host.terminal import say
+from runtime.host.worker_pool import Spread
 
 _AT_ONCE = 2  # episodes in an order: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
@@ -72,13 +72,13 @@ def main(arguments: list[str]) -> int:
     with Spread("evaluate", options.workers, options.ray) as spread:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
-            by_task = {task: config.load([*flags, *more, "--task", task]) for task in tasks}
+            by_task = {task: load_settings([*flags, *more, "--task", task]) for task in tasks}
             return evaluate(spread, by_task, latencies, options, finished)
 
         if options.sweep is not None:
             sweep.run(options.sweep, options, _Alike(flags, tasks, latencies, options, evaluated))
             return 0
-        settings = config.load([*flags, "--task", tasks[0]])
+        settings = load_settings([*flags, "--task", tasks[0]])
 
         def finished(rows: list[table.Row], checkpoint_id: str) -> None:
             if options.json is not None:
@@ -102,7 +102,7 @@ class _Alike:
     evaluated: Callable[[Sequence[str]], tuple[list[table.Row], str]]
 
     def protocol(self, more: Sequence[str]) -> dict[str, Any]:
-        settings = config.load([*self.flags, *more, "--task", self.tasks[0]])
+        settings = load_settings([*self.flags, *more, "--task", self.tasks[0]])
         return {
             "checkpoint": "expert" if self.options.expert else policy_id(settings),
             "tasks": list(self.tasks),
@@ -144,7 +144,7 @@ def evaluate(
 
 def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Order]:
     """All episodes of one task, the filmed ones first."""
-    text = config.to_json(settings)
+    text = settings_to_json(settings)
     seeds = _seeds(options)
     chosen = [*seeds[: options.film], *options.film_seeds]
     filmed = [Order(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
@@ -167,7 +167,7 @@ def _film_examples(
     for task, settings in by_task.items():
         verdicts = {seed: episode.outcome.success for (name, seed), episode in sorted(found.items()) if name == task}
         seeds = [next((seed for seed, done in verdicts.items() if done is wanted), None) for wanted in (True, False)]
-        text = config.to_json(settings)
+        text = settings_to_json(settings)
         orders += [Order(text, latencies, (s,), options.expert, _FILM_EVERY) for s in seeds if s is not None]
     for result in spread.results(play, orders):
         film.write(options.films, result.task, result.episodes[0])
@@ -209,7 +209,7 @@ def _which(settings: Settings) -> str:
 
 def _of_rollouts(settings: Settings) -> dict[str, Any]:
     """The settings that rollouts depend on; where the policy lies on this machine is none of them."""
-    told = json.loads(config.public_json(settings))
+    told = json.loads(public_settings_json(settings))
     return {name: told[name] for name in _OF_ROLLOUTS}
 
 

@@ -16,9 +16,9 @@ from PIL import Image
 from drivers.cobot_magic import SIDES
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks.task import RATE_HZ
-from runtime.config import Settings
+from runtime.config.settings import Settings
 from runtime.evaluation import world
-from runtime.evaluation.systems import Policy
+from runtime.systems.virtual_clock import Policy
 
 Array = NDArray[np.float64]
 CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}

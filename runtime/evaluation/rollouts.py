@@ -13,10 +13,9 @@ from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import TASKS, make_task
 from drivers.sim.tasks.task import RATE_HZ
-from runtime import config
-from runtime.config import Settings
-from runtime.evaluation.systems import Policy, open_policy
+from runtime.config.settings import Settings, settings_from_json, settings_to_json
 from runtime.evaluation.world import Latencies, Outcome, World
+from runtime.systems.virtual_clock import Policy, open_policy
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Result:
 
 def play(order: Order) -> Result:
     """Play an order's episodes, in a worker."""
-    settings = config.from_json(order.settings)
+    settings = settings_from_json(order.settings)
     torch.set_num_threads(1)
     played: list[Episode] = []
     for seed in order.seeds:
@@ -73,19 +72,19 @@ def _rollout(order: Order, settings: Settings, seed: int) -> Outcome:
 @lru_cache(maxsize=1)
 def _world(settings: str, latencies: Latencies) -> World:
     """This worker's scene; building it takes longer than an episode."""
-    read = config.from_json(settings)
+    read = settings_from_json(settings)
     return World(read, _policy(_policy_key(read)), latencies)
 
 
 def _policy_key(settings: Settings) -> str:
     """Settings that the networks depend on: tasks share them."""
-    return config.to_json(settings.model_copy(update={"task": "any", "shift": "none"}))
+    return settings_to_json(settings.model_copy(update={"task": "any", "shift": "none"}))
 
 
 @lru_cache(maxsize=1)
 def _policy(settings: str) -> Policy:
     """Both networks of a policy, opened once in a process; `settings` is JSON."""
-    return open_policy(config.from_json(settings))
+    return open_policy(settings_from_json(settings))
 
 
 def _expert(settings: Settings, seed: int) -> Outcome:

@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Protocol
 
-from runtime.bench.machine import describe
-from runtime.command_line import make_folder
+from runtime.config.command_line import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant
-from runtime.revision import revision
-from runtime.terminal import say
+from runtime.host.machine import describe
+from runtime.host.revision import revision
+from runtime.host.terminal import say
 from runtime.training import command as training
 
 _SIGNIFICANT = 0.05

@@ -19,15 +19,17 @@ from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.task import RATE_HZ
-from runtime import arms_memory, arms_step, wire
-from runtime.arms import joint_state
-from runtime.clock import NS_PER_S, seconds
-from runtime.config import Settings
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.arms.process import joint_state
+from runtime.config.settings import Settings
+from runtime.devices.simulator import RATE_HZ as ARMS_HZ
+from runtime.devices.simulator import STEPS_PER_CYCLE
 from runtime.errors import SettingsError
-from runtime.evaluation.systems import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
-from runtime.simulator import RATE_HZ as ARMS_HZ
-from runtime.simulator import STEPS_PER_CYCLE
-from runtime.topics import CAMERAS
+from runtime.host.clock import NS_PER_S, seconds
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
+from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 
 _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
 _EPISODE, _INSTRUCTION = 1, 1
@@ -167,13 +169,13 @@ class _Episode:
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
         self._outcome = Outcome()
-        self._rules = arms_memory.Rules.of(settings)
-        self._arms: arms_memory.Memory | None = None
+        self._rules = arms_state.Rules.of(settings)
+        self._arms: arms_state.Memory | None = None
         stamp: dict[str, Any] = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
-        episode = wire.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
-        instruction = wire.Instruction(**stamp, number=_INSTRUCTION, text=text)
-        embedding = wire.Embedding(**stamp, instruction=_INSTRUCTION, key="")
-        self._inbox: list[wire.Message] = [episode, instruction]
+        episode = messages.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
+        instruction = messages.Instruction(**stamp, number=_INSTRUCTION, text=text)
+        embedding = messages.Embedding(**stamp, instruction=_INSTRUCTION, key="")
+        self._inbox: list[messages.Message] = [episode, instruction]
         self._scenes: dict[int, NDArray[np.float64]] = {}
         self._filmed: list[NDArray[np.float64]] = []
         self._pictures: dict[tuple[str, int], NDArray[np.uint8]] = {}
@@ -210,8 +212,8 @@ class _Episode:
         states = [ArmState(self._ticks, now, *reading) for reading in self._body.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
         self._system1.hear(feedback)
-        self._arms = self._arms or arms_memory.start(self._rules, feedback, now)
-        inputs = arms_memory.Inputs(feedback, tuple(self._inbox), 0, now)
+        self._arms = self._arms or arms_state.start(self._rules, feedback, now)
+        inputs = arms_state.Inputs(feedback, tuple(self._inbox), 0, now)
         self._inbox = []
         target = arms_step.step(self._rules, self._arms, inputs, EPOCH, now).target
         if target.mode == "RUNNING" and self._running_since_ns is None:
@@ -224,7 +226,7 @@ class _Episode:
         self._judge(target.mode)
         self._clock.at(_BEGIN_NS + round(self._ticks * NS_PER_S / self._settings.arms.rate_hz), self._tick)
 
-    def _judge(self, mode: wire.Mode) -> None:
+    def _judge(self, mode: messages.Mode) -> None:
         """Whether the episode is over."""
         now, begun_ns = self._clock.now, self._running_since_ns
         late = now - _BEGIN_NS > seconds(self._limit_s + _START_S)
@@ -240,13 +242,13 @@ class _Episode:
         if self._film_every and number % self._film_every == 0:
             self._filmed.append(self._scenes[number])
         states = tuple(
-            wire.CameraState(camera=name, number=number, capture_ns=now, rate_hz=float(RATE_HZ), verdict="")
+            messages.CameraState(camera=name, number=number, capture_ns=now, rate_hz=float(RATE_HZ), verdict="")
             for name in CAMERAS
         )
-        self._inbox.append(wire.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now, cameras=states))
+        self._inbox.append(messages.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now, cameras=states))
         returned_ns = now + seconds(self._latencies.camera_s)
         notices = tuple(
-            wire.Frame(
+            messages.Frame(
                 seq=number, epoch=EPOCH, stamp_ns=returned_ns, camera=camera, capture_ns=now, returned_ns=returned_ns,
                 device_number=number, exact=True,
             )
@@ -258,9 +260,9 @@ class _Episode:
 
     def _taken(self, made: Chunk) -> int:
         """How long System 1 took; a run that only finds that it cannot takes no time."""
-        return seconds(self._latencies.system1_s) if isinstance(made, wire.ActionChunk) else 0
+        return seconds(self._latencies.system1_s) if isinstance(made, messages.ActionChunk) else 0
 
-    def _noticed(self, notices: tuple[wire.Frame, ...]) -> None:
+    def _noticed(self, notices: tuple[messages.Frame, ...]) -> None:
         """Notices of new pictures reach both systems."""
         self._system1.hear(*notices)
         self._system2.hear(*notices)
@@ -269,14 +271,14 @@ class _Episode:
 
     def _acted(self, made: Chunk) -> None:
         """A chunk reaches the arms and System 2."""
-        if isinstance(made, wire.ActionChunk):
+        if isinstance(made, messages.ActionChunk):
             self._inbox.append(made)
             self._outcome.runs += 1
             self._outcome.condition_ages_s.append((made.stamp_ns - made.conditions_capture_ns) / NS_PER_S)
         self._system2.hear(made)
         self._system2.look()
 
-    def _perceived(self, made: wire.Conditions) -> None:
+    def _perceived(self, made: messages.Conditions) -> None:
         """A condition reaches System 1."""
         self._outcome.conditions += 1
         self._system1.hear(made)

@@ -16,24 +16,26 @@ from types import FrameType
 
 import simplejpeg
 
-from runtime import clock, command_line, config, overrides, wire
-from runtime.bus import Bus, Publisher, Subscriber
-from runtime.cameras import ring_slots
-from runtime.config import Settings
+from runtime.config import command_line, overrides
+from runtime.config.policy import policy_config
+from runtime.config.settings import ADDRESS, Settings, settings_from_json, settings_to_json
+from runtime.devices.cameras import ring_slots
 from runtime.errors import SettingsError, WireError
-from runtime.frames import FrameRing
-from runtime.instructions import EmbeddingCache
-from runtime.memory import BOX_PREFIX, MemoryFolder
-from runtime.policy import policy_config
-from runtime.process import RunFile
+from runtime.host import clock
+from runtime.host.revision import revision
+from runtime.host.run_folder import BOX_PREFIX, MemoryFolder
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus, Publisher, Subscriber
+from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.topics import topic
+from runtime.policy.embedding_cache import EmbeddingCache
+from runtime.process.base import RunFile
 from runtime.remote import packets
 from runtime.remote.comparison import Comparison
 from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
-from runtime.revision import revision
-from runtime.system2_step import HEAD
-from runtime.terminal import say
-from runtime.topics import topic
+from runtime.systems.system2_step import HEAD
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
 _PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
@@ -85,7 +87,7 @@ class Far:
             return
         self._asked_s = time.monotonic()
         if self._settings is None:
-            self._link.send(packets.HELLO, stamp(wire.SCHEMA_NUMBER), stamp(self._life))
+            self._link.send(packets.HELLO, stamp(messages.SCHEMA_NUMBER), stamp(self._life))
         else:
             self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
@@ -127,7 +129,7 @@ class Far:
     def _own(self, settings: bytes) -> Settings:
         """The robot's settings, with what was given here."""
         try:
-            theirs = config.from_json(settings.decode())
+            theirs = settings_from_json(settings.decode())
         except SettingsError as error:
             raise SettingsError(f"the robot is of another version ({error}); install the same one on both") from None
         local = theirs.system2.model_copy(update={"remote": "", "keys": None})
@@ -144,7 +146,7 @@ class Far:
             raise SettingsError(
                 f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
             )
-        RunFile(settings=config.to_json(settings), session=self.folder, revision=revision()).save(self.folder)
+        RunFile(settings=settings_to_json(settings), session=self.folder, revision=revision()).save(self.folder)
         camera = settings.cameras.head
         slots = ring_slots(policy_config(settings), camera.rate_hz)
         self._ring = FrameRing.create(self.folder / f"{HEAD}.ring", camera.width_px, camera.height_px, slots)
@@ -161,7 +163,7 @@ class Far:
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": "1",
         }
-        line = [sys.executable, "-m", "runtime.process", "system2", str(self.folder), str(self._epoch)]
+        line = [sys.executable, "-m", "runtime.process.base", "system2", str(self.folder), str(self._epoch)]
         self._child = subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
         say(f"video2act: System 2 starts, clocks compared to {self._comparison.uncertain_ns / 1e6:.2f} ms")
 
@@ -170,11 +172,11 @@ class Far:
         if name not in self._publishers:
             return
         try:
-            message = wire.decode(payload, topic(name).message)
+            message = messages.decode(payload, topic(name).message)
         except WireError as error:
             say(f"video2act: from the robot: {error}")
             return
-        if isinstance(message, wire.Frame):
+        if isinstance(message, messages.Frame):
             if not picture or self._ring is None:
                 return
             try:
@@ -183,7 +185,7 @@ class Far:
                 say(f"video2act: picture {message.seq} of the robot is broken ({error}); it is left out")
                 return
             self._ring.write(message.seq, message.capture_ns, pixels, picture[0])
-        if isinstance(message, wire.Embedding) and not EmbeddingCache().path(message.key).exists():
+        if isinstance(message, messages.Embedding) and not EmbeddingCache().path(message.key).exists():
             self._link.send(packets.NEED, message.key.encode())
             return  # it is repeated; the next one finds the file
         self._publishers[name].send_raw(payload)
@@ -193,7 +195,7 @@ class Far:
             return
         for name, subscriber in self._replies.items():
             for received in subscriber.take():
-                self._link.send(packets.MESSAGE, name.encode(), wire.encode(received.message))
+                self._link.send(packets.MESSAGE, name.encode(), messages.encode(received.message))
 
     def _end_system2(self) -> None:
         child, self._child = self._child, None
@@ -221,7 +223,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--keys", required=True, type=Path, metavar="DIR", help="a copy of what keys.sh made")
     own, flags = command_line.without_settings(parser, arguments)
     options = command_line.parse(parser, own)
-    if not re.match(config.ADDRESS, options.robot):
+    if not re.match(ADDRESS, options.robot):
         raise SettingsError(f"--robot {options.robot}: must be tcp://HOST:PORT, as in --system2.remote")
     given = overrides.parse(flags, _OWN)
     with Link.coming(options.robot, options.keys) as link:

@@ -9,9 +9,9 @@ from pathlib import Path
 import zmq
 import zmq.auth
 
-from runtime import command_line
+from runtime.config import command_line
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.terminal import say
+from runtime.host.terminal import say
 
 ROBOT, BOX = "robot", "system2"
 _LETTERS = 40  # of a CURVE key in Z85

@@ -3,16 +3,17 @@
 When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold, as ever.
 """
 
-from runtime import config, wire
-from runtime.clock import now_ns, seconds
+from runtime.config.settings import public_settings_json
 from runtime.errors import WireError
-from runtime.frames import FrameRing
-from runtime.instructions import EmbeddingCache
-from runtime.process import Process, log
+from runtime.host.clock import now_ns, seconds
+from runtime.messaging import messages
+from runtime.messaging.frame_ring import FrameRing
+from runtime.policy.embedding_cache import EmbeddingCache
+from runtime.process.base import Process, log
 from runtime.remote import packets
 from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
-from runtime.system2_step import HEAD
+from runtime.systems.system2_step import HEAD
 
 _WAIT_S = 0.02
 _SILENT_S = 1.0
@@ -50,15 +51,15 @@ class Near:
         self._comings, self._life, self._heard_ns, self._lost = 0, 0, 0, True
         self._dropped = 0
 
-    def hand_over(self, name: str, message: wire.Message) -> None:
+    def hand_over(self, name: str, message: messages.Message) -> None:
         """A message for System 2, with its picture if it tells of one."""
         if self._link.peer is None:
             return
         picture: tuple[bytes, ...] = ()
-        if isinstance(message, wire.Frame):
+        if isinstance(message, messages.Frame):
             self._ring = self._ring or FrameRing.attach(self._process.folder / f"{HEAD}.ring")
             picture = (self._ring.read_jpeg(message.seq) or b"",)
-        self._link.send(packets.MESSAGE, name.encode(), wire.encode(message), *picture)
+        self._link.send(packets.MESSAGE, name.encode(), messages.encode(message), *picture)
 
     def answer(self, packet: Packet) -> None:
         """Something that the box sent."""
@@ -91,26 +92,24 @@ class Near:
 
     def _welcome(self, schema: int, life: int) -> None:
         """Settings for the box, and which life of System 2 begins there; a hello may come several times."""
-        if schema != wire.SCHEMA_NUMBER:
-            text = (
-                f"the GPU box speaks schema {schema}, the robot {wire.SCHEMA_NUMBER}; install the same revision on both"
-            )
+        if schema != messages.SCHEMA_NUMBER:
+            text = f"the GPU box speaks schema {schema}, the robot {messages.SCHEMA_NUMBER}; install the same revision on both"
             self._process.fault("link", text)
             return
         self._comings += life != self._life
         self._life = life
         epoch = self._process.epoch * _LIVES + self._comings
-        self._link.send(packets.SETTINGS, stamp(epoch), config.public_json(self._process.settings).encode())
+        self._link.send(packets.SETTINGS, stamp(epoch), public_settings_json(self._process.settings).encode())
 
     def _publish(self, name: str, payload: bytes) -> None:
         """Conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
         publisher = self._publishers.get(name)
         try:
-            message = wire.decode(payload, None if publisher is None else publisher.topic.message)
+            message = messages.decode(payload, None if publisher is None else publisher.topic.message)
         except WireError as error:
             log.warning("from the GPU box: %s", error)
             return
-        if isinstance(message, wire.Fault):
+        if isinstance(message, messages.Fault):
             self._process.fault(message.name, f"on the GPU box: {message.text}")
         elif publisher is not None:
             publisher.send_raw(payload)

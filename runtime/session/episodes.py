@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from models.config import CAMERAS
 from models.data.episode import RATE_HZ, Episode, check
 from models.errors import ModelError
-from runtime import wire
-from runtime.clock import NS_PER_S
+from runtime.host.clock import NS_PER_S
+from runtime.host.terminal import say
+from runtime.messaging import messages
 from runtime.session import reader
-from runtime.terminal import say
 
 Row = TypeVar("Row")
 # Without a tick or a picture for so long a run's stretch ends; without a master a demonstration is unfit.
@@ -69,36 +69,36 @@ class Log:
 
     def __init__(self, session: reader.Session) -> None:
         self._session = session
-        self.episodes: list[wire.Episode] = []
-        self._texts: list[wire.Instruction] = []
-        self._joints: list[wire.JointState] = []
-        self._targets: list[wire.ArmTarget] = []
-        self._masters: list[wire.MasterState] = []
-        self._kept: dict[int, wire.Demonstration] = {}
+        self.episodes: list[messages.Episode] = []
+        self._texts: list[messages.Instruction] = []
+        self._joints: list[messages.JointState] = []
+        self._targets: list[messages.ArmTarget] = []
+        self._masters: list[messages.MasterState] = []
+        self._kept: dict[int, messages.Demonstration] = {}
         self.failures: set[int] = set()
-        self._frames: dict[str, list[wire.Frame]] = {camera: [] for camera in CAMERAS}
+        self._frames: dict[str, list[messages.Frame]] = {camera: [] for camera in CAMERAS}
         for _, message, _ in reader.decode_all(session):
             match message:
-                case wire.Episode() if not self.episodes or self.episodes[-1].number != message.number:
+                case messages.Episode() if not self.episodes or self.episodes[-1].number != message.number:
                     self.episodes.append(message)
-                case wire.Instruction():
+                case messages.Instruction():
                     self._texts.append(message)
-                case wire.JointState():
+                case messages.JointState():
                     self._joints.append(message)
-                case wire.ArmTarget():
+                case messages.ArmTarget():
                     self._targets.append(message)
-                case wire.MasterState():
+                case messages.MasterState():
                     self._masters.append(message)
-                case wire.Outcome():  # the last word counts
+                case messages.Outcome():  # the last word counts
                     (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
-                case wire.Demonstration() if message.state == "kept":
+                case messages.Demonstration() if message.state == "kept":
                     self._kept[message.number] = message
-                case wire.Frame() if message.camera in self._frames:
+                case messages.Frame() if message.camera in self._frames:
                     self._frames[message.camera].append(message)
                 case _:
                     pass
 
-    def movement(self, about: wire.Episode) -> Movement | None:
+    def movement(self, about: messages.Episode) -> Movement | None:
         """Where one episode led the arms; None when they did not run in it, and it is no demonstration that was kept."""
         running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
         kept = self._kept.get(about.number)
@@ -119,7 +119,7 @@ class Log:
         told = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
         return Movement(np.array(told, np.float32), times, self._told(end_ns))
 
-    def path(self, about: wire.Episode) -> tuple[NDArray[np.float64], str] | None:
+    def path(self, about: messages.Episode) -> tuple[NDArray[np.float64], str] | None:
         """One episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
 
         And what had been told by its end. None as for `movement`; of parts that do not join, the longest.
@@ -142,7 +142,7 @@ class Log:
             q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
         return q, self._told(sent[-1].deadline_ns)
 
-    def _led(self, about: wire.Episode, sent: list[wire.ArmTarget]) -> list[wire.ArmTarget]:
+    def _led(self, about: messages.Episode, sent: list[messages.ArmTarget]) -> list[messages.ArmTarget]:
         """The longest stretch in which the arms were led without a break: between two nobody knows how they got on."""
         begin_ns, end_ns = _longest([target.deadline_ns for target in sent])
         if (begin_ns, end_ns) != (sent[0].deadline_ns, sent[-1].deadline_ns):
@@ -154,7 +154,7 @@ class Log:
             )
         return [target for target in sent if begin_ns <= target.deadline_ns <= end_ns]
 
-    def episode(self, about: wire.Episode) -> Episode | None:
+    def episode(self, about: messages.Episode) -> Episode | None:
         """One episode as a demonstration; None where there is no movement."""
         movement = self.movement(about)
         if movement is None:
@@ -183,7 +183,7 @@ class Log:
         stretches = [_longest(list(group)) for seen, group in grouped if seen]
         return max(stretches, key=lambda stretch: stretch[1] - stretch[0], default=_longest(times))
 
-    def _picture(self, camera: str, time_ns: int) -> wire.Frame | None:
+    def _picture(self, camera: str, time_ns: int) -> messages.Frame | None:
         """What a camera had seen last at a time; None where that is too old."""
         frames = self._frames[camera]
         found = frames[_before(frames, time_ns, lambda row: row.capture_ns)] if frames else None

@@ -10,11 +10,11 @@ from pathlib import Path
 from models.data import hdf5, lerobot_writer
 from models.data.episode import Episode
 from models.errors import ModelError
-from runtime import command_line
+from runtime.config import command_line
 from runtime.errors import RuntimeFault
+from runtime.host.terminal import say
 from runtime.session import reader
 from runtime.session.episodes import episodes
-from runtime.terminal import say
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@
 import hashlib
 import json
 
-from runtime import wire
+from runtime.messaging import messages
 
 FILE_NAME = "session.mcap"
 SUMMARY_NAME = "summary.json"
@@ -25,6 +25,6 @@ def schema_hash() -> str:
     """Hash of all message definitions: tells whether two programs speak the same wire."""
     fields = {
         name: [(field, str(info.annotation), repr(info.metadata)) for field, info in kind.model_fields.items()]
-        for name, kind in sorted(wire.MESSAGES.items())
+        for name, kind in sorted(messages.MESSAGES.items())
     }
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

@@ -22,10 +22,10 @@ from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Chunk, Message, Metadata
 from mcap.stream_reader import breakup_chunk
 
-from runtime import wire
 from runtime.errors import SessionError, WireError
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS, topic_of
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
-from runtime.topics import CAMERAS, topic_of
 
 _MAGIC = b"\x89MCAP0\r\n"
 _RECORD = Struct("<BQ")
@@ -43,9 +43,9 @@ class Logged:
     topic: str
     payload: bytes
 
-    def decode(self) -> wire.Message:
+    def decode(self) -> messages.Message:
         """The message."""
-        return wire.decode(self.payload)
+        return messages.decode(self.payload)
 
 
 @dataclass
@@ -233,7 +233,7 @@ def _take_message(session: Session, offset: int, record: Message) -> None:
 def _guess_topic(payload: bytes) -> str:
     """The topic of a message whose channel was described in a lost chunk: its content tells. Empty: none of ours."""
     try:
-        message = wire.decode(payload)
+        message = messages.decode(payload)
     except WireError:
         return _guess_camera(payload)
     return topic_of(message)
@@ -247,7 +247,7 @@ def _guess_camera(payload: bytes) -> str:
     return IMAGE_PREFIX + camera if camera in CAMERAS else ""
 
 
-def decode_all(session: Session) -> Iterator[tuple[str, wire.Message, bytes]]:
+def decode_all(session: Session) -> Iterator[tuple[str, messages.Message, bytes]]:
     """(topic, message, payload) in the order of recording; what cannot be decoded is counted as damage."""
     for logged in session.messages:
         try:

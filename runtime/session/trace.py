@@ -11,12 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from runtime import command_line, wire
+from runtime.config import command_line
 from runtime.errors import SettingsError
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
 from runtime.session import reader
 from runtime.session.reader import Session
-from runtime.terminal import say
-from runtime.topics import CAMERAS
 
 _TRACKS = ("system2", "system1", "arms", "operator", "faults", *CAMERAS)
 _TICKS_APART = 10  # one tick's lateness in so many is shown
@@ -46,37 +47,37 @@ def main(arguments: list[str]) -> int:
 
 def events(session: Session) -> Iterator[Entry]:
     """All trace events of a session; ts and dur in us."""
-    messages = [message for _, message, _ in reader.decode_all(session)]
-    if not messages:
+    arrived = [message for _, message, _ in reader.decode_all(session)]
+    if not arrived:
         return
-    begin_ns = min(message.stamp_ns for message in messages)
+    begin_ns = min(message.stamp_ns for message in arrived)
     for place, name in enumerate(_TRACKS):
         yield {"ph": "M", "name": "thread_name", "pid": 1, "tid": place, "args": {"name": name}}
     arrivals: dict[int, list[int]] = {}  # of each number, one a life of System 1
-    for message in messages:
-        for seq, at_ns in message.arrivals if isinstance(message, wire.ArmTarget) else ():
+    for message in arrived:
+        for seq, at_ns in message.arrivals if isinstance(message, messages.ArmTarget) else ():
             arrivals.setdefault(seq, []).append(at_ns)
-    modes = [message for message in messages if isinstance(message, wire.SafetyState)]
-    end_ns = max(message.stamp_ns for message in messages)
+    modes = [message for message in arrived if isinstance(message, messages.SafetyState)]
+    end_ns = max(message.stamp_ns for message in arrived)
     made = [_modes(sorted(modes, key=lambda message: message.stamp_ns), end_ns)]
-    made += [_of(message, arrivals) for message in messages]
+    made += [_of(message, arrivals) for message in arrived]
     for event in chain.from_iterable(made):
         yield event | {"ts": round((event["ts"] - begin_ns) / _US, 3)}
 
 
-def _of(message: wire.Message, arrivals: dict[int, list[int]]) -> Iterator[Entry]:
+def _of(message: messages.Message, arrivals: dict[int, list[int]]) -> Iterator[Entry]:
     """The events of one message, ts still in ns."""
     match message:
-        case wire.Frame():
+        case messages.Frame():
             length_ns = message.returned_ns - message.capture_ns
             yield _slice(
                 message.camera, f"frame {message.seq}", message.capture_ns, length_ns, {"exact": message.exact}
             )
-        case wire.Conditions():
+        case messages.Conditions():
             told = {"trigger": message.trigger, "run": message.trigger_run, "late_runs": message.late_runs}
             yield from _run("system2", f"condition {message.seq}", message, message.timing, told)
             yield _counter("condition age ms", message.stamp_ns, (message.stamp_ns - message.capture_ns) / 1e6)
-        case wire.ActionChunk():
+        case messages.ActionChunk():
             told = {
                 "conditions": message.conditions_seq,
                 "committed": message.committed,
@@ -90,19 +91,19 @@ def _of(message: wire.Message, arrivals: dict[int, list[int]]) -> Iterator[Entry
                 told = {"id": f"{message.epoch}.{message.seq}", "cat": "flow", "bp": "e"}
                 for phase, track, at_ns in ends:
                     yield _event(phase, track, "to the arms", at_ns) | told
-        case wire.Skip():
+        case messages.Skip():
             yield _event("i", "system1", message.reason, message.stamp_ns) | {"s": "t"}
-        case wire.Fault():
+        case messages.Fault():
             yield _event("i", "faults", f"{message.process}: {message.text}", message.stamp_ns) | {"s": "g"}
-        case wire.Order():
+        case messages.Order():
             yield _event("i", "operator", f"{message.order} ({message.source})", message.stamp_ns) | {"s": "g"}
-        case wire.ArmTarget() if message.seq % _TICKS_APART == 0:
+        case messages.ArmTarget() if message.seq % _TICKS_APART == 0:
             yield _counter("tick late us", message.stamp_ns, (message.stamp_ns - message.deadline_ns) / _US)
         case _:
             pass
 
 
-def _run(track: str, name: str, message: wire.Message, timing: wire.Timing, told: Entry) -> Iterator[Entry]:
+def _run(track: str, name: str, message: messages.Message, timing: messages.Timing, told: Entry) -> Iterator[Entry]:
     """A run of one of the systems, with its parts below it."""
     length_ns = max(0, timing.finished_ns - message.stamp_ns)
     yield _slice(track, name, message.stamp_ns, length_ns, told)
@@ -113,7 +114,7 @@ def _run(track: str, name: str, message: wire.Message, timing: wire.Timing, told
         yield _slice(track, "prepare", forward_ns - timing.prepare_ns, timing.prepare_ns, {})
 
 
-def _modes(states: list[wire.SafetyState], end_ns: int) -> Iterator[Entry]:
+def _modes(states: list[messages.SafetyState], end_ns: int) -> Iterator[Entry]:
     """How long the arms were in which mode."""
     changes = [
         state

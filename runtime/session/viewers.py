@@ -11,13 +11,13 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message as ProtobufMessage
 from mcap.writer import Writer
 
-from runtime import wire
-from runtime.clock import NS_PER_S
-from runtime.safety import joint_name
+from runtime.arms.safety import joint_name
+from runtime.host.clock import NS_PER_S
+from runtime.messaging import messages
 from runtime.session.format import IMAGE_PREFIX
 
 _JOINTS_EVERY = 4  # of 200 a second
-_NAMES = tuple(joint_name(index) for index in range(wire.JOINTS))
+_NAMES = tuple(joint_name(index) for index in range(messages.JOINTS))
 _STATUS_SCHEMA = {
     "type": "object",
     "properties": {
@@ -45,18 +45,18 @@ class ViewerChannels:
         message.timestamp.FromNanoseconds(time_ns)
         self._write_protobuf(IMAGE_PREFIX + camera, message, time_ns, number)
 
-    def message(self, message: wire.Message, time_ns: int) -> None:
+    def message(self, message: messages.Message, time_ns: int) -> None:
         """The readable side of a message, if it has one."""
         match message:
-            case wire.JointState() if message.heard and message.seq % _JOINTS_EVERY == 0:
+            case messages.JointState() if message.heard and message.seq % _JOINTS_EVERY == 0:
                 self._joints("/joints/measured", message.q, message.dq, time_ns)
-            case wire.ArmTarget() if message.seq % _JOINTS_EVERY == 0 and message.sent:
+            case messages.ArmTarget() if message.seq % _JOINTS_EVERY == 0 and message.sent:
                 self._joints("/joints/commanded", message.q, None, time_ns)
-            case wire.SafetyState():
+            case messages.SafetyState():
                 self._status(message, time_ns)
-            case wire.Fault():
+            case messages.Fault():
                 self._event(f"{message.name}: {message.text}", message.process, Log.ERROR, time_ns)
-            case wire.Order():
+            case messages.Order():
                 self._event(f"order: {message.order}", message.source, Log.INFO, time_ns)
             case _:
                 pass
@@ -70,7 +70,7 @@ class ViewerChannels:
                 joint.velocity = float(dq[index])
         self._write_protobuf(topic, states, time_ns, 0)
 
-    def _status(self, state: wire.SafetyState, time_ns: int) -> None:
+    def _status(self, state: messages.SafetyState, time_ns: int) -> None:
         ages_ns = {"chunk_age_ms": state.chunk_age_ns, "condition_age_ms": state.condition_age_ns}
         ages_ms = {name: age / 1e6 for name, age in ages_ns.items() if age >= 0}  # below 0: there is none yet
         body = {

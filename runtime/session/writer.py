@@ -8,7 +8,7 @@ from typing import IO, cast
 
 from mcap.writer import CompressionType, Writer
 
-from runtime import wire
+from runtime.messaging import messages
 from runtime.session.format import CHUNK_BYTES, METADATA_NAME, RAW_ENCODING
 from runtime.session.viewers import ViewerChannels
 
@@ -70,7 +70,7 @@ class SessionWriter:
         time_ns = stamp_ns + self._offset_ns
         self._attempt(lambda: self._writer.add_attachment(time_ns, time_ns, name, "application/octet-stream", data))
 
-    def message(self, topic: str, message: wire.Message, payload: bytes) -> None:
+    def message(self, topic: str, message: messages.Message, payload: bytes) -> None:
         """A message as it was on the bus, and its readable side."""
         time_ns = message.stamp_ns + self._offset_ns
         self._attempt(lambda: self._write(topic, message, payload, time_ns))
@@ -94,9 +94,9 @@ class SessionWriter:
         self._attempt(lambda: os.fdatasync(self._file.fileno()))
         self._file.close()
 
-    def _write(self, topic: str, message: wire.Message, payload: bytes, time_ns: int) -> None:
+    def _write(self, topic: str, message: messages.Message, payload: bytes, time_ns: int) -> None:
         if topic not in self._channels:
-            kind = {"type": type(message).__name__, "schema": str(wire.SCHEMA_NUMBER)}
+            kind = {"type": type(message).__name__, "schema": str(messages.SCHEMA_NUMBER)}
             self._channels[topic] = self._writer.register_channel(topic, RAW_ENCODING, 0, kind)
         self._writer.add_message(self._channels[topic], time_ns, payload, time_ns, message.seq % (1 << 32))
         self._viewers.message(message, time_ns)

@@ -20,10 +20,10 @@ from models.sources import sources
 from models.train.action import Cloning
 from models.train.loop import Schedule
 from models.train.video import Filming
-from runtime import command_line, overrides
+from runtime.config import command_line, overrides
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.spread import Spread
-from runtime.terminal import say
+from runtime.host.terminal import say
+from runtime.host.worker_pool import Spread
 from runtime.training import needs, ranks, stages
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember

@@ -20,7 +20,7 @@ from models.placement import usual_type
 from models.slow import SlowSystem
 from models.train.prepared import windows
 from runtime.errors import RuntimeFault
-from runtime.terminal import say
+from runtime.host.terminal import say
 from runtime.training.run import Run
 
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average

@@ -28,7 +28,7 @@ from models.slow import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
 from runtime.errors import RuntimeFault
-from runtime.spread import Spread
+from runtime.host.worker_pool import Spread
 from runtime.training import needs, ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]

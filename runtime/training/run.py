@@ -14,7 +14,7 @@ from models.train.action import Cloning
 from models.train.loop import Schedule
 from models.train.video import Filming
 from runtime.errors import RuntimeFault
-from runtime.revision import revision
+from runtime.host.revision import revision
 from runtime.training.ranks import Ranks
 
 _PARTS: dict[str, type[Part]] = {"config": PolicyConfig, "schedule": Schedule, "cloning": Cloning, "filming": Filming}

@@ -30,7 +30,7 @@ from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
-from runtime.spread import Spread
+from runtime.host.worker_pool import Spread
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
 from runtime.training.run import Run

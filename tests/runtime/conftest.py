@@ -15,12 +15,12 @@ import pytest
 from console_page import WAIT_MS
 from live_run import START_S, LiveRun
 
-from runtime import config, wire
-from runtime.bus import Bus
-from runtime.config import Settings
+from runtime.config.settings import Settings, load_settings
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
 
 START_NS = 1_000_000_000_000
-JOINTS = wire.JOINTS
+JOINTS = messages.JOINTS
 
 
 def _filled(shape: tuple[int, ...], dtype: str) -> Any:
@@ -32,9 +32,15 @@ def _bits(shape: tuple[int, int]) -> Any:
     return (0x3F80 + np.arange(shape[0] * shape[1]) % 16).astype(np.uint16).reshape(shape)
 
 
-_FIELDS: dict[type[wire.Message], dict[str, Any]] = {
-    wire.Frame: {"camera": "head", "capture_ns": START_NS, "returned_ns": START_NS, "device_number": 7, "exact": True},
-    wire.Conditions: {
+_FIELDS: dict[type[messages.Message], dict[str, Any]] = {
+    messages.Frame: {
+        "camera": "head",
+        "capture_ns": START_NS,
+        "returned_ns": START_NS,
+        "device_number": 7,
+        "exact": True,
+    },
+    messages.Conditions: {
         "episode": 1,
         "inputs": (("episode", 1, 0), ("frame.head", 1, 32)),
         "spatial": _bits((3, 4)),
@@ -50,12 +56,12 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "late_runs": 0,
         "spatial_map": np.arange(6, dtype=np.uint8).reshape(2, 3),
         "motion_map": np.arange(4, dtype=np.uint8).reshape(2, 2),
-        "timing": wire.Timing(finished_ns=START_NS + 1, prepare_ns=2, forward_ns=3),
+        "timing": messages.Timing(finished_ns=START_NS + 1, prepare_ns=2, forward_ns=3),
     },
-    wire.ActionChunk: {
+    messages.ActionChunk: {
         "episode": 1,
         "inputs": (("joint_state", 1, 12),),
-        "q": _filled((wire.HORIZON, JOINTS), "float32"),
+        "q": _filled((messages.HORIZON, JOINTS), "float32"),
         "t0_ns": START_NS + 33_333_333,
         "dt_ns": 33_333_333,
         "run": 1,
@@ -73,8 +79,8 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "frame_returned_ns": START_NS + 4,
         "saturated": False,
     },
-    wire.Skip: {"episode": 1, "reason": "no conditions yet"},
-    wire.JointState: {
+    messages.Skip: {"episode": 1, "reason": "no conditions yet"},
+    messages.JointState: {
         "episode": 1,
         "q": _filled((JOINTS,), "float64"),
         "dq": np.zeros(JOINTS),
@@ -86,7 +92,7 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "consumed": 0,
         "running": False,
     },
-    wire.ArmTarget: {
+    messages.ArmTarget: {
         "episode": 1,
         "inputs": (("joint_state", 1, 0),),
         "deadline_ns": START_NS,
@@ -99,8 +105,8 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "refused": 0,
         "arrivals": ((0, START_NS),),
     },
-    wire.MasterState: {"q": np.zeros(JOINTS), "measured_ns": (START_NS, START_NS), "exceeds": ("left j1: ...",)},
-    wire.SafetyState: {
+    messages.MasterState: {"q": np.zeros(JOINTS), "measured_ns": (START_NS, START_NS), "exceeds": ("left j1: ...",)},
+    messages.SafetyState: {
         "episode": 1,
         "mode": "HOLD",
         "reasons": ("no chunk yet",),
@@ -115,17 +121,17 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "ticks": 1,
         "running_ticks": 0,
     },
-    wire.CameraHealth: {
+    messages.CameraHealth: {
         "cameras": tuple(
-            wire.CameraState(camera=camera, number=3, capture_ns=START_NS, rate_hz=30.0, verdict="")
+            messages.CameraState(camera=camera, number=3, capture_ns=START_NS, rate_hz=30.0, verdict="")
             for camera in ("head", "left_wrist", "right_wrist")
         )
     },
-    wire.Order: {"order": "run", "source": "test"},
-    wire.Instruction: {"number": 1, "text": "hand the block over"},
-    wire.Embedding: {"instruction": 1, "key": "0123456789abcdef"},
-    wire.Episode: {"number": 1, "task": "block_handover", "seed": 0, "started_ns": START_NS},
-    wire.Steering: {
+    messages.Order: {"order": "run", "source": "test"},
+    messages.Instruction: {"number": 1, "text": "hand the block over"},
+    messages.Embedding: {"instruction": 1, "key": "0123456789abcdef"},
+    messages.Episode: {"number": 1, "task": "block_handover", "seed": 0, "started_ns": START_NS},
+    messages.Steering: {
         "source": "console",
         "instruction": "hand it over",
         "ratio": 4,
@@ -134,19 +140,19 @@ _FIELDS: dict[type[wire.Message], dict[str, Any]] = {
         "note": "slipped",
         "next_episode": True,
     },
-    wire.Outcome: {"number": 1, "result": "success", "note": "twice", "source": "console"},
-    wire.Deadman: {"wanted": True, "beat_ns": START_NS, "holder": "the console"},
-    wire.Demonstration: {"number": 1, "state": "recording", "began_ns": START_NS, "ended_ns": 0},
-    wire.Heartbeat: {"process": "arms", "pid": 42, "steps": 3, "last_step_ns": START_NS},
-    wire.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
-    wire.Supervision: {"processes": (wire.ProcessState(process="arms", state="alive", restarts=0),)},
-    wire.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "trouble": ""},
-    wire.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "simulated_ns": 0, "lag_ns": 0, "success": False},
-    wire.Snapshot: {"process": "arms", "after_seq": 0, "state": b"\x80"},
+    messages.Outcome: {"number": 1, "result": "success", "note": "twice", "source": "console"},
+    messages.Deadman: {"wanted": True, "beat_ns": START_NS, "holder": "the console"},
+    messages.Demonstration: {"number": 1, "state": "recording", "began_ns": START_NS, "ended_ns": 0},
+    messages.Heartbeat: {"process": "arms", "pid": 42, "steps": 3, "last_step_ns": START_NS},
+    messages.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
+    messages.Supervision: {"processes": (messages.ProcessState(process="arms", state="alive", restarts=0),)},
+    messages.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "trouble": ""},
+    messages.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "simulated_ns": 0, "lag_ns": 0, "success": False},
+    messages.Snapshot: {"process": "arms", "after_seq": 0, "state": b"\x80"},
 }
 
 
-def _build(kind: type[wire.Message], **changes: Any) -> Any:
+def _build(kind: type[messages.Message], **changes: Any) -> Any:
     common = {"seq": 0, "epoch": 1, "stamp_ns": START_NS}
     return kind(**(common | _FIELDS[kind] | changes))
 
@@ -167,7 +173,7 @@ def build() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """What `robot.sh` without any flag gives: the sim profile."""
-    return config.load([])
+    return load_settings([])
 
 
 @pytest.fixture(scope="session")

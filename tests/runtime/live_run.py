@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from runtime import outside, wire
-from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
-from runtime.topics import CAMERAS
+from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
+from runtime.supervisor import run_client
 
 START_S = 180.0
 """Longest wait for a run to move its arms, and `END_S` for it to end."""
@@ -70,16 +71,16 @@ class LiveRun:
 
     def child(self, name: str) -> int:
         """The process id of one of its processes."""
-        return outside.child(self.folder, name)
+        return run_client.child(self.folder, name)
 
     @property
     def folder(self) -> Path:
         """The run's folder in shared memory."""
-        return outside.run_folder(self.process.pid)
+        return run_client.run_folder(self.process.pid)
 
-    def order(self, name: wire.OrderName) -> str:
+    def order(self, name: messages.OrderName) -> str:
         """What the arms answer to an order."""
-        operator = outside.Operator(self.folder)
+        operator = run_client.Operator(self.folder)
         time.sleep(_CONNECTED_S)
         try:
             return operator.give(name).answer

@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
-from runtime import arms_memory, arms_step, config, snapshot, wire
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
+from runtime.process import snapshot
 
 TICK_NS = 5_000_000
 DT_NS = 33_333_333
@@ -28,39 +32,39 @@ class Rig:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_memory.Rules.of(config.load([*flags]))
+        self.rules = arms_state.Rules.of(load_settings([*flags]))
         self.now = START_NS
         self.measured = ready_pose()
         self.measured[[4, 11]] -= 0.2
-        self.memory = arms_memory.start(self.rules, self._feedback(0), self.now)
+        self.memory = arms_state.start(self.rules, self._feedback(0), self.now)
         self.ticks = 0
         self.chunks = self.orders = 0
         self.health_ok = True
         self.frozen_side: int | None = None
         self.arms: dict[str, Any] = {}  # what the feedback tells besides
-        self.outputs: list[arms_memory.Outputs] = []
-        self.waiting: list[wire.Message] = [
-            build(wire.Episode, started_ns=0),
-            build(wire.Instruction),
+        self.outputs: list[arms_state.Outputs] = []
+        self.waiting: list[messages.Message] = [
+            build(messages.Episode, started_ns=0),
+            build(messages.Instruction),
         ]
 
-    def _feedback(self, seq: int) -> wire.JointState:
+    def _feedback(self, seq: int) -> messages.JointState:
         stamps = [self.now, self.now]
         if getattr(self, "frozen_side", None) is not None:
             stamps[self.frozen_side or 0] = START_NS
         return self.build(
-            wire.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(),
+            messages.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(),
             **{"measured_ns": (stamps[0], stamps[1]), **getattr(self, "arms", {})},
         )  # fmt: skip
 
     def restart(self) -> None:
         """As after a crash of the process."""
-        self.memory = arms_memory.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
+        self.memory = arms_state.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
 
-    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_memory.Outputs:
+    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.Outputs:
         """One tick with these messages; a fresh camera report comes by itself."""
         report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
-        inputs = arms_memory.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *messages), refused, self.now)
+        inputs = arms_state.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *arrived), refused, self.now)
         self.waiting = []
         made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
         if made.target.sent:
@@ -70,7 +74,7 @@ class Rig:
         self.now += TICK_NS
         return made
 
-    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_memory.Outputs:
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_state.Outputs:
         """Tick for a while; with a fresh chunk now and then."""
         made = self.outputs[-1] if self.outputs else None
         every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
@@ -79,33 +83,33 @@ class Rig:
         assert made is not None
         return made
 
-    def chunk(self, q: NDArray[Any] | None = None, **changes: Any) -> wire.ActionChunk:
+    def chunk(self, q: NDArray[Any] | None = None, **changes: Any) -> messages.ActionChunk:
         """A chunk from here, 0.2 rad up and back in two seconds on every joint but the grippers."""
         if q is None:
-            swing = 0.2 * (1 - np.cos(np.arange(1, wire.HORIZON + 1) / 30 * np.pi))[:, None] / 2
-            q = np.asarray(self.measured + swing * ~np.isin(np.arange(wire.JOINTS), (6, 13)), np.float32)
+            swing = 0.2 * (1 - np.cos(np.arange(1, messages.HORIZON + 1) / 30 * np.pi))[:, None] / 2
+            q = np.asarray(self.measured + swing * ~np.isin(np.arange(messages.JOINTS), (6, 13)), np.float32)
         seq = self.chunks
         self.chunks += 1
         fields: dict[str, Any] = {
             "seq": seq, "stamp_ns": self.now, "q": q, "t0_ns": self.now, "dt_ns": DT_NS, "observation_ns": self.now,
             "conditions_capture_ns": self.now - 200_000_000, "conditions_limit_ns": 1_500_000_000,
         }  # fmt: skip
-        return self.build(wire.ActionChunk, **(fields | changes))
+        return self.build(messages.ActionChunk, **(fields | changes))
 
-    def health(self, camera: str = "", verdict: str = "") -> wire.CameraHealth:
+    def health(self, camera: str = "", verdict: str = "") -> messages.CameraHealth:
         """All cameras well, but for one."""
         states = tuple(
-            wire.CameraState(
+            messages.CameraState(
                 camera=name, number=1, capture_ns=self.now, rate_hz=30.0, verdict=verdict if name == camera else ""
             )
             for name in CAMERAS
         )
-        return self.build(wire.CameraHealth, stamp_ns=self.now, cameras=states)
+        return self.build(messages.CameraHealth, stamp_ns=self.now, cameras=states)
 
-    def order(self, order: str, confirmed: bool = False) -> wire.Order:
+    def order(self, order: str, confirmed: bool = False) -> messages.Order:
         """An operator's order."""
         self.orders += 1
-        return self.build(wire.Order, seq=self.orders, order=order, confirmed=confirmed)
+        return self.build(messages.Order, seq=self.orders, order=order, confirmed=confirmed)
 
     @property
     def mode(self) -> str:
@@ -133,12 +137,12 @@ def running(rig: Rig) -> Rig:
 
 
 def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(rig: Rig, build: Build) -> None:
-    stood, rig.measured = rig.measured, np.zeros(wire.JOINTS)  # nobody knows yet where they are
-    rig.arms = {"measured_ns": (wire.NEVER, wire.NEVER), "powered": (False, False)}
+    stood, rig.measured = rig.measured, np.zeros(messages.JOINTS)  # nobody knows yet where they are
+    rig.arms = {"measured_ns": (messages.NEVER, messages.NEVER), "powered": (False, False)}
     rig.run(0.3)
     assert rig.mode == "DISARMED" and "left arm: nothing was heard yet; check its power and CAN cable" in rig.reasons
     for name, said in (("hold", ""), ("arm", "nothing was heard yet")):
-        state = rig.tick(build(wire.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now)).state
+        state = rig.tick(build(messages.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now)).state
         assert state is not None and said in state.answer and state.answered[0] == 9
     assert not any(made.target.sent for made in rig.outputs)
     rig.measured, rig.arms = stood, {}
@@ -148,8 +152,8 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
 
 
 def test_a_stop_reaches_an_arm_that_is_heard_beside_one_that_is_not(rig: Rig, build: Build) -> None:
-    rig.arms = {"measured_ns": (START_NS, wire.NEVER), "powered": (True, False)}
-    made = rig.tick(build(wire.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now))
+    rig.arms = {"measured_ns": (START_NS, messages.NEVER), "powered": (True, False)}
+    made = rig.tick(build(messages.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now))
     assert made.drives == ("stop",) and made.state is not None and made.state.answer == ""
 
 
@@ -173,7 +177,7 @@ def test_disarmed_sends_nothing_and_follows_the_arms(build: Build) -> None:
 
 def test_a_restarted_process_waits_for_the_operator(build: Build) -> None:
     rig = Rig(build)
-    rig.memory = arms_memory.start(rig.rules, rig.build(wire.JointState, q=rig.measured), rig.now, restarted=True)
+    rig.memory = arms_state.start(rig.rules, rig.build(messages.JointState, q=rig.measured), rig.now, restarted=True)
     assert rig.run(0.5).target.mode == "DISARMED"
 
 
@@ -245,9 +249,9 @@ def test_standing_arms_begin_a_late_chunk_at_its_beginning(build: Build) -> None
     rig = Rig(build)
     rig.tick(rig.health())
     begun = rig.measured.copy()
-    speed = 1.2 * ~np.isin(np.arange(wire.JOINTS), (6, 13)) * np.where(np.arange(wire.JOINTS) % 7 < 1, 1, 0)
+    speed = 1.2 * ~np.isin(np.arange(messages.JOINTS), (6, 13)) * np.where(np.arange(messages.JOINTS) % 7 < 1, 1, 0)
     for _ in range(3):
-        way = begun + np.arange(1, wire.HORIZON + 1)[:, None] * DT_NS / 1e9 * speed
+        way = begun + np.arange(1, messages.HORIZON + 1)[:, None] * DT_NS / 1e9 * speed
         chunk = rig.chunk(way.astype(np.float32))
         rig.run(0.5, chunk_every_s=None)
         assert np.array_equal(rig.measured, begun)
@@ -316,7 +320,7 @@ def test_arms_that_stand_begin_a_chunk_at_its_first_target_but_a_prefix(
 @pytest.mark.parametrize("stands", [False, True])
 def test_arms_that_run_follow_a_chunk_at_its_own_times(build: Build, stands: bool) -> None:
     rig = Rig(build, "--trajectory.blend", "fade")
-    still = np.tile(np.asarray(rig.measured, np.float32), (wire.HORIZON, 1))
+    still = np.tile(np.asarray(rig.measured, np.float32), (messages.HORIZON, 1))
     for _ in range(5):
         rig.tick(rig.chunk(still if stands else None))
         rig.run(0.1, chunk_every_s=None)
@@ -355,21 +359,23 @@ def test_on_a_robot_an_order_to_run_is_refused_with_what_forbids_it(build: Build
 
 
 def test_a_supervisor_that_falls_silent_holds_until_it_is_heard_again(running: Rig) -> None:
-    well = wire.ProcessState(process="system1", state="alive", restarts=0)
-    running.tick(running.build(wire.Supervision, stamp_ns=running.now, processes=(well,)))
+    well = messages.ProcessState(process="system1", state="alive", restarts=0)
+    running.tick(running.build(messages.Supervision, stamp_ns=running.now, processes=(well,)))
     running.run(0.9)
     assert running.mode == "RUNNING"
     running.run(0.2)
     assert running.mode == "HOLD"
     assert "supervisor: last word is" in running.reasons and "(limit 1000 ms)" in running.reasons
-    running.tick(running.build(wire.Supervision, stamp_ns=running.now, processes=(well,)))
+    running.tick(running.build(messages.Supervision, stamp_ns=running.now, processes=(well,)))
     running.run(0.2)
     assert running.mode == "RUNNING"
 
 
 @pytest.mark.parametrize("state", ["exited", "stopped", "hung", "starting"])
 def test_a_lost_system1_holds_at_once(running: Rig, state: Any) -> None:
-    gone = running.build(wire.Supervision, processes=(wire.ProcessState(process="system1", state=state, restarts=0),))
+    gone = running.build(
+        messages.Supervision, processes=(messages.ProcessState(process="system1", state=state, restarts=0),)
+    )
     running.tick(gone)
     assert running.mode == "HOLD"
     assert f"system1 {state}" in running.reasons
@@ -377,7 +383,7 @@ def test_a_lost_system1_holds_at_once(running: Rig, state: Any) -> None:
 
 def test_a_lost_system2_does_not_hold_by_itself(running: Rig) -> None:
     gone = running.build(
-        wire.Supervision, processes=(wire.ProcessState(process="system2", state="exited", restarts=0),)
+        messages.Supervision, processes=(messages.ProcessState(process="system2", state="exited", restarts=0),)
     )
     running.tick(gone)
     assert running.mode == "RUNNING"
@@ -414,15 +420,15 @@ def test_a_chunk_that_comes_twice_is_dropped(running: Rig) -> None:
 @pytest.mark.parametrize(("joint", "by_rad"), [(0, 0.45), (2, 4.0)])  # it jumps; it is far outside the joint's range
 def test_every_refused_chunk_is_counted_once(joint: int, by_rad: float, running: Rig) -> None:
     for count in (1, 2, 3):
-        q = np.tile(running.measured.astype(np.float32), (wire.HORIZON, 1))
+        q = np.tile(running.measured.astype(np.float32), (messages.HORIZON, 1))
         q[:, joint] += by_rad
         made = running.tick(running.chunk(q))
         assert (running.memory.rejected, running.memory.dropped) == (count, 0)
         assert made.target.seam_jump_rad_s == -1.0, "there is no seam"
 
 
-@pytest.mark.parametrize("kind", [wire.Episode, wire.Instruction])
-def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind: type[wire.Message]) -> None:
+@pytest.mark.parametrize("kind", [messages.Episode, messages.Instruction])
+def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind: type[messages.Message]) -> None:
     made = running.tick(running.build(kind, number=2))
     assert made.target.mode == "HOLD"
     assert "no chunk yet" in running.reasons
@@ -434,8 +440,8 @@ def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind:
     assert made.target.mode == "RUNNING"
 
 
-@pytest.mark.parametrize("kind", [wire.Episode, wire.Instruction])
-def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[wire.Message]) -> None:
+@pytest.mark.parametrize("kind", [messages.Episode, messages.Instruction])
+def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[messages.Message]) -> None:
     executing = running.memory.executing
     running.tick(running.build(kind, number=1, seq=9))
     assert running.mode == "RUNNING" and running.memory.executing == executing
@@ -444,7 +450,7 @@ def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[wir
 def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:
     far = (running.measured + 0.45).astype(np.float32)
     far[[6, 13]] = 0.05
-    running.tick(running.chunk(np.tile(far, (wire.HORIZON, 1))))
+    running.tick(running.chunk(np.tile(far, (messages.HORIZON, 1))))
     assert running.mode == "HOLD"
     assert "jumps by 0.4" in running.reasons
     running.run(0.3)
@@ -452,7 +458,7 @@ def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) 
 
 
 def test_a_chunk_far_outside_the_ranges_is_a_latched_fault(running: Rig) -> None:
-    q = np.tile(running.measured.astype(np.float32), (wire.HORIZON, 1))
+    q = np.tile(running.measured.astype(np.float32), (messages.HORIZON, 1))
     q[60, 2] = 3.0
     made = running.tick(running.chunk(q))
     assert made.target.mode == "FAULT"
@@ -499,19 +505,21 @@ def test_the_same_inputs_give_the_same_bytes(build: Build) -> None:
         rig.run(0.4)
         rig.run(0.8, chunk_every_s=None)
         rig.run(0.3)
-    assert [wire.encode(made.target) for made in first.outputs] == [wire.encode(made.target) for made in second.outputs]
+    assert [messages.encode(made.target) for made in first.outputs] == [
+        messages.encode(made.target) for made in second.outputs
+    ]
 
 
 def test_a_restored_memory_goes_on_identically(running: Rig) -> None:
     saved = snapshot.pack(running.memory)
     now, measured, ticks, chunks = running.now, running.measured.copy(), running.ticks, running.chunks
     running.run(0.5)
-    straight = [wire.encode(made.target) for made in running.outputs[ticks:]]
-    running.memory = snapshot.unpack(saved, arms_memory.SAVED)
+    straight = [messages.encode(made.target) for made in running.outputs[ticks:]]
+    running.memory = snapshot.unpack(saved, arms_state.SAVED)
     running.now, running.measured, running.ticks, running.chunks = now, measured, ticks, chunks
     running.outputs = []
     running.run(0.5)
-    assert [wire.encode(made.target) for made in running.outputs] == straight
+    assert [messages.encode(made.target) for made in running.outputs] == straight
 
 
 _NUMBER = st.floats(-4, 4, width=32)
@@ -526,8 +534,8 @@ def test_no_chunk_breaks_a_limit(build: Build, data: st.DataObject) -> None:
     for _ in range(4):
         scale = data.draw(st.sampled_from([0.01, 0.3, 1.0, 5.0]))
         seed = data.draw(st.integers(0, 2**31))
-        offset = data.draw(st.lists(_NUMBER, min_size=wire.JOINTS, max_size=wire.JOINTS))
-        noise = np.random.default_rng(seed).normal(0, scale, (wire.HORIZON, wire.JOINTS))
+        offset = data.draw(st.lists(_NUMBER, min_size=messages.JOINTS, max_size=messages.JOINTS))
+        noise = np.random.default_rng(seed).normal(0, scale, (messages.HORIZON, messages.JOINTS))
         rig.tick(rig.chunk((rig.measured + np.array(offset) + noise).astype(np.float32)))
         rig.run(data.draw(st.sampled_from([0.02, 0.1, 0.3])), chunk_every_s=None)
     _assert_within_limits(rig)
@@ -554,8 +562,8 @@ def test_after_a_hold_a_chunk_begins_where_the_arms_are_unless_nothing_is_blende
     rig.health_ok = False
     rig.tick(rig.health("head", "frozen"))
     rig.run(0.5, chunk_every_s=None)
-    before, away = rig.outputs[-1].target.q, 0.02 * ~np.isin(np.arange(wire.JOINTS), (6, 13))
-    chunk = rig.chunk(np.tile(before + away, (wire.HORIZON, 1)).astype(np.float32))
+    before, away = rig.outputs[-1].target.q, 0.02 * ~np.isin(np.arange(messages.JOINTS), (6, 13))
+    chunk = rig.chunk(np.tile(before + away, (messages.HORIZON, 1)).astype(np.float32))
     made = rig.tick(rig.health(), chunk)
     assert made.target.mode == "RUNNING"
     assert made.target.blended - before == pytest.approx(share * away, abs=1e-3)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from test_arms import Rig
 
-from runtime import trajectory, wire
-from runtime.topics import reference
-from runtime.trajectory import Style
+from runtime.arms import trajectory
+from runtime.arms.trajectory import Style
+from runtime.messaging import messages
+from runtime.messaging.topics import reference
 
 Build = Callable[..., Any]
 NEAR = 1e-9
@@ -23,7 +24,7 @@ def rig(build: Build) -> Rig:
     return Rig(build)
 
 
-def states(rig: Rig) -> list[wire.SafetyState]:
+def states(rig: Rig) -> list[messages.SafetyState]:
     return [made.state for made in rig.outputs if made.state is not None]
 
 
@@ -117,7 +118,7 @@ def test_nothing_is_limited_while_nothing_is_wanted(start: str, build: Build) ->
 def test_a_chunk_that_runs_has_faded_in_after_the_fade(build: Build) -> None:
     """And is followed without lag."""
     rig = Rig(build, "--trajectory.smoothing", "0", "--safety.max_chunk_age_s", "2")
-    ramp = np.linspace(0, 0.2, wire.HORIZON)[:, None] * ~np.isin(np.arange(wire.JOINTS), (6, 13))
+    ramp = np.linspace(0, 0.2, messages.HORIZON)[:, None] * ~np.isin(np.arange(messages.JOINTS), (6, 13))
     chunk = rig.chunk((rig.measured + ramp).astype(np.float32))
     rig.tick(chunk)
     rig.run(0.8, chunk_every_s=None)

@@ -10,7 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
-from runtime import arms_memory, arms_step, config, wire
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -23,43 +26,43 @@ class Loop:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_memory.Rules.of(config.load([*flags]))
+        self.rules = arms_state.Rules.of(load_settings([*flags]))
         self.now, self.q = START_NS, ready_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
-        self.memory = arms_memory.start(self.rules, self.feedback(), self.now)
+        self.memory = arms_state.start(self.rules, self.feedback(), self.now)
         self.sent: list[NDArray[np.float64]] = [self.q] * 3
         self.ticks = self.chunks = self.orders = 0
-        self.tick(build(wire.Episode), build(wire.Instruction))
+        self.tick(build(messages.Episode), build(messages.Instruction))
 
-    def feedback(self) -> wire.JointState:
-        return self.build(wire.JointState, stamp_ns=self.now, q=self.q.copy(), measured_ns=(self.now, self.now))
+    def feedback(self) -> messages.JointState:
+        return self.build(messages.JointState, stamp_ns=self.now, q=self.q.copy(), measured_ns=(self.now, self.now))
 
-    def tick(self, *messages: wire.Message, refused: int = 0) -> arms_memory.Outputs:
-        health = self.build(wire.CameraHealth, stamp_ns=self.now)
-        inputs = arms_memory.Inputs(self.feedback(), (health, *messages), refused, self.now)
+    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.Outputs:
+        health = self.build(messages.CameraHealth, stamp_ns=self.now)
+        inputs = arms_state.Inputs(self.feedback(), (health, *arrived), refused, self.now)
         made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
-        wire.encode(made.target)
+        messages.encode(made.target)
         if made.state is not None:
-            wire.encode(made.state)
+            messages.encode(made.state)
         if made.target.sent:
             self.q = made.target.q.copy()
             self.sent.append(self.q)
         self.now += TICK_NS
         return made
 
-    def chunk(self, **changes: Any) -> wire.ActionChunk:
+    def chunk(self, **changes: Any) -> messages.ActionChunk:
         """A good chunk that stays where the arms are, but for the changes; WireError where the wire refuses it."""
         self.chunks += 1
         fields: dict[str, Any] = {
-            "seq": self.chunks, "q": np.tile(self.q, (wire.HORIZON, 1)).astype(np.float32), "t0_ns": self.now,
+            "seq": self.chunks, "q": np.tile(self.q, (messages.HORIZON, 1)).astype(np.float32), "t0_ns": self.now,
             "dt_ns": DT_NS, "observation_ns": self.now, "conditions_capture_ns": self.now - 100_000_000,
         }  # fmt: skip
-        made = wire.decode(wire.encode(self.build(wire.ActionChunk, **(fields | changes))))
-        assert isinstance(made, wire.ActionChunk)
+        made = messages.decode(messages.encode(self.build(messages.ActionChunk, **(fields | changes))))
+        assert isinstance(made, messages.ActionChunk)
         return made
 
-    def order(self, order: str) -> wire.Order:
+    def order(self, order: str) -> messages.Order:
         self.orders += 1
-        return self.build(wire.Order, seq=self.orders, order=order)
+        return self.build(messages.Order, seq=self.orders, order=order)
 
     def check_limits(self) -> None:
         """Everything that was sent, by finite differences."""
@@ -136,26 +139,26 @@ def test_orders_are_safe_in_every_mode(order: str, build: Build) -> None:
 def test_nobody_arms_the_arms_but_an_order(build: Build) -> None:
     """A fault while disarmed is told, but neither it nor its end begins to send."""
     loop = Loop(build, "--arms.start", "disarmed")
-    for messages, refused in (((), 0), ((), 1), ((), 0), ((loop.order("clear"),), 0), ((loop.order("run"),), 0)):
-        assert not loop.tick(*messages, refused=refused).target.sent
+    for arrived, refused in (((), 0), ((), 1), ((), 0), ((loop.order("clear"),), 0), ((loop.order("run"),), 0)):
+        assert not loop.tick(*arrived, refused=refused).target.sent
     loop.tick(loop.order("arm"))
     assert loop.tick().target.sent
 
 
 def test_a_message_that_arms_does_not_consume_is_a_programming_error(loop: Loop) -> None:
     with pytest.raises(TypeError, match="Fault"):
-        loop.tick(loop.build(wire.Fault))
+        loop.tick(loop.build(messages.Fault))
 
 
 @pytest.mark.parametrize("blend", ["prefix", "fade", "ensemble", "none"])
 def test_every_blend_keeps_the_limits(blend: str, build: Build) -> None:
     loop = Loop(build, "--trajectory.blend", blend)
     dice = np.random.default_rng(3)
-    time = np.arange(wire.HORIZON)[:, None] / 30
+    time = np.arange(messages.HORIZON)[:, None] / 30
     joints = ~np.isin(np.arange(14), (6, 13))
     ran = 0
     for count in range(200):
-        swing = 0.15 * np.sin(dice.uniform(0.5, 4, 14) * time) * joints + dice.normal(0, 0.01, (wire.HORIZON, 14))
+        swing = 0.15 * np.sin(dice.uniform(0.5, 4, 14) * time) * joints + dice.normal(0, 0.01, (messages.HORIZON, 14))
         chunk = (loop.chunk(q=(loop.q + swing).astype(np.float32)),) if count % 20 == 0 else ()
         ran += loop.tick(*chunk).target.mode == "RUNNING"
     loop.check_limits()

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from test_arms import Rig
 
 from drivers.cobot_magic import folded_pose, ready_pose
-from runtime import wire
-from runtime.orders import STOPPED
-from runtime.safety import ARM_JOINTS
-from runtime.trajectory import Motion
+from runtime.arms.commands import STOPPED
+from runtime.arms.safety import ARM_JOINTS
+from runtime.arms.trajectory import Motion
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 STATUS = "status 1: emergency stop"
@@ -198,14 +198,14 @@ def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
 
 def test_an_order_that_comes_again_after_anothers_is_not_obeyed_again(running: Rig) -> None:
     """A page repeats its order until it has read the answer, which somebody else's hold may have hidden."""
-    run = running.build(wire.Order, epoch=7, seq=3, order="run")
+    run = running.build(messages.Order, epoch=7, seq=3, order="run")
     running.tick(run)
     held = running.tick(running.order("hold"), running.order("arm"))
     assert held.target.mode == "HOLD"
     made = running.tick(run)
     assert made.state is not None and made.state.answered == (7, 3) and made.state.answer == ""
     assert running.run(0.2).target.mode == "HOLD"
-    older = running.build(wire.Order, epoch=7, seq=2, order="run")
+    older = running.build(messages.Order, epoch=7, seq=2, order="run")
     running.tick(older)
     assert running.run(0.2).target.mode == "HOLD"
 

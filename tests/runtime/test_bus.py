@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import zmq
 
-from runtime import wire
-from runtime.bus import Bus, Publisher, Received, Subscriber, endpoint
-from runtime.clock import now_ns, seconds
 from runtime.errors import RuntimeFault
-from runtime.topics import topic
+from runtime.host.clock import now_ns, seconds
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus, Publisher, Received, Subscriber, endpoint
+from runtime.messaging.topics import topic
 
 Build = Callable[..., Any]
 OpenBus = Callable[[str], Bus]
@@ -51,12 +51,12 @@ def numbers(received: list[Received]) -> list[int]:
 
 def test_messages_arrive_in_order_and_whole(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("joint_state"), bus("recorder").subscriber("joint_state")
-    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
-    sent = [build(wire.JointState, seq=seq) for seq in range(1, 40)]
+    connect(publisher, subscriber, messages.encode(build(messages.JointState)))
+    sent = [build(messages.JointState, seq=seq) for seq in range(1, 40)]
     for message in sent:
         publisher.send(message)
     got = receive(subscriber, len(sent))
-    assert [wire.encode(item.message) for item in got] == [wire.encode(message) for message in sent]
+    assert [messages.encode(item.message) for item in got] == [messages.encode(message) for message in sent]
     assert (subscriber.counters.missed, subscriber.counters.rejected, subscriber.counters.overflowed) == (0, 0, 0)
 
 
@@ -64,18 +64,18 @@ def test_a_large_message_arrives_whole(bus: OpenBus, build: Build) -> None:
     import numpy as np
 
     publisher, subscriber = bus("system2").publisher("conditions"), bus("system1").subscriber("conditions")
-    connect(publisher, subscriber, wire.encode(build(wire.Conditions)))
+    connect(publisher, subscriber, messages.encode(build(messages.Conditions)))
     tokens = (np.arange(224 * 512) % 0x7F80).astype(np.uint16).reshape(224, 512)
-    message = build(wire.Conditions, seq=1, spatial=tokens, motion=tokens)
+    message = build(messages.Conditions, seq=1, spatial=tokens, motion=tokens)
     publisher.send(message)
-    assert wire.encode(receive(subscriber, 1)[0].message) == wire.encode(message)
+    assert messages.encode(receive(subscriber, 1)[0].message) == messages.encode(message)
 
 
 def test_arrival_times_lie_between_sending_and_taking(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
     before = now_ns()
-    publisher.send(build(wire.SafetyState, seq=1))
+    publisher.send(build(messages.SafetyState, seq=1))
     assert before <= receive(subscriber, 1)[0].arrival_ns <= now_ns()
 
 
@@ -84,7 +84,7 @@ def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> 
     publisher = bus("arms" if name == "safety" else "supervisor").publisher(name)
     subscriber = bus("console").subscriber(name, newest=True)
     kind = topic(name).message
-    connect(publisher, subscriber, wire.encode(build(kind)))
+    connect(publisher, subscriber, messages.encode(build(kind)))
     for seq in range(1, 101):
         publisher.send(build(kind, seq=seq))
     time.sleep(0.1)
@@ -94,9 +94,9 @@ def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> 
 
 def test_a_full_queue_drops_the_oldest_and_counts(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("system1").publisher("chunk"), bus("arms").subscriber("chunk", depth=16)
-    connect(publisher, subscriber, wire.encode(build(wire.ActionChunk)))
+    connect(publisher, subscriber, messages.encode(build(messages.ActionChunk)))
     for seq in range(1, 51):
-        publisher.send(build(wire.ActionChunk, seq=seq))
+        publisher.send(build(messages.ActionChunk, seq=seq))
     time.sleep(0.1)
     assert numbers(subscriber.take()) == list(range(35, 51))
     assert subscriber.counters.overflowed == 34
@@ -105,11 +105,11 @@ def test_a_full_queue_drops_the_oldest_and_counts(bus: OpenBus, build: Build) ->
 
 def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    good = wire.encode(build(wire.SafetyState))
+    good = messages.encode(build(messages.SafetyState))
     connect(publisher, subscriber, good)
-    for payload in (b"", b"\xc1", b"garbage", good[:-1], wire.encode(build(wire.Order)), good[:40] + good[41:]):
+    for payload in (b"", b"\xc1", b"garbage", good[:-1], messages.encode(build(messages.Order)), good[:40] + good[41:]):
         publisher.send_raw(payload)
-    publisher.send(build(wire.SafetyState, seq=1))
+    publisher.send(build(messages.SafetyState, seq=1))
     assert numbers(receive(subscriber, 1)) == [1]
     assert subscriber.counters.rejected == 6
     assert subscriber.counters.last_reason
@@ -117,9 +117,9 @@ def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> 
 
 def test_oversize_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
-    publisher.send(build(wire.SafetyState, seq=1, reasons=("x" * topic("safety").max_bytes,)))
-    publisher.send(build(wire.SafetyState, seq=2))
+    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    publisher.send(build(messages.SafetyState, seq=1, reasons=("x" * topic("safety").max_bytes,)))
+    publisher.send(build(messages.SafetyState, seq=2))
     assert numbers(receive(subscriber, 1)) == [2]
     assert subscriber.counters.rejected == 1
     assert str(topic("safety").max_bytes) in subscriber.counters.last_reason
@@ -127,18 +127,18 @@ def test_oversize_is_counted_and_named_not_raised(bus: OpenBus, build: Build) ->
 
 def test_gaps_in_seq_are_counted(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state")
-    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    connect(publisher, subscriber, messages.encode(build(messages.JointState)))
     for seq in (1, 2, 5, 6, 10):
-        publisher.send(build(wire.JointState, seq=seq))
+        publisher.send(build(messages.JointState, seq=seq))
     receive(subscriber, 5)
     assert subscriber.counters.missed == 2 + 3
 
 
 def test_a_restarted_publisher_is_no_gap(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state")
-    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    connect(publisher, subscriber, messages.encode(build(messages.JointState)))
     for epoch, seq in ((1, 1), (2, 0), (2, 1), (3, 7)):
-        publisher.send(build(wire.JointState, epoch=epoch, seq=seq))
+        publisher.send(build(messages.JointState, epoch=epoch, seq=seq))
     receive(subscriber, 4)
     assert subscriber.counters.missed == 0
 
@@ -147,18 +147,18 @@ def test_several_publishers_reach_one_subscriber(bus: OpenBus, build: Build) -> 
     publishers = [bus(name).publisher("fault") for name in ("arms", "system1", "text")]
     subscriber = bus("supervisor").subscriber("fault")
     for publisher in publishers:
-        connect(publisher, subscriber, wire.encode(build(wire.Fault)))
+        connect(publisher, subscriber, messages.encode(build(messages.Fault)))
     for index, publisher in enumerate(publishers):
-        publisher.send(build(wire.Fault, seq=10 + index))
+        publisher.send(build(messages.Fault, seq=10 + index))
     assert sorted(numbers(receive(subscriber, 3))) == [10, 11, 12]
 
 
 def test_a_payload_is_kept_for_the_recorder_only(bus: OpenBus, build: Build) -> None:
     publisher = bus("arms").publisher("safety")
     recorder, console = bus("recorder").subscriber("safety", recording=True), bus("console").subscriber("safety")
-    payload = wire.encode(build(wire.SafetyState, seq=5))
+    payload = messages.encode(build(messages.SafetyState, seq=5))
     for subscriber in (recorder, console):
-        connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+        connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
     recorder.take()
     publisher.send_raw(payload)
     assert [item.payload for item in receive(recorder, 1)] == [payload]
@@ -176,7 +176,7 @@ def test_nothing_after_the_handshake_is_lost(bus: OpenBus, build: Build) -> None
     publisher = bus("arms").publisher("safety")
     subscriber = bus("recorder").subscriber("safety", recording=True)
     assert publisher.wait_for_recorder(2.0)
-    publisher.send(build(wire.SafetyState, seq=0))
+    publisher.send(build(messages.SafetyState, seq=0))
     assert numbers(receive(subscriber, 1)) == [0]
 
 
@@ -209,7 +209,7 @@ def test_an_unknown_topic_is_refused(bus: OpenBus) -> None:
 
 def test_sending_never_blocks_on_a_reader_that_does_not_read(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state", depth=8)
-    payload = wire.encode(build(wire.JointState))
+    payload = messages.encode(build(messages.JointState))
     connect(publisher, subscriber, payload)
     started = now_ns()
     for _seq in range(1, 20_001):
@@ -221,9 +221,9 @@ def test_sending_never_blocks_on_a_reader_that_does_not_read(bus: OpenBus, build
 def test_wait_sees_a_message_and_ends_without_one(bus: OpenBus, build: Build) -> None:
     arms, console = bus("arms"), bus("console")
     publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
-    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
+    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
     assert not console.wait(0.02)
-    publisher.send(build(wire.SafetyState, seq=1))
+    publisher.send(build(messages.SafetyState, seq=1))
     assert console.wait(2.0)
     assert numbers(subscriber.take()) == [1]
 
@@ -231,8 +231,8 @@ def test_wait_sees_a_message_and_ends_without_one(bus: OpenBus, build: Build) ->
 def test_drain_until_stamps_arrivals_and_ends_before_its_time(bus: OpenBus, build: Build) -> None:
     arms, console = bus("arms"), bus("console")
     publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
-    connect(publisher, subscriber, wire.encode(build(wire.SafetyState)))
-    publisher.send(build(wire.SafetyState, seq=1))
+    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    publisher.send(build(messages.SafetyState, seq=1))
     until_ns = now_ns() + seconds(0.1)
     console.drain_until((subscriber,), until_ns)
     (received,) = subscriber.take()
@@ -245,7 +245,7 @@ def test_a_subscriber_may_come_before_its_publisher(bus: OpenBus, build: Build, 
     publisher = bus("arms").publisher("safety")
 
     def arrived() -> bool:
-        publisher.send(build(wire.SafetyState, seq=3))
+        publisher.send(build(messages.SafetyState, seq=3))
         return numbers(subscriber.take()) == [3]
 
     assert wait_until(arrived)
@@ -257,7 +257,7 @@ def test_a_foreign_multipart_message_harms_nobody(bus: OpenBus, build: Build) ->
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     foreign = context.socket(zmq.XPUB)
     foreign.bind(endpoint(supervisor.folder, topic("safety"), "arms"))
-    good = wire.encode(build(wire.SafetyState))
+    good = messages.encode(build(messages.SafetyState))
     for _ in range(400):
         foreign.send_multipart([b"part", good[:10], good])
         if subscriber.socket.poll(5):
@@ -273,11 +273,11 @@ def test_a_bus_counts_what_its_process_sent_but_heartbeats_and_what_it_never_saw
     sender, reader = bus("arms"), bus("recorder")
     assert (sender.sent, reader.lost) == (0, 0)
     publisher, subscriber = sender.publisher("joint_state"), reader.subscriber("joint_state", depth=2)
-    connect(publisher, subscriber, wire.encode(build(wire.JointState)))
+    connect(publisher, subscriber, messages.encode(build(messages.JointState)))
     before = sender.sent
-    sender.publisher("heartbeat").send(build(wire.Heartbeat))
+    sender.publisher("heartbeat").send(build(messages.Heartbeat))
     for seq in (10, 12, 13):  # one is missing, and three do not fit
-        publisher.send(build(wire.JointState, seq=seq))
+        publisher.send(build(messages.JointState, seq=seq))
     publisher.send_raw(b"no message")
     for _ in range(400):
         subscriber.drain()

@@ -11,12 +11,12 @@ import pytest
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 from models.sizes import small
-from runtime import cameras
-from runtime.cameras import Watch, frames, make_camera, ring_slots, verdict
-from runtime.clock import seconds
-from runtime.config import Settings
+from runtime.config.settings import Settings
+from runtime.devices import cameras
+from runtime.devices.cameras import Watch, frames, make_camera, ring_slots, verdict
 from runtime.errors import RuntimeFault
-from runtime.topics import CAMERAS
+from runtime.host.clock import seconds
+from runtime.messaging.topics import CAMERAS
 
 START_NS = 1_000_000_000_000
 PERIOD_NS = 33_333_333

@@ -9,9 +9,10 @@ from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import Drive
 from drivers.arm_link import TargetSlot, Told
-from runtime import can_bus, wire_check
-from runtime.can_bus import Arm, Memory, step
-from runtime.clock import now_ns, seconds
+from runtime.bench import can_audit
+from runtime.devices import can_bus
+from runtime.devices.can_bus import Arm, Memory, step
+from runtime.host.clock import now_ns, seconds
 
 NOW = 10_000_000_000
 
@@ -125,7 +126,7 @@ def test_the_first_target_is_where_the_arm_is(memory: Memory) -> None:
 def test_the_simulated_robot_is_driven_through_the_real_sdk(tmp_path: Path) -> None:
     run = LiveRun(tmp_path, "--can", "--seconds", "4", "--task", "dual_bottles_pick_easy", *LIGHTEST)  # for both arms
     assert run.process.wait(START_S + 30) == 0, run.log.read_text()
-    for side in wire_check.compare(run.session).values():
+    for side in can_audit.compare(run.session).values():
         assert side["heard"] == side["equal"] > 100
     table = json.loads(run.json.read_text())
     assert min(table["arm_path_rad"]) > 0.05

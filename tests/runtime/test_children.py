@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.children import Children
+from runtime.supervisor.children import Children
 
 _WAIT_S = 60.0
 

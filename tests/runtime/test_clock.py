@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.clock import NS_PER_S, FakeClock, Rate, now_ns, seconds, wall_clock_label
+from runtime.host.clock import NS_PER_S, FakeClock, Rate, now_ns, seconds, wall_clock_label
 
 PERIOD_NS = 5_000_000
 

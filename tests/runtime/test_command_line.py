@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime import instruct, replay
 from runtime.bench import command
 from runtime.errors import SettingsError
 from runtime.evaluation import command as evaluation
+from runtime.policy import instruct
+from runtime.replay import command as replay_command
 
 Main = Callable[[list[str]], int]
 
@@ -15,14 +16,14 @@ Main = Callable[[list[str]], int]
 @pytest.mark.parametrize(
     ("main", "arguments", "said"),
     [
-        (replay.main, [], "replay.sh"),
-        (replay.main, ["somewhere"], "--lockstep"),
-        (replay.main, ["somewhere", "--lockstep", "--paced"], "--paced"),
-        (replay.main, ["somewhere", "--paced", "--speed", "fast"], "--speed"),
-        (replay.main, ["somewhere", "--paced", "--speed", "0"], "0.01 to 100"),
-        (replay.main, ["somewhere", "--lockstep", "--surprise"], "--surprise"),
-        (replay.main, ["somewhere", "--lockstep", "--ratio", "4"], "unknown --ratio; --lockstep takes"),
-        (replay.main, ["somewhere", "--paced", "--policy.checkpoint", "x"], "unknown --policy.checkpoint"),
+        (replay_command.main, [], "replay.sh"),
+        (replay_command.main, ["somewhere"], "--lockstep"),
+        (replay_command.main, ["somewhere", "--lockstep", "--paced"], "--paced"),
+        (replay_command.main, ["somewhere", "--paced", "--speed", "fast"], "--speed"),
+        (replay_command.main, ["somewhere", "--paced", "--speed", "0"], "0.01 to 100"),
+        (replay_command.main, ["somewhere", "--lockstep", "--surprise"], "--surprise"),
+        (replay_command.main, ["somewhere", "--lockstep", "--ratio", "4"], "unknown --ratio; --lockstep takes"),
+        (replay_command.main, ["somewhere", "--paced", "--policy.checkpoint", "x"], "unknown --policy.checkpoint"),
         (command.main, ["--json"], "--json"),
         (command.main, ["--json", "/nowhere/x"], "--json /nowhere/x: there is no such folder; make it first"),
         (evaluation.main, ["--film", "1", "--films", "/proc/films"], "--films /proc/films: cannot make this folder"),
@@ -40,7 +41,7 @@ def test_a_wrong_flag_is_one_line(main: Main, arguments: list[str], said: str) -
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("main", [replay.main, command.main, instruct.main])
+@pytest.mark.parametrize("main", [replay_command.main, command.main, instruct.main])
 def test_help_is_no_refusal(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

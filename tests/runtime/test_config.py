@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from runtime import config, profiles
-from runtime.config import Settings
+from runtime.config.profile import PROFILES
+from runtime.config.settings import (
+    Settings,
+    changed,
+    exit_with_settings_error,
+    load_settings,
+    public_settings_json,
+    settings_from_json,
+    settings_to_json,
+)
 from runtime.errors import SettingsError
 
 
@@ -21,7 +29,7 @@ def profile(tmp_path: Path) -> Path:
 def refused(arguments: list[str]) -> str:
     """The one line with which arguments are refused."""
     with pytest.raises(SettingsError) as caught:
-        config.load(arguments)
+        load_settings(arguments)
     line = str(caught.value)
     assert line and "\n" not in line
     return line
@@ -29,58 +37,58 @@ def refused(arguments: list[str]) -> str:
 
 def test_defaults_without_profile_values(profile: Path) -> None:
     profile.write_text("")
-    settings = config.load(["--profile", str(profile)])
+    settings = load_settings(["--profile", str(profile)])
     assert settings.model_dump(exclude={"profile"}) == Settings().model_dump(exclude={"profile"})
     assert settings.arms.start == "disarmed" and settings.arms.resume == "order"
 
 
 def test_the_sim_profile_is_the_default() -> None:
-    settings = config.load([])
+    settings = load_settings([])
     assert settings.profile == "sim"
     assert (settings.arms.start, settings.arms.resume, settings.cameras.head.width_px) == ("run", "itself", 256)
 
 
 def test_a_profile_wins_over_defaults_and_a_flag_over_both(profile: Path) -> None:
     profile.write_text("ratio = 3\n[safety]\njump_rad = 0.2\nfollowing_rad = 0.5\n")
-    settings = config.load(["--profile", str(profile), "--safety.jump_rad", "0.1"])
+    settings = load_settings(["--profile", str(profile), "--safety.jump_rad", "0.1"])
     assert (settings.ratio, settings.safety.jump_rad, settings.safety.following_rad) == (3, 0.1, 0.5)
     assert settings.safety.outside_rad == Settings().safety.outside_rad
 
 
 @pytest.mark.parametrize("form", [["--ratio", "5"], ["--ratio=5"]])
 def test_flags_may_be_written_either_way(form: list[str]) -> None:
-    assert config.load(form).ratio == 5
+    assert load_settings(form).ratio == 5
 
 
 def test_a_profile_may_follow_an_equals_sign(profile: Path) -> None:
     profile.write_text("ratio = 4")
-    assert config.load([f"--profile={profile}"]).ratio == 4
+    assert load_settings([f"--profile={profile}"]).ratio == 4
 
 
 def test_a_profiles_checkpoint_lies_beside_it_unless_a_size_is_asked_for(profile: Path) -> None:
     profile.write_text('[policy]\ncheckpoint = "../mine"')
     line = ["--profile", str(profile)]
-    assert config.load(line).policy.checkpoint == profile.parent.parent / "mine"
-    assert config.load([*line, "--policy.checkpoint", "other"]).policy.checkpoint == Path("other")
-    untrained = config.load([*line, "--policy.size", "full"]).policy
+    assert load_settings(line).policy.checkpoint == profile.parent.parent / "mine"
+    assert load_settings([*line, "--policy.checkpoint", "other"]).policy.checkpoint == Path("other")
+    untrained = load_settings([*line, "--policy.size", "full"]).policy
     assert (untrained.checkpoint, untrained.size) == (None, "full")
 
 
 def test_a_profile_cannot_name_another_profile(profile: Path) -> None:
     profile.write_text('profile = "robot"')
-    assert config.load(["--profile", str(profile)]).profile == str(profile)
+    assert load_settings(["--profile", str(profile)]).profile == str(profile)
 
 
 def test_deep_flags_leave_their_neighbours(profile: Path) -> None:
     profile.write_text("[cameras.head]\nwidth_px = 160\nheight_px = 120\n")
-    head = config.load(["--profile", str(profile), "--cameras.head.width_px", "320"]).cameras.head
+    head = load_settings(["--profile", str(profile), "--cameras.head.width_px", "320"]).cameras.head
     assert (head.width_px, head.height_px) == (320, 120)
 
 
 def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATIO", "77")
     monkeypatch.setenv("SAFETY__JUMP_RAD", "77")
-    assert config.load([]).ratio != 77
+    assert load_settings([]).ratio != 77
 
 
 @pytest.mark.parametrize(
@@ -179,32 +187,32 @@ def test_an_incomplete_command_line_names_what_is_wrong(arguments: list[str]) ->
 
 def test_settings_survive_json() -> None:
     arguments = ["--json", "out.json", "--seconds", "3", "--safety.jump_rad", "0.25", "--instruction", "greif zu: ü"]
-    settings = config.load(arguments)
+    settings = load_settings(arguments)
     assert settings.json_file == Path("out.json")
-    assert config.from_json(config.to_json(settings)) == settings
+    assert settings_from_json(settings_to_json(settings)) == settings
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"nothing": 1}', '{"ratio": 0}', '{"safety": {"jump_rad": NaN}}'])
 def test_bad_json_is_one_line(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        config.from_json(text)
+        settings_from_json(text)
     assert "\n" not in str(caught.value)
 
 
 def test_settings_cannot_be_changed() -> None:
-    settings = config.load([])
+    settings = load_settings([])
     with pytest.raises(ValueError, match="frozen"):
         settings.safety.jump_rad = 9.0
 
 
 def test_every_shipped_profile_loads() -> None:
-    for path in profiles.PROFILES.glob("*.toml"):
-        assert config.load(["--profile", path.stem]).profile == path.stem
+    for path in PROFILES.glob("*.toml"):
+        assert load_settings(["--profile", path.stem]).profile == path.stem
 
 
 def test_a_settings_error_ends_the_program_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        config.exit_with_settings_error(SettingsError("--ratio: wrong"))
+        exit_with_settings_error(SettingsError("--ratio: wrong"))
     assert caught.value.code == 2
     assert capsys.readouterr().err == "video2act: --ratio: wrong\n"
 
@@ -241,12 +249,12 @@ def test_a_settings_error_ends_the_program_with_status_2(capsys: pytest.CaptureF
 )
 def test_what_does_not_fit_together_is_one_line(flags: list[str], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        config.load(flags)
+        load_settings(flags)
     assert str(refused.value).startswith(said)
 
 
 def test_the_real_robot_waits_for_an_operator() -> None:
-    settings = config.load(["--profile", "cobot_magic"])
+    settings = load_settings(["--profile", "cobot_magic"])
     assert (settings.arms.kind, settings.arms.start, settings.arms.resume) == ("piper", "disarmed", "order")
     assert [camera.kind for camera in settings.cameras.by_name().values()] == ["realsense", "uvc", "uvc"]
 
@@ -254,10 +262,10 @@ def test_the_real_robot_waits_for_an_operator() -> None:
 def test_what_is_written_for_others_can_be_read_and_lets_nobody_in(tmp_path: Path) -> None:
     """A session, or a GPU box, of a robot whose console is open to the network."""
     flags = ["--console.host", "0.0.0.0", "--console.token", "a" * 20, "--console.certificate", str(tmp_path)]
-    settings = config.load([*flags, "--ratio", "4"])
-    text = config.public_json(settings)
+    settings = load_settings([*flags, "--ratio", "4"])
+    text = public_settings_json(settings)
     assert "a" * 20 not in text and str(tmp_path) not in text
-    assert config.from_json(text).ratio == 4
+    assert settings_from_json(text).ratio == 4
 
 
 @pytest.mark.parametrize(
@@ -275,6 +283,6 @@ def test_what_would_fail_later_is_refused_at_the_start(flags: list[str], said: s
 
 
 def test_another_size_is_not_the_policy_that_lay_there() -> None:
-    settings = config.load([])
+    settings = load_settings([])
     assert settings.policy.checkpoint is not None
-    assert config.changed(settings, ["--policy.size", "small"], "replay.sh").policy.checkpoint is None
+    assert changed(settings, ["--policy.size", "small"], "replay.sh").policy.checkpoint is None

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
 
-from runtime import cli, config, wire
+from runtime import cli
+from runtime.config.settings import load_settings
 from runtime.console import app, requests
 from runtime.console.access import encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.lease import Lease
 from runtime.console.recorded import Shelf
 from runtime.errors import SettingsError
+from runtime.messaging import messages
 
 NAME = "2026-11-25T10-00-00_block_handover_8"
 TOKEN = "a-very-long-token"
@@ -68,28 +70,28 @@ def test_the_token_of_the_address_must_be_right() -> None:
 )
 def test_beyond_loopback_only_with_token_and_certificate(flags: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"console\.(host|token)"):
-        config.load(flags)
+        load_settings(flags)
 
 
 def test_the_token_lies_beside_the_certificate_where_ps_does_not_show_it(tmp_path: Path) -> None:
     flags = ["--console.host", "0.0.0.0", "--console.certificate", str(tmp_path)]
     with pytest.raises(SettingsError, match=r"there is no token; make one with \./launch/certificate\.sh"):
-        token(config.load(flags).console)
-    assert token(config.load([*flags, "--console.token", TOKEN]).console) == TOKEN
+        token(load_settings(flags).console)
+    assert token(load_settings([*flags, "--console.token", TOKEN]).console) == TOKEN
     (tmp_path / "token").touch(mode=0o600)
     (tmp_path / "token").write_text("short\n")
     with pytest.raises(SettingsError, match="token: must hold one line of 16"):
-        token(config.load(flags).console)
+        token(load_settings(flags).console)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    assert token(config.load(flags).console) == TOKEN
-    assert token(config.load(["--console.certificate", str(tmp_path / "none")]).console) == "", "loopback needs none"
+    assert token(load_settings(flags).console) == TOKEN
+    assert token(load_settings(["--console.certificate", str(tmp_path / "none")]).console) == "", "loopback needs none"
     (tmp_path / "token").write_bytes(b"\xff" * 20)
     with pytest.raises(SettingsError, match="token: cannot be read"):
-        token(config.load(flags).console)
+        token(load_settings(flags).console)
     (tmp_path / "token").chmod(0o640)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     with pytest.raises(SettingsError, match="others can read it"):
-        token(config.load(flags).console)
+        token(load_settings(flags).console)
 
 
 def test_a_token_is_added_to_a_certificate_and_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -167,8 +169,8 @@ def test_requests_are_understood() -> None:
     steer = requests.parse('{"type": "steer", "ratio": 4, "blend": "none"}')
     assert isinstance(steer, requests.Steer) and (steer.ratio, steer.blend, steer.instruction) == (4, "none", None)
     assert isinstance(
-        wire.Steering(seq=0, epoch=1, stamp_ns=1, source="x", **steer.model_dump(exclude={"type", "seen_ns"})),
-        wire.Steering,
+        messages.Steering(seq=0, epoch=1, stamp_ns=1, source="x", **steer.model_dump(exclude={"type", "seen_ns"})),
+        messages.Steering,
     )
 
 
@@ -180,7 +182,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
 
     assert certificate.main([str(folder), "localhost", "127.0.0.1"]) == 0
     assert all((folder / name).stat().st_mode & 0o077 == 0 for name in ("key.pem", "token"))
-    settings = config.load(["--console.certificate", str(folder), "--console.port", "0"]).console
+    settings = load_settings(["--console.certificate", str(folder), "--console.port", "0"]).console
     assert len(token(settings)) >= 32 and token(settings) in url(settings, 1)
     (tmp_path / NAME).mkdir()
     shutil.copy(Path(__file__).parent / "golden" / "session-schema-1.mcap", tmp_path / NAME / "session.mcap")
@@ -237,7 +239,7 @@ def test_the_address_that_is_told_can_be_opened(tmp_path: Path) -> None:
     certificate.main([str(folder), "robot.lab", "10.0.0.7"])
 
     def told(host: str, *flags: str) -> str:
-        return url(config.load(["--console.host", host, *flags]).console, 8770).partition("?")[0]
+        return url(load_settings(["--console.host", host, *flags]).console, 8770).partition("?")[0]
 
     assert told("127.0.0.1") == "http://127.0.0.1:8770/"
     assert told("::1") == "http://[::1]:8770/"
@@ -251,7 +253,7 @@ async def opened(client: ClientSession, url: str, context: ssl.SSLContext, origi
 
 def test_a_broken_certificate_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "certificate.pem").write_text("x")
-    settings = config.load(["--console.certificate", str(tmp_path)]).console
+    settings = load_settings(["--console.certificate", str(tmp_path)]).console
     with pytest.raises(SettingsError, match=r"--console.certificate .*make one with"):
         encryption(settings)
 

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from runtime import wire
-from runtime.bus import Publisher
 from runtime.console.desk import Desk
+from runtime.messaging import messages
+from runtime.messaging.bus import Publisher
+from runtime.messaging.messages import Message
 
 Build = Callable[..., Any]
 NOW, EPOCH = 5_000_000_000, 77
@@ -20,9 +21,9 @@ MS = 1_000_000
 class Heard:
     """At a publisher's place."""
 
-    messages: list[wire.Message] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
 
-    def send(self, message: wire.Message) -> None:
+    def send(self, message: Message) -> None:
         """Keep it."""
         self.messages.append(message)
 
@@ -59,7 +60,7 @@ def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
         rig.say("anna", type="order", order="arm") == rig.say("anna", type="order", order="stop", confirmed=True) == ""
     )
     first, second = rig.orders.messages
-    assert isinstance(first, wire.Order) and isinstance(second, wire.Order)
+    assert isinstance(first, messages.Order) and isinstance(second, messages.Order)
     assert (first.order, first.source, first.confirmed) == ("arm", "console: Anna", False)
     assert (second.order, second.confirmed) == ("stop", True)
     assert (first.epoch, first.seq, second.seq) == (EPOCH, 0, 1)
@@ -71,7 +72,7 @@ def test_another_page_only_holds(rig: Rig) -> None:
     assert rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna steers"
     assert not rig.orders.messages and not rig.steering.messages
     assert rig.say("ben", type="order", order="hold") == rig.say("ben", type="order", order="hold") == ""
-    assert [cast(wire.Order, order).source for order in rig.orders.messages] == ["console", "console"]
+    assert [cast(messages.Order, order).source for order in rig.orders.messages] == ["console", "console"]
 
 
 @pytest.mark.parametrize("seen_ns", [None, NOW - 2001 * MS, NOW + 1])
@@ -86,24 +87,24 @@ def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Ri
     assert not rig.orders.messages and not rig.steering.messages
     assert rig.say("anna", type="order", order="hold", seen_ns=seen_ns) == ""
     assert rig.say("anna", type="order", order="run", seen_ns=NOW - 1999 * MS) == ""
-    assert [cast(wire.Order, order).order for order in rig.orders.messages] == ["hold", "run"]
+    assert [cast(messages.Order, order).order for order in rig.orders.messages] == ["hold", "run"]
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:
     rig.say("anna", type="steer", instruction="put it down", result="failure", note="slipped", next_episode=True)
     (wish,) = rig.steering.messages
-    assert isinstance(wish, wire.Steering)
+    assert isinstance(wish, messages.Steering)
     assert (wish.instruction, wish.ratio, wish.result, wish.note) == ("put it down", None, "failure", "slipped")
     assert wish.next_episode and wish.source == "console: Anna"
 
 
 def test_an_order_is_repeated_until_it_is_answered(rig: Rig, build: Build) -> None:
     rig.say("anna", type="order", order="hold")
-    untold = build(wire.SafetyState, answered=(1, 0))
+    untold = build(messages.SafetyState, answered=(1, 0))
     for passed_ms in (50, 150, 250):
         rig.desk.repeat(untold, NOW + passed_ms * MS)
     assert len(rig.orders.messages) == 3 and len(set(map(id, rig.orders.messages))) == 1
-    rig.desk.repeat(build(wire.SafetyState, answered=(EPOCH, 0)), NOW + 300 * MS)
+    rig.desk.repeat(build(messages.SafetyState, answered=(EPOCH, 0)), NOW + 300 * MS)
     rig.desk.repeat(untold, NOW + 400 * MS)
     assert len(rig.orders.messages) == 3
 
@@ -121,8 +122,8 @@ def test_the_deadman_tells_when_the_page_was_heard(rig: Rig) -> None:
     rig.say("anna", type="beat")
     rig.desk.beat(NOW + 60 * MS)
     taken, first, second = rig.deadman.messages
-    assert isinstance(taken, wire.Deadman) and not taken.wanted
-    assert isinstance(first, wire.Deadman) and isinstance(second, wire.Deadman)
+    assert isinstance(taken, messages.Deadman) and not taken.wanted
+    assert isinstance(first, messages.Deadman) and isinstance(second, messages.Deadman)
     assert (first.wanted, first.beat_ns, first.holder) == (True, NOW, "Anna")
     assert second.beat_ns == NOW + 50 * MS
 
@@ -133,7 +134,7 @@ def test_whoever_is_relieved_drives_no_more(rig: Rig) -> None:
     rig.now += 11_000 * MS
     assert rig.say("ben", type="take", name="Ben") == ""
     told = rig.deadman.messages[-1]
-    assert isinstance(told, wire.Deadman) and (told.wanted, told.holder) == (False, "Ben")
+    assert isinstance(told, messages.Deadman) and (told.wanted, told.holder) == (False, "Ben")
 
 
 def test_pages_are_told_when_something_changed_only(rig: Rig) -> None:
@@ -152,9 +153,9 @@ def test_a_page_that_closes_with_the_deadman_on_holds(rig: Rig) -> None:
     rig.say("anna", type="deadman", wanted=True)
     rig.desk.leave("anna")
     (order,) = rig.orders.messages
-    assert isinstance(order, wire.Order) and order.order == "hold"
+    assert isinstance(order, messages.Order) and order.order == "hold"
     told = rig.deadman.messages[-1]
-    assert isinstance(told, wire.Deadman) and not told.wanted, "nobody drives any more"
+    assert isinstance(told, messages.Deadman) and not told.wanted, "nobody drives any more"
 
 
 def test_a_page_that_closes_without_it_changes_nothing(rig: Rig) -> None:

@@ -19,8 +19,8 @@ from live_run import START_S, LiveRun
 from playwright.sync_api import Browser, Page, expect
 
 from models.errors import ModelError
-from runtime import wire
-from runtime.process import CONSOLE_FILE
+from runtime.messaging import messages
+from runtime.process.base import CONSOLE_FILE
 from runtime.session import episodes, reader
 
 pytestmark = pytest.mark.live
@@ -98,7 +98,7 @@ def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
         until(page, "([canvas, first]) => canvas.toDataURL() !== first", arg=[picture.element_handle(), first])
     page.get_by_role("button", name="boundaries").click()
     until(page, "document.querySelector('canvas.over').width > 1")
-    assert moment(page, "chunk.path[0].length") == wire.HORIZON
+    assert moment(page, "chunk.path[0].length") == messages.HORIZON
     assert {row["process"] for row in moment(page, "processes")} >= {"arms", "system1", "system2", "console"}
     until(page, "window.video2act.moment.processes.find((row) => row.process === 'arms').sent_hz > 200")
     assert re.search(r"arms \d+/s", page.get_by_label("processes").inner_text())
@@ -302,12 +302,12 @@ def test_the_session_scrubs_and_holds_what_was_steered(
 ) -> None:
     """The last test: ends the robot, and looks through what it left with the page that needs none."""
     assert run.end() == 0
-    messages = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
-    told = [m for m in messages if isinstance(m, wire.ActionChunk) and m.instruction > 1]
+    arrived = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
+    told = [m for m in arrived if isinstance(m, messages.ActionChunk) and m.instruction > 1]
     assert told, "System 1 made chunks for the new instruction"
-    wishes = [m for m in messages if isinstance(m, wire.Steering)]
+    wishes = [m for m in arrived if isinstance(m, messages.Steering)]
     assert {m.source for m in wishes} == {"console: Berta"} and any(m.note == "slipped" for m in wishes)
-    assert any(isinstance(m, wire.Outcome) and m.result == "failure" for m in messages)
+    assert any(isinstance(m, messages.Outcome) and m.result == "failure" for m in arrived)
     try:
         episodes.episodes(reader.read(run.session))
         told_of = "".join(capsys.readouterr())

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from runtime import config, wire
+from runtime.config.settings import load_settings, settings_to_json
 from runtime.console import reading
 from runtime.console.reading import Reader, ReadSession
 from runtime.console.recorded import Recorded, Shelf
 from runtime.errors import SessionError
+from runtime.messaging import messages
 from runtime.session.writer import SessionWriter
 
 Build = Callable[..., Any]
@@ -53,16 +54,16 @@ def test_it_answers_what_the_session_holds(reader: Reader, shelf: Path) -> None:
 
 def test_joints_are_plotted_from_when_the_arms_are_heard(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
-    writer.metadata({"settings": config.to_json(config.load([]))})
+    writer.metadata({"settings": settings_to_json(load_settings([]))})
     for seq in range(4):
         joints = build(
-            wire.JointState, seq=seq, stamp_ns=1000 + seq, measured_ns=(1000, 1000 if seq > 1 else wire.NEVER)
+            messages.JointState, seq=seq, stamp_ns=1000 + seq, measured_ns=(1000, 1000 if seq > 1 else messages.NEVER)
         )
         for topic, message in (
             ("joint_state", joints),
-            ("arm_target", build(wire.ArmTarget, seq=seq, stamp_ns=1000 + seq)),
+            ("arm_target", build(messages.ArmTarget, seq=seq, stamp_ns=1000 + seq)),
         ):
-            writer.message(topic, message, wire.encode(message))
+            writer.message(topic, message, messages.encode(message))
     writer.close()
     assert json.loads(Recorded(tmp_path).joints())["at_ns"] == [1002, 1003]
 

@@ -15,12 +15,12 @@ import pytest
 import simplejpeg
 from aiohttp import ClientSession, ClientWebSocketResponse, WSCloseCode, WSMsgType
 
-from runtime import wire
-from runtime.bus import Bus
 from runtime.console import app, requests
 from runtime.console.desk import Desk
 from runtime.console.guard import Guard
 from runtime.console.recorded import Recorded, Shelf
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
 
 NAME = "2026-11-25T10-00-00_block_handover_8"
 _HEADER = struct.Struct("<qqq")
@@ -101,7 +101,7 @@ def ordered(bus: Callable[[str], Bus], desk: Desk) -> Callable[[], list[tuple[st
     def taken() -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         while listener.wait(0.5):  # until all is quiet: two messages seldom arrive as one
-            found += [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, wire.Order)]
+            found += [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, messages.Order)]
         return found
 
     deadline = time.monotonic() + 5

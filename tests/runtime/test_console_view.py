@@ -10,35 +10,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import config, wire
+from runtime.arms.commands import STOPPED
+from runtime.arms.safety import HELD, WAITS
+from runtime.config.settings import load_settings
 from runtime.console import metrics
 from runtime.console.app import STATIC
 from runtime.console.events import Event, Watcher
 from runtime.console.view import ARRIVAL, STATES, view
-from runtime.orders import STOPPED
-from runtime.safety import HELD, WAITS
-from runtime.topics import TOPICS, topic_of
+from runtime.messaging import messages
+from runtime.messaging.topics import TOPICS, topic_of
 
 Build = Callable[..., Any]
 MS = 1_000_000
 
 
 @pytest.fixture
-def held(build: Build) -> dict[str, wire.Message]:
+def held(build: Build) -> dict[str, messages.Message]:
     """One message a topic."""
     made = {name: build(TOPICS[name].message) for name in STATES if not name.startswith("frame.")}
-    frames = [build(wire.Frame, camera=camera) for camera in ("head", "left_wrist", "right_wrist")]
+    frames = [build(messages.Frame, camera=camera) for camera in ("head", "left_wrist", "right_wrist")]
     return made | {topic_of(frame): frame for frame in frames}
 
 
-def shown(held: dict[str, wire.Message], after_ms: int = 0, **rates_hz: float) -> dict[str, Any]:
+def shown(held: dict[str, messages.Message], after_ms: int = 0, **rates_hz: float) -> dict[str, Any]:
     now = next(iter(held.values())).stamp_ns + after_ms * MS if held else after_ms * MS
-    made = view(config.load([]), held, [Event(now, "fault", "x")], rates_hz, now)
+    made = view(load_settings([]), held, [Event(now, "fault", "x")], rates_hz, now)
     return json.loads(json.dumps(made))
 
 
-def test_arms_that_were_not_heard_have_no_pose_and_no_command(held: dict[str, wire.Message]) -> None:
-    held["joint_state"] = held["joint_state"].model_copy(update={"measured_ns": (0, wire.NEVER)})
+def test_arms_that_were_not_heard_have_no_pose_and_no_command(held: dict[str, messages.Message]) -> None:
+    held["joint_state"] = held["joint_state"].model_copy(update={"measured_ns": (0, messages.NEVER)})
     made = shown(held)
     for part in ("joints", "arms"):
         assert made[part]["measured"] is made[part]["commanded"] is None
@@ -50,12 +51,12 @@ def test_before_anything_is_heard_there_is_a_page() -> None:
     assert [camera["verdict"] for camera in empty["cameras"]] == ["no report"] * 3
 
 
-def test_everything_is_there(held: dict[str, wire.Message]) -> None:
+def test_everything_is_there(held: dict[str, messages.Message]) -> None:
     made = shown(held, 40, chunk=6.0, conditions=0.75)
     chunk, conditions = held["chunk"], held["conditions"]
-    assert isinstance(chunk, wire.ActionChunk) and isinstance(conditions, wire.Conditions)
+    assert isinstance(chunk, messages.ActionChunk) and isinstance(conditions, messages.Conditions)
     assert np.asarray(made["chunk"]["q"]) == pytest.approx(chunk.q, abs=1e-4)
-    assert np.shape(made["chunk"]["path"]) == (2, wire.HORIZON, 3)
+    assert np.shape(made["chunk"]["path"]) == (2, messages.HORIZON, 3)
     assert np.shape(made["arms"]["measured"]) == np.shape(made["arms"]["commanded"]) == (2, 10, 3)
     assert made["conditions"]["low_frames"] == list(conditions.low_frames)
     assert made["conditions"]["spatial_map"]["width"] == 3
@@ -63,36 +64,36 @@ def test_everything_is_there(held: dict[str, wire.Message]) -> None:
     assert made["events"] == [{"at_ns": made["now_ns"], "kind": "fault", "text": "x"}]
 
 
-def test_the_ratio_in_all_three_units(held: dict[str, wire.Message]) -> None:
+def test_the_ratio_in_all_three_units(held: dict[str, messages.Message]) -> None:
     ratio = shown(held, 500, chunk=6.0, conditions=0.75)["ratio"]
     assert (ratio["wanted"], ratio["runs"], ratio["age_ms"]) == (8, 8.0, 500)
     assert ratio["actions"] == 40, "30 targets a second, 0.75 conditions a second"
     assert shown(held)["ratio"]["runs"] is None
 
 
-def test_the_way_from_picture_to_arms_in_bars(held: dict[str, wire.Message], build: Build) -> None:
+def test_the_way_from_picture_to_arms_in_bars(held: dict[str, messages.Message], build: Build) -> None:
     chunk = build(
-        wire.ActionChunk, seq=3, observation_ns=0, frame_returned_ns=10 * MS, stamp_ns=12 * MS,
-        timing=wire.Timing(finished_ns=100 * MS, prepare_ns=5 * MS, forward_ns=80 * MS),
+        messages.ActionChunk, seq=3, observation_ns=0, frame_returned_ns=10 * MS, stamp_ns=12 * MS,
+        timing=messages.Timing(finished_ns=100 * MS, prepare_ns=5 * MS, forward_ns=80 * MS),
     )  # fmt: skip
-    held["chunk"], held[ARRIVAL] = chunk, build(wire.ArmTarget, arrivals=((3, 102 * MS),), stamp_ns=105 * MS)
+    held["chunk"], held[ARRIVAL] = chunk, build(messages.ArmTarget, arrivals=((3, 102 * MS),), stamp_ns=105 * MS)
     bars = {bar["name"]: bar["ms"] for bar in shown(held)["latency"]}
     assert bars == {"camera": 10.0, "wait": 2.0, "prepare": 5.0, "forward": 80.0, "bus": 2.0, "command": 3.0}
-    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((2, 102 * MS),))
+    held[ARRIVAL] = build(messages.ArmTarget, arrivals=((2, 102 * MS),))
     assert "bus" not in {bar["name"] for bar in shown(held)["latency"]}, "that was another chunk"
 
 
-def test_a_seam_is_where_a_chunk_was_spliced_in(held: dict[str, wire.Message], build: Build) -> None:
+def test_a_seam_is_where_a_chunk_was_spliced_in(held: dict[str, messages.Message], build: Build) -> None:
     assert shown(held)["seam_ns"] == 0
-    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((3, 1),), seam_jump_rad_s=0.0, stamp_ns=7 * MS)
+    held[ARRIVAL] = build(messages.ArmTarget, arrivals=((3, 1),), seam_jump_rad_s=0.0, stamp_ns=7 * MS)
     assert shown(held)["seam_ns"] == 7 * MS
-    held[ARRIVAL] = build(wire.ArmTarget, arrivals=((4, 1),), seam_jump_rad_s=-1.0)
+    held[ARRIVAL] = build(messages.ArmTarget, arrivals=((4, 1),), seam_jump_rad_s=-1.0)
     assert shown(held)["seam_ns"] == 0, "that one was refused"
 
 
-def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, wire.Message], build: Build) -> None:
-    held["safety"] = build(wire.SafetyState, mode="RUNNING", reasons=())
-    held["joint_state"] = build(wire.JointState, dq=np.full(14, 0.5))
+def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Message], build: Build) -> None:
+    held["safety"] = build(messages.SafetyState, mode="RUNNING", reasons=())
+    held["joint_state"] = build(messages.JointState, dq=np.full(14, 0.5))
     fresh = shown(held, 600)
     assert (fresh["safety"]["mode"], fresh["safety"]["moves"]) == ("RUNNING", True)
     assert fresh["cameras"][0]["verdict"] == ""
@@ -123,8 +124,8 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, wire.Message],
     ],
 )
 def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str], todo: str, build: Build) -> None:
-    state = build(wire.SafetyState, mode=mode, reasons=reasons)
-    assert view(config.load(flags), {"safety": state}, [], {}, state.stamp_ns)["safety"]["todo"] == todo
+    state = build(messages.SafetyState, mode=mode, reasons=reasons)
+    assert view(load_settings(flags), {"safety": state}, [], {}, state.stamp_ns)["safety"]["todo"] == todo
 
 
 @pytest.mark.parametrize(
@@ -135,28 +136,30 @@ def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str
     ],
 )
 def test_maps_lie_over_what_they_are_of(
-    size: str, spatial: list[float], motion: list[float], held: dict[str, wire.Message]
+    size: str, spatial: list[float], motion: list[float], held: dict[str, messages.Message]
 ) -> None:
-    settings = config.load(["--policy.size", size])
+    settings = load_settings(["--policy.size", size])
     shown = view(settings, held, [], {}, 0)["conditions"]
     assert shown["spatial_map"]["covers"] == pytest.approx(spatial)
     assert shown["motion_map"]["covers"] == pytest.approx(motion)
 
 
-def test_a_policy_that_is_not_here_any_more_covers_everything(held: dict[str, wire.Message], tmp_path: Path) -> None:
-    settings = config.load(["--policy.checkpoint", str(tmp_path / "gone")])
+def test_a_policy_that_is_not_here_any_more_covers_everything(
+    held: dict[str, messages.Message], tmp_path: Path
+) -> None:
+    settings = load_settings(["--policy.checkpoint", str(tmp_path / "gone")])
     assert view(settings, held, [], {}, 0)["conditions"]["spatial_map"]["covers"] == (0, 0, 1, 1)
 
 
-def test_stale_topics_are_named(held: dict[str, wire.Message]) -> None:
+def test_stale_topics_are_named(held: dict[str, messages.Message]) -> None:
     assert shown(held)["stale"] == []
     assert "joint_state" in shown(held, 100)["stale"] and "episode" not in shown(held, 100)["stale"]
 
 
-def test_what_was_judged_is_shown_with_its_episode_only(held: dict[str, wire.Message], build: Build) -> None:
-    held["outcome"] = build(wire.Outcome, number=1, result="failure")
+def test_what_was_judged_is_shown_with_its_episode_only(held: dict[str, messages.Message], build: Build) -> None:
+    held["outcome"] = build(messages.Outcome, number=1, result="failure")
     assert shown(held)["episode"]["result"] == "failure"
-    held["episode"] = build(wire.Episode, number=2, ratio=4, blend="none")
+    held["episode"] = build(messages.Episode, number=2, ratio=4, blend="none")
     assert shown(held)["episode"]["result"] is None
     assert (shown(held)["ratio"]["wanted"], shown(held)["episode"]["blend"]) == (4, "none")
 
@@ -164,38 +167,44 @@ def test_what_was_judged_is_shown_with_its_episode_only(held: dict[str, wire.Mes
 def test_events_are_told_once(build: Build) -> None:
     watcher = Watcher()
 
-    def told(message: wire.Message) -> list[str]:
+    def told(message: messages.Message) -> list[str]:
         return [f"{event.kind}: {event.text}" for event in watcher.note(message)]
 
-    assert told(build(wire.SafetyState, mode="HOLD", reasons=("no chunk yet",))) == ["mode: HOLD; no chunk yet"]
-    assert told(build(wire.SafetyState, mode="HOLD", reasons=("other",))) == []
-    assert told(build(wire.SafetyState, mode="RUNNING", reasons=())) == ["mode: RUNNING"]
-    assert told(build(wire.Instruction, number=1, text="a")) == ["instruction: a"]
-    assert told(build(wire.Instruction, number=1, text="a")) == []
-    assert told(build(wire.Episode)) == ["episode: episode 1 begins: block_handover"]
-    assert told(build(wire.Episode, ratio=4)) == ["order: ratio 1:4"]
-    assert told(build(wire.Episode, ratio=4, blend="none")) == ["order: blend none"]
-    assert told(build(wire.Order, order="hold", source="console")) == ["order: hold (console)"]
-    assert told(build(wire.Outcome)) == ["episode: episode 1: success: twice (console)"]
-    assert told(build(wire.Fault)) == ["fault: arms: left j1 is blocked"]
-    assert told(build(wire.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
-    assert told(build(wire.ArmTarget, seam_jump_rad_s=-1.0)) == []
-    assert told(build(wire.JointState)) == []
-    assert told(build(wire.Deadman, holder="", wanted=False)) == []
-    assert told(build(wire.Deadman, holder="Anna", wanted=True)) == ["operator: Anna steers", "operator: deadman on"]
-    assert told(build(wire.Deadman, holder="Anna", wanted=True)) == []
-    assert told(build(wire.Deadman, holder="", wanted=False)) == ["operator: nobody steers", "operator: deadman off"]
+    assert told(build(messages.SafetyState, mode="HOLD", reasons=("no chunk yet",))) == ["mode: HOLD; no chunk yet"]
+    assert told(build(messages.SafetyState, mode="HOLD", reasons=("other",))) == []
+    assert told(build(messages.SafetyState, mode="RUNNING", reasons=())) == ["mode: RUNNING"]
+    assert told(build(messages.Instruction, number=1, text="a")) == ["instruction: a"]
+    assert told(build(messages.Instruction, number=1, text="a")) == []
+    assert told(build(messages.Episode)) == ["episode: episode 1 begins: block_handover"]
+    assert told(build(messages.Episode, ratio=4)) == ["order: ratio 1:4"]
+    assert told(build(messages.Episode, ratio=4, blend="none")) == ["order: blend none"]
+    assert told(build(messages.Order, order="hold", source="console")) == ["order: hold (console)"]
+    assert told(build(messages.Outcome)) == ["episode: episode 1: success: twice (console)"]
+    assert told(build(messages.Fault)) == ["fault: arms: left j1 is blocked"]
+    assert told(build(messages.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
+    assert told(build(messages.ArmTarget, seam_jump_rad_s=-1.0)) == []
+    assert told(build(messages.JointState)) == []
+    assert told(build(messages.Deadman, holder="", wanted=False)) == []
+    assert told(build(messages.Deadman, holder="Anna", wanted=True)) == [
+        "operator: Anna steers",
+        "operator: deadman on",
+    ]
+    assert told(build(messages.Deadman, holder="Anna", wanted=True)) == []
+    assert told(build(messages.Deadman, holder="", wanted=False)) == [
+        "operator: nobody steers",
+        "operator: deadman off",
+    ]
 
 
 def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
     watcher = Watcher()
 
-    def supervision(state: Any) -> wire.Supervision:
-        return build(wire.Supervision, processes=(wire.ProcessState(process="arms", state=state, restarts=0),))
+    def supervision(state: Any) -> messages.Supervision:
+        return build(messages.Supervision, processes=(messages.ProcessState(process="arms", state=state, restarts=0),))
 
-    def health(verdict: str) -> wire.CameraHealth:
-        state = wire.CameraState(camera="head", number=1, capture_ns=1, rate_hz=30.0, verdict=verdict)
-        return build(wire.CameraHealth, cameras=(state,))
+    def health(verdict: str) -> messages.CameraHealth:
+        state = messages.CameraState(camera="head", number=1, capture_ns=1, rate_hz=30.0, verdict=verdict)
+        return build(messages.CameraHealth, cameras=(state,))
 
     assert [watcher.note(supervision(state)) for state in ("starting", "starting")] == [[], []]
     assert watcher.note(supervision("hung"))[0].text == "arms: hung"
@@ -205,7 +214,7 @@ def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
     assert watcher.note(health(""))[0].text == "head: well again"
 
 
-def test_metrics_are_prometheus_text(held: dict[str, wire.Message]) -> None:
+def test_metrics_are_prometheus_text(held: dict[str, messages.Message]) -> None:
     lines = metrics.text(shown(held, 40, chunk=6.0, conditions=0.75)).splitlines()
     samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert samples["video2act_up"] == "1.0" and samples['video2act_rate_hertz{of="chunk"}'] == "6.0"
@@ -215,9 +224,9 @@ def test_metrics_are_prometheus_text(held: dict[str, wire.Message]) -> None:
     assert "video2act_up 0.0" in metrics.text({})
 
 
-def test_metrics_tell_of_each_process_what_it_sends_and_lost(held: dict[str, wire.Message], build: Build) -> None:
-    row = wire.ProcessState(process="arms", state="hung", restarts=2, sent_hz=405.5, lost=3, faults=4)
-    held["supervision"] = build(wire.Supervision, processes=(row,))
+def test_metrics_tell_of_each_process_what_it_sends_and_lost(held: dict[str, messages.Message], build: Build) -> None:
+    row = messages.ProcessState(process="arms", state="hung", restarts=2, sent_hz=405.5, lost=3, faults=4)
+    held["supervision"] = build(messages.Supervision, processes=(row,))
     samples = dict(line.rsplit(" ", 1) for line in metrics.text(shown(held)).splitlines() if "process_" in line)
     figures = {"alive": "0.0", "restarts_total": "2", "messages_hertz": "405.5", "lost_total": "3", "faults_total": "4"}
     for name, figure in figures.items():
@@ -225,11 +234,11 @@ def test_metrics_tell_of_each_process_what_it_sends_and_lost(held: dict[str, wir
 
 
 def test_a_label_is_quoted() -> None:
-    row = wire.ProcessState(process='a"b\\c\nd', state="alive", restarts=0)
+    row = messages.ProcessState(process='a"b\\c\nd', state="alive", restarts=0)
     assert 'video2act_process_alive{process="a\\"b\\\\c\\nd"} 1.0' in metrics.text({"processes": [row.model_dump()]})
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are(held: dict[str, wire.Message]) -> None:
+def test_the_dashboard_asks_for_metrics_that_there_are(held: dict[str, messages.Message]) -> None:
     dashboard = (Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json").read_text()
     json.loads(dashboard)
     asked = set(re.findall(r"video2act_[a-z_]+", dashboard))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from models.data import hdf5
-from runtime import demos
 from runtime.errors import SettingsError
-from runtime.spread import Spread
+from runtime.host.worker_pool import Spread
+from runtime.training import demos
 
 SMALL = ["--width", "48", "--height", "36", "--workers", "1"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import config
+from runtime.config.settings import load_settings
 from runtime.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
@@ -88,11 +88,11 @@ def test_the_places_of_the_adapters_stay(tmp_path: Path) -> None:
 def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
     text = (DEPLOY / "can-names.rules").read_text()
     named = re.findall(r"\bcan_(?:left|right)\w*", text)
-    arms = config.load([]).arms
+    arms = load_settings([]).arms
     assert {*arms.interfaces, *arms.master_interfaces} == set(named)
     assert max(map(len, named)) <= 15
     with pytest.raises(SettingsError, match=r"interfaces.*at most 15"):
-        config.load(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
+        load_settings(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
 
 
 _AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="others are told to run it as root")

@@ -15,12 +15,13 @@ from drivers import piper_bus, piper_identity
 from drivers.can_hub import INTERFACE, Hub
 from drivers.piper_emulator import Faults
 from drivers.uvc import UvcCamera
-from runtime import config, realtime
+from runtime.config.settings import Policy, load_settings
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
-from runtime.topics import CAMERAS
+from runtime.host import realtime
+from runtime.messaging.topics import CAMERAS
 
-SIM = config.load(["--profile", "sim"])
+SIM = load_settings(["--profile", "sim"])
 
 
 def test_the_table_names_verdict_and_remedy_of_what_is_not_well() -> None:
@@ -58,9 +59,9 @@ def test_large_pictures_need_more_shared_memory(tmp_path: Path, monkeypatch: pyt
     sizes = [
         f for name in CAMERAS for f in (f"--cameras.{name}.width_px", "1280", f"--cameras.{name}.height_px", "720")
     ]
-    row = machine.shared_memory(tmp_path, config.load(sizes))
+    row = machine.shared_memory(tmp_path, load_settings(sizes))
     assert row.verdict == "fail" and "a run needs 2.1" in row.found and "--shm-size=3g" in row.remedy
-    broken = config.load(["--policy.checkpoint", "/nowhere"])
+    broken = load_settings(["--policy.checkpoint", "/nowhere"])
     assert machine.shared_memory(tmp_path, broken).verdict == "pass", "the policy's own row tells"
 
 
@@ -69,28 +70,28 @@ def test_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.real_time(SIM).verdict == "pass"
     monkeypatch.setattr(realtime, "allowed", lambda priority: False)
     assert "deploy/realtime-limits.conf" in machine.real_time(SIM).remedy
-    assert machine.real_time(config.load(["--no-arms.realtime"])).verdict == "warning"
+    assert machine.real_time(load_settings(["--no-arms.realtime"])).verdict == "warning"
 
 
 def test_graphics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine.graphics(SIM).verdict == "pass"
-    assert machine.graphics(config.load(["--policy.size", "full"])).verdict == "warning"
-    assert machine.graphics(config.load(["--system2.device", "cuda"])).verdict == "fail"
+    assert machine.graphics(load_settings(["--policy.size", "full"])).verdict == "warning"
+    assert machine.graphics(load_settings(["--system2.device", "cuda"])).verdict == "fail"
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 140000 MiB'\n")
     tool.chmod(0o755)
-    row = machine.graphics(config.load(["--system2.device", "cuda"]))
+    row = machine.graphics(load_settings(["--system2.device", "cuda"]))
     assert (row.verdict, row.found) == ("pass", "NVIDIA H200, 140000 MiB free")
 
 
 def test_policy(tmp_path: Path) -> None:
-    assert machine.policy(SIM.model_copy(update={"policy": config.Policy()})).verdict == "warning"
-    given = config.load(["--policy.checkpoint", str(tmp_path)])
+    assert machine.policy(SIM.model_copy(update={"policy": Policy()})).verdict == "warning"
+    given = load_settings(["--policy.checkpoint", str(tmp_path)])
     assert (machine.policy(given).verdict, str(tmp_path) in machine.policy(given).found) == ("fail", True)
     (tmp_path / "config.json").write_text("{}")
     assert machine.policy(given).verdict == "pass"
-    real = given.model_copy(update={"policy": config.Policy(), "arms": given.arms.model_copy(update={"kind": "piper"})})
+    real = given.model_copy(update={"policy": Policy(), "arms": given.arms.model_copy(update={"kind": "piper"})})
     assert machine.policy(real).verdict == "fail", "nobody moves a real robot by random weights"
 
 
@@ -141,7 +142,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Row]]:
     """The rows of an emulated robot whose left arm has these faults."""
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
     monkeypatch.setattr(buses, "_LEAST_HZ", 20.0)  # whatever else runs here
-    settings = config.load(["--profile", "sim", "--can"])
+    settings = load_settings(["--profile", "sim", "--can"])
     return lambda **faults: {row.name: row for row in command.examine(settings, {"left": Faults(**faults)})}
 
 
@@ -179,7 +180,7 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
-    settings = config.load(["--profile", "sim", "--can", "--arms.masters", "shared"])
+    settings = load_settings(["--profile", "sim", "--can", "--arms.masters", "shared"])
     rows = {row.name: row for row in command.examine(settings, {"left": Faults(master=True)})}
     assert rows["arm left, masters"].verdict == "pass" and "leads it" in rows["arm left, masters"].found
     assert rows["arm right, masters"].verdict == "warning" and "says nothing" in rows["arm right, masters"].found
@@ -187,7 +188,7 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
 
 def test_masters_on_buses_of_their_own_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
-    settings = config.load(["--profile", "sim", "--can", "--arms.masters", "own"])
+    settings = load_settings(["--profile", "sim", "--can", "--arms.masters", "own"])
     rows = {row.name: row for row in command.examine(settings)}
     assert rows["master left"].verdict == "pass" and "on its own bus" in rows["master left"].found
     assert rows["arm left, masters"].found == "unplugged"
@@ -205,7 +206,7 @@ def test_a_silent_master_of_its_own_bus_forbids_nothing(monkeypatch: pytest.Monk
 
 def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
-    settings = config.load(["--profile", "cobot_magic", "--arms.masters", "own", "--arms.master_interfaces", "m0,m1"])
+    settings = load_settings(["--profile", "cobot_magic", "--arms.masters", "own", "--arms.master_interfaces", "m0,m1"])
     rows = {row.name: row for row in command.examine(settings)}
     assert rows["bus left master"].found == "there is no interface m0"
 
@@ -231,7 +232,7 @@ def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
     write_video(tmp_path / "head.avi", 5)
     flags = ["--cameras.head.kind", "file", "--cameras.head.device", str(tmp_path / "head.avi")]
     flags += ["--cameras.left_wrist.kind", "file", "--cameras.left_wrist.device", str(tmp_path / "gone.avi")]
-    head, left, right = cameras.look(config.load(["--profile", "sim", *flags]))
+    head, left, right = cameras.look(load_settings(["--profile", "sim", *flags]))
     assert head.verdict in ("pass", "warning") and "of 30 pictures/s" in head.found
     assert left.verdict == "fail" and "gone.avi" in left.found
     assert (right.verdict, right.found) == ("pass", "simulated")
@@ -242,7 +243,7 @@ def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path
     record_realsense(tmp_path / "head.db3", usb)
     flags = ["--cameras.head.kind", "realsense", "--cameras.head.device", str(tmp_path / "head.db3")]
     flags += ["--cameras.head.width_px", "80", "--cameras.head.height_px", "60", "--cameras.head.rate_hz", "30"]
-    head = cameras.look(config.load(["--profile", "sim", *flags]))[0]
+    head = cameras.look(load_settings(["--profile", "sim", *flags]))[0]
     assert f"by USB {usb}" in head.found
     assert ("the cable that came with it" in head.remedy) is slow
     assert head.verdict == "warning" or not slow
@@ -260,7 +261,7 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
     monkeypatch.setattr(cameras, "_LOOK_S", 0.5)
     monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
     pushing.start()
-    settings = config.load(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
+    settings = load_settings(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
     row = next(row for row in cameras.look(settings) if row.name == "camera left_wrist")
     pushing.join()
     assert row.verdict == verdict
@@ -361,11 +362,11 @@ def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_where_the_arms_stand_is_measured_before_they_are_armed() -> None:
     assert machine.mount(SIM).verdict == "pass"
-    robot = config.load(["--profile", "cobot_magic"])
+    robot = load_settings(["--profile", "cobot_magic"])
     row = machine.mount(robot)
     assert row.verdict == "fail" and "was not measured" in row.found and "safety.mount" in row.remedy
     place = ["--safety.mount.left=-0.3,-0.4,0.8,1.57", "--safety.mount.right=0.3,-0.4,0.8,1.57"]
-    measured = config.load(
+    measured = load_settings(
         ["--profile", "cobot_magic", "--safety.mount.measured", *place, "--safety.mount.table_m", "0.75"]
     )
     assert machine.mount(measured).found == "bases 0.600 m apart, 50 mm above the table"

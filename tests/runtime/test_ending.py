@@ -5,11 +5,11 @@ import sys
 import threading
 import time
 
-from runtime.ending import Ending
+from runtime.host.shutdown import Ending
 
 _STORM = """
 import signal
-from runtime.ending import Ending
+from runtime.host.shutdown import Ending
 signal.signal(signal.SIGALRM, lambda *_: ending.ask())
 for _ in range(2000):
     ending = Ending()

@@ -17,15 +17,15 @@ from scipy.stats import binomtest
 from drivers.sim.eye import Eye
 from drivers.sim.tasks.task import KEPT_FROM
 from models import sizes
-from runtime import config, overrides
-from runtime.config import Settings
+from runtime.config import overrides
+from runtime.config.settings import Settings, load_settings, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
 from runtime.evaluation.rollouts import Episode, Order, play
-from runtime.evaluation.systems import Policy, open_policy
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
-from runtime.revision import revision
+from runtime.host.revision import revision
+from runtime.systems.virtual_clock import Policy, open_policy
 
 _LIMIT_S = 1.2
 _UNTRAINED = ("--policy.size", "small")
@@ -34,13 +34,13 @@ _UNTRAINED = ("--policy.size", "small")
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     torch.set_num_threads(1)
-    return open_policy(config.load([*_UNTRAINED]))
+    return open_policy(load_settings([*_UNTRAINED]))
 
 
 def played(
     policy: Policy, *flags: str, seed: int = KEPT_FROM, latencies: Latencies | None = None, film_every: int = 10
 ) -> Outcome:
-    settings = config.load([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
+    settings = load_settings([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
     world = World(settings, policy, latencies or Latencies())
     try:
         return world.run(seed, "pick the apple", film_every, limit_s=_LIMIT_S)
@@ -96,8 +96,8 @@ def test_serial_pacing_makes_system_1_wait(policy: Policy) -> None:
 
 
 def test_the_expert_does_what_it_was_written_for() -> None:
-    settings = config.load(["--task", "pick_apple_messy"])
-    result = play(Order(config.to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
+    settings = load_settings(["--task", "pick_apple_messy"])
+    result = play(Order(settings_to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
     assert [episode.outcome.success for episode in result.episodes] == [True, True]
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from drivers.arm import ArmState
 from drivers.cobot_magic import ready_pose
-from runtime import config, wire
-from runtime.feedback import Belief, believe
+from runtime.arms.feedback import Belief, believe
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
 
-SAFETY = config.load([]).safety
+SAFETY = load_settings([]).safety
 READY = ready_pose()[:7]
 STEP_NS = 5_000_000
 
@@ -90,7 +91,7 @@ def test_false_readings_that_do_not_agree_are_never_believed() -> None:
 
 def test_an_arm_is_heard_once_three_readings_agree() -> None:
     arm = Arm()
-    assert [arm.told(q).stamp_ns for q in (off(0, 1.5), READY, READY)] == [wire.NEVER] * 3
+    assert [arm.told(q).stamp_ns for q in (off(0, 1.5), READY, READY)] == [messages.NEVER] * 3
     assert arm.told(READY).stamp_ns == arm.now
 
 

@@ -13,19 +13,23 @@ import simplejpeg
 from models.config import CAMERAS
 from models.data import hdf5, lerobot_writer
 from models.data.episode import RATE_HZ, Episode
-from runtime import config, follow_step, on_robot, replay, rest, robot, wire
-from runtime.config import Settings
+from runtime.arms import parking
+from runtime.config.settings import Policy, Settings, settings_from_json, settings_to_json
 from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.follow_step import Course, Inputs, Memory, Rules, Way
+from runtime.messaging import messages
+from runtime.replay import command as replay_command
+from runtime.replay import on_robot, tracker_step
+from runtime.replay.lockstep import Report
+from runtime.replay.tracker_step import Course, Inputs, Memory, Rules, Way
+from runtime.replay.what_if import Origin
 from runtime.session import reader
 from runtime.session.episodes import Log
-from runtime.session.lockstep import Report
-from runtime.session.what_if import Origin
 from runtime.session.writer import SessionWriter
+from runtime.supervisor import robot
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{wire.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
 T0_NS = 1_000_000_000_000
 DT_NS = 1_000_000_000 // RATE_HZ
 PERIOD_NS = 150_000_000
@@ -34,11 +38,11 @@ PERIOD_NS = 150_000_000
 def _wave(seconds: float) -> Way:
     """Every joint as a sine of its own, which begins and ends in motion."""
     times = np.arange(round(seconds * RATE_HZ) + 1) / RATE_HZ
-    return Way(0.3 * np.sin(times[:, None] + np.arange(wire.JOINTS)), "wave")
+    return Way(0.3 * np.sin(times[:, None] + np.arange(messages.JOINTS)), "wave")
 
 
 def _course(begin: float = 0.0, place_s: float = 0.0, seconds: float = 8.0) -> Course:
-    return Course(_wave(seconds), np.full(wire.JOINTS, begin), place_s)
+    return Course(_wave(seconds), np.full(messages.JOINTS, begin), place_s)
 
 
 def _moved(course: Course) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -64,8 +68,8 @@ def test_on_the_way_to_the_movement_the_arms_are_slow_enough_to_watch() -> None:
     times = np.arange(0.0, course.approach_s, 1e-3)
     speed = np.gradient(course.at(times), 1e-3, axis=0)
     acceleration = np.gradient(speed, 1e-3, axis=0)[2:-2]
-    assert (np.abs(speed) <= rest.VELOCITY * 1.001).all()
-    assert (np.abs(acceleration) <= rest.ACCELERATION * 1.01).all()
+    assert (np.abs(speed) <= parking.VELOCITY * 1.001).all()
+    assert (np.abs(acceleration) <= parking.ACCELERATION * 1.01).all()
     assert np.abs(speed).max() > 0.0
 
 
@@ -81,7 +85,7 @@ def test_a_movement_that_needs_most_of_the_limits_is_followed_more_slowly(
 ) -> None:
     """A sine of 1 rad: its speed in rad/s, and squared its acceleration; velocity limit 3, acceleration 5."""
     times = np.arange(8 * RATE_HZ + 1) / RATE_HZ
-    rules = Rules(settings, Way(np.sin(speed * times[:, None] + np.zeros(wire.JOINTS)), "fast"))
+    rules = Rules(settings, Way(np.sin(speed * times[:, None] + np.zeros(messages.JOINTS)), "fast"))
     assert rules.pace == pytest.approx(pace, rel=0.1)
     course = rules.course(Memory())
     q, moved = _moved(course)
@@ -101,44 +105,49 @@ class Driver:
     def __init__(self, build: Build, settings: Settings, way: Way) -> None:
         self._build, self.rules, self.memory = build, Rules(settings, way), Memory()
         self.now = T0_NS
-        self.chunk: wire.ActionChunk | None = None
+        self.chunk: messages.ActionChunk | None = None
         self.began_ns = 0  # when the first target of `chunk` was due
         self.running, self.episode = False, 1
-        self.q = np.zeros(wire.JOINTS)
+        self.q = np.zeros(messages.JOINTS)
 
     def inputs(self) -> Inputs:
         """What the arms say now."""
         seq = self.chunk.seq if self.chunk is not None else -1
         consumed = max(0, (self.now - self.began_ns) // DT_NS + 1) if self.chunk is not None else 0
         joints = self._build(
-            wire.JointState, stamp_ns=self.now, running=self.running, chunk_epoch=1, chunk_seq=seq, consumed=consumed
+            messages.JointState,
+            stamp_ns=self.now,
+            running=self.running,
+            chunk_epoch=1,
+            chunk_seq=seq,
+            consumed=consumed,
         )
         return Inputs(
-            self._build(wire.Episode, number=self.episode),
-            self._build(wire.Instruction),
+            self._build(messages.Episode, number=self.episode),
+            self._build(messages.Instruction),
             joints,
-            self._build(wire.ArmTarget, stamp_ns=self.now, q=self.q),
+            self._build(messages.ArmTarget, stamp_ns=self.now, q=self.q),
         )
 
-    def step(self) -> wire.ActionChunk | wire.Skip:
+    def step(self) -> messages.ActionChunk | messages.Skip:
         """One step; the chunk is taken, and followed for a period when the arms run."""
-        made = follow_step.step(self.rules, self.memory, self.inputs(), 1, self.now)
-        if isinstance(made, wire.ActionChunk):
+        made = tracker_step.step(self.rules, self.memory, self.inputs(), 1, self.now)
+        if isinstance(made, messages.ActionChunk):
             stood = not self.running or self.chunk is None
             self.chunk, self.began_ns = made, self.now if stood else made.t0_ns
             self.now += PERIOD_NS
             if self.running:
                 index = (self.now - self.began_ns) / DT_NS
-                self.q = np.array([np.interp(index, np.arange(wire.HORIZON), column) for column in made.q.T])
+                self.q = np.array([np.interp(index, np.arange(messages.HORIZON), column) for column in made.q.T])
         return made
 
-    def run(self, periods: int) -> list[wire.ActionChunk]:
+    def run(self, periods: int) -> list[messages.ActionChunk]:
         """So many steps, or as many as there are until it says that it is over."""
-        chunks: list[wire.ActionChunk] = []
+        chunks: list[messages.ActionChunk] = []
         for _ in range(periods):
             made = self.step()
-            if not isinstance(made, wire.ActionChunk):
-                assert made.reason == follow_step.END
+            if not isinstance(made, messages.ActionChunk):
+                assert made.reason == tracker_step.END
                 break
             chunks.append(made)
         return chunks
@@ -152,7 +161,7 @@ def driver(build: Build, settings: Settings) -> Driver:
 
 def test_while_the_arms_stand_every_chunk_begins_where_they_are_told_to_be(driver: Driver) -> None:
     for angle in (0.0, 0.2, -0.1):
-        driver.q = np.full(wire.JOINTS, angle)
+        driver.q = np.full(messages.JOINTS, angle)
         (chunk,) = driver.run(1)
         assert np.allclose(chunk.q[0], angle)
         assert chunk.t0_ns > chunk.stamp_ns
@@ -164,14 +173,14 @@ def test_chunks_agree_on_the_way_and_end_at_its_end(driver: Driver) -> None:
     chunks = driver.run(1000)
     for before, after in itertools.pairwise(chunks):
         shift = (after.t0_ns - before.t0_ns) / DT_NS
-        index = np.arange(wire.HORIZON - round(shift) - 1)
-        told = [np.interp(index + shift, np.arange(wire.HORIZON), column) for column in before.q.T]
+        index = np.arange(messages.HORIZON - round(shift) - 1)
+        told = [np.interp(index + shift, np.arange(messages.HORIZON), column) for column in before.q.T]
         assert np.abs(np.array(told).T - after.q[: len(index)]).max() < 2e-3
     assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
     assert len({chunk.checkpoint_id for chunk in chunks}) == 1
-    assert isinstance(driver.step(), wire.Skip)
+    assert isinstance(driver.step(), messages.Skip)
     driver.running = False  # they hold, since there is no chunk any more: it does not begin again
-    assert isinstance(driver.step(), wire.Skip)
+    assert isinstance(driver.step(), messages.Skip)
 
 
 def test_after_a_hold_it_goes_on_from_where_it_had_come_to(driver: Driver) -> None:
@@ -206,33 +215,35 @@ def test_a_new_episode_begins_at_the_beginning(driver: Driver) -> None:
 
 
 def test_it_does_not_begin_anew_by_itself_when_it_was_started_again(driver: Driver) -> None:
-    made = follow_step.step(driver.rules, Memory(), driver.inputs(), 2, driver.now)
-    assert isinstance(made, wire.Skip) and made.reason == follow_step.LOST
+    made = tracker_step.step(driver.rules, Memory(), driver.inputs(), 2, driver.now)
+    assert isinstance(made, messages.Skip) and made.reason == tracker_step.LOST
 
 
 def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
     inputs = driver.inputs()
     for lacking in (Inputs(inputs.episode, inputs.instruction, None, inputs.target),
                     Inputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
-        made = follow_step.step(driver.rules, driver.memory, lacking, 1, driver.now)
-        assert isinstance(made, wire.Skip) and made.reason == "no joint state"
+        made = tracker_step.step(driver.rules, driver.memory, lacking, 1, driver.now)
+        assert isinstance(made, messages.Skip) and made.reason == "no joint state"
     assert driver.memory.skips == 2
-    assert follow_step.inputs_of({"episode": inputs.episode}) is None
-    unheard = inputs.joints.model_copy(update={"measured_ns": (wire.NEVER, wire.NEVER)}) if inputs.joints else None
+    assert tracker_step.inputs_of({"episode": inputs.episode}) is None
+    unheard = (
+        inputs.joints.model_copy(update={"measured_ns": (messages.NEVER, messages.NEVER)}) if inputs.joints else None
+    )
     held = {"episode": inputs.episode, "instruction": inputs.instruction, "joint_state": unheard}
-    found = follow_step.inputs_of({name: message for name, message in held.items() if message is not None})
+    found = tracker_step.inputs_of({name: message for name, message in held.items() if message is not None})
     assert found is not None and unheard is not None and found.joints is None, "a pose that nobody told"
 
 
 def test_a_movement_is_read_back_from_a_sessions_folder(tmp_path: Path) -> None:
-    follow_step.save(_wave(1.0).q, tmp_path)
-    way = follow_step.load(tmp_path / follow_step.FILE_NAME)
+    tracker_step.save(_wave(1.0).q, tmp_path)
+    way = tracker_step.load(tmp_path / tracker_step.FILE_NAME)
     assert np.array_equal(way.q, _wave(1.0).q)
     assert len(way.id) == 16
-    (tmp_path / follow_step.FILE_NAME).write_bytes(b"no array")
-    for path in (tmp_path / follow_step.FILE_NAME, tmp_path / "nothing"):
+    (tmp_path / tracker_step.FILE_NAME).write_bytes(b"no array")
+    for path in (tmp_path / tracker_step.FILE_NAME, tmp_path / "nothing"):
         with pytest.raises(RuntimeFault, match=f"{path}: is not a recorded movement"):
-            follow_step.load(path)
+            tracker_step.load(path)
 
 
 def _session(build: Build, folder: Path, modes: str, settings: str = "", step_rad: float = 1e-3) -> Path:
@@ -245,18 +256,18 @@ def _session(build: Build, folder: Path, modes: str, settings: str = "", step_ra
     if settings:
         writer.metadata({"settings": settings})
     q, before = 0.0, ""
-    messages = [("episode", build(wire.Episode)), ("instruction", build(wire.Instruction))]
+    arrived = [("episode", build(messages.Episode)), ("instruction", build(messages.Instruction))]
     for seq, mode in enumerate(modes):
         q += 0.0 if before + mode == "HH" else step_rad
         before = mode
         if mode == "-":
             continue
         mode_name = {"R": "RUNNING", "H": "HOLD", "D": "DISARMED"}[mode]
-        values = {"mode": mode_name, "q": np.full(wire.JOINTS, q), "sent": mode != "D"}
+        values = {"mode": mode_name, "q": np.full(messages.JOINTS, q), "sent": mode != "D"}
         stamp = T0_NS + seq * 5_000_000
-        messages.append(("arm_target", build(wire.ArmTarget, seq=seq, stamp_ns=stamp, deadline_ns=stamp, **values)))
-    for topic, message in messages:
-        writer.message(topic, message, wire.encode(message))
+        arrived.append(("arm_target", build(messages.ArmTarget, seq=seq, stamp_ns=stamp, deadline_ns=stamp, **values)))
+    for topic, message in arrived:
+        writer.message(topic, message, messages.encode(message))
     writer.close()
     return folder
 
@@ -290,7 +301,7 @@ def test_of_a_way_with_a_gap_the_longest_part_is_followed_and_that_is_said(
 
 
 def _demonstrated(task: str) -> Episode:
-    q = np.linspace(0.0, 0.05, 40, dtype=np.float32)[:, None] * np.ones(wire.JOINTS, np.float32)
+    q = np.linspace(0.0, 0.05, 40, dtype=np.float32)[:, None] * np.ones(messages.JOINTS, np.float32)
     jpeg = simplejpeg.encode_jpeg(np.full((16, 32, 3), 90, np.uint8), 90)
     jpegs = {camera: [jpeg] * len(q) for camera in CAMERAS}
     return Episode(q, 0 * q, 0 * q, q + np.float32(0.01), jpegs, (f"do {task}",), task, 3)
@@ -318,7 +329,7 @@ def test_demonstrations_are_followed_as_they_were_commanded(tmp_path: Path) -> N
 
 def _refused(arguments: list[str]) -> str:
     with pytest.raises((SettingsError, RuntimeFault)) as refusal:
-        replay.main(arguments)
+        replay_command.main(arguments)
     return str(refusal.value)
 
 
@@ -389,9 +400,12 @@ def test_the_robot_is_the_sessions_own_unless_a_profile_is_named(
     }
     own = settings.model_copy(update=changes)
     source = _session(build, tmp_path / "sessions" / "first", "H" + "R" * 100, own.model_dump_json())
-    assert replay.main([str(source), "--on-robot", "--can", "--seconds", "3"]) == 0
-    assert replay.main([str(source), "--on-robot", "--profile", "sim", "--seed", "9", "--instruction", "mine"]) == 0
-    assert replay.main([str(source), "--on-robot"]) == 0
+    assert replay_command.main([str(source), "--on-robot", "--can", "--seconds", "3"]) == 0
+    assert (
+        replay_command.main([str(source), "--on-robot", "--profile", "sim", "--seed", "9", "--instruction", "mine"])
+        == 0
+    )
+    assert replay_command.main([str(source), "--on-robot"]) == 0
     (first, recorded), (second, _), (third, _) = ran
     assert (first.ratio, first.can, first.seed, first.task) == (3, True, 0, "block_handover")
     assert (first.seconds, first.json_file, first.follow) == (3.0, None, "first")
@@ -408,26 +422,26 @@ def test_a_session_of_another_version_needs_a_profile(
     old = settings.model_dump_json().replace('"ratio"', '"ratios"', 1)
     source = _session(build, tmp_path / "old", "R" * 100, old)
     assert "name the robot with --profile" in _refused([str(source), "--on-robot"])
-    assert replay.main([str(source), "--on-robot", "--profile", "sim"]) == 0
+    assert replay_command.main([str(source), "--on-robot", "--profile", "sim"]) == 0
     assert len(ran) == 1
 
 
 def test_what_a_demonstration_says_of_itself_is_checked(tmp_path: Path, ran: list[Ran]) -> None:
     one = replace(_demonstrated("block_handover"), instructions=("", " x" * 900), seed=2**40)
     hdf5.write(tmp_path / "one.hdf5", one)
-    assert replay.main([str(tmp_path / "one.hdf5"), "--on-robot"]) == 0
+    assert replay_command.main([str(tmp_path / "one.hdf5"), "--on-robot"]) == 0
     ((settings, _),) = ran
     assert settings.instruction is not None
     assert 900 < len(settings.instruction) <= 1000
     assert settings.seed == 0
-    assert config.from_json(config.to_json(settings)) == settings, "every process will read it"
+    assert settings_from_json(settings_to_json(settings)) == settings, "every process will read it"
     assert "is one demonstration" in _refused([str(tmp_path / "one.hdf5"), "--on-robot", "--episode", "5"])
 
 
 def test_no_policy_is_asked_for_where_none_runs(settings: Settings) -> None:
     """Else a real robot could never be armed for it."""
     piper = settings.arms.model_copy(update={"kind": "piper"})
-    real = settings.model_copy(update={"arms": piper, "policy": config.Policy()})
+    real = settings.model_copy(update={"arms": piper, "policy": Policy()})
     followed = real.model_copy(update={"follow": "that one"})
     assert "policy" in {row.name for row in machine.look(real) if row.verdict == "fail"}
     assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.look(followed))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from runtime.clock import now_ns, seconds
 from runtime.errors import RuntimeFault
-from runtime.frames import FrameRing, slot_bytes
+from runtime.host.clock import now_ns, seconds
+from runtime.messaging.frame_ring import FrameRing, slot_bytes
 
 WIDTH_PX, HEIGHT_PX, SLOTS = 64, 48, 8
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from drivers.piper import PiperArm
-from runtime import limits
+from runtime.arms import limits
+from runtime.arms.limits import Array, Limits
+from runtime.arms.trajectory import Motion
 from runtime.bench import fuzz
-from runtime.limits import Array, Limits
-from runtime.trajectory import Motion
 
 CHUNKS = 4000
 

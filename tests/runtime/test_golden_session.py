@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import config, wire
+from runtime.config.settings import settings_from_json
+from runtime.messaging import messages
 from runtime.session import reader
 from runtime.session.reader import decode_all
 
@@ -16,7 +17,7 @@ SESSIONS = sorted(GOLDEN.glob("session-schema-*.mcap"))
 
 
 def test_there_is_one_for_the_current_schema() -> None:
-    assert GOLDEN / f"session-schema-{wire.SCHEMA_NUMBER}.mcap" in SESSIONS
+    assert GOLDEN / f"session-schema-{messages.SCHEMA_NUMBER}.mcap" in SESSIONS
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
@@ -30,8 +31,8 @@ def test_every_message_decodes(path: Path) -> None:
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
 def test_settings_pictures_and_instruction_are_there(path: Path) -> None:
     session = reader.read(path)
-    settings = config.from_json(session.metadata["settings"])
-    frames = [message for _, message, _ in decode_all(session) if isinstance(message, wire.Frame)]
+    settings = settings_from_json(session.metadata["settings"])
+    frames = [message for _, message, _ in decode_all(session) if isinstance(message, messages.Frame)]
     newest = frames[-1]
     picture = session.picture(newest.camera, newest.seq)
     assert settings.cameras.head.width_px == 64

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from models.checkpoint import load_embedding
-from runtime import config, instruct
-from runtime.config import Settings
+from runtime.config.settings import Settings, load_settings
 from runtime.errors import SettingsError
-from runtime.instructions import EmbeddingCache
+from runtime.policy import instruct
+from runtime.policy.embedding_cache import EmbeddingCache
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_an_encoded_text_is_left_alone(settings: Settings, cache: EmbeddingCache
 
 
 def test_another_policy_has_another_file(settings: Settings, cache: EmbeddingCache) -> None:
-    other = config.load(["--policy.size", "small"])  # with random weights, its text encoder's among them
+    other = load_settings(["--policy.size", "small"])  # with random weights, its text encoder's among them
     assert instruct.encode(settings, ["go"], cache) != instruct.encode(other, ["go"], cache)
 
 

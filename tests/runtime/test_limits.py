@@ -12,10 +12,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from drivers.cobot_magic import ready_pose
-from runtime.config import Mount, Safety
-from runtime.limits import Array, Limits, brake, stop_distance, track
-from runtime.skeleton import arm_distance_m, fingertip_height_m, skeleton
-from runtime.trajectory import Motion
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, skeleton
+from runtime.arms.limits import Array, Limits, brake, stop_distance, track
+from runtime.arms.trajectory import Motion
+from runtime.config.settings import Mount, Safety
 
 DT_S = 0.005
 JOINTS = 14

@@ -18,11 +18,11 @@ from live_run import END_S, START_S, LiveRun
 
 from models.data.demonstrations import find
 from models.errors import ModelError
-from runtime import wire
-from runtime.safety import ARM_JOINTS
+from runtime.arms.safety import ARM_JOINTS
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
 from runtime.session import export, reader
 from runtime.session.episodes import Log, episodes
-from runtime.topics import CAMERAS
 
 pytestmark = pytest.mark.live
 
@@ -51,7 +51,9 @@ def test_nothing_is_left_behind(session: LiveRun) -> None:
     """Only what belongs to this run counts: another robot may run beside the tests."""
     name = f"video2act-{session.process.pid}-"
     assert not list(Path("/dev/shm").glob(f"{name}*"))
-    left = subprocess.run(["pgrep", "-f", f"runtime.process .*{name}"], capture_output=True, text=True, check=False)
+    left = subprocess.run(
+        ["pgrep", "-f", f"runtime.process.base .*{name}"], capture_output=True, text=True, check=False
+    )
     assert left.stdout == ""
 
 
@@ -67,14 +69,14 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     (found,) = find(tmp_path / "out")
     episode, log = found.read(), reader.read(session.session)
     assert episode.task == "block_handover"
-    logged = {log.jpeg(m.camera, m.seq) for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Frame)}
+    logged = {log.jpeg(m.camera, m.seq) for _, m, _ in reader.decode_all(log) if isinstance(m, messages.Frame)}
     assert all(jpeg in logged for jpegs in episode.jpegs.values() for jpeg in jpegs)
     measured: dict[bytes, list[int]] = {}
     told: dict[bytes, list[int]] = {}
     for _, message, _ in reader.decode_all(log):
-        if isinstance(message, wire.JointState):
+        if isinstance(message, messages.JointState):
             measured.setdefault(message.q.astype("float32").tobytes(), []).append(message.stamp_ns)
-        elif isinstance(message, wire.ArmTarget):
+        elif isinstance(message, messages.ArmTarget):
             told.setdefault(message.q.astype("float32").tobytes(), []).append(message.deadline_ns)
     pairs = [
         (measured[q.tobytes()], told[master.tobytes()]) for q, master in zip(episode.q, episode.master, strict=True)
@@ -94,14 +96,16 @@ def test_of_a_run_that_a_camera_missed_for_a_while_the_longer_part_is_exported(
     blind_ns = range(times[len(times) // 3], times[len(times) // 3] + missed_ms * 1_000_000)
     kept = [(row, row.decode()) for row in gapped.messages]
     gapped.messages[:] = [
-        row for row, m in kept if not (isinstance(m, wire.Frame) and m.camera == "head" and m.capture_ns in blind_ns)
+        row
+        for row, m in kept
+        if not (isinstance(m, messages.Frame) and m.camera == "head" and m.capture_ns in blind_ns)
     ]
     (part,) = episodes(gapped)
     assert len(part) == pytest.approx(sum(time > blind_ns.stop for time in times), abs=3)
     assert np.abs(part.q[-1] - episode.q[-1]).max() < 0.05, (
         "rad: up to the same end, not by the same thirtieths of a second"
     )
-    gapped.messages[:] = [row for row, m in kept if not (isinstance(m, wire.Frame) and m.camera == "left_wrist")]
+    gapped.messages[:] = [row for row, m in kept if not (isinstance(m, messages.Frame) and m.camera == "left_wrist")]
     with pytest.raises(ModelError, match=r"camera left_wrist has no picture at .* leave it out"):
         episodes(gapped)
 
@@ -118,28 +122,28 @@ def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> 
     path = recorded.path(recorded.episodes[0])
     assert path is not None
     way, told = path
-    messages = [message for _, message, _ in reader.decode_all(reader.read(again.session))]
-    sent = np.array([m.q for m in messages if isinstance(m, wire.ArmTarget)])
+    arrived = [message for _, message, _ in reader.decode_all(reader.read(again.session))]
+    sent = np.array([m.q for m in arrived if isinstance(m, messages.ArmTarget)])
     assert np.abs(sent[-1] - way[-1])[ARM_JOINTS].max() < 0.02
     nearest = [np.abs(sent - step)[:, ARM_JOINTS].max(axis=1).min() for step in way]
     assert max(nearest) < 0.05, "rad: they come by every step of it"
-    assert {m.text for m in messages if isinstance(m, wire.Instruction)} == {told}
-    assert not [m for m in messages if isinstance(m, wire.Conditions)]
+    assert {m.text for m in arrived if isinstance(m, messages.Instruction)} == {told}
+    assert not [m for m in arrived if isinstance(m, messages.Conditions)]
     replay = _replay(again.session, "--lockstep")
     assert replay.returncode == 0, replay.stdout + replay.stderr
 
 
 def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Path) -> None:
     """The replay can fail: a session whose recorded chunk differs in one bit from what the step makes."""
-    from runtime.session.lockstep import replay
+    from runtime.replay.lockstep import replay
 
     recorded = reader.read(session.session)
     place = next(i for i, row in enumerate(recorded.messages) if row.topic == "chunk")
     chunk = recorded.messages[place].decode()
-    assert isinstance(chunk, wire.ActionChunk)
+    assert isinstance(chunk, messages.ActionChunk)
     q = chunk.q.copy()
     q.view("uint32")[5, 3] ^= 1
-    recorded.messages[place] = reader.Logged("chunk", wire.encode(chunk.model_copy(update={"q": q})))
+    recorded.messages[place] = reader.Logged("chunk", messages.encode(chunk.model_copy(update={"q": q})))
     report = replay(recorded)
     assert report.count("ActionChunk").differing == 1
     assert not report.identical
@@ -200,8 +204,8 @@ def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tm
         assert run.end(signal.SIGINT) == 0
     finally:
         run.end(signal.SIGKILL)
-    messages = [row.decode() for row in reader.read(run.session).messages if row.topic in ("safety", "chunk")]
-    held = [m for m in messages if isinstance(m, wire.SafetyState) and m.mode == "HOLD" and m.reasons]
+    arrived = [row.decode() for row in reader.read(run.session).messages if row.topic in ("safety", "chunk")]
+    held = [m for m in arrived if isinstance(m, messages.SafetyState) and m.mode == "HOLD" and m.reasons]
     assert any("condition" in reason for state in held for reason in state.reasons)
     assert _table(run)["holds"] >= 1
 
@@ -233,7 +237,7 @@ def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
     finally:
         run.end(signal.SIGKILL)
     orders = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
-    assert [m.order for m in orders if isinstance(m, wire.Order)] == ["hold", "clear", "arm", "run", "hold"]
+    assert [m.order for m in orders if isinstance(m, messages.Order)] == ["hold", "clear", "arm", "run", "hold"]
 
 
 def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
@@ -246,12 +250,12 @@ def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     finally:
         run.end(signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while subprocess.run(["pgrep", "-f", f"runtime.process .* {folder}"], capture_output=True, check=False).stdout:
+    while subprocess.run(["pgrep", "-f", f"runtime.process.base .* {folder}"], capture_output=True, check=False).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    messages = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
-    assert [(m.order, m.source) for m in messages if isinstance(m, wire.Order)] == [("hold", "the end of arms")]
-    told = [m for m in messages if isinstance(m, wire.ArmTarget)]
+    arrived = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
+    assert [(m.order, m.source) for m in arrived if isinstance(m, messages.Order)] == [("hold", "the end of arms")]
+    told = [m for m in arrived if isinstance(m, messages.ArmTarget)]
     assert told[-1].mode == "HOLD"
     assert np.abs(told[-1].q - told[-2].q).max() < 0.1 * 0.005, "rad a tick: they have almost come to rest"
 

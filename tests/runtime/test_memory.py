@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import memory
-from runtime.memory import BOX_PREFIX, RUN_PREFIX, MemoryFolder
+from runtime.host import run_folder
+from runtime.host.run_folder import BOX_PREFIX, RUN_PREFIX, MemoryFolder
 
 _MAKER = """
 import sys
@@ -25,7 +25,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(memory, "MEMORY_FOLDER", tmp_path)
+    monkeypatch.setattr(run_folder, "MEMORY_FOLDER", tmp_path)
     return tmp_path
 
 
@@ -38,7 +38,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(prefix: str, shar
     assert maker.stdin is not None and maker.stdout is not None
     with maker.stdin, maker.stdout:
         left = Path(maker.stdout.readline().strip())
-        memory.sweep()
+        run_folder.sweep()
         assert (left / "head.ring").exists(), "its maker lives"
         maker.send_signal(signal.SIGKILL)
         maker.wait(10)
@@ -52,5 +52,5 @@ def test_what_was_not_made_here_stays(shared: Path) -> None:
     for name in ("video2act-bench-x", "something-else"):
         (shared / name).mkdir()
         (shared / name / "ring").touch()
-    memory.sweep()
+    run_folder.sweep()
     assert sorted(path.name for path in shared.iterdir()) == ["something-else", "video2act-bench-x"]

@@ -12,11 +12,12 @@ from models.checkpoint import save
 from models.config import PolicyConfig, Source
 from models.placement import usual_type
 from models.sizes import full, small
-from runtime import config, robot
+from runtime.config.policy import encoder_id, policy_config, policy_id
+from runtime.config.settings import Settings, load_settings
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.memory import MEMORY_FOLDER, RUN_PREFIX
-from runtime.networks import device_of, fast_system, open_checkpoint, slow_system
-from runtime.policy import encoder_id, policy_config, policy_id
+from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
+from runtime.policy.networks import device_of, fast_system, open_checkpoint, slow_system
+from runtime.supervisor import robot
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -24,8 +25,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 UNTRAINED = ("--policy.size", "small")
 
 
-def settings(*flags: str) -> config.Settings:
-    return config.load(["--profile", "sim", *flags])
+def settings(*flags: str) -> Settings:
+    return load_settings(["--profile", "sim", *flags])
 
 
 def test_a_part_can_come_from_elsewhere() -> None:

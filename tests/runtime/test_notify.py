@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.notify import Notifier
+from runtime.host.systemd import Notifier
 
 
 @pytest.fixture

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from runtime import bus, order, outside, wire
-from runtime.bus import Bus
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.messaging import bus, messages
+from runtime.messaging.bus import Bus
+from runtime.supervisor import operator, run_client
 
 
 class Arms:
     """A stand-in at the other end of the bus: answers each order, or stays silent."""
 
     def __init__(self, folder: Path, answer: str | None) -> None:
-        self.heard: list[wire.Order] = []
+        self.heard: list[messages.Order] = []
         self._bus = Bus(folder, "arms")
         self._states, self._orders = self._bus.publisher("safety"), self._bus.subscriber("order")
         self._answer, self._ended = answer, threading.Event()
@@ -29,12 +30,12 @@ class Arms:
         while not self._ended.is_set():
             self._bus.wait(0.02)
             for received in self._orders.take():
-                assert isinstance(received.message, wire.Order)
+                assert isinstance(received.message, messages.Order)
                 self.heard.append(received.message)
                 if self._answer is not None:
                     self._states.send(self._state(received.message))
 
-    def _state(self, message: wire.Order) -> wire.SafetyState:
+    def _state(self, message: messages.Order) -> messages.SafetyState:
         nothing = dict.fromkeys(
             (
                 "since_ns", "chunk_age_ns", "condition_age_ns", "feedback_age_ns", "holds", "faults", "chunks_dropped",
@@ -42,7 +43,7 @@ class Arms:
             ),
             0,
         )  # fmt: skip
-        return wire.SafetyState(
+        return messages.SafetyState(
             seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waits for the order to run",),
             answered=(message.epoch, message.seq), answer=self._answer or "", **nothing,
         )  # fmt: skip
@@ -57,7 +58,7 @@ class Arms:
 def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where runs are looked for; its path is short, since a socket's must stay below 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="v2a-") as made:
-        monkeypatch.setattr(outside, "MEMORY_FOLDER", Path(made))
+        monkeypatch.setattr(run_client, "MEMORY_FOLDER", Path(made))
         yield Path(made)
 
 
@@ -77,7 +78,7 @@ def arms(folder: Path) -> Iterator[Arms]:
 
 
 def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
-    assert order.main(["rest"]) == 0
+    assert operator.main(["rest"]) == 0
     assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the order to run\n"
     assert {(message.order, message.confirmed) for message in arms.heard} == {("rest", False)}
 
@@ -85,7 +86,7 @@ def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.Captur
 def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arms = Arms(folder, "the arms are not in their rest pose")
     try:
-        assert order.main(["release", "--confirm"]) == 1
+        assert operator.main(["release", "--confirm"]) == 1
     finally:
         arms.close()
     assert capsys.readouterr().out.startswith("release: the arms are not in their rest pose; now HOLD")
@@ -93,30 +94,30 @@ def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "_GIVE_UP_S", 0.3)
+    monkeypatch.setattr(run_client, "_GIVE_UP_S", 0.3)
     with pytest.raises(RuntimeFault, match="stop: the arms process gave no answer"):
-        order.main(["stop", "--confirm"])
+        operator.main(["stop", "--confirm"])
 
 
 def test_which_run_is_meant(folder: Path, memory: Path) -> None:
-    assert outside.run_folder(None) == folder
+    assert run_client.run_folder(None) == folder
     (memory / "video2act-replay-abc").mkdir()
     (memory / "video2act-999999999-gone").mkdir()
-    assert outside.run_folder(None) == folder
+    assert run_client.run_folder(None) == folder
     (memory / "video2act-1-init").mkdir()
     with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
-        outside.run_folder(None)
-    assert outside.run_folder(os.getpid()) == folder
+        run_client.run_folder(None)
+    assert run_client.run_folder(os.getpid()) == folder
     with pytest.raises(RuntimeFault, match=r"no robot runs here as 77; start \./launch/robot\.sh"):
-        outside.run_folder(77)
+        run_client.run_folder(77)
 
 
 def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "endpoint", lambda *_: "ipc:///nowhere/at/all")
     with pytest.raises(RuntimeFault, match=f"{folder}: cannot be used .* does the run belong to another user"):
-        order.main(["hold"])
+        operator.main(["hold"])
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:
     with pytest.raises(SettingsError, match="unknown order 'dance'; choose of arm, run, takeover, hold"):
-        order.main(["dance"])
+        operator.main(["dance"])

@@ -5,26 +5,26 @@ from typing import Any, get_args
 
 import pytest
 
-from runtime import wire
-from runtime.orders import STOPPED, Arms, obey
-from runtime.safety import Machine
+from runtime.arms.commands import STOPPED, Arms, obey
+from runtime.arms.safety import Machine
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 WAITS = Arms(waits=True)
-MODES: tuple[wire.Mode, ...] = get_args(wire.Mode)
+MODES: tuple[messages.Mode, ...] = get_args(messages.Mode)
 
 
 @pytest.fixture
-def order(build: Build) -> Callable[..., wire.Order]:
-    return lambda name, confirmed=False: build(wire.Order, order=name, confirmed=confirmed)
+def order(build: Build) -> Callable[..., messages.Order]:
+    return lambda name, confirmed=False: build(messages.Order, order=name, confirmed=confirmed)
 
 
-def armed(mode: wire.Mode, **fields: Any) -> Machine:
+def armed(mode: messages.Mode, **fields: Any) -> Machine:
     return Machine(mode, wants_arm=mode != "DISARMED", wants_run=mode == "RUNNING", **fields)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_arm_run_and_hold_are_wishes(mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
+def test_arm_run_and_hold_are_wishes(mode: messages.Mode, order: Callable[..., messages.Order]) -> None:
     machine = armed(mode)
     assert obey(machine, order("arm"), Arms()) == (None, "")
     assert (machine.wants_arm, machine.wants_power) == (True, True)
@@ -39,7 +39,7 @@ def test_arm_run_and_hold_are_wishes(mode: wire.Mode, order: Callable[..., wire.
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("forbidden", [(), ("camera head: frozen",)])
 def test_a_robot_runs_at_once_or_not_at_all(
-    mode: wire.Mode, forbidden: tuple[str, ...], order: Callable[..., wire.Order]
+    mode: messages.Mode, forbidden: tuple[str, ...], order: Callable[..., messages.Order]
 ) -> None:
     """Nobody may stand near arms that begin to move when a cable is plugged in, or when somebody else arms them."""
     machine = armed(mode, forbidden=forbidden)
@@ -50,7 +50,7 @@ def test_a_robot_runs_at_once_or_not_at_all(
     assert may or any(text in why for text in ("not armed", mode, "camera head: frozen; mend that"))
 
 
-def test_who_was_held_is_armed_anew(order: Callable[..., wire.Order]) -> None:
+def test_who_was_held_is_armed_anew(order: Callable[..., messages.Order]) -> None:
     machine = armed("HOLD")
     for arms in (Arms(), WAITS):
         assert obey(machine, order("hold"), arms)[1] == ""
@@ -60,14 +60,14 @@ def test_who_was_held_is_armed_anew(order: Callable[..., wire.Order]) -> None:
         assert obey(machine, order("run"), arms)[1] == "" and machine.wants_run
 
 
-def test_motors_are_not_switched_on_later(order: Callable[..., wire.Order]) -> None:
+def test_motors_are_not_switched_on_later(order: Callable[..., messages.Order]) -> None:
     machine = armed("DISARMED")
     _, why = obey(machine, order("arm"), Arms(silent=("left arm: feedback is 2000 ms old",)))
     assert why == "left arm: feedback is 2000 ms old, then order arm again"
     assert not machine.wants_power and not machine.wants_arm
 
 
-def test_nothing_runs_with_a_fault(order: Callable[..., wire.Order]) -> None:
+def test_nothing_runs_with_a_fault(order: Callable[..., messages.Order]) -> None:
     machine = armed("FAULT", fault="left arm: motor 3 is hot")
     assert obey(machine, order("run"), WAITS) == (None, "left arm: motor 3 is hot; clear it first")
     assert not machine.wants_run
@@ -77,7 +77,7 @@ def test_nothing_runs_with_a_fault(order: Callable[..., wire.Order]) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("pose", ["ready", "rest"])
-def test_only_armed_arms_move_to_a_pose(pose: str, mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
+def test_only_armed_arms_move_to_a_pose(pose: str, mode: messages.Mode, order: Callable[..., messages.Order]) -> None:
     machine = armed(mode)
     drive, why = obey(machine, order(pose), Arms())
     may = mode in ("HOLD", "RUNNING", "TAKEOVER")
@@ -86,7 +86,7 @@ def test_only_armed_arms_move_to_a_pose(pose: str, mode: wire.Mode, order: Calla
     assert not (may and machine.wants_run)
 
 
-def test_clear_forgets_a_latched_fault_only(order: Callable[..., wire.Order]) -> None:
+def test_clear_forgets_a_latched_fault_only(order: Callable[..., messages.Order]) -> None:
     latched, pending = armed("FAULT", fault="x"), armed("RUNNING", fault="x")
     assert obey(latched, order("clear"), Arms()) == (None, "")
     assert obey(pending, order("clear"), Arms()) == (None, "")
@@ -94,7 +94,9 @@ def test_clear_forgets_a_latched_fault_only(order: Callable[..., wire.Order]) ->
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_stop_is_confirmed_and_sinks_the_arms_in_any_mode(mode: wire.Mode, order: Callable[..., wire.Order]) -> None:
+def test_a_stop_is_confirmed_and_sinks_the_arms_in_any_mode(
+    mode: messages.Mode, order: Callable[..., messages.Order]
+) -> None:
     machine = armed(mode)
     drive, why = obey(machine, order("stop"), Arms())
     assert drive is None and "hold keeps them where they are" in why and not machine.stopped
@@ -102,7 +104,7 @@ def test_a_stop_is_confirmed_and_sinks_the_arms_in_any_mode(mode: wire.Mode, ord
     assert (machine.stopped, machine.fault) == (True, STOPPED)
 
 
-def test_a_stop_is_cleared_only_when_somebody_supports_the_arms(order: Callable[..., wire.Order]) -> None:
+def test_a_stop_is_cleared_only_when_somebody_supports_the_arms(order: Callable[..., messages.Order]) -> None:
     machine = armed("FAULT", fault=STOPPED, stopped=True)
     assert obey(machine, order("arm"), Arms()) == (None, STOPPED)
     drive, why = obey(machine, order("clear"), Arms())
@@ -114,7 +116,7 @@ def test_a_stop_is_cleared_only_when_somebody_supports_the_arms(order: Callable[
 SILENT = Arms(at_rest=True, silent=("right arm: feedback is 2000 ms old",))
 
 
-def test_an_arm_that_is_not_heard_is_told_nothing_later(order: Callable[..., wire.Order]) -> None:
+def test_an_arm_that_is_not_heard_is_told_nothing_later(order: Callable[..., messages.Order]) -> None:
     """A stop, or the end of one, that arrives when its cable is plugged in again would let it fall on whoever does that."""
     machine = armed("HOLD", wants_power=True)
     assert obey(machine, order("release", confirmed=True), SILENT) == (
@@ -132,7 +134,7 @@ def test_an_arm_that_is_not_heard_is_told_nothing_later(order: Callable[..., wir
 
 @pytest.mark.parametrize(("name", "mode"), [("stop", "HOLD"), ("clear", "FAULT"), ("release", "HOLD")])
 def test_whoever_takes_the_power_away_takes_back_that_it_is_wanted(
-    name: str, mode: wire.Mode, order: Callable[..., wire.Order]
+    name: str, mode: messages.Mode, order: Callable[..., messages.Order]
 ) -> None:
     machine = armed(mode, wants_power=True, stopped=name == "clear")
     assert obey(machine, order(name, confirmed=True), Arms(at_rest=True))[0] is not None
@@ -143,7 +145,7 @@ def test_whoever_takes_the_power_away_takes_back_that_it_is_wanted(
 @pytest.mark.parametrize("at_rest", [False, True])
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_arms_are_released_at_rest_and_confirmed(
-    mode: wire.Mode, at_rest: bool, confirmed: bool, order: Callable[..., wire.Order]
+    mode: messages.Mode, at_rest: bool, confirmed: bool, order: Callable[..., messages.Order]
 ) -> None:
     machine = armed(mode)
     drive, why = obey(machine, order("release", confirmed=confirmed), Arms(at_rest))

@@ -5,7 +5,7 @@ import pytest
 from models import sizes
 from models.config import Siglip
 from models.train.action import Cloning
-from runtime import overrides
+from runtime.config import overrides
 from runtime.errors import SettingsError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import realtime
-from runtime.realtime import AwakeProcessors
+from runtime.host import realtime
+from runtime.host.realtime import AwakeProcessors
 
 
 def test_the_device_is_told_zero_microseconds_and_held_open(tmp_path: Path) -> None:

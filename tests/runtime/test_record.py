@@ -13,10 +13,13 @@ from live_run import END_S, START_S, LiveRun
 
 from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
-from runtime import config, masters, record, robot, wire
+from runtime.config.settings import load_settings
+from runtime.devices import leader_emulator
 from runtime.doctor.row import Row
 from runtime.errors import SettingsError
+from runtime.messaging import messages
 from runtime.session import export, reader
+from runtime.supervisor import record, robot
 
 Build = Callable[..., Any]
 TASK = "dual_bottles_pick_easy"
@@ -52,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
 
 def states(run: LiveRun) -> list[tuple[int, str]]:
     """What became of the demonstrations, in order."""
-    rows = [m for _, m, _ in reader.decode_all(reader.read(run.session)) if isinstance(m, wire.Demonstration)]
+    rows = [m for _, m, _ in reader.decode_all(reader.read(run.session)) if isinstance(m, messages.Demonstration)]
     return list(dict.fromkeys((row.number, row.state) for row in rows))
 
 
@@ -74,9 +77,9 @@ def test_the_screen_says_who_leads(run: LiveRun) -> None:
 
 def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
     """The puppets heard the masters, joint for joint; the safety layer sent nothing and stayed disarmed."""
-    messages = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
-    assert not any(m.sent or m.mode != "DISARMED" for m in messages if isinstance(m, wire.ArmTarget))
-    led = np.array([m.q for m in messages if isinstance(m, wire.MasterState)])
+    arrived = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
+    assert not any(m.sent or m.mode != "DISARMED" for m in arrived if isinstance(m, messages.ArmTarget))
+    led = np.array([m.q for m in arrived if isinstance(m, messages.MasterState)])
     with np.load(run.session / "logs" / "heard_left.npz") as record:
         heard = np.frombuffer(record["joints"].tobytes(), ">i4").reshape(-1, 6)
     said = {row.tobytes() for row in heard}
@@ -97,7 +100,7 @@ def test_the_demonstrations_come_back_from_hdf5(
     kept = [
         (m.ended_ns - m.began_ns) / 1e9
         for _, m, _ in reader.decode_all(reader.read(run.session))
-        if isinstance(m, wire.Demonstration) and m.state == "kept"
+        if isinstance(m, messages.Demonstration) and m.state == "kept"
     ]
     assert len(first) == pytest.approx(kept[0 if first.seed == 5 else -1] * 30, abs=2)
     moved = np.abs(first.q - first.q[0]).max(axis=0)
@@ -105,21 +108,23 @@ def test_the_demonstrations_come_back_from_hdf5(
     late = np.abs(first.q[3:] - first.master[:-3])[:, [0, 1, 2, 7, 8, 9]]
     assert np.median(late) < 0.02, "the puppets follow their masters"
     log = reader.read(run.session)
-    told = {m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, wire.MasterState)}
+    told = {
+        m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, messages.MasterState)
+    }
     assert all(row.tobytes() in told for row in first.master)
 
 
 def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:
     targets = np.linspace(0, 1, 31)[:, None] * np.ones(14)
     begun = 5_000_000_000
-    ready = build(wire.Demonstration, state="ready", began_ns=0)
-    recording = build(wire.Demonstration, state="recording", began_ns=begun)
-    stopped = build(wire.Demonstration, state="stopped", began_ns=begun, ended_ns=begun + 800_000_000)
-    assert masters.led(targets, ready, begun + 900_000_000)[0] == 0
-    assert masters.led(targets, recording, begun + 200_000_000)[0] == 0
-    assert masters.led(targets, recording, begun + 800_000_000)[0] == pytest.approx(0.5)
-    assert masters.led(targets, recording, begun + 9_000_000_000)[0] == 1
-    assert masters.led(targets, stopped, begun + 9_000_000_000)[0] == pytest.approx(0.5)
+    ready = build(messages.Demonstration, state="ready", began_ns=0)
+    recording = build(messages.Demonstration, state="recording", began_ns=begun)
+    stopped = build(messages.Demonstration, state="stopped", began_ns=begun, ended_ns=begun + 800_000_000)
+    assert leader_emulator.led(targets, ready, begun + 900_000_000)[0] == 0
+    assert leader_emulator.led(targets, recording, begun + 200_000_000)[0] == 0
+    assert leader_emulator.led(targets, recording, begun + 800_000_000)[0] == pytest.approx(0.5)
+    assert leader_emulator.led(targets, recording, begun + 9_000_000_000)[0] == 1
+    assert leader_emulator.led(targets, stopped, begun + 9_000_000_000)[0] == pytest.approx(0.5)
     assert len(ready_pose()) == 14
 
 
@@ -143,7 +148,7 @@ def test_a_policy_does_not_run_with_the_masters_plugged_in() -> None:
 @pytest.mark.parametrize("verdict", ["pass", "fail"])
 def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real robot the checks come after the command has forbidden to arm."""
-    settings = config.load([])
+    settings = load_settings([])
     arms = settings.arms.model_copy(update={"kind": "piper", "unfit": "the masters lead"})
     rows: list[Any] = [Row("bus left", "pass" if verdict == "pass" else "fail", "as found", "plug it in")]
     monkeypatch.setattr(robot, "examine", lambda _: rows)

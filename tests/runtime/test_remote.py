@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from live_run import START_S, LiveRun
 
-from runtime import clock, wire
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.memory import BOX_PREFIX, MEMORY_FOLDER
+from runtime.host import clock
+from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER
+from runtime.messaging import messages
 from runtime.remote import far, keys
 from runtime.remote.comparison import Comparison
 from runtime.remote.link import Link
@@ -209,7 +210,7 @@ def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Pa
             process.kill()
             process.wait()
     log = reader.read(run.session)
-    made_there = [m for _, m, _ in reader.decode_all(log) if isinstance(m, wire.Conditions)]
+    made_there = [m for _, m, _ in reader.decode_all(log) if isinstance(m, messages.Conditions)]
     assert {m.epoch for m in made_there} == {1001, 1002}
     assert all(m.capture_ns < m.stamp_ns < m.capture_ns + 3_000_000_000 for m in made_there), "in the robot's time"
     assert not list(MEMORY_FOLDER.glob(f"{BOX_PREFIX}*"))

@@ -10,10 +10,10 @@ import yaml
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import save
-from runtime import config
+from runtime.config.settings import load_settings
 from runtime.errors import SettingsError
 from runtime.evaluation.robotwin import Over, RoboTwinScene
-from runtime.networks import open_checkpoint
+from runtime.policy.networks import open_checkpoint
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "robotwin"
 STROKE_M = 0.08
@@ -59,7 +59,7 @@ class Environment:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A policy of random weights in a folder, opened as they do."""
-    checkpoint = open_checkpoint(config.load(["--policy.size", "small", "--seed", "3"]))
+    checkpoint = open_checkpoint(load_settings(["--policy.size", "small", "--seed", "3"]))
     parts = {"slow": checkpoint.slow(), "fast": checkpoint.fast(), "text": checkpoint.instructor()}
     stored = tmp_path_factory.mktemp("policy") / "checkpoint"
     save(stored, checkpoint.config, checkpoint.statistics, parts)
@@ -90,7 +90,7 @@ def test_success_ends_it(model: Any) -> None:
 
 def test_units_and_pictures() -> None:
     environment = Environment()
-    scene = RoboTwinScene(environment, environment.get_obs(), config.load([]), STROKE_M)
+    scene = RoboTwinScene(environment, environment.get_obs(), load_settings([]), STROKE_M)
     q = scene.arms()[:, 0].ravel()
     assert q[6] == pytest.approx(STROKE_M) and q[0] == environment.vector[0]
     np.testing.assert_allclose(scene.vector(q), environment.vector)
@@ -100,7 +100,7 @@ def test_units_and_pictures() -> None:
 
 def test_time_passes_by_a_thirtieth_of_a_second() -> None:
     environment = Environment(step_lim=2)
-    scene = RoboTwinScene(environment, environment.get_obs(), config.load([]), STROKE_M)
+    scene = RoboTwinScene(environment, environment.get_obs(), load_settings([]), STROKE_M)
     scene.command(1, np.full(7, 0.05))
     for _ in range(6):
         scene.advance(3)  # a tick of the arms
@@ -115,7 +115,7 @@ def test_time_passes_by_a_thirtieth_of_a_second() -> None:
 def test_the_file_that_they_read_names_what_get_model_takes() -> None:
     values = yaml.safe_load((FOLDER / "deploy_policy.yml").read_text())
     assert values["policy_name"] == "video2act" and values["gripper_stroke_m"] == STROKE_M
-    config.load([str(flag) for flag in values["flags"]])
+    load_settings([str(flag) for flag in values["flags"]])
     assert (FOLDER / values["checkpoint"]).resolve() == FOLDER.parents[1] / "models" / "shipped" / "small"
 
 

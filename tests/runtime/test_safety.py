@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import safety, wire
-from runtime.clock import seconds
-from runtime.config import Safety
-from runtime.limits import Limits
-from runtime.safety import Freshness, Machine, settle
+from runtime.arms import safety
+from runtime.arms.limits import Limits
+from runtime.arms.safety import Freshness, Machine, settle
+from runtime.config.settings import Safety
+from runtime.host.clock import seconds
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 NOW = 1_000_000_000_000
@@ -23,8 +24,8 @@ MIDDLE = (LIMITS.low + LIMITS.high) / 2
 @pytest.fixture
 def fresh(build: Build) -> Freshness:
     return Freshness(
-        arms=build(wire.JointState, measured_ns=(NOW, NOW)),
-        health=build(wire.CameraHealth, stamp_ns=NOW),
+        arms=build(messages.JointState, measured_ns=(NOW, NOW)),
+        health=build(messages.CameraHealth, stamp_ns=NOW),
         observation_ns=NOW - seconds(0.1),
         conditions_ns=NOW - seconds(0.5),
         conditions_limit_ns=seconds(1.2),
@@ -36,7 +37,7 @@ def with_arms(fresh: Freshness, **changes: Any) -> Freshness:
     return replace(fresh, arms=fresh.arms.model_copy(update=changes))
 
 
-def machine(mode: wire.Mode, *, wants_run: bool = False, wants_arm: bool = True, fault: str = "") -> Machine:
+def machine(mode: messages.Mode, *, wants_run: bool = False, wants_arm: bool = True, fault: str = "") -> Machine:
     return Machine(mode=mode, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
 
 
@@ -84,7 +85,7 @@ def test_cameras_that_never_reported_are_named(fresh: Freshness) -> None:
 
 def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> None:
     limit_ns = seconds(SAFETY.max_health_age_s)
-    health = build(wire.CameraHealth, stamp_ns=NOW - limit_ns)
+    health = build(messages.CameraHealth, stamp_ns=NOW - limit_ns)
     assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == ()
     (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW + 1)
     assert reason.startswith("cameras: last report is 150 ms old")
@@ -92,10 +93,10 @@ def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> No
 
 def test_each_bad_camera_is_named(fresh: Freshness, build: Build) -> None:
     states = tuple(
-        wire.CameraState(camera=camera, number=1, capture_ns=NOW, rate_hz=30.0, verdict=verdict)
+        messages.CameraState(camera=camera, number=1, capture_ns=NOW, rate_hz=30.0, verdict=verdict)
         for camera, verdict in (("head", "no new picture for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
     )
-    health = build(wire.CameraHealth, stamp_ns=NOW, cameras=states)
+    health = build(messages.CameraHealth, stamp_ns=NOW, cameras=states)
     assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == (
         "camera head: no new picture for 120 ms",
         "camera right_wrist: unplugged",
@@ -150,32 +151,32 @@ def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
 def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int, build: Build) -> None:
     edge = LIMITS.high[joint] if sign > 0 else LIMITS.low[joint]
     for beyond, refused in ((SAFETY.outside_rad - 1e-3, False), (SAFETY.outside_rad + 1e-3, True)):
-        q = np.tile(MIDDLE, (wire.HORIZON, 1)).astype(np.float32)
+        q = np.tile(MIDDLE, (messages.HORIZON, 1)).astype(np.float32)
         q[40, joint] = edge + sign * beyond
-        reason = safety.refuse(SAFETY, LIMITS, build(wire.ActionChunk, q=q, seq=9))
+        reason = safety.refuse(SAFETY, LIMITS, build(messages.ActionChunk, q=q, seq=9))
         assert bool(reason) == refused
         assert not refused or (f"chunk 9: {safety.joint_name(joint)} is" in reason and "0.5 rad" in reason)
 
 
 def test_a_chunk_within_all_ranges_is_not_refused(build: Build) -> None:
-    chunk = build(wire.ActionChunk, q=np.tile(MIDDLE, (wire.HORIZON, 1)).astype(np.float32))
+    chunk = build(messages.ActionChunk, q=np.tile(MIDDLE, (messages.HORIZON, 1)).astype(np.float32))
     assert safety.refuse(SAFETY, LIMITS, chunk) == ""
 
 
 def test_a_chunk_expires_with_its_observation(build: Build) -> None:
-    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW)
+    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW)
     assert not safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s))
     assert safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s) + 1)
 
 
 def test_a_chunk_expires_with_its_last_target(build: Build) -> None:
-    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW, dt_ns=1_000_000)
+    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW, dt_ns=1_000_000)
     assert not safety.expired(SAFETY, chunk, NOW + 63_000_000 - 1)
     assert safety.expired(SAFETY, chunk, NOW + 63_000_000)
 
 
 def test_a_chunk_of_the_far_future_is_not_of_this_clock(build: Build) -> None:
-    chunk = build(wire.ActionChunk, observation_ns=NOW, t0_ns=NOW + seconds(1))
+    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW + seconds(1))
     assert not safety.expired(SAFETY, chunk, NOW)
     assert safety.expired(SAFETY, chunk, NOW - 1)
 
@@ -183,7 +184,7 @@ def test_a_chunk_of_the_far_future_is_not_of_this_clock(build: Build) -> None:
 @pytest.mark.parametrize("ahead_s", [1.5, 60.0, 3600.0])
 def test_a_chunk_whose_observation_lies_in_the_future_is_not_of_this_clock(ahead_s: float, build: Build) -> None:
     """Otherwise it would count as fresh until its observation's time has come."""
-    chunk = build(wire.ActionChunk, observation_ns=NOW + seconds(ahead_s), t0_ns=NOW)
+    chunk = build(messages.ActionChunk, observation_ns=NOW + seconds(ahead_s), t0_ns=NOW)
     assert safety.expired(SAFETY, chunk, NOW)
 
 
@@ -219,7 +220,7 @@ def test_joints_are_named_by_side() -> None:
 
 
 # mode, wants_run, wants_arm, fault, reasons, armable, resumes -> mode after, wants_run after
-TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]] = [
+TRANSITIONS: list[tuple[messages.Mode, bool, bool, str, bool, bool, bool, messages.Mode, bool]] = [
     ("DISARMED", False, False, "", False, True, False, "DISARMED", False),
     ("DISARMED", True, False, "", False, True, False, "DISARMED", True),
     ("DISARMED", False, True, "", False, False, False, "DISARMED", False),
@@ -244,7 +245,7 @@ TRANSITIONS: list[tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode,
 
 
 @pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row[0]}-{row[7]}-{row[1]}-{row[3]}-{row[4]}-{row[6]}")
-def test_transition(row: tuple[wire.Mode, bool, bool, str, bool, bool, bool, wire.Mode, bool]) -> None:
+def test_transition(row: tuple[messages.Mode, bool, bool, str, bool, bool, bool, messages.Mode, bool]) -> None:
     before, wants_run, wants_arm, fault, is_stale, armable, resumes, after, wants_after = row
     state = machine(before, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
     changed = settle(state, ("stale",) if is_stale else (), armable, True, resumes, NOW)
@@ -294,7 +295,7 @@ def test_it_says_why_it_does_not_run(state: Machine, given: tuple[str, ...], tol
 
 
 @pytest.mark.parametrize("before", ["HOLD", "RUNNING"])
-def test_arms_without_power_are_disarmed_and_not_armed_by_themselves(before: wire.Mode) -> None:
+def test_arms_without_power_are_disarmed_and_not_armed_by_themselves(before: messages.Mode) -> None:
     """Switched on again they would jump to where they were commanded last."""
     state = machine(before, wants_run=True)
     settle(state, (), True, False, True, NOW)
@@ -349,7 +350,7 @@ def test_arms_that_do_not_switch_on_are_told_from_those_nobody_armed(wants_arm: 
 @pytest.mark.parametrize(
     ("mode", "armable", "goes_on"), [("HOLD", True, True), ("HOLD", False, False), ("DISARMED", True, False)]
 )
-def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: wire.Mode, armable: bool, goes_on: bool) -> None:
+def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: messages.Mode, armable: bool, goes_on: bool) -> None:
     state = Machine(mode, wants_arm=mode == "HOLD", bound_for="rest")
     settle(state, () if armable else ("left arm: silent", "no chunk yet"), armable, True, True, NOW)
     assert (state.bound_for == "rest") is goes_on

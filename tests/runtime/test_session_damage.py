@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 from mcap.reader import make_reader
 
-from runtime import config, recorder, wire
+from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault, SessionError
-from runtime.session import reader
+from runtime.messaging import messages
+from runtime.session import reader, recorder
 from runtime.session.writer import SessionWriter
 
 Build = Callable[..., Any]
@@ -38,8 +39,8 @@ def written(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Written:
     payloads: list[bytes] = []
     writer = SessionWriter(path, 0)
     for seq in range(MESSAGES):
-        message = build(wire.JointState, seq=seq, stamp_ns=1000 + seq)
-        payloads.append(wire.encode(message))
+        message = build(messages.JointState, seq=seq, stamp_ns=1000 + seq)
+        payloads.append(messages.encode(message))
         writer.message("joint_state", message, payloads[-1])
     writer.close()
     with path.open("rb") as file:
@@ -70,10 +71,10 @@ def test_a_restarted_recorders_file_is_named(written: Written, tmp_path: Path) -
 
 def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
-    message = build(wire.Order)
-    writer.message("order", message, wire.encode(message))
+    message = build(messages.Order)
+    writer.message("order", message, messages.encode(message))
     writer.stop("the disk has 0.5 GiB left, the reserve is 1")
-    writer.message("order", message, wire.encode(message))
+    writer.message("order", message, messages.encode(message))
     writer.close()
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
@@ -84,7 +85,7 @@ def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
     free_gib = shutil.disk_usage(tmp_path).free / 2**30
     for reserve_gib, stops in ((free_gib / 2, False), (free_gib * 2, True)):
         writer = SessionWriter(tmp_path / f"{stops}.mcap", 0)
-        settings = config.load(["--recorder.reserve_gib", str(reserve_gib)])
+        settings = load_settings(["--recorder.reserve_gib", str(reserve_gib)])
         recorder.keep_reserve(writer, settings.recorder, tmp_path)
         assert ("GiB left" in writer.trouble) == stops
         writer.close()
@@ -154,8 +155,8 @@ def test_a_disk_that_fills_up_leaves_a_readable_log(build: Build, tmp_path: Path
     writer = SessionWriter(path, 0)
     with most_bytes_a_file(100_000):
         for seq in range(5000):
-            message = build(wire.Fault, seq=seq, text=str(seq * 7919) * 20)
-            writer.message("fault", message, wire.encode(message))
+            message = build(messages.Fault, seq=seq, text=str(seq * 7919) * 20)
+            writer.message("fault", message, messages.encode(message))
     assert writer.trouble
     writer.close()
     session = reader.read(path)
@@ -172,8 +173,8 @@ def test_a_disk_that_is_full_from_the_start_is_trouble_not_an_exception(build: B
     except RuntimeFault as error:  # one line is as good
         assert "\n" not in str(error)
         return
-    message = build(wire.Order)
-    writer.message("order", message, wire.encode(message))
+    message = build(messages.Order)
+    writer.message("order", message, messages.encode(message))
     writer.close()
     assert "No space left" in writer.trouble
 

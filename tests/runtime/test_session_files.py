@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from runtime import wire
 from runtime.errors import SessionError
+from runtime.messaging import messages
 from runtime.session import reader
 from runtime.session.writer import SessionWriter
 
-GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{wire.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
 Build = Callable[..., Any]
 
 
@@ -41,18 +41,18 @@ def _read(data: bytes, folder: Path) -> reader.Session:
 
 
 def test_what_was_written_is_read_back(build: Build, tmp_path: Path) -> None:
-    messages = [build(wire.JointState, seq=seq, stamp_ns=1000 + seq) for seq in range(500)]
+    arrived = [build(messages.JointState, seq=seq, stamp_ns=1000 + seq) for seq in range(500)]
     picture = simplejpeg.encode_jpeg(np.full((16, 24, 3), 90, np.uint8), 90, "RGB", "420")
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     writer.metadata({"settings": "{}"})
     writer.attachment("a.safetensors", b"weights", 5)
-    for message in messages:
-        writer.message("joint_state", message, wire.encode(message))
+    for message in arrived:
+        writer.message("joint_state", message, messages.encode(message))
     writer.picture("head", 7, picture, 1200)
     writer.close()
     session = reader.read(tmp_path)
     assert session.damage == reader.Damage()
-    assert [row.payload for row in session.messages] == [wire.encode(message) for message in messages]
+    assert [row.payload for row in session.messages] == [messages.encode(message) for message in arrived]
     assert session.jpeg("head", 7) == picture
     assert session.jpeg("head", 8) is None
     assert session.attachments == {"a.safetensors": b"weights"}
@@ -101,11 +101,11 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
     def full(data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    message = build(wire.JointState)
-    writer.message("joint_state", message, wire.encode(message))
+    message = build(messages.JointState)
+    writer.message("joint_state", message, messages.encode(message))
     monkeypatch.setattr(file, "write", full)
     for seq in range(2000):
-        writer.message("joint_state", build(wire.JointState, seq=seq), wire.encode(message))
+        writer.message("joint_state", build(messages.JointState, seq=seq), messages.encode(message))
     assert "No space left" in writer.trouble
     assert "free some space" in writer.trouble
     writer.close()
@@ -115,7 +115,7 @@ _WRITING = """
     import sys, time
     from pathlib import Path
     from runtime import wire
-    from runtime.clock import now_ns
+    from runtime.host.clock import now_ns
     from runtime.session.writer import SessionWriter
     writer = SessionWriter(Path(sys.argv[1]), 0)
     for seq in range(1_000_000):

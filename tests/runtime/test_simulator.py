@@ -9,8 +9,8 @@ from drivers.sim.engine import mujoco
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.objects import put
-from runtime import wire
-from runtime.simulator import Simulation, judge, start_episode
+from runtime.devices.simulator import Simulation, judge, start_episode
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 
@@ -27,14 +27,14 @@ def lift_apple(simulation: Simulation, z_m: float) -> None:
 def test_a_task_that_was_done_stays_done_until_the_next_episode(build: Build) -> None:
     simulation = Simulation(Physics(make_task("pick_apple_messy")), 0)
     simulation.physics.reset(0)
-    start_episode(simulation, build(wire.Episode, number=1), from_rest=False)
+    start_episode(simulation, build(messages.Episode, number=1), from_rest=False)
     assert not judge(simulation)
     lift_apple(simulation, 1.2)
     assert judge(simulation)
     lift_apple(simulation, 0.8)
     assert not simulation.physics.success()
     assert judge(simulation)
-    start_episode(simulation, build(wire.Episode, number=1), from_rest=False)
+    start_episode(simulation, build(messages.Episode, number=1), from_rest=False)
     assert judge(simulation), "the same episode, told again"
-    start_episode(simulation, build(wire.Episode, number=2), from_rest=False)
+    start_episode(simulation, build(messages.Episode, number=2), from_rest=False)
     assert not judge(simulation)

@@ -6,10 +6,10 @@ import pytest
 
 from drivers.cobot_magic import TABLE_TOP_M, bases, ready_pose
 from drivers.kinematics import FINGERTIP_M, link_poses
-from runtime import skeleton as module
-from runtime.config import Safety
-from runtime.limits import Array, Limits
-from runtime.skeleton import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.arms import collision as module
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.arms.limits import Array, Limits
+from runtime.config.settings import Safety
 
 LIMITS = Limits.of(Safety())
 

@@ -11,9 +11,11 @@ import msgpack
 import numpy as np
 import pytest
 
-from runtime import snapshot, system1_step, system2_step, wire
+from runtime.arms.trajectory import Motion, Piece, Trajectory
 from runtime.errors import RuntimeFault, SessionError
-from runtime.trajectory import Motion, Piece, Trajectory
+from runtime.messaging import messages
+from runtime.process import snapshot
+from runtime.systems import system1_step, system2_step
 
 Build = Callable[..., Any]
 
@@ -48,7 +50,7 @@ def test_nested_trajectories_come_back_writable() -> None:
 
 
 def test_messages_inside_a_memory_come_back(build: Build) -> None:
-    health = build(wire.CameraHealth)
+    health = build(messages.CameraHealth)
     made = snapshot.unpack(snapshot.pack((health, None, "text", 1.5)), ())
     assert made == (health, None, "text", 1.5)
 
@@ -56,7 +58,7 @@ def test_messages_inside_a_memory_come_back(build: Build) -> None:
 def test_a_snapshot_is_a_message_that_names_its_output() -> None:
     made = snapshot.take("system2", 7, system2_step.Memory(published=8), 2, 99)
     assert (made.process, made.after_seq, made.epoch, made.stamp_ns) == ("system2", 7, 2, 99)
-    assert wire.decode(wire.encode(made)) == made
+    assert messages.decode(messages.encode(made)) == made
 
 
 def test_an_unknown_class_is_refused() -> None:

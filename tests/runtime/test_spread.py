@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault
-from runtime.spread import Spread
+from runtime.host.worker_pool import Spread
 
 
 def square(number: int) -> int:

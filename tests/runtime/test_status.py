@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from runtime import config, supervisor, wire
-from runtime.bus import Bus, Publisher
-from runtime.config import Settings
-from runtime.processes import row
-from runtime.status import StatusLine
-from runtime.supervisor import Watched
+from runtime.config.settings import Settings, load_settings
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus, Publisher
+from runtime.process.table import row
+from runtime.supervisor import supervisor
+from runtime.supervisor.status_line import StatusLine
+from runtime.supervisor.supervisor import Watched
 
 Build = Callable[..., Any]
 OpenBus = Callable[[str], Bus]
 WaitUntil = Callable[[Callable[[], bool]], bool]
-ALIVE = supervisor.Memory({"arms": Watched(row("arms", config.load([])), state="alive")})
+ALIVE = supervisor.Memory({"arms": Watched(row("arms", load_settings([])), state="alive")})
 
 
-def telling(publisher: Publisher, state: wire.SafetyState, status: StatusLine, mode: str) -> Callable[[], bool]:
+def telling(publisher: Publisher, state: messages.SafetyState, status: StatusLine, mode: str) -> Callable[[], bool]:
     """Send a state until the status line knows the mode."""
 
     def told() -> bool:
@@ -44,7 +45,7 @@ def test_state_ages_and_reasons_are_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     state = build(
-        wire.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",)
+        messages.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",)
     )
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
     assert status.why() == "camera head: gone"
@@ -59,7 +60,7 @@ def test_a_running_robot_gives_no_reasons(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
-    state = build(wire.SafetyState, mode="RUNNING", reasons=())
+    state = build(messages.SafetyState, mode="RUNNING", reasons=())
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "RUNNING"))
     assert status.why() == "RUNNING"
     status.show(ALIVE)
@@ -71,10 +72,10 @@ def test_trouble_of_the_recorder_and_of_processes_is_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("recorder").publisher("recording")
-    memory = supervisor.Memory({"arms": Watched(row("arms", config.load([])), state="hung")})
+    memory = supervisor.Memory({"arms": Watched(row("arms", load_settings([])), state="hung")})
 
     def shown() -> str:
-        publisher.send(build(wire.Recording, trouble="recording stopped: disk full"))
+        publisher.send(build(messages.Recording, trouble="recording stopped: disk full"))
         status.read()
         status.show(memory)
         return capsys.readouterr().out
@@ -90,7 +91,7 @@ def test_runs_are_counted_per_second(
     publisher = bus("system1").publisher("chunk")
 
     def counted() -> bool:
-        publisher.send(build(wire.ActionChunk))
+        publisher.send(build(messages.ActionChunk))
         status.read()
         status.show(ALIVE)
         return "system1 0.0/s" not in capsys.readouterr().out
@@ -108,7 +109,9 @@ def test_the_real_time_factor_is_that_since_the_last_line(
     def shown() -> bool:
         nonlocal count
         count += 1
-        publisher.send(build(wire.Scene, seq=count, stamp_ns=count * 1_000_000_000, simulated_ns=count * 900_000_000))
+        publisher.send(
+            build(messages.Scene, seq=count, stamp_ns=count * 1_000_000_000, simulated_ns=count * 900_000_000)
+        )
         status.read()
         status.show(ALIVE)
         return "real time x0.90" in capsys.readouterr().out
@@ -128,7 +131,7 @@ def test_a_gap_in_the_video_window_is_shown(
     publisher = bus("system2").publisher("conditions")
 
     def shown(gap_ns: int) -> str:
-        publisher.send(build(wire.Conditions, widest_gap_ns=gap_ns))
+        publisher.send(build(messages.Conditions, widest_gap_ns=gap_ns))
         status.read()
         status.show(ALIVE)
         return capsys.readouterr().out

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from test_arms import Rig
 
-from runtime import config, steering, tuning, wire
-from runtime.steering import Plan
+from runtime.config import tuning
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
+from runtime.supervisor import operator_changes
+from runtime.supervisor.operator_changes import Plan
 
 Build = Callable[..., Any]
 PLAN = Plan("hand the block over", 5)
@@ -15,8 +18,8 @@ NOTHING = {"instruction": None, "ratio": None, "blend": None, "result": None, "n
 
 
 @pytest.fixture
-def wish(build: Build) -> Callable[..., wire.Steering]:
-    return lambda **fields: build(wire.Steering, **(NOTHING | fields))
+def wish(build: Build) -> Callable[..., messages.Steering]:
+    return lambda **fields: build(messages.Steering, **(NOTHING | fields))
 
 
 @pytest.mark.parametrize(
@@ -33,15 +36,15 @@ def wish(build: Build) -> Callable[..., wire.Steering]:
     ],
 )
 def test_a_wish_changes_what_it_names(
-    fields: dict[str, Any], after: Plan, said: list[str], wish: Callable[..., wire.Steering]
+    fields: dict[str, Any], after: Plan, said: list[str], wish: Callable[..., messages.Steering]
 ) -> None:
-    assert steering.step(PLAN, wish(**fields), 9) == after
-    assert steering.describe(PLAN, wish(**fields)) == said
+    assert operator_changes.step(PLAN, wish(**fields), 9) == after
+    assert operator_changes.describe(PLAN, wish(**fields)) == said
 
 
 def test_what_is_not_told_is_that_of_the_settings(build: Build) -> None:
-    settings = config.load(["--ratio", "6", "--trajectory.blend", "prefix"])
-    told, untold = build(wire.Episode, ratio=3, blend="none"), build(wire.Episode, ratio=0, blend=None)
+    settings = load_settings(["--ratio", "6", "--trajectory.blend", "prefix"])
+    told, untold = build(messages.Episode, ratio=3, blend="none"), build(messages.Episode, ratio=0, blend=None)
     assert (tuning.ratio(settings, told), tuning.blend(settings, told)) == (3, "none")
     assert (tuning.ratio(settings, untold), tuning.blend(settings, untold)) == (6, "prefix")
 
@@ -51,7 +54,7 @@ def test_the_arms_join_chunks_as_the_episode_says(build: Build) -> None:
     jumps: dict[str, float] = {}
     for blend in ("fade", "none"):
         rig = Rig(build)
-        rig.waiting[0] = build(wire.Episode, started_ns=0, blend=blend)
+        rig.waiting[0] = build(messages.Episode, started_ns=0, blend=blend)
         rig.run(0.5)
         before = rig.memory.commanded.q
         made = rig.tick(rig.chunk(rig.chunk().q + 0.05))
@@ -69,9 +72,9 @@ def driven(build: Build) -> Rig:
     return rig
 
 
-def beat(rig: Rig, age_ns: int = 0, wanted: bool = True) -> wire.Deadman:
+def beat(rig: Rig, age_ns: int = 0, wanted: bool = True) -> messages.Deadman:
     """The console tells of the page."""
-    return rig.build(wire.Deadman, wanted=wanted, beat_ns=rig.now - age_ns, holder="anna")
+    return rig.build(messages.Deadman, wanted=wanted, beat_ns=rig.now - age_ns, holder="anna")
 
 
 def test_a_page_that_is_heard_lets_the_robot_run(driven: Rig) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import wire
-from runtime.summary import EXIT_SOURCE, Accumulator, Intervals, lines
+from runtime.messaging import messages
+from runtime.session.summary import EXIT_SOURCE, Accumulator, Intervals, lines
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -31,14 +31,14 @@ class Run:
     def tick(self, mode: str = "RUNNING", late_ns: int = 0, **changes: Any) -> None:
         """One arm target; 5 ms later."""
         target = self.build(
-            wire.ArmTarget, seq=self.ticks, stamp_ns=self.now + late_ns, deadline_ns=self.now, mode=mode,
+            messages.ArmTarget, seq=self.ticks, stamp_ns=self.now + late_ns, deadline_ns=self.now, mode=mode,
             arrivals=changes.pop("arrivals", ()), **changes,
         )  # fmt: skip
         self.accumulator.add("arm_target", target)
         self.ticks += 1
         self.now += TICK_NS
 
-    def add(self, topic: str, kind: type[wire.Message], **fields: Any) -> None:
+    def add(self, topic: str, kind: type[messages.Message], **fields: Any) -> None:
         self.accumulator.add(topic, self.build(kind, **({"stamp_ns": self.now} | fields)))
 
     def table(self, dropped: int = 0) -> dict[str, Any]:
@@ -59,33 +59,33 @@ def test_an_empty_run_has_an_empty_table(run: Run) -> None:
 
 def test_task_length_and_outcome_are_told(run: Run) -> None:
     run.tick()
-    run.add("episode", wire.Episode, number=1, task="pick_apple_messy")
+    run.add("episode", messages.Episode, number=1, task="pick_apple_messy")
     assert run.table()["outcome"] == ""
-    run.add("scene", wire.Scene, episode=1, success=False)
+    run.add("scene", messages.Scene, episode=1, success=False)
     assert run.table()["outcome"] == "not done", "a simulated task tells by itself"
-    run.add("scene", wire.Scene, episode=1, success=True)
+    run.add("scene", messages.Scene, episode=1, success=True)
     run.now += 2_000 * MS
     run.tick()
     table = run.table()
     assert (table["task"], table["outcome"], table["duration_s"]) == ("pick_apple_messy", "success", 2.0)
-    run.add("outcome", wire.Outcome, number=1, result="failure")
+    run.add("outcome", messages.Outcome, number=1, result="failure")
     assert run.table()["outcome"] == "failure", "the operator's word counts"
-    run.add("scene", wire.Scene, episode=2, success=True)
+    run.add("scene", messages.Scene, episode=2, success=True)
     assert run.table()["outcome"] == "1 of 2"
 
 
 def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> None:
     for _ in range(10):
-        run.add("fault", wire.Fault)
-        run.add("chunk", wire.ActionChunk)
+        run.add("fault", messages.Fault)
+        run.add("chunk", messages.ActionChunk)
         run.tick("HOLD", late_ns=900)
     for _ in range(4):
         run.tick()
-    run.add("order", wire.Order, order="hold", source=EXIT_SOURCE)
+    run.add("order", messages.Order, order="hold", source=EXIT_SOURCE)
     for _ in range(10):
         run.tick("HOLD", late_ns=900)
-        run.add("fault", wire.Fault)
-        run.add("chunk", wire.ActionChunk)
+        run.add("fault", messages.Fault)
+        run.add("chunk", messages.ActionChunk)
     table = run.table()
     assert (table["system1_runs"], table["faults"], table["running_fraction"]) == (0, 0, 1.0)
     assert table["tick_late_us"]["max"] == 0
@@ -93,7 +93,7 @@ def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> 
 
 def test_an_operators_order_does_not_end_the_counting(run: Run) -> None:
     run.tick()
-    run.add("order", wire.Order, order="hold", source="terminal")
+    run.add("order", messages.Order, order="hold", source="terminal")
     run.tick("HOLD")
     assert run.table()["running_fraction"] == 0.5
 
@@ -131,7 +131,7 @@ def test_the_arms_path_is_that_of_six_joints_each(run: Run) -> None:
         q = np.zeros(14)
         q[[0, 1]] = 0.3 * count, 0.4 * count
         q[[6, 13]] = 0.07 * count
-        run.add("joint_state", wire.JointState, q=q, seq=count)
+        run.add("joint_state", messages.JointState, q=q, seq=count)
     assert run.table()["arm_path_rad"] == [1.5, 0.0]
 
 
@@ -139,12 +139,12 @@ def test_ratio_ages_and_durations(run: Run) -> None:
     run.tick()
     for count in range(9):
         run.add(
-            "chunk", wire.ActionChunk, seq=count, run=count + 1, conditions_capture_ns=run.now - 300 * MS,
-            frame_returned_ns=run.now, timing=wire.Timing(finished_ns=run.now + 50 * MS, forward_ns=40 * MS),
+            "chunk", messages.ActionChunk, seq=count, run=count + 1, conditions_capture_ns=run.now - 300 * MS,
+            frame_returned_ns=run.now, timing=messages.Timing(finished_ns=run.now + 50 * MS, forward_ns=40 * MS),
         )  # fmt: skip
         run.tick(arrivals=((count, run.now + 52 * MS),))
     for trigger_run in (0, 4, 8):
-        run.add("conditions", wire.Conditions, trigger_run=trigger_run, seq=trigger_run)
+        run.add("conditions", messages.Conditions, trigger_run=trigger_run, seq=trigger_run)
     table = run.table()
     assert (table["system1_runs"], table["system2_runs"], table["ratio_measured"]) == (9, 3, 4.0)
     assert table["condition_age_ms"]["p50"] == 300 and table["chunk_ms"]["p50"] == 50
@@ -157,8 +157,8 @@ def test_a_restarted_system1_is_not_mixed_with_its_former_life(run: Run) -> None
     for epoch in (1, 2):
         for count in range(3):
             run.add(
-                "chunk", wire.ActionChunk, epoch=epoch, seq=count, frame_returned_ns=run.now, stamp_ns=run.now,
-                timing=wire.Timing(finished_ns=run.now + 10 * MS, forward_ns=8 * MS),
+                "chunk", messages.ActionChunk, epoch=epoch, seq=count, frame_returned_ns=run.now, stamp_ns=run.now,
+                timing=messages.Timing(finished_ns=run.now + 10 * MS, forward_ns=8 * MS),
             )  # fmt: skip
             run.tick(arrivals=((count, run.now + 12 * MS),))
         run.now += 10_000 * MS
@@ -166,35 +166,35 @@ def test_a_restarted_system1_is_not_mixed_with_its_former_life(run: Run) -> None
 
 
 def test_actions_for_each_condition(run: Run) -> None:
-    run.add("chunk", wire.ActionChunk)
+    run.add("chunk", messages.ActionChunk)
     for _ in range(400):
         run.tick()
-    run.add("chunk", wire.ActionChunk, seq=1)
+    run.add("chunk", messages.ActionChunk, seq=1)
     for seq in range(2):
-        run.add("conditions", wire.Conditions, seq=seq, trigger_run=seq)
+        run.add("conditions", messages.Conditions, seq=seq, trigger_run=seq)
     assert run.table()["actions_per_condition"] == pytest.approx(2.0 * 30 / 2, abs=0.1)
 
 
 def test_saturation_is_a_majority(run: Run) -> None:
     run.tick()
     for seq in range(5):
-        run.add("chunk", wire.ActionChunk, seq=seq, saturated=seq < 3)
+        run.add("chunk", messages.ActionChunk, seq=seq, saturated=seq < 3)
     assert run.table()["saturated"] is True
 
 
 def test_holds_and_drops_come_from_the_safety_layer(run: Run) -> None:
     run.tick()
-    run.add("safety", wire.SafetyState, holds=2, chunks_dropped=3)
-    run.add("order", wire.Order, order="hold", source=EXIT_SOURCE)
-    run.add("safety", wire.SafetyState, seq=1, holds=9, chunks_dropped=9)
+    run.add("safety", messages.SafetyState, holds=2, chunks_dropped=3)
+    run.add("order", messages.Order, order="hold", source=EXIT_SOURCE)
+    run.add("safety", messages.SafetyState, seq=1, holds=9, chunks_dropped=9)
     table = run.table(dropped=4)
     assert (table["holds"], table["drops"]) == (2, 7)
 
 
 def test_camera_rates_and_physics_lag(run: Run) -> None:
     run.tick()
-    run.add("camera_health", wire.CameraHealth)
-    run.add("scene", wire.Scene, lag_ns=7 * MS)
+    run.add("camera_health", messages.CameraHealth)
+    run.add("scene", messages.Scene, lag_ns=7 * MS)
     table = run.table()
     assert table["camera_fps"] == {"head": 30.0, "left_wrist": 30.0, "right_wrist": 30.0}
     assert table["physics_lag_ms"]["max"] == 7.0
@@ -203,7 +203,7 @@ def test_camera_rates_and_physics_lag(run: Run) -> None:
 def test_the_real_time_factor_is_simulated_time_by_the_clock(run: Run) -> None:
     run.tick()
     for count in range(4):
-        run.add("scene", wire.Scene, seq=count, stamp_ns=START_NS + count * 100 * MS, simulated_ns=count * 80 * MS)
+        run.add("scene", messages.Scene, seq=count, stamp_ns=START_NS + count * 100 * MS, simulated_ns=count * 80 * MS)
     assert run.table()["real_time_factor"] == 0.8
 
 
@@ -216,14 +216,14 @@ def test_the_steps_of_the_video_window_are_told(run: Run) -> None:
     run.tick()
     for count, gap_ms in enumerate((100, 100, 267)):
         stamp_ns = START_NS + (count + 1) * 10 * MS
-        run.add("conditions", wire.Conditions, seq=count, stamp_ns=stamp_ns, widest_gap_ns=gap_ms * MS)
+        run.add("conditions", messages.Conditions, seq=count, stamp_ns=stamp_ns, widest_gap_ns=gap_ms * MS)
     assert run.table()["window_step_ms"] == {"p50": 100.0, "max": 267.0}
 
 
 def test_late_triggers_are_counted(run: Run) -> None:
     run.tick()
     for count, late in enumerate((0, 3, 0, 1)):
-        run.add("conditions", wire.Conditions, seq=count, late_runs=late)
+        run.add("conditions", messages.Conditions, seq=count, late_runs=late)
     assert run.table()["late_triggers"] == 2
 
 
@@ -231,35 +231,35 @@ def test_late_triggers_are_counted(run: Run) -> None:
 def test_a_ratio_that_is_off_by_more_than_a_twentieth_is_saturated(run: Run, late_runs: int, saturated: bool) -> None:
     run.tick()
     for seq in range(20):
-        run.add("chunk", wire.ActionChunk, seq=seq, stamp_ns=START_NS + (seq + 1) * MS, saturated=False)
-    run.add("conditions", wire.Conditions, stamp_ns=START_NS + MS, late_runs=late_runs)
+        run.add("chunk", messages.ActionChunk, seq=seq, stamp_ns=START_NS + (seq + 1) * MS, saturated=False)
+    run.add("conditions", messages.Conditions, stamp_ns=START_NS + MS, late_runs=late_runs)
     assert run.table()["saturated"] is saturated
 
 
 def test_an_output_whose_inputs_were_logged_can_be_replayed(run: Run) -> None:
-    run.add("frame.head", wire.Frame, seq=32)
-    run.add("episode", wire.Episode, seq=0)
+    run.add("frame.head", messages.Frame, seq=32)
+    run.add("episode", messages.Episode, seq=0)
     run.accumulator.picture("head", 32)
-    run.add("conditions", wire.Conditions)
+    run.add("conditions", messages.Conditions)
     assert run.table()["not_replayable"] == 0
 
 
 @pytest.mark.parametrize("missing", ["notice", "picture", "episode", "epoch"])
 def test_an_output_with_a_missing_input_cannot_be_replayed(missing: str, run: Run) -> None:
     if missing != "notice":
-        run.add("frame.head", wire.Frame, seq=32, epoch=2 if missing == "epoch" else 1)
+        run.add("frame.head", messages.Frame, seq=32, epoch=2 if missing == "epoch" else 1)
     if missing != "picture":
         run.accumulator.picture("head", 32)
     if missing != "episode":
-        run.add("episode", wire.Episode, seq=0)
-    run.add("conditions", wire.Conditions)
+        run.add("episode", messages.Episode, seq=0)
+    run.add("conditions", messages.Conditions)
     assert run.table()["not_replayable"] == 1
 
 
 def test_an_input_may_be_logged_after_its_output(run: Run) -> None:
-    run.add("chunk", wire.ActionChunk)
+    run.add("chunk", messages.ActionChunk)
     for seq in range(13):
-        run.add("joint_state", wire.JointState, seq=seq)
+        run.add("joint_state", messages.JointState, seq=seq)
     assert run.table()["not_replayable"] == 0
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from runtime import config, wire
-from runtime.clock import seconds
-from runtime.config import Supervisor as Settings
-from runtime.processes import row
-from runtime.supervisor import SILENT_NS, Inputs, Memory, Outputs, Watched, step, supervision
+from runtime.config.settings import Supervisor as Settings
+from runtime.config.settings import load_settings
+from runtime.host.clock import seconds
+from runtime.messaging import messages
+from runtime.process.table import row
+from runtime.supervisor.supervisor import SILENT_NS, Inputs, Memory, Outputs, Watched, step, supervision
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -26,7 +27,7 @@ class Watch:
 
     def __init__(self, build: Build, name: str = "arms") -> None:
         self.build, self.name = build, name
-        self.memory = Memory({name: Watched(row(name, config.load([])), start_at_ns=START_NS)})
+        self.memory = Memory({name: Watched(row(name, load_settings([])), start_at_ns=START_NS)})
         self.now = START_NS
         self.beating = self.stepping = False
         self.steps, self.stepped_ns = 0, START_NS
@@ -40,7 +41,10 @@ class Watch:
         return self.memory.watched[self.name]
 
     def look(
-        self, code: int | None = None, beats: tuple[wire.Heartbeat, ...] = (), faults: tuple[wire.Fault, ...] = ()
+        self,
+        code: int | None = None,
+        beats: tuple[messages.Heartbeat, ...] = (),
+        faults: tuple[messages.Fault, ...] = (),
     ) -> Outputs:
         """One step of the supervisor, 50 ms later."""
         self.now += LOOK_NS
@@ -55,9 +59,9 @@ class Watch:
         self.faults += made.faults
         return made
 
-    def beat(self, epoch: int) -> wire.Heartbeat:
+    def beat(self, epoch: int) -> messages.Heartbeat:
         return self.build(
-            wire.Heartbeat,
+            messages.Heartbeat,
             process=self.name,
             epoch=epoch,
             stamp_ns=self.now,
@@ -171,7 +175,7 @@ def test_beats_without_progress_mean_hung(watch: Watch) -> None:
     while watch.watched.state == "alive":
         watch.look()
     assert watch.watched.state == "hung"
-    assert watch.now - hung_ns <= seconds(3 * row("arms", config.load([])).progress_s) + 2 * LOOK_NS
+    assert watch.now - hung_ns <= seconds(3 * row("arms", load_settings([])).progress_s) + 2 * LOOK_NS
     assert "no progress" in watch.faults[-1][1]
     watch.watch(SETTINGS.restart_after_s + 0.5)
     assert len(watch.killed) == 1
@@ -233,11 +237,11 @@ def test_the_table_as_a_message(watch: Watch) -> None:
     watch.look()
     made = supervision(watch.memory, 7, watch.now)
     assert (made.seq, made.stamp_ns) == (7, watch.now)
-    assert made.processes == (wire.ProcessState(process="arms", state="starting", restarts=1, faults=1),)
-    assert wire.decode(wire.encode(made)) == made
+    assert made.processes == (messages.ProcessState(process="arms", state="starting", restarts=1, faults=1),)
+    assert messages.decode(messages.encode(made)) == made
 
 
-def shown(watch: Watch) -> wire.ProcessState:
+def shown(watch: Watch) -> messages.ProcessState:
     return supervision(watch.memory, 0, watch.now).processes[0]
 
 
@@ -267,8 +271,10 @@ def test_a_new_life_sends_from_zero_and_what_was_lost_stays_lost(watch: Watch) -
 
 
 def test_faults_are_those_that_it_told_and_those_that_it_was(watch: Watch, build: Build) -> None:
-    told = build(wire.Fault, process="arms")
-    watch.look(faults=(told, told, build(wire.Fault, process="supervisor"), build(wire.Fault, process="cameras")))
+    told = build(messages.Fault, process="arms")
+    watch.look(
+        faults=(told, told, build(messages.Fault, process="supervisor"), build(messages.Fault, process="cameras"))
+    )
     assert shown(watch).faults == 2
     watch.look(code=1)
     assert shown(watch).faults == 3

@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from models.policy import InstructionEmbedding
-from runtime import wire
-from runtime.clock import seconds
-from runtime.config import Settings
-from runtime.networks import open_checkpoint, prepare_torch
-from runtime.system1 import due, gather, next_due, older_set_ahead, waits_for_system2
-from runtime.system1_step import (
+from runtime.config.settings import Settings
+from runtime.host.clock import seconds
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
+from runtime.policy.networks import open_checkpoint, prepare_torch
+from runtime.systems.frame_sets import History
+from runtime.systems.system1 import due, gather, next_due, older_set_ahead, waits_for_system2
+from runtime.systems.system1_step import (
     Inputs,
     Memory,
     Rules,
@@ -28,8 +30,6 @@ from runtime.system1_step import (
     refusal,
     step,
 )
-from runtime.topics import CAMERAS
-from runtime.views import History
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -50,11 +50,11 @@ def embedding(settings: Settings) -> InstructionEmbedding:
     return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
 
 
-def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1, 2)) -> tuple[wire.Frame, ...]:
+def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1, 2)) -> tuple[messages.Frame, ...]:
     """The cameras' frames `number`; the 30th is captured at START_NS."""
     return tuple(
         build(
-            wire.Frame,
+            messages.Frame,
             camera=camera,
             seq=number,
             capture_ns=START_NS + (number - 30) * FRAME_NS + shift * MS,
@@ -69,18 +69,18 @@ def inputs(rules: Rules, build: Build) -> Inputs:
     """Everything fresh."""
     tokens = np.full((32, 128), 0x3F80, np.uint16)
     return Inputs(
-        build(wire.Episode),
-        build(wire.Instruction),
-        build(wire.Embedding),
-        build(wire.JointState, q=np.full(14, 0.1)),
+        build(messages.Episode),
+        build(messages.Instruction),
+        build(messages.Embedding),
+        build(messages.JointState, q=np.full(14, 0.1)),
         build(
-            wire.Conditions,
+            messages.Conditions,
             spatial=tokens,
             motion=tokens,
             checkpoint_id=rules.checkpoint_id,
             stamp_ns=START_NS - 100 * MS,
             capture_ns=START_NS - 200 * MS,
-            timing=wire.Timing(finished_ns=START_NS),
+            timing=messages.Timing(finished_ns=START_NS),
         ),
         frame_set(build, 30),
         frame_set(build, 29),
@@ -155,7 +155,7 @@ def test_the_older_set_is_known_once_the_next_run_is_a_frame_away(settings: Sett
 def test_the_older_set_foreseen_is_the_one_that_the_run_uses(settings: Settings, build: Build) -> None:
     history, newest = history_of(build, range(1, 31)), frame_set(build, 30)
     foreseen = older_set_ahead(settings, 1 / 30, history, newest, max(f.returned_ns for f in newest) + FRAME_NS)
-    held: dict[str, wire.Message] = {"episode": build(wire.Episode), "instruction": build(wire.Instruction)}
+    held: dict[str, messages.Message] = {"episode": build(messages.Episode), "instruction": build(messages.Instruction)}
     made = gather(held, 1 / 30, history_of(build, range(1, 32)), frame_set(build, 31))
     assert made is not None and made.before == foreseen
 
@@ -163,7 +163,7 @@ def test_the_older_set_foreseen_is_the_one_that_the_run_uses(settings: Settings,
 def test_looking_ahead_changes_no_bit_of_the_chunk(
     rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
 ) -> None:
-    chunks: list[wire.ActionChunk | wire.Skip] = []
+    chunks: list[messages.ActionChunk | messages.Skip] = []
     for ahead in (False, True):
         fresh = replace(rules, fast=open_checkpoint(rules.settings).fast())
         if ahead:
@@ -171,7 +171,7 @@ def test_looking_ahead_changes_no_bit_of_the_chunk(
             assert fresh.fast.has(tuple(frame.seq for frame in inputs.before))
         chunks.append(step(fresh, Memory(), inputs, noise, lambda key: embedding, 1, NOW))
     plain, looked = chunks
-    assert isinstance(plain, wire.ActionChunk) and isinstance(looked, wire.ActionChunk)
+    assert isinstance(plain, messages.ActionChunk) and isinstance(looked, messages.ActionChunk)
     assert plain.q.tobytes() == looked.q.tobytes()
 
 
@@ -212,7 +212,7 @@ def test_missing_inputs_are_named(changes: dict[str, None], text: str, rules: Ru
 
 
 def test_an_embedding_of_another_instruction_is_refused(rules: Rules, inputs: Inputs, build: Build) -> None:
-    other = replace(inputs, embedding=build(wire.Embedding, instruction=2))
+    other = replace(inputs, embedding=build(messages.Embedding, instruction=2))
     assert "not encoded" in refusal(rules, Memory(), other, NOW)
 
 
@@ -276,7 +276,7 @@ def test_a_step_gives_a_chunk_that_names_everything_it_used(
 ) -> None:
     memory = Memory()
     made = step(rules, memory, inputs, noise, lambda key: embedding, 3, NOW)
-    assert isinstance(made, wire.ActionChunk)
+    assert isinstance(made, messages.ActionChunk)
     observation_ns = max(frame.capture_ns for frame in inputs.now)
     assert (made.seq, made.epoch, made.run, made.stamp_ns) == (0, 3, 1, NOW)
     assert made.observation_ns == observation_ns and made.t0_ns == observation_ns + made.dt_ns
@@ -287,12 +287,12 @@ def test_a_step_gives_a_chunk_that_names_everything_it_used(
     ]  # fmt: skip
     assert made.q.shape == (64, 14) and np.isfinite(made.q).all()
     assert memory.run == 1 and len(memory.perceived_ns) == 1
-    assert wire.encode(wire.decode(wire.encode(made))) == wire.encode(made)
+    assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
 
 
 def test_the_same_inputs_give_the_same_chunk(rules: Rules, inputs: Inputs, embedding: InstructionEmbedding) -> None:
     first, second = (step(rules, Memory(), inputs, noise, lambda key: embedding, 1, NOW) for _ in range(2))
-    assert isinstance(first, wire.ActionChunk) and isinstance(second, wire.ActionChunk)
+    assert isinstance(first, messages.ActionChunk) and isinstance(second, messages.ActionChunk)
     np.testing.assert_array_equal(first.q, second.q)
 
 
@@ -302,7 +302,7 @@ def test_each_run_and_each_start_has_a_noise_of_its_own(
     memory, seeds = Memory(), list[int]()
     for epoch, used in ((1, memory), (1, memory), (2, Memory())):
         made = step(rules, used, inputs, noise, lambda key: embedding, epoch, NOW)
-        assert isinstance(made, wire.ActionChunk)
+        assert isinstance(made, messages.ActionChunk)
         seeds.append(made.noise_seed)
     assert len(set(seeds)) == 3
 
@@ -310,10 +310,10 @@ def test_each_run_and_each_start_has_a_noise_of_its_own(
 def test_a_step_continues_the_chunk_that_is_executed(
     rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
 ) -> None:
-    executing = build(wire.JointState, chunk_epoch=1, chunk_seq=5, consumed=7, running=True)
+    executing = build(messages.JointState, chunk_epoch=1, chunk_seq=5, consumed=7, running=True)
     for epoch, expected in ((1, (5, 7)), (2, (-1, 0))):
         made = step(rules, Memory(), replace(inputs, joints=executing), noise, lambda key: embedding, epoch, NOW)
-        assert isinstance(made, wire.ActionChunk)
+        assert isinstance(made, messages.ActionChunk)
         assert (made.previous_seq, made.consumed) == expected
 
 
@@ -323,11 +323,11 @@ def test_committed_targets_continue_the_previous_chunk(
     prefix = settings.model_copy(update={"trajectory": settings.trajectory.model_copy(update={"blend": "prefix"})})
     changed, memory = replace(rules, settings=prefix), Memory()
     first = step(changed, memory, inputs, noise, lambda key: embedding, 1, NOW)
-    assert isinstance(first, wire.ActionChunk) and first.committed == 0
-    joints = build(wire.JointState, chunk_epoch=1, chunk_seq=0, running=True)
+    assert isinstance(first, messages.ActionChunk) and first.committed == 0
+    joints = build(messages.JointState, chunk_epoch=1, chunk_seq=0, running=True)
     later = replace(inputs, joints=joints, now=frame_set(build, 33), before=frame_set(build, 32))
     second = step(changed, memory, later, noise, lambda key: embedding, 1, NOW + 3 * FRAME_NS)
-    assert isinstance(second, wire.ActionChunk) and second.committed > 0
+    assert isinstance(second, messages.ActionChunk) and second.committed > 0
     np.testing.assert_allclose(second.q[: second.committed], first.q[3 : 3 + second.committed], atol=2e-3)
 
 
@@ -335,7 +335,7 @@ def test_a_refused_step_is_a_skip_that_says_why(rules: Rules, inputs: Inputs, em
     memory = Memory()
     for count in range(2):
         made = step(rules, memory, replace(inputs, joints=None), noise, lambda key: embedding, 1, NOW)
-        assert isinstance(made, wire.Skip)
+        assert isinstance(made, messages.Skip)
         assert (made.seq, made.reason) == (count, "no joint state")
     assert memory.run == 0
 
@@ -349,7 +349,7 @@ def test_overwritten_frames_are_a_skip(
         return None if number == 31 else noise(camera, number)
 
     made = step(rules, Memory(), gone, pictures, lambda key: embedding, 1, NOW)
-    assert isinstance(made, wire.Skip) and "(31, 31, 31) are overwritten" in made.reason
+    assert isinstance(made, messages.Skip) and "(31, 31, 31) are overwritten" in made.reason
 
 
 def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build) -> None:
@@ -357,7 +357,7 @@ def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build
     for number in range(20, 31):
         for notice in frame_set(build, number):
             history.add(notice)
-    held: dict[str, wire.Message] = {"episode": build(wire.Episode), "instruction": build(wire.Instruction)}
+    held: dict[str, messages.Message] = {"episode": build(messages.Episode), "instruction": build(messages.Instruction)}
     made = gather(held, 1 / 30, history, frame_set(build, 30))
     assert made is not None
     assert [frame.seq for frame in made.now] == [30] * 3
@@ -365,7 +365,7 @@ def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build
 
 
 def test_inputs_wait_for_episode_and_instruction(build: Build) -> None:
-    assert inputs_of({"episode": build(wire.Episode)}, (), ()) is None
-    assert inputs_of({"instruction": build(wire.Instruction)}, (), ()) is None
-    made = inputs_of({"episode": build(wire.Episode), "instruction": build(wire.Instruction)}, (), ())
+    assert inputs_of({"episode": build(messages.Episode)}, (), ()) is None
+    assert inputs_of({"instruction": build(messages.Instruction)}, (), ()) is None
+    made = inputs_of({"episode": build(messages.Episode), "instruction": build(messages.Instruction)}, (), ())
     assert made is not None and made.conditions is None

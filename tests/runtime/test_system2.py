@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from models.policy import InstructionEmbedding
-from runtime import wire
-from runtime.clock import seconds
-from runtime.config import Settings
-from runtime.networks import open_checkpoint, prepare_torch
-from runtime.system2_step import Inputs, Memory, Rules, Windows, decide, gather, references, step, windows
+from runtime.config.settings import Settings
+from runtime.host.clock import seconds
+from runtime.messaging import messages
+from runtime.policy.networks import open_checkpoint, prepare_torch
+from runtime.systems.system2_step import Inputs, Memory, Rules, Windows, decide, gather, references, step, windows
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -37,18 +37,18 @@ def embedding(settings: Settings) -> InstructionEmbedding:
     return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
 
 
-def frames(build: Build, numbers: range) -> tuple[wire.Frame, ...]:
-    return tuple(build(wire.Frame, seq=number, capture_ns=START_NS + number * PERIOD_NS) for number in numbers)
+def frames(build: Build, numbers: range) -> tuple[messages.Frame, ...]:
+    return tuple(build(messages.Frame, seq=number, capture_ns=START_NS + number * PERIOD_NS) for number in numbers)
 
 
 @pytest.fixture
 def inputs(build: Build) -> Inputs:
     """A hundred frames, and System 1 at the run at which System 2 last started."""
     return Inputs(
-        build(wire.Episode),
-        build(wire.Instruction),
-        build(wire.Embedding),
-        build(wire.ActionChunk, run=16),
+        build(messages.Episode),
+        build(messages.Instruction),
+        build(messages.Embedding),
+        build(messages.ActionChunk, run=16),
         frames(build, range(1, 101)),
     )
 
@@ -66,7 +66,7 @@ def paced(rules: Rules, pacing: str) -> Rules:
 def test_n_runs_later_a_condition_is_due_and_stays_due(
     run: int, due: str | None, rules: Rules, inputs: Inputs, build: Build
 ) -> None:
-    later = replace(inputs, system1=build(wire.ActionChunk, run=run))
+    later = replace(inputs, system1=build(messages.ActionChunk, run=run))
     assert decide(rules, RUNNING, later, NOW) == due
 
 
@@ -74,7 +74,7 @@ def test_n_runs_later_a_condition_is_due_and_stays_due(
 def test_n_is_the_ratio_of_the_settings(ratio: int, rules: Rules, inputs: Inputs, build: Build) -> None:
     changed = replace(rules, settings=rules.settings.model_copy(update={"ratio": ratio}))
     for run in range(16, 40):
-        due = decide(changed, RUNNING, replace(inputs, system1=build(wire.ActionChunk, run=run)), NOW)
+        due = decide(changed, RUNNING, replace(inputs, system1=build(messages.ActionChunk, run=run)), NOW)
         assert due == ("ratio" if run >= 16 + ratio else None)
 
 
@@ -83,24 +83,26 @@ def test_the_first_condition_comes_by_itself(rules: Rules, inputs: Inputs) -> No
 
 
 def test_a_restarted_system1_gets_a_condition(rules: Rules, inputs: Inputs, build: Build) -> None:
-    restarted = replace(inputs, system1=build(wire.Skip, epoch=2))
+    restarted = replace(inputs, system1=build(messages.Skip, epoch=2))
     assert decide(rules, RUNNING, restarted, NOW) == "epoch"
 
 
 def test_a_new_episode_gets_a_condition(rules: Rules, inputs: Inputs, build: Build) -> None:
-    assert decide(rules, RUNNING, replace(inputs, episode=build(wire.Episode, number=2)), NOW) == "episode"
+    assert decide(rules, RUNNING, replace(inputs, episode=build(messages.Episode, number=2)), NOW) == "episode"
 
 
 def test_a_new_instruction_gets_a_condition(rules: Rules, inputs: Inputs, build: Build) -> None:
-    assert decide(rules, RUNNING, replace(inputs, instruction=build(wire.Instruction, number=2)), NOW) == "instruction"
+    assert (
+        decide(rules, RUNNING, replace(inputs, instruction=build(messages.Instruction, number=2)), NOW) == "instruction"
+    )
 
 
 def test_an_old_condition_is_renewed_although_system1_stands(rules: Rules, inputs: Inputs, build: Build) -> None:
     """A period after the n-th when it makes no chunk at all; while it is only slow, at three quarters of its limit."""
     cycle_ns = seconds((rules.settings.ratio + 1) * rules.settings.system1.period_s)
     limit_ns = seconds(2.8)
-    slow = replace(inputs, system1=build(wire.ActionChunk, run=RUNNING.run + 1, conditions_limit_ns=limit_ns))
-    skipping = replace(inputs, system1=build(wire.Skip))
+    slow = replace(inputs, system1=build(messages.ActionChunk, run=RUNNING.run + 1, conditions_limit_ns=limit_ns))
+    skipping = replace(inputs, system1=build(messages.Skip))
     for seen, renewed_ns in ((inputs, cycle_ns), (skipping, cycle_ns), (slow, limit_ns * 3 // 4)):
         for age_ns, due in ((renewed_ns, None), (renewed_ns + 1, "age")):
             assert decide(rules, replace(RUNNING, capture_ns=NOW - age_ns), seen, NOW) == due
@@ -111,10 +113,10 @@ def test_free_pacing_is_always_due(rules: Rules, inputs: Inputs) -> None:
 
 
 def test_a_skip_does_not_count_as_a_run(rules: Rules, inputs: Inputs, build: Build) -> None:
-    assert decide(rules, RUNNING, replace(inputs, system1=build(wire.Skip, seq=99)), NOW) is None
+    assert decide(rules, RUNNING, replace(inputs, system1=build(messages.Skip, seq=99)), NOW) is None
 
 
-def numbers(chosen: tuple[wire.Frame, ...]) -> list[int]:
+def numbers(chosen: tuple[messages.Frame, ...]) -> list[int]:
     return [frame.seq for frame in chosen]
 
 
@@ -159,14 +161,14 @@ def test_the_shortest_sufficient_history(rules: Rules, inputs: Inputs, build: Bu
 
 def test_frames_before_the_episode_are_not_seen(rules: Rules, inputs: Inputs, build: Build) -> None:
     """It looked like its first frame then, as in training; that frame is known by the one before it."""
-    late = replace(inputs, episode=build(wire.Episode, started_ns=START_NS + 60 * PERIOD_NS))
+    late = replace(inputs, episode=build(messages.Episode, started_ns=START_NS + 60 * PERIOD_NS))
     chosen = windows(rules, late)
     assert chosen is not None
     assert numbers(chosen.low) == [60] * 2 + list(range(60, 100, 3)) and numbers(chosen.before) == [59]
     assert [ref[2] for ref in references(late, chosen) if ref[0] == "frame.head"][:2] == [59, 60]
     unknown = replace(late, frames=tuple(frame for frame in inputs.frames if frame.seq >= 60))
     assert windows(rules, unknown) is None, "what was before may only have been forgotten"
-    early = windows(rules, replace(inputs, episode=build(wire.Episode, started_ns=START_NS + 20 * PERIOD_NS)))
+    early = windows(rules, replace(inputs, episode=build(messages.Episode, started_ns=START_NS + 20 * PERIOD_NS)))
     assert early is not None and early.before == () and min(numbers(early.low)) == 54
 
 
@@ -180,7 +182,7 @@ def test_a_camera_begins_with_frame_0(count: int, rules: Rules, inputs: Inputs, 
 def test_what_was_consumed_gives_the_same_windows_again(rules: Rules, inputs: Inputs, build: Build) -> None:
     """As in a replay, which knows no other frames."""
     for begun in (20, 60, 99):
-        asked = replace(inputs, episode=build(wire.Episode, started_ns=START_NS + begun * PERIOD_NS))
+        asked = replace(inputs, episode=build(messages.Episode, started_ns=START_NS + begun * PERIOD_NS))
         chosen = windows(rules, asked)
         assert chosen is not None
         known = {ref[2] for ref in references(asked, chosen) if ref[0] == "frame.head"}
@@ -192,7 +194,7 @@ def test_a_step_gives_a_condition_that_names_everything_it_saw(
     rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
 ) -> None:
     memory = replace(RUNNING)
-    late = replace(inputs, system1=build(wire.ActionChunk, run=27, seq=26))
+    late = replace(inputs, system1=build(messages.ActionChunk, run=27, seq=26))
     made = step(rules, memory, late, noise, lambda key: embedding, 4, NOW)
     assert made is not None
     assert (made.seq, made.epoch, made.stamp_ns, made.trigger, made.late_runs) == (3, 4, NOW, "ratio", 3)
@@ -203,7 +205,7 @@ def test_a_step_gives_a_condition_that_names_everything_it_saw(
     assert made.inputs[:4] == (("episode", 1, 0), ("instruction", 1, 0), ("embedding", 1, 0), ("chunk", 1, 26))
     assert [ref[2] for ref in made.inputs[4:]] == sorted({*made.high_frames, *made.low_frames})
     assert (memory.run, memory.published, memory.capture_ns) == (27, 4, made.capture_ns)
-    assert wire.encode(wire.decode(wire.encode(made))) == wire.encode(made)
+    assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
     assert decide(rules, memory, late, NOW) is None, "served"
 
 
@@ -235,7 +237,7 @@ def test_nothing_is_made_while_the_instruction_is_not_encoded(
     rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
 ) -> None:
     memory = Memory()
-    waiting = replace(inputs, instruction=build(wire.Instruction, number=2))
+    waiting = replace(inputs, instruction=build(messages.Instruction, number=2))
     assert step(rules, memory, waiting, noise, lambda key: embedding, 1, NOW) is None
     assert memory == Memory(), "still due"
 
@@ -262,8 +264,12 @@ def test_warming_up_leaves_no_trace(rules: Rules) -> None:
 
 
 def test_inputs_wait_for_every_state(build: Build) -> None:
-    held: dict[str, wire.Message] = {}
-    for name, kind in (("episode", wire.Episode), ("instruction", wire.Instruction), ("embedding", wire.Embedding)):
+    held: dict[str, messages.Message] = {}
+    for name, kind in (
+        ("episode", messages.Episode),
+        ("instruction", messages.Instruction),
+        ("embedding", messages.Embedding),
+    ):
         assert gather(held, ()) is None
         held[name] = build(kind)
     made = gather(held, ())
@@ -271,13 +277,13 @@ def test_inputs_wait_for_every_state(build: Build) -> None:
 
 
 def test_the_newer_of_chunk_and_skip_tells_where_system1_stands(build: Build) -> None:
-    held: dict[str, wire.Message] = {
-        "episode": build(wire.Episode),
-        "instruction": build(wire.Instruction),
-        "embedding": build(wire.Embedding),
-        "chunk": build(wire.ActionChunk, stamp_ns=10),
-        "skip": build(wire.Skip, stamp_ns=11),
+    held: dict[str, messages.Message] = {
+        "episode": build(messages.Episode),
+        "instruction": build(messages.Instruction),
+        "embedding": build(messages.Embedding),
+        "chunk": build(messages.ActionChunk, stamp_ns=10),
+        "skip": build(messages.Skip, stamp_ns=11),
     }
     made = gather(held, ())
-    assert made is not None and isinstance(made.system1, wire.Skip)
+    assert made is not None and isinstance(made.system1, messages.Skip)
     assert references(made, Windows((), ()))[-1][0] == "skip"

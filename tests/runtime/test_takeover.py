@@ -13,9 +13,11 @@ from live_run import LIGHTEST, START_S, LiveRun
 from test_arms import TICK_NS, Rig
 
 from drivers.cobot_magic import ready_pose
-from runtime import safety, takeover, wire
-from runtime.limits import Array, Limits
-from runtime.session import lockstep, reader
+from runtime.arms import safety, takeover
+from runtime.arms.limits import Array, Limits
+from runtime.messaging import messages
+from runtime.replay import lockstep
+from runtime.session import reader
 
 Build = Callable[..., Any]
 OWN = ("--can", "--arms.masters", "own")
@@ -28,7 +30,7 @@ class Teacher:
     def __init__(self, rig: Rig) -> None:
         self.rig, self.q, self.number = rig, rig.measured.copy(), 0
 
-    def leads(self, move: Callable[[float], Array] | None = None, duration_s: float = 0.5) -> wire.ArmTarget:
+    def leads(self, move: Callable[[float], Array] | None = None, duration_s: float = 0.5) -> messages.ArmTarget:
         """For a while; `move` gives what is added to the pose at a time. The policy goes on telling what it would do."""
         rig, begin = self.rig, self.q.copy()
         made = rig.outputs[-1].target
@@ -39,13 +41,13 @@ class Teacher:
             made = rig.tick(self.says(), *chunk).target
         return made
 
-    def says(self, late_ns: int = 0) -> wire.MasterState:
+    def says(self, late_ns: int = 0) -> messages.MasterState:
         """Where they are."""
         self.number += 1
         now = self.rig.now
         stamps = (now - late_ns, now)
         return self.rig.build(
-            wire.MasterState, seq=self.number, stamp_ns=now, q=self.q.copy(), measured_ns=stamps, exceeds=()
+            messages.MasterState, seq=self.number, stamp_ns=now, q=self.q.copy(), measured_ns=stamps, exceeds=()
         )
 
 
@@ -84,7 +86,7 @@ def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
     took_over(teacher)
 
     def swing(at_s: float) -> Array:
-        return -0.2 * (1 - np.cos(np.pi * at_s)) / 2 * ~np.isin(np.arange(wire.JOINTS), (6, 13))
+        return -0.2 * (1 - np.cos(np.pi * at_s)) / 2 * ~np.isin(np.arange(messages.JOINTS), (6, 13))
 
     begin = teacher.q.copy()
     made = teacher.leads(swing, 1.0)
@@ -179,7 +181,7 @@ def test_a_fault_ends_it_and_clearing_does_not_bring_it_back(teacher: Teacher) -
 def test_what_hinders_is_named(build: Build) -> None:
     rig = Rig(build)
     teacher, pose = Teacher(rig), rig.measured
-    away = pose + 0.4 * (np.arange(wire.JOINTS) == 8)
+    away = pose + 0.4 * (np.arange(messages.JOINTS) == 8)
 
     def unled(**changes: Any) -> tuple[str, ...]:
         state = teacher.says().model_copy(update=changes)
@@ -233,7 +235,7 @@ def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Pat
     finally:
         run.end(signal.SIGKILL)
     session = reader.read(run.session)
-    targets = [message for _, message, _ in reader.decode_all(session) if isinstance(message, wire.ArmTarget)]
+    targets = [message for _, message, _ in reader.decode_all(session) if isinstance(message, messages.ArmTarget)]
     modes = [mode for mode, _ in itertools.groupby(target.mode for target in targets)]
     assert modes[modes.index("RUNNING") :][:4] == ["RUNNING", "HOLD", "TAKEOVER", "RUNNING"]
     led = [target for target in targets if target.mode == "TAKEOVER"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from runtime import takes
-from runtime.takes import Takes
+from runtime.supervisor import recording_state
+from runtime.supervisor.recording_state import Takes
 
 T0 = 1_000_000_000
 
@@ -12,7 +12,7 @@ def after(keys: str, begin: Takes | None = None) -> Takes:
     """Keys pressed a second apart."""
     state = begin or Takes()
     for second, key in enumerate(keys):
-        state = takes.press(state, key, T0 + second * 1_000_000_000)
+        state = recording_state.press(state, key, T0 + second * 1_000_000_000)
     return state
 
 
@@ -46,11 +46,11 @@ def test_a_demonstration_lasts_from_start_to_stop() -> None:
 
 
 def test_the_next_one_is_another_with_the_counts_kept() -> None:
-    second = takes.following(after("ssk"))
+    second = recording_state.following(after("ssk"))
     assert second == Takes(number=2, kept=1)
     assert after("sd", second) == Takes(2, "discarded", T0, T0 + 1_000_000_000, 1, 1)
 
 
 @pytest.mark.parametrize(("keys", "state"), [("", "ready"), ("s", "kept"), ("ss", "kept"), ("ssd", "discarded")])
 def test_at_the_end_nothing_that_was_recorded_is_lost(keys: str, state: str) -> None:
-    assert takes.ended(after(keys), T0 + 9_000_000_000).state == state
+    assert recording_state.ended(after(keys), T0 + 9_000_000_000).state == state

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from runtime import terminal
+from runtime.host import terminal
 
 
 class Ends(NamedTuple):

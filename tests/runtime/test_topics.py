@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import config, wire
-from runtime.bus import endpoint
+from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
-from runtime.processes import TABLE, row
-from runtime.topics import CAMERAS, OPERATOR, PROCESSES, TOPICS, topic
+from runtime.messaging import messages
+from runtime.messaging.bus import endpoint
+from runtime.messaging.topics import CAMERAS, OPERATOR, PROCESSES, TOPICS, topic
+from runtime.process.table import TABLE, row
 
 UNIX_PATH_BYTES = 107
 
 
 def test_every_message_travels_on_a_topic() -> None:
-    assert {row.message for row in TOPICS.values()} == set(wire.MESSAGES.values())
+    assert {row.message for row in TOPICS.values()} == set(messages.MESSAGES.values())
 
 
 def test_every_topic_has_known_publishers() -> None:
@@ -40,7 +41,7 @@ def test_rates_and_ages_are_positive_and_fit_each_other() -> None:
 
 
 def test_each_camera_has_a_topic() -> None:
-    assert all(topic(f"frame.{camera}").message is wire.Frame for camera in CAMERAS)
+    assert all(topic(f"frame.{camera}").message is messages.Frame for camera in CAMERAS)
 
 
 def test_everything_a_replay_needs_is_logged() -> None:
@@ -69,9 +70,12 @@ def test_endpoints_are_distinct() -> None:
 
 def test_the_paper_size_conditions_fit(build: Callable[..., Any]) -> None:
     tokens = np.zeros((224, 512), np.uint16)
-    assert len(wire.encode(build(wire.Conditions, spatial=tokens, motion=tokens))) <= TOPICS["conditions"].max_bytes
+    assert (
+        len(messages.encode(build(messages.Conditions, spatial=tokens, motion=tokens)))
+        <= TOPICS["conditions"].max_bytes
+    )
 
 
 def test_started_processes_are_known_publishers() -> None:
     assert {made.name for made in TABLE} <= set(PROCESSES)
-    assert row("arms", config.load([])).module == "runtime.arms"
+    assert row("arms", load_settings([])).module == "runtime.arms.process"

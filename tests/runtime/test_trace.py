@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtime import wire
 from runtime.errors import SettingsError
+from runtime.messaging import messages
 from runtime.session import reader, trace
 from runtime.session.writer import SessionWriter
 
@@ -61,8 +61,8 @@ def test_modes_follow_each_other_without_a_gap(made: list[dict[str, Any]]) -> No
 
 def test_a_run_whose_arms_never_spoke_can_be_looked_at(build: Callable[..., Any], tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
-    message = build(wire.Fault, process="can_left", text="no CAN adapter")
-    writer.message("fault", message, wire.encode(message))
+    message = build(messages.Fault, process="can_left", text="no CAN adapter")
+    writer.message("fault", message, messages.encode(message))
     writer.close()
     made = list(trace.events(reader.read(tmp_path)))
     assert any(event["name"] == "can_left: no CAN adapter" for event in made)
@@ -71,11 +71,11 @@ def test_a_run_whose_arms_never_spoke_can_be_looked_at(build: Callable[..., Any]
 def test_each_life_of_system_1_has_arrows_of_its_own(build: Callable[..., Any], tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     for epoch, at_ns in ((1, 10**9), (2, 60 * 10**9)):
-        timing = wire.Timing(prepare_ns=1, forward_ns=1, finished_ns=at_ns + 1000)
-        chunk = build(wire.ActionChunk, seq=3, epoch=epoch, stamp_ns=at_ns, timing=timing)
-        target = build(wire.ArmTarget, seq=epoch, stamp_ns=at_ns + 3000, arrivals=((3, at_ns + 2000),))
+        timing = messages.Timing(prepare_ns=1, forward_ns=1, finished_ns=at_ns + 1000)
+        chunk = build(messages.ActionChunk, seq=3, epoch=epoch, stamp_ns=at_ns, timing=timing)
+        target = build(messages.ArmTarget, seq=epoch, stamp_ns=at_ns + 3000, arrivals=((3, at_ns + 2000),))
         for topic, message in (("chunk", chunk), ("arm_target", target)):
-            writer.message(topic, message, wire.encode(message))
+            writer.message(topic, message, messages.encode(message))
     writer.close()
     made = [event for event in trace.events(reader.read(tmp_path)) if event["ph"] in "sf"]
     assert [(event["ph"], event["id"], round(event["ts"])) for event in made] == [

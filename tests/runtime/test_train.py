@@ -23,10 +23,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
-from runtime import demos
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.training import command as train
-from runtime.training import needs, preparation
+from runtime.training import demos, needs, preparation
 
 _BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
 _VIDEO = [

@@ -9,18 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from runtime.trajectory import (
-    Motion,
-    Piece,
-    Style,
-    Trajectory,
-    evaluate,
-    join,
-    lay,
-    second_derivatives,
-    smoother,
-)
-from runtime.wire import Blend
+from runtime.arms.trajectory import Motion, Piece, Style, Trajectory, evaluate, join, lay, second_derivatives, smoother
+from runtime.messaging.messages import Blend
 
 Array = NDArray[np.float64]
 H, J = 64, 14

@@ -12,20 +12,20 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from mcap.reader import make_reader
 from mcap.writer import Writer
 
-from runtime import wire
+from runtime.messaging import messages
 from runtime.session.viewers import ViewerChannels, wall_offset_ns
 
 Build = Callable[..., Any]
 NOW = 1_700_000_000_123_456_789
 
 
-def written(*messages: wire.Message, picture: bytes | None = None) -> dict[str, list[Any]]:
+def written(*arrived: messages.Message, picture: bytes | None = None) -> dict[str, list[Any]]:
     """What a reader finds, by topic; protobuf by the descriptors in the file."""
     file = io.BytesIO()
     writer = Writer(file)
     writer.start()
     channels = ViewerChannels(writer)
-    for message in messages:
+    for message in arrived:
         channels.message(message, NOW)
     if picture is not None:
         channels.picture("head", 7, picture, NOW)
@@ -52,10 +52,12 @@ def test_a_picture_is_the_cameras_own_bytes() -> None:
 
 def test_joints_have_names_positions_and_measured_ones_speeds(build: Build) -> None:
     q = np.arange(14) / 10
-    measured, target = build(wire.JointState, seq=4, q=q, dq=-q), build(wire.ArmTarget, seq=8, q=q, sent=True)
-    unheard = build(wire.JointState, seq=8, measured_ns=(wire.NEVER, wire.NEVER))
-    found = written(measured, target, unheard, build(wire.JointState, seq=5), build(wire.ArmTarget, seq=12, sent=False))
-    assert {name: len(messages) for name, messages in found.items()} == {"/joints/measured": 1, "/joints/commanded": 1}
+    measured, target = build(messages.JointState, seq=4, q=q, dq=-q), build(messages.ArmTarget, seq=8, q=q, sent=True)
+    unheard = build(messages.JointState, seq=8, measured_ns=(messages.NEVER, messages.NEVER))
+    found = written(
+        measured, target, unheard, build(messages.JointState, seq=5), build(messages.ArmTarget, seq=12, sent=False)
+    )
+    assert {name: len(arrived) for name, arrived in found.items()} == {"/joints/measured": 1, "/joints/commanded": 1}
     (states,), (commanded,) = found["/joints/measured"], found["/joints/commanded"]
     assert [joint.name for joint in states.joints][::7] == ["left j1", "right j1"]
     assert [joint.position for joint in states.joints] == pytest.approx(q)
@@ -66,7 +68,7 @@ def test_joints_have_names_positions_and_measured_ones_speeds(build: Build) -> N
 def test_an_age_is_told_only_where_there_is_one(build: Build) -> None:
     """-1 ns, which means none, would be drawn as an age of nought."""
     state = build(
-        wire.SafetyState, mode="HOLD", reasons=("no chunk yet",), chunk_age_ns=-1, condition_age_ns=250_000_000
+        messages.SafetyState, mode="HOLD", reasons=("no chunk yet",), chunk_age_ns=-1, condition_age_ns=250_000_000
     )
     (status,) = written(state)["/status"]
     assert (status["mode"], status["reasons"], status["condition_age_ms"]) == ("HOLD", ["no chunk yet"], 250.0)
@@ -74,8 +76,8 @@ def test_an_age_is_told_only_where_there_is_one(build: Build) -> None:
 
 
 def test_faults_and_orders_are_events(build: Build) -> None:
-    fault = build(wire.Fault, process="cameras", name="camera", text="head: frozen")
-    events = written(fault, build(wire.Order, order="hold", source="terminal"))["/events"]
+    fault = build(messages.Fault, process="cameras", name="camera", text="head: frozen")
+    events = written(fault, build(messages.Order, order="hold", source="terminal"))["/events"]
     assert [(event.name, event.message) for event in events] == [
         ("cameras", "camera: head: frozen"),
         ("terminal", "order: hold"),

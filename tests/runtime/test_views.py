@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import wire
-from runtime.frames import FrameRing
-from runtime.topics import CAMERAS
-from runtime.views import History, RingPictures, nearest_set, newest_set, skew_ns
+from runtime.messaging import messages
+from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.topics import CAMERAS
+from runtime.systems.frame_sets import History, RingPictures, nearest_set, newest_set, skew_ns
 
 Build = Callable[..., Any]
 MS = 1_000_000
 
 
-def notices(build: Build, offsets_ms: dict[str, list[int]]) -> dict[str, list[wire.Frame]]:
+def notices(build: Build, offsets_ms: dict[str, list[int]]) -> dict[str, list[messages.Frame]]:
     """Each camera's captures, in ms."""
     return {
         camera: [
-            build(wire.Frame, camera=camera, seq=number, capture_ns=capture * MS)
+            build(messages.Frame, camera=camera, seq=number, capture_ns=capture * MS)
             for number, capture in enumerate(captures, 1)
         ]
         for camera, captures in offsets_ms.items()
     }
 
 
-def captures_ms(frames: tuple[wire.Frame, ...]) -> list[int]:
+def captures_ms(frames: tuple[messages.Frame, ...]) -> list[int]:
     return [frame.capture_ns // MS for frame in frames]
 
 
@@ -57,14 +57,14 @@ def test_there_is_no_set_while_a_camera_has_no_frame(build: Build) -> None:
 
 @pytest.mark.parametrize(("captures", "apart"), [([5, 5, 5], 0), ([0, 51, 20], 51), ([90, 10, 50], 80)])
 def test_skew_is_the_widest_difference(captures: list[int], apart: int, build: Build) -> None:
-    frames = [build(wire.Frame, capture_ns=capture * MS) for capture in captures]
+    frames = [build(messages.Frame, capture_ns=capture * MS) for capture in captures]
     assert skew_ns(frames) == apart * MS
 
 
 def test_the_history_keeps_the_newest_notices_of_each_camera(build: Build) -> None:
     history = History(CAMERAS)
     for number in range(1, 1001):
-        history.add(build(wire.Frame, camera="head", seq=number))
+        history.add(build(messages.Frame, camera="head", seq=number))
     kept = [frame.seq for frame in history.notices["head"]]
     assert kept == list(range(1001 - len(kept), 1001)) and 100 <= len(kept) < 1000
     assert not history.notices["left_wrist"]

@@ -12,12 +12,13 @@ import pytest
 import torch
 from live_run import LiveRun
 
-from runtime import config, wire
-from runtime.evaluation.systems import Chunk, VirtualClock, VirtualSystem1, VirtualSystem2, open_policy
+from runtime.config.settings import Settings, settings_from_json
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS, topic_of
 from runtime.session import reader
-from runtime.system1 import due, next_due
-from runtime.topics import CAMERAS, topic_of
-from runtime.views import History, newest_set
+from runtime.systems.frame_sets import History, newest_set
+from runtime.systems.system1 import due, next_due
+from runtime.systems.virtual_clock import Chunk, VirtualClock, VirtualSystem1, VirtualSystem2, open_policy
 
 pytestmark = pytest.mark.live
 _TRANSPORT_NS = 400_000
@@ -27,28 +28,28 @@ _HEARD = {
     "system1": ("episode", "instruction", "embedding", "joint_state", "conditions", "frame"),
     "system2": ("episode", "instruction", "embedding", "chunk", "skip", "frame.head"),
 }
-Run = wire.ActionChunk | wire.Conditions
-Arrivals = dict[str, list[tuple[int, wire.Message]]]
+Run = messages.ActionChunk | messages.Conditions
+Arrivals = dict[str, list[tuple[int, messages.Message]]]
 
 
-def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk], list[wire.ActionChunk]]:
+def on_the_virtual_clock(session: reader.Session) -> tuple[list[messages.ActionChunk], list[messages.ActionChunk]]:
     """(live chunks, virtual chunks) of a session: its pictures, its joints and its latencies, nothing else of it."""
-    settings = config.from_json(session.metadata["settings"])
-    messages = [message for _, message, _ in reader.decode_all(session)]
-    runs = sorted((m for m in messages if isinstance(m, wire.ActionChunk | wire.Skip)), key=lambda m: m.stamp_ns)
-    conditions = [m for m in messages if isinstance(m, wire.Conditions)]
-    clock = VirtualClock(min(message.stamp_ns for message in messages))
+    settings = settings_from_json(session.metadata["settings"])
+    arrived = [message for _, message, _ in reader.decode_all(session)]
+    runs = sorted((m for m in arrived if isinstance(m, messages.ActionChunk | messages.Skip)), key=lambda m: m.stamp_ns)
+    conditions = [m for m in arrived if isinstance(m, messages.Conditions)]
+    clock = VirtualClock(min(message.stamp_ns for message in arrived))
     torch.set_num_threads(1)
     policy = open_policy(settings)
-    (instruction,) = {m.number: m for m in messages if isinstance(m, wire.Instruction)}.values()
-    made: dict[tuple[str, int], wire.Message] = {}
+    (instruction,) = {m.number: m for m in arrived if isinstance(m, messages.Instruction)}.values()
+    made: dict[tuple[str, int], messages.Message] = {}
     encoded = policy.instruct(instruction.text)
     common = (settings, policy, lambda _: encoded, clock, session.picture)
 
-    def keep(message: wire.Message) -> None:
+    def keep(message: messages.Message) -> None:
         made[topic_of(message), message.seq] = message
 
-    late = stalled(settings, runs, [message for message in messages if isinstance(message, wire.Frame)])
+    late = stalled(settings, runs, [message for message in arrived if isinstance(message, messages.Frame)])
     hurried = {
         following.stamp_ns
         for run, following in itertools.pairwise(conditions)
@@ -63,27 +64,29 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[wire.ActionChunk
     system1 = VirtualSystem1(*common, taken_ns, lambda _: None)
     system2 = VirtualSystem2(*common, lambda run: duration_ns(run, conditions, hurried), keep)
     for system, heard, consumers in ((system1, "system1", runs), (system2, "system2", conditions)):
-        inbox = arrivals([m for m in messages if topic_of(m).startswith(_HEARD[heard])], consumers)
+        inbox = arrivals([m for m in arrived if topic_of(m).startswith(_HEARD[heard])], consumers)
         for arrival_ns, message in inbox:
             clock.at(arrival_ns, partial(deliver, system, message, made))
-        begin = wire.Frame if system is system1 else wire.ActionChunk  # else System 2 wakes when it did live, by poll
+        begin = (
+            messages.Frame if system is system1 else messages.ActionChunk
+        )  # else System 2 wakes when it did live, by poll
         begins_ns = {at_ns for at_ns, message in inbox if isinstance(message, begin)}
         for look_ns in sorted(begins_ns | {run.stamp_ns for run in consumers}):
             clock.at(look_ns, system.look)  # after all that arrive then
     while clock.next():
         pass
-    return [run for run in runs if isinstance(run, wire.ActionChunk)], [
+    return [run for run in runs if isinstance(run, messages.ActionChunk)], [
         message
         for (topic, _), message in sorted(made.items())
-        if topic == "chunk" and isinstance(message, wire.ActionChunk)
+        if topic == "chunk" and isinstance(message, messages.ActionChunk)
     ]
 
 
 def deliver(
-    system: VirtualSystem1 | VirtualSystem2, message: wire.Message, made: Mapping[tuple[str, int], wire.Message]
+    system: VirtualSystem1 | VirtualSystem2, message: messages.Message, made: Mapping[tuple[str, int], messages.Message]
 ) -> None:
     """What the systems tell each other is made anew; the rest comes out of the session."""
-    if isinstance(message, wire.ActionChunk | wire.Skip | wire.Conditions):
+    if isinstance(message, messages.ActionChunk | messages.Skip | messages.Conditions):
         anew = made.get((topic_of(message), message.seq))
         if anew is None:
             return
@@ -91,7 +94,7 @@ def deliver(
     system.hear(message)
 
 
-def stalled(settings: config.Settings, runs: Sequence[Run | wire.Skip], frames: Sequence[wire.Frame]) -> set[int]:
+def stalled(settings: Settings, runs: Sequence[Run | messages.Skip], frames: Sequence[messages.Frame]) -> set[int]:
     """Starts of the runs of System 1 that the machine kept waiting: a complete, due set had come well before."""
     late, due_ns, last = set[int](), 0, (-1,) * len(CAMERAS)
     history, waiting = History(CAMERAS), iter(sorted(frames, key=lambda frame: frame.stamp_ns))
@@ -108,7 +111,7 @@ def stalled(settings: config.Settings, runs: Sequence[Run | wire.Skip], frames: 
     return late
 
 
-def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip], late: Set[int]) -> int:
+def duration_ns(made: messages.Message, live: Sequence[Run | messages.Skip], late: Set[int]) -> int:
     """How long the live run took that this one stands for, until the process looked again.
 
     When the machine kept the next one waiting, that was when it looked: it begins when it can.
@@ -116,7 +119,7 @@ def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip], late: Set[i
     place = next((i for i, run in enumerate(live) if (topic_of(run), run.seq) == (topic_of(made), made.seq)), None)
     run = live[place] if place is not None else None
     if place is None or not isinstance(run, Run):
-        return 0 if isinstance(run, wire.Skip) else _TRANSPORT_NS  # where live there was none, the chunks will tell
+        return 0 if isinstance(run, messages.Skip) else _TRANSPORT_NS  # where live there was none, the chunks will tell
     if place + 1 == len(live):
         return run.timing.finished_ns - run.stamp_ns
     following = live[place + 1]
@@ -124,17 +127,19 @@ def duration_ns(made: wire.Message, live: Sequence[Run | wire.Skip], late: Set[i
     return min(ready_ns, following.stamp_ns) - run.stamp_ns
 
 
-def arrivals(messages: Sequence[wire.Message], runs: Sequence[Run | wire.Skip]) -> list[tuple[int, wire.Message]]:
+def arrivals(
+    arrived: Sequence[messages.Message], runs: Sequence[Run | messages.Skip]
+) -> list[tuple[int, messages.Message]]:
     """(time, message): when each had reached the system that made these runs, in order.
 
     Every run tells what it consumed. A message came with the run that first consumed it; else after the last run that would
     have consumed it, before the first that consumed a later one, and a transport's time after it was sent.
     """
-    by_topic: dict[str, list[wire.Message]] = defaultdict(list)
-    for message in sorted(messages, key=lambda message: message.seq):
+    by_topic: dict[str, list[messages.Message]] = defaultdict(list)
+    for message in sorted(arrived, key=lambda message: message.seq):
         by_topic[topic_of(message)].append(message)
     looks = [Look.of(run, by_topic) for run in runs]
-    found: list[tuple[int, wire.Message]] = []
+    found: list[tuple[int, messages.Message]] = []
     for topic, sent in by_topic.items():
         at_ns = runs[0].stamp_ns  # nothing arrives before the process looks for the first time
         for message in sent:
@@ -157,7 +162,7 @@ class Look:
     telling: frozenset[str]  # topics of which it would have consumed a newer message
 
     @classmethod
-    def of(cls, run: Run | wire.Skip, sent: Mapping[str, Sequence[wire.Message]]) -> "Look":
+    def of(cls, run: Run | messages.Skip, sent: Mapping[str, Sequence[messages.Message]]) -> "Look":
         """System 1 takes a picture of each camera, taken at about the same time: the newest set waits for the camera whose
         next picture came last, newer ones of the others may have come. Of chunk and skip System 2 takes the newer."""
         newest = {topic: -1 for topic in sent if topic not in ("chunk", "skip")}
@@ -171,7 +176,7 @@ class Look:
         return cls(run.stamp_ns, newest, frozenset(newest) - set(cameras) | {waited_for})
 
 
-def sent_ns(message: wire.Message) -> int:
+def sent_ns(message: messages.Message) -> int:
     """When a message left."""
     return message.timing.finished_ns if isinstance(message, Run) else message.stamp_ns
 

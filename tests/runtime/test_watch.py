@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from drivers.cobot_magic import ready_pose
-from runtime import config, wire
-from runtime.arms import master_state
-from runtime.limits import Limits
-from runtime.watch import Watch, exceeded
+from runtime.arms.limit_monitor import Watch, exceeded
+from runtime.arms.limits import Limits
+from runtime.arms.process import master_state
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
 
 TICK_NS = 5_000_000
-LIMITS = Limits.of(config.load([]).safety)
+LIMITS = Limits.of(load_settings([]).safety)
 
 
 def led(speed: float, joint: int, ticks: int = 40, jitter: float = 0.0) -> list[tuple[str, ...]]:
@@ -44,7 +45,7 @@ def test_a_place_beyond_the_range_is_named() -> None:
 def test_masters_that_fall_silent_are_not_led() -> None:
     now, still = 10_000_000_000, ready_pose()[:7]
 
-    def led_by(*stamps_ns: int) -> wire.MasterState | None:
+    def led_by(*stamps_ns: int) -> messages.MasterState | None:
         return master_state([(still, stamp_ns) for stamp_ns in stamps_ns], Watch(), LIMITS, 0, 1, now)
 
     heard = led_by(now, now - 50_000_000)

@@ -6,45 +6,50 @@ import numpy as np
 import pytest
 from live_run import LiveRun
 
-from runtime import replay, wire
 from runtime.console.recorded import Recorded, Shelf
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.messaging import messages
+from runtime.replay import command as replay_command
 from runtime.session import reader
 from runtime.session.format import ORIGIN
 
 pytestmark = pytest.mark.live
 
 
-def made(path: Path) -> dict[type[wire.Message], list[wire.Message]]:
+def made(path: Path) -> dict[type[messages.Message], list[messages.Message]]:
     """A session's messages by type."""
-    found: dict[type[wire.Message], list[wire.Message]] = {}
+    found: dict[type[messages.Message], list[messages.Message]] = {}
     for _, message, _ in reader.decode_all(reader.read(path)):
         found.setdefault(type(message), []).append(message)
     return found
 
 
-def what_if(session: LiveRun, out: Path, *flags: str) -> dict[type[wire.Message], list[wire.Message]]:
+def what_if(session: LiveRun, out: Path, *flags: str) -> dict[type[messages.Message], list[messages.Message]]:
     """The messages of the session that is made."""
-    assert replay.main([str(session.session), "--what-if", "--out", str(out), *flags]) == 0
+    assert replay_command.main([str(session.session), "--what-if", "--out", str(out), *flags]) == 0
     return made(out)
 
 
 def test_the_same_settings_give_nearly_the_same(session: LiveRun, tmp_path: Path) -> None:
     """Not the same bytes: durations are the median, and a message takes no time, so no run is late as on a loaded machine."""
     before, after = made(session.session), what_if(session, tmp_path / "same", "--ratio", "8")
-    chunks, conditions = after[wire.ActionChunk], after[wire.Conditions]
+    chunks, conditions = after[messages.ActionChunk], after[messages.Conditions]
     period_ns = round(Recorded(session.session).settings.system1.period_s * 1e9)
-    took_ns = np.median([m.timing.finished_ns - m.stamp_ns for m in chunks if isinstance(m, wire.ActionChunk)])
+    took_ns = np.median([m.timing.finished_ns - m.stamp_ns for m in chunks if isinstance(m, messages.ActionChunk)])
     lasted_ns = chunks[-1].stamp_ns - chunks[0].stamp_ns
     assert abs(len(chunks) - 1 - lasted_ns / max(period_ns, took_ns)) <= 1, "none was late"
     assert abs(len(conditions) - len(chunks) / 8) <= 2
-    assert len(before[wire.ActionChunk]) <= len(chunks) + 1 and len(before[wire.Conditions]) <= len(conditions) + 1
-    assert len(after[wire.ArmTarget]) == len(before[wire.ArmTarget])
-    assert len(after[wire.Frame]) == len(before[wire.Frame])
+    assert (
+        len(before[messages.ActionChunk]) <= len(chunks) + 1 and len(before[messages.Conditions]) <= len(conditions) + 1
+    )
+    assert len(after[messages.ArmTarget]) == len(before[messages.ArmTarget])
+    assert len(after[messages.Frame]) == len(before[messages.Frame])
     both = [
         (one.q, other.q)
-        for one, other in zip(before[wire.ArmTarget], after[wire.ArmTarget], strict=True)
-        if isinstance(one, wire.ArmTarget) and isinstance(other, wire.ArmTarget) and one.mode == other.mode == "RUNNING"
+        for one, other in zip(before[messages.ArmTarget], after[messages.ArmTarget], strict=True)
+        if isinstance(one, messages.ArmTarget)
+        and isinstance(other, messages.ArmTarget)
+        and one.mode == other.mode == "RUNNING"
     ]
     recorded, again = np.array(both).swapaxes(0, 1)
     assert len(recorded) > 200
@@ -56,7 +61,7 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
 ) -> None:
     before = made(session.session)
     after = what_if(session, tmp_path / "other", "--ratio", "2", "--trajectory.blend", "none")
-    assert len(after[wire.Conditions]) > 2 * len(before[wire.Conditions])
+    assert len(after[messages.Conditions]) > 2 * len(before[messages.Conditions])
     said = capsys.readouterr().out
     assert "velocity step at a seam" in said and "commanded joints apart" in said
     recorded = Recorded(tmp_path / "other")
@@ -79,10 +84,10 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
 )
 def test_what_cannot_be_asked_is_one_line(flags: tuple[str, ...], said: str, session: LiveRun, tmp_path: Path) -> None:
     with pytest.raises((SettingsError, RuntimeFault), match=said) as caught:
-        replay.main([str(session.session), "--what-if", "--out", str(tmp_path / "made"), *flags])
+        replay_command.main([str(session.session), "--what-if", "--out", str(tmp_path / "made"), *flags])
     assert "\n" not in str(caught.value) and not (tmp_path / "made").exists()
 
 
 def test_a_session_is_not_written_over(session: LiveRun) -> None:
     with pytest.raises(SettingsError, match="is there already"):
-        replay.main([str(session.session), "--what-if", "--out", str(session.session), "--ratio", "2"])
+        replay_command.main([str(session.session), "--what-if", "--out", str(session.session), "--ratio", "2"])

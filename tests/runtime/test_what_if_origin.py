@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-from runtime import config, wire
+from runtime.config.settings import load_settings
 from runtime.errors import SessionError
-from runtime.session.lockstep import Missing
-from runtime.session.what_if import Origin
+from runtime.messaging import messages
+from runtime.replay.lockstep import Missing
+from runtime.replay.what_if import Origin
 
 
 def test_an_instruction_that_a_damaged_session_lost_is_encoded_anew(build: Callable[..., Any]) -> None:
-    messages = {
-        ("chunk", 1, 0): build(wire.ActionChunk, checkpoint_id="the same"),
-        ("instruction", 1, 0): build(wire.Instruction, number=1, text="hand it over"),
-        ("embedding", 1, 0): build(wire.Embedding, instruction=1, key="kept"),
-        ("embedding", 1, 1): build(wire.Embedding, instruction=1, key="lost"),
+    arrived = {
+        ("chunk", 1, 0): build(messages.ActionChunk, checkpoint_id="the same"),
+        ("instruction", 1, 0): build(messages.Instruction, number=1, text="hand it over"),
+        ("embedding", 1, 0): build(messages.Embedding, instruction=1, key="kept"),
+        ("embedding", 1, 1): build(messages.Embedding, instruction=1, key="lost"),
     }
-    index: Any = SimpleNamespace(messages=messages, session=SimpleNamespace(path="here"))
+    index: Any = SimpleNamespace(messages=arrived, session=SimpleNamespace(path="here"))
     policy: Any = SimpleNamespace(checkpoint_id="the same", instruct=lambda text: f"anew: {text}")
 
     def stored(key: str) -> Any:
@@ -27,7 +28,7 @@ def test_an_instruction_that_a_damaged_session_lost_is_encoded_anew(build: Calla
             raise Missing(key)
         return "as it was"
 
-    found: Callable[[str], Any] = Origin(index, config.load([])).embeddings(stored, policy)
+    found: Callable[[str], Any] = Origin(index, load_settings([])).embeddings(stored, policy)
     assert (found("kept"), found("lost")) == ("as it was", "anew: hand it over")
     with pytest.raises(SessionError, match="here: lost which text gone is"):
         found("gone")

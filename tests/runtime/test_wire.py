@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from runtime import wire
 from runtime.errors import WireError
+from runtime.messaging import messages
 
 Build = Callable[..., Any]
 GOLDEN = Path(__file__).parent / "golden"
-KINDS = sorted(wire.MESSAGES)
+KINDS = sorted(messages.MESSAGES)
 MUTATIONS = 20_000
 
 
-def body_of(message: wire.Message) -> dict[str, Any]:
+def body_of(message: messages.Message) -> dict[str, Any]:
     """A message's raw map, to be spoiled."""
-    return msgpack.unpackb(wire.encode(message), use_list=False)
+    return msgpack.unpackb(messages.encode(message), use_list=False)
 
 
 def pack(body: Any) -> bytes:
@@ -36,7 +36,7 @@ def pack(body: Any) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_bytes(kind: str, build: Build) -> None:
     path = GOLDEN / f"{kind}.msgpack"
-    payload = wire.encode(build(wire.MESSAGES[kind]))
+    payload = messages.encode(build(messages.MESSAGES[kind]))
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_bytes(payload)
     assert payload == path.read_bytes(), f"{kind} changed on the wire; see this file's head"
@@ -44,93 +44,93 @@ def test_golden_bytes(kind: str, build: Build) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_bytes_decode_to_the_message(kind: str, build: Build) -> None:
-    made = wire.decode((GOLDEN / f"{kind}.msgpack").read_bytes(), wire.MESSAGES[kind])
-    assert type(made) is wire.MESSAGES[kind]
-    assert wire.encode(made) == wire.encode(build(wire.MESSAGES[kind]))
+    made = messages.decode((GOLDEN / f"{kind}.msgpack").read_bytes(), messages.MESSAGES[kind])
+    assert type(made) is messages.MESSAGES[kind]
+    assert messages.encode(made) == messages.encode(build(messages.MESSAGES[kind]))
 
 
 def test_arrays_survive_bit_for_bit(build: Build) -> None:
-    q = np.random.default_rng(0).normal(size=(wire.HORIZON, wire.JOINTS)).astype(np.float32)
-    made = wire.decode(wire.encode(build(wire.ActionChunk, q=q)))
-    assert isinstance(made, wire.ActionChunk)
+    q = np.random.default_rng(0).normal(size=(messages.HORIZON, messages.JOINTS)).astype(np.float32)
+    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
+    assert isinstance(made, messages.ActionChunk)
     assert made.q.dtype == np.float32
     np.testing.assert_array_equal(made.q, q)
 
 
 def test_an_array_that_is_not_contiguous_is_sent_in_order(build: Build) -> None:
-    q = np.asfortranarray(np.arange(wire.HORIZON * wire.JOINTS, dtype=np.float32).reshape(wire.HORIZON, -1))
-    made = wire.decode(wire.encode(build(wire.ActionChunk, q=q)))
-    assert isinstance(made, wire.ActionChunk)
+    q = np.asfortranarray(np.arange(messages.HORIZON * messages.JOINTS, dtype=np.float32).reshape(messages.HORIZON, -1))
+    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
+    assert isinstance(made, messages.ActionChunk)
     np.testing.assert_array_equal(made.q, q)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_field_is_refused(kind: str, build: Build) -> None:
     with pytest.raises(WireError, match="surplus"):
-        wire.decode(pack(body_of(build(wire.MESSAGES[kind])) | {"surplus": 1}))
+        messages.decode(pack(body_of(build(messages.MESSAGES[kind])) | {"surplus": 1}))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_field_is_refused(kind: str, build: Build) -> None:
-    body = body_of(build(wire.MESSAGES[kind]))
+    body = body_of(build(messages.MESSAGES[kind]))
     del body["seq"]
     with pytest.raises(WireError, match=r"seq"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("schema", [0, 2, None, "1", -1, 1.5, 1.0, True])
 def test_another_schema_is_refused(schema: Any, build: Build) -> None:
     with pytest.raises(WireError, match="schema"):
-        wire.decode(pack(body_of(build(wire.Order)) | {"schema": schema}))
+        messages.decode(pack(body_of(build(messages.Order)) | {"schema": schema}))
 
 
 @pytest.mark.parametrize("kind", ["Nothing", "Message", "Episodic", "", None, 3, "order"])
 def test_an_unknown_type_is_refused(kind: Any, build: Build) -> None:
     with pytest.raises(WireError):
-        wire.decode(pack(body_of(build(wire.Order)) | {"type": kind}))
+        messages.decode(pack(body_of(build(messages.Order)) | {"type": kind}))
 
 
 def test_another_type_than_the_topic_carries_is_refused(build: Build) -> None:
     with pytest.raises(WireError, match="not a Order"):
-        wire.decode(wire.encode(build(wire.Episode)), wire.Order)
+        messages.decode(messages.encode(build(messages.Episode)), messages.Order)
 
 
 @pytest.mark.parametrize("value", ["1", 1.0, True, None, -1, b"1", (1,)])
 def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build) -> None:
     with pytest.raises(WireError, match="seq"):
-        wire.decode(pack(body_of(build(wire.Order)) | {"seq": value}))
+        messages.decode(pack(body_of(build(messages.Order)) | {"seq": value}))
 
 
 @pytest.mark.parametrize("order", ["halt", "", "RUN", None, 1])
 def test_an_unknown_order_is_refused(order: Any, build: Build) -> None:
     with pytest.raises(WireError, match="order"):
-        wire.decode(pack(body_of(build(wire.Order)) | {"order": order}))
+        messages.decode(pack(body_of(build(messages.Order)) | {"order": order}))
 
 
 def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
     with pytest.raises(WireError, match="text"):
-        wire.decode(pack(body_of(build(wire.Instruction)) | {"text": "a" * 1001}))
+        messages.decode(pack(body_of(build(messages.Instruction)) | {"text": "a" * 1001}))
 
 
 @pytest.mark.parametrize("dt_ns", [0, -1])
 def test_a_chunk_moves_forward_in_time(dt_ns: int, build: Build) -> None:
     with pytest.raises(WireError, match="dt_ns"):
-        wire.decode(pack(body_of(build(wire.ActionChunk)) | {"dt_ns": dt_ns}))
+        messages.decode(pack(body_of(build(messages.ActionChunk)) | {"dt_ns": dt_ns}))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(("kind", "name"), [("ArmTarget", "seam_jump_rad_s")])
 def test_a_number_that_is_not_finite_is_refused(kind: str, name: str, bad: float, build: Build) -> None:
     with pytest.raises(WireError, match=name):
-        wire.decode(pack(body_of(build(wire.MESSAGES[kind])) | {name: bad}))
+        messages.decode(pack(body_of(build(messages.MESSAGES[kind])) | {name: bad}))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_a_nested_number_that_is_not_finite_is_refused(bad: float, build: Build) -> None:
-    body = body_of(build(wire.CameraHealth))
+    body = body_of(build(messages.CameraHealth))
     body["cameras"] = (body["cameras"][0] | {"rate_hz": bad},)
     with pytest.raises(WireError, match="rate_hz"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -139,40 +139,40 @@ def test_a_nested_number_that_is_not_finite_is_refused(bad: float, build: Build)
     [("JointState", "q", "float64"), ("ArmTarget", "blended", "float64"), ("Scene", "qpos", "float64")],
 )
 def test_an_array_that_is_not_finite_is_refused(kind: str, name: str, dtype: str, bad: float, build: Build) -> None:
-    body = body_of(build(wire.MESSAGES[kind]))
+    body = body_of(build(messages.MESSAGES[kind]))
     values = np.frombuffer(body[name]["data"], dtype).copy()
     values[-1] = bad
     body[name] = body[name] | {"data": values.tobytes()}
     with pytest.raises(WireError, match=f"{name}.*NaN or infinity"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [0, 500, wire.HORIZON * wire.JOINTS - 1])
+@pytest.mark.parametrize("place", [0, 500, messages.HORIZON * messages.JOINTS - 1])
 def test_a_chunk_that_is_not_finite_is_refused(place: int, bad: float, build: Build) -> None:
-    body = body_of(build(wire.ActionChunk))
+    body = body_of(build(messages.ActionChunk))
     values = np.frombuffer(body["q"]["data"], np.float32).copy()
     values[place] = bad
     body["q"] = body["q"] | {"data": values.tobytes()}
     with pytest.raises(WireError, match="NaN or infinity"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF, 0x7F81])
 def test_a_bfloat16_that_is_not_finite_is_refused(bits: int, build: Build) -> None:
-    body = body_of(build(wire.Conditions))
+    body = body_of(build(messages.Conditions))
     values = np.frombuffer(body["motion"]["data"], np.uint16).copy()
     values[5] = bits
     body["motion"] = body["motion"] | {"data": values.tobytes()}
     with pytest.raises(WireError, match=r"motion.*NaN or infinity"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("bits", [0x0000, 0x8000, 0x7F7F, 0xFF7F, 0x0001])
 def test_every_finite_bfloat16_passes(bits: int, build: Build) -> None:
     tokens = np.full((2, 2), bits, np.uint16)
-    made = wire.decode(wire.encode(build(wire.Conditions, spatial=tokens)))
-    assert isinstance(made, wire.Conditions)
+    made = messages.decode(messages.encode(build(messages.Conditions, spatial=tokens)))
+    assert isinstance(made, messages.Conditions)
     np.testing.assert_array_equal(made.spatial, tokens)
 
 
@@ -181,12 +181,12 @@ ARRAY_SPOILS: list[dict[str, Any]] = [
     {"dtype": "bfloat16"},
     {"dtype": 32},
     {"dtype": None},
-    {"shape": (wire.JOINTS, wire.HORIZON)},
-    {"shape": (wire.HORIZON * wire.JOINTS,)},
-    {"shape": (1, wire.HORIZON, wire.JOINTS)},
-    {"shape": (wire.HORIZON, -wire.JOINTS)},
-    {"shape": (wire.HORIZON, float(wire.JOINTS))},
-    {"shape": (wire.HORIZON, "14")},
+    {"shape": (messages.JOINTS, messages.HORIZON)},
+    {"shape": (messages.HORIZON * messages.JOINTS,)},
+    {"shape": (1, messages.HORIZON, messages.JOINTS)},
+    {"shape": (messages.HORIZON, -messages.JOINTS)},
+    {"shape": (messages.HORIZON, float(messages.JOINTS))},
+    {"shape": (messages.HORIZON, "14")},
     {"shape": (1 << 40, 1 << 40)},
     {"shape": ()},
     {"shape": 64},
@@ -204,30 +204,30 @@ ARRAY_SPOILS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("spoil", ARRAY_SPOILS, ids=lambda spoil: str(spoil)[:40])
 def test_a_spoilt_array_is_refused(spoil: dict[str, Any], build: Build) -> None:
-    body = body_of(build(wire.ActionChunk))
+    body = body_of(build(messages.ActionChunk))
     body["q"] = body["q"] | spoil
     with pytest.raises(WireError, match=r"ActionChunk\.q"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("value", [None, 1, "array", b"bytes", (), {}, {"data": b""}, (0.0,) * 14])
 def test_something_else_than_an_array_is_refused(value: Any, build: Build) -> None:
     with pytest.raises(WireError, match=r"JointState\.q"):
-        wire.decode(pack(body_of(build(wire.JointState)) | {"q": value}))
+        messages.decode(pack(body_of(build(messages.JointState)) | {"q": value}))
 
 
 def test_a_shape_of_truth_values_is_refused(build: Build) -> None:
-    body = body_of(build(wire.Conditions, spatial=np.zeros((1, 4), np.uint16)))
+    body = body_of(build(messages.Conditions, spatial=np.zeros((1, 4), np.uint16)))
     body["spatial"] = body["spatial"] | {"shape": (True, 4)}
     with pytest.raises(WireError, match="spatial"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
-    body = body_of(build(wire.Conditions))
+    body = body_of(build(messages.Conditions))
     body["spatial"] = body["spatial"] | {"shape": (0,) * 200, "data": b""}
     with pytest.raises(WireError, match="spatial"):
-        wire.decode(pack(body))
+        messages.decode(pack(body))
 
 
 @pytest.mark.parametrize(
@@ -237,34 +237,34 @@ def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
 )
 def test_what_is_no_message_is_refused(payload: bytes) -> None:
     with pytest.raises(WireError):
-        wire.decode(payload)
+        messages.decode(payload)
 
 
 def test_trailing_bytes_are_refused(build: Build) -> None:
     with pytest.raises(WireError):
-        wire.decode(wire.encode(build(wire.Order)) + b"\xc0")
+        messages.decode(messages.encode(build(messages.Order)) + b"\xc0")
 
 
 def test_keys_that_are_not_text_are_refused(build: Build) -> None:
-    payload = wire.encode(build(wire.Order))
+    payload = messages.encode(build(messages.Order))
     for surplus in (b"\x01\x02", b"\xc4\x01a\x02"):
         with pytest.raises(WireError):
-            wire.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
+            messages.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
 
 
 def test_a_message_cannot_be_made_with_nan(build: Build) -> None:
     with pytest.raises(ValidationError, match="NaN or infinity"):
-        build(wire.JointState, q=np.full(wire.JOINTS, np.nan))
+        build(messages.JointState, q=np.full(messages.JOINTS, np.nan))
 
 
 def test_a_message_cannot_be_made_with_another_shape_or_dtype(build: Build) -> None:
     for q in (np.zeros(13), np.zeros((14, 1)), np.zeros(14, np.float32), [0.0] * 14):
         with pytest.raises(ValidationError, match=r"shape|dtype|not an array"):
-            build(wire.JointState, q=q)
+            build(messages.JointState, q=q)
 
 
 def test_a_message_cannot_be_changed(build: Build) -> None:
-    order: wire.Order = build(wire.Order)
+    order: messages.Order = build(messages.Order)
     with pytest.raises(ValidationError, match="frozen"):
         order.seq = 3  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -322,17 +322,17 @@ def _mutate_values(dice: random.Random, body: Any) -> Any:
 def _refused(payload: bytes) -> bool:
     """Whether a payload is refused; what is taken must be encodable again. Anything but WireError escapes."""
     try:
-        made = wire.decode(payload)
+        made = messages.decode(payload)
     except WireError as error:
         assert "\n" not in str(error)
         return True
-    assert wire.decode(wire.encode(made)) is not None
+    assert messages.decode(messages.encode(made)) is not None
     return False
 
 
 def test_mutated_bytes_give_a_wire_error_or_a_message(build: Build) -> None:
     dice = random.Random(1)
-    payloads = [wire.encode(build(wire.MESSAGES[kind])) for kind in KINDS]
+    payloads = [messages.encode(build(messages.MESSAGES[kind])) for kind in KINDS]
     refused = sum(
         _refused(_mutate_bytes(dice, dice.choice(payloads), dice.choice(payloads))) for _ in range(MUTATIONS // 2)
     )
@@ -341,6 +341,6 @@ def test_mutated_bytes_give_a_wire_error_or_a_message(build: Build) -> None:
 
 def test_mutated_values_give_a_wire_error_or_a_message(build: Build) -> None:
     dice = random.Random(2)
-    bodies = [body_of(build(wire.MESSAGES[kind])) for kind in KINDS]
+    bodies = [body_of(build(messages.MESSAGES[kind])) for kind in KINDS]
     refused = sum(_refused(pack(_mutate_values(dice, dice.choice(bodies)))) for _ in range(MUTATIONS // 2))
     assert refused > MUTATIONS // 4

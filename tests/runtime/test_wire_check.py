@@ -9,21 +9,23 @@ import pytest
 
 from drivers import piper_frames
 from drivers.piper_emulator import Heard
-from runtime import wire, wire_check
+from runtime.bench import can_audit
+from runtime.devices import can_log
 from runtime.errors import SessionError
+from runtime.messaging import messages
 from runtime.session import reader
 
 Build = Callable[..., Any]
 SIDE = 7
 
 
-def targets(build: Build) -> list[wire.ArmTarget]:
+def targets(build: Build) -> list[messages.ArmTarget]:
     """Ten that were sent after one that was not."""
-    made = [build(wire.ArmTarget, seq=n, stamp_ns=1000 + n, q=np.full(14, 0.01 * n), sent=n > 0) for n in range(11)]
+    made = [build(messages.ArmTarget, seq=n, stamp_ns=1000 + n, q=np.full(14, 0.01 * n), sent=n > 0) for n in range(11)]
     return made
 
 
-def heard(target: wire.ArmTarget, at_ns: int) -> Heard:
+def heard(target: messages.ArmTarget, at_ns: int) -> Heard:
     frames = piper_frames.joints(target.q[SIDE : SIDE + 6], piper_frames.Id.JOINTS_TOLD)
     return Heard(at_ns, b"".join(data for _, data in frames))
 
@@ -38,8 +40,8 @@ def compared(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
     def compare(*rows: Heard) -> Any:
         for side in ("left", "right"):
-            wire_check.save(tmp_path, side, list(rows))
-        return wire_check.compare(tmp_path)["right"]
+            can_log.save(tmp_path, side, list(rows))
+        return can_audit.compare(tmp_path)["right"]
 
     return compare
 
@@ -73,4 +75,4 @@ def test_a_run_without_emulated_arms_is_one_line(build: Build, tmp_path: Path, m
     monkeypatch.setattr(reader, "read", lambda path: path)
     monkeypatch.setattr(reader, "decode_all", lambda session: iter(()))
     with pytest.raises(SessionError, match="not a run with --can"):
-        wire_check.compare(tmp_path)
+        can_audit.compare(tmp_path)

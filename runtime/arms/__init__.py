@@ -1,0 +1,1 @@
+"""The 200 Hz process that moves the arms: chunks in, targets out, through the safety layer."""

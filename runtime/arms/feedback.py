@@ -1,0 +1,92 @@
+"""Which readings of an arm are believed: a false one moves nothing. Deterministic; called by arms before its step.
+
+What is believed becomes the JointState, so System 1, the recorder and a replay see just what the arms' step saw. An arm is
+heard once several readings agree. From there on a reading that is farther off than the arm can move is used for nothing; after
+a few in a row the arm counts as lost, until its readings come back or agree at a new place for a while.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from drivers import plausible
+from drivers.arm import ArmState
+from runtime.config.settings import Safety
+from runtime.host.clock import seconds
+from runtime.messaging import messages
+
+_AGREE = 3  # readings, each within reach of the one before
+_LOST = 3  # readings in a row that jumped
+_SETTLED_NS = seconds(0.5)  # at a new place before that is where the arm is
+_REPORT_NS = seconds(1.0)  # between two reports, however often it jumps
+
+
+@dataclass
+class Belief:
+    """What is believed of one arm."""
+
+    believed: ArmState | None = None  # the newest reading that could be true
+    doubted: ArmState | None = None  # the newest that could not
+    doubted_since_ns: int = 0  # the first of those that agree with it
+    agreeing: int = 0
+    in_a_row: int = 0
+    jumped: int = 0  # in all
+    why: str = ""  # of the newest that jumped
+    reported_ns: int = -_REPORT_NS
+
+    def report(self, now: int) -> str:
+        """What to tell the operator, once a second at most; empty: nothing new."""
+        if not self.in_a_row or now - self.reported_ns < _REPORT_NS:
+            return ""
+        self.reported_ns = now
+        return (
+            f"reading jumped: {self.why}; it is used for nothing ({self.jumped} so far). Check the CAN cable and motor"
+        )
+
+
+def believe(safety: Safety, belief: Belief, state: ArmState) -> ArmState:
+    """The reading to be used, of the one that an arm's driver holds: that one, or the last one that was believed."""
+    if state.stamp_ns == messages.NEVER:
+        return state
+    newest = belief.believed if belief.doubted is None else belief.doubted
+    if newest is None or state.stamp_ns != newest.stamp_ns:
+        _judge(safety, belief, state)
+    return _used(belief, state)
+
+
+def _judge(safety: Safety, belief: Belief, state: ArmState) -> None:
+    believed = belief.believed
+    why = _jump(safety, believed, state)
+    if believed is not None and not why:
+        belief.believed, belief.doubted = state, None
+        belief.agreeing = belief.in_a_row = 0
+        return
+    agrees = belief.doubted is not None and not _jump(safety, belief.doubted, state)
+    belief.agreeing = belief.agreeing + 1 if agrees else 1
+    belief.doubted_since_ns = belief.doubted_since_ns if agrees else state.stamp_ns
+    belief.doubted = state
+    if believed is not None:
+        belief.jumped, belief.in_a_row, belief.why = belief.jumped + 1, belief.in_a_row + 1, why
+    settled = believed is None or state.stamp_ns - belief.doubted_since_ns >= _SETTLED_NS
+    if belief.agreeing >= _AGREE and settled and np.isfinite(state.q).all():
+        belief.believed, belief.doubted = state, None
+        belief.agreeing = belief.in_a_row = 0
+
+
+def _jump(safety: Safety, before: ArmState | None, state: ArmState) -> str:
+    if before is None:
+        return "nothing was believed yet"
+    passed_s = (state.stamp_ns - before.stamp_ns) / 1e9
+    return plausible.jumped(before.q, state.q, passed_s, np.array(safety.velocity))
+
+
+def _used(belief: Belief, state: ArmState) -> ArmState:
+    """The believed reading, with what the newest one says besides of the arm."""
+    believed = belief.believed
+    if believed is None:
+        return replace(state, number=-1, stamp_ns=messages.NEVER, q=np.zeros_like(state.q), powered=False)
+    trouble = state.trouble
+    if belief.in_a_row >= _LOST:
+        trouble = trouble or f"{belief.in_a_row} readings in a row jumped: {belief.why}; check the CAN cable and motor"
+    told = {"powered": state.powered, "trouble": trouble, "fault": state.fault}
+    return replace(believed, **told, master=state.master, master_ns=state.master_ns)

@@ -1,0 +1,45 @@
+"""What the safety layer can do where it does not command: tell which limits a teacher's hands exceed. Pure."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runtime.arms.limits import Array, Limits
+from runtime.arms.safety import joint_name
+from runtime.host.clock import NS_PER_S
+
+_WINDOW_NS = 50_000_000  # over which a speed is measured: single targets jitter
+
+
+@dataclass
+class Watch:
+    """Remembers the newest targets (J,) with their times."""
+
+    seen: deque[tuple[int, Array]] = field(default_factory=deque)
+
+
+def exceeded(watch: Watch, limits: Limits, q: Array, stamp_ns: int) -> tuple[str, ...]:
+    """The limits on range and speed that targets q (J,) exceed, each with joint, value and limit."""
+    while watch.seen and stamp_ns - watch.seen[0][0] > _WINDOW_NS:
+        watch.seen.popleft()
+    texts = _outside(limits, q)
+    if watch.seen and stamp_ns > watch.seen[0][0]:
+        since_ns, before = watch.seen[0]
+        texts += _too_fast(limits, np.abs(q - before) * NS_PER_S / (stamp_ns - since_ns))
+    watch.seen.append((stamp_ns, np.array(q)))
+    return texts
+
+
+def _outside(limits: Limits, q: Array) -> tuple[str, ...]:
+    return tuple(
+        f"{joint_name(joint)} at {q[joint]:.2f} (range {limits.low[joint]:.2f} to {limits.high[joint]:.2f})"
+        for joint in np.flatnonzero((q < limits.low) | (q > limits.high)).tolist()
+    )
+
+
+def _too_fast(limits: Limits, speed: Array) -> tuple[str, ...]:
+    return tuple(
+        f"{joint_name(joint)} moves at {speed[joint]:.2f} per s (limit {limits.velocity[joint]:.2f})"
+        for joint in np.flatnonzero(speed > limits.velocity).tolist()
+    )

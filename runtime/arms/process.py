@@ -1,0 +1,208 @@
+"""The arms process: chunks and orders in, 200 targets a second out, through the safety layer. Never waits for a model.
+
+All decisions are in runtime/arms/step.py; here are the sockets, the drivers and the clock.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from drivers.arm import ARM_JOINTS, ArmState
+from drivers.arm_link import LED, Array, LinkedArm, SlotArm, TargetSlot
+from drivers.cobot_magic import SIDES
+from drivers.sim.arm import SimulatedArm
+from runtime.arms.feedback import Belief, believe
+from runtime.arms.limit_monitor import Watch, exceeded
+from runtime.arms.limits import Limits
+from runtime.arms.parking import stands
+from runtime.arms.safety import unsupervised
+from runtime.arms.state import Executing, Inputs, Memory, Outputs, Rules, start
+from runtime.arms.step import step
+from runtime.arms.takeover import silent
+from runtime.host import realtime
+from runtime.host.clock import Rate, now_ns, seconds
+from runtime.host.systemd import Notifier
+from runtime.messaging import messages
+from runtime.messaging.bus import Received, Subscriber
+from runtime.process.base import Process, log
+from runtime.process.snapshot import Snapshots
+
+_NOTHING = np.zeros(ARM_JOINTS)
+_UNHEARD = ArmState(-1, messages.NEVER, _NOTHING, _NOTHING, _NOTHING, powered=False)
+_BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
+_NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
+
+
+def main(process: Process) -> None:
+    """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
+    rules = Rules.of(process.settings)
+    bus, epoch = process.bus, process.epoch
+    feedbacks, targets, states = (process.publisher(name) for name in ("joint_state", "arm_target", "safety"))
+    masters, watch = process.publisher("master"), Watch()
+    snapshots = Snapshots(process)
+    chunks = bus.subscriber("chunk", depth=16)
+    others, orders = [bus.subscriber("order", depth=32)], process.publisher("order")
+    states_read = ("camera_health", "supervision", "episode", "instruction", "deadman")
+    others += [bus.subscriber(name, newest=True) for name in states_read]
+    arms = make_arms(process)
+    own = process.settings.arms.masters == "own"
+    leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
+    memory: Memory | None = None
+    beliefs = [Belief() for _ in SIDES]
+    notifier = Notifier()
+    notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
+    _settle(process, arms)
+    rate = Rate(rules.settings.arms.rate_hz)
+    refused_before, ticks = 0, 0
+    asked_ns: int | None = None  # to end
+    while process.running or _brakes(memory, asked_ns):
+        if asked_ns is None and not process.running:
+            asked_ns = now_ns()
+            if memory is not None and not memory.machine.held:  # whoever ended it died without ordering hold
+                orders.send(
+                    messages.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
+                )
+        deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
+        now = now_ns()
+        readings = _read(process, arms, beliefs, now)
+        feedback = joint_state(readings, memory, ticks, epoch, now)
+        memory = memory or start(rules, feedback, now, restarted=epoch > 1)
+        received = _take(others, chunks)
+        refused = chunks.counters.rejected - refused_before
+        refused_before += refused
+        told = _told(leaders) if own else _overheard(readings)
+        led = master_state(told, watch, rules.limits, ticks, epoch, now)
+        relayed = (led,) if own and led is not None else ()
+        arrived = (*relayed, *(item.message for item in received))
+        inputs = Inputs(feedback, arrived, refused, deadline_ns)
+        outputs = step(rules, memory, inputs, epoch, now)
+        _carry_out(arms, outputs, now)
+        feedbacks.send(feedback)
+        targets.send(_with_arrivals(outputs.target, received))
+        if led is not None:
+            masters.send(led)
+        if outputs.state is not None:
+            states.send(outputs.state)
+        for name, text in outputs.faults:
+            process.fault(name, text)
+        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(rules.settings.safety, memory.supervised_ns, now):
+            notifier.alive("; ".join((memory.machine.mode, *memory.machine.reasons)))
+        snapshots.keep(ticks, memory)
+        ticks += 1
+        process.stepped()
+    notifier.close()
+    for arm in arms:
+        arm.hold(now_ns())
+        arm.close()
+
+
+def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
+    """From here on this process comes before all others. It ticks before the arms are heard, so that operators are answered."""
+    for arm in arms:
+        arm.connect()
+    process.settle()
+    if process.settings.arms.realtime:
+        allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
+        log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
+
+
+def _carry_out(arms: Sequence[SlotArm], outputs: Outputs, now: int) -> None:
+    """What a tick tells the motors, then where it sends the joints."""
+    for drive in outputs.drives:
+        for arm in arms:
+            arm.ask(drive)
+    if outputs.target.sent:
+        for side, arm in enumerate(arms):
+            arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
+
+
+def _brakes(memory: Memory | None, asked_ns: int | None) -> bool:
+    """Whether the arms are still on their way to a stand: whoever ends a run has ordered hold before."""
+    late = asked_ns is not None and now_ns() - asked_ns > seconds(_BRAKES_S)
+    return memory is not None and memory.machine.mode != "DISARMED" and not late and not stands(memory.commanded)
+
+
+def joint_state(
+    states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int
+) -> messages.JointState:
+    """Both arms' newest readings as one message, with how far the current chunk has been executed."""
+    return messages.JointState(
+        seq=seq,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=max(memory.episode, 0) if memory else 0,
+        q=np.concatenate([state.q for state in states]),
+        dq=np.concatenate([state.dq for state in states]),
+        effort=np.concatenate([state.effort for state in states]),
+        number=(states[0].number, states[1].number),
+        measured_ns=(states[0].stamp_ns, states[1].stamp_ns),
+        powered=(states[0].powered, states[1].powered),
+        trouble=(states[0].trouble, states[1].trouble),
+        fault=(states[0].fault, states[1].fault),
+        **execution(memory, now),
+    )
+
+
+def execution(memory: Memory | None, now: int) -> dict[str, Any]:
+    """What a JointState tells of the chunk that is executed: which, how far, and whether the arms run."""
+    executing = memory.executing if memory else Executing()
+    pieces = memory.trajectory.pieces if memory else ()
+    return {
+        "chunk_epoch": executing.epoch,
+        "chunk_seq": executing.seq,
+        "consumed": pieces[-1].consumed(now) if pieces else 0,
+        "running": memory is not None and memory.machine.mode == "RUNNING",
+    }
+
+
+def master_state(
+    told: Sequence[tuple[Array, int]], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
+) -> messages.MasterState | None:
+    """Where both masters are led, of what each told last and when; None while they, or one of them, are not heard."""
+    if len(told) < len(SIDES):
+        return None
+    q, stamps_ns = np.concatenate([led for led, _ in told]), (told[0][1], told[1][1])
+    if silent(stamps_ns, now):
+        return None
+    exceeds = exceeded(watch, limits, q, max(stamps_ns))
+    return messages.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
+
+
+def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
+    """What the masters tell the arms over their common buses."""
+    return [(reading.master, reading.master_ns) for reading in readings if reading.master is not None]
+
+
+def _told(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
+    """What the masters say on buses of their own."""
+    newest = [leader.read() for leader in leaders]
+    return [(told.q, told.stamp_ns) for told in newest if told.stamp_ns]
+
+
+def make_arms(process: Process) -> list[SlotArm]:
+    """The drivers that the settings ask for, left then right."""
+    make = LinkedArm if process.settings.can or process.settings.arms.kind == "piper" else SimulatedArm
+    return [make(side, process.folder) for side in SIDES]
+
+
+def _read(process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], now: int) -> list[ArmState]:
+    """Of each arm the newest reading that can be true; one that cannot is told."""
+    readings = [
+        believe(process.settings.safety, belief, arm.read() or _UNHEARD)
+        for arm, belief in zip(arms, beliefs, strict=True)
+    ]
+    for arm, belief in zip(arms, beliefs, strict=True):
+        if text := belief.report(now):
+            process.fault("reading", f"{arm.name} arm: {text}")
+    return readings
+
+
+def _take(others: Sequence[Subscriber], chunks: Subscriber) -> list[Received]:
+    """Orders and states first, chunks last: a chunk is judged by the newest of everything else."""
+    return [item for subscriber in (*others, chunks) for item in subscriber.take()]
+
+
+def _with_arrivals(target: messages.ArmTarget, received: list[Received]) -> messages.ArmTarget:
+    arrivals = tuple((r.message.seq, r.arrival_ns) for r in received if isinstance(r.message, messages.ActionChunk))
+    return target.model_copy(update={"arrivals": arrivals}) if arrivals else target

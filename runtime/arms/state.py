@@ -1,0 +1,125 @@
+"""What the arms process remembers between two ticks, and what one tick is given and gives. Used by arms_step and its parts."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drivers.arm import Drive
+from runtime.arms import limits, parking
+from runtime.arms.following import Following
+from runtime.arms.limits import Limits
+from runtime.arms.safety import Machine
+from runtime.arms.trajectory import Motion, Piece, Style, Trajectory
+from runtime.config.settings import Settings
+from runtime.messaging import messages
+from runtime.messaging.messages import Message
+
+NONE = -1
+
+
+@dataclass
+class Executing:
+    """The chunk that is being executed."""
+
+    epoch: int = NONE
+    seq: int = NONE
+    observation_ns: int = NONE
+    conditions_ns: int = NONE
+    conditions_limit_ns: int = NONE
+
+
+@dataclass
+class Memory:
+    """Everything that `step` remembers; saved in snapshots."""
+
+    commanded: Motion
+    commanded_ns: int
+    machine: Machine = field(default_factory=Machine)
+    trajectory: Trajectory = field(default_factory=Trajectory)
+    executing: Executing = field(default_factory=Executing)
+    health: messages.CameraHealth | None = None
+    master: messages.MasterState | None = None  # where hands lead the masters
+    supervised_ns: int | None = None  # when the supervisor spoke last; None: it never did (evaluation has none)
+    lost_processes: tuple[str, ...] = ()
+    episode: int = NONE
+    instruction: int = NONE
+    blend: messages.Blend | None = None  # told with the episode; None: that of the settings
+    deadman: messages.Deadman | None = None
+    refusal: str = ""
+    last_chunk: tuple[int, int] = (NONE, NONE)  # epoch, seq
+    dropped: int = 0
+    rejected: int = 0
+    ticks: int = 0
+    running_ticks: int = 0
+    safety_seq: int = 0
+    said_ns: int = 0
+    way: Motion | None = None  # what was wanted last on the way to a pose
+    passed_ready: bool = False  # on the way to rest, which leads over the ready pose
+    following: Following = field(default_factory=Following)
+    yields_to: limits.Array | None = None  # where blocked arms were when that latched a fault: they are not pushed on
+    obeyed: tuple[
+        tuple[int, int, str], ...
+    ] = ()  # of each sender of orders: epoch, seq of the newest one, and the answer
+    answered: tuple[int, int] = (NONE, NONE)  # epoch, seq of the order that was heard last
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one tick consumes: the feedback and, in order of arrival, everything else."""
+
+    feedback: messages.JointState
+    messages: tuple[Message, ...]
+    refused: int  # chunks that could not even be decoded
+    deadline_ns: int
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one tick gives."""
+
+    target: messages.ArmTarget
+    state: messages.SafetyState | None
+    faults: tuple[tuple[str, str], ...]
+    drives: tuple[Drive, ...]  # what both arms' motors are told, in order
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that `step` needs, made once."""
+
+    settings: Settings
+    limits: Limits
+    style: Style
+    dt_s: float
+    ready_pose: parking.Pose  # (14,) where work begins
+    rest_pose: parking.Pose  # (14,) where the arms' power can be taken
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Rules":
+        """From the settings tree."""
+        trajectory = settings.trajectory
+        style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
+        arms, grips_m = settings.arms, (settings.safety.high[-1],)
+        poses = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
+        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
+
+
+SAVED = (Memory, Executing, Following, Machine, Motion, Trajectory, Piece)
+"""What a snapshot of the arms' memory holds."""
+
+
+def start(rules: Rules, feedback: messages.JointState, now: int, restarted: bool = False) -> Memory:
+    """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
+    still = np.zeros(messages.JOINTS)
+    arms = rules.settings.arms
+    machine = Machine(since_ns=now, unfit=arms.unfit, masters_own=arms.masters == "own")
+    by_itself = not restarted and not machine.unfit
+    machine.wants_arm = machine.wants_power = arms.start != "disarmed" and by_itself
+    machine.wants_run = machine.first_run = arms.start == "run" and by_itself
+    return Memory(Motion(np.array(feedback.q), still, still), now, machine)
+
+
+def armed(machine: Machine) -> bool:
+    """Whether the arms are ours to command."""
+    return machine.mode != "DISARMED" and not machine.never_armed and not machine.stopped

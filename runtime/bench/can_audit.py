@@ -1,0 +1,56 @@
+"""Whether an emulated arm heard what the safety layer sent, byte for byte, and nothing else: a session's targets against the
+frames at the far end of the bus, which the emulator writes down when a run ends."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivers import piper_frames
+from drivers.cobot_magic import SIDES
+from runtime.devices import can_log
+from runtime.errors import SessionError
+from runtime.messaging import messages
+from runtime.session import reader
+
+_ARM = 7
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Targets of one arm."""
+
+    sent: int  # by the safety layer
+    heard: int  # whole targets at the emulator while it sent
+    equal: int  # of those: the very bytes of a target that was sent, in order
+    skipped: int  # sent, but replaced by a newer one before the bus process looked
+    switching_on: int  # where the arm was, repeated while its motors were switched on
+
+
+def compare(session: Path) -> dict[str, Any]:
+    """By side. Raises SessionError when the session has no record of an emulated bus."""
+    targets = [m for _, m, _ in reader.decode_all(reader.read(session)) if isinstance(m, messages.ArmTarget) and m.sent]
+    targets.sort(key=lambda target: (target.epoch, target.seq))
+    return {side: asdict(_compare(session, side, place, targets)) for place, side in enumerate(SIDES)}
+
+
+def _compare(session: Path, side: str, place: int, targets: list[messages.ArmTarget]) -> Comparison:
+    path = can_log.path_of(session, side)
+    if not path.exists():
+        raise SessionError(f"{session}: holds no record of an emulated bus; it was not a run with --can")
+    with np.load(path) as record:
+        heard = list(zip(record["at_ns"].tolist(), map(bytes, record["joints"]), strict=True))
+    began_ns = targets[0].stamp_ns if targets else 0
+    running = [joints for at_ns, joints in heard if at_ns >= began_ns]
+    sent = [_bytes(target.q[_ARM * place : _ARM * place + 6]) for target in targets]
+    equal, at = 0, 0
+    for joints in running:
+        found = next((number for number in range(at, len(sent)) if sent[number] == joints), None)
+        if found is not None:
+            equal, at = equal + 1, found + 1
+    return Comparison(len(sent), len(running), equal, len(sent) - equal, len(heard) - len(running))
+
+
+def _bytes(q: Any) -> bytes:
+    return b"".join(data for _, data in piper_frames.joints(q, piper_frames.Id.JOINTS_TOLD))

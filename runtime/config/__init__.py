@@ -1,0 +1,1 @@
+"""The settings tree, its profiles, and the flags and files that change it."""

@@ -1,0 +1,54 @@
+"""Which policy the settings name: its configuration and its id, without its weights and without torch."""
+
+import hashlib
+
+from pydantic import ValidationError
+
+from models.config import PolicyConfig, Source
+from models.errors import ModelError
+from models.identity import checkpoint_id, stored_config
+from models.sizes import by_name
+from runtime.config.settings import Policy, PublishedWeights, Settings
+from runtime.errors import RuntimeFault
+
+
+def policy_config(settings: Settings) -> PolicyConfig:
+    """The configuration of the policy. Raises RuntimeFault with one line."""
+    return configured(settings.policy)
+
+
+def configured(policy: Policy) -> PolicyConfig:
+    """The same of the settings' part."""
+    try:
+        chosen = by_name(policy.size) if policy.checkpoint is None else stored_config(policy.checkpoint)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+    return _with_sources(chosen, policy.published)
+
+
+def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:
+    update: dict[str, Source] = {}
+    for part, text in elsewhere.model_dump(exclude_none=True).items():
+        try:
+            update[part] = Source.parse(text)
+        except ValidationError as error:
+            reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            raise RuntimeFault(f"policy.published.{part}: {reason}") from None
+    return chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
+
+
+def policy_id(settings: Settings) -> str:
+    """The id of the policy. Raises RuntimeFault with one line."""
+    try:
+        return checkpoint_id(policy_config(settings), settings.policy.checkpoint, settings.seed)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+
+
+def encoder_id(settings: Settings) -> str:
+    """The id of what encodes instructions: published encoders serve every policy that names them; else the policy's own."""
+    chosen = policy_config(settings)
+    if chosen.text.kind == "byt5":
+        return policy_id(settings)
+    read_by = (chosen.text, chosen.published.text, chosen.published.video)
+    return hashlib.sha256(repr(read_by).encode()).hexdigest()[:16]

@@ -1,0 +1,455 @@
+"""The settings tree: defaults < profile TOML < flags. Read once by the command line; processes get it as one JSON file.
+
+Every field is checked at start: an unknown key or a bad value is one line that names it (SettingsError, exit status 2).
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as CliError
+
+from drivers.cobot_magic import (
+    BASE_X_M,
+    BASE_Y_M,
+    BASE_YAW_RAD,
+    HIGH,
+    LOW,
+    READY_Q_RAD,
+    REST_Q_RAD,
+    TABLE_TOP_M,
+)
+from runtime.config import profile
+from runtime.errors import SettingsError
+from runtime.messaging.messages import Blend
+
+_PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
+_LONGEST_STROKE_M = 0.1  # of the second version's gripper
+ADDRESS = r"^tcp://[^:]+:\d+$"
+
+
+class Section(BaseModel):
+    """Every group of settings: frozen, without unknown keys, without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Camera(Section):
+    """One camera."""
+
+    kind: Literal["simulated", "realsense", "uvc", "file"] = "simulated"
+    device: str = ""
+    """realsense: serial number (empty: the only one) or a recorded file; uvc: /dev/v4l/by-path/...; file: a video."""
+    width_px: int = Field(default=640, ge=16, le=4096)
+    height_px: int = Field(default=480, ge=16, le=4096)
+    rate_hz: float = Field(default=30, gt=0, le=240)
+
+
+class Cameras(Section):
+    """The three cameras, in the order of the models' images."""
+
+    head: Camera = Camera()
+    left_wrist: Camera = Camera()
+    right_wrist: Camera = Camera()
+    late_s: float = Field(default=0.08, gt=0)
+    """A camera without a new frame for this long is named as failed. Of 30 a second one may be lost, two not."""
+    behind_s: float = Field(default=0.05, gt=0)
+    """A camera whose pictures come so much later after their exposure than another's is named as skewed."""
+    max_skew_s: float = Field(default=0.05, gt=0)
+    """Largest difference of capture times in one set of frames."""
+
+    def by_name(self) -> dict[str, Camera]:
+        """Settings by camera name, in order."""
+        return {"head": self.head, "left_wrist": self.left_wrist, "right_wrist": self.right_wrist}
+
+
+class PublishedWeights(Section):
+    """Where published parts lie, instead of where the policy says: a folder (/..., ./...), or REPOSITORY@COMMIT."""
+
+    video: str | None = None
+    """Video model, VAE and their text encoders, in diffusers' folders."""
+    image: str | None = None
+    """A SigLIP."""
+    text: str | None = None
+    """A T5 with its tokenizer."""
+    head: str | None = None
+    """RDT-1B."""
+
+
+class Policy(Section):
+    """Which networks run."""
+
+    checkpoint: Path | None = None
+    """Folder of a trained policy (in a profile relative to its file); none: `size`, with random weights from the seed."""
+    size: Literal["small", "full", "full-wan"] = "small"
+    """Given as a flag, it takes the place of the profile's checkpoint."""
+    published: PublishedWeights = PublishedWeights()
+
+
+class System(Section):
+    """What both systems have in common."""
+
+    threads: int = Field(default=1, ge=1, le=64)
+    """CPU threads of torch; part of what a replay must repeat."""
+    nice: int = Field(default=0, ge=0, le=19)
+    """Of the thread that computes, once it has loaded."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where its networks run; auto: the first GPU, else the CPU."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of its weights; auto: bfloat16 where published weights run on a GPU, else float32."""
+    compile: bool = False
+    """torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
+
+
+class System1(System):
+    """The fast system."""
+
+    period_s: float = Field(default=0.1, gt=0, le=10)
+
+
+class System2(System):
+    """The slow system."""
+
+    nice: int = Field(default=10, ge=0, le=19)
+    """System 1 goes first where both share processors."""
+    remote: str = Field(default="", pattern=rf"^$|{ADDRESS}")
+    """tcp://ADDRESS:PORT where the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
+    keys: Path | None = None
+    """remote: folder of the keys that keys.sh made."""
+    storage: Literal["same", "float8"] = "same"
+    """float8 keeps the video model's weights in half the memory and brings each layer to `dtype` when it runs."""
+
+
+class Trajectory(Section):
+    """From chunk to arm."""
+
+    blend: Blend = "fade"
+    fade_s: float = Field(default=0.5, gt=0, le=2)
+    """Time over which the offset at a seam fades out."""
+    smoothing: float = Field(default=10.0, ge=0, le=1e6)
+    """Takes the jitter out of a chunk's targets (weight of third differences); 0 follows them to the letter."""
+
+
+class Mount(Section):
+    """Where the arms stand, measured on the robot at hand: fingertip height and the arms' distance are computed from it."""
+
+    left: tuple[float, float, float, float] = (BASE_X_M["left"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    """Of the base's foot: x to the robot's right, y forwards, z up, m; and which way it faces, 0 along x, rad."""
+    right: tuple[float, float, float, float] = (BASE_X_M["right"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    table_m: float = TABLE_TOP_M
+    """The table's top, as high as z counts."""
+    measured: bool = False
+    """Said by whoever measured it; the defaults are the simulated robot's."""
+
+
+class Safety(Section):
+    """Limits and ages; per joint in the order j1..j6, gripper, for one arm (both arms have the same)."""
+
+    low: tuple[float, float, float, float, float, float, float] = LOW
+    """Tightest of the paper's Table 2, the SDK and the arm, rad; gripper m."""
+    high: tuple[float, float, float, float, float, float, float] = HIGH
+    velocity: tuple[float, float, float, float, float, float, float] = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
+    """rad/s; gripper m/s."""
+    acceleration: tuple[float, float, float, float, float, float, float] = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
+    jerk: tuple[float, float, float, float, float, float, float] = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
+    jump_rad: float = Field(default=0.35, gt=0)
+    """A chunk whose start is farther than this from the commanded pose is refused."""
+    outside_rad: float = Field(default=0.5, gt=0)
+    """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
+    gripper_nm: float = Field(default=1.0, gt=0, le=5)
+    """Greatest torque of a gripper."""
+    following_rad: float = Field(default=0.8, gt=0)
+    """Largest difference between commanded and measured joints."""
+    mount: Mount = Mount()
+    min_fingertip_m: float = Field(default=0.0, ge=0)
+    """Height above the table below which no fingertip may go."""
+    min_arm_distance_m: float = Field(default=0.01, gt=0)
+    """Distance between the links of the two arms."""
+    max_feedback_age_s: float = Field(default=0.05, gt=0)
+    max_chunk_age_s: float = Field(default=0.6, gt=0)
+    """Since the chunk's observation."""
+    max_condition_age_s: float = Field(default=4.0, gt=0)
+    max_health_age_s: float = Field(default=0.15, gt=0)
+    max_supervision_age_s: float = Field(default=1.0, gt=0)
+    """Since the supervisor spoke, which does so five times a second."""
+    max_deadman_age_s: float = Field(default=0.3, gt=0)
+    """Since the page of the operator who drives was heard, where he asked for it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("velocity", "acceleration", "jerk"):
+            if any(value <= 0 for value in getattr(self, name)):
+                raise ValueError(f"every {name} limit must be above 0, got {getattr(self, name)}")
+        for joint, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
+            if low >= high:
+                raise ValueError(f"range of joint {joint + 1} is empty: {low}..{high}")
+        return self
+
+    def check_within_the_arms(self) -> None:
+        """Raises ValueError where a limit is wider than a Piper's own; the gripper's stroke differs from arm to arm."""
+        for name, allowed in (("velocity", _PIPER_RAD_S), ("acceleration", _PIPER_RAD_S2)):
+            if (most := max(getattr(self, name)[:6])) > allowed:
+                raise ValueError(f"--safety.{name} {most}: a Piper's joints allow {allowed} at most")
+        for joint in range(6):
+            if self.low[joint] < LOW[joint] or self.high[joint] > HIGH[joint]:
+                raise ValueError(
+                    f"--safety.low, --safety.high: joint {joint + 1} of a Piper is for {LOW[joint]}..{HIGH[joint]} rad, "
+                    f"got {self.low[joint]}..{self.high[joint]}"
+                )
+        if self.high[6] > _LONGEST_STROKE_M:
+            raise ValueError(
+                f"--safety.high: no Piper's gripper opens to {self.high[6]} m (at most {_LONGEST_STROKE_M})"
+            )
+
+
+class Pose(Section):
+    """Of both arms, j1..j6 each, rad."""
+
+    left: tuple[float, float, float, float, float, float]
+    right: tuple[float, float, float, float, float, float]
+
+
+Interface = Annotated[str, Field(min_length=1, max_length=15)]  # a name that Linux can give a network interface
+
+
+class Arms(Section):
+    """The loop that feeds the arms."""
+
+    kind: Literal["simulated", "piper"] = "simulated"
+    interfaces: tuple[Interface, Interface] = ("can_left", "can_right")
+    """CAN interfaces of the left and the right arm."""
+    masters: Literal["unplugged", "shared", "own"] = "unplugged"
+    """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it.
+    own: on buses of their own (four in all): the order takeover relays them through the safety layer."""
+    master_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
+    """CAN interfaces of the masters that have their own."""
+    usb_places: tuple[str, str] = ("", "")
+    """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
+    unfit: str = ""
+    """Why the arms may not be armed; set by the checks before the start."""
+    rate_hz: float = Field(default=200, ge=20, le=1000)
+    realtime: bool = True
+    """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
+    awake: bool = True
+    """Keep idle processors from falling asleep; costs power."""
+    ready: Pose = Pose(left=READY_Q_RAD["left"], right=READY_Q_RAD["right"])
+    """Where work begins, clear of the table: the order ready moves there, and the way to rest leads over it."""
+    rest: Pose = Pose(left=REST_Q_RAD, right=REST_Q_RAD)
+    """Where the arms can be without power: folded onto their stops."""
+    start: Literal["disarmed", "hold", "run"] = "disarmed"
+    """The state that the program goes to by itself."""
+    resume: Literal["itself", "order"] = "order"
+    """Whether a HOLD for staleness ends by itself when everything is fresh again."""
+
+
+class Supervisor(Section):
+    """Watching the others."""
+
+    restart_after_s: float = Field(default=10.0, gt=0)
+    """A stopped process is left this long to come back by itself."""
+    start_timeout_s: float = Field(default=90.0, gt=0)
+
+
+class Recorder(Section):
+    """The session file."""
+
+    enabled: bool = True
+    reserve_gib: float = Field(default=1.0, ge=0)
+    """Recording stops, and says so, while the disk still has so much room: a full one stops other programs too."""
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOKEN = r"^$|^[A-Za-z0-9_-]{16,}$"
+
+
+class Console(Section):
+    """The page to watch, steer and look through sessions."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Its address. Beyond loopback only with a certificate and a token."""
+    port: int = Field(default=8770, ge=0, le=65535)
+    """0, or one that is taken: any free one; robot.sh prints it."""
+    token: str = Field(default="", pattern=TOKEN)
+    """Whoever opens the page must know it: letters, digits, - and _, 16 at least; default: that of the certificate's folder."""
+    certificate: Path | None = None
+    """Folder with certificate.pem, key.pem and token; certificate.sh makes them."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.host not in LOOPBACK and not self.certificate:
+            raise ValueError(
+                f"--console.host {self.host}: others could reach it; give --console.certificate too "
+                "(./launch/certificate.sh DIR NAME makes one, and a token)"
+            )
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        cli_prog_name="robot.sh",
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        cli_exit_on_error=False,
+    )
+
+    profile: str = "sim"
+    """Name of a file in runtime/config/profiles, or a path to a TOML file."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Stop after this long in RUNNING."""
+    sessions: Path = Path("sessions")
+    """Where session folders go."""
+    ratio: int = Field(default=8, ge=1, le=1000)
+    """System-1 runs for each run of System 2."""
+    pacing: Literal["async", "serial", "free"] = "async"
+    """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
+    task: str = "block_handover"
+    can: bool = False
+    """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""
+    shift: Literal["none", "objects", "background", "lighting"] = "none"
+    """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
+    """What the robot is told; the task's own words if not given."""
+    follow: str = ""
+    """The session whose movement leads the arms instead of a policy; set by replay.sh --on-robot."""
+    json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
+    """Write the final table there as JSON."""
+
+    cameras: Cameras = Cameras()
+    policy: Policy = Policy()
+    system1: System1 = System1()
+    system2: System2 = System2()
+    trajectory: Trajectory = Trajectory()
+    safety: Safety = Safety()
+    arms: Arms = Arms()
+    supervisor: Supervisor = Supervisor()
+    recorder: Recorder = Recorder()
+    console: Console = Console()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        real = self.arms.kind != "simulated"
+        mixed = [name for name, camera in self.cameras.by_name().items() if camera.kind == "simulated"]
+        if real and mixed:
+            raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
+        if self.system2.remote and self.system2.keys is None:
+            raise ValueError("--system2.remote needs --system2.keys DIR; make them with ./launch/keys.sh DIR")
+        if self.arms.masters == "own" and not (real or self.can):
+            raise ValueError("--arms.masters own needs CAN buses: give --can, or --arms.kind piper")
+        if real and self.can:
+            raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
+        if real and self.pacing == "serial":
+            raise ValueError("--pacing serial is for simulation: a real robot may not wait for System 2; use async")
+        if real and self.arms.start != "disarmed":
+            raise ValueError(f"--arms.start {self.arms.start}: real arms are armed by an operator; use disarmed")
+        if real and self.arms.resume != "order":
+            raise ValueError("--arms.resume itself: real arms go on by an operator's order; use order")
+        if real:
+            self.safety.check_within_the_arms()
+        for name, pose in (("ready", self.arms.ready), ("rest", self.arms.rest)):
+            for joint, angle in enumerate((*pose.left, *pose.right)):
+                low, high = self.safety.low[joint % 6], self.safety.high[joint % 6]
+                if not low <= angle <= high:
+                    raise ValueError(
+                        f"--arms.{name}: {angle} of joint {joint % 6 + 1} is outside its range {low}..{high}"
+                    )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing comes from the environment: a forgotten variable must not change a robot's limits."""
+        return (init_settings,)
+
+
+def load_settings(arguments: list[str], program: str = "robot.sh") -> Settings:
+    """Settings from a profile and flags; `program` is named by --help. Raises SettingsError with one line."""
+    name = profile.profile_of(arguments)
+    values = profile.read_profile(name)
+    values.pop("profile", None)
+    try:
+        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
+        _check_size(flags)
+        if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
+            values.get("policy", {}).pop("checkpoint", None)
+        return Settings.model_validate(profile.merge(values, flags | {"profile": name}))
+    except ValidationError as error:
+        raise SettingsError(profile.one_line(error)) from None
+    except CliError as error:
+        raise SettingsError(profile.not_read(error, arguments)) from None
+
+
+def switches(group: type[BaseModel] = Settings, prefix: str = "--") -> set[str]:
+    """All flags that have no value: --can, --no-can, --console.enabled ..."""
+    found: set[str] = set()
+    for name, field in group.model_fields.items():
+        if field.annotation is bool:
+            found |= {f"{prefix}{name}", f"--no-{prefix[2:]}{name}"}
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= switches(field.annotation, f"{prefix}{name}.")
+    return found
+
+
+def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
+    """Other settings with what flags change; `program` is named by --help. Raises SettingsError with one line."""
+    try:
+        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
+        _check_size(flags)
+        values = settings.model_dump()
+        if "size" in flags.get("policy", {}):
+            values["policy"]["checkpoint"] = None
+        return Settings.model_validate(profile.merge(values, flags))
+    except ValidationError as error:
+        raise SettingsError(profile.one_line(error)) from None
+    except CliError as error:
+        raise SettingsError(profile.not_read(error, arguments)) from None
+
+
+def settings_to_json(settings: Settings) -> str:
+    """For the processes."""
+    return settings.model_dump_json()
+
+
+def public_settings_json(settings: Settings) -> str:
+    """The same for sessions, which are passed on: without what lets people in, and without where this machine serves."""
+    console = Console(enabled=settings.console.enabled)
+    return settings.model_copy(update={"console": console}).model_dump_json()
+
+
+def settings_from_json(text: str) -> Settings:
+    """What `to_json` wrote. Raises SettingsError."""
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError as error:
+        raise SettingsError(profile.one_line(error)) from None
+
+
+def _check_size(flags: dict[str, Any]) -> None:
+    policy = flags.get("policy", {})
+    if policy.get("checkpoint") and "size" in policy:
+        size = policy["size"]
+        raise SettingsError(
+            f"--policy.size {size}: the checkpoint {policy['checkpoint']} has a size of its own; leave out one of them"
+        )
+
+
+def exit_with_settings_error(error: SettingsError) -> None:
+    """Print the one line and leave with status 2."""
+    print(f"video2act: {error}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

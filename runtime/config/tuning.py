@@ -1,0 +1,14 @@
+"""What an operator may change in mid-run: it travels with the episode, so every step and every replay sees the same."""
+
+from runtime.config.settings import Settings
+from runtime.messaging import messages
+
+
+def ratio(settings: Settings, episode: messages.Episode) -> int:
+    """System-1 runs for each run of System 2."""
+    return episode.ratio or settings.ratio
+
+
+def blend(settings: Settings, episode: messages.Episode) -> messages.Blend:
+    """How chunks are joined."""
+    return episode.blend or settings.trajectory.blend

@@ -1,0 +1,1 @@
+"""Processes that own devices: cameras, CAN buses, leader buses, the simulator and emulators."""

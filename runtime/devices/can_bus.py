@@ -1,0 +1,209 @@
+"""An arm's CAN bus: targets and orders in, stamped readings out. One process a bus, the only one with the vendor's SDK.
+
+A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not told anything for a
+while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by order.
+"""
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from drivers.arm import ArmState, Drive
+from drivers.arm_link import ReadingSlot, TargetSlot, Told
+from drivers.can_hub import INTERFACE
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import socket_of
+from drivers.errors import DriverError
+from drivers.piper import ENABLE_EVERY_S, PiperArm
+from drivers.piper_bus import elsewhere
+from runtime.config.settings import Settings
+from runtime.host import realtime
+from runtime.host.clock import now_ns, seconds
+from runtime.process.base import OnChange, Process, log
+
+_FRESH_S = 0.05
+_GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time
+_REJOIN_RAD = 0.2
+_LOOK_S = 0.001
+_SWITCH_S = (
+    0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
+)
+_ENABLE_S = 3.0
+_AGAIN_S = 1.0
+_QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` holds after 50 ms
+_SILENT_S = 2.0  # after it the bus is opened anew
+_LAST_S = 0.9  # longest braking at the end
+_WHAT_NOW = "it would go there at once: clear, then run from where it is"
+Action = Drive | Literal["forward", "give up", "too far", ""]
+
+
+@dataclass
+class Memory:
+    """What a step remembers."""
+
+    obeyed: int  # number of the newest order that was taken up
+    enabling_since_ns: int = 0  # 0: it is not
+    tried_ns: int = 0
+    forwarded_ns: int = 0  # stamp of the newest target that was
+    forwarded_at_ns: int = 0
+    withheld: bool = True  # nothing was forwarded lately
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the arm is."""
+
+    powered: bool
+    fault: str = ""
+    apart_rad: float = 0.0  # largest distance of its joints from the newest target
+
+
+def step(memory: Memory, told: Told, arm: Arm, now: int) -> Action:
+    """What to do about what `arms` told.
+
+    To enable is tried again until it is done or took too long, unless another order came after it; the others are carried
+    out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
+    would go there as fast as it can.
+    """
+    if new := told.since(memory.obeyed):
+        place = next((place for place, drive in enumerate(new) if drive != "enable"), len(new) - 1)
+        memory.obeyed = told.number - len(new) + place + 1
+        memory.enabling_since_ns = now if new[place] == "enable" else 0
+        memory.tried_ns = 0
+        if new[place] != "enable":
+            return new[place]
+    memory.withheld = memory.withheld or now - memory.forwarded_at_ns > seconds(_GAP_S)
+    if arm.powered and not arm.fault:
+        memory.enabling_since_ns = 0
+        if told.stamp_ns == memory.forwarded_ns or now - told.stamp_ns > seconds(_FRESH_S):
+            return ""
+        if memory.withheld and arm.apart_rad > _REJOIN_RAD:
+            return "too far"
+        memory.forwarded_ns, memory.forwarded_at_ns, memory.withheld = told.stamp_ns, now, False
+        return "forward"
+    memory.withheld = True
+    if not memory.enabling_since_ns or now - memory.tried_ns < seconds(ENABLE_EVERY_S):
+        return ""
+    if now - memory.enabling_since_ns > seconds(_ENABLE_S):
+        memory.enabling_since_ns = 0
+        return "give up"
+    memory.tried_ns = now
+    return "enable"
+
+
+def main(process: Process) -> None:
+    """Serve one arm until asked to end; it stays powered and holds."""
+    side = process.name.removeprefix("can_")
+    readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
+    process.settle()
+    sys.setswitchinterval(_SWITCH_S)
+    if process.settings.arms.realtime:  # before the bus is opened: its reading thread inherits it
+        realtime.run_at_once(realtime.BUSES_PRIORITY)
+    arm = make_arm(side, process.settings, process.folder, readings.write)  # one for good: so is the SDK's object
+    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
+    state = OnChange(lambda text: log.info("%s: %s", process.name, text))
+    while process.running:
+        exchanged = _exchanged(process.settings, side)
+        fault(exchanged)  # as after they were plugged in anew
+        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
+        # from here on may answer the first reading already.
+        memory = Memory(targets.read().number)
+        closed = exchanged or _connect(arm)
+        if closed:
+            state(closed)
+            process.stepped()
+            process.pause(_AGAIN_S)
+            continue
+        _serve(process, arm, targets, memory)
+        if arm.read() is not None:
+            state("")  # it was heard: whatever comes now is news
+        if process.running:
+            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
+        arm.close()
+    targets.close()
+
+
+def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmState], None]) -> PiperArm:
+    """The arm of one side, on its real bus or on the emulated one."""
+    channel, interface = settings.arms.interfaces[SIDES.index(side)], "socketcan"
+    if settings.can:
+        channel, interface = str(socket_of(folder, side)), INTERFACE
+    led = settings.arms.masters == "shared"
+    return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
+
+
+def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:
+    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    since_ns, lacks, asked_ns = now_ns(), "", 0
+    examined_ns = 0  # the reading after which the cause of a silence was looked for
+    while process.running or _brakes(targets, asked_ns):
+        asked_ns = asked_ns or (0 if process.running else now_ns())
+        time.sleep(_LOOK_S)
+        process.stepped()
+        told, reading, now = targets.read(), arm.read(), now_ns()
+        if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
+            return
+        if reading is not None and now - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
+            examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
+            threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
+        match step(memory, told, _arm(arm, reading, told), now):
+            case "enable":
+                lacks = arm.switch_on(lambda: targets.read().number > memory.obeyed)  # a stop does not wait
+            case "give up":
+                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
+            case "forward":
+                arm.command(told.q, told.stamp_ns)
+            case "too far":
+                arm.refuse(f"its target is {_apart_rad(arm, told):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
+            case "stop":
+                arm.stop()
+            case "release":
+                arm.release()
+            case "reset":
+                arm.reset()
+            case _:
+                pass
+
+
+def _examine(arm: PiperArm, after_ns: int) -> None:
+    """Tell why nothing came after a reading, if that is known."""
+    if why := arm.why_silent():
+        arm.tell_trouble(why, after_ns)
+
+
+def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
+    """Whether `arms` still sends targets, though all have been asked to end: it brakes, and this is its only way to the arm."""
+    now = now_ns()
+    asked_lately = not asked_ns or now - asked_ns < seconds(_LAST_S)
+    return asked_lately and now - targets.read().stamp_ns < seconds(_FRESH_S)
+
+
+def _arm(arm: PiperArm, reading: ArmState | None, told: Told) -> Arm:
+    return Arm(arm.powered, reading.fault if reading is not None else "", _apart_rad(arm, told))
+
+
+def _apart_rad(arm: PiperArm, told: Told) -> float:
+    """Of the joints, by the last few readings, since one may be false; without any, no distance is small."""
+    return max((float(np.abs(told.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
+
+
+def _exchanged(settings: Settings, side: str) -> str:
+    """Why a real arm's bus must not be opened; empty: it may."""
+    arms, index = settings.arms, SIDES.index(side)
+    return elsewhere(arms.interfaces[index], arms.usb_places[index]) if arms.kind == "piper" else ""
+
+
+def _connect(arm: PiperArm) -> str:
+    """Open its bus. Returns why it could not be; empty: it is open."""
+    try:
+        arm.connect()
+    except DriverError as error:
+        return str(error)
+    return ""

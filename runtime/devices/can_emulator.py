@@ -1,0 +1,62 @@
+"""The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's; and the
+masters that lead them, on the same buses where demonstrations are recorded, or on their own.
+
+Faults can be switched on while it runs (runtime/devices/fault_injection.py).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from drivers.arm_link import Array, TargetSlot
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socket_of
+from drivers.piper_emulator import Faults, PiperEmulator
+from drivers.piper_master import PiperMaster
+from drivers.sim.can_body import SimulatedBody
+from runtime.devices import can_log
+from runtime.devices.fault_injection import FaultFile
+from runtime.host import realtime
+from runtime.process.base import Process
+
+_START_S = 0.01
+
+
+def main(process: Process) -> None:
+    """Both buses at 200 Hz until asked to end."""
+    bodies = {side: SimulatedBody(side, process.folder) for side in SIDES}
+    while process.running and not all(body.there for body in bodies.values()):
+        process.pause(_START_S)
+        process.stepped()
+    wiring, folder = process.settings.arms.masters, process.folder
+    masters = {side: PiperMaster(_hand(folder, side)) for side in SIDES}
+    led = masters if wiring == "shared" else {}
+    arms = {side: PiperEmulator(body, led=bool(led)) for side, body in bodies.items()}
+    buses = {side: EmulatedBus(socket_of(folder, side), arm, led.get(side)) for side, arm in arms.items()}
+    alone = masters if wiring == "own" else {}
+    others = [MasterBus(master_socket_of(folder, side), master) for side, master in alone.items()]
+    process.settle()
+    if process.settings.arms.realtime:  # it stands for hardware
+        realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
+    faults = FaultFile(folder, Faults, SIDES)
+    while process.running:
+        for bus in (*buses.values(), *others):
+            bus.step()
+        for side, wanted in (faults.changed() or {}).items():
+            arms[side].faults = wanted
+        process.stepped()
+    for bus in others:
+        bus.close()
+    for side, bus in buses.items():
+        bus.close()
+        can_log.save(process.session, side, arms[side].heard)
+
+
+def _hand(folder: Path, side: str) -> Callable[[], Array | None]:
+    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a master."""
+    slot = TargetSlot(folder, "master", side)
+
+    def held() -> Array | None:
+        told = slot.read()
+        return told.q if told.stamp_ns else None
+
+    return held

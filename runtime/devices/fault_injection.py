@@ -1,0 +1,39 @@
+"""`faults.json` in a run's folder: what goes wrong in a simulated robot, switched while it runs. A section an arm or camera.
+
+{"left": {"silent": true}, "head": {"frozen": true}}      see drivers/piper_emulator.py and drivers/sim/faulty_camera.py
+"""
+
+import json
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from runtime.process.base import log
+
+NAME = "faults.json"
+Faults = TypeVar("Faults", bound=BaseModel)
+
+
+class FaultFile(Generic[Faults]):
+    """Reads sections of one kind, when the file changes. A broken file is a line in the log, and nothing changes."""
+
+    def __init__(self, folder: Path, kind: type[Faults], sections: tuple[str, ...]) -> None:
+        self._path, self._kind, self._sections = folder / NAME, kind, sections
+        self._seen_ns = 0
+
+    def changed(self) -> dict[str, Faults] | None:
+        """All sections, empty ones too; None while nothing has changed."""
+        try:
+            changed_ns = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if changed_ns == self._seen_ns:
+            return None
+        self._seen_ns = changed_ns
+        try:
+            wanted = json.loads(self._path.read_text())
+            return {name: self._kind.model_validate(wanted.get(name, {})) for name in self._sections}
+        except (OSError, ValueError, ValidationError, AttributeError) as error:
+            log.error("%s: %s; the faults stay as they are", self._path, " ".join(str(error).split()[:20]))
+            return None

@@ -1,0 +1,57 @@
+"""A master arm's own CAN bus: where it is led comes in, nothing goes out. One process a bus, as for the puppets.
+
+What a process holds for longer than a bus may be silent is opened anew; `arms` judges by the age of what it was told last.
+"""
+
+from drivers.arm_link import LED, TargetSlot, Told
+from drivers.can_hub import INTERFACE
+from drivers.cobot_magic import SIDES
+from drivers.emulated_bus import master_socket_of
+from drivers.errors import DriverError
+from drivers.piper_leader import PiperLeader
+from runtime.host import realtime
+from runtime.host.clock import now_ns, seconds
+from runtime.process.base import OnChange, Process, log
+
+_LOOK_S = 0.05
+_AGAIN_S = 1.0
+_SILENT_S = 2.0  # after it the bus is opened anew
+
+
+def main(process: Process) -> None:
+    """Listen to one master until asked to end."""
+    side = process.name.removeprefix("master_")
+    slot = TargetSlot(process.folder, LED, side)
+    channel, interface = process.settings.arms.master_interfaces[SIDES.index(side)], "socketcan"
+    if process.settings.can:
+        channel, interface = str(master_socket_of(process.folder, side)), INTERFACE
+    process.settle()
+    if process.settings.arms.realtime:
+        realtime.run_at_once(realtime.BUSES_PRIORITY)
+    leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
+    state = OnChange(lambda text: log.info("%s: %s", process.name, text))
+    while process.running:
+        opened_ns = now_ns()
+        try:
+            leader.connect()
+        except DriverError as error:
+            state(str(error))
+        else:
+            _listen(process, slot)
+            if slot.read().stamp_ns > opened_ns:
+                state("")  # it was heard: whatever comes now is news
+            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
+            leader.close()
+        process.stepped()
+        process.pause(_AGAIN_S)
+    slot.close()
+
+
+def _listen(process: Process, slot: TargetSlot) -> None:
+    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    since_ns = now_ns()
+    while process.running:
+        process.pause(_LOOK_S)
+        process.stepped()
+        if now_ns() - max(since_ns, slot.read().stamp_ns) > seconds(_SILENT_S):
+            return

@@ -1,0 +1,113 @@
+"""The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots."""
+
+from dataclasses import dataclass, field
+
+from drivers.arm_link import TargetSlot
+from drivers.cobot_magic import SIDES
+from drivers.sim.link import SimulatorState, StateSlot
+from drivers.sim.physics import Physics
+from drivers.sim.scene import TIMESTEP_S
+from drivers.sim.tasks import make_task
+from runtime.host import realtime
+from runtime.host.clock import Rate, now_ns, seconds
+from runtime.messaging import messages
+from runtime.process.base import Process
+
+RATE_HZ = 200
+STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
+_CYCLE_NS = seconds(1 / RATE_HZ)
+_MOST_CYCLES = 20  # caught up at once; beyond it simulated time falls behind for good, and is reported
+_SCENE_EVERY = 7  # cycles between two scene messages: 29 Hz
+
+
+@dataclass
+class Simulation:
+    """The physics and how far it has come on the clock."""
+
+    physics: Physics
+    simulated_ns: int  # the monotonic time that the physics stands at
+    number: int = 0
+    episode: int = 0
+    done: bool = False  # the task, at some moment of this episode: touched afterwards it stays done
+    obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest order to its motors
+
+
+def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> int:
+    """Advance the physics to `now`. Returns how far behind it was, in ns."""
+    lag_ns = now - simulation.simulated_ns
+    cycles = min(lag_ns // _CYCLE_NS, _MOST_CYCLES)
+    if cycles:
+        for side, slot in targets.items():
+            told = slot.read()
+            for drive in told.since(simulation.obeyed.get(side, 0)):
+                simulation.physics.drive(side, drive)
+            simulation.obeyed[side] = told.number
+            if told.stamp_ns:
+                simulation.physics.command(side, told.q)
+        simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)
+        simulation.number += int(cycles)
+    gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
+    simulation.simulated_ns += int(cycles) * _CYCLE_NS + gone_ns
+    return lag_ns
+
+
+def main(process: Process) -> None:
+    """Physics at 200 Hz until asked to end."""
+    settings = process.settings
+    simulation = Simulation(Physics(make_task(settings.task, settings.shift)), now_ns())
+    simulation.physics.reset(settings.seed)
+    states = StateSlot(process.folder)
+    targets = {side: TargetSlot(process.folder, "simulator", name) for side, name in enumerate(SIDES)}
+    scenes = process.publisher("scene")
+    episodes = process.bus.subscriber("episode", newest=True)
+    process.settle()
+    if settings.arms.realtime:  # an arm's own controller does not wait for a busy PC either
+        realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
+    rate = Rate(RATE_HZ)
+    worst_lag_ns = cycle = 0
+    while process.running:
+        for received in episodes.take():
+            start_episode(simulation, received.message, settings.arms.masters == "shared")
+        worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
+        physics = simulation.physics
+        stamp_ns = simulation.simulated_ns
+        left, right = physics.powered
+        states.write(
+            SimulatorState(
+                simulation.number, stamp_ns, simulation.episode, physics.arms(), physics.qpos(), (left, right)
+            )
+        )
+        if cycle % _SCENE_EVERY == 0:
+            scenes.send(
+                messages.Scene(
+                    seq=cycle // _SCENE_EVERY,
+                    epoch=process.epoch,
+                    stamp_ns=stamp_ns,
+                    qpos=physics.qpos(),
+                    episode=simulation.episode,
+                    simulated_ns=simulation.number * _CYCLE_NS,
+                    lag_ns=max(0, worst_lag_ns),
+                    success=judge(simulation),
+                )
+            )
+            worst_lag_ns = 0
+        cycle += 1
+        process.stepped()
+        rate.wait()
+
+
+def judge(simulation: Simulation) -> bool:
+    """Whether the task is done, or was at an earlier judgement of this episode."""
+    simulation.done = simulation.done or simulation.physics.success()
+    return simulation.done
+
+
+def start_episode(simulation: Simulation, message: messages.Message, from_rest: bool) -> None:
+    """A new scene. The arms stay where they are, unless a teacher's masters wait for them at rest."""
+    assert isinstance(message, messages.Episode)
+    if message.number != simulation.episode:
+        first = simulation.episode == 0
+        simulation.episode, simulation.done = message.number, False
+        if not first:
+            physics = simulation.physics
+            (physics.reset if from_rest else physics.rearrange)(message.seed)

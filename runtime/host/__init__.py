@@ -1,0 +1,1 @@
+"""What the operating system gives: clocks, priorities, signals, the terminal, folders, processors."""

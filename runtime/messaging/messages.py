@@ -1,0 +1,412 @@
+"""Every message that passes between processes, defined once, and the one codec for them.
+
+A message is one msgpack map: `type`, `schema` and the fields. Decoding is strict: an unknown field, a wrong type, shape
+or dtype, NaN or infinity raises WireError, which the bus counts. Units and meaning stand beside each field.
+"""
+
+import threading
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runtime.errors import WireError
+from runtime.messaging.array_field import Tensor
+
+SCHEMA_NUMBER = 1
+HORIZON = 64  # targets in a chunk (paper 4.2.2)
+JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
+
+Mode = Literal["DISARMED", "HOLD", "RUNNING", "TAKEOVER", "FAULT"]
+OrderName = Literal["arm", "run", "takeover", "hold", "stop", "ready", "rest", "release", "clear"]
+Blend = Literal["prefix", "fade", "ensemble", "none"]
+Result = Literal["success", "failure", "ended"]
+Take = Literal["ready", "recording", "stopped", "kept", "discarded"]
+InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, frame number)
+
+
+Joints = Annotated[NDArray[np.float64], Tensor("float64", (JOINTS,))]
+Map = Annotated[NDArray[np.uint8], Tensor("uint8", (None, None))]
+Tokens = Annotated[NDArray[np.uint16], Tensor("bfloat16", (None, None))]
+
+
+def _no_map() -> NDArray[np.uint8]:
+    return np.zeros((0, 0), np.uint8)
+
+
+class Message(BaseModel):
+    """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    _tensors: ClassVar[dict[str, Tensor]]
+
+    seq: int = Field(ge=0)
+    epoch: int = Field(ge=0)
+    stamp_ns: int = Field(ge=0)  # the time that its step was given
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        cls._tensors = {
+            name: next(m for m in field.metadata if isinstance(m, Tensor))
+            for name, field in cls.model_fields.items()
+            if any(isinstance(m, Tensor) for m in field.metadata)
+        }
+
+
+class Episodic(Message):
+    """A message that belongs to one episode; those of an earlier one are dropped."""
+
+    episode: int = Field(ge=0)
+    inputs: tuple[InputRef, ...] = ()  # everything its step consumed, in order
+
+
+class Frame(Message):
+    """A new picture lies in the ring. seq is its number there."""
+
+    camera: str
+    capture_ns: int  # exposure
+    returned_ns: int  # the driver handed over the pixels
+    device_number: int
+    exact: bool  # decoding the logged JPEG gives back what the models saw
+
+
+class Timing(BaseModel):
+    """What was measured while a step ran. Not part of what a replay compares."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    finished_ns: int = 0
+    prepare_ns: int = 0  # fetching and resizing pictures
+    forward_ns: int = 0  # the networks
+
+
+class Conditions(Episodic):
+    """What System 2 understood: published once per n runs of System 1 (paper 3.3)."""
+
+    spatial: Tokens  # (K, D)
+    motion: Tokens  # (K, D)
+    high_frames: tuple[int, ...]  # frame numbers of the short high-resolution window, oldest first
+    low_frames: tuple[int, ...]  # of the long window
+    capture_ns: int  # of the newest frame
+    widest_gap_ns: int  # the largest step between neighbours of the long window
+    instruction: int
+    checkpoint_id: str
+    trigger_run: int  # System 1's run number that triggered it
+    trigger: Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
+    late_runs: int  # runs of System 1 by which the trigger came late: System 2 is saturated
+    spatial_map: Map = Field(default_factory=_no_map)  # (h, w) over the head picture: boundaries, 255 the strongest
+    motion_map: Map = Field(default_factory=_no_map)  # motion
+    timing: Timing = Timing()
+
+
+class ActionChunk(Episodic):
+    """64 joint targets. t0_ns is the time of the first one: observation time + dt."""
+
+    q: Annotated[NDArray[np.float32], Tensor("float32", (HORIZON, JOINTS))]
+    t0_ns: int
+    dt_ns: int = Field(gt=0)
+    run: int  # counts System 1's runs in this epoch
+    observation_ns: int  # capture time of the frame set
+    conditions_epoch: int
+    conditions_seq: int
+    conditions_capture_ns: int  # of the newest frame the conditions saw
+    conditions_limit_ns: int  # age above which they may not be used
+    previous_seq: int  # the chunk that was being executed when this run started, -1 for none
+    consumed: int  # how many of its targets had been executed then
+    committed: int  # leading targets that continue the previous chunk unchanged (prefix)
+    noise_seed: int
+    instruction: int
+    checkpoint_id: str
+    frame_returned_ns: int  # the driver's return of the newest picture of the set
+    saturated: bool
+    timing: Timing = Timing()
+
+
+class Skip(Episodic):
+    """A System-1 step that made no chunk, and why."""
+
+    reason: str
+
+
+NEVER = 0
+"""When an arm was measured that was not heard yet."""
+
+
+class JointState(Episodic):
+    """Both arms' feedback as read at the start of a tick."""
+
+    q: Joints
+    dq: Joints
+    effort: Joints
+    number: tuple[int, int]  # the devices' reading numbers, left and right; -1 before the first
+    measured_ns: tuple[int, int]  # NEVER for an arm that was not heard yet
+    powered: tuple[bool, bool] = (True, True)  # the motors are on and follow us
+    trouble: tuple[str, str] = ("", "")  # why an arm should not move now
+    fault: tuple[str, str] = ("", "")  # why it must not move before a person has looked at it
+    chunk_epoch: int  # the chunk being executed, -1 for none
+    chunk_seq: int
+    consumed: int  # its targets whose time has passed
+    running: bool
+
+    @property
+    def heard(self) -> bool:
+        """Whether both arms have said where they are."""
+        return NEVER not in self.measured_ns
+
+
+class ArmTarget(Episodic):
+    """One tick of `arms`: what was wanted, what was sent, and everything that was consumed."""
+
+    deadline_ns: int  # when the tick was due; stamp_ns is when it began
+    mode: Mode
+    blended: Joints  # the trajectory, before the safety layer
+    q: Joints  # what was sent (DISARMED: what was measured, and nothing was sent)
+    sent: bool
+    limited: bool
+    seam_jump_rad_s: float  # largest velocity step of the blended trajectory where a chunk was spliced in, -1: no seam
+    refused: int  # undecodable or non-finite chunks among this tick's input
+    arrivals: tuple[tuple[int, int], ...] = ()  # (chunk seq, arrival time) as measured
+
+
+class MasterState(Message):
+    """Where a teacher's hands lead both master arms."""
+
+    q: Joints
+    measured_ns: tuple[int, int]
+    exceeds: tuple[str, ...]  # the limits that the hands do not keep
+
+
+class SafetyState(Episodic):
+    """The safety layer's state, repeated at 5 Hz and at every change."""
+
+    mode: Mode
+    reasons: tuple[str, ...]  # why it does not run
+    since_ns: int
+    chunk_age_ns: int  # since the observation of the chunk being executed; -1: none
+    condition_age_ns: int
+    feedback_age_ns: int
+    holds: int
+    faults: int
+    chunks_dropped: int
+    chunks_rejected: int
+    ticks: int
+    running_ticks: int
+    answered: tuple[int, int] = (-1, -1)  # epoch and seq of the newest order that was taken up
+    answer: str = ""  # why it was refused; empty: it was obeyed
+
+
+class CameraState(BaseModel):
+    """One camera's verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    camera: str
+    number: int
+    capture_ns: int
+    rate_hz: float
+    verdict: str  # empty: well
+
+
+class CameraHealth(Message):
+    """All cameras' verdicts, at 30 Hz and at every change."""
+
+    cameras: tuple[CameraState, ...]
+
+
+class Order(Message):
+    """What an operator wants; applied by `arms`, in order."""
+
+    order: OrderName
+    source: str
+    confirmed: bool = False  # somebody stands beside the robot: stop, release, and to clear a stop
+
+
+class Instruction(Message):
+    """What the robot is told to do; a state, repeated at 5 Hz."""
+
+    number: int
+    text: str = Field(max_length=1000)
+
+
+class Embedding(Message):
+    """The instruction has been encoded and lies in the cache; a state."""
+
+    instruction: int
+    key: str  # file stem in the cache: a hash of the text and the encoders
+
+
+class Episode(Message):
+    """The episode that is being run, and what an operator may tune meanwhile; a state."""
+
+    number: int
+    task: str
+    seed: int
+    started_ns: int
+    ratio: int = Field(default=0, ge=0, le=1000)  # System-1 runs for each run of System 2; 0: that of the settings
+    blend: Blend | None = None  # None: that of the settings
+
+
+class Steering(Message):
+    """What an operator wants of the supervisor; what is None stays as it is."""
+
+    source: str = Field(max_length=200)
+    instruction: str | None = Field(default=None, min_length=1, max_length=1000)
+    ratio: int | None = Field(default=None, ge=1, le=1000)
+    blend: Blend | None = None
+    result: Result | None = None  # of the episode that is being run
+    note: str = Field(default="", max_length=1000)  # on the result
+    next_episode: bool = False  # after it
+
+
+class Outcome(Message):
+    """How an operator judged an episode; the last word counts."""
+
+    number: int
+    result: Result
+    note: str = Field(default="", max_length=1000)
+    source: str
+
+
+class Deadman(Message):
+    """Whether the page of the operator who drives lives; repeated at 20 Hz while he wants the arms to hold without it."""
+
+    wanted: bool
+    beat_ns: int  # when the page was heard last
+    holder: str = Field(max_length=200)
+
+
+class Demonstration(Message):
+    """What is being recorded; a state. Its number is that of its episode."""
+
+    number: int
+    state: Take
+    began_ns: int  # 0: not yet
+    ended_ns: int
+
+
+class Heartbeat(Message):
+    """A process is alive (sent by its own thread) and has come this far (steps, counted by its loop)."""
+
+    process: str
+    pid: int
+    steps: int
+    last_step_ns: int
+    sent: int = 0  # messages, all in this life, other than these
+    lost: int = 0  # messages to it that it never saw, in this life: its queues were full, or they could not be read
+
+
+class Fault(Message):
+    """Something went wrong that an operator must see."""
+
+    process: str
+    name: str
+    text: str = Field(max_length=2000)
+
+
+class ProcessState(BaseModel):
+    """One row of the supervisor's table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    process: str
+    state: Literal["starting", "alive", "stopped", "hung", "exited", "off"]
+    restarts: int
+    sent_hz: float = 0.0  # messages, over the last seconds
+    lost: int = 0  # messages to it that it never saw, in this run
+    faults: int = 0  # that it told, or that it was itself, in this run
+
+
+class Supervision(Message):
+    """All processes' states, at 5 Hz. (Sessions of before counted no messages and faults: 0.)"""
+
+    processes: tuple[ProcessState, ...]
+
+
+class Recording(Message):
+    """What the recorder has on disk, at 5 Hz."""
+
+    session: str
+    size_bytes: int
+    lost: int  # control messages that never reached it, seen by gaps in seq
+    trouble: str  # empty: well; a full disk, for example
+
+
+class Scene(Message):
+    """The simulated scene, for the session and the console (sim profile only)."""
+
+    qpos: Annotated[NDArray[np.float64], Tensor("float64", (None,))]
+    episode: int
+    simulated_ns: (
+        int  # how much time the physics has lived through; on a machine that keeps up it grows as stamp_ns does
+    )
+    lag_ns: int  # how far the physics was behind the clock, at worst since the last message
+    success: bool  # whether the task was done at some moment of this episode
+
+
+class Snapshot(Message):
+    """The whole step state of a process after its output `after_seq`, so that a replay can start there."""
+
+    process: str
+    after_seq: int
+    state: bytes
+
+
+ORDERS: tuple[OrderName, ...] = get_args(OrderName)
+MESSAGES: dict[str, type[Message]] = {
+    cls.__name__: cls
+    for cls in (
+        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, MasterState, SafetyState, CameraHealth, Order,
+        Instruction, Embedding, Episode, Steering, Outcome, Deadman, Demonstration, Heartbeat, Fault, Supervision,
+        Recording, Scene, Snapshot,
+    )
+}  # fmt: skip
+_local: Any = threading.local()
+MODES: tuple[str, ...] = get_args(Mode)
+
+
+def encode(message: Message) -> bytes:
+    """The one msgpack map of a message."""
+    body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
+    tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
+    for name, value in message.__dict__.items():
+        body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
+    if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
+        _local.packer = msgpack.Packer()
+    return _local.packer.pack(body)
+
+
+def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:
+    """The message in a payload. Raises WireError for anything that is not exactly one."""
+    body = unpack(payload)
+    kind = MESSAGES.get(str(body.pop("type", None)))
+    if kind is None or (expected is not None and kind is not expected):
+        raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
+    schema = body.pop("schema", None)
+    if type(schema) is not int or schema != SCHEMA_NUMBER:
+        raise WireError(f"{kind.__name__}: schema {schema!r:.20}, this program speaks {SCHEMA_NUMBER}")
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise WireError(f"{kind.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def unpack(payload: bytes | memoryview) -> dict[str, Any]:
+    """The raw map of a payload. Raises WireError when it is no msgpack map with text keys."""
+    try:
+        body = msgpack.unpackb(payload, use_list=False, strict_map_key=True)
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        raise WireError(f"not msgpack: {type(error).__name__}") from None
+    if not isinstance(body, dict):
+        raise WireError("not a map")
+    return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {name: _plain(inner) for name, inner in value.__dict__.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(inner) for inner in value)  # pyright: ignore[reportUnknownVariableType]
+    return value

@@ -1,0 +1,1 @@
+"""What a policy is to the runtime: its networks and weights loaded, instructions encoded and cached."""

@@ -1,0 +1,56 @@
+"""Encodes instructions into the cache: `instruct.sh TEXT...`, and the child of the text process, whose memory ends with it.
+
+The text encoders of the full size need tens of gigabytes; they live only as long as this takes, never beside a robot.
+"""
+
+import sys
+from pathlib import Path
+
+from models.errors import ModelError
+from runtime.config import command_line
+from runtime.config.policy import encoder_id
+from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.terminal import say
+from runtime.policy.embedding_cache import EmbeddingCache
+
+
+def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
+    """The cache's files of these texts under the policy of the settings; made where they are missing."""
+    encoder = encoder_id(settings)
+    keys = [cache.key(text, encoder) for text in texts]
+    if not all(cache.path(key).exists() for key in keys):
+        from models.checkpoint import save_embedding
+        from runtime.policy.networks import open_checkpoint, prepare_torch
+
+        prepare_torch(settings.system2)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if not cache.path(key).exists()}
+        try:
+            made = open_checkpoint(settings).instructor().encode(list(missing.values()))
+        except ModelError as error:
+            raise RuntimeFault(str(error)) from None
+        for key, embedding in zip(missing, made, strict=True):
+            save_embedding(cache.make_room(key), embedding)
+    return [cache.path(key) for key in keys]
+
+
+def main(arguments: list[str]) -> int:
+    """The command: one line a text."""
+    parser = command_line.parser("instruct.sh", __doc__)
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="what the robot will be told")
+    parser.add_argument("--profile", default="sim", help="whose policy reads the texts")
+    own, flags = command_line.without_settings(parser, arguments)
+    options = command_line.parse(parser, own)
+    for text in options.texts:
+        if not text.strip() or len(text) > 1000:
+            raise SettingsError(f"TEXT: must be 1 to 1000 letters, got {len(text.strip())} ({text!r:.40})")
+    settings = load_settings(["--profile", options.profile, *flags])
+    for text, path in zip(options.texts, encode(settings, options.texts, EmbeddingCache()), strict=True):
+        say(f"{path}  {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    from runtime.process.base import RunFile
+
+    encode(settings_from_json(RunFile.load(Path(sys.argv[1])).settings), sys.argv[2:], EmbeddingCache())

@@ -1,0 +1,102 @@
+"""The networks of the policy that the settings name, and its encoded instructions. Used by system1, system2, text, replay."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+
+from drivers.cobot_magic import ready_pose
+from models.checkpoint import CPU, Checkpoint, load_embedding
+from models.config import PolicyConfig
+from models.errors import ModelError
+from models.placement import usual_type
+from models.policy import InstructionEmbedding
+from runtime.config.policy import policy_config
+from runtime.config.settings import Settings, System
+from runtime.errors import RuntimeFault
+from runtime.policy.embedding_cache import EmbeddingCache
+
+if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
+    from models.fast import FastSystem
+    from models.slow import SlowSystem
+
+Made = TypeVar("Made")
+
+# How far an untrained policy may move from the ready pose: rad, gripper m. Small enough to stay clear of the table.
+_UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
+_OPEN_GRIPPERS = [6, 13]
+
+
+def open_checkpoint(settings: Settings) -> Checkpoint:
+    """The trained policy of `policy.checkpoint`, or an untrained one from the seed. Raises RuntimeFault with one line."""
+    if settings.policy.checkpoint is None:
+        rest = ready_pose()
+        rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
+        return Checkpoint.untrained(policy_config(settings), settings.seed, rest, _UNTRAINED_REACH)
+    try:
+        return Checkpoint.load(settings.policy.checkpoint, policy_config(settings))
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+
+
+def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch.dtype]:
+    """Where a system's networks go, and in which type. Raises RuntimeFault when there is no such device."""
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if system.device == "auto" else system.device
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RuntimeFault(
+            f"device {name}: this machine has {torch.cuda.device_count()} GPUs for torch; say cpu, or auto"
+        )
+    return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
+
+
+def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
+    """System 2 as the settings want it, warm. Raises RuntimeFault with one line."""
+    device, dtype = device_of(settings.system2, checkpoint.config)
+    if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
+        slow = _made(lambda: checkpoint.slow(CPU, dtype))
+        slow.backbone.store_in_float8(dtype)
+        slow.to(device)
+    else:
+        slow = _made(lambda: checkpoint.slow(device, dtype))
+    if settings.system2.compile:
+        slow.backbone.compile_blocks()
+    slow.warm_up()
+    return slow
+
+
+def fast_system(settings: Settings, checkpoint: Checkpoint) -> "FastSystem":
+    """System 1 as the settings want it, warm. Raises RuntimeFault with one line."""
+    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
+    if settings.system1.compile:
+        fast.compile_networks()
+    fast.warm_up()
+    return fast
+
+
+def _made(make: Callable[[], Made]) -> Made:
+    try:
+        return make()
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+
+
+def prepare_torch(system: System) -> None:
+    """Fixed threads and deterministic kernels: what a replay repeats bit for bit."""
+    torch.set_num_threads(system.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+class Embeddings:
+    """Encoded instructions as tensors, out of the cache; the last one asked for stays in memory."""
+
+    def __init__(self, cache: EmbeddingCache) -> None:
+        self._cache = cache
+        self._held: tuple[str, InstructionEmbedding] | None = None
+
+    def __call__(self, key: str) -> InstructionEmbedding:
+        """The embedding of a key."""
+        if self._held is None or self._held[0] != key:
+            self._held = (key, load_embedding(self._cache.path(key)))
+        return self._held[1]

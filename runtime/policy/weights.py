@@ -1,0 +1,182 @@
+"""Fetches the published weights that a policy names into the hub's cache: `weights.sh [--size full]`.
+
+Says first what is there and how much will come. An interrupted fetch goes on where it stopped; at the end every file's
+checksum is compared with the hub's, and a file with another one is removed. The robot itself never uses the network.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.file_download import http_get, repo_folder_name
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
+from tqdm import tqdm
+
+from models.config import PolicyConfig, Source
+from models.errors import ModelError
+from models.identity import stored_config
+from models.sizes import by_name
+from models.sources import FILES, PartName, sources
+from runtime.config import command_line
+from runtime.errors import RuntimeFault
+from runtime.host.terminal import say
+
+
+class Digest(Protocol):
+    """What hashlib's objects have in common."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The sum of all that was taken."""
+        ...
+
+
+_BLOCK_BYTES = 1 << 22
+_SPARE_BYTES = 1 << 30  # left free on the disk
+_AGAIN = "run the same command again, it goes on where it stopped"
+
+
+@dataclass(frozen=True)
+class Need:
+    """One published part and the files of it that the policy reads."""
+
+    part: PartName
+    source: Source
+    files: tuple[RepoFile, ...]
+
+    @property
+    def missing_bytes(self) -> int:
+        """What is not in the cache yet."""
+        return sum(file.size for file in self.files if self.path(file) is None)
+
+    def path(self, file: RepoFile) -> Path | None:
+        """Where a file lies in the cache; None while it is not there."""
+        found = try_to_load_from_cache(self.source.repo, file.path, revision=self.source.revision)
+        return Path(found) if isinstance(found, str) else None
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    parser = command_line.parser("weights.sh", __doc__)
+    parser.add_argument("--size", default="full", help="whose published parts: full or full-wan")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="a checkpoint, instead of a size")
+    options = command_line.parse(parser, arguments)
+    try:
+        config = by_name(options.size) if options.checkpoint is None else stored_config(options.checkpoint)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+    logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
+    fetch(config)
+    return 0
+
+
+def fetch(config: PolicyConfig) -> None:
+    """Bring every published part of a policy into the cache. Raises RuntimeFault with one line."""
+    needs = [_need(part, source) for part, source in sources(config).items() if source.folder is None]
+    if not needs:
+        say(f"{config.name}: no part of it is published on the hub, nothing to fetch")
+        return
+    cache = Path(constants.HF_HUB_CACHE)
+    for need in needs:
+        size = sum(file.size for file in need.files)
+        say(f"{need.part:6} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
+    total, free = sum(need.missing_bytes for need in needs), _free_bytes(cache)
+    say(f"{_text(total)} to fetch into {cache}, {_text(free)} are free there")
+    if total and total + _SPARE_BYTES > free:
+        raise RuntimeFault(
+            f"{cache}: {_text(total + _SPARE_BYTES)} are needed, {_text(free)} free; make room, or name another disk in HF_HOME"
+        )
+    for need in needs:
+        _download(need)
+    wrong = [path for need in needs for path in _wrong(need)]
+    for path in wrong:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    if wrong:
+        raise RuntimeFault(f"{wrong[0]}: its checksum is not the hub's ({len(wrong)} such files, removed); {_AGAIN}")
+    say("all there, every checksum is the hub's")
+
+
+def _need(part: PartName, source: Source) -> Need:
+    try:
+        tree = list(HfApi().list_repo_tree(source.repo, recursive=True, revision=source.revision))
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+        raise RuntimeFault(f"{source.repo}: the hub cannot be asked ({_short(error)}); {_AGAIN}") from None
+    files = [file for file in tree if isinstance(file, RepoFile)]
+    chosen = tuple(filter_repo_objects(files, allow_patterns=list(FILES[part]), key=lambda file: file.path))
+    if not chosen:
+        raise RuntimeFault(
+            f"{source.repo}: has none of {', '.join(FILES[part])}; is published.{part} the right source?"
+        )
+    return Need(part, source, chosen)
+
+
+def _download(need: Need) -> None:
+    source, patterns = need.source, list(FILES[need.part])
+    try:
+        for file in need.files:
+            if file.lfs is not None and need.path(file) is None:
+                _download_large(source, file.path, file.lfs.sha256, file.size)
+        snapshot_download(source.repo, revision=source.revision, allow_patterns=patterns)
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+        raise RuntimeFault(f"{source.repo}: the fetch broke off ({_short(error)}); {_AGAIN}") from None
+
+
+def _download_large(source: Source, name: str, sha256: str, size: int) -> None:
+    """Bring a file into the cache's store, from where it broke off: the hub's client itself would begin anew."""
+    store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source.repo, repo_type="model") / "blobs"
+    store.mkdir(parents=True, exist_ok=True)
+    begun = store / f"{sha256}.begun"
+    if begun.exists() and begun.stat().st_size > size:
+        begun.unlink()
+    url = hf_hub_url(source.repo, name, revision=source.revision)
+    with begun.open("ab") as file:
+        http_get(
+            url, file, resume_size=file.tell(), headers=build_hf_headers(), expected_size=size, displayed_filename=name
+        )
+    begun.rename(store / sha256)
+
+
+def _wrong(need: Need) -> Iterator[Path]:
+    """The files whose content is not what the hub says it is."""
+    total = sum(file.size for file in need.files)
+    with tqdm(total=total, unit="B", unit_scale=True, desc=f"checking {need.source.repo}") as progress:
+        for file in need.files:
+            path = need.path(file)
+            if path is None:
+                raise RuntimeFault(f"{need.source.repo}: {file.path} did not come; {_AGAIN}")
+            digest: Digest = hashlib.sha256() if file.lfs is not None else _git_blob(path)
+            with path.open("rb") as data:
+                while block := data.read(_BLOCK_BYTES):
+                    digest.update(block)
+                    progress.update(len(block))
+            if digest.hexdigest() != (file.lfs.sha256 if file.lfs is not None else file.blob_id):
+                yield path
+
+
+def _git_blob(path: Path) -> "Digest":
+    """git names a file that is not in large-file storage by this hash."""
+    return hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+
+
+def _free_bytes(folder: Path) -> int:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(there).free
+
+
+def _text(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e7 else f"{size_bytes / 1e6:.2f} MB"
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split()[:20]) or type(error).__name__

@@ -1,0 +1,1 @@
+"""What every process is made of: its base, the table of all processes, snapshots of their states."""

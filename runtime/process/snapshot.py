@@ -1,0 +1,81 @@
+"""Saving a step's memory into the session and restoring it, so that a replay can start anywhere. msgpack, no pickle.
+
+A memory is a dataclass of numbers, texts, tuples, arrays, messages and other dataclasses of the runtime.
+"""
+
+import dataclasses
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from runtime.errors import SessionError
+from runtime.host.clock import now_ns
+from runtime.messaging import messages
+from runtime.messaging.bus import Publisher
+from runtime.process.base import Process
+
+EVERY_NS = 10_000_000_000
+_KIND = "~"
+
+
+class Snapshots:
+    """Publishes a process's memory after one of its outputs, every ten seconds."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._taken_ns = process, now_ns()
+        self._publisher: Publisher = process.publisher("snapshot")
+
+    def keep(self, after_seq: int, memory: Any) -> None:
+        """To be called after output number `after_seq`; does nothing while the last snapshot is fresh."""
+        now = now_ns()
+        if now - self._taken_ns > EVERY_NS:
+            self._taken_ns = now
+            self._publisher.send(take(self._process.name, after_seq, memory, self._process.epoch, now))
+
+
+def take(process: str, after_seq: int, memory: Any, epoch: int, now: int) -> messages.Snapshot:
+    """The memory of `process` after its output number `after_seq`, as a message."""
+    return messages.Snapshot(
+        seq=after_seq, epoch=epoch, stamp_ns=now, process=process, after_seq=after_seq, state=pack(memory)
+    )
+
+
+def pack(memory: Any) -> bytes:
+    """Bytes of a memory."""
+    return msgpack.packb(_to_plain(memory)) or b""
+
+
+def unpack(state: bytes, classes: tuple[type, ...]) -> Any:
+    """What `pack` was given; `classes` are the dataclasses that may occur. Raises SessionError for anything else."""
+    known = {cls.__name__: cls for cls in classes}
+    try:
+        return _from_plain(msgpack.unpackb(state, use_list=False, strict_map_key=True), known)
+    except (KeyError, ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SessionError(f"snapshot cannot be restored ({error}); it was written by another version") from None
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {_KIND: "array", "dtype": value.dtype.str, "shape": value.shape, "data": value.tobytes()}
+    if isinstance(value, messages.Message):
+        return {_KIND: "message", "data": messages.encode(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        body = {field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {_KIND: type(value).__name__, **body}
+    if isinstance(value, tuple):
+        return tuple(_to_plain(item) for item in value)
+    return value
+
+
+def _from_plain(value: Any, known: dict[str, type]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_from_plain(item, known) for item in value)
+    if not isinstance(value, dict):
+        return value
+    kind = value[_KIND]
+    if kind == "array":
+        return np.frombuffer(value["data"], np.dtype(value["dtype"])).reshape(value["shape"]).copy()
+    if kind == "message":
+        return messages.decode(value["data"])
+    return known[kind](**{name: _from_plain(inner, known) for name, inner in value.items() if name != _KIND})

@@ -1,0 +1,89 @@
+"""The process table: the whole deployment at a glance. Modules are named as strings, so the supervisor never loads torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtime.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class ProcessRow:
+    """One process: where its `main` is, when it runs, and how long one of its steps may take."""
+
+    name: str
+    module: str
+    runs: Callable[[Settings], bool]
+    progress_s: float  # no step for this long means hung
+    prompt: bool = False  # on the way from picture to arm: its messages pass before ordinary work
+    delay_s: float = 0.0  # start this much later than the first: the two systems need the processors to load
+
+
+def _always(settings: Settings) -> bool:
+    return True
+
+
+def _by_policy(settings: Settings) -> bool:
+    return settings.arms.masters != "shared" and not settings.follow
+
+
+def _recorded(settings: Settings) -> bool:
+    return bool(settings.follow)
+
+
+def _simulated(settings: Settings) -> bool:
+    return settings.arms.kind == "simulated"
+
+
+def _emulated(settings: Settings) -> bool:
+    return settings.can
+
+
+def _beside(settings: Settings) -> bool:
+    return _by_policy(settings) and not settings.system2.remote
+
+
+def _elsewhere(settings: Settings) -> bool:
+    return _by_policy(settings) and bool(settings.system2.remote)
+
+
+def _led_by_nobody(settings: Settings) -> bool:
+    return settings.can and settings.arms.masters != "unplugged"
+
+
+def _with_masters(settings: Settings) -> bool:
+    return settings.arms.masters == "own"
+
+
+def _on_can(settings: Settings) -> bool:
+    return settings.can or settings.arms.kind == "piper"
+
+
+_LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
+
+TABLE: tuple[ProcessRow, ...] = (
+    ProcessRow("recorder", "runtime.session.recorder", lambda settings: settings.recorder.enabled, 5.0),
+    ProcessRow("system2", "runtime.systems.system2", _beside, 30.0, prompt=True),
+    ProcessRow("system2", "runtime.remote.near", _elsewhere, 1.0, prompt=True),  # in its place, for one on a GPU box
+    ProcessRow("system1", "runtime.systems.system1", _by_policy, 10.0, prompt=True),
+    ProcessRow(
+        "system1", "runtime.replay.tracker", _recorded, 1.0, prompt=True
+    ),  # in its place, under replay.sh --on-robot
+    ProcessRow("text", "runtime.policy.text_encoder", _by_policy, 120.0),
+    ProcessRow("simulator", "runtime.devices.simulator", _simulated, 1.0, delay_s=_LOADING_S),
+    ProcessRow("emulator", "runtime.devices.can_emulator", _emulated, 1.0, delay_s=_LOADING_S),
+    ProcessRow("masters", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, delay_s=_LOADING_S),
+    ProcessRow("can_left", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("can_right", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_left", "runtime.devices.leader_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_right", "runtime.devices.leader_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, delay_s=_LOADING_S),
+    ProcessRow(
+        "console", "runtime.console.process", lambda settings: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
+    ),
+)
+
+
+def row(name: str, settings: Settings) -> ProcessRow:
+    """The row called `name` that runs under these settings."""
+    return next(row for row in TABLE if row.name == name and row.runs(settings))

@@ -1,0 +1,1 @@
+"""Sessions played again: in lockstep, at their pace, under other settings, or on the robot."""

@@ -1,0 +1,51 @@
+"""The live page of a session that is played again (`replay.sh --paced --console`): watched only, no robot is behind it."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from runtime.config.settings import Console as Settings
+from runtime.console import app
+from runtime.console.access import encryption, token, url
+from runtime.console.guard import Guard
+from runtime.console.live import Live
+from runtime.console.recorded import Shelf, settings_of
+from runtime.console.sockets import Ticks
+from runtime.host.shutdown import Ending
+from runtime.host.terminal import say
+from runtime.messaging.bus import Bus
+from runtime.replay.paced import PacedReplay
+from runtime.session.reader import Session
+
+_PERIOD_S = 0.05
+
+
+def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> None:
+    """Play it once, then show its last moment, until asked to end."""
+    settings, ending, ticks = Settings(), Ending(), Ticks()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ending.ask)
+    bus = Bus(folder, "console")
+    live = Live(bus, settings_of(session), folder, paced.time_ns)
+    path = session.path.resolve()
+    name = path.parent.name
+
+    async def serve() -> None:
+        playing = asyncio.create_task(asyncio.to_thread(paced.run, speed, ending.wait))
+        playing.add_done_callback(lambda played: say(f"{played.result()} messages published"))
+        while not (ending.asked and playing.done()):
+            if playing.done():
+                playing.result()
+            live.update()
+            ticks.tick()
+            await asyncio.sleep(_PERIOD_S)
+
+    console = app.Console(Guard(settings.host, token(settings)), Shelf(path.parent.parent), live, None, ticks, name)
+    try:
+        app.run_forever(
+            app.application(console), settings.host, settings.port, encryption(settings),
+            lambda port: say(f"video2act: {name} is played at {url(settings, port)} until Ctrl-C"), serve(),
+        )  # fmt: skip
+    finally:
+        bus.close()
+        ending.close()

@@ -1,0 +1,358 @@
+"""Lockstep replay: a session's recorded inputs, in their recorded pairing, through the real step functions.
+
+Every output names what it consumed, so each step is fed exactly that; what it makes must be the recorded bytes. Only what
+was measured while a step ran (timing, arrivals) is taken from the record. This is the regression test of the runtime.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import load_embedding
+from models.errors import ModelError
+from models.policy import InstructionEmbedding
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.config.settings import Settings, settings_from_json
+from runtime.errors import SessionError, SettingsError
+from runtime.messaging import messages
+from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.process import snapshot
+from runtime.replay import tracker_step
+from runtime.session.format import EMBEDDING_SUFFIX
+from runtime.session.reader import Session, decode_all
+from runtime.systems import system1_step, system2_step
+
+Key = tuple[str, int, int]  # topic, epoch, seq
+_Maker = Callable[
+    [Any, messages.ActionChunk | messages.Skip], messages.Message
+]  # of a memory and a recorded output: that output anew
+
+
+class Missing(Exception):
+    """An input that the session does not hold."""
+
+
+@dataclass
+class Count:
+    """The comparison of one type of message."""
+
+    compared: int = 0
+    differing: int = 0
+    not_comparable: int = 0
+    first_difference: str = ""
+
+
+@dataclass
+class Report:
+    """All comparisons by message type."""
+
+    counts: dict[str, Count] = field(default_factory=dict)
+
+    def count(self, kind: str) -> Count:
+        """The row of a message type."""
+        return self.counts.setdefault(kind, Count())
+
+    @property
+    def identical(self) -> bool:
+        """Whether chunks and arm commands were compared and nothing differed or was missing."""
+        rows = self.counts.values()
+        both = all(self.count(kind).compared for kind in ("ActionChunk", "ArmTarget"))
+        return both and not any(row.differing or row.not_comparable for row in rows)
+
+
+class Index:
+    """A session's messages by topic, epoch and seq, and in order by topic."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.messages: dict[Key, messages.Message] = {}
+        self.payloads: dict[Key, bytes] = {}
+        self.snapshots: dict[tuple[str, int], list[messages.Snapshot]] = {}
+        for topic, message, payload in decode_all(session):
+            if isinstance(message, messages.Snapshot):
+                self.snapshots.setdefault((message.process, message.epoch), []).append(message)
+                continue
+            key = (topic, message.epoch, message.seq)
+            self.messages[key], self.payloads[key] = message, payload
+
+    def get(self, reference: messages.InputRef) -> messages.Message:
+        """The message that a reference names. Raises Missing."""
+        if reference not in self.messages:
+            raise Missing(f"{reference[0]} {reference[2]}")
+        return self.messages[reference]
+
+    def of(self, *topics: str) -> dict[int, list[messages.Message]]:
+        """All messages of some topics by epoch, in the order of their steps."""
+        found: dict[int, list[messages.Message]] = {}
+        for (topic, epoch, _), message in self.messages.items():
+            if topic in topics:
+                found.setdefault(epoch, []).append(message)
+        for rows in found.values():
+            rows.sort(key=lambda message: (message.stamp_ns, message.seq))
+        return found
+
+
+def replay(session: Session, moved: Callable[[Settings], Settings] = lambda settings: settings) -> Report:
+    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand."""
+    index, report = Index(session), Report()
+    if "settings" not in session.metadata:
+        raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
+    try:
+        settings = moved(settings_from_json(session.metadata["settings"]))
+    except SettingsError as error:
+        raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
+    _replay_arms(index, settings, report)
+    if settings.follow:
+        _replay_follow(index, settings, report)
+        return report
+    with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
+        embeddings = StoredEmbeddings(session, Path(folder))
+        _replay_system2(index, settings, embeddings, report)
+        _replay_system1(index, settings, embeddings, report)
+    return report
+
+
+class StoredEmbeddings:
+    """Encoded instructions out of a session's attachments."""
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self._session, self._folder = session, folder
+        self._held: dict[str, InstructionEmbedding] = {}
+
+    def __call__(self, key: str) -> InstructionEmbedding:
+        """The embedding of a key. Raises Missing."""
+        if key not in self._held:
+            data = self._session.attachments.get(key + EMBEDDING_SUFFIX)
+            if data is None:
+                raise Missing(f"embedding {key}")
+            path = self._folder / f"{key}.safetensors"
+            path.write_bytes(data)
+            try:
+                self._held[key] = load_embedding(path)
+            except ModelError:
+                raise Missing(f"embedding {key}") from None
+        return self._held[key]
+
+
+class _Walk:
+    """The memory of one process while its outputs are walked through; restored from snapshots after a gap."""
+
+    def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
+        self._snapshots = list(index.snapshots.get((process, epoch), ()))
+        self._classes = classes
+        self.memory: Any = None
+
+    def lost(self) -> None:
+        """Something could not be replayed: what follows needs a snapshot."""
+        self.memory = None
+
+    def restore(self, after_seq: int) -> bool:
+        """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
+        for message in self._snapshots:
+            if self.memory is None and message.after_seq == after_seq:
+                self.memory = snapshot.unpack(message.state, self._classes)
+                return True
+        return False
+
+
+def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
+    rules = arms_state.Rules.of(settings)
+    for epoch, targets in index.of("arm_target").items():
+        walk, count = _Walk(index, "arms", epoch, arms_state.SAVED), report.count("ArmTarget")
+        for recorded in targets:
+            assert isinstance(recorded, messages.ArmTarget)
+            try:
+                inputs = _arms_inputs(index, recorded)
+                if recorded.seq == 0:
+                    walk.memory = arms_state.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
+                if walk.memory is None:
+                    raise Missing("memory")
+                if walk.memory.ticks != recorded.seq:
+                    raise Missing(f"arm_target {walk.memory.ticks}")
+            except Missing:
+                walk.lost()
+                count.not_comparable += 1
+                walk.restore(recorded.seq)
+                continue
+            made = arms_step.step(rules, walk.memory, inputs, epoch, recorded.stamp_ns)
+            target = made.target.model_copy(update={"arrivals": recorded.arrivals})
+            _compare(index, ("arm_target", epoch, recorded.seq), target, report)
+            if made.state is not None:
+                _compare(index, ("safety", epoch, made.state.seq), made.state, report)
+
+
+def _arms_inputs(index: Index, recorded: messages.ArmTarget) -> arms_state.Inputs:
+    feedback, *others = (index.get(reference) for reference in recorded.inputs)
+    assert isinstance(feedback, messages.JointState)
+    return arms_state.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
+
+
+def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:
+    prepare_torch(settings.system2)
+    checkpoint = open_checkpoint(settings)
+    for epoch, recorded in index.of("conditions").items():
+        slow = slow_system(settings, checkpoint)
+        rules = system2_step.Rules.of(settings, slow, checkpoint.id)
+        walk = _Walk(index, "system2", epoch, (system2_step.Memory,))
+        for conditions in recorded:
+            assert isinstance(conditions, messages.Conditions)
+            _check_policy(conditions.checkpoint_id, checkpoint.id)
+            if conditions.seq == 0:
+                walk.memory = system2_step.Memory()
+            try:
+                inputs = _system2_inputs(index, conditions)
+                if walk.memory is None or walk.memory.published != conditions.seq:
+                    raise Missing("memory")
+                made = system2_step.step(
+                    rules, walk.memory, inputs, _Pictures(index.session), embeddings, epoch, conditions.stamp_ns
+                )
+            except Missing:
+                walk.lost()
+                report.count("Conditions").not_comparable += 1
+                walk.restore(conditions.seq)
+                continue
+            made = made and made.model_copy(update={"timing": conditions.timing})
+            _compare(index, ("conditions", epoch, conditions.seq), made, report)
+
+
+def _system2_inputs(index: Index, recorded: messages.Conditions) -> system2_step.Inputs:
+    held = _by_topic(index, recorded)
+    frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
+    inputs = system2_step.gather(held, frames)
+    if inputs is None:
+        raise Missing("episode or instruction")
+    return inputs
+
+
+def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+
+    def begin(epoch: int) -> _Maker:
+        rules = system1_step.Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
+        pictures = _Pictures(index.session)
+        return lambda memory, output: system1_step.step(
+            rules, memory, _system1_inputs(index, output), pictures, embeddings, epoch, output.stamp_ns
+        )
+
+    _replay_chunks(index, system1_step.Memory, begin, report)
+
+
+def _replay_follow(index: Index, settings: Settings, report: Report) -> None:
+    """What took System 1's place; the way that it followed lies beside the file."""
+    rules = tracker_step.Rules(settings, tracker_step.load(index.session.path.parent / tracker_step.FILE_NAME))
+
+    def begin(epoch: int) -> _Maker:
+        return lambda memory, output: tracker_step.step(
+            rules, memory, _follow_inputs(index, output), epoch, output.stamp_ns
+        )
+
+    _replay_chunks(index, tracker_step.Memory, begin, report)
+
+
+def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
+    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its memory's class."""
+    for epoch, recorded in index.of("chunk", "skip").items():
+        make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
+        if recorded[0].seq == 0:
+            walk.memory = fresh()
+        for output in recorded:
+            assert isinstance(output, messages.ActionChunk | messages.Skip)
+            topic = "chunk" if isinstance(output, messages.ActionChunk) else "skip"
+            try:
+                if walk.memory is None or _made(walk.memory, output) != output.seq:
+                    raise Missing("memory")
+                made = make(walk.memory, output)
+            except Missing:
+                walk.lost()
+                report.count(type(output).__name__).not_comparable += 1
+                if topic == "chunk":
+                    walk.restore(output.seq)
+                continue
+            if isinstance(made, messages.ActionChunk) and isinstance(output, messages.ActionChunk):
+                made = made.model_copy(update={"timing": output.timing})
+            _compare(index, (topic, epoch, output.seq), made, report)
+
+
+def _made(memory: Any, output: messages.Message) -> int:
+    return memory.run if isinstance(output, messages.ActionChunk) else memory.skips
+
+
+def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> system1_step.Inputs:
+    frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
+    half = len(frames) // 2
+    inputs = system1_step.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
+    if inputs is None:
+        raise Missing("episode or instruction")
+    return inputs
+
+
+def _follow_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> tracker_step.Inputs:
+    inputs = tracker_step.inputs_of(_by_topic(index, recorded))
+    if inputs is None:
+        raise Missing("episode or instruction")
+    return inputs
+
+
+class _Pictures:
+    """Pixels out of the session. Raises Missing, so that a lost picture is not taken for a skipped run."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, camera: str, number: int) -> Any:
+        picture = self._session.picture(camera, number)
+        if picture is None:
+            raise Missing(f"picture {number} of {camera}")
+        return picture
+
+
+def _consumed(index: Index, references: tuple[messages.InputRef, ...]) -> Iterator[messages.Message]:
+    return (index.get(reference) for reference in references)
+
+
+def _by_topic(index: Index, recorded: messages.Episodic) -> dict[str, messages.Message]:
+    return {
+        reference[0]: index.get(reference) for reference in recorded.inputs if not reference[0].startswith("frame.")
+    }
+
+
+def _check_policy(recorded: str, here: str) -> None:
+    if recorded != here:
+        raise SessionError(f"the session used checkpoint {recorded}, here is {here}; give the same policy and version")
+
+
+def _compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:
+    """Compare bytes; a difference is counted, and the first one described."""
+    recorded = index.payloads.get(key)
+    kind = type(index.messages[key]).__name__ if key in index.messages else type(made).__name__
+    count = report.count(kind)
+    if recorded is None:
+        count.not_comparable += 1
+        return
+    count.compared += 1
+    if made is not None and messages.encode(made) == recorded:
+        return
+    count.differing += 1
+    if not count.first_difference:
+        count.first_difference = f"{kind} {key[2]} (epoch {key[1]}): {_describe(index.messages[key], made)}"
+
+
+def _describe(recorded: messages.Message, made: messages.Message | None) -> str:
+    if made is None:
+        return "nothing was made"
+    if type(made) is not type(recorded):
+        return f"a {type(made).__name__} was made"
+    for name in type(recorded).model_fields:
+        a, b = getattr(recorded, name), getattr(made, name)
+        if hasattr(a, "shape"):
+            if a.tobytes() != b.tobytes():
+                return f"{name} differs by up to {torch.tensor(a.astype(float) - b.astype(float)).abs().max():.3g}"
+        elif a != b:
+            return f"{name}: recorded {a!r:.60}, made {b!r:.60}"
+    return "only the encoding differs"

@@ -1,0 +1,213 @@
+"""`replay.sh SESSION --on-robot`: the arms once more along what a session, or a demonstration (HDF5, LeRobot), recorded.
+
+No policy runs: what takes System 1's place leads the arms from where they stand to the movement's beginning, along it and to a
+stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data import demonstrations, hdf5
+from models.data.episode import RATE_HZ
+from models.errors import ModelError
+from runtime.arms.limits import Limits
+from runtime.arms.safety import ARM_JOINTS, joint_name
+from runtime.config.settings import Policy, Settings, System1, System2, changed, load_settings, settings_from_json
+from runtime.errors import RuntimeFault, SessionError, SettingsError
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.replay import tracker_step
+from runtime.session import reader
+from runtime.session.episodes import Log
+from runtime.session.format import FILE_NAME
+from runtime.supervisor.robot import Robot, checked
+from runtime.supervisor.status_line import StatusLine
+
+_SHORTEST_STEPS = 2
+_LONGEST_TEXT = 1000
+_SEEDS = range(2**31)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A movement (T, 14), rad, grippers m, 30 steps a second, and what is known of where it was made."""
+
+    q: NDArray[np.float64]
+    name: str
+    task: str
+    seed: int  # of a simulated scene, -1: none
+    instruction: str
+    settings: Callable[[], Settings] | None  # of the session
+    beside: Path  # the folder that it lies in
+
+
+class FollowingStatus(StatusLine):
+    """The line of a replay: it hears when the movement is at its end."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        super().__init__(bus, settings)
+        self._skips = bus.subscriber("skip", depth=64)
+        self.over = ""
+        self._name = settings.follow
+
+    def read(self) -> None:
+        """Take what came."""
+        super().read()
+        for received in self._skips.take():
+            skip = received.message
+            if (
+                isinstance(skip, messages.Skip)
+                and skip.reason in (tracker_step.END, tracker_step.LOST)
+                and not self.over
+            ):
+                self.over = skip.reason
+                self.event(self.over)
+
+    def systems(self) -> str:
+        """See StatusLine."""
+        return f"follows {self._name}"
+
+
+class Following(Robot):
+    """One run along a recorded movement."""
+
+    status: FollowingStatus
+
+    def __init__(self, settings: Settings, movement: Recorded) -> None:
+        super().__init__(settings)
+        tracker_step.save(movement.q, self.session)
+
+    def make_status(self, bus: Bus) -> StatusLine:
+        """See Robot."""
+        return FollowingStatus(bus, self.settings)
+
+    def is_over(self) -> bool:
+        """Also at the movement's end."""
+        return bool(self.status.over) or super().is_over()
+
+
+def main(source: Path, number: int | None, flags: list[str]) -> int:
+    """Read the movement, check what can be checked at once, run."""
+    movement = recorded(source, number)
+    settings = settings_for(movement, flags)
+    check(movement.q, settings, source)
+    return Following(checked(settings), movement).run()
+
+
+def recorded(source: Path, number: int | None) -> Recorded:
+    """What is to be followed: one episode of a session, or one demonstration. Raises RuntimeFault or SettingsError."""
+    is_file = source.suffix in (".hdf5", ".h5")
+    is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
+    found = (_demonstration if is_demonstrations else _episode)(source, number)
+    if len(found.q) < _SHORTEST_STEPS:
+        raise RuntimeFault(f"{source}: its movement has {len(found.q)} steps; there is nothing to follow")
+    return found
+
+
+def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
+    """Say before anything moves that a movement (T, 14) cannot be this robot's. Raises RuntimeFault."""
+    safety, limits = settings.safety, Limits.of(settings.safety)
+    arms = q[:, ARM_JOINTS]
+    outside = np.maximum(limits.low[ARM_JOINTS] - arms, arms - limits.high[ARM_JOINTS])
+    step, joint = np.unravel_index(int(outside.argmax()), outside.shape)
+    if outside[step, joint] > safety.outside_rad:
+        raise RuntimeFault(
+            f"{source}: {joint_name(ARM_JOINTS[joint])} is to go to {arms[step, joint]:.2f} rad after "
+            f"{step / RATE_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range; is it another robot's?"
+        )
+    jumps = np.abs(np.diff(arms, axis=0))
+    step, joint = np.unravel_index(int(jumps.argmax()), jumps.shape)
+    if jumps[step, joint] > safety.jump_rad:
+        raise RuntimeFault(
+            f"{source}: {joint_name(ARM_JOINTS[joint])} jumps by {jumps[step, joint]:.2f} rad after "
+            f"{step / RATE_HZ:.1f} s (limit {safety.jump_rad} rad); leave it out"
+        )
+
+
+def settings_for(movement: Recorded, flags: list[str]) -> Settings:
+    """Those of the session where no profile is named, else the profile's; and what flags change. Raises SettingsError."""
+    given = {flag.partition("=")[0] for flag in flags}
+    for name in sorted(given):
+        if name == "--follow" or name.startswith("--policy."):
+            raise SettingsError(f"{name}: no policy runs under --on-robot; leave it out")
+    told = {"--task": movement.task, "--instruction": _text(movement), "--follow": movement.name}
+    if movement.seed in _SEEDS:
+        told["--seed"] = str(movement.seed)
+    flags = [*flags, *(f"{name}={value}" for name, value in told.items() if value and name not in given)]
+    if movement.settings is None or "--profile" in given:
+        settings = load_settings(flags, "replay.sh")
+    else:
+        own = movement.settings()
+        arms = own.arms.model_copy(update={"masters": "unplugged", "unfit": ""})
+        reset = {"arms": arms, "sessions": movement.beside, "json_file": None, "seconds": None}
+        settings = changed(own.model_copy(update=reset), flags, "replay.sh")
+    if settings.arms.masters == "shared":
+        raise SettingsError("--arms.masters shared: masters would lead the arms too; unplug them")
+    system1 = System1(period_s=settings.system1.period_s, nice=settings.system1.nice)
+    return settings.model_copy(update={"policy": Policy(), "system1": system1, "system2": System2()})
+
+
+def _text(movement: Recorded) -> str:
+    return (movement.instruction.strip() or movement.name)[:_LONGEST_TEXT]
+
+
+def _episode(source: Path, number: int | None) -> Recorded:
+    """An episode of a session: the first one with a movement, or the one with this number."""
+    session = reader.read(source)
+    for line in session.damage.describe():
+        say(f"video2act: {session.path.name}: {line}")
+    log = Log(session)
+    numbers = [about.number for about in log.episodes]
+    if number is not None and number not in numbers:
+        raise SettingsError(f"--episode {number}: {source} holds {', '.join(map(str, numbers)) or 'none'}")
+    unfit = ""
+    for about in log.episodes:
+        if number not in (None, about.number):
+            continue
+        try:
+            path = log.path(about)
+        except ModelError as error:
+            unfit = unfit or str(error)
+            continue
+        if path is not None:
+            told, (q, instruction), folder = _settings_of(session), path, session.path.resolve().parent
+            return Recorded(q, folder.name, about.task, about.seed, instruction, told, folder.parent)
+    nothing = f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow"
+    raise RuntimeFault(unfit or nothing)
+
+
+def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
+    text = session.metadata.get("settings")
+    if text is None:
+        return None
+
+    def read() -> Settings:
+        try:
+            return settings_from_json(text)
+        except SettingsError as error:
+            raise SessionError(
+                f"{session.path}: its settings are of another version ({error}); name the robot with --profile"
+            ) from None
+
+    return read
+
+
+def _demonstration(source: Path, number: int | None) -> Recorded:
+    """A file, or one of a folder of files or a LeRobot dataset, in order: the first one, or that with this number, from 0."""
+    if number is not None and not source.is_dir():
+        raise SettingsError(f"--episode {number}: {source} is one demonstration; leave it out")
+    try:
+        some = demonstrations.find(source) if source.is_dir() else None
+        if some is not None and not 0 <= (number or 0) < len(some):
+            raise SettingsError(f"--episode {number}: {source} holds 0 to {len(some) - 1}")
+        episode = hdf5.read(source) if some is None else some[number or 0].read()
+    except ModelError as error:
+        raise RuntimeFault(f"{error}" if source.suffix else f"{error}; a session holds {FILE_NAME}") from None
+    name = source.stem if number is None else f"{source.stem} {number}"
+    text = next((text for text in episode.instructions if text.strip()), "")
+    return Recorded(episode.master.astype(np.float64), name, episode.task, episode.seed, text, None, source.parent)

@@ -1,0 +1,37 @@
+"""What takes System 1's place under `replay.sh --on-robot`: chunks along a recorded movement, every period.
+
+What a chunk is made of is in runtime/replay/tracker_step.py.
+"""
+
+from runtime.host.clock import now_ns, seconds
+from runtime.messaging import messages
+from runtime.process.base import Process
+from runtime.process.snapshot import Snapshots
+from runtime.replay.tracker_step import FILE_NAME, TOPICS, Memory, Rules, inputs_of, load, step
+
+_POLL_S = 0.05
+
+
+def main(process: Process) -> None:
+    """A chunk a period, until asked to end."""
+    settings, bus = process.settings, process.bus
+    rules, memory = Rules(settings, load(process.session / FILE_NAME)), Memory()
+    states = {name: bus.subscriber(name, newest=True) for name in TOPICS}
+    chunks, skips, snapshots = process.publisher("chunk"), process.publisher("skip"), Snapshots(process)
+    held: dict[str, messages.Message] = {}
+    due_ns = now_ns()
+    process.settle(settings.system1.nice)
+    while process.running:
+        process.stepped()
+        bus.wait(_POLL_S)
+        for name, subscriber in states.items():
+            for received in subscriber.take():
+                held[name] = received.message
+        inputs, now = inputs_of(held), now_ns()
+        if inputs is None or now < due_ns:
+            continue
+        due_ns = max(due_ns + seconds(settings.system1.period_s), now)
+        made = step(rules, memory, inputs, process.epoch, now)
+        (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
+        if isinstance(made, messages.ActionChunk):
+            snapshots.keep(made.seq, memory)

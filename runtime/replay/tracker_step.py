@@ -1,0 +1,258 @@
+"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Pure.
+
+Takes System 1's place under `replay.sh --on-robot`. After a HOLD it goes on from where the arms had come to.
+Legend: K targets, T recorded steps, J joints.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.episode import RATE_HZ
+from runtime.arms import parking
+from runtime.arms.limits import Limits
+from runtime.arms.safety import ARM_JOINTS
+from runtime.config.settings import Settings
+from runtime.errors import RuntimeFault
+from runtime.host.clock import NS_PER_S, now_ns, seconds
+from runtime.messaging import messages
+from runtime.messaging.topics import references
+
+Array = NDArray[np.float64]
+FILE_NAME = "way.npy"
+TOPICS = ("episode", "instruction", "joint_state", "arm_target")
+END = "the recorded movement is at its end"
+LOST = "what led the arms along the recorded movement ended and was started again: where it had come to is lost"
+_RAMP_S = 1.0  # from standing to the recorded pace, and back
+_STAND_S = 0.5  # at the end, before it is said
+_SHARE, _SLOWEST = 0.7, 0.25  # of the limits that a movement may need; least pace
+_APART = 3  # steps
+_PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
+_NONE = -1
+
+
+@dataclass(frozen=True)
+class Way:
+    """A recorded movement (T, J), rad, grippers m, 30 steps a second; `id` names it in every chunk."""
+
+    q: Array
+    id: str
+
+    @property
+    def length_s(self) -> float:
+        """As it was recorded."""
+        return (len(self.q) - 1) / RATE_HZ
+
+    def at(self, place_s: Array) -> Array:
+        """Targets (K, J) at places (K,) of it; between two steps straight, since the arms smooth every chunk."""
+        index = np.clip(place_s * RATE_HZ, 0.0, len(self.q) - 1.0)
+        low = np.minimum(index.astype(int), max(len(self.q) - 2, 0))
+        share = (index - low)[:, None]
+        return (1.0 - share) * self.q[low] + share * self.q[np.minimum(low + 1, len(self.q) - 1)]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The way from a pose to a place of the recorded movement, and along it to its end; time counts from its beginning."""
+
+    way: Way
+    begin: Array  # (J,)
+    place_s: float
+    pace: float = 1.0  # of the recorded one
+
+    @cached_property
+    def approach_s(self) -> float:
+        """Of a fifth-degree polynomial between two poses: its peaks stay within what moves to a pose may use (rest)."""
+        far = np.abs(self.way.at(np.array([self.place_s]))[0] - self.begin)
+        fastest = 1.875 * far / parking.VELOCITY
+        return float(np.max([fastest, np.sqrt(5.774 * far / parking.ACCELERATION), np.cbrt(60.0 * far / parking.JERK)]))
+
+    @cached_property
+    def ramp_s(self) -> float:
+        """Of what is left to follow, shorter where little is."""
+        return min(_RAMP_S, self._left_s)
+
+    @property
+    def _left_s(self) -> float:
+        """What is left to follow would take so long without ramps."""
+        return (self.way.length_s - self.place_s) / self.pace
+
+    @property
+    def duration_s(self) -> float:
+        """Until the arms are told to stand at the end."""
+        return self.approach_s + self._left_s + self.ramp_s
+
+    def places(self, times_s: Array) -> Array:
+        """Places (K,) of the movement at times of the course: the pace grows from 0, and falls to 0 at its end."""
+        along, end_s = times_s - self.approach_s, self.duration_s - self.approach_s
+        ramp_s = max(self.ramp_s, 1e-9)
+        passed_s = _ramped(along, ramp_s) - _ramped(along - (end_s - ramp_s), ramp_s)
+        return self.place_s + self.pace * passed_s
+
+    def at(self, times_s: Array) -> Array:
+        """Targets (K, J)."""
+        first = self.way.at(np.array([self.place_s]))[0]
+        share = np.clip(times_s / max(self.approach_s, 1e-9), 0.0, 1.0)
+        rise = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+        approach = self.begin + rise[:, None] * (first - self.begin)
+        return np.where((times_s < self.approach_s)[:, None], approach, self.way.at(self.places(times_s)))
+
+
+def _ramped(times_s: Array, ramp_s: float) -> Array:
+    """The integral of a pace that rises smoothly from 0 to 1 within a ramp and then stays 1."""
+    share = np.clip(times_s / ramp_s, 0.0, 1.0)
+    return ramp_s * (2.5 * share**4 - 3.0 * share**5 + share**6) + np.maximum(times_s - ramp_s, 0.0)
+
+
+@dataclass
+class Memory:
+    """What a step remembers."""
+
+    run: int = 0
+    skips: int = 0
+    episode: int = _NONE
+    place_s: float = 0.0  # of the recorded movement: where it is gone on with
+    begin: Array = field(default_factory=lambda: np.zeros(messages.JOINTS))  # where the course of by now begins
+    origin_ns: int = _NONE  # when it began; not while the arms do not run
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The newest of everything that is read."""
+
+    episode: messages.Episode
+    instruction: messages.Instruction
+    joints: messages.JointState | None
+    target: (
+        messages.ArmTarget | None
+    )  # where the arms are told to be: a gripper that holds something is wider than that
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What does not change."""
+
+    settings: Settings
+    way: Way
+
+    def course(self, memory: Memory) -> Course:
+        """From where the arms are told to be, or were when they began to run."""
+        return Course(self.way, memory.begin, memory.place_s, self.pace)
+
+    @cached_property
+    def pace(self) -> float:
+        """1, or less for a movement that needs most of what the limits allow: a policy that they held back uses it all."""
+        limits, arms = Limits.of(self.settings.safety), self.way.q[:, ARM_JOINTS]
+        speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * RATE_HZ / limits.velocity[ARM_JOINTS]
+        # Over steps that noise does not fill.
+        far = arms[2 * _APART :] - 2.0 * arms[_APART:-_APART] + arms[: -2 * _APART]
+        bend = np.abs(far).max(axis=0, initial=0.0) * (RATE_HZ / _APART) ** 2 / limits.acceleration[ARM_JOINTS]
+        needed = max(float(speed.max()) / _SHARE, float(np.sqrt(bend.max() / _SHARE)))
+        return float(np.clip(1.0 / max(needed, 1e-9), _SLOWEST, 1.0))
+
+
+def load(path: Path) -> Way:
+    """A way that `save` wrote. Raises RuntimeFault."""
+    try:
+        data = path.read_bytes()
+        q = np.load(BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RuntimeFault(
+            f"{path}: is not a recorded movement ({error}); begin again with replay.sh --on-robot"
+        ) from None
+    return Way(q, hashlib.sha256(data).hexdigest()[:16])
+
+
+def save(q: Array, folder: Path) -> None:
+    """Keep a movement (T, J) in a session's folder, where the process and a replay find it."""
+    np.save(folder / FILE_NAME, q, allow_pickle=False)
+
+
+def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> messages.ActionChunk | messages.Skip:
+    """The next chunk, or the reason for none."""
+    if epoch > 1:  # it must not begin anew by itself
+        return _skip(memory, inputs, LOST, epoch, now)
+    joints, target = inputs.joints, inputs.target
+    if joints is None or target is None:
+        return _skip(memory, inputs, "no joint state", epoch, now)
+    dt_ns = NS_PER_S // RATE_HZ
+    if inputs.episode.number != memory.episode:  # a new one begins at the beginning
+        memory.episode, memory.place_s, memory.origin_ns = inputs.episode.number, 0.0, _NONE
+    if joints.running and joints.chunk_epoch == epoch:
+        if memory.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
+            memory.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
+    else:
+        _stand(rules, memory, target)
+    course = rules.course(memory)
+    stands = memory.origin_ns == _NONE
+    t0_ns = now + dt_ns if stands else now - _PAST_STEPS * dt_ns
+    first_s = 0.0 if stands else (t0_ns - memory.origin_ns) / NS_PER_S
+    if (stands and memory.place_s >= rules.way.length_s) or first_s > course.duration_s + _STAND_S:
+        return _skip(memory, inputs, END, epoch, now)
+    q = course.at(first_s + np.arange(messages.HORIZON, dtype=np.float64) * (dt_ns / NS_PER_S))
+    memory.run += 1
+    return messages.ActionChunk(
+        seq=memory.run - 1,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=inputs.episode.number,
+        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
+        q=q.astype(np.float32),
+        t0_ns=t0_ns,
+        dt_ns=dt_ns,
+        run=memory.run,
+        observation_ns=now,
+        conditions_epoch=_NONE,
+        conditions_seq=_NONE,
+        conditions_capture_ns=now,
+        conditions_limit_ns=seconds(rules.settings.safety.max_condition_age_s),
+        previous_seq=joints.chunk_seq if joints.chunk_epoch == epoch else _NONE,
+        consumed=joints.consumed,
+        committed=0,
+        noise_seed=0,
+        instruction=inputs.instruction.number,
+        checkpoint_id=rules.way.id,
+        frame_returned_ns=now,
+        saturated=False,
+        timing=messages.Timing(finished_ns=now_ns()),
+    )
+
+
+def inputs_of(held: dict[str, messages.Message]) -> Inputs | None:
+    """A step's inputs from messages by topic; None while episode or instruction is unknown."""
+    episode, instruction, joints, target = (held.get(name) for name in TOPICS)
+    if not isinstance(episode, messages.Episode) or not isinstance(instruction, messages.Instruction):
+        return None
+    return Inputs(
+        episode,
+        instruction,
+        joints if isinstance(joints, messages.JointState) and joints.heard else None,
+        target if isinstance(target, messages.ArmTarget) else None,
+    )
+
+
+def _stand(rules: Rules, memory: Memory, target: messages.ArmTarget) -> None:
+    """The arms do not run: a course begins where they are told to be, and at the place to which the last one had come."""
+    if memory.origin_ns != _NONE:
+        course = rules.course(memory)
+        passed_s = np.array([(target.stamp_ns - memory.origin_ns) / NS_PER_S])
+        memory.place_s = float(np.clip(course.places(passed_s)[0], memory.place_s, rules.way.length_s))
+        memory.origin_ns = _NONE
+    memory.begin = target.q
+
+
+def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> messages.Skip:
+    memory.skips += 1
+    return messages.Skip(
+        seq=memory.skips - 1,
+        epoch=epoch,
+        stamp_ns=now,
+        episode=inputs.episode.number,
+        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
+        reason=reason,
+    )

@@ -1,0 +1,280 @@
+"""What a session would have been under another checkpoint, ratio, blend or limit: `replay.sh SESSION --what-if FLAGS`.
+
+Pictures, joints, orders and the median durations of both systems stay as they were recorded; both systems and the arms
+process run anew, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now. So
+System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
+commanded, not where that would have led.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from models.policy import InstructionEmbedding
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.arms.process import execution
+from runtime.arms.safety import ARM_JOINTS
+from runtime.config.settings import Settings, public_settings_json, settings_from_json
+from runtime.errors import SessionError
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.replay.lockstep import Index, Missing
+from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
+from runtime.session.reader import Session
+from runtime.session.summary import Accumulator
+from runtime.session.writer import SessionWriter
+from runtime.systems.virtual_clock import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+
+_MADE_ANEW = (
+    messages.ActionChunk, messages.Skip, messages.Conditions, messages.ArmTarget, messages.JointState,
+    messages.SafetyState, messages.Snapshot,
+)  # fmt: skip
+_TO_BOTH = (messages.Episode, messages.Instruction, messages.Embedding)
+_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none
+Topical = tuple[str, messages.Message]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A session, indexed, and the settings it was recorded under."""
+
+    index: Index
+    settings: Settings
+
+    @classmethod
+    def of(cls, session: Session) -> "Origin":
+        """Raises SessionError where there is nothing to begin with."""
+        index = Index(session)
+        if "settings" not in session.metadata or not index.of("arm_target"):
+            raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
+        settings = settings_from_json(session.metadata["settings"])
+        if settings.follow:
+            raise SessionError(
+                f"{session.path}: followed {settings.follow}, there was no policy; nothing to compare with"
+            )
+        return cls(index, settings)
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The policy of the recorded run, "" if it made nothing."""
+        chunks = self._all(messages.ActionChunk)
+        return chunks[0].checkpoint_id if chunks else ""
+
+    def embeddings(
+        self, stored: Callable[[str], InstructionEmbedding], policy: Policy
+    ) -> Callable[[str], InstructionEmbedding]:
+        """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
+        same = policy.checkpoint_id == self.checkpoint_id
+        texts = {message.number: message.text for message in self._all(messages.Instruction)}
+        told = {message.key: texts.get(message.instruction, "") for message in self._all(messages.Embedding)}
+        made: dict[str, InstructionEmbedding] = {}
+
+        def encoded(key: str) -> InstructionEmbedding:
+            if same:
+                with suppress(Missing):  # a damaged session may have lost it
+                    return stored(key)
+            if key not in made:
+                if key not in told:
+                    raise SessionError(f"{self.index.session.path}: lost which text {key} is; nothing to compare with")
+                made[key] = policy.instruct(told[key])
+            return made[key]
+
+        return encoded
+
+    def duration_ns(self, kind: type[messages.ActionChunk] | type[messages.Conditions], usual_s: float) -> int:
+        """Median duration of a system's runs."""
+        taken = [run.timing.finished_ns - run.stamp_ns for run in self._all(kind)]
+        return round(median(taken) if taken else usual_s * 1e9)
+
+    def _all(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.index.messages.values() if isinstance(message, kind)]
+
+
+class WhatIf:
+    """Both systems and the arms process over a session's inputs. `changed`: names of the settings that flags change."""
+
+    def __init__(
+        self, origin: Origin, settings: Settings, policy: Policy, embeddings: Callable[[str], InstructionEmbedding],
+        changed: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        self._origin, self._changed = origin, frozenset(changed)
+        self._made: list[Topical] = []
+        self._chunks: list[messages.ActionChunk] = []  # on their way to the arms
+        self._clock = VirtualClock(min(message.stamp_ns for message in origin.index.messages.values()))
+        common = (settings, policy, embeddings, self._clock, origin.index.session.picture)
+        taken = [
+            origin.duration_ns(kind, usual_s)
+            for kind, usual_s in zip((messages.ActionChunk, messages.Conditions), _USUAL_S, strict=True)
+        ]
+        self._system1 = VirtualSystem1(
+            *common, lambda run: taken[0] * isinstance(run, messages.ActionChunk), self._acted
+        )
+        self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._perceived)
+        self._rules = arms_state.Rules.of(settings)
+        self._arms: arms_state.Memory | None = None
+
+    def run(self) -> list[Topical]:
+        """What it would have been: everything made anew and everything that stays, in order of time."""
+        index = self._origin.index
+        for (topic, _, _), message in index.messages.items():
+            if isinstance(message, messages.ArmTarget):
+                self._clock.at(message.stamp_ns, partial(self._tick, message))
+            elif isinstance(message, (*_TO_BOTH, messages.Frame)):
+                self._clock.at(message.stamp_ns, partial(self._hear, self._tuned(message)))
+            if not isinstance(message, _MADE_ANEW):
+                self._made.append((topic, self._tuned(message)))
+        # A System 2 that cannot keep up is due again as soon as it is done, for ever: nothing happens after the session.
+        end_ns = max(message.stamp_ns for message in index.messages.values())
+        while self._clock.next(end_ns):
+            pass
+        return sorted(self._made, key=lambda row: row[1].stamp_ns)
+
+    def _tuned(self, message: messages.Message) -> messages.Message:
+        """An episode without what the operator tuned then and the flags tune now."""
+        if not isinstance(message, messages.Episode):
+            return message
+        plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None)}
+        return message.model_copy(update=dict(plain[name] for name in self._changed & set(plain)))
+
+    def _hear(self, message: messages.Message) -> None:
+        for system in (self._system1, self._system2):
+            system.hear(message)
+            system.look()
+
+    def _tick(self, recorded: messages.ArmTarget) -> None:
+        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made anew."""
+        arrived = [self._tuned(self._origin.index.messages[ref]) for ref in recorded.inputs if self._has(ref)]
+        feedback = next((message for message in arrived if isinstance(message, messages.JointState)), None)
+        if feedback is None:
+            return  # the damaged part of a session
+        now = recorded.stamp_ns
+        if self._arms is None or recorded.seq == 0:
+            self._arms = arms_state.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
+        told = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
+        self._system1.hear(told)
+        follows = told  # until they are armed nobody tells them where to be
+        if arms_state.armed(self._arms.machine):
+            follows = told.model_copy(update={"q": self._arms.commanded.q})
+        others = [m for m in arrived if not isinstance(m, messages.JointState | messages.ActionChunk)]
+        inputs = arms_state.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
+        arrivals = tuple((chunk.seq, now) for chunk in self._chunks)
+        self._chunks = []
+        made = arms_step.step(self._rules, self._arms, inputs, recorded.epoch, now)
+        target = made.target.model_copy(update={"arrivals": arrivals})
+        self._made += [("joint_state", told), ("arm_target", target)]
+        if made.state is not None:
+            self._made.append(("safety", made.state))
+
+    def _has(self, reference: messages.InputRef) -> bool:
+        return reference in self._origin.index.messages
+
+    def _acted(self, made: messages.ActionChunk | messages.Skip) -> None:
+        """A run of System 1 is done: its chunk reaches the arms at their next tick, and System 2."""
+        if isinstance(made, messages.ActionChunk):
+            timing = messages.Timing(
+                finished_ns=self._clock.now, prepare_ns=0, forward_ns=self._clock.now - made.stamp_ns
+            )
+            made = made.model_copy(update={"timing": timing})
+            self._chunks.append(made)
+        self._made.append((topic_of(made), made))
+        self._system2.hear(made)
+        self._system2.look()
+
+    def _perceived(self, made: messages.Conditions) -> None:
+        self._made.append(("conditions", made))
+        self._system1.hear(made)
+        self._system1.look()
+
+
+def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict[str, Any]:
+    """The table of a run, as its recorder would have made it."""
+    accumulator = Accumulator(settings.arms.rate_hz)
+    for topic, message in arrived:
+        accumulator.add(topic, message)
+        if isinstance(message, messages.Frame):
+            accumulator.picture(message.camera, message.seq)
+    return accumulator.table(0, session)
+
+
+def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folder: Path) -> dict[str, Any]:
+    """A session of its own, with the pictures of the other: the console lists it and shows both side by side.
+
+    Returns its table. Raises SessionError when the disk is full.
+    """
+    folder.mkdir(parents=True)
+    writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
+    name = origin.path.parent.name
+    writer.metadata(origin.metadata | {"settings": public_settings_json(settings), ORIGIN: name})
+    begin_ns = arrived[0][1].stamp_ns if arrived else 0
+    for attached, data in origin.attachments.items():
+        if attached.endswith(EMBEDDING_SUFFIX):
+            writer.attachment(attached, data, begin_ns)
+    for topic, message in arrived:
+        writer.message(topic, message, messages.encode(message))
+        jpeg = origin.jpeg(message.camera, message.seq) if isinstance(message, messages.Frame) else None
+        if isinstance(message, messages.Frame) and jpeg is not None:
+            writer.picture(message.camera, message.seq, jpeg, message.capture_ns)
+    table = tabled(settings, arrived, str(folder))
+    writer.metadata({"summary": json.dumps(table | {"session": folder.name})})
+    writer.close()
+    if writer.trouble:
+        raise SessionError(writer.trouble)
+    (folder / SUMMARY_NAME).write_text(json.dumps(table | {ORIGIN: name}, indent=1) + "\n")
+    for camera in CAMERAS:
+        picture = origin.path.parent / f"{camera}.png"
+        if picture.is_file():
+            shutil.copy(picture, folder / picture.name)
+    return table
+
+
+_FIGURES = (
+    ("runs of System 1", "system1_runs"),
+    ("runs of System 2", "system2_runs"),
+    ("runs of System 1 for each of System 2", "ratio_measured"),
+    ("age of conditions, ms (p50)", "condition_age_ms.p50"),
+    ("velocity step at a seam, rad/s (p99)", "seam_velocity_jump_rad_s.p99"),
+    ("share of the ticks that run", "running_fraction"),
+    ("share of these that a limit shaped", "limited_fraction"),
+    ("holds", "holds"),
+)
+
+
+def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Both tables' figures side by side."""
+
+    def figure(table: Mapping[str, Any], path: str) -> str:
+        value: Any = table
+        for name in path.split("."):
+            value = value.get(name) if value is not None else None
+        return "-" if value is None else f"{value:g}"
+
+    lines = [f"{'':<40}{'recorded':>12}{'what if':>12}"]
+    return lines + [f"{name:<40}{figure(before, path):>12}{figure(after, path):>12}" for name, path in _FIGURES]
+
+
+def departed(origin: Index, arrived: Sequence[Topical]) -> str:
+    """How far what would have been commanded is from what was, over the ticks at which both were running."""
+    apart: list[float] = []
+    first: messages.SafetyState | None = None
+    for topic, message in arrived:
+        if isinstance(message, messages.SafetyState) and message.mode == "FAULT" and first is None:
+            first = message
+        if not isinstance(message, messages.ArmTarget):
+            continue
+        was = origin.messages.get((topic, message.epoch, message.seq))
+        if isinstance(was, messages.ArmTarget) and was.mode == message.mode == "RUNNING":
+            apart.append(float(np.abs(was.q - message.q)[ARM_JOINTS].max()))
+    told = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
+    if not apart:
+        return f"at no time both are running{told}"
+    p50, p99 = np.percentile(apart, [50, 99])
+    return f"commanded joints apart: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} at most{told}"

@@ -1,0 +1,162 @@
+"""The recorder process: everything on the bus into one session file, pictures beside it, and the table of the run.
+
+It only listens: when it dies or the disk is full, the arms do not notice. It never drops a control message by itself.
+"""
+
+import json
+import platform
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from runtime.config.settings import Recorder as RecorderSettings
+from runtime.config.settings import public_settings_json
+from runtime.host.clock import now_ns
+from runtime.messaging import messages
+from runtime.messaging.bus import Subscriber
+from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.topics import CAMERAS, TOPICS
+from runtime.policy.embedding_cache import EmbeddingCache
+from runtime.process.base import Process, log
+from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
+from runtime.session.summary import Accumulator
+from runtime.session.viewers import wall_offset_ns
+from runtime.session.writer import SessionWriter
+
+_DEPTH = 20_000
+_ROUND_S = 0.01  # between two looks at all topics: waking for each message would cost several times as much
+_REPORT_NS = 200_000_000
+_DRAIN_S, _QUIET_S = 1.0, 0.05  # at the end: while somebody still talks, such as arms that brake
+
+
+class Recorder:
+    """What the process holds: the file, the rings it copies from, the running table."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        wall_ns = time.time_ns()
+        self.offset_ns = wall_offset_ns(wall_ns, now_ns())
+        folder = process.session
+        self.writer = SessionWriter(_free_name(folder), self.offset_ns)
+        self.writer.metadata(self._metadata())
+        self.accumulator = Accumulator(process.settings.arms.rate_hz)
+        self._rings: dict[str, FrameRing] = {}
+        self._attached: set[str] = set()
+        self._last_number: dict[str, int] = {}
+        self.pictures_missed = 0
+
+    def record(self, topic: str, message: messages.Message, payload: bytes) -> None:
+        """One message, and what belongs to it."""
+        self.writer.message(topic, message, payload)
+        self.accumulator.add(topic, message)
+        if isinstance(message, messages.Frame):
+            self._record_picture(message)
+        elif isinstance(message, messages.Embedding) and message.key not in self._attached:
+            path = EmbeddingCache().path(message.key)
+            if path.exists():
+                self._attached.add(message.key)
+                self.writer.attachment(message.key + EMBEDDING_SUFFIX, path.read_bytes(), message.stamp_ns)
+
+    def save_pictures(self) -> None:
+        """One PNG of each camera: its newest frame."""
+        for camera, number in self._last_number.items():
+            stored = self._rings[camera].read(number)
+            if stored is not None:
+                Image.fromarray(np.asarray(stored.pixels)).save(self._process.session / f"{camera}.png")
+
+    def _record_picture(self, notice: messages.Frame) -> None:
+        camera = notice.camera
+        if camera not in self._rings:
+            self._rings[camera] = FrameRing.attach(self._process.folder / f"{camera}.ring")
+        jpeg = self._rings[camera].read_jpeg(notice.seq)
+        if jpeg is None:
+            self.pictures_missed += 1
+            return
+        self._last_number[camera] = notice.seq
+        self.writer.picture(camera, notice.seq, jpeg, notice.capture_ns)
+        self.accumulator.picture(camera, notice.seq)
+
+    def _metadata(self) -> dict[str, str]:
+        settings = self._process.settings
+        return {
+            "settings": public_settings_json(settings),
+            "revision": self._process.revision,
+            "schema": str(messages.SCHEMA_NUMBER),
+            "schema_hash": schema_hash(),
+            "seed": str(settings.seed),
+            "wall_offset_ns": str(self.offset_ns),
+            "machine": f"{platform.machine()} {platform.system()} python {platform.python_version()}",
+        }
+
+
+def main(process: Process) -> None:
+    """Record until asked to end, then drain what is under way, finish the file and write the table."""
+    subscribers = {
+        name: process.bus.subscriber(name, depth=_DEPTH, recording=True) for name, row in TOPICS.items() if row.logged
+    }
+    reports = process.bus.publisher("recording")
+    recorder = Recorder(process)
+    process.settle()
+    count, reported_ns, trouble = 0, 0, ""
+    while process.running:
+        process.pause(_ROUND_S)
+        _drain(recorder, subscribers)
+        process.stepped()
+        if now_ns() - reported_ns < _REPORT_NS:
+            continue
+        reported_ns = now_ns()
+        writer = recorder.writer
+        keep_reserve(writer, process.settings.recorder, process.session)
+        if writer.trouble and not trouble:
+            trouble = writer.trouble
+            process.fault("recording", trouble)
+        reports.send(
+            messages.Recording(
+                seq=count,
+                epoch=process.epoch,
+                stamp_ns=reported_ns,
+                session=str(process.session),
+                size_bytes=writer.size_bytes,
+                lost=process.bus.lost,
+                trouble=writer.trouble,
+            )
+        )
+        count += 1
+    deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
+    while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
+        _drain(recorder, subscribers)
+    table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
+    recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
+    recorder.writer.close()
+    try:
+        (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
+        recorder.save_pictures()
+    except OSError as error:  # a full disk takes the pictures, not the table from the operator
+        log.error("%s: %s; pictures or table are missing", process.session, error.strerror)
+
+
+def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path) -> None:
+    """Stop before the disk is full: a robot that nobody looks at records for days."""
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    if free_gib < settings.reserve_gib and not writer.trouble:
+        writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
+
+
+def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
+    """Everything that waits; frames first, since their pictures will be overwritten in the rings."""
+    frames = [f"frame.{camera}" for camera in CAMERAS]
+    for name in [*frames, *(name for name in subscribers if name not in frames)]:
+        for received in subscribers[name].take():
+            recorder.record(name, received.message, received.payload)
+
+
+def _free_name(folder: Path) -> Path:
+    """session.mcap, or session-2.mcap when a killed recorder left one."""
+    path, count = folder / FILE_NAME, 1
+    while path.exists():
+        count += 1
+        path = folder / f"{Path(FILE_NAME).stem}-{count}.mcap"
+    return path

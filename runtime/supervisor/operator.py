@@ -1,0 +1,44 @@
+"""Gives a running robot an order from another terminal: `order.sh hold`, and tells what became of it.
+
+`stop`, `release`, and `clear` after a stop take the power from arms that may fall: they ask for a confirmation.
+"""
+
+import os
+import sys
+
+from runtime.config import command_line
+from runtime.errors import SettingsError
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.supervisor.run_client import Operator, run_folder
+
+_CONFIRMED = ("stop", "release")
+
+
+def main(arguments: list[str]) -> int:
+    """The command: 0 when the order was obeyed, 1 when it was refused or nobody answered."""
+    parser = command_line.parser("order.sh", __doc__)
+    parser.add_argument("order", metavar="|".join(messages.ORDERS))
+    parser.add_argument("--confirm", action="store_true", help="somebody stands beside the arms and supports them")
+    parser.add_argument("--run", type=int, metavar="PID", help="of robot.sh, where several run")
+    options = command_line.parse(parser, arguments)
+    if options.order not in messages.ORDERS:
+        raise SettingsError(f"unknown order {options.order!r}; choose of {', '.join(messages.ORDERS)}")
+    order: messages.OrderName = messages.ORDERS[messages.ORDERS.index(options.order)]
+    folder = run_folder(options.run)
+    confirmed = options.confirm or (order in _CONFIRMED and _confirms(order))
+    operator = Operator(folder)
+    try:
+        answer = operator.give(order, confirmed)
+    finally:
+        operator.close()
+    say(f"{order}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
+    return 1 if answer.answer else 0
+
+
+def _confirms(order: str) -> bool:
+    """Ask the person at the terminal; without one the order goes unconfirmed, and is refused."""
+    if not sys.stdin.isatty():
+        return False
+    say(f"{order}: the arms may fall. Somebody must stand beside them. Type {order} to confirm:")
+    return os.fsdecode(sys.stdin.buffer.readline()).strip() == order

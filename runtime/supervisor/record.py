@@ -1,0 +1,168 @@
+"""The command `record.sh --task NAME`: demonstrations by master and puppet arms, into a session file that export.sh turns over.
+
+With the stock wiring each master leads its puppet over their common bus: nothing is sent to the arms, and the safety layer only
+watches. A simulated robot has emulated masters, which the scripted expert leads.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from drivers.errors import DriverError
+from drivers.sim.tasks import make_task
+from runtime.arms import safety
+from runtime.config.settings import Settings, load_settings
+from runtime.errors import SettingsError
+from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.messaging.topics import CAMERAS
+from runtime.supervisor import recording_state, supervisor
+from runtime.supervisor.recording_state import Takes
+from runtime.supervisor.robot import Robot, examined
+from runtime.supervisor.status_line import StatusLine
+
+_APART_RAD = 0.3  # more than a puppet lags behind a hand
+_WATCHES = "the masters lead the arms; the safety layer only watches"
+
+
+class RecordingStatus(StatusLine):
+    """The line of a recording: which demonstration, what the masters exceed, cameras, and the file."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        super().__init__(bus, settings)
+        self.takes = Takes()
+        self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
+        self._masters = bus.subscriber("master", depth=512)
+        self._master: messages.MasterState | None = None
+        self._exceeded = ""
+
+    def read(self) -> None:
+        """Take what came."""
+        super().read()
+        for received in self._masters.take():
+            if isinstance(received.message, messages.MasterState):
+                self._master = received.message
+                self._exceeded = "; ".join(self._master.exceeds) or self._exceeded
+
+    def unfit(self) -> str:
+        """Why a demonstration that began now would lack something; empty: nothing."""
+        since_ns = now_ns() - NS_PER_S // 2
+        if self._master is None or self._master.stamp_ns < since_ns:
+            return "no master is heard: switch both masters on"
+        joints = self.newest(messages.JointState)
+        apart = np.abs(joints.q - self._master.q)[safety.ARM_JOINTS] if joints is not None else np.full(1, np.inf)
+        if apart.max() > _APART_RAD:
+            joint = safety.joint_name(safety.ARM_JOINTS[int(apart.argmax())])
+            return f"{joint} is {apart.max():.2f} rad from its master: is the puppet on, and free to move?"
+        health = self.newest(messages.CameraHealth)
+        if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
+            return "no pictures yet"
+        verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
+        recording = self.newest(messages.Recording)
+        return "; ".join([*verdicts, recording.trouble if recording else "nothing is written yet"]).strip("; ")
+
+    def parts(self, memory: supervisor.Memory) -> list[str]:
+        """In order."""
+        now, state, unfit = now_ns(), self.takes, self.unfit()
+        since_s = ((state.ended_ns or now) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
+        exceeded, self._exceeded = self._exceeded, ""
+        return [
+            f"{state.state} {state.number}" + (f" ({since_s:.1f} s)" if since_s else ""),
+            f"kept {state.kept} discarded {state.discarded}",
+            unfit or _WATCHES,
+            f"beyond the limits: {exceeded}" if exceeded else "",
+            *self.cameras_and_file(),
+            self.unwell(memory),
+        ]
+
+
+class Recording(Robot):
+    """One session of demonstrations."""
+
+    keys = recording_state.KEYS
+    status: RecordingStatus
+
+    def make_status(self, bus: Bus) -> StatusLine:
+        """See Robot."""
+        return RecordingStatus(bus, self.settings)
+
+    def obey(self, key: str) -> None:
+        """Start, stop, keep, discard; each change is told at once. Nothing is begun while something would be lacking."""
+        if key == "q":
+            self.end()
+            return
+        after = recording_state.press(self.status.takes, key, now_ns())
+        if after.state == "recording" and self.status.takes.state == "ready" and (unfit := self.status.unfit()):
+            self.status.event(f"not started: {unfit}")
+            return
+        self._take(after)
+        if self.status.takes.state in ("kept", "discarded"):
+            self._take(recording_state.following(self.status.takes))
+
+    def repeat_states(self) -> None:
+        """See Robot."""
+        super().repeat_states()
+        self._tell()
+
+    def before_end(self) -> None:
+        """What was recorded and not decided about is kept."""
+        self._take(recording_state.ended(self.status.takes, now_ns()))
+
+    def print_end(self) -> None:
+        """What there is, and how it becomes training data."""
+        counts = {name: getattr(self.status.takes, name) for name in ("kept", "discarded")}
+        if self.settings.json_file is not None:
+            self.settings.json_file.write_text(json.dumps(counts) + "\n")
+        say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
+        say(f"video2act: ./launch/export.sh {_shown(self.session)} --to hdf5 --out DIR")
+
+    def _take(self, after: Takes) -> None:
+        if after == self.status.takes:
+            return
+        self.status.takes = after
+        self.plan = replace(self.plan, episode=after.number)
+        self.status.event(f"demonstration {after.number}: {after.state}")
+        self._tell()
+
+    def _tell(self) -> None:
+        state = self.status.takes
+        self.publish(
+            "demonstration",
+            messages.Demonstration,
+            number=state.number,
+            state=state.state,
+            began_ns=state.began_ns,
+            ended_ns=state.ended_ns,
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """`record.sh`: the settings of robot.sh, with the masters plugged in."""
+    settings = load_settings(arguments, "record.sh")
+    if settings.arms.masters == "own":
+        raise SettingsError("--arms.masters own: record.sh is for the stock wiring; run robot.sh and order takeover")
+    simulated = settings.arms.kind == "simulated"
+    named = settings.instruction is not None or any(word.partition("=")[0] == "--task" for word in arguments)
+    if not simulated and not named:
+        raise SettingsError(
+            "--task: say what is demonstrated, --task NAME, or --instruction TEXT for a task of your own"
+        )
+    try:
+        instructions = make_task(settings.task).instructions
+    except DriverError as error:
+        if simulated or settings.instruction is None:
+            raise SettingsError(f"--task: {error}; on a robot any name does, with --instruction") from None
+        instructions = (settings.instruction,)
+    unfit = f"demonstrations are recorded: {_WATCHES}"
+    arms = settings.arms.model_copy(update={"masters": "shared", "start": "disarmed", "unfit": unfit})
+    changed = {"arms": arms, "can": simulated, "instruction": settings.instruction or instructions[0]}
+    return Recording(examined(settings.model_copy(update=changed))).run()
+
+
+def _shown(path: Path) -> str:
+    """As somebody would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,58 @@
+"""Demonstrations one after the other: start, stop, keep, discard, by key or pedal. Pure.
+
+ready -> recording -> stopped -> kept or discarded -> the next one is ready.
+"""
+
+from dataclasses import dataclass, replace
+
+from runtime.messaging import messages
+from runtime.messaging.messages import Take
+
+START_STOP, KEEP, DISCARD, PEDAL = "s", "k", "d", "b"
+KEYS = "s starts and stops, k keeps, d discards, b (a pedal) does what comes next, q ends"
+_NEXT: dict[Take, str] = {"ready": START_STOP, "recording": START_STOP, "stopped": KEEP}
+
+
+@dataclass(frozen=True)
+class Takes:
+    """Where the recording stands. Times are CLOCK_MONOTONIC ns, 0: not yet."""
+
+    number: int = 1
+    state: Take = "ready"
+    began_ns: int = 0
+    ended_ns: int = 0
+    kept: int = 0
+    discarded: int = 0
+
+    def message(self, seq: int, now: int) -> messages.Demonstration:
+        """For the bus."""
+        return messages.Demonstration(
+            seq=seq, epoch=1, stamp_ns=now, number=self.number, state=self.state, began_ns=self.began_ns, ended_ns=self.ended_ns
+        )  # fmt: skip
+
+
+def press(takes: Takes, key: str, now: int) -> Takes:
+    """What follows from a key; the same when it means nothing now."""
+    key = _NEXT.get(takes.state, "") if key == PEDAL else key
+    match takes.state, key:
+        case "ready", "s":
+            return replace(takes, state="recording", began_ns=now)
+        case "recording", "s":
+            return replace(takes, state="stopped", ended_ns=now)
+        case "stopped", "k":
+            return replace(takes, state="kept", kept=takes.kept + 1)
+        case (("stopped" | "recording"), "d"):
+            return replace(takes, state="discarded", ended_ns=takes.ended_ns or now, discarded=takes.discarded + 1)
+        case _:
+            return takes
+
+
+def ended(takes: Takes, now: int) -> Takes:
+    """When the program ends: what was recorded and not discarded is kept."""
+    stopped = press(takes, START_STOP, now) if takes.state == "recording" else takes
+    return press(stopped, KEEP, now)
+
+
+def following(takes: Takes) -> Takes:
+    """After a decision the next one is ready."""
+    return Takes(takes.number + 1, kept=takes.kept, discarded=takes.discarded)

@@ -1,0 +1,348 @@
+"""The robot command: one run from start-up to the table, in the foreground. The shell around supervisor.step.
+
+Owns the run's folder in shared memory, its children, the operator's keys and the orders that come from them.
+"""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from drivers.errors import DriverError
+from drivers.sim.tasks import make_task
+from runtime.config import command_line
+from runtime.config.policy import policy_config
+from runtime.config.settings import Settings, load_settings, settings_to_json
+from runtime.console import access
+from runtime.doctor.command import examine
+from runtime.doctor.row import failures, table
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.host import terminal
+from runtime.host.clock import Rate, now_ns, seconds, wall_clock_label
+from runtime.host.realtime import AwakeProcessors
+from runtime.host.revision import revision
+from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
+from runtime.host.terminal import say
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.messaging.topics import topic
+from runtime.process.base import CONSOLE_FILE, RunFile
+from runtime.process.table import TABLE
+from runtime.remote import keys
+from runtime.session import summary
+from runtime.session.format import SUMMARY_NAME
+from runtime.session.summary import EXIT_SOURCE
+from runtime.supervisor import operator_changes, supervisor
+from runtime.supervisor.children import Children
+from runtime.supervisor.status_line import StatusLine
+
+_LOOP_HZ = 20
+_REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
+_STATUS_EVERY = 20
+_HOLD_WAIT_S = 0.4
+_STOP_WAIT_S = 1.0  # the arms brake meanwhile, over their buses
+_RECORDER_WAIT_S = 1.5
+_RECORDER_START_S = 5.0
+_SOURCE = "terminal"
+
+
+class Robot:
+    """One run of a policy. What else is run by the same processes (record.py) replaces keys, states and the end."""
+
+    keys = terminal.KEYS
+
+    def __init__(self, settings: Settings) -> None:
+        policy_config(settings)  # what cannot be used is said before anything is made
+        if settings.console.enabled:
+            access.check(settings.console)
+        if settings.system2.keys is not None:
+            keys.load(settings.system2.keys, keys.ROBOT, keys.BOX)
+        if settings.json_file is not None:
+            command_line.check_writable(settings.json_file, "--json")
+        self.settings = settings
+        self.session = _session_folder(settings)
+        self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+        self.folder = self._memory_folder.path
+        RunFile(settings=settings_to_json(settings), session=self.session, revision=revision()).save(self.folder)
+        self._bus = Bus(self.folder, "supervisor")
+        names: list[str] = ["order", "instruction", "episode", "outcome", "demonstration", "supervision", "fault"]
+        names.append("heartbeat")
+        self._publishers = {name: self._bus.publisher(name) for name in names}
+        self._counts: dict[str, int] = dict.fromkeys(names, 0)
+        self._beats = self._bus.subscriber("heartbeat", depth=512)
+        self._faults = self._bus.subscriber("fault", depth=256)
+        self._steering = self._bus.subscriber("steering", depth=64)
+        self.status = self.make_status(self._bus)
+        self._children = Children(self.folder, self.session / "logs", self._no_log)
+        self._memory = supervisor.Memory(
+            {
+                row.name: supervisor.Watched(row, start_at_ns=now_ns() + seconds(row.delay_s))
+                for row in TABLE
+                if row.runs(settings)
+            }
+        )
+        self.plan = operator_changes.Plan(settings.instruction or make_task(settings.task).instructions[0], now_ns())
+        self._started_ns = now_ns()
+        self._unheard = {name for name in names if topic(name).logged}
+        self._ending = False
+        self._console = ""
+        self._running_since_ns: int | None = None
+        self._awake = AwakeProcessors() if settings.arms.awake else None
+
+    def run(self) -> int:
+        """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.end)
+        started_ns = now_ns()
+        try:
+            with terminal.single_keys() as has_keys, terminal.written_beside():
+                say(f"video2act: session {self.session}")
+                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if has_keys else ''}")
+                if self._awake is not None and not self._awake.granted:
+                    say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
+                try:
+                    failed = self._loop(has_keys, started_ns)
+                finally:  # also when something went wrong here: the arms brake before anybody is killed
+                    self._shut_down()
+        finally:
+            self._children.kill_all()
+            self._bus.close()
+            if self._awake is not None:
+                self._awake.release()
+            self._memory_folder.remove()
+        self.print_end()
+        return 1 if failed else 0
+
+    def make_status(self, bus: Bus) -> StatusLine:
+        """What tells the operator how it stands."""
+        return StatusLine(bus, self.settings)
+
+    def _loop(self, has_keys: bool, started_ns: int) -> bool:
+        """Watch and serve. Returns whether the robot never came to run."""
+        rate, count = Rate(_LOOP_HZ), 0
+        while not self._ending:
+            self._watch()
+            self._steer()
+            if has_keys:
+                for key in terminal.pressed():
+                    self.obey(key)
+            if count % _REPEAT_EVERY == 0 and self._recorder_listens():
+                self.repeat_states()
+            self.status.read()
+            self._note_running()
+            self._note_console()
+            if count % _STATUS_EVERY == 0:
+                self.status.show(self._memory)
+            if self.is_over():
+                break
+            if self._running_since_ns is None and self._waited_too_long(started_ns):
+                say(
+                    f"video2act: not running after {self.settings.supervisor.start_timeout_s:.0f} s: {self.status.why()}"
+                )
+                say(f"video2act: the processes' logs are in {self.session / 'logs'}")
+                return True
+            count += 1
+            rate.wait()
+        return False
+
+    def _watch(self) -> None:
+        """One supervisor step, carried out."""
+        exits = self._children.take_exits()
+        beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, messages.Heartbeat))
+        faults = tuple(r.message for r in self._faults.take() if isinstance(r.message, messages.Fault))
+        inputs = supervisor.Inputs(exits, beats, faults)
+        outputs = supervisor.step(self.settings.supervisor, self._memory, inputs, now_ns())
+        if outputs.changed:
+            self._tell_supervision()
+        for name in outputs.kill:
+            self._children.kill(name)
+        for name in outputs.start:
+            self._children.start(name, self._memory.watched[name].epoch)
+        for name, text in outputs.faults:
+            self.publish("fault", messages.Fault, process="supervisor", name=name, text=text)
+        for fault in faults:
+            self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
+
+    def _steer(self) -> None:
+        """Carry out what operators want; each change is told at once."""
+        for received in self._steering.take():
+            wish = received.message
+            assert isinstance(wish, messages.Steering)
+            for line in operator_changes.describe(self.plan, wish):
+                self.status.event(f"{line} ({wish.source})")
+            if wish.result is not None:
+                result = {"number": self.plan.episode, "result": wish.result, "note": wish.note}
+                self.publish("outcome", messages.Outcome, source=wish.source, **result)
+            if wish.result == "ended" or wish.next_episode:
+                self.order("hold", wish.source)
+            self.plan = operator_changes.step(self.plan, wish, now_ns())
+            self.repeat_states()
+
+    def _no_log(self, text: str) -> None:
+        self.publish("fault", messages.Fault, process="supervisor", name="log", text=text)
+
+    def obey(self, key: str) -> None:
+        """A key that was pressed."""
+        if key == " ":
+            self.order("hold")
+        elif key == "r":  # a robot's fault is cleared by an order of its own, after a look at it
+            real = self.settings.arms.kind != "simulated"
+            for order in ("arm", "run") if real else ("clear", "arm", "run"):
+                self.order(order)
+        elif key == "t":
+            self.order("takeover")
+        elif key == "q":
+            self.end()
+
+    def order(self, order: str, source: str = _SOURCE) -> None:
+        """Send an order to the arms."""
+        self.publish("order", messages.Order, order=order, source=source)
+        self.status.event(f"order: {order} ({source})")
+
+    def repeat_states(self) -> None:
+        """Whatever a process that starts late has to know."""
+        plan = self.plan
+        self.publish("instruction", messages.Instruction, number=plan.instruction_number, text=plan.instruction)
+        self.publish(
+            "episode",
+            messages.Episode,
+            number=plan.episode,
+            task=self.settings.task,
+            seed=self.settings.seed + plan.episode - 1,
+            started_ns=plan.started_ns,
+            ratio=plan.ratio,
+            blend=plan.blend,
+        )
+        self._tell_supervision()
+
+    def _recorder_listens(self) -> bool:
+        """Whether the recorder hears every logged topic of this process, or there is none, or it takes too long."""
+        waited = now_ns() - self._started_ns > seconds(_RECORDER_START_S)
+        if not self.settings.recorder.enabled or waited:
+            self._unheard.clear()
+        self._unheard -= {name for name in self._unheard if self._publishers[name].wait_for_recorder(0)}
+        return not self._unheard
+
+    def _tell_supervision(self) -> None:
+        if self._unheard:
+            return
+        count = self._counts["supervision"]
+        self._publishers["supervision"].send(supervisor.supervision(self._memory, count, now_ns()))
+        self._counts["supervision"] += 1
+
+    def publish(self, name: str, kind: type[messages.Message], /, **fields: Any) -> None:
+        """Send the next message of a topic."""
+        assert topic(name).message is kind
+        message = kind(seq=self._counts[name], epoch=1, stamp_ns=now_ns(), **fields)
+        self._counts[name] += 1
+        self._publishers[name].send(message)
+
+    def _note_running(self) -> None:
+        if self._running_since_ns is None and self.status.mode == "RUNNING":
+            self._running_since_ns = now_ns()
+            self.status.show(self._memory)  # the operator has waited for this
+
+    def _note_console(self) -> None:
+        """Where the page is, once."""
+        file = self.folder / CONSOLE_FILE
+        if self._console == "" and file.exists():
+            self._console = file.read_text()
+            say(f"video2act: console {self._console}")
+
+    def is_over(self) -> bool:
+        """Whether the run ends by itself now: it ran as long as it should."""
+        wanted = self.settings.seconds
+        if wanted is None or self._running_since_ns is None:
+            return False
+        return now_ns() - self._running_since_ns >= seconds(wanted)
+
+    def _waited_too_long(self, started_ns: int) -> bool:
+        automatic = self.settings.arms.start == "run"
+        return automatic and now_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
+
+    def end(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """Let the run end in order; also the handler of signals."""
+        self._ending = True
+
+    def before_end(self) -> None:
+        """While everybody still listens."""
+
+    def _shut_down(self) -> None:
+        """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
+        self.before_end()
+        self.order("hold", EXIT_SOURCE)
+        deadline_ns = now_ns() + seconds(_HOLD_WAIT_S)
+        while now_ns() < deadline_ns and self.status.mode in ("RUNNING", "TAKEOVER"):
+            time.sleep(0.01)
+            self.status.read()
+        others = [name for name in self._children.names if name != "recorder"]
+        self._children.end(others, _STOP_WAIT_S)
+        self._children.end(["recorder"], _RECORDER_WAIT_S)
+
+    def print_end(self) -> None:
+        """The table of the run."""
+        path = self.session / SUMMARY_NAME
+        if not path.exists():
+            say(
+                "video2act: no table: the recorder was off or killed, or the disk is full; replay.sh reads what there is"
+            )
+            return
+        table = json.loads(path.read_text())
+        say("\n".join(summary.lines(table)))
+        say("video2act: the arms keep their last pose, powered; nothing was switched off")
+        if self.settings.json_file is not None:
+            self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """`robot.sh`: read the settings, check what can be checked at once, run."""
+    settings = load_settings(arguments)
+    if settings.follow:
+        raise SettingsError("--follow: is for replay.sh SESSION --on-robot, which reads the movement")
+    if settings.arms.masters == "shared":
+        raise SettingsError("--arms.masters shared: is for record.sh; for a policy unplug the masters")
+    if settings.arms.kind != "simulated" and settings.instruction is None:
+        raise SettingsError("--instruction: tell the robot what to do")
+    return Robot(checked(settings)).run()
+
+
+def checked(settings: Settings) -> Settings:
+    """Settings whose task there is, and whose robot was looked at."""
+    if settings.arms.kind == "simulated":
+        try:
+            make_task(settings.task)
+        except DriverError as error:
+            raise SettingsError(f"--task: {error}") from None
+    return examined(settings)
+
+
+def examined(settings: Settings) -> Settings:
+    """A real robot is looked at before it starts; what fails forbids to arm it, beside what forbade it before."""
+    if settings.arms.kind == "simulated":
+        return settings
+    say("video2act: looking at the robot")
+    rows = examine(settings)
+    say("\n".join(table(rows)))
+    unfit = "; ".join(filter(None, (settings.arms.unfit, failures(rows))))
+    arms = settings.arms.model_copy(update={"unfit": unfit})
+    return settings.model_copy(update={"arms": arms})
+
+
+def _session_folder(settings: Settings) -> Path:
+    task = re.sub(r"[^\w.-]+", "-", settings.task).strip(".-")[:64]
+    name = f"{wall_clock_label()}_{task}_{settings.ratio}"
+    folder, count = settings.sessions / name, 1
+    try:
+        while folder.exists():
+            count += 1
+            folder = settings.sessions / f"{name}_{count}"
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RuntimeFault(
+            f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to"
+        ) from None
+    return folder.resolve()

@@ -1,0 +1,71 @@
+"""A run seen from outside: where it is, who its processes are, and how somebody gives it orders."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from runtime.errors import RuntimeFault
+from runtime.host.clock import now_ns
+from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
+from runtime.messaging import messages
+from runtime.messaging.bus import Bus
+from runtime.messaging.topics import OPERATOR
+
+_AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
+
+
+def run_folder(pid: int | None) -> Path:
+    """The folder of the run to talk to. Raises RuntimeFault when there is none, or not just one."""
+    found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}[0-9]*-*")}
+    running = {int(number): path for number, path in found.items() if Path(f"/proc/{number}/stat").exists()}
+    if pid is not None:
+        running = {number: path for number, path in running.items() if number == pid}
+    if len(running) == 1:
+        return next(iter(running.values()))
+    if running:
+        raise RuntimeFault(f"several robots run here; choose one with --run: {', '.join(map(str, sorted(running)))}")
+    raise RuntimeFault("no robot runs here" + (f" as {pid}" if pid is not None else "") + "; start ./launch/robot.sh")
+
+
+def child(folder: Path, name: str) -> int:
+    """The process id of one of the run's processes. Raises RuntimeFault when it does not run."""
+    found = subprocess.run(["pgrep", "-f", f"runtime.process.base {name} {folder}"], capture_output=True, text=True)
+    if not found.stdout:
+        raise RuntimeFault(f"the run in {folder} has no process {name!r}")
+    return int(found.stdout.split()[0])
+
+
+class Operator:
+    """Somebody who gives orders to one run, from outside of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = Bus(folder, OPERATOR)
+        try:
+            self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
+        except RuntimeFault:
+            self.bus.close()
+            raise
+
+    def give(self, order: messages.OrderName, confirmed: bool = False) -> messages.SafetyState:
+        """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
+        epoch = now_ns()  # nobody else's
+        message = messages.Order(seq=0, epoch=epoch, stamp_ns=epoch, order=order, source=OPERATOR, confirmed=confirmed)
+        deadline = time.monotonic() + _GIVE_UP_S
+        while time.monotonic() < deadline:
+            self._orders.send(message)  # it is obeyed once; the first may be sent before anybody listens
+            if answer := self._answer(epoch):
+                return answer
+        raise RuntimeFault(f"{order}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
+
+    def _answer(self, epoch: int) -> messages.SafetyState | None:
+        until = time.monotonic() + _AGAIN_S
+        while time.monotonic() < until:
+            self.bus.wait(_POLL_S)
+            for received in self._safety.take():
+                if isinstance(received.message, messages.SafetyState) and received.message.answered[0] == epoch:
+                    return received.message
+        return None
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self.bus.close()

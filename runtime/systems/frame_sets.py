@@ -1,0 +1,83 @@
+"""What both systems' processes see of the cameras: recent notices, the rings, and the choice of frames. Pure but for reads."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.messaging import messages
+from runtime.messaging.frame_ring import FrameRing
+
+_KEPT_NOTICES = 256
+
+
+class PictureSource(Protocol):
+    """Gives the pixels that a frame number stands for: the live ring, or a session."""
+
+    def __call__(self, camera: str, number: int) -> NDArray[np.uint8] | None:
+        """(H, W, 3) RGB, or None when the frame is gone."""
+        ...
+
+
+class RingPictures:
+    """Pixels out of the shared-memory rings of a run's folder; attaches to each ring when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rings: dict[str, FrameRing] = {}
+
+    def __call__(self, camera: str, number: int) -> NDArray[np.uint8] | None:
+        """See PictureSource."""
+        ring = self._rings.get(camera)
+        if ring is None:
+            try:
+                ring = self._rings[camera] = FrameRing.attach(self._folder / f"{camera}.ring")
+            except FileNotFoundError:
+                return None
+        stored = ring.read(number)
+        return None if stored is None else stored.pixels
+
+
+class History:
+    """The newest notices of each camera, oldest first."""
+
+    def __init__(self, cameras: Sequence[str]) -> None:
+        self.notices: dict[str, deque[messages.Frame]] = {camera: deque(maxlen=_KEPT_NOTICES) for camera in cameras}
+
+    def add(self, notice: messages.Message) -> None:
+        """Note a new frame."""
+        assert isinstance(notice, messages.Frame)
+        self.notices[notice.camera].append(notice)
+
+
+def nearest_set(notices: Mapping[str, Sequence[messages.Frame]], capture_ns: int) -> tuple[messages.Frame, ...]:
+    """For each camera, in order, the notice whose capture time is nearest. Every camera must have one."""
+    return tuple(_nearest(frames, capture_ns) for frames in notices.values())
+
+
+def _nearest(frames: Sequence[messages.Frame], capture_ns: int) -> messages.Frame:
+    """Searched from the newest on: what is asked for is seldom old."""
+    best = frames[-1]
+    for frame in reversed(frames):
+        if abs(frame.capture_ns - capture_ns) < abs(best.capture_ns - capture_ns):
+            best = frame
+        if frame.capture_ns <= capture_ns:
+            break
+    return best
+
+
+def newest_set(notices: Mapping[str, Sequence[messages.Frame]]) -> tuple[messages.Frame, ...]:
+    """One frame a camera, each nearest the oldest of the cameras' newest frames; empty while a camera has none."""
+    if any(not frames for frames in notices.values()):
+        return ()
+    oldest_newest_ns = min(frames[-1].capture_ns for frames in notices.values())
+    return nearest_set(notices, oldest_newest_ns)
+
+
+def skew_ns(frames: Sequence[messages.Frame]) -> int:
+    """Difference of the capture times in a set."""
+    captures = [frame.capture_ns for frame in frames]
+    return max(captures) - min(captures)

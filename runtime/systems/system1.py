@@ -1,0 +1,127 @@
+"""System 1, the fast process: newest frames, joints and conditions in, a chunk of 64 joint targets out, every period.
+
+A run starts with the first complete set of frames at or after its due time, so no time is lost between picture and chunk.
+What a run does is in runtime/systems/system1_step.py.
+"""
+
+from collections.abc import Callable
+
+from models.policy import InstructionEmbedding
+from runtime.config import tuning
+from runtime.config.settings import Settings
+from runtime.host.clock import now_ns, seconds
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS
+from runtime.policy.embedding_cache import EmbeddingCache
+from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
+from runtime.process.base import Process, log
+from runtime.process.snapshot import Snapshots
+from runtime.systems.frame_sets import History, RingPictures, nearest_set, newest_set
+from runtime.systems.system1_step import Inputs, Memory, Rules, inputs_of, look_ahead, step
+
+_POLL_S = 0.05
+
+
+def main(process: Process) -> None:
+    """A run for every due set of frames, until asked to end."""
+    settings = process.settings
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    rules = Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
+    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.fast.parameters()))
+    serve(process, rules, Embeddings(EmbeddingCache()))
+
+
+def serve(process: Process, rules: Rules, embeddings: Callable[[str], InstructionEmbedding]) -> None:
+    """The loop of System 1 (a bench runs it with a policy of its own)."""
+    settings, bus = process.settings, process.bus
+    frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
+    names = ("episode", "instruction", "embedding", "joint_state", "conditions")
+    states = {name: bus.subscriber(name, newest=True) for name in names}
+    chunks, skips = process.publisher("chunk"), process.publisher("skip")
+    snapshots = Snapshots(process)
+    pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
+    held: dict[str, messages.Message] = {}
+    last, due_ns = (0,) * len(CAMERAS), 0  # the first complete set begins the rhythm
+    process.settle(settings.system1.nice)
+    while process.running:
+        process.stepped()
+        bus.wait(_POLL_S)
+        for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
+            for received in subscriber.take():
+                held[name] = received.message
+                if isinstance(received.message, messages.Conditions):
+                    rules.tensors(received.message)  # ahead of the run
+        notices = [received.message for subscriber in frames for received in subscriber.take()]
+        for notice in notices:
+            history.add(notice)
+        if (
+            not notices and settings.pacing != "serial"
+        ):  # a run begins with a picture; a serial one also with a condition
+            continue
+        newest = newest_set(history.notices)
+        if not due(settings, newest, due_ns, last):
+            if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):
+                look_ahead(rules.fast, older, pictures)
+            continue
+        inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
+        if inputs is None or waits_for_system2(settings, memory, inputs):
+            continue
+        started_ns = now_ns()
+        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
+        (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
+        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
+        if isinstance(made, messages.ActionChunk):
+            snapshots.keep(made.seq, memory)
+
+
+def gather(
+    held: dict[str, messages.Message], offset_s: float, history: History, newest: tuple[messages.Frame, ...]
+) -> Inputs | None:
+    """The newest messages as a step's inputs; None while episode or instruction is unknown."""
+    capture_ns = max(frame.capture_ns for frame in newest)
+    before = nearest_set(history.notices, capture_ns - seconds(offset_s))
+    return inputs_of(held, before, newest)
+
+
+def due(settings: Settings, frames: tuple[messages.Frame, ...], due_ns: int, last: tuple[int, ...]) -> bool:
+    """Whether a run starts with this set: it is complete, new in every camera, and its time has come.
+
+    Half a frame's time of grace keeps the period from beating against the cameras' rhythm.
+    """
+    if not frames or any(frame.seq <= number for frame, number in zip(frames, last, strict=True)):
+        return False
+    half_frame_ns = seconds(0.5 / settings.cameras.head.rate_hz)
+    return max(frame.returned_ns for frame in frames) >= due_ns - half_frame_ns
+
+
+def next_due(settings: Settings, due_ns: int, started: int) -> int:
+    """The due time of the run after one that was due at `due_ns`; a late run does not make the next ones hurry."""
+    period_ns = seconds(settings.system1.period_s)
+    frame_ns = seconds(1 / settings.cameras.head.rate_hz)
+    return (started if started - due_ns > frame_ns else due_ns) + period_ns
+
+
+def older_set_ahead(
+    settings: Settings, offset_s: float, history: History, newest: tuple[messages.Frame, ...], due_ns: int
+) -> tuple[messages.Frame, ...]:
+    """The set that the next run will look back at, if it is there already: it can be encoded before the run is due.
+
+    The next run's frames are foreseen from the cameras' rhythm; a wrong guess costs only the encoding.
+    """
+    if not newest:
+        return ()
+    frame_ns = seconds(1 / settings.cameras.head.rate_hz)
+    returned_ns, capture_ns = max(f.returned_ns for f in newest), max(f.capture_ns for f in newest)
+    frames_ahead = max(1, -(-(due_ns - frame_ns // 2 - returned_ns) // frame_ns))
+    wanted_ns = capture_ns + frames_ahead * frame_ns - seconds(offset_s)
+    found = nearest_set(history.notices, wanted_ns)
+    near = all(abs(frame.capture_ns - wanted_ns) < frame_ns // 2 for frame in found)
+    return found if near else ()
+
+
+def waits_for_system2(settings: Settings, memory: Memory, inputs: Inputs) -> bool:
+    """Serial pacing only (the paper's 1:1): after n runs System 1 waits for a condition made since."""
+    if settings.pacing != "serial" or inputs.conditions is None:
+        return False
+    return memory.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)

@@ -1,0 +1,155 @@
+"""Each system on a virtual clock: when it runs and on what, by the rules of its live process; how long it takes is told.
+
+What reaches a system, and when, is up to the caller: the world of evaluation, and the test that puts a live session on it.
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from models.fast import FastSystem
+from models.policy import InstructionEmbedding
+from models.slow import SlowSystem
+from runtime.config.settings import Settings
+from runtime.messaging import messages
+from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.systems import system1_step, system2_step
+from runtime.systems.frame_sets import History, PictureSource, newest_set
+from runtime.systems.system1 import due, gather, next_due, waits_for_system2
+
+EPOCH = 1
+Chunk = messages.ActionChunk | messages.Skip
+Embeddings = Callable[[str], InstructionEmbedding]  # encoded instructions by key
+
+
+class VirtualClock:
+    """Events in order of time; of two at the same time the one that was told first."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, time_ns: int, happen: Callable[[], None]) -> None:
+        """Let something happen."""
+        self._count += 1
+        heapq.heappush(self._events, (time_ns, self._count, happen))
+
+    def next(self, until_ns: int | None = None) -> bool:
+        """The next event; False when there is none, or none up to a time."""
+        if not self._events or (until_ns is not None and self._events[0][0] > until_ns):
+            return False
+        self.now, _, happen = heapq.heappop(self._events)
+        happen()
+        return True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Both systems' networks, ready to run."""
+
+    slow: SlowSystem
+    fast: FastSystem
+    checkpoint_id: str
+    instruct: Callable[[str], InstructionEmbedding]
+
+
+def open_policy(settings: Settings) -> Policy:
+    """The networks of the settings' checkpoint; torch is prepared as System 1's process does. Raises RuntimeFault."""
+    prepare_torch(settings.system1)
+    checkpoint = open_checkpoint(settings)
+    instructor = checkpoint.instructor()
+    instruct = lru_cache(maxsize=64)(lambda text: instructor.encode([text])[0])
+    return Policy(slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id, instruct)
+
+
+class _Process:
+    """What a process holds of what it heard."""
+
+    def __init__(self, cameras: Sequence[str], clock: VirtualClock, pictures: PictureSource) -> None:
+        self._clock, self._pictures = clock, pictures
+        self._held: dict[str, messages.Message] = {}
+        self._history = History(cameras)
+        self._busy = False
+
+    def hear(self, *arrived: messages.Message) -> None:
+        """Messages arrive; nothing is done about them before `look`."""
+        for message in arrived:
+            if not isinstance(message, messages.Frame):
+                self._held[topic_of(message)] = message
+            elif message.camera in self._history.notices:
+                self._history.add(message)
+
+
+class VirtualSystem1(_Process):
+    """System 1. `taken`: how long a run takes until the next one may begin, ns; `made` is told what came out then."""
+
+    def __init__(
+        self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
+        pictures: PictureSource, taken: Callable[[Chunk], int], made: Callable[[Chunk], None],
+    ) -> None:  # fmt: skip
+        super().__init__(CAMERAS, clock, pictures)
+        self._rules = system1_step.Rules(settings, policy.fast, policy.checkpoint_id)
+        self._memory = system1_step.Memory()
+        self._embeddings, self._taken, self._tell = embeddings, taken, made
+        self._last, self._due_ns, self._noticed = (-1,) * len(CAMERAS), 0, False
+
+    def hear(self, *arrived: messages.Message) -> None:
+        """Messages arrive."""
+        super().hear(*arrived)
+        self._noticed = self._noticed or any(isinstance(message, messages.Frame) for message in arrived)
+
+    def look(self) -> None:
+        """A run, if one is due and the last one is done."""
+        settings, now = self._rules.settings, self._clock.now
+        newest = newest_set(self._history.notices)
+        begins = self._noticed or settings.pacing == "serial"
+        if self._busy or not begins or not due(settings, newest, self._due_ns, self._last):
+            return
+        inputs = gather(self._held, self._rules.fast.config.history_offset_s, self._history, newest)
+        if inputs is None or waits_for_system2(settings, self._memory, inputs):
+            return
+        self._noticed, self._busy = False, True
+        made = system1_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
+        self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, now)
+        self._clock.at(now + self._taken(made), lambda: self._done(made))
+
+    def _done(self, made: Chunk) -> None:
+        self._busy = False
+        self._tell(made)
+        self.look()
+
+
+class VirtualSystem2(_Process):
+    """System 2. `taken`: how long a condition takes, ns; `made` is told of it then."""
+
+    def __init__(
+        self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
+        pictures: PictureSource, taken: Callable[[messages.Conditions], int], made: Callable[[messages.Conditions], None],
+    ) -> None:  # fmt: skip
+        super().__init__([system2_step.HEAD], clock, pictures)
+        self._rules = system2_step.Rules.of(settings, policy.slow, policy.checkpoint_id)
+        self._memory = system2_step.Memory()
+        self._embeddings, self._taken, self._tell = embeddings, taken, made
+
+    def look(self) -> None:
+        """A condition, if one is due and the last one is done."""
+        inputs = system2_step.gather(self._held, tuple(self._history.notices[system2_step.HEAD]))
+        if self._busy or inputs is None:
+            return
+        now = self._clock.now
+        made = system2_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
+        if made is None:
+            return
+        self._busy = True
+        done_ns = now + self._taken(made)
+        timing = messages.Timing(finished_ns=done_ns, prepare_ns=0, forward_ns=done_ns - now)
+        conditions = made.model_copy(update={"timing": timing})  # what was declared, not what it took here
+        self._clock.at(done_ns, lambda: self._done(conditions))
+
+    def _done(self, made: messages.Conditions) -> None:
+        self._busy = False
+        self._tell(made)
+        self.look()

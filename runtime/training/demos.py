@@ -1,0 +1,191 @@
+"""Writes demonstrations of the scripted experts, in parallel: `demos.sh --task all --episodes 100 --out DIR`.
+
+One HDF5 file an episode, named by the seed of its scene; it is there whole or not at all, and what is there is not made again.
+A scene that the expert does not do is noted by an empty `.failed` file and another seed takes its place.
+"""
+
+import argparse
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from drivers.errors import DriverError
+from drivers.sim import experts, mishap
+from drivers.sim.disturbance import disturbance
+from drivers.sim.experts.script import Unreachable
+from drivers.sim.rollout import Observation, Rollout
+from drivers.sim.tasks import TASKS, make_task, named
+from drivers.sim.tasks.task import KEPT_FROM
+from models.data import hdf5
+from models.data.episode import Episode, check
+from models.errors import ModelError
+from runtime.config import command_line
+from runtime.errors import SettingsError
+from runtime.host.terminal import say
+from runtime.host.worker_pool import Spread
+
+
+@dataclass(frozen=True)
+class Order:
+    """One episode to make."""
+
+    task: str
+    seed: int
+    folder: Path
+    width_px: int
+    height_px: int
+    after_failure: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / self.task / f"episode_{self.seed:06d}.hdf5"
+
+    @property
+    def failed(self) -> Path:
+        """The note that the expert did not do it."""
+        return self.path.with_suffix(".failed")
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    options = _parse(arguments)
+    try:
+        names = named(options.task)
+    except DriverError as error:
+        raise SettingsError(f"--task: {error}") from None
+    command_line.check_folder(options.out, "--out")
+    folders = [options.out / name for name in names]
+    _tidy(folders)
+    for folder in folders:
+        _check_alike(folder, options)
+    try:
+        with Spread("demos", options.workers, options.ray) as spread:
+            for name in names:
+                made, failed = _make(spread, name, options)
+                say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
+    finally:
+        _tidy(folders)
+    return 0
+
+
+def _tidy(folders: list[Path]) -> None:
+    """Remove what an interrupted or killed run left half-written."""
+    for folder in folders:
+        for left in folder.glob("*.part"):
+            left.unlink()
+
+
+def _check_alike(folder: Path, options: argparse.Namespace) -> None:
+    """What is there already counts, so it must be whole, and of the same size. Raises SettingsError."""
+    wanted = (options.height, options.width)
+    for path in sorted(folder.glob("*.hdf5")):
+        try:
+            size = hdf5.picture_size(path)
+        except ModelError as error:
+            raise SettingsError(f"{error}; take the file away") from None
+        if size != wanted:
+            raise SettingsError(
+                f"--width, --height: {path} has pictures of {size[1]}x{size[0]}, not {wanted[1]}x{wanted[0]}; "
+                "give another --out"
+            )
+
+
+def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, int]:
+    """Make what lacks of one task; how many are there then, and how many scenes failed."""
+    (options.out / name).mkdir(parents=True, exist_ok=True)
+    seeds = _orders(name, options)
+    done = failed = 0
+    with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
+        while done < options.episodes:  # a scene that fails is made up for by another
+            chosen = list(itertools.islice(seeds, options.episodes - done))
+            there = sum(order.path.exists() for order in chosen)
+            missing = [order for order in chosen if not order.path.exists() and not order.failed.exists()]
+            done, failed = done + there, failed + len(chosen) - there - len(missing)
+            progress.update(there)
+            for succeeded in spread.results(demonstrate, missing):
+                done, failed = done + succeeded, failed + (not succeeded)
+                progress.update(int(succeeded))
+    return done, failed
+
+
+def _orders(name: str, options: argparse.Namespace) -> Iterator[Order]:
+    for seed in range(options.seed, KEPT_FROM):
+        yield Order(name, seed, options.out, options.width, options.height, options.after_failure)
+    raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; begin lower")
+
+
+_rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode
+
+
+def demonstrate(order: Order) -> bool:
+    """Make one episode, in a worker. Returns whether the expert did the task."""
+    key = (order.task, order.width_px, order.height_px)
+    if key not in _rollouts:
+        for rollout in _rollouts.values():
+            rollout.close()
+        _rollouts.clear()
+        _rollouts[key] = Rollout(make_task(order.task), order.width_px, order.height_px)
+    rollout = _rollouts[key]
+    episode = _attempt(rollout, order)
+    if episode is None:
+        order.failed.touch()
+        return False
+    hdf5.write(order.path, check(episode, str(order.path)))
+    return True
+
+
+def _attempt(rollout: Rollout, order: Order) -> Episode | None:
+    """What the expert does in an order's scene; None when it does not succeed."""
+    rollout.reset(order.seed)
+    try:
+        targets = experts.plan(rollout.physics)
+        if order.after_failure:
+            if not mishap.fail(rollout, targets, np.random.default_rng([order.seed, *b"mishap"])):
+                return None
+            targets = experts.plan(rollout.physics)
+    except Unreachable:
+        return None
+    seen: list[Observation] = []
+    pushed = targets + disturbance(np.random.default_rng([order.seed, *b"disturbance"]), len(targets))
+    for target in pushed:
+        seen.append(rollout.observe())
+        rollout.follow(target)
+    return _episode(order, seen, targets) if rollout.physics.success() else None
+
+
+def _episode(order: Order, seen: list[Observation], targets: np.ndarray) -> Episode:
+    q, dq, effort = (np.array([getattr(moment, name) for moment in seen], np.float32) for name in ("q", "dq", "effort"))
+    jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
+    instructions = TASKS[order.task].instructions
+    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, order.task, order.seed)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = command_line.parser("demos.sh", __doc__)
+    parser.add_argument("--task", default="all", help="one, several with commas, or all")
+    parser.add_argument("--episodes", type=int, default=100, help="of each task")
+    parser.add_argument("--out", type=Path, default=Path("demonstrations"), metavar="DIR")
+    parser.add_argument(
+        "--seed", type=int, default=0, help=f"of the first scene; evaluation uses seeds from {KEPT_FROM} up"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    failure = "every episode begins where an attempt that went wrong left the scene; give it seeds of its own"
+    parser.add_argument("--after-failure", action="store_true", help=failure)
+    parser.add_argument("--ray", metavar="ADDRESS", help="make them on a Ray cluster; local: a new one on this machine")
+    parser.add_argument("--width", type=int, default=256, help="of the pictures, px")
+    parser.add_argument("--height", type=int, default=192)
+    options = command_line.parse(parser, arguments)
+    for name, low, high in (("episodes", 1, 100_000), ("workers", 1, 256), ("width", 32, 1280), ("height", 32, 960)):
+        if not low <= getattr(options, name) <= high:
+            raise SettingsError(f"--{name}: must be {low} to {high}, got {getattr(options, name)}")
+    most = KEPT_FROM - options.episodes
+    if not 0 <= options.seed <= most:
+        kept = f"scenes from {KEPT_FROM} on are kept for evaluation"
+        raise SettingsError(f"--seed: must be 0 to {most}, got {options.seed}; {kept}")
+    return options

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from drivers.kinematics import base_pose
 
 SIDES = ("left", "right")
+CAMERAS = ("head", "left_wrist", "right_wrist")
+WITHOUT_GRIPPERS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
+"""The twelve joints in the joint vector of both arms."""
 TABLE_TOP_M = 0.74
 BASE_X_M = {"left": -0.25, "right": 0.25}
 BASE_Y_M = -0.42
@@ -27,11 +30,6 @@ REST_Q_RAD = (0.0, 0.02, -0.02, 0.0, 0.0, 0.0)
 def ready_pose() -> NDArray[np.float64]:
     """(14,) in the order of the joint vector: rad, gripper m."""
     return np.concatenate([(*READY_Q_RAD[side], OPEN_GRIP_M) for side in SIDES])
-
-
-def folded_pose() -> NDArray[np.float64]:
-    """(14,) both arms at rest; rad, gripper m."""
-    return np.tile([*REST_Q_RAD, OPEN_GRIP_M], len(SIDES))
 
 
 def bases() -> NDArray[np.float64]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from drivers.can_hub import Hub
-from drivers.piper_emulator import RATE_HZ, PiperEmulator
+from drivers.piper_emulator import FEEDBACK_HZ, PiperEmulator
 from drivers.piper_master import PiperMaster
 
-_PERIOD_NS = round(1e9 / RATE_HZ)
+_PERIOD_NS = round(1e9 / FEEDBACK_HZ)
 
 
 def socket_of(folder: Path, side: str) -> Path:

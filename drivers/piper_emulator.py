@@ -18,7 +18,7 @@ from drivers.can_hub import ERROR, EXTENDED, REMOTE
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, READY_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
 
-RATE_HZ = 200.0
+FEEDBACK_HZ = 200.0
 FIRMWARE = "S-V1.8-2"
 MOTORS = range(1, 7)
 SPEED_RAD_S, ACCELERATION_RAD_S2 = 3.0, 5.0  # the greatest that the arm accepts

@@ -115,12 +115,6 @@ def joints(q_rad: Array, first_id: int = Id.JOINTS) -> list[Frame]:
     return [(first_id + pair, _TWO.pack(*values[2 * pair : 2 * pair + 2])) for pair in range(3)]
 
 
-def two_joints(data: bytes) -> tuple[int, int]:
-    """The two joints of such a frame, 0.001 degrees."""
-    first, second = _TWO.unpack(data)
-    return first, second
-
-
 def gripper(opening_m: float, effort_nm: float, status: int) -> Frame:
     """Feedback; status bit 6 enabled, bit 7 homed."""
     return Id.GRIPPER, _GRIPPER_IS.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), status)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from models.action_dit import ActionTransformer
 from models.errors import ModelError
 
-CAMERAS = ("head", "right_wrist", "left_wrist")  # RDT's order within each of its two time steps
+RDT_CAMERAS = ("head", "right_wrist", "left_wrist")  # RDT's order within each of its two time steps
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _WHOLE = {
     "time.0": "model.t_embedder.mlp.0",
@@ -113,9 +113,9 @@ def translate(
 
 def _reordered(position: torch.Tensor, cameras: tuple[str, ...]) -> torch.Tensor:
     """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both time steps."""
-    if set(cameras) != set(CAMERAS) or position.shape[1] % (2 * len(CAMERAS)):
+    if set(cameras) != set(RDT_CAMERAS) or position.shape[1] % (2 * len(RDT_CAMERAS)):
         raise ModelError(
-            f"RDT-1B was trained with the cameras {', '.join(CAMERAS)}; the policy has {', '.join(cameras)}"
+            f"RDT-1B was trained with the cameras {', '.join(RDT_CAMERAS)}; the policy has {', '.join(cameras)}"
         )
-    blocks = position.unflatten(1, (2, len(CAMERAS), -1))
-    return blocks[:, :, [CAMERAS.index(camera) for camera in cameras]].flatten(1, 3)
+    blocks = position.unflatten(1, (2, len(RDT_CAMERAS), -1))
+    return blocks[:, :, [RDT_CAMERAS.index(camera) for camera in cameras]].flatten(1, 3)

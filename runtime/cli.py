@@ -1,43 +1,69 @@
-"""The one command line behind launch/*.sh: `python -m runtime.cli SUBCOMMAND ...`."""
+"""The one command `video2act`: a subcommand for each script in launch/, which call it as `python -m runtime.cli`.
+
+Subcommands are named as strings, so listing them imports none of what they need.
+"""
 
 import importlib
 import signal
 import sys
+from dataclasses import dataclass
 from types import FrameType
 
 from runtime.config.settings import exit_with_settings_error
 from runtime.errors import RuntimeFault, SettingsError
 
-COMMANDS = {
-    "robot": "runtime.supervisor.robot",
-    "order": "runtime.supervisor.operator",
-    "record": "runtime.supervisor.record",
-    "system2": "runtime.remote.far",
-    "keys": "runtime.remote.keys",
-    "console": "runtime.console.alone",
-    "certificate": "runtime.console.certificate",
-    "doctor": "runtime.doctor.command",
-    "replay": "runtime.replay.command",
-    "bench": "runtime.bench.command",
-    "instruct": "runtime.policy.instruct",
-    "weights": "runtime.policy.weights",
-    "demos": "runtime.training.demos",
-    "train": "runtime.training.command",
-    "evaluate": "runtime.evaluation.command",
-    "export": "runtime.session.export",
-    "trace": "runtime.session.trace",
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: the module whose `main(arguments)` it is, and its line in the list."""
+
+    module: str
+    does: str
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "run": {
+        "robot": Command("runtime.supervisor.robot", "start the robot, or the simulated one"),
+        "order": Command("runtime.supervisor.operator", "command a running robot: arm, run, hold, rest ..."),
+        "doctor": Command("runtime.doctor.command", "check whether the robot may be armed, with remedies"),
+        "system2": Command("runtime.remote.far", "run System 2 alone, on a GPU box"),
+    },
+    "look back": {
+        "replay": Command("runtime.replay.command", "play a session again: bit for bit, paced, what-if, on the robot"),
+        "console": Command("runtime.console.alone", "look through recorded sessions in a browser"),
+        "trace": Command("runtime.session.trace", "turn a session into a trace for ui.perfetto.dev"),
+    },
+    "data and policies": {
+        "record": Command("runtime.supervisor.record", "record demonstrations by leader arms"),
+        "export": Command("runtime.session.export", "turn sessions into demonstrations (HDF5, LeRobot)"),
+        "demos": Command("runtime.training.demos", "make demonstrations by scripted experts"),
+        "train": Command("runtime.training.command", "train a policy in two stages"),
+        "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, and the ablations"),
+        "weights": Command("runtime.policy.weights", "fetch published weights"),
+        "instruct": Command("runtime.policy.instruct", "encode instructions before a run"),
+    },
+    "set up": {
+        "bench": Command("runtime.bench.command", "measure this machine"),
+        "keys": Command("runtime.remote.keys", "make the keys of robot and GPU box"),
+        "certificate": Command("runtime.console.certificate", "make the certificate of the console's page"),
+    },
 }
+COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 def main() -> int:
     """Run a subcommand; every refusal is one line: status 2 for bad settings, 1 for what could not be done."""
-    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        print(f"usage: python -m runtime.cli {{{'|'.join(COMMANDS)}}} ...", file=sys.stderr)
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print(overview())
+        return 0
+    if name not in COMMANDS:
+        print(f"video2act: unknown command {name!r}; video2act --help lists all", file=sys.stderr)
         return 2
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, _ended)
     try:
-        return importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
+        return importlib.import_module(COMMANDS[name].module).main(sys.argv[2:])
     except SettingsError as error:
         exit_with_settings_error(error)
     except RuntimeFault as error:
@@ -46,6 +72,15 @@ def main() -> int:
         print("video2act: stopped", file=sys.stderr)
         return 130
     return 1
+
+
+def overview() -> str:
+    """All subcommands in groups, a line each."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: video2act COMMAND [flags]      video2act COMMAND --help lists a command's flags"]
+    for group, commands in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {name:{width}}  {command.does}" for name, command in commands.items())]
+    return "\n".join(lines)
 
 
 def _ended(number: int, frame: FrameType | None) -> None:

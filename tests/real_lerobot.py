@@ -11,7 +11,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset  # pyright: ignore[r
 from PIL import Image
 from torch.utils.data import DataLoader
 
-CHUNK, RATE_HZ = 64, 30
+CHUNK, DEMONSTRATION_HZ = 64, 30
 FIELDS = {
     "observation.state": "observations/qpos",
     "observation.velocity": "observations/qvel",
@@ -25,10 +25,10 @@ def main(folder: Path, files_folder: Path) -> None:
     """Every frame and picture, chunks ahead of some frames, the statistics, and a batch."""
     files: list[Any] = [h5py.File(path) for path in sorted(files_folder.rglob("*.hdf5"))]
     dataset: Any = LeRobotDataset("local/exported", root=folder)
-    ahead = {"action": [step / RATE_HZ for step in range(CHUNK)]}  # a chunk of targets, as a policy learns
+    ahead = {"action": [step / DEMONSTRATION_HZ for step in range(CHUNK)]}  # a chunk of targets, as a policy learns
     chunks: Any = LeRobotDataset("local/exported", root=folder, delta_timestamps=ahead)
     assert dataset.num_episodes == len(files), f"{dataset.num_episodes} episodes, {len(files)} files"
-    assert dataset.fps == RATE_HZ and dataset.num_frames == sum(len(file["action"]) for file in files)
+    assert dataset.fps == DEMONSTRATION_HZ and dataset.num_frames == sum(len(file["action"]) for file in files)
     for index, row in enumerate(dataset.meta.episodes):
         first, past = row["dataset_from_index"], row["dataset_to_index"]
         file = same_numbers(dataset, first, past, files)
@@ -56,7 +56,7 @@ def same_numbers(dataset: Any, first: int, past: int, files: list[Any]) -> Any:
 def check_frame(item: Any, index: int, step: int, file: Any) -> None:
     """A frame's place, time, task and pictures."""
     assert item["episode_index"] == index and item["frame_index"] == step
-    assert abs(item["timestamp"] - step / RATE_HZ) < 1e-4 and item["task"] in file.attrs["instructions"]
+    assert abs(item["timestamp"] - step / DEMONSTRATION_HZ) < 1e-4 and item["task"] in file.attrs["instructions"]
     for name in CAMERAS:
         jpeg = bytes(file[f"observations/images/{name}"][step]).rstrip(b"\0")
         wanted = np.asarray(Image.open(io.BytesIO(jpeg))).transpose(2, 0, 1)

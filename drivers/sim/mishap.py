@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from drivers.sim.physics import Physics
 from drivers.sim.rollout import Rollout
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 _LARGEST_RAD = np.array(
@@ -19,7 +19,7 @@ def fail(rollout: Rollout, targets: Array, random: np.random.Generator) -> bool:
     """Carry out a plan (T, 14) that is off by some constant angles. Returns whether it failed and nothing is held."""
     off_rad = random.uniform(-1, 1, len(_LARGEST_RAD)) * _LARGEST_RAD
     for step, target in enumerate(targets):
-        rollout.follow(target + off_rad * min(1.0, step / (_GROWS_S * RATE_HZ)))
+        rollout.follow(target + off_rad * min(1.0, step / (_GROWS_S * DEMONSTRATION_HZ)))
     return not rollout.physics.success() and not _holding(rollout.physics)
 
 

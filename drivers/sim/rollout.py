@@ -5,16 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import SIDES
+from drivers.cobot_magic import CAMERAS, SIDES
 from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks.task import RATE_HZ, Task
+from drivers.sim.tasks.task import DEMONSTRATION_HZ, Task
 
 Array = NDArray[np.float64]
-CAMERAS = ("head", "left_wrist", "right_wrist")
 _UPDATES = 5  # of the commands, within one target's time
-_STEPS = round(1 / RATE_HZ / TIMESTEP_S / _UPDATES)
+_STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S / _UPDATES)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from models.errors import ModelError
 Array = NDArray[np.float32]
 JOINTS = 14
 GRIPPERS = (6, 13)
-RATE_HZ = 30
+DEMONSTRATION_HZ = 30
 SHORTEST_STEPS = 32
 _FASTEST_RAD = 0.5  # between two steps: more is a lost packet or a glitch
 _NARROWEST_M, _WIDEST_M = -0.02, 0.15  # of a gripper: wider than any Piper's, narrower than a share of its stroke

@@ -19,7 +19,7 @@ import simplejpeg
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from models.data.episode import JOINTS, RATE_HZ, Episode, check
+from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode, check
 from models.data.hdf5 import NAMES
 from models.errors import ModelError
 
@@ -49,8 +49,8 @@ class Dataset:
             raise ModelError(
                 f"{folder}: is of LeRobot {version}, {VERSION} is read; convert it with LeRobot's own script"
             )
-        if rate != RATE_HZ:
-            raise ModelError(f"{folder}: has {rate} frames a second, {RATE_HZ} are needed")
+        if rate != DEMONSTRATION_HZ:
+            raise ModelError(f"{folder}: has {rate} frames a second, {DEMONSTRATION_HZ} are needed")
         self._check_features()
 
     def about(self, index: int) -> tuple[str, tuple[str, ...], int]:
@@ -94,7 +94,7 @@ class Dataset:
             return [_jpeg(value["bytes"]) for value in table[key].to_pylist()]
         place = {"chunk_index": row[f"videos/{key}/chunk_index"], "file_index": row[f"videos/{key}/file_index"]}
         path = self.folder / str(self._info["video_path"]).format(video_key=key, **place)
-        first = round(float(row[f"videos/{key}/from_timestamp"]) * RATE_HZ)
+        first = round(float(row[f"videos/{key}/from_timestamp"]) * DEMONSTRATION_HZ)
         pictures = itertools.islice(_pictures(path), first, first + int(row["length"]))
         return [simplejpeg.encode_jpeg(picture, _QUALITY) for picture in pictures]
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data.episode import JOINTS, RATE_HZ, Episode
+from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode
 from models.data.hdf5 import NAMES
 from models.data.lerobot import INFO, NUMBERS, VERSION
 from models.errors import ModelError
@@ -115,7 +115,7 @@ class _Writer:
         for camera, name in NAMES.items():
             jpegs = [{"bytes": jpeg, "path": None} for jpeg in episode.jpegs[camera]]
             columns[f"observation.images.{name}"] = pa.array(jpegs, _IMAGE)
-        columns["timestamp"] = pa.array(np.arange(steps, dtype=np.float32) / RATE_HZ)
+        columns["timestamp"] = pa.array(np.arange(steps, dtype=np.float32) / DEMONSTRATION_HZ)
         columns["frame_index"] = pa.array(np.arange(steps))
         columns["episode_index"] = pa.array(np.full(steps, index))
         columns["index"] = pa.array(np.arange(self._frames, self._frames + steps))
@@ -153,7 +153,7 @@ class _Writer:
             "chunks_size": _FILES_IN_CHUNK,
             "data_files_size_in_mb": _LARGEST_FILE_BYTES >> 20,
             "video_files_size_in_mb": 200,
-            "fps": RATE_HZ,
+            "fps": DEMONSTRATION_HZ,
             "splits": {"train": f"0:{len(self.rows)}"},
             "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
             "video_path": None,

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from models import diffusion
 from models.action_dit import Context
 from models.config import Part, PolicyConfig
-from models.data.episode import RATE_HZ
+from models.data.episode import DEMONSTRATION_HZ
 from models.fast import FastSystem
 from models.normalize import Statistics
 from models.slow import SlowSystem
@@ -115,10 +115,10 @@ class Samples(Dataset[Tensors]):
         shard, apart = self._shards[index], history_steps(self._config)
         last = shard.pictures.count("pictures") - 1
         early = random.random() < self._cloning.early_share
-        place = int(random.integers(min(last, RATE_HZ // apart) + 1 if early else last + 1))
+        place = int(random.integers(min(last, DEMONSTRATION_HZ // apart) + 1 if early else last + 1))
         at = max(0, place * apart - self._lag(random)) // WINDOW_EVERY
         places = [place]
-        left_s = (last * apart - at * WINDOW_EVERY) / RATE_HZ
+        left_s = (last * apart - at * WINDOW_EVERY) / DEMONSTRATION_HZ
         for _ in range(self._cloning.of_window - 1):
             places.append(min(last, (at * WINDOW_EVERY + self._lag(random, left_s)) // apart))
         shown: Tensors = {}
@@ -133,7 +133,7 @@ class Samples(Dataset[Tensors]):
     def _lag(self, random: np.random.Generator, longest_s: float = float("inf")) -> int:
         """Steps; not beyond the end of the episode, whose last picture would be drawn too often."""
         shortest_s, usual_s = self._cloning.lag_s
-        return round(random.uniform(shortest_s, max(shortest_s, min(usual_s, longest_s))) * RATE_HZ)
+        return round(random.uniform(shortest_s, max(shortest_s, min(usual_s, longest_s))) * DEMONSTRATION_HZ)
 
     def _observation(self, index: int, place: int, at: int, random: np.random.Generator) -> Tensors:
         shard, stats, cloning = self._shards[index], self._statistics, self._cloning
@@ -148,7 +148,9 @@ class Samples(Dataset[Tensors]):
             "state": stats.normalize_state(q),
             "targets": stats.normalize(targets, q),
             "committed": torch.tensor(committed),
-            "age_s": torch.tensor(max(0.0, (step - at * WINDOW_EVERY) / RATE_HZ) + random.uniform(*_ON_THE_WAY_S)),
+            "age_s": torch.tensor(
+                max(0.0, (step - at * WINDOW_EVERY) / DEMONSTRATION_HZ) + random.uniform(*_ON_THE_WAY_S)
+            ),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
         }
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from models import images
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
-from models.data.episode import RATE_HZ, Episode
+from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.errors import ModelError
 from models.slow import SlowSystem
 from models.window import grid_frames
@@ -33,7 +33,7 @@ Tensors = dict[str, torch.Tensor]
 
 def history_steps(config: PolicyConfig) -> int:
     """Steps between the two pictures of System 1's history; one picture in so many is kept."""
-    return max(1, round(config.history_offset_s * RATE_HZ))
+    return max(1, round(config.history_offset_s * DEMONSTRATION_HZ))
 
 
 def windows(steps: int) -> list[int]:
@@ -82,7 +82,7 @@ def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resi
 def latents(episode: Episode, slow: SlowSystem) -> Tensors:
     """high and low (W, c, T', h, w): System 2's windows. What was before the episode looked like its first step."""
     video = slow.config.video
-    stride = max(1, round(video.low.stride_s * RATE_HZ))
+    stride = max(1, round(video.low.stride_s * DEMONSTRATION_HZ))
     heads = episode.jpegs[slow.config.cameras[0]]
     kept: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
     for last in windows(len(episode)):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.arms import parking, safety
 from runtime.arms.state import Executing, Memory, Rules
 from runtime.arms.trajectory import Piece, Style, Trajectory, evaluate, join, lay
@@ -50,7 +51,7 @@ def _splice(rules: Rules, memory: Memory, chunk: messages.ActionChunk, piece: Pi
     after = evaluate(memory.trajectory, deadline_ns)
     if before is None or after is None:
         return -1.0
-    return float(np.abs(after.dq - before.dq)[safety.ARM_JOINTS].max())
+    return float(np.abs(after.dq - before.dq)[WITHOUT_GRIPPERS].max())
 
 
 def forget(memory: Memory) -> None:

@@ -1,6 +1,6 @@
 """The arms process: chunks and orders in, 200 targets a second out, through the safety layer. Never waits for a model.
 
-All decisions are in runtime/arms/step.py; here are the sockets, the drivers and the clock.
+All decisions are in step.py; here are the drivers and the clock, in sockets.py what is heard and said.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from runtime.arms.limit_monitor import Watch, exceeded
 from runtime.arms.limits import Limits
 from runtime.arms.parking import stands
 from runtime.arms.safety import unsupervised
+from runtime.arms.sockets import ArmsSockets
 from runtime.arms.state import Executing, Inputs, Memory, Outputs, Rules, start
 from runtime.arms.step import step
 from runtime.arms.takeover import silent
@@ -24,7 +25,6 @@ from runtime.host import realtime
 from runtime.host.clock import Rate, now_ns, seconds
 from runtime.host.systemd import Notifier
 from runtime.messaging import messages
-from runtime.messaging.bus import Received, Subscriber
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 
@@ -36,59 +36,36 @@ _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
-    rules = Rules.of(process.settings)
-    bus, epoch = process.bus, process.epoch
-    feedbacks, targets, states = (process.publisher(name) for name in ("joint_state", "arm_target", "safety"))
-    masters, watch = process.publisher("master"), Watch()
-    snapshots = Snapshots(process)
-    chunks = bus.subscriber("chunk", depth=16)
-    others, orders = [bus.subscriber("order", depth=32)], process.publisher("order")
-    states_read = ("camera_health", "supervision", "episode", "instruction", "deadman")
-    others += [bus.subscriber(name, newest=True) for name in states_read]
-    arms = make_arms(process)
-    own = process.settings.arms.masters == "own"
-    leaders = [TargetSlot(process.folder, LED, side) for side in SIDES] if own else []
-    memory: Memory | None = None
-    beliefs = [Belief() for _ in SIDES]
-    notifier = Notifier()
+    rules, arms, sockets = Rules.of(process.settings), make_arms(process), ArmsSockets(process)
+    leaders, beliefs, monitor = _leaders(process), [Belief() for _ in SIDES], Watch()
+    snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
-    rate = Rate(rules.settings.arms.rate_hz)
-    refused_before, ticks = 0, 0
+    rate, state, ticks = Rate(rules.settings.arms.rate_hz), None, 0
     asked_ns: int | None = None  # to end
-    while process.running or _brakes(memory, asked_ns):
+    while process.running or _brakes(state, asked_ns):
         if asked_ns is None and not process.running:
             asked_ns = now_ns()
-            if memory is not None and not memory.machine.held:  # whoever ended it died without ordering hold
-                orders.send(
-                    messages.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
-                )
-        deadline_ns = rate.wait(lambda until_ns: bus.drain_until((chunks, *others), until_ns))
+            if state is not None and not state.machine.held:  # whoever ended it died without ordering hold
+                sockets.order_hold(asked_ns)
+        deadline_ns = rate.wait(sockets.drain_until)
         now = now_ns()
         readings = _read(process, arms, beliefs, now)
-        feedback = joint_state(readings, memory, ticks, epoch, now)
-        memory = memory or start(rules, feedback, now, restarted=epoch > 1)
-        received = _take(others, chunks)
-        refused = chunks.counters.rejected - refused_before
-        refused_before += refused
-        told = _told(leaders) if own else _overheard(readings)
-        led = master_state(told, watch, rules.limits, ticks, epoch, now)
-        relayed = (led,) if own and led is not None else ()
-        arrived = (*relayed, *(item.message for item in received))
-        inputs = Inputs(feedback, arrived, refused, deadline_ns)
-        outputs = step(rules, memory, inputs, epoch, now)
+        feedback = joint_state(readings, state, ticks, process.epoch, now)
+        state = state or start(rules, feedback, now, restarted=process.epoch > 1)
+        received, refused = sockets.take()
+        told = _overheard(readings) if leaders is None else _told(leaders)
+        led = master_state(told, monitor, rules.limits, ticks, process.epoch, now)
+        relayed = () if leaders is None or led is None else (led,)
+        inputs = Inputs(feedback, (*relayed, *(item.message for item in received)), refused, deadline_ns)
+        outputs = step(rules, state, inputs, process.epoch, now)
         _carry_out(arms, outputs, now)
-        feedbacks.send(feedback)
-        targets.send(_with_arrivals(outputs.target, received))
-        if led is not None:
-            masters.send(led)
-        if outputs.state is not None:
-            states.send(outputs.state)
+        sockets.publish(feedback, led, outputs, received)
         for name, text in outputs.faults:
             process.fault(name, text)
-        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(rules.settings.safety, memory.supervised_ns, now):
-            notifier.alive("; ".join((memory.machine.mode, *memory.machine.reasons)))
-        snapshots.keep(ticks, memory)
+        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(rules.settings.safety, state.supervised_ns, now):
+            notifier.alive("; ".join((state.machine.mode, *state.machine.reasons)))
+        snapshots.keep(ticks, state)
         ticks += 1
         process.stepped()
     notifier.close()
@@ -169,6 +146,12 @@ def master_state(
     return messages.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
 
 
+def _leaders(process: Process) -> list[TargetSlot] | None:
+    """Where leaders on buses of their own tell where they are led; None where there are none."""
+    own = process.settings.arms.masters == "own"
+    return [TargetSlot(process.folder, LED, side) for side in SIDES] if own else None
+
+
 def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
     """What the masters tell the arms over their common buses."""
     return [(reading.master, reading.master_ns) for reading in readings if reading.master is not None]
@@ -196,13 +179,3 @@ def _read(process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], 
         if text := belief.report(now):
             process.fault("reading", f"{arm.name} arm: {text}")
     return readings
-
-
-def _take(others: Sequence[Subscriber], chunks: Subscriber) -> list[Received]:
-    """Orders and states first, chunks last: a chunk is judged by the newest of everything else."""
-    return [item for subscriber in (*others, chunks) for item in subscriber.take()]
-
-
-def _with_arrivals(target: messages.ArmTarget, received: list[Received]) -> messages.ArmTarget:
-    arrivals = tuple((r.message.seq, r.arrival_ns) for r in received if isinstance(r.message, messages.ActionChunk))
-    return target.model_copy(update={"arrivals": arrivals}) if arrivals else target

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from drivers import plausible
-from drivers.cobot_magic import SIDES
+from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS
 from runtime.arms.limits import Array, Limits
 from runtime.config.settings import Safety
 from runtime.host.clock import seconds
@@ -22,7 +22,6 @@ _FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come 
 HELD = "held by order: waits to be armed anew, then for the order to run"
 WAITS = "waits for the order to run"
 NOT_ON = "the motors are not on yet"
-ARM_JOINTS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
 
 
 @dataclass
@@ -151,13 +150,13 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...
 
 def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
     """Why a chunk must be refused as a whole and latched as a fault; empty: it may be used."""
-    low, high = limits.low[ARM_JOINTS], limits.high[ARM_JOINTS]
-    arms = chunk.q[:, ARM_JOINTS]
+    low, high = limits.low[WITHOUT_GRIPPERS], limits.high[WITHOUT_GRIPPERS]
+    arms = chunk.q[:, WITHOUT_GRIPPERS]
     outside = np.maximum(low - arms.min(0), arms.max(0) - high)
     worst = int(outside.argmax())
     if outside[worst] > safety.outside_rad:
         return (
-            f"chunk {chunk.seq}: {joint_name(ARM_JOINTS[worst])} is {outside[worst]:.2f} rad outside its range "
+            f"chunk {chunk.seq}: {joint_name(WITHOUT_GRIPPERS[worst])} is {outside[worst]:.2f} rad outside its range "
             f"(limit {safety.outside_rad} rad); check the policy's normalisation"
         )
     return ""
@@ -173,20 +172,22 @@ def expired(safety: Safety, chunk: messages.ActionChunk, now: int) -> bool:
 
 def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
     """Why a chunk's start is too far from what was commanded; empty: the blend can absorb it."""
-    distance = np.abs(wanted - commanded)[ARM_JOINTS]
+    distance = np.abs(wanted - commanded)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= safety.jump_rad:
         return ""
-    return f"chunk: {joint_name(ARM_JOINTS[worst])} jumps by {distance[worst]:.2f} rad (limit {safety.jump_rad} rad)"
+    return (
+        f"chunk: {joint_name(WITHOUT_GRIPPERS[worst])} jumps by {distance[worst]:.2f} rad (limit {safety.jump_rad} rad)"
+    )
 
 
 def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
     """Why an arm does not do what it was told; empty: it does."""
-    distance = np.abs(commanded - measured)[ARM_JOINTS]
+    distance = np.abs(commanded - measured)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= safety.following_rad:
         return ""
-    name = joint_name(ARM_JOINTS[worst])
+    name = joint_name(WITHOUT_GRIPPERS[worst])
     return f"{name} is {distance[worst]:.2f} rad from its command (limit {safety.following_rad} rad); is it blocked?"
 
 

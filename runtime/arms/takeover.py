@@ -5,8 +5,9 @@ A hand has no limits: the arms follow it as fast as theirs allow, and hold when 
 
 import numpy as np
 
+from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.arms.limits import Array
-from runtime.arms.safety import ARM_JOINTS, joint_name
+from runtime.arms.safety import joint_name
 from runtime.messaging import messages
 
 STOCK_WIRING = (
@@ -27,11 +28,11 @@ def unled(
         return ("takeover: the arms are braked first",)
     if master is None or silent(master.measured_ns, now):
         return ("takeover: no master is heard; switch both on, on their own buses",)
-    distance = np.abs(master.q - commanded)[ARM_JOINTS]
+    distance = np.abs(master.q - commanded)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= jump_rad:
         return ()
-    name = joint_name(ARM_JOINTS[worst])
+    name = joint_name(WITHOUT_GRIPPERS[worst])
     return (f"takeover: {name} is {distance[worst]:.2f} rad from its master (limit {jump_rad}); lead the master there",)
 
 

@@ -162,7 +162,7 @@ def _transport(repeats: int, names: Sequence[str]) -> dict[str, Any]:
     steal = machine.StealMeter.start()
     for _ in range(repeats):
         runs.append(transport.run(names))
-    say(f"one-way, paced at {transport.RATE_HZ} Hz, us (steal {steal.percent()} %)")
+    say(f"one-way, paced at {transport.PICTURES_HZ} Hz, us (steal {steal.percent()} %)")
     say(f"  {'payload':<28}{'p50':>9}{'p99':>9}{'copy':>8}{'ZeroMQ':>9}   peers")
     results: dict[str, Any] = {}
     for name in runs[0]:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from aiohttp import ClientSession
 
+from drivers.cobot_magic import CAMERAS
 from runtime.arms import limits
 from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, now_ns
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.process.base import CONSOLE_FILE
 from runtime.supervisor import run_client
 

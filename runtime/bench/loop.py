@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.arms.safety import ARM_JOINTS
+from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
 from runtime.bench.transport import conditions
 from runtime.config.settings import load_settings, settings_to_json
@@ -133,7 +133,7 @@ def _longest_stall_ms(running: list[messages.ArmTarget]) -> float | None:
     """The longest time in which no joint's command moved, beyond one tick."""
     if len(running) < 2:
         return None
-    q = np.stack([target.q[ARM_JOINTS] for target in running])
+    q = np.stack([target.q[WITHOUT_GRIPPERS] for target in running])
     times = np.array([target.deadline_ns for target in running])
     moving = np.flatnonzero(np.abs(np.diff(q, axis=0)).max(1) > 1e-7)
     return round(float(np.diff(times[moving]).max()) / 1e6, 1) if len(moving) > 1 else None

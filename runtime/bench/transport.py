@@ -14,13 +14,13 @@ from struct import Struct
 import numpy as np
 import zmq
 
+from drivers.cobot_magic import CAMERAS
 from runtime.host.clock import Rate, now_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
-from runtime.messaging.topics import CAMERAS
 
-RATE_HZ = 30
+PICTURES_HZ = 30
 _COUNT = 60
 _WARM_UP = 10
 _WIDTH, _HEIGHT = 640, 480
@@ -182,7 +182,7 @@ def _send(folder: Path, kind: str) -> None:
     publisher = bus.publisher("conditions" if tokens else "chunk")
     make: Callable[[int], messages.Message] = (lambda seq: conditions(tokens, seq)) if tokens else chunk
     time.sleep(0.3)  # the subscriber finds the endpoint
-    rate = Rate(RATE_HZ)
+    rate = Rate(PICTURES_HZ)
     for seq in range(_COUNT + _WARM_UP):
         rate.wait()
         message = make(seq)
@@ -199,7 +199,7 @@ def _send_bare(folder: Path, size_bytes: int) -> None:
     socket.bind(f"ipc://{folder}/bare.ipc")
     payload = bytearray(size_bytes)
     time.sleep(0.3)
-    rate = Rate(RATE_HZ)
+    rate = Rate(PICTURES_HZ)
     for _ in range(_COUNT + _WARM_UP):
         rate.wait()
         _STAMP.pack_into(payload, 0, now_ns())
@@ -215,7 +215,7 @@ def _send_frames(folder: Path) -> None:
     rings = {camera: FrameRing.create(folder / f"{camera}.ring", _WIDTH, _HEIGHT, 16) for camera in CAMERAS}
     picture = np.random.default_rng(0).integers(0, 255, (_HEIGHT, _WIDTH, 3), np.uint8)
     time.sleep(0.3)
-    rate = Rate(RATE_HZ)
+    rate = Rate(PICTURES_HZ)
     for number in range(1, _COUNT + _WARM_UP + 1):
         rate.wait()
         began_ns = now_ns()

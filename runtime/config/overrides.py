@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from runtime.config.profile import merge
 from runtime.errors import SettingsError
 
 Group = TypeVar("Group", bound=BaseModel)
@@ -39,27 +40,13 @@ def over(group: Group, values: dict[str, Any], name: str) -> Group:
     if not values:
         return group
     try:
-        return type(group).model_validate(_merged(group.model_dump(), values))
+        return type(group).model_validate(merge(group.model_dump(), values, kinds=True))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
             f"--{name}{'.' if where else ''}{where}: {first['msg']} (got {first['input']!r:.60})"
         ) from None
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        deeper = isinstance(under, dict) and isinstance(value, dict) and not _another_kind(under, value)
-        merged[key] = _merged(cast(dict[str, Any], under), cast(dict[str, Any], value)) if deeper else value
-    return merged
-
-
-def _another_kind(below: Any, above: Any) -> bool:
-    """Whether a part of another kind is asked for, to which the values of the one below mean nothing."""
-    return "kind" in above and above["kind"] != below.get("kind")
 
 
 def _value(text: str) -> Any:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_settings.exceptions import SettingsError as CliError
@@ -21,13 +21,17 @@ def not_read(error: CliError, arguments: list[str]) -> str:
     return f"{error}; --help lists all flags"
 
 
-def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, group by group."""
+def merge(below: dict[str, Any], above: dict[str, Any], kinds: bool = False) -> dict[str, Any]:
+    """`above` over `below`, group by group. `kinds`: values of a group of another `kind` mean nothing to the one above."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        both_groups = isinstance(value, dict) and isinstance(under, dict)
-        merged[key] = merge(under, value) if both_groups else value  # pyright: ignore[reportArgumentType]
+        if isinstance(value, dict) and isinstance(under, dict):
+            over, old = cast(dict[str, Any], value), cast(dict[str, Any], under)
+            another = kinds and "kind" in over and over["kind"] != old.get("kind")
+            merged[key] = over if another else merge(old, over, kinds)
+        else:
+            merged[key] = value
     return merged
 
 

@@ -14,6 +14,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from drivers.cobot_magic import CAMERAS
 from runtime.console import metrics, sockets
 from runtime.console.desk import Desk
 from runtime.console.guard import COOKIE, Guard
@@ -23,7 +24,6 @@ from runtime.console.recorded import Shelf
 from runtime.console.sockets import Ticks
 from runtime.console.source import Source
 from runtime.errors import SessionError
-from runtime.messaging.topics import CAMERAS
 
 STATIC = Path(__file__).parent / "static"
 _LIVE = "live"

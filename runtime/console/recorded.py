@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Settings, load_settings, settings_from_json
 from runtime.console.events import MARKS, Event, Watcher
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.session import reader
 from runtime.session.format import ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.arm import EMERGENCY_STOP
+from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, skeleton
 from runtime.arms.safety import HELD, WAITS
 from runtime.config import tuning
@@ -18,7 +19,7 @@ from runtime.console.events import Event
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS, TOPICS
+from runtime.messaging.topics import TOPICS
 
 STATES = (
     "safety", "joint_state", "arm_target", "chunk", "conditions", "camera_health", "supervision", "recording", "scene",

@@ -14,7 +14,7 @@ from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import parking
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Settings
@@ -109,7 +109,7 @@ def led(targets: Array, demonstration: messages.Demonstration, now: int) -> Arra
     if not demonstration.began_ns:
         return targets[0]
     until_ns = demonstration.ended_ns or now
-    place = ((until_ns - demonstration.began_ns) / NS_PER_S - _AFTER_S) * RATE_HZ
+    place = ((until_ns - demonstration.began_ns) / NS_PER_S - _AFTER_S) * DEMONSTRATION_HZ
     place = float(np.clip(place, 0, len(targets) - 1))
     before = min(int(place), len(targets) - 2)
     return targets[before] + (targets[before + 1] - targets[before]) * (place - before)

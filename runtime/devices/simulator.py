@@ -13,9 +13,9 @@ from runtime.host.clock import Rate, now_ns, seconds
 from runtime.messaging import messages
 from runtime.process.base import Process
 
-RATE_HZ = 200
-STEPS_PER_CYCLE = round(1 / RATE_HZ / TIMESTEP_S)
-_CYCLE_NS = seconds(1 / RATE_HZ)
+SIMULATOR_HZ = 200
+STEPS_PER_CYCLE = round(1 / SIMULATOR_HZ / TIMESTEP_S)
+_CYCLE_NS = seconds(1 / SIMULATOR_HZ)
 _MOST_CYCLES = 20  # caught up at once; beyond it simulated time falls behind for good, and is reported
 _SCENE_EVERY = 7  # cycles between two scene messages: 29 Hz
 
@@ -63,7 +63,7 @@ def main(process: Process) -> None:
     process.settle()
     if settings.arms.realtime:  # an arm's own controller does not wait for a busy PC either
         realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
-    rate = Rate(RATE_HZ)
+    rate = Rate(SIMULATOR_HZ)
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():

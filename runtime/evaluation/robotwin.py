@@ -15,14 +15,14 @@ from PIL import Image
 
 from drivers.cobot_magic import SIDES
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings
 from runtime.evaluation import world
 from runtime.systems.virtual_clock import Policy
 
 Array = NDArray[np.float64]
-CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}
-_STEPS = round(1 / RATE_HZ / TIMESTEP_S)
+ROBOTWIN_CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}
+_STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S)
 _ARM = 7
 _GRIPPERS = (_ARM - 1, 2 * _ARM - 1)
 _KEPT = 400  # pictures
@@ -43,7 +43,7 @@ class RoboTwinScene:
         self._q = self._joints(observation)
         self._told = self._q.copy()
         self._see(observation)
-        self.eyes = {name: RoboTwinEye(self, name) for name in CAMERAS}
+        self.eyes = {name: RoboTwinEye(self, name) for name in ROBOTWIN_CAMERAS}
 
     def command(self, side: int, q: Array) -> None:
         """See world.Body."""
@@ -59,7 +59,7 @@ class RoboTwinScene:
             self._environment.take_action(self.vector(self._told))
             observation = self._environment.get_obs()
             before, self._q = self._q, self._joints(observation)
-            self._dq = (self._q - before) * RATE_HZ
+            self._dq = (self._q - before) * DEMONSTRATION_HZ
             self._count += 1
             self._see(observation)
 
@@ -96,7 +96,9 @@ class RoboTwinScene:
 
     def _see(self, observation: dict[str, Any]) -> None:
         views = observation["observation"]
-        self._seen[self._count] = {name: np.asarray(views[theirs]["rgb"], np.uint8) for name, theirs in CAMERAS.items()}
+        self._seen[self._count] = {
+            name: np.asarray(views[theirs]["rgb"], np.uint8) for name, theirs in ROBOTWIN_CAMERAS.items()
+        }
         self._seen.pop(self._count - _KEPT, None)
 
 
@@ -117,7 +119,7 @@ def play(
 ) -> bool:  # fmt: skip
     """One of their episodes, to its end. Returns whether the task was done."""
     scene = RoboTwinScene(environment, observation, settings, stroke_m)
-    limit_s = environment.step_lim / RATE_HZ
+    limit_s = environment.step_lim / DEMONSTRATION_HZ
     with suppress(Over):
         world.run(settings, policy, latencies, scene, scene.eyes, environment.get_instruction(), settings.seed, limit_s)
     return scene.success()

@@ -12,7 +12,7 @@ from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import TASKS, make_task
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings, settings_from_json, settings_to_json
 from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.systems.virtual_clock import Policy, open_policy
@@ -100,5 +100,5 @@ def _expert(settings: Settings, seed: int) -> Outcome:
         follow(physics, before, target)
         before = np.asarray(target, np.float64)
         if physics.success():
-            return Outcome(success=True, seconds=(step + 1) / RATE_HZ)
-    return Outcome(seconds=len(targets) / RATE_HZ)
+            return Outcome(success=True, seconds=(step + 1) / DEMONSTRATION_HZ)
+    return Outcome(seconds=len(targets) / DEMONSTRATION_HZ)

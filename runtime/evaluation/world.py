@@ -14,21 +14,19 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from drivers.arm import ArmState
-from drivers.cobot_magic import SIDES
+from drivers.cobot_magic import CAMERAS, SIDES
 from drivers.sim.eye import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import joint_state
 from runtime.config.settings import Settings
-from runtime.devices.simulator import RATE_HZ as ARMS_HZ
-from runtime.devices.simulator import STEPS_PER_CYCLE
+from runtime.devices.simulator import SIMULATOR_HZ, STEPS_PER_CYCLE
 from runtime.errors import SettingsError
 from runtime.host.clock import NS_PER_S, seconds
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 
 _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
@@ -122,7 +120,7 @@ class World:
 
     def run(self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None) -> Outcome:
         """One episode from a seed; `film_every`: keep a head picture of so many. `limit_s`: instead of the task's time."""
-        limit_s = self._task.step_limit / RATE_HZ if limit_s is None else limit_s
+        limit_s = self._task.step_limit / DEMONSTRATION_HZ if limit_s is None else limit_s
         self._physics.reset(seed)
         for place, eye in enumerate(self._eyes.values()):
             eye.restart(seed * len(self._eyes) + place)
@@ -138,9 +136,10 @@ class World:
 
 def _check_rates(settings: Settings) -> None:
     """A scene advances as the simulator does, and its cameras see as often as those of a demonstration."""
-    rates = [("arms.rate_hz", settings.arms.rate_hz, ARMS_HZ)]
+    rates = [("arms.rate_hz", settings.arms.rate_hz, SIMULATOR_HZ)]
     rates += [
-        (f"cameras.{name}.rate_hz", camera.rate_hz, RATE_HZ) for name, camera in settings.cameras.by_name().items()
+        (f"cameras.{name}.rate_hz", camera.rate_hz, DEMONSTRATION_HZ)
+        for name, camera in settings.cameras.by_name().items()
     ]
     for name, rate_hz, only_hz in rates:
         if rate_hz != only_hz:
@@ -242,7 +241,9 @@ class _Episode:
         if self._film_every and number % self._film_every == 0:
             self._filmed.append(self._scenes[number])
         states = tuple(
-            messages.CameraState(camera=name, number=number, capture_ns=now, rate_hz=float(RATE_HZ), verdict="")
+            messages.CameraState(
+                camera=name, number=number, capture_ns=now, rate_hz=float(DEMONSTRATION_HZ), verdict=""
+            )
             for name in CAMERAS
         )
         self._inbox.append(messages.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now, cameras=states))
@@ -256,7 +257,7 @@ class _Episode:
         )  # fmt: skip
         self._clock.at(returned_ns, lambda: self._noticed(notices))
         self._frames += 1
-        self._clock.at(_BEGIN_NS + self._frames * NS_PER_S // RATE_HZ, self._capture)
+        self._clock.at(_BEGIN_NS + self._frames * NS_PER_S // DEMONSTRATION_HZ, self._capture)
 
     def _taken(self, made: Chunk) -> int:
         """How long System 1 took; a run that only finds that it cannot takes no time."""

@@ -83,18 +83,3 @@ class Rate:
         self.missed += late_periods
         self.deadline_ns = deadline_ns + (late_periods + 1) * self.period_ns
         return deadline_ns
-
-
-class FakeClock:
-    """A clock that tests and the virtual-clock evaluation move by hand."""
-
-    def __init__(self, start_ns: int = 0) -> None:
-        self.time_ns = start_ns
-
-    def __call__(self) -> int:
-        return self.time_ns
-
-    def advance(self, duration_ns: int) -> int:
-        """Move on and return the new time."""
-        self.time_ns += duration_ns
-        return self.time_ns

@@ -5,6 +5,7 @@ Staleness verdicts, the recorder and the console derive from this table; nothing
 
 from dataclasses import dataclass
 
+from drivers.cobot_magic import CAMERAS
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 
@@ -22,7 +23,6 @@ class Topic:
     max_bytes: int = 1 << 16
 
 
-CAMERAS = ("head", "left_wrist", "right_wrist")
 _BUSES = ("can_left", "can_right", "master_left", "master_right", "emulator", "masters")
 PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
 OPERATOR = "operator"  # whoever gives an order from a command line

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.cobot_magic import WITHOUT_GRIPPERS
 from models.data import demonstrations, hdf5
-from models.data.episode import RATE_HZ
+from models.data.episode import DEMONSTRATION_HZ
 from models.errors import ModelError
 from runtime.arms.limits import Limits
-from runtime.arms.safety import ARM_JOINTS, joint_name
+from runtime.arms.safety import joint_name
 from runtime.config.settings import Policy, Settings, System1, System2, changed, load_settings, settings_from_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.host.terminal import say
@@ -112,20 +113,20 @@ def recorded(source: Path, number: int | None) -> Recorded:
 def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
     """Say before anything moves that a movement (T, 14) cannot be this robot's. Raises RuntimeFault."""
     safety, limits = settings.safety, Limits.of(settings.safety)
-    arms = q[:, ARM_JOINTS]
-    outside = np.maximum(limits.low[ARM_JOINTS] - arms, arms - limits.high[ARM_JOINTS])
+    arms = q[:, WITHOUT_GRIPPERS]
+    outside = np.maximum(limits.low[WITHOUT_GRIPPERS] - arms, arms - limits.high[WITHOUT_GRIPPERS])
     step, joint = np.unravel_index(int(outside.argmax()), outside.shape)
     if outside[step, joint] > safety.outside_rad:
         raise RuntimeFault(
-            f"{source}: {joint_name(ARM_JOINTS[joint])} is to go to {arms[step, joint]:.2f} rad after "
-            f"{step / RATE_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range; is it another robot's?"
+            f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} is to go to {arms[step, joint]:.2f} rad after "
+            f"{step / DEMONSTRATION_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range; is it another robot's?"
         )
     jumps = np.abs(np.diff(arms, axis=0))
     step, joint = np.unravel_index(int(jumps.argmax()), jumps.shape)
     if jumps[step, joint] > safety.jump_rad:
         raise RuntimeFault(
-            f"{source}: {joint_name(ARM_JOINTS[joint])} jumps by {jumps[step, joint]:.2f} rad after "
-            f"{step / RATE_HZ:.1f} s (limit {safety.jump_rad} rad); leave it out"
+            f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} jumps by {jumps[step, joint]:.2f} rad after "
+            f"{step / DEMONSTRATION_HZ:.1f} s (limit {safety.jump_rad} rad); leave it out"
         )
 
 

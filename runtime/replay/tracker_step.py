@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.episode import RATE_HZ
+from drivers.cobot_magic import WITHOUT_GRIPPERS
+from models.data.episode import DEMONSTRATION_HZ
 from runtime.arms import parking
 from runtime.arms.limits import Limits
-from runtime.arms.safety import ARM_JOINTS
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, now_ns, seconds
@@ -46,11 +46,11 @@ class Way:
     @property
     def length_s(self) -> float:
         """As it was recorded."""
-        return (len(self.q) - 1) / RATE_HZ
+        return (len(self.q) - 1) / DEMONSTRATION_HZ
 
     def at(self, place_s: Array) -> Array:
         """Targets (K, J) at places (K,) of it; between two steps straight, since the arms smooth every chunk."""
-        index = np.clip(place_s * RATE_HZ, 0.0, len(self.q) - 1.0)
+        index = np.clip(place_s * DEMONSTRATION_HZ, 0.0, len(self.q) - 1.0)
         low = np.minimum(index.astype(int), max(len(self.q) - 2, 0))
         share = (index - low)[:, None]
         return (1.0 - share) * self.q[low] + share * self.q[np.minimum(low + 1, len(self.q) - 1)]
@@ -147,11 +147,15 @@ class Rules:
     @cached_property
     def pace(self) -> float:
         """1, or less for a movement that needs most of what the limits allow: a policy that they held back uses it all."""
-        limits, arms = Limits.of(self.settings.safety), self.way.q[:, ARM_JOINTS]
-        speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * RATE_HZ / limits.velocity[ARM_JOINTS]
+        limits, arms = Limits.of(self.settings.safety), self.way.q[:, WITHOUT_GRIPPERS]
+        speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * DEMONSTRATION_HZ / limits.velocity[WITHOUT_GRIPPERS]
         # Over steps that noise does not fill.
         far = arms[2 * _APART :] - 2.0 * arms[_APART:-_APART] + arms[: -2 * _APART]
-        bend = np.abs(far).max(axis=0, initial=0.0) * (RATE_HZ / _APART) ** 2 / limits.acceleration[ARM_JOINTS]
+        bend = (
+            np.abs(far).max(axis=0, initial=0.0)
+            * (DEMONSTRATION_HZ / _APART) ** 2
+            / limits.acceleration[WITHOUT_GRIPPERS]
+        )
         needed = max(float(speed.max()) / _SHARE, float(np.sqrt(bend.max() / _SHARE)))
         return float(np.clip(1.0 / max(needed, 1e-9), _SLOWEST, 1.0))
 
@@ -180,7 +184,7 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
         return _skip(memory, inputs, "no joint state", epoch, now)
-    dt_ns = NS_PER_S // RATE_HZ
+    dt_ns = NS_PER_S // DEMONSTRATION_HZ
     if inputs.episode.number != memory.episode:  # a new one begins at the beginning
         memory.episode, memory.place_s, memory.origin_ns = inputs.episode.number, 0.0, _NONE
     if joints.running and joints.chunk_epoch == epoch:

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from models.policy import InstructionEmbedding
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import execution
-from runtime.arms.safety import ARM_JOINTS
 from runtime.config.settings import Settings, public_settings_json, settings_from_json
 from runtime.errors import SessionError
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.messaging.topics import topic_of
 from runtime.replay.lockstep import Index, Missing
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session
@@ -272,7 +272,7 @@ def departed(origin: Index, arrived: Sequence[Topical]) -> str:
             continue
         was = origin.messages.get((topic, message.epoch, message.seq))
         if isinstance(was, messages.ArmTarget) and was.mode == message.mode == "RUNNING":
-            apart.append(float(np.abs(was.q - message.q)[ARM_JOINTS].max()))
+            apart.append(float(np.abs(was.q - message.q)[WITHOUT_GRIPPERS].max()))
     told = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
     if not apart:
         return f"at no time both are running{told}"

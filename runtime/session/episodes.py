@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import CAMERAS
-from models.data.episode import RATE_HZ, Episode, check
+from drivers.cobot_magic import CAMERAS
+from models.data.episode import DEMONSTRATION_HZ, Episode, check
 from models.errors import ModelError
 from runtime.host.clock import NS_PER_S
 from runtime.host.terminal import say
@@ -114,8 +114,8 @@ class Log:
             rows = [(row.deadline_ns, row.q) for row in running]
         else:
             return None
-        times = [int(time) for time in np.arange(begin_ns, end_ns, NS_PER_S / RATE_HZ)]
-        ahead = [time + NS_PER_S // RATE_HZ for time in times]
+        times = [int(time) for time in np.arange(begin_ns, end_ns, NS_PER_S / DEMONSTRATION_HZ)]
+        ahead = [time + NS_PER_S // DEMONSTRATION_HZ for time in times]
         told = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
         return Movement(np.array(told, np.float32), times, self._told(end_ns))
 
@@ -138,7 +138,7 @@ class Log:
         q = q[moves]
         if len(q) > 1:  # from the loop's rate to 30 steps a second
             tick_s = float(np.median(np.diff([target.deadline_ns for target in sent]))) / NS_PER_S
-            places = np.arange(0.0, len(q), 1.0 / (RATE_HZ * tick_s))
+            places = np.arange(0.0, len(q), 1.0 / (DEMONSTRATION_HZ * tick_s))
             q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
         return q, self._told(sent[-1].deadline_ns)
 

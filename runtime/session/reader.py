@@ -22,9 +22,10 @@ from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Chunk, Message, Metadata
 from mcap.stream_reader import breakup_chunk
 
+from drivers.cobot_magic import CAMERAS
 from runtime.errors import SessionError, WireError
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.messaging.topics import topic_of
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
 
 _MAGIC = b"\x89MCAP0\r\n"

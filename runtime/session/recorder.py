@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Recorder as RecorderSettings
 from runtime.config.settings import public_settings_json
 from runtime.host.clock import now_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Subscriber
 from runtime.messaging.frame_ring import FrameRing
-from runtime.messaging.topics import CAMERAS, TOPICS
+from runtime.messaging.topics import TOPICS
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash

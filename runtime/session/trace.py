@@ -11,11 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from drivers.cobot_magic import CAMERAS
 from runtime.config import command_line
 from runtime.errors import SettingsError
 from runtime.host.terminal import say
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.session import reader
 from runtime.session.reader import Session
 

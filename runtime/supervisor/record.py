@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
 from runtime.arms import safety
@@ -19,7 +20,6 @@ from runtime.host.clock import NS_PER_S, now_ns
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
-from runtime.messaging.topics import CAMERAS
 from runtime.supervisor import recording_state, supervisor
 from runtime.supervisor.recording_state import Takes
 from runtime.supervisor.robot import Robot, examined
@@ -54,9 +54,9 @@ class RecordingStatus(StatusLine):
         if self._master is None or self._master.stamp_ns < since_ns:
             return "no master is heard: switch both masters on"
         joints = self.newest(messages.JointState)
-        apart = np.abs(joints.q - self._master.q)[safety.ARM_JOINTS] if joints is not None else np.full(1, np.inf)
+        apart = np.abs(joints.q - self._master.q)[WITHOUT_GRIPPERS] if joints is not None else np.full(1, np.inf)
         if apart.max() > _APART_RAD:
-            joint = safety.joint_name(safety.ARM_JOINTS[int(apart.argmax())])
+            joint = safety.joint_name(WITHOUT_GRIPPERS[int(apart.argmax())])
             return f"{joint} is {apart.max():.2f} rad from its master: is the puppet on, and free to move?"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):

@@ -6,12 +6,12 @@ What a run does is in runtime/systems/system1_step.py.
 
 from collections.abc import Callable
 
+from drivers.cobot_magic import CAMERAS
 from models.policy import InstructionEmbedding
 from runtime.config import tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import now_ns, seconds
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
 from runtime.process.base import Process, log

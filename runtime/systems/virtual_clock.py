@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from drivers.cobot_magic import CAMERAS
 from models.fast import FastSystem
 from models.policy import InstructionEmbedding
 from models.slow import SlowSystem
 from runtime.config.settings import Settings
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.messaging.topics import topic_of
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set

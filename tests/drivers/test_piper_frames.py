@@ -2,6 +2,7 @@
 Called by pytest; the SDK is the oracle, its parser is called frame by frame without its threads."""
 
 import itertools
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_we_read_what_the_sdk_sends(ends: tuple[Any, can.BusABC]) -> None:
     found = dict(sent(other))
     assert found[Id.MODE].hex() == "0101640000000000"
     assert frames.mode(found[Id.MODE]) == frames.Mode(1, 1, 100, 0)
-    read = [angle for number in frames.TOLD_IDS for angle in frames.two_joints(found[number])]
+    read = [angle for number in frames.TOLD_IDS for angle in struct.unpack(">ii", found[number])]
     assert read == [1, -2, 3000, -4000, 170_000, -6]
     assert frames.gripper_told(found[Id.GRIPPER_TOLD]) == frames.Told(0.0432, 1.5, 1, False)
 

@@ -158,7 +158,7 @@ def test_the_loaded_head_computes_rdts_formula(config: PolicyConfig, published: 
     context = head.context(language[None], images.flatten(0, 2)[None], None, torch.zeros(1), state[None])
     nothing = torch.zeros(1, config.horizon, dtype=torch.bool)
     made = head(noisy[None], torch.tensor([600]), context, nothing)[0]
-    theirs = images[:, [config.cameras.index(camera) for camera in rdt.CAMERAS]].flatten(0, 2)
+    theirs = images[:, [config.cameras.index(camera) for camera in rdt.RDT_CAMERAS]].flatten(0, 2)
     expected = reference(published, language, theirs, head.vector(state), noisy, 600.0, config.control_hz)
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
 

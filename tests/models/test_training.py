@@ -18,7 +18,7 @@ from models import normalize
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, save
 from models.config import CAMERAS, Keypoints, PolicyConfig
-from models.data.episode import RATE_HZ, Episode
+from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.errors import ModelError
 from models.fast import FastSystem
 from models.instructor import Instructor
@@ -240,7 +240,7 @@ def test_the_first_second_is_drawn_as_often_as_asked(files: Path, config: Policy
     early = {
         picture.numpy().tobytes()
         for shown in opened(files, "pictures")
-        for picture in shown["pictures"][: RATE_HZ // every + 1]
+        for picture in shown["pictures"][: DEMONSTRATION_HZ // every + 1]
     }
     found: dict[float, float] = {}
     for share in (0.0, 1.0):
@@ -267,7 +267,7 @@ def test_conditions_are_as_old_as_they_are_said_to_be(files: Path, config: Polic
             for step in range(len(shown)) if torch.equal(shown[step], seen)
             for at in range(len(kept)) if torch.equal(kept[at], high)
         ]  # fmt: skip
-        ages_s = [max(0, step * every - at * WINDOW_EVERY) / RATE_HZ for step, at in known]
+        ages_s = [max(0, step * every - at * WINDOW_EVERY) / DEMONSTRATION_HZ for step, at in known]
         assert any(0.01 - 1e-6 < age_s - exposed_s < 0.06 + 1e-6 for exposed_s in ages_s), "and on their way to a run"
     assert batch["age_s"].max() > 0.5
     assert 0.02 < 1 - batch["has_conditions"].float().mean() < 0.25

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from drivers.cobot_magic import CAMERAS
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.supervisor import run_client
 
 START_S = 180.0

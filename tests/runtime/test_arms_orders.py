@@ -8,9 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from test_arms import Rig
 
-from drivers.cobot_magic import folded_pose, ready_pose
+from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
 from runtime.arms.commands import STOPPED
-from runtime.arms.safety import ARM_JOINTS
 from runtime.arms.trajectory import Motion
 from runtime.messaging import messages
 
@@ -136,7 +135,7 @@ def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
         last = made.target.q
         running.measured = blocked.copy()  # nothing moves it
     assert running.mode == "FAULT" and "left j2 is" in running.reasons
-    np.testing.assert_allclose(last[ARM_JOINTS], blocked[ARM_JOINTS], atol=1e-3)
+    np.testing.assert_allclose(last[WITHOUT_GRIPPERS], blocked[WITHOUT_GRIPPERS], atol=1e-3)
     running.tick(running.order("clear"))
     assert running.run(0.1, chunk_every_s=None).target.mode == "HOLD"
 
@@ -248,8 +247,8 @@ def test_arms_move_slowly_to_the_ready_pose_and_stay(running: Rig) -> None:
 def test_the_way_to_rest_leads_over_the_ready_pose(running: Rig) -> None:
     """Straight ahead, folding arms could meet the table."""
     way = sent_to(running, "rest", 12)
-    np.testing.assert_allclose(running.measured, folded_pose(), atol=1e-3)
-    assert np.abs(way - ready_pose())[:, ARM_JOINTS].max(1).min() < 0.05
+    np.testing.assert_allclose(running.measured, running.rules.rest_pose, atol=1e-3)
+    assert np.abs(way - ready_pose())[:, WITHOUT_GRIPPERS].max(1).min() < 0.05
     again = sent_to(running, "rest", 2)
     np.testing.assert_allclose(again, again[:1].repeat(len(again), 0), atol=1e-4, err_msg="there it stays")
     sent_to(running, "ready", 8)
@@ -264,7 +263,7 @@ def test_the_way_to_rest_ends_by_another_order(order: str, running: Rig) -> None
     running.tick(running.order(order, confirmed=True))
     assert running.memory.machine.bound_for == ("ready" if order == "ready" else "")
     running.run(3.0)
-    assert np.abs(running.measured - folded_pose()).max() > 0.05
+    assert np.abs(running.measured - running.rules.rest_pose).max() > 0.05
 
 
 def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from drivers.camera import CameraFrame
+from drivers.cobot_magic import CAMERAS
 from drivers.errors import DriverError
 from models.sizes import small
 from runtime.config.settings import Settings
@@ -16,7 +17,6 @@ from runtime.devices import cameras
 from runtime.devices.cameras import Watch, frames, make_camera, ring_slots, verdict
 from runtime.errors import RuntimeFault
 from runtime.host.clock import seconds
-from runtime.messaging.topics import CAMERAS
 
 START_NS = 1_000_000_000_000
 PERIOD_NS = 33_333_333

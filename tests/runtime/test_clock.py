@@ -8,9 +8,24 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.host.clock import NS_PER_S, FakeClock, Rate, now_ns, seconds, wall_clock_label
+from runtime.host.clock import NS_PER_S, Rate, now_ns, seconds, wall_clock_label
 
 PERIOD_NS = 5_000_000
+
+
+class FakeClock:
+    """A clock that a test moves by hand."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self.time_ns = start_ns
+
+    def __call__(self) -> int:
+        return self.time_ns
+
+    def advance(self, duration_ns: int) -> int:
+        """Move on and return the new time."""
+        self.time_ns += duration_ns
+        return self.time_ns
 
 
 class TickingClock(FakeClock):

@@ -177,7 +177,7 @@ def test_requests_are_understood() -> None:
 def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     """The certificate that the command makes; the cookie that the address gives; a foreign origin and a wrong token."""
     folder = tmp_path / "tls"
-    assert cli.COMMANDS["certificate"] == "runtime.console.certificate"
+    assert cli.COMMANDS["certificate"].module == "runtime.console.certificate"
     from runtime.console import certificate
 
     assert certificate.main([str(folder), "localhost", "127.0.0.1"]) == 0

@@ -13,13 +13,13 @@ from camera_rigs import UsbDevice, record_realsense, write_video
 
 from drivers import piper_bus, piper_identity
 from drivers.can_hub import INTERFACE, Hub
+from drivers.cobot_magic import CAMERAS
 from drivers.piper_emulator import Faults
 from drivers.uvc import UvcCamera
 from runtime.config.settings import Policy, load_settings
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
 from runtime.host import realtime
-from runtime.messaging.topics import CAMERAS
 
 SIM = load_settings(["--profile", "sim"])
 

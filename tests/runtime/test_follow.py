@@ -12,7 +12,7 @@ import simplejpeg
 
 from models.config import CAMERAS
 from models.data import hdf5, lerobot_writer
-from models.data.episode import RATE_HZ, Episode
+from models.data.episode import DEMONSTRATION_HZ, Episode
 from runtime.arms import parking
 from runtime.config.settings import Policy, Settings, settings_from_json, settings_to_json
 from runtime.doctor import machine
@@ -31,13 +31,13 @@ from runtime.supervisor import robot
 Build = Callable[..., Any]
 GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
 T0_NS = 1_000_000_000_000
-DT_NS = 1_000_000_000 // RATE_HZ
+DT_NS = 1_000_000_000 // DEMONSTRATION_HZ
 PERIOD_NS = 150_000_000
 
 
 def _wave(seconds: float) -> Way:
     """Every joint as a sine of its own, which begins and ends in motion."""
-    times = np.arange(round(seconds * RATE_HZ) + 1) / RATE_HZ
+    times = np.arange(round(seconds * DEMONSTRATION_HZ) + 1) / DEMONSTRATION_HZ
     return Way(0.3 * np.sin(times[:, None] + np.arange(messages.JOINTS)), "wave")
 
 
@@ -84,7 +84,7 @@ def test_a_movement_that_needs_most_of_the_limits_is_followed_more_slowly(
     settings: Settings, speed: float, pace: float
 ) -> None:
     """A sine of 1 rad: its speed in rad/s, and squared its acceleration; velocity limit 3, acceleration 5."""
-    times = np.arange(8 * RATE_HZ + 1) / RATE_HZ
+    times = np.arange(8 * DEMONSTRATION_HZ + 1) / DEMONSTRATION_HZ
     rules = Rules(settings, Way(np.sin(speed * times[:, None] + np.zeros(messages.JOINTS)), "fast"))
     assert rules.pace == pytest.approx(pace, rel=0.1)
     course = rules.course(Memory())
@@ -282,9 +282,9 @@ def test_a_sessions_way_leaves_out_the_times_in_which_the_arms_stood(build: Buil
     assert found is not None
     way, told = found
     assert told == "hand the block over"
-    assert len(way) == pytest.approx(201 * 0.005 * RATE_HZ, abs=1)
+    assert len(way) == pytest.approx(201 * 0.005 * DEMONSTRATION_HZ, abs=1)
     steps = np.diff(way[:, 0])
-    assert np.allclose(steps[:-1], 1e-3 / 0.005 / RATE_HZ, atol=1e-9), "200 ticks a second, without a jump"
+    assert np.allclose(steps[:-1], 1e-3 / 0.005 / DEMONSTRATION_HZ, atol=1e-9), "200 ticks a second, without a jump"
     assert _path(_session(build, tmp_path / "t", "HHH")) is None
 
 
@@ -295,7 +295,7 @@ def test_of_a_way_with_a_gap_the_longest_part_is_followed_and_that_is_said(
     """Arms that were led by hand, or a part of the file that is lost: nobody knows how they got on from there."""
     found = _path(_session(build, tmp_path / "s", "R" * 100 + gap * 200 + "R" * 300))
     assert found is not None
-    assert len(found[0]) == pytest.approx(300 * 0.005 * RATE_HZ, abs=1)
+    assert len(found[0]) == pytest.approx(300 * 0.005 * DEMONSTRATION_HZ, abs=1)
     assert np.diff(found[0][:, 0]).max() < 0.01
     assert "of its 3.0 s this is 1.5 to 3.0" in capsys.readouterr().out.replace("\n", " ")
 

@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 from live_run import END_S, START_S, LiveRun
 
+from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from models.data.demonstrations import find
 from models.errors import ModelError
-from runtime.arms.safety import ARM_JOINTS
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.session import export, reader
 from runtime.session.episodes import Log, episodes
 
@@ -124,8 +123,8 @@ def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> 
     way, told = path
     arrived = [message for _, message, _ in reader.decode_all(reader.read(again.session))]
     sent = np.array([m.q for m in arrived if isinstance(m, messages.ArmTarget)])
-    assert np.abs(sent[-1] - way[-1])[ARM_JOINTS].max() < 0.02
-    nearest = [np.abs(sent - step)[:, ARM_JOINTS].max(axis=1).min() for step in way]
+    assert np.abs(sent[-1] - way[-1])[WITHOUT_GRIPPERS].max() < 0.02
+    nearest = [np.abs(sent - step)[:, WITHOUT_GRIPPERS].max(axis=1).min() for step in way]
     assert max(nearest) < 0.05, "rad: they come by every step of it"
     assert {m.text for m in arrived if isinstance(m, messages.Instruction)} == {told}
     assert not [m for m in arrived if isinstance(m, messages.Conditions)]

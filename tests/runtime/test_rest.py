@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drivers.cobot_magic import folded_pose, ready_pose
+from drivers.cobot_magic import OPEN_GRIP_M, REST_Q_RAD, ready_pose
 from runtime.arms import limits, parking
 from runtime.arms.collision import fingertip_height_m, skeleton
 from runtime.arms.trajectory import Motion
@@ -12,6 +12,11 @@ from runtime.config.settings import Safety
 DT_S = 0.005
 LIMITS = limits.Limits.of(Safety())
 STILL = np.zeros(14)
+
+
+def folded_pose() -> np.ndarray:
+    """Both arms at rest."""
+    return np.tile([*REST_Q_RAD, OPEN_GRIP_M], 2)
 
 
 def away() -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.arms import safety
 from runtime.arms.limits import Limits
 from runtime.arms.safety import Freshness, Machine, settle
@@ -146,7 +147,7 @@ def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
     assert len(safety.stale(SAFETY, replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"), NOW)) == 4
 
 
-@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+@pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int, build: Build) -> None:
     edge = LIMITS.high[joint] if sign > 0 else LIMITS.low[joint]
@@ -188,7 +189,7 @@ def test_a_chunk_whose_observation_lies_in_the_future_is_not_of_this_clock(ahead
     assert safety.expired(SAFETY, chunk, NOW)
 
 
-@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+@pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)
 def test_a_jump_is_named_with_its_limit(joint: int) -> None:
     wanted = MIDDLE.copy()
     wanted[joint] -= SAFETY.jump_rad - 1e-6
@@ -204,7 +205,7 @@ def test_a_gripper_may_jump() -> None:
     assert safety.jump(SAFETY, wanted, MIDDLE) == ""
 
 
-@pytest.mark.parametrize("joint", safety.ARM_JOINTS)
+@pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)
 def test_an_arm_that_does_not_follow_is_named(joint: int) -> None:
     measured = MIDDLE.copy()
     measured[joint] += SAFETY.following_rad - 1e-6

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from drivers.cobot_magic import CAMERAS
 from models.policy import InstructionEmbedding
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.systems.frame_sets import History
 from runtime.systems.system1 import due, gather, next_due, older_set_ahead, waits_for_system2

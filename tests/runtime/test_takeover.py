@@ -12,8 +12,8 @@ import pytest
 from live_run import LIGHTEST, START_S, LiveRun
 from test_arms import TICK_NS, Rig
 
-from drivers.cobot_magic import ready_pose
-from runtime.arms import safety, takeover
+from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
+from runtime.arms import takeover
 from runtime.arms.limits import Array, Limits
 from runtime.messaging import messages
 from runtime.replay import lockstep
@@ -239,7 +239,7 @@ def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Pat
     modes = [mode for mode, _ in itertools.groupby(target.mode for target in targets)]
     assert modes[modes.index("RUNNING") :][:4] == ["RUNNING", "HOLD", "TAKEOVER", "RUNNING"]
     led = [target for target in targets if target.mode == "TAKEOVER"]
-    before, after = (np.abs(target.q - ready_pose())[safety.ARM_JOINTS].max() for target in (led[0], led[-1]))
+    before, after = (np.abs(target.q - ready_pose())[WITHOUT_GRIPPERS].max() for target in (led[0], led[-1]))
     assert after < 0.05 < before, "the hands bring the arms home"
     assert lockstep.replay(session).identical
     assert 0 < json.loads(run.json.read_text())["takeover_fraction"] < 1

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 from runtime.messaging.bus import endpoint
-from runtime.messaging.topics import CAMERAS, OPERATOR, PROCESSES, TOPICS, topic
+from runtime.messaging.topics import OPERATOR, PROCESSES, TOPICS, topic
 from runtime.process.table import TABLE, row
 
 UNIX_PATH_BYTES = 107

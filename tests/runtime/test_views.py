@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers.cobot_magic import CAMERAS
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
-from runtime.messaging.topics import CAMERAS
 from runtime.systems.frame_sets import History, RingPictures, nearest_set, newest_set, skew_ns
 
 Build = Callable[..., Any]

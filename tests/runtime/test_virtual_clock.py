@@ -12,9 +12,10 @@ import pytest
 import torch
 from live_run import LiveRun
 
+from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Settings, settings_from_json
 from runtime.messaging import messages
-from runtime.messaging.topics import CAMERAS, topic_of
+from runtime.messaging.topics import topic_of
 from runtime.session import reader
 from runtime.systems.frame_sets import History, newest_set
 from runtime.systems.system1 import due, next_due

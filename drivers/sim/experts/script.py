@@ -14,7 +14,7 @@ from drivers.cobot_magic import OPEN_GRIP_M, SIDES
 from drivers.errors import DriverError
 from drivers.sim.experts.reach import Hand, hand_of, joints_for
 from drivers.sim.physics import Physics
-from drivers.sim.tasks.task import RATE_HZ
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 _LIMITS = (1.6, 5.0, 100.0)  # of a joint: rad/s, rad/s2, rad/s3; the last two are the safety layer's
@@ -69,7 +69,7 @@ class Script:
     def grip(self, seconds: float, opening_m: dict[int, float]) -> None:
         """Open or close grippers."""
         begin = list(self.grips_m)
-        steps = round(seconds * RATE_HZ)
+        steps = round(seconds * DEMONSTRATION_HZ)
         for step in range(1, steps + 1):
             for side, wanted_m in opening_m.items():
                 self.grips_m[side] = begin[side] + (wanted_m - begin[side]) * step / steps
@@ -77,7 +77,7 @@ class Script:
 
     def wait(self, seconds: float) -> None:
         """Stay."""
-        self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * RATE_HZ)
+        self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * DEMONSTRATION_HZ)
 
     def targets(self) -> Array:
         """(T, 14) joint targets, 30 a second; rad, gripper m."""
@@ -93,7 +93,7 @@ class Script:
         for side in stops:
             solved[side], _ = joints_for(self.hands[side], joints[side])
         lacks = [begun - found for begun, found in zip(self.joints, solved, strict=True)]
-        steps = max(1, round(seconds * RATE_HZ))
+        steps = max(1, round(seconds * DEMONSTRATION_HZ))
         for step in range(1, steps + 1):
             share = minimum_jerk(step / steps)
             for side, stop in stops.items():
@@ -113,7 +113,9 @@ class Script:
 def demands(way: Array) -> tuple[float, float, float]:
     """Largest speed, acceleration and jerk of joints (T, J) at 30 Hz that stand before and after their way."""
     way = np.concatenate([way[:1], way[:1], way, way[-1:], way[-1:]])
-    speed, acceleration, jerk = (np.abs(np.diff(way, order, axis=0)).max() * RATE_HZ**order for order in (1, 2, 3))
+    speed, acceleration, jerk = (
+        np.abs(np.diff(way, order, axis=0)).max() * DEMONSTRATION_HZ**order for order in (1, 2, 3)
+    )
     return float(speed), float(acceleration), float(jerk)
 
 

@@ -1,0 +1,65 @@
+"""What the arms process hears and says: its subscriptions and publishers, in the order they are read. Called by process.py."""
+
+from collections.abc import Sequence
+
+from runtime.arms.state import Outputs
+from runtime.messaging import messages
+from runtime.messaging.bus import Received
+from runtime.process.base import Process
+
+_STATES = ("camera_health", "supervision", "episode", "instruction", "deadman")
+
+
+class ArmsSockets:
+    """Opened once, when the process starts."""
+
+    def __init__(self, process: Process) -> None:
+        bus = process.bus
+        self._feedbacks, self._targets, self._safety = (
+            process.publisher(name) for name in ("joint_state", "arm_target", "safety")
+        )
+        self._leaders = process.publisher("master")
+        self._chunks = bus.subscriber("chunk", depth=16)
+        commands, self._commands = bus.subscriber("order", depth=32), process.publisher("order")
+        self._others = [commands, *(bus.subscriber(name, newest=True) for name in _STATES)]
+        self._bus, self._refused_before = bus, 0
+
+    def drain_until(self, until_ns: int) -> None:
+        """Receive while there is time before a tick."""
+        self._bus.drain_until((self._chunks, *self._others), until_ns)
+
+    def take(self) -> tuple[list[Received], int]:
+        """What came since the last tick, and how many chunks could not be decoded.
+
+        Commands and states first, chunks last: a chunk is judged by the newest of everything else.
+        """
+        received = [item for subscriber in (*self._others, self._chunks) for item in subscriber.take()]
+        refused = self._chunks.counters.rejected - self._refused_before
+        self._refused_before += refused
+        return received, refused
+
+    def order_hold(self, asked_ns: int) -> None:
+        """Say hold to this very process, so that the session shows why the arms braked at the end."""
+        self._commands.send(
+            messages.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
+        )
+
+    def publish(
+        self,
+        feedback: messages.JointState,
+        led: messages.MasterState | None,
+        outputs: Outputs,
+        received: Sequence[Received],
+    ) -> None:
+        """What a tick took and gave."""
+        self._feedbacks.send(feedback)
+        self._targets.send(_with_arrivals(outputs.target, received))
+        if led is not None:
+            self._leaders.send(led)
+        if outputs.state is not None:
+            self._safety.send(outputs.state)
+
+
+def _with_arrivals(target: messages.ArmTarget, received: Sequence[Received]) -> messages.ArmTarget:
+    arrivals = tuple((r.message.seq, r.arrival_ns) for r in received if isinstance(r.message, messages.ActionChunk))
+    return target.model_copy(update={"arrivals": arrivals}) if arrivals else target

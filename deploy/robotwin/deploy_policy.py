@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.evaluation.systems import Policy, open_policy
-
 from models.data.hdf5 import ROBOTWIN_STROKE_M
-from runtime import config
-from runtime.config import Settings
+from runtime.config.settings import Settings, load_settings
 from runtime.evaluation import robotwin
 from runtime.evaluation.world import Latencies
+from runtime.systems.virtual_clock import Policy, open_policy
 
 
 @dataclass
@@ -34,7 +32,7 @@ def get_model(usr_args: dict[str, Any]) -> Model:
     """The policy that deploy_policy.yml names. Raises SettingsError."""
     flags = [str(flag) for flag in usr_args.get("flags") or ()]
     checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
-    settings = config.load(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
+    settings = load_settings(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
     latencies = Latencies.of(usr_args.get("latencies") or {})
     return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", ROBOTWIN_STROKE_M)))
 

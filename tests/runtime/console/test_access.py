@@ -185,7 +185,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     settings = load_settings(["--console.certificate", str(folder), "--console.port", "0"]).console
     assert len(token(settings)) >= 32 and token(settings) in url(settings, 1)
     (tmp_path / NAME).mkdir()
-    shutil.copy(Path(__file__).parent / "golden" / "session-schema-1.mcap", tmp_path / NAME / "session.mcap")
+    shutil.copy(Path(__file__).parents[1] / "golden" / "session-schema-1.mcap", tmp_path / NAME / "session.mcap")
     console = app.Console(Guard("127.0.0.1", token(settings)), Shelf(tmp_path))
     found: list[int] = []
     client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_arms import Rig
+from arms_rig import Rig
 
 from runtime.arms import trajectory
 from runtime.arms.trajectory import Style

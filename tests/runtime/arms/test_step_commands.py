@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arms_rig import Rig
 from numpy.typing import NDArray
-from test_arms import Rig
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
 from runtime.arms.commands import STOPPED

@@ -14,7 +14,7 @@ from runtime.messaging import messages
 from runtime.session import reader, trace
 from runtime.session.writer import SessionWriter
 
-SESSION = Path(__file__).parent / "golden" / "session-schema-1.mcap"
+SESSION = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_one_answer_does_not_settle_it() -> None:
 def test_a_process_that_follows_tells_the_robots_time(tmp_path: Path) -> None:
     offset = clock.Offset(tmp_path / "clock")
     offset.set(AHEAD_NS)
-    code = "import time; from runtime import clock; clock.follow(); print(clock.now_ns() - time.monotonic_ns())"
+    code = "import time; from runtime.host import clock; clock.follow(); print(clock.now_ns() - time.monotonic_ns())"
     told = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {clock.FOLLOWED: str(tmp_path / "clock")},
         capture_output=True, text=True, check=True,

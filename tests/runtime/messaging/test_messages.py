@@ -18,7 +18,7 @@ from runtime.errors import WireError
 from runtime.messaging import messages
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 KINDS = sorted(messages.MESSAGES)
 MUTATIONS = 20_000
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from test_arms import Rig
+from arms_rig import Rig
 
 from runtime.config import tuning
 from runtime.config.settings import load_settings

@@ -14,9 +14,9 @@ from runtime.host.run_folder import BOX_PREFIX, RUN_PREFIX, MemoryFolder
 _MAKER = """
 import sys
 from pathlib import Path
-from runtime import memory
-memory.MEMORY_FOLDER = Path(sys.argv[1])
-folder = memory.MemoryFolder(sys.argv[2])
+from runtime.host import run_folder
+run_folder.MEMORY_FOLDER = Path(sys.argv[1])
+folder = run_folder.MemoryFolder(sys.argv[2])
 (folder.path / "head.ring").write_bytes(bytes(1000))
 print(folder.path, flush=True)
 sys.stdin.read()

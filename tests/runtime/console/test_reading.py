@@ -23,7 +23,7 @@ from runtime.session.writer import SessionWriter
 
 Build = Callable[..., Any]
 NAME = "2026-11-25T10-00-00_block_handover_8"
-GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 
 
 @pytest.fixture

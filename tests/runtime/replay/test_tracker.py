@@ -29,7 +29,7 @@ from runtime.session.writer import SessionWriter
 from runtime.supervisor import robot
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
 T0_NS = 1_000_000_000_000
 DT_NS = 1_000_000_000 // DEMONSTRATION_HZ
 PERIOD_NS = 150_000_000

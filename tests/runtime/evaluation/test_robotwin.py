@@ -15,7 +15,7 @@ from runtime.errors import SettingsError
 from runtime.evaluation.robotwin import Over, RoboTwinScene
 from runtime.policy.networks import open_checkpoint
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "robotwin"
+FOLDER = Path(__file__).parents[3] / "deploy" / "robotwin"
 STROKE_M = 0.08
 
 

@@ -12,7 +12,7 @@ from runtime.messaging import messages
 from runtime.session import reader
 from runtime.session.reader import decode_all
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 SESSIONS = sorted(GOLDEN.glob("session-schema-*.mcap"))
 
 

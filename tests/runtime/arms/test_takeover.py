@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arms_rig import TICK_NS, Rig
 from live_run import LIGHTEST, START_S, LiveRun
-from test_arms import TICK_NS, Rig
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
 from runtime.arms import takeover

@@ -239,7 +239,7 @@ def test_a_label_is_quoted() -> None:
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are(held: dict[str, messages.Message]) -> None:
-    dashboard = (Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json").read_text()
+    dashboard = (Path(__file__).parents[3] / "deploy" / "grafana-dashboard.json").read_text()
     json.loads(dashboard)
     asked = set(re.findall(r"video2act_[a-z_]+", dashboard))
     assert asked and asked <= set(re.findall(r"video2act_[a-z_]+", metrics.text(shown(held))))

@@ -17,7 +17,7 @@ from runtime.session import reader
 from runtime.session.reader import decode_all
 
 pytestmark = pytest.mark.live
-GOLDEN = Path(__file__).parent / "golden" / "session-schema-1.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 NAMES = ("2026-11-25T10-00-00_block_handover_8", "2026-11-25T11-00-00_block_handover_8")
 TABLE = {
     "duration_s": 123.4, "task": "dual_bottles_pick_easy", "outcome": "success", "ratio_measured": 8.01, "holds": 12,

@@ -32,7 +32,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one session."""
     folder = tmp_path_factory.mktemp("sessions")
     (folder / NAME).mkdir()
-    shutil.copy(Path(__file__).parent / "golden" / "session-schema-1.mcap", folder / NAME / "session.mcap")
+    shutil.copy(Path(__file__).parents[1] / "golden" / "session-schema-1.mcap", folder / NAME / "session.mcap")
     return folder
 
 

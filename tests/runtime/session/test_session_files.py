@@ -24,7 +24,7 @@ from runtime.messaging import messages
 from runtime.session import reader
 from runtime.session.writer import SessionWriter
 
-GOLDEN = Path(__file__).parent / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
 Build = Callable[..., Any]
 
 
@@ -114,13 +114,13 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
 _WRITING = """
     import sys, time
     from pathlib import Path
-    from runtime import wire
     from runtime.host.clock import now_ns
+    from runtime.messaging import messages
     from runtime.session.writer import SessionWriter
     writer = SessionWriter(Path(sys.argv[1]), 0)
     for seq in range(1_000_000):
-        message = wire.Fault(seq=seq, epoch=1, stamp_ns=now_ns(), process="arms", name="test", text="x" * 200)
-        writer.message("fault", message, wire.encode(message))
+        message = messages.Fault(seq=seq, epoch=1, stamp_ns=now_ns(), process="arms", name="test", text="x" * 200)
+        writer.message("fault", message, messages.encode(message))
         if seq % 100 == 0:
             print(seq, flush=True)
             time.sleep(0.001)

@@ -1,0 +1,117 @@
+"""One `arms` process without the process: the step on a fake clock, for the tests that need running arms.
+
+The rig feeds back what was commanded, as an ideal arm would.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import ready_pose
+from runtime.arms import state as arms_state
+from runtime.arms import step as arms_step
+from runtime.config.settings import load_settings
+from runtime.messaging import messages
+
+TICK_NS = 5_000_000
+DT_NS = 33_333_333
+START_NS = 1_000_000_000_000
+CAMERAS = ("head", "left_wrist", "right_wrist")
+Build = Callable[..., Any]
+
+
+class Rig:
+    """One `arms` process without the process: messages in, targets out, 5 ms at a time."""
+
+    def __init__(self, build: Build, *flags: str) -> None:
+        self.build = build
+        self.rules = arms_state.Rules.of(load_settings([*flags]))
+        self.now = START_NS
+        self.measured = ready_pose()
+        self.measured[[4, 11]] -= 0.2
+        self.memory = arms_state.start(self.rules, self._feedback(0), self.now)
+        self.ticks = 0
+        self.chunks = self.orders = 0
+        self.health_ok = True
+        self.frozen_side: int | None = None
+        self.arms: dict[str, Any] = {}  # what the feedback tells besides
+        self.outputs: list[arms_state.Outputs] = []
+        self.waiting: list[messages.Message] = [
+            build(messages.Episode, started_ns=0),
+            build(messages.Instruction),
+        ]
+
+    def _feedback(self, seq: int) -> messages.JointState:
+        stamps = [self.now, self.now]
+        if getattr(self, "frozen_side", None) is not None:
+            stamps[self.frozen_side or 0] = START_NS
+        return self.build(
+            messages.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(),
+            **{"measured_ns": (stamps[0], stamps[1]), **getattr(self, "arms", {})},
+        )  # fmt: skip
+
+    def restart(self) -> None:
+        """As after a crash of the process."""
+        self.memory = arms_state.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
+
+    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.Outputs:
+        """One tick with these messages; a fresh camera report comes by itself."""
+        report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
+        inputs = arms_state.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *arrived), refused, self.now)
+        self.waiting = []
+        made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
+        if made.target.sent:
+            self.measured = made.target.q.copy()
+        self.outputs.append(made)
+        self.ticks += 1
+        self.now += TICK_NS
+        return made
+
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_state.Outputs:
+        """Tick for a while; with a fresh chunk now and then."""
+        made = self.outputs[-1] if self.outputs else None
+        every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
+        for index in range(round(duration_s * 1e9 / TICK_NS)):
+            made = self.tick(*(() if every is None or index % every else (self.chunk(),)))
+        assert made is not None
+        return made
+
+    def chunk(self, q: NDArray[Any] | None = None, **changes: Any) -> messages.ActionChunk:
+        """A chunk from here, 0.2 rad up and back in two seconds on every joint but the grippers."""
+        if q is None:
+            swing = 0.2 * (1 - np.cos(np.arange(1, messages.HORIZON + 1) / 30 * np.pi))[:, None] / 2
+            q = np.asarray(self.measured + swing * ~np.isin(np.arange(messages.JOINTS), (6, 13)), np.float32)
+        seq = self.chunks
+        self.chunks += 1
+        fields: dict[str, Any] = {
+            "seq": seq, "stamp_ns": self.now, "q": q, "t0_ns": self.now, "dt_ns": DT_NS, "observation_ns": self.now,
+            "conditions_capture_ns": self.now - 200_000_000, "conditions_limit_ns": 1_500_000_000,
+        }  # fmt: skip
+        return self.build(messages.ActionChunk, **(fields | changes))
+
+    def health(self, camera: str = "", verdict: str = "") -> messages.CameraHealth:
+        """All cameras well, but for one."""
+        states = tuple(
+            messages.CameraState(
+                camera=name, number=1, capture_ns=self.now, rate_hz=30.0, verdict=verdict if name == camera else ""
+            )
+            for name in CAMERAS
+        )
+        return self.build(messages.CameraHealth, stamp_ns=self.now, cameras=states)
+
+    def order(self, order: str, confirmed: bool = False) -> messages.Order:
+        """An operator's order."""
+        self.orders += 1
+        return self.build(messages.Order, seq=self.orders, order=order, confirmed=confirmed)
+
+    @property
+    def mode(self) -> str:
+        """The newest mode."""
+        return self.outputs[-1].target.mode
+
+    @property
+    def reasons(self) -> str:
+        """Why it does not run."""
+        return "; ".join(self.memory.machine.reasons)

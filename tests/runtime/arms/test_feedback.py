@@ -113,3 +113,10 @@ def test_what_is_said_of_the_same_reading_later_comes_through() -> None:
     arm = Arm().stands()
     state = ArmState(99, arm.now, READY, np.zeros(7), np.zeros(7), trouble="the bus is off")
     assert believe(SAFETY, arm.belief, state).trouble == "the bus is off"
+
+
+def test_an_arm_that_was_never_heard_stays_unheard() -> None:
+    arm, nothing = Arm(), np.zeros(7)
+    unheard = ArmState(-1, messages.NEVER, nothing, nothing, nothing, powered=False)
+    assert believe(SAFETY, arm.belief, unheard) is unheard
+    assert arm.belief == Belief()

@@ -157,6 +157,17 @@ def test_false_readings_move_no_arm_that_holds(running: Rig, joint: int, by: flo
         assert "rad from its command" in running.reasons
 
 
+def test_one_reading_that_is_seen_by_many_ticks_counts_once(running: Rig) -> None:
+    """An arm that is late is judged by its age, not as one that is blocked."""
+    running.tick(running.order("hold"))
+    stands = running.run(1.0, chunk_every_s=None).target.q.copy()
+    running.arms = {"measured_ns": (running.now, running.now)}
+    for _ in range(8):
+        running.measured = stands + np.eye(14)[1] * 1.5
+        assert running.tick().target.mode == "HOLD"
+    assert running.memory.following.beyond == (1, 0)
+
+
 def test_false_readings_while_the_arms_run_brake_them_at_most(running: Rig) -> None:
     """In FAULT they come to rest on the way that they were on."""
     sent = [running.measured.copy()]

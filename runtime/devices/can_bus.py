@@ -24,7 +24,6 @@ from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.config.settings import Settings
-from runtime.host import realtime
 from runtime.host.clock import now_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
@@ -104,8 +103,6 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
-    if process.settings.arms.realtime:  # before the bus is opened: its reading thread inherits it
-        realtime.run_at_once(realtime.BUSES_PRIORITY)
     arm = make_arm(side, process.settings, process.folder, readings.write)  # one for good: so is the SDK's object
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))

@@ -15,7 +15,6 @@ from drivers.piper_master import PiperMaster
 from drivers.sim.can_body import SimulatedBody
 from runtime.devices import can_log
 from runtime.devices.fault_injection import FaultFile
-from runtime.host import realtime
 from runtime.process.base import Process
 
 _START_S = 0.01
@@ -35,8 +34,6 @@ def main(process: Process) -> None:
     alone = masters if wiring == "own" else {}
     others = [MasterBus(master_socket_of(folder, side), master) for side, master in alone.items()]
     process.settle()
-    if process.settings.arms.realtime:  # it stands for hardware
-        realtime.run_at_once(realtime.SIMULATOR_PRIORITY)
     faults = FaultFile(folder, Faults, SIDES)
     while process.running:
         for bus in (*buses.values(), *others):

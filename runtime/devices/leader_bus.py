@@ -9,7 +9,6 @@ from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import master_socket_of
 from drivers.errors import DriverError
 from drivers.piper_leader import PiperLeader
-from runtime.host import realtime
 from runtime.host.clock import now_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
@@ -26,8 +25,6 @@ def main(process: Process) -> None:
     if process.settings.can:
         channel, interface = str(master_socket_of(process.folder, side)), INTERFACE
     process.settle()
-    if process.settings.arms.realtime:
-        realtime.run_at_once(realtime.BUSES_PRIORITY)
     leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:

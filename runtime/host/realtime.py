@@ -9,7 +9,6 @@ from pathlib import Path
 
 ARMS_PRIORITY = 50
 MESSAGES_PRIORITY = 45  # threads that only pass on what cameras, systems and arms say
-BUSES_PRIORITY = 42  # what hears the arms and forwards to them
 SIMULATOR_PRIORITY = 40  # stands for hardware, but comes after the arms
 _LATENCY_DEVICE = Path("/dev/cpu_dma_latency")
 _NO_LATENCY = (0).to_bytes(4, "little")  # microseconds; the kernel's interface takes a 32-bit integer

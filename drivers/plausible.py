@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from drivers.arm import ARM_JOINTS
 
 Array = NDArray[np.float64]
-_SPEED_SHARE = 1.5
-"""Of the greatest speed that is commanded: an arm that is pushed or sinks may be faster."""
-_SLACK = np.array([0.05] * 6 + [0.01])
-"""rad; m. What a reading may be off by itself, and a frame late."""
+_FASTEST = np.array([10.0] * 6 + [1.0])
+"""rad/s; m/s. No arm that is led, pushed or falls is faster: three times what is commanded."""
+_LATE_S = 0.01
+"""How late a busy machine may stamp the reading before, so that the two seem closer in time than they are."""
+_SLACK = np.array([0.1] * 6 + [0.02])
+"""rad; m. What a reading may be off by itself."""
 _LONGEST_S = 0.05
 """After a longer silence nobody knows where the arm went: then a distance is as far as it is after this time."""
 _BEYOND = np.array([0.1] * 6 + [0.03])
@@ -24,15 +26,15 @@ _STEADY = np.array([0.02] * 6 + [0.005])
 """rad; m. How far apart the readings of an arm are that does not move, or sinks slowly."""
 
 
-def jumped(before: Array, q: Array, passed_s: float, velocity: Array) -> str:
+def jumped(before: Array, q: Array, passed_s: float) -> str:
     """How q is farther from the reading before it than the arm can have moved; empty: it is not.
 
-    `velocity` (7,) is the greatest that is commanded, rad/s and m/s; `passed_s` lies between the two readings.
+    `passed_s` lies between the stamps of the two readings.
     """
     if not np.isfinite(q).all():
         return f"{joint(int(np.isfinite(q).argmin()))} is read as {q[np.isfinite(q).argmin()]}"
     moved = np.abs(q - before)
-    reach = _SPEED_SHARE * velocity * min(max(passed_s, 0.0), _LONGEST_S) + _SLACK
+    reach = _FASTEST * (min(max(passed_s, 0.0), _LONGEST_S) + _LATE_S) + _SLACK
     worst = int((moved / reach).argmax())
     if moved[worst] <= reach[worst]:
         return ""

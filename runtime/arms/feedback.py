@@ -11,7 +11,6 @@ import numpy as np
 
 from drivers import plausible
 from drivers.arm import ArmState
-from runtime.config.settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
@@ -44,40 +43,43 @@ class Belief:
         )
 
 
-def believe(safety: Safety, belief: Belief, state: ArmState) -> ArmState:
-    """The reading to be used, of the one that an arm's driver holds: that one, or the last one that was believed."""
+def believe(belief: Belief, state: ArmState, armed: bool) -> ArmState:
+    """The reading to be used, of the one that an arm's driver holds: that one, or the last one that was believed.
+
+    Arms that are not `armed` are told nothing: their new place is believed as soon as a few readings agree on it.
+    """
     if state.stamp_ns == messages.NEVER:
         return state
     newest = belief.believed if belief.doubted is None else belief.doubted
     if newest is None or state.stamp_ns != newest.stamp_ns:
-        _judge(safety, belief, state)
+        _judge(belief, state, armed)
     return _used(belief, state)
 
 
-def _judge(safety: Safety, belief: Belief, state: ArmState) -> None:
+def _judge(belief: Belief, state: ArmState, armed: bool) -> None:
     believed = belief.believed
-    why = _jump(safety, believed, state)
+    why = _jump(believed, state)
     if believed is not None and not why:
         belief.believed, belief.doubted = state, None
         belief.agreeing = belief.in_a_row = 0
         return
-    agrees = belief.doubted is not None and not _jump(safety, belief.doubted, state)
+    agrees = belief.doubted is not None and not _jump(belief.doubted, state)
     belief.agreeing = belief.agreeing + 1 if agrees else 1
     belief.doubted_since_ns = belief.doubted_since_ns if agrees else state.stamp_ns
     belief.doubted = state
     if believed is not None:
         belief.jumped, belief.in_a_row, belief.why = belief.jumped + 1, belief.in_a_row + 1, why
-    settled = believed is None or state.stamp_ns - belief.doubted_since_ns >= _SETTLED_NS
+    settled = believed is None or not armed or state.stamp_ns - belief.doubted_since_ns >= _SETTLED_NS
     if belief.agreeing >= _AGREE and settled and np.isfinite(state.q).all():
         belief.believed, belief.doubted = state, None
         belief.agreeing = belief.in_a_row = 0
 
 
-def _jump(safety: Safety, before: ArmState | None, state: ArmState) -> str:
+def _jump(before: ArmState | None, state: ArmState) -> str:
     if before is None:
         return "nothing was believed yet"
     passed_s = (state.stamp_ns - before.stamp_ns) / 1e9
-    return plausible.jumped(before.q, state.q, passed_s, np.array(safety.velocity))
+    return plausible.jumped(before.q, state.q, passed_s)
 
 
 def _used(belief: Belief, state: ArmState) -> ArmState:

@@ -60,7 +60,7 @@ def _one(
     measured = commanded.copy()
     measured[part] = feedback.q[part]
     known = following.q is not None and 0 < passed_ns <= seconds(limits.max_feedback_age_s)
-    jumped = plausible.jumped(before[part], feedback.q[part], passed_ns / 1e9, np.array(limits.velocity))
+    jumped = plausible.jumped(before[part], feedback.q[part], passed_ns / 1e9)
     moved = known and not jumped
     if not safety.not_following(limits, commanded, measured):
         return 0, True

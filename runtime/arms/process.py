@@ -18,7 +18,7 @@ from runtime.arms.limits import Limits
 from runtime.arms.parking import stands
 from runtime.arms.safety import unsupervised
 from runtime.arms.sockets import ArmsSockets
-from runtime.arms.state import Executing, Inputs, Memory, Outputs, Rules, start
+from runtime.arms.state import Executing, Inputs, Memory, Outputs, Rules, armed, start
 from runtime.arms.step import step
 from runtime.arms.takeover import silent
 from runtime.host import realtime
@@ -50,7 +50,7 @@ def main(process: Process) -> None:
                 sockets.order_hold(asked_ns)
         deadline_ns = rate.wait(sockets.drain_until)
         now = now_ns()
-        readings = _read(process, arms, beliefs, now)
+        readings = _read(process, arms, beliefs, state is not None and armed(state.machine), now)
         feedback = joint_state(readings, state, ticks, process.epoch, now)
         state = state or start(rules, feedback, now, restarted=process.epoch > 1)
         received, refused = sockets.take()
@@ -169,12 +169,11 @@ def make_arms(process: Process) -> list[SlotArm]:
     return [make(side, process.folder) for side in SIDES]
 
 
-def _read(process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], now: int) -> list[ArmState]:
+def _read(
+    process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], is_armed: bool, now: int
+) -> list[ArmState]:
     """Of each arm the newest reading that can be true; one that cannot is told."""
-    readings = [
-        believe(process.settings.safety, belief, arm.read() or _UNHEARD)
-        for arm, belief in zip(arms, beliefs, strict=True)
-    ]
+    readings = [believe(belief, arm.read() or _UNHEARD, is_armed) for arm, belief in zip(arms, beliefs, strict=True)]
     for arm, belief in zip(arms, beliefs, strict=True):
         if text := belief.report(now):
             process.fault("reading", f"{arm.name} arm: {text}")

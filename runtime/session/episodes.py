@@ -27,8 +27,9 @@ Row = TypeVar("Row")
 _LONGEST_GAP_NS = NS_PER_S // 5
 
 
-def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
-    """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out, and said.
+def episodes(session: reader.Session, failures: bool = False, told: bool = True) -> list[Episode]:
+    """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out,
+    and if `told` said.
 
     Raises ModelError when none is left.
     """
@@ -50,7 +51,7 @@ def episodes(session: reader.Session, failures: bool = False) -> list[Episode]:
     if not some:
         nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
         raise ModelError(unfit[0] if unfit else nothing)
-    for text in unfit:
+    for text in unfit if told else ():
         say(f"video2act: left out: {text}")
     return some
 

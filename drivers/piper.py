@@ -47,7 +47,7 @@ _MOVE_JOINTS, _FULL_SPEED = 1, 100
 class PiperArm:
     """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms.
 
-    `tell` is given every reading as it comes, by the SDK's reading thread. `led`: a master arm on the same bus commands it, as
+    `tell` is given every reading as it comes, by the bus's reading thread. `led`: a master arm on the same bus commands it, as
     with the stock wiring while demonstrations are recorded; then it is only listened to.
     """
 

@@ -18,7 +18,7 @@ _MOTORS = range(1, 7)
 
 
 class PiperLeader:
-    """One master arm. `tell` is given where it is led, q (7,) rad and m, and when (CLOCK_MONOTONIC ns), by the SDK's thread."""
+    """One master arm. `tell` is given where it is led, q (7,) rad and m, and when (CLOCK_MONOTONIC ns), by its bus's thread."""
 
     def __init__(self, side: str, channel: str, interface: str, tell: Callable[[Array, int], None]) -> None:
         self.name = side

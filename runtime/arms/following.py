@@ -1,4 +1,4 @@
-"""Whether the arms go where they are told, and where blocked ones yield to. Deterministic; part of arms_step.
+"""Whether the arms go where they are told, and where blocked ones yield to. Deterministic; part of step.py.
 
 One reading decides nothing: an arm counts as blocked by several readings of distinct frames. It yields to where it is, so that
 it is not pushed on, only if its readings led there as an arm moves; otherwise it stays, since they may be false.

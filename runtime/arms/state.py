@@ -1,4 +1,4 @@
-"""What the arms process remembers between two ticks, and what one tick is given and gives. Used by arms_step and its parts."""
+"""What the arms process remembers between two ticks, and what one tick is given and gives. Used by step.py and its parts."""
 
 from dataclasses import dataclass, field
 

@@ -188,7 +188,7 @@ def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
     if distance[worst] <= safety.following_rad:
         return ""
     name = joint_name(WITHOUT_GRIPPERS[worst])
-    return f"{name} is {distance[worst]:.2f} rad from its command (limit {safety.following_rad} rad); is it blocked?"
+    return f"{name} is {distance[worst]:.2f} rad from its command (limit {safety.following_rad} rad)"
 
 
 def joint_name(index: int) -> str:

@@ -22,6 +22,7 @@ from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, now_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.topics import references
+from runtime.systems.skips import skip
 
 Array = NDArray[np.float64]
 FILE_NAME = "way.npy"
@@ -251,12 +252,11 @@ def _stand(rules: Rules, memory: Memory, target: messages.ArmTarget) -> None:
 
 
 def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> messages.Skip:
-    memory.skips += 1
-    return messages.Skip(
-        seq=memory.skips - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=inputs.episode.number,
-        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
-        reason=reason,
+    return skip(
+        memory,
+        inputs.episode,
+        references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
+        reason,
+        epoch,
+        now,
     )

@@ -19,6 +19,7 @@ from runtime.host.clock import now_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.systems.condition_codec import ConditionTensors
 from runtime.systems.frame_sets import PictureSource, skew_ns
+from runtime.systems.skips import skip
 
 _KEPT_DURATIONS = 100
 _MOST_COMMITTED = 16
@@ -248,15 +249,7 @@ def _note_conditions(memory: Memory, conditions: messages.Conditions | None) -> 
 
 
 def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> messages.Skip:
-    memory.skips += 1
-    return messages.Skip(
-        seq=memory.skips - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=inputs.episode.number,
-        inputs=references(inputs),
-        reason=reason,
-    )
+    return skip(memory, inputs.episode, references(inputs), reason, epoch, now)
 
 
 def _numbers(frames: tuple[messages.Frame, ...]) -> tuple[int, ...]:

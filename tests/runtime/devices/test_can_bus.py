@@ -1,6 +1,7 @@
 """Which targets an arm's CAN process forwards, and the simulated robot behind emulated buses and the SDK. Called by pytest."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from drivers.arm_link import TargetSlot, Told
 from runtime.bench import can_audit
 from runtime.devices import can_bus
 from runtime.devices.can_bus import Arm, Memory, step
+from runtime.devices.fault_injection import NAME
 from runtime.host.clock import now_ns, seconds
+from runtime.messaging import messages
+from runtime.session import reader
 
 NOW = 10_000_000_000
 
@@ -131,3 +135,27 @@ def test_the_simulated_robot_is_driven_through_the_real_sdk(tmp_path: Path) -> N
     table = json.loads(run.json.read_text())
     assert min(table["arm_path_rad"]) > 0.05
     assert table["faults"] == 0
+
+
+@pytest.mark.live
+def test_false_readings_of_the_emulated_arms_move_nothing(tmp_path: Path) -> None:
+    """Through the real SDK, in HOLD: single ones, every third, and frames that are no feedback."""
+    run = LiveRun(tmp_path, "--can", "--arms.start", "hold", "--seconds", "600", *LIGHTEST)
+    try:
+        run.wait_for("HOLD", START_S)
+        for faults in (
+            {"left": {"jump_rad": 1.5, "jump_every": 100}, "right": {"jump_joint": 2, "jump_rad": -1.2, "jump_every": 100}},
+            {"left": {"jump_joint": 6, "jump_rad": 6.28, "jump_every": 3}, "right": {"strange": "short"}},
+        ):  # fmt: skip
+            (run.folder / NAME).write_text(json.dumps(faults))
+            time.sleep(2.0)
+    finally:
+        run.end()
+    log = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
+    sent = np.array([message.q for message in log if isinstance(message, messages.ArmTarget) and message.sent])
+    assert len(sent) > 200
+    np.testing.assert_array_equal(np.ptp(sent, axis=0), np.zeros(messages.JOINTS))
+    told = [message.text for message in log if isinstance(message, messages.Fault) and message.name == "reading"]
+    assert any(text.startswith("left arm: reading jumped: j1 by 1.50 rad") for text in told), told
+    read = np.array([message.q for message in log if isinstance(message, messages.JointState) and message.heard])
+    assert np.ptp(read, axis=0).max() < 0.2, "no false reading is passed on"

@@ -4,6 +4,7 @@ Called by the arm's driver before it switches motors on, and by runtime/arms/fee
 Legend: q (7,) is six joints in rad and the gripper's opening in m.
 """
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 from drivers.arm import ARM_JOINTS
 
 Array = NDArray[np.float64]
-_FASTEST = np.array([10.0] * 6 + [1.0])
-"""rad/s; m/s. No arm that is led, pushed or falls is faster: three times what is commanded."""
+_REACH = ((10.0, 0.1),) * 6 + ((1.0, 0.02),)
+"""Of each joint rad/s and rad; m/s and m. No arm that is led, pushed or falls is faster: three times what is commanded. The
+second is what a reading may be off by itself."""
 _LATE_S = 0.01
 """How late a busy machine may stamp the reading before, so that the two seem closer in time than they are."""
-_SLACK = np.array([0.1] * 6 + [0.02])
-"""rad; m. What a reading may be off by itself."""
 _LONGEST_S = 0.05
 """After a longer silence nobody knows where the arm went: then a distance is as far as it is after this time."""
 _BEYOND = np.array([0.1] * 6 + [0.03])
@@ -31,13 +31,14 @@ def jumped(before: Array, q: Array, passed_s: float) -> str:
 
     `passed_s` lies between the stamps of the two readings.
     """
+    time_s = min(max(passed_s, 0.0), _LONGEST_S) + _LATE_S
+    reach = [fastest * time_s + slack for fastest, slack in _REACH]
+    moved = [abs(there - here) for there, here in zip(q.tolist(), before.tolist(), strict=True)]
+    if all(map(operator.le, moved, reach)):  # not so for NaN
+        return ""
     if not np.isfinite(q).all():
         return f"{joint(int(np.isfinite(q).argmin()))} is read as {q[np.isfinite(q).argmin()]}"
-    moved = np.abs(q - before)
-    reach = _FASTEST * (min(max(passed_s, 0.0), _LONGEST_S) + _LATE_S) + _SLACK
-    worst = int((moved / reach).argmax())
-    if moved[worst] <= reach[worst]:
-        return ""
+    worst = int(np.divide(moved, reach).argmax())
     unit = "m" if worst == ARM_JOINTS - 1 else "rad"
     return f"{joint(worst)} by {moved[worst]:.2f} {unit} in {passed_s * 1e3:.0f} ms (at most {reach[worst]:.2f})"
 

@@ -6,6 +6,7 @@ extras="dev mutation"
 cd "$repository" && unset PYTHONSAFEPATH
 slow="not (breaks_a_limit or driven_at or break_no_limit or without_overshoot or underestimated or at_other_rates)"
 survivors() { "$python" -m mutmut results | awk '/: (survived|timeout|suspicious)$/ { sub(":", "", $1); print $1 }'; }
+export NUMBA_DISABLE_JIT=1   # a function that is changed in many ways is not compiled
 PYTEST_ADDOPTS="-k '$slow'" "$python" -m mutmut run "$@"
 survivors | xargs --no-run-if-empty "$python" -m mutmut run   # once more, by the slow property tests too
 survivors

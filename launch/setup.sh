@@ -73,6 +73,8 @@ install_python_packages() {
     # torch first and alone, at its pin: whichever build of it the machine offers then satisfies everything that follows.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements.lock)"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".${extras:+[$extras]}"
+    echo "video2act: compiling the arms' limits"
+    .venv/bin/python -c "import runtime.arms.limits"
     echo "$stamp" >"$stamp_file"
 } >&2
 

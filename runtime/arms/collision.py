@@ -13,14 +13,14 @@ from drivers.kinematics import FINGERTIP_M, base_pose, link_poses
 from runtime.config.settings import Mount
 
 Array = NDArray[np.float64]
-_BEGINS = np.array([0, 1, 2, 3, 4, 6, 8])  # points where the links begin: four of the arm, the palm, two fingers
-_ENDS = np.array([1, 2, 3, 4, 5, 7, 9])
-_RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055, 0.012, 0.012])
-_TIPS = [7, 9]
-_PALM_M, _FINGER_ROOT_M = 0.045, 0.06  # beyond the flange
-_BESIDE_M = 0.004  # a finger's middle from its inner face
-_FRAMES = [0, 2, 3, 5]  # links whose frames are shoulder, elbow, wrist and flange
-_LEFT, _RIGHT = (index.ravel() for index in np.indices((len(_RADIUS_M), len(_RADIUS_M))))
+BEGINS = np.array([0, 1, 2, 3, 4, 6, 8])  # points where the links begin: four of the arm, the palm, two fingers
+ENDS = np.array([1, 2, 3, 4, 5, 7, 9])
+RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055, 0.012, 0.012])
+TIPS = (7, 9)
+PALM_M, FINGER_ROOT_M = 0.045, 0.06  # beyond the flange
+BESIDE_M = 0.004  # a finger's middle from its inner face
+FRAMES = [0, 2, 3, 5]  # links whose frames are shoulder, elbow, wrist and flange
+_LEFT, _RIGHT = (index.ravel() for index in np.indices((len(RADIUS_M), len(RADIUS_M))))
 _SIMULATED = bases()
 
 
@@ -39,28 +39,28 @@ def skeleton(q: Array, bases: Array = _SIMULATED) -> Array:
     arms = q.reshape(*q.shape[:-1], 2, 7)
     poses = bases[:, None] @ link_poses(arms[..., :6])
     flange, across, along = poses[..., 5, :3, 3], poses[..., 5, :3, 1], poses[..., 5, :3, 2]
-    beside = (arms[..., 6:] / 2 + _BESIDE_M) * across
+    beside = (arms[..., 6:] / 2 + BESIDE_M) * across
     points = np.empty((*q.shape[:-1], 2, 10, 3))
     points[..., 0, :] = bases[:, :3, 3]
-    points[..., 1:5, :] = poses[..., :3, 3][..., _FRAMES, :]
-    points[..., 5, :] = flange + _PALM_M * along
+    points[..., 1:5, :] = poses[..., :3, 3][..., FRAMES, :]
+    points[..., 5, :] = flange + PALM_M * along
     for place, offset in ((6, beside), (8, -beside)):
-        points[..., place, :] = flange + _FINGER_ROOT_M * along + offset
+        points[..., place, :] = flange + FINGER_ROOT_M * along + offset
         points[..., place + 1, :] = flange + FINGERTIP_M * along + offset
     return points
 
 
 def fingertip_height_m(points: Array, table_m: float = TABLE_TOP_M) -> float:
     """The lowest fingertip of all given skeletons, over the table."""
-    return float(points[..., _TIPS, 2].min()) - table_m
+    return float(points[..., list(TIPS), 2].min()) - table_m
 
 
 def arm_distance_m(points: Array) -> float:
     """The smallest distance between the surfaces of the two arms' links, as capsules, in all given skeletons."""
     ends = [points[..., arm, ends[links], :].reshape(-1, 3)
-            for arm, links in ((0, _LEFT), (1, _RIGHT)) for ends in (_BEGINS, _ENDS)]  # fmt: skip
+            for arm, links in ((0, _LEFT), (1, _RIGHT)) for ends in (BEGINS, ENDS)]  # fmt: skip
     gaps = _segment_distance(*ends).reshape(-1, len(_LEFT))
-    return float((gaps - _RADIUS_M[_LEFT] - _RADIUS_M[_RIGHT]).min())
+    return float((gaps - RADIUS_M[_LEFT] - RADIUS_M[_RIGHT]).min())
 
 
 def sideways_gap_m(points: Array) -> float:
@@ -68,7 +68,7 @@ def sideways_gap_m(points: Array) -> float:
     feet = points.reshape(-1, *points.shape[-3:])[0, :, 0]
     between = feet[0] - feet[1]
     along = points @ (between / np.linalg.norm(between))
-    return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(_RADIUS_M.max())
+    return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(RADIUS_M.max())
 
 
 def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:

@@ -1,27 +1,26 @@
 """The limits that every command obeys, whatever a policy wants: range, velocity, acceleration, jerk, braking distance,
-fingertip height and the distance between the arms. Pure; the safety layer calls it at every tick.
+fingertip height and the distance between the arms. Deterministic; called at every tick. Joints: joint_limits.py.
 
 Legend: J = 14 joints (both arms); rad and m, per s, s2, s3.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.arms.collision import arm_distance_m, bases_of, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.arms.clearance import keeps_clear
+from runtime.arms.collision import bases_of
+from runtime.arms.joint_limits import brake_joints, stop_way, track_joints
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Safety
+from runtime.messaging import messages
 
 Array = NDArray[np.float64]
-_BRAKE_MARGIN = 1.25  # the braking law is not time-optimal; its distance is overestimated by this
-_PROFILE_SHARE = 0.7  # share of the acceleration limit used when closing in on a target
-_JERK_SHARE = 0.3
-_CLOSING_TICKS = 12  # the last stretch is closed exponentially, over this many ticks
 _RANGE_MARGIN = 0.01  # rad (gripper: a tenth of it): kept free at the ends of each range
-_ROUNDING = 1e-9
 _BEND_M_PER_RAD, _LARGEST_BEND_M = 0.12, 0.12
-_STOP_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])  # where on the way to rest the distances are checked
+_STILL = np.zeros(messages.JOINTS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,11 @@ class Limits:
     min_arm_distance_m: float
     bases: Array  # (2, 4, 4) where the arms stand in the world
     table_m: float
+
+    @cached_property
+    def table(self) -> Array:
+        """(5, J): low, high, velocity, acceleration, jerk."""
+        return np.stack((self.low, self.high, self.velocity, self.acceleration, self.jerk))
 
     @classmethod
     def of(cls, safety: Safety) -> "Limits":
@@ -58,110 +62,31 @@ def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Ar
 
     `wanted_dq` (J,) is the speed of a moving target; without it, what was left behind once would never be caught up.
     """
-    target = np.clip(wanted, limits.low, limits.high)
-    candidate = _approach(limits, now, wanted, target, dt_s, wanted_dq)
-    way = stop_distance(limits, candidate.dq, candidate.ddq)
-    stops = _can_stop(limits, candidate, way, dt_s)
-    if not stops.all():
-        candidate = _pick(stops, candidate, brake(limits, now, dt_s))
-        way = stop_distance(limits, candidate.dq, candidate.ddq)
-    return candidate if _clear(limits, candidate, way, now) else brake(limits, now, dt_s)
-
-
-def _approach(
-    limits: Limits, now: Motion, wanted: Array, target: Array, dt_s: float, wanted_dq: Array | None
-) -> Motion:
-    """Straight to `target` where velocity, acceleration and jerk allow, per joint; else guided by the closing speed."""
-    direct = _toward(now, (target - now.q) / dt_s, dt_s)
-    free = (
-        (np.abs(direct.dq) <= limits.velocity)
-        & (np.abs(direct.ddq) <= limits.acceleration)
-        & (np.abs(direct.ddq - now.ddq) <= limits.jerk * dt_s * (1 + _ROUNDING))
-    )
-    if free.all():
-        return direct
-    along = np.zeros_like(target) if wanted_dq is None else np.where(target == wanted, wanted_dq, 0.0)
-    closing = along + _closing_speed(limits, target - now.q - along * dt_s, dt_s)
-    guided = _bounded(limits, now, np.clip(closing, -limits.velocity, limits.velocity), dt_s)
-    return _pick(free, direct, guided)
+    before, speed = np.array((now.q, now.dq, now.ddq)), _STILL if wanted_dq is None else np.array(wanted_dq)
+    q, dq, ddq, way = track_joints(limits.table, before, np.array(wanted), speed, dt_s)
+    candidate = Motion(q, dq, ddq)
+    return candidate if _clear(limits, candidate, way, before[0]) else brake(limits, now, dt_s)
 
 
 def brake(limits: Limits, now: Motion, dt_s: float) -> Motion:
     """The next command when both arms come to rest as fast as acceleration and jerk allow."""
-    return _bounded(limits, now, np.zeros_like(now.q), dt_s)
+    return Motion(*brake_joints(limits.table, np.array((now.q, now.dq, now.ddq)), dt_s))
 
 
 def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
-    """Way (J,), signed, until rest, overestimated: first the acceleration winds down, then a braking trapezoid."""
-    sign = np.where(dq == 0, np.sign(ddq), np.sign(dq))
-    speed, gain = np.abs(dq), np.maximum(sign * ddq, 0.0)
-    peak = speed + gain**2 / (2 * limits.jerk)
-    before = speed * gain / limits.jerk + gain**3 / (3 * limits.jerk**2)
-    full = limits.acceleration**2 / limits.jerk
-    trapezoid = peak**2 / (2 * limits.acceleration) + peak * limits.acceleration / (2 * limits.jerk)
-    triangle = peak * np.sqrt(peak / limits.jerk)
-    return sign * (before + np.where(peak > full, trapezoid, triangle)) * _BRAKE_MARGIN
+    """Way (J,), signed, until rest, overestimated."""
+    joints = zip(limits.acceleration, limits.jerk, dq, ddq, strict=True)
+    return np.array([stop_way(*map(float, joint)) for joint in joints])
 
 
-def _clear(limits: Limits, candidate: Motion, way: Array, now: Motion) -> bool:
+def _clear(limits: Limits, candidate: Motion, way: Array, here: Array) -> bool:
     """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now.
 
-    `way` (J,) is its stop distance.
+    `way` (J,) is its stop distance. The joints do not stop all at once, so the real way bends off the line to where they do,
+    the more the longer it is.
     """
-    if not np.abs(candidate.dq).max() > 0:
+    if not candidate.dq.any():
         return True
-    stop = skeleton(candidate.q + _STOP_SHARES[:, None] * way, limits.bases)
-    # The joints do not stop all at once, so the real way bends off this line, the more the longer it is.
-    margin_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
-    least_m, nearest_m = limits.min_fingertip_m + margin_m, limits.min_arm_distance_m + margin_m
-    height, distance = fingertip_height_m(stop, limits.table_m), sideways_gap_m(stop)
-    if height >= least_m and distance >= nearest_m:
-        return True
-    distance = arm_distance_m(stop)
-    if height >= least_m and distance >= nearest_m:
-        return True
-    here = skeleton(now.q, limits.bases)
-    low = height < least_m and height < fingertip_height_m(here, limits.table_m)
-    close = distance < nearest_m and distance < arm_distance_m(here)
-    return not (low or close)
-
-
-def _can_stop(limits: Limits, candidate: Motion, way: Array, dt_s: float) -> NDArray[np.bool_]:
-    """Per joint: whether it could still stop, on its `way` (J,), inside its range and under its velocity limit."""
-    reach = candidate.q + way + candidate.dq * dt_s
-    peak = np.abs(candidate.dq + np.sign(candidate.ddq) * candidate.ddq**2 / (2 * limits.jerk))
-    outward = np.where(candidate.dq >= 0, reach <= limits.high, reach >= limits.low)
-    return outward & (peak <= limits.velocity * (1 + _ROUNDING))
-
-
-def _closing_speed(limits: Limits, error: Array, dt_s: float) -> Array:
-    """Speed with which to close in on a target: no faster than can be braked before it, by acceleration and by jerk."""
-    gap = np.abs(error)
-    by_acceleration = np.sqrt(2 * _PROFILE_SHARE * limits.acceleration * gap)
-    by_jerk = np.cbrt(_JERK_SHARE * limits.jerk * gap**2)
-    gentle = gap / (_CLOSING_TICKS * dt_s)
-    return np.sign(error) * np.minimum.reduce([by_acceleration, by_jerk, gentle, limits.velocity])
-
-
-def _bounded(limits: Limits, now: Motion, wanted_dq: Array, dt_s: float) -> Motion:
-    """Steer the velocity to `wanted_dq` within acceleration and jerk, winding the acceleration down in time."""
-    gap = wanted_dq - now.dq
-    wind_down = np.sqrt(2 * _PROFILE_SHARE * limits.jerk * np.abs(gap))
-    most = np.minimum(np.minimum(limits.acceleration, wind_down), np.abs(gap) / dt_s)
-    wanted = np.sign(gap) * most
-    step = limits.jerk * dt_s
-    ddq = np.clip(np.clip(wanted, now.ddq - step, now.ddq + step), -limits.acceleration, limits.acceleration)
-    return _advance(now, ddq, dt_s)
-
-
-def _toward(now: Motion, dq: Array, dt_s: float) -> Motion:
-    return Motion(now.q + dq * dt_s, dq, (dq - now.dq) / dt_s)
-
-
-def _advance(now: Motion, ddq: Array, dt_s: float) -> Motion:
-    dq = now.dq + ddq * dt_s
-    return Motion(now.q + dq * dt_s, dq, ddq)
-
-
-def _pick(first: NDArray[np.bool_], a: Motion, b: Motion) -> Motion:
-    return Motion(np.where(first, a.q, b.q), np.where(first, a.dq, b.dq), np.where(first, a.ddq, b.ddq))
+    bend_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
+    least_m, nearest_m = limits.min_fingertip_m + bend_m, limits.min_arm_distance_m + bend_m
+    return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m)

@@ -48,9 +48,10 @@ def _where_they_are(memory: Memory, inputs: Inputs) -> Motion:
     now = memory.commanded
     still = inputs.deadline_ns - memory.commanded_ns > _HELD_NS
     arms = zip(inputs.feedback.fault, inputs.feedback.powered, strict=True)
-    led = np.repeat([bool(fault) or not powered for fault, powered in arms], messages.JOINTS // 2)
-    if not still and not led.any():
+    led_arms = [bool(fault) or not powered for fault, powered in arms]
+    if not still and not any(led_arms):
         return now
+    led = np.repeat(led_arms, messages.JOINTS // 2)
     q, stands = np.where(led, inputs.feedback.q, now.q), led | still
     return Motion(q, np.where(stands, 0.0, now.dq), np.where(stands, 0.0, now.ddq))
 

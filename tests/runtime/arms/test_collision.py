@@ -48,7 +48,7 @@ def test_the_fingertip_height_counts_from_the_table() -> None:
 
 
 def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
-    radius = module._RADIUS_M  # pyright: ignore[reportPrivateUsage]
+    radius = module.RADIUS_M
     ends = list(zip([0, 1, 2, 3, 4, 6, 8], [1, 2, 3, 4, 5, 7, 9], strict=True))
     steps = np.linspace(0, 1, 40)[:, None]
     for q in any_poses(20):

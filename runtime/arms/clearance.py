@@ -1,0 +1,124 @@
+"""Whether the arms keep clear of the table and of each other on their way to rest. Compiled; for limits.py.
+
+It measures what collision.py and drivers/kinematics.py measure with arrays, which take fifty times as long for so few poses;
+test_clearance.py holds them equal. Legend: P points of an arm as in collision.py, m in the world; T (3, 4) of T_world_link.
+"""
+
+from math import cos, inf, sin, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.kinematics import DH_TABLE, FINGERTIP_M
+from runtime.arms.collision import BEGINS, BESIDE_M, ENDS, FINGER_ROOT_M, FRAMES, PALM_M, RADIUS_M, TIPS
+from runtime.host.compiled import compiled
+
+Array = NDArray[np.float64]
+_ROWS = np.array([(row.a_m, np.sin(row.alpha_rad), np.cos(row.alpha_rad), row.theta0_rad, row.d_m) for row in DH_TABLE])
+_POINTS, _LINKS, _STOPS = 10, len(RADIUS_M), 5
+_POINT_OF_LINK = np.array([1 + FRAMES.index(link) if link in FRAMES else -1 for link in range(len(DH_TABLE))])
+
+
+@compiled("void(f8[:,:],f8[:,::1],f8[:],f8[:,::1])")
+def _place_arm(base: Array, T: Array, q: Array, points: Array) -> None:
+    """Points (P, 3) of one arm that stands at T_world_base (4, 4), at joints q (7,). T (3, 4) is room to compute in."""
+    T[:] = base[:3]
+    points[0] = T[:, 3]
+    for link in range(len(_ROWS)):
+        a_m, sin_alpha, cos_alpha, theta0_rad, d_m = _ROWS[link]
+        cosine, sine = cos(theta0_rad + q[link]), sin(theta0_rad + q[link])
+        for row in range(3):
+            x, y, z = T[row, 0], T[row, 1], T[row, 2]
+            tilted, along = cos_alpha * y + sin_alpha * z, cos_alpha * z - sin_alpha * y
+            T[row, 0] = cosine * x + sine * tilted
+            T[row, 1] = cosine * tilted - sine * x
+            T[row, 2] = along
+            T[row, 3] += a_m * x + d_m * along
+        if _POINT_OF_LINK[link] >= 0:
+            points[_POINT_OF_LINK[link]] = T[:, 3]
+    beside = q[6] / 2 + BESIDE_M
+    for row in range(3):
+        flange, across, along = T[row, 3], T[row, 1] * beside, T[row, 2]
+        points[5, row] = flange + PALM_M * along
+        points[6, row] = flange + FINGER_ROOT_M * along + across
+        points[7, row] = flange + FINGERTIP_M * along + across
+        points[8, row] = flange + FINGER_ROOT_M * along - across
+        points[9, row] = flange + FINGERTIP_M * along - across
+
+
+@compiled("f8(f8[:],f8[:],f8[:],f8[:])")
+def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> float:
+    """Smallest distance between two segments, (3,) each."""
+    a = b = c = d = e = 0.0
+    for row in range(3):
+        u, v, w = p1[row] - p0[row], q1[row] - q0[row], p0[row] - q0[row]
+        a, b, c, d, e = a + u * u, b + u * v, c + v * v, d + u * w, e + v * w
+    determinant = a * c - b * b
+    s = (b * e - c * d) / determinant if determinant > 1e-9 else 0.0
+    s = min(max(s, 0.0), 1.0)
+    t = min(max((b * s + e) / max(c, 1e-12), 0.0), 1.0)
+    s = min(max((b * t - d) / max(a, 1e-12), 0.0), 1.0)
+    square = 0.0
+    for row in range(3):
+        gap = p0[row] - q0[row] + s * (p1[row] - p0[row]) - t * (q1[row] - q0[row])
+        square += gap * gap
+    return sqrt(square)
+
+
+@compiled("f8(f8[:,:,::1])")
+def _sideways_gap_m(points: Array) -> float:
+    """A lower bound of the arms' distance, points (2, P, 3): how far they are apart along the line of their bases."""
+    along = points[0, 0] - points[1, 0]
+    along /= sqrt(along[0] * along[0] + along[1] * along[1] + along[2] * along[2])
+    left, right = inf, -inf
+    for point in range(_POINTS):
+        left = min(
+            left, points[0, point, 0] * along[0] + points[0, point, 1] * along[1] + points[0, point, 2] * along[2]
+        )
+        right = max(
+            right, points[1, point, 0] * along[0] + points[1, point, 1] * along[1] + points[1, point, 2] * along[2]
+        )
+    return left - right - 2 * RADIUS_M.max()
+
+
+@compiled("f8(f8[:,:,::1])")
+def _distance_m(points: Array) -> float:
+    """The smallest distance between the surfaces of both arms' links, points (2, P, 3)."""
+    nearest = inf
+    for left in range(_LINKS):
+        for right in range(_LINKS):
+            gap = _segment_distance(points[0, BEGINS[left]], points[0, ENDS[left]],
+                                    points[1, BEGINS[right]], points[1, ENDS[right]])  # fmt: skip
+            nearest = min(nearest, gap - RADIUS_M[left] - RADIUS_M[right])
+    return nearest
+
+
+@compiled("UniTuple(f8,2)(f8[::1],f8[:,:,::1],f8,f8)")
+def clearance_m(q: Array, bases: Array, table_m: float, enough_m: float) -> tuple[float, float]:
+    """How high the lowest fingertip is over the table, and how far the arms are apart, at joints q (14,).
+
+    bases (2, 4, 4): T_world_base. The distance is a lower bound where that is at least `enough_m`.
+    """
+    points, room = np.empty((2, _POINTS, 3)), np.empty((3, 4))
+    lowest = inf
+    for arm in range(2):
+        _place_arm(bases[arm], room, q[7 * arm : 7 * arm + 7], points[arm])
+        for tip in TIPS:
+            lowest = min(lowest, points[arm, tip, 2])
+    apart = _sideways_gap_m(points)
+    return lowest - table_m, apart if apart >= enough_m else _distance_m(points)
+
+
+@compiled("b1(f8[::1],f8[::1],f8[::1],f8[:,:,::1],f8,f8,f8)")
+def keeps_clear(
+    q: Array, way: Array, here: Array, bases: Array, table_m: float, least_m: float, nearest_m: float
+) -> bool:
+    """Whether all poses from q along `way` (14,) keep their distances, or at least are no worse than the pose `here`."""
+    height = distance = inf
+    for stop in range(_STOPS + 1):
+        lowest, apart = clearance_m(q + stop / _STOPS * way, bases, table_m, nearest_m)
+        height, distance = min(height, lowest), min(distance, apart)
+    if height >= least_m and distance >= nearest_m:
+        return True
+    lowest, apart = clearance_m(here, bases, table_m, inf)
+    return (height >= least_m or height >= lowest) and (distance >= nearest_m or distance >= apart)

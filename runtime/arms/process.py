@@ -24,7 +24,7 @@ from runtime.arms.takeover import silent
 from runtime.host import realtime
 from runtime.host.clock import Rate, now_ns, seconds
 from runtime.host.systemd import Notifier
-from runtime.messaging import messages
+from runtime.messaging import messages, trusted
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 
@@ -41,7 +41,7 @@ def main(process: Process) -> None:
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
-    rate, state, ticks = Rate(rules.settings.arms.rate_hz), None, 0
+    rate, state, ticks = Rate(rules.settings.arms.rate_hz, exact=True), None, 0
     asked_ns: int | None = None  # to end
     while process.running or _brakes(state, asked_ns):
         if asked_ns is None and not process.running:
@@ -104,20 +104,24 @@ def joint_state(
     states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int
 ) -> messages.JointState:
     """Both arms' newest readings as one message, with how far the current chunk has been executed."""
-    return messages.JointState(
-        seq=seq,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=max(memory.episode, 0) if memory else 0,
-        q=np.concatenate([state.q for state in states]),
-        dq=np.concatenate([state.dq for state in states]),
-        effort=np.concatenate([state.effort for state in states]),
-        number=(states[0].number, states[1].number),
-        measured_ns=(states[0].stamp_ns, states[1].stamp_ns),
-        powered=(states[0].powered, states[1].powered),
-        trouble=(states[0].trouble, states[1].trouble),
-        fault=(states[0].fault, states[1].fault),
-        **execution(memory, now),
+    left, right = states
+    return trusted.made(
+        messages.JointState,
+        {
+            "seq": seq,
+            "epoch": epoch,
+            "stamp_ns": now,
+            "episode": max(memory.episode, 0) if memory else 0,
+            "q": np.concatenate((left.q, right.q)),
+            "dq": np.concatenate((left.dq, right.dq)),
+            "effort": np.concatenate((left.effort, right.effort)),
+            "number": (left.number, right.number),
+            "measured_ns": (left.stamp_ns, right.stamp_ns),
+            "powered": (left.powered, right.powered),
+            "trouble": (left.trouble, right.trouble),
+            "fault": (left.fault, right.fault),
+            **execution(memory, now),
+        },
     )
 
 

@@ -33,7 +33,9 @@ class ArmsSockets:
 
         Commands and states first, chunks last: a chunk is judged by the newest of everything else.
         """
-        received = [item for subscriber in (*self._others, self._chunks) for item in subscriber.take()]
+        subscribers = (*self._others, self._chunks)
+        self._bus.drain(subscribers)
+        received = [item for subscriber in subscribers for item in subscriber.taken()]
         refused = self._chunks.counters.rejected - self._refused_before
         self._refused_before += refused
         return received, refused

@@ -10,7 +10,7 @@ from runtime.arms import chunk_intake, commands, parking, safety, takeover
 from runtime.arms.following import Following, follow
 from runtime.arms.motion import move
 from runtime.arms.state import NONE, Inputs, Memory, Outputs, Rules, armed
-from runtime.messaging import messages
+from runtime.messaging import messages, trusted
 from runtime.messaging.topics import reference
 
 SAFETY_EVERY_NS = 200_000_000
@@ -54,20 +54,23 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
     memory.commanded_ns = inputs.deadline_ns
     memory.ticks += 1
     memory.running_ticks += machine.mode == "RUNNING"
-    target = messages.ArmTarget(
-        seq=memory.ticks - 1,
-        epoch=epoch,
-        stamp_ns=now,
-        episode=max(memory.episode, 0),
-        inputs=tuple(reference(message) for message in (inputs.feedback, *inputs.messages)),
-        deadline_ns=inputs.deadline_ns,
-        mode=machine.mode,
-        blended=wanted,
-        q=memory.commanded.q,
-        sent=armed(machine),
-        limited=limited,
-        seam_jump_rad_s=seam,
-        refused=inputs.refused,
+    target = trusted.made(
+        messages.ArmTarget,
+        {
+            "seq": memory.ticks - 1,
+            "epoch": epoch,
+            "stamp_ns": now,
+            "episode": max(memory.episode, 0),
+            "inputs": tuple(reference(message) for message in (inputs.feedback, *inputs.messages)),
+            "deadline_ns": inputs.deadline_ns,
+            "mode": machine.mode,
+            "blended": wanted,
+            "q": memory.commanded.q,
+            "sent": armed(machine),
+            "limited": limited,
+            "seam_jump_rad_s": seam,
+            "refused": inputs.refused,
+        },
     )
     faults = (("safety", why),) if changed and machine.mode == "FAULT" else ()
     return Outputs(target, _say(memory, fresh, epoch, now, changed or answers), faults, tuple(drives))

@@ -15,7 +15,7 @@ import zmq
 from runtime.errors import RuntimeFault, WireError
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, now_ns
-from runtime.messaging import messages
+from runtime.messaging import messages, trusted
 from runtime.messaging.topics import Topic, topic
 
 _SEND_QUEUE = 2000  # messages per subscriber; ten seconds of joint states
@@ -119,7 +119,8 @@ class _Order:
 class Subscriber:
     """Receives one topic from all its publishers. `newest` keeps one message, otherwise the last `depth`.
 
-    `recording` tells the publishers that the recorder listens, and keeps the payloads.
+    `recording` tells the publishers that the recorder listens, and keeps the payloads; those of a topic that is
+    `trusted.FLAT` are decoded without a look at their values.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class Subscriber:
         self._order = _Order()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
+        self._decode = trusted.read if recording and self.topic.message in trusted.FLAT else messages.decode
 
     def drain(self) -> None:
         """Take everything from the socket into the bounded queue."""
@@ -160,6 +162,10 @@ class Subscriber:
     def take(self) -> list[Received]:
         """All messages that wait, oldest first."""
         self.drain()
+        return self.taken()
+
+    def taken(self) -> list[Received]:
+        """Those that were drained, oldest first."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
@@ -170,7 +176,7 @@ class Subscriber:
             self._reject(f"{len(payload)} bytes, at most {self.topic.max_bytes}")
             return
         try:
-            message = messages.decode(payload, self.topic.message)
+            message = self._decode(payload, self.topic.message)
         except WireError as error:
             self._reject(str(error))
             return
@@ -225,16 +231,21 @@ class Bus:
     def drain_until(self, subscribers: Sequence[Subscriber], until_ns: int) -> None:
         """Receive until a time, so that arrivals are stamped when they happen.
 
-        `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond. A ZeroMQ descriptor tells of news
-        once, so everything is drained before each wait.
+        `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond.
         """
-        while True:
-            for subscriber in subscribers:
-                subscriber.drain()
-            remaining_ns = until_ns - now_ns()
-            if remaining_ns <= 0:
-                return
-            select.select([subscriber.descriptor for subscriber in subscribers], (), (), remaining_ns / NS_PER_S)
+        self.drain(subscribers)
+        while (remaining_ns := until_ns - now_ns()) > 0:
+            self.drain(subscribers, remaining_ns / NS_PER_S)
+
+    def drain(self, subscribers: Sequence[Subscriber], wait_s: float = 0.0) -> None:
+        """Receive what has come, or comes first within `wait_s`; only sockets that tell of news are asked for it.
+
+        Each is emptied whenever it is asked, so a socket whose descriptor is quiet holds nothing.
+        """
+        by_descriptor = {subscriber.descriptor: subscriber for subscriber in subscribers}
+        readable, _, _ = select.select(by_descriptor, (), (), wait_s)
+        for descriptor in readable:
+            by_descriptor[descriptor].drain()
 
     @property
     def sent(self) -> int:

@@ -28,7 +28,7 @@ from runtime.session.viewers import wall_offset_ns
 from runtime.session.writer import SessionWriter
 
 _DEPTH = 20_000
-_ROUND_S = 0.01  # between two looks at all topics: waking for each message would cost several times as much
+_ROUND_S = 0.04  # between two looks at all topics: waking for each message would cost several times as much
 _REPORT_NS = 200_000_000
 _DRAIN_S, _QUIET_S = 1.0, 0.05  # at the end: while somebody still talks, such as arms that brake
 
@@ -95,16 +95,16 @@ class Recorder:
 
 def main(process: Process) -> None:
     """Record until asked to end, then drain what is under way, finish the file and write the table."""
-    subscribers = {
-        name: process.bus.subscriber(name, depth=_DEPTH, recording=True) for name, row in TOPICS.items() if row.logged
-    }
+    frames = [f"frame.{camera}" for camera in CAMERAS]
+    logged = [*frames, *(name for name, row in TOPICS.items() if row.logged and name not in frames)]
+    subscribers = {name: process.bus.subscriber(name, depth=_DEPTH, recording=True) for name in logged}
     reports = process.bus.publisher("recording")
     recorder = Recorder(process)
     process.settle()
     count, reported_ns, trouble = 0, 0, ""
     while process.running:
         process.pause(_ROUND_S)
-        _drain(recorder, subscribers)
+        _drain(process, recorder, subscribers)
         process.stepped()
         if now_ns() - reported_ns < _REPORT_NS:
             continue
@@ -128,7 +128,7 @@ def main(process: Process) -> None:
         count += 1
     deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
     while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
-        _drain(recorder, subscribers)
+        _drain(process, recorder, subscribers)
     table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
@@ -146,11 +146,11 @@ def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path
         writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
 
 
-def _drain(recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
+def _drain(process: Process, recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
     """Everything that waits; frames first, since their pictures will be overwritten in the rings."""
-    frames = [f"frame.{camera}" for camera in CAMERAS]
-    for name in [*frames, *(name for name in subscribers if name not in frames)]:
-        for received in subscribers[name].take():
+    process.bus.drain(list(subscribers.values()))
+    for name, subscriber in subscribers.items():
+        for received in subscriber.taken():
             recorder.record(name, received.message, received.payload)
 
 

@@ -36,8 +36,9 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     """The loop of System 1 (a bench runs it with a policy of its own)."""
     settings, bus = process.settings, process.bus
     frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
-    names = ("episode", "instruction", "embedding", "joint_state", "conditions")
+    names = ("episode", "instruction", "embedding", "conditions", "joint_state")
     states = {name: bus.subscriber(name, newest=True) for name in names}
+    joints = states.pop("joint_state")  # 200 a second, of which a run needs one
     chunks, skips = process.publisher("chunk"), process.publisher("skip")
     snapshots = Snapshots(process)
     pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
@@ -46,13 +47,13 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     process.settle(settings.system1.nice)
     while process.running:
         process.stepped()
-        bus.wait(_POLL_S)
+        bus.drain([*states.values(), *frames], _POLL_S)
         for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
-            for received in subscriber.take():
+            for received in subscriber.taken():
                 held[name] = received.message
                 if isinstance(received.message, messages.Conditions):
                     rules.tensors(received.message)  # ahead of the run
-        notices = [received.message for subscriber in frames for received in subscriber.take()]
+        notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
         if (
@@ -64,6 +65,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
             if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):
                 look_ahead(rules.fast, older, pictures)
             continue
+        held |= {"joint_state": received.message for received in joints.take()}
         inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
         if inputs is None or waits_for_system2(settings, memory, inputs):
             continue

@@ -65,7 +65,8 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
             if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):
                 look_ahead(rules.fast, older, pictures)
             continue
-        held |= {"joint_state": received.message for received in joints.take()}
+        for received in joints.take():
+            held["joint_state"] = received.message
         inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
         if inputs is None or waits_for_system2(settings, memory, inputs):
             continue

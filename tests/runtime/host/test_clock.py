@@ -83,7 +83,7 @@ def test_missed_deadlines_are_skipped_and_counted(late: float, missed: int) -> N
 
 def test_idle_time_ends_before_the_deadline() -> None:
     clock = TickingClock()
-    rate = Rate(100, clock)
+    rate = Rate(100, clock, exact=True)
     given: list[int] = []
 
     def idle(until_ns: int) -> None:
@@ -94,9 +94,15 @@ def test_idle_time_ends_before_the_deadline() -> None:
     assert len(given) == 1 and 0 < deadline_ns - given[0] < seconds(0.001)
 
 
+def test_without_spinning_idle_time_lasts_until_the_deadline() -> None:
+    clock = TickingClock()
+    given: list[int] = []
+    assert Rate(100, clock).wait(given.append) == given[0]
+
+
 def test_idle_work_that_takes_too_long_is_only_late_once() -> None:
     clock = TickingClock()
-    rate = Rate(200, clock)
+    rate = Rate(200, clock, exact=True)
 
     def slow(until_ns: int) -> None:
         clock.time_ns = until_ns + 3 * PERIOD_NS

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.kinematics import DH_TABLE, FINGERTIP_M
 from runtime.arms.collision import BEGINS, BESIDE_M, ENDS, FINGER_ROOT_M, FRAMES, PALM_M, RADIUS_M, TIPS
-from runtime.host.compiled import compiled
+from runtime.host.compiled import compiled, part
 
 Array = NDArray[np.float64]
 _ROWS = np.array([(row.a_m, np.sin(row.alpha_rad), np.cos(row.alpha_rad), row.theta0_rad, row.d_m) for row in DH_TABLE])
@@ -19,7 +19,7 @@ _POINTS, _LINKS, _STOPS = 10, len(RADIUS_M), 5
 _POINT_OF_LINK = np.array([1 + FRAMES.index(link) if link in FRAMES else -1 for link in range(len(DH_TABLE))])
 
 
-@compiled("void(f8[:,:],f8[:,::1],f8[:],f8[:,::1])")
+@part
 def _place_arm(base: Array, T: Array, q: Array, points: Array) -> None:
     """Points (P, 3) of one arm that stands at T_world_base (4, 4), at joints q (7,). T (3, 4) is room to compute in."""
     T[:] = base[:3]
@@ -46,7 +46,7 @@ def _place_arm(base: Array, T: Array, q: Array, points: Array) -> None:
         points[9, row] = flange + FINGERTIP_M * along - across
 
 
-@compiled("f8(f8[:],f8[:],f8[:],f8[:])")
+@part
 def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> float:
     """Smallest distance between two segments, (3,) each."""
     a = b = c = d = e = 0.0
@@ -65,7 +65,7 @@ def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> float:
     return sqrt(square)
 
 
-@compiled("f8(f8[:,:,::1])")
+@part
 def _sideways_gap_m(points: Array) -> float:
     """A lower bound of the arms' distance, points (2, P, 3): how far they are apart along the line of their bases."""
     along = points[0, 0] - points[1, 0]
@@ -81,7 +81,7 @@ def _sideways_gap_m(points: Array) -> float:
     return left - right - 2 * RADIUS_M.max()
 
 
-@compiled("f8(f8[:,:,::1])")
+@part
 def _distance_m(points: Array) -> float:
     """The smallest distance between the surfaces of both arms' links, points (2, P, 3)."""
     nearest = inf
@@ -93,7 +93,7 @@ def _distance_m(points: Array) -> float:
     return nearest
 
 
-@compiled("UniTuple(f8,2)(f8[::1],f8[:,:,::1],f8,f8)")
+@part
 def clearance_m(q: Array, bases: Array, table_m: float, enough_m: float) -> tuple[float, float]:
     """How high the lowest fingertip is over the table, and how far the arms are apart, at joints q (14,).
 

@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.host.compiled import compiled
+from runtime.host.compiled import compiled, part
 
 Array = NDArray[np.float64]
 _BRAKE_MARGIN = 1.25
@@ -23,12 +23,12 @@ _CLOSING_TICKS = 12  # the last stretch is closed exponentially, over this many 
 _ROUNDING = 1e-9  # a limit is kept up to this share: a command that uses it fully is off by some 1e-16
 
 
-@compiled("f8(f8)")
+@part
 def _sign(value: float) -> float:
     return 1.0 if value > 0 else -1.0 if value < 0 else 0.0
 
 
-@compiled("f8(f8,f8,f8,f8)")
+@part
 def stop_way(acceleration: float, jerk: float, dq: float, ddq: float) -> float:
     """Way until rest, signed, overestimated: first the acceleration winds down, then a braking trapezoid."""
     sign = _sign(dq) if dq != 0 else _sign(ddq)
@@ -42,7 +42,7 @@ def stop_way(acceleration: float, jerk: float, dq: float, ddq: float) -> float:
     return sign * (before + braking) * _BRAKE_MARGIN
 
 
-@compiled("f8(f8[:],f8[:],f8,f8)")
+@part
 def _steered_ddq(limits: Array, now: Array, wanted_dq: float, dt_s: float) -> float:
     """The acceleration that brings the velocity to `wanted_dq`, winding down in time; limits (5,), now (3,) of one joint."""
     acceleration, jerk = limits[3], limits[4]
@@ -53,7 +53,7 @@ def _steered_ddq(limits: Array, now: Array, wanted_dq: float, dt_s: float) -> fl
     return min(max(ddq, -acceleration), acceleration)
 
 
-@compiled("f8(f8[:],f8,f8)")
+@part
 def _closing_speed(limits: Array, error: float, dt_s: float) -> float:
     """Speed with which to close in on a target: no faster than can be braked before it, by acceleration and by jerk."""
     gap = abs(error)
@@ -63,7 +63,7 @@ def _closing_speed(limits: Array, error: float, dt_s: float) -> float:
     return _sign(error) * min(by_acceleration, by_jerk, gentle, limits[2])
 
 
-@compiled("b1(f8[:],f8[:],f8[:],f8)")
+@part
 def _is_within(limits: Array, now: Array, made: Array, dt_s: float) -> bool:
     return (
         abs(made[1]) <= limits[2]
@@ -72,7 +72,7 @@ def _is_within(limits: Array, now: Array, made: Array, dt_s: float) -> bool:
     )
 
 
-@compiled("b1(f8[:],f8[:],f8,f8)")
+@part
 def _can_stop(limits: Array, made: Array, way: float, dt_s: float) -> bool:
     """Whether it could still stop, on its `way`, inside its range and under its velocity limit."""
     low, high, velocity, jerk = limits[0], limits[1], limits[2], limits[4]
@@ -82,14 +82,14 @@ def _can_stop(limits: Array, made: Array, way: float, dt_s: float) -> bool:
     return inside and peak <= velocity * (1 + _ROUNDING)
 
 
-@compiled("void(f8[:],f8,f8,f8[:])")
+@part
 def _advance(now: Array, ddq: float, dt_s: float, made: Array) -> None:
     made[2] = ddq
     made[1] = now[1] + ddq * dt_s
     made[0] = now[0] + made[1] * dt_s
 
 
-@compiled("void(f8[:],f8[:],f8,f8,f8,f8[:])")
+@part
 def _approach(limits: Array, now: Array, wanted: float, wanted_dq: float, dt_s: float, made: Array) -> None:
     """Straight to `wanted` where velocity, acceleration and jerk allow; else guided by the closing speed."""
     target = min(max(wanted, limits[0]), limits[1])

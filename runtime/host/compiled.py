@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,6 +18,11 @@ def compiled(signature: str) -> Callable[[Function], Function]:
     Rounding is as written: nothing is fused or reordered, and a replay on other processors differs no more than before.
     """
     return lambda function: cast(Function, _make(signature)(function))
+
+
+def part(function: Function) -> Function:
+    """A function that compiled ones call: compiled into each of them, and as it is written for everybody else."""
+    return cast(Function, register_jitable(function))
 
 
 def _make(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def poses(count: int, seed: int = 5) -> Array:
     return np.random.default_rng(seed).uniform(LIMITS.low, LIMITS.high, (count, 14))
 
 
-@pytest.mark.parametrize("form", [clearance.clearance_m, as_written(clearance.clearance_m)])
+@pytest.mark.parametrize("form", [numba.njit(clearance.clearance_m), clearance.clearance_m])
 def test_it_is_measured_as_with_arrays(form: Any) -> None:
     for q in poses(60):
         points = skeleton(q)

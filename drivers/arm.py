@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ARM_JOINTS = 7  # six joints in radians and the gripper opening in metres
-Drive = Literal["enable", "stop", "release", "reset"]
+MotorCommand = Literal["enable", "stop", "release", "reset"]
 """What an operator can ask of an arm's motors; none of it is ever done by itself."""
 EMERGENCY_STOP = "emergency stop"
 """What an arm that was stopped (by us or by its own button) reports in its trouble, until a reset takes it back."""
@@ -23,10 +23,10 @@ class ArmState:
     dq: NDArray[np.float64]  # rad/s; m/s
     effort: NDArray[np.float64]  # N m; N
     powered: bool = True  # its motors are on, and follow our targets
-    trouble: str = ""  # why it should not move now
+    warning: str = ""  # why it should not move now
     fault: str = ""  # why it must not move before a person has looked at it
-    master: NDArray[np.float64] | None = None  # (7,) what a master arm on its bus told it last
-    master_ns: int = 0  # when that came
+    leader: NDArray[np.float64] | None = None  # (7,) what a leader arm on its bus told it last
+    leader_ns: int = 0  # when that came
 
 
 class Arm(Protocol):

@@ -14,7 +14,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS, ArmState, Drive
+from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
 from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
@@ -23,57 +23,57 @@ LED = "led"
 """The reader's name of the slots that tell where leaders are led."""
 _KEPT = 4  # orders to the motors; a reader looks every millisecond, but may be busy asking them something
 # stamp_ns; number of the newest order and the indices of the last ones, newest last; q
-_TOLD = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
-# number, stamp_ns, powered, master_ns (0: no master); q, dq, effort, master's targets; then JSON: trouble, fault
+_COMMAND = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
+# number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
-_DRIVES: tuple[Drive, ...] = get_args(Drive)
-_NO_DRIVE = -1
+_MOTOR_COMMANDS: tuple[MotorCommand, ...] = get_args(MotorCommand)
+_NO_MOTOR_COMMAND = -1
 _CAPACITY_BYTES = 1 << 11
 _LONGEST_TEXT = 400
 _POLL_S = 0.01
 
 
 @dataclass(frozen=True)
-class Told:
+class ArmCommand:
     """What an arm was told last: a target, and what its motors shall do."""
 
     q: Array  # (7,): joints rad, gripper opening m
     stamp_ns: int  # of the target; 0: there is none yet
     number: int = 0  # counts the orders to its motors; 0: there was none
-    drives: tuple[Drive, ...] = ()  # the last of them, the newest last
+    motor_commands: tuple[MotorCommand, ...] = ()  # the last of them, the newest last
 
-    def since(self, number: int) -> tuple[Drive, ...]:
+    def since(self, number: int) -> tuple[MotorCommand, ...]:
         """The orders after that one, the oldest first."""
-        return self.drives[-(self.number - number) :] if self.number > number else ()
+        return self.motor_commands[-(self.number - number) :] if self.number > number else ()
 
-    def ordered(self, drive: Drive) -> "Told":
+    def with_motor_command(self, motor_command: MotorCommand) -> "ArmCommand":
         """With one order more."""
-        return replace(self, number=self.number + 1, drives=(*self.drives, drive)[-_KEPT:])
+        return replace(self, number=self.number + 1, motor_commands=(*self.motor_commands, motor_command)[-_KEPT:])
 
 
-_UNTOLD = Told(np.zeros(ARM_JOINTS), 0)
+_NO_COMMAND = ArmCommand(np.zeros(ARM_JOINTS), 0)
 
 
 class TargetSlot:
     """What one arm is told; `reader` is who follows it: the simulator, or the arm's CAN process."""
 
     def __init__(self, folder: Path, reader: str, side: str) -> None:
-        self._slot = SharedSlot(folder / f"{reader}.target.{side}", _TOLD.size)
+        self._slot = SharedSlot(folder / f"{reader}.target.{side}", _COMMAND.size)
 
-    def write(self, told: Told) -> None:
+    def write(self, command: ArmCommand) -> None:
         """Tell."""
-        indices = [_DRIVES.index(drive) for drive in told.drives]
-        padded = [_NO_DRIVE] * (_KEPT - len(indices)) + indices
-        self._slot.write(_TOLD.pack(told.stamp_ns, told.number, *padded, *told.q.tolist()))
+        indices = [_MOTOR_COMMANDS.index(motor_command) for motor_command in command.motor_commands]
+        padded = [_NO_MOTOR_COMMAND] * (_KEPT - len(indices)) + indices
+        self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *padded, *command.q.tolist()))
 
-    def read(self) -> Told:
+    def read(self) -> ArmCommand:
         """The newest."""
         payload = self._slot.read()
         if payload is None:
-            return _UNTOLD
-        stamp_ns, number, *rest = _TOLD.unpack(payload)
-        drives = tuple(_DRIVES[index] for index in rest[:_KEPT] if index != _NO_DRIVE)
-        return Told(np.array(rest[_KEPT:]), stamp_ns, number, drives)
+            return _NO_COMMAND
+        stamp_ns, number, *rest = _COMMAND.unpack(payload)
+        motor_commands = tuple(_MOTOR_COMMANDS[index] for index in rest[:_KEPT] if index != _NO_MOTOR_COMMAND)
+        return ArmCommand(np.array(rest[_KEPT:]), stamp_ns, number, motor_commands)
 
     def close(self) -> None:
         """Unmap."""
@@ -88,10 +88,10 @@ class ReadingSlot:
 
     def write(self, state: ArmState) -> None:
         """Publish one reading."""
-        master = np.zeros(ARM_JOINTS) if state.master is None else state.master
-        numbers = np.concatenate([state.q, state.dq, state.effort, master]).tolist()
-        texts = json.dumps([state.trouble[:_LONGEST_TEXT], state.fault[:_LONGEST_TEXT]]).encode()
-        packed = _READING.pack(state.number, state.stamp_ns, state.powered, state.master_ns, *numbers)
+        leader = np.zeros(ARM_JOINTS) if state.leader is None else state.leader
+        numbers = np.concatenate([state.q, state.dq, state.effort, leader]).tolist()
+        texts = json.dumps([state.warning[:_LONGEST_TEXT], state.fault[:_LONGEST_TEXT]]).encode()
+        packed = _READING.pack(state.number, state.stamp_ns, state.powered, state.leader_ns, *numbers)
         self._slot.write(packed + texts)
 
     def read(self) -> ArmState | None:
@@ -99,11 +99,11 @@ class ReadingSlot:
         payload = self._slot.read()
         if payload is None:
             return None
-        number, stamp_ns, powered, master_ns, *numbers = _READING.unpack_from(payload)
-        trouble, fault = json.loads(payload[_READING.size :])
-        q, dq, effort, master = np.array(numbers).reshape(4, ARM_JOINTS)
-        told = (master, master_ns) if master_ns else (None, 0)
-        return ArmState(number, stamp_ns, q, dq, effort, bool(powered), trouble, fault, *told)
+        number, stamp_ns, powered, leader_ns, *numbers = _READING.unpack_from(payload)
+        warning, fault = json.loads(payload[_READING.size :])
+        q, dq, effort, leader = np.array(numbers).reshape(4, ARM_JOINTS)
+        command = (leader, leader_ns) if leader_ns else (None, 0)
+        return ArmState(number, stamp_ns, q, dq, effort, bool(powered), warning, fault, *command)
 
     def close(self) -> None:
         """Unmap."""
@@ -116,7 +116,7 @@ class SlotArm(ABC):
     def __init__(self, side: str, folder: Path, peer: str) -> None:
         self.name = side
         self._peer, self._targets = peer, TargetSlot(folder, peer, side)
-        self._told = replace(self._targets.read(), stamp_ns=0)  # a process that comes back goes on counting
+        self._command = replace(self._targets.read(), stamp_ns=0)  # a process that comes back goes on counting
 
     def connect(self) -> None:  # noqa: B027
         """Nothing to open: the slots are shared memory."""
@@ -131,10 +131,10 @@ class SlotArm(ABC):
                 )
             time.sleep(_POLL_S)
 
-    def ask(self, drive: Drive) -> None:
+    def ask(self, motor_command: MotorCommand) -> None:
         """Tell its motors something, without waiting for it to be done; the readings show it."""
-        self._told = self._told.ordered(drive)
-        self._targets.write(self._told)
+        self._command = self._command.with_motor_command(motor_command)
+        self._targets.write(self._command)
 
     def enable(self, timeout_s: float) -> None:
         """Switch the motors on where they are; raises DriverError after `timeout_s`."""
@@ -165,13 +165,13 @@ class SlotArm(ABC):
 
     def command(self, q: Array, now_ns: int) -> None:
         """One target, q (7,) rad and m."""
-        self._told = replace(self._told, q=q.copy(), stamp_ns=now_ns)
-        self._targets.write(self._told)
+        self._command = replace(self._command, q=q.copy(), stamp_ns=now_ns)
+        self._targets.write(self._command)
 
     def hold(self, now_ns: int) -> None:
         """Repeat the last target."""
-        if self._told.stamp_ns:
-            self.command(self._told.q, now_ns)
+        if self._command.stamp_ns:
+            self.command(self._command.q, now_ns)
 
     def close(self) -> None:
         """Unmap; the other process sees the target grow old."""

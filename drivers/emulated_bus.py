@@ -1,4 +1,4 @@
-"""An emulated Piper on a bus of its own, or with its master, in step with the clock: the loop of the emulator's process, and of
+"""An emulated Piper on a bus of its own, or with its leader, in step with the clock: the loop of the emulator's process, and of
 tests' threads."""
 
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivers.can_hub import Hub
 from drivers.piper_emulator import FEEDBACK_HZ, PiperEmulator
-from drivers.piper_master import PiperMaster
+from drivers.piper_leader_emulator import PiperLeaderEmulator
 
 _PERIOD_NS = round(1e9 / FEEDBACK_HZ)
 
@@ -17,21 +17,21 @@ def socket_of(folder: Path, side: str) -> Path:
     return folder / f"can_{side}"
 
 
-def master_socket_of(folder: Path, side: str) -> Path:
-    """The same for a master's own bus."""
+def leader_socket_of(folder: Path, side: str) -> Path:
+    """The same for a leader's own bus."""
     return folder / f"can_{side}_master"
 
 
-class MasterBus:
-    """A bus with a master alone on it; whoever opens `path` hears it."""
+class LeaderBus:
+    """A bus with a leader alone on it; whoever opens `path` hears it."""
 
-    def __init__(self, path: Path, master: PiperMaster) -> None:
-        self.hub, self.master = Hub(path), master
+    def __init__(self, path: Path, leader: PiperLeaderEmulator) -> None:
+        self.hub, self.leader = Hub(path), leader
 
     def step(self) -> None:
         """Let it speak, without waiting."""
         self.hub.poll(0.0)
-        self.hub.send(self.master.tick())
+        self.hub.send(self.leader.tick())
 
     def close(self) -> None:
         """End the bus."""
@@ -41,9 +41,9 @@ class MasterBus:
 class EmulatedBus:
     """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
 
-    def __init__(self, path: Path, arm: PiperEmulator, master: PiperMaster | None = None) -> None:
-        """`master`: on the same bus, as with the stock wiring."""
-        self.hub, self.arm, self.master = Hub(path), arm, master
+    def __init__(self, path: Path, arm: PiperEmulator, leader: PiperLeaderEmulator | None = None) -> None:
+        """`leader`: on the same bus, as with the stock wiring."""
+        self.hub, self.arm, self.leader = Hub(path), arm, leader
         self._next_ns = time.monotonic_ns()
 
     def run(self, going: Callable[[], bool]) -> None:
@@ -62,7 +62,7 @@ class EmulatedBus:
         self.hub.silent = faults.silent
         if faults.cut:
             self.hub.cut()
-        said = [] if self.master is None else self.master.tick()
+        said = [] if self.leader is None else self.leader.tick()
         for frame in said:
             self.arm.hear(frame, now_ns)
         self.hub.send([*said, *self.arm.tick(_PERIOD_NS / 1e9, now_ns)])

@@ -20,11 +20,11 @@ from drivers import piper_identity, plausible
 from drivers.arm import ARM_JOINTS, ArmState
 from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
-from drivers.piper_bus import PiperBus, look_at_link, why_off
-from drivers.piper_frames import COMMAND_IDS, TOLD_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_bus import PiperBus, read_link, why_off
+from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
-from drivers.piper_trouble import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, trouble_of
+from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, warning_of
 
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
 _STATES = {
@@ -38,8 +38,8 @@ _TORN_SETS = 3  # so many among the newest 20 are trouble
 _STEADY_SETS = 5  # readings that agree before the arm is told to stay there
 _NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000  # so many of what is no feedback, within that time, are trouble
 _REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused
-_LED_TEXT = "a master arm leads it; unplug the master and start robot.sh"
-_FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the master arm, and end other programs on its bus"
+_LED_TEXT = "a leader arm leads it; unplug the leader and start robot.sh"
+_FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the leader arm, and end other programs on its bus"
 ENABLE_EVERY_S = 0.05
 _MOVE_JOINTS, _FULL_SPEED = 1, 100
 
@@ -47,7 +47,7 @@ _MOVE_JOINTS, _FULL_SPEED = 1, 100
 class PiperArm:
     """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms.
 
-    `tell` is given every reading as it comes, by the bus's reading thread. `led`: a master arm on the same bus commands it, as
+    `tell` is given every reading as it comes, by the bus's reading thread. `led`: a leader arm on the same bus commands it, as
     with the stock wiring while demonstrations are recorded; then it is only listened to.
     """
 
@@ -63,11 +63,11 @@ class PiperArm:
         self._state: ArmState | None = None
         self._newest: deque[ArmState] = deque(maxlen=_STEADY_SETS)
         self._no_frames: deque[tuple[int, str]] = deque(maxlen=_NO_FRAMES)  # when, and what
-        self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
-        self._master: tuple[Array | None, int] = (None, 0)  # what a master on this bus told it last, and when
+        self._joints, self._leaders = Triple(_JOINT_IDS), Triple(JOINT_COMMAND_IDS)
+        self._leader: tuple[Array | None, int] = (None, 0)  # what a leader on this bus told it last, and when
         self._foreign: tuple[int, int] | None = None  # when somebody else commanded the arm last, and the frame's id
-        self._untold_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states above
-        self._told_states: set[int] = set()  # on this connection; the SDK remembers those of earlier ones
+        self._unreported_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states above
+        self._reported_states: set[int] = set()  # on this connection; the SDK remembers those of earlier ones
         self.powered = False  # switched on by us, and still ours
         self._fit = False  # what it has stored of its motors was looked at since it was off
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
@@ -76,11 +76,11 @@ class PiperArm:
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves. Raises DriverError."""
-        self._state, self._untold_sets, self._fit = None, {}, False
-        self._told_states.clear()
+        self._state, self._unreported_sets, self._fit = None, {}, False
+        self._reported_states.clear()
         self._newest.clear()
         self._no_frames.clear()
-        self._joints, self._masters = Triple(_JOINT_IDS), Triple(TOLD_IDS)
+        self._joints, self._leaders = Triple(_JOINT_IDS), Triple(JOINT_COMMAND_IDS)
         self._bus.open()
         self._sdk.PiperInit()  # asks what it is; the answers come by themselves
 
@@ -106,10 +106,10 @@ class PiperArm:
             return "nothing was heard; is the arm powered and plugged in?"
         if self.commanded_by_others:
             return self._foreign_text
-        if untold := [name for number, name in _STATES.items() if number not in self._told_states]:
-            return f"has not told {untold[0]} yet; check the CAN bus"
-        if trouble := self._reported(but=ENDED_BY_A_TARGET) or self._torn() or self._doubtful():
-            return trouble
+        if unreported := [name for number, name in _STATES.items() if number not in self._reported_states]:
+            return f"has not told {unreported[0]} yet; check the CAN bus"
+        if warning := self._reported(but=ENDED_BY_A_TARGET) or self._torn() or self._doubtful():
+            return warning
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
             return unfit
         self._fit, state = True, self.read()  # it may have sunk, or been led, while its motors were asked
@@ -127,8 +127,8 @@ class PiperArm:
             return f"motors {off} did not switch on; power it off and on"
         if not controlled:
             return "it does not follow joints by CAN; press its teach button off, or power it off and on"
-        if trouble := self._reported():
-            return trouble
+        if warning := self._reported():
+            return warning
         self.powered = True
         return ""
 
@@ -136,13 +136,13 @@ class PiperArm:
         """What is known of the cause while nothing is heard; it may take some milliseconds. Empty: nothing."""
         if self._bus.ended_by:
             return f"its reading thread ended ({self._bus.ended_by}); the bus is opened anew"
-        return why_off(look_at_link(self._channel)) if self._interface == "socketcan" else ""
+        return why_off(read_link(self._channel)) if self._interface == "socketcan" else ""
 
-    def tell_trouble(self, why: str, after_ns: int) -> None:
+    def report_warning(self, why: str, after_ns: int) -> None:
         """Tell the last reading again, with a trouble, unless there is a newer one than that of `after_ns`."""
         with self._lock:
             if self._state is not None and self._state.stamp_ns == after_ns:
-                self._told(replace(self._state, trouble=why))
+                self._pass_on(replace(self._state, warning=why))
 
     def read(self) -> ArmState | None:
         """The newest whole reading."""
@@ -150,7 +150,7 @@ class PiperArm:
             return self._state
 
     def command(self, q: Array, now_ns: int) -> None:
-        """One target, q (7,) rad and m, within every limit already. Raises DriverError where a master commands the arm."""
+        """One target, q (7,) rad and m, within every limit already. Raises DriverError where a leader commands the arm."""
         del now_ns
         if self._led:
             raise DriverError(f"{self._who}: {_LED_TEXT}")
@@ -166,16 +166,16 @@ class PiperArm:
         self._refused = time.monotonic_ns(), why
 
     def stop(self) -> None:
-        """The damped stop: the arm sinks slowly. Only by an operator's order."""
+        """The damped stop: the arm sinks slowly. Only by an operator's command."""
         self._sdk.EmergencyStop(1)
 
     def release(self) -> None:
-        """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's order, at rest."""
+        """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's command, at rest."""
         self.powered = self._fit = False
         self._sdk.DisableArm(7)
 
     def reset(self) -> None:
-        """Take a stop back, and the power with it (0x150 = 2): the arm falls. Only by an operator's order."""
+        """Take a stop back, and the power with it (0x150 = 2): the arm falls. Only by an operator's command."""
         self.powered = self._fit = False
         self._sdk.EmergencyStop(2)
 
@@ -221,25 +221,25 @@ class PiperArm:
         """Called by the bus's reading thread for every frame that the SDK has parsed."""
         now_ns, number = time.monotonic_ns(), message.arbitration_id
         if number in _STATES:
-            self._untold_sets[number] = 0
-            self._told_states.add(number)
+            self._unreported_sets[number] = 0
+            self._reported_states.add(number)
         elif number in COMMAND_IDS:
             self._foreign = now_ns, number  # a bus does not give us our own frames back
-            if self._led and number in TOLD_IDS and self._masters.whole(number, message.timestamp, now_ns):
-                self._note_master()
+            if self._led and number in JOINT_COMMAND_IDS and self._leaders.whole(number, message.timestamp, now_ns):
+                self._note_leader()
         elif number in _JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
             self._note()
 
-    def _note_master(self) -> None:
-        self._master = (led_to(self._sdk), self._masters.began_ns)
+    def _note_leader(self) -> None:
+        self._leader = (led_to(self._sdk), self._leaders.began_ns)
 
     def _note(self) -> None:
         sdk, began_ns = self._sdk, self._joints.began_ns
-        told, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
+        feedback, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
         gripper = sdk.GetArmGripperMsgs().gripper_state
         motors = [getattr(fast, f"motor_{motor}") for motor in MOTORS]
         q, dq, effort = np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS)
-        q[:6] = from_wire([getattr(told, f"joint_{motor}") for motor in MOTORS])
+        q[:6] = from_wire([getattr(feedback, f"joint_{motor}") for motor in MOTORS])
         q[6] = gripper.grippers_angle / 1e6
         dq[:6] = [motor.motor_speed / 1e3 for motor in motors]
         effort[:6] = [motor.effort / 1e3 for motor in motors]
@@ -251,15 +251,15 @@ class PiperArm:
         if self.powered and (lost := taken_away(self._sdk)):
             self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
         number, reported = 0 if before is None else before.number + 1, self._reported()
-        trouble = reported or self._untold() or self._torn()  # what comes late or torn may be well again by itself
+        warning = reported or self._unreported() or self._torn()  # what comes late or torn may be well again by itself
         fault = self._fault(reported)
-        state = ArmState(number, began_ns, q, dq, effort, self.powered, trouble, fault, *self._master)
+        state = ArmState(number, began_ns, q, dq, effort, self.powered, warning, fault, *self._leader)
         for array in (q, dq, effort):
             array.flags.writeable = False
         with self._lock:
-            self._told(state)
+            self._pass_on(state)
 
-    def _told(self, state: ArmState) -> None:
+    def _pass_on(self, state: ArmState) -> None:
         if self._state is None or state.number != self._state.number:
             self._newest.append(state)
         self._state = state
@@ -288,16 +288,16 @@ class PiperArm:
 
     def _reported(self, but: tuple[int, ...] = ()) -> str:
         """What the arm itself reports, once all of it was heard on this connection; empty: nothing."""
-        return "" if self._told_states < _STATES.keys() else trouble_of(self._sdk, but)
+        return "" if self._reported_states < _STATES.keys() else warning_of(self._sdk, but)
 
-    def _untold(self) -> str:
+    def _unreported(self) -> str:
         """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
-        told = ""
+        feedback = ""
         for number, name in _STATES.items():
-            sets = self._untold_sets[number] = self._untold_sets.get(number, 0) + 1
-            if sets > _STATE_SETS and not told:
-                told = f"tells its joints but not {name}; check the CAN bus"
-        return told
+            sets = self._unreported_sets[number] = self._unreported_sets.get(number, 0) + 1
+            if sets > _STATE_SETS and not feedback:
+                feedback = f"tells its joints but not {name}; check the CAN bus"
+        return feedback
 
     def _torn(self) -> str:
         """Whether its readings are to be believed; this passes when the bus is well again."""

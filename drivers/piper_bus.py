@@ -1,4 +1,4 @@
-"""A CAN bus opened through piper_sdk, for an arm or for a master that leads one; and how the kernel's interface is."""
+"""A CAN bus opened through piper_sdk, for an arm or for a leader that leads one; and how the kernel's interface is."""
 
 import itertools
 import json
@@ -137,12 +137,12 @@ class Link:
     bitrate: int = 0
 
 
-def look_at_link(interface: str) -> Link:
+def read_link(interface: str) -> Link:
     """Ask the kernel; takes some milliseconds."""
     command = ["ip", "-json", "-details", "link", "show", interface]
     try:
-        told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
-        data = told[0]["linkinfo"]["info_data"]
+        reported = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
+        data = reported[0]["linkinfo"]["info_data"]
         return Link(str(data.get("state", "")), int(data.get("bittiming", {}).get("bitrate", 0)))
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, AttributeError):
         return Link()

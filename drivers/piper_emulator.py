@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import piper_frames as frames
-from drivers.arm import Drive
+from drivers.arm import MotorCommand
 from drivers.can_hub import ERROR, EXTENDED, REMOTE
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, READY_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
@@ -68,14 +68,14 @@ class Faults(BaseModel):
     """Every third set of joint frames lacks its middle."""
     frozen: bool = False
     """Feedback goes on without ever changing."""
-    master: bool = False
-    """A master arm is plugged in and commands the joints (0x155 to 0x157); its hand moves away slowly."""
+    leader: bool = False
+    """A leader arm is plugged in and commands the joints (0x155 to 0x157); its hand moves away slowly."""
     foreign: int = Field(default=0, ge=0, le=0x7FF)
     """Somebody else sends frames of this id; 0 nobody."""
     mute: bool = False
     """Joints are told, but neither status nor gripper nor motors."""
     led_rad: float = 0.0
-    """How far somebody leads joints 2 and 3 away while it is taught or led by that master."""
+    """How far somebody leads joints 2 and 3 away while it is taught or led by that leader."""
     corrupt_limits: bool = False
     """Ranges read back are nonsense."""
     acceleration_rad_s2: float = Field(default=ACCELERATION_RAD_S2, gt=0)
@@ -108,7 +108,7 @@ class Body(Protocol):
         """A new target (7,)."""
         ...
 
-    def drive(self, drive: Drive) -> None:
+    def switch_motors(self, motor_command: MotorCommand) -> None:
         """Power on where the joints are, off, or off but damped."""
         ...
 
@@ -136,7 +136,7 @@ class KinematicBody:
         """See Body."""
         self.target = target
 
-    def drive(self, drive: Drive) -> None:
+    def switch_motors(self, motor_command: MotorCommand) -> None:
         """See Body; nothing pulls at it."""
         self.target = None
 
@@ -153,17 +153,17 @@ class PiperEmulator:
     """One arm. `heard` are the targets that it was told, whole ones only, newest last, whether it followed them or not."""
 
     def __init__(self, body: Body, keep: int = 100_000, led: bool = False) -> None:
-        """`led`: it is a master's puppet, which is on and follows as soon as both have power."""
+        """`led`: it is a leader's follower, which is on and follows as soon as both have power."""
         self.body, self.faults = body, Faults()
         self.heard: list[Heard] = []
         self.enabled = led
         if led:
-            body.drive("enable")
+            body.switch_motors("enable")
         self.control, self.move = _STANDBY, 0
         self.stopped = False
         self.speed_percent = 0
         self._keep = keep
-        self._told: dict[int, bytes] = {}
+        self._commanded: dict[int, bytes] = {}
         self._joints: Array | None = None
         self._gripper_m = OPEN_GRIP_M
         self._gripper_on = False
@@ -176,12 +176,12 @@ class PiperEmulator:
     def hear(self, frame: Frame, now_ns: int) -> None:
         """A frame from the bus."""
         number, data = frame
-        if number in frames.TOLD_IDS:
+        if number in frames.JOINT_COMMAND_IDS:
             self._joint_target(number, data, now_ns)
-        elif number == Id.GRIPPER_TOLD:
-            told = frames.gripper_told(data)
-            self._gripper_on = bool(told.code & 1)
-            self._gripper_m = told.opening_m
+        elif number == Id.GRIPPER_COMMAND:
+            command = frames.gripper_command(data)
+            self._gripper_on = bool(command.code & 1)
+            self._gripper_m = command.opening_m
             self._follow(now_ns)
         elif number == Id.MODE:
             mode = frames.mode(data)
@@ -200,7 +200,7 @@ class PiperEmulator:
         self._tick += 1
         if not self.enabled and self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns:
             self.enabled = True
-            self.body.drive("enable")
+            self.body.switch_motors("enable")
             self._follow(now_ns)
         self._lead(now_ns)
         self.body.advance(dt_s)
@@ -210,17 +210,17 @@ class PiperEmulator:
         self._answers = []
         if self.faults.foreign:
             said.append((self.faults.foreign, bytes(8)))
-        if self.faults.master:
-            said += frames.joints(reading[0][:6], Id.JOINTS_TOLD)
+        if self.faults.leader:
+            said += frames.joints(reading[0][:6], Id.JOINT_COMMAND)
         return said
 
     def _joint_target(self, number: int, data: bytes, now_ns: int) -> None:
         """Followed once all three frames are there, if the arm is ready to."""
-        self._told[number] = data
-        if number != frames.TOLD_IDS[-1] or len(self._told) < len(frames.TOLD_IDS):
+        self._commanded[number] = data
+        if number != frames.JOINT_COMMAND_IDS[-1] or len(self._commanded) < len(frames.JOINT_COMMAND_IDS):
             return
-        whole = b"".join(self._told[known] for known in frames.TOLD_IDS)
-        self._told = {}
+        whole = b"".join(self._commanded[known] for known in frames.JOINT_COMMAND_IDS)
+        self._commanded = {}
         self.heard.append(Heard(now_ns, whole))
         del self.heard[: -self._keep]
         self._joints = np.clip(heard_rad(self.heard[-1:])[0], LOW[:6], HIGH[:6])
@@ -235,27 +235,27 @@ class PiperEmulator:
         self.body.follow(np.append(self._joints, opening_m), now_ns)
 
     def _lead(self, now_ns: int) -> None:
-        """A hand at the arm, or at the master that it follows."""
-        if not self.faults.led_rad or not (self.faults.teaching or self.faults.master) or not self.enabled:
+        """A hand at the arm, or at the leader that it follows."""
+        if not self.faults.led_rad or not (self.faults.teaching or self.faults.leader) or not self.enabled:
             self._led_from = None
             return
         if self._led_from is None:
             self._led_from = self.body.reading()[0].copy()
         self.body.follow(self._led_from + self.faults.led_rad * _LED, now_ns)
 
-    def _stop(self, order: int) -> None:
+    def _stop(self, command: int) -> None:
         """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
-        if order == 1:
+        if command == 1:
             self.stopped = True
-            self.body.drive("stop")
-        elif order == 2:
+            self.body.switch_motors("stop")
+        elif command == 2:
             self.stopped, self.control, self._joints = False, _STANDBY, None
             self._enable(False, 0)
 
     def _enable(self, on: bool, now_ns: int) -> None:
         if not on:
             self.enabled, self._enable_frames, self._enabled_from_ns = False, 0, 0
-            self.body.drive("release")
+            self.body.switch_motors("release")
             return
         self._enable_frames += 1
         if self._enable_frames == _ENABLE_FRAMES:

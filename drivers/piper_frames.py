@@ -17,7 +17,7 @@ Frame = tuple[int, bytes]  # id, data
 _MILLI_DEGREES = 180_000 / np.pi  # of a radian
 _MICRO = 1e6  # 0.001 mm of a metre
 _TWO = struct.Struct(">ii")
-_GRIPPER_TOLD = struct.Struct(">iHBB")
+_GRIPPER_COMMAND = struct.Struct(">iHBB")
 _GRIPPER_IS = struct.Struct(">ihBx")
 _STATUS = struct.Struct(">BBBBBBH")
 _FAST = struct.Struct(">hhi")
@@ -31,8 +31,8 @@ class Id(IntEnum):
 
     STOP = 0x150
     MODE = 0x151
-    JOINTS_TOLD = 0x155  # to 0x157, two joints each
-    GRIPPER_TOLD = 0x159
+    JOINT_COMMAND = 0x155  # to 0x157, two joints each
+    GRIPPER_COMMAND = 0x159
     LEADER = 0x470
     ENABLE = 0x471
     ASK_LIMITS = 0x472
@@ -48,13 +48,13 @@ class Id(IntEnum):
     FIRMWARE = 0x4AF
 
 
-TOLD_IDS = (Id.JOINTS_TOLD, Id.JOINTS_TOLD + 1, Id.JOINTS_TOLD + 2)
+JOINT_COMMAND_IDS = (Id.JOINT_COMMAND, Id.JOINT_COMMAND + 1, Id.JOINT_COMMAND + 2)
 COMMAND_IDS = (Id.STOP, Id.MODE, *range(0x152, 0x15A), *range(0x15A, 0x160), Id.LEADER, Id.ENABLE, Id.ZERO)
 """What moves, stops or switches an arm: on its bus only we may say it."""
 
 
 @dataclass(frozen=True)
-class Told:
+class GripperCommand:
     """What a 0x159 frame asks of the gripper."""
 
     opening_m: float
@@ -120,15 +120,15 @@ def gripper(opening_m: float, effort_nm: float, status: int) -> Frame:
     return Id.GRIPPER, _GRIPPER_IS.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), status)
 
 
-def gripper_told(data: bytes) -> Told:
+def gripper_command(data: bytes) -> GripperCommand:
     """A gripper's target."""
-    opening, effort, code, zero = _GRIPPER_TOLD.unpack(data)
-    return Told(opening / _MICRO, effort / 1e3, code, zero == 0xAE)
+    opening, effort, code, zero = _GRIPPER_COMMAND.unpack(data)
+    return GripperCommand(opening / _MICRO, effort / 1e3, code, zero == 0xAE)
 
 
 def grip(opening_m: float, effort_nm: float) -> Frame:
     """A gripper's target, switched on."""
-    return Id.GRIPPER_TOLD, _GRIPPER_TOLD.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), 1, 0)
+    return Id.GRIPPER_COMMAND, _GRIPPER_COMMAND.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), 1, 0)
 
 
 def follow_joints() -> Frame:
@@ -141,9 +141,17 @@ def mode(data: bytes) -> Mode:
     return Mode(*data[:4])
 
 
-def status(told: Status) -> Frame:
+def status(reported: Status) -> Frame:
     """What the arm says of itself."""
-    values = (told.control, told.status, told.mode, told.teach, told.moving, told.trajectory, told.errors)
+    values = (
+        reported.control,
+        reported.status,
+        reported.mode,
+        reported.teach,
+        reported.moving,
+        reported.trajectory,
+        reported.errors,
+    )
     return Id.STATUS, _STATUS.pack(*values)
 
 
@@ -152,9 +160,15 @@ def fast(motor: int, speed_rad_s: float, ampere: float, place_rad: float) -> Fra
     return Id.FAST + motor - 1, _FAST.pack(round(speed_rad_s * 1e3), round(ampere * 1e3), round(place_rad * 1e3))
 
 
-def slow(motor: int, told: Motor) -> Frame:
+def slow(motor: int, reported: Motor) -> Frame:
     """Voltage, temperatures and state of motor 1 to 6."""
-    values = (round(told.volt * 10), told.driver_celsius, told.motor_celsius, told.status, round(told.ampere * 1e3))
+    values = (
+        round(reported.volt * 10),
+        reported.driver_celsius,
+        reported.motor_celsius,
+        reported.status,
+        round(reported.ampere * 1e3),
+    )
     return Id.SLOW + motor - 1, _SLOW.pack(*values)
 
 

@@ -57,7 +57,7 @@ def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambd
         found = ranges(sdk, who, timeout_s, over)
     except DriverError as error:
         return str(error)
-    bad = next((motor for motor, told in zip(MOTORS, found, strict=True) if not told.sane), None)
+    bad = next((motor for motor, reported in zip(MOTORS, found, strict=True) if not reported.sane), None)
     return "" if bad is None else f"the stored limits of motor {bad} are corrupt; set them anew with the vendor's tool"
 
 
@@ -68,9 +68,9 @@ def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
 
 def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
     for _ in _asked(sdk, motor, _ASK_ACCELERATION, timeout_s):
-        told = sdk.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
-        if told.joint_motor_num == motor:
-            return told.max_joint_acc / 100
+        reported = sdk.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
+        if reported.joint_motor_num == motor:
+            return reported.max_joint_acc / 100
     raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
 
 
@@ -78,10 +78,10 @@ def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], 
     for _ in _asked(sdk, motor, _ASK_RANGE, timeout_s):
         if over():
             break
-        told = sdk.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
-        if told.motor_num == motor:
-            low, high = told.min_angle_limit * _TENTH_DEGREE_RAD, told.max_angle_limit * _TENTH_DEGREE_RAD
-            return MotorRange(low, high, told.max_joint_spd / 1e3)
+        reported = sdk.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
+        if reported.motor_num == motor:
+            low, high = reported.min_angle_limit * _TENTH_DEGREE_RAD, reported.max_angle_limit * _TENTH_DEGREE_RAD
+            return MotorRange(low, high, reported.max_joint_spd / 1e3)
     raise DriverError(f"{who}: motor {motor} tells no range within {timeout_s} s")
 
 

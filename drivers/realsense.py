@@ -88,8 +88,8 @@ class RealSenseCamera:
                 sensor.set_option(rs.option.global_time_enabled, 0)
         pipeline.start(config, frames)
         self._pipeline = pipeline
-        told = rs.camera_info.usb_type_descriptor
-        self.usb = device.get_info(told) if device.supports(told) else ""
+        reported = rs.camera_info.usb_type_descriptor
+        self.usb = device.get_info(reported) if device.supports(reported) else ""
 
     def _stamp(self, colour: Any, arrival_ns: int) -> tuple[int, int]:
         """The frame's number, counted from 1, and when it was taken."""

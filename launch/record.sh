@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Record demonstrations by master and puppet arms: ./launch/record.sh --profile cobot_magic --task NAME --instruction "..."
+# Record demonstrations by leader and follower arms: ./launch/record.sh --profile cobot_magic --task NAME --instruction "..."
 extras="robot"
 . "$(dirname "$0")/setup.sh"
 exec "$python" -m runtime.cli record "$@"

@@ -226,8 +226,8 @@ class Guess(nn.Module):
         """A few numbers of every token (B, K * n), or the mean of all (B, D)."""
         if self.each is None:
             return _mean(understood, there)
-        told = self.each(understood)
-        return (told if there is None else told * there[..., None]).flatten(1)
+        features = self.each(understood)
+        return (features if there is None else features * there[..., None]).flatten(1)
 
 
 class ActionBlock(nn.Module):

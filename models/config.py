@@ -281,7 +281,7 @@ class PolicyConfig(Part):
     physical: where they are to be, rad, and grippers as a share of their widest, as RDT-1B was trained."""
     joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
     action_source: Literal["next_puppet", "master"] = "next_puppet"
-    """What a demonstration's targets are: where the puppet arm was next (paper A.3), or what the master commanded."""
+    """What a demonstration's targets are: where the follower arm was next (paper A.3), or what the leader commanded."""
     inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"
     """What System 1 is given; less than all only to measure what the rest is worth. no_head: System 2's tokens and the wrists'
     pictures; wrists: these alone; blind: neither tokens nor pictures."""

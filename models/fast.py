@@ -48,7 +48,7 @@ class FastSystem(nn.Module):
         return key in self._sets
 
     @torch.inference_mode()
-    def look(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
+    def encode_images(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
         """Tokens (cameras * N, D) of a set. Always one set at a time: grouping pictures differently changes bits."""
         if key not in self._sets:
             self._sets[key] = self._kept(self.images(prepared)).flatten(0, 1)
@@ -75,10 +75,10 @@ class FastSystem(nn.Module):
         tokens = ConditionTokens(*(torch.zeros(former.tokens, former.width) for former in formers))
         text = VideoText(torch.zeros(1, 1, 1), torch.zeros(1, 1))
         for words in (8, 9) if self._compiled else (8,):  # two lengths: whatever is compiled then serves every length
-            sets = [self.look((count, words), blank) for count in range(2)]
+            sets = [self.encode_images((count, words), blank) for count in range(2)]
             instruction = InstructionEmbedding(torch.zeros(1, words, config.text.width), text)
             nothing = np.zeros((0, config.joints))
-            self.act(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
+            self.predict_chunk(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
         self._sets.clear()
 
     def _kept(self, output: torch.Tensor) -> torch.Tensor:
@@ -86,7 +86,7 @@ class FastSystem(nn.Module):
         return output.clone() if self._compiled else output
 
     @torch.inference_mode()
-    def act(
+    def predict_chunk(
         self,
         sets: Sequence[torch.Tensor],
         q: NDArray[np.float64],

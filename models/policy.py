@@ -28,7 +28,7 @@ class ConditionTokens:
 
 
 @dataclass(frozen=True)
-class Perceived(ConditionTokens):
+class EncodedVideo(ConditionTokens):
     """The same with, for people, where in the picture it comes from: (h, w) on the features' grid, not negative."""
 
     spatial_map: torch.Tensor  # how strong the boundaries are in the newest frame

@@ -87,9 +87,9 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split()[:20])
         raise ModelError(f"{path}: cannot be loaded ({reason}); fetch it again with ./launch/weights.sh") from None
-    for what, trouble in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
+    for what, defect in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
         for name in sorted(map(str, report.get(what) or ())):
-            raise ModelError(f"{path}: {name} {trouble}; is it the model that the policy's configuration names?")
+            raise ModelError(f"{path}: {name} {defect}; is it the model that the policy's configuration names?")
     return model
 
 

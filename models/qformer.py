@@ -32,8 +32,8 @@ class TokenCompressor(nn.Module):
         _, frames, height, width, _ = features.shape
         places = height * width
         x = self.project(self.norm(features))
-        told = _summed(frames, places, x) if self.positions == "summed" else _apart(frames, height, width, x)
-        x = x.flatten(2, 3) + told
+        encoding = _summed(frames, places, x) if self.positions == "summed" else _apart(frames, height, width, x)
+        x = x.flatten(2, 3) + encoding
         if self.time_attention is not None and self.time_norm is not None:
             by_place = x.transpose(1, 2).flatten(0, 1)  # (B N, T, D)
             by_place = by_place + self.time_attention(self.time_norm(by_place))
@@ -66,12 +66,12 @@ def _apart(frames: int, height: int, width: int, like: torch.Tensor) -> torch.Te
     """Fixed features (T, N, D) of frame, row and column, a third of the channels each: no two places look alike."""
     third = like.shape[-1] // 6 * 2
     axes = [_waves(count, third, like.device) for count in (frames, height, width)]
-    told = like.new_zeros(frames, height, width, like.shape[-1])
+    encoding = like.new_zeros(frames, height, width, like.shape[-1])
     for place, waves in enumerate(axes):
         shape = [1, 1, 1, third]
         shape[place] = len(waves)
-        told[..., place * third : (place + 1) * third] = waves.view(shape)
-    return told.flatten(1, 2)
+        encoding[..., place * third : (place + 1) * third] = waves.view(shape)
+    return encoding.flatten(1, 2)
 
 
 def _waves(count: int, channels: int, device: torch.device) -> torch.Tensor:

@@ -66,7 +66,7 @@ def small() -> PolicyConfig:
         head=Head(width=128, depth=4, heads=4, token_targets=8, guess_width=512, guess_tokens=8),
         history_offset_s=2 / 30,
         resize="stretch",
-        action_source="master",  # the puppet stops at what it holds: its next position would not press
+        action_source="master",  # the follower stops at what it holds: its next position would not press
     )
 
 

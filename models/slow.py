@@ -8,7 +8,7 @@ from torch import nn
 from models import filters, images
 from models.backbones.backbone import Backbone, VideoText
 from models.config import PolicyConfig, Video
-from models.policy import InstructionEmbedding, Perceived
+from models.policy import EncodedVideo, InstructionEmbedding
 from models.qformer import TokenCompressor
 from models.window import LatentRing
 
@@ -41,7 +41,7 @@ class SlowSystem(nn.Module):
         ring.encode(number, resized.to(self.dtype))
 
     @torch.inference_mode()
-    def perceive(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> Perceived:
+    def encode_video(self, high: list[int], low: list[int], instruction: InstructionEmbedding) -> EncodedVideo:
         """Condition tokens of the two windows, given by the numbers of encoded frames, oldest first."""
         latents = self.high.window_latents(high), self.low.window_latents(low)
         before = self.config.filters.place == "latents"
@@ -54,7 +54,7 @@ class SlowSystem(nn.Module):
         filtered = features if before else self.filter(*features)
         spatial, motion = self._formed(*filtered)
         boundaries, movement = (_as_features(part) for part in latents) if before else filtered
-        return Perceived(spatial[0], motion[0], _strength(boundaries[0, -1:]), _strength(movement[0]))
+        return EncodedVideo(spatial[0], motion[0], _strength(boundaries[0, -1:]), _strength(movement[0]))
 
     def filter(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Boundaries of the high window and motion of the low one, both (B, T, h, w, C)."""
@@ -84,7 +84,7 @@ class SlowSystem(nn.Module):
         high, low = (list(range(ring.window.frames)) for ring in (self.high, self.low))
         video = self.config.video.backbone
         text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
-        self.perceive(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
+        self.encode_video(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
         self.clear()
 
     def clear(self) -> None:

@@ -24,9 +24,9 @@ class Command:
 GROUPS: dict[str, dict[str, Command]] = {
     "run": {
         "robot": Command("runtime.supervisor.robot", "start the robot, or the simulated one"),
-        "order": Command("runtime.supervisor.operator", "command a running robot: arm, run, hold, rest ..."),
+        "operator": Command("runtime.supervisor.operator", "command a running robot: arm, run, hold, rest ..."),
         "doctor": Command("runtime.doctor.command", "check whether the robot may be armed, with remedies"),
-        "system2": Command("runtime.remote.far", "run System 2 alone, on a GPU box"),
+        "system2": Command("runtime.remote.gpu_side", "run System 2 alone, on a GPU box"),
     },
     "look back": {
         "replay": Command("runtime.replay.command", "play a session again: bit for bit, paced, what-if, on the robot"),

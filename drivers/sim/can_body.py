@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from drivers.arm import Drive
-from drivers.arm_link import Array, TargetSlot, Told
+from drivers.arm import MotorCommand
+from drivers.arm_link import ArmCommand, Array, TargetSlot
 from drivers.sim.link import StateSlot, side_index
 
 
@@ -14,7 +14,7 @@ class SimulatedBody:
     def __init__(self, side: str, folder: Path) -> None:
         self._side = side_index(side)
         self._states, self._targets = StateSlot(folder), TargetSlot(folder, "simulator", side)
-        self._told = self._targets.read()
+        self._command = self._targets.read()
 
     @property
     def there(self) -> bool:
@@ -33,12 +33,12 @@ class SimulatedBody:
 
     def follow(self, target: Array, now_ns: int) -> None:
         """See Body."""
-        self._tell(replace(self._told, q=target, stamp_ns=now_ns))
+        self._tell(replace(self._command, q=target, stamp_ns=now_ns))
 
-    def drive(self, drive: Drive) -> None:
+    def switch_motors(self, motor_command: MotorCommand) -> None:
         """See Body."""
-        self._tell(self._told.ordered(drive))
+        self._tell(self._command.with_motor_command(motor_command))
 
-    def _tell(self, told: Told) -> None:
-        self._told = told
-        self._targets.write(told)
+    def _tell(self, command: ArmCommand) -> None:
+        self._command = command
+        self._targets.write(command)

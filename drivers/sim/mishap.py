@@ -24,5 +24,5 @@ def fail(rollout: Rollout, targets: Array, random: np.random.Generator) -> bool:
 
 
 def _holding(physics: Physics) -> bool:
-    opened_m, told_m = physics.arms()[:, 0, -1], physics.commands()[:, -1]
-    return bool((opened_m > told_m + _HELD_M).any())
+    opened_m, commanded_m = physics.arms()[:, 0, -1], physics.commands()[:, -1]
+    return bool((opened_m > commanded_m + _HELD_M).any())

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS, Drive
+from drivers.arm import ARM_JOINTS, MotorCommand
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
@@ -33,7 +33,7 @@ class Physics:
         rest = ready_pose().reshape(2, ARM_JOINTS)
         for side in range(2):
             self._write_joints(self.data.qpos, self._joint_qpos[side], rest[side])
-            self.drive(side, "enable")
+            self.switch_motors(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
         mujoco.mj_forward(self.model, self.data)
@@ -47,24 +47,24 @@ class Physics:
         self.data.qpos[qpos], self.data.qvel[dof], self.data.ctrl[actuator] = kept
         for side, on in enumerate(powered):
             if not on:
-                self.drive(side, "release")
+                self.switch_motors(side, "release")
         mujoco.mj_forward(self.model, self.data)
 
     def command(self, side: int, q: NDArray[np.float64]) -> None:
         """Set the position targets of one arm: q (7,) rad and m."""
         self._write_joints(self.data.ctrl, self._actuator[side], q)
 
-    def drive(self, side: int, drive: Drive) -> None:
+    def switch_motors(self, side: int, motor_command: MotorCommand) -> None:
         """Motors on where the joints are, off, or off but damped (stop). The fingers keep their grip, as the Piper's do."""
-        was, self.powered[side] = self.powered[side], drive == "enable"
+        was, self.powered[side] = self.powered[side], motor_command == "enable"
         motors = self._actuator[side][:6]
-        share = 1.0 if drive == "enable" else 0.0
+        share = 1.0 if motor_command == "enable" else 0.0
         self.model.body_gravcomp[self._links[side]] = share  # a driven arm carries itself
         self.model.actuator_gainprm[motors] = share * self._gain[motors]
         self.model.actuator_biasprm[motors] = share * self._bias[motors]
-        if drive == "stop":
+        if motor_command == "stop":
             self.model.actuator_biasprm[motors, 2] = self._bias[motors, 2]  # what brakes the motion
-        if drive == "enable" and not was:
+        if motor_command == "enable" and not was:
             self.data.ctrl[motors] = self.data.qpos[self._joint_qpos[side][:6]]
 
     def advance(self, steps: int) -> None:

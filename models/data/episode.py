@@ -26,7 +26,7 @@ class Episode:
     q: Array  # (T, J) measured
     dq: Array  # (T, J)
     effort: Array  # (T, J)
-    master: Array  # (T, J) what the teacher commanded at each step
+    leader: Array  # (T, J) what the teacher commanded at each step
     jpegs: dict[str, list[bytes]]  # by camera, T each
     instructions: tuple[str, ...]
     task: str
@@ -50,7 +50,7 @@ def check(episode: Episode, source: str) -> Episode:
     steps = len(episode)
     if steps < SHORTEST_STEPS:
         raise ModelError(f"{source}: has {steps} steps, at least {SHORTEST_STEPS} are needed; leave it out")
-    for name in ("q", "dq", "effort", "master"):
+    for name in ("q", "dq", "effort", "leader"):
         values: Array = getattr(episode, name)
         if values.shape != (steps, JOINTS):
             raise ModelError(f"{source}: {name} is {values.shape}, expected {(steps, JOINTS)}")
@@ -71,7 +71,7 @@ def check(episode: Episode, source: str) -> Episode:
                 )
     if not any(text.strip() for text in episode.instructions):
         raise ModelError(f"{source}: has no instruction; write instructions.json beside it, a list of texts")
-    for name, joint in itertools.product(("q", "master"), GRIPPERS):
+    for name, joint in itertools.product(("q", "leader"), GRIPPERS):
         low, high = (
             float(limit) for limit in (getattr(episode, name)[:, joint].min(), getattr(episode, name)[:, joint].max())
         )

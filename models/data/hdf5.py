@@ -32,7 +32,7 @@ def write(path: Path, episode: Episode) -> None:
         file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
         file.attrs["task"], file.attrs["seed"] = episode.task, episode.seed
         file.attrs["instructions"] = json.dumps(episode.instructions)
-        file["action"], file["base_action"] = episode.master, np.zeros((len(episode), 2), np.float32)
+        file["action"], file["base_action"] = episode.leader, np.zeros((len(episode), 2), np.float32)
         for name, values in (("qpos", episode.q), ("qvel", episode.dq), ("effort", episode.effort)):
             file[f"observations/{name}"] = values
         for camera, name in NAMES.items():
@@ -82,11 +82,11 @@ def _task(file: h5py.File, path: Path) -> str:
 
 
 def _episode(file: h5py.File, path: Path) -> Episode:
-    q, master = _array(file, "observations/qpos", path), _array(file, "action", path)
-    shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, master)) > _WIDEST_M
+    q, leader = _array(file, "observations/qpos", path), _array(file, "action", path)
+    shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
     robotwins = "observations/qvel" not in file and bool(shares)
     if robotwins:
-        for values in (q, master):
+        for values in (q, leader):
             values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
     still = np.zeros_like(q)
     pictures: dict[str, list[bytes]] = {}
@@ -98,7 +98,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         q=q,
         dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
         effort=_array(file, "observations/effort", path) if "observations/effort" in file else still,
-        master=master,
+        leader=leader,
         jpegs=pictures,
         instructions=_instructions(file, path),
         task=_task(file, path),

@@ -26,7 +26,7 @@ from models.errors import ModelError
 VERSION = "v3.0"
 INFO = "meta/info.json"
 _QUALITY = 95  # of pictures that come out of a video
-NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "master"}
+NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
 
 
 class Dataset:

@@ -56,7 +56,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
 def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
     """(T, 14): the target of the step after each observation."""
     if config.action_source == "master":
-        return episode.master
+        return episode.leader
     return np.concatenate([episode.q[1:], episode.q[-1:]])
 
 

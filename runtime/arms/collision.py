@@ -1,4 +1,4 @@
-"""Both arms' links as capsules in the world, and how near they come to each other and to the table. Pure; for the limits.
+"""Both arms' links as capsules in the world, and how near they come to each other and the table. Deterministic; for the limits.
 
 Legend: P points of an arm: base, shoulder, elbow, wrist, flange, the palm's end, root and tip of finger a, the same of b.
 """
@@ -34,7 +34,7 @@ def _placed(*places: tuple[float, float, float, float]) -> Array:
     return np.stack([base_pose(*place) for place in places])
 
 
-def skeleton(q: Array, bases: Array = _SIMULATED) -> Array:
+def link_points(q: Array, bases: Array = _SIMULATED) -> Array:
     """Points (..., 2, P, 3) of each arm at joints q (..., 14): rad, gripper openings in m; T_world_base (2, 4, 4)."""
     arms = q.reshape(*q.shape[:-1], 2, 7)
     poses = bases[:, None] @ link_poses(arms[..., :6])
@@ -51,12 +51,12 @@ def skeleton(q: Array, bases: Array = _SIMULATED) -> Array:
 
 
 def fingertip_height_m(points: Array, table_m: float = TABLE_TOP_M) -> float:
-    """The lowest fingertip of all given skeletons, over the table."""
+    """The lowest fingertip of all given link points, over the table."""
     return float(points[..., list(TIPS), 2].min()) - table_m
 
 
 def arm_distance_m(points: Array) -> float:
-    """The smallest distance between the surfaces of the two arms' links, as capsules, in all given skeletons."""
+    """The smallest distance between the surfaces of the two arms' links, as capsules, in all given link points."""
     ends = [points[..., arm, ends[links], :].reshape(-1, 3)
             for arm, links in ((0, _LEFT), (1, _RIGHT)) for ends in (BEGINS, ENDS)]  # fmt: skip
     gaps = _segment_distance(*ends).reshape(-1, len(_LEFT))

@@ -1,4 +1,4 @@
-"""What becomes of an operator's order: obeyed, or refused with the reason. Pure; the mode follows in runtime/arms/safety.py.
+"""What becomes of an operator's command: obeyed, or refused with the reason. Deterministic; the mode follows in safety.py.
 
 `stop`, `release`, and to clear a stop take the power from arms that may fall: somebody has to stand beside them and confirm.
 """
@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.arm import EMERGENCY_STOP, Drive
+from drivers.arm import EMERGENCY_STOP, MotorCommand
 from runtime.arms.safety import Machine
 from runtime.arms.takeover import STOCK_WIRING
 from runtime.messaging import messages
@@ -28,9 +28,9 @@ class Arms:
     waits: bool = False  # in simulation an order to run waits until it can be obeyed
 
 
-def obey(machine: Machine, order: messages.Order, arms: Arms) -> tuple[Drive | None, str]:
+def obey(machine: Machine, command: messages.Order, arms: Arms) -> tuple[MotorCommand | None, str]:
     """Note an order. Returns what the motors are told at once, and why it was refused (empty: obeyed)."""
-    match order.order:
+    match command.order:
         case "arm":
             return None, _arm(machine, arms)
         case "run":
@@ -43,13 +43,13 @@ def obey(machine: Machine, order: messages.Order, arms: Arms) -> tuple[Drive | N
             machine.held, machine.lost = True, ()
             return None, ""
         case "ready" | "rest":
-            return None, _go(machine, order.order)
+            return None, _go(machine, command.order)
         case "clear":
-            return _clear(machine, order.confirmed, arms)
+            return _clear(machine, command.confirmed, arms)
         case "stop":
-            return _stop(machine, order.confirmed, arms)
+            return _stop(machine, command.confirmed, arms)
         case "release":  # pragma: no branch - there is no other order
-            return _release(machine, order.confirmed, arms)
+            return _release(machine, command.confirmed, arms)
 
 
 def _arm(machine: Machine, arms: Arms) -> str:
@@ -58,9 +58,9 @@ def _arm(machine: Machine, arms: Arms) -> str:
     if machine.stopped or machine.unfit:
         return STOPPED if machine.stopped else f"not fit to be armed: {machine.unfit}; mend it and start again"
     if arms.silent:
-        return f"{arms.silent[0]}, then order arm again"  # motors must not come on later, when nobody expects it
+        return f"{arms.silent[0]}, then send arm again"  # motors must not come on later, when nobody expects it
     if arms.outside:
-        return f"{arms.outside[0]}, then order arm again"
+        return f"{arms.outside[0]}, then send arm again"
     machine.wants_arm = machine.wants_power = True
     machine.held = False
     return ""
@@ -71,23 +71,23 @@ def _run(machine: Machine, waits: bool) -> str:
     if machine.fault:
         return f"{machine.fault}; clear it first"
     if machine.held:
-        return "held by order; order arm, then run"
+        return "held by the operator; send arm, then run"
     if not machine.wants_arm:
-        return "not armed; order arm first"
+        return "not armed; send arm first"
     if not waits and machine.mode not in _ARMED:
-        return f"only armed arms run, they are in {machine.mode}; order run again when they hold"
+        return f"only armed arms run, they are in {machine.mode}; send run again when they hold"
     if not waits and machine.forbidden and machine.mode != "RUNNING":
-        return f"{machine.forbidden[0]}; mend that, then order run again"
+        return f"{machine.forbidden[0]}; mend that, then send run again"
     machine.wants_run, machine.bound_for, machine.wants_takeover = True, "", False
     return ""
 
 
 def _takeover(machine: Machine) -> str:
     machine.wants_run, machine.bound_for = False, ""  # whoever wants to lead the arms does not want the policy to
-    if not machine.masters_own:
+    if not machine.own_leaders:
         return STOCK_WIRING
     if machine.held:
-        return "held by order; order arm, then takeover"
+        return "held by the operator; send arm, then takeover"
     if machine.mode not in _ARMED:
         return f"only armed arms can be led, they are in {machine.mode}"
     machine.wants_takeover, machine.lost = True, ()
@@ -102,12 +102,12 @@ def _go(machine: Machine, pose: Literal["ready", "rest"]) -> str:
     return ""
 
 
-def _clear(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
+def _clear(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
     stopped = arms.stopped or machine.stopped
     if stopped and not confirmed:
         return None, f"to clear a stop takes the power from the arms: {_CONFIRM}"
     if stopped and arms.silent:
-        return None, f"{arms.silent[0]}, then order clear again"  # it would not hear that its stop is taken back
+        return None, f"{arms.silent[0]}, then send clear again"  # it would not hear that its stop is taken back
     machine.stopped = machine.stopped or (arms.stopped and machine.mode == "FAULT")
     if machine.mode == "FAULT":
         machine.fault = ""
@@ -115,7 +115,7 @@ def _clear(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None,
     return ("reset" if stopped else None), ""
 
 
-def _stop(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
+def _stop(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
     """Whoever is heard is stopped; an arm that is not heard is told nothing later either, when nobody expects it."""
     if not confirmed:
         return None, f"a stop lets the arms sink: {_CONFIRM}; hold keeps them where they are"
@@ -124,13 +124,13 @@ def _stop(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, 
     return "stop", ""
 
 
-def _release(machine: Machine, confirmed: bool, arms: Arms) -> tuple[Drive | None, str]:
+def _release(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
     if machine.mode not in ("HOLD", "DISARMED"):
         return None, f"only arms that hold can be released, they are in {machine.mode}"
     if arms.silent:
-        return None, f"{arms.silent[0]}, then order release again"
+        return None, f"{arms.silent[0]}, then send release again"
     if not arms.at_rest:
-        return None, "the arms are not in their rest pose, they would fall; order rest first"
+        return None, "the arms are not in their rest pose, they would fall; send rest first"
     if not confirmed:
         return None, f"release takes the power from the arms: {_CONFIRM}"
     machine.wants_arm = machine.wants_power = machine.wants_run = machine.wants_takeover = False

@@ -33,11 +33,11 @@ class Belief:
     why: str = ""  # of the newest that jumped
     reported_ns: int = -_REPORT_NS
 
-    def report(self, now: int) -> str:
+    def report(self, now_ns: int) -> str:
         """What to tell the operator, once a second at most; empty: nothing new."""
-        if not self.in_a_row or now - self.reported_ns < _REPORT_NS:
+        if not self.in_a_row or now_ns - self.reported_ns < _REPORT_NS:
             return ""
-        self.reported_ns = now
+        self.reported_ns = now_ns
         return (
             f"reading jumped: {self.why}; it is used for nothing ({self.jumped} so far). Check the CAN cable and motor"
         )
@@ -87,8 +87,8 @@ def _used(belief: Belief, state: ArmState) -> ArmState:
     believed = belief.believed
     if believed is None:
         return replace(state, number=-1, stamp_ns=messages.NEVER, q=np.zeros_like(state.q), powered=False)
-    trouble = state.trouble
+    warning = state.warning
     if belief.in_a_row >= _LOST:
-        trouble = trouble or f"{belief.in_a_row} readings in a row jumped: {belief.why}; check the CAN cable and motor"
-    told = {"powered": state.powered, "trouble": trouble, "fault": state.fault}
-    return replace(believed, **told, master=state.master, master_ns=state.master_ns)
+        warning = warning or f"{belief.in_a_row} readings in a row jumped: {belief.why}; check the CAN cable and motor"
+    reported = {"powered": state.powered, "warning": warning, "fault": state.fault}
+    return replace(believed, **reported, leader=state.leader, leader_ns=state.leader_ns)

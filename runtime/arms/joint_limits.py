@@ -43,13 +43,13 @@ def stop_way(acceleration: float, jerk: float, dq: float, ddq: float) -> float:
 
 
 @part
-def _steered_ddq(limits: Array, now: Array, wanted_dq: float, dt_s: float) -> float:
+def _steered_ddq(limits: Array, now_ns: Array, wanted_dq: float, dt_s: float) -> float:
     """The acceleration that brings the velocity to `wanted_dq`, winding down in time; limits (5,), now (3,) of one joint."""
     acceleration, jerk = limits[3], limits[4]
-    gap = wanted_dq - now[1]
+    gap = wanted_dq - now_ns[1]
     most = min(acceleration, sqrt(2 * _PROFILE_SHARE * jerk * abs(gap)), abs(gap) / dt_s)
     step = jerk * dt_s
-    ddq = min(max(_sign(gap) * most, now[2] - step), now[2] + step)
+    ddq = min(max(_sign(gap) * most, now_ns[2] - step), now_ns[2] + step)
     return min(max(ddq, -acceleration), acceleration)
 
 
@@ -64,11 +64,11 @@ def _closing_speed(limits: Array, error: float, dt_s: float) -> float:
 
 
 @part
-def _is_within(limits: Array, now: Array, made: Array, dt_s: float) -> bool:
+def _is_within(limits: Array, now_ns: Array, made: Array, dt_s: float) -> bool:
     return (
         abs(made[1]) <= limits[2]
         and abs(made[2]) <= limits[3]
-        and abs(made[2] - now[2]) <= limits[4] * dt_s * (1 + _ROUNDING)
+        and abs(made[2] - now_ns[2]) <= limits[4] * dt_s * (1 + _ROUNDING)
     )
 
 
@@ -83,36 +83,36 @@ def _can_stop(limits: Array, made: Array, way: float, dt_s: float) -> bool:
 
 
 @part
-def _advance(now: Array, ddq: float, dt_s: float, made: Array) -> None:
+def _advance(now_ns: Array, ddq: float, dt_s: float, made: Array) -> None:
     made[2] = ddq
-    made[1] = now[1] + ddq * dt_s
-    made[0] = now[0] + made[1] * dt_s
+    made[1] = now_ns[1] + ddq * dt_s
+    made[0] = now_ns[0] + made[1] * dt_s
 
 
 @part
-def _approach(limits: Array, now: Array, wanted: float, wanted_dq: float, dt_s: float, made: Array) -> None:
+def _approach(limits: Array, now_ns: Array, wanted: float, wanted_dq: float, dt_s: float, made: Array) -> None:
     """Straight to `wanted` where velocity, acceleration and jerk allow; else guided by the closing speed."""
     target = min(max(wanted, limits[0]), limits[1])
-    made[1] = (target - now[0]) / dt_s
-    made[0] = now[0] + made[1] * dt_s
-    made[2] = (made[1] - now[1]) / dt_s
-    if _is_within(limits, now, made, dt_s):
+    made[1] = (target - now_ns[0]) / dt_s
+    made[0] = now_ns[0] + made[1] * dt_s
+    made[2] = (made[1] - now_ns[1]) / dt_s
+    if _is_within(limits, now_ns, made, dt_s):
         return
     along = wanted_dq if target == wanted else 0.0
-    closing = along + _closing_speed(limits, target - now[0] - along * dt_s, dt_s)
-    ddq = _steered_ddq(limits, now, min(max(closing, -limits[2]), limits[2]), dt_s)
-    _advance(now, ddq, dt_s, made)
+    closing = along + _closing_speed(limits, target - now_ns[0] - along * dt_s, dt_s)
+    ddq = _steered_ddq(limits, now_ns, min(max(closing, -limits[2]), limits[2]), dt_s)
+    _advance(now_ns, ddq, dt_s, made)
 
 
 @compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8[::1],f8[::1],f8)")
-def track_joints(limits: Array, now: Array, wanted: Array, wanted_dq: Array, dt_s: float) -> Array:
+def track_joints(limits: Array, now_ns: Array, wanted: Array, wanted_dq: Array, dt_s: float) -> Array:
     """The next q, dq, ddq on the way to `wanted` (J,), which moves with `wanted_dq`, and its way until rest: (4, J).
 
     Braked where a joint could not stop any more inside its range.
     """
-    made = np.empty((4, now.shape[1]))
-    for joint in range(now.shape[1]):
-        of_joint, before, after = limits[:, joint], now[:, joint], made[:, joint]
+    made = np.empty((4, now_ns.shape[1]))
+    for joint in range(now_ns.shape[1]):
+        of_joint, before, after = limits[:, joint], now_ns[:, joint], made[:, joint]
         _approach(of_joint, before, wanted[joint], wanted_dq[joint], dt_s, after)
         after[3] = stop_way(of_joint[3], of_joint[4], after[1], after[2])
         if not _can_stop(of_joint, after, after[3], dt_s):
@@ -122,10 +122,10 @@ def track_joints(limits: Array, now: Array, wanted: Array, wanted_dq: Array, dt_
 
 
 @compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8)")
-def brake_joints(limits: Array, now: Array, dt_s: float) -> Array:
+def brake_joints(limits: Array, now_ns: Array, dt_s: float) -> Array:
     """The next q, dq, ddq (3, J) when all joints come to rest as fast as acceleration and jerk allow."""
-    made = np.empty_like(now)
-    for joint in range(now.shape[1]):
-        ddq = _steered_ddq(limits[:, joint], now[:, joint], 0.0, dt_s)
-        _advance(now[:, joint], ddq, dt_s, made[:, joint])
+    made = np.empty_like(now_ns)
+    for joint in range(now_ns.shape[1]):
+        ddq = _steered_ddq(limits[:, joint], now_ns[:, joint], 0.0, dt_s)
+        _advance(now_ns[:, joint], ddq, dt_s, made[:, joint])
     return made

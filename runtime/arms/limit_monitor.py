@@ -1,4 +1,4 @@
-"""What the safety layer can do where it does not command: tell which limits a teacher's hands exceed. Pure."""
+"""What the safety layer can do where it does not command: tell which limits a teacher's hands exceed. Deterministic."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,21 +13,21 @@ _WINDOW_NS = 50_000_000  # over which a speed is measured: single targets jitter
 
 
 @dataclass
-class Watch:
+class LimitMonitor:
     """Remembers the newest targets (J,) with their times."""
 
     seen: deque[tuple[int, Array]] = field(default_factory=deque)
 
 
-def exceeded(watch: Watch, limits: Limits, q: Array, stamp_ns: int) -> tuple[str, ...]:
+def exceeded(monitor: LimitMonitor, limits: Limits, q: Array, stamp_ns: int) -> tuple[str, ...]:
     """The limits on range and speed that targets q (J,) exceed, each with joint, value and limit."""
-    while watch.seen and stamp_ns - watch.seen[0][0] > _WINDOW_NS:
-        watch.seen.popleft()
+    while monitor.seen and stamp_ns - monitor.seen[0][0] > _WINDOW_NS:
+        monitor.seen.popleft()
     texts = _outside(limits, q)
-    if watch.seen and stamp_ns > watch.seen[0][0]:
-        since_ns, before = watch.seen[0]
+    if monitor.seen and stamp_ns > monitor.seen[0][0]:
+        since_ns, before = monitor.seen[0]
         texts += _too_fast(limits, np.abs(q - before) * NS_PER_S / (stamp_ns - since_ns))
-    watch.seen.append((stamp_ns, np.array(q)))
+    monitor.seen.append((stamp_ns, np.array(q)))
     return texts
 
 

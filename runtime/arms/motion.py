@@ -1,9 +1,9 @@
-"""Where the arms are told to be next: along the chunk, after the masters, to a pose, or braked. Pure; part of arms_step."""
+"""Where the arms are told to be next: along the chunk, after the leaders, to a pose, or braked. Deterministic; for step.py."""
 
 import numpy as np
 
 from runtime.arms import chunk_intake, limits, parking
-from runtime.arms.state import Inputs, Memory, Rules, armed
+from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsState, armed
 from runtime.arms.trajectory import Motion, evaluate
 from runtime.messaging import messages
 
@@ -11,42 +11,40 @@ _RESOLUTION_RAD = 2e-5  # of the arm's bus (0.001 degrees): a smaller change by 
 _HELD_NS = 50_000_000  # without a new target an arm stands where the last one was (can_bus.py)
 
 
-def move(rules: Rules, memory: Memory, inputs: Inputs, was: messages.Mode) -> tuple[limits.Array, bool]:
+def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages.Mode) -> tuple[limits.Array, bool]:
     """Advance the command by one tick. Returns the wanted pose and whether the safety layer had to change it."""
-    mode = memory.machine.mode
-    if was == "DISARMED" or not armed(
-        memory.machine
-    ):  # the first command is where the arms are, by this tick's reading
+    mode = state.machine.mode
+    if was == "DISARMED" or not armed(state.machine):  # the first command is where the arms are, by this tick's reading
         still = np.zeros(messages.JOINTS)
-        memory.commanded = Motion(np.array(inputs.feedback.q), still, still)
-        return memory.commanded.q, False
-    memory.commanded = _where_they_are(memory, inputs)
+        state.commanded = Motion(np.array(inputs.feedback.q), still, still)
+        return state.commanded.q, False
+    state.commanded = _where_they_are(state, inputs)
     if mode != "FAULT":
-        memory.yields_to = None
+        state.yields_to = None
     if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced while the arms held: begin it from here
-        memory.trajectory = chunk_intake.restart(rules, memory, was)
-    if memory.machine.bound_for and (memory.way is not None or parking.stands(memory.commanded)):
-        wanted = memory.way = _toward_pose(rules, memory)
+        state.trajectory = chunk_intake.restart(config, state, was)
+    if state.machine.bound_for and (state.way is not None or parking.stands(state.commanded)):
+        wanted = state.way = _toward_pose(config, state)
     else:
-        memory.way, memory.passed_ready = None, False  # on the way to a pose: first the arms are braked
-        wanted = _wanted(memory, inputs.deadline_ns)
-    if memory.yields_to is not None:
-        wanted = Motion(memory.yields_to, np.zeros(messages.JOINTS), np.zeros(messages.JOINTS))
+        state.way, state.passed_ready = None, False  # on the way to a pose: first the arms are braked
+        wanted = _wanted(state, inputs.deadline_ns)
+    if state.yields_to is not None:
+        wanted = Motion(state.yields_to, np.zeros(messages.JOINTS), np.zeros(messages.JOINTS))
     if wanted is None:
-        memory.commanded = limits.brake(rules.limits, memory.commanded, rules.dt_s)
-        return memory.commanded.q, False
-    memory.commanded = limits.track(rules.limits, memory.commanded, wanted.q, rules.dt_s, wanted.dq)
-    return wanted.q, bool(np.abs(memory.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
+        state.commanded = limits.brake(config.limits, state.commanded, config.dt_s)
+        return state.commanded.q, False
+    state.commanded = limits.track(config.limits, state.commanded, wanted.q, config.dt_s, wanted.dq)
+    return wanted.q, bool(np.abs(state.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
 
 
-def _where_they_are(memory: Memory, inputs: Inputs) -> Motion:
+def _where_they_are(state: ArmsState, inputs: ArmsInputs) -> Motion:
     """The command from which this tick goes on: what was commanded last, but for arms that did not follow it.
 
     An arm with a fault or without power is told nothing (can_bus.py) and may be led by hand: its command is where it is, so
     that it does not return with a jump afterwards. After a gap without targets the arms stand where they were told to be.
     """
-    now = memory.commanded
-    still = inputs.deadline_ns - memory.commanded_ns > _HELD_NS
+    now = state.commanded
+    still = inputs.deadline_ns - state.commanded_ns > _HELD_NS
     arms = zip(inputs.feedback.fault, inputs.feedback.powered, strict=True)
     led_arms = [bool(fault) or not powered for fault, powered in arms]
     if not still and not any(led_arms):
@@ -56,28 +54,28 @@ def _where_they_are(memory: Memory, inputs: Inputs) -> Motion:
     return Motion(q, np.where(stands, 0.0, now.dq), np.where(stands, 0.0, now.ddq))
 
 
-def _toward_pose(rules: Rules, memory: Memory) -> Motion:
+def _toward_pose(config: ArmsConfig, state: ArmsState) -> Motion:
     """The next wanted motion on the way to the ready pose and, if that is where it leads, on to the rest pose."""
-    machine, now = memory.machine, memory.commanded
+    machine, now = state.machine, state.commanded
     if machine.bound_for == "rest":  # from anywhere else the straight way could lead into the table
-        memory.passed_ready = memory.passed_ready or _is_near(rules, now)
-    goal = rules.rest_pose if memory.passed_ready else rules.ready_pose
-    if parking.arrived(goal, now) and (memory.passed_ready or machine.bound_for == "ready"):
+        state.passed_ready = state.passed_ready or _is_near(config, now)
+    goal = config.rest_pose if state.passed_ready else config.ready_pose
+    if parking.arrived(goal, now) and (state.passed_ready or machine.bound_for == "ready"):
         machine.bound_for = ""
-    return parking.toward(goal, memory.way, now, rules.dt_s)
+    return parking.toward(goal, state.way, now, config.dt_s)
 
 
-def _is_near(rules: Rules, now: Motion) -> bool:
-    return parking.near(rules.ready_pose, now.q) or parking.near(rules.rest_pose, now.q)
+def _is_near(config: ArmsConfig, now: Motion) -> bool:
+    return parking.near(config.ready_pose, now.q) or parking.near(config.rest_pose, now.q)
 
 
-def _wanted(memory: Memory, deadline_ns: int) -> Motion | None:
-    """What the policy or the masters want the arms to do, None: nothing."""
-    match memory.machine.mode:
+def _wanted(state: ArmsState, deadline_ns: int) -> Motion | None:
+    """What the policy or the leaders want the arms to do, None: nothing."""
+    match state.machine.mode:
         case "RUNNING":
-            return evaluate(memory.trajectory, deadline_ns)
-        case "TAKEOVER" if memory.master is not None:
+            return evaluate(state.trajectory, deadline_ns)
+        case "TAKEOVER" if state.leader is not None:
             still = np.zeros(messages.JOINTS)
-            return Motion(memory.master.q, still, still)
+            return Motion(state.leader.q, still, still)
         case _:
             return None

@@ -1,4 +1,4 @@
-"""The ways to the ready and the rest pose: jerk-limited, all joints arriving together (ruckig), slow enough to watch. Pure.
+"""The ways to the ready and the rest pose: jerk-limited, all joints arriving together (ruckig), slow. Deterministic.
 
 Planned anew at every tick from the wanted motion of the last one, which is all that has to be remembered.
 """

@@ -13,16 +13,16 @@ from drivers.arm_link import LED, Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from runtime.arms.feedback import Belief, believe
-from runtime.arms.limit_monitor import Watch, exceeded
+from runtime.arms.limit_monitor import LimitMonitor, exceeded
 from runtime.arms.limits import Limits
 from runtime.arms.parking import stands
 from runtime.arms.safety import unsupervised
 from runtime.arms.sockets import ArmsSockets
-from runtime.arms.state import Executing, Inputs, Memory, Outputs, Rules, armed, start
+from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, Executing, armed, start
 from runtime.arms.step import step
 from runtime.arms.takeover import silent
 from runtime.host import realtime
-from runtime.host.clock import Rate, now_ns, seconds
+from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.systemd import Notifier
 from runtime.messaging import messages, trusted
 from runtime.process.base import Process, log
@@ -36,41 +36,41 @@ _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
-    rules, arms, sockets = Rules.of(process.settings), make_arms(process), ArmsSockets(process)
-    leaders, beliefs, monitor = _leaders(process), [Belief() for _ in SIDES], Watch()
+    config, arms, sockets = ArmsConfig.of(process.settings), make_arms(process), ArmsSockets(process)
+    leaders, beliefs, monitor = _leaders(process), [Belief() for _ in SIDES], LimitMonitor()
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
-    rate, state, ticks = Rate(rules.settings.arms.rate_hz, exact=True), None, 0
+    rate, state, ticks = Rate(config.settings.arms.rate_hz, exact=True), None, 0
     asked_ns: int | None = None  # to end
     while process.running or _brakes(state, asked_ns):
         if asked_ns is None and not process.running:
-            asked_ns = now_ns()
+            asked_ns = robot_time_ns()
             if state is not None and not state.machine.held:  # whoever ended it died without ordering hold
-                sockets.order_hold(asked_ns)
+                sockets.send_hold(asked_ns)
         deadline_ns = rate.wait(sockets.drain_until)
-        now = now_ns()
-        readings = _read(process, arms, beliefs, state is not None and armed(state.machine), now)
-        feedback = joint_state(readings, state, ticks, process.epoch, now)
-        state = state or start(rules, feedback, now, restarted=process.epoch > 1)
+        now_ns = robot_time_ns()
+        readings = _read(process, arms, beliefs, state is not None and armed(state.machine), now_ns)
+        feedback = joint_state(readings, state, ticks, process.epoch, now_ns)
+        state = state or start(config, feedback, now_ns, restarted=process.epoch > 1)
         received, refused = sockets.take()
-        told = _overheard(readings) if leaders is None else _told(leaders)
-        led = master_state(told, monitor, rules.limits, ticks, process.epoch, now)
+        heard = _overheard(readings) if leaders is None else _heard(leaders)
+        led = leader_state(heard, monitor, config.limits, ticks, process.epoch, now_ns)
         relayed = () if leaders is None or led is None else (led,)
-        inputs = Inputs(feedback, (*relayed, *(item.message for item in received)), refused, deadline_ns)
-        outputs = step(rules, state, inputs, process.epoch, now)
-        _carry_out(arms, outputs, now)
+        inputs = ArmsInputs(feedback, (*relayed, *(item.message for item in received)), refused, deadline_ns)
+        outputs = step(config, state, inputs, process.epoch, now_ns)
+        _carry_out(arms, outputs, now_ns)
         sockets.publish(feedback, led, outputs, received)
         for name, text in outputs.faults:
             process.fault(name, text)
-        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(rules.settings.safety, state.supervised_ns, now):
+        if ticks % _NOTIFY_EVERY == 0 and not unsupervised(config.settings.safety, state.supervised_ns, now_ns):
             notifier.alive("; ".join((state.machine.mode, *state.machine.reasons)))
         snapshots.keep(ticks, state)
         ticks += 1
         process.stepped()
     notifier.close()
     for arm in arms:
-        arm.hold(now_ns())
+        arm.hold(robot_time_ns())
         arm.close()
 
 
@@ -84,24 +84,24 @@ def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
         log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
 
 
-def _carry_out(arms: Sequence[SlotArm], outputs: Outputs, now: int) -> None:
+def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs, now_ns: int) -> None:
     """What a tick tells the motors, then where it sends the joints."""
-    for drive in outputs.drives:
+    for motor_command in outputs.motor_commands:
         for arm in arms:
-            arm.ask(drive)
+            arm.ask(motor_command)
     if outputs.target.sent:
         for side, arm in enumerate(arms):
-            arm.command(outputs.target.q[7 * side : 7 * side + 7], now)
+            arm.command(outputs.target.q[7 * side : 7 * side + 7], now_ns)
 
 
-def _brakes(memory: Memory | None, asked_ns: int | None) -> bool:
+def _brakes(state: ArmsState | None, asked_ns: int | None) -> bool:
     """Whether the arms are still on their way to a stand: whoever ends a run has ordered hold before."""
-    late = asked_ns is not None and now_ns() - asked_ns > seconds(_BRAKES_S)
-    return memory is not None and memory.machine.mode != "DISARMED" and not late and not stands(memory.commanded)
+    late = asked_ns is not None and robot_time_ns() - asked_ns > seconds(_BRAKES_S)
+    return state is not None and state.machine.mode != "DISARMED" and not late and not stands(state.commanded)
 
 
 def joint_state(
-    states: Sequence[ArmState], memory: Memory | None, seq: int, epoch: int, now: int
+    readings: Sequence[ArmState], state: ArmsState | None, seq: int, epoch: int, now_ns: int
 ) -> messages.JointState:
     """Both arms' newest readings as one message, with how far the current chunk has been executed."""
     left, right = states
@@ -110,61 +110,61 @@ def joint_state(
         {
             "seq": seq,
             "epoch": epoch,
-            "stamp_ns": now,
-            "episode": max(memory.episode, 0) if memory else 0,
+            "stamp_ns": now_ns,
+            "episode": max(state.episode, 0) if state else 0,
             "q": np.concatenate((left.q, right.q)),
             "dq": np.concatenate((left.dq, right.dq)),
             "effort": np.concatenate((left.effort, right.effort)),
             "number": (left.number, right.number),
             "measured_ns": (left.stamp_ns, right.stamp_ns),
             "powered": (left.powered, right.powered),
-            "trouble": (left.trouble, right.trouble),
+            "trouble": (left.warning, right.warning),
             "fault": (left.fault, right.fault),
-            **execution(memory, now),
+            **execution(state, now_ns),
         },
     )
 
 
-def execution(memory: Memory | None, now: int) -> dict[str, Any]:
+def execution(state: ArmsState | None, now_ns: int) -> dict[str, Any]:
     """What a JointState tells of the chunk that is executed: which, how far, and whether the arms run."""
-    executing = memory.executing if memory else Executing()
-    pieces = memory.trajectory.pieces if memory else ()
+    executing = state.executing if state else Executing()
+    pieces = state.trajectory.pieces if state else ()
     return {
         "chunk_epoch": executing.epoch,
         "chunk_seq": executing.seq,
-        "consumed": pieces[-1].consumed(now) if pieces else 0,
-        "running": memory is not None and memory.machine.mode == "RUNNING",
+        "consumed": pieces[-1].consumed(now_ns) if pieces else 0,
+        "running": state is not None and state.machine.mode == "RUNNING",
     }
 
 
-def master_state(
-    told: Sequence[tuple[Array, int]], watch: Watch, limits: Limits, seq: int, epoch: int, now: int
+def leader_state(
+    heard: Sequence[tuple[Array, int]], monitor: LimitMonitor, limits: Limits, seq: int, epoch: int, now_ns: int
 ) -> messages.MasterState | None:
-    """Where both masters are led, of what each told last and when; None while they, or one of them, are not heard."""
-    if len(told) < len(SIDES):
+    """Where both leaders are led, of what each told last and when; None while they, or one of them, are not heard."""
+    if len(heard) < len(SIDES):
         return None
-    q, stamps_ns = np.concatenate([led for led, _ in told]), (told[0][1], told[1][1])
-    if silent(stamps_ns, now):
+    q, stamps_ns = np.concatenate([led for led, _ in heard]), (heard[0][1], heard[1][1])
+    if silent(stamps_ns, now_ns):
         return None
-    exceeds = exceeded(watch, limits, q, max(stamps_ns))
-    return messages.MasterState(seq=seq, epoch=epoch, stamp_ns=now, q=q, measured_ns=stamps_ns, exceeds=exceeds)
+    exceeds = exceeded(monitor, limits, q, max(stamps_ns))
+    return messages.MasterState(seq=seq, epoch=epoch, stamp_ns=now_ns, q=q, measured_ns=stamps_ns, exceeds=exceeds)
 
 
 def _leaders(process: Process) -> list[TargetSlot] | None:
     """Where leaders on buses of their own tell where they are led; None where there are none."""
-    own = process.settings.arms.masters == "own"
+    own = process.settings.arms.leaders == "own"
     return [TargetSlot(process.folder, LED, side) for side in SIDES] if own else None
 
 
 def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
-    """What the masters tell the arms over their common buses."""
-    return [(reading.master, reading.master_ns) for reading in readings if reading.master is not None]
+    """What the leaders tell the arms over their common buses."""
+    return [(reading.leader, reading.leader_ns) for reading in readings if reading.leader is not None]
 
 
-def _told(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
-    """What the masters say on buses of their own."""
+def _heard(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
+    """What the leaders say on buses of their own."""
     newest = [leader.read() for leader in leaders]
-    return [(told.q, told.stamp_ns) for told in newest if told.stamp_ns]
+    return [(heard.q, heard.stamp_ns) for heard in newest if heard.stamp_ns]
 
 
 def make_arms(process: Process) -> list[SlotArm]:
@@ -174,11 +174,11 @@ def make_arms(process: Process) -> list[SlotArm]:
 
 
 def _read(
-    process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], is_armed: bool, now: int
+    process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], is_armed: bool, now_ns: int
 ) -> list[ArmState]:
     """Of each arm the newest reading that can be true; one that cannot is told."""
     readings = [believe(belief, arm.read() or _UNHEARD, is_armed) for arm, belief in zip(arms, beliefs, strict=True)]
     for arm, belief in zip(arms, beliefs, strict=True):
-        if text := belief.report(now):
+        if text := belief.report(now_ns):
             process.fault("reading", f"{arm.name} arm: {text}")
     return readings

@@ -1,7 +1,7 @@
-"""The safety layer's states and verdicts: which chunks are refused, what is stale, and what mode follows. Pure, no I/O.
+"""The safety layer's states and verdicts: which chunks are refused, what is stale, what mode follows. Deterministic, no I/O.
 
-DISARMED (nothing is sent) -> HOLD -> RUNNING or TAKEOVER -> HOLD; FAULT from any, latched until cleared. What operators order
-is obeyed in commands.py; the limits on motion are in limits.py, what masters may lead in takeover.py.
+DISARMED (nothing is sent) -> HOLD -> RUNNING or TAKEOVER -> HOLD; FAULT from any, latched until cleared. What operators command
+is obeyed in commands.py; the limits on motion are in limits.py, what leaders may lead in takeover.py.
 Every verdict is a short text that names the value and the limit: the operator reads it as it is.
 """
 
@@ -19,8 +19,8 @@ from runtime.messaging import messages
 from runtime.messaging.messages import Mode
 
 _FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
-HELD = "held by order: waits to be armed anew, then for the order to run"
-WAITS = "waits for the order to run"
+HELD = "held by the operator: waits to be armed anew, then for the command to run"
+WAITS = "waits for the command to run"
 NOT_ON = "the motors are not on yet"
 
 
@@ -35,7 +35,7 @@ class Machine:
     wants_run: bool = False
     wants_arm: bool = False
     bound_for: Literal["", "ready", "rest"] = ""  # the pose that it is on the way to, in HOLD
-    wants_takeover: bool = False  # the masters are to lead the arms
+    wants_takeover: bool = False  # the leaders are to lead the arms
     wants_power: bool = False  # the motors are to be switched on
     first_run: bool = False  # the run that the program begins by itself is still to come
     held: bool = False  # by order, or since a page was lost: they are armed anew before they run
@@ -45,7 +45,7 @@ class Machine:
     fault: str = ""
     never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
     unfit: str = ""  # why the checks before the start forbid to arm
-    masters_own: bool = False  # there are masters on buses of their own: they can take over
+    own_leaders: bool = False  # there are leaders on buses of their own: they can take over
     stopped: bool = False  # by an operator: the arms sink, nothing is sent, and clearing it does not arm
     lost: tuple[str, ...] = ()  # what ended a TAKEOVER or the way to rest, until something else is ordered
     forbidden: tuple[str, ...] = ()  # what forbids RUNNING at this moment
@@ -67,33 +67,33 @@ class Freshness:
     lost_processes: tuple[str, ...] = ()  # of those that make chunks, as the supervisor sees them
 
 
-def stale(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     """Everything that forbids RUNNING at this moment; empty when all is fresh."""
     return (
-        *arm_reasons(safety, fresh, now),
-        *_camera_reasons(safety, fresh, now),
-        *unsupervised(safety, fresh.supervised_ns, now),
+        *arm_reasons(safety, fresh, now_ns),
+        *_camera_reasons(safety, fresh, now_ns),
+        *unsupervised(safety, fresh.supervised_ns, now_ns),
         *(f"process {name}" for name in fresh.lost_processes),
-        *_chunk_reasons(safety, fresh, now),
+        *_chunk_reasons(safety, fresh, now_ns),
     )
 
 
-def arm_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     """Arms without fresh feedback, or that report trouble; one lost arm means that both hold."""
-    silent = silent_arms(safety, fresh.arms, now)
-    told = (trouble or fault for trouble, fault in zip(fresh.arms.trouble, fresh.arms.fault, strict=True))
-    return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, told, strict=True) if text)
+    silent = silent_arms(safety, fresh.arms, now_ns)
+    reported = (warning or fault for warning, fault in zip(fresh.arms.trouble, fresh.arms.fault, strict=True))
+    return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, reported, strict=True) if text)
 
 
-def silent_arms(safety: Safety, arms: messages.JointState, now: int) -> tuple[str, ...]:
+def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple[str, ...]:
     """Arms whose feedback is too old, or that were not heard yet."""
     limit_ms = safety.max_feedback_age_s * 1e3
     return tuple(
         f"{side} arm: nothing was heard yet; check its power and CAN cable"
         if stamp_ns == messages.NEVER
-        else f"{side} arm: feedback is {_ms(now - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
+        else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
-        if now - stamp_ns > seconds(safety.max_feedback_age_s)
+        if now_ns - stamp_ns > seconds(safety.max_feedback_age_s)
     )
 
 
@@ -109,12 +109,12 @@ def outside_ranges(safety: Safety, arms: messages.JointState) -> tuple[str, ...]
     )
 
 
-def unsupervised(safety: Safety, supervised_ns: int | None, now: int) -> tuple[str, ...]:
+def unsupervised(safety: Safety, supervised_ns: int | None, now_ns: int) -> tuple[str, ...]:
     """A supervisor that hangs hears no key, watches nobody, and would not notice when System 1 is gone."""
     limit_ns = seconds(safety.max_supervision_age_s)
-    if supervised_ns is None or now - supervised_ns <= limit_ns:
+    if supervised_ns is None or now_ns - supervised_ns <= limit_ns:
         return ()
-    age, limit = _ms(now - supervised_ns), _ms(limit_ns)
+    age, limit = _ms(now_ns - supervised_ns), _ms(limit_ns)
     return (f"supervisor: last word is {age} old (limit {limit}); it hangs, is the machine overloaded or stopped?",)
 
 
@@ -123,27 +123,27 @@ def arm_fault(arms: messages.JointState) -> str:
     return next((f"{side} arm: {text}" for side, text in zip(SIDES, arms.fault, strict=True) if text), "")
 
 
-def _camera_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+def _camera_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     if fresh.health is None:
         return ("cameras: no report yet",)
-    age_ns = now - fresh.health.stamp_ns
+    age_ns = now_ns - fresh.health.stamp_ns
     if age_ns > seconds(safety.max_health_age_s):
         return (f"cameras: last report is {_ms(age_ns)} old; the cameras process is gone or hangs",)
     return tuple(f"camera {state.camera}: {state.verdict}" for state in fresh.health.cameras if state.verdict)
 
 
-def _chunk_reasons(safety: Safety, fresh: Freshness, now: int) -> tuple[str, ...]:
+def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     if fresh.refusal:
         return (fresh.refusal,)
     if fresh.observation_ns is None or fresh.conditions_ns is None:
         return ("no chunk yet",)
     reasons: list[str] = []
     limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
-    if now - fresh.conditions_ns > limit_ns:
-        age, limit = _ms(now - fresh.conditions_ns), _ms(limit_ns)
+    if now_ns - fresh.conditions_ns > limit_ns:
+        age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
         reasons.append(f"condition: {age} old (limit {limit}); System 2 is late or gone")
-    if fresh.runs_out or now - fresh.observation_ns > seconds(safety.max_chunk_age_s):
-        age, limit = _ms(now - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
+    if fresh.runs_out or now_ns - fresh.observation_ns > seconds(safety.max_chunk_age_s):
+        age, limit = _ms(now_ns - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
         reasons.append(f"chunk: seen {age} ago (limit {limit}); System 1 is late or gone")
     return tuple(reasons)
 
@@ -162,12 +162,12 @@ def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
     return ""
 
 
-def expired(safety: Safety, chunk: messages.ActionChunk, now: int) -> bool:
+def expired(safety: Safety, chunk: messages.ActionChunk, now_ns: int) -> bool:
     """Whether a chunk comes too late (or from a wrong clock) to be used at all; it is dropped and counted."""
     ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
-    too_old = now - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now >= ends_ns
+    too_old = now_ns - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now_ns >= ends_ns
     newest_ns = max(chunk.t0_ns, chunk.observation_ns, chunk.conditions_capture_ns)
-    return too_old or newest_ns > now + _FUTURE_NS
+    return too_old or newest_ns > now_ns + _FUTURE_NS
 
 
 def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
@@ -197,11 +197,11 @@ def joint_name(index: int) -> str:
     return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
 
-def watch_deadman(safety: Safety, machine: Machine, deadman: messages.Deadman | None, now: int) -> None:
+def check_deadman(safety: Safety, machine: Machine, deadman: messages.Deadman | None, now_ns: int) -> None:
     """Whoever drives from a page that is no longer heard does not drive: as if hold were ordered, and why is said."""
     if deadman is None or not deadman.wanted or not (machine.wants_run or machine.bound_for):
         return
-    age_ns = now - deadman.beat_ns
+    age_ns = now_ns - deadman.beat_ns
     if age_ns > seconds(safety.max_deadman_age_s):
         machine.wants_run, machine.bound_for = False, ""
         machine.held = True
@@ -215,7 +215,7 @@ def settle(
     armable: bool,
     powered: bool,
     resumes: bool,
-    now: int,
+    now_ns: int,
     unled: tuple[str, ...] = (),
 ) -> bool:
     """Let the mode follow from orders, faults and staleness. Returns whether it changed.
@@ -265,7 +265,7 @@ def settle(
     machine.reasons = _why_not(machine, reasons, unled, powered)
     if machine.mode == before:
         return False
-    machine.since_ns = now
+    machine.since_ns = now_ns
     return True
 
 
@@ -273,7 +273,7 @@ def _why_not(machine: Machine, reasons: tuple[str, ...], unled: tuple[str, ...],
     if machine.mode == "RUNNING":
         return ()
     if machine.mode == "TAKEOVER":
-        return ("the masters lead the arms",)
+        return ("the leaders lead the arms",)
     if machine.mode == "FAULT":
         return (machine.fault,)
     if machine.mode == "DISARMED":

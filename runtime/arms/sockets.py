@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from runtime.arms.state import Outputs
+from runtime.arms.state import ArmsOutputs
 from runtime.messaging import messages
 from runtime.messaging.bus import Received
 from runtime.process.base import Process
@@ -40,7 +40,7 @@ class ArmsSockets:
         self._refused_before += refused
         return received, refused
 
-    def order_hold(self, asked_ns: int) -> None:
+    def send_hold(self, asked_ns: int) -> None:
         """Say hold to this very process, so that the session shows why the arms braked at the end."""
         self._commands.send(
             messages.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
@@ -50,7 +50,7 @@ class ArmsSockets:
         self,
         feedback: messages.JointState,
         led: messages.MasterState | None,
-        outputs: Outputs,
+        outputs: ArmsOutputs,
         received: Sequence[Received],
     ) -> None:
         """What a tick took and gave."""

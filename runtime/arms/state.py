@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drivers.arm import Drive
+from drivers.arm import MotorCommand
 from runtime.arms import limits, parking
 from runtime.arms.following import Following
 from runtime.arms.limits import Limits
@@ -29,7 +29,7 @@ class Executing:
 
 
 @dataclass
-class Memory:
+class ArmsState:
     """Everything that `step` remembers; saved in snapshots."""
 
     commanded: Motion
@@ -38,7 +38,7 @@ class Memory:
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
     health: messages.CameraHealth | None = None
-    master: messages.MasterState | None = None  # where hands lead the masters
+    leader: messages.MasterState | None = None  # where hands lead the leaders
     supervised_ns: int | None = None  # when the supervisor spoke last; None: it never did (evaluation has none)
     lost_processes: tuple[str, ...] = ()
     episode: int = NONE
@@ -65,7 +65,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ArmsInputs:
     """What one tick consumes: the feedback and, in order of arrival, everything else."""
 
     feedback: messages.JointState
@@ -75,17 +75,17 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class ArmsOutputs:
     """What one tick gives."""
 
     target: messages.ArmTarget
     state: messages.SafetyState | None
     faults: tuple[tuple[str, str], ...]
-    drives: tuple[Drive, ...]  # what both arms' motors are told, in order
+    motor_commands: tuple[MotorCommand, ...]  # what both arms' motors are told, in order
 
 
 @dataclass(frozen=True)
-class Rules:
+class ArmsConfig:
     """The settings that `step` needs, made once."""
 
     settings: Settings
@@ -96,7 +96,7 @@ class Rules:
     rest_pose: parking.Pose  # (14,) where the arms' power can be taken
 
     @classmethod
-    def of(cls, settings: Settings) -> "Rules":
+    def of(cls, settings: Settings) -> "ArmsConfig":
         """From the settings tree."""
         trajectory = settings.trajectory
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
@@ -105,19 +105,19 @@ class Rules:
         return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
 
 
-SAVED = (Memory, Executing, Following, Machine, Motion, Trajectory, Piece)
+SAVED = (ArmsState, Executing, Following, Machine, Motion, Trajectory, Piece)
 """What a snapshot of the arms' memory holds."""
 
 
-def start(rules: Rules, feedback: messages.JointState, now: int, restarted: bool = False) -> Memory:
+def start(config: ArmsConfig, feedback: messages.JointState, now_ns: int, restarted: bool = False) -> ArmsState:
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(messages.JOINTS)
-    arms = rules.settings.arms
-    machine = Machine(since_ns=now, unfit=arms.unfit, masters_own=arms.masters == "own")
+    arms = config.settings.arms
+    machine = Machine(since_ns=now_ns, unfit=arms.unfit, own_leaders=arms.leaders == "own")
     by_itself = not restarted and not machine.unfit
     machine.wants_arm = machine.wants_power = arms.start != "disarmed" and by_itself
     machine.wants_run = machine.first_run = arms.start == "run" and by_itself
-    return Memory(Motion(np.array(feedback.q), still, still), now, machine)
+    return ArmsState(Motion(np.array(feedback.q), still, still), now_ns, machine)
 
 
 def armed(machine: Machine) -> bool:

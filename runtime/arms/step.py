@@ -1,15 +1,15 @@
-"""One tick of the arms process: which chunk is executed, what the arms are told, in which mode. Pure; called by arms.
+"""One tick of the arms process: which chunk is executed, what the arms are told, in which mode. Deterministic; called by arms.
 
 Everything is decided from the memory, the inputs and the time that are given; the replay calls the very same function.
 """
 
 import numpy as np
 
-from drivers.arm import EMERGENCY_STOP, Drive
+from drivers.arm import EMERGENCY_STOP, MotorCommand
 from runtime.arms import chunk_intake, commands, parking, safety, takeover
 from runtime.arms.following import Following, follow
 from runtime.arms.motion import move
-from runtime.arms.state import NONE, Inputs, Memory, Outputs, Rules, armed
+from runtime.arms.state import NONE, ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, armed
 from runtime.messaging import messages, trusted
 from runtime.messaging.topics import reference
 
@@ -19,53 +19,53 @@ _LOST = ("off", "starting", "exited", "stopped", "hung")
 _SENDERS = 16  # of orders whose newest one is remembered
 
 
-def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> Outputs:
+def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, now_ns: int) -> ArmsOutputs:
     """One tick."""
-    settings, machine = rules.settings, memory.machine
+    settings, machine = config.settings, state.machine
     seam = -1.0
-    drives: list[Drive] = []
+    motor_commands: list[MotorCommand] = []
     for message in inputs.messages:
         if isinstance(message, messages.Order):
-            drives += _obey(rules, memory, message, inputs.feedback, now)
+            motor_commands += _obey(config, state, message, inputs.feedback, now_ns)
         else:
-            seam = max(seam, _consume(rules, memory, message, inputs.deadline_ns, now))
+            seam = max(seam, _consume(config, state, message, inputs.deadline_ns, now_ns))
     if inputs.refused:
-        memory.rejected += inputs.refused
+        state.rejected += inputs.refused
         machine.fault = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
-    fresh = _freshness(memory, inputs)
+    fresh = _freshness(state, inputs)
     if armed(machine):
-        _find_faults(rules, memory, inputs.feedback)
+        _find_faults(config, state, inputs.feedback)
     else:
-        memory.following = Following()
+        state.following = Following()
     powered = all(inputs.feedback.powered)
     outside = () if armed(machine) else safety.outside_ranges(settings.safety, inputs.feedback)
-    if machine.wants_power and not outside and not safety.silent_arms(settings.safety, inputs.feedback, now):
+    if machine.wants_power and not outside and not safety.silent_arms(settings.safety, inputs.feedback, now_ns):
         machine.wants_power = False
         if not powered or any(inputs.feedback.fault):
-            drives.append("enable")
-    reasons = outside + (safety.stale(settings.safety, fresh, now) or _unseen(memory))
-    safety.watch_deadman(settings.safety, machine, memory.deadman, now)
-    unwell = outside + safety.arm_reasons(settings.safety, fresh, now)
-    unled = (*unwell, *_unled(rules, memory, now)) if machine.wants_takeover else ()
+            motor_commands.append("enable")
+    reasons = outside + (safety.stale(settings.safety, fresh, now_ns) or _unseen(state))
+    safety.check_deadman(settings.safety, machine, state.deadman, now_ns)
+    unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
+    unled = (*unwell, *_unled(config, state, now_ns)) if machine.wants_takeover else ()
     was, why = machine.mode, machine.fault
-    changed = safety.settle(machine, reasons, not unwell, powered, settings.arms.resume == "itself", now, unled)
+    changed = safety.settle(machine, reasons, not unwell, powered, settings.arms.resume == "itself", now_ns, unled)
     answers = any(isinstance(message, messages.Order) for message in inputs.messages)
-    wanted, limited = move(rules, memory, inputs, was)
-    memory.commanded_ns = inputs.deadline_ns
-    memory.ticks += 1
-    memory.running_ticks += machine.mode == "RUNNING"
+    wanted, limited = move(config, state, inputs, was)
+    state.commanded_ns = inputs.deadline_ns
+    state.ticks += 1
+    state.running_ticks += machine.mode == "RUNNING"
     target = trusted.made(
         messages.ArmTarget,
         {
-            "seq": memory.ticks - 1,
+            "seq": state.ticks - 1,
             "epoch": epoch,
-            "stamp_ns": now,
-            "episode": max(memory.episode, 0),
+            "stamp_ns": now_ns,
+            "episode": max(state.episode, 0),
             "inputs": tuple(reference(message) for message in (inputs.feedback, *inputs.messages)),
             "deadline_ns": inputs.deadline_ns,
             "mode": machine.mode,
             "blended": wanted,
-            "q": memory.commanded.q,
+            "q": state.commanded.q,
             "sent": armed(machine),
             "limited": limited,
             "seam_jump_rad_s": seam,
@@ -73,129 +73,131 @@ def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> 
         },
     )
     faults = (("safety", why),) if changed and machine.mode == "FAULT" else ()
-    return Outputs(target, _say(memory, fresh, epoch, now, changed or answers), faults, tuple(drives))
+    return ArmsOutputs(target, _say(state, fresh, epoch, now_ns, changed or answers), faults, tuple(motor_commands))
 
 
-def _find_faults(rules: Rules, memory: Memory, feedback: messages.JointState) -> None:
+def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointState) -> None:
     """Latch what an arm reports, or that one does not follow."""
-    machine = memory.machine
-    blocked, yields = follow(rules.settings.safety, memory.following, memory.commanded.q, feedback)
+    machine = state.machine
+    blocked, yields = follow(config.settings.safety, state.following, state.commanded.q, feedback)
     before = machine.fault
     machine.fault = before or safety.arm_fault(feedback) or blocked
     if blocked and yields and not before:
-        memory.yields_to = np.where(parking.ARMS, feedback.q, memory.commanded.q)  # the grippers keep what they hold
+        state.yields_to = np.where(parking.ARMS, feedback.q, state.commanded.q)  # the grippers keep what they hold
 
 
-def _unseen(memory: Memory) -> tuple[str, ...]:
+def _unseen(state: ArmsState) -> tuple[str, ...]:
     """Arms that hold run again on a chunk that was made since, never on what was planned before."""
-    machine = memory.machine
-    unseen = machine.mode == "HOLD" and memory.executing.observation_ns < machine.since_ns
+    machine = state.machine
+    unseen = machine.mode == "HOLD" and state.executing.observation_ns < machine.since_ns
     return ("no chunk since the arms hold",) if unseen else ()
 
 
 def _obey(
-    rules: Rules, memory: Memory, order: messages.Order, feedback: messages.JointState, now: int
-) -> tuple[Drive, ...]:
+    config: ArmsConfig, state: ArmsState, command: messages.Order, feedback: messages.JointState, now_ns: int
+) -> tuple[MotorCommand, ...]:
     """Carry out an order, once; it may come again until its sender has heard the answer, others' orders in between."""
-    before = next((sent for sent in memory.obeyed if sent[0] == order.epoch), None)
-    if before is not None and order.seq <= before[1]:
-        memory.answered, memory.answer = before[:2], before[2]
+    before = next((sent for sent in state.obeyed if sent[0] == command.epoch), None)
+    if before is not None and command.seq <= before[1]:
+        state.answered, state.answer = before[:2], before[2]
         return ()
     arms = commands.Arms(
-        at_rest=parking.near(rules.rest_pose, feedback.q),
+        at_rest=parking.near(config.rest_pose, feedback.q),
         stopped=any(EMERGENCY_STOP in text for text in feedback.trouble),
-        silent=safety.silent_arms(rules.settings.safety, feedback, now),
-        outside=safety.outside_ranges(rules.settings.safety, feedback),
-        waits=rules.settings.arms.resume == "itself",
+        silent=safety.silent_arms(config.settings.safety, feedback, now_ns),
+        outside=safety.outside_ranges(config.settings.safety, feedback),
+        waits=config.settings.arms.resume == "itself",
     )
-    drive, memory.answer = commands.obey(memory.machine, order, arms)
-    memory.answered = (order.epoch, order.seq)
-    others = tuple(sent for sent in memory.obeyed if sent is not before)
-    memory.obeyed = ((*memory.answered, memory.answer), *others[: _SENDERS - 1])
-    return () if drive is None else (drive,)
+    motor_command, state.answer = commands.obey(state.machine, command, arms)
+    state.answered = (command.epoch, command.seq)
+    others = tuple(sent for sent in state.obeyed if sent is not before)
+    state.obeyed = ((*state.answered, state.answer), *others[: _SENDERS - 1])
+    return () if motor_command is None else (motor_command,)
 
 
-def _consume(rules: Rules, memory: Memory, message: messages.Message, deadline_ns: int, now: int) -> float:
+def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, deadline_ns: int, now_ns: int) -> float:
     """Take one message into the memory. Returns the seam's velocity jump if it was a chunk that was spliced in."""
     match message:
         case messages.ActionChunk():
-            return chunk_intake.consider(rules, memory, message, deadline_ns, now)
+            return chunk_intake.consider(config, state, message, deadline_ns, now_ns)
         case messages.CameraHealth():
-            memory.health = message
+            state.health = message
         case messages.Deadman():
-            memory.deadman = message
+            state.deadman = message
         case messages.MasterState():
-            memory.master = message
+            state.leader = message
         case messages.Supervision():
-            memory.supervised_ns = message.stamp_ns
-            memory.lost_processes = tuple(
+            state.supervised_ns = message.stamp_ns
+            state.lost_processes = tuple(
                 f"{row.process} {row.state}"
                 for row in message.processes
                 if row.process in _VITAL and row.state in _LOST
             )
         case messages.Episode():
-            if message.number != memory.episode:
-                chunk_intake.forget(memory)
-            memory.episode, memory.blend = message.number, message.blend
+            if message.number != state.episode:
+                chunk_intake.forget(state)
+            state.episode, state.blend = message.number, message.blend
         case messages.Instruction():
-            if message.number != memory.instruction:
-                chunk_intake.forget(memory)
-            memory.instruction = message.number
+            if message.number != state.instruction:
+                chunk_intake.forget(state)
+            state.instruction = message.number
         case _:
             raise TypeError(f"arms consumes no {type(message).__name__}")
     return -1.0
 
 
-def _freshness(memory: Memory, inputs: Inputs) -> safety.Freshness:
-    executing = memory.executing
+def _freshness(state: ArmsState, inputs: ArmsInputs) -> safety.Freshness:
+    executing = state.executing
     some = executing.seq != NONE
     return safety.Freshness(
         arms=inputs.feedback,
-        health=memory.health,
+        health=state.health,
         observation_ns=executing.observation_ns if some else None,
         conditions_ns=executing.conditions_ns if some else None,
         conditions_limit_ns=executing.conditions_limit_ns,
-        runs_out=some and inputs.deadline_ns > memory.trajectory.end_ns,
-        refusal=memory.refusal,
-        supervised_ns=memory.supervised_ns,
-        lost_processes=memory.lost_processes,
+        runs_out=some and inputs.deadline_ns > state.trajectory.end_ns,
+        refusal=state.refusal,
+        supervised_ns=state.supervised_ns,
+        lost_processes=state.lost_processes,
     )
 
 
-def _unled(rules: Rules, memory: Memory, now: int) -> tuple[str, ...]:
-    """Why the masters may not lead the arms."""
-    commanded = memory.commanded
-    stands = memory.machine.mode == "TAKEOVER" or parking.stands(commanded)
-    return takeover.unled(rules.settings.safety.jump_rad, memory.master, commanded.q, stands, now)
+def _unled(config: ArmsConfig, state: ArmsState, now_ns: int) -> tuple[str, ...]:
+    """Why the leaders may not lead the arms."""
+    commanded = state.commanded
+    stands = state.machine.mode == "TAKEOVER" or parking.stands(commanded)
+    return takeover.unled(config.settings.safety.jump_rad, state.leader, commanded.q, stands, now_ns)
 
 
-def _say(memory: Memory, fresh: safety.Freshness, epoch: int, now: int, changed: bool) -> messages.SafetyState | None:
-    if not changed and now - memory.said_ns < SAFETY_EVERY_NS:
+def _say(
+    state: ArmsState, fresh: safety.Freshness, epoch: int, now_ns: int, changed: bool
+) -> messages.SafetyState | None:
+    if not changed and now_ns - state.said_ns < SAFETY_EVERY_NS:
         return None
-    memory.said_ns = now
-    memory.safety_seq += 1
-    machine = memory.machine
+    state.said_ns = now_ns
+    state.safety_seq += 1
+    machine = state.machine
     return messages.SafetyState(
-        seq=memory.safety_seq - 1,
+        seq=state.safety_seq - 1,
         epoch=epoch,
-        stamp_ns=now,
-        episode=max(memory.episode, 0),
+        stamp_ns=now_ns,
+        episode=max(state.episode, 0),
         mode=machine.mode,
         reasons=machine.reasons,
         since_ns=machine.since_ns,
-        chunk_age_ns=_age(fresh.observation_ns, now),
-        condition_age_ns=_age(fresh.conditions_ns, now),
-        feedback_age_ns=now - min(fresh.arms.measured_ns),
+        chunk_age_ns=_age(fresh.observation_ns, now_ns),
+        condition_age_ns=_age(fresh.conditions_ns, now_ns),
+        feedback_age_ns=now_ns - min(fresh.arms.measured_ns),
         holds=machine.holds,
         faults=machine.faults,
-        chunks_dropped=memory.dropped,
-        chunks_rejected=memory.rejected,
-        ticks=memory.ticks,
-        running_ticks=memory.running_ticks,
-        answered=memory.answered,
-        answer=memory.answer,
+        chunks_dropped=state.dropped,
+        chunks_rejected=state.rejected,
+        ticks=state.ticks,
+        running_ticks=state.running_ticks,
+        answered=state.answered,
+        answer=state.answer,
     )
 
 
-def _age(since_ns: int | None, now: int) -> int:
-    return NONE if since_ns is None else now - since_ns
+def _age(since_ns: int | None, now_ns: int) -> int:
+    return NONE if since_ns is None else now_ns - since_ns

@@ -1,4 +1,4 @@
-"""From chunks to one smooth timestamped trajectory: lay, join, resample. Pure; called by `arms` at every tick.
+"""From chunks to one smooth timestamped trajectory: lay, join, resample. Deterministic; called by `arms` at every tick.
 
 A chunk is resampled by a cubic spline, so position, velocity and acceleration are continuous inside it; `fade` makes them
 continuous across the seam too. Legend: H targets in a chunk, J joints; rad, m, s.

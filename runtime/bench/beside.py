@@ -57,6 +57,6 @@ class Beside:
             self._listener.join()
         with self._child:
             assert self._child.stderr is not None
-            told = self._child.stderr.read()
-        last = (told.strip().splitlines() or ["killed"])[-1]
+            reported = self._child.stderr.read()
+        last = (reported.strip().splitlines() or ["killed"])[-1]
         raise RuntimeFault(f"System 2's process ended ({last:.200}); try --storage float8, or a smaller --size")

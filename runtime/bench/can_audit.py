@@ -53,4 +53,4 @@ def _compare(session: Path, side: str, place: int, targets: list[messages.ArmTar
 
 
 def _bytes(q: Any) -> bytes:
-    return b"".join(data for _, data in piper_frames.joints(q, piper_frames.Id.JOINTS_TOLD))
+    return b"".join(data for _, data in piper_frames.joints(q, piper_frames.Id.JOINT_COMMAND))

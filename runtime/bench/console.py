@@ -19,7 +19,7 @@ from runtime.arms import limits
 from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import CONSOLE_FILE
 from runtime.supervisor import run_client
@@ -207,15 +207,15 @@ def _figures(values: list[float]) -> dict[str, float]:
 def _hold(robot: _Run, page: Any) -> dict[str, float]:
     """One click while the arms run, and what followed on the way to them; again where they held already for another reason."""
     while True:
-        for order in ("arm", "run"):
-            page.get_by_role("button", name=order, exact=True).click()
+        for command in ("arm", "run"):
+            page.get_by_role("button", name=command, exact=True).click()
         robot.listen_until(lambda: bool(robot.targets) and robot.targets[-1].mode == "RUNNING", _START_S)
         page.wait_for_timeout(1500)
         robot.listen()
         robot.targets.clear()
         page.get_by_role("button", name="HOLD").click()
         pressed_ns = round(page.evaluate("performance.timeOrigin + window.video2act.heldAt") * 1e6)
-        clicked_ns = pressed_ns - (time.time_ns() - now_ns())
+        clicked_ns = pressed_ns - (time.time_ns() - robot_time_ns())
         robot.listen_until(lambda: _stands(robot.targets), _END_S)
         place = next(
             (k for k, target in enumerate(robot.targets) if target.stamp_ns > clicked_ns and target.mode == "HOLD"), 0
@@ -228,9 +228,9 @@ def _stopped(targets: list[messages.ArmTarget], clicked_ns: int) -> dict[str, fl
     """How the arms came to rest; the third target is the first that brakes."""
     held = targets[2]
     still = next(after for one, after in pairwise(targets[2:]) if _speed(one, after).max() < _STILL_RAD_S)
-    rules = Limits.of(load_settings(list(_FLAGS)).safety)
+    bounds = Limits.of(load_settings(list(_FLAGS)).safety)
     dq = (targets[1].q - targets[0].q) * NS_PER_S / (targets[1].deadline_ns - targets[0].deadline_ns)
-    braking = np.abs(limits.stop_distance(rules, dq, np.sign(dq) * rules.acceleration))
+    braking = np.abs(limits.stop_distance(bounds, dq, np.sign(dq) * bounds.acceleration))
     share = np.abs(still.q - targets[1].q) / np.maximum(braking, 1e-6)
     worst = int(np.where(braking > _LEAST_RAD, share, 0).argmax())
     return {

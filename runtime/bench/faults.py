@@ -20,9 +20,9 @@ from drivers.piper import PiperArm
 from runtime.bench import can_audit
 from runtime.config.settings import load_settings
 from runtime.devices import fault_injection
-from runtime.doctor.buses import look_at_arm
+from runtime.doctor.buses import check_arm
 from runtime.errors import RuntimeFault
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.supervisor import run_client
 
@@ -56,7 +56,7 @@ FAULTS = (
     Fault("bus cut off", _OLD, {"cut": True}),
     Fault("stop (status 1)", "left arm: status 1", {"status": 1}),
     Fault("status 4", "left arm: status 4", {"status": 4}),
-    Fault("master plugged in (0x155)", "left arm: somebody else commands it", {"master": True}),
+    Fault("leader plugged in (0x155)", "left arm: somebody else commands it", {"leader": True}),
     Fault("torn joint triples", "torn; check the CAN bus", {"torn": True}),
     Fault("gripper stuck", "left arm: the gripper", {"gripper_stuck": True}),
     Fault("teach mode", "left arm: is being taught", {"teaching": True}),
@@ -121,7 +121,7 @@ class LiveRobot:
                     return self.state
         raise RuntimeFault(f"waited {timeout_s:.0f} s in vain; the arms say {self.state and self.state.reasons}")
 
-    def told(self, text: str, timeout_s: float) -> messages.Fault:
+    def wait_for_fault(self, text: str, timeout_s: float) -> messages.Fault:
         """The first fault from now on that says so. Raises RuntimeFault when there is none in time."""
         self._faults.take()
         deadline = time.monotonic() + timeout_s
@@ -134,21 +134,21 @@ class LiveRobot:
 
     def ready(self) -> None:
         """At the ready pose, or on the way there no more."""
-        self.order("ready")
+        self.command("ready")
         self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
 
     def release(self) -> None:
         """At the rest pose, by orders. Raises RuntimeFault when they do not get there."""
         deadline = time.monotonic() + _BACK_S
-        self.order("hold", "rest")
+        self.command("hold", "rest")
         while (answer := self._operator.give("release", confirmed=True)).answer:
             if time.monotonic() > deadline:
                 raise RuntimeFault(f"the arms were not released: {answer.answer}; {answer.reasons}")
             if _MOVES not in answer.reasons:
-                self.order("rest")  # a late reading ended the way there
+                self.command("rest")  # a late reading ended the way there
             time.sleep(0.2)
 
-    def order(self, *names: messages.OrderName) -> None:
+    def command(self, *names: messages.OrderName) -> None:
         """Give orders, one after the other."""
         for name in names:
             self._operator.give(name)
@@ -211,7 +211,7 @@ def _inject(robot: LiveRobot, fault: Fault, injection: Injection, dice: np.rando
     time.sleep(dice.uniform(*_BETWEEN_S))
     _run_again(robot, fault.name)
     pid = run_client.child(robot.run, "can_left") if fault.process else 0
-    began_ns = now_ns()
+    began_ns = robot_time_ns()
     if fault.process:
         os.kill(pid, fault.process)
     else:
@@ -239,9 +239,9 @@ def _late_enable(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> 
         robot.release()
         _switch(robot.run, {"late_enable_s": _LATE_S})
         time.sleep(_BETWEEN_S[0])
-        began_ns = now_ns()
-        robot.order("arm")
-        fault = robot.told("not enabled within", _HOLD_S)
+        began_ns = robot_time_ns()
+        robot.command("arm")
+        fault = robot.wait_for_fault("not enabled within", _HOLD_S)
         state = robot.wait(_armed_or_later(began_ns, fault.stamp_ns), _HOLD_S)
         if state.mode != "DISARMED":
             raise RuntimeFault(f"an arm that did not switch on was armed: {state.mode}")
@@ -260,9 +260,9 @@ def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) 
     _switch(robot.run, {"corrupt_limits": True})
     for _ in range(repeats):
         time.sleep(_BETWEEN_S[0])
-        began_ns = now_ns()
-        rows = look_at_arm(PiperArm("left", str(socket_of(robot.run, "left")), INTERFACE), settings)
-        times.append((now_ns() - began_ns) / 1e6)
+        began_ns = robot_time_ns()
+        rows = check_arm(PiperArm("left", str(socket_of(robot.run, "left")), INTERFACE), settings)
+        times.append((robot_time_ns() - began_ns) / 1e6)
         ranges = next(row for row in rows if row.name.endswith("ranges"))
         if ranges.verdict != "fail":
             raise RuntimeFault(f"the doctor let corrupt limits pass: {ranges.found}")
@@ -283,13 +283,13 @@ def _run_again(robot: LiveRobot, after: str) -> None:
     deadline = time.monotonic() + _BACK_S
     while time.monotonic() < deadline:
         try:
-            robot.wait(_runs_since(now_ns()), _RUNS_S)
+            robot.wait(_runs_since(robot_time_ns()), _RUNS_S)
             return
         except RuntimeFault:
-            robot.order("clear", "arm")
+            robot.command("clear", "arm")
             if robot.state is not None and any("jumps" in reason for reason in robot.state.reasons):
                 robot.ready()  # arms that sank are too far from where the policy wants them
-            robot.order("run")
+            robot.command("run")
     raise RuntimeFault(f"after {after!r} the robot did not run again: {robot.state and robot.state.reasons}")
 
 

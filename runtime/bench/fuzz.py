@@ -21,14 +21,14 @@ from drivers.piper import PiperArm
 from drivers.piper_emulator import KinematicBody, PiperEmulator
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
-from runtime.arms.collision import arm_distance_m, fingertip_height_m, skeleton
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array
 from runtime.bench.hostile import Hostile
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.host.machine import describe
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 from runtime.messaging import messages
 
 _START_NS = 1_000_000_000_000
@@ -49,7 +49,7 @@ _PLAIN, _PERMISSIVE = (
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """One worker's share."""
 
     chunks: int
@@ -97,18 +97,18 @@ class _Wire:
         self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
         self.arm.connect()
         self.emulator = PiperEmulator(KinematicBody(), keep=1)
-        self.grips: list[piper_frames.Told] = []
+        self.grips: list[piper_frames.GripperCommand] = []
 
-    def arrived(self, now: int) -> tuple[bytes, ...]:
+    def arrived(self, now_ns: int) -> tuple[bytes, ...]:
         """Whole joint targets that have come to the arm since the last call."""
         self.grips.clear()
         self.emulator.heard.clear()
         whole: list[bytes] = []
         while (message := self._far.recv(0)) is not None:
             data = bytes(message.data)
-            if message.arbitration_id == piper_frames.Id.GRIPPER_TOLD:
-                self.grips.append(piper_frames.gripper_told(data))
-            self.emulator.hear((message.arbitration_id, data), now)
+            if message.arbitration_id == piper_frames.Id.GRIPPER_COMMAND:
+                self.grips.append(piper_frames.gripper_command(data))
+            self.emulator.hear((message.arbitration_id, data), now_ns)
             whole += [heard.joints for heard in self.emulator.heard]
             self.emulator.heard.clear()
         return tuple(whole)
@@ -121,21 +121,21 @@ class _Wire:
 class Fuzz:
     """The arms' step in a loop, fed with hostile chunks."""
 
-    def __init__(self, order: Order) -> None:
-        self.settings = load_settings([*order.flags])
-        self.rules = arms_state.Rules.of(self.settings)
+    def __init__(self, job: Job) -> None:
+        self.settings = load_settings([*job.flags])
+        self.config = arms_state.ArmsConfig.of(self.settings)
         self.found = Found()
-        self._left = order.chunks
-        self._dice, self._hostile = random.Random(order.seed), Hostile(order.seed)
+        self._left = job.chunks
+        self._dice, self._hostile = random.Random(job.seed), Hostile(job.seed)
         self._wires = [_Wire(side, self.settings) for side in SIDES]
-        self._now, self._orders, self._faulty = _START_NS, 0, 0
+        self._now_ns, self._commands, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
-        self._memory = arms_state.start(self.rules, self._feedback(), self._now)
+        self._state = arms_state.start(self.config, self._feedback(), self._now_ns)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
-        stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now}
+        stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now_ns}
         self._tick(
-            messages.Episode(**stamp, number=1, task="fuzz", seed=order.seed, started_ns=self._now),
+            messages.Episode(**stamp, number=1, task="fuzz", seed=job.seed, started_ns=self._now_ns),
             messages.Instruction(**stamp, number=1, text="fuzz"),
         )
 
@@ -166,65 +166,68 @@ class Fuzz:
 
     def _good(self) -> messages.ActionChunk:
         """The next chunk of an honest System 1, on its way somewhere near."""
-        epoch, seq = self._memory.last_chunk
+        epoch, seq = self._state.last_chunk
         if seq >= 1 << 62:
             epoch, seq = epoch + 1, -1  # a number that cannot be counted on from: a new life
-        way = np.linspace(0, 1, messages.HORIZON)[:, None] * 0.2 * np.sin(self._now / 3e9 + np.arange(messages.JOINTS))
+        way = (
+            np.linspace(0, 1, messages.HORIZON)[:, None] * 0.2 * np.sin(self._now_ns / 3e9 + np.arange(messages.JOINTS))
+        )
         way[:, [_ARM - 1, 2 * _ARM - 1]] = 0
         return messages.ActionChunk(
-            seq=seq + 1, epoch=max(epoch, 1), stamp_ns=self._now, episode=1, q=(self._q + way).astype(np.float32),
-            t0_ns=self._now, dt_ns=_DT_NS, run=1, observation_ns=self._now, conditions_epoch=1, conditions_seq=1,
-            conditions_capture_ns=self._now - _AGE_NS, conditions_limit_ns=seconds(3), previous_seq=-1, consumed=0, committed=0,
-            noise_seed=1, instruction=1, checkpoint_id="fuzz", frame_returned_ns=self._now, saturated=False,
+            seq=seq + 1, epoch=max(epoch, 1), stamp_ns=self._now_ns, episode=1, q=(self._q + way).astype(np.float32),
+            t0_ns=self._now_ns, dt_ns=_DT_NS, run=1, observation_ns=self._now_ns, conditions_epoch=1, conditions_seq=1,
+            conditions_capture_ns=self._now_ns - _AGE_NS, conditions_limit_ns=seconds(3), previous_seq=-1, consumed=0,
+            committed=0,
+            noise_seed=1, instruction=1, checkpoint_id="fuzz", frame_returned_ns=self._now_ns, saturated=False,
         )  # fmt: skip
 
     def _way_back(self) -> tuple[messages.Order, ...]:
         """Out of a fault after a while, and on."""
-        self._faulty = self._faulty + 1 if self._memory.machine.mode != "RUNNING" else 0
+        self._faulty = self._faulty + 1 if self._state.machine.mode != "RUNNING" else 0
         if self._faulty < _AGAIN_TICKS:
             return ()
         self._faulty = 0
-        return tuple(self._order(name) for name in ("clear", "arm", "run"))
+        return tuple(self._command(name) for name in ("clear", "arm", "run"))
 
-    def _order(self, name: messages.OrderName) -> messages.Order:
-        self._orders += 1
-        return messages.Order(seq=self._orders, epoch=1, stamp_ns=self._now, order=name, source="fuzz")
+    def _command(self, name: messages.OrderName) -> messages.Order:
+        self._commands += 1
+        return messages.Order(seq=self._commands, epoch=1, stamp_ns=self._now_ns, order=name, source="fuzz")
 
     def _feedback(self) -> messages.JointState:
-        now = self._now
+        now_ns = self._now_ns
         return messages.JointState(
-            seq=0, epoch=1, stamp_ns=now, episode=1, q=self._q.copy(), dq=np.zeros(messages.JOINTS),
+            seq=0, epoch=1, stamp_ns=now_ns, episode=1, q=self._q.copy(), dq=np.zeros(messages.JOINTS),
             effort=np.zeros(messages.JOINTS),
-            number=(0, 0), measured_ns=(now, now), chunk_epoch=-1, chunk_seq=-1, consumed=0, running=False,
+            number=(0, 0), measured_ns=(now_ns, now_ns), chunk_epoch=-1, chunk_seq=-1, consumed=0, running=False,
         )  # fmt: skip
 
     def _tick(self, *arrived: messages.Message, refused: int = 0) -> None:
-        now, found = self._now, self.found
-        health = messages.CameraHealth(seq=0, epoch=1, stamp_ns=now, cameras=())
-        inputs = arms_state.Inputs(self._feedback(), (health, *arrived), refused, now)
-        before = self._memory.executing.seq, self._memory.executing.epoch
-        target = arms_step.step(self.rules, self._memory, inputs, 1, now).target
+        now_ns, found = self._now_ns, self.found
+        health = messages.CameraHealth(seq=0, epoch=1, stamp_ns=now_ns, cameras=())
+        inputs = arms_state.ArmsInputs(self._feedback(), (health, *arrived), refused, now_ns)
+        before = self._state.executing.seq, self._state.executing.epoch
+        target = arms_step.step(self.config, self._state, inputs, 1, now_ns).target
         messages.encode(target)
         found.ticks += 1
         found.running += target.mode == "RUNNING"
-        found.spliced += before != (self._memory.executing.seq, self._memory.executing.epoch)
+        found.spliced += before != (self._state.executing.seq, self._state.executing.epoch)
         if target.sent:
             found.sent += 1
             for side, one in enumerate(self._wires):
-                one.arm.command(target.q[_ARM * side : _ARM * side + _ARM], now)
+                one.arm.command(target.q[_ARM * side : _ARM * side + _ARM], now_ns)
             self._q = np.array(target.q)
             self._sent.append(self._q)
             self._judge()
-        found.faults = self._memory.machine.faults
-        self._arrived(target, now)
-        self._now += round(self.rules.dt_s * 1e9)
+        found.faults = self._state.machine.faults
+        self._arrived(target, now_ns)
+        self._now_ns += round(self.config.dt_s * 1e9)
 
-    def _arrived(self, target: messages.ArmTarget, now: int) -> None:
+    def _arrived(self, target: messages.ArmTarget, now_ns: int) -> None:
         for side, one in enumerate(self._wires):
             q = target.q[_ARM * side : _ARM * side + _ARM]
-            frames = piper_frames.joints(q[:6], piper_frames.Id.JOINTS_TOLD)
+            frames = piper_frames.joints(q[:6], piper_frames.Id.JOINT_COMMAND)
             wanted = (b"".join(data for _, data in frames),) if target.sent else ()
-            right = one.arrived(now) == wanted and len(one.grips) == len(wanted)
+            right = one.arrived(now_ns) == wanted and len(one.grips) == len(wanted)
             for grip in one.grips:
                 right &= abs(grip.opening_m - np.clip(q[6], 0, self.settings.safety.high[-1])) < _RESOLUTION_M_OR_RAD
                 right &= grip.effort_nm <= self.settings.safety.gripper_nm + 1e-9 and not grip.zero
@@ -232,7 +235,7 @@ class Fuzz:
 
     def _judge(self) -> None:
         """The newest targets against every limit, by finite differences."""
-        limits, dt_s, found = self.rules.limits, self.rules.dt_s, self.found
+        limits, dt_s, found = self.config.limits, self.config.dt_s, self.found
         q = np.stack(self._sent)
         dq = np.diff(q, axis=0) / dt_s
         ddq = np.diff(dq, axis=0) / dt_s
@@ -249,7 +252,7 @@ class Fuzz:
             share = float(each.max())
             found.share[name] = max(share, found.share.get(name, 0.0))
             found.broken[name] += share > 1 + _ROUNDING
-        points = skeleton(q[-1], limits.bases)
+        points = link_points(q[-1], limits.bases)
         found.broken["fingertip height"] += fingertip_height_m(points, limits.table_m) < limits.min_fingertip_m
         found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
         found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
@@ -257,15 +260,13 @@ class Fuzz:
 
 def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
     """So many chunks, in shares by several workers. `kept`: nothing that breaks a limit reached a bus."""
-    orders = [
-        Order(min(_SHARE, chunks - begun), seed + number) for number, begun in enumerate(range(0, chunks, _SHARE))
-    ]
+    jobs = [Job(min(_SHARE, chunks - begun), seed + number) for number, begun in enumerate(range(0, chunks, _SHARE))]
     found = Found()
     with (
-        Spread("fuzz", workers) as spread,
+        WorkerPool("fuzz", workers) as pool,
         tqdm(total=chunks, desc="fuzz", unit="chunk", mininterval=1, disable=None) as bar,
     ):
-        for made in spread.results(attack, orders):
+        for made in pool.results(attack, jobs):
             found.add(made)
             bar.update(made.chunks.total())
     kept = not found.wrong_bytes and not found.broken.total()
@@ -273,9 +274,9 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
     return plain | {"seed": seed, "kept": kept, "machine": describe()}
 
 
-def attack(order: Order) -> Found:
+def attack(job: Job) -> Found:
     """One worker's."""
-    fuzz = Fuzz(order)
+    fuzz = Fuzz(job)
     try:
         return fuzz.run()
     finally:

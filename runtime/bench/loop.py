@@ -17,7 +17,7 @@ from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
 from runtime.bench.transport import conditions
 from runtime.config.settings import load_settings, settings_to_json
 from runtime.errors import RuntimeFault
-from runtime.host.clock import Rate, now_ns, seconds
+from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
@@ -34,7 +34,7 @@ _FLAGS = [
 
 
 @dataclass
-class _Watch:
+class _Observed:
     """What came by on the bus."""
 
     chunks: dict[int, messages.ActionChunk] = field(default_factory=dict)
@@ -51,14 +51,14 @@ def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
         children = [_start(process, folder) for process in ("simulator", "cameras", "system1", "arms")]
         load = [subprocess.Popen([sys.executable, "-m", "runtime.bench.burner"]) for _ in range(burners)]
         try:
-            watch = _serve(bus, folder, seconds_s)
+            observed = _serve(bus, folder, seconds_s)
         finally:
             for child in (*children, *load):
                 child.terminate()
             for child in (*children, *load):
                 child.wait(5)
             bus.close()
-    return _figures(watch)
+    return _figures(observed)
 
 
 def _start(process: str, folder: Path) -> "subprocess.Popen[bytes]":
@@ -66,42 +66,42 @@ def _start(process: str, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-m", module, process, str(folder), "1"], stderr=subprocess.DEVNULL)
 
 
-def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Watch:
+def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Observed:
     """Publish what supervisor, text and System 2 would, and watch for `seconds_s` from the first RUNNING."""
     publishers = {name: bus.publisher(name) for name in ("instruction", "episode")}
     other = {name: Bus(folder, name) for name in ("text", "system2")}
     embeddings, understood = other["text"].publisher("embedding"), other["system2"].publisher("conditions")
     chunks, targets = bus.subscriber("chunk", depth=64), bus.subscriber("arm_target", depth=1000)
-    watch, rate, count = _Watch(), Rate(_LOOP_HZ), 0
+    observed, rate, count = _Observed(), Rate(_LOOP_HZ), 0
     running_ns: int | None = None
-    began_ns = now_ns()
-    while running_ns is None or now_ns() - running_ns < seconds(seconds_s):
-        if running_ns is None and now_ns() - began_ns > seconds(_START_TIMEOUT_S):
+    began_ns = robot_time_ns()
+    while running_ns is None or robot_time_ns() - running_ns < seconds(seconds_s):
+        if running_ns is None and robot_time_ns() - began_ns > seconds(_START_TIMEOUT_S):
             raise RuntimeFault(f"the bench's robot did not run within {_START_TIMEOUT_S:.0f} s; is the machine busy?")
         _publish(publishers, embeddings, count)
         if count % 10 == 0:
             message = conditions(_TOKENS, count // 10)
-            understood.send(message.model_copy(update={"checkpoint_id": CHECKPOINT, "stamp_ns": now_ns()}))
+            understood.send(message.model_copy(update={"checkpoint_id": CHECKPOINT, "stamp_ns": robot_time_ns()}))
         for received in chunks.take():
             assert isinstance(received.message, messages.ActionChunk)
-            watch.chunks[received.message.seq] = received.message
+            observed.chunks[received.message.seq] = received.message
         for received in targets.take():
             target = received.message
             assert isinstance(target, messages.ArmTarget)
-            watch.arrivals |= dict(target.arrivals)
+            observed.arrivals |= dict(target.arrivals)
             if target.mode == "RUNNING":
-                running_ns = running_ns or now_ns()
+                running_ns = running_ns or robot_time_ns()
             if running_ns is not None:
-                watch.targets.append(target)
+                observed.targets.append(target)
         count += 1
         rate.wait()
     for made in other.values():
         made.close()
-    return watch
+    return observed
 
 
 def _publish(publishers: dict[str, Publisher], embeddings: Publisher, count: int) -> None:
-    stamp_ns = now_ns()
+    stamp_ns = robot_time_ns()
     publishers["instruction"].send(messages.Instruction(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, text="bench"))
     publishers["episode"].send(
         messages.Episode(seq=count, epoch=1, stamp_ns=stamp_ns, number=1, task="bench", seed=0, started_ns=0)
@@ -109,13 +109,13 @@ def _publish(publishers: dict[str, Publisher], embeddings: Publisher, count: int
     embeddings.send(messages.Embedding(seq=count, epoch=1, stamp_ns=stamp_ns, instruction=1, key="bench"))
 
 
-def _figures(watch: _Watch) -> dict[str, Any]:
+def _figures(observed: _Observed) -> dict[str, Any]:
     overhead_ms = [
-        (watch.arrivals[seq] - chunk.frame_returned_ns - POLICY_NS) / 1e6
-        for seq, chunk in watch.chunks.items()
-        if seq in watch.arrivals and seq > 1
+        (observed.arrivals[seq] - chunk.frame_returned_ns - POLICY_NS) / 1e6
+        for seq, chunk in observed.chunks.items()
+        if seq in observed.arrivals and seq > 1
     ]
-    running = [target for target in watch.targets if target.mode == "RUNNING"]
+    running = [target for target in observed.targets if target.mode == "RUNNING"]
     late_us = [(target.stamp_ns - target.deadline_ns) / 1e3 for target in running]
     seams = [target.seam_jump_rad_s for target in running if target.seam_jump_rad_s >= 0]
     return {

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.bench.beside import Beside
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 
 _REPEATS = {"cpu": 15, "cuda": 30}
 _WARM_UP = 2
@@ -129,9 +129,9 @@ def times_ms(call: Callable[[], None], device: str) -> list[float]:
         call()
     times: list[float] = []
     for _ in range(_REPEATS[device]):
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
         call()
-        times.append((now_ns() - began_ns) / 1e6)
+        times.append((robot_time_ns() - began_ns) / 1e6)
     return times
 
 
@@ -163,11 +163,11 @@ def _timed(
         nonlocal began_ns
         inputs[:] = [(module, arguments, named)]
         synchronize(device)
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
 
     def after(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         synchronize(device)
-        figure.times_ms.append((now_ns() - began_ns) / 1e6)
+        figure.times_ms.append((robot_time_ns() - began_ns) / 1e6)
 
     handles = [module.register_forward_pre_hook(before, with_kwargs=True) for module in modules]
     handles += [module.register_forward_hook(after) for module in modules]
@@ -191,10 +191,10 @@ def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
     a = torch.randn(side, side, device=device, dtype=dtype)
     times: list[int] = []
     for _ in range(12):
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
         torch.mm(a, a)
         synchronize(device)
-        times.append(now_ns() - began_ns)
+        times.append(robot_time_ns() - began_ns)
     return 2 * side**3 / min(times) / 1e3
 
 
@@ -206,17 +206,17 @@ def both_at_once(fast: FastBench, choice: Choice, ratio: int) -> dict[str, float
     """
     times_ms: list[float] = []
     with Beside(choice) as slow:
-        began_ns, asked_at, asked = now_ns(), -ratio, 0
+        began_ns, asked_at, asked = robot_time_ns(), -ratio, 0
         while len(times_ms) < _AT_ONCE_RUNS or len(slow.times_ms) < asked:
             idle = len(slow.times_ms) == asked
             if idle and len(times_ms) - asked_at >= ratio and len(times_ms) < _AT_ONCE_RUNS:
                 slow.ask()
                 asked, asked_at = asked + 1, len(times_ms)
-            started_ns = now_ns()
+            started_ns = robot_time_ns()
             fast.run()
-            times_ms.append((now_ns() - started_ns) / 1e6)
+            times_ms.append((robot_time_ns() - started_ns) / 1e6)
             slow.check()
-        elapsed_s = (now_ns() - began_ns) / 1e9
+        elapsed_s = (robot_time_ns() - began_ns) / 1e9
         used_gib = _used_gib(fast.device)
     return {
         "system1_chunks_per_s": round(len(times_ms) / elapsed_s, 2),

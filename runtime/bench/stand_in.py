@@ -19,7 +19,7 @@ from models.sizes import small
 from runtime.config.settings import Settings
 from runtime.devices import cameras
 from runtime.host.child_process import die_with_parent
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import Process
 from runtime.systems import system1, system1_step
@@ -54,7 +54,7 @@ class ReadyCamera:
         """The next picture, at the next grid time."""
         wait_for_trigger(self.rate_hz)
         self._number += 1
-        stamp_ns = now_ns()
+        stamp_ns = robot_time_ns()
         return CameraFrame(self._number, stamp_ns, stamp_ns, self._pictures[self._number % 4], b"bench", exact=True)
 
     def close(self) -> None:
@@ -67,26 +67,26 @@ class TimedPolicy:
     def __init__(self) -> None:
         self.config = small()
         self._random = np.random.default_rng(0)
-        self._looked: deque[tuple[int, ...]] = deque(maxlen=8)
+        self._encoded: deque[tuple[int, ...]] = deque(maxlen=8)
 
     def has(self, key: tuple[int, ...]) -> bool:
         """Whether that very set was looked at."""
-        return key in self._looked
+        return key in self._encoded
 
     def prepare(self, pictures: tuple[NDArray[np.uint8], ...]) -> Any:
         """The pictures, as they were copied out of the ring."""
         return pictures
 
-    def look(self, key: tuple[int, ...], prepared: Any) -> Any:
-        """Note the set; its encoding is part of the time that `act` takes."""
+    def encode_images(self, key: tuple[int, ...], prepared: Any) -> Any:
+        """Note the set; its encoding is part of the time that `predict_chunk` takes."""
         import torch
 
-        self._looked.append(key)
+        self._encoded.append(key)
         return torch.zeros(1, 1)
 
-    def act(self, *_: Any) -> NDArray[np.float32]:
+    def predict_chunk(self, *_: Any) -> NDArray[np.float32]:
         """A slow swing of all joints around the ready pose; there long before the time is up."""
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
         swing_s = began_ns / 1e9 + np.arange(messages.HORIZON) / 30
         swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(messages.JOINTS)
         swing[:, [6, 13]] = 0
@@ -95,8 +95,8 @@ class TimedPolicy:
         middle = ready_pose() - _INWARD_RAD * np.isin(np.arange(messages.JOINTS), _WRISTS)
         chunk = (middle + swing + offset).astype(np.float32)
         deadline_ns = began_ns + POLICY_NS
-        time.sleep(max(0, deadline_ns - now_ns() - _SPIN_NS) / 1e9)
-        while now_ns() < deadline_ns:
+        time.sleep(max(0, deadline_ns - robot_time_ns() - _SPIN_NS) / 1e9)
+        while robot_time_ns() < deadline_ns:
             pass
         return chunk
 
@@ -116,7 +116,7 @@ def main(name: str, folder: Path, epoch: int) -> None:
             cameras.main(process, ReadyCamera)
         else:
             policy: Any = TimedPolicy()
-            system1.serve(process, system1_step.Rules(process.settings, policy, CHECKPOINT), _no_instruction)
+            system1.serve(process, system1_step.System1Config(process.settings, policy, CHECKPOINT), _no_instruction)
     finally:
         process.close()
 

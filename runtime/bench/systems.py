@@ -21,7 +21,7 @@ from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 from models.slow import SlowSystem
 from models.window import LatentRing
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 
 Network = TypeVar("Network", bound=nn.Module)
 Parts = dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]
@@ -70,7 +70,7 @@ class SlowBench:
         for ring in (self.slow.high, self.slow.low):
             for number in self.numbers(ring):
                 self.slow.encode(ring, number, self.picture)
-        self.slow.perceive(self.numbers(self.slow.high), self.numbers(self.slow.low), self.instruction)
+        self.slow.encode_video(self.numbers(self.slow.high), self.numbers(self.slow.low), self.instruction)
         synchronize(self.device)
 
     def compile(self) -> None:
@@ -123,25 +123,27 @@ class FastBench:
 
     def run(self) -> None:
         """One run of System 1; the older set of pictures is encoded already (it was the last run's newest)."""
-        self._act(known=True)
+        self._predict_chunk(known=True)
 
     def run_without_history(self) -> None:
         """One run of System 1 that has to encode the older set of pictures too."""
-        self._act(known=False)
+        self._predict_chunk(known=False)
 
     def compile(self) -> None:
         """As `system1.compile` does."""
         self.fast.compile_networks()
         self.fast.warm_up()
 
-    def _act(self, known: bool) -> None:
+    def _predict_chunk(self, known: bool) -> None:
         fast = self.fast
         self._set += 1
         before = (self._set - 1, 1) if known else (self._set, 0)
         keys = [before, (self._set, 1)]
-        sets = [fast.look(key, torch.empty(0) if fast.has(key) else fast.prepare(self.pictures)) for key in keys]
+        sets = [
+            fast.encode_images(key, torch.empty(0) if fast.has(key) else fast.prepare(self.pictures)) for key in keys
+        ]
         nothing = np.zeros((0, self.config.joints))
-        fast.act(sets, np.zeros(self.config.joints), self.instruction, self.tokens, 0.2, nothing, 0)
+        fast.predict_chunk(sets, np.zeros(self.config.joints), self.instruction, self.tokens, 0.2, nothing, 0)
         synchronize(self.device)
 
     def parts(self) -> Parts:
@@ -190,9 +192,9 @@ def main(choice: Choice) -> None:
         sys.stdout.write("warm\n")
         sys.stdout.flush()
         for _ in sys.stdin:
-            began_ns = now_ns()
+            began_ns = robot_time_ns()
             bench.run()
-            sys.stdout.write(f"{(now_ns() - began_ns) / 1e6:.3f}\n")
+            sys.stdout.write(f"{(robot_time_ns() - began_ns) / 1e6:.3f}\n")
             sys.stdout.flush()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import zmq
 
 from drivers.cobot_magic import CAMERAS
-from runtime.host.clock import Rate, now_ns
+from runtime.host.clock import Rate, robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
@@ -36,20 +36,20 @@ def conditions(tokens: int, seq: int) -> messages.Conditions:
     return messages.Conditions(
         seq=seq,
         epoch=1,
-        stamp_ns=now_ns(),
+        stamp_ns=robot_time_ns(),
         episode=1,
         spatial=bits,
         motion=bits,
         high_frames=(1, 2),
         low_frames=tuple(range(16)),
-        capture_ns=now_ns(),
+        capture_ns=robot_time_ns(),
         widest_gap_ns=0,
         instruction=1,
         checkpoint_id="bench",
         trigger_run=seq,
         trigger="ratio",
         late_runs=0,
-        timing=messages.Timing(finished_ns=now_ns()),
+        timing=messages.Timing(finished_ns=robot_time_ns()),
     )
 
 
@@ -58,13 +58,13 @@ def chunk(seq: int) -> messages.ActionChunk:
     return messages.ActionChunk(
         seq=seq,
         epoch=1,
-        stamp_ns=now_ns(),
+        stamp_ns=robot_time_ns(),
         episode=1,
         q=np.zeros((messages.HORIZON, messages.JOINTS), np.float32),
-        t0_ns=now_ns(),
+        t0_ns=robot_time_ns(),
         dt_ns=33_333_333,
         run=seq,
-        observation_ns=now_ns(),
+        observation_ns=robot_time_ns(),
         conditions_epoch=1,
         conditions_seq=0,
         conditions_capture_ns=0,
@@ -101,7 +101,7 @@ def _zeromq(name: str) -> dict[str, float]:
         child = _sender(folder, name)
         times_us: list[float] = []
         while len(times_us) < _COUNT + _WARM_UP and bus.wait(10):
-            times_us += [(now_ns() - r.message.stamp_ns) / 1e3 for r in subscriber.take()]  # decoded
+            times_us += [(robot_time_ns() - r.message.stamp_ns) / 1e3 for r in subscriber.take()]  # decoded
         child.wait(10)
         bus.close()
     return _figures(times_us, _SIZES[name])
@@ -118,7 +118,7 @@ def _bare(name: str) -> dict[str, float]:
         times_us: list[float] = []
         while len(times_us) < _COUNT + _WARM_UP and socket.poll(10_000):
             frame = socket.recv(copy=False)
-            times_us.append((now_ns() - _STAMP.unpack_from(frame.buffer)[0]) / 1e3)
+            times_us.append((robot_time_ns() - _STAMP.unpack_from(frame.buffer)[0]) / 1e3)
         child.wait(10)
         socket.close()
         context.term()
@@ -143,7 +143,7 @@ def _frames() -> dict[str, float]:
                 stamps = got.setdefault(notice.seq, {})
                 stamps[notice.camera] = notice.returned_ns
                 if len(stamps) == len(CAMERAS):
-                    times_us.append((now_ns() - min(stamps.values())) / 1e3)
+                    times_us.append((robot_time_ns() - min(stamps.values())) / 1e3)
         child.wait(10)
         bus.close()
     return _figures(times_us, len(CAMERAS) * _WIDTH * _HEIGHT * 3)
@@ -159,9 +159,9 @@ def _copy_us(size_bytes: int) -> float:
     source, target = np.ones(size_bytes, np.uint8), np.zeros(size_bytes, np.uint8)
     times: list[int] = []
     for _ in range(50):
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
         np.copyto(target, source)
-        times.append(now_ns() - began_ns)
+        times.append(robot_time_ns() - began_ns)
     return round(float(np.median(times)) / 1e3, 1)
 
 
@@ -187,7 +187,7 @@ def _send(folder: Path, kind: str) -> None:
         rate.wait()
         message = make(seq)
         fields = message.__dict__
-        fields |= {"stamp_ns": now_ns()}  # the clock starts when the message is ready to be sent
+        fields |= {"stamp_ns": robot_time_ns()}  # the clock starts when the message is ready to be sent
         publisher.send(message)
     time.sleep(0.3)
     bus.close()
@@ -202,7 +202,7 @@ def _send_bare(folder: Path, size_bytes: int) -> None:
     rate = Rate(PICTURES_HZ)
     for _ in range(_COUNT + _WARM_UP):
         rate.wait()
-        _STAMP.pack_into(payload, 0, now_ns())
+        _STAMP.pack_into(payload, 0, robot_time_ns())
         socket.send(bytes(payload))
     time.sleep(0.3)
     socket.close()
@@ -218,7 +218,7 @@ def _send_frames(folder: Path) -> None:
     rate = Rate(PICTURES_HZ)
     for number in range(1, _COUNT + _WARM_UP + 1):
         rate.wait()
-        began_ns = now_ns()
+        began_ns = robot_time_ns()
         for camera in CAMERAS:
             rings[camera].write(number, began_ns, picture, b"")
             publishers[camera].send(

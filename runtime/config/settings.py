@@ -21,7 +21,7 @@ from drivers.cobot_magic import (
     REST_Q_RAD,
     TABLE_TOP_M,
 )
-from runtime.config import profile
+from runtime.config import profile, renamed
 from runtime.errors import SettingsError
 from runtime.messaging.messages import Blend
 
@@ -220,11 +220,11 @@ class Arms(Section):
     kind: Literal["simulated", "piper"] = "simulated"
     interfaces: tuple[Interface, Interface] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
-    masters: Literal["unplugged", "shared", "own"] = "unplugged"
-    """shared: each master arm is on its puppet's bus and leads it, as the robot is wired; record.sh sets it.
-    own: on buses of their own (four in all): the order takeover relays them through the safety layer."""
-    master_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
-    """CAN interfaces of the masters that have their own."""
+    leaders: Literal["unplugged", "shared", "own"] = "unplugged"
+    """shared: each leader arm is on its follower's bus and leads it, as the robot is wired; record.sh sets it.
+    own: on buses of their own (four in all): the command takeover relays them through the safety layer."""
+    leader_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
+    """CAN interfaces of the leaders that have their own."""
     usb_places: tuple[str, str] = ("", "")
     """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
     unfit: str = ""
@@ -235,7 +235,7 @@ class Arms(Section):
     awake: bool = True
     """Keep idle processors from falling asleep; costs power."""
     ready: Pose = Pose(left=READY_Q_RAD["left"], right=READY_Q_RAD["right"])
-    """Where work begins, clear of the table: the order ready moves there, and the way to rest leads over it."""
+    """Where work begins, clear of the table: the command ready moves there, and the way to rest leads over it."""
     rest: Pose = Pose(left=REST_Q_RAD, right=REST_Q_RAD)
     """Where the arms can be without power: folded onto their stops."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
@@ -344,8 +344,8 @@ class Settings(BaseSettings):
             raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
         if self.system2.remote and self.system2.keys is None:
             raise ValueError("--system2.remote needs --system2.keys DIR; make them with ./launch/keys.sh DIR")
-        if self.arms.masters == "own" and not (real or self.can):
-            raise ValueError("--arms.masters own needs CAN buses: give --can, or --arms.kind piper")
+        if self.arms.leaders == "own" and not (real or self.can):
+            raise ValueError("--arms.leaders own needs CAN buses: give --can, or --arms.kind piper")
         if real and self.can:
             raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
         if real and self.pacing == "serial":
@@ -353,7 +353,7 @@ class Settings(BaseSettings):
         if real and self.arms.start != "disarmed":
             raise ValueError(f"--arms.start {self.arms.start}: real arms are armed by an operator; use disarmed")
         if real and self.arms.resume != "order":
-            raise ValueError("--arms.resume itself: real arms go on by an operator's order; use order")
+            raise ValueError("--arms.resume itself: real arms go on by an operator's command; use order")
         if real:
             self.safety.check_within_the_arms()
         for name, pose in (("ready", self.arms.ready), ("rest", self.arms.rest)):
@@ -433,9 +433,9 @@ def public_settings_json(settings: Settings) -> str:
 
 
 def settings_from_json(text: str) -> Settings:
-    """What `to_json` wrote. Raises SettingsError."""
+    """What `to_json` wrote, also of a former version. Raises SettingsError."""
     try:
-        return Settings.model_validate_json(text)
+        return Settings.model_validate_json(renamed.upgraded(text))
     except ValidationError as error:
         raise SettingsError(profile.one_line(error)) from None
 

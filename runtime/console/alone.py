@@ -11,12 +11,12 @@ from runtime.config.settings import Console as Settings
 from runtime.console import app
 from runtime.console.access import check, encryption, token, url
 from runtime.console.guard import Guard
-from runtime.console.recorded import Shelf
+from runtime.console.recorded import SessionIndex
 from runtime.errors import SettingsError
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
 
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 def main(arguments: list[str]) -> int:
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
 
     async def serve() -> None:
         while not ending.asked:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
 
-    console = app.Console(Guard(settings.host, token(settings)), Shelf(options.sessions))
+    console = app.Console(Guard(settings.host, token(settings)), SessionIndex(options.sessions))
     app.run_forever(
         app.application(console), settings.host, settings.port, encryption(settings),
         lambda port: say(f"video2act: sessions at {url(settings, port)}"), serve(),

@@ -16,11 +16,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from drivers.cobot_magic import CAMERAS
 from runtime.console import metrics, sockets
-from runtime.console.desk import Desk
 from runtime.console.guard import COOKIE, Guard
 from runtime.console.live import Live
+from runtime.console.operator_session import OperatorSession
 from runtime.console.reading import Reader, ReadSession
-from runtime.console.recorded import Shelf
+from runtime.console.recorded import SessionIndex
 from runtime.console.sockets import Ticks
 from runtime.console.source import Source
 from runtime.errors import SessionError
@@ -39,9 +39,9 @@ class Console:
     """
 
     guard: Guard
-    shelf: Shelf
+    index: SessionIndex
     live: Live | None = None
-    desk: Desk | None = None
+    operator: OperatorSession | None = None
     ticks: Ticks | None = None
     replays: str = ""
 
@@ -49,7 +49,7 @@ class Console:
 def application(console: Console) -> web.Application:
     """All routes."""
     app = web.Application(middlewares=[_checked(console.guard)])
-    reader = Reader(console.shelf.folder)
+    reader = Reader(console.index.folder)
     serve = _Routes(console, reader)
     app.add_routes(
         [
@@ -57,7 +57,7 @@ def application(console: Console) -> web.Application:
             web.get("/about", serve.about),
             web.get("/moments", serve.moments),
             web.get("/pictures/{camera}", serve.pictures),
-            web.get("/orders", serve.orders),
+            web.get("/operator", serve.operator),
             web.get("/sessions", serve.sessions),
             web.get("/sessions/{name}", serve.session),
             web.get("/sessions/{name}/joints", serve.joints),
@@ -129,7 +129,7 @@ class _Routes:
         """What there is to see."""
         del request
         console = self._console
-        steered = console.desk is not None
+        steered = console.operator is not None
         return web.json_response(
             {"live": console.live is not None, "steered": steered, "replays": console.replays, "cameras": CAMERAS}
         )
@@ -143,14 +143,14 @@ class _Routes:
             raise web.HTTPNotFound(text=f"no camera {camera[:40]!r}; there are {', '.join(CAMERAS)}\n")
         return await sockets.pictures(request, await self._source(request), camera)
 
-    async def orders(self, request: web.Request) -> web.StreamResponse:
-        if self._console.desk is None:
+    async def operator(self, request: web.Request) -> web.StreamResponse:
+        if self._console.operator is None:
             raise web.HTTPNotFound(text="no robot runs here\n")
-        return await sockets.orders(request, self._console.desk)
+        return await sockets.operator_socket(request, self._console.operator)
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
         del request
-        return web.json_response(await asyncio.to_thread(self._console.shelf.list))
+        return web.json_response(await asyncio.to_thread(self._console.index.list))
 
     async def session(self, request: web.Request) -> web.StreamResponse:
         return await self._read(self._reader.about(request.match_info["name"]))
@@ -160,7 +160,7 @@ class _Routes:
         return await self._read(self._reader.joints(request.match_info["name"]))
 
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
-        picture = self._console.shelf.thumbnail(request.match_info["name"])
+        picture = self._console.index.thumbnail(request.match_info["name"])
         if picture is None:
             raise web.HTTPNotFound(text="no picture\n")
         return web.Response(body=picture, content_type="image/png")
@@ -169,14 +169,14 @@ class _Routes:
         """For Prometheus."""
         del request
         live = self._console.live
-        told = json.loads(await live.moment()) if live is not None else {}
-        return web.Response(text=metrics.text(told), content_type="text/plain", charset="utf-8")
+        reported = json.loads(await live.moment()) if live is not None else {}
+        return web.Response(text=metrics.text(reported), content_type="text/plain", charset="utf-8")
 
     async def _source(self, request: web.Request) -> Source:
         name = request.query.get("source", _LIVE)
         if name != _LIVE:
             try:
-                self._console.shelf.place(name)
+                self._console.index.place(name)
             except SessionError as error:
                 raise web.HTTPNotFound(text=f"{error}\n") from None
             return ReadSession(self._reader, name)
@@ -185,9 +185,9 @@ class _Routes:
         return self._console.live
 
     @staticmethod
-    async def _read(told: Awaitable[str]) -> web.StreamResponse:
+    async def _read(reported: Awaitable[str]) -> web.StreamResponse:
         try:
-            return web.Response(text=await told, content_type="application/json")
+            return web.Response(text=await reported, content_type="application/json")
         except SessionError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from None
 

@@ -1,11 +1,13 @@
-"""What happened, a line each: out of the messages, the same for a live run and a session. Pure."""
+"""What happened, a line each: out of the messages, the same for a live run and a session. Deterministic."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from runtime.messaging import messages
 
-Kind = Literal["fault", "mode", "order", "operator", "instruction", "episode", "condition", "seam", "process", "camera"]
+Kind = Literal[
+    "fault", "mode", "command", "operator", "instruction", "episode", "condition", "seam", "process", "camera"
+]
 MARKS: tuple[Kind, ...] = ("condition", "seam")
 """So many that they belong on a scrubber, not in a log."""
 
@@ -24,7 +26,7 @@ class Event:
 
 
 @dataclass
-class Watcher:
+class EventDetector:
     """Remembers what the last messages said, to tell what is new."""
 
     mode: tuple[str, tuple[str, ...]] = ("", ())
@@ -41,7 +43,7 @@ class Watcher:
             case messages.Fault():
                 return [Event(at_ns, "fault", f"{message.process}: {message.text}")]
             case messages.Order():
-                return [Event(at_ns, "order", f"{message.order} ({message.source})")]
+                return [Event(at_ns, "command", f"{message.order} ({message.source})")]
             case messages.Outcome():
                 note = f": {message.note}" if message.note else ""
                 return [Event(at_ns, "episode", f"episode {message.number}: {message.result}{note} ({message.source})")]
@@ -77,9 +79,9 @@ class Watcher:
         if before[0] != episode.number:
             events.append(Event(episode.stamp_ns, "episode", f"episode {episode.number} begins: {episode.task}"))
         elif before[1] != episode.ratio:
-            events.append(Event(episode.stamp_ns, "order", f"ratio 1:{episode.ratio}"))
+            events.append(Event(episode.stamp_ns, "command", f"ratio 1:{episode.ratio}"))
         elif before[2] != episode.blend:
-            events.append(Event(episode.stamp_ns, "order", f"blend {episode.blend}"))
+            events.append(Event(episode.stamp_ns, "command", f"blend {episode.blend}"))
         return events
 
     def _supervision(self, supervision: messages.Supervision) -> list[Event]:
@@ -101,11 +103,15 @@ class Watcher:
                 events.append(Event(health.stamp_ns, "camera", f"{state.camera}: {state.verdict or 'well again'}"))
         return events
 
-    def _driver(self, told: messages.Deadman) -> list[Event]:
-        before, self.driver = self.driver, (told.holder, told.wanted)
+    def _driver(self, reported: messages.Deadman) -> list[Event]:
+        before, self.driver = self.driver, (reported.holder, reported.wanted)
         events: list[Event] = []
-        if before[0] != told.holder:
-            events.append(Event(told.stamp_ns, "operator", f"{told.holder} steers" if told.holder else "nobody steers"))
-        if before[1] != told.wanted:
-            events.append(Event(told.stamp_ns, "operator", f"deadman {'on' if told.wanted else 'off'}"))
+        if before[0] != reported.holder:
+            events.append(
+                Event(
+                    reported.stamp_ns, "operator", f"{reported.holder} steers" if reported.holder else "nobody steers"
+                )
+            )
+        if before[1] != reported.wanted:
+            events.append(Event(reported.stamp_ns, "operator", f"deadman {'on' if reported.wanted else 'off'}"))
         return events

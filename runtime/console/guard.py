@@ -1,4 +1,4 @@
-"""Who may open the console: by address, origin and token. Pure.
+"""Who may open the console: by address, origin and token. Deterministic.
 
 On loopback everybody on this machine may, unless a token is set. A page of another origin never may, whatever it knows: a
 browser tells where a page comes from, and asks for another host under a name of its own.

@@ -1,4 +1,4 @@
-"""One operator at a time: who may steer, and whether his page still lives. Pure.
+"""One operator at a time: who may steer, and whether his page still lives. Deterministic.
 
 Everybody who is let in may hold the arms; everything else needs the lease.
 """
@@ -20,13 +20,13 @@ class Lease:
     deadman: bool = False
     beat_ns: int = 0
 
-    def take(self, who: str, name: str, now: int) -> str:
+    def take(self, who: str, name: str, now_ns: int) -> str:
         """Ask for it. Returns why it is refused, empty: it is given."""
-        if self.holder not in (_FREE, who) and now - self.beat_ns <= _FORGOTTEN_NS:
+        if self.holder not in (_FREE, who) and now_ns - self.beat_ns <= _FORGOTTEN_NS:
             return f"{self.name} steers; ask for the lease to be given back"
         if self.holder != who:
             self.deadman = False
-        self.holder, self.name, self.beat_ns = who, name, now
+        self.holder, self.name, self.beat_ns = who, name, now_ns
         return ""
 
     def give(self, who: str) -> bool:
@@ -37,13 +37,13 @@ class Lease:
         self.holder, self.name = _FREE, ""
         return held
 
-    def beat(self, who: str, now: int) -> None:
+    def beat(self, who: str, now_ns: int) -> None:
         """The page lives."""
         if who == self.holder:
-            self.beat_ns = now
+            self.beat_ns = now_ns
 
-    def allows(self, who: str, order: messages.OrderName | None) -> str:
+    def allows(self, who: str, command: messages.OrderName | None) -> str:
         """Why somebody may not give an order (None: anything but an order to the arms); empty: he may."""
-        if order == "hold" or who == self.holder:
+        if command == "hold" or who == self.holder:
             return ""
         return f"{self.name} steers" if self.holder else "take the lease first"

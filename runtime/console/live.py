@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from runtime.config.settings import Settings
-from runtime.console.events import MARKS, Event, Watcher
+from runtime.console.events import MARKS, Event, EventDetector
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, view
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
@@ -35,14 +35,14 @@ class Live:
 
     live = True
 
-    def __init__(self, bus: Bus, settings: Settings, folder: Path, clock: Callable[[], int] = now_ns) -> None:
+    def __init__(self, bus: Bus, settings: Settings, folder: Path, clock: Callable[[], int] = robot_time_ns) -> None:
         self._settings, self._folder, self._clock = settings, folder, clock
         names = [name for name in STATES if name.startswith("frame.")]
         self._subscribers = [bus.subscriber(name, newest=True) for name in (*_NEWEST, *names)]
         self._subscribers += [bus.subscriber(name, depth=512) for name in _ALL]
         self._held: dict[str, messages.Message] = {}
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
-        self._watcher = Watcher()
+        self._detector = EventDetector()
         self._stamps = {name: deque[int](maxlen=count) for name, count in RATED.items()}
         self._rings: dict[str, FrameRing] = {}
         self._moment = ""
@@ -78,14 +78,14 @@ class Live:
 
     def rates_hz(self) -> dict[str, float]:
         """Messages a second, 0 for what has fallen silent."""
-        now = self._clock()
+        now_ns = self._clock()
         return {
-            name: rate_hz(stamps) if stamps and now - stamps[-1] < _QUIET_NS else 0.0
+            name: rate_hz(stamps) if stamps and now_ns - stamps[-1] < _QUIET_NS else 0.0
             for name, stamps in self._stamps.items()
         }
 
     def _take(self, topic: str, message: messages.Message) -> None:
-        self._events.extend(event for event in self._watcher.note(message) if event.kind not in MARKS)
+        self._events.extend(event for event in self._detector.note(message) if event.kind not in MARKS)
         self._held[topic] = message
         if isinstance(message, messages.ArmTarget) and message.arrivals:
             self._held[ARRIVAL] = message

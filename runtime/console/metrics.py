@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: the figures of a live run's newest moment, in its text format. Pure."""
+"""What Prometheus scrapes: the figures of a live run's newest moment, in its text format. Deterministic."""
 
 from collections.abc import Iterator
 from typing import Any

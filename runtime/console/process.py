@@ -4,12 +4,12 @@ import asyncio
 
 from runtime.console import app
 from runtime.console.access import encryption, token, url
-from runtime.console.desk import Desk
 from runtime.console.guard import Guard
 from runtime.console.live import Live
-from runtime.console.recorded import Shelf
+from runtime.console.operator_session import OperatorSession
+from runtime.console.recorded import SessionIndex
 from runtime.console.sockets import Ticks
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.process.base import CONSOLE_FILE, Process, log
 
 _PERIOD_S = 0.05
@@ -20,17 +20,19 @@ def main(process: Process) -> None:
     settings = process.settings.console
     live = Live(process.bus, process.settings, process.folder)
     publishers = {name: process.publisher(name) for name in ("order", "steering", "deadman")}
-    desk = Desk(publishers, epoch=now_ns())
+    operator = OperatorSession(publishers, epoch=robot_time_ns())
     ticks = Ticks()
-    console = app.Console(Guard(settings.host, token(settings)), Shelf(process.session.parent), live, desk, ticks)
+    console = app.Console(
+        Guard(settings.host, token(settings)), SessionIndex(process.session.parent), live, operator, ticks
+    )
     process.settle()
 
     async def serve() -> None:
         while process.running:
             live.update()
-            now = now_ns()
-            desk.repeat(live.safety, now)
-            desk.beat(now)
+            now_ns = robot_time_ns()
+            operator.repeat(live.safety, now_ns)
+            operator.beat(now_ns)
             ticks.tick()
             process.stepped()
             await asyncio.sleep(_PERIOD_S)

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from runtime.console.recorded import Shelf
+from runtime.console.recorded import SessionIndex
 from runtime.console.source import Picture
 from runtime.errors import SessionError
 
@@ -45,11 +45,11 @@ class Reader:
 
     async def picture(self, name: str, camera: str, at_ns: int | None) -> Picture | None:
         """See Source."""
-        told = await self._ask("picture", name, camera, at_ns)
-        if not told:
+        reported = await self._ask("picture", name, camera, at_ns)
+        if not reported:
             return None
-        number, capture_ns = _PICTURE.unpack_from(told)
-        return Picture(number, capture_ns, told[_PICTURE.size :])
+        number, capture_ns = _PICTURE.unpack_from(reported)
+        return Picture(number, capture_ns, reported[_PICTURE.size :])
 
     def close(self) -> None:
         """End the process; whoever waits for its answer gets none."""
@@ -116,9 +116,9 @@ def _receive(pipe: IO[bytes]) -> bytes | None:
     return data if len(data) == length else None
 
 
-def _answer(shelf: Shelf, call: str, name: str, *rest: Any) -> bytes:
+def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
     """What a request is answered."""
-    recorded = shelf.open(name) if call == "about" else shelf.opened(name)
+    recorded = index.open(name) if call == "about" else index.opened(name)
     match call:
         case "about":
             return _FOUND + json.dumps(recorded.about()).encode()
@@ -136,12 +136,12 @@ def _answer(shelf: Shelf, call: str, name: str, *rest: Any) -> bytes:
 def main(folder: Path) -> None:
     """Answer until the console is gone, which ends what is asked."""
     os.nice(_NICE)
-    shelf = Shelf(folder)
+    index = SessionIndex(folder)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may come between the answers
     while (request := _receive(sys.stdin.buffer)) is not None:
         try:
-            answer = _answer(shelf, *json.loads(request))
+            answer = _answer(index, *json.loads(request))
         except SessionError as error:
             answer = _REFUSED + str(error).encode()
         _send(answers, answer)

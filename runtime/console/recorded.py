@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Settings, load_settings, settings_from_json
-from runtime.console.events import MARKS, Event, Watcher
+from runtime.console.events import MARKS, Event, EventDetector
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError
@@ -60,7 +60,7 @@ class Recorded:
             "end_ns": self.end_ns,
             "seen_ns": max(self._stamps.get(f"frame.{camera}", [self.begin_ns])[0] for camera in CAMERAS),
             "damage": self.session.damage.describe(),
-            "marks": [event.plain() for event in self.events if event.kind not in ("order", "operator")],
+            "marks": [event.plain() for event in self.events if event.kind not in ("command", "operator")],
         }
 
     def joints(self) -> str:
@@ -77,7 +77,7 @@ class Recorded:
         return json.dumps(columns, separators=(",", ":"))
 
     def _index(self) -> None:
-        watcher = Watcher()
+        detector = EventDetector()
         for logged in self.session.messages:
             topic, payload = logged.topic, logged.payload
             if topic in _OFTEN:
@@ -86,11 +86,11 @@ class Recorded:
                 if raw.get("arrivals"):
                     self._add(ARRIVAL, stamp_ns, payload)
                 if float(raw.get("seam_jump_rad_s", -1)) >= 0:
-                    self.events += watcher.note(logged.decode())
+                    self.events += detector.note(logged.decode())
             else:
                 message = logged.decode()
                 stamp_ns = message.stamp_ns
-                self.events += watcher.note(message)
+                self.events += detector.note(message)
             self._add(topic, stamp_ns, payload)
         for topic, stamps in self._stamps.items():
             order = sorted(range(len(stamps)), key=stamps.__getitem__)
@@ -112,7 +112,7 @@ class Recorded:
         return rate_hz(stamps[max(0, until - count) : until])
 
 
-class Shelf:
+class SessionIndex:
     """The sessions of a folder; the last ones that were opened stay at hand."""
 
     def __init__(self, folder: Path, keep: int = 2, open_session: Callable[[Path], Recorded] = Recorded) -> None:

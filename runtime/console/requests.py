@@ -57,11 +57,11 @@ class Deadman(_Request):
     wanted: bool
 
 
-class Order(_Request):
+class Command(_Request):
     """An order to the arms."""
 
-    type: Literal["order"]
-    order: messages.OrderName
+    type: Literal["command"]
+    command: messages.OrderName
     confirmed: bool = False
     seen_ns: int | None = None  # the robot's time that the page shows; HOLD needs none
 
@@ -79,7 +79,7 @@ class Steer(_Request):
     seen_ns: int | None = None
 
 
-Request = Take | Give | Beat | Deadman | Order | Steer
+Request = Take | Give | Beat | Deadman | Command | Steer
 _ANY: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
 
 

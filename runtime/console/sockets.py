@@ -12,13 +12,13 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from runtime.console import requests
-from runtime.console.desk import Desk
+from runtime.console.operator_session import OperatorSession
 from runtime.console.source import Source
 from runtime.errors import SessionError
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 
 _HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
-_LOOK_S = 0.01
+_POLL_S = 0.01
 _LARGEST_CREDIT = 200  # bytes
 _MOST_A_SECOND = 200  # requests on one socket of orders; a page sends 20, and one for each press of a key
 # No socket compresses: JPEG does not shrink, and each would hold a quarter of a megabyte for it.
@@ -52,17 +52,17 @@ async def pictures(request: web.Request, source: Source, camera: str) -> web.Web
         except SessionError:
             break
         while source.live and (found is None or found.number == last) and not socket.closed:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             found = await source.picture(camera, None)
         if found is None:
-            await socket.send_bytes(_HEADER.pack(0, 0, now_ns()))
+            await socket.send_bytes(_HEADER.pack(0, 0, robot_time_ns()))
             continue
         last = found.number
-        await socket.send_bytes(_HEADER.pack(found.number, found.capture_ns, now_ns()) + found.jpeg)
+        await socket.send_bytes(_HEADER.pack(found.number, found.capture_ns, robot_time_ns()) + found.jpeg)
     return socket
 
 
-async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
+async def operator_socket(request: web.Request, operator: OperatorSession) -> web.WebSocketResponse:
     """What one page wants; what is refused is answered, and every hold: the page sends it again until it hears that."""
     socket = web.WebSocketResponse(max_msg_size=requests.LARGEST_BYTES, heartbeat=5, compress=False)
     await socket.prepare(request)
@@ -70,37 +70,39 @@ async def orders(request: web.Request, desk: Desk) -> web.WebSocketResponse:
     telling: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
 
     def changed() -> None:
-        task = asyncio.create_task(_tell(socket, desk, who))
+        task = asyncio.create_task(_tell(socket, operator, who))
         telling.add(task)
         task.add_done_callback(telling.discard)
 
-    leaving = desk.watch(changed)
+    leaving = operator.listen(changed)
     second, heard = 0, 0
     try:
-        await _tell(socket, desk, who)
+        await _tell(socket, operator, who)
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 break
-            second, heard = (second, heard + 1) if now_ns() // NS_PER_S == second else (now_ns() // NS_PER_S, 1)
+            second, heard = (
+                (second, heard + 1) if robot_time_ns() // NS_PER_S == second else (robot_time_ns() // NS_PER_S, 1)
+            )
             if heard > _MOST_A_SECOND:  # nobody's flood delays another's hold
                 await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many requests a second")
                 break
-            holds = desk.holds
-            refused = desk.hear(who, message.data, now_ns())
+            holds = operator.holds
+            refused = operator.hear(who, message.data, robot_time_ns())
             if refused:
                 await socket.send_json({"type": "refused", "why": refused})
-            elif desk.holds > holds:
+            elif operator.holds > holds:
                 await socket.send_json({"type": "held"})
     finally:
         leaving()
-        desk.leave(who)
+        operator.leave(who)
     return socket
 
 
-async def _tell(socket: web.WebSocketResponse, desk: Desk, who: str) -> None:
+async def _tell(socket: web.WebSocketResponse, operator: OperatorSession, who: str) -> None:
     with suppress(ConnectionError):  # the page may be going
         if not socket.closed:
-            await socket.send_json({"type": "lease", **desk.describe(who)})
+            await socket.send_json({"type": "lease", **operator.describe(who)})
 
 
 def _credit(message: WSMessage) -> int | None:

@@ -1,4 +1,4 @@
-"""Everything the page shows of one moment, as plain numbers and words; the same for a live run and a session. Pure."""
+"""Everything the page shows of one moment, as plain numbers and words; the same for a live run and a session. Deterministic."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import EMERGENCY_STOP
 from drivers.cobot_magic import CAMERAS
-from runtime.arms.collision import bases_of, skeleton
+from runtime.arms.collision import bases_of, link_points
 from runtime.arms.safety import HELD, WAITS
 from runtime.config import tuning
 from runtime.config.policy import configured
@@ -27,7 +27,7 @@ STATES = (
 )  # fmt: skip
 """Topics of which the newest message is shown."""
 _MS = 1e6
-_TIPS = (7, 9)  # points of the skeleton: both fingertips
+_TIPS = (7, 9)  # of the link points: both fingertips
 _MOVING_RAD_S = 0.02
 _SILENT_S = 0.7  # states come five times a second at least
 NO_WORD = "NO WORD"
@@ -40,7 +40,7 @@ Kind = TypeVar("Kind", bound=messages.Message)
 
 
 def view(
-    settings: Settings, held: Held, events: Sequence[Event], rates_hz: Mapping[str, float], now: int
+    settings: Settings, held: Held, events: Sequence[Event], rates_hz: Mapping[str, float], now_ns: int
 ) -> dict[str, Any]:
     """One moment. `held`: the newest message a topic at `now`."""
     joints, target = _of(held, "joint_state", messages.JointState), _of(held, "arm_target", messages.ArmTarget)
@@ -48,13 +48,13 @@ def view(
     measured = None if joints is None or not joints.heard else joints.q
     commanded = None if measured is None or target is None else target.q  # before it no arm is commanded
     return {
-        "now_ns": now,
-        "safety": _safety(settings, _of(held, "safety", messages.SafetyState), joints, now),
+        "now_ns": now_ns,
+        "safety": _safety(settings, _of(held, "safety", messages.SafetyState), joints, now_ns),
         "instruction": _instruction(_of(held, "instruction", messages.Instruction)),
         "episode": _episode(settings, held),
-        "ratio": _ratio(settings, held, rates_hz, now),
-        "conditions": _conditions(settings, _of(held, "conditions", messages.Conditions), now),
-        "cameras": [_camera(held, camera, now) for camera in CAMERAS],
+        "ratio": _ratio(settings, held, rates_hz, now_ns),
+        "conditions": _conditions(settings, _of(held, "conditions", messages.Conditions), now_ns),
+        "cameras": [_camera(held, camera, now_ns) for camera in CAMERAS],
         "joints": {
             "measured": None if measured is None else rounded(measured),
             "commanded": None if commanded is None else rounded(commanded),
@@ -63,15 +63,17 @@ def view(
             "limited": target is not None and target.limited,
         },
         "arms": {
-            "measured": None if measured is None else rounded(skeleton(measured, bases_of(settings.safety.mount))),
-            "commanded": None if commanded is None else rounded(skeleton(commanded, bases_of(settings.safety.mount))),
+            "measured": None if measured is None else rounded(link_points(measured, bases_of(settings.safety.mount))),
+            "commanded": None
+            if commanded is None
+            else rounded(link_points(commanded, bases_of(settings.safety.mount))),
         },
         "chunk": _chunk(settings, chunk, joints),
         "seam_ns": _seam_ns(_of(held, ARRIVAL, messages.ArmTarget)),
         "latency": _latency(chunk, _of(held, ARRIVAL, messages.ArmTarget)),
         "processes": _processes(_of(held, "supervision", messages.Supervision)),
         "rates": {name: round(rate, 2) for name, rate in rates_hz.items()},
-        "stale": _stale(held, now),
+        "stale": _stale(held, now_ns),
         "recording": _recording(_of(held, "recording", messages.Recording)),
         "scene": _scene(_of(held, "scene", messages.Scene)),
         "events": [event.plain() for event in events],
@@ -84,20 +86,20 @@ def _of(held: Held, topic: str, kind: type[Kind]) -> Kind | None:
 
 
 def _safety(
-    settings: Settings, state: messages.SafetyState | None, joints: messages.JointState | None, now: int
+    settings: Settings, state: messages.SafetyState | None, joints: messages.JointState | None, now_ns: int
 ) -> dict[str, Any] | None:
     """How the arms are. What is old is not told as if it were so now. `moves` None: nobody knows."""
     if state is None:
         return None
-    silent_s = (now - state.stamp_ns) / NS_PER_S
+    silent_s = (now_ns - state.stamp_ns) / NS_PER_S
     silent = silent_s > _SILENT_S
-    known = joints is not None and now - joints.stamp_ns < _SILENT_S * NS_PER_S and not silent
+    known = joints is not None and now_ns - joints.stamp_ns < _SILENT_S * NS_PER_S and not silent
     gone = (f"the arms process has said nothing for {silent_s:.1f} s; the arms keep their last target",)
     return {
         "mode": NO_WORD if silent else state.mode,
         "reasons": list(gone if silent else state.reasons),
         "todo": "wait for it to be started again, then arm" if silent else _todo(settings, state),
-        "since_s": round((now - state.since_ns) / NS_PER_S, 1),
+        "since_s": round((now_ns - state.since_ns) / NS_PER_S, 1),
         "moves": bool(np.abs(joints.dq).max() > _MOVING_RAD_S) if known and joints is not None else None,
         "chunk_age_ms": _age(state.chunk_age_ns),
         "condition_age_ms": _age(state.condition_age_ns),
@@ -155,7 +157,7 @@ def _episode(settings: Settings, held: Held) -> dict[str, Any] | None:
     }
 
 
-def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now: int) -> dict[str, Any]:
+def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now_ns: int) -> dict[str, Any]:
     """The three readings of 1:n (runs, actions, milliseconds), wanted and measured."""
     episode, conditions = _of(held, "episode", messages.Episode), _of(held, "conditions", messages.Conditions)
     chunk = _of(held, "chunk", messages.ActionChunk)
@@ -167,18 +169,18 @@ def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now: i
         "wanted": wanted,
         "runs": None if runs is None else round(runs, 1),
         "actions": None if actions is None else round(actions),
-        "age_ms": None if conditions is None else round((now - conditions.capture_ns) / _MS),
+        "age_ms": None if conditions is None else round((now_ns - conditions.capture_ns) / _MS),
         "saturated": chunk is not None and chunk.saturated,
     }
 
 
-def _conditions(settings: Settings, message: messages.Conditions | None, now: int) -> dict[str, Any] | None:
+def _conditions(settings: Settings, message: messages.Conditions | None, now_ns: int) -> dict[str, Any] | None:
     if message is None:
         return None
     return {
         "seq": message.seq,
         "trigger": message.trigger,
-        "age_ms": round((now - message.capture_ns) / _MS),
+        "age_ms": round((now_ns - message.capture_ns) / _MS),
         "high_frames": list(message.high_frames),
         "low_frames": list(message.low_frames),
         "widest_gap_ms": round(message.widest_gap_ns / _MS),
@@ -232,15 +234,15 @@ def _rectangle(resize: str, aspect: float, window: float) -> Rectangle:
     return (1 - wide) / 2, (1 - high) / 2, wide, high
 
 
-def _camera(held: Held, camera: str, now: int) -> dict[str, Any]:
+def _camera(held: Held, camera: str, now_ns: int) -> dict[str, Any]:
     health, frame = _of(held, "camera_health", messages.CameraHealth), _of(held, f"frame.{camera}", messages.Frame)
     state = None if health is None else next((row for row in health.cameras if row.camera == camera), None)
-    silent_s = 0.0 if health is None else (now - health.stamp_ns) / NS_PER_S
+    silent_s = 0.0 if health is None else (now_ns - health.stamp_ns) / NS_PER_S
     gone = f"no report for {silent_s:.1f} s" if silent_s > _SILENT_S else ""
     return {
         "camera": camera,
         "number": None if frame is None else frame.seq,
-        "age_ms": None if frame is None else round((now - frame.capture_ns) / _MS),
+        "age_ms": None if frame is None else round((now_ns - frame.capture_ns) / _MS),
         "rate_hz": None if state is None else state.rate_hz,
         "verdict": gone or ("no report" if state is None else state.verdict),
     }
@@ -252,7 +254,7 @@ def _chunk(
     """The newest chunk: its targets, and the fingertips' way through them, (2, H, 3) m."""
     if chunk is None:
         return None
-    tips = skeleton(chunk.q.astype(np.float64), bases_of(settings.safety.mount))[:, :, _TIPS, :].mean(axis=2)
+    tips = link_points(chunk.q.astype(np.float64), bases_of(settings.safety.mount))[:, :, _TIPS, :].mean(axis=2)
     executing = joints is not None and (joints.chunk_epoch, joints.chunk_seq) == (chunk.epoch, chunk.seq)
     return {
         "seq": chunk.seq,
@@ -291,12 +293,12 @@ def _processes(supervision: messages.Supervision | None) -> list[dict[str, Any]]
     return [] if supervision is None else [row.model_dump() for row in supervision.processes]
 
 
-def _stale(held: Held, now: int) -> list[str]:
+def _stale(held: Held, now_ns: int) -> list[str]:
     """Topics whose newest message is older than their table allows."""
     found: list[str] = []
     for name, message in held.items():
         limit_s = TOPICS[name].max_age_s if name in TOPICS else None
-        if limit_s is not None and now - message.stamp_ns > limit_s * NS_PER_S:
+        if limit_s is not None and now_ns - message.stamp_ns > limit_s * NS_PER_S:
             found.append(name)
     return found
 
@@ -304,7 +306,7 @@ def _stale(held: Held, now: int) -> list[str]:
 def _recording(message: messages.Recording | None) -> dict[str, Any] | None:
     if message is None:
         return None
-    return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "trouble": message.trouble}
+    return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "fault": message.trouble}
 
 
 def _scene(message: messages.Scene | None) -> dict[str, Any] | None:

@@ -13,13 +13,13 @@ from drivers.errors import DriverError
 from models.config import PolicyConfig
 from runtime.config.policy import policy_config
 from runtime.config.settings import Settings
-from runtime.host.clock import NS_PER_S, Rate, now_ns, seconds
+from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
 from runtime.process.base import Process, log
 
 HEALTH_HZ = 30
-_LOOKS = 3  # between two reports; a verdict that changes is told at once
+_CHECKS = 3  # between two reports; a verdict that changes is told at once
 RING_EXTRA_S = 1.0  # beyond the longest window
 _RATE_FRAMES = 30  # over which a camera's rate is measured
 _DELAY_FRAMES = 3  # the quickest of them counts: a picture that comes late once is no skewed camera
@@ -33,7 +33,7 @@ CameraFactory = Callable[[str, Settings, Path], Camera]
 
 
 @dataclass
-class Watch:
+class CameraMonitor:
     """What the judge knows of one camera; written by its thread, read by the main thread."""
 
     rate_hz: float
@@ -43,12 +43,12 @@ class Watch:
     capture_ns: int = 0
     progress_ns: int = 0  # when the last truly new picture came
     checksum: int = 0
-    trouble: str = ""
+    fault: str = ""
     opened: bool = False
     captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
     delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
 
-    def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now: int) -> None:
+    def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now_ns: int) -> None:
         """Note a frame; one with the same stamp, number or (noisy cameras) bytes as the last does not count as new."""
         checksum = zlib.crc32(frame.jpeg) if self.noisy else number
         frozen = previous is not None and (
@@ -57,31 +57,31 @@ class Watch:
         self.checksum = checksum
         if frozen:
             return
-        self.number, self.capture_ns, self.progress_ns = number, frame.capture_ns, now
+        self.number, self.capture_ns, self.progress_ns = number, frame.capture_ns, now_ns
         self.captures.append(frame.capture_ns)
-        self.delays_ns.append(now - frame.capture_ns)
+        self.delays_ns.append(now_ns - frame.capture_ns)
 
 
-def verdict(camera: str, watch: Watch, late_s: float, now: int, behind: str = "") -> messages.CameraState:
+def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, behind: str = "") -> messages.CameraState:
     """Judge one camera: well, or what is wrong with it. `behind`: what it lacks beside the others."""
-    span_ns = watch.captures[-1] - watch.captures[0] if len(watch.captures) > 1 else 0
-    rate_hz = (len(watch.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
-    text = watch.trouble
-    if not text and watch.number == 0:
+    span_ns = monitor.captures[-1] - monitor.captures[0] if len(monitor.captures) > 1 else 0
+    rate_hz = (len(monitor.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
+    text = monitor.fault
+    if not text and monitor.number == 0:
         text = "no picture yet"
-    elif not text and now - watch.progress_ns > seconds(late_s):
-        text = f"no new picture for {(now - watch.progress_ns) / 1e6:.0f} ms"
-    elif not text and now - watch.capture_ns > seconds(late_s) * 2:
-        text = f"pictures are {(now - watch.capture_ns) / 1e6:.0f} ms old"
+    elif not text and now_ns - monitor.progress_ns > seconds(late_s):
+        text = f"no new picture for {(now_ns - monitor.progress_ns) / 1e6:.0f} ms"
+    elif not text and now_ns - monitor.capture_ns > seconds(late_s) * 2:
+        text = f"pictures are {(now_ns - monitor.capture_ns) / 1e6:.0f} ms old"
     text = text or behind
     return messages.CameraState(
-        camera=camera, number=watch.number, capture_ns=watch.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
+        camera=camera, number=monitor.number, capture_ns=monitor.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
     )
 
 
-def behind(watches: Mapping[str, Watch], limit_s: float) -> dict[str, str]:
+def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:
     """By camera: that its pictures come later after their exposure than another's, by more than `limit_s`."""
-    delays_ns = {name: min(watch.delays_ns, default=0) for name, watch in watches.items()}
+    delays_ns = {name: min(monitor.delays_ns, default=0) for name, monitor in monitors.items()}
     least_ns = min(delays_ns.values())
     limit = f"(limit {limit_s * 1e3:.0f} ms)"
     return {
@@ -134,42 +134,43 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
     """Start a thread a camera, then judge them until asked to end."""
     settings = process.settings
     sys.setswitchinterval(_SWITCH_S)
-    watches: dict[str, Watch] = {}
+    monitors: dict[str, CameraMonitor] = {}
     threads: list[threading.Thread] = []
     for name in settings.cameras.by_name():
         camera = factory(name, settings, process.folder)
-        watches[name] = Watch(camera.rate_hz, camera.noisy, now_ns())
-        threads.append(threading.Thread(target=_stream, args=(process, camera, watches[name]), name=name, daemon=True))
+        monitors[name] = CameraMonitor(camera.rate_hz, camera.noisy, robot_time_ns())
+        threads.append(threading.Thread(target=_stream, args=(process, camera, monitors[name]), name=name, daemon=True))
     health = process.publisher("camera_health")
     for thread in threads:
         thread.start()
-    _wait_until_open(process, watches)
-    rate, looks, count = Rate(_LOOKS * HEALTH_HZ), 0, 0
-    told = ""
+    _wait_until_open(process, monitors)
+    rate, checks, count = Rate(_CHECKS * HEALTH_HZ), 0, 0
+    reported = ""
     said: dict[str, str] = {}
     process.settle()
     while process.running:
-        now = now_ns()
-        skewed = behind(watches, settings.cameras.behind_s)
+        now_ns = robot_time_ns()
+        skewed = behind(monitors, settings.cameras.behind_s)
         states = tuple(
-            verdict(name, watch, settings.cameras.late_s, now, skewed.get(name, "")) for name, watch in watches.items()
+            verdict(name, monitor, settings.cameras.late_s, now_ns, skewed.get(name, ""))
+            for name, monitor in monitors.items()
         )
         kinds = ";".join(kind(state) for state in states)
-        if looks % _LOOKS == 0 or kinds != told:
-            health.send(messages.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now, cameras=states))
+        if checks % _CHECKS == 0 or kinds != reported:
+            health.send(messages.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now_ns, cameras=states))
             _report(process, states, said)
-            told = kinds
+            reported = kinds
             count += 1
-        looks += 1
+        checks += 1
         process.stepped()
         rate.wait()
     for thread in threads:
         thread.join(timeout=2 * _READ_TIMEOUT_S)
 
 
-def _wait_until_open(process: Process, watches: dict[str, Watch]) -> None:
+def _wait_until_open(process: Process, monitors: dict[str, CameraMonitor]) -> None:
     """Opening a camera can take seconds; until all are open (or have failed) there is nothing to judge."""
-    while process.running and not all(watch.opened or watch.trouble for watch in watches.values()):
+    while process.running and not all(monitor.opened or monitor.fault for monitor in monitors.values()):
         process.pause(_OPEN_POLL_S)
 
 
@@ -181,23 +182,23 @@ def kind(state: messages.CameraState) -> str:
 def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str]) -> None:
     """A fault when a camera turns bad, once it has been well."""
     for state in states:
-        now = kind(state)
-        if now and said.get(state.camera) == "":
+        current = kind(state)
+        if current and said.get(state.camera) == "":
             process.fault("camera", f"{state.camera}: {state.verdict}; check its cable and USB port")
-        if now == "" or state.camera in said:
-            said[state.camera] = now
+        if current == "" or state.camera in said:
+            said[state.camera] = current
 
 
-def _stream(process: Process, camera: Camera, watch: Watch) -> None:
+def _stream(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
     """One camera's thread; what it cannot do is said as the camera's trouble, since nobody else would notice its end."""
     try:
-        _pass_on(process, camera, watch)
+        _pass_on(process, camera, monitor)
     except Exception as error:  # noqa: BLE001 - the thread's edge
         log.exception("camera %s", camera.name)
-        watch.trouble = f"its pictures cannot be passed on: {' '.join(str(error).split()[:40])}"
+        monitor.fault = f"its pictures cannot be passed on: {' '.join(str(error).split()[:40])}"
 
 
-def _pass_on(process: Process, camera: Camera, watch: Watch) -> None:
+def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
     """Driver to ring and bus; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
@@ -205,14 +206,14 @@ def _pass_on(process: Process, camera: Camera, watch: Watch) -> None:
     ring = FrameRing.create(path, camera.width_px, camera.height_px, slots)
     notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None
-    for frame in frames(process, camera, watch):
+    for frame in frames(process, camera, monitor):
         number += 1
         ring.write(number, frame.capture_ns, frame.pixels, frame.jpeg)
         notices.send(
             messages.Frame.model_construct(  # our own values: no need to check them before the readers do
                 seq=number,
                 epoch=process.epoch,
-                stamp_ns=now_ns(),
+                stamp_ns=robot_time_ns(),
                 camera=name,
                 capture_ns=frame.capture_ns,
                 returned_ns=frame.returned_ns,
@@ -220,32 +221,32 @@ def _pass_on(process: Process, camera: Camera, watch: Watch) -> None:
                 exact=frame.exact,
             )
         )
-        watch.saw(number, frame, previous, now_ns())
+        monitor.saw(number, frame, previous, robot_time_ns())
         previous = frame
 
 
-def frames(process: Process, camera: Camera, watch: Watch) -> Iterator[CameraFrame]:
+def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator[CameraFrame]:
     """What a camera gives until the process ends; what is wrong meanwhile stands in `watch.trouble`."""
     while process.running:
         try:
             camera.open()
-            watch.opened, watch.trouble = True, ""
+            monitor.opened, monitor.fault = True, ""
             yield from _until_silent(process, camera)
             camera.close()
         except DriverError as error:
-            _lost(camera, watch, str(error))
+            _lost(camera, monitor, str(error))
         except Exception as error:  # noqa: BLE001 - the thread's edge: whatever a library raises, the camera is opened again
             log.exception("camera %s", camera.name)
-            _lost(camera, watch, f"{type(error).__name__}: {' '.join(str(error).split()[:20])}")
-        watch.opened = False
+            _lost(camera, monitor, f"{type(error).__name__}: {' '.join(str(error).split()[:20])}")
+        monitor.opened = False
         if process.running:
             process.pause(_AGAIN_S)
 
 
-def _lost(camera: Camera, watch: Watch, why: str) -> None:
+def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
     """Say it, and let go of what there still is."""
-    watch.trouble = why
-    if watch.opened:
+    monitor.fault = why
+    if monitor.opened:
         try:
             camera.close()
         except Exception:  # noqa: BLE001 - what is gone cannot always be closed
@@ -253,9 +254,9 @@ def _lost(camera: Camera, watch: Watch, why: str) -> None:
 
 
 def _until_silent(process: Process, camera: Camera) -> Iterator[CameraFrame]:
-    heard_ns = now_ns()
-    while process.running and now_ns() - heard_ns < seconds(_SILENT_S):
+    heard_ns = robot_time_ns()
+    while process.running and robot_time_ns() - heard_ns < seconds(_SILENT_S):
         frame = camera.read(_READ_TIMEOUT_S)
         if frame is not None:
-            heard_ns = now_ns()
+            heard_ns = robot_time_ns()
             yield frame

@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.arm import ArmState, Drive
-from drivers.arm_link import ReadingSlot, TargetSlot, Told
+from drivers.arm import ArmState, MotorCommand
+from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
@@ -24,13 +24,13 @@ from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.config.settings import Settings
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
 _FRESH_S = 0.05
 _GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time
 _REJOIN_RAD = 0.2
-_LOOK_S = 0.0005
+_POLL_S = 0.0005
 _REST_S = 0.0035  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
 _SWITCH_S = (
     0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
@@ -41,11 +41,11 @@ _QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` h
 _SILENT_S = 2.0  # after it the bus is opened anew
 _LAST_S = 0.9  # longest braking at the end
 _WHAT_NOW = "it would go there at once: clear, then run from where it is"
-Action = Drive | Literal["forward", "give up", "too far", ""]
+Action = MotorCommand | Literal["forward", "give up", "too far", ""]
 
 
 @dataclass
-class Memory:
+class CanBusState:
     """What a step remembers."""
 
     obeyed: int  # number of the newest order that was taken up
@@ -65,36 +65,36 @@ class Arm:
     apart_rad: float = 0.0  # largest distance of its joints from a target that is new
 
 
-def step(memory: Memory, told: Told, arm: Arm, now: int) -> Action:
+def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
     """What to do about what `arms` told.
 
     To enable is tried again until it is done or took too long, unless another order came after it; the others are carried
     out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
     would go there as fast as it can.
     """
-    if new := told.since(memory.obeyed):
-        place = next((place for place, drive in enumerate(new) if drive != "enable"), len(new) - 1)
-        memory.obeyed = told.number - len(new) + place + 1
-        memory.enabling_since_ns = now if new[place] == "enable" else 0
-        memory.tried_ns = 0
+    if new := command.since(bus_state.obeyed):
+        place = next((place for place, motor_command in enumerate(new) if motor_command != "enable"), len(new) - 1)
+        bus_state.obeyed = command.number - len(new) + place + 1
+        bus_state.enabling_since_ns = now_ns if new[place] == "enable" else 0
+        bus_state.tried_ns = 0
         if new[place] != "enable":
             return new[place]
-    memory.withheld = memory.withheld or now - memory.forwarded_at_ns > seconds(_GAP_S)
+    bus_state.withheld = bus_state.withheld or now_ns - bus_state.forwarded_at_ns > seconds(_GAP_S)
     if arm.powered and not arm.fault:
-        memory.enabling_since_ns = 0
-        if told.stamp_ns == memory.forwarded_ns or now - told.stamp_ns > seconds(_FRESH_S):
+        bus_state.enabling_since_ns = 0
+        if command.stamp_ns == bus_state.forwarded_ns or now_ns - command.stamp_ns > seconds(_FRESH_S):
             return ""
-        if memory.withheld and arm.apart_rad > _REJOIN_RAD:
+        if bus_state.withheld and arm.apart_rad > _REJOIN_RAD:
             return "too far"
-        memory.forwarded_ns, memory.forwarded_at_ns, memory.withheld = told.stamp_ns, now, False
+        bus_state.forwarded_ns, bus_state.forwarded_at_ns, bus_state.withheld = command.stamp_ns, now_ns, False
         return "forward"
-    memory.withheld = True
-    if not memory.enabling_since_ns or now - memory.tried_ns < seconds(ENABLE_EVERY_S):
+    bus_state.withheld = True
+    if not bus_state.enabling_since_ns or now_ns - bus_state.tried_ns < seconds(ENABLE_EVERY_S):
         return ""
-    if now - memory.enabling_since_ns > seconds(_ENABLE_S):
-        memory.enabling_since_ns = 0
+    if now_ns - bus_state.enabling_since_ns > seconds(_ENABLE_S):
+        bus_state.enabling_since_ns = 0
         return "give up"
-    memory.tried_ns = now
+    bus_state.tried_ns = now_ns
     return "enable"
 
 
@@ -112,14 +112,14 @@ def main(process: Process) -> None:
         fault(exchanged)  # as after they were plugged in anew
         # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
         # from here on may answer the first reading already.
-        memory = Memory(targets.read().number)
+        bus_state = CanBusState(targets.read().number)
         closed = exchanged or _connect(arm)
         if closed:
             state(closed)
             process.stepped()
             process.pause(_AGAIN_S)
             continue
-        _serve(process, arm, targets, memory)
+        _serve(process, arm, targets, bus_state)
         if arm.read() is not None:
             state("")  # it was heard: whatever comes now is news
         if process.running:
@@ -133,36 +133,36 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
     channel, interface = settings.arms.interfaces[SIDES.index(side)], "socketcan"
     if settings.can:
         channel, interface = str(socket_of(folder, side)), INTERFACE
-    led = settings.arms.masters == "shared"
+    led = settings.arms.leaders == "shared"
     return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 
-def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory) -> None:
+def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState) -> None:
     """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
-    since_ns, lacks, asked_ns = now_ns(), "", 0
-    pause_s = _LOOK_S
+    since_ns, lacks, asked_ns = robot_time_ns(), "", 0
+    pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
     while process.running or _brakes(targets, asked_ns):
-        asked_ns = asked_ns or (0 if process.running else now_ns())
+        asked_ns = asked_ns or (0 if process.running else robot_time_ns())
         time.sleep(pause_s)
         process.stepped()
-        told, reading, now = targets.read(), arm.read(), now_ns()
-        if now - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
+        command, reading, now_ns = targets.read(), arm.read(), robot_time_ns()
+        if now_ns - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):
             return
-        if reading is not None and now - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
+        if reading is not None and now_ns - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
-        action = step(memory, told, _arm(arm, reading, told, memory), now)
-        pause_s = _REST_S if action == "forward" else _LOOK_S
+        action = step(bus_state, command, _arm(arm, reading, command, bus_state), now_ns)
+        pause_s = _REST_S if action == "forward" else _POLL_S
         match action:
             case "enable":
-                lacks = arm.switch_on(lambda: targets.read().number > memory.obeyed)  # a stop does not wait
+                lacks = arm.switch_on(lambda: targets.read().number > bus_state.obeyed)  # a stop does not wait
             case "give up":
                 process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
             case "forward":
-                arm.command(told.q, told.stamp_ns)
+                arm.command(command.q, command.stamp_ns)
             case "too far":
-                arm.refuse(f"its target is {_apart_rad(arm, told):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
+                arm.refuse(f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
             case "stop":
                 arm.stop()
             case "release":
@@ -176,24 +176,24 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, memory: Memory)
 def _examine(arm: PiperArm, after_ns: int) -> None:
     """Tell why nothing came after a reading, if that is known."""
     if why := arm.why_silent():
-        arm.tell_trouble(why, after_ns)
+        arm.report_warning(why, after_ns)
 
 
 def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
     """Whether `arms` still sends targets, though all have been asked to end: it brakes, and this is its only way to the arm."""
-    now = now_ns()
-    asked_lately = not asked_ns or now - asked_ns < seconds(_LAST_S)
-    return asked_lately and now - targets.read().stamp_ns < seconds(_FRESH_S)
+    now_ns = robot_time_ns()
+    asked_lately = not asked_ns or now_ns - asked_ns < seconds(_LAST_S)
+    return asked_lately and now_ns - targets.read().stamp_ns < seconds(_FRESH_S)
 
 
-def _arm(arm: PiperArm, reading: ArmState | None, told: Told, memory: Memory) -> Arm:
-    apart_rad = 0.0 if told.stamp_ns == memory.forwarded_ns else _apart_rad(arm, told)
+def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState) -> Arm:
+    apart_rad = 0.0 if command.stamp_ns == bus_state.forwarded_ns else _apart_rad(arm, command)
     return Arm(arm.powered, reading.fault if reading is not None else "", apart_rad)
 
 
-def _apart_rad(arm: PiperArm, told: Told) -> float:
+def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:
     """Of the joints, by the last few readings, since one may be false; without any, no distance is small."""
-    return max((float(np.abs(told.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
+    return max((float(np.abs(command.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
 
 
 def _exchanged(settings: Settings, side: str) -> str:

@@ -1,5 +1,5 @@
 """The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's; and the
-masters that lead them, on the same buses where demonstrations are recorded, or on their own.
+leaders that lead them, on the same buses where demonstrations are recorded, or on their own.
 
 Faults can be switched on while it runs (runtime/devices/fault_injection.py).
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from drivers.arm_link import Array, TargetSlot
 from drivers.cobot_magic import SIDES
-from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socket_of
+from drivers.emulated_bus import EmulatedBus, LeaderBus, leader_socket_of, socket_of
 from drivers.piper_emulator import Faults, PiperEmulator
-from drivers.piper_master import PiperMaster
+from drivers.piper_leader_emulator import PiperLeaderEmulator
 from drivers.sim.can_body import SimulatedBody
 from runtime.devices import can_log
 from runtime.devices.fault_injection import FaultFile
@@ -26,13 +26,13 @@ def main(process: Process) -> None:
     while process.running and not all(body.there for body in bodies.values()):
         process.pause(_START_S)
         process.stepped()
-    wiring, folder = process.settings.arms.masters, process.folder
-    masters = {side: PiperMaster(_hand(folder, side)) for side in SIDES}
-    led = masters if wiring == "shared" else {}
+    wiring, folder = process.settings.arms.leaders, process.folder
+    leaders = {side: PiperLeaderEmulator(_hand(folder, side)) for side in SIDES}
+    led = leaders if wiring == "shared" else {}
     arms = {side: PiperEmulator(body, led=bool(led)) for side, body in bodies.items()}
     buses = {side: EmulatedBus(socket_of(folder, side), arm, led.get(side)) for side, arm in arms.items()}
-    alone = masters if wiring == "own" else {}
-    others = [MasterBus(master_socket_of(folder, side), master) for side, master in alone.items()]
+    alone = leaders if wiring == "own" else {}
+    others = [LeaderBus(leader_socket_of(folder, side), leader) for side, leader in alone.items()]
     process.settle()
     faults = FaultFile(folder, Faults, SIDES)
     while process.running:
@@ -49,11 +49,11 @@ def main(process: Process) -> None:
 
 
 def _hand(folder: Path, side: str) -> Callable[[], Array | None]:
-    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a master."""
-    slot = TargetSlot(folder, "master", side)
+    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a leader."""
+    slot = TargetSlot(folder, "leader", side)
 
     def held() -> Array | None:
-        told = slot.read()
-        return told.q if told.stamp_ns else None
+        command = slot.read()
+        return command.q if command.stamp_ns else None
 
     return held

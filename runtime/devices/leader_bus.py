@@ -1,34 +1,34 @@
-"""A master arm's own CAN bus: where it is led comes in, nothing goes out. One process a bus, as for the puppets.
+"""A leader arm's own CAN bus: where it is led comes in, nothing goes out. One process a bus, as for the followers.
 
 What a process holds for longer than a bus may be silent is opened anew; `arms` judges by the age of what it was told last.
 """
 
-from drivers.arm_link import LED, TargetSlot, Told
+from drivers.arm_link import LED, ArmCommand, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
-from drivers.emulated_bus import master_socket_of
+from drivers.emulated_bus import leader_socket_of
 from drivers.errors import DriverError
 from drivers.piper_leader import PiperLeader
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _AGAIN_S = 1.0
 _SILENT_S = 2.0  # after it the bus is opened anew
 
 
 def main(process: Process) -> None:
-    """Listen to one master until asked to end."""
+    """Listen to one leader until asked to end."""
     side = process.name.removeprefix("master_")
     slot = TargetSlot(process.folder, LED, side)
-    channel, interface = process.settings.arms.master_interfaces[SIDES.index(side)], "socketcan"
+    channel, interface = process.settings.arms.leader_interfaces[SIDES.index(side)], "socketcan"
     if process.settings.can:
-        channel, interface = str(master_socket_of(process.folder, side)), INTERFACE
+        channel, interface = str(leader_socket_of(process.folder, side)), INTERFACE
     process.settle()
-    leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(Told(q, stamp_ns)))
+    leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(ArmCommand(q, stamp_ns)))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
-        opened_ns = now_ns()
+        opened_ns = robot_time_ns()
         try:
             leader.connect()
         except DriverError as error:
@@ -46,9 +46,9 @@ def main(process: Process) -> None:
 
 def _listen(process: Process, slot: TargetSlot) -> None:
     """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
-    since_ns = now_ns()
+    since_ns = robot_time_ns()
     while process.running:
-        process.pause(_LOOK_S)
+        process.pause(_POLL_S)
         process.stepped()
-        if now_ns() - max(since_ns, slot.read().stamp_ns) > seconds(_SILENT_S):
+        if robot_time_ns() - max(since_ns, slot.read().stamp_ns) > seconds(_SILENT_S):
             return

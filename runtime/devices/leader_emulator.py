@@ -1,14 +1,14 @@
-"""The emulated teacher's process: a person at both master arms of a simulated robot.
+"""The emulated teacher's process: a person at both leader arms of a simulated robot.
 
 record.sh: leads them as the scripted expert would, once somebody starts to record; before and after, the hands hold still.
-Masters of their own: keeps them where the arms are, ready to take over, and then leads the arms to their ready pose.
+Leaders of their own: keeps them where the arms are, ready to take over, and then leads the arms to their ready pose.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from drivers.arm_link import Array, TargetSlot, Told
+from drivers.arm_link import ArmCommand, Array, TargetSlot
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
@@ -18,7 +18,7 @@ from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import parking
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Settings
-from runtime.host.clock import NS_PER_S, Rate, now_ns
+from runtime.host.clock import NS_PER_S, Rate, robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import Process, log
 
@@ -29,15 +29,15 @@ _ARM = 7
 
 def main(process: Process) -> None:
     """Both hands at 200 Hz until asked to end."""
-    slots = [TargetSlot(process.folder, "master", side) for side in SIDES]
-    teacher = _Demonstrator(process) if process.settings.arms.masters == "shared" else _Substitute(process)
+    slots = [TargetSlot(process.folder, "leader", side) for side in SIDES]
+    teacher = _Demonstrator(process) if process.settings.arms.leaders == "shared" else _Substitute(process)
     process.settle()
     rate = Rate(_UPDATES_HZ)
     while process.running:
-        now, q = now_ns(), teacher.hands()
+        now_ns, q = robot_time_ns(), teacher.hands()
         if q is not None:
             for side, slot in enumerate(slots):
-                slot.write(Told(q[_ARM * side : _ARM * side + _ARM], now))
+                slot.write(ArmCommand(q[_ARM * side : _ARM * side + _ARM], now_ns))
         process.stepped()
         rate.wait()
     teacher.close()
@@ -60,14 +60,14 @@ class _Demonstrator:
             match received.message:
                 case messages.Episode() as episode if self._planned is None or self._planned[0] != episode.number:
                     self._planned = episode.number, self._thinking.submit(_plan, self._settings, episode.seed)
-                case messages.Demonstration() as told:
-                    self._demonstration = told
+                case messages.Demonstration() as reported:
+                    self._demonstration = reported
                 case _:
                     pass
         planned, demonstration = self._planned, self._demonstration
         if demonstration is None or planned is None or planned[0] != demonstration.number or not planned[1].done():
             return ready_pose()
-        return led(planned[1].result(), demonstration, now_ns())
+        return led(planned[1].result(), demonstration, robot_time_ns())
 
     def close(self) -> None:
         """Think no further."""
@@ -75,7 +75,7 @@ class _Demonstrator:
 
 
 class _Substitute:
-    """Follows the arms with the masters, and brings them home when it takes over."""
+    """Follows the arms with the leaders, and brings them home when it takes over."""
 
     def __init__(self, process: Process) -> None:
         self._states = process.bus.subscriber("joint_state", newest=True)
@@ -104,11 +104,11 @@ class _Substitute:
         """Nothing to end."""
 
 
-def led(targets: Array, demonstration: messages.Demonstration, now: int) -> Array:
+def led(targets: Array, demonstration: messages.Demonstration, now_ns: int) -> Array:
     """Where the hands are (14,), on the way through targets (T, 14) at 30 Hz; they stop when the recording is stopped."""
     if not demonstration.began_ns:
         return targets[0]
-    until_ns = demonstration.ended_ns or now
+    until_ns = demonstration.ended_ns or now_ns
     place = ((until_ns - demonstration.began_ns) / NS_PER_S - _AFTER_S) * DEMONSTRATION_HZ
     place = float(np.clip(place, 0, len(targets) - 1))
     before = min(int(place), len(targets) - 2)

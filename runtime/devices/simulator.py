@@ -9,7 +9,7 @@ from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
 from runtime.host import realtime
-from runtime.host.clock import Rate, now_ns, seconds
+from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.process.base import Process
 
@@ -32,18 +32,18 @@ class Simulation:
     obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest order to its motors
 
 
-def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> int:
+def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) -> int:
     """Advance the physics to `now`. Returns how far behind it was, in ns."""
-    lag_ns = now - simulation.simulated_ns
+    lag_ns = now_ns - simulation.simulated_ns
     cycles = min(lag_ns // _CYCLE_NS, _MOST_CYCLES)
     if cycles:
         for side, slot in targets.items():
-            told = slot.read()
-            for drive in told.since(simulation.obeyed.get(side, 0)):
-                simulation.physics.drive(side, drive)
-            simulation.obeyed[side] = told.number
-            if told.stamp_ns:
-                simulation.physics.command(side, told.q)
+            command = slot.read()
+            for motor_command in command.since(simulation.obeyed.get(side, 0)):
+                simulation.physics.switch_motors(side, motor_command)
+            simulation.obeyed[side] = command.number
+            if command.stamp_ns:
+                simulation.physics.command(side, command.q)
         simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)
         simulation.number += int(cycles)
     gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
@@ -54,7 +54,7 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now: int) -> in
 def main(process: Process) -> None:
     """Physics at 200 Hz until asked to end."""
     settings = process.settings
-    simulation = Simulation(Physics(make_task(settings.task, settings.shift)), now_ns())
+    simulation = Simulation(Physics(make_task(settings.task, settings.shift)), robot_time_ns())
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)
     targets = {side: TargetSlot(process.folder, "simulator", name) for side, name in enumerate(SIDES)}
@@ -67,8 +67,8 @@ def main(process: Process) -> None:
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():
-            start_episode(simulation, received.message, settings.arms.masters == "shared")
-        worst_lag_ns = max(worst_lag_ns, step(simulation, targets, now_ns()) - _CYCLE_NS)
+            start_episode(simulation, received.message, settings.arms.leaders == "shared")
+        worst_lag_ns = max(worst_lag_ns, step(simulation, targets, robot_time_ns()) - _CYCLE_NS)
         physics = simulation.physics
         stamp_ns = simulation.simulated_ns
         left, right = physics.powered
@@ -103,7 +103,7 @@ def judge(simulation: Simulation) -> bool:
 
 
 def start_episode(simulation: Simulation, message: messages.Message, from_rest: bool) -> None:
-    """A new scene. The arms stay where they are, unless a teacher's masters wait for them at rest."""
+    """A new scene. The arms stay where they are, unless a teacher's leaders wait for them at rest."""
     assert isinstance(message, messages.Episode)
     if message.number != simulation.episode:
         first = simulation.episode == 0

@@ -18,7 +18,7 @@ _RANGE_TOLERANCE_RAD = 0.01
 _ACCELERATION_TOLERANCE = 0.02  # rad/s2
 
 
-def look_at_interface(side: str, interface: str, usb: str) -> Row:
+def check_interface(side: str, interface: str, usb: str) -> Row:
     """Whether the kernel has the interface, up at 1 Mbit/s, on the adapter at the USB place `usb` (empty: any)."""
     name, place = f"bus {side}", piper_bus.NETWORK / interface
     # Down first: of an interface that is up, or off after too many errors, the kernel changes no bit rate.
@@ -35,7 +35,7 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
         )
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
-    link = piper_bus.look_at_link(interface)
+    link = piper_bus.read_link(interface)
     if off := piper_bus.why_off(link):
         return Row(name, "fail", f"{interface}: {off}", up)
     if link.bitrate != _BITRATE:
@@ -52,7 +52,7 @@ def look_at_interface(side: str, interface: str, usb: str) -> Row:
     return Row(name, "pass", found)
 
 
-def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:
+def check_arm(arm: PiperArm, settings: Settings) -> list[Row]:
     """Listen to an arm, and ask it. It is not moved, and its motors are left as they are."""
     name = f"arm {arm.name}"
     try:
@@ -60,14 +60,14 @@ def look_at_arm(arm: PiperArm, settings: Settings) -> list[Row]:
     except DriverError as error:
         return [Row(name, "fail", str(error))]
     try:
-        return [_listen(arm, name, settings), _masters(arm, name, settings), *_identity(arm, name, settings)]
+        return [_listen(arm, name, settings), _leaders(arm, name, settings), *_identity(arm, name, settings)]
     finally:
         arm.close()
 
 
-def look_at_master(side: str, channel: str, interface: str = "socketcan") -> Row:
-    """Listen to a master on a bus of its own; without it the robot runs, but nobody can take over."""
-    name, heard = f"master {side}", list[int]()
+def check_leader(side: str, channel: str, interface: str = "socketcan") -> Row:
+    """Listen to a leader on a bus of its own; without it the robot runs, but nobody can take over."""
+    name, heard = f"leader {side}", list[int]()
 
     def note(q: Array, stamp_ns: int) -> None:
         del q
@@ -100,28 +100,28 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
     if out := plausible.outside(last.q, settings.safety.low, settings.safety.high):
         remedy = "lead it back by hand; if it is not there, set the joint's zero with the vendor's tool"
         return Row(name, "fail", f"{found}; {out}", remedy)
-    if last.trouble:
-        return Row(name, "fail", f"{found}; {last.trouble}", "see to it, then look again")
+    if last.warning:
+        return Row(name, "fail", f"{found}; {last.warning}", "see to it, then look again")
     if rate_hz < _LEAST_HZ:
         return Row(name, "warning", f"{found} (200 expected)", "check the CAN cable; is the machine very busy?")
     return Row(name, "pass", found)
 
 
-def _masters(arm: PiperArm, name: str, settings: Settings) -> Row:
+def _leaders(arm: PiperArm, name: str, settings: Settings) -> Row:
     """Unplugged; or there, where they are to lead the arms (record.sh)."""
-    if settings.arms.masters == "shared":
+    if settings.arms.leaders == "shared":
         state = arm.read()
-        if state is None or state.master is None:
+        if state is None or state.leader is None:
             return Row(
-                f"{name}, masters", "warning", "its master says nothing", "switch the master on, on the same bus"
+                f"{name}, leaders", "warning", "its leader says nothing", "switch the leader on, on the same bus"
             )
-        return Row(f"{name}, masters", "pass", "its master leads it; it cannot be armed")
+        return Row(f"{name}, leaders", "pass", "its leader leads it; it cannot be armed")
     if arm.commanded_by_others:
         found = (
-            "somebody else commands this arm (0x150 to 0x15f, 0x47x): its master is plugged in, or another program runs"
+            "somebody else commands this arm (0x150 to 0x15f, 0x47x): its leader is plugged in, or another program runs"
         )
-        return Row(f"{name}, masters", "fail", found, "unplug the master arm; end other programs on this bus")
-    return Row(f"{name}, masters", "pass", "unplugged")
+        return Row(f"{name}, leaders", "fail", found, "unplug the leader arm; end other programs on this bus")
+    return Row(f"{name}, leaders", "pass", "unplugged")
 
 
 def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
@@ -140,9 +140,9 @@ def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
 def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> Row:
     """Not less than what the safety layer will ask for."""
     row = f"{name}, acceleration"
-    for motor, told in enumerate(found, 1):
-        if told < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
-            found_text = f"motor {motor} allows {told:.2f} rad/s2, less than --safety.acceleration"
+    for motor, reported in enumerate(found, 1):
+        if reported < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
+            found_text = f"motor {motor} allows {reported:.2f} rad/s2, less than --safety.acceleration"
             return Row(row, "fail", found_text, "lower --safety.acceleration to it")
     return Row(row, "pass", f"{min(found):.1f} rad/s2, as much as the safety layer's, or more")
 
@@ -150,15 +150,15 @@ def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> R
 def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:
     """Sane, and not narrower than what the safety layer will allow."""
     row = f"{name}, ranges"
-    for motor, told in enumerate(found, 1):
+    for motor, reported in enumerate(found, 1):
         low, high = settings.safety.low[motor - 1], settings.safety.high[motor - 1]
-        span = f"motor {motor} reports {told.low_rad:.3f} to {told.high_rad:.3f} rad, {told.speed_rad_s:.2f} rad/s"
-        if not told.sane:
+        span = f"motor {motor} reports {reported.low_rad:.3f} to {reported.high_rad:.3f} rad, {reported.speed_rad_s:.2f} rad/s"
+        if not reported.sane:
             return Row(row, "fail", f"{span}: its stored limits are corrupt", "set them anew with the vendor's tool")
-        if told.low_rad > low + _RANGE_TOLERANCE_RAD or told.high_rad < high - _RANGE_TOLERANCE_RAD:
+        if reported.low_rad > low + _RANGE_TOLERANCE_RAD or reported.high_rad < high - _RANGE_TOLERANCE_RAD:
             return Row(
                 row, "fail", f"{span}: narrower than {low} to {high}", "narrow --safety.low and --safety.high to it"
             )
-        if told.speed_rad_s < settings.safety.velocity[motor - 1] - _RANGE_TOLERANCE_RAD:
+        if reported.speed_rad_s < settings.safety.velocity[motor - 1] - _RANGE_TOLERANCE_RAD:
             return Row(row, "fail", f"{span}: slower than --safety.velocity", "lower --safety.velocity to it")
     return Row(row, "pass", "as wide as the safety layer's, or wider")

@@ -9,17 +9,17 @@ from runtime.config.settings import Settings
 from runtime.devices.cameras import make_camera
 from runtime.doctor.row import Row
 
-_LOOK_S = 1.5
+_POLL_S = 1.5
 _LEAST_SHARE = 0.9  # of the rate that was asked for
 _BY_NUMBER = "/dev/video"
 _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
 
 
-def look(settings: Settings) -> list[Row]:
+def check(settings: Settings) -> list[Row]:
     """All cameras at once, as they will run."""
     rows: dict[str, Row] = {}
     threads = [
-        threading.Thread(target=lambda name=name: rows.update({name: _look_at(name, settings)}))
+        threading.Thread(target=lambda name=name: rows.update({name: _check(name, settings)}))
         for name in settings.cameras.by_name()
     ]
     for thread in threads:
@@ -29,7 +29,7 @@ def look(settings: Settings) -> list[Row]:
     return [rows[name] for name in settings.cameras.by_name()]
 
 
-def _look_at(name: str, settings: Settings) -> Row:
+def _check(name: str, settings: Settings) -> Row:
     wanted = settings.cameras.by_name()[name]
     row = f"camera {name}"
     if wanted.kind == "simulated":
@@ -38,7 +38,7 @@ def _look_at(name: str, settings: Settings) -> Row:
     stamps: list[int] = []
     try:
         camera.open()
-        deadline = time.monotonic() + _LOOK_S
+        deadline = time.monotonic() + _POLL_S
         while (left_s := deadline - time.monotonic()) > 0:
             if frame := camera.read(left_s):
                 stamps.append(frame.capture_ns)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES, ready_pose
-from drivers.emulated_bus import EmulatedBus, MasterBus, master_socket_of, socket_of
+from drivers.emulated_bus import EmulatedBus, LeaderBus, leader_socket_of, socket_of
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
-from drivers.piper_master import PiperMaster
+from drivers.piper_leader_emulator import PiperLeaderEmulator
 from runtime.config.settings import Settings, load_settings
 from runtime.doctor import buses, cameras, holders, machine
 from runtime.doctor.row import Row, failures, table
@@ -36,39 +36,39 @@ def main(arguments: list[str]) -> int:
 
 def examine(settings: Settings, faults: dict[str, Faults] | None = None) -> list[Row]:
     """Everything that the settings' robot needs. `faults`: of the emulated arms, by side."""
-    rows = machine.look(settings)
+    rows = machine.check(settings)
     if settings.can:
         rows += [row for side in SIDES for row in _emulated(side, settings, (faults or {}).get(side, Faults()))]
     elif settings.arms.kind == "piper":
-        rows += holders.look((*settings.arms.interfaces, *settings.arms.master_interfaces))
+        rows += holders.check((*settings.arms.interfaces, *settings.arms.leader_interfaces))
         for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
-            interface_row = buses.look_at_interface(side, interface, usb)
+            interface_row = buses.check_interface(side, interface, usb)
             rows.append(interface_row)
             if interface_row.verdict != "fail":
-                rows += buses.look_at_arm(PiperArm(side, interface, led=_led(settings)), settings)
-        if settings.arms.masters == "own":
-            for side, interface in zip(SIDES, settings.arms.master_interfaces, strict=True):
-                rows += _master(side, interface)
-    return rows + cameras.look(settings)
+                rows += buses.check_arm(PiperArm(side, interface, led=_led(settings)), settings)
+        if settings.arms.leaders == "own":
+            for side, interface in zip(SIDES, settings.arms.leader_interfaces, strict=True):
+                rows += _leader(side, interface)
+    return rows + cameras.check(settings)
 
 
 def _emulated(side: str, settings: Settings, faults: Faults) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="video2act-doctor-") as folder, _bus(Path(folder), side, faults):
         arm = PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE, led=_led(settings))
-        rows = [Row(f"bus {side}", "pass", "emulated"), *buses.look_at_arm(arm, settings)]
-        if settings.arms.masters == "own":
-            rows.append(buses.look_at_master(side, str(master_socket_of(Path(folder), side)), INTERFACE))
+        rows = [Row(f"bus {side}", "pass", "emulated"), *buses.check_arm(arm, settings)]
+        if settings.arms.leaders == "own":
+            rows.append(buses.check_leader(side, str(leader_socket_of(Path(folder), side)), INTERFACE))
         return rows
 
 
-def _master(side: str, interface: str) -> list[Row]:
-    row = buses.look_at_interface(f"{side} master", interface, "")
-    return [row] if row.verdict == "fail" else [row, buses.look_at_master(side, interface)]
+def _leader(side: str, interface: str) -> list[Row]:
+    row = buses.check_interface(f"{side} leader", interface, "")
+    return [row] if row.verdict == "fail" else [row, buses.check_leader(side, interface)]
 
 
 def _led(settings: Settings) -> bool:
-    """Whether masters are to lead the arms (record.sh)."""
-    return settings.arms.masters == "shared"
+    """Whether leaders are to lead the arms (record.sh)."""
+    return settings.arms.leaders == "shared"
 
 
 @contextmanager
@@ -76,12 +76,12 @@ def _bus(folder: Path, side: str, faults: Faults) -> Generator[None]:
     arm = PiperEmulator(KinematicBody())
     arm.faults = faults
     bus, ended = EmulatedBus(socket_of(folder, side), arm), threading.Event()
-    master = MasterBus(master_socket_of(folder, side), PiperMaster(lambda: ready_pose()[:7]))
+    leader = LeaderBus(leader_socket_of(folder, side), PiperLeaderEmulator(lambda: ready_pose()[:7]))
 
     def speak() -> None:
         while not ended.is_set():
             bus.step()
-            master.step()
+            leader.step()
 
     thread = threading.Thread(target=speak)
     thread.start()
@@ -90,5 +90,5 @@ def _bus(folder: Path, side: str, faults: Faults) -> Generator[None]:
     finally:
         ended.set()
         thread.join()
-        master.close()
+        leader.close()
         bus.close()

@@ -27,7 +27,7 @@ _CAN = "CAN"  # how the kernel names the protocols of its sockets
 _ANY = "any"  # of a socket that hears all interfaces
 
 
-def look(interfaces: Sequence[str]) -> list[Row]:
+def check(interfaces: Sequence[str]) -> list[Row]:
     """One row for each kind of holder. Before this program opens the buses itself."""
     ros, devices, sockets, unseen = dict[int, str](), dict[int, str](), dict[int, str](), 0
     cameras = _camera_devices()

@@ -25,10 +25,10 @@ _TIME_ERROR = 5  # adjtimex: the clock is not synchronised
 _NVIDIA_S = 10.0
 
 
-def look(settings: Settings) -> list[Row]:
+def check(settings: Settings) -> list[Row]:
     """All of it."""
     rows = [disk(settings.sessions), shared_memory(MEMORY_FOLDER, settings), real_time(settings), clock()]
-    if settings.arms.masters == "shared":  # nothing is sent to the arms while demonstrations are recorded
+    if settings.arms.leaders == "shared":  # nothing is sent to the arms while demonstrations are recorded
         return rows
     networks = [] if settings.follow else [graphics(settings), policy(settings)]
     return [*rows, *networks, mount(settings)]
@@ -36,17 +36,19 @@ def look(settings: Settings) -> list[Row]:
 
 def mount(settings: Settings) -> Row:
     """Where the arms stand: what the safety layer computes distances from."""
-    told = settings.safety.mount
+    reported = settings.safety.mount
     if settings.arms.kind == "simulated":
         return Row("mount", "pass", "the simulated robot's")
-    if not told.measured:
+    if not reported.measured:
         remedy = (
             "measure them (deploy/first-hour.md, step 2), then set safety.mount and its measured = true in the profile"
         )
         return Row("mount", "fail", "where the arms stand over the table was not measured", remedy)
-    apart_m = float(np.hypot(*np.subtract(told.left[:2], told.right[:2])))
+    apart_m = float(np.hypot(*np.subtract(reported.left[:2], reported.right[:2])))
     return Row(
-        "mount", "pass", f"bases {apart_m:.3f} m apart, {1e3 * (told.left[2] - told.table_m):.0f} mm above the table"
+        "mount",
+        "pass",
+        f"bases {apart_m:.3f} m apart, {1e3 * (reported.left[2] - reported.table_m):.0f} mm above the table",
     )
 
 
@@ -128,10 +130,10 @@ def graphics(settings: Settings) -> Row:
 def _graphics_processors() -> list[str]:
     command = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_S, check=True)
+        reported = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [f"{line.strip()} free" for line in told.stdout.splitlines() if line.strip()]
+    return [f"{line.strip()} free" for line in reported.stdout.splitlines() if line.strip()]
 
 
 def policy(settings: Settings) -> Row:

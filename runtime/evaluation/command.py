@@ -23,13 +23,13 @@ from runtime.config.policy import policy_id
 from runtime.config.settings import Settings, load_settings, public_settings_json, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
-from runtime.evaluation.rollouts import Episode, Order, play
+from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
 from runtime.host.machine import describe
 from runtime.host.revision import revision
 from runtime.host.terminal import say
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 
 _AT_ONCE = 2  # episodes in an order: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
@@ -69,11 +69,11 @@ def main(arguments: list[str]) -> int:
         command_line.check_writable(options.json, "--json")
     tasks = _tasks(options.task)
     latencies = _latencies(options)
-    with Spread("evaluate", options.workers, options.ray) as spread:
+    with WorkerPool("evaluate", options.workers, options.ray) as pool:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
             by_task = {task: load_settings([*flags, *more, "--task", task]) for task in tasks}
-            return evaluate(spread, by_task, latencies, options, finished)
+            return evaluate(pool, by_task, latencies, options, finished)
 
         if options.sweep is not None:
             sweep.run(options.sweep, options, _Alike(flags, tasks, latencies, options, evaluated))
@@ -118,16 +118,16 @@ class _Alike:
 
 
 def evaluate(
-    spread: Spread, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace,
+    pool: WorkerPool, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace,
     finished: Finished = _nothing,
 ) -> tuple[list[table.Row], str]:  # fmt: skip
     """The rows of all tasks, and which policy it was. `finished` is told them whenever another task is through."""
-    orders = [order for settings in by_task.values() for order in _orders(settings, latencies, options)]
+    jobs = [job for settings in by_task.values() for job in _jobs(settings, latencies, options)]
     found: dict[tuple[str, int], Episode] = {}
     rows: dict[str, table.Row] = {}
     checkpoint_id, of_task = "", options.rollouts * options.repeats
     with tqdm(total=len(by_task) * of_task, desc="evaluate", unit="rollout") as progress:
-        for result in spread.results(play, orders):
+        for result in pool.results(play, jobs):
             checkpoint_id = result.checkpoint_id
             found |= {(result.task, episode.seed): episode for episode in result.episodes}
             progress.update(len(result.episodes))
@@ -138,19 +138,19 @@ def evaluate(
                 rows[result.task] = table.row(result.task, _by_repeat(result.task, found, options))
                 finished([rows[task] for task in by_task if task in rows], checkpoint_id)
     if options.film_examples:
-        _film_examples(spread, by_task, found, latencies, options)
+        _film_examples(pool, by_task, found, latencies, options)
     return [rows[task] for task in by_task], checkpoint_id
 
 
-def _orders(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Order]:
+def _jobs(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Job]:
     """All episodes of one task, the filmed ones first."""
     text = settings_to_json(settings)
     seeds = _seeds(options)
     chosen = [*seeds[: options.film], *options.film_seeds]
-    filmed = [Order(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
+    filmed = [Job(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
     rest = [seed for seed in seeds if seed not in chosen]
     parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
-    return filmed + [Order(text, latencies, tuple(part), options.expert) for part in parts]
+    return filmed + [Job(text, latencies, tuple(part), options.expert) for part in parts]
 
 
 def _seeds(options: argparse.Namespace) -> range:
@@ -159,17 +159,17 @@ def _seeds(options: argparse.Namespace) -> range:
 
 
 def _film_examples(
-    spread: Spread, by_task: dict[str, Settings], found: dict[tuple[str, int], Episode], latencies: Latencies,
+    pool: WorkerPool, by_task: dict[str, Settings], found: dict[tuple[str, int], Episode], latencies: Latencies,
     options: argparse.Namespace,
 ) -> None:  # fmt: skip
     """Play each task's first success and first failure again, which gives the same, and film them."""
-    orders: list[Order] = []
+    jobs: list[Job] = []
     for task, settings in by_task.items():
         verdicts = {seed: episode.outcome.success for (name, seed), episode in sorted(found.items()) if name == task}
         seeds = [next((seed for seed, done in verdicts.items() if done is wanted), None) for wanted in (True, False)]
         text = settings_to_json(settings)
-        orders += [Order(text, latencies, (s,), options.expert, _FILM_EVERY) for s in seeds if s is not None]
-    for result in spread.results(play, orders):
+        jobs += [Job(text, latencies, (s,), options.expert, _FILM_EVERY) for s in seeds if s is not None]
+    for result in pool.results(play, jobs):
         film.write(options.films, result.task, result.episodes[0])
 
 
@@ -209,8 +209,8 @@ def _which(settings: Settings) -> str:
 
 def _of_rollouts(settings: Settings) -> dict[str, Any]:
     """The settings that rollouts depend on; where the policy lies on this machine is none of them."""
-    told = json.loads(public_settings_json(settings))
-    return {name: told[name] for name in _OF_ROLLOUTS}
+    reported = json.loads(public_settings_json(settings))
+    return {name: reported[name] for name in _OF_ROLLOUTS}
 
 
 def _tasks(text: str) -> list[str]:

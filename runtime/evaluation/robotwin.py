@@ -41,13 +41,13 @@ class RoboTwinScene:
         self._count = self._passed = 0
         self._dq = np.zeros(2 * _ARM)
         self._q = self._joints(observation)
-        self._told = self._q.copy()
+        self._commanded = self._q.copy()
         self._see(observation)
         self.eyes = {name: RoboTwinEye(self, name) for name in ROBOTWIN_CAMERAS}
 
     def command(self, side: int, q: Array) -> None:
         """See world.Body."""
-        self._told[_ARM * side : _ARM * side + _ARM] = q
+        self._commanded[_ARM * side : _ARM * side + _ARM] = q
 
     def advance(self, steps: int) -> None:
         """See world.Body; every 1/30 s their scene makes a step. Raises Over when it has no more."""
@@ -56,7 +56,7 @@ class RoboTwinScene:
             self._passed -= _STEPS
             if self.success() or self._environment.take_action_cnt >= self._environment.step_lim:
                 raise Over
-            self._environment.take_action(self.vector(self._told))
+            self._environment.take_action(self.vector(self._commanded))
             observation = self._environment.get_obs()
             before, self._q = self._q, self._joints(observation)
             self._dq = (self._q - before) * DEMONSTRATION_HZ

@@ -19,7 +19,7 @@ from runtime.systems.virtual_clock import Policy, open_policy
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """Episodes of one task, one after the other."""
 
     settings: str  # JSON
@@ -43,30 +43,30 @@ class Episode:
 class Result:
     """An order's episodes."""
 
-    order: Order
+    job: Job
     task: str
     checkpoint_id: str
     episodes: tuple[Episode, ...]
 
 
-def play(order: Order) -> Result:
+def play(job: Job) -> Result:
     """Play an order's episodes, in a worker."""
-    settings = settings_from_json(order.settings)
+    settings = settings_from_json(job.settings)
     torch.set_num_threads(1)
     played: list[Episode] = []
-    for seed in order.seeds:
+    for seed in job.seeds:
         begun_s = time.perf_counter()
-        outcome = _expert(settings, seed) if order.expert else _rollout(order, settings, seed)
+        outcome = _expert(settings, seed) if job.expert else _rollout(job, settings, seed)
         played.append(Episode(seed, outcome, time.perf_counter() - begun_s))
-    name = "expert" if order.expert else _policy(_policy_key(settings)).checkpoint_id
-    return Result(order, settings.task, name, tuple(played))
+    name = "expert" if job.expert else _policy(_policy_key(settings)).checkpoint_id
+    return Result(job, settings.task, name, tuple(played))
 
 
-def _rollout(order: Order, settings: Settings, seed: int) -> Outcome:
+def _rollout(job: Job, settings: Settings, seed: int) -> Outcome:
     """Every episode hears another of the task's wordings."""
     wordings = TASKS[settings.task].instructions
     text = settings.instruction or wordings[seed % len(wordings)]
-    return _world(order.settings, order.latencies).run(seed, text, order.film_every)
+    return _world(job.settings, job.latencies).run(seed, text, job.film_every)
 
 
 @lru_cache(maxsize=1)

@@ -227,8 +227,8 @@ def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Na
 def _training(folder: Path) -> dict[str, Any]:
     """How a policy was trained, for whoever compares figures."""
     settings = json.loads((folder / "run.json").read_text())["settings"]
-    told = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
-    return told | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}
+    reported = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
+    return reported | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}
 
 
 def _record(results: Sequence[Result]) -> list[dict[str, Any]]:

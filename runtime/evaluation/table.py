@@ -56,8 +56,8 @@ class Row:
     def from_json(cls, plain: dict[str, Any]) -> "Row":
         """What `to_json` gave."""
         own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
-        told = tuple(done == "1" for done in plain["outcomes"])
-        own.update(rates=tuple(own["rates"]), outcomes=told)
+        reported = tuple(done == "1" for done in plain["outcomes"])
+        own.update(rates=tuple(own["rates"]), outcomes=reported)
         return cls(**own)
 
 

@@ -168,8 +168,8 @@ class _Episode:
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
         self._outcome = Outcome()
-        self._rules = arms_state.Rules.of(settings)
-        self._arms: arms_state.Memory | None = None
+        self._config = arms_state.ArmsConfig.of(settings)
+        self._arms: arms_state.ArmsState | None = None
         stamp: dict[str, Any] = {"seq": 0, "epoch": EPOCH, "stamp_ns": _BEGIN_NS}
         episode = messages.Episode(**stamp, number=_EPISODE, task=settings.task, seed=seed, started_ns=_BEGIN_NS)
         instruction = messages.Instruction(**stamp, number=_INSTRUCTION, text=text)
@@ -181,7 +181,7 @@ class _Episode:
         encoded = policy.instruct(text)
         common = (settings, policy, lambda _: encoded, self._clock, self._picture)
         self._system1 = VirtualSystem1(*common, self._taken, self._acted)
-        self._system2 = VirtualSystem2(*common, lambda _: seconds(latencies.system2_s), self._perceived)
+        self._system2 = VirtualSystem2(*common, lambda _: seconds(latencies.system2_s), self._conditions_made)
         for system in (self._system1, self._system2):
             system.hear(episode, instruction, embedding)
         self._ticks = self._frames = self._limited = 0
@@ -195,11 +195,11 @@ class _Episode:
         self._clock.at(_BEGIN_NS, self._capture)
         while not self._over and self._clock.next():
             pass
-        outcome, memory, now = self._outcome, self._arms, self._clock.now
-        assert memory is not None
-        outcome.holds, outcome.fault = memory.machine.holds, memory.machine.fault
-        outcome.limited_share = self._limited / max(1, memory.running_ticks)
-        outcome.seconds = (now - (self._running_since_ns or now)) / NS_PER_S
+        outcome, state, now_ns = self._outcome, self._arms, self._clock.now_ns
+        assert state is not None
+        outcome.holds, outcome.fault = state.machine.holds, state.machine.fault
+        outcome.limited_share = self._limited / max(1, state.running_ticks)
+        outcome.seconds = (now_ns - (self._running_since_ns or now_ns)) / NS_PER_S
         # Drawn at the end only: each picture draws noise, and those of the policy must not depend on being filmed.
         outcome.film = [self._eyes["head"].jpeg(scene) for scene in self._filmed]
         self._pictures.clear()  # 60 MB; what waits on the clock still holds this episode until the garbage collector comes by
@@ -207,16 +207,16 @@ class _Episode:
 
     def _tick(self) -> None:
         """The arms process, and the physics until its next tick."""
-        now = self._clock.now
-        states = [ArmState(self._ticks, now, *reading) for reading in self._body.arms()]
-        feedback = joint_state(states, self._arms, self._ticks, EPOCH, now)
+        now_ns = self._clock.now_ns
+        states = [ArmState(self._ticks, now_ns, *reading) for reading in self._body.arms()]
+        feedback = joint_state(states, self._arms, self._ticks, EPOCH, now_ns)
         self._system1.hear(feedback)
-        self._arms = self._arms or arms_state.start(self._rules, feedback, now)
-        inputs = arms_state.Inputs(feedback, tuple(self._inbox), 0, now)
+        self._arms = self._arms or arms_state.start(self._config, feedback, now_ns)
+        inputs = arms_state.ArmsInputs(feedback, tuple(self._inbox), 0, now_ns)
         self._inbox = []
-        target = arms_step.step(self._rules, self._arms, inputs, EPOCH, now).target
+        target = arms_step.step(self._config, self._arms, inputs, EPOCH, now_ns).target
         if target.mode == "RUNNING" and self._running_since_ns is None:
-            self._running_since_ns = now
+            self._running_since_ns = now_ns
         self._limited += target.mode == "RUNNING" and target.limited
         for side in range(len(SIDES)):
             self._body.command(side, target.q[7 * side : 7 * side + 7])
@@ -227,30 +227,30 @@ class _Episode:
 
     def _judge(self, mode: messages.Mode) -> None:
         """Whether the episode is over."""
-        now, begun_ns = self._clock.now, self._running_since_ns
-        late = now - _BEGIN_NS > seconds(self._limit_s + _START_S)
-        late = late or (begun_ns is not None and now - begun_ns > seconds(self._limit_s))
+        now_ns, begun_ns = self._clock.now_ns, self._running_since_ns
+        late = now_ns - _BEGIN_NS > seconds(self._limit_s + _START_S)
+        late = late or (begun_ns is not None and now_ns - begun_ns > seconds(self._limit_s))
         self._outcome.success = begun_ns is not None and self._body.success()
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
         """All cameras at once: what they saw is drawn when somebody asks for it."""
-        number, now = self._frames, self._clock.now
+        number, now_ns = self._frames, self._clock.now_ns
         self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)
         if self._film_every and number % self._film_every == 0:
             self._filmed.append(self._scenes[number])
         states = tuple(
             messages.CameraState(
-                camera=name, number=number, capture_ns=now, rate_hz=float(DEMONSTRATION_HZ), verdict=""
+                camera=name, number=number, capture_ns=now_ns, rate_hz=float(DEMONSTRATION_HZ), verdict=""
             )
             for name in CAMERAS
         )
-        self._inbox.append(messages.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now, cameras=states))
-        returned_ns = now + seconds(self._latencies.camera_s)
+        self._inbox.append(messages.CameraHealth(seq=number, epoch=EPOCH, stamp_ns=now_ns, cameras=states))
+        returned_ns = now_ns + seconds(self._latencies.camera_s)
         notices = tuple(
             messages.Frame(
-                seq=number, epoch=EPOCH, stamp_ns=returned_ns, camera=camera, capture_ns=now, returned_ns=returned_ns,
+                seq=number, epoch=EPOCH, stamp_ns=returned_ns, camera=camera, capture_ns=now_ns, returned_ns=returned_ns,
                 device_number=number, exact=True,
             )
             for camera in CAMERAS
@@ -267,8 +267,8 @@ class _Episode:
         """Notices of new pictures reach both systems."""
         self._system1.hear(*notices)
         self._system2.hear(*notices)
-        self._system1.look()
-        self._system2.look()
+        self._system1.advance()
+        self._system2.advance()
 
     def _acted(self, made: Chunk) -> None:
         """A chunk reaches the arms and System 2."""
@@ -277,13 +277,13 @@ class _Episode:
             self._outcome.runs += 1
             self._outcome.condition_ages_s.append((made.stamp_ns - made.conditions_capture_ns) / NS_PER_S)
         self._system2.hear(made)
-        self._system2.look()
+        self._system2.advance()
 
-    def _perceived(self, made: messages.Conditions) -> None:
+    def _conditions_made(self, made: messages.Conditions) -> None:
         """A condition reaches System 1."""
         self._outcome.conditions += 1
         self._system1.hear(made)
-        self._system1.look()
+        self._system1.advance()
 
     def _picture(self, camera: str, number: int) -> NDArray[np.uint8] | None:
         """The picture as the live camera gives it: noise and JPEG included; drawn once."""

@@ -20,7 +20,7 @@ FOLLOWED = (
 _offset: memoryview | None = None
 
 
-def now_ns() -> int:
+def robot_time_ns() -> int:
     """The robot's CLOCK_MONOTONIC in nanoseconds, the one time base of all its processes."""
     return time.monotonic_ns() if _offset is None else time.monotonic_ns() + _offset[0]
 
@@ -63,7 +63,7 @@ class Rate:
     `exact`: the last stretch before a deadline is spun, which takes 3 % of a core at 200 Hz.
     """
 
-    def __init__(self, rate_hz: float, now: Callable[[], int] = now_ns, exact: bool = False) -> None:
+    def __init__(self, rate_hz: float, now: Callable[[], int] = robot_time_ns, exact: bool = False) -> None:
         self.period_ns = round(NS_PER_S / rate_hz)
         self._now = now
         self._spin_ns = _SPIN_NS if exact else 0

@@ -5,7 +5,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 
 _STEAL_FIELD = 8
 
@@ -35,11 +35,11 @@ class StealMeter:
     @classmethod
     def start(cls) -> "StealMeter":
         """Begin to measure."""
-        return cls(now_ns(), _steal_ticks())
+        return cls(robot_time_ns(), _steal_ticks())
 
     def percent(self) -> float:
         """Of all cores together."""
-        elapsed_s = (now_ns() - self.began_ns) / 1e9 * (os.cpu_count() or 1)
+        elapsed_s = (robot_time_ns() - self.began_ns) / 1e9 * (os.cpu_count() or 1)
         stolen_s = (_steal_ticks() - self.began_ticks) / os.sysconf("SC_CLK_TCK")
         return round(100 * stolen_s / elapsed_s, 2) if elapsed_s else 0.0
 

@@ -17,7 +17,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-KEYS = "space holds, r runs, t lets the masters take over, q ends"
+KEYS = "space holds, r runs, t lets the leaders take over, q ends"
 _MOST_LINES = 500  # that wait for a stopped terminal; then the oldest go
 _LAST_S = 0.5  # for the last lines
 _INPUT, _SPECIAL = 0, 6  # places in what termios tells

@@ -15,11 +15,11 @@ from runtime.errors import RuntimeFault
 from runtime.host.child_process import die_with_parent
 
 _CONNECT_S = 5.0
-Order = TypeVar("Order")
+Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-class Spread:
+class WorkerPool:
     """Workers, as a context manager. `ray`: a cluster's address (`local` starts one here); None: processes of this machine."""
 
     def __init__(self, name: str, workers: int, ray: str | None = None) -> None:
@@ -51,14 +51,14 @@ class Spread:
             self._pool.shutdown(cancel_futures=True)
         self._pool = None
 
-    def results(self, work: Callable[[Order], Result], orders: Iterable[Order]) -> Iterator[Result]:
+    def results(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """The results as they come, in any order; at most twice as many orders as workers are under way."""
         begin, first_done = self._ways()
-        left = iter(orders)
+        left = iter(jobs)
         running: list[Any] = []
         while True:
-            while len(running) < 2 * self._workers and (order := next(left, None)) is not None:
-                running.append(begin(work, order))
+            while len(running) < 2 * self._workers and (job := next(left, None)) is not None:
+                running.append(begin(work, job))
             if not running:
                 return
             done, running = first_done(running)
@@ -86,8 +86,8 @@ def _some(running: list[Future[Any]]) -> tuple[list[Any], list[Any]]:
     return [future.result() for future in done], list(rest)
 
 
-def _call(work: Callable[[Any], Any], order: Any) -> Any:
-    return work(order)
+def _call(work: Callable[[Any], Any], job: Any) -> Any:
+    return work(job)
 
 
 def _begin_worker(name: str) -> None:

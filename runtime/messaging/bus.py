@@ -14,7 +14,7 @@ import zmq
 
 from runtime.errors import RuntimeFault, WireError
 from runtime.host import realtime
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages, trusted
 from runtime.messaging.topics import Topic, topic
 
@@ -69,8 +69,8 @@ class Publisher:
 
     def wait_for_recorder(self, timeout_s: float) -> bool:
         """Wait until the recorder listens, so that not even the first message is missing in the session."""
-        deadline_ns = now_ns() + round(timeout_s * 1e9)
-        while (remaining_ms := (deadline_ns - now_ns()) // 1_000_000) >= 0:
+        deadline_ns = robot_time_ns() + round(timeout_s * 1e9)
+        while (remaining_ms := (deadline_ns - robot_time_ns()) // 1_000_000) >= 0:
             if self._socket.poll(remaining_ms) and self._socket.recv() == b"\x01" + RECORDER_MARK:
                 return True
         return False
@@ -105,7 +105,7 @@ class Counters:
 
 
 @dataclass
-class _Order:
+class _Sequence:
     """The last (epoch, seq) of each publisher, to see gaps."""
 
     seen: dict[int, int] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class Subscriber:
         for publisher in self.topic.publishers:
             self.socket.connect(endpoint(folder, self.topic, publisher))
         self.descriptor = int(self.socket.getsockopt(zmq.FD))
-        self._order = _Order()
+        self._sequence = _Sequence()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
         self._decode = trusted.read if recording and self.topic.message in trusted.FLAT else messages.decode
@@ -171,7 +171,7 @@ class Subscriber:
         return taken
 
     def _accept(self, payload: memoryview) -> None:
-        arrival_ns = now_ns()
+        arrival_ns = robot_time_ns()
         if len(payload) > self.topic.max_bytes:
             self._reject(f"{len(payload)} bytes, at most {self.topic.max_bytes}")
             return
@@ -182,7 +182,7 @@ class Subscriber:
             return
         if not self._newest:
             if len(self.topic.publishers) == 1:  # several publishers count for themselves
-                self.counters.missed += self._order.gap(message)
+                self.counters.missed += self._sequence.gap(message)
             self.counters.overflowed += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(Received(message, arrival_ns, bytes(payload) if self._recording else b""))
 
@@ -234,7 +234,7 @@ class Bus:
         `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond.
         """
         self.drain(subscribers)
-        while (remaining_ns := until_ns - now_ns()) > 0:
+        while (remaining_ns := until_ns - robot_time_ns()) > 0:
             self.drain(subscribers, remaining_ns / NS_PER_S)
 
     def drain(self, subscribers: Sequence[Subscriber], wait_s: float = 0.0) -> None:

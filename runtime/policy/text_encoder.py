@@ -8,7 +8,7 @@ import sys
 
 from runtime.config.policy import encoder_id
 from runtime.errors import RuntimeFault
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
@@ -37,7 +37,7 @@ def main(process: Process) -> None:
                     _encode(process, message.text)
                 current = (message.number, key)
         if current is not None:
-            stamp_ns = now_ns()
+            stamp_ns = robot_time_ns()
             embeddings.send(
                 messages.Embedding(
                     seq=count, epoch=process.epoch, stamp_ns=stamp_ns, instruction=current[0], key=current[1]

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from runtime.config.settings import settings_from_json
 from runtime.host import clock
 from runtime.host.child_process import die_with_parent
-from runtime.host.clock import NS_PER_S, now_ns, seconds
+from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.shutdown import Ending
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
@@ -74,7 +74,7 @@ class Process:
         self.bus = Bus(folder, name, prompt=row(name, self.settings).prompt and self.settings.arms.realtime)
         self._recorder_deadline_ns: int | None = None
         self.steps = 0
-        self._last_step_ns = now_ns()
+        self._last_step_ns = robot_time_ns()
         self._ending = Ending()
         self._faults = self.bus.publisher("fault")
         self._fault_count = 0
@@ -88,10 +88,10 @@ class Process:
         Together they wait at most _RECORDER_WAIT_S from the first one: without a recorder the robot works all the same.
         """
         if self._recorder_deadline_ns is None:  # not from the start: loading the networks may take longer than that
-            self._recorder_deadline_ns = now_ns() + seconds(_RECORDER_WAIT_S)
+            self._recorder_deadline_ns = robot_time_ns() + seconds(_RECORDER_WAIT_S)
         publisher = self.bus.publisher(name)
         if self.settings.recorder.enabled and publisher.topic.logged:
-            remaining_s = (self._recorder_deadline_ns - now_ns()) / NS_PER_S
+            remaining_s = (self._recorder_deadline_ns - robot_time_ns()) / NS_PER_S
             if not publisher.wait_for_recorder(max(0.0, remaining_s)):
                 log.warning("nobody records %s yet", name)
         return publisher
@@ -112,13 +112,18 @@ class Process:
     def stepped(self) -> None:
         """Tell the heartbeat that the loop came round."""
         self.steps += 1
-        self._last_step_ns = now_ns()
+        self._last_step_ns = robot_time_ns()
 
     def fault(self, name: str, text: str) -> None:
         """Tell the operator; `name` is short and stable, `text` says value, limit and remedy."""
         log.error("%s: %s", name, text)
         message = messages.Fault(
-            seq=self._fault_count, epoch=self.epoch, stamp_ns=now_ns(), process=self.name, name=name, text=text[:2000]
+            seq=self._fault_count,
+            epoch=self.epoch,
+            stamp_ns=robot_time_ns(),
+            process=self.name,
+            name=name,
+            text=text[:2000],
         )
         self._fault_count += 1
         self._faults.send(message)
@@ -147,7 +152,7 @@ class Process:
             beat = messages.Heartbeat(
                 seq=count,
                 epoch=self.epoch,
-                stamp_ns=now_ns(),
+                stamp_ns=robot_time_ns(),
                 process=self.name,
                 pid=os.getpid(),
                 steps=self.steps,

@@ -10,7 +10,7 @@ import msgpack
 import numpy as np
 
 from runtime.errors import SessionError
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Publisher
 from runtime.process.base import Process
@@ -23,27 +23,27 @@ class Snapshots:
     """Publishes a process's memory after one of its outputs, every ten seconds."""
 
     def __init__(self, process: Process) -> None:
-        self._process, self._taken_ns = process, now_ns()
+        self._process, self._taken_ns = process, robot_time_ns()
         self._publisher: Publisher = process.publisher("snapshot")
 
-    def keep(self, after_seq: int, memory: Any) -> None:
+    def keep(self, after_seq: int, state: Any) -> None:
         """To be called after output number `after_seq`; does nothing while the last snapshot is fresh."""
-        now = now_ns()
-        if now - self._taken_ns > EVERY_NS:
-            self._taken_ns = now
-            self._publisher.send(take(self._process.name, after_seq, memory, self._process.epoch, now))
+        now_ns = robot_time_ns()
+        if now_ns - self._taken_ns > EVERY_NS:
+            self._taken_ns = now_ns
+            self._publisher.send(take(self._process.name, after_seq, state, self._process.epoch, now_ns))
 
 
-def take(process: str, after_seq: int, memory: Any, epoch: int, now: int) -> messages.Snapshot:
+def take(process: str, after_seq: int, state: Any, epoch: int, now_ns: int) -> messages.Snapshot:
     """The memory of `process` after its output number `after_seq`, as a message."""
     return messages.Snapshot(
-        seq=after_seq, epoch=epoch, stamp_ns=now, process=process, after_seq=after_seq, state=pack(memory)
+        seq=after_seq, epoch=epoch, stamp_ns=now_ns, process=process, after_seq=after_seq, state=pack(state)
     )
 
 
-def pack(memory: Any) -> bytes:
+def pack(state: Any) -> bytes:
     """Bytes of a memory."""
-    return msgpack.packb(_to_plain(memory)) or b""
+    return msgpack.packb(_to_plain(state)) or b""
 
 
 def unpack(state: bytes, classes: tuple[type, ...]) -> Any:

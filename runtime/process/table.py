@@ -23,7 +23,7 @@ def _always(settings: Settings) -> bool:
 
 
 def _by_policy(settings: Settings) -> bool:
-    return settings.arms.masters != "shared" and not settings.follow
+    return settings.arms.leaders != "shared" and not settings.follow
 
 
 def _recorded(settings: Settings) -> bool:
@@ -47,11 +47,11 @@ def _elsewhere(settings: Settings) -> bool:
 
 
 def _led_by_nobody(settings: Settings) -> bool:
-    return settings.can and settings.arms.masters != "unplugged"
+    return settings.can and settings.arms.leaders != "unplugged"
 
 
-def _with_masters(settings: Settings) -> bool:
-    return settings.arms.masters == "own"
+def _with_leaders(settings: Settings) -> bool:
+    return settings.arms.leaders == "own"
 
 
 def _on_can(settings: Settings) -> bool:
@@ -63,7 +63,9 @@ _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others woul
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.session.recorder", lambda settings: settings.recorder.enabled, 5.0),
     ProcessRow("system2", "runtime.systems.system2", _beside, 30.0, prompt=True),
-    ProcessRow("system2", "runtime.remote.near", _elsewhere, 1.0, prompt=True),  # in its place, for one on a GPU box
+    ProcessRow(
+        "system2", "runtime.remote.robot_side", _elsewhere, 1.0, prompt=True
+    ),  # in its place, for one on a GPU box
     ProcessRow("system1", "runtime.systems.system1", _by_policy, 10.0, prompt=True),
     ProcessRow(
         "system1", "runtime.replay.tracker", _recorded, 1.0, prompt=True
@@ -74,8 +76,8 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("masters", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, delay_s=_LOADING_S),
     ProcessRow("can_left", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("can_right", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("master_left", "runtime.devices.leader_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("master_right", "runtime.devices.leader_bus", _with_masters, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_left", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("master_right", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, delay_s=_LOADING_S),
     ProcessRow(

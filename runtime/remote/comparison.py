@@ -1,4 +1,4 @@
-"""Two machines' clocks compared by question and answer. Pure.
+"""Two machines' clocks compared by question and answer. Deterministic.
 
 The robot's time lies between question and answer; the answer that came fastest tells it best, and an old one drifts (Cristian's
 algorithm).
@@ -18,9 +18,9 @@ class Comparison:
 
     answers: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
-    def add(self, asked_ns: int, told_ns: int, came_ns: int) -> int:
+    def add(self, asked_ns: int, reported_ns: int, came_ns: int) -> int:
         """Note an answer: asked and come here, told there. Returns how far the robot's clock is ahead, in ns."""
-        self.answers.append((came_ns, told_ns - (asked_ns + came_ns) // 2, (came_ns - asked_ns) // 2))
+        self.answers.append((came_ns, reported_ns - (asked_ns + came_ns) // 2, (came_ns - asked_ns) // 2))
         return min(self.answers, key=self._uncertainty)[1]
 
     @property

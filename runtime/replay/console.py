@@ -9,7 +9,7 @@ from runtime.console import app
 from runtime.console.access import encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.live import Live
-from runtime.console.recorded import Shelf, settings_of
+from runtime.console.recorded import SessionIndex, settings_of
 from runtime.console.sockets import Ticks
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
@@ -40,7 +40,9 @@ def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> No
             ticks.tick()
             await asyncio.sleep(_PERIOD_S)
 
-    console = app.Console(Guard(settings.host, token(settings)), Shelf(path.parent.parent), live, None, ticks, name)
+    console = app.Console(
+        Guard(settings.host, token(settings)), SessionIndex(path.parent.parent), live, None, ticks, name
+    )
     try:
         app.run_forever(
             app.application(console), settings.host, settings.port, encryption(settings),

@@ -108,7 +108,7 @@ def replay(session: Session, moved: Callable[[Settings], Settings] = lambda sett
         raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
     _replay_arms(index, settings, report)
     if settings.follow:
-        _replay_follow(index, settings, report)
+        _replay_tracker(index, settings, report)
         return report
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = StoredEmbeddings(session, Path(folder))
@@ -145,23 +145,23 @@ class _Walk:
     def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
         self._snapshots = list(index.snapshots.get((process, epoch), ()))
         self._classes = classes
-        self.memory: Any = None
+        self.state: Any = None
 
     def lost(self) -> None:
         """Something could not be replayed: what follows needs a snapshot."""
-        self.memory = None
+        self.state = None
 
     def restore(self, after_seq: int) -> bool:
         """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
         for message in self._snapshots:
-            if self.memory is None and message.after_seq == after_seq:
-                self.memory = snapshot.unpack(message.state, self._classes)
+            if self.state is None and message.after_seq == after_seq:
+                self.state = snapshot.unpack(message.state, self._classes)
                 return True
         return False
 
 
 def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
-    rules = arms_state.Rules.of(settings)
+    config = arms_state.ArmsConfig.of(settings)
     for epoch, targets in index.of("arm_target").items():
         walk, count = _Walk(index, "arms", epoch, arms_state.SAVED), report.count("ArmTarget")
         for recorded in targets:
@@ -169,27 +169,27 @@ def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
             try:
                 inputs = _arms_inputs(index, recorded)
                 if recorded.seq == 0:
-                    walk.memory = arms_state.start(rules, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
-                if walk.memory is None:
+                    walk.state = arms_state.start(config, inputs.feedback, recorded.stamp_ns, restarted=epoch > 1)
+                if walk.state is None:
                     raise Missing("memory")
-                if walk.memory.ticks != recorded.seq:
-                    raise Missing(f"arm_target {walk.memory.ticks}")
+                if walk.state.ticks != recorded.seq:
+                    raise Missing(f"arm_target {walk.state.ticks}")
             except Missing:
                 walk.lost()
                 count.not_comparable += 1
                 walk.restore(recorded.seq)
                 continue
-            made = arms_step.step(rules, walk.memory, inputs, epoch, recorded.stamp_ns)
+            made = arms_step.step(config, walk.state, inputs, epoch, recorded.stamp_ns)
             target = made.target.model_copy(update={"arrivals": recorded.arrivals})
             _compare(index, ("arm_target", epoch, recorded.seq), target, report)
             if made.state is not None:
                 _compare(index, ("safety", epoch, made.state.seq), made.state, report)
 
 
-def _arms_inputs(index: Index, recorded: messages.ArmTarget) -> arms_state.Inputs:
+def _arms_inputs(index: Index, recorded: messages.ArmTarget) -> arms_state.ArmsInputs:
     feedback, *others = (index.get(reference) for reference in recorded.inputs)
     assert isinstance(feedback, messages.JointState)
-    return arms_state.Inputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
+    return arms_state.ArmsInputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
 
 
 def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddings, report: Report) -> None:
@@ -197,19 +197,19 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("conditions").items():
         slow = slow_system(settings, checkpoint)
-        rules = system2_step.Rules.of(settings, slow, checkpoint.id)
-        walk = _Walk(index, "system2", epoch, (system2_step.Memory,))
+        config = system2_step.System2Config.of(settings, slow, checkpoint.id)
+        walk = _Walk(index, "system2", epoch, (system2_step.System2State,))
         for conditions in recorded:
             assert isinstance(conditions, messages.Conditions)
             _check_policy(conditions.checkpoint_id, checkpoint.id)
             if conditions.seq == 0:
-                walk.memory = system2_step.Memory()
+                walk.state = system2_step.System2State()
             try:
                 inputs = _system2_inputs(index, conditions)
-                if walk.memory is None or walk.memory.published != conditions.seq:
+                if walk.state is None or walk.state.published != conditions.seq:
                     raise Missing("memory")
                 made = system2_step.step(
-                    rules, walk.memory, inputs, _Pictures(index.session), embeddings, epoch, conditions.stamp_ns
+                    config, walk.state, inputs, _Pictures(index.session), embeddings, epoch, conditions.stamp_ns
                 )
             except Missing:
                 walk.lost()
@@ -220,7 +220,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, ("conditions", epoch, conditions.seq), made, report)
 
 
-def _system2_inputs(index: Index, recorded: messages.Conditions) -> system2_step.Inputs:
+def _system2_inputs(index: Index, recorded: messages.Conditions) -> system2_step.System2Inputs:
     held = _by_topic(index, recorded)
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
     inputs = system2_step.gather(held, frames)
@@ -234,25 +234,25 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
 
     def begin(epoch: int) -> _Maker:
-        rules = system1_step.Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
+        config = system1_step.System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
         pictures = _Pictures(index.session)
-        return lambda memory, output: system1_step.step(
-            rules, memory, _system1_inputs(index, output), pictures, embeddings, epoch, output.stamp_ns
+        return lambda state, output: system1_step.step(
+            config, state, _system1_inputs(index, output), pictures, embeddings, epoch, output.stamp_ns
         )
 
-    _replay_chunks(index, system1_step.Memory, begin, report)
+    _replay_chunks(index, system1_step.System1State, begin, report)
 
 
-def _replay_follow(index: Index, settings: Settings, report: Report) -> None:
+def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
     """What took System 1's place; the way that it followed lies beside the file."""
-    rules = tracker_step.Rules(settings, tracker_step.load(index.session.path.parent / tracker_step.FILE_NAME))
+    config = tracker_step.TrackerConfig(settings, tracker_step.load(index.session.path.parent / tracker_step.FILE_NAME))
 
     def begin(epoch: int) -> _Maker:
-        return lambda memory, output: tracker_step.step(
-            rules, memory, _follow_inputs(index, output), epoch, output.stamp_ns
+        return lambda state, output: tracker_step.step(
+            config, state, _tracker_inputs(index, output), epoch, output.stamp_ns
         )
 
-    _replay_chunks(index, tracker_step.Memory, begin, report)
+    _replay_chunks(index, tracker_step.TrackerState, begin, report)
 
 
 def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
@@ -260,14 +260,14 @@ def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], re
     for epoch, recorded in index.of("chunk", "skip").items():
         make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
         if recorded[0].seq == 0:
-            walk.memory = fresh()
+            walk.state = fresh()
         for output in recorded:
             assert isinstance(output, messages.ActionChunk | messages.Skip)
             topic = "chunk" if isinstance(output, messages.ActionChunk) else "skip"
             try:
-                if walk.memory is None or _made(walk.memory, output) != output.seq:
+                if walk.state is None or _made(walk.state, output) != output.seq:
                     raise Missing("memory")
-                made = make(walk.memory, output)
+                made = make(walk.state, output)
             except Missing:
                 walk.lost()
                 report.count(type(output).__name__).not_comparable += 1
@@ -279,11 +279,11 @@ def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], re
             _compare(index, (topic, epoch, output.seq), made, report)
 
 
-def _made(memory: Any, output: messages.Message) -> int:
-    return memory.run if isinstance(output, messages.ActionChunk) else memory.skips
+def _made(state: Any, output: messages.Message) -> int:
+    return state.run if isinstance(output, messages.ActionChunk) else state.skips
 
 
-def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> system1_step.Inputs:
+def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> system1_step.System1Inputs:
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
     half = len(frames) // 2
     inputs = system1_step.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
@@ -292,7 +292,7 @@ def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip
     return inputs
 
 
-def _follow_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> tracker_step.Inputs:
+def _tracker_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> tracker_step.TrackerInputs:
     inputs = tracker_step.inputs_of(_by_topic(index, recorded))
     if inputs is None:
         raise Missing("episode or instruction")

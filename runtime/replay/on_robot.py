@@ -47,7 +47,7 @@ class Recorded:
     beside: Path  # the folder that it lies in
 
 
-class FollowingStatus(StatusLine):
+class TrackingStatus(StatusLine):
     """The line of a replay: it hears when the movement is at its end."""
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
@@ -74,10 +74,10 @@ class FollowingStatus(StatusLine):
         return f"follows {self._name}"
 
 
-class Following(Robot):
+class TrackingRobot(Robot):
     """One run along a recorded movement."""
 
-    status: FollowingStatus
+    status: TrackingStatus
 
     def __init__(self, settings: Settings, movement: Recorded) -> None:
         super().__init__(settings)
@@ -85,7 +85,7 @@ class Following(Robot):
 
     def make_status(self, bus: Bus) -> StatusLine:
         """See Robot."""
-        return FollowingStatus(bus, self.settings)
+        return TrackingStatus(bus, self.settings)
 
     def is_over(self) -> bool:
         """Also at the movement's end."""
@@ -97,7 +97,7 @@ def main(source: Path, number: int | None, flags: list[str]) -> int:
     movement = recorded(source, number)
     settings = settings_for(movement, flags)
     check(movement.q, settings, source)
-    return Following(checked(settings), movement).run()
+    return TrackingRobot(checked(settings), movement).run()
 
 
 def recorded(source: Path, number: int | None) -> Recorded:
@@ -136,19 +136,19 @@ def settings_for(movement: Recorded, flags: list[str]) -> Settings:
     for name in sorted(given):
         if name == "--follow" or name.startswith("--policy."):
             raise SettingsError(f"{name}: no policy runs under --on-robot; leave it out")
-    told = {"--task": movement.task, "--instruction": _text(movement), "--follow": movement.name}
+    reported = {"--task": movement.task, "--instruction": _text(movement), "--follow": movement.name}
     if movement.seed in _SEEDS:
-        told["--seed"] = str(movement.seed)
-    flags = [*flags, *(f"{name}={value}" for name, value in told.items() if value and name not in given)]
+        reported["--seed"] = str(movement.seed)
+    flags = [*flags, *(f"{name}={value}" for name, value in reported.items() if value and name not in given)]
     if movement.settings is None or "--profile" in given:
         settings = load_settings(flags, "replay.sh")
     else:
         own = movement.settings()
-        arms = own.arms.model_copy(update={"masters": "unplugged", "unfit": ""})
+        arms = own.arms.model_copy(update={"leaders": "unplugged", "unfit": ""})
         reset = {"arms": arms, "sessions": movement.beside, "json_file": None, "seconds": None}
         settings = changed(own.model_copy(update=reset), flags, "replay.sh")
-    if settings.arms.masters == "shared":
-        raise SettingsError("--arms.masters shared: masters would lead the arms too; unplug them")
+    if settings.arms.leaders == "shared":
+        raise SettingsError("--arms.leaders shared: leaders would lead the arms too; unplug them")
     system1 = System1(period_s=settings.system1.period_s, nice=settings.system1.nice)
     return settings.model_copy(update={"policy": Policy(), "system1": system1, "system2": System2()})
 
@@ -176,8 +176,8 @@ def _episode(source: Path, number: int | None) -> Recorded:
             unfit = unfit or str(error)
             continue
         if path is not None:
-            told, (q, instruction), folder = _settings_of(session), path, session.path.resolve().parent
-            return Recorded(q, folder.name, about.task, about.seed, instruction, told, folder.parent)
+            reported, (q, instruction), folder = _settings_of(session), path, session.path.resolve().parent
+            return Recorded(q, folder.name, about.task, about.seed, instruction, reported, folder.parent)
     nothing = f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow"
     raise RuntimeFault(unfit or nothing)
 
@@ -211,4 +211,4 @@ def _demonstration(source: Path, number: int | None) -> Recorded:
         raise RuntimeFault(f"{error}" if source.suffix else f"{error}; a session holds {FILE_NAME}") from None
     name = source.stem if number is None else f"{source.stem} {number}"
     text = next((text for text in episode.instructions if text.strip()), "")
-    return Recorded(episode.master.astype(np.float64), name, episode.task, episode.seed, text, None, source.parent)
+    return Recorded(episode.leader.astype(np.float64), name, episode.task, episode.seed, text, None, source.parent)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime.errors import SessionError
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.messaging.frame_ring import FrameRing
@@ -36,9 +36,9 @@ class PacedReplay:
         """
         for name, _, _ in self._rows:
             self._publisher(name)
-        self._speed, self._started_ns = speed, now_ns()
+        self._speed, self._started_ns = speed, robot_time_ns()
         for count, (name, message, payload) in enumerate(self._rows):
-            wait_ns = self._started_ns + int((message.stamp_ns - self._first_ns) / speed) - now_ns()
+            wait_ns = self._started_ns + int((message.stamp_ns - self._first_ns) / speed) - robot_time_ns()
             if wait_ns > 0 and pause(wait_ns / NS_PER_S):
                 return count
             if isinstance(message, messages.Frame):
@@ -50,7 +50,7 @@ class PacedReplay:
         """The recorded time (CLOCK_MONOTONIC then, ns) that is played now; it stands before the beginning and at the end."""
         if not self._started_ns:
             return self._first_ns
-        return min(self._first_ns + int((now_ns() - self._started_ns) * self._speed), self._last_ns)
+        return min(self._first_ns + int((robot_time_ns() - self._started_ns) * self._speed), self._last_ns)
 
     def close(self) -> None:
         """Close the sockets and rings."""

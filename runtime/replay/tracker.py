@@ -3,11 +3,11 @@
 What a chunk is made of is in runtime/replay/tracker_step.py.
 """
 
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.process.base import Process
 from runtime.process.snapshot import Snapshots
-from runtime.replay.tracker_step import FILE_NAME, TOPICS, Memory, Rules, inputs_of, load, step
+from runtime.replay.tracker_step import FILE_NAME, TOPICS, TrackerConfig, TrackerState, inputs_of, load, step
 
 _POLL_S = 0.05
 
@@ -15,11 +15,11 @@ _POLL_S = 0.05
 def main(process: Process) -> None:
     """A chunk a period, until asked to end."""
     settings, bus = process.settings, process.bus
-    rules, memory = Rules(settings, load(process.session / FILE_NAME)), Memory()
+    config, state = TrackerConfig(settings, load(process.session / FILE_NAME)), TrackerState()
     states = {name: bus.subscriber(name, newest=True) for name in TOPICS}
     chunks, skips, snapshots = process.publisher("chunk"), process.publisher("skip"), Snapshots(process)
     held: dict[str, messages.Message] = {}
-    due_ns = now_ns()
+    due_ns = robot_time_ns()
     process.settle(settings.system1.nice)
     while process.running:
         process.stepped()
@@ -27,11 +27,11 @@ def main(process: Process) -> None:
         for name, subscriber in states.items():
             for received in subscriber.take():
                 held[name] = received.message
-        inputs, now = inputs_of(held), now_ns()
-        if inputs is None or now < due_ns:
+        inputs, now_ns = inputs_of(held), robot_time_ns()
+        if inputs is None or now_ns < due_ns:
             continue
-        due_ns = max(due_ns + seconds(settings.system1.period_s), now)
-        made = step(rules, memory, inputs, process.epoch, now)
+        due_ns = max(due_ns + seconds(settings.system1.period_s), now_ns)
+        made = step(config, state, inputs, process.epoch, now_ns)
         (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
         if isinstance(made, messages.ActionChunk):
-            snapshots.keep(made.seq, memory)
+            snapshots.keep(made.seq, state)

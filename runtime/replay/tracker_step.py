@@ -1,4 +1,4 @@
-"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Pure.
+"""One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Deterministic.
 
 Takes System 1's place under `replay.sh --on-robot`. After a HOLD it goes on from where the arms had come to.
 Legend: K targets, T recorded steps, J joints.
@@ -19,7 +19,7 @@ from runtime.arms import parking
 from runtime.arms.limits import Limits
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
-from runtime.host.clock import NS_PER_S, now_ns, seconds
+from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.topics import references
 from runtime.systems.skips import skip
@@ -111,7 +111,7 @@ def _ramped(times_s: Array, ramp_s: float) -> Array:
 
 
 @dataclass
-class Memory:
+class TrackerState:
     """What a step remembers."""
 
     run: int = 0
@@ -123,7 +123,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrackerInputs:
     """The newest of everything that is read."""
 
     episode: messages.Episode
@@ -135,15 +135,15 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Rules:
+class TrackerConfig:
     """What does not change."""
 
     settings: Settings
     way: Way
 
-    def course(self, memory: Memory) -> Course:
+    def course(self, state: TrackerState) -> Course:
         """From where the arms are told to be, or were when they began to run."""
-        return Course(self.way, memory.begin, memory.place_s, self.pace)
+        return Course(self.way, state.begin, state.place_s, self.pace)
 
     @cached_property
     def pace(self) -> float:
@@ -178,62 +178,64 @@ def save(q: Array, folder: Path) -> None:
     np.save(folder / FILE_NAME, q, allow_pickle=False)
 
 
-def step(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> messages.ActionChunk | messages.Skip:
+def step(
+    config: TrackerConfig, state: TrackerState, inputs: TrackerInputs, epoch: int, now_ns: int
+) -> messages.ActionChunk | messages.Skip:
     """The next chunk, or the reason for none."""
     if epoch > 1:  # it must not begin anew by itself
-        return _skip(memory, inputs, LOST, epoch, now)
+        return _skip(state, inputs, LOST, epoch, now_ns)
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
-        return _skip(memory, inputs, "no joint state", epoch, now)
+        return _skip(state, inputs, "no joint state", epoch, now_ns)
     dt_ns = NS_PER_S // DEMONSTRATION_HZ
-    if inputs.episode.number != memory.episode:  # a new one begins at the beginning
-        memory.episode, memory.place_s, memory.origin_ns = inputs.episode.number, 0.0, _NONE
+    if inputs.episode.number != state.episode:  # a new one begins at the beginning
+        state.episode, state.place_s, state.origin_ns = inputs.episode.number, 0.0, _NONE
     if joints.running and joints.chunk_epoch == epoch:
-        if memory.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
-            memory.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
+        if state.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
+            state.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
     else:
-        _stand(rules, memory, target)
-    course = rules.course(memory)
-    stands = memory.origin_ns == _NONE
-    t0_ns = now + dt_ns if stands else now - _PAST_STEPS * dt_ns
-    first_s = 0.0 if stands else (t0_ns - memory.origin_ns) / NS_PER_S
-    if (stands and memory.place_s >= rules.way.length_s) or first_s > course.duration_s + _STAND_S:
-        return _skip(memory, inputs, END, epoch, now)
+        _stand(config, state, target)
+    course = config.course(state)
+    stands = state.origin_ns == _NONE
+    t0_ns = now_ns + dt_ns if stands else now_ns - _PAST_STEPS * dt_ns
+    first_s = 0.0 if stands else (t0_ns - state.origin_ns) / NS_PER_S
+    if (stands and state.place_s >= config.way.length_s) or first_s > course.duration_s + _STAND_S:
+        return _skip(state, inputs, END, epoch, now_ns)
     q = course.at(first_s + np.arange(messages.HORIZON, dtype=np.float64) * (dt_ns / NS_PER_S))
-    memory.run += 1
+    state.run += 1
     return messages.ActionChunk(
-        seq=memory.run - 1,
+        seq=state.run - 1,
         epoch=epoch,
-        stamp_ns=now,
+        stamp_ns=now_ns,
         episode=inputs.episode.number,
         inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
         q=q.astype(np.float32),
         t0_ns=t0_ns,
         dt_ns=dt_ns,
-        run=memory.run,
-        observation_ns=now,
+        run=state.run,
+        observation_ns=now_ns,
         conditions_epoch=_NONE,
         conditions_seq=_NONE,
-        conditions_capture_ns=now,
-        conditions_limit_ns=seconds(rules.settings.safety.max_condition_age_s),
+        conditions_capture_ns=now_ns,
+        conditions_limit_ns=seconds(config.settings.safety.max_condition_age_s),
         previous_seq=joints.chunk_seq if joints.chunk_epoch == epoch else _NONE,
         consumed=joints.consumed,
         committed=0,
         noise_seed=0,
         instruction=inputs.instruction.number,
-        checkpoint_id=rules.way.id,
-        frame_returned_ns=now,
+        checkpoint_id=config.way.id,
+        frame_returned_ns=now_ns,
         saturated=False,
-        timing=messages.Timing(finished_ns=now_ns()),
+        timing=messages.Timing(finished_ns=robot_time_ns()),
     )
 
 
-def inputs_of(held: dict[str, messages.Message]) -> Inputs | None:
+def inputs_of(held: dict[str, messages.Message]) -> TrackerInputs | None:
     """A step's inputs from messages by topic; None while episode or instruction is unknown."""
     episode, instruction, joints, target = (held.get(name) for name in TOPICS)
     if not isinstance(episode, messages.Episode) or not isinstance(instruction, messages.Instruction):
         return None
-    return Inputs(
+    return TrackerInputs(
         episode,
         instruction,
         joints if isinstance(joints, messages.JointState) and joints.heard else None,
@@ -241,22 +243,22 @@ def inputs_of(held: dict[str, messages.Message]) -> Inputs | None:
     )
 
 
-def _stand(rules: Rules, memory: Memory, target: messages.ArmTarget) -> None:
+def _stand(config: TrackerConfig, state: TrackerState, target: messages.ArmTarget) -> None:
     """The arms do not run: a course begins where they are told to be, and at the place to which the last one had come."""
-    if memory.origin_ns != _NONE:
-        course = rules.course(memory)
-        passed_s = np.array([(target.stamp_ns - memory.origin_ns) / NS_PER_S])
-        memory.place_s = float(np.clip(course.places(passed_s)[0], memory.place_s, rules.way.length_s))
-        memory.origin_ns = _NONE
-    memory.begin = target.q
+    if state.origin_ns != _NONE:
+        course = config.course(state)
+        passed_s = np.array([(target.stamp_ns - state.origin_ns) / NS_PER_S])
+        state.place_s = float(np.clip(course.places(passed_s)[0], state.place_s, config.way.length_s))
+        state.origin_ns = _NONE
+    state.begin = target.q
 
 
-def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> messages.Skip:
+def _skip(state: TrackerState, inputs: TrackerInputs, reason: str, epoch: int, now_ns: int) -> messages.Skip:
     return skip(
-        memory,
+        state,
         inputs.episode,
         references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
         reason,
         epoch,
-        now,
+        now_ns,
     )

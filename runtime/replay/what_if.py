@@ -75,7 +75,7 @@ class Origin:
         """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
         same = policy.checkpoint_id == self.checkpoint_id
         texts = {message.number: message.text for message in self._all(messages.Instruction)}
-        told = {message.key: texts.get(message.instruction, "") for message in self._all(messages.Embedding)}
+        reported = {message.key: texts.get(message.instruction, "") for message in self._all(messages.Embedding)}
         made: dict[str, InstructionEmbedding] = {}
 
         def encoded(key: str) -> InstructionEmbedding:
@@ -83,9 +83,9 @@ class Origin:
                 with suppress(Missing):  # a damaged session may have lost it
                     return stored(key)
             if key not in made:
-                if key not in told:
+                if key not in reported:
                     raise SessionError(f"{self.index.session.path}: lost which text {key} is; nothing to compare with")
-                made[key] = policy.instruct(told[key])
+                made[key] = policy.instruct(reported[key])
             return made[key]
 
         return encoded
@@ -118,9 +118,9 @@ class WhatIf:
         self._system1 = VirtualSystem1(
             *common, lambda run: taken[0] * isinstance(run, messages.ActionChunk), self._acted
         )
-        self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._perceived)
-        self._rules = arms_state.Rules.of(settings)
-        self._arms: arms_state.Memory | None = None
+        self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._conditions_made)
+        self._config = arms_state.ArmsConfig.of(settings)
+        self._arms: arms_state.ArmsState | None = None
 
     def run(self) -> list[Topical]:
         """What it would have been: everything made anew and everything that stays, in order of time."""
@@ -148,7 +148,7 @@ class WhatIf:
     def _hear(self, message: messages.Message) -> None:
         for system in (self._system1, self._system2):
             system.hear(message)
-            system.look()
+            system.advance()
 
     def _tick(self, recorded: messages.ArmTarget) -> None:
         """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made anew."""
@@ -156,21 +156,21 @@ class WhatIf:
         feedback = next((message for message in arrived if isinstance(message, messages.JointState)), None)
         if feedback is None:
             return  # the damaged part of a session
-        now = recorded.stamp_ns
+        now_ns = recorded.stamp_ns
         if self._arms is None or recorded.seq == 0:
-            self._arms = arms_state.start(self._rules, feedback, now, restarted=recorded.epoch > 1)
-        told = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
-        self._system1.hear(told)
-        follows = told  # until they are armed nobody tells them where to be
+            self._arms = arms_state.start(self._config, feedback, now_ns, restarted=recorded.epoch > 1)
+        reported = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
+        self._system1.hear(reported)
+        follows = reported  # until they are armed nobody tells them where to be
         if arms_state.armed(self._arms.machine):
-            follows = told.model_copy(update={"q": self._arms.commanded.q})
+            follows = reported.model_copy(update={"q": self._arms.commanded.q})
         others = [m for m in arrived if not isinstance(m, messages.JointState | messages.ActionChunk)]
-        inputs = arms_state.Inputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
-        arrivals = tuple((chunk.seq, now) for chunk in self._chunks)
+        inputs = arms_state.ArmsInputs(follows, (*others, *self._chunks), 0, recorded.deadline_ns)
+        arrivals = tuple((chunk.seq, now_ns) for chunk in self._chunks)
         self._chunks = []
-        made = arms_step.step(self._rules, self._arms, inputs, recorded.epoch, now)
+        made = arms_step.step(self._config, self._arms, inputs, recorded.epoch, now_ns)
         target = made.target.model_copy(update={"arrivals": arrivals})
-        self._made += [("joint_state", told), ("arm_target", target)]
+        self._made += [("joint_state", reported), ("arm_target", target)]
         if made.state is not None:
             self._made.append(("safety", made.state))
 
@@ -181,18 +181,18 @@ class WhatIf:
         """A run of System 1 is done: its chunk reaches the arms at their next tick, and System 2."""
         if isinstance(made, messages.ActionChunk):
             timing = messages.Timing(
-                finished_ns=self._clock.now, prepare_ns=0, forward_ns=self._clock.now - made.stamp_ns
+                finished_ns=self._clock.now_ns, prepare_ns=0, forward_ns=self._clock.now_ns - made.stamp_ns
             )
             made = made.model_copy(update={"timing": timing})
             self._chunks.append(made)
         self._made.append((topic_of(made), made))
         self._system2.hear(made)
-        self._system2.look()
+        self._system2.advance()
 
-    def _perceived(self, made: messages.Conditions) -> None:
+    def _conditions_made(self, made: messages.Conditions) -> None:
         self._made.append(("conditions", made))
         self._system1.hear(made)
-        self._system1.look()
+        self._system1.advance()
 
 
 def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict[str, Any]:
@@ -226,8 +226,8 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
     table = tabled(settings, arrived, str(folder))
     writer.metadata({"summary": json.dumps(table | {"session": folder.name})})
     writer.close()
-    if writer.trouble:
-        raise SessionError(writer.trouble)
+    if writer.fault:
+        raise SessionError(writer.fault)
     (folder / SUMMARY_NAME).write_text(json.dumps(table | {ORIGIN: name}, indent=1) + "\n")
     for camera in CAMERAS:
         picture = origin.path.parent / f"{camera}.png"
@@ -273,8 +273,8 @@ def departed(origin: Index, arrived: Sequence[Topical]) -> str:
         was = origin.messages.get((topic, message.epoch, message.seq))
         if isinstance(was, messages.ArmTarget) and was.mode == message.mode == "RUNNING":
             apart.append(float(np.abs(was.q - message.q)[WITHOUT_GRIPPERS].max()))
-    told = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
+    reported = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
     if not apart:
-        return f"at no time both are running{told}"
+        return f"at no time both are running{reported}"
     p50, p99 = np.percentile(apart, [50, 99])
-    return f"commanded joints apart: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} at most{told}"
+    return f"commanded joints apart: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} at most{reported}"

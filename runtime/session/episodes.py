@@ -2,7 +2,7 @@
 
 Of a policy's run an episode is the longest stretch in which the arms ran and all cameras saw, unless an operator called it a
 failure; of a recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the
-joints measured then, and the target that the arms were sent, or led to by their masters, for the next step.
+joints measured then, and the target that the arms were sent, or led to by their leaders, for the next step.
 """
 
 import bisect
@@ -23,13 +23,13 @@ from runtime.messaging import messages
 from runtime.session import reader
 
 Row = TypeVar("Row")
-# Without a tick or a picture for so long a run's stretch ends; without a master a demonstration is unfit.
+# Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit.
 _LONGEST_GAP_NS = NS_PER_S // 5
 
 
-def episodes(session: reader.Session, failures: bool = False, told: bool = True) -> list[Episode]:
+def episodes(session: reader.Session, failures: bool = False, verbose: bool = True) -> list[Episode]:
     """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out,
-    and if `told` said.
+    and if `verbose` said.
 
     Raises ModelError when none is left.
     """
@@ -51,7 +51,7 @@ def episodes(session: reader.Session, failures: bool = False, told: bool = True)
     if not some:
         nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
         raise ModelError(unfit[0] if unfit else nothing)
-    for text in unfit if told else ():
+    for text in unfit if verbose else ():
         say(f"video2act: left out: {text}")
     return some
 
@@ -74,7 +74,7 @@ class Log:
         self._texts: list[messages.Instruction] = []
         self._joints: list[messages.JointState] = []
         self._targets: list[messages.ArmTarget] = []
-        self._masters: list[messages.MasterState] = []
+        self._leaders: list[messages.MasterState] = []
         self._kept: dict[int, messages.Demonstration] = {}
         self.failures: set[int] = set()
         self._frames: dict[str, list[messages.Frame]] = {camera: [] for camera in CAMERAS}
@@ -89,7 +89,7 @@ class Log:
                 case messages.ArmTarget():
                     self._targets.append(message)
                 case messages.MasterState():
-                    self._masters.append(message)
+                    self._leaders.append(message)
                 case messages.Outcome():  # the last word counts
                     (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
                 case messages.Demonstration() if message.state == "kept":
@@ -105,10 +105,10 @@ class Log:
         kept = self._kept.get(about.number)
         if kept is not None:
             begin_ns, end_ns = kept.began_ns, kept.ended_ns
-            rows = [(row.stamp_ns, row.q) for row in self._masters if begin_ns <= row.stamp_ns <= end_ns]
+            rows = [(row.stamp_ns, row.q) for row in self._leaders if begin_ns <= row.stamp_ns <= end_ns]
             if not rows or max(np.diff([begin_ns, *(stamp for stamp, _ in rows), end_ns])) > _LONGEST_GAP_NS:
                 raise ModelError(
-                    f"{self._session.path} demonstration {about.number}: a master was not heard all the time"
+                    f"{self._session.path} demonstration {about.number}: a leader was not heard all the time"
                 )
         elif running:
             begin_ns, end_ns = self._longest_seen([target.deadline_ns for target in running])
@@ -117,8 +117,8 @@ class Log:
             return None
         times = [int(time) for time in np.arange(begin_ns, end_ns, NS_PER_S / DEMONSTRATION_HZ)]
         ahead = [time + NS_PER_S // DEMONSTRATION_HZ for time in times]
-        told = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
-        return Movement(np.array(told, np.float32), times, self._told(end_ns))
+        targets = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
+        return Movement(np.array(targets, np.float32), times, self._instruction_at(end_ns))
 
     def path(self, about: messages.Episode) -> tuple[NDArray[np.float64], str] | None:
         """One episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
@@ -141,7 +141,7 @@ class Log:
             tick_s = float(np.median(np.diff([target.deadline_ns for target in sent]))) / NS_PER_S
             places = np.arange(0.0, len(q), 1.0 / (DEMONSTRATION_HZ * tick_s))
             q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
-        return q, self._told(sent[-1].deadline_ns)
+        return q, self._instruction_at(sent[-1].deadline_ns)
 
     def _led(self, about: messages.Episode, sent: list[messages.ArmTarget]) -> list[messages.ArmTarget]:
         """The longest stretch in which the arms were led without a break: between two nobody knows how they got on."""
@@ -166,7 +166,7 @@ class Log:
             q=np.array([row.q for row in steps], np.float32),
             dq=np.array([row.dq for row in steps], np.float32),
             effort=np.array([row.effort for row in steps], np.float32),
-            master=movement.q,
+            leader=movement.q,
             jpegs={camera: self._jpegs(camera, times) for camera in CAMERAS},
             instructions=(movement.instruction,),
             task=about.task,
@@ -174,7 +174,7 @@ class Log:
         )
         return check(episode, f"{self._session.path} episode {about.number}")
 
-    def _told(self, by_ns: int) -> str:
+    def _instruction_at(self, by_ns: int) -> str:
         texts = [row.text for row in self._texts if row.stamp_ns <= by_ns]
         return texts[-1] if texts else ""
 

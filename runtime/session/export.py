@@ -39,7 +39,7 @@ def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
             pass
     for path in sessions:
         session = reader.read(path)
-        for number, episode in enumerate(episodes(session, failures, told=False)):
+        for number, episode in enumerate(episodes(session, failures, verbose=False)):
             file = out / episode.task / f"{session.path.resolve().parent.name}_{number}.hdf5"
             if file.exists():
                 raise ModelError(f"{file}: is there already; name another --out, or take it away")

@@ -15,7 +15,7 @@ from PIL import Image
 from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Recorder as RecorderSettings
 from runtime.config.settings import public_settings_json
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.bus import Subscriber
 from runtime.messaging.frame_ring import FrameRing
@@ -39,7 +39,7 @@ class Recorder:
     def __init__(self, process: Process) -> None:
         self._process = process
         wall_ns = time.time_ns()
-        self.offset_ns = wall_offset_ns(wall_ns, now_ns())
+        self.offset_ns = wall_offset_ns(wall_ns, robot_time_ns())
         folder = process.session
         self.writer = SessionWriter(_free_name(folder), self.offset_ns)
         self.writer.metadata(self._metadata())
@@ -101,19 +101,19 @@ def main(process: Process) -> None:
     reports = process.bus.publisher("recording")
     recorder = Recorder(process)
     process.settle()
-    count, reported_ns, trouble = 0, 0, ""
+    count, reported_ns, fault = 0, 0, ""
     while process.running:
         process.pause(_ROUND_S)
         _drain(process, recorder, subscribers)
         process.stepped()
-        if now_ns() - reported_ns < _REPORT_NS:
+        if robot_time_ns() - reported_ns < _REPORT_NS:
             continue
-        reported_ns = now_ns()
+        reported_ns = robot_time_ns()
         writer = recorder.writer
         keep_reserve(writer, process.settings.recorder, process.session)
-        if writer.trouble and not trouble:
-            trouble = writer.trouble
-            process.fault("recording", trouble)
+        if writer.fault and not fault:
+            fault = writer.fault
+            process.fault("recording", fault)
         reports.send(
             messages.Recording(
                 seq=count,
@@ -122,12 +122,12 @@ def main(process: Process) -> None:
                 session=str(process.session),
                 size_bytes=writer.size_bytes,
                 lost=process.bus.lost,
-                trouble=writer.trouble,
+                trouble=writer.fault,
             )
         )
         count += 1
-    deadline_ns = now_ns() + round(_DRAIN_S * 1e9)
-    while now_ns() < deadline_ns and process.bus.wait(_QUIET_S):
+    deadline_ns = robot_time_ns() + round(_DRAIN_S * 1e9)
+    while robot_time_ns() < deadline_ns and process.bus.wait(_QUIET_S):
         _drain(process, recorder, subscribers)
     table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
@@ -142,7 +142,7 @@ def main(process: Process) -> None:
 def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path) -> None:
     """Stop before the disk is full: a robot that nobody looks at records for days."""
     free_gib = shutil.disk_usage(folder).free / 2**30
-    if free_gib < settings.reserve_gib and not writer.trouble:
+    if free_gib < settings.reserve_gib and not writer.fault:
         writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
 
 

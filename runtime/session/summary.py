@@ -109,8 +109,8 @@ class Accumulator:
                 self._wanted.append(message.inputs)
             case messages.Conditions():
                 life = next((epoch for topic, epoch, _ in message.inputs if topic == "chunk"), 0)
-                told = (message.trigger_run, message.late_runs, message.widest_gap_ns)
-                self._conditions.append(_Condition(message.stamp_ns, life, *told))
+                reported = (message.trigger_run, message.late_runs, message.widest_gap_ns)
+                self._conditions.append(_Condition(message.stamp_ns, life, *reported))
                 self._wanted.append(message.inputs)
             case messages.SafetyState():
                 if self._last_ns is None:

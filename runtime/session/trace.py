@@ -74,23 +74,23 @@ def _of(message: messages.Message, arrivals: dict[int, list[int]]) -> Iterator[E
                 message.camera, f"frame {message.seq}", message.capture_ns, length_ns, {"exact": message.exact}
             )
         case messages.Conditions():
-            told = {"trigger": message.trigger, "run": message.trigger_run, "late_runs": message.late_runs}
-            yield from _run("system2", f"condition {message.seq}", message, message.timing, told)
+            reported = {"trigger": message.trigger, "run": message.trigger_run, "late_runs": message.late_runs}
+            yield from _run("system2", f"condition {message.seq}", message, message.timing, reported)
             yield _counter("condition age ms", message.stamp_ns, (message.stamp_ns - message.capture_ns) / 1e6)
         case messages.ActionChunk():
-            told = {
+            reported = {
                 "conditions": message.conditions_seq,
                 "committed": message.committed,
                 "saturated": message.saturated,
             }
-            yield from _run("system1", f"chunk {message.seq}", message, message.timing, told)
+            yield from _run("system1", f"chunk {message.seq}", message, message.timing, reported)
             later_ns = (at_ns for at_ns in arrivals.get(message.seq, ()) if at_ns >= message.timing.finished_ns)
             arrived_ns = min(later_ns, default=None)
             if arrived_ns is not None:
                 ends = (("s", "system1", message.timing.finished_ns - 1), ("f", "arms", arrived_ns))
-                told = {"id": f"{message.epoch}.{message.seq}", "cat": "flow", "bp": "e"}
+                reported = {"id": f"{message.epoch}.{message.seq}", "cat": "flow", "bp": "e"}
                 for phase, track, at_ns in ends:
-                    yield _event(phase, track, "to the arms", at_ns) | told
+                    yield _event(phase, track, "to the arms", at_ns) | reported
         case messages.Skip():
             yield _event("i", "system1", message.reason, message.stamp_ns) | {"s": "t"}
         case messages.Fault():
@@ -103,10 +103,10 @@ def _of(message: messages.Message, arrivals: dict[int, list[int]]) -> Iterator[E
             pass
 
 
-def _run(track: str, name: str, message: messages.Message, timing: messages.Timing, told: Entry) -> Iterator[Entry]:
+def _run(track: str, name: str, message: messages.Message, timing: messages.Timing, reported: Entry) -> Iterator[Entry]:
     """A run of one of the systems, with its parts below it."""
     length_ns = max(0, timing.finished_ns - message.stamp_ns)
-    yield _slice(track, name, message.stamp_ns, length_ns, told)
+    yield _slice(track, name, message.stamp_ns, length_ns, reported)
     forward_ns = timing.finished_ns - timing.forward_ns
     if 0 < timing.forward_ns <= length_ns:
         yield _slice(track, "forward", forward_ns, timing.forward_ns, {})
@@ -130,8 +130,8 @@ def _event(phase: str, track: str, name: str, at_ns: int) -> Entry:
     return {"ph": phase, "name": name[:200], "pid": 1, "tid": _TRACKS.index(track), "ts": at_ns}
 
 
-def _slice(track: str, name: str, at_ns: int, length_ns: int, told: Entry) -> Entry:
-    return _event("X", track, name, at_ns) | {"dur": round(max(0, length_ns) / _US, 3), "args": told}
+def _slice(track: str, name: str, at_ns: int, length_ns: int, reported: Entry) -> Entry:
+    return _event("X", track, name, at_ns) | {"dur": round(max(0, length_ns) / _US, 3), "args": reported}
 
 
 def _counter(name: str, at_ns: int, value: float) -> Entry:

@@ -57,7 +57,7 @@ class ViewerChannels:
             case messages.Fault():
                 self._event(f"{message.name}: {message.text}", message.process, Log.ERROR, time_ns)
             case messages.Order():
-                self._event(f"order: {message.order}", message.source, Log.INFO, time_ns)
+                self._event(f"command: {message.order}", message.source, Log.INFO, time_ns)
             case _:
                 pass
 

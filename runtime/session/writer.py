@@ -46,7 +46,7 @@ class SessionWriter:
 
     def __init__(self, path: Path, offset_ns: int) -> None:
         self.path, self._offset_ns = path, offset_ns
-        self.trouble = ""
+        self.fault = ""
         self._file = _Unbuffered(path)
         self._writer = Writer(cast(IO[bytes], self._file), chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
         self._attempt(lambda: self._writer.start(profile=_PROFILE, library="video2act"))
@@ -82,9 +82,7 @@ class SessionWriter:
     def stop(self, reason: str) -> None:
         """Finish the file now; what comes later is ignored."""
         self._attempt(self._writer.finish)
-        self.trouble = (
-            self.trouble or f"recording stopped: {reason} ({self.path.parent}); free some space and start again"
-        )
+        self.fault = self.fault or f"recording stopped: {reason} ({self.path.parent}); free some space and start again"
 
     def close(self) -> None:
         """Finish the file: index, statistics, magic."""
@@ -102,12 +100,12 @@ class SessionWriter:
         self._viewers.message(message, time_ns)
 
     def _attempt(self, write: Callable[[], object]) -> None:
-        if self.trouble:
+        if self.fault:
             return
         try:
             write()
         except OSError as error:
-            self.trouble = f"recording stopped: {error.strerror} ({self.path.parent}); free some space and start again"
+            self.fault = f"recording stopped: {error.strerror} ({self.path.parent}); free some space and start again"
 
     def _sync(self) -> None:
         while not self._closing.wait(_SYNC_EVERY_S):

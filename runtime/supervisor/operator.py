@@ -1,4 +1,4 @@
-"""Gives a running robot an order from another terminal: `order.sh hold`, and tells what became of it.
+"""Gives a running robot a command from another terminal: `operator.sh hold`, and tells what became of it.
 
 `stop`, `release`, and `clear` after a stop take the power from arms that may fall: they ask for a confirmation.
 """
@@ -17,28 +17,28 @@ _CONFIRMED = ("stop", "release")
 
 def main(arguments: list[str]) -> int:
     """The command: 0 when the order was obeyed, 1 when it was refused or nobody answered."""
-    parser = command_line.parser("order.sh", __doc__)
-    parser.add_argument("order", metavar="|".join(messages.ORDERS))
+    parser = command_line.parser("operator.sh", __doc__)
+    parser.add_argument("command", metavar="|".join(messages.ORDERS))
     parser.add_argument("--confirm", action="store_true", help="somebody stands beside the arms and supports them")
     parser.add_argument("--run", type=int, metavar="PID", help="of robot.sh, where several run")
     options = command_line.parse(parser, arguments)
-    if options.order not in messages.ORDERS:
-        raise SettingsError(f"unknown order {options.order!r}; choose of {', '.join(messages.ORDERS)}")
-    order: messages.OrderName = messages.ORDERS[messages.ORDERS.index(options.order)]
+    if options.command not in messages.ORDERS:
+        raise SettingsError(f"unknown order {options.command!r}; choose of {', '.join(messages.ORDERS)}")
+    command: messages.OrderName = messages.ORDERS[messages.ORDERS.index(options.command)]
     folder = run_folder(options.run)
-    confirmed = options.confirm or (order in _CONFIRMED and _confirms(order))
+    confirmed = options.confirm or (command in _CONFIRMED and _confirms(command))
     operator = Operator(folder)
     try:
-        answer = operator.give(order, confirmed)
+        answer = operator.give(command, confirmed)
     finally:
         operator.close()
-    say(f"{order}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
+    say(f"{command}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
     return 1 if answer.answer else 0
 
 
-def _confirms(order: str) -> bool:
+def _confirms(command: str) -> bool:
     """Ask the person at the terminal; without one the order goes unconfirmed, and is refused."""
     if not sys.stdin.isatty():
         return False
-    say(f"{order}: the arms may fall. Somebody must stand beside them. Type {order} to confirm:")
-    return os.fsdecode(sys.stdin.buffer.readline()).strip() == order
+    say(f"{command}: the arms may fall. Somebody must stand beside them. Type {command} to confirm:")
+    return os.fsdecode(sys.stdin.buffer.readline()).strip() == command

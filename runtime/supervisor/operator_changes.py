@@ -1,4 +1,4 @@
-"""What operators change in mid-run, as the supervisor keeps it: instruction, ratio, blend, the episode. Pure."""
+"""What operators change in mid-run, as the supervisor keeps it: instruction, ratio, blend, the episode. Deterministic."""
 
 from dataclasses import dataclass, replace
 
@@ -17,12 +17,12 @@ class Plan:
     blend: messages.Blend | None = None
 
 
-def step(plan: Plan, wish: messages.Steering, now: int) -> Plan:
+def step(plan: Plan, wish: messages.Steering, now_ns: int) -> Plan:
     """The plan after a wish."""
     if wish.instruction is not None and wish.instruction != plan.instruction:
         plan = replace(plan, instruction=wish.instruction, instruction_number=plan.instruction_number + 1)
     if wish.next_episode:
-        plan = replace(plan, episode=plan.episode + 1, started_ns=now)
+        plan = replace(plan, episode=plan.episode + 1, started_ns=now_ns)
     return replace(plan, ratio=wish.ratio or plan.ratio, blend=wish.blend or plan.blend)
 
 

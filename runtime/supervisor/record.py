@@ -1,7 +1,7 @@
-"""The command `record.sh --task NAME`: demonstrations by master and puppet arms, into a session file that export.sh turns over.
+"""The command `record.sh --task NAME`: demonstrations by leader and follower arms, into a session that export.sh converts.
 
-With the stock wiring each master leads its puppet over their common bus: nothing is sent to the arms, and the safety layer only
-watches. A simulated robot has emulated masters, which the scripted expert leads.
+With the stock wiring each leader leads its follower over their common bus: nothing is sent to the arms, the safety layer only
+watches. A simulated robot has emulated leaders, which the scripted expert leads.
 """
 
 import json
@@ -16,7 +16,7 @@ from drivers.sim.tasks import make_task
 from runtime.arms import safety
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import SettingsError
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
@@ -25,39 +25,39 @@ from runtime.supervisor.recording_state import Takes
 from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
-_APART_RAD = 0.3  # more than a puppet lags behind a hand
-_WATCHES = "the masters lead the arms; the safety layer only watches"
+_APART_RAD = 0.3  # more than a follower lags behind a hand
+_WATCHES = "the leaders lead the arms; the safety layer only watches"
 
 
 class RecordingStatus(StatusLine):
-    """The line of a recording: which demonstration, what the masters exceed, cameras, and the file."""
+    """The line of a recording: which demonstration, what the leaders exceed, cameras, and the file."""
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         super().__init__(bus, settings)
         self.takes = Takes()
         self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
-        self._masters = bus.subscriber("master", depth=512)
-        self._master: messages.MasterState | None = None
+        self._leaders = bus.subscriber("master", depth=512)
+        self._leader: messages.MasterState | None = None
         self._exceeded = ""
 
     def read(self) -> None:
         """Take what came."""
         super().read()
-        for received in self._masters.take():
+        for received in self._leaders.take():
             if isinstance(received.message, messages.MasterState):
-                self._master = received.message
-                self._exceeded = "; ".join(self._master.exceeds) or self._exceeded
+                self._leader = received.message
+                self._exceeded = "; ".join(self._leader.exceeds) or self._exceeded
 
     def unfit(self) -> str:
         """Why a demonstration that began now would lack something; empty: nothing."""
-        since_ns = now_ns() - NS_PER_S // 2
-        if self._master is None or self._master.stamp_ns < since_ns:
-            return "no master is heard: switch both masters on"
+        since_ns = robot_time_ns() - NS_PER_S // 2
+        if self._leader is None or self._leader.stamp_ns < since_ns:
+            return "no leader is heard: switch both leaders on"
         joints = self.newest(messages.JointState)
-        apart = np.abs(joints.q - self._master.q)[WITHOUT_GRIPPERS] if joints is not None else np.full(1, np.inf)
+        apart = np.abs(joints.q - self._leader.q)[WITHOUT_GRIPPERS] if joints is not None else np.full(1, np.inf)
         if apart.max() > _APART_RAD:
             joint = safety.joint_name(WITHOUT_GRIPPERS[int(apart.argmax())])
-            return f"{joint} is {apart.max():.2f} rad from its master: is the puppet on, and free to move?"
+            return f"{joint} is {apart.max():.2f} rad from its leader: is the follower on, and free to move?"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
             return "no pictures yet"
@@ -65,10 +65,10 @@ class RecordingStatus(StatusLine):
         recording = self.newest(messages.Recording)
         return "; ".join([*verdicts, recording.trouble if recording else "nothing is written yet"]).strip("; ")
 
-    def parts(self, memory: supervisor.Memory) -> list[str]:
+    def parts(self, processes: supervisor.SupervisorState) -> list[str]:
         """In order."""
-        now, state, unfit = now_ns(), self.takes, self.unfit()
-        since_s = ((state.ended_ns or now) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
+        now_ns, state, unfit = robot_time_ns(), self.takes, self.unfit()
+        since_s = ((state.ended_ns or now_ns) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
         exceeded, self._exceeded = self._exceeded, ""
         return [
             f"{state.state} {state.number}" + (f" ({since_s:.1f} s)" if since_s else ""),
@@ -76,7 +76,7 @@ class RecordingStatus(StatusLine):
             unfit or _WATCHES,
             f"beyond the limits: {exceeded}" if exceeded else "",
             *self.cameras_and_file(),
-            self.unwell(memory),
+            self.unwell(processes),
         ]
 
 
@@ -95,7 +95,7 @@ class Recording(Robot):
         if key == "q":
             self.end()
             return
-        after = recording_state.press(self.status.takes, key, now_ns())
+        after = recording_state.press(self.status.takes, key, robot_time_ns())
         if after.state == "recording" and self.status.takes.state == "ready" and (unfit := self.status.unfit()):
             self.status.event(f"not started: {unfit}")
             return
@@ -110,7 +110,7 @@ class Recording(Robot):
 
     def before_end(self) -> None:
         """What was recorded and not decided about is kept."""
-        self._take(recording_state.ended(self.status.takes, now_ns()))
+        self._take(recording_state.ended(self.status.takes, robot_time_ns()))
 
     def print_end(self) -> None:
         """What there is, and how it becomes training data."""
@@ -141,10 +141,10 @@ class Recording(Robot):
 
 
 def main(arguments: list[str]) -> int:
-    """`record.sh`: the settings of robot.sh, with the masters plugged in."""
+    """`record.sh`: the settings of robot.sh, with the leaders plugged in."""
     settings = load_settings(arguments, "record.sh")
-    if settings.arms.masters == "own":
-        raise SettingsError("--arms.masters own: record.sh is for the stock wiring; run robot.sh and order takeover")
+    if settings.arms.leaders == "own":
+        raise SettingsError("--arms.leaders own: record.sh is for the stock wiring; run robot.sh and send takeover")
     simulated = settings.arms.kind == "simulated"
     named = settings.instruction is not None or any(word.partition("=")[0] == "--task" for word in arguments)
     if not simulated and not named:
@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> int:
             raise SettingsError(f"--task: {error}; on a robot any name does, with --instruction") from None
         instructions = (settings.instruction,)
     unfit = f"demonstrations are recorded: {_WATCHES}"
-    arms = settings.arms.model_copy(update={"masters": "shared", "start": "disarmed", "unfit": unfit})
+    arms = settings.arms.model_copy(update={"leaders": "shared", "start": "disarmed", "unfit": unfit})
     changed = {"arms": arms, "can": simulated, "instruction": settings.instruction or instructions[0]}
     return Recording(examined(settings.model_copy(update=changed))).run()
 

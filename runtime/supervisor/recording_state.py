@@ -1,4 +1,4 @@
-"""Demonstrations one after the other: start, stop, keep, discard, by key or pedal. Pure.
+"""Demonstrations one after the other: start, stop, keep, discard, by key or pedal. Deterministic.
 
 ready -> recording -> stopped -> kept or discarded -> the next one is ready.
 """
@@ -24,33 +24,34 @@ class Takes:
     kept: int = 0
     discarded: int = 0
 
-    def message(self, seq: int, now: int) -> messages.Demonstration:
+    def message(self, seq: int, now_ns: int) -> messages.Demonstration:
         """For the bus."""
         return messages.Demonstration(
-            seq=seq, epoch=1, stamp_ns=now, number=self.number, state=self.state, began_ns=self.began_ns, ended_ns=self.ended_ns
+            seq=seq, epoch=1, stamp_ns=now_ns, number=self.number, state=self.state,
+            began_ns=self.began_ns, ended_ns=self.ended_ns
         )  # fmt: skip
 
 
-def press(takes: Takes, key: str, now: int) -> Takes:
+def press(takes: Takes, key: str, now_ns: int) -> Takes:
     """What follows from a key; the same when it means nothing now."""
     key = _NEXT.get(takes.state, "") if key == PEDAL else key
     match takes.state, key:
         case "ready", "s":
-            return replace(takes, state="recording", began_ns=now)
+            return replace(takes, state="recording", began_ns=now_ns)
         case "recording", "s":
-            return replace(takes, state="stopped", ended_ns=now)
+            return replace(takes, state="stopped", ended_ns=now_ns)
         case "stopped", "k":
             return replace(takes, state="kept", kept=takes.kept + 1)
         case (("stopped" | "recording"), "d"):
-            return replace(takes, state="discarded", ended_ns=takes.ended_ns or now, discarded=takes.discarded + 1)
+            return replace(takes, state="discarded", ended_ns=takes.ended_ns or now_ns, discarded=takes.discarded + 1)
         case _:
             return takes
 
 
-def ended(takes: Takes, now: int) -> Takes:
+def ended(takes: Takes, now_ns: int) -> Takes:
     """When the program ends: what was recorded and not discarded is kept."""
-    stopped = press(takes, START_STOP, now) if takes.state == "recording" else takes
-    return press(stopped, KEEP, now)
+    stopped = press(takes, START_STOP, now_ns) if takes.state == "recording" else takes
+    return press(stopped, KEEP, now_ns)
 
 
 def following(takes: Takes) -> Takes:

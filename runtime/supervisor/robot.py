@@ -22,7 +22,7 @@ from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import terminal
-from runtime.host.clock import Rate, now_ns, seconds, wall_clock_label
+from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.revision import revision
 from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
@@ -78,15 +78,17 @@ class Robot:
         self._steering = self._bus.subscriber("steering", depth=64)
         self.status = self.make_status(self._bus)
         self._children = Children(self.folder, self.session / "logs", self._no_log)
-        self._memory = supervisor.Memory(
+        self._state = supervisor.SupervisorState(
             {
-                row.name: supervisor.Watched(row, start_at_ns=now_ns() + seconds(row.delay_s))
+                row.name: supervisor.SupervisedProcess(row, start_at_ns=robot_time_ns() + seconds(row.delay_s))
                 for row in TABLE
                 if row.runs(settings)
             }
         )
-        self.plan = operator_changes.Plan(settings.instruction or make_task(settings.task).instructions[0], now_ns())
-        self._started_ns = now_ns()
+        self.plan = operator_changes.Plan(
+            settings.instruction or make_task(settings.task).instructions[0], robot_time_ns()
+        )
+        self._started_ns = robot_time_ns()
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._console = ""
@@ -97,11 +99,11 @@ class Robot:
         """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.end)
-        started_ns = now_ns()
+        started_ns = robot_time_ns()
         try:
             with terminal.single_keys() as has_keys, terminal.written_beside():
                 say(f"video2act: session {self.session}")
-                say(f"video2act: starting {', '.join(self._memory.watched)}{'; ' + self.keys if has_keys else ''}")
+                say(f"video2act: starting {', '.join(self._state.supervised)}{'; ' + self.keys if has_keys else ''}")
                 if self._awake is not None and not self._awake.granted:
                     say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
                 try:
@@ -125,7 +127,7 @@ class Robot:
         """Watch and serve. Returns whether the robot never came to run."""
         rate, count = Rate(_LOOP_HZ), 0
         while not self._ending:
-            self._watch()
+            self._supervise()
             self._steer()
             if has_keys:
                 for key in terminal.pressed():
@@ -136,7 +138,7 @@ class Robot:
             self._note_running()
             self._note_console()
             if count % _STATUS_EVERY == 0:
-                self.status.show(self._memory)
+                self.status.show(self._state)
             if self.is_over():
                 break
             if self._running_since_ns is None and self._waited_too_long(started_ns):
@@ -149,19 +151,19 @@ class Robot:
             rate.wait()
         return False
 
-    def _watch(self) -> None:
+    def _supervise(self) -> None:
         """One supervisor step, carried out."""
         exits = self._children.take_exits()
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, messages.Heartbeat))
         faults = tuple(r.message for r in self._faults.take() if isinstance(r.message, messages.Fault))
-        inputs = supervisor.Inputs(exits, beats, faults)
-        outputs = supervisor.step(self.settings.supervisor, self._memory, inputs, now_ns())
+        inputs = supervisor.SupervisorInputs(exits, beats, faults)
+        outputs = supervisor.step(self.settings.supervisor, self._state, inputs, robot_time_ns())
         if outputs.changed:
             self._tell_supervision()
         for name in outputs.kill:
             self._children.kill(name)
         for name in outputs.start:
-            self._children.start(name, self._memory.watched[name].epoch)
+            self._children.start(name, self._state.supervised[name].epoch)
         for name, text in outputs.faults:
             self.publish("fault", messages.Fault, process="supervisor", name=name, text=text)
         for fault in faults:
@@ -178,8 +180,8 @@ class Robot:
                 result = {"number": self.plan.episode, "result": wish.result, "note": wish.note}
                 self.publish("outcome", messages.Outcome, source=wish.source, **result)
             if wish.result == "ended" or wish.next_episode:
-                self.order("hold", wish.source)
-            self.plan = operator_changes.step(self.plan, wish, now_ns())
+                self.command("hold", wish.source)
+            self.plan = operator_changes.step(self.plan, wish, robot_time_ns())
             self.repeat_states()
 
     def _no_log(self, text: str) -> None:
@@ -188,20 +190,20 @@ class Robot:
     def obey(self, key: str) -> None:
         """A key that was pressed."""
         if key == " ":
-            self.order("hold")
+            self.command("hold")
         elif key == "r":  # a robot's fault is cleared by an order of its own, after a look at it
             real = self.settings.arms.kind != "simulated"
-            for order in ("arm", "run") if real else ("clear", "arm", "run"):
-                self.order(order)
+            for command in ("arm", "run") if real else ("clear", "arm", "run"):
+                self.command(command)
         elif key == "t":
-            self.order("takeover")
+            self.command("takeover")
         elif key == "q":
             self.end()
 
-    def order(self, order: str, source: str = _SOURCE) -> None:
+    def command(self, command: str, source: str = _SOURCE) -> None:
         """Send an order to the arms."""
-        self.publish("order", messages.Order, order=order, source=source)
-        self.status.event(f"order: {order} ({source})")
+        self.publish("order", messages.Order, order=command, source=source)
+        self.status.event(f"command: {command} ({source})")
 
     def repeat_states(self) -> None:
         """Whatever a process that starts late has to know."""
@@ -221,7 +223,7 @@ class Robot:
 
     def _recorder_listens(self) -> bool:
         """Whether the recorder hears every logged topic of this process, or there is none, or it takes too long."""
-        waited = now_ns() - self._started_ns > seconds(_RECORDER_START_S)
+        waited = robot_time_ns() - self._started_ns > seconds(_RECORDER_START_S)
         if not self.settings.recorder.enabled or waited:
             self._unheard.clear()
         self._unheard -= {name for name in self._unheard if self._publishers[name].wait_for_recorder(0)}
@@ -231,20 +233,20 @@ class Robot:
         if self._unheard:
             return
         count = self._counts["supervision"]
-        self._publishers["supervision"].send(supervisor.supervision(self._memory, count, now_ns()))
+        self._publishers["supervision"].send(supervisor.supervision(self._state, count, robot_time_ns()))
         self._counts["supervision"] += 1
 
     def publish(self, name: str, kind: type[messages.Message], /, **fields: Any) -> None:
         """Send the next message of a topic."""
         assert topic(name).message is kind
-        message = kind(seq=self._counts[name], epoch=1, stamp_ns=now_ns(), **fields)
+        message = kind(seq=self._counts[name], epoch=1, stamp_ns=robot_time_ns(), **fields)
         self._counts[name] += 1
         self._publishers[name].send(message)
 
     def _note_running(self) -> None:
         if self._running_since_ns is None and self.status.mode == "RUNNING":
-            self._running_since_ns = now_ns()
-            self.status.show(self._memory)  # the operator has waited for this
+            self._running_since_ns = robot_time_ns()
+            self.status.show(self._state)  # the operator has waited for this
 
     def _note_console(self) -> None:
         """Where the page is, once."""
@@ -258,11 +260,11 @@ class Robot:
         wanted = self.settings.seconds
         if wanted is None or self._running_since_ns is None:
             return False
-        return now_ns() - self._running_since_ns >= seconds(wanted)
+        return robot_time_ns() - self._running_since_ns >= seconds(wanted)
 
     def _waited_too_long(self, started_ns: int) -> bool:
         automatic = self.settings.arms.start == "run"
-        return automatic and now_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
+        return automatic and robot_time_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
 
     def end(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Let the run end in order; also the handler of signals."""
@@ -274,9 +276,9 @@ class Robot:
     def _shut_down(self) -> None:
         """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
         self.before_end()
-        self.order("hold", EXIT_SOURCE)
-        deadline_ns = now_ns() + seconds(_HOLD_WAIT_S)
-        while now_ns() < deadline_ns and self.status.mode in ("RUNNING", "TAKEOVER"):
+        self.command("hold", EXIT_SOURCE)
+        deadline_ns = robot_time_ns() + seconds(_HOLD_WAIT_S)
+        while robot_time_ns() < deadline_ns and self.status.mode in ("RUNNING", "TAKEOVER"):
             time.sleep(0.01)
             self.status.read()
         others = [name for name in self._children.names if name != "recorder"]
@@ -303,8 +305,8 @@ def main(arguments: list[str]) -> int:
     settings = load_settings(arguments)
     if settings.follow:
         raise SettingsError("--follow: is for replay.sh SESSION --on-robot, which reads the movement")
-    if settings.arms.masters == "shared":
-        raise SettingsError("--arms.masters shared: is for record.sh; for a policy unplug the masters")
+    if settings.arms.leaders == "shared":
+        raise SettingsError("--arms.leaders shared: is for record.sh; for a policy unplug the leaders")
     if settings.arms.kind != "simulated" and settings.instruction is None:
         raise SettingsError("--instruction: tell the robot what to do")
     return Robot(checked(settings)).run()

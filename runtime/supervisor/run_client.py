@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from runtime.errors import RuntimeFault
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
@@ -41,21 +41,23 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.bus = Bus(folder, OPERATOR)
         try:
-            self._safety, self._orders = self.bus.subscriber("safety"), self.bus.publisher("order")
+            self._safety, self._commands = self.bus.subscriber("safety"), self.bus.publisher("order")
         except RuntimeFault:
             self.bus.close()
             raise
 
-    def give(self, order: messages.OrderName, confirmed: bool = False) -> messages.SafetyState:
+    def give(self, command: messages.OrderName, confirmed: bool = False) -> messages.SafetyState:
         """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
-        epoch = now_ns()  # nobody else's
-        message = messages.Order(seq=0, epoch=epoch, stamp_ns=epoch, order=order, source=OPERATOR, confirmed=confirmed)
+        epoch = robot_time_ns()  # nobody else's
+        message = messages.Order(
+            seq=0, epoch=epoch, stamp_ns=epoch, order=command, source=OPERATOR, confirmed=confirmed
+        )
         deadline = time.monotonic() + _GIVE_UP_S
         while time.monotonic() < deadline:
-            self._orders.send(message)  # it is obeyed once; the first may be sent before anybody listens
+            self._commands.send(message)  # it is obeyed once; the first may be sent before anybody listens
             if answer := self._answer(epoch):
                 return answer
-        raise RuntimeFault(f"{order}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
+        raise RuntimeFault(f"{command}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
 
     def _answer(self, epoch: int) -> messages.SafetyState | None:
         until = time.monotonic() + _AGAIN_S

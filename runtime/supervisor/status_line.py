@@ -5,7 +5,7 @@ from typing import TypeVar
 from runtime.config import tuning
 from runtime.config.policy import policy_config
 from runtime.config.settings import Settings
-from runtime.host.clock import NS_PER_S, now_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
@@ -29,7 +29,7 @@ class StatusLine:
         self._newest: dict[str, messages.Message] = {}
         self._runs = dict.fromkeys(self._counted, 0)
         self._rates = dict.fromkeys(self._counted, 0.0)
-        self._shown_ns = now_ns()
+        self._shown_ns = robot_time_ns()
         self._shown_scene: messages.Scene | None = None
 
     @property
@@ -63,15 +63,15 @@ class StatusLine:
         """Print something that happened."""
         say(f"  * {text}")
 
-    def show(self, memory: supervisor.Memory) -> None:
+    def show(self, processes: supervisor.SupervisorState) -> None:
         """Print the line."""
-        elapsed_s = (now_ns() - self._shown_ns) / NS_PER_S
-        self._shown_ns = now_ns()
+        elapsed_s = (robot_time_ns() - self._shown_ns) / NS_PER_S
+        self._shown_ns = robot_time_ns()
         self._rates = {name: count / elapsed_s for name, count in self._runs.items()}
         self._runs = dict.fromkeys(self._runs, 0)
-        say(" | ".join(part for part in self.parts(memory) if part))
+        say(" | ".join(part for part in self.parts(processes) if part))
 
-    def parts(self, memory: supervisor.Memory) -> list[str]:
+    def parts(self, processes: supervisor.SupervisorState) -> list[str]:
         """What the line says, in order; empty parts are left out."""
         parts = [self.mode or "starting"]
         state = self._newest.get("safety")
@@ -84,7 +84,7 @@ class StatusLine:
             )
             parts.append(f"holds {state.holds} faults {state.faults}")
         parts.append(self._history_gap())
-        parts += [file, self.unwell(memory)]
+        parts += [file, self.unwell(processes)]
         if isinstance(state, messages.SafetyState) and state.mode != "RUNNING":
             parts.append("; ".join(state.reasons))
         return parts
@@ -109,10 +109,12 @@ class StatusLine:
             file = recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB"
         return rates, self._real_time_factor(), file
 
-    def unwell(self, memory: supervisor.Memory) -> str:
+    def unwell(self, processes: supervisor.SupervisorState) -> str:
         """Processes that are not alive."""
         return ", ".join(
-            f"{name} {watched.state}" for name, watched in memory.watched.items() if watched.state != "alive"
+            f"{name} {supervised.state}"
+            for name, supervised in processes.supervised.items()
+            if supervised.state != "alive"
         )
 
     def _history_gap(self) -> str:

@@ -19,7 +19,7 @@ _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass
-class Watched:
+class SupervisedProcess:
     """One process as the supervisor sees it."""
 
     row: ProcessRow
@@ -47,14 +47,14 @@ class Watched:
 
 
 @dataclass
-class Memory:
+class SupervisorState:
     """All processes by name."""
 
-    watched: dict[str, Watched]
+    supervised: dict[str, SupervisedProcess]
 
 
 @dataclass(frozen=True)
-class Inputs:
+class SupervisorInputs:
     """What came in since the last step."""
 
     exits: dict[str, int] = field(default_factory=dict)  # name -> return code
@@ -63,7 +63,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class SupervisorOutputs:
     """What to do now, and what to tell."""
 
     start: tuple[str, ...]
@@ -72,102 +72,104 @@ class Outputs:
     changed: bool  # some process's state: to be told at once
 
 
-def step(settings: Settings, memory: Memory, inputs: Inputs, now: int) -> Outputs:
+def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, now_ns: int) -> SupervisorOutputs:
     """One look at all processes."""
-    states = [watched.state for watched in memory.watched.values()]
+    states = [supervised.state for supervised in state.supervised.values()]
     for beat in inputs.beats:
-        _note_beat(memory, beat)
+        _note_beat(state, beat)
     for fault in inputs.faults:
-        _note_fault(memory, fault.process)
+        _note_fault(state, fault.process)
     start: list[str] = []
     kill: list[str] = []
     faults: list[tuple[str, str]] = []
-    for name, watched in memory.watched.items():
-        before = watched.state
+    for name, supervised in state.supervised.items():
+        before = supervised.state
         if name in inputs.exits:
-            faults.append(_exited(watched, inputs.exits[name], now))
-            watched.faults += 1
-        elif watched.state in ("off", "exited") and now >= watched.start_at_ns:
+            faults.append(_exited(supervised, inputs.exits[name], now_ns))
+            supervised.faults += 1
+        elif supervised.state in ("off", "exited") and now_ns >= supervised.start_at_ns:
             start.append(name)
-            watched.epoch += 1
-            watched.beat_ns = watched.step_ns = now
-            watched.stepped = False
-            watched.sent.clear()
-            watched.lost, watched.lost_before = 0, watched.lost_before + watched.lost
-            _become(watched, "starting", now)
-        elif watched.state != "off" and watched.state != "exited":
-            _judge(settings, watched, now)
-            if watched.state in ("stopped", "hung") and now - watched.since_ns > seconds(settings.restart_after_s):
+            supervised.epoch += 1
+            supervised.beat_ns = supervised.step_ns = now_ns
+            supervised.stepped = False
+            supervised.sent.clear()
+            supervised.lost, supervised.lost_before = 0, supervised.lost_before + supervised.lost
+            _become(supervised, "starting", now_ns)
+        elif supervised.state != "off" and supervised.state != "exited":
+            _judge(settings, supervised, now_ns)
+            if supervised.state in ("stopped", "hung") and now_ns - supervised.since_ns > seconds(
+                settings.restart_after_s
+            ):
                 kill.append(name)
-                watched.since_ns = now
-            if watched.state != before and watched.state in ("stopped", "hung"):
-                faults.append((watched.state, f"{name} {_TROUBLE[watched.state]}"))
-                watched.faults += 1
-    changed = states != [watched.state for watched in memory.watched.values()]
-    return Outputs(tuple(start), tuple(kill), tuple(faults), changed)
+                supervised.since_ns = now_ns
+            if supervised.state != before and supervised.state in ("stopped", "hung"):
+                faults.append((supervised.state, f"{name} {_FAULT_TEXTS[supervised.state]}"))
+                supervised.faults += 1
+    changed = states != [supervised.state for supervised in state.supervised.values()]
+    return SupervisorOutputs(tuple(start), tuple(kill), tuple(faults), changed)
 
 
-_TROUBLE = {
+_FAULT_TEXTS = {
     "stopped": "sends no heartbeat; it is restarted if it stays silent",
     "hung": "makes no progress; it is restarted if it stays so",
 }
 
 
-def _note_beat(memory: Memory, beat: messages.Heartbeat) -> None:
-    watched = memory.watched.get(beat.process)
-    if watched is not None and beat.epoch == watched.epoch:
-        watched.beat_ns, watched.step_ns = beat.stamp_ns, beat.last_step_ns
-        watched.stepped = watched.stepped or beat.steps > 0
-        watched.lost = beat.lost
-        if not watched.sent or beat.stamp_ns - watched.sent[-1][0] >= NS_PER_S:
-            watched.sent.append((beat.stamp_ns, beat.sent))
-        if watched.state == "starting" and watched.stepped:
-            _become(watched, "alive", beat.stamp_ns)
+def _note_beat(state: SupervisorState, beat: messages.Heartbeat) -> None:
+    supervised = state.supervised.get(beat.process)
+    if supervised is not None and beat.epoch == supervised.epoch:
+        supervised.beat_ns, supervised.step_ns = beat.stamp_ns, beat.last_step_ns
+        supervised.stepped = supervised.stepped or beat.steps > 0
+        supervised.lost = beat.lost
+        if not supervised.sent or beat.stamp_ns - supervised.sent[-1][0] >= NS_PER_S:
+            supervised.sent.append((beat.stamp_ns, beat.sent))
+        if supervised.state == "starting" and supervised.stepped:
+            _become(supervised, "alive", beat.stamp_ns)
 
 
-def _note_fault(memory: Memory, process: str) -> None:
-    watched = memory.watched.get(process)
-    if watched is not None:
-        watched.faults += 1
+def _note_fault(state: SupervisorState, process: str) -> None:
+    supervised = state.supervised.get(process)
+    if supervised is not None:
+        supervised.faults += 1
 
 
-def _exited(watched: Watched, code: int, now: int) -> tuple[str, str]:
-    attempt = min(watched.epoch - 1, len(_BACK_OFF_S) - 1)
-    watched.start_at_ns = now + seconds(_BACK_OFF_S[attempt])
-    _become(watched, "exited", now)
+def _exited(supervised: SupervisedProcess, code: int, now_ns: int) -> tuple[str, str]:
+    attempt = min(supervised.epoch - 1, len(_BACK_OFF_S) - 1)
+    supervised.start_at_ns = now_ns + seconds(_BACK_OFF_S[attempt])
+    _become(supervised, "exited", now_ns)
     reason = f"signal {-code}" if code < 0 else f"status {code}"
-    return ("exited", f"{watched.row.name} ended with {reason}; restarting it (start {watched.epoch + 1})")
+    return ("exited", f"{supervised.row.name} ended with {reason}; restarting it (start {supervised.epoch + 1})")
 
 
-def _judge(settings: Settings, watched: Watched, now: int) -> None:
-    if watched.state == "starting":
-        if now - watched.since_ns > seconds(settings.start_timeout_s):
-            _become(watched, "hung", now)
+def _judge(settings: Settings, supervised: SupervisedProcess, now_ns: int) -> None:
+    if supervised.state == "starting":
+        if now_ns - supervised.since_ns > seconds(settings.start_timeout_s):
+            _become(supervised, "hung", now_ns)
         return
-    if now - watched.beat_ns > SILENT_NS:
-        _become(watched, "stopped", now)
-    elif not watched.stepped or now - watched.step_ns > seconds(3 * watched.row.progress_s):
-        _become(watched, "hung", now)
+    if now_ns - supervised.beat_ns > SILENT_NS:
+        _become(supervised, "stopped", now_ns)
+    elif not supervised.stepped or now_ns - supervised.step_ns > seconds(3 * supervised.row.progress_s):
+        _become(supervised, "hung", now_ns)
     else:
-        _become(watched, "alive", now)
+        _become(supervised, "alive", now_ns)
 
 
-def _become(watched: Watched, state: State, now: int) -> None:
-    if watched.state != state:
-        watched.state, watched.since_ns = state, now
+def _become(supervised: SupervisedProcess, state: State, now_ns: int) -> None:
+    if supervised.state != state:
+        supervised.state, supervised.since_ns = state, now_ns
 
 
-def supervision(memory: Memory, seq: int, now: int) -> messages.Supervision:
+def supervision(state: SupervisorState, seq: int, now_ns: int) -> messages.Supervision:
     """All processes' states as a message."""
     rows = tuple(
         messages.ProcessState(
             process=name,
-            state=watched.state,
-            restarts=max(0, watched.epoch - 1),
-            sent_hz=round(watched.sent_hz, 1),
-            lost=watched.lost_before + watched.lost,
-            faults=watched.faults,
+            state=supervised.state,
+            restarts=max(0, supervised.epoch - 1),
+            sent_hz=round(supervised.sent_hz, 1),
+            lost=supervised.lost_before + supervised.lost,
+            faults=supervised.faults,
         )
-        for name, watched in memory.watched.items()
+        for name, supervised in state.supervised.items()
     )
-    return messages.Supervision(seq=seq, epoch=1, stamp_ns=now, processes=rows)
+    return messages.Supervision(seq=seq, epoch=1, stamp_ns=now_ns, processes=rows)

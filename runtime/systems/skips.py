@@ -17,14 +17,14 @@ def skip(
     inputs: tuple[messages.InputRef, ...],
     reason: str,
     epoch: int,
-    now: int,
+    now_ns: int,
 ) -> messages.Skip:
     """The message, counted; `inputs` are what the run had consumed."""
     state.skips += 1
     return messages.Skip(
         seq=state.skips - 1,
         epoch=epoch,
-        stamp_ns=now,
+        stamp_ns=now_ns,
         episode=episode.number,
         inputs=inputs,
         reason=reason,

@@ -10,14 +10,14 @@ from drivers.cobot_magic import CAMERAS
 from models.policy import InstructionEmbedding
 from runtime.config import tuning
 from runtime.config.settings import Settings
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import History, RingPictures, nearest_set, newest_set
-from runtime.systems.system1_step import Inputs, Memory, Rules, inputs_of, look_ahead, step
+from runtime.systems.system1_step import System1Config, System1Inputs, System1State, encode_ahead, inputs_of, step
 
 _POLL_S = 0.05
 
@@ -27,12 +27,12 @@ def main(process: Process) -> None:
     settings = process.settings
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    rules = Rules(settings, fast_system(settings, checkpoint), checkpoint.id)
-    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.fast.parameters()))
-    serve(process, rules, Embeddings(EmbeddingCache()))
+    config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
+    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in config.fast.parameters()))
+    serve(process, config, Embeddings(EmbeddingCache()))
 
 
-def serve(process: Process, rules: Rules, embeddings: Callable[[str], InstructionEmbedding]) -> None:
+def serve(process: Process, config: System1Config, embeddings: Callable[[str], InstructionEmbedding]) -> None:
     """The loop of System 1 (a bench runs it with a policy of its own)."""
     settings, bus = process.settings, process.bus
     frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
@@ -41,7 +41,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
     joints = states.pop("joint_state")  # 200 a second, of which a run needs one
     chunks, skips = process.publisher("chunk"), process.publisher("skip")
     snapshots = Snapshots(process)
-    pictures, history, memory = RingPictures(process.folder), History(CAMERAS), Memory()
+    pictures, history, state = RingPictures(process.folder), History(CAMERAS), System1State()
     held: dict[str, messages.Message] = {}
     last, due_ns = (0,) * len(CAMERAS), 0  # the first complete set begins the rhythm
     process.settle(settings.system1.nice)
@@ -52,7 +52,7 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
             for received in subscriber.taken():
                 held[name] = received.message
                 if isinstance(received.message, messages.Conditions):
-                    rules.tensors(received.message)  # ahead of the run
+                    config.tensors(received.message)  # ahead of the run
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
@@ -62,25 +62,25 @@ def serve(process: Process, rules: Rules, embeddings: Callable[[str], Instructio
             continue
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
-            if older := older_set_ahead(settings, rules.fast.config.history_offset_s, history, newest, due_ns):
-                look_ahead(rules.fast, older, pictures)
+            if older := older_set_ahead(settings, config.fast.config.history_offset_s, history, newest, due_ns):
+                encode_ahead(config.fast, older, pictures)
             continue
         for received in joints.take():
             held["joint_state"] = received.message
-        inputs = gather(held, rules.fast.config.history_offset_s, history, newest)
-        if inputs is None or waits_for_system2(settings, memory, inputs):
+        inputs = gather(held, config.fast.config.history_offset_s, history, newest)
+        if inputs is None or waits_for_system2(settings, state, inputs):
             continue
-        started_ns = now_ns()
-        made = step(rules, memory, inputs, pictures, embeddings, process.epoch, started_ns)
+        started_ns = robot_time_ns()
+        made = step(config, state, inputs, pictures, embeddings, process.epoch, started_ns)
         (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
         last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
         if isinstance(made, messages.ActionChunk):
-            snapshots.keep(made.seq, memory)
+            snapshots.keep(made.seq, state)
 
 
 def gather(
     held: dict[str, messages.Message], offset_s: float, history: History, newest: tuple[messages.Frame, ...]
-) -> Inputs | None:
+) -> System1Inputs | None:
     """The newest messages as a step's inputs; None while episode or instruction is unknown."""
     capture_ns = max(frame.capture_ns for frame in newest)
     before = nearest_set(history.notices, capture_ns - seconds(offset_s))
@@ -123,8 +123,8 @@ def older_set_ahead(
     return found if near else ()
 
 
-def waits_for_system2(settings: Settings, memory: Memory, inputs: Inputs) -> bool:
+def waits_for_system2(settings: Settings, state: System1State, inputs: System1Inputs) -> bool:
     """Serial pacing only (the paper's 1:1): after n runs System 1 waits for a condition made since."""
     if settings.pacing != "serial" or inputs.conditions is None:
         return False
-    return memory.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)
+    return state.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)

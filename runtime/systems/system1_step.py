@@ -1,4 +1,4 @@
-"""One run of System 1: a chunk of 64 joint targets, or the reason for none. Pure; called by system1 and by the replay.
+"""One run of System 1: a chunk of 64 joint targets, or the reason for none. Deterministic; called by system1 and by the replay.
 
 Pictures and encoded instructions are asked for through arguments, so the live ring and a session serve alike.
 """
@@ -15,7 +15,7 @@ from models.fast import FastSystem
 from models.policy import InstructionEmbedding
 from runtime.config import tuning
 from runtime.config.settings import Settings
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.systems.condition_codec import ConditionTensors
 from runtime.systems.frame_sets import PictureSource, skew_ns
@@ -29,12 +29,12 @@ _NO_PREFIX = np.zeros((0, messages.JOINTS))
 
 
 @dataclass
-class Memory:
+class System1State:
     """What a step remembers."""
 
     run: int = 0  # runs that made a chunk
     skips: int = 0
-    perceived_ns: tuple[int, ...] = ()  # durations of System 2's last conditions
+    condition_durations_ns: tuple[int, ...] = ()  # durations of System 2's last conditions
     conditions: tuple[int, int] = (_NONE, _NONE)  # epoch and seq of the newest seen
     previous_t0_ns: int = 0
     previous_dt_ns: int = 1
@@ -43,7 +43,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class System1Inputs:
     """The newest of everything System 1 reads."""
 
     episode: messages.Episode
@@ -56,7 +56,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Rules:
+class System1Config:
     """The settings and networks that `step` needs, made once."""
 
     settings: Settings
@@ -65,9 +65,9 @@ class Rules:
     tensors: ConditionTensors = field(default_factory=ConditionTensors)
 
 
-def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
+def refusal(config: System1Config, state: System1State, inputs: System1Inputs, now_ns: int) -> str:
     """Why no chunk can be made from these inputs; empty: it can."""
-    settings, conditions = rules.settings, inputs.conditions
+    settings, conditions = config.settings, inputs.conditions
     skew = skew_ns(inputs.now)
     if skew > seconds(settings.cameras.max_skew_s):
         late = min(inputs.now, key=lambda frame: frame.capture_ns).camera
@@ -80,23 +80,23 @@ def refusal(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> str:
         return "the instruction is not encoded yet"
     if conditions is None:
         return "no conditions yet"
-    if conditions.checkpoint_id != rules.checkpoint_id:
-        return f"conditions of checkpoint {conditions.checkpoint_id}, this is {rules.checkpoint_id}; start both alike"
+    if conditions.checkpoint_id != config.checkpoint_id:
+        return f"conditions of checkpoint {conditions.checkpoint_id}, this is {config.checkpoint_id}; start both alike"
     if (conditions.episode, conditions.instruction) != (inputs.episode.number, inputs.instruction.number):
         return "conditions of another episode or instruction"
-    limit_ns = conditions_limit_ns(settings, memory, tuning.ratio(settings, inputs.episode))
-    if now - conditions.capture_ns > limit_ns:
-        return f"conditions are {(now - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
+    limit_ns = conditions_limit_ns(settings, state, tuning.ratio(settings, inputs.episode))
+    if now_ns - conditions.capture_ns > limit_ns:
+        return f"conditions are {(now_ns - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
     return ""
 
 
-def conditions_limit_ns(settings: Settings, memory: Memory, ratio: int) -> int:
+def conditions_limit_ns(settings: Settings, state: System1State, ratio: int) -> int:
     """min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
 
     The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
     with a condition is executed.
     """
-    slowest_ns = _quantile(memory.perceived_ns, 0.99)
+    slowest_ns = _quantile(state.condition_durations_ns, 0.99)
     period_ns = seconds(settings.system1.period_s)
     cycle_ns = max(ratio * period_ns, slowest_ns)
     return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns + period_ns) * 3 // 2)
@@ -121,94 +121,94 @@ class _Plan:
 
 
 def step(
-    rules: Rules,
-    memory: Memory,
-    inputs: Inputs,
+    config: System1Config,
+    state: System1State,
+    inputs: System1Inputs,
     pictures: PictureSource,
     embeddings: Callable[[str], InstructionEmbedding],
     epoch: int,
-    now: int,
+    now_ns: int,
 ) -> messages.ActionChunk | messages.Skip:
     """One run: a chunk, or the reason for none."""
-    _note_conditions(memory, inputs.conditions)
-    reason = refusal(rules, memory, inputs, now)
+    _note_conditions(state, inputs.conditions)
+    reason = refusal(config, state, inputs, now_ns)
     if reason:
-        return _skip(memory, inputs, reason, epoch, now)
-    plan = _plan(rules, memory, inputs, epoch, now)
-    started_ns = now_ns()
-    prepared = {frames: _prepare(rules.fast, frames, pictures) for frames in (inputs.before, inputs.now)}
+        return _skip(state, inputs, reason, epoch, now_ns)
+    plan = _plan(config, state, inputs, epoch, now_ns)
+    started_ns = robot_time_ns()
+    prepared = {frames: _prepare(config.fast, frames, pictures) for frames in (inputs.before, inputs.now)}
     for frames, tensor in prepared.items():
-        if tensor is None and not rules.fast.has(_numbers(frames)):
-            return _skip(memory, inputs, f"frames {_numbers(frames)} are overwritten", epoch, now)
-    prepared_ns = now_ns()
-    seen = [_look(rules.fast, frames, prepared[frames]) for frames in (inputs.before, inputs.now)]
-    age_s = (now - plan.conditions.capture_ns) / 1e9
-    instruction, conditions = embeddings(plan.key), rules.tensors(plan.conditions)
-    q = rules.fast.act(seen, plan.joints.q, instruction, conditions, age_s, plan.prefix, plan.noise_seed)
-    finished_ns = now_ns()
+        if tensor is None and not config.fast.has(_numbers(frames)):
+            return _skip(state, inputs, f"frames {_numbers(frames)} are overwritten", epoch, now_ns)
+    prepared_ns = robot_time_ns()
+    seen = [_encode_images(config.fast, frames, prepared[frames]) for frames in (inputs.before, inputs.now)]
+    age_s = (now_ns - plan.conditions.capture_ns) / 1e9
+    instruction, conditions = embeddings(plan.key), config.tensors(plan.conditions)
+    q = config.fast.predict_chunk(seen, plan.joints.q, instruction, conditions, age_s, plan.prefix, plan.noise_seed)
+    finished_ns = robot_time_ns()
     timing = messages.Timing(
         finished_ns=finished_ns, prepare_ns=prepared_ns - started_ns, forward_ns=finished_ns - prepared_ns
     )
-    memory.run += 1
-    memory.previous_t0_ns, memory.previous_dt_ns = plan.t0_ns, plan.dt_ns
-    memory.previous_q, memory.previous_seq = q.astype(np.float64), memory.run - 1
-    return _chunk(rules, memory, inputs, plan, q, timing, epoch, now)
+    state.run += 1
+    state.previous_t0_ns, state.previous_dt_ns = plan.t0_ns, plan.dt_ns
+    state.previous_q, state.previous_seq = q.astype(np.float64), state.run - 1
+    return _chunk(config, state, inputs, plan, q, timing, epoch, now_ns)
 
 
-def _plan(rules: Rules, memory: Memory, inputs: Inputs, epoch: int, now: int) -> _Plan:
+def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epoch: int, now_ns: int) -> _Plan:
     conditions, joints, embedding = inputs.conditions, inputs.joints, inputs.embedding
     assert conditions is not None and joints is not None and embedding is not None, "refusal() lets none of these pass"
-    settings = rules.settings
+    settings = config.settings
     observation_ns = max(frame.capture_ns for frame in inputs.now)
-    dt_ns = seconds(rules.fast.config.dt_s)
+    dt_ns = seconds(config.fast.config.dt_s)
     prefixed = tuning.blend(settings, inputs.episode) == "prefix"
-    prefix = _prefix(settings, memory, joints, observation_ns + dt_ns, dt_ns, now) if prefixed else _NO_PREFIX
-    noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + memory.run) % (1 << 31)
+    prefix = _prefix(settings, state, joints, observation_ns + dt_ns, dt_ns, now_ns) if prefixed else _NO_PREFIX
+    noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + state.run) % (1 << 31)
     return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, embedding.key)
 
 
 def _chunk(
-    rules: Rules,
-    memory: Memory,
-    inputs: Inputs,
+    config: System1Config,
+    state: System1State,
+    inputs: System1Inputs,
     plan: _Plan,
     q: NDArray[np.float32],
     timing: messages.Timing,
     epoch: int,
-    now: int,
+    now_ns: int,
 ) -> messages.ActionChunk:
     """The message of run number `memory.run`."""
     conditions, joints = plan.conditions, plan.joints
-    ratio = tuning.ratio(rules.settings, inputs.episode)
+    ratio = tuning.ratio(config.settings, inputs.episode)
     mine = joints.chunk_epoch == epoch
     return messages.ActionChunk(
-        seq=memory.run - 1,
+        seq=state.run - 1,
         epoch=epoch,
-        stamp_ns=now,
+        stamp_ns=now_ns,
         episode=inputs.episode.number,
         inputs=references(inputs),
         q=q,
         t0_ns=plan.t0_ns,
         dt_ns=plan.dt_ns,
-        run=memory.run,
+        run=state.run,
         observation_ns=plan.observation_ns,
         conditions_epoch=conditions.epoch,
         conditions_seq=conditions.seq,
         conditions_capture_ns=conditions.capture_ns,
-        conditions_limit_ns=conditions_limit_ns(rules.settings, memory, ratio),
+        conditions_limit_ns=conditions_limit_ns(config.settings, state, ratio),
         previous_seq=joints.chunk_seq if mine else _NONE,
         consumed=joints.consumed if mine else 0,
         committed=len(plan.prefix),
         noise_seed=plan.noise_seed,
         instruction=inputs.instruction.number,
-        checkpoint_id=rules.checkpoint_id,
+        checkpoint_id=config.checkpoint_id,
         frame_returned_ns=max(frame.returned_ns for frame in inputs.now),
-        saturated=_saturated(rules.settings, memory, ratio),
+        saturated=_saturated(config.settings, state, ratio),
         timing=timing,
     )
 
 
-def references(inputs: Inputs) -> tuple[messages.InputRef, ...]:
+def references(inputs: System1Inputs) -> tuple[messages.InputRef, ...]:
     """Everything that was consumed, in order: states, then the set before, then the newest set."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.joints, inputs.conditions)
     return topics.references(*states, *inputs.before, *inputs.now)
@@ -216,13 +216,13 @@ def references(inputs: Inputs) -> tuple[messages.InputRef, ...]:
 
 def inputs_of(
     held: dict[str, messages.Message], before: tuple[messages.Frame, ...], newest: tuple[messages.Frame, ...]
-) -> Inputs | None:
+) -> System1Inputs | None:
     """A step's inputs from messages by topic and two sets of frames."""
     episode, instruction = held.get("episode"), held.get("instruction")
     embedding, joints, conditions = held.get("embedding"), held.get("joint_state"), held.get("conditions")
     if not isinstance(episode, messages.Episode) or not isinstance(instruction, messages.Instruction):
         return None
-    return Inputs(
+    return System1Inputs(
         episode,
         instruction,
         embedding if isinstance(embedding, messages.Embedding) else None,
@@ -233,23 +233,23 @@ def inputs_of(
     )
 
 
-def look_ahead(fast: FastSystem, frames: tuple[messages.Frame, ...], pictures: PictureSource) -> None:
+def encode_ahead(fast: FastSystem, frames: tuple[messages.Frame, ...], pictures: PictureSource) -> None:
     """Encode a set that a coming run will need as its older one. Encoding gives the same bits at any time."""
     prepared = _prepare(fast, frames, pictures)
     if prepared is not None:
-        _look(fast, frames, prepared)
+        _encode_images(fast, frames, prepared)
 
 
-def _note_conditions(memory: Memory, conditions: messages.Conditions | None) -> None:
-    if conditions is None or (conditions.epoch, conditions.seq) == memory.conditions:
+def _note_conditions(state: System1State, conditions: messages.Conditions | None) -> None:
+    if conditions is None or (conditions.epoch, conditions.seq) == state.conditions:
         return
-    memory.conditions = (conditions.epoch, conditions.seq)
+    state.conditions = (conditions.epoch, conditions.seq)
     taken_ns = max(0, conditions.timing.finished_ns - conditions.stamp_ns)
-    memory.perceived_ns = (*memory.perceived_ns, taken_ns)[-_KEPT_DURATIONS:]
+    state.condition_durations_ns = (*state.condition_durations_ns, taken_ns)[-_KEPT_DURATIONS:]
 
 
-def _skip(memory: Memory, inputs: Inputs, reason: str, epoch: int, now: int) -> messages.Skip:
-    return skip(memory, inputs.episode, references(inputs), reason, epoch, now)
+def _skip(state: System1State, inputs: System1Inputs, reason: str, epoch: int, now_ns: int) -> messages.Skip:
+    return skip(state, inputs.episode, references(inputs), reason, epoch, now_ns)
 
 
 def _numbers(frames: tuple[messages.Frame, ...]) -> tuple[int, ...]:
@@ -264,14 +264,14 @@ def _prepare(fast: FastSystem, frames: tuple[messages.Frame, ...], pictures: Pic
     return fast.prepare(fetched) if len(fetched) == len(frames) else None
 
 
-def _look(fast: FastSystem, frames: tuple[messages.Frame, ...], prepared: torch.Tensor | None) -> torch.Tensor:
+def _encode_images(fast: FastSystem, frames: tuple[messages.Frame, ...], prepared: torch.Tensor | None) -> torch.Tensor:
     """Tokens of a set; a set that was encoded before is not encoded again."""
-    return fast.look(_numbers(frames), torch.empty(0) if prepared is None else prepared)
+    return fast.encode_images(_numbers(frames), torch.empty(0) if prepared is None else prepared)
 
 
-def _saturated(settings: Settings, memory: Memory, ratio: int) -> bool:
+def _saturated(settings: Settings, state: System1State, ratio: int) -> bool:
     """Whether System 2 takes longer than n periods."""
-    return _quantile(memory.perceived_ns, 0.5) > ratio * seconds(settings.system1.period_s)
+    return _quantile(state.condition_durations_ns, 0.5) > ratio * seconds(settings.system1.period_s)
 
 
 def _quantile(values: tuple[int, ...], share: float) -> int:
@@ -282,16 +282,16 @@ def _quantile(values: tuple[int, ...], share: float) -> int:
 
 
 def _prefix(
-    settings: Settings, memory: Memory, joints: messages.JointState, t0_ns: int, dt_ns: int, now: int
+    settings: Settings, state: System1State, joints: messages.JointState, t0_ns: int, dt_ns: int, now_ns: int
 ) -> NDArray[np.float64]:
     """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive."""
-    executing = joints.running and joints.chunk_seq == memory.previous_seq and len(memory.previous_q)
+    executing = joints.running and joints.chunk_seq == state.previous_seq and len(state.previous_q)
     if not executing:
         return _NO_PREFIX
-    count = min(_MOST_COMMITTED, -(-(now + seconds(settings.system1.period_s) - t0_ns) // dt_ns))
+    count = min(_MOST_COMMITTED, -(-(now_ns + seconds(settings.system1.period_s) - t0_ns) // dt_ns))
     times = t0_ns + dt_ns * np.arange(max(0, count))
-    places = (times - memory.previous_t0_ns) / memory.previous_dt_ns
-    places = places[places <= len(memory.previous_q) - 1]
-    grid = np.arange(len(memory.previous_q))
-    columns = [np.interp(places, grid, memory.previous_q[:, joint]) for joint in range(messages.JOINTS)]
+    places = (times - state.previous_t0_ns) / state.previous_dt_ns
+    places = places[places <= len(state.previous_q) - 1]
+    grid = np.arange(len(state.previous_q))
+    columns = [np.interp(places, grid, state.previous_q[:, joint]) for joint in range(messages.JOINTS)]
     return np.stack(columns, axis=1) if len(places) else _NO_PREFIX

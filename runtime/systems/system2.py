@@ -3,14 +3,14 @@
 When one is due and what it holds is in runtime/systems/system2_step.py.
 """
 
-from runtime.host.clock import now_ns
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, slow_system
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
-from runtime.systems.system2_step import HEAD, Memory, Rules, encode, gather, step
+from runtime.systems.system2_step import HEAD, System2Config, System2State, encode, gather, step
 
 _POLL_S = 0.02
 
@@ -20,36 +20,36 @@ def main(process: Process) -> None:
     settings, bus = process.settings, process.bus
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
-    rules = Rules.of(settings, slow_system(settings, checkpoint), checkpoint.id)
+    config = System2Config.of(settings, slow_system(settings, checkpoint), checkpoint.id)
     frames = bus.subscriber(f"frame.{HEAD}", depth=256)
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
     publisher, snapshots = process.publisher("conditions"), Snapshots(process)
-    pictures, history, memory = RingPictures(process.folder), History([HEAD]), Memory()
+    pictures, history, state = RingPictures(process.folder), History([HEAD]), System2State()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, messages.Message] = {}
     process.settle(settings.system2.nice)
-    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in rules.slow.parameters()))
+    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in config.slow.parameters()))
     while process.running:
         bus.wait(_POLL_S)
         for received in frames.take():
             history.add(received.message)
-        _encode_grid(rules, history, pictures)
+        _encode_grid(config, history, pictures)
         for name, subscriber in (*states.items(), ("chunk", chunks), ("skip", skips)):
             for received in subscriber.take():
                 held[name] = received.message
         inputs = gather(held, tuple(history.notices[HEAD]))
         if inputs is not None:
-            conditions = step(rules, memory, inputs, pictures, embeddings, process.epoch, now_ns())
+            conditions = step(config, state, inputs, pictures, embeddings, process.epoch, robot_time_ns())
             if conditions is not None:
                 publisher.send(conditions)
-                snapshots.keep(conditions.seq, memory)
+                snapshots.keep(conditions.seq, state)
         process.stepped()
 
 
-def _encode_grid(rules: Rules, history: History, pictures: PictureSource) -> None:
+def _encode_grid(config: System2Config, history: History, pictures: PictureSource) -> None:
     """Encode the newest grid frame on arrival, so that a window only needs the two newest frames."""
     for frame in reversed(history.notices[HEAD]):
-        if frame.seq % rules.stride == 0:
-            encode(rules.slow, rules.slow.low, pictures, frame)
+        if frame.seq % config.stride == 0:
+            encode(config.slow, config.slow.low, pictures, frame)
             return

@@ -1,4 +1,4 @@
-"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Pure; called by system2.
+"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic; for system2.
 
 The trigger is a level, not an edge (`decide`), so the first condition and the one after a HOLD come by themselves.
 """
@@ -12,7 +12,7 @@ from models.slow import SlowSystem
 from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
 from runtime.config import tuning
 from runtime.config.settings import Settings
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.systems.condition_codec import to_map, to_wire
 from runtime.systems.frame_sets import PictureSource
@@ -24,7 +24,7 @@ Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
 
 
 @dataclass
-class Memory:
+class System2State:
     """What a step remembers: how System 1 stood when the last condition was started."""
 
     run: int = _NONE
@@ -36,7 +36,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class System2Inputs:
     """The newest of everything System 2 reads."""
 
     episode: messages.Episode
@@ -47,7 +47,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Rules:
+class System2Config:
     """The settings and networks that `step` needs, made once."""
 
     settings: Settings
@@ -56,27 +56,27 @@ class Rules:
     stride: int  # frames between neighbours of the long window
 
     @classmethod
-    def of(cls, settings: Settings, slow: SlowSystem, checkpoint_id: str) -> "Rules":
+    def of(cls, settings: Settings, slow: SlowSystem, checkpoint_id: str) -> "System2Config":
         """From the settings tree and a policy."""
         stride = max(1, round(slow.config.video.low.stride_s * settings.cameras.head.rate_hz))
         return cls(settings, slow, checkpoint_id, stride)
 
 
-def decide(rules: Rules, memory: Memory, inputs: Inputs, now: int) -> Trigger | None:
+def decide(config: System2Config, state: System2State, inputs: System2Inputs, now_ns: int) -> Trigger | None:
     """Whether a condition is due, and why."""
     run, epoch = _run_of(inputs.system1)
-    settings, ratio = rules.settings, tuning.ratio(rules.settings, inputs.episode)
-    if inputs.episode.number != memory.episode:
+    settings, ratio = config.settings, tuning.ratio(config.settings, inputs.episode)
+    if inputs.episode.number != state.episode:
         return "episode"
-    if inputs.instruction.number != memory.instruction:
+    if inputs.instruction.number != state.instruction:
         return "instruction"
     if settings.pacing == "free":
         return "free"
-    if epoch != memory.system1_epoch:
+    if epoch != state.system1_epoch:
         return "epoch"
-    if run >= memory.run + ratio:
+    if run >= state.run + ratio:
         return "ratio"
-    if now - memory.capture_ns > _refresh_ns(settings, memory, inputs.system1, ratio):
+    if now_ns - state.capture_ns > _refresh_ns(settings, state, inputs.system1, ratio):
         return "age"
     return None
 
@@ -92,19 +92,19 @@ class Windows:
     ] = ()  # the last one of the episode before, where it tells which frame began this one
 
 
-def windows(rules: Rules, inputs: Inputs) -> Windows | None:
+def windows(config: System2Config, inputs: System2Inputs) -> Windows | None:
     """Notices of the short and the long window; None while frames of the episode lack.
 
     Before its first frame the episode looked like that one, as in training (models/train/prepared.py).
     """
-    video = rules.slow.config.video
+    video = config.slow.config.video
     frames = [frame for frame in inputs.frames if frame.capture_ns >= inputs.episode.started_ns]
     if not frames:
         return None
     by_number = {frame.seq: frame for frame in frames}
     first, newest = frames[0].seq, frames[-1].seq
     high = range(newest - video.high.frames + 1, newest + 1)
-    low = grid_frames(newest, rules.stride, video.low.frames)
+    low = grid_frames(newest, config.stride, video.low.frames)
     before = tuple(frame for frame in inputs.frames if frame.seq == first - 1)
     begins = first == 0 or bool(before)  # else the frames before it are only not known any more
     if begins:
@@ -116,39 +116,39 @@ def windows(rules: Rules, inputs: Inputs) -> Windows | None:
 
 
 def step(
-    rules: Rules,
-    memory: Memory,
-    inputs: Inputs,
+    config: System2Config,
+    state: System2State,
+    inputs: System2Inputs,
     pictures: PictureSource,
     embeddings: Callable[[str], InstructionEmbedding],
     epoch: int,
-    now: int,
+    now_ns: int,
 ) -> messages.Conditions | None:
     """One condition, or None when none is due or its frames are not there."""
-    trigger = decide(rules, memory, inputs, now)
-    chosen = windows(rules, inputs) if trigger is not None else None
+    trigger = decide(config, state, inputs, now_ns)
+    chosen = windows(config, inputs) if trigger is not None else None
     if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
         return None
     high, low = chosen.high, chosen.low
-    slow = rules.slow
+    slow = config.slow
     prepared = all(encode(slow, slow.low, pictures, frame) for frame in low)
     prepared = prepared and all(encode(slow, slow.high, pictures, frame) for frame in high)
     if not prepared:
         return None
-    encoded_ns = now_ns()
+    encoded_ns = robot_time_ns()
     gap_ns = widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low])
-    tokens = slow.perceive([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
+    tokens = slow.encode_video([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
     run, system1_epoch = _run_of(inputs.system1)
     # After a restart or a new episode there is no previous start to be late against.
-    late = run - memory.run - tuning.ratio(rules.settings, inputs.episode) if trigger == "ratio" else 0
-    memory.run, memory.system1_epoch = run, system1_epoch
-    memory.episode, memory.instruction = inputs.episode.number, inputs.instruction.number
-    memory.capture_ns = high[-1].capture_ns
-    memory.published += 1
+    late = run - state.run - tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
+    state.run, state.system1_epoch = run, system1_epoch
+    state.episode, state.instruction = inputs.episode.number, inputs.instruction.number
+    state.capture_ns = high[-1].capture_ns
+    state.published += 1
     return messages.Conditions(
-        seq=memory.published - 1,
+        seq=state.published - 1,
         epoch=epoch,
-        stamp_ns=now,
+        stamp_ns=now_ns,
         episode=inputs.episode.number,
         inputs=references(inputs, chosen),
         spatial=to_wire(tokens.spatial),
@@ -158,17 +158,19 @@ def step(
         capture_ns=high[-1].capture_ns,
         widest_gap_ns=gap_ns,
         instruction=inputs.instruction.number,
-        checkpoint_id=rules.checkpoint_id,
+        checkpoint_id=config.checkpoint_id,
         trigger_run=run,
         trigger=trigger,
         late_runs=late,
         spatial_map=to_map(tokens.spatial_map),
         motion_map=to_map(tokens.motion_map),
-        timing=messages.Timing(finished_ns=now_ns(), prepare_ns=encoded_ns - now, forward_ns=now_ns() - encoded_ns),
+        timing=messages.Timing(
+            finished_ns=robot_time_ns(), prepare_ns=encoded_ns - now_ns, forward_ns=robot_time_ns() - encoded_ns
+        ),
     )
 
 
-def references(inputs: Inputs, chosen: Windows) -> tuple[messages.InputRef, ...]:
+def references(inputs: System2Inputs, chosen: Windows) -> tuple[messages.InputRef, ...]:
     """Everything that was consumed, in order: states, then the frames of both windows, each once."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.system1)
     frames = sorted(
@@ -189,7 +191,7 @@ def encode(slow: SlowSystem, ring: LatentRing, pictures: PictureSource, frame: m
     return True
 
 
-def gather(held: dict[str, messages.Message], frames: tuple[messages.Frame, ...]) -> Inputs | None:
+def gather(held: dict[str, messages.Message], frames: tuple[messages.Frame, ...]) -> System2Inputs | None:
     """The newest messages as a step's inputs; None while a state is still unknown."""
     episode, instruction, embedding = (held.get(name) for name in ("episode", "instruction", "embedding"))
     if not (
@@ -200,7 +202,7 @@ def gather(held: dict[str, messages.Message], frames: tuple[messages.Frame, ...]
         return None
     made = [message for message in (held.get("chunk"), held.get("skip")) if message is not None]
     newest = max(made, key=lambda message: message.stamp_ns, default=None)
-    return Inputs(episode, instruction, embedding, newest, frames)
+    return System2Inputs(episode, instruction, embedding, newest, frames)
 
 
 def _run_of(message: messages.Message | None) -> tuple[int, int]:
@@ -210,13 +212,13 @@ def _run_of(message: messages.Message | None) -> tuple[int, int]:
     return 0, message.epoch if message is not None else 0
 
 
-def _refresh_ns(settings: Settings, memory: Memory, system1: messages.Message | None, ratio: int) -> int:
+def _refresh_ns(settings: Settings, state: System2State, system1: messages.Message | None, ratio: int) -> int:
     """Age at which a condition is renewed although System 1 has not come n runs further.
 
     When System 1 made no chunk since, a fresh condition waits for its first. When it is only slow, the condition is
     renewed before it passes the limit that System 1 told; a shorter age would bend the ratio.
     """
     period_s = settings.system1.period_s
-    if not isinstance(system1, messages.ActionChunk) or system1.run <= memory.run:
+    if not isinstance(system1, messages.ActionChunk) or system1.run <= state.run:
         return seconds((ratio + 1) * period_s)
     return max(seconds((ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)

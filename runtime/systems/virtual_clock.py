@@ -28,8 +28,8 @@ Embeddings = Callable[[str], InstructionEmbedding]  # encoded instructions by ke
 class VirtualClock:
     """Events in order of time; of two at the same time the one that was told first."""
 
-    def __init__(self, now: int) -> None:
-        self.now = now
+    def __init__(self, now_ns: int) -> None:
+        self.now_ns = now_ns
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -42,7 +42,7 @@ class VirtualClock:
         """The next event; False when there is none, or none up to a time."""
         if not self._events or (until_ns is not None and self._events[0][0] > until_ns):
             return False
-        self.now, _, happen = heapq.heappop(self._events)
+        self.now_ns, _, happen = heapq.heappop(self._events)
         happen()
         return True
 
@@ -92,8 +92,8 @@ class VirtualSystem1(_Process):
         pictures: PictureSource, taken: Callable[[Chunk], int], made: Callable[[Chunk], None],
     ) -> None:  # fmt: skip
         super().__init__(CAMERAS, clock, pictures)
-        self._rules = system1_step.Rules(settings, policy.fast, policy.checkpoint_id)
-        self._memory = system1_step.Memory()
+        self._config = system1_step.System1Config(settings, policy.fast, policy.checkpoint_id)
+        self._state = system1_step.System1State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
         self._last, self._due_ns, self._noticed = (-1,) * len(CAMERAS), 0, False
 
@@ -102,25 +102,25 @@ class VirtualSystem1(_Process):
         super().hear(*arrived)
         self._noticed = self._noticed or any(isinstance(message, messages.Frame) for message in arrived)
 
-    def look(self) -> None:
+    def advance(self) -> None:
         """A run, if one is due and the last one is done."""
-        settings, now = self._rules.settings, self._clock.now
+        settings, now_ns = self._config.settings, self._clock.now_ns
         newest = newest_set(self._history.notices)
         begins = self._noticed or settings.pacing == "serial"
         if self._busy or not begins or not due(settings, newest, self._due_ns, self._last):
             return
-        inputs = gather(self._held, self._rules.fast.config.history_offset_s, self._history, newest)
-        if inputs is None or waits_for_system2(settings, self._memory, inputs):
+        inputs = gather(self._held, self._config.fast.config.history_offset_s, self._history, newest)
+        if inputs is None or waits_for_system2(settings, self._state, inputs):
             return
         self._noticed, self._busy = False, True
-        made = system1_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
-        self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, now)
-        self._clock.at(now + self._taken(made), lambda: self._done(made))
+        made = system1_step.step(self._config, self._state, inputs, self._pictures, self._embeddings, EPOCH, now_ns)
+        self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, now_ns)
+        self._clock.at(now_ns + self._taken(made), lambda: self._done(made))
 
     def _done(self, made: Chunk) -> None:
         self._busy = False
         self._tell(made)
-        self.look()
+        self.advance()
 
 
 class VirtualSystem2(_Process):
@@ -131,26 +131,26 @@ class VirtualSystem2(_Process):
         pictures: PictureSource, taken: Callable[[messages.Conditions], int], made: Callable[[messages.Conditions], None],
     ) -> None:  # fmt: skip
         super().__init__([system2_step.HEAD], clock, pictures)
-        self._rules = system2_step.Rules.of(settings, policy.slow, policy.checkpoint_id)
-        self._memory = system2_step.Memory()
+        self._config = system2_step.System2Config.of(settings, policy.slow, policy.checkpoint_id)
+        self._state = system2_step.System2State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
 
-    def look(self) -> None:
+    def advance(self) -> None:
         """A condition, if one is due and the last one is done."""
         inputs = system2_step.gather(self._held, tuple(self._history.notices[system2_step.HEAD]))
         if self._busy or inputs is None:
             return
-        now = self._clock.now
-        made = system2_step.step(self._rules, self._memory, inputs, self._pictures, self._embeddings, EPOCH, now)
+        now_ns = self._clock.now_ns
+        made = system2_step.step(self._config, self._state, inputs, self._pictures, self._embeddings, EPOCH, now_ns)
         if made is None:
             return
         self._busy = True
-        done_ns = now + self._taken(made)
-        timing = messages.Timing(finished_ns=done_ns, prepare_ns=0, forward_ns=done_ns - now)
+        done_ns = now_ns + self._taken(made)
+        timing = messages.Timing(finished_ns=done_ns, prepare_ns=0, forward_ns=done_ns - now_ns)
         conditions = made.model_copy(update={"timing": timing})  # what was declared, not what it took here
         self._clock.at(done_ns, lambda: self._done(conditions))
 
     def _done(self, made: messages.Conditions) -> None:
         self._busy = False
         self._tell(made)
-        self.look()
+        self.advance()

@@ -23,7 +23,7 @@ from models.train.video import Filming
 from runtime.config import command_line, overrides
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.terminal import say
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 from runtime.training import needs, ranks, stages
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
@@ -50,9 +50,9 @@ def main(arguments: list[str]) -> int:
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
             return 0
-        with Spread("train", run.workers, run.ray) as spread:
+        with WorkerPool("train", run.workers, run.ray) as pool:
             stage = stages.video if run.stage == "video" else stages.action
-            trained = stage(run, spread, demonstrations)
+            trained = stage(run, pool, demonstrations)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     except (RuntimeError, MemoryError) as error:

@@ -27,11 +27,11 @@ from models.errors import ModelError
 from runtime.config import command_line
 from runtime.errors import SettingsError
 from runtime.host.terminal import say
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """One episode to make."""
 
     task: str
@@ -65,9 +65,9 @@ def main(arguments: list[str]) -> int:
     for folder in folders:
         _check_alike(folder, options)
     try:
-        with Spread("demos", options.workers, options.ray) as spread:
+        with WorkerPool("demos", options.workers, options.ray) as pool:
             for name in names:
-                made, failed = _make(spread, name, options)
+                made, failed = _make(pool, name, options)
                 say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
     finally:
         _tidy(folders)
@@ -96,74 +96,74 @@ def _check_alike(folder: Path, options: argparse.Namespace) -> None:
             )
 
 
-def _make(spread: Spread, name: str, options: argparse.Namespace) -> tuple[int, int]:
+def _make(pool: WorkerPool, name: str, options: argparse.Namespace) -> tuple[int, int]:
     """Make what lacks of one task; how many are there then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
-    seeds = _orders(name, options)
+    seeds = _jobs(name, options)
     done = failed = 0
     with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
         while done < options.episodes:  # a scene that fails is made up for by another
             chosen = list(itertools.islice(seeds, options.episodes - done))
-            there = sum(order.path.exists() for order in chosen)
-            missing = [order for order in chosen if not order.path.exists() and not order.failed.exists()]
+            there = sum(job.path.exists() for job in chosen)
+            missing = [job for job in chosen if not job.path.exists() and not job.failed.exists()]
             done, failed = done + there, failed + len(chosen) - there - len(missing)
             progress.update(there)
-            for succeeded in spread.results(demonstrate, missing):
+            for succeeded in pool.results(demonstrate, missing):
                 done, failed = done + succeeded, failed + (not succeeded)
                 progress.update(int(succeeded))
     return done, failed
 
 
-def _orders(name: str, options: argparse.Namespace) -> Iterator[Order]:
+def _jobs(name: str, options: argparse.Namespace) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
-        yield Order(name, seed, options.out, options.width, options.height, options.after_failure)
+        yield Job(name, seed, options.out, options.width, options.height, options.after_failure)
     raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; begin lower")
 
 
 _rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode
 
 
-def demonstrate(order: Order) -> bool:
+def demonstrate(job: Job) -> bool:
     """Make one episode, in a worker. Returns whether the expert did the task."""
-    key = (order.task, order.width_px, order.height_px)
+    key = (job.task, job.width_px, job.height_px)
     if key not in _rollouts:
         for rollout in _rollouts.values():
             rollout.close()
         _rollouts.clear()
-        _rollouts[key] = Rollout(make_task(order.task), order.width_px, order.height_px)
+        _rollouts[key] = Rollout(make_task(job.task), job.width_px, job.height_px)
     rollout = _rollouts[key]
-    episode = _attempt(rollout, order)
+    episode = _attempt(rollout, job)
     if episode is None:
-        order.failed.touch()
+        job.failed.touch()
         return False
-    hdf5.write(order.path, check(episode, str(order.path)))
+    hdf5.write(job.path, check(episode, str(job.path)))
     return True
 
 
-def _attempt(rollout: Rollout, order: Order) -> Episode | None:
+def _attempt(rollout: Rollout, job: Job) -> Episode | None:
     """What the expert does in an order's scene; None when it does not succeed."""
-    rollout.reset(order.seed)
+    rollout.reset(job.seed)
     try:
         targets = experts.plan(rollout.physics)
-        if order.after_failure:
-            if not mishap.fail(rollout, targets, np.random.default_rng([order.seed, *b"mishap"])):
+        if job.after_failure:
+            if not mishap.fail(rollout, targets, np.random.default_rng([job.seed, *b"mishap"])):
                 return None
             targets = experts.plan(rollout.physics)
     except Unreachable:
         return None
     seen: list[Observation] = []
-    pushed = targets + disturbance(np.random.default_rng([order.seed, *b"disturbance"]), len(targets))
+    pushed = targets + disturbance(np.random.default_rng([job.seed, *b"disturbance"]), len(targets))
     for target in pushed:
         seen.append(rollout.observe())
         rollout.follow(target)
-    return _episode(order, seen, targets) if rollout.physics.success() else None
+    return _episode(job, seen, targets) if rollout.physics.success() else None
 
 
-def _episode(order: Order, seen: list[Observation], targets: np.ndarray) -> Episode:
+def _episode(job: Job, seen: list[Observation], targets: np.ndarray) -> Episode:
     q, dq, effort = (np.array([getattr(moment, name) for moment in seen], np.float32) for name in ("q", "dq", "effort"))
     jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
-    instructions = TASKS[order.task].instructions
-    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, order.task, order.seed)
+    instructions = TASKS[job.task].instructions
+    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, job.task, job.seed)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

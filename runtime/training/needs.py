@@ -55,10 +55,10 @@ def check(run: Run) -> None:
     needed, there, free = needs(run), _memory_bytes(run.device), _free_bytes(run.out)
     where, wanted = "this machine" if run.device == "cpu" else "a GPU", _wanted(run, needed)
     count = f"{needed.learning / 1e6:.1f} M weights learn"
-    told = f"{run.stage}: {count}, which takes {_gb(wanted)} GB beside the activations"
+    reported = f"{run.stage}: {count}, which takes {_gb(wanted)} GB beside the activations"
     if wanted > there:
-        raise RuntimeFault(f"{told}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
-    say(f"video2act: {told}; {where} has {_gb(there)} GB")
+        raise RuntimeFault(f"{reported}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
+    say(f"video2act: {reported}; {where} has {_gb(there)} GB")
     if needed.disk_bytes > free:
         raise RuntimeFault(
             f"{run.stage}: states and checkpoints take {_gb(needed.disk_bytes)} GB, and --out {run.out} has {_gb(free)} GB "
@@ -111,13 +111,13 @@ def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
         slow = SlowSystem(config)
         of_window = sum(_of_window(slow, window) for window in (config.video.high, config.video.low))
     wanted, free = of_window * sum(len(windows(count)) for count in steps), _free_bytes(cache)
-    told = f"the features of {len(steps)} demonstrations take {_gb(wanted)} GB"
+    reported = f"the features of {len(steps)} demonstrations take {_gb(wanted)} GB"
     if wanted > free:
         raise RuntimeFault(
-            f"{told}, and {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which makes "
+            f"{reported}, and {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which makes "
             "them anew while training"
         )
-    say(f"video2act: {told} of the {_gb(free)} GB that are free")
+    say(f"video2act: {reported} of the {_gb(free)} GB that are free")
 
 
 def _of_window(slow: SlowSystem, window: Window) -> int:

@@ -28,14 +28,14 @@ from models.slow import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
 from runtime.errors import RuntimeFault
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 from runtime.training import needs, ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """One file to make."""
 
     kind: Kind
@@ -53,9 +53,9 @@ class Preparation:
     """Makes and finds prepared files. `video`: the checkpoint of stage 1, None for published or drawn weights."""
 
     def __init__(
-        self, spread: Spread, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int
+        self, pool: WorkerPool, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int
     ) -> None:
-        self._spread, self._cache, self._config, self._video = spread, cache, config, video
+        self._pool, self._cache, self._config, self._video = pool, cache, config, video
         self._device = device
         self._seed = seed if video is None else 0  # weights that are missing are drawn from it; all else is alike
         self._hashes: dict[Kind | Literal["texts"], str] = {}
@@ -64,17 +64,17 @@ class Preparation:
         """The files of one kind, made where they are missing. Raises ModelError for the first unfit demonstration."""
         if kind == "features":
             self.texts([text for demonstration in demonstrations for text in demonstration.texts])
-        orders = [self._order(kind, demonstration) for demonstration in demonstrations]
-        missing = [order for order in orders if not order.out.exists()]
+        jobs = [self._job(kind, demonstration) for demonstration in demonstrations]
+        missing = [job for job in jobs if not job.out.exists()]
         if missing and not ranks.first_here():
-            ranks.wait_for([order.out for order in missing])
+            ranks.wait_for([job.out for job in missing])
         elif missing:
-            with tqdm(total=len(orders), initial=len(orders) - len(missing), desc=kind, unit="episode") as progress:
-                for refused in self._spread.results(prepare, missing):
+            with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc=kind, unit="episode") as progress:
+                for refused in self._pool.results(prepare, missing):
                     if refused is not None:
                         raise RuntimeFault(refused)
                     progress.update()
-        return [order.out for order in orders]
+        return [job.out for job in jobs]
 
     def check_room(self, demonstrations: Sequence[Demonstration]) -> None:
         """Before hours go into what features are made of. Raises RuntimeFault when the missing ones do not fit the disk."""
@@ -103,17 +103,17 @@ class Preparation:
             self._hashes["texts"] = _hash(*read_by, self._seed, *own)
         return self._cache / f"texts-{self._hashes['texts']}" / f"{_hash(text)}.safetensors"
 
-    def _order(self, kind: Kind, demonstration: Demonstration) -> Order:
+    def _job(self, kind: Kind, demonstration: Demonstration) -> Job:
         config, out = self._config.model_dump_json(), self._path(kind, demonstration)
-        order = Order(kind, demonstration, out, config, self._video, self._device, self._seed)
+        job = Job(kind, demonstration, out, config, self._video, self._device, self._seed)
         if kind != "features":
-            return order
+            return job
         texts = tuple(self._text_file(text) for text in demonstration.texts)
-        return replace(order, latents=self._path("latents", demonstration), texts=texts)
+        return replace(job, latents=self._path("latents", demonstration), texts=texts)
 
     def _path(self, kind: Kind, source: Demonstration) -> Path:
-        told = source.path.stat()
-        size = f"{told.st_size}-{told.st_mtime_ns}" if source.path.is_file() else source.steps
+        reported = source.path.stat()
+        size = f"{reported.st_size}-{reported.st_mtime_ns}" if source.path.is_file() else source.steps
         which: list[object] = []
         if source.index is not None:  # of a dataset that may have been made again
             which = [source.index, (source.path / INFO).stat().st_mtime_ns]
@@ -156,29 +156,29 @@ class Preparation:
         return [*sources, *(stored.digest(prefix) for prefix in prefixes)]
 
 
-def prepare(order: Order) -> str | None:
+def prepare(job: Job) -> str | None:
     """Make one file, in a worker. Returns why the demonstration is unfit, or None."""
     torch.set_num_threads(1)
-    config = PolicyConfig.model_validate_json(order.config)
-    seed = int(_hash(order.seed, order.out.name)[:8], 16)
+    config = PolicyConfig.model_validate_json(job.config)
+    seed = int(_hash(job.seed, job.out.name)[:8], 16)
     try:
-        if order.kind == "features":
-            assert order.latents is not None
-            slow = _slow(order)
-            read = [_text(path).video for path in order.texts]
-            stored = prepared.Prepared(order.latents)
+        if job.kind == "features":
+            assert job.latents is not None
+            slow = _slow(job)
+            read = [_text(path).video for path in job.texts]
+            stored = prepared.Prepared(job.latents)
             made = prepared.features({name: stored[name] for name in ("high", "low")}, slow, read, seed)
         else:
             makers: dict[Kind, Callable[[], prepared.Tensors]] = {
-                "pictures": lambda: prepared.pictures(_episode(order.source), config),
-                "samples": lambda: prepared.samples(_episode(order.source), config, seed),
-                "latents": lambda: prepared.latents(_episode(order.source), _slow(order)),
+                "pictures": lambda: prepared.pictures(_episode(job.source), config),
+                "samples": lambda: prepared.samples(_episode(job.source), config, seed),
+                "latents": lambda: prepared.latents(_episode(job.source), _slow(job)),
             }
-            made = makers[order.kind]()
+            made = makers[job.kind]()
     except ModelError as error:
-        where = "" if str(order.source.path) in str(error) else f"{order.source.path}: "
+        where = "" if str(job.source.path) in str(error) else f"{job.source.path}: "
         return f"{where}{error}"
-    prepared.write(order.out, made)
+    prepared.write(job.out, made)
     return None
 
 
@@ -198,9 +198,9 @@ def open_video(config: PolicyConfig, video: Path | None, seed: int) -> Checkpoin
     return Checkpoint.untrained(config, seed, joints, joints + 1)
 
 
-def _slow(order: Order) -> SlowSystem:
+def _slow(job: Job) -> SlowSystem:
     """This worker's System 2; loading it takes longer than an episode."""
-    return _loaded(order.config, order.video, _own_device(order.device), order.seed)
+    return _loaded(job.config, job.video, _own_device(job.device), job.seed)
 
 
 @lru_cache(maxsize=1)

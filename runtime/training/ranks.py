@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runtime.errors import RuntimeFault, SettingsError
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def wait_for(files: Sequence[Path]) -> None:
     """Until another process has made them all; when it fails, the launcher ends this one."""
     for path in files:
         while not path.exists():
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)

@@ -30,19 +30,19 @@ from models.train.loop import Progress, Schedule, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
 from runtime.training.run import Run
 
 
-def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 1: the VAE if none is published, then the video model."""
     config, base = run.config, None
     if "video" not in sources(config):
         base = run.out / "autoencoder"
-        config = _autoencoder(run, spread, demonstrations, base)
-    preparation = Preparation(spread, run.cache, config, base, run.prepares_on, run.seed)
+        config = _autoencoder(run, pool, demonstrations, base)
+    preparation = Preparation(pool, run.cache, config, base, run.prepares_on, run.seed)
     latents = [Prepared(path) for path in preparation.make("latents", demonstrations)]
     opened = open_video(config, base, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
@@ -52,7 +52,7 @@ def video(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> 
     learner = _learning(slow, run)
     _fit(
         run,
-        spread,
+        pool,
         network,
         Windows(films, run.filming, run.seed),
         run.schedule,
@@ -74,11 +74,11 @@ def _learning(slow: SlowSystem, run: Run) -> Stored:
     return low_rank.Whole(slow) if run.filming.lora_rank else slow
 
 
-def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
+def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
     """A VAE of our own; the configuration that brings its latents to a spread of 1."""
     if (folder / "config.json").is_file():
         return stored_config(folder)
-    preparation = Preparation(spread, run.cache, run.config, None, run.prepares_on, run.seed)
+    preparation = Preparation(pool, run.cache, run.config, None, run.prepares_on, run.seed)
     pictures = [Prepared(path) for path in preparation.make("samples", demonstrations)]
     opened = open_video(run.config, None, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
@@ -90,7 +90,7 @@ def _autoencoder(run: Run, spread: Spread, demonstrations: Sequence[Demonstratio
     def keep() -> None:
         averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
 
-    _fit(run, spread, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
+    _fit(run, pool, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
     vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
     slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
     measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
@@ -110,10 +110,10 @@ def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: In
     save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}))
 
 
-def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) -> Path:
+def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 2: the video model is frozen, unless both are trained jointly."""
     config, video = run.config, run.begin or run.video
-    preparation = Preparation(spread, run.cache, config, video, run.prepares_on, run.seed)
+    preparation = Preparation(pool, run.cache, config, video, run.prepares_on, run.seed)
     joint = run.cloning.video_loss > 0
     live = joint or not run.cloning.prepared
     if config.hears_video and not live:
@@ -147,7 +147,7 @@ def action(run: Run, spread: Spread, demonstrations: Sequence[Demonstration]) ->
         own.add("video")
     _fit(
         run,
-        spread,
+        pool,
         network,
         Samples(shards, config, measured, run.cloning, run.seed),
         run.schedule,
@@ -180,11 +180,11 @@ def _cloning(
 
 
 def _fit(
-    run: Run, spread: Spread, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
+    run: Run, pool: WorkerPool, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
     keep: Callable[[], None],
 ) -> None:  # fmt: skip
     """Train with a progress bar and curves; `keep` writes what has been learnt."""
-    spread.release()  # else its workers' video models would lie on the card throughout
+    pool.release()  # else its workers' video models would lie on the card throughout
     chief = ranks.chief()
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
     with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:

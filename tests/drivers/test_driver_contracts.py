@@ -15,7 +15,7 @@ import simplejpeg
 from camera_rigs import CameraRig, file_rig, realsense_rig, uvc_rig
 from numpy.typing import NDArray
 
-from drivers.arm import ARM_JOINTS, Arm, ArmState, Drive
+from drivers.arm import ARM_JOINTS, Arm, ArmState, MotorCommand
 from drivers.arm_link import TargetSlot
 from drivers.camera import CameraFrame
 from drivers.can_hub import INTERFACE
@@ -46,12 +46,12 @@ class SimulatedRobot:
     def step(self) -> None:
         """Take the targets, advance 5 ms, publish."""
         for side, slot in enumerate(self._targets):
-            told = slot.read()
-            for drive in told.since(self._obeyed[side]):
-                self.physics.drive(side, drive)
-            self._obeyed[side] = told.number
-            if told.stamp_ns:
-                self.physics.command(side, told.q)
+            reported = slot.read()
+            for motor_command in reported.since(self._obeyed[side]):
+                self.physics.switch_motors(side, motor_command)
+            self._obeyed[side] = reported.number
+            if reported.stamp_ns:
+                self.physics.command(side, reported.q)
         self.physics.advance(3)
         self._number += 1
         left, right = self.physics.powered
@@ -132,9 +132,9 @@ class PhysicsBody:
         """Straight into the physics."""
         self._robot.physics.command(self._index, target)
 
-    def drive(self, drive: Drive) -> None:
+    def switch_motors(self, motor_command: MotorCommand) -> None:
         """Straight into the physics."""
-        self._robot.physics.drive(self._index, drive)
+        self._robot.physics.switch_motors(self._index, motor_command)
 
 
 class PiperDevice:

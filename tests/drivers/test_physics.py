@@ -84,12 +84,12 @@ def test_reset_is_a_function_of_the_seed(physics: Physics) -> None:
 
 def test_a_new_scene_leaves_the_arms_where_they_are(physics: Physics) -> None:
     physics.command(0, rest()[0] + 0.1)
-    physics.drive(1, "release")
+    physics.switch_motors(1, "release")
     physics.advance(300)
-    before, told, scene_before = physics.arms()[:, 0], physics.commands(), physics.qpos()
+    before, reported, scene_before = physics.arms()[:, 0], physics.commands(), physics.qpos()
     physics.rearrange(8)
     np.testing.assert_array_equal(physics.arms()[:, 0], before)
-    np.testing.assert_array_equal(physics.commands(), told)
+    np.testing.assert_array_equal(physics.commands(), reported)
     assert physics.powered == [True, False]
     assert not np.array_equal(physics.qpos(), scene_before), "the block is elsewhere"
 

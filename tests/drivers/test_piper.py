@@ -12,13 +12,13 @@ import pytest
 
 from drivers import piper_frames as frames
 from drivers.arm import ArmState
-from drivers.emulated_bus import EmulatedBus, MasterBus
+from drivers.emulated_bus import EmulatedBus, LeaderBus
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator, heard_rad
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
-from drivers.piper_master import PiperMaster
+from drivers.piper_leader_emulator import PiperLeaderEmulator
 
 _SEEN_S = 2.0  # a loaded machine may be slow; how long it takes is measured by the fault runs
 
@@ -27,9 +27,9 @@ class Rig:
     """An emulated arm in a thread of its own, and the driver."""
 
     def __init__(self, folder: Path, hand: Callable[[], Array] | None = None) -> None:
-        """`hand`: of a master that leads it."""
+        """`hand`: of a leader that leads it."""
         self.emulator = PiperEmulator(KinematicBody(), led=hand is not None)
-        self.bus = EmulatedBus(folder / "can", self.emulator, PiperMaster(hand) if hand else None)
+        self.bus = EmulatedBus(folder / "can", self.emulator, PiperLeaderEmulator(hand) if hand else None)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.bus.run, args=(lambda: not self._stop.is_set(),))
         self._thread.start()
@@ -79,10 +79,10 @@ def test_it_takes_the_arm_where_it_is(rig: Rig) -> None:
     state = rig.ready()
     np.testing.assert_allclose(state.q[:6], before[:6], atol=1e-5)
     assert rig.emulator.enabled
-    told = heard_rad(rig.emulator.heard)
-    assert len(told) > 0
-    np.testing.assert_allclose(told, np.tile(before[:6], (len(told), 1)), atol=2e-5)
-    assert (state.trouble, state.fault) == ("", "")
+    reported = heard_rad(rig.emulator.heard)
+    assert len(reported) > 0
+    np.testing.assert_allclose(reported, np.tile(before[:6], (len(reported), 1)), atol=2e-5)
+    assert (state.warning, state.fault) == ("", "")
 
 
 def test_targets_arrive_as_they_were_sent_and_are_followed(rig: Rig) -> None:
@@ -135,9 +135,9 @@ def test_readings_are_whole_stamped_and_never_change(rig: Rig) -> None:
 def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: str) -> None:
     rig.ready()
     rig.fault(**fault)
-    assert said in rig.sees(lambda state: state.trouble != "").trouble
+    assert said in rig.sees(lambda state: state.warning != "").warning
     rig.fault()
-    rig.sees(lambda state: state.trouble == "")
+    rig.sees(lambda state: state.warning == "")
 
 
 def test_an_arm_that_leaves_the_control_by_can_is_not_taken_back(rig: Rig) -> None:
@@ -179,7 +179,7 @@ def test_an_arm_does_not_go_to_what_another_program_told_it(rig: Rig) -> None:
     before = rig.emulator.body.reading()[0].copy()
     for number, data in [
         (frames.Id.MODE, bytes([1, 0, 20, 0, 0, 0, 0, 0])),
-        *frames.joints(before[:6] + 0.4, frames.Id.JOINTS_TOLD),
+        *frames.joints(before[:6] + 0.4, frames.Id.JOINT_COMMAND),
     ]:
         rig.emulator.hear((number, data), 0)
     rig.ready()
@@ -194,11 +194,11 @@ def test_states_that_are_told_no_more_are_missed(rig: Rig) -> None:
     """They forbid to run until they come again; nobody has to clear what a busy machine heard late."""
     rig.ready()
     rig.fault(mute=True)
-    state = rig.sees(lambda state: state.trouble != "")
-    assert "tells its joints but not" in state.trouble
+    state = rig.sees(lambda state: state.warning != "")
+    assert "tells its joints but not" in state.warning
     assert state.fault == "" and state.powered
     rig.fault()
-    rig.sees(lambda state: state.trouble == "")
+    rig.sees(lambda state: state.warning == "")
 
 
 @pytest.mark.parametrize("number", [0x150, 0x151, 0x152, 0x159, 0x470, 0x471, 0x475])
@@ -211,8 +211,8 @@ def test_whoever_else_switches_the_arm_is_noticed(rig: Rig, number: int) -> None
 def test_a_plugged_in_master_is_a_fault(rig: Rig) -> None:
     rig.ready()
     assert rig.reading().fault == ""
-    rig.fault(master=True)
-    assert "unplug the master" in rig.sees(lambda state: state.fault != "").fault
+    rig.fault(leader=True)
+    assert "unplug the leader" in rig.sees(lambda state: state.fault != "").fault
 
 
 @pytest.mark.parametrize("fault", [{"silent": True}, {"cut": True}])
@@ -235,10 +235,10 @@ def test_a_reading_thread_that_ends_says_why(rig: Rig) -> None:
     rig.arm.sdk.ParseCANFrame = broken
     time.sleep(0.1)
     last = rig.reading()
-    rig.arm.tell_trouble(rig.arm.why_silent(), last.stamp_ns)
-    assert "reading thread ended (RuntimeError: not a frame of a Piper)" in rig.reading().trouble
-    rig.arm.tell_trouble("late", last.stamp_ns - 1)
-    assert "late" not in rig.reading().trouble, "there is a newer reading than that"
+    rig.arm.report_warning(rig.arm.why_silent(), last.stamp_ns)
+    assert "reading thread ended (RuntimeError: not a frame of a Piper)" in rig.reading().warning
+    rig.arm.report_warning("late", last.stamp_ns - 1)
+    assert "late" not in rig.reading().warning, "there is a newer reading than that"
 
 
 def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,12 +267,12 @@ def test_what_is_no_feedback_changes_no_reading_and_is_named(rig: Rig, kind: str
     """The SDK would read joints 1 and 2 as 0, or as what the error's number bears."""
     start = rig.ready().q
     rig.fault(strange=kind)
-    assert f"torn frames: {said}" in rig.sees(lambda state: state.trouble != "").trouble
+    assert f"torn frames: {said}" in rig.sees(lambda state: state.warning != "").warning
     until = rig.reading().number + 60
     while (state := rig.reading()).number < until:
         np.testing.assert_allclose(state.q[:6], start[:6], atol=1e-4)
     rig.fault()
-    rig.sees(lambda state: state.trouble == "")
+    rig.sees(lambda state: state.warning == "")
 
 
 def test_the_arm_is_not_told_to_stay_where_one_false_reading_has_it(rig: Rig) -> None:
@@ -352,7 +352,7 @@ def test_a_bus_that_was_opened_again_is_heard_at_once_and_alone(rig: Rig) -> Non
 def test_torn_sets_are_left_out(rig: Rig) -> None:
     rig.ready()
     rig.fault(torn=True)
-    before = rig.sees(lambda state: state.trouble != "")
+    before = rig.sees(lambda state: state.warning != "")
     rig.arm.command(before.q + np.array([0.2, 0.2, -0.2, 0, 0, 0, 0]), 0)
     rig.sees(lambda state: abs(state.q[0] - before.q[0] - 0.2) < 1e-3)
     moved = rig.reading().q - before.q
@@ -381,8 +381,8 @@ def test_an_arm_that_is_not_fit_is_not_enabled(rig: Rig, fault: dict[str, Any], 
     before = rig.emulator.body.reading()[0][:6]
     with pytest.raises(DriverError, match=said):
         rig.arm.enable(0.5)
-    told = heard_rad(rig.emulator.heard) if rig.emulator.heard else before[None]
-    np.testing.assert_allclose(told, np.tile(before, (len(told), 1)), atol=2e-5, err_msg="at most where it is")
+    reported = heard_rad(rig.emulator.heard) if rig.emulator.heard else before[None]
+    np.testing.assert_allclose(reported, np.tile(before, (len(reported), 1)), atol=2e-5, err_msg="at most where it is")
 
 
 def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
 def test_a_stop_ends_the_following_and_closing_leaves_the_arm_on(rig: Rig) -> None:
     start = rig.ready()
     rig.arm.stop()
-    assert "emergency stop" in rig.sees(lambda state: state.trouble != "").trouble
+    assert "emergency stop" in rig.sees(lambda state: state.warning != "").warning
     rig.arm.command(start.q + 0.1, 0)
     time.sleep(0.1)
     np.testing.assert_allclose(rig.reading().q[:6], start.q[:6], atol=1e-4)
@@ -416,7 +416,7 @@ def test_release_takes_the_power(rig: Rig) -> None:
 
 @pytest.fixture
 def led(tmp_path: Path) -> Iterator[Rig]:
-    """A puppet that its master leads, on the same bus."""
+    """A follower that its leader leads, on the same bus."""
     made = Rig(tmp_path, lambda: np.linspace(0.1, 0.6, 7) * (1, 1, -1, 1, 1, 1, 0.1))
     yield made
     made.close()
@@ -427,29 +427,29 @@ def test_a_led_arm_is_listened_to_with_its_master(led: Rig) -> None:
     deadline = time.monotonic() + _SEEN_S
     while led.arm.read() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    state = led.sees(lambda state: state.master is not None and np.abs(state.q - state.master).max() < 1e-3)
-    assert state.master is not None
-    np.testing.assert_allclose(state.master[:6], np.linspace(0.1, 0.6, 7)[:6] * (1, 1, -1, 1, 1, 1), atol=2e-5)
-    assert state.master[6] == pytest.approx(0.06)
-    assert abs(state.master_ns - state.stamp_ns) < 1_000_000_000
-    assert not state.trouble and not state.fault and not state.powered
+    state = led.sees(lambda state: state.leader is not None and np.abs(state.q - state.leader).max() < 1e-3)
+    assert state.leader is not None
+    np.testing.assert_allclose(state.leader[:6], np.linspace(0.1, 0.6, 7)[:6] * (1, 1, -1, 1, 1, 1), atol=2e-5)
+    assert state.leader[6] == pytest.approx(0.06)
+    assert abs(state.leader_ns - state.stamp_ns) < 1_000_000_000
+    assert not state.warning and not state.fault and not state.powered
 
 
 def test_a_led_arm_is_never_commanded(led: Rig) -> None:
     led.arm.connect()
-    with pytest.raises(DriverError, match="unplug the master"):
+    with pytest.raises(DriverError, match="unplug the leader"):
         led.arm.command(np.zeros(7), 0)
-    with pytest.raises(DriverError, match="unplug the master"):
+    with pytest.raises(DriverError, match="unplug the leader"):
         led.arm.enable(0.1)
 
 
 def test_an_arm_that_nobody_leads_has_no_master(rig: Rig) -> None:
-    assert rig.ready().master is None
+    assert rig.ready().leader is None
 
 
 def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
     hand = np.linspace(0.1, 0.6, 7) * (1, 1, -1, 1, 1, 1, 0.1)
-    bus, heard = MasterBus(tmp_path / "can", PiperMaster(lambda: hand)), list[tuple[Array, int]]()
+    bus, heard = LeaderBus(tmp_path / "can", PiperLeaderEmulator(lambda: hand)), list[tuple[Array, int]]()
     leader = PiperLeader("left", str(tmp_path / "can"), "hub", lambda q, stamp_ns: heard.append((q, stamp_ns)))
     leader.connect()
     deadline = time.monotonic() + _SEEN_S
@@ -463,5 +463,5 @@ def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
 
 
 def test_a_master_without_a_bus_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DriverError, match=r"left master on .*: the bus cannot be opened"):
+    with pytest.raises(DriverError, match=r"left leader on .*: the bus cannot be opened"):
         PiperLeader("left", str(tmp_path / "nowhere"), "hub", lambda q, stamp_ns: None).connect()

@@ -32,7 +32,7 @@ def ends() -> Iterator[tuple[Any, can.BusABC]]:
     other.shutdown()
 
 
-def told(piper: Any, *sent: Frame) -> Any:
+def reported(piper: Any, *sent: Frame) -> Any:
     """The SDK after it parsed our frames."""
     for number, data in sent:
         assert len(data) == 8
@@ -50,19 +50,19 @@ def sent(other: can.BusABC) -> list[Frame]:
 
 @given(angles=ANGLES)
 def test_the_sdk_reads_our_joints(ends: tuple[Any, can.BusABC], angles: list[float]) -> None:
-    state = told(ends[0], *frames.joints(np.array(angles))).GetArmJointMsgs().joint_state
+    state = reported(ends[0], *frames.joints(np.array(angles))).GetArmJointMsgs().joint_state
     read = [getattr(state, f"joint_{number}") for number in range(1, 7)]
     np.testing.assert_allclose(frames.from_wire(read), angles, atol=1e-5)
 
 
 @given(angles=ANGLES)
 def test_a_leaders_joints_are_read_by_the_sdk(ends: tuple[Any, can.BusABC], angles: list[float]) -> None:
-    state = told(ends[0], *frames.joints(np.array(angles), Id.JOINTS_TOLD)).GetArmJointCtrl().joint_ctrl
+    state = reported(ends[0], *frames.joints(np.array(angles), Id.JOINT_COMMAND)).GetArmJointCtrl().joint_ctrl
     assert [getattr(state, f"joint_{number}") for number in range(1, 7)] == frames.to_wire(np.array(angles))
 
 
 def test_the_sdk_reads_our_gripper(ends: tuple[Any, can.BusABC]) -> None:
-    state = told(ends[0], frames.gripper(0.0432, -1.25, 0xC0)).GetArmGripperMsgs().gripper_state
+    state = reported(ends[0], frames.gripper(0.0432, -1.25, 0xC0)).GetArmGripperMsgs().gripper_state
     assert (state.grippers_angle, state.grippers_effort) == (43_200, -1_250)
     assert state.foc_status.driver_enable_status and state.foc_status.homing_status
     assert not state.foc_status.driver_error_status
@@ -70,12 +70,12 @@ def test_the_sdk_reads_our_gripper(ends: tuple[Any, can.BusABC]) -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 4, 7])
 def test_the_sdk_reads_our_status(ends: tuple[Any, can.BusABC], code: int) -> None:
-    state = told(ends[0], frames.status(Status(control=1, status=code, errors=0x0102))).GetArmStatus().arm_status
+    state = reported(ends[0], frames.status(Status(control=1, status=code, errors=0x0102))).GetArmStatus().arm_status
     assert (int(state.ctrl_mode), int(state.arm_status), state.err_code) == (1, code, 0x0102)
 
 
 def test_the_sdk_reads_our_motors(ends: tuple[Any, can.BusABC]) -> None:
-    piper = told(ends[0], frames.fast(3, -1.234, 2.5, 0.7), frames.slow(3, Motor(24.1, 45, -3, 0b0101_0000, 1.5)))
+    piper = reported(ends[0], frames.fast(3, -1.234, 2.5, 0.7), frames.slow(3, Motor(24.1, 45, -3, 0b0101_0000, 1.5)))
     fast, slow = piper.GetArmHighSpdInfoMsgs().motor_3, piper.GetArmLowSpdInfoMsgs().motor_3
     assert (fast.motor_speed, fast.current, fast.pos) == (-1234, 2500, 700)
     assert (slow.vol, slow.foc_temp, slow.motor_temp, slow.bus_current) == (241, 45, -3, 1500)
@@ -84,12 +84,12 @@ def test_the_sdk_reads_our_motors(ends: tuple[Any, can.BusABC]) -> None:
 
 
 def test_the_sdk_reads_our_limits_and_firmware(ends: tuple[Any, can.BusABC]) -> None:
-    piper = told(ends[0], frames.limits(2, 0.0, 3.14, 3.0), frames.acceleration(2, 5.0))
+    piper = reported(ends[0], frames.limits(2, 0.0, 3.14, 3.0), frames.acceleration(2, 5.0))
     read = piper.GetCurrentMotorAngleLimitMaxVel().current_motor_angle_limit_max_vel
     assert (read.motor_num, read.max_angle_limit, read.min_angle_limit, read.max_joint_spd) == (2, 1799, 0, 3000)
     read = piper.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
     assert (read.joint_motor_num, read.max_joint_acc) == (2, 500)
-    assert told(piper, *frames.firmware("S-V1.8-2")).GetPiperFirmwareVersion() == "S-V1.8-2"
+    assert reported(piper, *frames.firmware("S-V1.8-2")).GetPiperFirmwareVersion() == "S-V1.8-2"
 
 
 def test_we_read_what_the_sdk_sends(ends: tuple[Any, can.BusABC]) -> None:
@@ -101,9 +101,9 @@ def test_we_read_what_the_sdk_sends(ends: tuple[Any, can.BusABC]) -> None:
     found = dict(sent(other))
     assert found[Id.MODE].hex() == "0101640000000000"
     assert frames.mode(found[Id.MODE]) == frames.Mode(1, 1, 100, 0)
-    read = [angle for number in frames.TOLD_IDS for angle in struct.unpack(">ii", found[number])]
+    read = [angle for number in frames.JOINT_COMMAND_IDS for angle in struct.unpack(">ii", found[number])]
     assert read == [1, -2, 3000, -4000, 170_000, -6]
-    assert frames.gripper_told(found[Id.GRIPPER_TOLD]) == frames.Told(0.0432, 1.5, 1, False)
+    assert frames.gripper_command(found[Id.GRIPPER_COMMAND]) == frames.GripperCommand(0.0432, 1.5, 1, False)
 
 
 def test_angles_come_back_within_their_resolution() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.arm_link import TargetSlot, Told
+from drivers.arm_link import ArmCommand, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.errors import DriverError
 from drivers.sim.link import SimulatorState, StateSlot, side_index
@@ -63,9 +63,9 @@ def test_reading_cannot_be_written_to(states: StateSlot) -> None:
 def test_targets_of_the_two_sides_are_apart(tmp_path: Path) -> None:
     left, right = (TargetSlot(tmp_path, "simulator", side) for side in SIDES)
     q = np.random.default_rng(1).normal(0, 1, 7)
-    left.write(Told(q, 123, 4, ("enable", "stop")))
+    left.write(ArmCommand(q, 123, 4, ("enable", "stop")))
     got = left.read()
-    assert (got.stamp_ns, got.number, got.drives) == (123, 4, ("enable", "stop"))
+    assert (got.stamp_ns, got.number, got.motor_commands) == (123, 4, ("enable", "stop"))
     assert np.array_equal(got.q, q)
     assert (right.read().stamp_ns, right.read().number) == (0, 0)
     left.close()

@@ -161,7 +161,7 @@ def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig
         assert_gradients(part)
 
 
-def act(
+def chunk_of(
     fast: FastSystem, checkpoint: Checkpoint, age_s: float = 0.1, prefix_length: int = 0, seed: int = 1
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
     """(prefix, chunk) of a fixed observation."""
@@ -176,13 +176,13 @@ def act(
     q = random.uniform(-0.1, 0.1, config.joints)
     prefix = random.uniform(-0.2, 0.2, (prefix_length, config.joints)).astype(np.float32)
     instruction = checkpoint.instructor().encode(["go"])[0]
-    return prefix, fast.act(tuple(tokens), q, instruction, conditions, age_s, prefix, seed)
+    return prefix, fast.predict_chunk(tuple(tokens), q, instruction, conditions, age_s, prefix, seed)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 8])
 def test_committed_prefix_comes_back_bit_for_bit(untrained: Callable[[int], Checkpoint], count: int) -> None:
     checkpoint = untrained(1)
-    prefix, chunk = act(checkpoint.fast(), checkpoint, prefix_length=count)
+    prefix, chunk = chunk_of(checkpoint.fast(), checkpoint, prefix_length=count)
     assert chunk.shape == (8, 14)
     assert chunk.dtype == np.float32
     assert np.array_equal(chunk[:count], prefix)
@@ -191,17 +191,17 @@ def test_committed_prefix_comes_back_bit_for_bit(untrained: Callable[[int], Chec
 def test_committed_prefix_changes_what_follows(untrained: Callable[[int], Checkpoint]) -> None:
     checkpoint = untrained(1)
     fast = checkpoint.fast()
-    _, free = act(fast, checkpoint)
-    _, continued = act(fast, checkpoint, prefix_length=3)
+    _, free = chunk_of(fast, checkpoint)
+    _, continued = chunk_of(fast, checkpoint, prefix_length=3)
     assert np.abs(free[3:] - continued[3:]).max() > 1e-4
 
 
 def test_chunk_is_a_function_of_its_inputs_and_the_noise_seed(untrained: Callable[[int], Checkpoint]) -> None:
     checkpoint = untrained(1)
     fast = checkpoint.fast()
-    _, first = act(fast, checkpoint)
-    _, second = act(fast, checkpoint)
-    _, other = act(fast, checkpoint, seed=2)
+    _, first = chunk_of(fast, checkpoint)
+    _, second = chunk_of(fast, checkpoint)
+    _, other = chunk_of(fast, checkpoint, seed=2)
     assert np.array_equal(first, second)
     assert np.abs(other - first).max() > 1e-4
 
@@ -209,7 +209,7 @@ def test_chunk_is_a_function_of_its_inputs_and_the_noise_seed(untrained: Callabl
 def test_age_of_the_conditions_changes_the_untrained_chunk(untrained: Callable[[int], Checkpoint]) -> None:
     checkpoint = untrained(1)
     fast = checkpoint.fast()
-    assert np.abs(act(fast, checkpoint, age_s=0.1)[1] - act(fast, checkpoint, age_s=0.9)[1]).max() > 1e-5
+    assert np.abs(chunk_of(fast, checkpoint, age_s=0.1)[1] - chunk_of(fast, checkpoint, age_s=0.9)[1]).max() > 1e-5
 
 
 def test_targets_stay_inside_the_statistics_ranges(untrained: Callable[[int], Checkpoint]) -> None:
@@ -217,6 +217,6 @@ def test_targets_stay_inside_the_statistics_ranges(untrained: Callable[[int], Ch
     narrow: Statistics = replace(checkpoint.statistics, spread=checkpoint.statistics.spread * 1000)
     fast = checkpoint.fast()
     fast.statistics = narrow
-    _, chunk = act(fast, checkpoint)
+    _, chunk = chunk_of(fast, checkpoint)
     assert (chunk >= narrow.low).all()
     assert (chunk <= narrow.high).all()

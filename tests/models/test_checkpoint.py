@@ -32,14 +32,14 @@ def outputs(checkpoint: Checkpoint) -> tuple[InstructionEmbedding, ConditionToke
     for number, shot in enumerate(shots):
         slow.encode(slow.high, number, shot)
         slow.encode(slow.low, number, shot)
-    conditions = slow.perceive([2, 3], [0, 1, 2, 3], instruction)
-    seen = fast.look((1,), fast.prepare(tuple(shots[:3])))
+    conditions = slow.encode_video([2, 3], [0, 1, 2, 3], instruction)
+    seen = fast.encode_images((1,), fast.prepare(tuple(shots[:3])))
     tokens = torch.cat([seen, seen])[None]
     q = np.zeros(config.joints)
     return (
         instruction,
         conditions,
-        fast.act(tuple(tokens), q, instruction, conditions, 0.1, np.zeros((0, config.joints)), 3),
+        fast.predict_chunk(tuple(tokens), q, instruction, conditions, 0.1, np.zeros((0, config.joints)), 3),
     )
 
 

@@ -24,11 +24,11 @@ pytestmark = [
 
 def chunk(fast: FastSystem, shots: list[NDArray[np.uint8]], words: int) -> NDArray[np.float32]:
     config = fast.config
-    sets = [fast.look((place,), fast.prepare(tuple(shots[3 * place : 3 * place + 3]))) for place in range(2)]
+    sets = [fast.encode_images((place,), fast.prepare(tuple(shots[3 * place : 3 * place + 3]))) for place in range(2)]
     text = torch.linspace(-1, 1, words * config.text.width).reshape(1, words, -1)
     instruction = InstructionEmbedding(text, VideoText(text, text.mean(1)))
     tokens = ConditionTokens(torch.ones(6, 32), torch.ones(5, 32))
-    return fast.act(sets, np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 1)
+    return fast.predict_chunk(sets, np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 1)
 
 
 def test_a_compiled_system1_makes_the_same_chunks_for_any_instruction(untrained: Untrained, pictures: Pictures) -> None:

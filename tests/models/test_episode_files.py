@@ -57,7 +57,7 @@ def refused(path: Path) -> str:
 
 def test_an_episode_comes_back_bit_for_bit(path: Path) -> None:
     found, wanted = hdf5.read(path), episode()
-    for name in ("q", "dq", "effort", "master"):
+    for name in ("q", "dq", "effort", "leader"):
         assert np.array_equal(getattr(found, name), getattr(wanted, name))
     assert (found.jpegs, found.instructions, found.task, found.seed) == (wanted.jpegs, wanted.instructions, "a_task", 7)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -105,18 +105,20 @@ def test_robotwins_variant_is_read(path: Path) -> None:
 
     (path.parent / "instructions.json").write_text(json.dumps(["pick it up"]))
     found = hdf5.read(change(path, converted))
-    told, shown = (simplejpeg.decode_jpeg(e.jpegs["head"][3]).astype(int) for e in (episode(), found))
-    assert np.abs(shown - told[..., ::-1]).mean() < 20 < np.abs(shown - told).mean(), "red and blue change places"
+    reported, shown = (simplejpeg.decode_jpeg(e.jpegs["head"][3]).astype(int) for e in (episode(), found))
+    assert np.abs(shown - reported[..., ::-1]).mean() < 20 < np.abs(shown - reported).mean(), (
+        "red and blue change places"
+    )
     assert found.instructions == ("pick it up",)
     assert not found.dq.any()
-    for name in ("q", "master"):
+    for name in ("q", "leader"):
         np.testing.assert_allclose(getattr(found, name), getattr(episode(), name), atol=1e-6)
 
 
 def test_metres_without_velocities_are_no_shares(path: Path) -> None:
     wanted = hdf5.read(path)
     found = hdf5.read(change(path, lambda file: file.__delitem__("observations/qvel")))
-    assert np.array_equal(found.q, wanted.q) and np.array_equal(found.master, wanted.master)
+    assert np.array_equal(found.q, wanted.q) and np.array_equal(found.leader, wanted.leader)
     assert found.jpegs == wanted.jpegs
     assert not found.dq.any()
 
@@ -139,7 +141,7 @@ def test_a_short_episode_is_named(tmp_path: Path) -> None:
     whole = episode()
     short = SHORTEST_STEPS - 1
     cut = replace(
-        whole, q=whole.q[:short], dq=whole.dq[:short], effort=whole.effort[:short], master=whole.master[:short],
+        whole, q=whole.q[:short], dq=whole.dq[:short], effort=whole.effort[:short], leader=whole.leader[:short],
         jpegs={camera: jpegs[:short] for camera, jpegs in whole.jpegs.items()},
     )  # fmt: skip
     hdf5.write(tmp_path / "short.hdf5", cut)
@@ -161,7 +163,7 @@ def test_what_is_no_picture_is_named_with_its_step(path: Path, picture: bytes) -
     assert "camera left_wrist has no picture at step 7" in refused(change(path, lose))
 
 
-@pytest.mark.parametrize(("name", "field"), [("observations/qpos", "q"), ("action", "master")])
+@pytest.mark.parametrize(("name", "field"), [("observations/qpos", "q"), ("action", "leader")])
 def test_grippers_in_another_unit_are_named(path: Path, name: str, field: str) -> None:
     def shares(file: h5py.File) -> None:
         stored: Any = file[name]

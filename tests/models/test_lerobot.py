@@ -48,7 +48,7 @@ def test_a_dataset_comes_back_bit_for_bit(folder: Path) -> None:
     found = Dataset(folder)
     for index, wanted in enumerate((episode(1), episode(2, "another"))):
         again = found.read(index)
-        for name in ("q", "dq", "effort", "master"):
+        for name in ("q", "dq", "effort", "leader"):
             assert np.array_equal(getattr(again, name), getattr(wanted, name))
         assert (again.jpegs, again.instructions, again.task, again.seed) == (
             wanted.jpegs, wanted.instructions, wanted.task, wanted.seed,

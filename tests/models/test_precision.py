@@ -22,7 +22,7 @@ def understand(slow: SlowSystem, shots: list[NDArray[np.uint8]], checkpoint: Che
     for number, shot in enumerate(shots):
         slow.encode(slow.low, number, shot)
         slow.encode(slow.high, number, shot)
-    return slow.perceive([2, 3], [0, 1, 2, 3], checkpoint.instructor().encode(["go"])[0])
+    return slow.encode_video([2, 3], [0, 1, 2, 3], checkpoint.instructor().encode(["go"])[0])
 
 
 def test_system2_in_bfloat16_is_near_float32(untrained: Untrained, pictures: Pictures) -> None:
@@ -45,11 +45,13 @@ def test_system1_in_bfloat16_is_near_float32(untrained: Untrained, pictures: Pic
     chunks: list[NDArray[np.float32]] = []
     for dtype in (torch.float32, torch.bfloat16):
         fast = checkpoint.fast(dtype=dtype)
-        seen = fast.look((1,), fast.prepare(shots))
+        seen = fast.encode_images((1,), fast.prepare(shots))
         assert seen.dtype == dtype
         instruction = checkpoint.instructor().encode(["go"])[0]
         chunks.append(
-            fast.act((seen, seen), np.zeros(config.joints), instruction, tokens, 0.1, np.zeros((0, config.joints)), 1)
+            fast.predict_chunk(
+                (seen, seen), np.zeros(config.joints), instruction, tokens, 0.1, np.zeros((0, config.joints)), 1
+            )
         )
     assert np.abs(chunks[0] - chunks[1]).max() < 0.05 * np.ptp(chunks[0])
     assert chunks[1].dtype == np.float32

@@ -54,11 +54,11 @@ def test_order_of_the_places_changes_the_tokens() -> None:
 @pytest.mark.parametrize(("frames", "height", "width"), [(2, 6, 8), (16, 4, 4), (16, 32, 48)])
 def test_no_two_places_look_alike(frames: int, height: int, width: int) -> None:
     """Not even a frame and a row that are swapped, or the end of a row and the beginning of the next one."""
-    told = _apart(frames, height, width, torch.zeros(1, 128))
-    assert told.shape == (frames, height * width, 128)
-    apart = torch.cdist(told.flatten(0, 1)[:4000], told.flatten(0, 1)[:4000]).fill_diagonal_(torch.inf)
+    reported = _apart(frames, height, width, torch.zeros(1, 128))
+    assert reported.shape == (frames, height * width, 128)
+    apart = torch.cdist(reported.flatten(0, 1)[:4000], reported.flatten(0, 1)[:4000]).fill_diagonal_(torch.inf)
     assert apart.min() > 1.0
-    row_end, next_row, neighbour = told[0, width - 1], told[0, width], told[0, width - 2]
+    row_end, next_row, neighbour = reported[0, width - 1], reported[0, width], reported[0, width - 2]
     assert (row_end - next_row).norm() > 1.5 * (row_end - neighbour).norm()
 
 

@@ -168,7 +168,7 @@ def test_prepared_features_are_what_system_2_would_make(files: Path, config: Pol
             slow.encode(ring, number, simplejpeg.decode_jpeg(heads[number]))
     stored = opened(files, "features")[2]
     text = instructor.eval().encode(TEXTS)[int(stored["text"][window])]
-    live = slow.perceive([last - 1, last], low, text)
+    live = slow.encode_video([last - 1, last], low, text)
     high, low_features = (window_of(stored, name, window)[None] for name in ("high", "low"))
     spatial, motion = slow.compressed(high, low_features)
     assert_allclose(spatial[0].detach(), live.spatial, atol=0.05)
@@ -182,10 +182,10 @@ def test_windows_before_the_episode_show_its_first_step(files: Path) -> None:
 
 def test_the_next_puppet_position_or_the_master_is_the_target(config: PolicyConfig) -> None:
     one = episode(0)
-    assert_allclose(prepared.targets(one, config), one.master)
-    puppet = prepared.targets(one, config.model_copy(update={"action_source": "next_puppet"}))
-    assert_allclose(puppet[:-1], one.q[1:])
-    assert_allclose(puppet[-1], one.q[-1])
+    assert_allclose(prepared.targets(one, config), one.leader)
+    follower = prepared.targets(one, config.model_copy(update={"action_source": "next_puppet"}))
+    assert_allclose(follower[:-1], one.q[1:])
+    assert_allclose(follower[-1], one.q[-1])
 
 
 def test_statistics_normalise_what_they_were_made_of(files: Path, config: PolicyConfig) -> None:

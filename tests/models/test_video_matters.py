@@ -31,28 +31,28 @@ def instruction(untrained: Untrained) -> InstructionEmbedding:
     return untrained(1).instructor().encode(["hand the block over"])[0]
 
 
-def perceive(slow: SlowSystem, high: Shots, low: Shots, instruction: InstructionEmbedding) -> ConditionTokens:
+def encode_video(slow: SlowSystem, high: Shots, low: Shots, instruction: InstructionEmbedding) -> ConditionTokens:
     """Tokens of two windows of pictures, from empty rings."""
     slow.high.clear()
     slow.low.clear()
     for ring, shots in ((slow.high, high), (slow.low, low)):
         for number, shot in enumerate(shots):
             slow.encode(ring, number, shot)
-    return slow.perceive(list(range(len(high))), list(range(len(low))), instruction)
+    return slow.encode_video(list(range(len(high))), list(range(len(low))), instruction)
 
 
-def act(
+def predict_chunk(
     fast: FastSystem, shots: Shots, instruction: InstructionEmbedding, tokens: ConditionTokens
 ) -> NDArray[np.float32]:
     """A chunk of the same observation, with other conditions."""
-    seen = fast.look((1,), fast.prepare(tuple(shots)))
-    return fast.act((seen, seen), np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 5)
+    seen = fast.encode_images((1,), fast.prepare(tuple(shots)))
+    return fast.predict_chunk((seen, seen), np.zeros(14), instruction, tokens, 0.1, np.zeros((0, 14)), 5)
 
 
 def test_tokens_have_the_configured_shapes(
     slow: SlowSystem, instruction: InstructionEmbedding, pictures: Pictures
 ) -> None:
-    tokens = perceive(slow, pictures(2, 1), pictures(4, 2), instruction)
+    tokens = encode_video(slow, pictures(2, 1), pictures(4, 2), instruction)
     assert tokens.spatial.shape == (6, 32)
     assert tokens.motion.shape == (5, 32)
 
@@ -62,9 +62,9 @@ def test_a_frame_of_the_high_window_changes_the_spatial_tokens_only(
     slow: SlowSystem, instruction: InstructionEmbedding, pictures: Pictures, changed: int
 ) -> None:
     high, low = pictures(2, 1), pictures(4, 2)
-    before = perceive(slow, high, low, instruction)
+    before = encode_video(slow, high, low, instruction)
     high[changed] = 255 - high[changed]
-    after = perceive(slow, high, low, instruction)
+    after = encode_video(slow, high, low, instruction)
     assert (after.spatial - before.spatial).abs().max() > 1e-3
     assert torch.equal(after.motion, before.motion)
 
@@ -74,9 +74,9 @@ def test_a_frame_of_the_low_window_changes_the_motion_tokens_only(
     slow: SlowSystem, instruction: InstructionEmbedding, pictures: Pictures, changed: int
 ) -> None:
     high, low = pictures(2, 1), pictures(4, 2)
-    before = perceive(slow, high, low, instruction)
+    before = encode_video(slow, high, low, instruction)
     low[changed] = 255 - low[changed]
-    after = perceive(slow, high, low, instruction)
+    after = encode_video(slow, high, low, instruction)
     assert (after.motion - before.motion).abs().max() > 1e-3
     assert torch.equal(after.spatial, before.spatial)
 
@@ -85,15 +85,17 @@ def test_order_of_the_low_window_changes_the_motion_tokens(
     slow: SlowSystem, instruction: InstructionEmbedding, pictures: Pictures
 ) -> None:
     high, low = pictures(2, 1), pictures(4, 2)
-    before = perceive(slow, high, low, instruction)
-    after = perceive(slow, high, low[::-1], instruction)
+    before = encode_video(slow, high, low, instruction)
+    after = encode_video(slow, high, low[::-1], instruction)
     assert (after.motion - before.motion).abs().max() > 1e-3
 
 
 def test_instruction_changes_the_tokens(untrained: Untrained, slow: SlowSystem, pictures: Pictures) -> None:
     instructor = untrained(1).instructor()
     high, low = pictures(2, 1), pictures(4, 2)
-    one, other = (perceive(slow, high, low, instructor.encode([text])[0]) for text in ("hand it over", "put it down"))
+    one, other = (
+        encode_video(slow, high, low, instructor.encode([text])[0]) for text in ("hand it over", "put it down")
+    )
     assert (one.spatial - other.spatial).abs().max() > 1e-5
 
 
@@ -103,27 +105,27 @@ def test_changing_only_the_video_changes_the_chunk(
 ) -> None:
     fast, shots = untrained(1).fast(), pictures(3, 3)
     high, low = pictures(2, 1), pictures(4, 2)
-    before = act(fast, shots, instruction, perceive(slow, high, low, instruction))
+    before = predict_chunk(fast, shots, instruction, encode_video(slow, high, low, instruction))
     window = high if stream == "high" else low
     window[-1] = 255 - window[-1]
-    after = act(fast, shots, instruction, perceive(slow, high, low, instruction))
+    after = predict_chunk(fast, shots, instruction, encode_video(slow, high, low, instruction))
     assert np.abs(after - before).max() > 1e-5
 
 
 def test_same_windows_give_the_same_tokens_bit_for_bit(
     slow: SlowSystem, instruction: InstructionEmbedding, pictures: Pictures
 ) -> None:
-    first, second = (perceive(slow, pictures(2, 1), pictures(4, 2), instruction) for _ in range(2))
+    first, second = (encode_video(slow, pictures(2, 1), pictures(4, 2), instruction) for _ in range(2))
     assert torch.equal(first.spatial, second.spatial)
     assert torch.equal(first.motion, second.motion)
 
 
 def test_sets_of_pictures_are_encoded_once_and_the_oldest_is_dropped(untrained: Untrained, pictures: Pictures) -> None:
     fast = untrained(1).fast()
-    first = fast.look((0,), fast.prepare(tuple(pictures(3, 0))))
-    assert fast.look((0,), fast.prepare(tuple(pictures(3, 1)))) is first
+    first = fast.encode_images((0,), fast.prepare(tuple(pictures(3, 0))))
+    assert fast.encode_images((0,), fast.prepare(tuple(pictures(3, 1)))) is first
     for key in range(1, 9):
-        fast.look((key,), fast.prepare(tuple(pictures(3, key))))
+        fast.encode_images((key,), fast.prepare(tuple(pictures(3, key))))
     assert not fast.has((0,))
     assert fast.has((8,))
 
@@ -163,7 +165,7 @@ def test_every_arrangement_sees_the_video(
         for number, picture in enumerate(pictures(4, seed)):
             slow.encode(slow.low, number, picture)
             slow.encode(slow.high, number, picture)
-        made.append(slow.perceive([2, 3], [0, 1, 2, 3], instruction))
+        made.append(slow.encode_video([2, 3], [0, 1, 2, 3], instruction))
         slow.low.clear()
         slow.high.clear()
     assert (made[0].spatial - made[1].spatial).abs().max() > 1e-4

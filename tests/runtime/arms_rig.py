@@ -27,49 +27,51 @@ class Rig:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_state.Rules.of(load_settings([*flags]))
-        self.now = START_NS
+        self.config = arms_state.ArmsConfig.of(load_settings([*flags]))
+        self.now_ns = START_NS
         self.measured = ready_pose()
         self.measured[[4, 11]] -= 0.2
-        self.memory = arms_state.start(self.rules, self._feedback(0), self.now)
+        self.state = arms_state.start(self.config, self._feedback(0), self.now_ns)
         self.ticks = 0
-        self.chunks = self.orders = 0
+        self.chunks = self.commands = 0
         self.health_ok = True
         self.frozen_side: int | None = None
         self.arms: dict[str, Any] = {}  # what the feedback tells besides
-        self.outputs: list[arms_state.Outputs] = []
+        self.outputs: list[arms_state.ArmsOutputs] = []
         self.waiting: list[messages.Message] = [
             build(messages.Episode, started_ns=0),
             build(messages.Instruction),
         ]
 
     def _feedback(self, seq: int) -> messages.JointState:
-        stamps = [self.now, self.now]
+        stamps = [self.now_ns, self.now_ns]
         if getattr(self, "frozen_side", None) is not None:
             stamps[self.frozen_side or 0] = START_NS
         return self.build(
-            messages.JointState, seq=seq, stamp_ns=self.now, q=self.measured.copy(),
+            messages.JointState, seq=seq, stamp_ns=self.now_ns, q=self.measured.copy(),
             **{"measured_ns": (stamps[0], stamps[1]), **getattr(self, "arms", {})},
         )  # fmt: skip
 
     def restart(self) -> None:
         """As after a crash of the process."""
-        self.memory = arms_state.start(self.rules, self._feedback(self.ticks), self.now, restarted=True)
+        self.state = arms_state.start(self.config, self._feedback(self.ticks), self.now_ns, restarted=True)
 
-    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.Outputs:
+    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.ArmsOutputs:
         """One tick with these messages; a fresh camera report comes by itself."""
         report = (self.health(),) if self.health_ok and self.ticks % 6 == 0 else ()
-        inputs = arms_state.Inputs(self._feedback(self.ticks), (*self.waiting, *report, *arrived), refused, self.now)
+        inputs = arms_state.ArmsInputs(
+            self._feedback(self.ticks), (*self.waiting, *report, *arrived), refused, self.now_ns
+        )
         self.waiting = []
-        made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
+        made = arms_step.step(self.config, self.state, inputs, 1, self.now_ns)
         if made.target.sent:
             self.measured = made.target.q.copy()
         self.outputs.append(made)
         self.ticks += 1
-        self.now += TICK_NS
+        self.now_ns += TICK_NS
         return made
 
-    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_state.Outputs:
+    def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_state.ArmsOutputs:
         """Tick for a while; with a fresh chunk now and then."""
         made = self.outputs[-1] if self.outputs else None
         every = None if chunk_every_s is None else round(chunk_every_s * 1e9 / TICK_NS)
@@ -86,8 +88,8 @@ class Rig:
         seq = self.chunks
         self.chunks += 1
         fields: dict[str, Any] = {
-            "seq": seq, "stamp_ns": self.now, "q": q, "t0_ns": self.now, "dt_ns": DT_NS, "observation_ns": self.now,
-            "conditions_capture_ns": self.now - 200_000_000, "conditions_limit_ns": 1_500_000_000,
+            "seq": seq, "stamp_ns": self.now_ns, "q": q, "t0_ns": self.now_ns, "dt_ns": DT_NS, "observation_ns": self.now_ns,
+            "conditions_capture_ns": self.now_ns - 200_000_000, "conditions_limit_ns": 1_500_000_000,
         }  # fmt: skip
         return self.build(messages.ActionChunk, **(fields | changes))
 
@@ -95,16 +97,16 @@ class Rig:
         """All cameras well, but for one."""
         states = tuple(
             messages.CameraState(
-                camera=name, number=1, capture_ns=self.now, rate_hz=30.0, verdict=verdict if name == camera else ""
+                camera=name, number=1, capture_ns=self.now_ns, rate_hz=30.0, verdict=verdict if name == camera else ""
             )
             for name in CAMERAS
         )
-        return self.build(messages.CameraHealth, stamp_ns=self.now, cameras=states)
+        return self.build(messages.CameraHealth, stamp_ns=self.now_ns, cameras=states)
 
-    def order(self, order: str, confirmed: bool = False) -> messages.Order:
-        """An operator's order."""
-        self.orders += 1
-        return self.build(messages.Order, seq=self.orders, order=order, confirmed=confirmed)
+    def command(self, command: str, confirmed: bool = False) -> messages.Order:
+        """An operator's command."""
+        self.commands += 1
+        return self.build(messages.Order, seq=self.commands, order=command, confirmed=confirmed)
 
     @property
     def mode(self) -> str:
@@ -114,4 +116,4 @@ class Rig:
     @property
     def reasons(self) -> str:
         """Why it does not run."""
-        return "; ".join(self.memory.machine.reasons)
+        return "; ".join(self.state.machine.reasons)

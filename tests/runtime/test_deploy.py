@@ -79,17 +79,17 @@ def test_flags_of_an_earlier_installation_stay(tmp_path: Path) -> None:
 def test_the_places_of_the_adapters_stay(tmp_path: Path) -> None:
     line = ("robot", "--user", "lab", "--root", str(tmp_path))
     install(*line)
-    rules = tmp_path / "etc/udev/rules.d/70-video2act-can.rules"
-    rules.write_text(own := rules.read_text().replace("3-1.4:1.0", "1-2:1.0"))
+    config = tmp_path / "etc/udev/rules.d/70-video2act-can.rules"
+    config.write_text(own := config.read_text().replace("3-1.4:1.0", "1-2:1.0"))
     install(*line)
-    assert rules.read_text() == own
+    assert config.read_text() == own
 
 
 def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
     text = (DEPLOY / "can-names.rules").read_text()
     named = re.findall(r"\bcan_(?:left|right)\w*", text)
     arms = load_settings([]).arms
-    assert {*arms.interfaces, *arms.master_interfaces} == set(named)
+    assert {*arms.interfaces, *arms.leader_interfaces} == set(named)
     assert max(map(len, named)) <= 15
     with pytest.raises(SettingsError, match=r"interfaces.*at most 15"):
         load_settings(["--arms.interfaces", '["can_left", "can_right_puppet"]'])

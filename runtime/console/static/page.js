@@ -1,7 +1,7 @@
 // The page: a live robot, the list of sessions, or sessions being looked through. What is shown stands in the address.
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Hold, useDesk } from "./desk.js";
+import { Hold, useOperator } from "./operator.js";
 import { html } from "./html.js";
 import { Robot } from "./robot.js";
 import { Replay, Sessions } from "./sessions.js";
@@ -15,7 +15,7 @@ function Page({ about }) {
     window.addEventListener("hashchange", moved);
     return () => window.removeEventListener("hashchange", moved);
   }, []);
-  const desk = useDesk(about.steered);
+  const operator = useOperator(about.steered);
   const go = (where) => { location.hash = where; };
   const names = place.startsWith("session/") ? place.slice(8).split(",").map(decodeURIComponent) : null;
   const listed = place === "sessions" || (!about.live && !names);
@@ -25,10 +25,10 @@ function Page({ about }) {
       <a href="#sessions" class=${listed ? "chosen" : ""}>sessions</a>
       ${names && html`<span class="muted">${names.join(" beside ")}</span>`}
       ${about.replays && html`<span class="bad">${about.replays} is played: no robot is connected</span>`}
-      ${about.steered && html`<span class="answer bad" role="alert">${desk.refused}</span><${Hold} desk=${desk} />`}</nav>
+      ${about.steered && html`<span class="answer bad" role="alert">${operator.refused}</span><${Hold} operator=${operator} />`}</nav>
     ${listed ? html`<${Sessions} open=${(chosen) => go(`session/${chosen.map(encodeURIComponent).join(",")}`)} />`
       : names ? html`<${Replay} key=${place} names=${names} />`
-      : html`<${Robot} key="live" source="live" at=${() => null} desk=${about.steered ? desk : null} />`}`;
+      : html`<${Robot} key="live" source="live" at=${() => null} operator=${about.steered ? operator : null} />`}`;
 }
 
 fetch("/about").then((answer) => answer.json()).then((about) => render(html`<${Page} about=${about} />`, document.body));

@@ -61,9 +61,9 @@ export class History {
 
 // All joints of a recorded session, as /sessions/NAME/joints tells them.
 export class Recording {
-  constructor(told) {
-    this.rows = told.at_ns.map((at_ns, index) => ({ at: at_ns / 1e9, measured: told.measured[index], commanded: told.commanded[index] }));
-    this.seams = told.seams_ns.map((at_ns) => at_ns / 1e9);
+  constructor(reported) {
+    this.rows = reported.at_ns.map((at_ns, index) => ({ at: at_ns / 1e9, measured: reported.measured[index], commanded: reported.commanded[index] }));
+    this.seams = reported.seams_ns.map((at_ns) => at_ns / 1e9);
     this.whole = this.rows.length ? [this.rows[0].at, this.rows.at(-1).at] : null;
   }
 }

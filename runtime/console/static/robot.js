@@ -10,8 +10,8 @@ import { Steering } from "./steering.js";
 
 const LOST_MS = 1000;
 
-// `at`: the time to show, null for now. `seek`: how a click goes to another time (ns), of a session. `desk`: of a live robot.
-export function Robot({ source, at, seek, desk }) {
+// `at`: the time to show, null for now. `seek`: how a click goes to another time (ns), of a session. `operator`: of a live robot.
+export function Robot({ source, at, seek, operator }) {
   const [moment, setMoment] = useState(null);
   const [lost, setLost] = useState(false);
   const clock = useRef(new Clock());
@@ -19,23 +19,23 @@ export function Robot({ source, at, seek, desk }) {
   const heard = useRef(performance.now());
   const live = source === "live";
   useEffect(() => {
-    const moments = watchMoments(source, at, (told) => {
+    const moments = watchMoments(source, at, (reported) => {
       heard.current = performance.now();
-      if (live) clock.current.note(told.now_ns);
-      desk?.saw(told.now_ns);
-      if (live) history.note(told);
-      window.video2act.moment = told;
+      if (live) clock.current.note(reported.now_ns);
+      operator?.saw(reported.now_ns);
+      if (live) history.note(reported);
+      window.video2act.moment = reported;
       setLost(false);
-      setMoment(told);
+      setMoment(reported);
     }, () => setLost(live));
     const watch = setInterval(() => setLost(live && performance.now() - heard.current > LOST_MS), 200);
     if (!live) {
       fetch(`/sessions/${encodeURIComponent(source)}/joints`).then((answer) => answer.json())
-        .then((told) => setHistory(new Recording(told)), () => {}); // without it the plots stay empty
+        .then((reported) => setHistory(new Recording(reported)), () => {}); // without it the plots stay empty
     }
     return () => { clearInterval(watch); moments.close(); };
   }, [source]);
-  const deadman = Boolean(desk?.lease.mine && desk.lease.deadman);
+  const deadman = Boolean(operator?.lease.mine && operator.lease.deadman);
   if (!moment) return html`<${Banner} moment=${null} lost=${lost} deadman=${deadman} />`;
   return html`<article class=${lost ? "robot lost" : "robot"}>
     <${Banner} moment=${moment} lost=${lost} deadman=${deadman} />
@@ -47,7 +47,7 @@ export function Robot({ source, at, seek, desk }) {
         <${Processes} rows=${moment.processes} stale=${moment.stale} />
       </div>
       <aside>
-        ${desk ? html`<${Steering} ...${{ moment, desk, lost }} />` : html`<p class="small">${moment.instruction?.text}</p>`}
+        ${operator ? html`<${Steering} ...${{ moment, operator, lost }} />` : html`<p class="small">${moment.instruction?.text}</p>`}
         <${Figures} moment=${moment} />
         <${Log} moment=${moment} />
       </aside>

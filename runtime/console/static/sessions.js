@@ -43,9 +43,9 @@ export function Replay({ names }) {
     Promise.all(names.map((name) => fetch(`/sessions/${encodeURIComponent(name)}`).then(async (answer) => {
       if (!answer.ok) throw new Error(await answer.text());
       return answer.json();
-    }))).then((told) => {
-      setAbout(told);
-      playhead.current = Math.max(...told.map((one) => (one.seen_ns - one.begin_ns) / 1e9));
+    }))).then((reported) => {
+      setAbout(reported);
+      playhead.current = Math.max(...reported.map((one) => (one.seen_ns - one.begin_ns) / 1e9));
       setAt(playhead.current);
     }, (error) => setWrong(error.message));
   }, [names.join()]);

@@ -94,20 +94,20 @@ export function watchPictures(source, camera, at, shown) {
 
 const BEAT_MS = 50;
 const HELD_MS = 300;
-const HOLD = { type: "order", order: "hold", confirmed: false };
+const HOLD = { type: "command", command: "hold", confirmed: false };
 
-// The socket of orders: says that the page lives, 20 times a second, while it is open. A hold is sent until the robot has heard
+// The operator's socket: says that the page lives, 20 times a second, while it is open. A hold is sent until the robot has heard
 // it: a connection that is dead may look open for minutes. `unheard()` is called while it has not, `held()` when it has. `seen()`:
 // the robot's time that is shown.
-export function openOrders({ lease, refused, held, unheard, lost, seen }) {
+export function openOperator({ lease, refused, held, unheard, lost, seen }) {
   let holds = false;
   let waits = null;
-  const orders = keep("/orders", {
+  const socket = keep("/operator", {
     begin: (socket) => holds && socket.send(JSON.stringify(HOLD)),
     heard: (data) => {
-      const told = JSON.parse(data);
-      if (told.type === "lease") lease(told);
-      else if (told.type === "refused") refused(told.why);
+      const reported = JSON.parse(data);
+      if (reported.type === "lease") lease(reported);
+      else if (reported.type === "refused") refused(reported.why);
       else if (holds) {
         holds = false;
         clearTimeout(waits);
@@ -121,21 +121,21 @@ export function openOrders({ lease, refused, held, unheard, lost, seen }) {
     clearTimeout(waits);
     const late = () => {
       unheard();
-      orders.lose(); // the next connection begins with it
+      socket.lose(); // the next connection begins with it
     };
-    if (orders.send(HOLD)) waits = setTimeout(late, HELD_MS);
+    if (socket.send(HOLD)) waits = setTimeout(late, HELD_MS);
     else unheard();
   }
-  const beat = setInterval(() => orders.send({ type: "beat" }), BEAT_MS);
+  const beat = setInterval(() => socket.send({ type: "beat" }), BEAT_MS);
   return {
     hold,
-    take: (name) => orders.send({ type: "take", name }),
-    give: () => orders.send({ type: "give" }),
-    deadman: (wanted) => orders.send({ type: "deadman", wanted }),
-    order: (order, confirmed = false) => orders.send({ type: "order", order, confirmed, seen_ns: seen() }),
-    steer: (wish) => orders.send({ type: "steer", ...wish, seen_ns: seen() }),
+    take: (name) => socket.send({ type: "take", name }),
+    give: () => socket.send({ type: "give" }),
+    deadman: (wanted) => socket.send({ type: "deadman", wanted }),
+    send: (command, confirmed = false) => socket.send({ type: "command", command, confirmed, seen_ns: seen() }),
+    steer: (wish) => socket.send({ type: "steer", ...wish, seen_ns: seen() }),
     stopBeating: () => clearInterval(beat), // for tests: a page that hangs
-    lose: () => orders.lose(), // and one whose connection breaks
-    close: () => { clearInterval(beat); clearTimeout(waits); orders.close(); },
+    lose: () => socket.lose(), // and one whose connection breaks
+    close: () => { clearInterval(beat); clearTimeout(waits); socket.close(); },
   };
 }

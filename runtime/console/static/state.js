@@ -5,8 +5,8 @@ export function Banner({ moment, lost, deadman }) {
   const safety = moment?.safety;
   const mode = lost ? "LOST" : safety?.mode ?? "STARTING";
   const gone = `no connection to the robot; ${deadman ? "its arms hold, by your deadman" : "it goes on by itself"}`;
-  const trouble = lost || !moment?.recording?.trouble ? [] : [`not recorded: ${moment.recording.trouble}`];
-  const reasons = lost ? [gone] : [...(safety?.reasons ?? []), ...trouble];
+  const fault = lost || !moment?.recording?.fault ? [] : [`not recorded: ${moment.recording.fault}`];
+  const reasons = lost ? [gone] : [...(safety?.reasons ?? []), ...fault];
   const moves = lost || !safety || safety.moves === null ? "" : safety.moves ? "the arms move" : "the arms stand still";
   return html`<header class=${`banner ${mode.toLowerCase().replaceAll(" ", "-")}`} role="status">
     <strong>${mode}</strong>
@@ -24,7 +24,7 @@ export function Figures({ moment }) {
     ["chunk", ms(safety?.chunk_age_ms), `System 1 ${rates.chunk}/s`, false],
     ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "the safety layer limits" : "", false],
     ["holds, faults", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
-    ["session", recording ? `${recording.megabytes} MB` : "-", recording?.trouble || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.trouble],
+    ["session", recording ? `${recording.megabytes} MB` : "-", recording?.fault || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.fault],
   ];
   if (scene) rows.push(["task", scene.success ? "done" : "not yet", moment.episode?.task ?? "", false]);
   return html`<table class="figures">${rows.map(([name, value, note, bad]) => html`
@@ -41,7 +41,7 @@ export function Latency({ bars }) {
   </div>`;
 }
 
-// What is well says only what it sends; what it lost, faults and new starts are told where there are any.
+// What is well says only what it sends; what it lost, faults and new starts are reported where there are any.
 export function Processes({ rows, stale }) {
   return html`<div class="processes" role="group" aria-label="processes">${rows.map((row) => html`
     <span class=${row.state === "alive" ? "" : "bad"} title="what it sends; messages it never saw, faults, new starts"><b>${row.process}</b>

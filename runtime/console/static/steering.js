@@ -1,14 +1,14 @@
-// What an operator with the lease can do: orders, instruction, ratio, blend, episodes. HOLD is there for everybody: desk.js.
+// What an operator with the lease can do: commands, instruction, ratio, blend, episodes. HOLD is there for everybody: operator.js.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 
 const BLENDS = ["prefix", "fade", "ensemble", "none"];
-const ORDERS = [
+const COMMANDS = [
   ["arm", "take the arms where they are; again after a hold"],
   ["run", "let the policy move them"],
   ["ready", "slowly to where work begins"],
   ["rest", "slowly to the pose where their power can be taken"],
-  ["takeover", "let the masters lead them"],
+  ["takeover", "let the leaders lead them"],
   ["clear", "forget a fault"],
 ];
 const CONFIRMED = [
@@ -17,44 +17,44 @@ const CONFIRMED = [
   ["clear a stop", "clear", "To clear a stop takes the power from the arms. Somebody must support them."],
 ];
 
-export function Steering({ moment, desk, lost }) {
+export function Steering({ moment, operator, lost }) {
   const [name, setName] = useState(localStorage.getItem("name") ?? "operator");
   const [asking, setAsking] = useState(null);
-  const { lease } = desk;
-  const connected = desk.connected && !lost;
+  const { lease } = operator;
+  const connected = operator.connected && !lost;
   const mine = lease.mine && connected;
   const rename = (event) => { setName(event.target.value); localStorage.setItem("name", event.target.value); };
   const answer = moment?.safety?.answer;
   return html`<section class="steering">
     <div class="row">
       ${mine
-        ? html`<button onClick=${() => desk.orders().give()}>give back the lease</button>`
+        ? html`<button onClick=${() => operator.socket().give()}>give back the lease</button>`
         : html`<input value=${name} onInput=${rename} maxlength="80" aria-label="your name" />
-          <button disabled=${!connected} onClick=${() => { desk.clear(); desk.orders().take(name || "operator"); }}>take the lease</button>`}
+          <button disabled=${!connected} onClick=${() => { operator.clear(); operator.socket().take(name || "operator"); }}>take the lease</button>`}
       <span class="muted">${!connected ? "no connection" : lease.holder ? (mine ? "you steer" : `${lease.holder} steers`) : "nobody steers"}</span>
     </div>
     <label class="row small"><input type="checkbox" checked=${lease.deadman} disabled=${!mine}
-      onChange=${(event) => desk.orders().deadman(event.target.checked)} /> hold when this page is lost (deadman)</label>
-    <div class="row orders">${ORDERS.map(([order, hint]) => html`
-      <button disabled=${!mine} title=${hint} onClick=${() => desk.order(order)}>${order}</button>`)}</div>
-    <div class="row orders">${CONFIRMED.map(([label, order, warning]) => html`
-      <button class="danger" disabled=${!mine} onClick=${() => setAsking({ label, order: order || label, warning })}>${label}</button>`)}</div>
-    ${asking && html`<${Question} ...${asking} close=${() => setAsking(null)} give=${(order) => desk.order(order, true)} />`}
+      onChange=${(event) => operator.socket().deadman(event.target.checked)} /> hold when this page is lost (deadman)</label>
+    <div class="row commands">${COMMANDS.map(([command, hint]) => html`
+      <button disabled=${!mine} title=${hint} onClick=${() => operator.send(command)}>${command}</button>`)}</div>
+    <div class="row commands">${CONFIRMED.map(([label, command, warning]) => html`
+      <button class="danger" disabled=${!mine} onClick=${() => setAsking({ label, command: command || label, warning })}>${label}</button>`)}</div>
+    ${asking && html`<${Question} ...${asking} close=${() => setAsking(null)} give=${(command) => operator.send(command, true)} />`}
     ${answer && html`<p class="bad answer" role="alert">${answer}</p>`}
-    <${Wishes} moment=${moment} mine=${mine} steer=${(wish) => desk.orders().steer(wish)} />
+    <${Wishes} moment=${moment} mine=${mine} steer=${(wish) => operator.socket().steer(wish)} />
   </section>`;
 }
 
 // Within the page, which goes on beating meanwhile; what is chosen first does nothing.
-function Question({ label, order, warning, close, give }) {
+function Question({ label, command, warning, close, give }) {
   const cancel = useRef(null);
   useEffect(() => cancel.current?.focus(), []);
   return html`<div class="question" role="alertdialog"><p>${warning}</p><div class="row">
     <button ref=${cancel} onClick=${close}>cancel</button>
-    <button class="danger" onClick=${() => { close(); give(order); }}>yes, ${label}</button></div></div>`;
+    <button class="danger" onClick=${() => { close(); give(command); }}>yes, ${label}</button></div></div>`;
 }
 
-// A whole number that is told when it is entered; what is being typed is not overwritten by what the robot says meanwhile.
+// A whole number that is reported when it is entered; what is being typed is not overwritten by what the robot says meanwhile.
 function Whole({ value, disabled, given }) {
   const [draft, setDraft] = useState(null);
   const enter = (event) => {
@@ -69,12 +69,12 @@ function Whole({ value, disabled, given }) {
 function Wishes({ moment, mine, steer }) {
   const [text, setText] = useState(null);
   const [note, setNote] = useState("");
-  const told = moment?.instruction?.text ?? "";
+  const reported = moment?.instruction?.text ?? "";
   const judge = (result) => { steer({ result, note }); setNote(""); };
-  return html`<form class="wishes" onSubmit=${(event) => { event.preventDefault(); steer({ instruction: (text ?? told).replace(/\s+/g, " ").trim() }); setText(null); }}>
-    <label>instruction<textarea rows="2" maxlength="1000" disabled=${!mine} value=${text ?? told}
+  return html`<form class="wishes" onSubmit=${(event) => { event.preventDefault(); steer({ instruction: (text ?? reported).replace(/\s+/g, " ").trim() }); setText(null); }}>
+    <label>instruction<textarea rows="2" maxlength="1000" disabled=${!mine} value=${text ?? reported}
       onInput=${(event) => setText(event.target.value)}></textarea></label>
-    <div class="row"><button type="submit" disabled=${!mine || !(text ?? told).trim()}>tell the robot</button>
+    <div class="row"><button type="submit" disabled=${!mine || !(text ?? reported).trim()}>tell the robot</button>
       <label class="small">1:<${Whole} value=${moment?.ratio.wanted} disabled=${!mine} given=${(ratio) => steer({ ratio })} /></label>
       <label class="small">blend <select disabled=${!mine} value=${moment?.episode?.blend}
         onChange=${(event) => steer({ blend: event.target.value })}>${BLENDS.map((blend) => html`<option>${blend}</option>`)}</select></label>

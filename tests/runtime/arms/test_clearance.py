@@ -8,7 +8,7 @@ import pytest
 
 from drivers.cobot_magic import TABLE_TOP_M, bases
 from runtime.arms import clearance, joint_limits
-from runtime.arms.collision import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points, sideways_gap_m
 from runtime.arms.limits import Array, Limits
 from runtime.config.settings import Safety
 
@@ -30,7 +30,7 @@ def poses(count: int, seed: int = 5) -> Array:
 @pytest.mark.parametrize("form", [numba.njit(clearance.clearance_m), clearance.clearance_m])
 def test_it_is_measured_as_with_arrays(form: Any) -> None:
     for q in poses(60):
-        points = skeleton(q)
+        points = link_points(q)
         lowest, apart = form(q, bases(), TABLE_TOP_M, NEVER_ENOUGH)
         assert lowest == pytest.approx(fingertip_height_m(points), abs=1e-12)
         assert apart == pytest.approx(arm_distance_m(points), abs=1e-9)
@@ -43,7 +43,7 @@ def test_parallel_links_are_measured_too() -> None:
     side_by_side[1, 0, 3] = 0.3
     q = np.tile(poses(1)[0, :7], 2)
     apart = clearance.clearance_m(q, side_by_side, 0.0, NEVER_ENOUGH)[1]
-    assert apart == pytest.approx(arm_distance_m(skeleton(q, side_by_side)), abs=1e-9)
+    assert apart == pytest.approx(arm_distance_m(link_points(q, side_by_side)), abs=1e-9)
 
 
 @pytest.mark.parametrize("form", [clearance.keeps_clear, as_written(clearance.keeps_clear)])
@@ -52,9 +52,9 @@ def test_ways_are_judged_as_with_arrays(form: Any) -> None:
     dice, verdicts = np.random.default_rng(8), []
     for q in poses(150, seed=9):
         way, here = dice.normal(0, 0.2, 14), q - dice.normal(0, 0.01, 14)
-        stop, now = skeleton(q + STOPS * way), skeleton(here)
-        low = fingertip_height_m(stop) < min(0.1, fingertip_height_m(now))
-        close = arm_distance_m(stop) < min(0.1, arm_distance_m(now))
+        stop, now_ns = link_points(q + STOPS * way), link_points(here)
+        low = fingertip_height_m(stop) < min(0.1, fingertip_height_m(now_ns))
+        close = arm_distance_m(stop) < min(0.1, arm_distance_m(now_ns))
         verdicts.append(form(q, way, here, bases(), TABLE_TOP_M, 0.1, 0.1))
         assert verdicts[-1] == (not low and not close)
     assert 20 < sum(verdicts) < 130
@@ -64,12 +64,15 @@ def test_joints_are_tracked_and_braked_bit_for_bit_as_written() -> None:
     """From anywhere, to anywhere: what is compiled rounds as Python does."""
     dice = np.random.default_rng(4)
     for q in poses(200):
-        now = np.stack([q, dice.uniform(-1, 1, 14) * LIMITS.velocity, dice.uniform(-1, 1, 14) * LIMITS.acceleration])
-        now[2, :7] = 0.0  # those that go on as they go, some of them
-        wanted, speed = q + now[1] * 0.005 + dice.normal(0, dice.choice([0, 1e-4, 0.1, 2.0]), 14), dice.normal(0, 1, 14)
+        now_ns = np.stack([q, dice.uniform(-1, 1, 14) * LIMITS.velocity, dice.uniform(-1, 1, 14) * LIMITS.acceleration])
+        now_ns[2, :7] = 0.0  # those that go on as they go, some of them
+        wanted, speed = (
+            q + now_ns[1] * 0.005 + dice.normal(0, dice.choice([0, 1e-4, 0.1, 2.0]), 14),
+            dice.normal(0, 1, 14),
+        )
         compared: list[tuple[Any, tuple[Any, ...]]] = [
-            (joint_limits.track_joints, (LIMITS.table, now, wanted, speed, 0.005)),
-            (joint_limits.brake_joints, (LIMITS.table, now, 0.005)),
+            (joint_limits.track_joints, (LIMITS.table, now_ns, wanted, speed, 0.005)),
+            (joint_limits.brake_joints, (LIMITS.table, now_ns, 0.005)),
         ]
         for function, given in compared:
             assert function(*given).tobytes() == as_written(function)(*given).tobytes()

@@ -7,7 +7,7 @@ import pytest
 from drivers.cobot_magic import TABLE_TOP_M, bases, ready_pose
 from drivers.kinematics import FINGERTIP_M, link_poses
 from runtime.arms import collision as module
-from runtime.arms.collision import arm_distance_m, fingertip_height_m, sideways_gap_m, skeleton
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points, sideways_gap_m
 from runtime.arms.limits import Array, Limits
 from runtime.config.settings import Safety
 
@@ -22,7 +22,7 @@ def any_poses(count: int) -> list[Array]:
 
 @pytest.mark.parametrize("q", any_poses(10))
 def test_the_skeleton_is_the_kinematics(q: Array) -> None:
-    points = skeleton(q)
+    points = link_points(q)
     for side, base in enumerate(bases()):
         poses = base @ link_poses(q[7 * side : 7 * side + 6])
         frames = [base[:3, 3], *(poses[index][:3, 3] for index in (0, 2, 3, 5))]
@@ -37,13 +37,13 @@ def test_the_skeleton_is_the_kinematics(q: Array) -> None:
 
 
 def test_the_skeleton_is_mirrored_by_mirrored_arms() -> None:
-    left, right = skeleton(ready_pose())
+    left, right = link_points(ready_pose())
     swapped = right[[0, 1, 2, 3, 4, 5, 8, 9, 6, 7]]  # finger a of one is where finger b of the other is
     np.testing.assert_allclose(left * [-1, 1, 1], swapped, atol=1e-9)
 
 
 def test_the_fingertip_height_counts_from_the_table() -> None:
-    points = skeleton(ready_pose())
+    points = link_points(ready_pose())
     assert fingertip_height_m(points) == pytest.approx(points[:, [7, 9], 2].min() - TABLE_TOP_M)
 
 
@@ -52,7 +52,7 @@ def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
     ends = list(zip([0, 1, 2, 3, 4, 6, 8], [1, 2, 3, 4, 5, 7, 9], strict=True))
     steps = np.linspace(0, 1, 40)[:, None]
     for q in any_poses(20):
-        points = skeleton(q)
+        points = link_points(q)
         dense = [[points[s, i] * (1 - steps) + points[s, j] * steps for i, j in ends] for s in (0, 1)]
         sampled = min(
             float(np.linalg.norm(a[:, None] - b[None], axis=2).min()) - radius[i] - radius[j]
@@ -65,9 +65,9 @@ def test_the_arm_distance_is_that_of_densely_sampled_links() -> None:
 
 def test_the_sideways_gap_is_never_above_the_distance() -> None:
     for q in any_poses(200):
-        points = skeleton(q)
+        points = link_points(q)
         assert sideways_gap_m(points) <= arm_distance_m(points) + 1e-12
 
 
 def test_the_sideways_gap_spares_the_pairs_at_rest() -> None:
-    assert sideways_gap_m(skeleton(ready_pose())) > Safety().min_arm_distance_m
+    assert sideways_gap_m(link_points(ready_pose())) > Safety().min_arm_distance_m

@@ -1,12 +1,12 @@
-"""What the safety layer sees where it only watches: ranges and speeds of a master, from its targets. Called by pytest."""
+"""What the safety layer sees where it only watches: ranges and speeds of a leader, from its targets. Called by pytest."""
 
 import numpy as np
 import pytest
 
 from drivers.cobot_magic import ready_pose
-from runtime.arms.limit_monitor import Watch, exceeded
+from runtime.arms.limit_monitor import LimitMonitor, exceeded
 from runtime.arms.limits import Limits
-from runtime.arms.process import master_state
+from runtime.arms.process import leader_state
 from runtime.config.settings import load_settings
 from runtime.messaging import messages
 
@@ -16,12 +16,12 @@ LIMITS = Limits.of(load_settings([]).safety)
 
 def led(speed: float, joint: int, ticks: int = 40, jitter: float = 0.0) -> list[tuple[str, ...]]:
     """What is said tick by tick while one joint moves at a speed."""
-    watch, dice = Watch(), np.random.default_rng(0)
+    monitor, dice = LimitMonitor(), np.random.default_rng(0)
     said: list[tuple[str, ...]] = []
     for tick in range(ticks):
         q = ready_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
         q[joint] += speed * tick * TICK_NS / 1e9 + dice.normal(0, jitter)
-        said.append(exceeded(watch, LIMITS, q, 1_000_000_000 + tick * TICK_NS))
+        said.append(exceeded(monitor, LIMITS, q, 1_000_000_000 + tick * TICK_NS))
     return said
 
 
@@ -36,26 +36,26 @@ def test_a_speed_beyond_the_limit_is_named(joint: int, name: str) -> None:
 
 
 def test_a_place_beyond_the_range_is_named() -> None:
-    watch, q = Watch(), ready_pose()
+    monitor, q = LimitMonitor(), ready_pose()
     q[[6, 13]] = 0.02
     q[2] = 0.4
-    assert exceeded(watch, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
+    assert exceeded(monitor, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
 
 
 def test_masters_that_fall_silent_are_not_led() -> None:
-    now, still = 10_000_000_000, ready_pose()[:7]
+    now_ns, still = 10_000_000_000, ready_pose()[:7]
 
     def led_by(*stamps_ns: int) -> messages.MasterState | None:
-        return master_state([(still, stamp_ns) for stamp_ns in stamps_ns], Watch(), LIMITS, 0, 1, now)
+        return leader_state([(still, stamp_ns) for stamp_ns in stamps_ns], LimitMonitor(), LIMITS, 0, 1, now_ns)
 
-    heard = led_by(now, now - 50_000_000)
-    assert heard is not None and heard.measured_ns == (now, now - 50_000_000)
-    assert led_by(now, now - 150_000_000) is None
-    assert led_by(now) is None
+    heard = led_by(now_ns, now_ns - 50_000_000)
+    assert heard is not None and heard.measured_ns == (now_ns, now_ns - 50_000_000)
+    assert led_by(now_ns, now_ns - 150_000_000) is None
+    assert led_by(now_ns) is None
     assert led_by() is None
 
 
 def test_a_pause_is_not_a_speed() -> None:
-    watch, q = Watch(), ready_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
-    assert exceeded(watch, LIMITS, q, 1) == ()
-    assert exceeded(watch, LIMITS, q + 0.01, 2_000_000_000) == ()
+    monitor, q = LimitMonitor(), ready_pose() - np.isin(np.arange(14), (6, 13)) * 0.04
+    assert exceeded(monitor, LIMITS, q, 1) == ()
+    assert exceeded(monitor, LIMITS, q + 0.01, 2_000_000_000) == ()

@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from drivers.cobot_magic import ready_pose
-from runtime.arms.collision import arm_distance_m, fingertip_height_m, skeleton
+from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array, Limits, brake, stop_distance, track
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Mount, Safety
@@ -162,11 +162,11 @@ def test_distances_are_those_of_the_robot_at_hand() -> None:
     now, lowest, nearest = still(ready_pose() - np.eye(JOINTS)[6] * 0.04), np.inf, np.inf
     for _ in range(800):
         now = track(limits, now, wanted, DT_S)
-        points = skeleton(now.q, limits.bases)
+        points = link_points(now.q, limits.bases)
         lowest = min(lowest, fingertip_height_m(points, limits.table_m))
         nearest = min(nearest, arm_distance_m(points))
     assert lowest > 0.02 - 0.005 and nearest > limits.min_arm_distance_m - 0.005
-    assert fingertip_height_m(skeleton(wanted, limits.bases), limits.table_m) < 0
+    assert fingertip_height_m(link_points(wanted, limits.bases), limits.table_m) < 0
 
 
 def test_an_arm_at_rest_stays_at_rest() -> None:
@@ -196,10 +196,10 @@ def turned_outwards() -> Array:
 def test_arms_driven_at_each_other_keep_apart(swing: float, reach: float) -> None:
     wanted = toward_each_other(reach, swing)
     now, nearest = still(turned_outwards()), np.inf
-    assert arm_distance_m(skeleton(now.q)) > 0.2
+    assert arm_distance_m(link_points(now.q)) > 0.2
     for _ in range(500):
         now = track(LIMITS, now, wanted, DT_S)
-        nearest = min(nearest, arm_distance_m(skeleton(now.q)))
+        nearest = min(nearest, arm_distance_m(link_points(now.q)))
     assert nearest >= SAFETY.min_arm_distance_m - 0.005
 
 
@@ -207,7 +207,7 @@ def test_without_the_limit_those_arms_would_collide() -> None:
     now, nearest = still(turned_outwards()), np.inf
     for _ in range(500):
         now = track(APART, now, toward_each_other(0.0, 1.57), DT_S)
-        nearest = min(nearest, arm_distance_m(skeleton(now.q)))
+        nearest = min(nearest, arm_distance_m(link_points(now.q)))
     assert nearest < 0
 
 
@@ -219,8 +219,8 @@ def test_a_fingertip_driven_at_the_table_stays_above_it(side: int, shoulder: flo
     now, lowest = still(ready_pose()), np.inf
     for _ in range(500):
         now = track(LIMITS, now, wanted, DT_S)
-        lowest = min(lowest, fingertip_height_m(skeleton(now.q)))
-    assert fingertip_height_m(skeleton(wanted)) < -0.01, "the target is not below the table"
+        lowest = min(lowest, fingertip_height_m(link_points(now.q)))
+    assert fingertip_height_m(link_points(wanted)) < -0.01, "the target is not below the table"
     assert lowest >= SAFETY.min_fingertip_m - 0.005
     assert lowest < 0.15, "it should have come close"
 
@@ -235,14 +235,14 @@ def test_distances_hold_on_random_courses(seed: int) -> None:
         wanted = dice.integers(0, 2, JOINTS) if corner else dice.uniform(0, 1, JOINTS)
         for _ in range(int(dice.integers(20, 120))):
             now = track(LIMITS, now, place(list(wanted)), DT_S)
-            points = skeleton(now.q)
+            points = link_points(now.q)
             lowest, nearest = min(lowest, fingertip_height_m(points)), min(nearest, arm_distance_m(points))
     assert lowest >= SAFETY.min_fingertip_m - 0.005
     assert nearest >= SAFETY.min_arm_distance_m - 0.005
 
 
 def test_arms_that_are_too_close_may_move_apart() -> None:
-    tight = replace(LIMITS, min_arm_distance_m=arm_distance_m(skeleton(ready_pose())) + 0.05)
+    tight = replace(LIMITS, min_arm_distance_m=arm_distance_m(link_points(ready_pose())) + 0.05)
     now = still(ready_pose())
     for _ in range(400):
         now = track(tight, now, turned_outwards(), DT_S)

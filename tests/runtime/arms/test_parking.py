@@ -5,7 +5,7 @@ import pytest
 
 from drivers.cobot_magic import OPEN_GRIP_M, REST_Q_RAD, ready_pose
 from runtime.arms import limits, parking
-from runtime.arms.collision import fingertip_height_m, skeleton
+from runtime.arms.collision import fingertip_height_m, link_points
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Safety
 
@@ -45,7 +45,7 @@ def test_it_arrives_slowly_and_without_a_jerk(begin: parking.Pose, pose: parking
     assert changes[:, parking.ARMS].max() <= 6.0 * DT_S
     assert (changes <= LIMITS.jerk * DT_S * 1.001).all(), "a gripper stops at the end of its range"
     assert parking.near(pose, way[-1].q)
-    assert min(fingertip_height_m(skeleton(motion.q)) for motion in way[::20]) > 0.1
+    assert min(fingertip_height_m(link_points(motion.q)) for motion in way[::20]) > 0.1
 
 
 def test_to_be_near_looks_at_the_arms_and_not_at_the_grippers() -> None:

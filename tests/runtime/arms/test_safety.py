@@ -16,7 +16,7 @@ from runtime.host.clock import seconds
 from runtime.messaging import messages
 
 Build = Callable[..., Any]
-NOW = 1_000_000_000_000
+NOW_NS = 1_000_000_000_000
 SAFETY = Safety()
 LIMITS = Limits.of(SAFETY)
 MIDDLE = (LIMITS.low + LIMITS.high) / 2
@@ -25,10 +25,10 @@ MIDDLE = (LIMITS.low + LIMITS.high) / 2
 @pytest.fixture
 def fresh(build: Build) -> Freshness:
     return Freshness(
-        arms=build(messages.JointState, measured_ns=(NOW, NOW)),
-        health=build(messages.CameraHealth, stamp_ns=NOW),
-        observation_ns=NOW - seconds(0.1),
-        conditions_ns=NOW - seconds(0.5),
+        arms=build(messages.JointState, measured_ns=(NOW_NS, NOW_NS)),
+        health=build(messages.CameraHealth, stamp_ns=NOW_NS),
+        observation_ns=NOW_NS - seconds(0.1),
+        conditions_ns=NOW_NS - seconds(0.5),
         conditions_limit_ns=seconds(1.2),
         runs_out=False,
     )
@@ -43,108 +43,112 @@ def machine(mode: messages.Mode, *, wants_run: bool = False, wants_arm: bool = T
 
 
 def test_fresh_inputs_forbid_nothing(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, fresh, NOW) == ()
+    assert safety.stale(SAFETY, fresh, NOW_NS) == ()
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
 def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness) -> None:
-    at_limit, over = NOW - seconds(SAFETY.max_feedback_age_s), NOW - seconds(SAFETY.max_feedback_age_s) - 1
-    stamps = [NOW, NOW]
+    at_limit, over = NOW_NS - seconds(SAFETY.max_feedback_age_s), NOW_NS - seconds(SAFETY.max_feedback_age_s) - 1
+    stamps = [NOW_NS, NOW_NS]
     stamps[side] = at_limit
-    assert safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW) == ()
+    assert safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW_NS) == ()
     stamps[side] = over
-    (reason,) = safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW)
+    (reason,) = safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW_NS)
     assert reason.startswith(f"{name} arm: feedback is 50 ms old (limit 50 ms)")
 
 
 def test_a_silent_supervisor_is_named_and_none_at_all_is_not_missed(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_supervision_age_s)
-    assert safety.stale(SAFETY, replace(fresh, supervised_ns=None), NOW) == ()
-    assert safety.stale(SAFETY, replace(fresh, supervised_ns=NOW - limit_ns), NOW) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, supervised_ns=NOW - limit_ns - 1), NOW)
+    assert safety.stale(SAFETY, replace(fresh, supervised_ns=None), NOW_NS) == ()
+    assert safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns), NOW_NS) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns - 1), NOW_NS)
     assert reason.startswith("supervisor: last word is 1000 ms old (limit 1000 ms)")
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
 @pytest.mark.parametrize("field", ["trouble", "fault"])
 def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh: Freshness) -> None:
-    told = ["", ""]
-    told[side] = "motor 3 is hot"
-    reporting = with_arms(fresh, **{field: tuple(told)})
-    assert safety.stale(SAFETY, reporting, NOW) == (f"{name} arm: motor 3 is hot",)
+    reported = ["", ""]
+    reported[side] = "motor 3 is hot"
+    reporting = with_arms(fresh, **{field: tuple(reported)})
+    assert safety.stale(SAFETY, reporting, NOW_NS) == (f"{name} arm: motor 3 is hot",)
     assert safety.arm_fault(reporting.arms) == (f"{name} arm: motor 3 is hot" if field == "fault" else "")
 
 
 def test_both_arms_are_named(fresh: Freshness) -> None:
-    reasons = safety.arm_reasons(SAFETY, with_arms(fresh, measured_ns=(0, 0)), NOW)
+    reasons = safety.arm_reasons(SAFETY, with_arms(fresh, measured_ns=(0, 0)), NOW_NS)
     assert [reason.split()[0] for reason in reasons] == ["left", "right"]
 
 
 def test_cameras_that_never_reported_are_named(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, health=None), NOW) == ("cameras: no report yet",)
+    assert safety.stale(SAFETY, replace(fresh, health=None), NOW_NS) == ("cameras: no report yet",)
 
 
 def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> None:
     limit_ns = seconds(SAFETY.max_health_age_s)
-    health = build(messages.CameraHealth, stamp_ns=NOW - limit_ns)
-    assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW + 1)
+    health = build(messages.CameraHealth, stamp_ns=NOW_NS - limit_ns)
+    assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW_NS + 1)
     assert reason.startswith("cameras: last report is 150 ms old")
 
 
 def test_each_bad_camera_is_named(fresh: Freshness, build: Build) -> None:
     states = tuple(
-        messages.CameraState(camera=camera, number=1, capture_ns=NOW, rate_hz=30.0, verdict=verdict)
+        messages.CameraState(camera=camera, number=1, capture_ns=NOW_NS, rate_hz=30.0, verdict=verdict)
         for camera, verdict in (("head", "no new picture for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
     )
-    health = build(messages.CameraHealth, stamp_ns=NOW, cameras=states)
-    assert safety.stale(SAFETY, replace(fresh, health=health), NOW) == (
+    health = build(messages.CameraHealth, stamp_ns=NOW_NS, cameras=states)
+    assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == (
         "camera head: no new picture for 120 ms",
         "camera right_wrist: unplugged",
     )
 
 
 def test_a_refusal_is_the_reason(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, refusal="chunk: jumps"), NOW) == ("chunk: jumps",)
+    assert safety.stale(SAFETY, replace(fresh, refusal="chunk: jumps"), NOW_NS) == ("chunk: jumps",)
 
 
 @pytest.mark.parametrize("missing", ["observation_ns", "conditions_ns"])
 def test_no_chunk_yet_is_the_reason(missing: str, fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, **{missing: None}), NOW) == ("no chunk yet",)
+    assert safety.stale(SAFETY, replace(fresh, **{missing: None}), NOW_NS) == ("no chunk yet",)
 
 
 def test_an_old_chunk_is_named_with_its_limit(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_chunk_age_s)
-    assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns), NOW) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW - limit_ns - 1), NOW)
+    assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns), NOW_NS) == ()
+    (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns - 1), NOW_NS)
     assert reason == "chunk: seen 600 ms ago (limit 600 ms); System 1 is late or gone"
 
 
 def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
-    (reason,) = safety.stale(SAFETY, replace(fresh, runs_out=True), NOW)
+    (reason,) = safety.stale(SAFETY, replace(fresh, runs_out=True), NOW_NS)
     assert reason.startswith("chunk:")
 
 
 def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
-    old = replace(fresh, conditions_ns=NOW - seconds(1.2))
-    assert safety.stale(SAFETY, old, NOW) == ()
-    (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW - seconds(1.2) - 1), NOW)
+    old = replace(fresh, conditions_ns=NOW_NS - seconds(1.2))
+    assert safety.stale(SAFETY, old, NOW_NS) == ()
+    (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW_NS - seconds(1.2) - 1), NOW_NS)
     assert reason == "condition: 1200 ms old (limit 1200 ms); System 2 is late or gone"
 
 
 def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) -> None:
-    old = replace(fresh, conditions_limit_ns=seconds(100), conditions_ns=NOW - seconds(SAFETY.max_condition_age_s) - 1)
-    (reason,) = safety.stale(SAFETY, old, NOW)
+    old = replace(
+        fresh, conditions_limit_ns=seconds(100), conditions_ns=NOW_NS - seconds(SAFETY.max_condition_age_s) - 1
+    )
+    (reason,) = safety.stale(SAFETY, old, NOW_NS)
     assert "4000 ms" in reason
 
 
 def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> None:
-    reasons = safety.stale(SAFETY, replace(fresh, observation_ns=0, conditions_ns=0), NOW)
+    reasons = safety.stale(SAFETY, replace(fresh, observation_ns=0, conditions_ns=0), NOW_NS)
     assert sorted(reason.split(":")[0] for reason in reasons) == ["chunk", "condition"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
-    assert len(safety.stale(SAFETY, replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"), NOW)) == 4
+    assert (
+        len(safety.stale(SAFETY, replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"), NOW_NS)) == 4
+    )
 
 
 @pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)
@@ -165,28 +169,28 @@ def test_a_chunk_within_all_ranges_is_not_refused(build: Build) -> None:
 
 
 def test_a_chunk_expires_with_its_observation(build: Build) -> None:
-    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW)
-    assert not safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s))
-    assert safety.expired(SAFETY, chunk, NOW + seconds(SAFETY.max_chunk_age_s) + 1)
+    chunk = build(messages.ActionChunk, observation_ns=NOW_NS, t0_ns=NOW_NS)
+    assert not safety.expired(SAFETY, chunk, NOW_NS + seconds(SAFETY.max_chunk_age_s))
+    assert safety.expired(SAFETY, chunk, NOW_NS + seconds(SAFETY.max_chunk_age_s) + 1)
 
 
 def test_a_chunk_expires_with_its_last_target(build: Build) -> None:
-    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW, dt_ns=1_000_000)
-    assert not safety.expired(SAFETY, chunk, NOW + 63_000_000 - 1)
-    assert safety.expired(SAFETY, chunk, NOW + 63_000_000)
+    chunk = build(messages.ActionChunk, observation_ns=NOW_NS, t0_ns=NOW_NS, dt_ns=1_000_000)
+    assert not safety.expired(SAFETY, chunk, NOW_NS + 63_000_000 - 1)
+    assert safety.expired(SAFETY, chunk, NOW_NS + 63_000_000)
 
 
 def test_a_chunk_of_the_far_future_is_not_of_this_clock(build: Build) -> None:
-    chunk = build(messages.ActionChunk, observation_ns=NOW, t0_ns=NOW + seconds(1))
-    assert not safety.expired(SAFETY, chunk, NOW)
-    assert safety.expired(SAFETY, chunk, NOW - 1)
+    chunk = build(messages.ActionChunk, observation_ns=NOW_NS, t0_ns=NOW_NS + seconds(1))
+    assert not safety.expired(SAFETY, chunk, NOW_NS)
+    assert safety.expired(SAFETY, chunk, NOW_NS - 1)
 
 
 @pytest.mark.parametrize("ahead_s", [1.5, 60.0, 3600.0])
 def test_a_chunk_whose_observation_lies_in_the_future_is_not_of_this_clock(ahead_s: float, build: Build) -> None:
     """Otherwise it would count as fresh until its observation's time has come."""
-    chunk = build(messages.ActionChunk, observation_ns=NOW + seconds(ahead_s), t0_ns=NOW)
-    assert safety.expired(SAFETY, chunk, NOW)
+    chunk = build(messages.ActionChunk, observation_ns=NOW_NS + seconds(ahead_s), t0_ns=NOW_NS)
+    assert safety.expired(SAFETY, chunk, NOW_NS)
 
 
 @pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)
@@ -249,67 +253,67 @@ TRANSITIONS: list[tuple[messages.Mode, bool, bool, str, bool, bool, bool, messag
 def test_transition(row: tuple[messages.Mode, bool, bool, str, bool, bool, bool, messages.Mode, bool]) -> None:
     before, wants_run, wants_arm, fault, is_stale, armable, resumes, after, wants_after = row
     state = machine(before, wants_run=wants_run, wants_arm=wants_arm, fault=fault)
-    changed = settle(state, ("stale",) if is_stale else (), armable, True, resumes, NOW)
+    changed = settle(state, ("stale",) if is_stale else (), armable, True, resumes, NOW_NS)
     assert (state.mode, state.wants_run) == (after, wants_after)
     assert changed == (before != after)
-    assert state.since_ns == (NOW if changed else 0)
+    assert state.since_ns == (NOW_NS if changed else 0)
 
 
 def test_the_run_that_begins_by_itself_waits_once() -> None:
     state = Machine("HOLD", wants_arm=True, wants_run=True, first_run=True)
-    settle(state, ("no chunk yet",), True, True, False, NOW)
+    settle(state, ("no chunk yet",), True, True, False, NOW_NS)
     assert (state.mode, state.wants_run) == ("HOLD", True)
-    settle(state, (), True, True, False, NOW)
+    settle(state, (), True, True, False, NOW_NS)
     assert (state.mode, state.first_run) == ("RUNNING", False)
 
 
 def test_holds_count_staleness_not_orders() -> None:
-    by_order, by_age = machine("RUNNING"), machine("RUNNING", wants_run=True)
-    settle(by_order, (), True, True, False, NOW)
-    settle(by_age, ("stale",), True, True, False, NOW)
-    assert (by_order.holds, by_age.holds) == (0, 1)
+    by_command, by_age = machine("RUNNING"), machine("RUNNING", wants_run=True)
+    settle(by_command, (), True, True, False, NOW_NS)
+    settle(by_age, ("stale",), True, True, False, NOW_NS)
+    assert (by_command.holds, by_age.holds) == (0, 1)
 
 
 def test_a_fault_is_counted_once() -> None:
     state = machine("RUNNING", wants_run=True, fault="x")
     for _ in range(3):
-        settle(state, (), True, True, True, NOW)
+        settle(state, (), True, True, True, NOW_NS)
     assert state.faults == 1
 
 
 @pytest.mark.parametrize(
-    ("state", "given", "told"),
+    ("state", "given", "reported"),
     [
         (machine("RUNNING", wants_run=True), (), ()),
         (machine("FAULT", fault="blocked"), ("stale",), ("blocked",)),
         (machine("DISARMED", wants_arm=False), ("stale",), ("not armed", "stale")),
         (Machine("HOLD", wants_arm=True, bound_for="rest"), ("stale",), ("moves to the rest pose",)),
         (Machine("HOLD", wants_arm=True, wants_run=True, first_run=True), ("stale",), ("stale",)),
-        (machine("HOLD", wants_run=True), ("stale",), ("stale", "waits for the order to run")),
-        (machine("HOLD"), ("stale",), ("stale", "waits for the order to run")),
-        (machine("HOLD"), (), ("waits for the order to run",)),
+        (machine("HOLD", wants_run=True), ("stale",), ("stale", "waits for the command to run")),
+        (machine("HOLD"), ("stale",), ("stale", "waits for the command to run")),
+        (machine("HOLD"), (), ("waits for the command to run",)),
     ],
 )
-def test_it_says_why_it_does_not_run(state: Machine, given: tuple[str, ...], told: tuple[str, ...]) -> None:
-    settle(state, given, True, True, False, NOW)
-    assert state.reasons == told
+def test_it_says_why_it_does_not_run(state: Machine, given: tuple[str, ...], reported: tuple[str, ...]) -> None:
+    settle(state, given, True, True, False, NOW_NS)
+    assert state.reasons == reported
 
 
 @pytest.mark.parametrize("before", ["HOLD", "RUNNING"])
 def test_arms_without_power_are_disarmed_and_not_armed_by_themselves(before: messages.Mode) -> None:
     """Switched on again they would jump to where they were commanded last."""
     state = machine(before, wants_run=True)
-    settle(state, (), True, False, True, NOW)
+    settle(state, (), True, False, True, NOW_NS)
     assert (state.mode, state.wants_run) == ("DISARMED", False)
-    settle(state, (), True, True, True, NOW)
+    settle(state, (), True, True, True, NOW_NS)
     assert state.mode == "DISARMED"
 
 
 def test_arming_waits_for_the_motors() -> None:
     state = machine("DISARMED")
-    settle(state, (), True, False, True, NOW)
+    settle(state, (), True, False, True, NOW_NS)
     assert (state.mode, state.reasons) == ("DISARMED", ("the motors are not on yet",))
-    settle(state, (), True, True, True, NOW)
+    settle(state, (), True, True, True, NOW_NS)
     assert state.mode == "HOLD"
 
 
@@ -323,20 +327,22 @@ def test_arming_waits_for_the_motors() -> None:
 )
 def test_what_was_cleared_arms_nothing_when_the_arms_were_let_go(state: Machine) -> None:
     powered = state.stopped or state.never_armed
-    settle(state, (), True, powered, True, NOW)
+    settle(state, (), True, powered, True, NOW_NS)
     assert (state.mode, state.wants_arm, state.stopped, state.never_armed) == ("DISARMED", False, False, False)
 
 
 def test_only_a_way_to_rest_ends_on_the_way_to_rest() -> None:
     for mode in ("HOLD", "RUNNING", "DISARMED"):
         state = machine(mode, wants_run=True)
-        settle(state, ("left arm: silent",), False, True, True, NOW)
+        settle(state, ("left arm: silent",), False, True, True, NOW_NS)
         assert state.lost == () and not any("rest" in reason for reason in state.reasons)
     ended = Machine("HOLD", wants_arm=True, wants_run=True, lost=("on the way to rest: silent",))
-    settle(ended, (), True, True, True, NOW)
+    settle(ended, (), True, True, True, NOW_NS)
     assert (ended.mode, ended.lost) == ("RUNNING", ())
-    settle(ended, ("no chunk yet",), True, True, False, NOW)
-    assert ended.mode == "HOLD" and ended.reasons == ("no chunk yet", "waits for the order to run"), "that is forgotten"
+    settle(ended, ("no chunk yet",), True, True, False, NOW_NS)
+    assert ended.mode == "HOLD" and ended.reasons == ("no chunk yet", "waits for the command to run"), (
+        "that is forgotten"
+    )
 
 
 @pytest.mark.parametrize(
@@ -344,7 +350,7 @@ def test_only_a_way_to_rest_ends_on_the_way_to_rest() -> None:
 )
 def test_arms_that_do_not_switch_on_are_told_from_those_nobody_armed(wants_arm: bool, powered: bool, said: str) -> None:
     state = machine("DISARMED", wants_arm=wants_arm)
-    settle(state, ("left arm: silent",), False, powered, True, NOW)
+    settle(state, ("left arm: silent",), False, powered, True, NOW_NS)
     assert state.mode == "DISARMED" and (safety.NOT_ON if said == "not on" else said) == state.reasons[0]
 
 
@@ -353,7 +359,7 @@ def test_arms_that_do_not_switch_on_are_told_from_those_nobody_armed(wants_arm: 
 )
 def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: messages.Mode, armable: bool, goes_on: bool) -> None:
     state = Machine(mode, wants_arm=mode == "HOLD", bound_for="rest")
-    settle(state, () if armable else ("left arm: silent", "no chunk yet"), armable, True, True, NOW)
+    settle(state, () if armable else ("left arm: silent", "no chunk yet"), armable, True, True, NOW_NS)
     assert (state.bound_for == "rest") is goes_on
     assert not any("on the way to rest: no chunk yet" in reason for reason in state.reasons), (
         "the first reason is enough"
@@ -361,5 +367,5 @@ def test_the_way_to_rest_ends_with_hold_and_with_a_lost_arm(mode: messages.Mode,
     assert ("on the way to rest: left arm: silent" in state.reasons) is (not armable), (
         "and why is said until it is ordered anew"
     )
-    settle(state, (), True, True, True, NOW)
+    settle(state, (), True, True, True, NOW_NS)
     assert ("on the way to rest: left arm: silent" in state.reasons) is (not armable)

@@ -37,19 +37,19 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
     rig.run(0.3)
     assert rig.mode == "DISARMED" and "left arm: nothing was heard yet; check its power and CAN cable" in rig.reasons
     for name, said in (("hold", ""), ("arm", "nothing was heard yet")):
-        state = rig.tick(build(messages.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now)).state
+        state = rig.tick(build(messages.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now_ns)).state
         assert state is not None and said in state.answer and state.answered[0] == 9
     assert not any(made.target.sent for made in rig.outputs)
     rig.measured, rig.arms = stood, {}
-    rig.memory.machine.wants_arm = True
+    rig.state.machine.wants_arm = True
     first = next(made for made in (rig.tick() for _ in range(5)) if made.target.sent)
     np.testing.assert_array_equal(first.target.q, stood)
 
 
 def test_a_stop_reaches_an_arm_that_is_heard_beside_one_that_is_not(rig: Rig, build: Build) -> None:
     rig.arms = {"measured_ns": (START_NS, messages.NEVER), "powered": (True, False)}
-    made = rig.tick(build(messages.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now))
-    assert made.drives == ("stop",) and made.state is not None and made.state.answer == ""
+    made = rig.tick(build(messages.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now_ns))
+    assert made.motor_commands == ("stop",) and made.state is not None and made.state.answer == ""
 
 
 def test_the_first_command_is_the_feedback(rig: Rig) -> None:
@@ -64,15 +64,15 @@ def test_disarmed_sends_nothing_and_follows_the_arms(build: Build) -> None:
     made = rig.run(0.2)
     assert (made.target.mode, made.target.sent) == ("DISARMED", False)
     assert "not armed" in rig.reasons
-    rig.tick(rig.order("arm"))
+    rig.tick(rig.command("arm"))
     assert rig.mode == "HOLD"
-    rig.tick(rig.order("run"), rig.chunk())
+    rig.tick(rig.command("run"), rig.chunk())
     assert rig.mode == "RUNNING"
 
 
 def test_a_restarted_process_waits_for_the_operator(build: Build) -> None:
     rig = Rig(build)
-    rig.memory = arms_state.start(rig.rules, rig.build(messages.JointState, q=rig.measured), rig.now, restarted=True)
+    rig.state = arms_state.start(rig.config, rig.build(messages.JointState, q=rig.measured), rig.now_ns, restarted=True)
     assert rig.run(0.5).target.mode == "DISARMED"
 
 
@@ -95,9 +95,9 @@ def test_without_chunks_it_brakes_and_holds_naming_the_age(running: Rig) -> None
     running.run(0.7, chunk_every_s=None)
     assert running.mode == "HOLD"
     assert "chunk: seen" in running.reasons
-    assert running.memory.machine.holds == 1
+    assert running.state.machine.holds == 1
     running.run(1.0, chunk_every_s=None)
-    assert np.abs(running.memory.commanded.dq).max() < 1e-9
+    assert np.abs(running.state.commanded.dq).max() < 1e-9
 
 
 def test_a_hold_for_staleness_ends_by_itself_in_the_sim_profile(running: Rig) -> None:
@@ -111,29 +111,29 @@ def test_a_hold_for_staleness_ends_by_order_on_the_robot(build: Build) -> None:
     rig.run(0.5)
     rig.run(0.7, chunk_every_s=None)
     assert rig.run(0.5).target.mode == "HOLD"
-    rig.tick(rig.order("run"))
+    rig.tick(rig.command("run"))
     assert rig.mode == "RUNNING"
 
 
 def test_an_operators_hold_is_latched_until_run(running: Rig) -> None:
-    running.tick(running.order("hold"))
+    running.tick(running.command("hold"))
     assert running.run(1.0).target.mode == "HOLD"
     assert "waits to be armed anew" in running.reasons
-    assert running.memory.machine.holds == 0, "an operator's hold is no incident"
-    running.tick(running.order("run"))
+    assert running.state.machine.holds == 0, "an operator's hold is no incident"
+    running.tick(running.command("run"))
     assert running.run(0.1).target.mode == "HOLD", "armed anew first"
-    running.tick(running.order("arm"))
+    running.tick(running.command("arm"))
     assert running.run(0.2).target.mode == "HOLD", "which moves nothing"
-    running.tick(running.order("run"))
+    running.tick(running.command("run"))
     assert running.run(0.1).target.mode == "RUNNING"
 
 
 def test_arms_run_again_on_a_chunk_that_was_made_since(running: Rig) -> None:
     running.tick(running.chunk())
-    running.tick(running.order("hold"))
-    running.tick(running.order("arm"))
+    running.tick(running.command("hold"))
+    running.tick(running.command("arm"))
     for _ in range(20):
-        running.tick(running.order("run"))
+        running.tick(running.command("run"))
         assert running.mode == "HOLD" and running.reasons.startswith("no chunk since the arms hold")
     running.tick(running.chunk())
     assert running.mode == "RUNNING", "in simulation the order waits"
@@ -153,23 +153,23 @@ def test_standing_arms_begin_a_late_chunk_at_its_beginning(build: Build) -> None
         made = rig.tick(chunk)
         assert made.target.mode == "RUNNING" and np.abs(made.target.q - begun).max() < 0.02
         rig.run(0.05, chunk_every_s=None)
-        assert rig.memory.trajectory.pieces[-1].consumed(rig.now) <= 2
+        assert rig.state.trajectory.pieces[-1].consumed(rig.now_ns) <= 2
         assert 0 < np.abs(rig.measured - begun).max() < 0.1
-        rig.tick(rig.order("hold"))
+        rig.tick(rig.command("hold"))
         rig.run(0.5, chunk_every_s=None)
-        rig.tick(rig.order("arm"), rig.order("run"))
+        rig.tick(rig.command("arm"), rig.command("run"))
         begun = rig.measured.copy()
 
 
 def test_an_old_condition_holds_although_chunks_go_on(running: Rig) -> None:
-    captured_ns = running.now
+    captured_ns = running.now_ns
     for index in range(500):
         chunk = (running.chunk(conditions_capture_ns=captured_ns),) if index % 20 == 0 else ()
         running.tick(*chunk)
         if running.mode == "HOLD":
             break
     assert "condition:" in running.reasons
-    assert running.now - captured_ns == pytest.approx(1_500_000_000, abs=3 * TICK_NS)
+    assert running.now_ns - captured_ns == pytest.approx(1_500_000_000, abs=3 * TICK_NS)
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -198,17 +198,17 @@ def test_arms_that_stand_begin_a_chunk_at_its_first_target_but_a_prefix(
     build: Build, blend: str, at_once: bool
 ) -> None:
     rig = Rig(build, "--trajectory.blend", blend)
-    rig.tick(rig.order("hold"))
+    rig.tick(rig.command("hold"))
     rig.run(1.0, chunk_every_s=None)
-    early = rig.chunk(t0_ns=rig.now - 300_000_000)
-    due_ns = rig.now
+    early = rig.chunk(t0_ns=rig.now_ns - 300_000_000)
+    due_ns = rig.now_ns
     rig.tick(early)
-    assert rig.memory.trajectory.pieces[-1].t0_ns == (due_ns if at_once else early.t0_ns)
+    assert rig.state.trajectory.pieces[-1].t0_ns == (due_ns if at_once else early.t0_ns)
     rig.run(0.3, chunk_every_s=None)
-    commanded_ns = rig.memory.commanded_ns
-    rig.tick(rig.order("arm"), rig.order("run"))
+    commanded_ns = rig.state.commanded_ns
+    rig.tick(rig.command("arm"), rig.command("run"))
     assert rig.mode == "RUNNING"
-    begun_ns = rig.memory.trajectory.pieces[-1].t0_ns
+    begun_ns = rig.state.trajectory.pieces[-1].t0_ns
     assert begun_ns == (commanded_ns if at_once else early.t0_ns), "and again when they run at last"
 
 
@@ -219,23 +219,23 @@ def test_arms_that_run_follow_a_chunk_at_its_own_times(build: Build, stands: boo
     for _ in range(5):
         rig.tick(rig.chunk(still if stands else None))
         rig.run(0.1, chunk_every_s=None)
-    assert (np.abs(rig.memory.commanded.dq).max() < 1e-6) == stands
-    late = rig.chunk(t0_ns=rig.now - 100_000_000)
+    assert (np.abs(rig.state.commanded.dq).max() < 1e-6) == stands
+    late = rig.chunk(t0_ns=rig.now_ns - 100_000_000)
     rig.tick(late)
-    assert rig.mode == "RUNNING" and rig.memory.trajectory.pieces[-1].t0_ns == late.t0_ns
+    assert rig.mode == "RUNNING" and rig.state.trajectory.pieces[-1].t0_ns == late.t0_ns
 
 
 def test_after_a_gap_without_targets_the_arms_stand_where_the_last_one_was(running: Rig) -> None:
-    step_rad_s2 = running.rules.limits.jerk.max() * TICK_NS / 1e9
+    step_rad_s2 = running.config.limits.jerk.max() * TICK_NS / 1e9
     for _ in range(200):
         running.tick()
-        if np.abs(running.memory.commanded.ddq).max() > 3 * step_rad_s2:
+        if np.abs(running.state.commanded.ddq).max() > 3 * step_rad_s2:
             break
-    before = running.memory.commanded
+    before = running.state.commanded
     assert np.abs(before.dq).max() > 0.05 and np.abs(before.ddq).max() > 2 * step_rad_s2
-    running.now += 100_000_000
+    running.now_ns += 100_000_000
     running.tick()
-    after = running.memory.commanded
+    after = running.state.commanded
     assert np.abs(after.dq).max() < 0.01 and np.abs(after.q - before.q).max() < 1e-4
     assert np.abs(after.ddq).max() <= 1.01 * step_rad_s2
 
@@ -243,25 +243,25 @@ def test_after_a_gap_without_targets_the_arms_stand_where_the_last_one_was(runni
 def test_on_a_robot_an_order_to_run_is_refused_with_what_forbids_it(build: Build) -> None:
     rig = Rig(build, "--arms.resume", "order")
     rig.run(0.3)
-    rig.tick(rig.order("hold"))
+    rig.tick(rig.command("hold"))
     rig.run(0.5)
     rig.health_ok = False
     rig.run(0.3)
-    rig.tick(rig.order("arm"))
-    state = rig.tick(rig.order("run")).state
+    rig.tick(rig.command("arm"))
+    state = rig.tick(rig.command("run")).state
     assert state is not None and state.answer.startswith("cameras: last report is")
     assert rig.mode == "HOLD"
 
 
 def test_a_supervisor_that_falls_silent_holds_until_it_is_heard_again(running: Rig) -> None:
     well = messages.ProcessState(process="system1", state="alive", restarts=0)
-    running.tick(running.build(messages.Supervision, stamp_ns=running.now, processes=(well,)))
+    running.tick(running.build(messages.Supervision, stamp_ns=running.now_ns, processes=(well,)))
     running.run(0.9)
     assert running.mode == "RUNNING"
     running.run(0.2)
     assert running.mode == "HOLD"
     assert "supervisor: last word is" in running.reasons and "(limit 1000 ms)" in running.reasons
-    running.tick(running.build(messages.Supervision, stamp_ns=running.now, processes=(well,)))
+    running.tick(running.build(messages.Supervision, stamp_ns=running.now_ns, processes=(well,)))
     running.run(0.2)
     assert running.mode == "RUNNING"
 
@@ -296,12 +296,12 @@ def test_a_lost_system2_does_not_hold_by_itself(running: Rig) -> None:
     ],
 )
 def test_late_foreign_and_repeated_chunks_are_dropped_and_counted(running: Rig, changes: dict[str, Any]) -> None:
-    executing = running.memory.executing.seq
+    executing = running.state.executing.seq
     for count in (1, 2, 3):
         made = running.tick(running.chunk(**changes))
-        assert (running.memory.dropped, running.memory.rejected) == (count, 0)
+        assert (running.state.dropped, running.state.rejected) == (count, 0)
         assert made.target.seam_jump_rad_s == -1.0, "there is no seam"
-    assert running.memory.executing.seq == executing
+    assert running.state.executing.seq == executing
     assert running.mode == "RUNNING"
 
 
@@ -309,7 +309,7 @@ def test_a_chunk_that_comes_twice_is_dropped(running: Rig) -> None:
     chunk = running.chunk()
     assert running.tick(chunk).target.seam_jump_rad_s >= 0
     assert running.tick(chunk).target.seam_jump_rad_s == -1.0
-    assert running.memory.dropped == 1
+    assert running.state.dropped == 1
 
 
 @pytest.mark.parametrize(("joint", "by_rad"), [(0, 0.45), (2, 4.0)])  # it jumps; it is far outside the joint's range
@@ -318,7 +318,7 @@ def test_every_refused_chunk_is_counted_once(joint: int, by_rad: float, running:
         q = np.tile(running.measured.astype(np.float32), (messages.HORIZON, 1))
         q[:, joint] += by_rad
         made = running.tick(running.chunk(q))
-        assert (running.memory.rejected, running.memory.dropped) == (count, 0)
+        assert (running.state.rejected, running.state.dropped) == (count, 0)
         assert made.target.seam_jump_rad_s == -1.0, "there is no seam"
 
 
@@ -329,17 +329,17 @@ def test_a_new_episode_or_instruction_ends_the_chunk_at_once(running: Rig, kind:
     assert "no chunk yet" in running.reasons
     running.run(0.3)
     assert running.mode == "HOLD", "chunks of the old one are dropped"
-    memory = running.memory
+    state = running.state
     for _ in range(60):
-        made = running.tick(running.chunk(episode=memory.episode, instruction=memory.instruction))
+        made = running.tick(running.chunk(episode=state.episode, instruction=state.instruction))
     assert made.target.mode == "RUNNING"
 
 
 @pytest.mark.parametrize("kind", [messages.Episode, messages.Instruction])
 def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[messages.Message]) -> None:
-    executing = running.memory.executing
+    executing = running.state.executing
     running.tick(running.build(kind, number=1, seq=9))
-    assert running.mode == "RUNNING" and running.memory.executing == executing
+    assert running.mode == "RUNNING" and running.state.executing == executing
 
 
 def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:
@@ -360,11 +360,11 @@ def test_a_chunk_far_outside_the_ranges_is_a_latched_fault(running: Rig) -> None
     assert "left j3" in running.reasons
     assert made.faults
     assert running.run(0.5).target.mode == "FAULT", "latched"
-    running.tick(running.order("run"))
+    running.tick(running.command("run"))
     assert running.mode == "FAULT", "run does not clear a fault"
-    running.tick(running.order("clear"))
+    running.tick(running.command("clear"))
     assert running.mode == "HOLD"
-    running.tick(running.order("run"), running.chunk())
+    running.tick(running.command("run"), running.chunk())
     assert running.mode == "RUNNING"
 
 
@@ -391,7 +391,7 @@ def test_the_state_is_told_at_once_when_it_changes_and_at_5_hz(running: Rig) -> 
     running.run(1.0)
     states = [made.state for made in running.outputs[-200:] if made.state is not None]
     assert len(states) == 5
-    assert running.tick(running.order("hold")).state is not None
+    assert running.tick(running.command("hold")).state is not None
 
 
 def test_the_same_inputs_give_the_same_bytes(build: Build) -> None:
@@ -406,12 +406,12 @@ def test_the_same_inputs_give_the_same_bytes(build: Build) -> None:
 
 
 def test_a_restored_memory_goes_on_identically(running: Rig) -> None:
-    saved = snapshot.pack(running.memory)
-    now, measured, ticks, chunks = running.now, running.measured.copy(), running.ticks, running.chunks
+    saved = snapshot.pack(running.state)
+    now_ns, measured, ticks, chunks = running.now_ns, running.measured.copy(), running.ticks, running.chunks
     running.run(0.5)
     straight = [messages.encode(made.target) for made in running.outputs[ticks:]]
-    running.memory = snapshot.unpack(saved, arms_state.SAVED)
-    running.now, running.measured, running.ticks, running.chunks = now, measured, ticks, chunks
+    running.state = snapshot.unpack(saved, arms_state.SAVED)
+    running.now_ns, running.measured, running.ticks, running.chunks = now_ns, measured, ticks, chunks
     running.outputs = []
     running.run(0.5)
     assert [messages.encode(made.target) for made in running.outputs] == straight
@@ -437,11 +437,11 @@ def test_no_chunk_breaks_a_limit(build: Build, data: st.DataObject) -> None:
 
 
 def _assert_within_limits(rig: Rig) -> None:
-    limits = rig.rules.limits
+    limits = rig.config.limits
     q = np.stack([made.target.q for made in rig.outputs])
-    dq = np.diff(q, axis=0) / rig.rules.dt_s
-    ddq = np.diff(dq, axis=0) / rig.rules.dt_s
-    jerk = np.diff(ddq, axis=0) / rig.rules.dt_s
+    dq = np.diff(q, axis=0) / rig.config.dt_s
+    ddq = np.diff(dq, axis=0) / rig.config.dt_s
+    jerk = np.diff(ddq, axis=0) / rig.config.dt_s
     assert (q >= limits.low - 1e-6).all() and (q <= limits.high + 1e-6).all()
     assert (np.abs(dq) <= limits.velocity * (1 + 1e-6)).all()
     assert (np.abs(ddq) <= limits.acceleration * (1 + 1e-6)).all()

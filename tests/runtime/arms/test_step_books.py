@@ -30,23 +30,23 @@ def states(rig: Rig) -> list[messages.SafetyState]:
 
 def test_ticks_and_states_are_numbered_and_counted(rig: Rig) -> None:
     rig.run(0.5)
-    rig.tick(rig.order("hold"))
+    rig.tick(rig.command("hold"))
     rig.run(0.5)
     targets = [made.target for made in rig.outputs]
     assert [target.seq for target in targets] == list(range(len(targets)))
     assert [state.seq for state in states(rig)] == list(range(len(states(rig))))
-    assert rig.memory.ticks == len(targets)
-    assert rig.memory.running_ticks == sum(target.mode == "RUNNING" for target in targets) > 50
+    assert rig.state.ticks == len(targets)
+    assert rig.state.running_ticks == sum(target.mode == "RUNNING" for target in targets) > 50
     last = states(rig)[-1]
-    assert 0 <= rig.memory.ticks - last.ticks < 45 and last.running_ticks == rig.memory.running_ticks
+    assert 0 <= rig.state.ticks - last.ticks < 45 and last.running_ticks == rig.state.running_ticks
 
 
 def test_a_tick_names_what_it_consumed_the_feedback_first(rig: Rig) -> None:
     rig.tick()
     rig.health_ok = False
-    chunk, order = rig.chunk(), rig.order("hold")
+    chunk, command = rig.chunk(), rig.command("hold")
     feedback = ("joint_state", 1, rig.ticks)
-    assert rig.tick(chunk, order).target.inputs == (feedback, reference(chunk), reference(order))
+    assert rig.tick(chunk, command).target.inputs == (feedback, reference(chunk), reference(command))
 
 
 def test_a_state_tells_how_old_everything_is(rig: Rig) -> None:
@@ -54,8 +54,8 @@ def test_a_state_tells_how_old_everything_is(rig: Rig) -> None:
     assert first is not None and (first.chunk_age_ns, first.condition_age_ns, first.feedback_age_ns) == (-1, -1, 0)
     rig.run(0.3)
     rig.frozen_side = None
-    rig.tick(rig.chunk(observation_ns=rig.now - 70_000_000, conditions_capture_ns=rig.now - 300_000_000))
-    made = rig.tick(rig.order("hold")).state
+    rig.tick(rig.chunk(observation_ns=rig.now_ns - 70_000_000, conditions_capture_ns=rig.now_ns - 300_000_000))
+    made = rig.tick(rig.command("hold")).state
     assert made is not None
     tick_ns = rig.outputs[-1].target.stamp_ns - rig.outputs[-2].target.stamp_ns
     assert (made.chunk_age_ns, made.condition_age_ns) == (70_000_000 + tick_ns, 300_000_000 + tick_ns)
@@ -64,7 +64,7 @@ def test_a_state_tells_how_old_everything_is(rig: Rig) -> None:
 def test_the_feedback_is_as_old_as_the_older_arm(rig: Rig) -> None:
     rig.run(0.3)
     rig.frozen_side = 1  # measured when the rig was made
-    made = rig.tick(rig.order("hold")).state
+    made = rig.tick(rig.command("hold")).state
     assert made is not None and made.feedback_age_ns == rig.outputs[-1].target.stamp_ns - 1_000_000_000_000
 
 
@@ -93,7 +93,7 @@ def test_there_is_no_seam_but_where_a_chunk_meets_another_while_it_runs(rig: Rig
 def test_it_begins_as_the_settings_say(start: str, mode: str, build: Build) -> None:
     rig = Rig(build, "--arms.start", start)
     rig.tick()
-    assert rig.memory.machine.since_ns == rig.outputs[0].target.stamp_ns
+    assert rig.state.machine.since_ns == rig.outputs[0].target.stamp_ns
     rig.run(0.5)
     assert rig.mode == mode
     assert (rig.reasons == "") == (mode == "RUNNING")
@@ -105,7 +105,7 @@ def test_a_fault_is_told_once(rig: Rig) -> None:
     rig.tick(refused=2)
     assert [name for name, _ in rig.outputs[-1].faults] == ["safety"]
     rig.tick(refused=3)
-    assert rig.outputs[-1].faults == () and rig.memory.rejected == 5
+    assert rig.outputs[-1].faults == () and rig.state.rejected == 5
 
 
 @pytest.mark.parametrize("start", ["disarmed", "hold"])

@@ -29,10 +29,10 @@ def running(build: Build) -> Rig:
 def test_motors_are_switched_on_before_anything_is_sent(build: Build) -> None:
     rig = Rig(build)
     rig.arms = {"powered": (True, False)}
-    assert rig.tick().drives == ("enable",)
+    assert rig.tick().motor_commands == ("enable",)
     for _ in range(100):
         made = rig.tick()
-        assert (made.drives, made.target.sent, made.target.mode) == ((), False, "DISARMED")
+        assert (made.motor_commands, made.target.sent, made.target.mode) == ((), False, "DISARMED")
     assert "the motors are not on yet" in rig.reasons
     rig.measured[0] += 0.1  # as somebody may have moved them meanwhile
     rig.arms = {}
@@ -44,54 +44,54 @@ def test_motors_are_switched_on_before_anything_is_sent(build: Build) -> None:
 def test_nothing_is_switched_on_without_an_order(build: Build) -> None:
     rig = Rig(build, "--arms.start", "disarmed")
     rig.arms = {"powered": (False, False)}
-    assert all(rig.tick().drives == () for _ in range(50))
-    assert rig.tick(rig.order("arm")).drives == ("enable",)
+    assert all(rig.tick().motor_commands == () for _ in range(50))
+    assert rig.tick(rig.command("arm")).motor_commands == ("enable",)
 
 
 def test_an_arm_is_asked_once_it_is_heard(build: Build) -> None:
     rig = Rig(build)
     rig.arms, rig.frozen_side = {"powered": (False, False)}, 0
-    rig.now += 10**9
-    assert rig.tick().drives == ()
+    rig.now_ns += 10**9
+    assert rig.tick().motor_commands == ()
     rig.frozen_side = None
-    assert rig.tick().drives == ("enable",)
+    assert rig.tick().motor_commands == ("enable",)
 
 
 def test_power_that_went_disarms_both_and_comes_back_by_order(running: Rig) -> None:
     running.arms = {"powered": (True, False)}
     made = running.tick()
-    assert (made.target.mode, made.target.sent, made.drives) == ("DISARMED", False, ())
+    assert (made.target.mode, made.target.sent, made.motor_commands) == ("DISARMED", False, ())
     running.arms = {}
     assert running.run(0.2).target.mode == "DISARMED"
-    running.tick(running.order("arm"), running.order("run"))
+    running.tick(running.command("arm"), running.command("run"))
     assert running.run(0.2).target.mode == "RUNNING"
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_what_an_arm_reports_is_a_latched_fault_and_both_hold(side: int, running: Rig) -> None:
-    told = ("motor 3 is hot", "") if side == 0 else ("", "motor 3 is hot")
-    running.arms = {"trouble": told, "fault": told}
+    reported = ("motor 3 is hot", "") if side == 0 else ("", "motor 3 is hot")
+    running.arms = {"trouble": reported, "fault": reported}
     made = running.tick()
     assert made.target.mode == "FAULT"
     assert made.faults == (("safety", f"{('left', 'right')[side]} arm: motor 3 is hot"),)
     before = running.measured.copy()
     running.run(0.5)
     assert np.abs(running.measured - before).max() < 0.2, "both brake"
-    running.tick(running.order("clear"))
+    running.tick(running.command("clear"))
     assert running.mode == "FAULT", "the cause is still there"
     running.arms = {}
     running.tick()
     assert running.mode == "FAULT", "latched"
-    running.tick(running.order("clear"))
+    running.tick(running.command("clear"))
     assert running.mode == "HOLD"
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_an_arm_that_was_led_away_during_a_fault_does_not_jump_back(side: int, running: Rig) -> None:
-    told = ("is being taught", "") if side == 0 else ("", "is being taught")
+    reported = ("is being taught", "") if side == 0 else ("", "is being taught")
     other = slice(7 * (1 - side), 7 * (1 - side) + 7)
     led = slice(7 * side, 7 * side + 7)
-    running.arms = {"trouble": told, "fault": told}
+    running.arms = {"trouble": reported, "fault": reported}
     running.tick()
     way = running.measured.copy()
     for _ in range(100):  # somebody leads it while nothing is forwarded; the other arm brakes within its limits
@@ -103,32 +103,32 @@ def test_an_arm_that_was_led_away_during_a_fault_does_not_jump_back(side: int, r
         running.measured[led] = way[led]
     assert running.mode == "FAULT" and "is being taught" in running.reasons
     running.arms = {}
-    for order in ((), (running.order("clear"),), (running.order("arm"),)):
-        made = running.tick(*order)
+    for command in ((), (running.command("clear"),), (running.command("arm"),)):
+        made = running.tick(*command)
         np.testing.assert_allclose(made.target.q[led], way[led], atol=1e-12)
     assert running.mode == "HOLD"
 
 
 def test_an_arm_without_power_does_not_jump_when_it_is_armed_in_a_fault(running: Rig) -> None:
     """Its driver tells the reason for half a second only; until it is switched on it may be led, or sink."""
-    gone = "left the control by CAN (mode 0); order arm to take it again"
+    gone = "left the control by CAN (mode 0); send arm to take it again"
     running.arms = {"fault": (gone, ""), "powered": (False, True)}
     assert running.tick().target.mode == "FAULT"
     running.arms = {"powered": (False, True)}
     running.run(0.6)
     running.measured[1] += 0.15
     running.tick()
-    made = running.tick(running.order("arm"))
-    assert (made.drives, made.target.mode, running.memory.answer) == (("enable",), "FAULT", "")
+    made = running.tick(running.command("arm"))
+    assert (made.motor_commands, made.target.mode, running.state.answer) == (("enable",), "FAULT", "")
     np.testing.assert_array_equal(made.target.q[:7], running.measured[:7])
 
 
 def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
     """Its command goes back to where it was when that was noticed, within the limits; the grippers keep what they hold."""
     blocked = running.measured.copy()
-    limit = running.rules.settings.safety.following_rad
-    running.memory.commanded = Motion(blocked + np.eye(14)[1] * (limit + 0.01), np.zeros(14), np.zeros(14))
-    last = running.memory.commanded.q
+    limit = running.config.settings.safety.following_rad
+    running.state.commanded = Motion(blocked + np.eye(14)[1] * (limit + 0.01), np.zeros(14), np.zeros(14))
+    last = running.state.commanded.q
     for _ in range(400):
         made = running.tick(*([] if made_fault(running) else [running.chunk()]))
         assert np.abs(made.target.q - last).max() <= 3.0 * 0.005 + 1e-9
@@ -136,7 +136,7 @@ def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
         running.measured = blocked.copy()  # nothing moves it
     assert running.mode == "FAULT" and "left j2 is" in running.reasons and "is it blocked?" in running.reasons
     np.testing.assert_allclose(last[WITHOUT_GRIPPERS], blocked[WITHOUT_GRIPPERS], atol=1e-3)
-    running.tick(running.order("clear"))
+    running.tick(running.command("clear"))
     assert running.run(0.1, chunk_every_s=None).target.mode == "HOLD"
 
 
@@ -144,7 +144,7 @@ def test_an_arm_that_is_blocked_is_not_pushed_on(running: Rig) -> None:
 @pytest.mark.parametrize("readings", [1, 2, 200])
 def test_false_readings_move_no_arm_that_holds(running: Rig, joint: int, by: float, readings: int) -> None:
     """One or two change nothing; where they persist the arms are in FAULT, and stay: they never went there."""
-    running.tick(running.order("hold"))
+    running.tick(running.command("hold"))
     stands = running.run(1.0, chunk_every_s=None).target.q.copy()
     for index in range(400):
         made = running.tick()
@@ -159,13 +159,13 @@ def test_false_readings_move_no_arm_that_holds(running: Rig, joint: int, by: flo
 
 def test_one_reading_that_is_seen_by_many_ticks_counts_once(running: Rig) -> None:
     """An arm that is late is judged by its age, not as one that is blocked."""
-    running.tick(running.order("hold"))
+    running.tick(running.command("hold"))
     stands = running.run(1.0, chunk_every_s=None).target.q.copy()
-    running.arms = {"measured_ns": (running.now, running.now)}
+    running.arms = {"measured_ns": (running.now_ns, running.now_ns)}
     for _ in range(8):
         running.measured = stands + np.eye(14)[1] * 1.5
         assert running.tick().target.mode == "HOLD"
-    assert running.memory.following.beyond == (1, 0)
+    assert running.state.following.beyond == (1, 0)
 
 
 def test_false_readings_while_the_arms_run_brake_them_at_most(running: Rig) -> None:
@@ -177,18 +177,18 @@ def test_false_readings_while_the_arms_run_brake_them_at_most(running: Rig) -> N
     speeds = np.abs(np.diff(sent, axis=0)) / 0.005
     assert running.mode == "FAULT"
     assert speeds.max() <= speeds[:4].max() + 0.1, "none became faster, but for what it was about to"
-    assert np.abs(running.memory.commanded.dq).max() < 1e-6
-    assert running.memory.yields_to is None
+    assert np.abs(running.state.commanded.dq).max() < 1e-6
+    assert running.state.yields_to is None
 
 
 def test_an_arm_that_is_read_outside_its_range_is_not_armed(build: Build) -> None:
     rig = Rig(build)
     rig.measured[1] = -1.2
     made = rig.run(0.5, chunk_every_s=None)
-    assert made.target.mode == "DISARMED" and made.drives == ()
+    assert made.target.mode == "DISARMED" and made.motor_commands == ()
     assert "left arm: j2 reads -1.20 rad, outside its range 0.00 to 3.14" in rig.reasons
-    rig.tick(rig.order("arm"))
-    assert "outside its range" in rig.memory.answer
+    rig.tick(rig.command("arm"))
+    assert "outside its range" in rig.state.answer
     rig.measured[1] = 0.5
     assert rig.run(0.5).target.mode == "RUNNING"
 
@@ -199,9 +199,9 @@ def made_fault(rig: Rig) -> bool:
 
 def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
     """Without targets for 50 ms they have stopped at the last one: its speed is no more."""
-    assert np.abs(running.memory.commanded.dq).max() > 0.05
-    stood = running.memory.commanded.q.copy()
-    running.now += 300_000_000
+    assert np.abs(running.state.commanded.dq).max() > 0.05
+    stood = running.state.commanded.q.copy()
+    running.now_ns += 300_000_000
     made = running.tick()
     assert np.abs(made.target.q - stood).max() < 1e-3
 
@@ -210,7 +210,7 @@ def test_an_order_that_comes_again_after_anothers_is_not_obeyed_again(running: R
     """A page repeats its order until it has read the answer, which somebody else's hold may have hidden."""
     run = running.build(messages.Order, epoch=7, seq=3, order="run")
     running.tick(run)
-    held = running.tick(running.order("hold"), running.order("arm"))
+    held = running.tick(running.command("hold"), running.command("arm"))
     assert held.target.mode == "HOLD"
     made = running.tick(run)
     assert made.state is not None and made.state.answered == (7, 3) and made.state.answer == ""
@@ -233,17 +233,17 @@ def test_an_order_to_arm_asks_arms_that_report_a_fault_again(running: Rig) -> No
     """A status about a target ends with the next good one, which the driver sends when it is asked to enable."""
     running.arms = {"trouble": ("status 4", ""), "fault": ("status 4", "")}
     running.tick()
-    assert running.tick(running.order("arm")).drives == ("enable",)
+    assert running.tick(running.command("arm")).motor_commands == ("enable",)
 
 
 def sent_to(rig: Rig, pose: str, duration_s: float) -> NDArray[np.float64]:
     """What the arms were told, tick by tick, after an order to move to a pose."""
-    rig.tick(rig.order(pose))
+    rig.tick(rig.command(pose))
     way = [rig.measured.copy()]
     for _ in range(round(duration_s / 0.005)):
         rig.tick(*(() if len(way) % 20 else (rig.chunk(),)))
         way.append(rig.measured.copy())
-    assert (rig.mode, rig.memory.machine.bound_for) == ("HOLD", "")
+    assert (rig.mode, rig.state.machine.bound_for) == ("HOLD", "")
     braked = round(0.5 / 0.005)
     assert np.abs(np.diff(way, axis=0))[braked:].max() / 0.005 < 0.51
     return np.array(way)
@@ -258,7 +258,7 @@ def test_arms_move_slowly_to_the_ready_pose_and_stay(running: Rig) -> None:
 def test_the_way_to_rest_leads_over_the_ready_pose(running: Rig) -> None:
     """Straight ahead, folding arms could meet the table."""
     way = sent_to(running, "rest", 12)
-    np.testing.assert_allclose(running.measured, running.rules.rest_pose, atol=1e-3)
+    np.testing.assert_allclose(running.measured, running.config.rest_pose, atol=1e-3)
     assert np.abs(way - ready_pose())[:, WITHOUT_GRIPPERS].max(1).min() < 0.05
     again = sent_to(running, "rest", 2)
     np.testing.assert_allclose(again, again[:1].repeat(len(again), 0), atol=1e-4, err_msg="there it stays")
@@ -266,48 +266,48 @@ def test_the_way_to_rest_leads_over_the_ready_pose(running: Rig) -> None:
     np.testing.assert_allclose(running.measured, ready_pose(), atol=1e-3)
 
 
-@pytest.mark.parametrize("order", ["hold", "run", "stop", "ready"])
-def test_the_way_to_rest_ends_by_another_order(order: str, running: Rig) -> None:
-    running.tick(running.order("rest"))
+@pytest.mark.parametrize("command", ["hold", "run", "stop", "ready"])
+def test_the_way_to_rest_ends_by_another_order(command: str, running: Rig) -> None:
+    running.tick(running.command("rest"))
     running.run(0.3)
     assert running.reasons == "moves to the rest pose"
-    running.tick(running.order(order, confirmed=True))
-    assert running.memory.machine.bound_for == ("ready" if order == "ready" else "")
+    running.tick(running.command(command, confirmed=True))
+    assert running.state.machine.bound_for == ("ready" if command == "ready" else "")
     running.run(3.0)
-    assert np.abs(running.measured - running.rules.rest_pose).max() > 0.05
+    assert np.abs(running.measured - running.config.rest_pose).max() > 0.05
 
 
 def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:
-    assert running.tick(running.order("release", confirmed=True)).drives == ()
-    running.tick(running.order("hold"))
-    assert running.tick(running.order("release", confirmed=True)).drives == ()
-    assert "order rest first" in running.memory.answer
-    running.tick(running.order("ready"))
+    assert running.tick(running.command("release", confirmed=True)).motor_commands == ()
+    running.tick(running.command("hold"))
+    assert running.tick(running.command("release", confirmed=True)).motor_commands == ()
+    assert "send rest first" in running.state.answer
+    running.tick(running.command("ready"))
     running.run(6.0)
-    running.tick(running.order("release", confirmed=True))
-    assert "order rest first" in running.memory.answer, "from the ready pose they would fall"
-    running.tick(running.order("rest"))
+    running.tick(running.command("release", confirmed=True))
+    assert "send rest first" in running.state.answer, "from the ready pose they would fall"
+    running.tick(running.command("rest"))
     running.run(8.0)
-    assert running.tick(running.order("release")).drives == ()
-    made = running.tick(running.order("release", confirmed=True))
-    assert (made.drives, made.target.mode, made.target.sent) == (("release",), "DISARMED", False)
+    assert running.tick(running.command("release")).motor_commands == ()
+    made = running.tick(running.command("release", confirmed=True))
+    assert (made.motor_commands, made.target.mode, made.target.sent) == (("release",), "DISARMED", False)
     running.arms = {"powered": (False, False)}
-    assert running.run(0.2).drives == (), "not switched on by itself"
+    assert running.run(0.2).motor_commands == (), "not switched on by itself"
 
 
 def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -> None:
-    made = running.tick(running.order("stop", confirmed=True))
-    assert (made.drives, made.target.mode, made.target.sent) == (("stop",), "FAULT", False)
+    made = running.tick(running.command("stop", confirmed=True))
+    assert (made.motor_commands, made.target.mode, made.target.sent) == (("stop",), "FAULT", False)
     running.arms = {"trouble": (STATUS, STATUS), "fault": (STATUS, STATUS)}
     running.measured[1] += 1.0  # it sinks
     assert not running.run(0.5).target.sent
     assert running.reasons == STOPPED
-    assert running.tick(running.order("arm")).drives == ()
-    assert running.tick(running.order("clear", confirmed=True)).drives == ("reset",)
+    assert running.tick(running.command("arm")).motor_commands == ()
+    assert running.tick(running.command("clear", confirmed=True)).motor_commands == ("reset",)
     assert running.mode == "DISARMED"
     running.arms = {"powered": (False, False)}
-    assert running.run(0.2).drives == ()
-    assert running.tick(running.order("arm")).drives == ("enable",)
+    assert running.run(0.2).motor_commands == ()
+    assert running.tick(running.command("arm")).motor_commands == ("enable",)
     running.arms = {}
     made = running.tick()
     assert made.target.mode == "HOLD"
@@ -317,42 +317,42 @@ def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -
 def test_a_stop_by_an_arms_own_button_is_taken_back_by_a_confirmed_clear(running: Rig) -> None:
     running.arms = {"trouble": (STATUS, ""), "fault": (STATUS, "")}
     assert running.tick().target.mode == "FAULT"
-    assert running.tick(running.order("clear")).drives == ()
-    assert "support the arms" in running.memory.answer and running.mode == "FAULT"
-    assert running.tick(running.order("clear", confirmed=True)).drives == ("reset",)
+    assert running.tick(running.command("clear")).motor_commands == ()
+    assert "support the arms" in running.state.answer and running.mode == "FAULT"
+    assert running.tick(running.command("clear", confirmed=True)).motor_commands == ("reset",)
     assert running.mode == "DISARMED"
     running.arms = {"powered": (False, False)}
-    assert running.run(0.2).drives == ()
+    assert running.run(0.2).motor_commands == ()
 
 
 def test_a_stop_survives_a_restart_of_this_process(build: Build) -> None:
     rig = Rig(build)
     rig.arms = {"trouble": (STATUS, STATUS), "powered": (False, False)}
     rig.restart()
-    assert rig.tick(rig.order("arm")).drives == ()
-    assert "clear with its confirmation" in rig.memory.answer
-    assert rig.tick(rig.order("clear", confirmed=True)).drives == ("reset",)
+    assert rig.tick(rig.command("arm")).motor_commands == ()
+    assert "clear with its confirmation" in rig.state.answer
+    assert rig.tick(rig.command("clear", confirmed=True)).motor_commands == ("reset",)
     rig.arms = {"powered": (False, False)}
-    assert rig.tick(rig.order("arm")).drives == ("enable",)
+    assert rig.tick(rig.command("arm")).motor_commands == ("enable",)
 
 
 def test_an_order_is_answered_at_once_and_obeyed_once(running: Rig) -> None:
-    order = running.order("release")
-    made = running.tick(order)
+    command = running.command("release")
+    made = running.tick(command)
     assert made.state is not None
-    assert made.state.answered == (order.epoch, order.seq)
+    assert made.state.answered == (command.epoch, command.seq)
     assert "only arms that hold can be released" in made.state.answer
-    stop = running.order("stop", confirmed=True)
-    assert running.tick(stop, stop).drives == ("stop",)
-    assert running.tick(stop).drives == ()
+    stop = running.command("stop", confirmed=True)
+    assert running.tick(stop, stop).motor_commands == ("stop",)
+    assert running.tick(stop).motor_commands == ()
 
 
 def test_what_the_checks_found_forbids_to_arm(build: Build) -> None:
     rig = Rig(build, "--arms.unfit", "bus left: can_left is down")
     assert rig.run(0.2).target.mode == "DISARMED"
-    made = rig.tick(rig.order("arm"), rig.order("run"))
-    assert made.state is not None and made.drives == ()
+    made = rig.tick(rig.command("arm"), rig.command("run"))
+    assert made.state is not None and made.motor_commands == ()
     assert rig.reasons.startswith("not fit to be armed: bus left: can_left is down")
-    made = rig.tick(rig.order("arm"))
+    made = rig.tick(rig.command("arm"))
     assert made.state is not None and "mend it and start again" in made.state.answer
     assert rig.run(0.2).target.mode == "DISARMED"

@@ -26,47 +26,49 @@ class Loop:
 
     def __init__(self, build: Build, *flags: str) -> None:
         self.build = build
-        self.rules = arms_state.Rules.of(load_settings([*flags]))
-        self.now, self.q = START_NS, ready_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
-        self.memory = arms_state.start(self.rules, self.feedback(), self.now)
+        self.config = arms_state.ArmsConfig.of(load_settings([*flags]))
+        self.now_ns, self.q = START_NS, ready_pose() - np.eye(14)[6] * 0.04 - np.eye(14)[13] * 0.04
+        self.state = arms_state.start(self.config, self.feedback(), self.now_ns)
         self.sent: list[NDArray[np.float64]] = [self.q] * 3
-        self.ticks = self.chunks = self.orders = 0
+        self.ticks = self.chunks = self.commands = 0
         self.tick(build(messages.Episode), build(messages.Instruction))
 
     def feedback(self) -> messages.JointState:
-        return self.build(messages.JointState, stamp_ns=self.now, q=self.q.copy(), measured_ns=(self.now, self.now))
+        return self.build(
+            messages.JointState, stamp_ns=self.now_ns, q=self.q.copy(), measured_ns=(self.now_ns, self.now_ns)
+        )
 
-    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.Outputs:
-        health = self.build(messages.CameraHealth, stamp_ns=self.now)
-        inputs = arms_state.Inputs(self.feedback(), (health, *arrived), refused, self.now)
-        made = arms_step.step(self.rules, self.memory, inputs, 1, self.now)
+    def tick(self, *arrived: messages.Message, refused: int = 0) -> arms_state.ArmsOutputs:
+        health = self.build(messages.CameraHealth, stamp_ns=self.now_ns)
+        inputs = arms_state.ArmsInputs(self.feedback(), (health, *arrived), refused, self.now_ns)
+        made = arms_step.step(self.config, self.state, inputs, 1, self.now_ns)
         messages.encode(made.target)
         if made.state is not None:
             messages.encode(made.state)
         if made.target.sent:
             self.q = made.target.q.copy()
             self.sent.append(self.q)
-        self.now += TICK_NS
+        self.now_ns += TICK_NS
         return made
 
     def chunk(self, **changes: Any) -> messages.ActionChunk:
         """A good chunk that stays where the arms are, but for the changes; WireError where the wire refuses it."""
         self.chunks += 1
         fields: dict[str, Any] = {
-            "seq": self.chunks, "q": np.tile(self.q, (messages.HORIZON, 1)).astype(np.float32), "t0_ns": self.now,
-            "dt_ns": DT_NS, "observation_ns": self.now, "conditions_capture_ns": self.now - 100_000_000,
+            "seq": self.chunks, "q": np.tile(self.q, (messages.HORIZON, 1)).astype(np.float32), "t0_ns": self.now_ns,
+            "dt_ns": DT_NS, "observation_ns": self.now_ns, "conditions_capture_ns": self.now_ns - 100_000_000,
         }  # fmt: skip
         made = messages.decode(messages.encode(self.build(messages.ActionChunk, **(fields | changes))))
         assert isinstance(made, messages.ActionChunk)
         return made
 
-    def order(self, order: str) -> messages.Order:
-        self.orders += 1
-        return self.build(messages.Order, seq=self.orders, order=order)
+    def command(self, command: str) -> messages.Order:
+        self.commands += 1
+        return self.build(messages.Order, seq=self.commands, order=command)
 
     def check_limits(self) -> None:
         """Everything that was sent, by finite differences."""
-        limits, dt_s = self.rules.limits, self.rules.dt_s
+        limits, dt_s = self.config.limits, self.config.dt_s
         q = np.stack(self.sent)
         dq = np.diff(q, axis=0) / dt_s
         ddq = np.diff(dq, axis=0) / dt_s
@@ -82,7 +84,7 @@ def loop(build: Build) -> Loop:
     made = Loop(build)
     for _ in range(3):
         made.tick(made.chunk())
-    assert made.memory.machine.mode == "RUNNING"
+    assert made.state.machine.mode == "RUNNING"
     return made
 
 
@@ -98,7 +100,7 @@ def test_a_number_at_its_extreme_does_not_stop_the_process(name: str, value: int
 @pytest.mark.parametrize("name", ["observation_ns", "conditions_capture_ns"])
 def test_a_time_in_the_future_does_not_count_as_fresh_for_ever(name: str, loop: Loop) -> None:
     """A wrong clock at the other end must end in a HOLD like any other staleness."""
-    loop.tick(loop.chunk(**{name: loop.now + 3_600_000_000_000}))
+    loop.tick(loop.chunk(**{name: loop.now_ns + 3_600_000_000_000}))
     modes: list[str] = []
     for tick in range(2000):  # ten seconds, in which System 1 goes on but the stamp stays that of the wrong clock
         late = (loop.chunk(**{name: START_NS + 3_600_000_000_000}),) if tick % 20 == 0 else ()
@@ -108,40 +110,40 @@ def test_a_time_in_the_future_does_not_count_as_fresh_for_ever(name: str, loop: 
 
 def test_a_chunk_of_an_earlier_life_of_system1_is_dropped(loop: Loop) -> None:
     loop.tick(loop.chunk(epoch=2, seq=0))
-    assert loop.memory.last_chunk == (2, 0)
+    assert loop.state.last_chunk == (2, 0)
     loop.tick(loop.chunk(epoch=1, seq=500))
-    assert loop.memory.dropped == 1
-    assert (loop.memory.executing.epoch, loop.memory.executing.seq) == (2, 0)
+    assert loop.state.dropped == 1
+    assert (loop.state.executing.epoch, loop.state.executing.seq) == (2, 0)
 
 
 def test_a_new_life_of_system1_is_believed(loop: Loop) -> None:
     loop.tick(loop.chunk(epoch=2, seq=0))
-    assert loop.memory.dropped == 0 and loop.memory.executing.epoch == 2
+    assert loop.state.dropped == 0 and loop.state.executing.epoch == 2
 
 
-@pytest.mark.parametrize("order", ["arm", "run", "hold", "clear"])
-def test_orders_are_safe_in_every_mode(order: str, build: Build) -> None:
+@pytest.mark.parametrize("command", ["arm", "run", "hold", "clear"])
+def test_orders_are_safe_in_every_mode(command: str, build: Build) -> None:
     for mode in ("DISARMED", "HOLD", "RUNNING", "FAULT"):
         loop = Loop(build, *(["--arms.start", "disarmed"] if mode == "DISARMED" else []))
         loop.tick()
         if mode != "DISARMED":
             loop.tick(loop.chunk())
-            loop.tick(*((loop.order("hold"),) if mode == "HOLD" else ()), refused=int(mode == "FAULT"))
-            assert loop.memory.machine.mode == mode
+            loop.tick(*((loop.command("hold"),) if mode == "HOLD" else ()), refused=int(mode == "FAULT"))
+            assert loop.state.machine.mode == mode
         for _ in range(3):
-            loop.tick(loop.order(order))
-        after = loop.memory.machine.mode
-        assert not (mode == "FAULT" and order != "clear" and after != "FAULT")
-        assert not (mode == "DISARMED" and order != "arm" and after != "DISARMED")
+            loop.tick(loop.command(command))
+        after = loop.state.machine.mode
+        assert not (mode == "FAULT" and command != "clear" and after != "FAULT")
+        assert not (mode == "DISARMED" and command != "arm" and after != "DISARMED")
         loop.check_limits()
 
 
 def test_nobody_arms_the_arms_but_an_order(build: Build) -> None:
     """A fault while disarmed is told, but neither it nor its end begins to send."""
     loop = Loop(build, "--arms.start", "disarmed")
-    for arrived, refused in (((), 0), ((), 1), ((), 0), ((loop.order("clear"),), 0), ((loop.order("run"),), 0)):
+    for arrived, refused in (((), 0), ((), 1), ((), 0), ((loop.command("clear"),), 0), ((loop.command("run"),), 0)):
         assert not loop.tick(*arrived, refused=refused).target.sent
-    loop.tick(loop.order("arm"))
+    loop.tick(loop.command("arm"))
     assert loop.tick().target.sent
 
 

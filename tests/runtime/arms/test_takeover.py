@@ -1,4 +1,4 @@
-"""Takeover by masters on buses of their own: when it begins, how the arms follow the hands, what ends it. Called by pytest."""
+"""Takeover by leaders on buses of their own: when it begins, how the arms follow the hands, what ends it. Called by pytest."""
 
 import itertools
 import json
@@ -20,12 +20,12 @@ from runtime.replay import lockstep
 from runtime.session import reader
 
 Build = Callable[..., Any]
-OWN = ("--can", "--arms.masters", "own")
+OWN = ("--can", "--arms.leaders", "own")
 HELD_S = 1.0
 
 
 class Teacher:
-    """Holds both masters."""
+    """Holds both leaders."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig, self.q, self.number = rig, rig.measured.copy(), 0
@@ -44,16 +44,16 @@ class Teacher:
     def says(self, late_ns: int = 0) -> messages.MasterState:
         """Where they are."""
         self.number += 1
-        now = self.rig.now
-        stamps = (now - late_ns, now)
+        now_ns = self.rig.now_ns
+        stamps = (now_ns - late_ns, now_ns)
         return self.rig.build(
-            messages.MasterState, seq=self.number, stamp_ns=now, q=self.q.copy(), measured_ns=stamps, exceeds=()
+            messages.MasterState, seq=self.number, stamp_ns=now_ns, q=self.q.copy(), measured_ns=stamps, exceeds=()
         )
 
 
 @pytest.fixture
 def teacher(build: Build) -> Teacher:
-    """Of a robot that runs, with masters on four buses, where the arms are."""
+    """Of a robot that runs, with leaders on four buses, where the arms are."""
     rig = Rig(build, *OWN)
     rig.run(0.5)
     assert rig.mode == "RUNNING"
@@ -61,8 +61,8 @@ def teacher(build: Build) -> Teacher:
 
 
 def took_over(teacher: Teacher) -> Teacher:
-    """After the order, with the masters led to where the arms come to rest."""
-    teacher.rig.tick(teacher.rig.order("takeover"), teacher.says())
+    """After the order, with the leaders led to where the arms come to rest."""
+    teacher.rig.tick(teacher.rig.command("takeover"), teacher.says())
     teacher.leads()
     teacher.q = teacher.rig.measured.copy()
     teacher.leads()
@@ -73,13 +73,13 @@ def took_over(teacher: Teacher) -> Teacher:
 def test_the_arms_are_braked_before_they_are_led(teacher: Teacher) -> None:
     rig = teacher.rig
     teacher.leads(duration_s=0.3)
-    assert np.abs(rig.memory.commanded.dq).max() > 0.01, "they move"
-    assert rig.tick(rig.order("takeover"), teacher.says()).target.mode == "HOLD"
+    assert np.abs(rig.state.commanded.dq).max() > 0.01, "they move"
+    assert rig.tick(rig.command("takeover"), teacher.says()).target.mode == "HOLD"
     assert rig.reasons == "takeover: the arms are braked first"
     teacher.q = rig.measured.copy()
     assert teacher.leads(duration_s=HELD_S).mode == "TAKEOVER"
-    assert rig.reasons == "the masters lead the arms"
-    assert rig.memory.machine.holds == 0, "an order is no incident"
+    assert rig.reasons == "the leaders lead the arms"
+    assert rig.state.machine.holds == 0, "an order is no incident"
 
 
 def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
@@ -98,12 +98,12 @@ def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
 
 def test_hands_without_limits_are_followed_within_the_arms_limits(teacher: Teacher) -> None:
     took_over(teacher)
-    rig, limits = teacher.rig, Limits.of(teacher.rig.rules.settings.safety)
-    told = [rig.measured.copy()]
+    rig, limits = teacher.rig, Limits.of(teacher.rig.config.settings.safety)
+    reported = [rig.measured.copy()]
     for index in range(200):
-        teacher.q[0] = told[0][0] + (0.13 if index % 60 < 30 else -0.13)
-        told.append(rig.tick(teacher.says()).target.q.copy())
-    dq = np.diff(told, axis=0) * 1e9 / TICK_NS
+        teacher.q[0] = reported[0][0] + (0.13 if index % 60 < 30 else -0.13)
+        reported.append(rig.tick(teacher.says()).target.q.copy())
+    dq = np.diff(reported, axis=0) * 1e9 / TICK_NS
     ddq = np.diff(dq, axis=0) * 1e9 / TICK_NS
     assert np.abs(dq).max(0)[0] > 0.2, "it hurries"
     assert (np.abs(dq) <= limits.velocity * (1 + 1e-9)).all()
@@ -114,22 +114,22 @@ def test_hands_without_limits_are_followed_within_the_arms_limits(teacher: Teach
 @pytest.mark.parametrize("lost", ["silent", "ran away", "arm"])
 def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, lost: str) -> None:
     took_over(teacher)
-    rig, limit = teacher.rig, teacher.rig.rules.settings.safety.jump_rad
+    rig, limit = teacher.rig, teacher.rig.config.settings.safety.jump_rad
     if lost == "silent":
         rig.run(0.15)
-        made, why = rig.tick(), "no master is heard"
+        made, why = rig.tick(), "no leader is heard"
     elif lost == "arm":
         rig.arms = {"trouble": ("", "status 5: a joint does not communicate")}
         made, why = rig.tick(teacher.says()), "right arm: status 5"
     else:
         teacher.q[9] -= limit + 0.1
-        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its master (limit {limit})"
-    assert made.target.mode == "HOLD" and rig.memory.machine.holds == 1
+        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its leader (limit {limit})"
+    assert made.target.mode == "HOLD" and rig.state.machine.holds == 1
     rig.tick()
     assert why in rig.reasons, "it is said until something is ordered"
     rig.arms, teacher.q = {}, rig.measured.copy()
     assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
-    rig.tick(rig.order("takeover"), teacher.says())
+    rig.tick(rig.command("takeover"), teacher.says())
     teacher.q = rig.measured.copy()
     assert teacher.leads().mode == "TAKEOVER"
 
@@ -137,16 +137,16 @@ def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, 
 def test_hold_and_run_give_the_arms_back(teacher: Teacher) -> None:
     took_over(teacher)
     rig = teacher.rig
-    assert rig.tick(rig.order("hold"), teacher.says()).target.mode == "HOLD"
+    assert rig.tick(rig.command("hold"), teacher.says()).target.mode == "HOLD"
     assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
-    rig.tick(rig.order("takeover"))
-    assert rig.memory.answer == "held by order; order arm, then takeover"
-    rig.tick(rig.order("arm"), rig.order("takeover"))
+    rig.tick(rig.command("takeover"))
+    assert rig.state.answer == "held by the operator; send arm, then takeover"
+    rig.tick(rig.command("arm"), rig.command("takeover"))
     teacher.q = rig.measured.copy()
     assert teacher.leads().mode == "TAKEOVER"
-    rig.tick(rig.order("run"), teacher.says())
+    rig.tick(rig.command("run"), teacher.says())
     assert teacher.leads().mode == "RUNNING"
-    assert rig.memory.machine.holds == 0
+    assert rig.state.machine.holds == 0
 
 
 def test_on_a_robot_run_gives_the_arms_back_at_once(build: Build) -> None:
@@ -154,16 +154,16 @@ def test_on_a_robot_run_gives_the_arms_back_at_once(build: Build) -> None:
     rig = Rig(build, *OWN, "--arms.resume", "order")
     rig.run(0.5)
     teacher = took_over(Teacher(rig))
-    rig.tick(rig.order("run"), teacher.says())
-    assert (rig.memory.answer, rig.mode) == ("", "RUNNING")
+    rig.tick(rig.command("run"), teacher.says())
+    assert (rig.state.answer, rig.mode) == ("", "RUNNING")
     assert teacher.leads(duration_s=HELD_S).mode == "RUNNING"
-    assert rig.memory.machine.holds == 0
+    assert rig.state.machine.holds == 0
 
 
 def test_rest_is_for_the_arms_alone(teacher: Teacher) -> None:
     took_over(teacher)
     rig = teacher.rig
-    rig.tick(rig.order("rest"), teacher.says())
+    rig.tick(rig.command("rest"), teacher.says())
     teacher.leads(duration_s=0.2)
     assert rig.mode == "HOLD" and rig.reasons == "moves to the rest pose"
 
@@ -174,7 +174,7 @@ def test_a_fault_ends_it_and_clearing_does_not_bring_it_back(teacher: Teacher) -
     rig.arms = {"fault": ("motor 2 is 90 degrees Celsius (limit 80)", "")}
     assert rig.tick(teacher.says()).target.mode == "FAULT"
     rig.arms = {}
-    rig.tick(rig.order("clear"), teacher.says())
+    rig.tick(rig.command("clear"), teacher.says())
     assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
 
 
@@ -185,51 +185,51 @@ def test_what_hinders_is_named(build: Build) -> None:
 
     def unled(**changes: Any) -> tuple[str, ...]:
         state = teacher.says().model_copy(update=changes)
-        return takeover.unled(0.3, state, pose, True, rig.now)
+        return takeover.unled(0.3, state, pose, True, rig.now_ns)
 
     assert unled() == ()
-    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its master (limit 0.3); lead the master there",)
-    assert "no master is heard" in unled(measured_ns=(rig.now - 150_000_000, rig.now))[0]
-    assert "no master is heard" in takeover.unled(0.3, None, pose, True, rig.now)[0]
-    assert "braked first" in takeover.unled(0.3, teacher.says(), pose, False, rig.now)[0]
+    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its leader (limit 0.3); lead the leader there",)
+    assert "no leader is heard" in unled(measured_ns=(rig.now_ns - 150_000_000, rig.now_ns))[0]
+    assert "no leader is heard" in takeover.unled(0.3, None, pose, True, rig.now_ns)[0]
+    assert "braked first" in takeover.unled(0.3, teacher.says(), pose, False, rig.now_ns)[0]
 
 
 def test_the_gripper_may_be_elsewhere(build: Build) -> None:
     rig = Rig(build)
     teacher = Teacher(rig)
     teacher.q[6] += 1.0
-    assert takeover.unled(0.3, teacher.says(), rig.measured, True, rig.now) == ()
+    assert takeover.unled(0.3, teacher.says(), rig.measured, True, rig.now_ns) == ()
 
 
 def test_on_stock_wiring_the_run_holds_and_says_what_to_do(build: Build) -> None:
     rig = Rig(build)
     rig.run(0.5)
-    rig.tick(rig.order("takeover"))
+    rig.tick(rig.command("takeover"))
     rig.run(0.3)
-    assert rig.mode == "HOLD" and rig.memory.answer == takeover.STOCK_WIRING
+    assert rig.mode == "HOLD" and rig.state.answer == takeover.STOCK_WIRING
     assert "unplugged" in takeover.STOCK_WIRING and "record.sh" in takeover.STOCK_WIRING
-    rig.tick(rig.order("run"))
+    rig.tick(rig.command("run"))
     rig.run(0.3)
     assert rig.mode == "RUNNING"
 
 
 def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
     rig = Rig(build, *OWN, "--arms.start", "disarmed")
-    rig.tick(rig.order("takeover"))
-    assert rig.memory.answer == "only armed arms can be led, they are in DISARMED"
-    assert not rig.memory.machine.wants_takeover
+    rig.tick(rig.command("takeover"))
+    assert rig.state.answer == "only armed arms can be led, they are in DISARMED"
+    assert not rig.state.machine.wants_takeover
 
 
 @pytest.mark.live
 def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Path) -> None:
-    """Real SDK, emulated masters on their own buses; the stretch is marked in the session, which replays byte for byte."""
+    """Real SDK, emulated leaders on their own buses; the stretch is marked in the session, which replays byte for byte."""
     run = LiveRun(tmp_path, *OWN, *LIGHTEST)
     try:
         run.wait_for("RUNNING", START_S)
-        assert run.order("takeover") == ""
+        assert run.command("takeover") == ""
         for _ in range(5):  # a line a second; home after three: a chunk of arms that are led elsewhere may jump
             run.wait_for("TAKEOVER", START_S)
-        assert run.order("run") == ""
+        assert run.command("run") == ""
         run.wait_for("RUNNING", START_S)
         assert run.end() == 0
     finally:

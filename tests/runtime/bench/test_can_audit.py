@@ -26,7 +26,7 @@ def targets(build: Build) -> list[messages.ArmTarget]:
 
 
 def heard(target: messages.ArmTarget, at_ns: int) -> Heard:
-    frames = piper_frames.joints(target.q[SIDE : SIDE + 6], piper_frames.Id.JOINTS_TOLD)
+    frames = piper_frames.joints(target.q[SIDE : SIDE + 6], piper_frames.Id.JOINT_COMMAND)
     return Heard(at_ns, b"".join(data for _, data in frames))
 
 

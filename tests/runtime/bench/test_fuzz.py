@@ -18,7 +18,7 @@ CHUNKS = 4000
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
-    found = fuzz.attack(fuzz.Order(CHUNKS, seed))
+    found = fuzz.attack(fuzz.Job(CHUNKS, seed))
     assert found.wrong_bytes == 0
     assert dict(found.broken) == dict.fromkeys(found.broken, 0)
     assert len(found.chunks) == 12 and found.chunks.total() == CHUNKS
@@ -29,7 +29,7 @@ def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
 
 
 def test_the_same_seed_gives_the_same() -> None:
-    assert fuzz.attack(fuzz.Order(300, 5)) == fuzz.attack(fuzz.Order(300, 5))
+    assert fuzz.attack(fuzz.Job(300, 5)) == fuzz.attack(fuzz.Job(300, 5))
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_the_same_seed_gives_the_same() -> None:
 def test_a_limit_that_is_not_kept_is_found(name: str, times: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     kept = limits.track
 
-    def careless(rules: Limits, *rest: Any) -> Motion:
-        return kept(replace(rules, **{name: getattr(rules, name) * factor for name, factor in times.items()}), *rest)
+    def careless(bounds: Limits, *rest: Any) -> Motion:
+        return kept(replace(bounds, **{name: getattr(bounds, name) * factor for name, factor in times.items()}), *rest)
 
     monkeypatch.setattr(limits, "track", careless)
-    assert fuzz.attack(fuzz.Order(CHUNKS, 1)).broken[name] > 0
+    assert fuzz.attack(fuzz.Job(CHUNKS, 1)).broken[name] > 0
 
 
 def test_wrong_bytes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_wrong_bytes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         command(arm, q + np.eye(7)[2] * 1e-4, now_ns)
 
     monkeypatch.setattr(PiperArm, "command", off)
-    found = fuzz.attack(fuzz.Order(100, 1))
+    found = fuzz.attack(fuzz.Job(100, 1))
     assert found.wrong_bytes >= found.sent > 0
 
 

@@ -15,7 +15,7 @@ from runtime.console import app, requests
 from runtime.console.access import encryption, token, url
 from runtime.console.guard import Guard
 from runtime.console.lease import Lease
-from runtime.console.recorded import Shelf
+from runtime.console.recorded import SessionIndex
 from runtime.errors import SettingsError
 from runtime.messaging import messages
 
@@ -149,10 +149,11 @@ def test_a_holder_who_goes_with_the_deadman_on_holds_the_arms() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"type": "fly"}', '{"type": "order", "order": "dance"}', '{"type": "order"}', '{"type": "beat", "x": 1}',
+    ["", "[]", "{}", '{"type": "fly"}', '{"type": "command", "command": "dance"}', '{"type": "command"}',
+     '{"type": "beat", "x": 1}',
      '{"type": "steer", "ratio": 0}', '{"type": "steer", "ratio": "8"}', '{"type": "steer", "instruction": ""}',
      '{"type": "take", "name": ""}', '{"type": "deadman", "wanted": 1}',
-     '{"type": "order", "order": "run", "confirmed": "yes"}',
+     '{"type": "command", "command": "run", "confirmed": "yes"}',
      json.dumps({"type": "steer", "note": "x" * 1001}), json.dumps({"type": "steer", "note": "a\x1b[2Jb"}),
      json.dumps({"type": "take", "name": "a\nb"}),
      json.dumps({"type": "steer", "instruction": "a\x7f"}), json.dumps({"type": "steer", "instruction": "a\x9b31m"}),
@@ -165,7 +166,7 @@ def test_what_is_no_request_is_one_line(text: str) -> None:
 
 
 def test_requests_are_understood() -> None:
-    assert requests.parse('{"type": "order", "order": "hold"}') == requests.Order(type="order", order="hold")
+    assert requests.parse('{"type": "command", "command": "hold"}') == requests.Command(type="command", command="hold")
     steer = requests.parse('{"type": "steer", "ratio": 4, "blend": "none"}')
     assert isinstance(steer, requests.Steer) and (steer.ratio, steer.blend, steer.instruction) == (4, "none", None)
     assert isinstance(
@@ -186,7 +187,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     assert len(token(settings)) >= 32 and token(settings) in url(settings, 1)
     (tmp_path / NAME).mkdir()
     shutil.copy(Path(__file__).parents[1] / "golden" / "session-schema-1.mcap", tmp_path / NAME / "session.mcap")
-    console = app.Console(Guard("127.0.0.1", token(settings)), Shelf(tmp_path))
+    console = app.Console(Guard("127.0.0.1", token(settings)), SessionIndex(tmp_path))
     found: list[int] = []
     client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
 
@@ -219,7 +220,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
             async with client.get(f"{base}/static/../app.py", ssl=client_context) as answer:
                 assert answer.status == 404
             for lacking in (
-                "/orders",
+                "/operator",
                 "/moments",
                 "/pictures/head",
                 "/sessions/none",
@@ -238,12 +239,12 @@ def test_the_address_that_is_told_can_be_opened(tmp_path: Path) -> None:
     folder = tmp_path / "tls"
     certificate.main([str(folder), "robot.lab", "10.0.0.7"])
 
-    def told(host: str, *flags: str) -> str:
+    def reported(host: str, *flags: str) -> str:
         return url(load_settings(["--console.host", host, *flags]).console, 8770).partition("?")[0]
 
-    assert told("127.0.0.1") == "http://127.0.0.1:8770/"
-    assert told("::1") == "http://[::1]:8770/"
-    assert told("0.0.0.0", "--console.certificate", str(folder)) == "https://robot.lab:8770/"
+    assert reported("127.0.0.1") == "http://127.0.0.1:8770/"
+    assert reported("::1") == "http://[::1]:8770/"
+    assert reported("0.0.0.0", "--console.certificate", str(folder)) == "https://robot.lab:8770/"
 
 
 async def opened(client: ClientSession, url: str, context: ssl.SSLContext, origin: str) -> ClientWebSocketResponse:

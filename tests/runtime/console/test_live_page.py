@@ -70,7 +70,7 @@ def moment(page: Page, expression: str) -> Any:
     return page.evaluate(f"window.video2act.moment.{expression}")
 
 
-def held(page: Page, why: str = "held by order") -> list[str]:
+def held(page: Page, why: str = "held by the operator") -> list[str]:
     """Wait for a HOLD that does not end by itself, and give its reasons: on a loaded machine there are others."""
     safety = "window.video2act.moment.safety"
     return until(page, f"{safety}.mode === 'HOLD' && {safety}.reasons.join().includes('{why}') && {safety}.reasons")
@@ -85,8 +85,8 @@ def steer(page: Page, name: str = "Anna") -> None:
 
 
 def arm_and_run(page: Page) -> None:
-    for order in ("arm", "run"):
-        page.get_by_role("button", name=order, exact=True).click()
+    for command in ("arm", "run"):
+        page.get_by_role("button", name=command, exact=True).click()
     shows(page, "RUNNING")
 
 
@@ -126,7 +126,7 @@ def test_hold_by_click_and_by_key_stops_the_arms_until_run_is_ordered(page: Page
     moved = np.abs(np.subtract(moment(page, "joints.measured"), stood)).max()
     assert moved < 0.01, "rad: it stands, though chunks come"
     page.get_by_role("button", name="run", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="order arm, then run")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("alert").filter(has_text="send arm, then run")).to_be_visible(timeout=WAIT_MS)
     arm_and_run(page)
     box = page.get_by_label("hold when this page is lost")
     box.focus()
@@ -155,7 +155,7 @@ def test_a_stop_is_asked_for_twice_and_the_page_goes_on_beating(page: Page) -> N
 
 def test_a_hold_without_a_connection_is_sent_first_when_there_is_one(page: Page) -> None:
     steer(page)
-    page.evaluate("window.video2act.orders.lose()")
+    page.evaluate("window.video2act.operator.lose()")
     page.get_by_role("button", name="HOLD").click()
     assert held(page)
 
@@ -165,7 +165,7 @@ def test_a_second_page_may_hold_but_not_steer(page: Page, run: LiveRun, show: Op
     other = show(address(run))
     expect(other.get_by_text("Anna steers", exact=True)).to_be_visible(timeout=WAIT_MS)
     expect(other.get_by_role("button", name="run", exact=True)).to_be_disabled()
-    other.evaluate("window.video2act.orders.order('rest')")
+    other.evaluate("window.video2act.operator.send('rest')")
     expect(other.locator("nav .answer")).to_have_text("Anna steers", timeout=WAIT_MS)
     assert not any(event["text"].startswith("rest") for event in moment(page, "events"))
     other.get_by_role("button", name="HOLD").click()
@@ -176,7 +176,7 @@ def test_a_lost_heartbeat_holds(page: Page) -> None:
     steer(page)
     page.get_by_label("hold when this page is lost").click()
     expect(page.get_by_label("hold when this page is lost")).to_be_checked(timeout=WAIT_MS)
-    page.evaluate("window.video2act.orders.stopBeating()")
+    page.evaluate("window.video2act.operator.stopBeating()")
     assert held(page, "the page of Anna was not heard")
     page.reload()  # another page, which takes over and drives without a deadman
     steer(page, "Ben")
@@ -264,24 +264,24 @@ def test_nothing_sticks_out_of_a_tablet_that_shows_a_robot(run: LiveRun, show: O
 
 
 def test_a_page_of_another_origin_reaches_nothing(run: LiveRun, browser: Browser) -> None:
-    orders = address(run).replace("http", "ws", 1) + "orders"
+    commands = address(run).replace("http", "ws", 1) + "operator"
     with Elsewhere() as url:
         page = browser.new_page()
         page.goto(url)
-        told = page.evaluate(
+        reported = page.evaluate(
             """(orders) => new Promise((told) => {
                 const socket = new WebSocket(orders);
                 socket.onopen = () => told('opened');
                 socket.onerror = () => told('refused');
             })""",
-            orders,
+            commands,
         )
         page.goto(address(run))
         own = page.evaluate(
-            "(orders) => new Promise((told) => (new WebSocket(orders).onopen = () => told('opened')))", orders
+            "(orders) => new Promise((told) => (new WebSocket(orders).onopen = () => told('opened')))", commands
         )
         page.close()
-    assert (told, own) == ("refused", "opened")
+    assert (reported, own) == ("refused", "opened")
 
 
 def test_a_wrong_token_opens_nothing(run: LiveRun, browser: Browser) -> None:
@@ -303,17 +303,17 @@ def test_the_session_scrubs_and_holds_what_was_steered(
     """The last test: ends the robot, and looks through what it left with the page that needs none."""
     assert run.end() == 0
     arrived = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
-    told = [m for m in arrived if isinstance(m, messages.ActionChunk) and m.instruction > 1]
-    assert told, "System 1 made chunks for the new instruction"
+    reported = [m for m in arrived if isinstance(m, messages.ActionChunk) and m.instruction > 1]
+    assert reported, "System 1 made chunks for the new instruction"
     wishes = [m for m in arrived if isinstance(m, messages.Steering)]
     assert {m.source for m in wishes} == {"console: Berta"} and any(m.note == "slipped" for m in wishes)
     assert any(isinstance(m, messages.Outcome) and m.result == "failure" for m in arrived)
     try:
         episodes.episodes(reader.read(run.session))
-        told_of = "".join(capsys.readouterr())
+        reported_of = "".join(capsys.readouterr())
     except ModelError as error:  # no other episode is long enough
-        told_of = str(error)
-    assert "episode 1: was called a failure; --failures takes it all the same" in told_of
+        reported_of = str(error)
+    assert "episode 1: was called a failure; --failures takes it all the same" in reported_of
     with Alone(run.session.parent) as url:
         page = show(url)
         page.get_by_text(run.session.name).click()

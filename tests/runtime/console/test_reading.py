@@ -16,7 +16,7 @@ import pytest
 from runtime.config.settings import load_settings, settings_to_json
 from runtime.console import reading
 from runtime.console.reading import Reader, ReadSession
-from runtime.console.recorded import Recorded, Shelf
+from runtime.console.recorded import Recorded, SessionIndex
 from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.session.writer import SessionWriter
@@ -27,7 +27,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Path:
+def index(tmp_path: Path) -> Path:
     """A folder with one session."""
     (tmp_path / NAME).mkdir()
     shutil.copy(GOLDEN, tmp_path / NAME / "session.mcap")
@@ -35,14 +35,14 @@ def shelf(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reader(shelf: Path) -> Iterator[Reader]:
-    made = Reader(shelf)
+def reader(index: Path) -> Iterator[Reader]:
+    made = Reader(index)
     yield made
     made.close()
 
 
-def test_it_answers_what_the_session_holds(reader: Reader, shelf: Path) -> None:
-    recorded = Recorded(shelf / NAME)
+def test_it_answers_what_the_session_holds(reader: Reader, index: Path) -> None:
+    recorded = Recorded(index / NAME)
     middle_ns = (recorded.begin_ns + recorded.end_ns) // 2
     session = ReadSession(reader, NAME)
     assert json.loads(asyncio.run(reader.about(NAME))) == recorded.about()
@@ -68,8 +68,8 @@ def test_joints_are_plotted_from_when_the_arms_are_heard(build: Build, tmp_path:
     assert json.loads(Recorded(tmp_path).joints())["at_ns"] == [1002, 1003]
 
 
-def test_several_may_ask_at_once(reader: Reader, shelf: Path) -> None:
-    recorded = Recorded(shelf / NAME)
+def test_several_may_ask_at_once(reader: Reader, index: Path) -> None:
+    recorded = Recorded(index / NAME)
     times_ns = [recorded.begin_ns + step * 10_000_000 for step in range(20)]
 
     async def all_of_them() -> list[str]:
@@ -93,10 +93,10 @@ def test_one_that_dies_is_told_and_comes_back(reader: Reader) -> None:
     assert json.loads(asyncio.run(reader.moment(NAME, None)))["joints"]["measured"]
 
 
-def test_it_ends_with_whoever_started_it(shelf: Path) -> None:
+def test_it_ends_with_whoever_started_it(index: Path) -> None:
     code = (
         "import asyncio, sys, time; from pathlib import Path; from runtime.console.reading import Reader\n"
-        f"reader = Reader(Path({str(shelf)!r})); asyncio.run(reader.about({NAME!r}))\n"
+        f"reader = Reader(Path({str(index)!r})); asyncio.run(reader.about({NAME!r}))\n"
         "print(reader._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as console:
@@ -109,17 +109,17 @@ def test_it_ends_with_whoever_started_it(shelf: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_session_that_grows_is_read_anew_only_when_it_is_opened(shelf: Path) -> None:
+def test_a_session_that_grows_is_read_anew_only_when_it_is_opened(index: Path) -> None:
     read: list[Path] = []
 
     def counted(path: Path) -> Recorded:
         read.append(path)
         return Recorded(path)
 
-    kept = Shelf(shelf, open_session=counted)
+    kept = SessionIndex(index, open_session=counted)
     first = kept.open(NAME)
     assert kept.open(NAME) is first
-    with (shelf / NAME / "session.mcap").open("ab") as file:
+    with (index / NAME / "session.mcap").open("ab") as file:
         file.write(b"\0" * 16)
     assert kept.opened(NAME) is first and len(read) == 1, "while it is looked through"
     assert kept.open(NAME) is not first and len(read) == 2

@@ -35,12 +35,12 @@ _COLOURS = """(element) => {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page over two recordings of the same robot."""
-    shelf = tmp_path_factory.mktemp("sessions")
+    index = tmp_path_factory.mktemp("sessions")
     for name in NAMES:
-        (shelf / name).mkdir()
-        shutil.copy(GOLDEN, shelf / name / "session.mcap")
-        (shelf / name / "summary.json").write_text(json.dumps(TABLE))
-    with Alone(shelf) as address:
+        (index / name).mkdir()
+        shutil.copy(GOLDEN, index / name / "session.mcap")
+        (index / name / "summary.json").write_text(json.dumps(TABLE))
+    with Alone(index) as address:
         yield address
 
 
@@ -119,7 +119,7 @@ def test_a_session_is_played_as_if_it_ran_but_nobody_can_take_it_for_a_robot(sho
         expect(page.get_by_text(f"{NAMES[0]} is played: no robot is connected")).to_be_visible()
         expect(page.get_by_role("button", name="HOLD")).to_have_count(0)
         expect(page.get_by_role("button", name="take the lease")).to_have_count(0)
-        assert page.request.get(f"{address}orders").status == 404
+        assert page.request.get(f"{address}operator").status == 404
         first = until(page, "window.video2act.moment && window.video2act.moment.now_ns")
         until(page, "(first) => window.video2act.moment.now_ns > first + 2e8", first)
         until(page, "new Set(window.video2act.ages.head).size > 3")

@@ -16,9 +16,9 @@ import simplejpeg
 from aiohttp import ClientSession, ClientWebSocketResponse, WSCloseCode, WSMsgType
 
 from runtime.console import app, requests
-from runtime.console.desk import Desk
 from runtime.console.guard import Guard
-from runtime.console.recorded import Recorded, Shelf
+from runtime.console.operator_session import OperatorSession
+from runtime.console.recorded import Recorded, SessionIndex
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 
@@ -28,7 +28,7 @@ Use = Callable[[ClientWebSocketResponse], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one session."""
     folder = tmp_path_factory.mktemp("sessions")
     (folder / NAME).mkdir()
@@ -36,7 +36,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def with_socket(shelf: Path, place: str, use: Use, desk: Desk | None = None) -> None:
+def with_socket(index: Path, place: str, use: Use, operator: OperatorSession | None = None) -> None:
     """Open one socket of the session's page, and do something with it."""
     found: list[int] = []
 
@@ -46,54 +46,54 @@ def with_socket(shelf: Path, place: str, use: Use, desk: Desk | None = None) -> 
             async with client.ws_connect(address) as socket:
                 await asyncio.wait_for(use(socket), 20)
 
-    console = app.Console(Guard("127.0.0.1", ""), Shelf(shelf), desk=desk)
+    console = app.Console(Guard("127.0.0.1", ""), SessionIndex(index), operator=operator)
     app.run_forever(app.application(console), "127.0.0.1", 0, None, found.append, serve())
 
 
 @pytest.mark.parametrize("credit", ['{"at_ns": null}', "{}", "nonsense", '{"at_ns": "now"}', '{"at_ns": true}', "7"])
-def test_a_credit_is_answered_once(shelf: Path, credit: str) -> None:
+def test_a_credit_is_answered_once(index: Path, credit: str) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         await socket.send_str(credit)
         assert "safety" in await socket.receive_json()
         with pytest.raises(TimeoutError):
             await socket.receive(timeout=0.2)
 
-    with_socket(shelf, "moments", use)
+    with_socket(index, "moments", use)
 
 
-def test_a_picture_comes_with_its_number_and_its_time(shelf: Path) -> None:
-    recorded = Recorded(shelf / NAME)
+def test_a_picture_comes_with_its_number_and_its_time(index: Path) -> None:
+    recorded = Recorded(index / NAME)
     middle_ns = (recorded.begin_ns + recorded.end_ns) // 2
 
     async def use(socket: ClientWebSocketResponse) -> None:
         await socket.send_json({"at_ns": middle_ns})
-        told = await socket.receive_bytes()
-        number, capture_ns, _ = _HEADER.unpack(told[: _HEADER.size])
+        reported = await socket.receive_bytes()
+        number, capture_ns, _ = _HEADER.unpack(reported[: _HEADER.size])
         assert number > 0 and 0 < middle_ns - capture_ns < 1e9
-        assert simplejpeg.decode_jpeg(told[_HEADER.size :]).ndim == 3
+        assert simplejpeg.decode_jpeg(reported[_HEADER.size :]).ndim == 3
 
-    with_socket(shelf, "pictures/head", use)
+    with_socket(index, "pictures/head", use)
 
 
 @pytest.mark.parametrize("place", ["moments", "pictures/head"])
-def test_what_is_too_large_closes_the_socket(shelf: Path, place: str) -> None:
+def test_what_is_too_large_closes_the_socket(index: Path, place: str) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         await socket.send_str(" " * (requests.LARGEST_BYTES + 1))
         answer = await socket.receive()
         assert answer.type in (WSMsgType.CLOSE, WSMsgType.CLOSED) and socket.close_code == 1009
 
-    with_socket(shelf, place, use)
+    with_socket(index, place, use)
 
 
 @pytest.fixture
-def desk(bus: Callable[[str], Bus]) -> Desk:
+def operator(bus: Callable[[str], Bus]) -> OperatorSession:
     """With its real publishers."""
     here = bus("console")
-    return Desk({name: here.publisher(name) for name in ("order", "steering", "deadman")}, epoch=1)
+    return OperatorSession({name: here.publisher(name) for name in ("order", "steering", "deadman")}, epoch=1)
 
 
 @pytest.fixture
-def ordered(bus: Callable[[str], Bus], desk: Desk) -> Callable[[], list[tuple[str, str]]]:
+def sent_commands(bus: Callable[[str], Bus], operator: OperatorSession) -> Callable[[], list[tuple[str, str]]]:
     """What the arms hear: orders and their sources."""
     listener = bus("arms")
     heard = listener.subscriber("order")
@@ -105,48 +105,49 @@ def ordered(bus: Callable[[str], Bus], desk: Desk) -> Callable[[], list[tuple[st
         return found
 
     deadline = time.monotonic() + 5
-    desk.hear("nobody", '{"type": "order", "order": "hold"}', 1)
+    operator.hear("nobody", '{"type": "command", "command": "hold"}', 1)
     while not taken():  # until they are connected
         assert time.monotonic() < deadline
-        desk.hear("nobody", '{"type": "order", "order": "hold"}', 1)
+        operator.hear("nobody", '{"type": "command", "command": "hold"}', 1)
     taken()
     return taken
 
 
 @pytest.mark.parametrize(
-    "request_", ['{"type": "order", "order": "dance"}', "nonsense", '{"type": "order", "order": "run", "x": 1}', ""]
+    "request_",
+    ['{"type": "command", "command": "dance"}', "nonsense", '{"type": "command", "command": "run", "x": 1}', ""],
 )
 def test_what_is_no_order_is_refused_in_a_line_and_reaches_nobody(
-    request_: str, shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+    request_: str, index: Path, operator: OperatorSession, sent_commands: Callable[[], list[tuple[str, str]]]
 ) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         assert (await socket.receive_json())["type"] == "lease"
         await socket.send_str(request_)
         answer = await socket.receive_json()
         assert answer["type"] == "refused" and "\n" not in answer["why"]
-        await socket.send_str('{"type": "order", "order": "run"}')
+        await socket.send_str('{"type": "command", "command": "run"}')
         assert "take the lease" in (await socket.receive_json())["why"], "the socket goes on"
 
-    with_socket(shelf, "orders", use, desk)
-    assert ordered() == []
+    with_socket(index, "operator", use, operator)
+    assert sent_commands() == []
 
 
 def test_a_hold_is_answered_so_that_the_page_knows(
-    shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+    index: Path, operator: OperatorSession, sent_commands: Callable[[], list[tuple[str, str]]]
 ) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         assert (await socket.receive_json())["type"] == "lease"
         for _ in range(2):
-            await socket.send_str('{"type": "order", "order": "hold"}')
+            await socket.send_str('{"type": "command", "command": "hold"}')
             assert (await socket.receive_json()) == {"type": "held"}
 
-    with_socket(shelf, "orders", use, desk)
-    assert ordered() == [("hold", "console")] * 2
+    with_socket(index, "operator", use, operator)
+    assert sent_commands() == [("hold", "console")] * 2
 
 
 @pytest.mark.parametrize("large", [" " * (requests.LARGEST_BYTES + 1), b"\x00"], ids=["too large", "bytes"])
 def test_who_sends_what_no_page_sends_is_cut_off_and_his_robot_holds(
-    large: str | bytes, shelf: Path, desk: Desk, ordered: Callable[[], list[tuple[str, str]]]
+    large: str | bytes, index: Path, operator: OperatorSession, sent_commands: Callable[[], list[tuple[str, str]]]
 ) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         for request in ('{"type": "take", "name": "Anna"}', '{"type": "deadman", "wanted": true}'):
@@ -157,12 +158,12 @@ def test_who_sends_what_no_page_sends_is_cut_off_and_his_robot_holds(
         while (await socket.receive()).type not in (WSMsgType.CLOSE, WSMsgType.CLOSED):
             pass
 
-    with_socket(shelf, "orders", use, desk)
-    assert ordered() == [("hold", "console: Anna")]
-    assert desk.lease.holder == ""
+    with_socket(index, "operator", use, operator)
+    assert sent_commands() == [("hold", "console: Anna")]
+    assert operator.lease.holder == ""
 
 
-def test_who_floods_the_desk_is_cut_off(shelf: Path, desk: Desk) -> None:
+def test_who_floods_the_desk_is_cut_off(index: Path, operator: OperatorSession) -> None:
     async def use(socket: ClientWebSocketResponse) -> None:
         with suppress(ConnectionError):
             for _ in range(2000):
@@ -171,4 +172,4 @@ def test_who_floods_the_desk_is_cut_off(shelf: Path, desk: Desk) -> None:
             pass
         assert socket.close_code == WSCloseCode.POLICY_VIOLATION
 
-    with_socket(shelf, "orders", use, desk)
+    with_socket(index, "operator", use, operator)

@@ -15,7 +15,7 @@ from runtime.arms.safety import HELD, WAITS
 from runtime.config.settings import load_settings
 from runtime.console import metrics
 from runtime.console.app import STATIC
-from runtime.console.events import Event, Watcher
+from runtime.console.events import Event, EventDetector
 from runtime.console.view import ARRIVAL, STATES, view
 from runtime.messaging import messages
 from runtime.messaging.topics import TOPICS, topic_of
@@ -33,8 +33,8 @@ def held(build: Build) -> dict[str, messages.Message]:
 
 
 def shown(held: dict[str, messages.Message], after_ms: int = 0, **rates_hz: float) -> dict[str, Any]:
-    now = next(iter(held.values())).stamp_ns + after_ms * MS if held else after_ms * MS
-    made = view(load_settings([]), held, [Event(now, "fault", "x")], rates_hz, now)
+    now_ns = next(iter(held.values())).stamp_ns + after_ms * MS if held else after_ms * MS
+    made = view(load_settings([]), held, [Event(now_ns, "fault", "x")], rates_hz, now_ns)
     return json.loads(json.dumps(made))
 
 
@@ -120,7 +120,7 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
         ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, clear a stop, arm, run"),
         ("DISARMED", ("not armed",), [], "arm, then run"),
         ("DISARMED", ("not fit to be armed: bus left: down",), [], "mend what the checks found, start again"),
-        ("TAKEOVER", ("the masters lead the arms",), [], "run gives the arms back to the policy"),
+        ("TAKEOVER", ("the leaders lead the arms",), [], "run gives the arms back to the policy"),
     ],
 )
 def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str], todo: str, build: Build) -> None:
@@ -165,39 +165,39 @@ def test_what_was_judged_is_shown_with_its_episode_only(held: dict[str, messages
 
 
 def test_events_are_told_once(build: Build) -> None:
-    watcher = Watcher()
+    detector = EventDetector()
 
-    def told(message: messages.Message) -> list[str]:
-        return [f"{event.kind}: {event.text}" for event in watcher.note(message)]
+    def reported(message: messages.Message) -> list[str]:
+        return [f"{event.kind}: {event.text}" for event in detector.note(message)]
 
-    assert told(build(messages.SafetyState, mode="HOLD", reasons=("no chunk yet",))) == ["mode: HOLD; no chunk yet"]
-    assert told(build(messages.SafetyState, mode="HOLD", reasons=("other",))) == []
-    assert told(build(messages.SafetyState, mode="RUNNING", reasons=())) == ["mode: RUNNING"]
-    assert told(build(messages.Instruction, number=1, text="a")) == ["instruction: a"]
-    assert told(build(messages.Instruction, number=1, text="a")) == []
-    assert told(build(messages.Episode)) == ["episode: episode 1 begins: block_handover"]
-    assert told(build(messages.Episode, ratio=4)) == ["order: ratio 1:4"]
-    assert told(build(messages.Episode, ratio=4, blend="none")) == ["order: blend none"]
-    assert told(build(messages.Order, order="hold", source="console")) == ["order: hold (console)"]
-    assert told(build(messages.Outcome)) == ["episode: episode 1: success: twice (console)"]
-    assert told(build(messages.Fault)) == ["fault: arms: left j1 is blocked"]
-    assert told(build(messages.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
-    assert told(build(messages.ArmTarget, seam_jump_rad_s=-1.0)) == []
-    assert told(build(messages.JointState)) == []
-    assert told(build(messages.Deadman, holder="", wanted=False)) == []
-    assert told(build(messages.Deadman, holder="Anna", wanted=True)) == [
+    assert reported(build(messages.SafetyState, mode="HOLD", reasons=("no chunk yet",))) == ["mode: HOLD; no chunk yet"]
+    assert reported(build(messages.SafetyState, mode="HOLD", reasons=("other",))) == []
+    assert reported(build(messages.SafetyState, mode="RUNNING", reasons=())) == ["mode: RUNNING"]
+    assert reported(build(messages.Instruction, number=1, text="a")) == ["instruction: a"]
+    assert reported(build(messages.Instruction, number=1, text="a")) == []
+    assert reported(build(messages.Episode)) == ["episode: episode 1 begins: block_handover"]
+    assert reported(build(messages.Episode, ratio=4)) == ["command: ratio 1:4"]
+    assert reported(build(messages.Episode, ratio=4, blend="none")) == ["command: blend none"]
+    assert reported(build(messages.Order, order="hold", source="console")) == ["command: hold (console)"]
+    assert reported(build(messages.Outcome)) == ["episode: episode 1: success: twice (console)"]
+    assert reported(build(messages.Fault)) == ["fault: arms: left j1 is blocked"]
+    assert reported(build(messages.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]
+    assert reported(build(messages.ArmTarget, seam_jump_rad_s=-1.0)) == []
+    assert reported(build(messages.JointState)) == []
+    assert reported(build(messages.Deadman, holder="", wanted=False)) == []
+    assert reported(build(messages.Deadman, holder="Anna", wanted=True)) == [
         "operator: Anna steers",
         "operator: deadman on",
     ]
-    assert told(build(messages.Deadman, holder="Anna", wanted=True)) == []
-    assert told(build(messages.Deadman, holder="", wanted=False)) == [
+    assert reported(build(messages.Deadman, holder="Anna", wanted=True)) == []
+    assert reported(build(messages.Deadman, holder="", wanted=False)) == [
         "operator: nobody steers",
         "operator: deadman off",
     ]
 
 
 def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
-    watcher = Watcher()
+    detector = EventDetector()
 
     def supervision(state: Any) -> messages.Supervision:
         return build(messages.Supervision, processes=(messages.ProcessState(process="arms", state=state, restarts=0),))
@@ -206,12 +206,12 @@ def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
         state = messages.CameraState(camera="head", number=1, capture_ns=1, rate_hz=30.0, verdict=verdict)
         return build(messages.CameraHealth, cameras=(state,))
 
-    assert [watcher.note(supervision(state)) for state in ("starting", "starting")] == [[], []]
-    assert watcher.note(supervision("hung"))[0].text == "arms: hung"
-    assert watcher.note(health("")) == []
-    assert watcher.note(health("no new picture for 120 ms"))[0].text == "head: no new picture for 120 ms"
-    assert watcher.note(health("no new picture for 160 ms")) == []
-    assert watcher.note(health(""))[0].text == "head: well again"
+    assert [detector.note(supervision(state)) for state in ("starting", "starting")] == [[], []]
+    assert detector.note(supervision("hung"))[0].text == "arms: hung"
+    assert detector.note(health("")) == []
+    assert detector.note(health("no new picture for 120 ms"))[0].text == "head: no new picture for 120 ms"
+    assert detector.note(health("no new picture for 160 ms")) == []
+    assert detector.note(health(""))[0].text == "head: well again"
 
 
 def test_metrics_are_prometheus_text(held: dict[str, messages.Message]) -> None:
@@ -251,8 +251,8 @@ def test_vendored_files_are_those_of_their_packages() -> None:
     for row in rows:
         assert hashlib.sha256((vendor / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
         assert (vendor / row["licence"]).is_file()
-    told = {row["file"] for row in rows} | {row["licence"] for row in rows} | {"vendor.json"}
-    assert {path.name for path in vendor.iterdir()} == told
+    reported = {row["file"] for row in rows} | {row["licence"] for row in rows} | {"vendor.json"}
+    assert {path.name for path in vendor.iterdir()} == reported
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:

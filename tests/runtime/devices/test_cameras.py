@@ -14,7 +14,7 @@ from drivers.errors import DriverError
 from models.sizes import small
 from runtime.config.settings import Settings
 from runtime.devices import cameras
-from runtime.devices.cameras import Watch, frames, make_camera, ring_slots, verdict
+from runtime.devices.cameras import CameraMonitor, frames, make_camera, ring_slots, verdict
 from runtime.errors import RuntimeFault
 from runtime.host.clock import seconds
 
@@ -34,64 +34,68 @@ def frame(
     )
 
 
-def watched(frames: list[CameraFrame], *, noisy: bool = True) -> Watch:
+def monitored(frames: list[CameraFrame], *, noisy: bool = True) -> CameraMonitor:
     """A watch that saw these pictures, one a period."""
-    watch = Watch(30.0, noisy, START_NS)
+    monitor = CameraMonitor(30.0, noisy, START_NS)
     previous = None
     for count, made in enumerate(frames, 1):
-        watch.saw(count, made, previous, START_NS + count * PERIOD_NS)
+        monitor.saw(count, made, previous, START_NS + count * PERIOD_NS)
         previous = made
-    return watch
+    return monitor
 
 
-def judged(watch: Watch, after_s: float) -> str:
+def judged(monitor: CameraMonitor, after_s: float) -> str:
     """The verdict, so long after the tenth picture."""
-    return verdict("head", watch, LATE_S, START_NS + 10 * PERIOD_NS + seconds(after_s)).verdict
+    return verdict("head", monitor, LATE_S, START_NS + 10 * PERIOD_NS + seconds(after_s)).verdict
 
 
 def healthy(count: int = 10) -> list[CameraFrame]:
     return [frame(number) for number in range(1, count + 1)]
 
 
-def delivered(*delays_s: float) -> Watch:
+def delivered(*delays_s: float) -> CameraMonitor:
     """A watch of pictures that came so long after their exposure."""
-    watch = Watch(30.0, True, START_NS)
+    monitor = CameraMonitor(30.0, True, START_NS)
     previous = None
     for count, delay_s in enumerate(delays_s, 1):
         made = frame(count)
-        watch.saw(count, made, previous, made.capture_ns + seconds(delay_s))
+        monitor.saw(count, made, previous, made.capture_ns + seconds(delay_s))
         previous = made
-    return watch
+    return monitor
 
 
 def test_a_camera_that_delivers_later_than_the_others_is_named() -> None:
-    watches = {"head": delivered(0.09, 0.08, 0.09), "left_wrist": delivered(0.01, 0.02, 0.01)}
-    late = cameras.behind(watches, 0.05)
+    monitors = {"head": delivered(0.09, 0.08, 0.09), "left_wrist": delivered(0.01, 0.02, 0.01)}
+    late = cameras.behind(monitors, 0.05)
     assert late == {"head": "pictures come 70 ms later than another camera's (limit 50 ms)"}
-    state = verdict("head", watches["head"], LATE_S, START_NS + 3 * PERIOD_NS, late["head"])
+    state = verdict("head", monitors["head"], LATE_S, START_NS + 3 * PERIOD_NS, late["head"])
     assert state.verdict == late["head"]
 
 
 def test_a_picture_that_is_late_once_is_no_skewed_camera() -> None:
-    watches = {"head": delivered(0.01, 0.2, 0.2), "left_wrist": delivered(0.01, 0.01, 0.01), "right_wrist": delivered()}
-    assert cameras.behind(watches, 0.05) == {}
+    monitors = {
+        "head": delivered(0.01, 0.2, 0.2),
+        "left_wrist": delivered(0.01, 0.01, 0.01),
+        "right_wrist": delivered(),
+    }
+    assert cameras.behind(monitors, 0.05) == {}
 
 
 def test_a_camera_in_its_rhythm_is_well() -> None:
-    state = verdict("head", watched(healthy(60)), LATE_S, START_NS + 60 * PERIOD_NS)
+    state = verdict("head", monitored(healthy(60)), LATE_S, START_NS + 60 * PERIOD_NS)
     assert (state.camera, state.verdict, state.number) == ("head", "", 60)
     assert state.rate_hz == pytest.approx(30.0, abs=0.1)
     assert state.capture_ns == START_NS + 60 * PERIOD_NS
 
 
 def test_a_camera_without_any_picture_says_so() -> None:
-    state = verdict("head", Watch(30.0, True, START_NS), LATE_S, START_NS)
+    state = verdict("head", CameraMonitor(30.0, True, START_NS), LATE_S, START_NS)
     assert (state.verdict, state.rate_hz) == ("no picture yet", 0.0)
 
 
 @pytest.mark.parametrize(("after_s", "late"), [(0.0, False), (0.1, False), (0.101, True), (2.0, True)])
 def test_a_late_picture_is_told_with_its_age(after_s: float, late: bool) -> None:
-    text = judged(watched(healthy()), after_s)
+    text = judged(monitored(healthy()), after_s)
     assert bool(text) == late
     assert not late or text == f"no new picture for {after_s * 1e3:.0f} ms"
 
@@ -109,47 +113,47 @@ def test_a_late_picture_is_told_with_its_age(after_s: float, late: bool) -> None
 def test_a_frozen_camera_is_noticed_within_150_ms(stuck: dict[str, int | bytes]) -> None:
     """From its fifth picture on it repeats itself."""
     frames = [frame(count, **(stuck if count > 5 else {})) for count in range(1, 11)]  # pyright: ignore[reportArgumentType]
-    watch = watched(frames)
-    assert watch.number == 5
+    monitor = monitored(frames)
+    assert monitor.number == 5
     frozen_ns = START_NS + 5 * PERIOD_NS
-    assert "no new picture" in verdict("head", watch, LATE_S, frozen_ns + seconds(0.15)).verdict
-    assert not verdict("head", watch, LATE_S, frozen_ns + seconds(0.09)).verdict
+    assert "no new picture" in verdict("head", monitor, LATE_S, frozen_ns + seconds(0.15)).verdict
+    assert not verdict("head", monitor, LATE_S, frozen_ns + seconds(0.09)).verdict
 
 
 def test_equal_bytes_are_normal_for_a_camera_without_noise() -> None:
-    watch = watched([frame(count, jpeg=b"still") for count in range(1, 11)], noisy=False)
-    assert judged(watch, 0.0) == "" and watch.number == 10
+    monitor = monitored([frame(count, jpeg=b"still") for count in range(1, 11)], noisy=False)
+    assert judged(monitor, 0.0) == "" and monitor.number == 10
 
 
 @pytest.mark.parametrize("stuck", ["capture_ns", "number"])
 def test_a_camera_without_noise_freezes_by_stamp_or_number(stuck: str) -> None:
     pictures = range(1, 11)
     by_stamp, by_number = [frame(n, capture_ns=START_NS) for n in pictures], [frame(n, number=1) for n in pictures]
-    watch = watched(by_stamp if stuck == "capture_ns" else by_number, noisy=False)
-    assert watch.number == 1
-    assert "no new picture" in judged(watch, 0.0)
+    monitor = monitored(by_stamp if stuck == "capture_ns" else by_number, noisy=False)
+    assert monitor.number == 1
+    assert "no new picture" in judged(monitor, 0.0)
 
 
 def test_a_camera_that_moves_again_is_well() -> None:
-    watch = watched([*healthy(5), *(frame(count, number=5) for count in range(6, 10)), frame(10)])
-    assert judged(watch, 0.0) == "" and watch.number == 10
+    monitor = monitored([*healthy(5), *(frame(count, number=5) for count in range(6, 10)), frame(10)])
+    assert judged(monitor, 0.0) == "" and monitor.number == 10
 
 
 def test_pictures_that_come_in_time_but_are_old_are_named() -> None:
     lag_ns = seconds(0.5)
-    watch = watched([frame(count, capture_ns=START_NS + count * PERIOD_NS - lag_ns) for count in range(1, 11)])
-    assert judged(watch, 0.0) == "pictures are 500 ms old"
+    monitor = monitored([frame(count, capture_ns=START_NS + count * PERIOD_NS - lag_ns) for count in range(1, 11)])
+    assert judged(monitor, 0.0) == "pictures are 500 ms old"
 
 
 def test_a_drivers_trouble_comes_first() -> None:
-    watch = watched(healthy())
-    watch.trouble = "head: unplugged"
-    assert judged(watch, 5.0) == "head: unplugged"
+    monitor = monitored(healthy())
+    monitor.fault = "head: unplugged"
+    assert judged(monitor, 5.0) == "head: unplugged"
 
 
 def test_the_rate_is_that_of_the_captures() -> None:
     frames = [frame(count, capture_ns=START_NS + count * 2 * PERIOD_NS) for count in range(1, 40)]
-    assert verdict("head", watched(frames), LATE_S, START_NS).rate_hz == pytest.approx(15.0, abs=0.1)
+    assert verdict("head", monitored(frames), LATE_S, START_NS).rate_hz == pytest.approx(15.0, abs=0.1)
 
 
 def test_a_ring_holds_the_longest_window_and_a_second() -> None:
@@ -200,16 +204,16 @@ class Plug:
 
 def test_a_lost_camera_is_named_and_opened_again() -> None:
     first, second = frame(1), frame(2)
-    plug, watch = Plug("not there", first, None, "unplugged", second), Watch(30.0, True, START_NS)
-    seen = [(made, watch.trouble) for made in frames(plug, plug, watch)]  # pyright: ignore[reportArgumentType]
+    plug, monitor = Plug("not there", first, None, "unplugged", second), CameraMonitor(30.0, True, START_NS)
+    seen = [(made, monitor.fault) for made in frames(plug, plug, monitor)]  # pyright: ignore[reportArgumentType]
     assert seen == [(first, ""), (second, "")]
     assert plug.calls == ["open", "pause", "open", "close", "pause", "open", "close"]
-    assert watch.trouble == ""
+    assert monitor.fault == ""
 
 
 def test_whatever_a_library_raises_the_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = frame(1), frame(2)
-    plug, watch = Plug(first, "unplugged", second), Watch(30.0, True, START_NS)
+    plug, monitor = Plug(first, "unplugged", second), CameraMonitor(30.0, True, START_NS)
     read = plug.read
 
     def gone(timeout_s: float) -> CameraFrame | None:
@@ -224,23 +228,23 @@ def test_whatever_a_library_raises_the_camera_is_opened_again(monkeypatch: pytes
 
     monkeypatch.setattr(plug, "read", gone)
     monkeypatch.setattr(plug, "close", stuck)
-    seen = frames(plug, plug, watch)  # pyright: ignore[reportArgumentType]
+    seen = frames(plug, plug, monitor)  # pyright: ignore[reportArgumentType]
     assert next(seen) == first
-    monkeypatch.setattr(plug, "pause", lambda duration_s: plug.calls.append(watch.trouble))
+    monkeypatch.setattr(plug, "pause", lambda duration_s: plug.calls.append(monitor.fault))
     assert next(seen) == second
     assert plug.calls == ["open", "close", "RuntimeError: xioctl(VIDIOC_DQBUF) failed", "open"]
 
 
 def test_what_is_wrong_stays_said_until_it_is_well() -> None:
-    plug, watch = Plug("not there"), Watch(30.0, True, START_NS)
-    assert list(frames(plug, plug, watch)) == []  # pyright: ignore[reportArgumentType]
-    assert (watch.trouble, plug.calls) == ("not there", ["open"])
+    plug, monitor = Plug("not there"), CameraMonitor(30.0, True, START_NS)
+    assert list(frames(plug, plug, monitor)) == []  # pyright: ignore[reportArgumentType]
+    assert (monitor.fault, plug.calls) == ("not there", ["open"])
 
 
 def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras, "_SILENT_S", -1.0)  # at once
-    plug, watch = Plug(frame(1)), Watch(30.0, True, START_NS)
-    made = frames(plug, plug, watch)  # pyright: ignore[reportArgumentType]
+    plug, monitor = Plug(frame(1)), CameraMonitor(30.0, True, START_NS)
+    made = frames(plug, plug, monitor)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(plug, "pause", lambda duration_s: plug.events.clear())
     assert list(made) == []
     assert plug.calls == ["open", "close"]
@@ -253,6 +257,6 @@ def test_a_camera_whose_pictures_find_no_room_is_named(settings: Settings, monke
         raise RuntimeFault("/dev/shm: 64 MiB free, the frames of head need 330 MiB; enlarge it")
 
     monkeypatch.setattr(cameras, "_pass_on", full)
-    plug, watch = Plug(), Watch(30.0, True, START_NS)
-    cameras._stream(plug, plug, watch)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
-    assert "head need 330 MiB; enlarge it" in verdict("head", watch, 0.1, START_NS).verdict
+    plug, monitor = Plug(), CameraMonitor(30.0, True, START_NS)
+    cameras._stream(plug, plug, monitor)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+    assert "head need 330 MiB; enlarge it" in verdict("head", monitor, 0.1, START_NS).verdict

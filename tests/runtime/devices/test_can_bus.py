@@ -8,67 +8,71 @@ import numpy as np
 import pytest
 from live_run import LIGHTEST, START_S, LiveRun
 
-from drivers.arm import Drive
-from drivers.arm_link import TargetSlot, Told
+from drivers.arm import MotorCommand
+from drivers.arm_link import ArmCommand, TargetSlot
 from runtime.bench import can_audit
 from runtime.devices import can_bus
-from runtime.devices.can_bus import Arm, Memory, step
+from runtime.devices.can_bus import Arm, CanBusState, step
 from runtime.devices.fault_injection import NAME
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.session import reader
 
-NOW = 10_000_000_000
+NOW_NS = 10_000_000_000
 
 
 Q = np.zeros(7)
 
 
 @pytest.fixture
-def memory() -> Memory:
+def state() -> CanBusState:
     """Of a process that has just begun."""
-    return Memory(0)
+    return CanBusState(0)
 
 
 def test_motors_are_switched_only_by_order_and_tried_again_until_they_are_on() -> None:
-    memory = Memory(obeyed=3)
-    assert step(memory, Told(Q, NOW, 3, ("enable",) * 3), Arm(False), NOW) == ""
-    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW) == "enable"
-    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW + seconds(0.01)) == ""
-    assert step(memory, Told(Q, 0, 4, ("enable",) * 4), Arm(False), NOW + seconds(0.05)) == "enable"
-    now = NOW + seconds(0.06)
-    assert step(memory, Told(Q, now, 4, ("enable",) * 4), Arm(True), now) == "forward"
-    assert step(memory, Told(Q, now, 4, ("enable",) * 4), Arm(False), now) == "", "lost again: not taken back by itself"
+    state = CanBusState(obeyed=3)
+    assert step(state, ArmCommand(Q, NOW_NS, 3, ("enable",) * 3), Arm(False), NOW_NS) == ""
+    assert step(state, ArmCommand(Q, 0, 4, ("enable",) * 4), Arm(False), NOW_NS) == "enable"
+    assert step(state, ArmCommand(Q, 0, 4, ("enable",) * 4), Arm(False), NOW_NS + seconds(0.01)) == ""
+    assert step(state, ArmCommand(Q, 0, 4, ("enable",) * 4), Arm(False), NOW_NS + seconds(0.05)) == "enable"
+    now_ns = NOW_NS + seconds(0.06)
+    assert step(state, ArmCommand(Q, now_ns, 4, ("enable",) * 4), Arm(True), now_ns) == "forward"
+    assert step(state, ArmCommand(Q, now_ns, 4, ("enable",) * 4), Arm(False), now_ns) == "", (
+        "lost again: not taken back by itself"
+    )
 
 
 def test_it_gives_up_once() -> None:
-    memory, told = Memory(0), Told(Q, 0, 1, ("enable",) * 1)
-    assert step(memory, told, Arm(False), NOW) == "enable"
-    assert step(memory, told, Arm(False), NOW + seconds(3.1)) == "give up"
-    assert step(memory, told, Arm(False), NOW + seconds(3.2)) == ""
+    state, command = CanBusState(0), ArmCommand(Q, 0, 1, ("enable",) * 1)
+    assert step(state, command, Arm(False), NOW_NS) == "enable"
+    assert step(state, command, Arm(False), NOW_NS + seconds(3.1)) == "give up"
+    assert step(state, command, Arm(False), NOW_NS + seconds(3.2)) == ""
 
 
-@pytest.mark.parametrize("drive", ["stop", "release", "reset"])
-def test_other_orders_are_carried_out_once_and_end_the_switching_on(drive: Drive) -> None:
-    memory = Memory(0)
-    assert step(memory, Told(Q, 0, 1, ("enable",) * 1), Arm(False), NOW) == "enable"
-    assert step(memory, Told(Q, 0, 2, ("enable", drive)), Arm(False), NOW + seconds(0.1)) == drive
-    assert step(memory, Told(Q, 0, 2, ("enable", drive)), Arm(False), NOW + seconds(0.2)) == ""
+@pytest.mark.parametrize("motor_command", ["stop", "release", "reset"])
+def test_other_orders_are_carried_out_once_and_end_the_switching_on(motor_command: MotorCommand) -> None:
+    state = CanBusState(0)
+    assert step(state, ArmCommand(Q, 0, 1, ("enable",) * 1), Arm(False), NOW_NS) == "enable"
+    assert (
+        step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.1)) == motor_command
+    )
+    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.2)) == ""
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:
     """A late tick of `arms`, or a look that took long, may find several."""
-    memory, told = Memory(0), Told(Q, 0)
-    for drive in ("enable", "stop", "reset"):
-        told = told.ordered(drive)
-    assert [step(memory, told, Arm(False), NOW) for _ in range(4)] == ["stop", "reset", "", ""]
-    for drive in ("release", "enable"):
-        told = told.ordered(drive)
-    assert [step(memory, told, Arm(False), NOW) for _ in range(2)] == ["release", "enable"]
+    state, command = CanBusState(0), ArmCommand(Q, 0)
+    for motor_command in ("enable", "stop", "reset"):
+        command = command.with_motor_command(motor_command)
+    assert [step(state, command, Arm(False), NOW_NS) for _ in range(4)] == ["stop", "reset", "", ""]
+    for motor_command in ("release", "enable"):
+        command = command.with_motor_command(motor_command)
+    assert [step(state, command, Arm(False), NOW_NS) for _ in range(2)] == ["release", "enable"]
     for _ in range(9):
-        told = told.ordered("stop")
-    assert [step(memory, told, Arm(False), NOW) for _ in range(6)] == ["stop"] * 4 + ["", ""]
-    assert memory.obeyed == told.number
+        command = command.with_motor_command("stop")
+    assert [step(state, command, Arm(False), NOW_NS) for _ in range(6)] == ["stop"] * 4 + ["", ""]
+    assert state.obeyed == command.number
 
 
 @pytest.mark.parametrize(
@@ -78,52 +82,52 @@ def test_who_was_asked_to_end_forwards_while_the_arms_brake(
     target_s: float, asked_s: float | None, goes_on: bool, folder: Path
 ) -> None:
     """Ages of the newest target and of the wish to end."""
-    slot, now = TargetSlot(folder, "can", "left"), now_ns()
-    slot.write(Told(Q, now - seconds(target_s)))
-    asked_ns = 0 if asked_s is None else now - seconds(asked_s)
+    slot, now_ns = TargetSlot(folder, "can", "left"), robot_time_ns()
+    slot.write(ArmCommand(Q, now_ns - seconds(target_s)))
+    asked_ns = 0 if asked_s is None else now_ns - seconds(asked_s)
     assert can_bus._brakes(slot, asked_ns) is goes_on  # pyright: ignore[reportPrivateUsage]
     slot.close()
 
 
 def test_a_target_is_forwarded_once_and_only_while_it_is_fresh() -> None:
-    memory = Memory(0)
-    assert step(memory, Told(Q, NOW), Arm(True), NOW + seconds(0.001)) == "forward"
-    assert step(memory, Told(Q, NOW), Arm(True), NOW + seconds(0.002)) == ""
-    assert step(memory, Told(Q, NOW + seconds(0.005)), Arm(True), NOW + seconds(0.054)) == "forward"
-    assert step(memory, Told(Q, NOW + seconds(0.010)), Arm(True), NOW + seconds(0.061)) == ""
-    assert step(Memory(0), Told(Q, 0), Arm(True), NOW) == "", "there is no target yet"
+    state = CanBusState(0)
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS + seconds(0.001)) == "forward"
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS + seconds(0.002)) == ""
+    assert step(state, ArmCommand(Q, NOW_NS + seconds(0.005)), Arm(True), NOW_NS + seconds(0.054)) == "forward"
+    assert step(state, ArmCommand(Q, NOW_NS + seconds(0.010)), Arm(True), NOW_NS + seconds(0.061)) == ""
+    assert step(CanBusState(0), ArmCommand(Q, 0), Arm(True), NOW_NS) == "", "there is no target yet"
 
 
-def test_an_arm_with_a_fault_is_told_nothing(memory: Memory) -> None:
+def test_an_arm_with_a_fault_is_told_nothing(state: CanBusState) -> None:
     """To enable it may be tried: a status about a target ends with the next good one, which the driver sends then."""
-    assert step(memory, Told(Q, NOW), Arm(True, "status 4"), NOW) == ""
-    assert step(memory, Told(Q, NOW, 1, ("enable",) * 1), Arm(True, "status 4"), NOW) == "enable"
-    assert step(memory, Told(Q, NOW, 1, ("enable",) * 1), Arm(True), NOW) == "forward"
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True, "status 4"), NOW_NS) == ""
+    assert step(state, ArmCommand(Q, NOW_NS, 1, ("enable",) * 1), Arm(True, "status 4"), NOW_NS) == "enable"
+    assert step(state, ArmCommand(Q, NOW_NS, 1, ("enable",) * 1), Arm(True), NOW_NS) == "forward"
 
 
 @pytest.mark.parametrize("apart_rad", [0.21, np.inf])
-def test_a_fault_that_ends_by_itself_lets_no_arm_jump(memory: Memory, apart_rad: float) -> None:
-    """It may have been led away meanwhile, by its teach button or a master arm."""
-    assert step(memory, Told(Q, NOW), Arm(True), NOW) == "forward"
-    now = NOW + seconds(0.01)
-    assert step(memory, Told(Q, now), Arm(True, "is being taught", apart_rad), now) == ""
+def test_a_fault_that_ends_by_itself_lets_no_arm_jump(state: CanBusState, apart_rad: float) -> None:
+    """It may have been led away meanwhile, by its teach button or a leader arm."""
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS) == "forward"
+    now_ns = NOW_NS + seconds(0.01)
+    assert step(state, ArmCommand(Q, now_ns), Arm(True, "is being taught", apart_rad), now_ns) == ""
     for tick in range(2, 40):
-        now = NOW + seconds(0.01 * tick)
-        assert step(memory, Told(Q, now), Arm(True, "", apart_rad), now) == "too far"
-    assert step(memory, Told(Q, now), Arm(True, "", 0.19), now) == "forward"
-    now += seconds(0.005)
-    assert step(memory, Told(Q, now), Arm(True, "", 0.5), now) == "forward", "on its way it may lag behind"
+        now_ns = NOW_NS + seconds(0.01 * tick)
+        assert step(state, ArmCommand(Q, now_ns), Arm(True, "", apart_rad), now_ns) == "too far"
+    assert step(state, ArmCommand(Q, now_ns), Arm(True, "", 0.19), now_ns) == "forward"
+    now_ns += seconds(0.005)
+    assert step(state, ArmCommand(Q, now_ns), Arm(True, "", 0.5), now_ns) == "forward", "on its way it may lag behind"
 
 
 @pytest.mark.parametrize(("gap_s", "then"), [(0.14, "forward"), (0.16, "too far")])
-def test_a_process_that_stood_still_lets_no_arm_jump(memory: Memory, gap_s: float, then: str) -> None:
-    assert step(memory, Told(Q, NOW), Arm(True), NOW) == "forward"
-    now = NOW + seconds(gap_s)
-    assert step(memory, Told(Q, now), Arm(True, "", 0.3), now) == then
+def test_a_process_that_stood_still_lets_no_arm_jump(state: CanBusState, gap_s: float, then: str) -> None:
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS) == "forward"
+    now_ns = NOW_NS + seconds(gap_s)
+    assert step(state, ArmCommand(Q, now_ns), Arm(True, "", 0.3), now_ns) == then
 
 
-def test_the_first_target_is_where_the_arm_is(memory: Memory) -> None:
-    assert step(memory, Told(Q, NOW), Arm(True, "", 0.3), NOW) == "too far"
+def test_the_first_target_is_where_the_arm_is(state: CanBusState) -> None:
+    assert step(state, ArmCommand(Q, NOW_NS), Arm(True, "", 0.3), NOW_NS) == "too far"
 
 
 @pytest.mark.live
@@ -155,7 +159,7 @@ def test_false_readings_of_the_emulated_arms_move_nothing(tmp_path: Path) -> Non
     sent = np.array([message.q for message in log if isinstance(message, messages.ArmTarget) and message.sent])
     assert len(sent) > 200
     np.testing.assert_array_equal(np.ptp(sent, axis=0), np.zeros(messages.JOINTS))
-    told = [message.text for message in log if isinstance(message, messages.Fault) and message.name == "reading"]
-    assert any(text.startswith("left arm: reading jumped: j1 by 1.50 rad") for text in told), told
+    command = [message.text for message in log if isinstance(message, messages.Fault) and message.name == "reading"]
+    assert any(text.startswith("left arm: reading jumped: j1 by 1.50 rad") for text in command), command
     read = np.array([message.q for message in log if isinstance(message, messages.JointState) and message.heard])
     assert np.ptp(read, axis=0).max() < 0.2, "no false reading is passed on"

@@ -112,25 +112,25 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_interface_that_is_well(network: Path) -> None:
-    unnamed = buses.look_at_interface("left", "can_left", "")
+    unnamed = buses.check_interface("left", "can_left", "")
     assert unnamed.verdict == "warning" and "put 3-1.4:1.0 into arms.usb_places" in unnamed.remedy
-    row = buses.look_at_interface("left", "can_left", "3-1.4:1.0")
+    row = buses.check_interface("left", "can_left", "3-1.4:1.0")
     assert (row.verdict, row.found) == ("pass", "can_left is up at 1 Mbit/s, USB 3-1.4:1.0")
 
 
 def test_an_interface_that_is_not_there_down_slow_or_elsewhere(network: Path) -> None:
-    missing = buses.look_at_interface("right", "can_right", "")
+    missing = buses.check_interface("right", "can_right", "")
     assert (missing.verdict, missing.found) == ("fail", "there is no interface can_right")
-    elsewhere = buses.look_at_interface("left", "can_left", "3-1.2:1.0")
+    elsewhere = buses.check_interface("left", "can_left", "3-1.2:1.0")
     assert elsewhere.verdict == "fail" and "left and right may be exchanged" in elsewhere.found
     tool = network.parent.parent / "ip"
     tool.write_text(tool.read_text().replace("1000000", "500000"))
-    slow = buses.look_at_interface("left", "can_left", "")
+    slow = buses.check_interface("left", "can_left", "")
     assert slow.verdict == "fail" and "runs at 500000 bit/s" in slow.found
     tool.write_text("#!/bin/sh\nexit 1\n")
-    assert "runs at 0 bit/s" in buses.look_at_interface("left", "can_left", "").found
+    assert "runs at 0 bit/s" in buses.check_interface("left", "can_left", "").found
     (network / "operstate").write_text("down\n")
-    down = buses.look_at_interface("left", "can_left", "")
+    down = buses.check_interface("left", "can_left", "")
     assert down.remedy.split("; ") == [
         "sudo ip link set can_left down", "sudo ip link set can_left up type can bitrate 1000000 restart-ms 100",
     ]  # fmt: skip
@@ -163,7 +163,7 @@ def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) ->
         ({"strange": "short"}, "arm left", "torn frames: frame 0x2a5 with 4 bytes instead of 8"),
         ({"error_bits": 0x0004}, "arm left", "joint 3 does not communicate"),
         ({"jump_joint": 2, "jump_rad": -1.2}, "arm left", "j2 reads -0.15 rad, outside its range 0.00 to 3.14"),
-        ({"master": True}, "arm left, masters", "its master is plugged in"),
+        ({"leader": True}, "arm left, leaders", "its leader is plugged in"),
         ({"corrupt_limits": True}, "arm left, ranges", "its stored limits are corrupt"),
         ({"acceleration_rad_s2": 2.0}, "arm left, acceleration", "motor 1 allows 2.00 rad/s2, less than"),
     ],
@@ -180,39 +180,39 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
-    settings = load_settings(["--profile", "sim", "--can", "--arms.masters", "shared"])
-    rows = {row.name: row for row in command.examine(settings, {"left": Faults(master=True)})}
-    assert rows["arm left, masters"].verdict == "pass" and "leads it" in rows["arm left, masters"].found
-    assert rows["arm right, masters"].verdict == "warning" and "says nothing" in rows["arm right, masters"].found
+    settings = load_settings(["--profile", "sim", "--can", "--arms.leaders", "shared"])
+    rows = {row.name: row for row in command.examine(settings, {"left": Faults(leader=True)})}
+    assert rows["arm left, leaders"].verdict == "pass" and "leads it" in rows["arm left, leaders"].found
+    assert rows["arm right, leaders"].verdict == "warning" and "says nothing" in rows["arm right, leaders"].found
 
 
 def test_masters_on_buses_of_their_own_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
-    settings = load_settings(["--profile", "sim", "--can", "--arms.masters", "own"])
+    settings = load_settings(["--profile", "sim", "--can", "--arms.leaders", "own"])
     rows = {row.name: row for row in command.examine(settings)}
-    assert rows["master left"].verdict == "pass" and "on its own bus" in rows["master left"].found
-    assert rows["arm left, masters"].found == "unplugged"
+    assert rows["leader left"].verdict == "pass" and "on its own bus" in rows["leader left"].found
+    assert rows["arm left, leaders"].found == "unplugged"
 
 
 def test_a_silent_master_of_its_own_bus_forbids_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
     hub = Hub(tmp_path / "bus")
-    row = buses.look_at_master("left", str(tmp_path / "bus"), INTERFACE)
+    row = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
     hub.close()
     assert row.verdict == "warning" and "nobody can take over" in row.found
-    gone = buses.look_at_master("left", str(tmp_path / "bus"), INTERFACE)
+    gone = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
     assert gone.verdict == "fail" and "the bus cannot be opened" in gone.found
 
 
 def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
-    settings = load_settings(["--profile", "cobot_magic", "--arms.masters", "own", "--arms.master_interfaces", "m0,m1"])
+    settings = load_settings(["--profile", "cobot_magic", "--arms.leaders", "own", "--arms.leader_interfaces", "m0,m1"])
     rows = {row.name: row for row in command.examine(settings)}
-    assert rows["bus left master"].found == "there is no interface m0"
+    assert rows["bus left leader"].found == "there is no interface m0"
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict", "said"),
+    ("reported", "verdict", "said"),
     [
         (piper_identity.MotorRange(-7.0, 7.0, 3.0), "fail", "corrupt"),
         (piper_identity.MotorRange(1.0, -1.0, 3.0), "fail", "corrupt"),
@@ -222,9 +222,9 @@ def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch
         (piper_identity.MotorRange(-3.2, 3.2, 3.0), "pass", "wide"),
     ],
 )
-def test_ranges_that_are_read_back(told: piper_identity.MotorRange, verdict: str, said: str) -> None:
+def test_ranges_that_are_read_back(reported: piper_identity.MotorRange, verdict: str, said: str) -> None:
     wide = piper_identity.MotorRange(-3.2, 3.2, 3.0)
-    row = buses._ranges((told, *[wide] * 5), "arm left", SIM)  # pyright: ignore[reportPrivateUsage]
+    row = buses._ranges((reported, *[wide] * 5), "arm left", SIM)  # pyright: ignore[reportPrivateUsage]
     assert (row.verdict, said in row.found) == (verdict, True)
 
 
@@ -232,7 +232,7 @@ def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
     write_video(tmp_path / "head.avi", 5)
     flags = ["--cameras.head.kind", "file", "--cameras.head.device", str(tmp_path / "head.avi")]
     flags += ["--cameras.left_wrist.kind", "file", "--cameras.left_wrist.device", str(tmp_path / "gone.avi")]
-    head, left, right = cameras.look(load_settings(["--profile", "sim", *flags]))
+    head, left, right = cameras.check(load_settings(["--profile", "sim", *flags]))
     assert head.verdict in ("pass", "warning") and "of 30 pictures/s" in head.found
     assert left.verdict == "fail" and "gone.avi" in left.found
     assert (right.verdict, right.found) == ("pass", "simulated")
@@ -243,7 +243,7 @@ def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path
     record_realsense(tmp_path / "head.db3", usb)
     flags = ["--cameras.head.kind", "realsense", "--cameras.head.device", str(tmp_path / "head.db3")]
     flags += ["--cameras.head.width_px", "80", "--cameras.head.height_px", "60", "--cameras.head.rate_hz", "30"]
-    head = cameras.look(load_settings(["--profile", "sim", *flags]))[0]
+    head = cameras.check(load_settings(["--profile", "sim", *flags]))[0]
     assert f"by USB {usb}" in head.found
     assert ("the cable that came with it" in head.remedy) is slow
     assert head.verdict == "warning" or not slow
@@ -262,7 +262,7 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
     monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
     pushing.start()
     settings = load_settings(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
-    row = next(row for row in cameras.look(settings) if row.name == "camera left_wrist")
+    row = next(row for row in cameras.check(settings) if row.name == "camera left_wrist")
     pushing.join()
     assert row.verdict == verdict
     assert ("numbers change" in row.remedy) == (verdict == "warning")
@@ -289,7 +289,7 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
         if held:
             (tmp_path / str(pid) / "fd" / "3").symlink_to(held)
-    ros, devices, sockets = holders.look(("can_left", "can_right"))
+    ros, devices, sockets = holders.check(("can_left", "can_right"))
     assert sockets.verdict == "pass"
     assert ros.verdict == "fail" and "rosnode kill" in ros.remedy
     assert [pid for pid in range(11, 19) if f"process {pid}" in ros.found] == [11, 14, 15, 16]
@@ -300,7 +300,7 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nobody_holds_this_machine() -> None:
-    ros, *_ = holders.look(("can_left",))
+    ros, *_ = holders.check(("can_left",))
     assert ros.verdict == "pass"
 
 
@@ -311,15 +311,15 @@ def test_a_program_with_a_socket_on_the_bus_is_found(tmp_path: Path, monkeypatch
         "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
         "   can_left     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can1: no entry)\n"
     )
-    *_, sockets = holders.look(("can_left", "can_right"))
+    *_, sockets = holders.check(("can_left", "can_right"))
     assert sockets.verdict == "fail" and "has can_left open" in sockets.found and "with sudo" in sockets.remedy
-    *_, sockets = holders.look(("can_right",))
+    *_, sockets = holders.check(("can_right",))
     assert sockets.verdict == "pass"
     (tmp_path / "rcvlist_all").write_text(
         "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
         "   any     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can_right: no entry)\n"
     )
-    *_, sockets = holders.look(("can_right",))
+    *_, sockets = holders.check(("can_right",))
     assert "has can_right open" in sockets.found, "a socket of all interfaces"
 
 
@@ -331,7 +331,7 @@ def test_whose_socket_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     code = "import socket, sys; s = socket.socket(); print('up', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None and program.stdout.readline()
-        *_, sockets = holders.look(("can_left",))
+        *_, sockets = holders.check(("can_left",))
         program.communicate()
     assert f"(process {program.pid})" in sockets.found and f"{program.pid}" in sockets.remedy
 
@@ -344,7 +344,7 @@ def test_a_bus_that_is_off_or_nearly_is_told(network: Path) -> None:
         ("ERROR-PASSIVE", "warning", "many frames have errors"), ("ERROR-ACTIVE", "pass", "up at 1 Mbit/s"),
     ):  # fmt: skip
         tool.write_text(well.replace('"info_data": {', f'"info_data": {{"state": "{state}", '))
-        row = buses.look_at_interface("left", "can_left", "3-1.4:1.0")
+        row = buses.check_interface("left", "can_left", "3-1.4:1.0")
         assert (row.verdict, said in row.found) == (verdict, True), row
 
 
@@ -356,7 +356,7 @@ def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.Monk
         return None
 
     monkeypatch.setattr(holders, "_held", forbidden)
-    _, devices, _ = holders.look(())
+    _, devices, _ = holders.check(())
     assert devices.verdict == "warning" and "the process of another user cannot" in devices.found
 
 

@@ -21,7 +21,7 @@ from runtime.config import overrides
 from runtime.config.settings import Settings, load_settings, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
-from runtime.evaluation.rollouts import Episode, Order, play
+from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.host.revision import revision
@@ -97,7 +97,7 @@ def test_serial_pacing_makes_system_1_wait(policy: Policy) -> None:
 
 def test_the_expert_does_what_it_was_written_for() -> None:
     settings = load_settings(["--task", "pick_apple_messy"])
-    result = play(Order(settings_to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
+    result = play(Job(settings_to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
     assert [episode.outcome.success for episode in result.episodes] == [True, True]
 
 
@@ -303,8 +303,8 @@ def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.N
     def train(line: list[str]) -> None:
         folder = Path(line[line.index("--out") + 1])
         folder.mkdir(parents=True, exist_ok=True)
-        told = {"demonstrations": "2, abc", "video_id": "x", "processes": 1, "seed": line[line.index("--seed") + 1]}
-        settings = told | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}
+        reported = {"demonstrations": "2, abc", "video_id": "x", "processes": 1, "seed": line[line.index("--seed") + 1]}
+        settings = reported | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}
         (folder / "run.json").write_text(json.dumps({"settings": settings}))
 
     monkeypatch.setattr(sweep.training, "main", train)

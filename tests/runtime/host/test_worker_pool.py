@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 
 
 def square(number: int) -> int:
@@ -17,7 +17,7 @@ def square(number: int) -> int:
     return number * number
 
 
-def memory() -> set[str]:
+def state() -> set[str]:
     """What lies in shared memory, but for other tests' semaphores."""
     return {path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith("sem.")}
 
@@ -25,23 +25,23 @@ def memory() -> set[str]:
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("address", [None, "local"])
 def test_every_result_comes_once(address: str | None) -> None:
-    with Spread("squares", 2, address) as spread:
-        assert sorted(spread.results(square, range(9))) == [n * n for n in range(9)]
+    with WorkerPool("squares", 2, address) as pool:
+        assert sorted(pool.results(square, range(9))) == [n * n for n in range(9)]
         with pytest.raises(ValueError, match="-3 is negative"):
-            list(spread.results(square, [2, -3]))
+            list(pool.results(square, [2, -3]))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_leaves_nothing_behind() -> None:
-    before = memory()
-    with Spread("squares", 1, "local") as spread:
-        assert list(spread.results(square, [3])) == [9]
-    assert memory() <= before
+    before = state()
+    with WorkerPool("squares", 1, "local") as pool:
+        assert list(pool.results(square, [3])) == [9]
+    assert state() <= before
     left = subprocess.run(["pgrep", "-f", "raylet|gcs_server"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
 
 
 def test_a_cluster_that_is_not_there_is_one_line() -> None:
-    with pytest.raises(RuntimeFault, match=r"--ray 127\.0\.0\.1:1") as error, Spread("squares", 1, "127.0.0.1:1"):
+    with pytest.raises(RuntimeFault, match=r"--ray 127\.0\.0\.1:1") as error, WorkerPool("squares", 1, "127.0.0.1:1"):
         pass
     assert "\n" not in str(error.value)

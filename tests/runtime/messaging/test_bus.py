@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from runtime.errors import RuntimeFault
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher, Received, Subscriber, endpoint
 from runtime.messaging.topics import topic
@@ -74,9 +74,9 @@ def test_a_large_message_arrives_whole(bus: OpenBus, build: Build) -> None:
 def test_arrival_times_lie_between_sending_and_taking(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
     connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
-    before = now_ns()
+    before = robot_time_ns()
     publisher.send(build(messages.SafetyState, seq=1))
-    assert before <= receive(subscriber, 1)[0].arrival_ns <= now_ns()
+    assert before <= receive(subscriber, 1)[0].arrival_ns <= robot_time_ns()
 
 
 @pytest.mark.parametrize("name", ["safety", "order"])
@@ -192,9 +192,9 @@ def test_a_recorder_that_comes_later_is_waited_for(bus: OpenBus) -> None:
 def test_without_a_recorder_the_wait_ends(bus: OpenBus) -> None:
     publisher = bus("arms").publisher("safety")
     bus("console").subscriber("safety")
-    started = now_ns()
+    started = robot_time_ns()
     assert not publisher.wait_for_recorder(0.1)
-    assert seconds(0.05) < now_ns() - started < seconds(1)
+    assert seconds(0.05) < robot_time_ns() - started < seconds(1)
 
 
 def test_only_its_publisher_may_publish_a_topic(bus: OpenBus) -> None:
@@ -211,10 +211,10 @@ def test_sending_never_blocks_on_a_reader_that_does_not_read(bus: OpenBus, build
     publisher, subscriber = bus("arms").publisher("joint_state"), bus("console").subscriber("joint_state", depth=8)
     payload = messages.encode(build(messages.JointState))
     connect(publisher, subscriber, payload)
-    started = now_ns()
+    started = robot_time_ns()
     for _seq in range(1, 20_001):
         publisher.send_raw(payload)
-    assert now_ns() - started < seconds(5)
+    assert robot_time_ns() - started < seconds(5)
     assert publisher.sent >= 20_000
 
 
@@ -233,7 +233,7 @@ def test_drain_until_stamps_arrivals_and_ends_before_its_time(bus: OpenBus, buil
     publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
     connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
     publisher.send(build(messages.SafetyState, seq=1))
-    until_ns = now_ns() + seconds(0.1)
+    until_ns = robot_time_ns() + seconds(0.1)
     console.drain_until((subscriber,), until_ns)
     (received,) = subscriber.take()
     assert received.arrival_ns < until_ns

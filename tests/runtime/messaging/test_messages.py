@@ -101,10 +101,10 @@ def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build)
         messages.decode(pack(body_of(build(messages.Order)) | {"seq": value}))
 
 
-@pytest.mark.parametrize("order", ["halt", "", "RUN", None, 1])
-def test_an_unknown_order_is_refused(order: Any, build: Build) -> None:
+@pytest.mark.parametrize("command", ["halt", "", "RUN", None, 1])
+def test_an_unknown_order_is_refused(command: Any, build: Build) -> None:
     with pytest.raises(WireError, match="order"):
-        messages.decode(pack(body_of(build(messages.Order)) | {"order": order}))
+        messages.decode(pack(body_of(build(messages.Order)) | {"order": command}))
 
 
 def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
@@ -264,9 +264,9 @@ def test_a_message_cannot_be_made_with_another_shape_or_dtype(build: Build) -> N
 
 
 def test_a_message_cannot_be_changed(build: Build) -> None:
-    order: messages.Order = build(messages.Order)
+    command: messages.Order = build(messages.Order)
     with pytest.raises(ValidationError, match="frozen"):
-        order.seq = 3  # pyright: ignore[reportAttributeAccessIssue]
+        command.seq = 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _mutate_bytes(dice: random.Random, payload: bytes, other: bytes) -> bytes:

@@ -29,16 +29,18 @@ class Stranger:
 
 def test_system1s_memory_comes_back() -> None:
     q = np.random.default_rng(0).normal(size=(64, 14))
-    memory = system1_step.Memory(run=3, skips=2, perceived_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2)
-    made = snapshot.unpack(snapshot.pack(memory), (system1_step.Memory,))
+    state = system1_step.System1State(
+        run=3, skips=2, condition_durations_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2
+    )
+    made = snapshot.unpack(snapshot.pack(state), (system1_step.System1State,))
     np.testing.assert_array_equal(made.previous_q, q)
-    assert (made.run, made.skips, made.perceived_ns, made.previous_seq) == (3, 2, (1, 2), 2)
-    assert snapshot.pack(made) == snapshot.pack(memory)
+    assert (made.run, made.skips, made.condition_durations_ns, made.previous_seq) == (3, 2, (1, 2), 2)
+    assert snapshot.pack(made) == snapshot.pack(state)
 
 
 def test_system2s_memory_comes_back() -> None:
-    memory = system2_step.Memory(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
-    assert snapshot.unpack(snapshot.pack(memory), (system2_step.Memory,)) == memory
+    state = system2_step.System2State(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
+    assert snapshot.unpack(snapshot.pack(state), (system2_step.System2State,)) == state
 
 
 def test_nested_trajectories_come_back_writable() -> None:
@@ -56,7 +58,7 @@ def test_messages_inside_a_memory_come_back(build: Build) -> None:
 
 
 def test_a_snapshot_is_a_message_that_names_its_output() -> None:
-    made = snapshot.take("system2", 7, system2_step.Memory(published=8), 2, 99)
+    made = snapshot.take("system2", 7, system2_step.System2State(published=8), 2, 99)
     assert (made.process, made.after_seq, made.epoch, made.stamp_ns) == ("system2", 7, 2, 99)
     assert messages.decode(messages.encode(made)) == made
 

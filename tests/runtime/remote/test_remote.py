@@ -17,7 +17,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import clock
 from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER
 from runtime.messaging import messages
-from runtime.remote import far, keys
+from runtime.remote import gpu_side, keys
 from runtime.remote.comparison import Comparison
 from runtime.remote.link import Link
 from runtime.remote.packets import HELLO, MESSAGE, PING, number, stamp
@@ -48,8 +48,8 @@ def compared(seed: int, drift: float = 0.0, answers: int = 100) -> tuple[float, 
     for count in range(answers):
         asked = 1_000_000_000 * count // 5
         out, back = (round(dice.expovariate(1 / 2e6)) + 50_000 for _ in range(2))
-        told = round((asked + out) * (1 + drift)) + AHEAD_NS
-        off = comparison.add(asked, told, asked + out + back) - AHEAD_NS - drift * asked
+        reported = round((asked + out) * (1 + drift)) + AHEAD_NS
+        off = comparison.add(asked, reported, asked + out + back) - AHEAD_NS - drift * asked
     return off, comparison
 
 
@@ -73,13 +73,13 @@ def test_one_answer_does_not_settle_it() -> None:
 def test_a_process_that_follows_tells_the_robots_time(tmp_path: Path) -> None:
     offset = clock.Offset(tmp_path / "clock")
     offset.set(AHEAD_NS)
-    code = "import time; from runtime.host import clock; clock.follow(); print(clock.now_ns() - time.monotonic_ns())"
-    told = subprocess.run(
+    code = "import time; from runtime.host import clock; clock.follow(); print(clock.robot_time_ns() - time.monotonic_ns())"
+    reported = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {clock.FOLLOWED: str(tmp_path / "clock")},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert abs(int(told.stdout) - AHEAD_NS) < 10_000_000
-    assert abs(clock.now_ns() - time.monotonic_ns()) < 10_000_000, "nobody else does"
+    assert abs(int(reported.stdout) - AHEAD_NS) < 10_000_000
+    assert abs(clock.robot_time_ns() - time.monotonic_ns()) < 10_000_000, "nobody else does"
 
 
 def test_keys_are_made_once_and_for_their_owner_only(made: Path) -> None:
@@ -176,13 +176,13 @@ def test_an_address_that_is_taken_is_one_line(robot: tuple[Link, str], made: Pat
 @pytest.mark.parametrize("address", ["robot:5760", "tcp://robot", ""])
 def test_a_wrong_address_is_one_line(address: str, made: Path) -> None:
     with pytest.raises(SettingsError, match=f"--robot {address}: must be tcp://HOST:PORT"):
-        far.main(["--robot", address, "--keys", str(made)])
+        gpu_side.main(["--robot", address, "--keys", str(made)])
 
 
 @pytest.mark.parametrize("flags", [["--robot", "tcp://127.0.0.1:1"], ["--keys", "/nowhere"], []])
 def test_a_missing_flag_is_one_line(flags: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"required|--keys|--robot"):
-        far.main(flags)
+        gpu_side.main(flags)
 
 
 @pytest.mark.live

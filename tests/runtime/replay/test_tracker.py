@@ -21,7 +21,7 @@ from runtime.messaging import messages
 from runtime.replay import command as replay_command
 from runtime.replay import on_robot, tracker_step
 from runtime.replay.lockstep import Report
-from runtime.replay.tracker_step import Course, Inputs, Memory, Rules, Way
+from runtime.replay.tracker_step import Course, TrackerConfig, TrackerInputs, TrackerState, Way
 from runtime.replay.what_if import Origin
 from runtime.session import reader
 from runtime.session.episodes import Log
@@ -85,12 +85,12 @@ def test_a_movement_that_needs_most_of_the_limits_is_followed_more_slowly(
 ) -> None:
     """A sine of 1 rad: its speed in rad/s, and squared its acceleration; velocity limit 3, acceleration 5."""
     times = np.arange(8 * DEMONSTRATION_HZ + 1) / DEMONSTRATION_HZ
-    rules = Rules(settings, Way(np.sin(speed * times[:, None] + np.zeros(messages.JOINTS)), "fast"))
-    assert rules.pace == pytest.approx(pace, rel=0.1)
-    course = rules.course(Memory())
+    config = TrackerConfig(settings, Way(np.sin(speed * times[:, None] + np.zeros(messages.JOINTS)), "fast"))
+    assert config.pace == pytest.approx(pace, rel=0.1)
+    course = config.course(TrackerState())
     q, moved = _moved(course)
-    assert np.allclose(q[-1], rules.way.q[-1])
-    assert course.duration_s == pytest.approx(8.0 / rules.pace + 1.0 + course.approach_s)
+    assert np.allclose(q[-1], config.way.q[-1])
+    assert course.duration_s == pytest.approx(8.0 / config.pace + 1.0 + course.approach_s)
     assert np.abs(moved).max() < 0.75 * 3.0 or pace == 0.25
 
 
@@ -103,41 +103,41 @@ class Driver:
     """The step on a clock of its own, with arms that take its chunks at once and follow perfectly."""
 
     def __init__(self, build: Build, settings: Settings, way: Way) -> None:
-        self._build, self.rules, self.memory = build, Rules(settings, way), Memory()
-        self.now = T0_NS
+        self._build, self.config, self.state = build, TrackerConfig(settings, way), TrackerState()
+        self.now_ns = T0_NS
         self.chunk: messages.ActionChunk | None = None
         self.began_ns = 0  # when the first target of `chunk` was due
         self.running, self.episode = False, 1
         self.q = np.zeros(messages.JOINTS)
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> TrackerInputs:
         """What the arms say now."""
         seq = self.chunk.seq if self.chunk is not None else -1
-        consumed = max(0, (self.now - self.began_ns) // DT_NS + 1) if self.chunk is not None else 0
+        consumed = max(0, (self.now_ns - self.began_ns) // DT_NS + 1) if self.chunk is not None else 0
         joints = self._build(
             messages.JointState,
-            stamp_ns=self.now,
+            stamp_ns=self.now_ns,
             running=self.running,
             chunk_epoch=1,
             chunk_seq=seq,
             consumed=consumed,
         )
-        return Inputs(
+        return TrackerInputs(
             self._build(messages.Episode, number=self.episode),
             self._build(messages.Instruction),
             joints,
-            self._build(messages.ArmTarget, stamp_ns=self.now, q=self.q),
+            self._build(messages.ArmTarget, stamp_ns=self.now_ns, q=self.q),
         )
 
     def step(self) -> messages.ActionChunk | messages.Skip:
         """One step; the chunk is taken, and followed for a period when the arms run."""
-        made = tracker_step.step(self.rules, self.memory, self.inputs(), 1, self.now)
+        made = tracker_step.step(self.config, self.state, self.inputs(), 1, self.now_ns)
         if isinstance(made, messages.ActionChunk):
             stood = not self.running or self.chunk is None
-            self.chunk, self.began_ns = made, self.now if stood else made.t0_ns
-            self.now += PERIOD_NS
+            self.chunk, self.began_ns = made, self.now_ns if stood else made.t0_ns
+            self.now_ns += PERIOD_NS
             if self.running:
-                index = (self.now - self.began_ns) / DT_NS
+                index = (self.now_ns - self.began_ns) / DT_NS
                 self.q = np.array([np.interp(index, np.arange(messages.HORIZON), column) for column in made.q.T])
         return made
 
@@ -174,9 +174,9 @@ def test_chunks_agree_on_the_way_and_end_at_its_end(driver: Driver) -> None:
     for before, after in itertools.pairwise(chunks):
         shift = (after.t0_ns - before.t0_ns) / DT_NS
         index = np.arange(messages.HORIZON - round(shift) - 1)
-        told = [np.interp(index + shift, np.arange(messages.HORIZON), column) for column in before.q.T]
-        assert np.abs(np.array(told).T - after.q[: len(index)]).max() < 2e-3
-    assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
+        reported = [np.interp(index + shift, np.arange(messages.HORIZON), column) for column in before.q.T]
+        assert np.abs(np.array(reported).T - after.q[: len(index)]).max() < 2e-3
+    assert np.allclose(driver.q, driver.config.way.q[-1], atol=1e-4)
     assert len({chunk.checkpoint_id for chunk in chunks}) == 1
     assert isinstance(driver.step(), messages.Skip)
     driver.running = False  # they hold, since there is no chunk any more: it does not begin again
@@ -186,18 +186,18 @@ def test_chunks_agree_on_the_way_and_end_at_its_end(driver: Driver) -> None:
 def test_after_a_hold_it_goes_on_from_where_it_had_come_to(driver: Driver) -> None:
     driver.run(1)
     driver.running = True
-    course = Course(driver.rules.way, driver.memory.begin, 0.0)
+    course = Course(driver.config.way, driver.state.begin, 0.0)
     driver.run(round((course.approach_s + 4.0) / (PERIOD_NS / 1e9)))
     driver.running = False
     (chunk,) = driver.run(1)
-    place_s = driver.memory.place_s
+    place_s = driver.state.place_s
     assert place_s == pytest.approx(3.5, abs=0.3)
     assert np.allclose(chunk.q[0], driver.q)
     driver.run(5)
-    assert driver.memory.place_s == place_s, "it waits"
+    assert driver.state.place_s == place_s, "it waits"
     driver.running = True
     driver.run(1000)
-    assert np.allclose(driver.q, driver.rules.way.q[-1], atol=1e-4)
+    assert np.allclose(driver.q, driver.config.way.q[-1], atol=1e-4)
 
 
 def test_a_new_episode_begins_at_the_beginning(driver: Driver) -> None:
@@ -206,26 +206,26 @@ def test_a_new_episode_begins_at_the_beginning(driver: Driver) -> None:
     driver.run(60)
     driver.running = False
     driver.run(1)
-    assert driver.memory.place_s > 1.0
+    assert driver.state.place_s > 1.0
     driver.episode = 2
     (chunk,) = driver.run(1)
-    assert driver.memory.place_s == 0.0
+    assert driver.state.place_s == 0.0
     assert chunk.episode == 2
     assert np.allclose(chunk.q[0], driver.q)
 
 
 def test_it_does_not_begin_anew_by_itself_when_it_was_started_again(driver: Driver) -> None:
-    made = tracker_step.step(driver.rules, Memory(), driver.inputs(), 2, driver.now)
+    made = tracker_step.step(driver.config, TrackerState(), driver.inputs(), 2, driver.now_ns)
     assert isinstance(made, messages.Skip) and made.reason == tracker_step.LOST
 
 
 def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
     inputs = driver.inputs()
-    for lacking in (Inputs(inputs.episode, inputs.instruction, None, inputs.target),
-                    Inputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
-        made = tracker_step.step(driver.rules, driver.memory, lacking, 1, driver.now)
+    for lacking in (TrackerInputs(inputs.episode, inputs.instruction, None, inputs.target),
+                    TrackerInputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
+        made = tracker_step.step(driver.config, driver.state, lacking, 1, driver.now_ns)
         assert isinstance(made, messages.Skip) and made.reason == "no joint state"
-    assert driver.memory.skips == 2
+    assert driver.state.skips == 2
     assert tracker_step.inputs_of({"episode": inputs.episode}) is None
     unheard = (
         inputs.joints.model_copy(update={"measured_ns": (messages.NEVER, messages.NEVER)}) if inputs.joints else None
@@ -280,8 +280,8 @@ def _path(folder: Path) -> tuple[np.ndarray[Any, Any], str] | None:
 def test_a_sessions_way_leaves_out_the_times_in_which_the_arms_stood(build: Build, tmp_path: Path) -> None:
     found = _path(_session(build, tmp_path / "s", "H" + "R" * 100 + "H" * 300 + "R" * 100 + "H" * 50))
     assert found is not None
-    way, told = found
-    assert told == "hand the block over"
+    way, reported = found
+    assert reported == "hand the block over"
     assert len(way) == pytest.approx(201 * 0.005 * DEMONSTRATION_HZ, abs=1)
     steps = np.diff(way[:, 0])
     assert np.allclose(steps[:-1], 1e-3 / 0.005 / DEMONSTRATION_HZ, atol=1e-9), "200 ticks a second, without a jump"
@@ -320,7 +320,7 @@ def test_demonstrations_are_followed_as_they_were_commanded(tmp_path: Path) -> N
     assert [(name, about.name) for name, about in found.items()] == [(name, name) for name in found]
     assert [about.task for about in found.values()] == ["one", "one", "two"]
     for about in found.values():
-        assert np.array_equal(about.q, _demonstrated("").master)
+        assert np.array_equal(about.q, _demonstrated("").leader)
         assert (about.seed, about.instruction, about.settings) == (3, f"do {about.task}", None)
     assert "holds 0 to 1" in _refused([str(tmp_path / "dataset"), "--on-robot", "--episode", "2"])
     (tmp_path / "nothing").mkdir()
@@ -349,7 +349,7 @@ def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: 
     assert "--episode: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
     assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
     assert "--task: " in _refused([str(run), "--on-robot", "--task", "juggle"])
-    assert "masters would lead the arms too" in _refused([str(run), "--on-robot", "--arms.masters", "shared", "--can"])
+    assert "leaders would lead the arms too" in _refused([str(run), "--on-robot", "--arms.leaders", "shared", "--can"])
     broken = tmp_path / "broken.hdf5"
     broken.write_bytes(b"none")
     assert str(broken) in _refused([str(broken), "--on-robot"])
@@ -443,8 +443,8 @@ def test_no_policy_is_asked_for_where_none_runs(settings: Settings) -> None:
     piper = settings.arms.model_copy(update={"kind": "piper"})
     real = settings.model_copy(update={"arms": piper, "policy": Policy()})
     followed = real.model_copy(update={"follow": "that one"})
-    assert "policy" in {row.name for row in machine.look(real) if row.verdict == "fail"}
-    assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.look(followed))
+    assert "policy" in {row.name for row in machine.check(real) if row.verdict == "fail"}
+    assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.check(followed))
 
 
 def test_a_report_without_chunks_is_not_called_identical() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from live_run import LiveRun
 
-from runtime.console.recorded import Recorded, Shelf
+from runtime.console.recorded import Recorded, SessionIndex
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import messages
 from runtime.replay import command as replay_command
@@ -67,7 +67,7 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
     recorded = Recorded(tmp_path / "other")
     assert recorded.settings.ratio == 2 and recorded.session.metadata[ORIGIN] == session.session.name
     assert recorded.picture("head", None) is not None
-    (row,) = Shelf(tmp_path).list()
+    (row,) = SessionIndex(tmp_path).list()
     assert row["name"] == "other" and row[ORIGIN] == session.session.name and row["duration_s"] > 5
 
 

@@ -78,7 +78,7 @@ def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -
     writer.close()
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
-    assert "0.5 GiB left" in writer.trouble and "free some space and start again" in writer.trouble
+    assert "0.5 GiB left" in writer.fault and "free some space and start again" in writer.fault
 
 
 def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
         writer = SessionWriter(tmp_path / f"{stops}.mcap", 0)
         settings = load_settings(["--recorder.reserve_gib", str(reserve_gib)])
         recorder.keep_reserve(writer, settings.recorder, tmp_path)
-        assert ("GiB left" in writer.trouble) == stops
+        assert ("GiB left" in writer.fault) == stops
         writer.close()
 
 
@@ -157,7 +157,7 @@ def test_a_disk_that_fills_up_leaves_a_readable_log(build: Build, tmp_path: Path
         for seq in range(5000):
             message = build(messages.Fault, seq=seq, text=str(seq * 7919) * 20)
             writer.message("fault", message, messages.encode(message))
-    assert writer.trouble
+    assert writer.fault
     writer.close()
     session = reader.read(path)
     seqs = [logged.decode().seq for logged in session.messages if logged.topic == "fault"]
@@ -176,16 +176,16 @@ def test_a_disk_that_is_full_from_the_start_is_trouble_not_an_exception(build: B
     message = build(messages.Order)
     writer.message("order", message, messages.encode(message))
     writer.close()
-    assert "No space left" in writer.trouble
+    assert "No space left" in writer.fault
 
 
 def test_after_trouble_everything_is_ignored(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     with most_bytes_a_file(20):
         writer.metadata({"a": "b" * 1000})
-    told = writer.trouble
+    reported = writer.fault
     writer.picture("head", 1, b"jpeg", 5)
     writer.attachment("a", b"b", 5)
     writer.metadata({"c": "d"})
     writer.close()
-    assert told and writer.trouble == told
+    assert reported and writer.fault == reported

@@ -106,8 +106,8 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
     monkeypatch.setattr(file, "write", full)
     for seq in range(2000):
         writer.message("joint_state", build(messages.JointState, seq=seq), messages.encode(message))
-    assert "No space left" in writer.trouble
-    assert "free some space" in writer.trouble
+    assert "No space left" in writer.fault
+    assert "free some space" in writer.fault
     writer.close()
 
 

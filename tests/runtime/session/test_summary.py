@@ -26,20 +26,20 @@ class Run:
         self.build = build
         self.accumulator = Accumulator(200)
         self.ticks = 0
-        self.now = START_NS
+        self.now_ns = START_NS
 
     def tick(self, mode: str = "RUNNING", late_ns: int = 0, **changes: Any) -> None:
         """One arm target; 5 ms later."""
         target = self.build(
-            messages.ArmTarget, seq=self.ticks, stamp_ns=self.now + late_ns, deadline_ns=self.now, mode=mode,
+            messages.ArmTarget, seq=self.ticks, stamp_ns=self.now_ns + late_ns, deadline_ns=self.now_ns, mode=mode,
             arrivals=changes.pop("arrivals", ()), **changes,
         )  # fmt: skip
         self.accumulator.add("arm_target", target)
         self.ticks += 1
-        self.now += TICK_NS
+        self.now_ns += TICK_NS
 
     def add(self, topic: str, kind: type[messages.Message], **fields: Any) -> None:
-        self.accumulator.add(topic, self.build(kind, **({"stamp_ns": self.now} | fields)))
+        self.accumulator.add(topic, self.build(kind, **({"stamp_ns": self.now_ns} | fields)))
 
     def table(self, dropped: int = 0) -> dict[str, Any]:
         return self.accumulator.table(dropped, "here")
@@ -64,7 +64,7 @@ def test_task_length_and_outcome_are_told(run: Run) -> None:
     run.add("scene", messages.Scene, episode=1, success=False)
     assert run.table()["outcome"] == "not done", "a simulated task tells by itself"
     run.add("scene", messages.Scene, episode=1, success=True)
-    run.now += 2_000 * MS
+    run.now_ns += 2_000 * MS
     run.tick()
     table = run.table()
     assert (table["task"], table["outcome"], table["duration_s"]) == ("pick_apple_messy", "success", 2.0)
@@ -108,7 +108,7 @@ def test_lateness_is_told_in_microseconds(run: Run) -> None:
 def test_skipped_deadlines_are_misses(run: Run) -> None:
     for skipped in (0, 0, 1, 0, 3, 0):
         run.tick()
-        run.now += skipped * TICK_NS
+        run.now_ns += skipped * TICK_NS
     run.tick()
     assert run.table()["deadline_misses"] == 4
 
@@ -139,10 +139,10 @@ def test_ratio_ages_and_durations(run: Run) -> None:
     run.tick()
     for count in range(9):
         run.add(
-            "chunk", messages.ActionChunk, seq=count, run=count + 1, conditions_capture_ns=run.now - 300 * MS,
-            frame_returned_ns=run.now, timing=messages.Timing(finished_ns=run.now + 50 * MS, forward_ns=40 * MS),
+            "chunk", messages.ActionChunk, seq=count, run=count + 1, conditions_capture_ns=run.now_ns - 300 * MS,
+            frame_returned_ns=run.now_ns, timing=messages.Timing(finished_ns=run.now_ns + 50 * MS, forward_ns=40 * MS),
         )  # fmt: skip
-        run.tick(arrivals=((count, run.now + 52 * MS),))
+        run.tick(arrivals=((count, run.now_ns + 52 * MS),))
     for trigger_run in (0, 4, 8):
         run.add("conditions", messages.Conditions, trigger_run=trigger_run, seq=trigger_run)
     table = run.table()
@@ -157,11 +157,11 @@ def test_a_restarted_system1_is_not_mixed_with_its_former_life(run: Run) -> None
     for epoch in (1, 2):
         for count in range(3):
             run.add(
-                "chunk", messages.ActionChunk, epoch=epoch, seq=count, frame_returned_ns=run.now, stamp_ns=run.now,
-                timing=messages.Timing(finished_ns=run.now + 10 * MS, forward_ns=8 * MS),
+                "chunk", messages.ActionChunk, epoch=epoch, seq=count, frame_returned_ns=run.now_ns, stamp_ns=run.now_ns,
+                timing=messages.Timing(finished_ns=run.now_ns + 10 * MS, forward_ns=8 * MS),
             )  # fmt: skip
-            run.tick(arrivals=((count, run.now + 12 * MS),))
-        run.now += 10_000 * MS
+            run.tick(arrivals=((count, run.now_ns + 12 * MS),))
+        run.now_ns += 10_000 * MS
     assert run.table()["overhead_ms"]["p99"] == 4
 
 

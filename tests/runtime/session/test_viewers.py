@@ -16,7 +16,7 @@ from runtime.messaging import messages
 from runtime.session.viewers import ViewerChannels, wall_offset_ns
 
 Build = Callable[..., Any]
-NOW = 1_700_000_000_123_456_789
+NOW_NS = 1_700_000_000_123_456_789
 
 
 def written(*arrived: messages.Message, picture: bytes | None = None) -> dict[str, list[Any]]:
@@ -26,13 +26,13 @@ def written(*arrived: messages.Message, picture: bytes | None = None) -> dict[st
     writer.start()
     channels = ViewerChannels(writer)
     for message in arrived:
-        channels.message(message, NOW)
+        channels.message(message, NOW_NS)
     if picture is not None:
-        channels.picture("head", 7, picture, NOW)
+        channels.picture("head", 7, picture, NOW_NS)
     writer.finish()
     found: dict[str, list[Any]] = {}
     for schema, channel, message in make_reader(io.BytesIO(file.getvalue())).iter_messages():
-        assert schema is not None and message.log_time == NOW
+        assert schema is not None and message.log_time == NOW_NS
         if schema.encoding == "jsonschema":
             made: Any = json.loads(message.data)
         else:
@@ -47,7 +47,7 @@ def written(*arrived: messages.Message, picture: bytes | None = None) -> dict[st
 def test_a_picture_is_the_cameras_own_bytes() -> None:
     (picture,) = written(picture=b"\xff\xd8 a jpeg")["/camera/head"]
     assert (picture.frame_id, picture.format, picture.data) == ("head", "jpeg", b"\xff\xd8 a jpeg")
-    assert picture.timestamp.ToNanoseconds() == NOW
+    assert picture.timestamp.ToNanoseconds() == NOW_NS
 
 
 def test_joints_have_names_positions_and_measured_ones_speeds(build: Build) -> None:
@@ -80,12 +80,12 @@ def test_faults_and_orders_are_events(build: Build) -> None:
     events = written(fault, build(messages.Order, order="hold", source="terminal"))["/events"]
     assert [(event.name, event.message) for event in events] == [
         ("cameras", "camera: head: frozen"),
-        ("terminal", "order: hold"),
+        ("terminal", "command: hold"),
     ]
     assert events[0].level > events[1].level
 
 
 def test_the_wall_clock_label_is_whole_seconds() -> None:
     """So that stamps keep their fractions, by which messages of a session are told apart."""
-    assert wall_offset_ns(NOW, 5_000_000_001) % 1_000_000_000 == 0
-    assert abs(wall_offset_ns(NOW, 5_000_000_001) - (NOW - 5_000_000_001)) < 1_000_000_000
+    assert wall_offset_ns(NOW_NS, 5_000_000_001) % 1_000_000_000 == 0
+    assert abs(wall_offset_ns(NOW_NS, 5_000_000_001) - (NOW_NS - 5_000_000_001)) < 1_000_000_000

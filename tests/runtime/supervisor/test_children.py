@@ -31,12 +31,12 @@ def test_an_end_is_seen_once_and_its_reason_is_in_the_log(tmp_path: Path) -> Non
 
 
 def test_without_room_for_logs_processes_run_all_the_same(tmp_path: Path) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     (tmp_path / "logs").write_text("no folder")
-    children = Children(tmp_path, tmp_path / "logs", told.append)
+    children = Children(tmp_path, tmp_path / "logs", reported.append)
     children.start("arms", 0)
     assert set(exits(children)) == {"arms"}
-    assert len(told) == 1 and "arms runs without a log; see to the disk" in told[0]
+    assert len(reported) == 1 and "arms runs without a log; see to the disk" in reported[0]
 
 
 def test_none_is_left_behind(tmp_path: Path) -> None:

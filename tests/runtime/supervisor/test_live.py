@@ -71,14 +71,14 @@ def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: 
     logged = {log.jpeg(m.camera, m.seq) for _, m, _ in reader.decode_all(log) if isinstance(m, messages.Frame)}
     assert all(jpeg in logged for jpegs in episode.jpegs.values() for jpeg in jpegs)
     measured: dict[bytes, list[int]] = {}
-    told: dict[bytes, list[int]] = {}
+    reported: dict[bytes, list[int]] = {}
     for _, message, _ in reader.decode_all(log):
         if isinstance(message, messages.JointState):
             measured.setdefault(message.q.astype("float32").tobytes(), []).append(message.stamp_ns)
         elif isinstance(message, messages.ArmTarget):
-            told.setdefault(message.q.astype("float32").tobytes(), []).append(message.deadline_ns)
+            reported.setdefault(message.q.astype("float32").tobytes(), []).append(message.deadline_ns)
     pairs = [
-        (measured[q.tobytes()], told[master.tobytes()]) for q, master in zip(episode.q, episode.master, strict=True)
+        (measured[q.tobytes()], reported[leader.tobytes()]) for q, leader in zip(episode.q, episode.leader, strict=True)
     ]
     ahead_ns = [min((d - m for m in at for d in due), key=lambda ns: abs(ns - 1e9 / 30)) for at, due in pairs]
     assert np.median(ahead_ns) == pytest.approx(1e9 / 30, abs=10e6), "what was told for the next step, of 30 a second"
@@ -120,13 +120,13 @@ def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> 
     recorded = Log(log)
     path = recorded.path(recorded.episodes[0])
     assert path is not None
-    way, told = path
+    way, reported = path
     arrived = [message for _, message, _ in reader.decode_all(reader.read(again.session))]
     sent = np.array([m.q for m in arrived if isinstance(m, messages.ArmTarget)])
     assert np.abs(sent[-1] - way[-1])[WITHOUT_GRIPPERS].max() < 0.02
     nearest = [np.abs(sent - step)[:, WITHOUT_GRIPPERS].max(axis=1).min() for step in way]
     assert max(nearest) < 0.05, "rad: they come by every step of it"
-    assert {m.text for m in arrived if isinstance(m, messages.Instruction)} == {told}
+    assert {m.text for m in arrived if isinstance(m, messages.Instruction)} == {reported}
     assert not [m for m in arrived if isinstance(m, messages.Conditions)]
     replay = _replay(again.session, "--lockstep")
     assert replay.returncode == 0, replay.stdout + replay.stderr
@@ -235,8 +235,8 @@ def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
         assert run.process.wait(END_S) == 0
     finally:
         run.end(signal.SIGKILL)
-    orders = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
-    assert [m.order for m in orders if isinstance(m, messages.Order)] == ["hold", "clear", "arm", "run", "hold"]
+    commands = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
+    assert [m.order for m in commands if isinstance(m, messages.Order)] == ["hold", "clear", "arm", "run", "hold"]
 
 
 def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
@@ -254,9 +254,9 @@ def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         time.sleep(0.1)
     arrived = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
     assert [(m.order, m.source) for m in arrived if isinstance(m, messages.Order)] == [("hold", "the end of arms")]
-    told = [m for m in arrived if isinstance(m, messages.ArmTarget)]
-    assert told[-1].mode == "HOLD"
-    assert np.abs(told[-1].q - told[-2].q).max() < 0.1 * 0.005, "rad a tick: they have almost come to rest"
+    reported = [m for m in arrived if isinstance(m, messages.ArmTarget)]
+    assert reported[-1].mode == "HOLD"
+    assert np.abs(reported[-1].q - reported[-2].q).max() < 0.1 * 0.005, "rad a tick: they have almost come to rest"
 
 
 def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`order.sh`: which run it talks to, what it says and returns; the arms' answers come over a real bus. Called by pytest."""
+"""`operator.sh`: which run it talks to, what it says and returns; the arms' answers come over a real bus. Called by pytest."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ class Arms:
     def __init__(self, folder: Path, answer: str | None) -> None:
         self.heard: list[messages.Order] = []
         self._bus = Bus(folder, "arms")
-        self._states, self._orders = self._bus.publisher("safety"), self._bus.subscriber("order")
+        self._states, self._commands = self._bus.publisher("safety"), self._bus.subscriber("order")
         self._answer, self._ended = answer, threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -29,7 +29,7 @@ class Arms:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._bus.wait(0.02)
-            for received in self._orders.take():
+            for received in self._commands.take():
                 assert isinstance(received.message, messages.Order)
                 self.heard.append(received.message)
                 if self._answer is not None:
@@ -44,7 +44,7 @@ class Arms:
             0,
         )  # fmt: skip
         return messages.SafetyState(
-            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waits for the order to run",),
+            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waits for the command to run",),
             answered=(message.epoch, message.seq), answer=self._answer or "", **nothing,
         )  # fmt: skip
 
@@ -55,7 +55,7 @@ class Arms:
 
 
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where runs are looked for; its path is short, since a socket's must stay below 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="v2a-") as made:
         monkeypatch.setattr(run_client, "MEMORY_FOLDER", Path(made))
@@ -63,9 +63,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def folder(memory: Path) -> Path:
+def folder(state: Path) -> Path:
     """Of a run whose supervisor is this process."""
-    made = memory / f"video2act-{os.getpid()}-x"
+    made = state / f"video2act-{os.getpid()}-x"
     made.mkdir()
     return made
 
@@ -79,7 +79,7 @@ def arms(folder: Path) -> Iterator[Arms]:
 
 def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator.main(["rest"]) == 0
-    assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the order to run\n"
+    assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the command to run\n"
     assert {(message.order, message.confirmed) for message in arms.heard} == {("rest", False)}
 
 
@@ -99,12 +99,12 @@ def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.
         operator.main(["stop", "--confirm"])
 
 
-def test_which_run_is_meant(folder: Path, memory: Path) -> None:
+def test_which_run_is_meant(folder: Path, state: Path) -> None:
     assert run_client.run_folder(None) == folder
-    (memory / "video2act-replay-abc").mkdir()
-    (memory / "video2act-999999999-gone").mkdir()
+    (state / "video2act-replay-abc").mkdir()
+    (state / "video2act-999999999-gone").mkdir()
     assert run_client.run_folder(None) == folder
-    (memory / "video2act-1-init").mkdir()
+    (state / "video2act-1-init").mkdir()
     with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
         run_client.run_folder(None)
     assert run_client.run_folder(os.getpid()) == folder

@@ -44,9 +44,9 @@ def test_a_wish_changes_what_it_names(
 
 def test_what_is_not_told_is_that_of_the_settings(build: Build) -> None:
     settings = load_settings(["--ratio", "6", "--trajectory.blend", "prefix"])
-    told, untold = build(messages.Episode, ratio=3, blend="none"), build(messages.Episode, ratio=0, blend=None)
-    assert (tuning.ratio(settings, told), tuning.blend(settings, told)) == (3, "none")
-    assert (tuning.ratio(settings, untold), tuning.blend(settings, untold)) == (6, "prefix")
+    reported, unset = build(messages.Episode, ratio=3, blend="none"), build(messages.Episode, ratio=0, blend=None)
+    assert (tuning.ratio(settings, reported), tuning.blend(settings, reported)) == (3, "none")
+    assert (tuning.ratio(settings, unset), tuning.blend(settings, unset)) == (6, "prefix")
 
 
 def test_the_arms_join_chunks_as_the_episode_says(build: Build) -> None:
@@ -56,7 +56,7 @@ def test_the_arms_join_chunks_as_the_episode_says(build: Build) -> None:
         rig = Rig(build)
         rig.waiting[0] = build(messages.Episode, started_ns=0, blend=blend)
         rig.run(0.5)
-        before = rig.memory.commanded.q
+        before = rig.state.commanded.q
         made = rig.tick(rig.chunk(rig.chunk().q + 0.05))
         jumps[blend] = abs(made.target.blended - before).max()
     assert jumps["none"] > 0.04 > 0.01 > jumps["fade"]
@@ -74,7 +74,7 @@ def driven(build: Build) -> Rig:
 
 def beat(rig: Rig, age_ns: int = 0, wanted: bool = True) -> messages.Deadman:
     """The console tells of the page."""
-    return rig.build(messages.Deadman, wanted=wanted, beat_ns=rig.now - age_ns, holder="anna")
+    return rig.build(messages.Deadman, wanted=wanted, beat_ns=rig.now_ns - age_ns, holder="anna")
 
 
 def test_a_page_that_is_heard_lets_the_robot_run(driven: Rig) -> None:
@@ -92,9 +92,9 @@ def test_a_page_that_is_lost_holds_until_run_is_ordered_again(driven: Rig) -> No
     assert "the page of anna was not heard for" in driven.reasons and "limit 300 ms" in driven.reasons
     driven.tick(beat(driven))
     assert driven.run(0.2).target.mode == "HOLD", "its coming back does not move the arms"
-    driven.tick(beat(driven), driven.order("run"))
-    assert driven.run(0.1).target.mode == "HOLD" and driven.memory.answer == "held by order; order arm, then run"
-    driven.tick(beat(driven), driven.order("arm"), driven.order("run"))
+    driven.tick(beat(driven), driven.command("run"))
+    assert driven.run(0.1).target.mode == "HOLD" and driven.state.answer == "held by the operator; send arm, then run"
+    driven.tick(beat(driven), driven.command("arm"), driven.command("run"))
     assert driven.run(0.1).target.mode == "RUNNING"
 
 
@@ -104,11 +104,11 @@ def test_a_console_that_is_gone_holds_too(driven: Rig) -> None:
 
 
 def test_the_way_to_rest_ends_with_the_page(driven: Rig) -> None:
-    driven.tick(driven.order("rest"), beat(driven))
+    driven.tick(driven.command("rest"), beat(driven))
     driven.run(0.2)
-    assert driven.memory.machine.bound_for == "rest"
+    assert driven.state.machine.bound_for == "rest"
     driven.run(0.2)
-    assert driven.memory.machine.bound_for == ""
+    assert driven.state.machine.bound_for == ""
 
 
 def test_whoever_does_not_want_it_is_not_held(driven: Rig) -> None:

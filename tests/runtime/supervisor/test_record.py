@@ -1,4 +1,4 @@
-"""Teleoperation with four arms: emulated masters lead emulated puppets over two buses, the real SDK listens, and what was
+"""Teleoperation with four arms: emulated leaders lead emulated followers over two buses, the real SDK listens, and what was
 recorded comes back out of an HDF5 file. Called by pytest; a live run."""
 
 import signal
@@ -35,15 +35,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
     try:
         made.wait_for("video2act: starting", START_S)
         made.press(b"s")  # too early: there is no picture yet
-        made.wait_for("ready 1 | kept 0 discarded 0 | the masters lead", START_S)
+        made.wait_for("ready 1 | kept 0 discarded 0 | the leaders lead", START_S)
         for decide, then in ((b"k", "ready 2 | kept 1"), (b"d", "ready 3 | kept 1 discarded 1")):
             made.press(b"s")
             made.wait_for("recording", 15)
             time.sleep(SECONDS)
             made.press(b"s" + decide)
             made.wait_for(f"{then}", 15)
-        answer = made.order("arm")
-        assert "the masters lead the arms" in answer and "not fit to be armed" in answer
+        answer = made.command("arm")
+        assert "the leaders lead the arms" in answer and "not fit to be armed" in answer
         made.press(b"b")
         time.sleep(SHORT_S)
         made.press(b"q")
@@ -70,13 +70,13 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
 
 def test_the_screen_says_who_leads(run: LiveRun) -> None:
     said = run.log.read_text()
-    assert "the masters lead the arms; the safety layer only watches" in said
-    assert "not started: no master is heard" in said
+    assert "the leaders lead the arms; the safety layer only watches" in said
+    assert "not started: no leader is heard" in said
     assert "export.sh" in said.splitlines()[-1]
 
 
 def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
-    """The puppets heard the masters, joint for joint; the safety layer sent nothing and stayed disarmed."""
+    """The followers heard the leaders, joint for joint; the safety layer sent nothing and stayed disarmed."""
     arrived = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
     assert not any(m.sent or m.mode != "DISARMED" for m in arrived if isinstance(m, messages.ArmTarget))
     led = np.array([m.q for m in arrived if isinstance(m, messages.MasterState)])
@@ -106,13 +106,13 @@ def test_the_demonstrations_come_back_from_hdf5(
     assert len(first) == pytest.approx(kept[0 if first.seed == 5 else -1] * 30, abs=2)
     moved = np.abs(first.q - first.q[0]).max(axis=0)
     assert moved[:6].max() > 0.3 and moved[7:13].max() > 0.3, "both arms are led"
-    late = np.abs(first.q[3:] - first.master[:-3])[:, [0, 1, 2, 7, 8, 9]]
-    assert np.median(late) < 0.02, "the puppets follow their masters"
+    late = np.abs(first.q[3:] - first.leader[:-3])[:, [0, 1, 2, 7, 8, 9]]
+    assert np.median(late) < 0.02, "the followers follow their leaders"
     log = reader.read(run.session)
-    told = {
+    reported = {
         m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, messages.MasterState)
     }
-    assert all(row.tobytes() in told for row in first.master)
+    assert all(row.tobytes() in reported for row in first.leader)
 
 
 def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:
@@ -142,19 +142,19 @@ def test_a_bad_flag_is_one_line(flags: list[str], said: str) -> None:
 
 
 def test_a_policy_does_not_run_with_the_masters_plugged_in() -> None:
-    with pytest.raises(SettingsError, match="unplug the masters"):
-        robot.main(["--arms.masters", "shared"])
+    with pytest.raises(SettingsError, match="unplug the leaders"):
+        robot.main(["--arms.leaders", "shared"])
 
 
 @pytest.mark.parametrize("verdict", ["pass", "fail"])
 def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real robot the checks come after the command has forbidden to arm."""
     settings = load_settings([])
-    arms = settings.arms.model_copy(update={"kind": "piper", "unfit": "the masters lead"})
+    arms = settings.arms.model_copy(update={"kind": "piper", "unfit": "the leaders lead"})
     rows: list[Any] = [Row("bus left", "pass" if verdict == "pass" else "fail", "as found", "plug it in")]
     monkeypatch.setattr(robot, "examine", lambda _: rows)
     unfit = robot.examined(settings.model_copy(update={"arms": arms})).arms.unfit
-    assert "the masters lead" in unfit
+    assert "the leaders lead" in unfit
     assert ("as found" in unfit) == (verdict == "fail")
 
 

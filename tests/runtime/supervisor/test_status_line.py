@@ -14,23 +14,23 @@ from runtime.messaging.bus import Bus, Publisher
 from runtime.process.table import row
 from runtime.supervisor import supervisor
 from runtime.supervisor.status_line import StatusLine
-from runtime.supervisor.supervisor import Watched
+from runtime.supervisor.supervisor import SupervisedProcess
 
 Build = Callable[..., Any]
 OpenBus = Callable[[str], Bus]
 WaitUntil = Callable[[Callable[[], bool]], bool]
-ALIVE = supervisor.Memory({"arms": Watched(row("arms", load_settings([])), state="alive")})
+ALIVE = supervisor.SupervisorState({"arms": SupervisedProcess(row("arms", load_settings([])), state="alive")})
 
 
 def telling(publisher: Publisher, state: messages.SafetyState, status: StatusLine, mode: str) -> Callable[[], bool]:
     """Send a state until the status line knows the mode."""
 
-    def told() -> bool:
+    def reported() -> bool:
         publisher.send(state)
         status.read()
         return status.mode == mode
 
-    return told
+    return reported
 
 
 def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,12 +72,12 @@ def test_trouble_of_the_recorder_and_of_processes_is_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("recorder").publisher("recording")
-    memory = supervisor.Memory({"arms": Watched(row("arms", load_settings([])), state="hung")})
+    state = supervisor.SupervisorState({"arms": SupervisedProcess(row("arms", load_settings([])), state="hung")})
 
     def shown() -> str:
         publisher.send(build(messages.Recording, trouble="recording stopped: disk full"))
         status.read()
-        status.show(memory)
+        status.show(state)
         return capsys.readouterr().out
 
     assert wait_until(lambda: "disk full" in shown())
@@ -120,8 +120,8 @@ def test_the_real_time_factor_is_that_since_the_last_line(
 
 
 def test_events_stand_apart(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    StatusLine(bus("supervisor"), settings).event("order: hold (terminal)")
-    assert capsys.readouterr().out == "  * order: hold (terminal)\n"
+    StatusLine(bus("supervisor"), settings).event("command: hold (terminal)")
+    assert capsys.readouterr().out == "  * command: hold (terminal)\n"
 
 
 def test_a_gap_in_the_video_window_is_shown(

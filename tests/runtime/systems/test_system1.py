@@ -20,12 +20,12 @@ from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.systems.frame_sets import History
 from runtime.systems.system1 import due, gather, next_due, older_set_ahead, waits_for_system2
 from runtime.systems.system1_step import (
-    Inputs,
-    Memory,
-    Rules,
+    System1Config,
+    System1Inputs,
+    System1State,
     conditions_limit_ns,
+    encode_ahead,
     inputs_of,
-    look_ahead,
     references,
     refusal,
     step,
@@ -35,14 +35,14 @@ Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
 FRAME_NS = 33_333_333
 MS = 1_000_000
-NOW = START_NS + 20 * MS
+NOW_NS = START_NS + 20 * MS
 
 
 @pytest.fixture(scope="module")
-def rules(settings: Settings) -> Rules:
+def config(settings: Settings) -> System1Config:
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    return Rules(settings, checkpoint.fast(), checkpoint.id)
+    return System1Config(settings, checkpoint.fast(), checkpoint.id)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1
 
 
 @pytest.fixture
-def inputs(rules: Rules, build: Build) -> Inputs:
+def inputs(config: System1Config, build: Build) -> System1Inputs:
     """Everything fresh."""
     tokens = np.full((32, 128), 0x3F80, np.uint16)
-    return Inputs(
+    return System1Inputs(
         build(messages.Episode),
         build(messages.Instruction),
         build(messages.Embedding),
@@ -77,7 +77,7 @@ def inputs(rules: Rules, build: Build) -> Inputs:
             messages.Conditions,
             spatial=tokens,
             motion=tokens,
-            checkpoint_id=rules.checkpoint_id,
+            checkpoint_id=config.checkpoint_id,
             stamp_ns=START_NS - 100 * MS,
             capture_ns=START_NS - 200 * MS,
             timing=messages.Timing(finished_ns=START_NS),
@@ -102,10 +102,10 @@ def starts(settings: Settings, build: Build, wakes_ms: list[float]) -> list[int]
     due_ns, last = START_NS - 29 * FRAME_NS, (0, 0, 0)
     for number in range(1, 3001):
         frames = frame_set(build, number)
-        now = max(frame.returned_ns for frame in frames) + round(wakes_ms[number % len(wakes_ms)] * MS)
+        now_ns = max(frame.returned_ns for frame in frames) + round(wakes_ms[number % len(wakes_ms)] * MS)
         if due(settings, frames, due_ns, last):
-            made.append(now)
-            last, due_ns = (number,) * 3, next_due(settings, due_ns, now)
+            made.append(now_ns)
+            last, due_ns = (number,) * 3, next_due(settings, due_ns, now_ns)
     return made
 
 
@@ -161,18 +161,18 @@ def test_the_older_set_foreseen_is_the_one_that_the_run_uses(settings: Settings,
 
 
 def test_looking_ahead_changes_no_bit_of_the_chunk(
-    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
 ) -> None:
     chunks: list[messages.ActionChunk | messages.Skip] = []
     for ahead in (False, True):
-        fresh = replace(rules, fast=open_checkpoint(rules.settings).fast())
+        fresh = replace(config, fast=open_checkpoint(config.settings).fast())
         if ahead:
-            look_ahead(fresh.fast, inputs.before, noise)
+            encode_ahead(fresh.fast, inputs.before, noise)
             assert fresh.fast.has(tuple(frame.seq for frame in inputs.before))
-        chunks.append(step(fresh, Memory(), inputs, noise, lambda key: embedding, 1, NOW))
-    plain, looked = chunks
-    assert isinstance(plain, messages.ActionChunk) and isinstance(looked, messages.ActionChunk)
-    assert plain.q.tobytes() == looked.q.tobytes()
+        chunks.append(step(fresh, System1State(), inputs, noise, lambda key: embedding, 1, NOW_NS))
+    plain, encoded = chunks
+    assert isinstance(plain, messages.ActionChunk) and isinstance(encoded, messages.ActionChunk)
+    assert plain.q.tobytes() == encoded.q.tobytes()
 
 
 def test_a_set_must_be_new_in_every_camera(settings: Settings, build: Build) -> None:
@@ -195,8 +195,8 @@ def test_a_run_may_start_half_a_frame_early(settings: Settings, build: Build) ->
     assert not due(settings, frames, returned_ns + 17 * MS, (0, 0, 0))
 
 
-def test_fresh_inputs_are_not_refused(rules: Rules, inputs: Inputs) -> None:
-    assert refusal(rules, Memory(), inputs, NOW) == ""
+def test_fresh_inputs_are_not_refused(config: System1Config, inputs: System1Inputs) -> None:
+    assert refusal(config, System1State(), inputs, NOW_NS) == ""
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,17 @@ def test_fresh_inputs_are_not_refused(rules: Rules, inputs: Inputs) -> None:
         ({"conditions": None}, "no conditions yet"),
     ],
 )
-def test_missing_inputs_are_named(changes: dict[str, None], text: str, rules: Rules, inputs: Inputs) -> None:
-    assert text in refusal(rules, Memory(), replace(inputs, **changes), NOW)  # pyright: ignore[reportArgumentType]
+def test_missing_inputs_are_named(
+    changes: dict[str, None], text: str, config: System1Config, inputs: System1Inputs
+) -> None:
+    assert text in refusal(config, System1State(), replace(inputs, **changes), NOW_NS)  # pyright: ignore[reportArgumentType]
 
 
-def test_an_embedding_of_another_instruction_is_refused(rules: Rules, inputs: Inputs, build: Build) -> None:
+def test_an_embedding_of_another_instruction_is_refused(
+    config: System1Config, inputs: System1Inputs, build: Build
+) -> None:
     other = replace(inputs, embedding=build(messages.Embedding, instruction=2))
-    assert "not encoded" in refusal(rules, Memory(), other, NOW)
+    assert "not encoded" in refusal(config, System1State(), other, NOW_NS)
 
 
 @pytest.mark.parametrize(
@@ -224,61 +228,63 @@ def test_an_embedding_of_another_instruction_is_refused(rules: Rules, inputs: In
         ({"instruction": 2}, "another episode or instruction"),
     ],
 )
-def test_foreign_conditions_are_refused(fields: dict[str, Any], text: str, rules: Rules, inputs: Inputs) -> None:
+def test_foreign_conditions_are_refused(
+    fields: dict[str, Any], text: str, config: System1Config, inputs: System1Inputs
+) -> None:
     assert inputs.conditions is not None
     foreign = replace(inputs, conditions=inputs.conditions.model_copy(update=fields))
-    assert text in refusal(rules, Memory(), foreign, NOW)
+    assert text in refusal(config, System1State(), foreign, NOW_NS)
 
 
-def test_old_conditions_are_refused_with_age_and_limit(rules: Rules, inputs: Inputs) -> None:
+def test_old_conditions_are_refused_with_age_and_limit(config: System1Config, inputs: System1Inputs) -> None:
     assert inputs.conditions is not None
-    limit_ns = conditions_limit_ns(rules.settings, Memory(), rules.settings.ratio)
+    limit_ns = conditions_limit_ns(config.settings, System1State(), config.settings.ratio)
     at_limit = inputs.conditions.capture_ns + limit_ns
-    assert refusal(rules, Memory(), inputs, at_limit) == ""
-    text = refusal(rules, Memory(), inputs, at_limit + 1)
+    assert refusal(config, System1State(), inputs, at_limit) == ""
+    text = refusal(config, System1State(), inputs, at_limit + 1)
     assert f"limit {limit_ns / 1e6:.0f} ms" in text and "old" in text
 
 
 @pytest.mark.parametrize(("shifts_ms", "late"), [((0, 60, 60), "head"), ((51, 52, 0), "right_wrist")])
 def test_skewed_cameras_are_refused_naming_the_late_one(
-    shifts_ms: tuple[int, int, int], late: str, rules: Rules, inputs: Inputs, build: Build
+    shifts_ms: tuple[int, int, int], late: str, config: System1Config, inputs: System1Inputs, build: Build
 ) -> None:
-    text = refusal(rules, Memory(), replace(inputs, now=frame_set(build, 30, shifts_ms)), NOW)
+    text = refusal(config, System1State(), replace(inputs, now_ns=frame_set(build, 30, shifts_ms)), NOW_NS)
     assert f"{late} is late" in text and "limit 50 ms" in text
 
 
-def test_a_skew_at_the_limit_passes(rules: Rules, inputs: Inputs, build: Build) -> None:
-    assert refusal(rules, Memory(), replace(inputs, now=frame_set(build, 30, (0, 50, 25))), NOW) == ""
+def test_a_skew_at_the_limit_passes(config: System1Config, inputs: System1Inputs, build: Build) -> None:
+    assert refusal(config, System1State(), replace(inputs, now_ns=frame_set(build, 30, (0, 50, 25))), NOW_NS) == ""
 
 
 def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
-    def limit_ns(ratio: int, perceived_s: float = 0.0) -> int:
-        memory = Memory(perceived_ns=(seconds(perceived_s),) * 10 if perceived_s else ())
-        return conditions_limit_ns(settings, memory, ratio)
+    def limit_ns(ratio: int, took_s: float = 0.0) -> int:
+        state = System1State(condition_durations_ns=(seconds(took_s),) * 10 if took_s else ())
+        return conditions_limit_ns(settings, state, ratio)
 
     assert limit_ns(4) < limit_ns(8) < limit_ns(8, 0.3) < limit_ns(8, 0.6)
     assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.period_s + 0.3))
     assert limit_ns(1000) == limit_ns(8, 60.0) == seconds(settings.safety.max_condition_age_s)
 
 
-def test_only_serial_pacing_waits_for_system2(settings: Settings, inputs: Inputs) -> None:
+def test_only_serial_pacing_waits_for_system2(settings: Settings, inputs: System1Inputs) -> None:
     conditions = inputs.conditions
     assert conditions is not None and conditions.trigger_run == 8
     for pacing in ("async", "serial", "free"):
         paced = settings.model_copy(update={"pacing": pacing})
-        waits = [waits_for_system2(paced, Memory(run=run), inputs) for run in (8, 15, 16, 30)]
+        waits = [waits_for_system2(paced, System1State(run=run), inputs) for run in (8, 15, 16, 30)]
         assert waits == ([False, False, True, True] if pacing == "serial" else [False] * 4)
-        assert not waits_for_system2(paced, Memory(run=30), replace(inputs, conditions=None))
+        assert not waits_for_system2(paced, System1State(run=30), replace(inputs, conditions=None))
 
 
 def test_a_step_gives_a_chunk_that_names_everything_it_used(
-    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
 ) -> None:
-    memory = Memory()
-    made = step(rules, memory, inputs, noise, lambda key: embedding, 3, NOW)
+    state = System1State()
+    made = step(config, state, inputs, noise, lambda key: embedding, 3, NOW_NS)
     assert isinstance(made, messages.ActionChunk)
     observation_ns = max(frame.capture_ns for frame in inputs.now)
-    assert (made.seq, made.epoch, made.run, made.stamp_ns) == (0, 3, 1, NOW)
+    assert (made.seq, made.epoch, made.run, made.stamp_ns) == (0, 3, 1, NOW_NS)
     assert made.observation_ns == observation_ns and made.t0_ns == observation_ns + made.dt_ns
     assert made.conditions_capture_ns == START_NS - 200 * MS and (made.previous_seq, made.consumed) == (-1, 0)
     assert made.inputs == references(inputs)
@@ -286,69 +292,75 @@ def test_a_step_gives_a_chunk_that_names_everything_it_used(
         "episode", "instruction", "embedding", "joint_state", "conditions", *[f"frame.{camera}" for camera in CAMERAS] * 2
     ]  # fmt: skip
     assert made.q.shape == (64, 14) and np.isfinite(made.q).all()
-    assert memory.run == 1 and len(memory.perceived_ns) == 1
+    assert state.run == 1 and len(state.condition_durations_ns) == 1
     assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
 
 
-def test_the_same_inputs_give_the_same_chunk(rules: Rules, inputs: Inputs, embedding: InstructionEmbedding) -> None:
-    first, second = (step(rules, Memory(), inputs, noise, lambda key: embedding, 1, NOW) for _ in range(2))
+def test_the_same_inputs_give_the_same_chunk(
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
+) -> None:
+    first, second = (step(config, System1State(), inputs, noise, lambda key: embedding, 1, NOW_NS) for _ in range(2))
     assert isinstance(first, messages.ActionChunk) and isinstance(second, messages.ActionChunk)
     np.testing.assert_array_equal(first.q, second.q)
 
 
 def test_each_run_and_each_start_has_a_noise_of_its_own(
-    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
 ) -> None:
-    memory, seeds = Memory(), list[int]()
-    for epoch, used in ((1, memory), (1, memory), (2, Memory())):
-        made = step(rules, used, inputs, noise, lambda key: embedding, epoch, NOW)
+    state, seeds = System1State(), list[int]()
+    for epoch, used in ((1, state), (1, state), (2, System1State())):
+        made = step(config, used, inputs, noise, lambda key: embedding, epoch, NOW_NS)
         assert isinstance(made, messages.ActionChunk)
         seeds.append(made.noise_seed)
     assert len(set(seeds)) == 3
 
 
 def test_a_step_continues_the_chunk_that_is_executed(
-    rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding, build: Build
 ) -> None:
     executing = build(messages.JointState, chunk_epoch=1, chunk_seq=5, consumed=7, running=True)
     for epoch, expected in ((1, (5, 7)), (2, (-1, 0))):
-        made = step(rules, Memory(), replace(inputs, joints=executing), noise, lambda key: embedding, epoch, NOW)
+        made = step(
+            config, System1State(), replace(inputs, joints=executing), noise, lambda key: embedding, epoch, NOW_NS
+        )
         assert isinstance(made, messages.ActionChunk)
         assert (made.previous_seq, made.consumed) == expected
 
 
 def test_committed_targets_continue_the_previous_chunk(
-    settings: Settings, rules: Rules, inputs: Inputs, embedding: InstructionEmbedding, build: Build
+    settings: Settings, config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding, build: Build
 ) -> None:
     prefix = settings.model_copy(update={"trajectory": settings.trajectory.model_copy(update={"blend": "prefix"})})
-    changed, memory = replace(rules, settings=prefix), Memory()
-    first = step(changed, memory, inputs, noise, lambda key: embedding, 1, NOW)
+    changed, state = replace(config, settings=prefix), System1State()
+    first = step(changed, state, inputs, noise, lambda key: embedding, 1, NOW_NS)
     assert isinstance(first, messages.ActionChunk) and first.committed == 0
     joints = build(messages.JointState, chunk_epoch=1, chunk_seq=0, running=True)
-    later = replace(inputs, joints=joints, now=frame_set(build, 33), before=frame_set(build, 32))
-    second = step(changed, memory, later, noise, lambda key: embedding, 1, NOW + 3 * FRAME_NS)
+    later = replace(inputs, joints=joints, now_ns=frame_set(build, 33), before=frame_set(build, 32))
+    second = step(changed, state, later, noise, lambda key: embedding, 1, NOW_NS + 3 * FRAME_NS)
     assert isinstance(second, messages.ActionChunk) and second.committed > 0
     np.testing.assert_allclose(second.q[: second.committed], first.q[3 : 3 + second.committed], atol=2e-3)
 
 
-def test_a_refused_step_is_a_skip_that_says_why(rules: Rules, inputs: Inputs, embedding: InstructionEmbedding) -> None:
-    memory = Memory()
+def test_a_refused_step_is_a_skip_that_says_why(
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
+) -> None:
+    state = System1State()
     for count in range(2):
-        made = step(rules, memory, replace(inputs, joints=None), noise, lambda key: embedding, 1, NOW)
+        made = step(config, state, replace(inputs, joints=None), noise, lambda key: embedding, 1, NOW_NS)
         assert isinstance(made, messages.Skip)
         assert (made.seq, made.reason) == (count, "no joint state")
-    assert memory.run == 0
+    assert state.run == 0
 
 
 def test_overwritten_frames_are_a_skip(
-    rules: Rules, inputs: Inputs, build: Build, embedding: InstructionEmbedding
+    config: System1Config, inputs: System1Inputs, build: Build, embedding: InstructionEmbedding
 ) -> None:
-    gone = replace(inputs, now=frame_set(build, 31))
+    gone = replace(inputs, now_ns=frame_set(build, 31))
 
     def pictures(camera: str, number: int) -> NDArray[np.uint8] | None:
         return None if number == 31 else noise(camera, number)
 
-    made = step(rules, Memory(), gone, pictures, lambda key: embedding, 1, NOW)
+    made = step(config, System1State(), gone, pictures, lambda key: embedding, 1, NOW_NS)
     assert isinstance(made, messages.Skip) and "(31, 31, 31) are overwritten" in made.reason
 
 

@@ -72,8 +72,8 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[messages.ActionC
             messages.Frame if system is system1 else messages.ActionChunk
         )  # else System 2 wakes when it did live, by poll
         begins_ns = {at_ns for at_ns, message in inbox if isinstance(message, begin)}
-        for look_ns in sorted(begins_ns | {run.stamp_ns for run in consumers}):
-            clock.at(look_ns, system.look)  # after all that arrive then
+        for advance_ns in sorted(begins_ns | {run.stamp_ns for run in consumers}):
+            clock.at(advance_ns, system.advance)  # after all that arrive then
     while clock.next():
         pass
     return [run for run in runs if isinstance(run, messages.ActionChunk)], [
@@ -139,13 +139,17 @@ def arrivals(
     by_topic: dict[str, list[messages.Message]] = defaultdict(list)
     for message in sorted(arrived, key=lambda message: message.seq):
         by_topic[topic_of(message)].append(message)
-    looks = [Look.of(run, by_topic) for run in runs]
+    advances = [Advance.of(run, by_topic) for run in runs]
     found: list[tuple[int, messages.Message]] = []
     for topic, sent in by_topic.items():
         at_ns = runs[0].stamp_ns  # nothing arrives before the process looks for the first time
         for message in sent:
-            missed = [look.time_ns for look in looks if topic in look.telling and look.newest[topic] < message.seq]
-            came = [look for look in looks if look.newest.get(topic, -1) >= message.seq]
+            missed = [
+                advance.time_ns
+                for advance in advances
+                if topic in advance.telling and advance.newest[topic] < message.seq
+            ]
+            came = [advance for advance in advances if advance.newest.get(topic, -1) >= message.seq]
             at_ns = max(at_ns, sent_ns(message) + _TRANSPORT_NS, missed[-1] + 1 if missed else 0)
             if came and (at_ns > came[0].time_ns or came[0].newest[topic] == message.seq):
                 at_ns = came[0].time_ns
@@ -155,7 +159,7 @@ def arrivals(
 
 
 @dataclass(frozen=True)
-class Look:
+class Advance:
     """What a run tells of what had come."""
 
     time_ns: int
@@ -163,7 +167,7 @@ class Look:
     telling: frozenset[str]  # topics of which it would have consumed a newer message
 
     @classmethod
-    def of(cls, run: Run | messages.Skip, sent: Mapping[str, Sequence[messages.Message]]) -> "Look":
+    def of(cls, run: Run | messages.Skip, sent: Mapping[str, Sequence[messages.Message]]) -> "Advance":
         """System 1 takes a picture of each camera, taken at about the same time: the newest set waits for the camera whose
         next picture came last, newer ones of the others may have come. Of chunk and skip System 2 takes the newer."""
         newest = {topic: -1 for topic in sent if topic not in ("chunk", "skip")}

@@ -11,7 +11,7 @@ import pytest
 
 from models.data import hdf5
 from runtime.errors import SettingsError
-from runtime.host.worker_pool import Spread
+from runtime.host.worker_pool import WorkerPool
 from runtime.training import demos
 
 SMALL = ["--width", "48", "--height", "36", "--workers", "1"]
@@ -31,7 +31,7 @@ def test_every_episode_can_be_read_and_moves(folder: Path) -> None:
     for name in names:
         found = hdf5.read(folder / name)
         assert np.ptp(found.q, axis=0).max() > 0.3
-        assert np.abs(found.master[:-1] - found.q[1:]).max() < 0.2  # the arms follow what is commanded
+        assert np.abs(found.leader[:-1] - found.q[1:]).max() < 0.2  # the arms follow what is commanded
         assert found.task == "pick_apple_messy"
         assert len(found.instructions) == 3
 
@@ -58,13 +58,13 @@ def test_what_is_there_is_not_made_again(folder: Path) -> None:
 
 
 def test_a_scene_that_is_not_done_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = demos.Order("pick_apple_messy", 3, tmp_path, 48, 36)
-    order.path.parent.mkdir()
+    job = demos.Job("pick_apple_messy", 3, tmp_path, 48, 36)
+    job.path.parent.mkdir()
     still = np.tile(demos.Rollout(demos.make_task("pick_apple_messy"), 48, 36).physics.arms()[:, 0].ravel(), (40, 1))
     monkeypatch.setattr("drivers.sim.experts.plan", lambda physics: still)
-    assert demos.demonstrate(order) is False
-    assert order.failed.exists()
-    assert not order.path.exists()
+    assert demos.demonstrate(job) is False
+    assert job.failed.exists()
+    assert not job.path.exists()
 
 
 def test_a_second_try_begins_with_the_arms_away_from_rest(tmp_path: Path, folder: Path) -> None:
@@ -101,11 +101,11 @@ def test_no_demonstration_is_made_of_a_scene_of_evaluation(tmp_path: Path, monke
     """Scenes that the expert does not do are made up for by the next ones."""
     made: list[int] = []
 
-    def never(order: demos.Order) -> bool:
-        made.append(order.seed)
+    def never(job: demos.Job) -> bool:
+        made.append(job.seed)
         return False
 
-    monkeypatch.setattr(Spread, "results", lambda _, work, orders: map(never, orders))
+    monkeypatch.setattr(WorkerPool, "results", lambda _, work, jobs: map(never, jobs))
     with pytest.raises(SettingsError, match="scenes from 1000000 on are kept for evaluation"):
         demos.main(["--task", "pick_apple_messy", "--seed", "999990", "--episodes", "3", "--out", str(tmp_path)])
     assert made[:3] == [999_990, 999_991, 999_992] and max(made) < 1_000_000

@@ -164,9 +164,9 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, video: Path, tmp_path
 
 def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, video: Path, tmp_path: Path) -> None:
     run = shutil.copytree(video.parent, tmp_path / "run")
-    told = json.loads((run / "run.json").read_text())
-    del told["settings"]["filming"]["lora_rank"], told["settings"]["cloning"]["prepared"]
-    (run / "run.json").write_text(json.dumps(told))
+    reported = json.loads((run / "run.json").read_text())
+    del reported["settings"]["filming"]["lora_rank"], reported["settings"]["cloning"]["prepared"]
+    (run / "run.json").write_text(json.dumps(reported))
     line = command("video", data, run, "--autoencoder-steps", "2", "--steps")
     assert train.main([*line, "2"]) == 0
     with pytest.raises(RuntimeFault, match=r"another schedule.steps \(2, now 3\)"):
@@ -465,7 +465,7 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, tmp_path: 
     flags = ["--policy.inputs", "no_video", "--steps", "1", "--cache", str(tmp_path / "cache")]
     assert train.main(command("action", data, tmp_path / "first", *flags)) == 0
     begin = ["--from", str(tmp_path / "first" / "checkpoint"), "--steps", "1"]
-    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of master"):
+    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of leader"):
         train.main(
             [
                 "action",
@@ -502,9 +502,9 @@ def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
 def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, video: Path, tmp_path: Path) -> None:
     fewer, out = tmp_path / "data", tmp_path / "out"
     shutil.copytree(data, fewer)
-    told = (video.parent / "run.json").read_text().replace(str(data), str(fewer))
+    reported = (video.parent / "run.json").read_text().replace(str(data), str(fewer))
     out.mkdir()
-    (out / "run.json").write_text(told)
+    (out / "run.json").write_text(reported)
     next(fewer.rglob("*.hdf5")).unlink()
     with pytest.raises(RuntimeFault, match=r"begun with another demonstrations \(2, \w+, now 1, \w+\)"):
         train.main(command("video", fewer, out, "--steps", "2", "--autoencoder-steps", "2"))

@@ -5,7 +5,7 @@ When the box is gone, System 1 works on with the newest condition until that is 
 
 from runtime.config.settings import public_settings_json
 from runtime.errors import WireError
-from runtime.host.clock import now_ns, seconds
+from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
 from runtime.policy.embedding_cache import EmbeddingCache
@@ -26,22 +26,22 @@ def main(process: Process) -> None:
     assert keys is not None
     readers = {name: process.bus.subscriber(name) for name in TO_BOX}
     with Link.waiting(process.settings.system2.remote, keys) as link:
-        near = Near(process, link)
+        side = RobotSide(process, link)
         process.bus.include(link.socket)
         process.settle(process.settings.system2.nice)
         log.info("waiting for system2.sh at %s", process.settings.system2.remote)
         while process.running:
             process.bus.wait(_WAIT_S)
             for packet in link.take():
-                near.answer(packet)
+                side.answer(packet)
             for name, reader in readers.items():
                 for received in reader.take():
-                    near.hand_over(name, received.message)
-            near.watch()
+                    side.hand_over(name, received.message)
+            side.check_link()
             process.stepped()
 
 
-class Near:
+class RobotSide:
     """What is known of the machine at the other end, and what it is told."""
 
     def __init__(self, process: Process, link: Link) -> None:
@@ -63,12 +63,12 @@ class Near:
 
     def answer(self, packet: Packet) -> None:
         """Something that the box sent."""
-        self._heard_ns = now_ns()
+        self._heard_ns = robot_time_ns()
         match packet:
             case (packets.HELLO, schema, life):
                 self._welcome(number(schema), number(life))
             case (packets.PING, asked):
-                self._link.send(packets.PONG, asked, stamp(now_ns()))
+                self._link.send(packets.PONG, asked, stamp(robot_time_ns()))
             case (packets.NEED, key) if key.isalnum():  # a name, no way out of the folder
                 path = EmbeddingCache().path(key.decode())
                 if path.is_file():
@@ -78,9 +78,9 @@ class Near:
             case _:
                 log.warning("a packet of %d parts that is none", len(packet))
 
-    def watch(self) -> None:
+    def check_link(self) -> None:
         """Say when the box is gone, once, and when it is back; and when the line is too slow for what there is to send."""
-        lost = now_ns() - self._heard_ns > seconds(_SILENT_S)
+        lost = robot_time_ns() - self._heard_ns > seconds(_SILENT_S)
         if lost and not self._lost:
             text = f"nothing heard from the GPU box for {_SILENT_S:.0f} s; is system2.sh running, is the cable plugged?"
             self._process.fault("link", text)

@@ -1,4 +1,4 @@
-"""What a Piper says of itself that a person must know, out of what the SDK holds of its frames: a line each. Pure."""
+"""What a Piper says of itself that a person must know, out of what the SDK holds of its frames: a line each. Deterministic."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ _GRIPPER_FLAGS = _POWER_FLAGS | {
 }
 
 
-def trouble_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
+def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
     """What the arm itself reports, the status codes `but` set aside; empty: nothing."""
     status = sdk.GetArmStatus().arm_status
     if (code := int(status.arm_status)) and code not in but:
@@ -58,7 +58,7 @@ def trouble_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
         return "is being taught; press its teach button"
     motors = sdk.GetArmLowSpdInfoMsgs()
     for number in MOTORS:
-        if found := _motor_trouble(number, getattr(motors, f"motor_{number}")):
+        if found := _motor_warning(number, getattr(motors, f"motor_{number}")):
             return found
     reported = _reported(_GRIPPER_FLAGS, sdk.GetArmGripperMsgs().gripper_state.foc_status)
     return f"the gripper reports {reported}" if reported else ""
@@ -68,7 +68,7 @@ def taken_away(sdk: Any) -> str:
     """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
     control = int(sdk.GetArmStatus().arm_status.ctrl_mode)
     if control not in (BY_CAN, TEACHING):
-        return f"left the control by CAN (mode {control}); order arm to take it again"
+        return f"left the control by CAN (mode {control}); send arm to take it again"
     motors = sdk.GetArmLowSpdInfoMsgs()
     for number in MOTORS:
         motor = getattr(motors, f"motor_{number}")
@@ -77,7 +77,7 @@ def taken_away(sdk: Any) -> str:
     return ""
 
 
-def _motor_trouble(number: int, motor: Any) -> str:
+def _motor_warning(number: int, motor: Any) -> str:
     hottest = max(motor.motor_temp, motor.foc_temp)
     if hottest > _HOT_CELSIUS:
         return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})"

@@ -42,13 +42,13 @@ _PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the fi
 _OWN = ("policy", "system2")
 
 
-class Far:
+class GpuSide:
     """System 2's surroundings on this machine."""
 
     def __init__(self, link: Link, flags: dict[str, dict[str, object]]) -> None:
         self._link, self._flags = link, flags
-        self._memory = MemoryFolder(BOX_PREFIX)
-        self.folder = self._memory.path
+        self._memory_folder = MemoryFolder(BOX_PREFIX)
+        self.folder = self._memory_folder.path
         self._offset, self._comparison = clock.Offset(self.folder / "clock"), Comparison()
         self._settings: Settings | None = None
         self._epoch, self._life = 0, time.time_ns()  # the second tells one hello from its repetition
@@ -74,10 +74,10 @@ class Far:
                     self._answer(packet)
                 self._pass_back()
                 self._keep_asking()
-                self._watch()
+                self._check_process()
         finally:
             self._end_system2()
-            self._memory.remove()
+            self._memory_folder.remove()
         return 0
 
     def _keep_asking(self) -> None:
@@ -91,7 +91,7 @@ class Far:
         else:
             self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
-    def _watch(self) -> None:
+    def _check_process(self) -> None:
         """Begin anew with a robot that went away, or a System 2 that ended."""
         if self._settings is None:
             return
@@ -112,8 +112,8 @@ class Far:
                 self._epoch, self._settings = number(epoch), self._own(settings)
                 self._comparison = Comparison()
                 say("video2act: the robot is there")
-            case (packets.PONG, asked, told):
-                self._offset.set(self._comparison.add(number(asked), number(told), time.monotonic_ns()))
+            case (packets.PONG, asked, reported):
+                self._offset.set(self._comparison.add(number(asked), number(reported), time.monotonic_ns()))
                 if self._child is None and self._settings is not None and self._comparison.settled:
                     self._start(self._settings)
             case (packets.FILE, key, data) if key.isalnum():
@@ -227,4 +227,4 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(f"--robot {options.robot}: must be tcp://HOST:PORT, as in --system2.remote")
     given = overrides.parse(flags, _OWN)
     with Link.coming(options.robot, options.keys) as link:
-        return Far(link, given).run()
+        return GpuSide(link, given).run()

@@ -14,7 +14,7 @@ _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
 _OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago waited in a connection that hung
 
 
-class Desk:
+class OperatorSession:
     """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell orders apart by it."""
 
     def __init__(self, publishers: dict[str, Publisher], epoch: int) -> None:
@@ -23,106 +23,106 @@ class Desk:
         self.holds = 0  # that were passed on
         self._unanswered: messages.Order | None = None
         self._counts = dict.fromkeys(publishers, 0)
-        self._watchers: list[Callable[[], Any]] = []
+        self._listeners: list[Callable[[], Any]] = []
 
-    def hear(self, who: str, text: str, now: int) -> str:
+    def hear(self, who: str, text: str, now_ns: int) -> str:
         """One request of a page. Returns why it is refused; empty: it was done."""
         request, before = requests.parse(text), replace(self.lease)
         match request:
             case str():
                 return request
             case requests.Beat():
-                self.lease.beat(who, now)
+                self.lease.beat(who, now_ns)
                 return ""
             case requests.Take():
-                refused = self.lease.take(who, request.name, now)
-                self.beat(now)  # whoever is relieved drives no more, nor does his deadman
+                refused = self.lease.take(who, request.name, now_ns)
+                self.beat(now_ns)  # whoever is relieved drives no more, nor does his deadman
             case requests.Give():
-                self.leave(who, now)
+                self.leave(who, now_ns)
                 return ""
             case requests.Deadman():
                 refused = self.lease.allows(who, None)
                 if not refused:
                     self.lease.deadman = request.wanted
-                    self.beat(now)
-            case requests.Order():
-                refused = self.lease.allows(who, request.order)
-                if request.order != "hold":
-                    refused = refused or _old(request.seen_ns, now)
+                    self.beat(now_ns)
+            case requests.Command():
+                refused = self.lease.allows(who, request.command)
+                if request.command != "hold":
+                    refused = refused or _old(request.seen_ns, now_ns)
                 if not refused:
-                    self._order(request.order, request.confirmed, self._name(who), now)
+                    self._command(request.command, request.confirmed, self._name(who), now_ns)
             case requests.Steer():
-                refused = self.lease.allows(who, None) or _old(request.seen_ns, now)
+                refused = self.lease.allows(who, None) or _old(request.seen_ns, now_ns)
                 if not refused:
                     wish = request.model_dump(exclude={"type", "seen_ns"})
-                    self._send("steering", messages.Steering, now, source=self._name(who), **wish)
+                    self._send("steering", messages.Steering, now_ns, source=self._name(who), **wish)
         if self.lease != before:
             self._changed()
         return refused
 
-    def leave(self, who: str, now: int | None = None) -> None:
+    def leave(self, who: str, now_ns: int | None = None) -> None:
         """A page gives the lease back, or is gone: with a deadman on, the arms hold."""
         source = self._name(who)
         if self.lease.give(who):
-            stamp_ns = self.lease.beat_ns if now is None else now
-            self._order("hold", False, source, stamp_ns)
+            stamp_ns = self.lease.beat_ns if now_ns is None else now_ns
+            self._command("hold", False, source, stamp_ns)
             self.beat(stamp_ns)
         self._changed()
 
-    def beat(self, now: int) -> None:
+    def beat(self, now_ns: int) -> None:
         """Tell the arms how the page of whoever steers is; 20 times a second, also when nobody does: a console that was
         started anew ends what the one before it told.
         """
         lease = self.lease
-        self._send("deadman", messages.Deadman, now, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
+        self._send("deadman", messages.Deadman, now_ns, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
 
-    def repeat(self, safety: messages.SafetyState | None, now: int) -> None:
+    def repeat(self, safety: messages.SafetyState | None, now_ns: int) -> None:
         """Send the last order again until the arms have answered it; they obey it once. Call it every 50 ms."""
-        order = self._unanswered
-        if order is None:
+        command = self._unanswered
+        if command is None:
             return
-        answered = safety is not None and safety.answered == (order.epoch, order.seq)
-        if answered or now - order.stamp_ns > _GIVE_UP_NS:
+        answered = safety is not None and safety.answered == (command.epoch, command.seq)
+        if answered or now_ns - command.stamp_ns > _GIVE_UP_NS:
             self._unanswered = None
-        elif now - order.stamp_ns > _AGAIN_NS:
-            self._publishers["order"].send(order)
+        elif now_ns - command.stamp_ns > _AGAIN_NS:
+            self._publishers["order"].send(command)
 
     def describe(self, who: str) -> dict[str, Any]:
         """The lease as a page sees it."""
         lease = self.lease
         return {"holder": lease.name, "mine": lease.holder == who, "deadman": lease.deadman}
 
-    def watch(self, changed: Callable[[], Any]) -> Callable[[], None]:
+    def listen(self, changed: Callable[[], Any]) -> Callable[[], None]:
         """Be called when the lease changes; what is returned ends it."""
-        self._watchers.append(changed)
-        return lambda: self._watchers.remove(changed)
+        self._listeners.append(changed)
+        return lambda: self._listeners.remove(changed)
 
     def _changed(self) -> None:
-        for changed in list(self._watchers):
+        for changed in list(self._listeners):
             changed()
 
     def _name(self, who: str) -> str:
         return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
 
-    def _order(self, order: messages.OrderName, confirmed: bool, source: str, now: int) -> None:
-        fields = {"order": order, "source": source, "confirmed": confirmed}
-        self.holds += order == "hold"
-        sent = self._send("order", messages.Order, now, **fields)
+    def _command(self, command: messages.OrderName, confirmed: bool, source: str, now_ns: int) -> None:
+        fields = {"order": command, "source": source, "confirmed": confirmed}
+        self.holds += command == "hold"
+        sent = self._send("order", messages.Order, now_ns, **fields)
         assert isinstance(sent, messages.Order)
         self._unanswered = sent
 
-    def _send(self, topic: str, kind: type[messages.Message], now: int, /, **fields: Any) -> messages.Message:
-        message = kind(seq=self._counts[topic], epoch=self._epoch, stamp_ns=now, **fields)
+    def _send(self, topic: str, kind: type[messages.Message], now_ns: int, /, **fields: Any) -> messages.Message:
+        message = kind(seq=self._counts[topic], epoch=self._epoch, stamp_ns=now_ns, **fields)
         self._counts[topic] += 1
         self._publishers[topic].send(message)
         return message
 
 
-def _old(seen_ns: int | None, now: int) -> str:
+def _old(seen_ns: int | None, now_ns: int) -> str:
     """Why a wish comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
     if seen_ns is None:
         return "say which moment of the robot is shown (seen_ns)"
-    if 0 <= now - seen_ns <= _OLD_NS:
+    if 0 <= now_ns - seen_ns <= _OLD_NS:
         return ""
-    age_s, limit_s = abs(now - seen_ns) / 1e9, _OLD_NS / 1e9
+    age_s, limit_s = abs(now_ns - seen_ns) / 1e9, _OLD_NS / 1e9
     return f"was asked of the robot as it was {age_s:.1f} s ago (limit {limit_s:.0f} s): the connection hung; ask again"

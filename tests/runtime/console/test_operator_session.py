@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from runtime.console.desk import Desk
+from runtime.console.operator_session import OperatorSession
 from runtime.messaging import messages
 from runtime.messaging.bus import Publisher
 from runtime.messaging.messages import Message
 
 Build = Callable[..., Any]
-NOW, EPOCH = 5_000_000_000, 77
+NOW_NS, EPOCH = 5_000_000_000, 77
 MS = 1_000_000
 
 
@@ -32,20 +32,20 @@ class Heard:
 class Rig:
     """A desk and what it sent."""
 
-    orders: Heard = field(default_factory=Heard)
+    commands: Heard = field(default_factory=Heard)
     steering: Heard = field(default_factory=Heard)
     deadman: Heard = field(default_factory=Heard)
-    now: int = NOW
+    now_ns: int = NOW_NS
 
     def __post_init__(self) -> None:
-        heard = {"order": self.orders, "steering": self.steering, "deadman": self.deadman}
-        self.desk = Desk({name: cast(Publisher, one) for name, one in heard.items()}, EPOCH)
+        heard = {"order": self.commands, "steering": self.steering, "deadman": self.deadman}
+        self.operator = OperatorSession({name: cast(Publisher, one) for name, one in heard.items()}, EPOCH)
 
     def say(self, who: str, /, **request: Any) -> str:
         """A page's request at `now`; what it is answered. It shows the robot as it is now, unless the request says other."""
-        if request["type"] in ("order", "steer"):
-            request = {"seen_ns": self.now, **request}
-        return self.desk.hear(who, json.dumps(request), self.now)
+        if request["type"] in ("command", "steer"):
+            request = {"seen_ns": self.now_ns, **request}
+        return self.operator.hear(who, json.dumps(request), self.now_ns)
 
 
 @pytest.fixture
@@ -57,9 +57,11 @@ def rig() -> Rig:
 
 def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
     assert (
-        rig.say("anna", type="order", order="arm") == rig.say("anna", type="order", order="stop", confirmed=True) == ""
+        rig.say("anna", type="command", command="arm")
+        == rig.say("anna", type="command", command="stop", confirmed=True)
+        == ""
     )
-    first, second = rig.orders.messages
+    first, second = rig.commands.messages
     assert isinstance(first, messages.Order) and isinstance(second, messages.Order)
     assert (first.order, first.source, first.confirmed) == ("arm", "console: Anna", False)
     assert (second.order, second.confirmed) == ("stop", True)
@@ -67,27 +69,27 @@ def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
 
 
 def test_another_page_only_holds(rig: Rig) -> None:
-    for refused in ({"order": "run"}, {"order": "stop", "confirmed": True}):
+    for refused in ({"command": "run"}, {"command": "stop", "confirmed": True}):
         assert rig.say("ben", type="order", **refused) == "Anna steers"
     assert rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna steers"
-    assert not rig.orders.messages and not rig.steering.messages
-    assert rig.say("ben", type="order", order="hold") == rig.say("ben", type="order", order="hold") == ""
-    assert [cast(messages.Order, order).source for order in rig.orders.messages] == ["console", "console"]
+    assert not rig.commands.messages and not rig.steering.messages
+    assert rig.say("ben", type="command", command="hold") == rig.say("ben", type="command", command="hold") == ""
+    assert [cast(messages.Order, command).source for command in rig.commands.messages] == ["console", "console"]
 
 
-@pytest.mark.parametrize("seen_ns", [None, NOW - 2001 * MS, NOW + 1])
+@pytest.mark.parametrize("seen_ns", [None, NOW_NS - 2001 * MS, NOW_NS + 1])
 def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Rig, seen_ns: int | None) -> None:
     """A connection that hung delivers it when whoever asked may be gone."""
     for request in (
-        {"type": "order", "order": "arm"},
-        {"type": "order", "order": "run"},
+        {"type": "command", "command": "arm"},
+        {"type": "command", "command": "run"},
         {"type": "steer", "ratio": 4},
     ):
         assert "ask again" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
-    assert not rig.orders.messages and not rig.steering.messages
-    assert rig.say("anna", type="order", order="hold", seen_ns=seen_ns) == ""
-    assert rig.say("anna", type="order", order="run", seen_ns=NOW - 1999 * MS) == ""
-    assert [cast(messages.Order, order).order for order in rig.orders.messages] == ["hold", "run"]
+    assert not rig.commands.messages and not rig.steering.messages
+    assert rig.say("anna", type="command", command="hold", seen_ns=seen_ns) == ""
+    assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 1999 * MS) == ""
+    assert [cast(messages.Order, command).order for command in rig.commands.messages] == ["hold", "run"]
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:
@@ -99,77 +101,77 @@ def test_wishes_go_to_the_supervisor(rig: Rig) -> None:
 
 
 def test_an_order_is_repeated_until_it_is_answered(rig: Rig, build: Build) -> None:
-    rig.say("anna", type="order", order="hold")
-    untold = build(messages.SafetyState, answered=(1, 0))
+    rig.say("anna", type="command", command="hold")
+    unanswered = build(messages.SafetyState, answered=(1, 0))
     for passed_ms in (50, 150, 250):
-        rig.desk.repeat(untold, NOW + passed_ms * MS)
-    assert len(rig.orders.messages) == 3 and len(set(map(id, rig.orders.messages))) == 1
-    rig.desk.repeat(build(messages.SafetyState, answered=(EPOCH, 0)), NOW + 300 * MS)
-    rig.desk.repeat(untold, NOW + 400 * MS)
-    assert len(rig.orders.messages) == 3
+        rig.operator.repeat(unanswered, NOW_NS + passed_ms * MS)
+    assert len(rig.commands.messages) == 3 and len(set(map(id, rig.commands.messages))) == 1
+    rig.operator.repeat(build(messages.SafetyState, answered=(EPOCH, 0)), NOW_NS + 300 * MS)
+    rig.operator.repeat(unanswered, NOW_NS + 400 * MS)
+    assert len(rig.commands.messages) == 3
 
 
 def test_an_order_that_nobody_answers_is_given_up(rig: Rig) -> None:
-    rig.say("anna", type="order", order="run")
-    rig.desk.repeat(None, NOW + 3_100 * MS)
-    rig.desk.repeat(None, NOW + 200 * MS)
-    assert len(rig.orders.messages) == 1, "an old run must not move the arms later"
+    rig.say("anna", type="command", command="run")
+    rig.operator.repeat(None, NOW_NS + 3_100 * MS)
+    rig.operator.repeat(None, NOW_NS + 200 * MS)
+    assert len(rig.commands.messages) == 1, "an old run must not move the arms later"
 
 
 def test_the_deadman_tells_when_the_page_was_heard(rig: Rig) -> None:
     rig.say("anna", type="deadman", wanted=True)
-    rig.now += 50 * MS
+    rig.now_ns += 50 * MS
     rig.say("anna", type="beat")
-    rig.desk.beat(NOW + 60 * MS)
+    rig.operator.beat(NOW_NS + 60 * MS)
     taken, first, second = rig.deadman.messages
     assert isinstance(taken, messages.Deadman) and not taken.wanted
     assert isinstance(first, messages.Deadman) and isinstance(second, messages.Deadman)
-    assert (first.wanted, first.beat_ns, first.holder) == (True, NOW, "Anna")
-    assert second.beat_ns == NOW + 50 * MS
+    assert (first.wanted, first.beat_ns, first.holder) == (True, NOW_NS, "Anna")
+    assert second.beat_ns == NOW_NS + 50 * MS
 
 
 def test_whoever_is_relieved_drives_no_more(rig: Rig) -> None:
     """Else the arms would wait for his page for ever."""
     rig.say("anna", type="deadman", wanted=True)
-    rig.now += 11_000 * MS
+    rig.now_ns += 11_000 * MS
     assert rig.say("ben", type="take", name="Ben") == ""
-    told = rig.deadman.messages[-1]
-    assert isinstance(told, messages.Deadman) and (told.wanted, told.holder) == (False, "Ben")
+    reported = rig.deadman.messages[-1]
+    assert isinstance(reported, messages.Deadman) and (reported.wanted, reported.holder) == (False, "Ben")
 
 
 def test_pages_are_told_when_something_changed_only(rig: Rig) -> None:
-    told: list[int] = []
-    rig.desk.watch(lambda: told.append(1))
+    reported: list[int] = []
+    rig.operator.listen(lambda: reported.append(1))
     for _ in range(20):
-        rig.say("ben", type="order", order="run")
+        rig.say("ben", type="command", command="run")
         rig.say("anna", type="beat")
-        rig.say("ben", type="order", order="hold")
-    assert not told
+        rig.say("ben", type="command", command="hold")
+    assert not reported
     rig.say("anna", type="deadman", wanted=True)
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 def test_a_page_that_closes_with_the_deadman_on_holds(rig: Rig) -> None:
     rig.say("anna", type="deadman", wanted=True)
-    rig.desk.leave("anna")
-    (order,) = rig.orders.messages
-    assert isinstance(order, messages.Order) and order.order == "hold"
-    told = rig.deadman.messages[-1]
-    assert isinstance(told, messages.Deadman) and not told.wanted, "nobody drives any more"
+    rig.operator.leave("anna")
+    (command,) = rig.commands.messages
+    assert isinstance(command, messages.Order) and command.order == "hold"
+    reported = rig.deadman.messages[-1]
+    assert isinstance(reported, messages.Deadman) and not reported.wanted, "nobody drives any more"
 
 
 def test_a_page_that_closes_without_it_changes_nothing(rig: Rig) -> None:
-    rig.desk.leave("ben")
-    rig.desk.leave("anna")
-    assert not rig.orders.messages
-    assert rig.desk.describe("ben") == {"holder": "", "mine": False, "deadman": False}
+    rig.operator.leave("ben")
+    rig.operator.leave("anna")
+    assert not rig.commands.messages
+    assert rig.operator.describe("ben") == {"holder": "", "mine": False, "deadman": False}
 
 
 def test_pages_are_told_of_the_lease(rig: Rig) -> None:
-    told: list[Any] = []
-    end = rig.desk.watch(lambda: told.append(rig.desk.describe("ben")))
+    reported: list[Any] = []
+    end = rig.operator.listen(lambda: reported.append(rig.operator.describe("ben")))
     rig.say("anna", type="give")
     rig.say("ben", type="take", name="Ben")
     end()
     rig.say("ben", type="give")
-    assert [one["holder"] for one in told] == ["", "Ben"] and told[-1]["mine"]
+    assert [one["holder"] for one in reported] == ["", "Ben"] and reported[-1]["mine"]

@@ -1,28 +1,28 @@
-// What this page may order: its socket, the lease, and what was answered. HOLD never gets lost: it is sent until it was heard.
+// What this page may command: its socket, the lease, and what was answered. HOLD never gets lost: it is sent until it was heard.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
-import { openOrders } from "./sockets.js";
+import { openOperator } from "./sockets.js";
 
 const FREE = { holder: "", mine: false, deadman: false };
 const NOT_HEARD = "HOLD was not heard yet: no connection. It is sent again with the next one; use the robot's own keyboard or power switch";
 
-export function useDesk(live) {
-  const orders = useRef(null);
+export function useOperator(live) {
+  const socket = useRef(null);
   const [lease, setLease] = useState(FREE);
   const [refused, setRefused] = useState("");
   const [connected, setConnected] = useState(false);
   const seen = useRef(null);
   useEffect(() => {
     if (!live) return undefined;
-    const opened = openOrders({
-      lease: (told) => { setConnected(true); setLease(told); },
+    const opened = openOperator({
+      lease: (reported) => { setConnected(true); setLease(reported); },
       refused: setRefused,
       held: () => setRefused((said) => (said === NOT_HEARD ? "" : said)),
       unheard: () => setRefused(NOT_HEARD),
       lost: () => { setConnected(false); setLease(FREE); },
       seen: () => seen.current,
     });
-    orders.current = window.video2act.orders = opened;
+    socket.current = window.video2act.operator = opened;
     // Space holds from everywhere but where texts are typed; it presses no button and ticks no box.
     const space = (event) => {
       if (event.code !== "Space" || writes(event.target)) return;
@@ -36,19 +36,19 @@ export function useDesk(live) {
       opened.close();
     };
   }, [live]);
-  const order = (name, confirmed) => { setRefused(""); orders.current.order(name, confirmed); };
+  const send = (name, confirmed) => { setRefused(""); socket.current.send(name, confirmed); };
   const hold = () => {
     window.video2act.heldAt = performance.now();
-    orders.current.hold();
+    socket.current.hold();
   };
   // `saw`: the robot's time (ns) that this page shows, which every wish but HOLD tells: what was asked of an old picture is refused.
   const saw = (atNs) => { seen.current = atNs; };
-  return { lease, refused, connected, order, hold, saw, orders: () => orders.current, clear: () => setRefused("") };
+  return { lease, refused, connected, send, hold, saw, socket: () => socket.current, clear: () => setRefused("") };
 }
 
 // By the pointer as soon as it touches; a click without one comes from the keyboard.
-export function Hold({ desk }) {
-  return html`<button class="hold" onPointerDown=${desk.hold} onClick=${(event) => event.detail === 0 && desk.hold()}>HOLD <small>space</small></button>`;
+export function Hold({ operator }) {
+  return html`<button class="hold" onPointerDown=${operator.hold} onClick=${(event) => event.detail === 0 && operator.hold()}>HOLD <small>space</small></button>`;
 }
 
 function writes(element) {

@@ -22,7 +22,7 @@ def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, 
     state.last_chunk = (chunk.epoch, chunk.seq)
     if fault := safety.refuse(settings.safety, config.limits, chunk):
         state.rejected += 1
-        state.machine.fault = fault
+        state.machine = state.machine.latch(fault=fault)
         return -1.0
     begins_ns = _begins_ns(config, state, state.machine.mode, chunk.t0_ns, deadline_ns)
     piece = lay(chunk.q.astype(np.float64), begins_ns, chunk.dt_ns, _style(config, state))

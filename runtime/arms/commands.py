@@ -1,138 +1,163 @@
-"""What becomes of an operator's command: obeyed, or refused with the reason. Deterministic; the mode follows in safety.py.
+"""What becomes of an operator's command: obeyed, or refused with the reason. Deterministic; the mode follows in transitions.py.
 
+A command is a check and a change, and only the change gives another state: one that is refused changes nothing.
 `stop`, `release`, and to clear a stop take the power from arms that may fall: somebody has to stand beside them and confirm.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Final, Literal
 
 from drivers.arm import EMERGENCY_STOP, MotorCommand
-from runtime.arms.safety import Machine
+from runtime.arms.modes import StateMachine
 from runtime.arms.takeover import STOCK_WIRING
+from runtime.arms.transitions import ARMED
 from runtime.messaging import messages
 
 _CONFIRM = "support the arms, then give the order again with its confirmation"
 STOPPED = "stopped by an operator, the arms have sunk; support them, then clear with its confirmation"
 
-_ARMED: tuple[messages.Mode, ...] = ("HOLD", "RUNNING", "TAKEOVER")
-
 
 @dataclass(frozen=True)
 class Arms:
-    """How both arms are when an order comes."""
+    """How both arms are when a command comes, and what the settings say of them."""
 
     at_rest: bool = False  # where they may be let go
     stopped: bool = False  # one reports a stop itself: by its own button, or by an order before `arms` was started anew
     silent: tuple[str, ...] = ()  # those that are not heard
     outside: tuple[str, ...] = ()  # those that are read outside their ranges
     waits: bool = False  # in simulation an order to run waits until it can be obeyed
+    unfit: str = ""  # why the checks before the start forbid to arm
+    own_leaders: bool = False  # there are leaders on buses of their own: they can take over
 
 
-def obey(machine: Machine, command: messages.Order, arms: Arms) -> tuple[MotorCommand | None, str]:
-    """Note an order. Returns what the motors are told at once, and why it was refused (empty: obeyed)."""
-    match command.order:
-        case "arm":
-            return None, _arm(machine, arms)
-        case "run":
-            return None, _run(machine, arms.waits)
-        case "takeover":
-            return None, _takeover(machine)
-        case "hold":
-            machine.wants_run = machine.wants_takeover = False
-            machine.bound_for = ""
-            machine.held, machine.lost = True, ()
-            return None, ""
-        case "ready" | "rest":
-            return None, _go(machine, command.order)
-        case "clear":
-            return _clear(machine, command.confirmed, arms)
-        case "stop":
-            return _stop(machine, command.confirmed, arms)
-        case "release":  # pragma: no branch - there is no other order
-            return _release(machine, command.confirmed, arms)
+Check = Callable[[StateMachine, bool, Arms], str]
+"""Why a command is refused in this state, confirmed or not; empty: it is obeyed."""
+Change = Callable[[StateMachine, Arms], tuple[StateMachine, MotorCommand | None]]
+"""The state after it, and what the motors are told at once."""
 
 
-def _arm(machine: Machine, arms: Arms) -> str:
-    if arms.stopped and not machine.stopped:
+def obey(machine: StateMachine, command: messages.Order, arms: Arms) -> tuple[StateMachine, MotorCommand | None, str]:
+    """Obey or refuse. Returns the state, what the motors are told at once, and why it was refused (empty: obeyed)."""
+    check, change = COMMANDS[command.order]
+    if why := check(machine, command.confirmed, arms):
+        return machine, None, why
+    return *change(machine, arms), ""
+
+
+def _may_arm(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
+    if arms.stopped and not machine.latched.stopped:
         return f"an arm reports an {EMERGENCY_STOP}: support it, then clear with its confirmation"
-    if machine.stopped or machine.unfit:
-        return STOPPED if machine.stopped else f"not fit to be armed: {machine.unfit}; mend it and start again"
+    if machine.latched.stopped:
+        return STOPPED
+    if arms.unfit:
+        return f"not fit to be armed: {arms.unfit}; mend it and start again"
     if arms.silent:
         return f"{arms.silent[0]}, then send arm again"  # motors must not come on later, when nobody expects it
-    if arms.outside:
-        return f"{arms.outside[0]}, then send arm again"
-    machine.wants_arm = machine.wants_power = True
-    machine.held = False
-    return ""
+    return f"{arms.outside[0]}, then send arm again" if arms.outside else ""
 
 
-def _run(machine: Machine, waits: bool) -> str:
+def _arm(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
+    return machine.want(arm=True, power=True).latch(held=False), None
+
+
+def _may_run(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     """On a robot it is obeyed at once or not at all: nobody may be near arms that begin to move when a cable is plugged in."""
-    if machine.fault:
-        return f"{machine.fault}; clear it first"
-    if machine.held:
+    if machine.latched.fault:
+        return f"{machine.latched.fault}; clear it first"
+    if machine.latched.held:
         return "held by the operator; send arm, then run"
-    if not machine.wants_arm:
+    if not machine.wanted.arm:
         return "not armed; send arm first"
-    if not waits and machine.mode not in _ARMED:
+    if not arms.waits and machine.mode not in ARMED:
         return f"only armed arms run, they are in {machine.mode}; send run again when they hold"
-    if not waits and machine.forbidden and machine.mode != "RUNNING":
-        return f"{machine.forbidden[0]}; mend that, then send run again"
-    machine.wants_run, machine.bound_for, machine.wants_takeover = True, "", False
+    if not arms.waits and machine.status.forbidden and machine.mode != "RUNNING":
+        return f"{machine.status.forbidden[0]}; mend that, then send run again"
     return ""
 
 
-def _takeover(machine: Machine) -> str:
-    machine.wants_run, machine.bound_for = False, ""  # whoever wants to lead the arms does not want the policy to
-    if not machine.own_leaders:
+def _run(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
+    """Instead of the run that the program begins by itself, which waits where an operator's may not."""
+    return machine.want(run=True, first_run=False, pose="", takeover=False), None
+
+
+def _may_take_over(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
+    if not arms.own_leaders:
         return STOCK_WIRING
-    if machine.held:
+    if machine.latched.held:
         return "held by the operator; send arm, then takeover"
-    if machine.mode not in _ARMED:
-        return f"only armed arms can be led, they are in {machine.mode}"
-    machine.wants_takeover, machine.lost = True, ()
+    return "" if machine.mode in ARMED else f"only armed arms can be led, they are in {machine.mode}"
+
+
+def _take_over(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
+    """Whoever wants to lead the arms does not want the policy to."""
+    return machine.want(run=False, pose="", takeover=True).latch(lost=()), None
+
+
+def _always(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     return ""
 
 
-def _go(machine: Machine, pose: Literal["ready", "rest"]) -> str:
-    if machine.mode not in _ARMED:
-        return f"only armed arms move to the {pose} pose, they are in {machine.mode}"
-    machine.wants_run, machine.bound_for, machine.wants_takeover = False, pose, False
-    machine.lost = ()
-    return ""
+def _hold(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
+    return machine.want(run=False, pose="", takeover=False).latch(held=True, lost=()), None
 
 
-def _clear(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
-    stopped = arms.stopped or machine.stopped
+def _may_move(pose: Literal["ready", "rest"], machine: StateMachine, confirmed: bool, arms: Arms) -> str:
+    return "" if machine.mode in ARMED else f"only armed arms move to the {pose} pose, they are in {machine.mode}"
+
+
+def _move(pose: Literal["ready", "rest"], machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
+    return machine.want(run=False, pose=pose, takeover=False).latch(lost=()), None
+
+
+def _may_clear(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
+    stopped = arms.stopped or machine.latched.stopped
     if stopped and not confirmed:
-        return None, f"to clear a stop takes the power from the arms: {_CONFIRM}"
+        return f"to clear a stop takes the power from the arms: {_CONFIRM}"
     if stopped and arms.silent:
-        return None, f"{arms.silent[0]}, then send clear again"  # it would not hear that its stop is taken back
-    machine.stopped = machine.stopped or (arms.stopped and machine.mode == "FAULT")
+        return f"{arms.silent[0]}, then send clear again"  # it would not hear that its stop is taken back
+    return ""
+
+
+def _clear(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand | None]:
+    stopped = arms.stopped or machine.latched.stopped
     if machine.mode == "FAULT":
-        machine.fault = ""
-    machine.wants_power = machine.wants_power and not stopped
-    return ("reset" if stopped else None), ""
+        machine = machine.latch(fault="", stopped=stopped)
+    return machine.want(power=machine.wanted.power and not stopped), "reset" if stopped else None
 
 
-def _stop(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
+def _may_stop(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
+    return "" if confirmed else f"a stop lets the arms sink: {_CONFIRM}; hold keeps them where they are"
+
+
+def _stop(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:
     """Whoever is heard is stopped; an arm that is not heard is told nothing later either, when nobody expects it."""
-    if not confirmed:
-        return None, f"a stop lets the arms sink: {_CONFIRM}; hold keeps them where they are"
-    machine.stopped, machine.wants_power = True, False
-    machine.fault = "; but ".join((STOPPED, *arms.silent))
-    return "stop", ""
+    return machine.want(power=False).latch(stopped=True, fault="; but ".join((STOPPED, *arms.silent))), "stop"
 
 
-def _release(machine: Machine, confirmed: bool, arms: Arms) -> tuple[MotorCommand | None, str]:
+def _may_release(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if machine.mode not in ("HOLD", "DISARMED"):
-        return None, f"only arms that hold can be released, they are in {machine.mode}"
+        return f"only arms that hold can be released, they are in {machine.mode}"
     if arms.silent:
-        return None, f"{arms.silent[0]}, then send release again"
+        return f"{arms.silent[0]}, then send release again"
     if not arms.at_rest:
-        return None, "the arms are not in their rest pose, they would fall; send rest first"
-    if not confirmed:
-        return None, f"release takes the power from the arms: {_CONFIRM}"
-    machine.wants_arm = machine.wants_power = machine.wants_run = machine.wants_takeover = False
-    machine.bound_for = ""
-    return "release", ""
+        return "the arms are not in their rest pose, they would fall; send rest first"
+    return "" if confirmed else f"release takes the power from the arms: {_CONFIRM}"
+
+
+def _release(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:
+    return machine.want(arm=False, power=False, run=False, takeover=False, pose=""), "release"
+
+
+COMMANDS: Final[dict[messages.OrderName, tuple[Check, Change]]] = {
+    "arm": (_may_arm, _arm),
+    "run": (_may_run, _run),
+    "takeover": (_may_take_over, _take_over),
+    "hold": (_always, _hold),
+    "stop": (_may_stop, _stop),
+    "ready": (partial(_may_move, "ready"), partial(_move, "ready")),
+    "rest": (partial(_may_move, "rest"), partial(_move, "rest")),
+    "release": (_may_release, _release),
+    "clear": (_may_clear, _clear),
+}

@@ -23,7 +23,7 @@ def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages
         state.yields_to = None
     if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced while the arms held: begin it from here
         state.trajectory = chunk_intake.restart(config, state, was)
-    if state.machine.bound_for and (state.way is not None or parking.stands(state.commanded)):
+    if state.machine.wanted.pose and (state.way is not None or parking.stands(state.commanded)):
         wanted = state.way = _toward_pose(config, state)
     else:
         state.way, state.passed_ready = None, False  # on the way to a pose: first the arms are braked
@@ -57,11 +57,11 @@ def _where_they_are(state: ArmsState, inputs: ArmsInputs) -> Motion:
 def _toward_pose(config: ArmsConfig, state: ArmsState) -> Motion:
     """The next wanted motion on the way to the ready pose and, if that is where it leads, on to the rest pose."""
     machine, now = state.machine, state.commanded
-    if machine.bound_for == "rest":  # from anywhere else the straight way could lead into the table
+    if machine.wanted.pose == "rest":  # from anywhere else the straight way could lead into the table
         state.passed_ready = state.passed_ready or _is_near(config, now)
     goal = config.rest_pose if state.passed_ready else config.ready_pose
-    if parking.arrived(goal, now) and (state.passed_ready or machine.bound_for == "ready"):
-        machine.bound_for = ""
+    if parking.arrived(goal, now) and (state.passed_ready or machine.wanted.pose == "ready"):
+        state.machine = machine.want(pose="")
     return parking.toward(goal, state.way, now, config.dt_s)
 
 

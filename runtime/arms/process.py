@@ -46,7 +46,7 @@ def main(process: Process) -> None:
     while process.running or _brakes(state, asked_ns):
         if asked_ns is None and not process.running:
             asked_ns = robot_time_ns()
-            if state is not None and not state.machine.held:  # whoever ended it died without ordering hold
+            if state is not None and not state.machine.latched.held:  # whoever ended it died without ordering hold
                 sockets.send_hold(asked_ns)
         deadline_ns = rate.wait(sockets.drain_until)
         now_ns = robot_time_ns()
@@ -64,7 +64,7 @@ def main(process: Process) -> None:
         for name, text in outputs.faults:
             process.fault(name, text)
         if ticks % _NOTIFY_EVERY == 0 and not unsupervised(config.settings.safety, state.supervised_ns, now_ns):
-            notifier.alive("; ".join((state.machine.mode, *state.machine.reasons)))
+            notifier.alive("; ".join((state.machine.mode, *state.machine.status.reasons)))
         snapshots.keep(ticks, state)
         ticks += 1
         process.stepped()

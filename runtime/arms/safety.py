@@ -1,55 +1,22 @@
-"""The safety layer's states and verdicts: which chunks are refused, what is stale, what mode follows. Deterministic, no I/O.
+"""The safety layer's verdicts: which chunks are refused, what is stale, who is no longer heard. Deterministic, no I/O.
 
-DISARMED (nothing is sent) -> HOLD -> RUNNING or TAKEOVER -> HOLD; FAULT from any, latched until cleared. What operators command
-is obeyed in commands.py; the limits on motion are in limits.py, what leaders may lead in takeover.py.
-Every verdict is a short text that names the value and the limit: the operator reads it as it is.
+Which mode follows is in transitions.py, what operators command in commands.py; the limits on motion are in limits.py, what
+leaders may lead in takeover.py. Every verdict is a short text that names the value and the limit: the operator reads it so.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from drivers import plausible
 from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS
 from runtime.arms.limits import Array, Limits
+from runtime.arms.modes import StateMachine
 from runtime.config.settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
-from runtime.messaging.messages import Mode
 
 _FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
-HELD = "held by the operator: waits to be armed anew, then for the command to run"
-WAITS = "waits for the command to run"
-NOT_ON = "the motors are not on yet"
-
-
-@dataclass
-class Machine:
-    """The state machine. `wants_run`: an operator (or the profile) asked for RUNNING and did not take it back.
-
-    Only where a HOLD ends by itself (simulation), and at the start of the program, does that wish wait for anything.
-    """
-
-    mode: Mode = "DISARMED"
-    wants_run: bool = False
-    wants_arm: bool = False
-    bound_for: Literal["", "ready", "rest"] = ""  # the pose that it is on the way to, in HOLD
-    wants_takeover: bool = False  # the leaders are to lead the arms
-    wants_power: bool = False  # the motors are to be switched on
-    first_run: bool = False  # the run that the program begins by itself is still to come
-    held: bool = False  # by order, or since a page was lost: they are armed anew before they run
-    since_ns: int = 0
-    holds: int = 0
-    faults: int = 0
-    fault: str = ""
-    never_armed: bool = False  # a fault came before anybody armed: nothing is sent, and clearing it does not arm
-    unfit: str = ""  # why the checks before the start forbid to arm
-    own_leaders: bool = False  # there are leaders on buses of their own: they can take over
-    stopped: bool = False  # by an operator: the arms sink, nothing is sent, and clearing it does not arm
-    lost: tuple[str, ...] = ()  # what ended a TAKEOVER or the way to rest, until something else is ordered
-    forbidden: tuple[str, ...] = ()  # what forbids RUNNING at this moment
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,93 +164,16 @@ def joint_name(index: int) -> str:
     return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
 
-def check_deadman(safety: Safety, machine: Machine, deadman: messages.Deadman | None, now_ns: int) -> None:
+def check_deadman(safety: Safety, machine: StateMachine, deadman: messages.Deadman | None, now_ns: int) -> StateMachine:
     """Whoever drives from a page that is no longer heard does not drive: as if hold were ordered, and why is said."""
-    if deadman is None or not deadman.wanted or not (machine.wants_run or machine.bound_for):
-        return
+    if deadman is None or not deadman.wanted or not (machine.wanted.run or machine.wanted.pose):
+        return machine
     age_ns = now_ns - deadman.beat_ns
-    if age_ns > seconds(safety.max_deadman_age_s):
-        machine.wants_run, machine.bound_for = False, ""
-        machine.held = True
-        limit = f"limit {safety.max_deadman_age_s * 1e3:.0f} ms"
-        machine.lost = (f"the page of {deadman.holder} was not heard for {_ms(age_ns)} ({limit}); arm and run again",)
-
-
-def settle(
-    machine: Machine,
-    reasons: tuple[str, ...],
-    armable: bool,
-    powered: bool,
-    resumes: bool,
-    now_ns: int,
-    unled: tuple[str, ...] = (),
-) -> bool:
-    """Let the mode follow from orders, faults and staleness. Returns whether it changed.
-
-    `reasons` forbid RUNNING, `unled` forbids TAKEOVER. `armable`: both arms give fresh feedback and are well. `powered`: both
-    arms' motors are on. `resumes`: a HOLD for staleness ends by itself.
-    """
-    before = machine.mode
-    if machine.fault:
-        machine.never_armed = machine.never_armed or before == "DISARMED"
-        machine.mode = "FAULT"
-        machine.wants_run = False
-    elif before == "FAULT":
-        machine.mode = "HOLD" if powered and not machine.never_armed and not machine.stopped else "DISARMED"
-        machine.wants_arm = machine.mode == "HOLD"
-        machine.never_armed = machine.stopped = False
-    elif before != "DISARMED" and not (powered and machine.wants_arm):
-        machine.mode = "DISARMED"  # and stays so: arms that are switched on again would move to the old target
-        machine.wants_arm = machine.wants_run = False
-    elif before == "DISARMED" and machine.wants_arm and armable and powered:
-        machine.mode = "HOLD"
-    elif before == "RUNNING" and (reasons or not machine.wants_run):
-        machine.mode = "HOLD"
-        machine.holds += bool(reasons)
-        machine.wants_run = machine.wants_run and resumes
-    elif before == "TAKEOVER" and machine.wants_run and not reasons:  # the policy has seen where they were led
-        machine.mode = "RUNNING"
-    elif before == "TAKEOVER" and (unled or not machine.wants_takeover):
-        machine.mode = "HOLD"
-        machine.holds += bool(unled)
-        machine.wants_takeover, machine.lost = False, unled
-    elif before == "HOLD" and machine.wants_run and not reasons:
-        machine.mode = "RUNNING"
-        machine.first_run = False
-    elif before == "HOLD" and machine.wants_run and not (resumes or machine.first_run):
-        machine.wants_run = False  # nobody waits near arms that may begin to move at any time
-    elif before == "HOLD" and machine.wants_takeover and not unled:
-        machine.mode = "TAKEOVER"
-    machine.faults += machine.mode == "FAULT" and before != "FAULT"
-    if machine.bound_for and machine.mode == "HOLD" and not armable:
-        machine.lost = tuple(f"on the way to {machine.bound_for}: {reason}" for reason in reasons[:1])
-    if machine.mode != "HOLD" or not armable:
-        machine.bound_for = ""
-    machine.wants_takeover = machine.wants_takeover and machine.mode in ("HOLD", "TAKEOVER")
-    machine.lost = machine.lost if machine.mode == "HOLD" else ()
-    machine.forbidden = reasons
-    machine.reasons = _why_not(machine, reasons, unled, powered)
-    if machine.mode == before:
-        return False
-    machine.since_ns = now_ns
-    return True
-
-
-def _why_not(machine: Machine, reasons: tuple[str, ...], unled: tuple[str, ...], powered: bool) -> tuple[str, ...]:
-    if machine.mode == "RUNNING":
-        return ()
-    if machine.mode == "TAKEOVER":
-        return ("the leaders lead the arms",)
-    if machine.mode == "FAULT":
-        return (machine.fault,)
-    if machine.mode == "DISARMED":
-        first = NOT_ON if machine.wants_arm and not powered else "not armed"
-        return (f"not fit to be armed: {machine.unfit}" if machine.unfit else first, *reasons)
-    if machine.bound_for:
-        return (f"moves to the {machine.bound_for} pose",)
-    if machine.wants_takeover:
-        return unled
-    return reasons if machine.wants_run else (*machine.lost, *reasons, HELD if machine.held else WAITS)
+    if age_ns <= seconds(safety.max_deadman_age_s):
+        return machine
+    limit = f"limit {safety.max_deadman_age_s * 1e3:.0f} ms"
+    why = f"the page of {deadman.holder} was not heard for {_ms(age_ns)} ({limit}); arm and run again"
+    return machine.want(run=False, pose="").latch(held=True, lost=(why,))
 
 
 def _ms(duration_ns: int) -> str:

@@ -8,7 +8,7 @@ from drivers.arm import MotorCommand
 from runtime.arms import limits, parking
 from runtime.arms.following import Following
 from runtime.arms.limits import Limits
-from runtime.arms.safety import Machine
+from runtime.arms.modes import Latched, StateMachine, Status, Wanted
 from runtime.arms.trajectory import Motion, Piece, Style, Trajectory
 from runtime.config.settings import Settings
 from runtime.messaging import messages
@@ -34,7 +34,7 @@ class ArmsState:
 
     commanded: Motion
     commanded_ns: int
-    machine: Machine = field(default_factory=Machine)
+    machine: StateMachine = field(default_factory=StateMachine)
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
     health: messages.CameraHealth | None = None
@@ -105,7 +105,7 @@ class ArmsConfig:
         return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
 
 
-SAVED = (ArmsState, Executing, Following, Machine, Motion, Trajectory, Piece)
+SAVED = (ArmsState, Executing, Following, StateMachine, Wanted, Latched, Status, Motion, Trajectory, Piece)
 """What a snapshot of the arms' memory holds."""
 
 
@@ -113,13 +113,12 @@ def start(config: ArmsConfig, feedback: messages.JointState, now_ns: int, restar
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(messages.JOINTS)
     arms = config.settings.arms
-    machine = Machine(since_ns=now_ns, unfit=arms.unfit, own_leaders=arms.leaders == "own")
-    by_itself = not restarted and not machine.unfit
-    machine.wants_arm = machine.wants_power = arms.start != "disarmed" and by_itself
-    machine.wants_run = machine.first_run = arms.start == "run" and by_itself
+    by_itself = not restarted and not arms.unfit
+    arm, run = arms.start != "disarmed" and by_itself, arms.start == "run" and by_itself
+    machine = StateMachine(Wanted(arm, power=arm, run=run, first_run=run), status=Status(since_ns=now_ns))
     return ArmsState(Motion(np.array(feedback.q), still, still), now_ns, machine)
 
 
-def armed(machine: Machine) -> bool:
+def armed(machine: StateMachine) -> bool:
     """Whether the arms are ours to command."""
-    return machine.mode != "DISARMED" and not machine.never_armed and not machine.stopped
+    return machine.mode != "DISARMED" and not machine.latched.never_armed and not machine.latched.stopped

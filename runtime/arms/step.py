@@ -6,7 +6,7 @@ Everything is decided from the memory, the inputs and the time that are given; t
 import numpy as np
 
 from drivers.arm import EMERGENCY_STOP, MotorCommand
-from runtime.arms import chunk_intake, commands, parking, safety, takeover
+from runtime.arms import chunk_intake, commands, parking, safety, takeover, transitions
 from runtime.arms.following import Following, follow
 from runtime.arms.motion import move
 from runtime.arms.state import NONE, ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, armed
@@ -21,7 +21,6 @@ _SENDERS = 16  # of orders whose newest one is remembered
 
 def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, now_ns: int) -> ArmsOutputs:
     """One tick."""
-    settings, machine = config.settings, state.machine
     seam = -1.0
     motor_commands: list[MotorCommand] = []
     for message in inputs.messages:
@@ -31,24 +30,19 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
             seam = max(seam, _consume(config, state, message, inputs.deadline_ns, now_ns))
     if inputs.refused:
         state.rejected += inputs.refused
-        machine.fault = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
+        text = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
+        state.machine = state.machine.latch(fault=text)
     fresh = _freshness(state, inputs)
-    if armed(machine):
+    if armed(state.machine):
         _find_faults(config, state, inputs.feedback)
     else:
         state.following = Following()
-    powered = all(inputs.feedback.powered)
-    outside = () if armed(machine) else safety.outside_ranges(settings.safety, inputs.feedback)
-    if machine.wants_power and not outside and not safety.silent_arms(settings.safety, inputs.feedback, now_ns):
-        machine.wants_power = False
-        if not powered or any(inputs.feedback.fault):
-            motor_commands.append("enable")
-    reasons = outside + (safety.stale(settings.safety, fresh, now_ns) or _unseen(state))
-    safety.check_deadman(settings.safety, machine, state.deadman, now_ns)
-    unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
-    unled = (*unwell, *_unled(config, state, now_ns)) if machine.wants_takeover else ()
-    was, why = machine.mode, machine.fault
-    changed = safety.settle(machine, reasons, not unwell, powered, settings.arms.resume == "itself", now_ns, unled)
+    outside = () if armed(state.machine) else safety.outside_ranges(config.settings.safety, inputs.feedback)
+    motor_commands += _switch_on(config, state, inputs.feedback, outside, now_ns)
+    state.machine = safety.check_deadman(config.settings.safety, state.machine, state.deadman, now_ns)
+    was = state.machine.mode
+    machine = transitions.settle(state.machine, _find(config, state, fresh, outside, now_ns), now_ns)
+    state.machine, changed = machine, machine.mode != was
     answers = any(isinstance(message, messages.Order) for message in inputs.messages)
     wanted, limited = move(config, state, inputs, was)
     state.commanded_ns = inputs.deadline_ns
@@ -72,16 +66,42 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
             "refused": inputs.refused,
         },
     )
-    faults = (("safety", why),) if changed and machine.mode == "FAULT" else ()
+    faults = (("safety", machine.latched.fault),) if changed and machine.mode == "FAULT" else ()
     return ArmsOutputs(target, _say(state, fresh, epoch, now_ns, changed or answers), faults, tuple(motor_commands))
+
+
+def _switch_on(
+    config: ArmsConfig, state: ArmsState, feedback: messages.JointState, outside: tuple[str, ...], now_ns: int
+) -> tuple[MotorCommand, ...]:
+    """The motors are asked once, when that is wanted and both arms are heard, inside their ranges."""
+    if not state.machine.wanted.power or outside or safety.silent_arms(config.settings.safety, feedback, now_ns):
+        return ()
+    state.machine = state.machine.want(power=False)
+    return () if all(feedback.powered) and not any(feedback.fault) else ("enable",)
+
+
+def _find(
+    config: ArmsConfig, state: ArmsState, fresh: safety.Freshness, outside: tuple[str, ...], now_ns: int
+) -> transitions.Findings:
+    """What the mode follows from, besides what is wanted and latched."""
+    settings = config.settings
+    unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
+    return transitions.Findings(
+        forbids_run=outside + (safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
+        forbids_takeover=(*unwell, *_unled(config, state, now_ns)) if state.machine.wanted.takeover else (),
+        armable=not unwell,
+        motors_on=all(fresh.arms.powered),
+        resumes=settings.arms.resume == "itself",
+        unfit=settings.arms.unfit,
+    )
 
 
 def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointState) -> None:
     """Latch what an arm reports, or that one does not follow."""
     machine = state.machine
     blocked, yields = follow(config.settings.safety, state.following, state.commanded.q, feedback)
-    before = machine.fault
-    machine.fault = before or safety.arm_fault(feedback) or blocked
+    before = machine.latched.fault
+    state.machine = machine.latch(fault=before or safety.arm_fault(feedback) or blocked)
     if blocked and yields and not before:
         state.yields_to = np.where(parking.ARMS, feedback.q, state.commanded.q)  # the grippers keep what they hold
 
@@ -89,7 +109,7 @@ def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointS
 def _unseen(state: ArmsState) -> tuple[str, ...]:
     """Arms that hold run again on a chunk that was made since, never on what was planned before."""
     machine = state.machine
-    unseen = machine.mode == "HOLD" and state.executing.observation_ns < machine.since_ns
+    unseen = machine.mode == "HOLD" and state.executing.observation_ns < machine.status.since_ns
     return ("no chunk since the arms hold",) if unseen else ()
 
 
@@ -107,8 +127,10 @@ def _obey(
         silent=safety.silent_arms(config.settings.safety, feedback, now_ns),
         outside=safety.outside_ranges(config.settings.safety, feedback),
         waits=config.settings.arms.resume == "itself",
+        unfit=config.settings.arms.unfit,
+        own_leaders=config.settings.arms.leaders == "own",
     )
-    motor_command, state.answer = commands.obey(state.machine, command, arms)
+    state.machine, motor_command, state.answer = commands.obey(state.machine, command, arms)
     state.answered = (command.epoch, command.seq)
     others = tuple(sent for sent in state.obeyed if sent is not before)
     state.obeyed = ((*state.answered, state.answer), *others[: _SENDERS - 1])
@@ -176,20 +198,20 @@ def _say(
         return None
     state.said_ns = now_ns
     state.safety_seq += 1
-    machine = state.machine
+    status = state.machine.status
     return messages.SafetyState(
         seq=state.safety_seq - 1,
         epoch=epoch,
         stamp_ns=now_ns,
         episode=max(state.episode, 0),
-        mode=machine.mode,
-        reasons=machine.reasons,
-        since_ns=machine.since_ns,
+        mode=status.mode,
+        reasons=status.reasons,
+        since_ns=status.since_ns,
         chunk_age_ns=_age(fresh.observation_ns, now_ns),
         condition_age_ns=_age(fresh.conditions_ns, now_ns),
         feedback_age_ns=now_ns - min(fresh.arms.measured_ns),
-        holds=machine.holds,
-        faults=machine.faults,
+        holds=status.holds,
+        faults=status.faults,
         chunks_dropped=state.dropped,
         chunks_rejected=state.rejected,
         ticks=state.ticks,

@@ -11,8 +11,8 @@ from runtime.arms.safety import joint_name
 from runtime.messaging import messages
 
 STOCK_WIRING = (
-    "held; these leaders share the followers' buses, where they would command them past the safety layer: end this run and "
-    "lead them with ./launch/record.sh, or leave them unplugged and send run"
+    "these leaders share the followers' buses, where they would command them past the safety layer: end this run and lead "
+    "them with ./launch/record.sh, or leave them unplugged"
 )
 _LEADER_NS = 100_000_000  # a leader that is silent for longer does not lead
 

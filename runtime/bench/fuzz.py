@@ -218,7 +218,7 @@ class Fuzz:
             self._q = np.array(target.q)
             self._sent.append(self._q)
             self._judge()
-        found.faults = self._state.machine.faults
+        found.faults = self._state.machine.status.faults
         self._arrived(target, now_ns)
         self._now_ns += round(self.config.dt_s * 1e9)
 

@@ -197,7 +197,7 @@ class _Episode:
             pass
         outcome, state, now_ns = self._outcome, self._arms, self._clock.now_ns
         assert state is not None
-        outcome.holds, outcome.fault = state.machine.holds, state.machine.fault
+        outcome.holds, outcome.fault = state.machine.status.holds, state.machine.latched.fault
         outcome.limited_share = self._limited / max(1, state.running_ticks)
         outcome.seconds = (now_ns - (self._running_since_ns or now_ns)) / NS_PER_S
         # Drawn at the end only: each picture draws noise, and those of the policy must not depend on being filmed.

@@ -17,6 +17,7 @@ from models.errors import ModelError
 from models.policy import InstructionEmbedding
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
+from runtime.arms.former_snapshots import FORMER
 from runtime.config.settings import Settings, settings_from_json
 from runtime.errors import SessionError, SettingsError
 from runtime.messaging import messages
@@ -142,9 +143,11 @@ class StoredEmbeddings:
 class _Walk:
     """The memory of one process while its outputs are walked through; restored from snapshots after a gap."""
 
-    def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
+    def __init__(
+        self, index: Index, process: str, epoch: int, classes: tuple[type, ...], former: snapshot.Makers = snapshot.NONE
+    ) -> None:
         self._snapshots = list(index.snapshots.get((process, epoch), ()))
-        self._classes = classes
+        self._classes, self._former = classes, former
         self.state: Any = None
 
     def lost(self) -> None:
@@ -155,7 +158,7 @@ class _Walk:
         """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
         for message in self._snapshots:
             if self.state is None and message.after_seq == after_seq:
-                self.state = snapshot.unpack(message.state, self._classes)
+                self.state = snapshot.unpack(message.state, self._classes, self._former)
                 return True
         return False
 
@@ -163,7 +166,7 @@ class _Walk:
 def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
     config = arms_state.ArmsConfig.of(settings)
     for epoch, targets in index.of("arm_target").items():
-        walk, count = _Walk(index, "arms", epoch, arms_state.SAVED), report.count("ArmTarget")
+        walk, count = _Walk(index, "arms", epoch, arms_state.SAVED, FORMER), report.count("ArmTarget")
         for recorded in targets:
             assert isinstance(recorded, messages.ArmTarget)
             try:

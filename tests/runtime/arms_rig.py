@@ -116,4 +116,4 @@ class Rig:
     @property
     def reasons(self) -> str:
         """Why it does not run."""
-        return "; ".join(self.state.machine.reasons)
+        return "; ".join(self.state.machine.status.reasons)

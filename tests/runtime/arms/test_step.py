@@ -41,7 +41,7 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
         assert state is not None and said in state.answer and state.answered[0] == 9
     assert not any(made.target.sent for made in rig.outputs)
     rig.measured, rig.arms = stood, {}
-    rig.state.machine.wants_arm = True
+    rig.state.machine = rig.state.machine.want(arm=True)
     first = next(made for made in (rig.tick() for _ in range(5)) if made.target.sent)
     np.testing.assert_array_equal(first.target.q, stood)
 
@@ -95,7 +95,7 @@ def test_without_chunks_it_brakes_and_holds_naming_the_age(running: Rig) -> None
     running.run(0.7, chunk_every_s=None)
     assert running.mode == "HOLD"
     assert "chunk: seen" in running.reasons
-    assert running.state.machine.holds == 1
+    assert running.state.machine.status.holds == 1
     running.run(1.0, chunk_every_s=None)
     assert np.abs(running.state.commanded.dq).max() < 1e-9
 
@@ -119,7 +119,7 @@ def test_an_operators_hold_is_latched_until_run(running: Rig) -> None:
     running.tick(running.command("hold"))
     assert running.run(1.0).target.mode == "HOLD"
     assert "waits to be armed anew" in running.reasons
-    assert running.state.machine.holds == 0, "an operator's hold is no incident"
+    assert running.state.machine.status.holds == 0, "an operator's hold is no incident"
     running.tick(running.command("run"))
     assert running.run(0.1).target.mode == "HOLD", "armed anew first"
     running.tick(running.command("arm"))

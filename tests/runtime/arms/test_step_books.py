@@ -93,7 +93,7 @@ def test_there_is_no_seam_but_where_a_chunk_meets_another_while_it_runs(rig: Rig
 def test_it_begins_as_the_settings_say(start: str, mode: str, build: Build) -> None:
     rig = Rig(build, "--arms.start", start)
     rig.tick()
-    assert rig.state.machine.since_ns == rig.outputs[0].target.stamp_ns
+    assert rig.state.machine.status.since_ns == rig.outputs[0].target.stamp_ns
     rig.run(0.5)
     assert rig.mode == mode
     assert (rig.reasons == "") == (mode == "RUNNING")

@@ -243,7 +243,7 @@ def sent_to(rig: Rig, pose: str, duration_s: float) -> NDArray[np.float64]:
     for _ in range(round(duration_s / 0.005)):
         rig.tick(*(() if len(way) % 20 else (rig.chunk(),)))
         way.append(rig.measured.copy())
-    assert (rig.mode, rig.state.machine.bound_for) == ("HOLD", "")
+    assert (rig.mode, rig.state.machine.wanted.pose) == ("HOLD", "")
     braked = round(0.5 / 0.005)
     assert np.abs(np.diff(way, axis=0))[braked:].max() / 0.005 < 0.51
     return np.array(way)
@@ -272,7 +272,7 @@ def test_the_way_to_rest_ends_by_another_order(command: str, running: Rig) -> No
     running.run(0.3)
     assert running.reasons == "moves to the rest pose"
     running.tick(running.command(command, confirmed=True))
-    assert running.state.machine.bound_for == ("ready" if command == "ready" else "")
+    assert running.state.machine.wanted.pose == ("ready" if command == "ready" else "")
     running.run(3.0)
     assert np.abs(running.measured - running.config.rest_pose).max() > 0.05
 

@@ -79,7 +79,7 @@ def test_the_arms_are_braked_before_they_are_led(teacher: Teacher) -> None:
     teacher.q = rig.measured.copy()
     assert teacher.leads(duration_s=HELD_S).mode == "TAKEOVER"
     assert rig.reasons == "the leaders lead the arms"
-    assert rig.state.machine.holds == 0, "an order is no incident"
+    assert rig.state.machine.status.holds == 0, "an order is no incident"
 
 
 def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
@@ -124,7 +124,7 @@ def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, 
     else:
         teacher.q[9] -= limit + 0.1
         made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its leader (limit {limit})"
-    assert made.target.mode == "HOLD" and rig.state.machine.holds == 1
+    assert made.target.mode == "HOLD" and rig.state.machine.status.holds == 1
     rig.tick()
     assert why in rig.reasons, "it is said until something is ordered"
     rig.arms, teacher.q = {}, rig.measured.copy()
@@ -146,7 +146,7 @@ def test_hold_and_run_give_the_arms_back(teacher: Teacher) -> None:
     assert teacher.leads().mode == "TAKEOVER"
     rig.tick(rig.command("run"), teacher.says())
     assert teacher.leads().mode == "RUNNING"
-    assert rig.state.machine.holds == 0
+    assert rig.state.machine.status.holds == 0
 
 
 def test_on_a_robot_run_gives_the_arms_back_at_once(build: Build) -> None:
@@ -157,7 +157,15 @@ def test_on_a_robot_run_gives_the_arms_back_at_once(build: Build) -> None:
     rig.tick(rig.command("run"), teacher.says())
     assert (rig.state.answer, rig.mode) == ("", "RUNNING")
     assert teacher.leads(duration_s=HELD_S).mode == "RUNNING"
-    assert rig.state.machine.holds == 0
+    assert rig.state.machine.status.holds == 0
+
+
+def test_a_page_that_is_lost_when_it_ends_a_takeover_is_told(teacher: Teacher, build: Build) -> None:
+    took_over(teacher)
+    rig = teacher.rig
+    lost = build(messages.Deadman, wanted=True, beat_ns=rig.now_ns - 10**9, holder="anna")
+    assert rig.tick(rig.command("rest"), lost, teacher.says()).target.mode == "HOLD"
+    assert "the page of anna was not heard for 1000 ms" in rig.reasons
 
 
 def test_rest_is_for_the_arms_alone(teacher: Teacher) -> None:
@@ -201,23 +209,23 @@ def test_the_gripper_may_be_elsewhere(build: Build) -> None:
     assert takeover.unled(0.3, teacher.says(), rig.measured, True, rig.now_ns) == ()
 
 
-def test_on_stock_wiring_the_run_holds_and_says_what_to_do(build: Build) -> None:
-    rig = Rig(build)
+@pytest.mark.parametrize("resume", ["itself", "order"])
+def test_on_stock_wiring_a_takeover_is_refused_and_the_policy_runs_on(build: Build, resume: str) -> None:
+    rig = Rig(build, "--arms.resume", resume)
     rig.run(0.5)
     rig.tick(rig.command("takeover"))
-    rig.run(0.3)
-    assert rig.mode == "HOLD" and rig.state.answer == takeover.STOCK_WIRING
+    assert rig.state.answer == takeover.STOCK_WIRING
     assert "unplugged" in takeover.STOCK_WIRING and "record.sh" in takeover.STOCK_WIRING
-    rig.tick(rig.command("run"))
+    begun = len(rig.outputs)
     rig.run(0.3)
-    assert rig.mode == "RUNNING"
+    assert {made.target.mode for made in rig.outputs[begun - 1 :]} == {"RUNNING"}
 
 
 def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
     rig = Rig(build, *OWN, "--arms.start", "disarmed")
     rig.tick(rig.command("takeover"))
     assert rig.state.answer == "only armed arms can be led, they are in DISARMED"
-    assert not rig.state.machine.wants_takeover
+    assert not rig.state.machine.wanted.takeover
 
 
 @pytest.mark.live

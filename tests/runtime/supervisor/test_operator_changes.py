@@ -106,9 +106,9 @@ def test_a_console_that_is_gone_holds_too(driven: Rig) -> None:
 def test_the_way_to_rest_ends_with_the_page(driven: Rig) -> None:
     driven.tick(driven.command("rest"), beat(driven))
     driven.run(0.2)
-    assert driven.state.machine.bound_for == "rest"
+    assert driven.state.machine.wanted.pose == "rest"
     driven.run(0.2)
-    assert driven.state.machine.bound_for == ""
+    assert driven.state.machine.wanted.pose == ""
 
 
 def test_whoever_does_not_want_it_is_not_held(driven: Rig) -> None:

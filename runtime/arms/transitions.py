@@ -1,0 +1,263 @@
+"""Which mode follows: one table, its guards and effects by name. Called by step.py in every tick; no I/O.
+
+ARCHITECTURE.md prints the table; tests/runtime/arms/transition_text.py writes it there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from runtime.arms.modes import StateMachine
+from runtime.messaging.messages import Mode
+
+HELD = "held by the operator: waits to be armed anew, then for the command to run"
+WAITS = "waits for the command to run"
+NOT_ON = "the motors are not on yet"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a tick finds before the mode follows."""
+
+    forbids_run: tuple[str, ...] = ()
+    forbids_takeover: tuple[str, ...] = ()
+    armable: bool = True  # both arms give fresh feedback and are well
+    motors_on: bool = True  # both arms'
+    resumes: bool = False  # a HOLD for a reason ends by itself (simulation)
+    unfit: str = ""  # why the checks before the start forbid to arm
+
+
+Guard = Callable[[StateMachine, Findings], bool]
+Effect = Callable[[StateMachine, Findings], StateMachine]
+
+
+@dataclass(frozen=True)
+class Row:
+    """In one of these modes, when all guards hold: the mode that follows, and what else changes."""
+
+    modes: tuple[Mode, ...]
+    when: tuple[Guard, ...]
+    then: Mode
+    effects: tuple[Effect, ...] = ()
+
+
+def a_fault_is_latched(machine: StateMachine, found: Findings) -> bool:
+    return machine.latched.fault != ""
+
+
+def the_arms_had_been_armed(machine: StateMachine, found: Findings) -> bool:
+    return not (machine.latched.never_armed or machine.latched.stopped)
+
+
+def arm_is_wanted(machine: StateMachine, found: Findings) -> bool:
+    return machine.wanted.arm
+
+
+def arm_is_not_wanted(machine: StateMachine, found: Findings) -> bool:
+    return not machine.wanted.arm
+
+
+def the_motors_are_on(machine: StateMachine, found: Findings) -> bool:
+    return found.motors_on
+
+
+def a_motor_is_off(machine: StateMachine, found: Findings) -> bool:
+    return not found.motors_on
+
+
+def both_arms_are_well(machine: StateMachine, found: Findings) -> bool:
+    return found.armable
+
+
+def run_is_wanted(machine: StateMachine, found: Findings) -> bool:
+    return machine.wanted.run
+
+
+def run_is_not_wanted(machine: StateMachine, found: Findings) -> bool:
+    return not machine.wanted.run
+
+
+def nothing_forbids_run(machine: StateMachine, found: Findings) -> bool:
+    return not found.forbids_run
+
+
+def something_forbids_run(machine: StateMachine, found: Findings) -> bool:
+    return bool(found.forbids_run)
+
+
+def holds_end_by_themselves(machine: StateMachine, found: Findings) -> bool:
+    return found.resumes
+
+
+def run_may_not_wait(machine: StateMachine, found: Findings) -> bool:
+    return not (found.resumes or machine.wanted.first_run)
+
+
+def takeover_is_wanted(machine: StateMachine, found: Findings) -> bool:
+    return machine.wanted.takeover
+
+
+def takeover_is_not_wanted(machine: StateMachine, found: Findings) -> bool:
+    return not machine.wanted.takeover
+
+
+def nothing_forbids_takeover(machine: StateMachine, found: Findings) -> bool:
+    return not found.forbids_takeover
+
+
+def something_forbids_takeover(machine: StateMachine, found: Findings) -> bool:
+    return bool(found.forbids_takeover)
+
+
+def count_a_fault(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.be(faults=machine.status.faults + 1)
+
+
+def count_a_hold(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.be(holds=machine.status.holds + 1)
+
+
+def latch_that_nobody_had_armed(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.latch(never_armed=True)
+
+
+def end_the_stop(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.latch(never_armed=False, stopped=False)
+
+
+def latch_what_forbids_takeover(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.latch(lost=found.forbids_takeover)
+
+
+def want_arm(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.want(arm=True)
+
+
+def take_arm_back(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.want(arm=False)
+
+
+def take_run_back(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.want(run=False)
+
+
+def the_first_run_has_come(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.want(first_run=False)
+
+
+def take_takeover_back(machine: StateMachine, found: Findings) -> StateMachine:
+    return machine.want(takeover=False)
+
+
+ARMED: Final[tuple[Mode, ...]] = ("HOLD", "RUNNING", "TAKEOVER")
+
+# The first row whose mode and guards hold decides; without one the mode stays.
+TABLE: Final = (
+    Row(
+        ("DISARMED",),
+        (a_fault_is_latched,),
+        "FAULT",
+        (count_a_fault, latch_that_nobody_had_armed, take_run_back),
+    ),
+    Row(ARMED, (a_fault_is_latched,), "FAULT", (count_a_fault, take_run_back)),
+    Row(("FAULT",), (a_fault_is_latched,), "FAULT", (take_run_back,)),
+    Row(("FAULT",), (the_motors_are_on, the_arms_had_been_armed), "HOLD", (want_arm,)),
+    Row(("FAULT",), (), "DISARMED", (take_arm_back, end_the_stop)),
+    # Arms that are switched on again would move to their old target: they stay disarmed.
+    Row(ARMED, (a_motor_is_off,), "DISARMED", (take_arm_back, take_run_back)),
+    Row(ARMED, (arm_is_not_wanted,), "DISARMED", (take_run_back,)),
+    Row(("DISARMED",), (arm_is_wanted, both_arms_are_well, the_motors_are_on), "HOLD"),
+    Row(("RUNNING",), (something_forbids_run, holds_end_by_themselves), "HOLD", (count_a_hold,)),
+    Row(("RUNNING",), (something_forbids_run,), "HOLD", (count_a_hold, take_run_back)),
+    Row(("RUNNING",), (run_is_not_wanted,), "HOLD"),
+    # The policy has seen where the arms were led.
+    Row(("TAKEOVER",), (run_is_wanted, nothing_forbids_run), "RUNNING"),
+    Row(
+        ("TAKEOVER",),
+        (something_forbids_takeover,),
+        "HOLD",
+        (count_a_hold, take_takeover_back, latch_what_forbids_takeover),
+    ),
+    Row(("TAKEOVER",), (takeover_is_not_wanted,), "HOLD"),
+    Row(("HOLD",), (run_is_wanted, nothing_forbids_run), "RUNNING", (the_first_run_has_come,)),
+    # Nobody waits near arms that may begin to move at any time.
+    Row(("HOLD",), (run_is_wanted, run_may_not_wait), "HOLD", (take_run_back,)),
+    Row(("HOLD",), (takeover_is_wanted, nothing_forbids_takeover), "TAKEOVER"),
+)
+
+_ROWS: Final = {mode: tuple(row for row in TABLE if mode in row.modes) for mode in get_args(Mode)}
+
+# What is wanted or said in these modes only; it ends with them.
+KEPT: Final[dict[str, tuple[Mode, ...]]] = {
+    "pose": ("HOLD",),
+    "takeover": ("HOLD", "TAKEOVER"),
+    "lost": ("HOLD",),
+}
+
+
+def decide(machine: StateMachine, found: Findings) -> Row | None:
+    """The row that applies; None: the mode stays."""
+    for row in _ROWS[machine.mode]:
+        if all(guard(machine, found) for guard in row.when):
+            return row
+    return None
+
+
+def settle(machine: StateMachine, found: Findings, now_ns: int) -> StateMachine:
+    """Let the mode follow from what is wanted, latched and found."""
+    before = machine.mode
+    if (row := decide(machine, found)) is not None:
+        for effect in row.effects:
+            machine = effect(machine, found)
+        machine = machine.be(mode=row.then, since_ns=machine.status.since_ns if row.then == before else now_ns)
+    machine = _end(machine, found)
+    reasons = why_not(machine, found)
+    if (machine.status.forbidden, machine.status.reasons) == (found.forbids_run, reasons):
+        return machine
+    return machine.be(forbidden=found.forbids_run, reasons=reasons)
+
+
+def _end(machine: StateMachine, found: Findings) -> StateMachine:
+    """Without what does not outlive its mode. The way to a pose also ends when an arm is lost, and that is said."""
+    mode, pose, lost = machine.mode, machine.wanted.pose, machine.latched.lost
+    if not (pose or lost or machine.wanted.takeover):
+        return machine
+    if pose and not found.armable:
+        lost = tuple(f"on the way to {pose}: {reason}" for reason in found.forbids_run[:1])
+    machine = machine.latch(lost=lost if mode in KEPT["lost"] else ())
+    return machine.want(
+        pose=pose if mode in KEPT["pose"] and found.armable else "",
+        takeover=machine.wanted.takeover and mode in KEPT["takeover"],
+    )
+
+
+def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
+    """Why the arms do not run, as the operator reads it; empty when they do."""
+    match machine.mode:
+        case "RUNNING":
+            return ()
+        case "TAKEOVER":
+            return ("the leaders lead the arms",)
+        case "FAULT":
+            return (machine.latched.fault,)
+        case "DISARMED":
+            return (_why_not_armed(machine, found), *found.forbids_run)
+        case "HOLD":  # pragma: no branch - there is no other mode
+            return _why_holding(machine, found)
+
+
+def _why_not_armed(machine: StateMachine, found: Findings) -> str:
+    if found.unfit:
+        return f"not fit to be armed: {found.unfit}"
+    return NOT_ON if machine.wanted.arm and not found.motors_on else "not armed"
+
+
+def _why_holding(machine: StateMachine, found: Findings) -> tuple[str, ...]:
+    wanted, latched = machine.wanted, machine.latched
+    if wanted.pose:
+        return (f"moves to the {wanted.pose} pose",)
+    if wanted.takeover:
+        return found.forbids_takeover
+    if wanted.run:
+        return found.forbids_run
+    return (*latched.lost, *found.forbids_run, HELD if latched.held else WAITS)

@@ -16,7 +16,7 @@ CAMERAS = ("head", "left_wrist", "right_wrist")
 class Part(BaseModel):
     """Every group of model settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Source(Part):

@@ -8,14 +8,16 @@ import signal
 import sys
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
-from runtime.config.settings import exit_with_settings_error
+from runtime.config.command_line import CommandLine
+from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
 
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: the module whose `main(arguments)` it is, and its line in the list."""
+    """A subcommand: the module whose `main(arguments)` it is, and its line in the list; its room's flags.py has its flags."""
 
     module: str
     does: str
@@ -58,20 +60,29 @@ def main() -> int:
         print(overview())
         return 0
     if name not in COMMANDS:
-        print(f"video2act: unknown command {name!r}; video2act --help lists all", file=sys.stderr)
+        near = nearest(name, COMMANDS) or "; video2act --help lists all"
+        print(f"video2act: unknown command {shown(name)}{near}", file=sys.stderr)
         return 2
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, _ended)
     try:
+        flags_of(name).read(sys.argv[2:])  # before the command, which may take seconds to load, reads them again
         return importlib.import_module(COMMANDS[name].module).main(sys.argv[2:])
     except SettingsError as error:
-        exit_with_settings_error(error)
+        print(f"video2act: {error}", file=sys.stderr)
+        return 2
     except RuntimeFault as error:
         print(f"video2act: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("video2act: stopped", file=sys.stderr)
         return 130
     return 1
+
+
+def flags_of(name: str) -> CommandLine[Any]:
+    """The flags of a subcommand; loads nothing else of it."""
+    room = COMMANDS[name].module.rpartition(".")[0]
+    return getattr(importlib.import_module(f"{room}.flags"), name.upper())
 
 
 def overview() -> str:

@@ -32,7 +32,7 @@ def get_model(usr_args: dict[str, Any]) -> Model:
     """The policy that deploy_policy.yml names. Raises SettingsError."""
     flags = [str(flag) for flag in usr_args.get("flags") or ()]
     checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
-    settings = load_settings(["--policy.checkpoint", str(checkpoint), *flags], "deploy_policy.yml")
+    settings = load_settings(["--policy.checkpoint", str(checkpoint), *flags])
     latencies = Latencies.of(usr_args.get("latencies") or {})
     return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", ROBOTWIN_STROKE_M)))
 

@@ -5,68 +5,26 @@ Legend: B samples, K noise draws of each, H targets, J joints, C cameras, L word
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from models import diffusion
 from models.action_dit import Context
-from models.config import Part, PolicyConfig
+from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.fast import FastSystem
 from models.normalize import Statistics
 from models.slow import SlowSystem
+from models.train.choices import Cloning
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 from models.train.statistics import window
 
 _ON_THE_WAY_S = (0.01, 0.06)  # how much later than its newest picture was exposed a live run begins
-
-
-class Cloning(Part):
-    """How stage 2 samples. The shipped policy is older than `early_share` and `noise_share` (models/shipped/train.sh)."""
-
-    samples: int = Field(default=48, gt=0)
-    """Observations in a batch."""
-    of_window: int = Field(default=3, gt=0)
-    """So many of them look at one window of System 2, each at another age: compressing a window costs more than they do."""
-    draws: int = Field(default=2, gt=0)
-    """Noisy chunks of each observation: the eyes and System 2's formers cost more than the head."""
-    lag_s: tuple[float, float] = (0.1, 2.7)
-    """How old the conditions are, drawn evenly: 1:8 and 1:16 of the small profile lie within."""
-    longest_prefix: int = Field(default=16, ge=0)
-    no_prefix_share: float = Field(default=0.5, ge=0, le=1)
-    """How often nothing is committed yet."""
-    condition_dropout: float = Field(default=0.1, ge=0, le=1)
-    early_share: float = Field(default=0.2, ge=0, le=1)
-    """How often an observation of the first second is drawn on purpose: there the pictures decide where to reach."""
-    noise_share: float = Field(default=0.25, ge=0, le=1)
-    """How often the chunk is all noise: where denoising begins, and what is seen has to tell everything."""
-    state_noise: float = Field(default=0.01, ge=0)
-    """Of the joints' spread (RDT-1B: 40 dB)."""
-    colour_jitter: float = Field(default=0.1, ge=0)
-    """How far brightness and contrast of a picture may be off."""
-    task_power: float = Field(default=0.5, ge=0, le=1)
-    """Tasks are drawn by their number of steps to this power: 1 is by steps, 0 each alike."""
-    loss: str = Field(default="l2", pattern="^(l1|l2)$")
-    prepared: bool = True
-    """Features of the frozen video model are made once and kept; False: anew while training, which needs none of the disk."""
-    video_loss: float = Field(default=0.0, ge=0)
-    """Above 0 the video model is not frozen (joint training): the weight of its own loss beside the head's."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        shortest_s, longest_s = self.lag_s
-        if not 0 <= shortest_s <= longest_s:
-            raise ValueError(f"lag_s is {self.lag_s}; it must be two times in s, the shorter one first, none below 0")
-        if self.samples % self.of_window:
-            raise ValueError(f"samples ({self.samples}) must be a multiple of of_window ({self.of_window})")
-        return self
 
 
 @dataclass(frozen=True)

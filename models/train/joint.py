@@ -10,10 +10,10 @@ import torch
 from models.backbones.backbone import VideoText
 from models.fast import FastSystem
 from models.slow import SlowSystem
-from models.train.action import Cloning
+from models.train.choices import Cloning, Filming
 from models.train.live_features import LiveFeatures
 from models.train.prepared import Tensors
-from models.train.video import Filming, flow_error
+from models.train.video import flow_error
 
 
 class JointLoss(LiveFeatures):

@@ -10,7 +10,8 @@ import torch
 from models.backbones.backbone import Backbone, VideoText
 from models.fast import FastSystem
 from models.slow import SlowSystem
-from models.train.action import Cloning, CloningLoss
+from models.train.action import CloningLoss
+from models.train.choices import Cloning
 from models.train.prepared import Tensors
 from models.train.video import Wordings
 

@@ -14,37 +14,17 @@ from typing import Any, Literal, cast
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
-from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers.optimization import get_cosine_schedule_with_warmup
 
-from models.config import Part
 from models.errors import ModelError
+from models.train.choices import Schedule
 from models.train.prepared import Tensors
 
 _STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
-
-
-class Schedule(Part):
-    """How long and how fast."""
-
-    steps: int = Field(gt=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup_steps: int = Field(default=200, ge=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    largest_gradient: float = Field(default=1.0, gt=0)
-    average: float = Field(default=0.9995, ge=0, lt=1)
-    """Decay of the exponential moving average, which is what a checkpoint holds."""
-    save_every: int = Field(default=2000, gt=0)
-    precision: Literal["auto", "no", "bf16"] = "auto"
-    """auto: bf16 where the processor multiplies it in hardware; emulated it takes ten times as long as float32.
-    Where that is no faster (a Xeon without AMX: `small` takes a fifth longer in it), no is the better choice."""
-    loaders: int = Field(default=1, ge=0)
-    """Processes that put batches together."""
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,31 +11,15 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from models.backbones.backbone import Backbone, VideoText
-from models.config import Part
+from models.train.choices import Filming
 from models.train.prepared import Prepared, Tensors
 
 _STREAMS = ("high", "low")
-
-
-class Filming(Part):
-    """How stage 1 samples; defaults are those of the shipped policy."""
-
-    pictures: int = Field(default=8, gt=0)
-    """In a batch of the VAE."""
-    divergence: float = Field(default=1e-4, ge=0)
-    """Weight of the VAE's KL term: its latents need no more than not to run away."""
-    windows: int = Field(default=8, gt=0)
-    """In a batch of the video model."""
-    clean_share: float = Field(default=0.1, ge=0, le=1)
-    """Windows at diffusion time 0, where System 2 uses the model and ordinary training never comes."""
-    lora_rank: int = Field(default=0, ge=0)
-    """Above 0 low-rank updates of the blocks' linear layers learn, and nothing else (LoRA, Hu et al. 2022): fits one card."""
 
 
 class Pictures(Dataset[Tensors]):

@@ -36,7 +36,11 @@ _NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
 
 def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
-    config, arms, sockets = ArmsConfig.of(process.settings), make_arms(process), ArmsSockets(process)
+    config, arms, sockets = (
+        ArmsConfig.of(process.settings, process.role.unfit),
+        make_arms(process),
+        ArmsSockets(process),
+    )
     leaders, beliefs, monitor = _leaders(process), [Belief() for _ in SIDES], LimitMonitor()
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on

@@ -94,15 +94,16 @@ class ArmsConfig:
     dt_s: float
     ready_pose: parking.Pose  # (14,) where work begins
     rest_pose: parking.Pose  # (14,) where the arms' power can be taken
+    unfit: str  # why the arms may not be armed
 
     @classmethod
-    def of(cls, settings: Settings) -> "ArmsConfig":
-        """From the settings tree."""
+    def of(cls, settings: Settings, unfit: str = "") -> "ArmsConfig":
+        """From the settings tree; `unfit`: what forbids to arm the arms."""
         trajectory = settings.trajectory
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
         poses = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
-        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses)
+        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses, unfit)
 
 
 SAVED = (ArmsState, Executing, Following, StateMachine, Wanted, Latched, Status, Motion, Trajectory, Piece)
@@ -113,7 +114,7 @@ def start(config: ArmsConfig, feedback: messages.JointState, now_ns: int, restar
     """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
     still = np.zeros(messages.JOINTS)
     arms = config.settings.arms
-    by_itself = not restarted and not arms.unfit
+    by_itself = not restarted and not config.unfit
     arm, run = arms.start != "disarmed" and by_itself, arms.start == "run" and by_itself
     machine = StateMachine(Wanted(arm, power=arm, run=run, first_run=run), status=Status(since_ns=now_ns))
     return ArmsState(Motion(np.array(feedback.q), still, still), now_ns, machine)

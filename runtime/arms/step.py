@@ -91,8 +91,8 @@ def _find(
         forbids_takeover=(*unwell, *_unled(config, state, now_ns)) if state.machine.wanted.takeover else (),
         armable=not unwell,
         motors_on=all(fresh.arms.powered),
-        resumes=settings.arms.resume == "itself",
-        unfit=settings.arms.unfit,
+        resumes=settings.arms.auto_resume,
+        unfit=config.unfit,
     )
 
 
@@ -126,8 +126,8 @@ def _obey(
         stopped=any(EMERGENCY_STOP in text for text in feedback.trouble),
         silent=safety.silent_arms(config.settings.safety, feedback, now_ns),
         outside=safety.outside_ranges(config.settings.safety, feedback),
-        waits=config.settings.arms.resume == "itself",
-        unfit=config.settings.arms.unfit,
+        waits=config.settings.arms.auto_resume,
+        unfit=config.unfit,
         own_leaders=config.settings.arms.leaders == "own",
     )
     state.machine, motor_command, state.answer = commands.obey(state.machine, command, arms)

@@ -3,16 +3,14 @@
 `--models` measures the networks instead; `--suggest` turns their figures into the settings of a profile.
 """
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from runtime.bench import loop, transport
-from runtime.config import command_line
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.bench.flags import BENCH, BenchFlags
+from runtime.errors import RuntimeFault
 from runtime.host import machine
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.terminal import say
@@ -29,15 +27,15 @@ _PEERS = {
 
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
-    options = _parse(arguments)
+    options, _ = BENCH.read(arguments)
     kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console))
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.json_file is not None:
+        options.json_file.write_text(json.dumps(results, indent=1) + "\n")
     return 0 if results.get("kept", True) else 1
 
 
-def _models(options: argparse.Namespace) -> dict[str, Any]:
+def _models(options: BenchFlags) -> dict[str, Any]:
     if options.count:
         return _count(options.size)
     import torch
@@ -83,7 +81,7 @@ def _models(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _can(options: argparse.Namespace) -> dict[str, Any]:
+def _can(options: BenchFlags) -> dict[str, Any]:
     from runtime.bench import faults
 
     say(f"video2act bench: {machine.describe()}; emulated arms, feedback limit 50 ms")
@@ -93,7 +91,7 @@ def _can(options: argparse.Namespace) -> dict[str, Any]:
     return result | {"machine": machine.describe(), "repeats": options.repeats}
 
 
-def _console(options: argparse.Namespace) -> dict[str, Any]:
+def _console(options: BenchFlags) -> dict[str, Any]:
     from runtime.bench import console
 
     say(
@@ -102,11 +100,11 @@ def _console(options: argparse.Namespace) -> dict[str, Any]:
     return console.run(options.seconds, options.repeats, say) | {"machine": machine.describe()}
 
 
-def _fuzz(options: argparse.Namespace) -> dict[str, Any]:
+def _fuzz(options: BenchFlags) -> dict[str, Any]:
     from runtime.bench import fuzz
 
     say(f"video2act bench: {machine.describe()}; hostile chunks, seed {options.seed}")
-    result = fuzz.run(options.chunks, options.seed, options.workers)
+    result = fuzz.run(options.chunks, options.seed, options.workers or os.cpu_count() or 1)
     say(f"  {'kind':<24}{'chunks':>10}")
     for kind, count in result["chunks"].items():
         say(f"  {kind:<24}{count:>10}")
@@ -138,7 +136,7 @@ def _profile(suggestion: dict[str, float]) -> str:
     )
 
 
-def _runtime(options: argparse.Namespace) -> dict[str, Any]:
+def _runtime(options: BenchFlags) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": machine.describe(), "repeats": options.repeats}
     say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
     results["transport, processors may sleep"] = _transport(options.repeats, transport.AIMED)
@@ -196,41 +194,3 @@ def _by_overhead(run: dict[str, Any]) -> float:
 
 def _by_lateness(run: dict[str, Any]) -> float:
     return run["tick_late_us"]["p99"] if run["tick_late_us"] else float("inf")
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = command_line.parser("bench.sh", __doc__)
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--models", action="store_true", help="measure the networks instead of the runtime")
-    parser.add_argument(
-        "--can", action="store_true", help="emulated arms: bytes at the wire, time from a fault to HOLD"
-    )
-    parser.add_argument("--seconds", type=float, default=60.0, help="of --can's quiet run")
-    parser.add_argument(
-        "--fuzz", action="store_true", help="hostile chunks, judged at the emulated arms' end of the wire"
-    )
-    parser.add_argument("--console", action="store_true", help="the page in a real browser: ages, hold, slow viewers")
-    parser.add_argument("--chunks", type=command_line.whole(1, 10**9), default=1_000_000, help="of --fuzz")
-    parser.add_argument("--seed", type=command_line.whole(0, 10**9), default=0, help="of --fuzz")
-    parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count(), help="of --fuzz")
-    parser.add_argument("--suggest", action="store_true", help="with --models: settings that suit this machine")
-    parser.add_argument("--size", choices=["small", "full", "full-wan"], default="small", help="of --models")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="of --models; a GPU if there is one")
-    parser.add_argument("--count", action="store_true", help="with --models: only count memory and TFLOP, on no device")
-    parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="of --models")
-    parser.add_argument("--storage", choices=["same", "float8"], default="same", help="of the video model's weights")
-    parser.add_argument("--compile", action="store_true", help="with --models: torch.compile, CUDA graphs on a GPU")
-    parser.add_argument("--threads", type=int, default=1, help="of --models, on a CPU")
-    options = command_line.parse(parser, arguments)
-    if not 1 <= options.threads <= 64:
-        raise SettingsError(f"--threads: must be 1 to 64, got {options.threads}")
-    if (options.suggest or options.count) and not options.models:
-        raise SettingsError("--suggest and --count: tell about --models; give it too")
-    if not 0.1 <= options.seconds <= 86_400:
-        raise SettingsError(f"--seconds: must be 0.1 to 86400, got {options.seconds}")
-    if options.json is not None:
-        command_line.check_writable(options.json, "--json")
-    if not 1 <= options.repeats <= 100:
-        raise SettingsError(f"--repeats: must be 1 to 100, got {options.repeats}")
-    return options

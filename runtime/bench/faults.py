@@ -33,8 +33,8 @@ _NO_HOLD = " (no HOLD: it is never armed)"
 _LATE_S = 6.0  # longer than a CAN process goes on trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
 _FLAGS = (
-    "--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.resume", "itself", "--cameras.late_s", "0.08",
-    "--cameras.behind_s", "0.05",
+    "--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.auto_resume",
+    "--cameras.max_frame_age_s", "0.08", "--cameras.max_lag_s", "0.05",
 )  # fmt: skip
 
 _OLD = "left arm: feedback is"  # the reason to hold that is expected of a silent arm

@@ -1,122 +1,199 @@
-"""The command lines of the small commands (replay, bench, instruct, train): argparse, with every refusal as one line.
+"""The command line of every command: its flags are a model's fields, made and read by pydantic-settings. Called by every main.
 
-robot.sh is not among them: its flags are the settings tree itself (runtime/config/settings.py).
+A command has flags of its own (`Flags`) and, where it takes settings, a tree of them besides (`--safety.jump_rad`). What is
+wrong is one line; --help shows the flags that matter, with the chosen profile's values, --help-all everything.
 """
 
 import argparse
-import os
-import tempfile
-from collections import deque
-from collections.abc import Callable, Collection
-from pathlib import Path
-from typing import NoReturn, TypeVar
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, NoReturn, TypeVar
 
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.config import field as fields
+from runtime.config import help_text, refusal, words
+from runtime.config.field import Field
+from runtime.config.words import Flag
 from runtime.errors import SettingsError
 
-Value = TypeVar("Value")
+_HELP, _HELP_ALL = ("-h", "--help"), "--help-all"
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that raises, rather than printing its usage and leaving."""
+class Flags(BaseSettings):
+    """A command's own flags, with a hyphen for each underscore; docstrings are their help."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, cli_kebab_case=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing comes from the environment: a forgotten variable must not change what a command does."""
+        return (init_settings,)
+
+
+Own = TypeVar("Own", bound=Flags)
+
+
+def _no_values(_arguments: Sequence[str]) -> None:
+    """They lie elsewhere: with a session, or with a robot."""
+
+
+def _no_check(_flags: Flags, _tree: dict[str, Any]) -> None:
+    """Nothing depends on anything else."""
+
+
+@dataclass(frozen=True)
+class CommandLine(Generic[Own]):
+    """What a command's line may hold. `flags`' docstring is its --help."""
+
+    name: str
+    flags: type[Own]
+    tree: type[BaseModel] | None = None
+    shown: tuple[str, ...] = ()
+    """Settings of the tree that --help shows; --help-all shows all."""
+    rare: tuple[str, ...] = ()
+    """Flags of its own that only --help-all shows."""
+    values: Callable[[Sequence[str]], dict[str, Any] | None] = _no_values
+    """The tree's values where no flag changes them, for a command line; None: they are not known."""
+    check: Callable[[Own, dict[str, Any]], object] = _no_check
+    """Raises SettingsError for flags that do not fit together, or for a tree that is wrong."""
+
+    def read(self, arguments: Sequence[str]) -> tuple[Own, dict[str, Any]]:
+        """The flags, and what is given of the tree. Raises SettingsError with one line; for --help prints it and leaves."""
+        if any(word in (*_HELP, _HELP_ALL) for word in arguments):
+            print(_Parser(self, self.values(arguments), _HELP_ALL in arguments).format_help(), end="")  # noqa: T201
+            sys.exit(0)
+        parser = _parser(self)
+        own, tree = parser.read(arguments)
+        try:
+            flags = self.flags.model_validate(own)
+        except ValidationError as error:
+            raise SettingsError(refusal.line(error, self.flags, own, parser.written)) from None
+        self.check(flags, tree)
+        return flags, tree
+
+    def read_tree(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """What flags of the tree give. Raises SettingsError with one line, also for other flags."""
+        own, tree = _parser(self).read(arguments)
+        for name in own:
+            raise SettingsError(f"--{name.replace('_', '-')}: is no setting; leave it out")
+        return tree
+
+
+class _Parser(argparse.ArgumentParser):
+    """What pydantic-settings adds its flags to."""
+
+    def __init__(
+        self, command: CommandLine[Any], values: dict[str, Any] | None = None, everything: bool = False
+    ) -> None:
+        super().__init__(
+            prog=f"video2act {command.name}",
+            description=" ".join((command.flags.__doc__ or "").split()),
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=help_text.Formatter,
+        )
+        self._command, self._values, self._everything = command, values, everything
+        self._known: dict[str, Flag] = {}
+        self._alone: dict[str, Field] = {}  # without a flag's name
+        self._model: type[BaseModel] = command.flags
+        self._words: Any = self.add_argument_group("words")
+        self._group: Any = self.add_argument_group("flags")
+        self._sources = [self._source(model) for model in (command.flags, command.tree) if model is not None]
+        self.usage = " ".join([self.prog, *map(self._word, self._alone.values()), "[flags]"])
+        self._group.add_argument(*_HELP, action="store_true", default=argparse.SUPPRESS, help="show this")
+        if command.tree is not None:
+            what = "show every flag"
+            self._group.add_argument(_HELP_ALL, action="store_true", default=argparse.SUPPRESS, help=what)
+
+    def _source(self, model: type[BaseModel]) -> CliSettingsSource[Any]:
+        """Adds a model's fields as flags."""
+        self._model = model
+        return CliSettingsSource[Any](
+            model if issubclass(model, BaseSettings) else create_model(model.__name__, __base__=(model, BaseSettings)),
+            root_parser=self,
+            add_argument_method=self._add_flag,
+            add_argument_group_method=self._add_group if self._everything else lambda parser, **_: self._group,
+            cli_implicit_flags="toggle" if model is self._command.flags else "dual",
+            cli_hide_none_type=True,
+            cli_avoid_json=True,
+            cli_kebab_case=model is self._command.flags,
+        )
+
+    def _add_group(self, parser: argparse.ArgumentParser, **options: Any) -> Any:
+        """A heading of --help-all: --safety.*."""
+        name = str(options["title"]).removesuffix(" options")
+        return self.add_argument_group(f"--{name}.*", options.get("description"))
+
+    def _add_flag(self, group: Any, *names: str, **options: Any) -> None:
+        """Called for each field. Values are checked by the model, which also knows what is missing."""
+        positional = not names[0].startswith("-")
+        dest = names[0] if positional else options["dest"]
+        setting = fields.find(self._model, tuple(dest.split(".")))
+        assert setting is not None
+        if self._model is not self._command.flags and any(name in self._known for name in names):
+            return  # the command has a flag of its own of this name
+        group = self._group if group is self else group
+        metavar = dest.upper() if positional else setting.metavar()
+        options |= {"help": self._help(setting, metavar), "metavar": metavar}
+        if positional:
+            self._alone[dest] = setting
+            group = self._words
+            options["nargs"] = "*" if setting.is_several else "?"
+            options["default"] = argparse.SUPPRESS
+        elif setting.kinds == (bool,):
+            del options["metavar"]
+        group.add_argument(names[0], **options)  # others are names in files
+        switch = setting.kinds == (bool,)
+        both = options.get("action") is argparse.BooleanOptionalAction
+        for name in () if positional else names[:1]:
+            for spelling in (name, f"--no-{name[2:]}") if both else (name,):
+                self._known[spelling] = Flag(spelling, setting, switch, both)
+
+    def _help(self, setting: Field, metavar: str) -> str:
+        own = self._model is self._command.flags
+        shown = setting.name not in self._command.rare if own else setting.name in self._command.shown
+        if setting.is_group or not (self._everything or shown):
+            return argparse.SUPPRESS
+        return help_text.of(setting, {} if own else self._values, metavar)
+
+    def _word(self, setting: Field) -> str:
+        """A word of the usage: SESSION, or [NAME ...] where it may be left out."""
+        name = f"{setting.name.upper()}{' ...' if setting.is_several else ''}"
+        return name if setting.info.is_required() else f"[{name}]"
+
+    def read(self, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Values of the command's own flags, and of the tree. Raises SettingsError."""
+        room = None if any(setting.is_several for setting in self._alone.values()) else len(self._alone)
+        given = vars(self.parse_args(words.sorted_words(arguments, self._known, room)))
+        own_names = {setting.name for setting in fields.leaves(self._command.flags)}
+        own = {name: value for name, value in given.items() if name in own_names}
+        tree = {name: value for name, value in given.items() if name not in own}
+        found = [source(parsed_args=part)() for source, part in zip(self._sources, (own, tree), strict=False)]
+        return found[0], found[1] if len(found) > 1 else {}
+
+    def written(self, setting: Field) -> str:
+        """How one of the command's own flags stands on the line."""
+        return setting.name.upper() if setting.name in self._alone else f"--{setting.name.replace('_', '-')}"
 
     def error(self, message: str) -> NoReturn:
-        """Raises SettingsError."""
-        raise SettingsError(f"{self.prog}: {message}; --help tells more")
+        """Raises SettingsError. Words are looked through before; what argparse finds besides is a surplus one."""
+        raise SettingsError(f"{message}; --help lists all flags")
 
 
-def parser(name: str, description: str | None) -> Parser:
-    """A parser that `parse` can use."""
-    return Parser(prog=name, exit_on_error=False, allow_abbrev=False, description=description)
-
-
-def parse(made: Parser, arguments: list[str]) -> argparse.Namespace:
-    """The options. Raises SettingsError for what is missing, unknown or no number."""
-    try:
-        options, rest = made.parse_known_args(arguments)
-    except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
-        raise SettingsError(f"{error}; --help tells more") from None
-    if rest:
-        raise SettingsError(f"unknown {rest[0]}; --help lists all flags")
-    return options
-
-
-def without_settings(made: Parser, arguments: list[str], switches: Collection[str] = ()) -> tuple[list[str], list[str]]:
-    """Separate the command's own arguments from the flags of the settings tree: all but the `switches` have a value."""
-    own: list[str] = []
-    settings: list[str] = []
-    left = deque(arguments)
-    while left:
-        argument = left.popleft()
-        name, equals, _ = argument.partition("=")
-        known = name in made._option_string_actions or name in ("--", "-h")  # pyright: ignore[reportPrivateUsage]
-        if not argument.startswith("--") or known:
-            own.append(argument)
-            continue
-        settings.append(argument)
-        if not equals and name not in switches and left and not left[0].startswith("--"):
-            settings.append(left.popleft())
-    return own, settings
-
-
-def check_writable(path: Path, flag: str) -> None:
-    """Say at the start, not after hours, that a file cannot be written there. Raises SettingsError."""
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise SettingsError(f"{flag} {path}: is a folder; name a file in it")
-    if not folder.is_dir():
-        raise SettingsError(f"{flag} {path}: there is no such folder; make it first")
-    _check_may_write(path if path.exists() else folder, path, flag)
-
-
-def check_folder(path: Path, flag: str) -> None:
-    """Say at the start that a folder cannot be made or written there; makes nothing. Raises SettingsError."""
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        raise SettingsError(f"{flag} {path}: {there} is a file; name a folder")
-    _check_may_write(there, path, flag)
-
-
-def _check_may_write(there: Path, path: Path, flag: str) -> None:
-    """By a trial: root may write everywhere as permissions go, but not in /proc."""
-    try:
-        if there.is_dir():
-            with tempfile.TemporaryFile(dir=there):
-                pass
-        elif not os.access(there, os.W_OK):
-            raise PermissionError
-    except OSError:
-        raise SettingsError(f"{flag} {path}: you may not write there; choose another") from None
-
-
-def make_folder(path: Path, flag: str) -> None:
-    """Make a folder for what will be written, where it is not there yet. Raises SettingsError."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"{flag} {path}: cannot make this folder ({error.strerror}); choose another") from None
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """A type for argparse: a whole number within limits."""
-
-    def number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r:.40}") from None
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be {low} to {high}, got {value}")
-        return value
-
-    return number
-
-
-def several(one: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
-    """A type for argparse: values with commas between them, each once."""
-
-    def values(text: str) -> tuple[Value, ...]:
-        return tuple(dict.fromkeys(one(part.strip()) for part in text.split(",")))
-
-    return values
+@lru_cache
+def _parser(command: CommandLine[Any]) -> _Parser:
+    """Reading leaves it as it is, so that it is made once."""
+    return _Parser(command)

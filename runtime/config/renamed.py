@@ -1,26 +1,95 @@
-"""Settings that were called otherwise before: the settings that an old session stored still open.
+"""Settings that were called otherwise before: in a profile or a flag one line names the new one; old sessions still open.
 
-Called when the settings of a session are read.
+Called when flags and profiles are read, and when the settings of a session are.
 """
 
-import json
+from dataclasses import dataclass, field
 from typing import Any
 
-SETTINGS: dict[str, str] = {
-    "arms.masters": "arms.leaders",
-    "arms.master_interfaces": "arms.leader_interfaces",
+from runtime.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """The new name, and the new values of old ones where these changed too."""
+
+    to: str
+    values: dict[Any, Any] = field(default_factory=dict[Any, Any])
+
+    def said(self, value: Any) -> str:
+        """The new name, with the value that means the same."""
+        if self.values.get(value) in (True, False):
+            head, _, last = self.to.rpartition(".")
+            no = "" if self.values[value] else "no-"
+            return f"--{no}{head}{'.' if head else ''}{last}"
+        return f"--{self.to} {self.values.get(value, value)}"
+
+
+SETTINGS: dict[str, Renamed] = {
+    "arms.masters": Renamed("arms.leaders"),
+    "arms.master_interfaces": Renamed("arms.leader_interfaces"),
+    "arms.resume": Renamed("arms.auto_resume", {"itself": True, "order": False}),
+    "cameras.late_s": Renamed("cameras.max_frame_age_s"),
+    "cameras.behind_s": Renamed("cameras.max_lag_s"),
 }
+GONE: dict[str, str] = {
+    "follow": "no setting any more; replay SESSION --on-robot leads the arms along a recording",
+    "arms.unfit": "no setting any more; the checks before the start decide it",
+}
+GONE_VALUES: dict[tuple[str, str], tuple[str, str]] = {
+    ("arms.masters", "shared"): (
+        "unplugged",
+        "unplug the masters; only the command record expects them on the arms' buses",
+    ),
+}
+"""A value that was taken away: what stands in its place in old sessions, and what to do instead."""
+FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}
+"""Of single commands."""
 
 
-def upgraded(text: str) -> str:
-    """Stored settings, as JSON, under today's names; what is no tree of settings stays as it is."""
-    try:
-        values: Any = json.loads(text)
-    except ValueError:
-        return text
+def refuse(values: dict[str, Any], where: str) -> None:
+    """Raises SettingsError for the first old name in a tree of settings; `where` begins the line."""
     for old, new in SETTINGS.items():
-        group, _, name = old.partition(".")
-        section = values.get(group) if isinstance(values, dict) else None
-        if isinstance(section, dict) and name in section:
-            section[new.partition(".")[2]] = section.pop(name)
-    return json.dumps(values)
+        group, value = _at(values, old)
+        if group is not None:
+            raise SettingsError(f"{where}{old} = {value}: is now {new.to}, write {_toml(new, value)}")
+    for old, remedy in GONE.items():
+        if _at(values, old)[0] is not None:
+            raise SettingsError(f"{where}{old}: {remedy}")
+    for (name, gone), (_, remedy) in GONE_VALUES.items():
+        if _at(values, name)[1] == gone:
+            raise SettingsError(f"{where}{name} {gone}: {remedy}")
+
+
+def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+    """The tree that a session stored, under today's names; changes it. What is gone is part of its run's role."""
+    for old, new in SETTINGS.items():
+        group, value = _at(values, old)
+        if group is not None:
+            del group[old.rpartition(".")[2]]
+            group[new.to.rpartition(".")[2]] = new.values.get(value, value)
+    for old in GONE:
+        group, _ = _at(values, old)
+        if group is not None:
+            del group[old.rpartition(".")[2]]
+    for (name, gone), (instead, _) in GONE_VALUES.items():
+        group, value = _at(values, name)
+        if group is not None and value == gone:
+            group[name.rpartition(".")[2]] = instead
+    return values
+
+
+def _at(values: dict[str, Any], name: str) -> tuple[dict[str, Any] | None, Any]:
+    """The group that holds a setting of that name, and its value."""
+    *groups, last = name.split(".")
+    for group in groups:
+        below = values.get(group)
+        if not isinstance(below, dict):
+            return None, None
+        values = below
+    return (values, values[last]) if last in values else (None, None)
+
+
+def _toml(new: Renamed, value: Any) -> str:
+    changed = new.values.get(value, value)
+    return f"{new.to} = {str(changed).lower() if isinstance(changed, bool) else changed}"

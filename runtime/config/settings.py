@@ -3,13 +3,12 @@
 Every field is checked at start: an unknown key or a bad value is one line that names it (SettingsError, exit status 2).
 """
 
-import sys
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError as CliError
 
 from drivers.cobot_magic import (
     BASE_X_M,
@@ -21,13 +20,25 @@ from drivers.cobot_magic import (
     REST_Q_RAD,
     TABLE_TOP_M,
 )
-from runtime.config import profile, renamed
+from drivers.task_names import TASK_NAMES
+from runtime.config import field, profile, refusal, renamed
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
 from runtime.errors import SettingsError
 from runtime.messaging.messages import Blend
 
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
 _LONGEST_STROKE_M = 0.1  # of the second version's gripper
 ADDRESS = r"^tcp://[^:]+:\d+$"
+_EACH = "one a joint (j1 to j6, gripper)"
+_Above0 = Annotated[float, Field(gt=0)]
+_Limits = tuple[_Above0, _Above0, _Above0, _Above0, _Above0, _Above0, _Above0]
+RangeEnds = Annotated[tuple[float, float, float, float, float, float, float], Says(unit="rad; gripper m", each=_EACH)]
+Velocities = Annotated[_Limits, Says(unit="rad/s; gripper m/s", each=_EACH)]
+Accelerations = Annotated[_Limits, Says(unit="rad/s²; gripper m/s²", each=_EACH)]
+Jerks = Annotated[_Limits, Says(unit="rad/s³; gripper m/s³", each=_EACH)]
+Angles = Annotated[tuple[float, float, float, float, float, float], Says(unit="rad", each="one a joint (j1 to j6)")]
+Foot = Annotated[tuple[float, float, float, float], Says(unit="m, m, m, rad", each="x, y, z and yaw")]
 
 
 class Section(BaseModel):
@@ -43,8 +54,11 @@ class Camera(Section):
     device: str = ""
     """realsense: serial number (empty: the only one) or a recorded file; uvc: /dev/v4l/by-path/...; file: a video."""
     width_px: int = Field(default=640, ge=16, le=4096)
+    """Width of its pictures."""
     height_px: int = Field(default=480, ge=16, le=4096)
+    """Height of its pictures."""
     rate_hz: float = Field(default=30, gt=0, le=240)
+    """Pictures a second."""
 
 
 class Cameras(Section):
@@ -53,9 +67,9 @@ class Cameras(Section):
     head: Camera = Camera()
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
-    late_s: float = Field(default=0.08, gt=0)
+    max_frame_age_s: float = Field(default=0.08, gt=0)
     """A camera without a new frame for this long is named as failed. Of 30 a second one may be lost, two not."""
-    behind_s: float = Field(default=0.05, gt=0)
+    max_lag_s: float = Field(default=0.05, gt=0)
     """A camera whose pictures come so much later after their exposure than another's is named as skewed."""
     max_skew_s: float = Field(default=0.05, gt=0)
     """Largest difference of capture times in one set of frames."""
@@ -82,9 +96,9 @@ class Policy(Section):
     """Which networks run."""
 
     checkpoint: Path | None = None
-    """Folder of a trained policy (in a profile relative to its file); none: `size`, with random weights from the seed."""
+    """Folder of a trained policy; in a profile, relative to its file. Without it: random weights of policy.size."""
     size: Literal["small", "full", "full-wan"] = "small"
-    """Given as a flag, it takes the place of the profile's checkpoint."""
+    """Size of a policy with random weights; as a flag it takes the place of the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
 
 
@@ -95,7 +109,9 @@ class System(Section):
     """CPU threads of torch; part of what a replay must repeat."""
     nice: int = Field(default=0, ge=0, le=19)
     """Of the thread that computes, once it has loaded."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: Annotated[str, Says(expects="auto, cpu, cuda or cuda:N")] = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+    )
     """Where its networks run; auto: the first GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of its weights; auto: bfloat16 where published weights run on a GPU, else float32."""
@@ -107,6 +123,7 @@ class System1(System):
     """The fast system."""
 
     period_s: float = Field(default=0.1, gt=0, le=10)
+    """Time from one run to the next."""
 
 
 class System2(System):
@@ -114,7 +131,7 @@ class System2(System):
 
     nice: int = Field(default=10, ge=0, le=19)
     """System 1 goes first where both share processors."""
-    remote: str = Field(default="", pattern=rf"^$|{ADDRESS}")
+    remote: Annotated[str, Says(expects="tcp://ADDRESS:PORT")] = Field(default="", pattern=rf"^$|{ADDRESS}")
     """tcp://ADDRESS:PORT where the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
     keys: Path | None = None
     """remote: folder of the keys that keys.sh made."""
@@ -126,6 +143,7 @@ class Trajectory(Section):
     """From chunk to arm."""
 
     blend: Blend = "fade"
+    """How a new chunk takes over from the one before."""
     fade_s: float = Field(default=0.5, gt=0, le=2)
     """Time over which the offset at a seam fades out."""
     smoothing: float = Field(default=10.0, ge=0, le=1e6)
@@ -135,10 +153,11 @@ class Trajectory(Section):
 class Mount(Section):
     """Where the arms stand, measured on the robot at hand: fingertip height and the arms' distance are computed from it."""
 
-    left: tuple[float, float, float, float] = (BASE_X_M["left"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    left: Foot = (BASE_X_M["left"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
     """Of the base's foot: x to the robot's right, y forwards, z up, m; and which way it faces, 0 along x, rad."""
-    right: tuple[float, float, float, float] = (BASE_X_M["right"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
-    table_m: float = TABLE_TOP_M
+    right: Foot = (BASE_X_M["right"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
+    """The same of the right arm's base."""
+    table_m: float = Field(default=TABLE_TOP_M, ge=-5, le=5)
     """The table's top, as high as z counts."""
     measured: bool = False
     """Said by whoever measured it; the defaults are the simulated robot's."""
@@ -147,13 +166,16 @@ class Mount(Section):
 class Safety(Section):
     """Limits and ages; per joint in the order j1..j6, gripper, for one arm (both arms have the same)."""
 
-    low: tuple[float, float, float, float, float, float, float] = LOW
+    low: RangeEnds = LOW
     """Tightest of the paper's Table 2, the SDK and the arm, rad; gripper m."""
-    high: tuple[float, float, float, float, float, float, float] = HIGH
-    velocity: tuple[float, float, float, float, float, float, float] = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
-    """rad/s; gripper m/s."""
-    acceleration: tuple[float, float, float, float, float, float, float] = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
-    jerk: tuple[float, float, float, float, float, float, float] = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
+    high: RangeEnds = HIGH
+    """Upper ends of the joints' ranges, from the same sources."""
+    velocity: Velocities = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
+    """Highest speed of each joint."""
+    acceleration: Accelerations = (5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 2.0)
+    """Highest acceleration of each joint."""
+    jerk: Jerks = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
+    """Highest jerk of each joint."""
     jump_rad: float = Field(default=0.35, gt=0)
     """A chunk whose start is farther than this from the commanded pose is refused."""
     outside_rad: float = Field(default=0.5, gt=0)
@@ -168,10 +190,13 @@ class Safety(Section):
     min_arm_distance_m: float = Field(default=0.01, gt=0)
     """Distance between the links of the two arms."""
     max_feedback_age_s: float = Field(default=0.05, gt=0)
+    """Oldest joint feedback under which the arms run."""
     max_chunk_age_s: float = Field(default=0.6, gt=0)
     """Since the chunk's observation."""
     max_condition_age_s: float = Field(default=4.0, gt=0)
+    """Oldest condition of System 2 under which the arms run."""
     max_health_age_s: float = Field(default=0.15, gt=0)
+    """Since the cameras last said how they are."""
     max_supervision_age_s: float = Field(default=1.0, gt=0)
     """Since the supervisor spoke, which does so five times a second."""
     max_deadman_age_s: float = Field(default=0.3, gt=0)
@@ -179,12 +204,11 @@ class Safety(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name in ("velocity", "acceleration", "jerk"):
-            if any(value <= 0 for value in getattr(self, name)):
-                raise ValueError(f"every {name} limit must be above 0, got {getattr(self, name)}")
         for joint, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low >= high:
-                raise ValueError(f"range of joint {joint + 1} is empty: {low}..{high}")
+                raise ValueError(
+                    f"--safety.low {low}, --safety.high {high}: the range of joint {joint + 1} is empty; low must be below high"
+                )
         return self
 
     def check_within_the_arms(self) -> None:
@@ -204,11 +228,22 @@ class Safety(Section):
             )
 
 
-class Pose(Section):
-    """Of both arms, j1..j6 each, rad."""
+class Ready(Section):
+    """A pose of both arms."""
 
-    left: tuple[float, float, float, float, float, float]
-    right: tuple[float, float, float, float, float, float]
+    left: Angles = READY_Q_RAD["left"]
+    """Joint angles of the left arm."""
+    right: Angles = READY_Q_RAD["right"]
+    """Joint angles of the right arm."""
+
+
+class Rest(Section):
+    """A pose of both arms."""
+
+    left: Angles = REST_Q_RAD
+    """Joint angles of the left arm."""
+    right: Angles = REST_Q_RAD
+    """Joint angles of the right arm."""
 
 
 Interface = Annotated[str, Field(min_length=1, max_length=15)]  # a name that Linux can give a network interface
@@ -220,27 +255,25 @@ class Arms(Section):
     kind: Literal["simulated", "piper"] = "simulated"
     interfaces: tuple[Interface, Interface] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
-    leaders: Literal["unplugged", "shared", "own"] = "unplugged"
-    """shared: each leader arm is on its follower's bus and leads it, as the robot is wired; record.sh sets it.
-    own: on buses of their own (four in all): the command takeover relays them through the safety layer."""
+    leaders: Literal["unplugged", "own"] = "unplugged"
+    """own: on buses of their own (four in all); the command takeover relays them through the safety layer."""
     leader_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
     """CAN interfaces of the leaders that have their own."""
     usb_places: tuple[str, str] = ("", "")
     """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
-    unfit: str = ""
-    """Why the arms may not be armed; set by the checks before the start."""
     rate_hz: float = Field(default=200, ge=20, le=1000)
+    """Commands to the arms a second."""
     realtime: bool = True
     """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
     awake: bool = True
     """Keep idle processors from falling asleep; costs power."""
-    ready: Pose = Pose(left=READY_Q_RAD["left"], right=READY_Q_RAD["right"])
+    ready: Ready = Ready()
     """Where work begins, clear of the table: the command ready moves there, and the way to rest leads over it."""
-    rest: Pose = Pose(left=REST_Q_RAD, right=REST_Q_RAD)
+    rest: Rest = Rest()
     """Where the arms can be without power: folded onto their stops."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
     """The state that the program goes to by itself."""
-    resume: Literal["itself", "order"] = "order"
+    auto_resume: bool = False
     """Whether a HOLD for staleness ends by itself when everything is fresh again."""
 
 
@@ -250,12 +283,14 @@ class Supervisor(Section):
     restart_after_s: float = Field(default=10.0, gt=0)
     """A stopped process is left this long to come back by itself."""
     start_timeout_s: float = Field(default=90.0, gt=0)
+    """Longest time from start to running."""
 
 
 class Recorder(Section):
     """The session file."""
 
     enabled: bool = True
+    """Record the session."""
     reserve_gib: float = Field(default=1.0, ge=0)
     """Recording stops, and says so, while the disk still has so much room: a full one stops other programs too."""
 
@@ -268,11 +303,12 @@ class Console(Section):
     """The page to watch, steer and look through sessions."""
 
     enabled: bool = True
+    """Serve the page."""
     host: str = "127.0.0.1"
     """Its address. Beyond loopback only with a certificate and a token."""
     port: int = Field(default=8770, ge=0, le=65535)
     """0, or one that is taken: any free one; robot.sh prints it."""
-    token: str = Field(default="", pattern=TOKEN)
+    token: Annotated[str, Says(expects="16 or more letters, digits, - and _")] = Field(default="", pattern=TOKEN)
     """Whoever opens the page must know it: letters, digits, - and _, 16 at least; default: that of the certificate's folder."""
     certificate: Path | None = None
     """Folder with certificate.pem, key.pem and token; certificate.sh makes them."""
@@ -287,41 +323,29 @@ class Console(Section):
         return self
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that can be set."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        cli_prog_name="robot.sh",
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-        cli_implicit_flags=True,
-        cli_exit_on_error=False,
-    )
-
-    profile: str = "sim"
-    """Name of a file in runtime/config/profiles, or a path to a TOML file."""
+    profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
+    """sim, cobot_magic, or a TOML file of your own."""
     seconds: float | None = Field(default=None, gt=0)
-    """Stop after this long in RUNNING."""
-    sessions: Path = Path("sessions")
-    """Where session folders go."""
+    """Stop after running for this long; without it, run until ended."""
+    sessions: Annotated[Path, Says(metavar="DIR")] = Path("sessions")
+    """Folder that holds the session folders."""
     ratio: int = Field(default=8, ge=1, le=1000)
     """System-1 runs for each run of System 2."""
     pacing: Literal["async", "serial", "free"] = "async"
     """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
-    task: str = "block_handover"
+    task: Annotated[str, Says(metavar="NAME", listed=TASK_NAMES)] = Field("block_handover", min_length=1, max_length=64)
+    """Simulated task; on a real robot any name, by which its sessions are called."""
     can: bool = False
     """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""
     shift: Literal["none", "objects", "background", "lighting"] = "none"
     """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of the scene, and of random weights."""
     instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
     """What the robot is told; the task's own words if not given."""
-    follow: str = ""
-    """The session whose movement leads the arms instead of a policy; set by replay.sh --on-robot."""
     json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
     """Write the final table there as JSON."""
 
@@ -352,8 +376,8 @@ class Settings(BaseSettings):
             raise ValueError("--pacing serial is for simulation: a real robot may not wait for System 2; use async")
         if real and self.arms.start != "disarmed":
             raise ValueError(f"--arms.start {self.arms.start}: real arms are armed by an operator; use disarmed")
-        if real and self.arms.resume != "order":
-            raise ValueError("--arms.resume itself: real arms go on by an operator's command; use order")
+        if real and self.arms.auto_resume:
+            raise ValueError("--arms.auto_resume: real arms resume by an operator's command; use --no-arms.auto_resume")
         if real:
             self.safety.check_within_the_arms()
         for name, pose in (("ready", self.arms.ready), ("rest", self.arms.rest)):
@@ -365,60 +389,59 @@ class Settings(BaseSettings):
                     )
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Nothing comes from the environment: a forgotten variable must not change a robot's limits."""
-        return (init_settings,)
+
+def profile_values(arguments: Sequence[str]) -> dict[str, Any]:
+    """All settings of the profile that a command line names, for its --help. Raises SettingsError."""
+    settings = settings_of({"profile": profile.profile_of(arguments)})
+    return settings.model_dump(exclude={"json_file"}) | {"json": settings.json_file}
 
 
-def load_settings(arguments: list[str], program: str = "robot.sh") -> Settings:
-    """Settings from a profile and flags; `program` is named by --help. Raises SettingsError with one line."""
-    name = profile.profile_of(arguments)
-    values = profile.read_profile(name)
+LINE = CommandLine("robot", Flags, Settings)
+"""A line of settings alone."""
+
+
+def load_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from a profile and flags. Raises SettingsError with one line."""
+    return settings_of(LINE.read_tree(arguments))
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Settings from what flags give, over the profile that they name. Raises SettingsError with one line."""
+    renamed.refuse(given, "--")
+    name = given.get("profile", "sim")
+    values, file = profile.read_profile(name)
     values.pop("profile", None)
+    _check_kinds(values, file)
+    _check_size(given)
+    if "size" in given.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
+        values.get("policy", {}).pop("checkpoint", None)
+    return _checked(profile.merge(values, given | {"profile": name}), given, f"{file}: ")
+
+
+def changed(settings: Settings, given: dict[str, Any]) -> Settings:
+    """Other settings with what flags change. Raises SettingsError with one line."""
+    _check_size(given)
+    values = settings.model_dump()
+    if "size" in given.get("policy", {}):
+        values["policy"]["checkpoint"] = None
+    if "json" in given:
+        del values["json_file"]
+    return _checked(profile.merge(values, given), given, "")
+
+
+def _checked(values: dict[str, Any], given: dict[str, Any], elsewhere: str) -> Settings:
+    """Raises SettingsError with one line: of a flag where it was `given`, else of what lies `elsewhere`."""
+
+    def named(setting: field.Field) -> str:
+        below: Any = given
+        for name in setting.path:
+            below = below.get(name) if isinstance(below, dict) else None
+        return refusal.flag_of(setting) if below is not None else f"{elsewhere}{setting.name}"
+
     try:
-        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
-        _check_size(flags)
-        if "size" in flags.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
-            values.get("policy", {}).pop("checkpoint", None)
-        return Settings.model_validate(profile.merge(values, flags | {"profile": name}))
+        return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(profile.one_line(error)) from None
-    except CliError as error:
-        raise SettingsError(profile.not_read(error, arguments)) from None
-
-
-def switches(group: type[BaseModel] = Settings, prefix: str = "--") -> set[str]:
-    """All flags that have no value: --can, --no-can, --console.enabled ..."""
-    found: set[str] = set()
-    for name, field in group.model_fields.items():
-        if field.annotation is bool:
-            found |= {f"{prefix}{name}", f"--no-{prefix[2:]}{name}"}
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found |= switches(field.annotation, f"{prefix}{name}.")
-    return found
-
-
-def changed(settings: Settings, arguments: list[str], program: str) -> Settings:
-    """Other settings with what flags change; `program` is named by --help. Raises SettingsError with one line."""
-    try:
-        flags = CliSettingsSource[Any](Settings, cli_prog_name=program, cli_parse_args=arguments)()
-        _check_size(flags)
-        values = settings.model_dump()
-        if "size" in flags.get("policy", {}):
-            values["policy"]["checkpoint"] = None
-        return Settings.model_validate(profile.merge(values, flags))
-    except ValidationError as error:
-        raise SettingsError(profile.one_line(error)) from None
-    except CliError as error:
-        raise SettingsError(profile.not_read(error, arguments)) from None
+        raise SettingsError(refusal.line(error, Settings, values, named)) from None
 
 
 def settings_to_json(settings: Settings) -> str:
@@ -435,9 +458,23 @@ def public_settings_json(settings: Settings) -> str:
 def settings_from_json(text: str) -> Settings:
     """What `to_json` wrote, also of a former version. Raises SettingsError."""
     try:
-        return Settings.model_validate_json(renamed.upgraded(text))
-    except ValidationError as error:
-        raise SettingsError(profile.one_line(error)) from None
+        values = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"the settings are not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"the settings are no table: {refusal.shown(values)}")
+    return _checked(renamed.upgraded(values), {}, "")
+
+
+def _check_kinds(values: dict[str, Any], file: Path) -> None:
+    """A file has numbers where numbers belong: `true` would be 1, and "3" is a text. Raises SettingsError."""
+    for setting in field.leaves(Settings):
+        if not isinstance(refusal.given(values, setting.path[:-1]), dict):
+            continue  # the group itself is wrong
+        value = refusal.given(values, setting.path)
+        items = cast(list[object], value) if isinstance(value, list) else [value]
+        if setting.is_number and any(isinstance(item, bool | str) for item in items):
+            raise SettingsError(refusal.refused(setting, value, lambda setting: f"{file}: {setting.name}"))
 
 
 def _check_size(flags: dict[str, Any]) -> None:
@@ -447,9 +484,3 @@ def _check_size(flags: dict[str, Any]) -> None:
         raise SettingsError(
             f"--policy.size {size}: the checkpoint {policy['checkpoint']} has a size of its own; leave out one of them"
         )
-
-
-def exit_with_settings_error(error: SettingsError) -> None:
-    """Print the one line and leave with status 2."""
-    print(f"video2act: {error}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)

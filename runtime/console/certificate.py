@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from runtime.config import command_line
-from runtime.console.access import CERTIFICATE, KEY, TOKEN_FILE
+from runtime.console.access import CERTIFICATE as CERTIFICATE_FILE
+from runtime.console.access import KEY, TOKEN_FILE
+from runtime.console.flags import CERTIFICATE
 from runtime.errors import SettingsError
 from runtime.host.terminal import say
 
@@ -25,16 +26,11 @@ _DAYS = 3650
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = command_line.parser("certificate.sh", __doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="by which browsers reach the robot: host names, addresses"
-    )
-    options = command_line.parse(parser, arguments)
-    folder: Path = options.folder
-    there = [name for name in (CERTIFICATE, KEY, TOKEN_FILE) if (folder / name).exists()]
+    options, _ = CERTIFICATE.read(arguments)
+    folder = options.folder
+    there = [name for name in (CERTIFICATE_FILE, KEY, TOKEN_FILE) if (folder / name).exists()]
     try:
-        if there == [CERTIFICATE, KEY]:
+        if there == [CERTIFICATE_FILE, KEY]:
             _secret(folder / TOKEN_FILE, _token())
             say(f"{folder}: a token beside the certificate, which stays")
             return 0
@@ -43,7 +39,7 @@ def main(arguments: list[str]) -> int:
         if not options.names:
             raise SettingsError(f"{folder}: for which names? ./launch/certificate.sh {folder} NAME...")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fingerprint = make(folder, options.names)
+        fingerprint = make(folder, list(options.names))
     except OSError as error:
         raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
     say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}; and a token")
@@ -72,7 +68,7 @@ def make(folder: Path, names: list[str]) -> str:
     )
     _secret(folder / KEY, written)
     _secret(folder / TOKEN_FILE, _token())
-    (folder / CERTIFICATE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / CERTIFICATE_FILE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return certificate.fingerprint(hashes.SHA256()).hex(":")
 
 

@@ -134,7 +134,7 @@ def _todo_held(settings: Settings, why: str) -> str:
         return "arm, then run"
     if "moves to" in why:
         return "wait, or hold"
-    if WAITS not in why and settings.arms.resume == "itself":
+    if WAITS not in why and settings.arms.auto_resume:
         return "it goes on by itself when that is over"
     return "run" if why == WAITS else "see to the reason, then run"
 

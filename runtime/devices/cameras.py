@@ -150,9 +150,9 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
     process.settle()
     while process.running:
         now_ns = robot_time_ns()
-        skewed = behind(monitors, settings.cameras.behind_s)
+        skewed = behind(monitors, settings.cameras.max_lag_s)
         states = tuple(
-            verdict(name, monitor, settings.cameras.late_s, now_ns, skewed.get(name, ""))
+            verdict(name, monitor, settings.cameras.max_frame_age_s, now_ns, skewed.get(name, ""))
             for name, monitor in monitors.items()
         )
         kinds = ";".join(kind(state) for state in states)

@@ -104,7 +104,9 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
-    arm = make_arm(side, process.settings, process.folder, readings.write)  # one for good: so is the SDK's object
+    arm = make_arm(
+        side, process.settings, process.folder, readings.write, process.role.recording
+    )  # one for good: so is the SDK's object
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
@@ -128,12 +130,11 @@ def main(process: Process) -> None:
     targets.close()
 
 
-def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmState], None]) -> PiperArm:
-    """The arm of one side, on its real bus or on the emulated one."""
+def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmState], None], led: bool) -> PiperArm:
+    """The arm of one side, on its real bus or on the emulated one; `led`: by a leader on the same bus."""
     channel, interface = settings.arms.interfaces[SIDES.index(side)], "socketcan"
     if settings.can:
         channel, interface = str(socket_of(folder, side)), INTERFACE
-    led = settings.arms.leaders == "shared"
     return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 

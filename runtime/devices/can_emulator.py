@@ -26,12 +26,12 @@ def main(process: Process) -> None:
     while process.running and not all(body.there for body in bodies.values()):
         process.pause(_START_S)
         process.stepped()
-    wiring, folder = process.settings.arms.leaders, process.folder
+    folder = process.folder
     leaders = {side: PiperLeaderEmulator(_hand(folder, side)) for side in SIDES}
-    led = leaders if wiring == "shared" else {}
+    led = leaders if process.role.recording else {}
     arms = {side: PiperEmulator(body, led=bool(led)) for side, body in bodies.items()}
     buses = {side: EmulatedBus(socket_of(folder, side), arm, led.get(side)) for side, arm in arms.items()}
-    alone = leaders if wiring == "own" else {}
+    alone = leaders if process.settings.arms.leaders == "own" else {}
     others = [LeaderBus(leader_socket_of(folder, side), leader) for side, leader in alone.items()]
     process.settle()
     faults = FaultFile(folder, Faults, SIDES)

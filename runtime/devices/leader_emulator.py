@@ -30,7 +30,7 @@ _ARM = 7
 def main(process: Process) -> None:
     """Both hands at 200 Hz until asked to end."""
     slots = [TargetSlot(process.folder, "leader", side) for side in SIDES]
-    teacher = _Demonstrator(process) if process.settings.arms.leaders == "shared" else _Substitute(process)
+    teacher = _Demonstrator(process) if process.role.recording else _Substitute(process)
     process.settle()
     rate = Rate(_UPDATES_HZ)
     while process.running:

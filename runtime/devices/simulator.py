@@ -67,7 +67,7 @@ def main(process: Process) -> None:
     worst_lag_ns = cycle = 0
     while process.running:
         for received in episodes.take():
-            start_episode(simulation, received.message, settings.arms.leaders == "shared")
+            start_episode(simulation, received.message, process.role.recording)
         worst_lag_ns = max(worst_lag_ns, step(simulation, targets, robot_time_ns()) - _CYCLE_NS)
         physics = simulation.physics
         stamp_ns = simulation.simulated_ns

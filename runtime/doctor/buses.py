@@ -52,15 +52,15 @@ def check_interface(side: str, interface: str, usb: str) -> Row:
     return Row(name, "pass", found)
 
 
-def check_arm(arm: PiperArm, settings: Settings) -> list[Row]:
-    """Listen to an arm, and ask it. It is not moved, and its motors are left as they are."""
+def check_arm(arm: PiperArm, settings: Settings, led: bool = False) -> list[Row]:
+    """Listen to an arm, `led` by a leader or not, and ask it. It is not moved, and its motors are left as they are."""
     name = f"arm {arm.name}"
     try:
         arm.connect()
     except DriverError as error:
         return [Row(name, "fail", str(error))]
     try:
-        return [_listen(arm, name, settings), _leaders(arm, name, settings), *_identity(arm, name, settings)]
+        return [_listen(arm, name, settings), _leaders(arm, name, led), *_identity(arm, name, settings)]
     finally:
         arm.close()
 
@@ -107,9 +107,9 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
     return Row(name, "pass", found)
 
 
-def _leaders(arm: PiperArm, name: str, settings: Settings) -> Row:
+def _leaders(arm: PiperArm, name: str, led: bool) -> Row:
     """Unplugged; or there, where they are to lead the arms (record.sh)."""
-    if settings.arms.leaders == "shared":
+    if led:
         state = arm.read()
         if state is None or state.leader is None:
             return Row(

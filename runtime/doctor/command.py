@@ -16,15 +16,17 @@ from drivers.emulated_bus import EmulatedBus, LeaderBus, leader_socket_of, socke
 from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.piper_leader_emulator import PiperLeaderEmulator
-from runtime.config.settings import Settings, load_settings
+from runtime.config.settings import Settings, settings_of
 from runtime.doctor import buses, cameras, holders, machine
+from runtime.doctor.flags import DOCTOR
 from runtime.doctor.row import Row, failures, table
 from runtime.host.terminal import say
+from runtime.process.role import POLICY, Role
 
 
 def main(arguments: list[str]) -> int:
     """The command: 0 when nothing forbids to arm."""
-    settings = load_settings(arguments, "doctor.sh")
+    settings = settings_of(DOCTOR.read(arguments)[1])
     rows = examine(settings)
     say("\n".join(table(rows)))
     if settings.json_file is not None:
@@ -34,28 +36,32 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def examine(settings: Settings, faults: dict[str, Faults] | None = None) -> list[Row]:
-    """Everything that the settings' robot needs. `faults`: of the emulated arms, by side."""
-    rows = machine.check(settings)
+def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: Role = POLICY) -> list[Row]:
+    """Everything that the settings' robot needs in its role. `faults`: of the emulated arms, by side."""
+    rows = machine.check(settings, role)
     if settings.can:
-        rows += [row for side in SIDES for row in _emulated(side, settings, (faults or {}).get(side, Faults()))]
+        rows += [
+            row
+            for side in SIDES
+            for row in _emulated(side, settings, (faults or {}).get(side, Faults()), role.recording)
+        ]
     elif settings.arms.kind == "piper":
         rows += holders.check((*settings.arms.interfaces, *settings.arms.leader_interfaces))
         for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
             interface_row = buses.check_interface(side, interface, usb)
             rows.append(interface_row)
             if interface_row.verdict != "fail":
-                rows += buses.check_arm(PiperArm(side, interface, led=_led(settings)), settings)
+                rows += buses.check_arm(PiperArm(side, interface, led=role.recording), settings, role.recording)
         if settings.arms.leaders == "own":
             for side, interface in zip(SIDES, settings.arms.leader_interfaces, strict=True):
                 rows += _leader(side, interface)
     return rows + cameras.check(settings)
 
 
-def _emulated(side: str, settings: Settings, faults: Faults) -> list[Row]:
+def _emulated(side: str, settings: Settings, faults: Faults, led: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="video2act-doctor-") as folder, _bus(Path(folder), side, faults):
-        arm = PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE, led=_led(settings))
-        rows = [Row(f"bus {side}", "pass", "emulated"), *buses.check_arm(arm, settings)]
+        arm = PiperArm(side, str(socket_of(Path(folder), side)), INTERFACE, led=led)
+        rows = [Row(f"bus {side}", "pass", "emulated"), *buses.check_arm(arm, settings, led)]
         if settings.arms.leaders == "own":
             rows.append(buses.check_leader(side, str(leader_socket_of(Path(folder), side)), INTERFACE))
         return rows
@@ -64,11 +70,6 @@ def _emulated(side: str, settings: Settings, faults: Faults) -> list[Row]:
 def _leader(side: str, interface: str) -> list[Row]:
     row = buses.check_interface(f"{side} leader", interface, "")
     return [row] if row.verdict == "fail" else [row, buses.check_leader(side, interface)]
-
-
-def _led(settings: Settings) -> bool:
-    """Whether leaders are to lead the arms (record.sh)."""
-    return settings.arms.leaders == "shared"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import realtime
 from runtime.host.run_folder import MEMORY_FOLDER
 from runtime.messaging.frame_ring import slot_bytes
+from runtime.process.role import POLICY, Role
 
 _SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
@@ -25,12 +26,12 @@ _TIME_ERROR = 5  # adjtimex: the clock is not synchronised
 _NVIDIA_S = 10.0
 
 
-def check(settings: Settings) -> list[Row]:
-    """All of it."""
+def check(settings: Settings, role: Role = POLICY) -> list[Row]:
+    """All of it that the run needs."""
     rows = [disk(settings.sessions), shared_memory(MEMORY_FOLDER, settings), real_time(settings), clock()]
-    if settings.arms.leaders == "shared":  # nothing is sent to the arms while demonstrations are recorded
+    if role.recording:  # nothing is sent to the arms while demonstrations are recorded
         return rows
-    networks = [] if settings.follow else [graphics(settings), policy(settings)]
+    networks = [graphics(settings), policy(settings)] if role.by_policy else []
     return [*rows, *networks, mount(settings)]
 
 

@@ -4,7 +4,6 @@ Further flags are the settings of robot.sh (--ratio, --policy.checkpoint, --traj
 figures again on one machine and build.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -15,21 +14,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from drivers.errors import DriverError
-from drivers.sim.tasks import named
-from drivers.sim.tasks.task import KEPT_FROM
-from runtime.config import command_line
+from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
-from runtime.config.settings import Settings, load_settings, public_settings_json, settings_to_json
+from runtime.config.profile import merge
+from runtime.config.settings import Settings, public_settings_json, settings_of, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
+from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
-from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
 from runtime.host.machine import describe
 from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
+from runtime.training.flags import tasks
 
 _AT_ONCE = 2  # episodes in an order: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
@@ -45,44 +43,25 @@ def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = _parser()
-    own, flags = command_line.without_settings(parser, arguments)
-    options = command_line.parse(parser, own)
-    options.rollouts = options.rollouts or (50 if options.sweep is None else 20)
-    options.repeats = options.repeats or (3 if options.sweep is None else 1)
-    films = bool(options.film or options.film_seeds or options.film_examples)
-    if options.expert and films:
-        raise SettingsError(
-            "--film, --film-seeds, --film-examples: the expert is not filmed; leave out --expert, or these"
-        )
-    seeds = _seeds(options)
-    for seed in options.film_seeds:
-        if seed not in seeds:
-            raise SettingsError(f"--film-seeds {seed}: is not played; scenes are {seeds[0]} to {seeds[-1]}")
-    if options.sweep is not None and options.json is not None:
-        raise SettingsError(
-            f"--json {options.json}: a sweep writes OUT/{options.sweep}.json; leave it out, and give --out"
-        )
-    if films:
-        command_line.make_folder(options.films, "--films")
-    if options.json is not None:
-        command_line.check_writable(options.json, "--json")
-    tasks = _tasks(options.task)
+    options, given = EVALUATE.read(arguments)
+    if options.filmed:
+        make_folder(options.films, "--films")
+    names = tasks(options.task)
     latencies = _latencies(options)
-    with WorkerPool("evaluate", options.workers, options.ray) as pool:
+    with WorkerPool("evaluate", options.workers or os.cpu_count() or 1, options.ray) as pool:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
-            by_task = {task: load_settings([*flags, *more, "--task", task]) for task in tasks}
+            by_task = {task: _settings(given, more, task) for task in names}
             return evaluate(pool, by_task, latencies, options, finished)
 
         if options.sweep is not None:
-            sweep.run(options.sweep, options, _Alike(flags, tasks, latencies, options, evaluated))
+            sweep.run(options.sweep, options, _Alike(given, names, latencies, options, evaluated))
             return 0
-        settings = load_settings([*flags, "--task", tasks[0]])
+        settings = _settings(given, (), names[0])
 
         def finished(rows: list[table.Row], checkpoint_id: str) -> None:
-            if options.json is not None:
-                _write(options.json, rows, settings, latencies, options, checkpoint_id)
+            if options.json_file is not None:
+                _write(options.json_file, rows, settings, latencies, options, checkpoint_id)
 
         if not options.expert:
             say(f"video2act: policy {_which(settings)}")
@@ -95,21 +74,21 @@ def main(arguments: list[str]) -> int:
 class _Alike:
     """Evaluates a sweep's variants; sweep.Evaluation."""
 
-    flags: Sequence[str]
+    given: dict[str, Any]
     tasks: Sequence[str]
     latencies: Latencies
-    options: argparse.Namespace
+    options: EvaluateFlags
     evaluated: Callable[[Sequence[str]], tuple[list[table.Row], str]]
 
     def protocol(self, more: Sequence[str]) -> dict[str, Any]:
-        settings = load_settings([*self.flags, *more, "--task", self.tasks[0]])
+        settings = _settings(self.given, more, self.tasks[0])
         return {
             "checkpoint": "expert" if self.options.expert else policy_id(settings),
             "tasks": list(self.tasks),
             "settings": hashlib.sha256(json.dumps(_of_rollouts(settings)).encode()).hexdigest()[:16],
             "latencies": self.latencies.__dict__,
-            "rollouts": self.options.rollouts,
-            "repeats": self.options.repeats,
+            "rollouts": self.options.of_repeat,
+            "repeats": self.options.times,
             "first_seed": self.options.seed,
         }
 
@@ -118,21 +97,21 @@ class _Alike:
 
 
 def evaluate(
-    pool: WorkerPool, by_task: dict[str, Settings], latencies: Latencies, options: argparse.Namespace,
+    pool: WorkerPool, by_task: dict[str, Settings], latencies: Latencies, options: EvaluateFlags,
     finished: Finished = _nothing,
 ) -> tuple[list[table.Row], str]:  # fmt: skip
     """The rows of all tasks, and which policy it was. `finished` is told them whenever another task is through."""
     jobs = [job for settings in by_task.values() for job in _jobs(settings, latencies, options)]
     found: dict[tuple[str, int], Episode] = {}
     rows: dict[str, table.Row] = {}
-    checkpoint_id, of_task = "", options.rollouts * options.repeats
+    checkpoint_id, of_task = "", options.of_repeat * options.times
     with tqdm(total=len(by_task) * of_task, desc="evaluate", unit="rollout") as progress:
         for result in pool.results(play, jobs):
             checkpoint_id = result.checkpoint_id
             found |= {(result.task, episode.seed): episode for episode in result.episodes}
             progress.update(len(result.episodes))
             for episode in result.episodes:
-                if episode.outcome.film and options.films is not None:
+                if episode.outcome.film:
                     film.write(options.films, result.task, episode)
             if sum(task == result.task for task, _ in found) == of_task:
                 rows[result.task] = table.row(result.task, _by_repeat(result.task, found, options))
@@ -142,10 +121,10 @@ def evaluate(
     return [rows[task] for task in by_task], checkpoint_id
 
 
-def _jobs(settings: Settings, latencies: Latencies, options: argparse.Namespace) -> list[Job]:
+def _jobs(settings: Settings, latencies: Latencies, options: EvaluateFlags) -> list[Job]:
     """All episodes of one task, the filmed ones first."""
     text = settings_to_json(settings)
-    seeds = _seeds(options)
+    seeds = options.scenes
     chosen = [*seeds[: options.film], *options.film_seeds]
     filmed = [Job(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
     rest = [seed for seed in seeds if seed not in chosen]
@@ -153,14 +132,9 @@ def _jobs(settings: Settings, latencies: Latencies, options: argparse.Namespace)
     return filmed + [Job(text, latencies, tuple(part), options.expert) for part in parts]
 
 
-def _seeds(options: argparse.Namespace) -> range:
-    """Of all scenes of a task."""
-    return range(options.seed, options.seed + options.rollouts * options.repeats)
-
-
 def _film_examples(
     pool: WorkerPool, by_task: dict[str, Settings], found: dict[tuple[str, int], Episode], latencies: Latencies,
-    options: argparse.Namespace,
+    options: EvaluateFlags,
 ) -> None:  # fmt: skip
     """Play each task's first success and first failure again, which gives the same, and film them."""
     jobs: list[Job] = []
@@ -173,13 +147,13 @@ def _film_examples(
         film.write(options.films, result.task, result.episodes[0])
 
 
-def _by_repeat(task: str, found: dict[tuple[str, int], Episode], options: argparse.Namespace) -> list[list[Episode]]:
-    firsts = range(options.seed, options.seed + options.rollouts * options.repeats, options.rollouts)
-    return [[found[task, seed] for seed in range(first, first + options.rollouts)] for first in firsts]
+def _by_repeat(task: str, found: dict[tuple[str, int], Episode], options: EvaluateFlags) -> list[list[Episode]]:
+    firsts = range(options.seed, options.seed + options.of_repeat * options.times, options.of_repeat)
+    return [[found[task, seed] for seed in range(first, first + options.of_repeat)] for first in firsts]
 
 
 def _write(
-    path: Path, rows: Sequence[table.Row], settings: Settings, latencies: Latencies, options: argparse.Namespace,
+    path: Path, rows: Sequence[table.Row], settings: Settings, latencies: Latencies, options: EvaluateFlags,
     checkpoint_id: str,
 ) -> None:  # fmt: skip
     record: dict[str, Any] = {
@@ -189,14 +163,19 @@ def _write(
         "shift": settings.shift,
         "checkpoint": checkpoint_id,
         "latencies": latencies.__dict__,
-        "rollouts": options.rollouts,
-        "repeats": options.repeats,
+        "rollouts": options.of_repeat,
+        "repeats": options.times,
         "first_seed": options.seed,
         "settings": _of_rollouts(settings),
         "revision": revision(),
         "machine": describe(),
     }
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings:
+    """Those of a task, with what flags give and what a sweep's variant changes."""
+    return settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
 
 
 def _which(settings: Settings) -> str:
@@ -213,14 +192,7 @@ def _of_rollouts(settings: Settings) -> dict[str, Any]:
     return {name: reported[name] for name in _OF_ROLLOUTS}
 
 
-def _tasks(text: str) -> list[str]:
-    try:
-        return named(text)
-    except DriverError as error:
-        raise SettingsError(f"--task: {error}") from None
-
-
-def _latencies(options: argparse.Namespace) -> Latencies:
+def _latencies(options: EvaluateFlags) -> Latencies:
     """Given, out of a bench's file, or the small policy's on two cores."""
     times: dict[str, float] = {}
     if options.bench is not None:
@@ -233,60 +205,3 @@ def _latencies(options: argparse.Namespace) -> Latencies:
             ) from None
     given = {name: getattr(options, name) for name in ("system1_s", "system2_s") if getattr(options, name) is not None}
     return Latencies.of(times | given)
-
-
-def _parser() -> command_line.Parser:
-    parser = command_line.parser("evaluate.sh", __doc__)
-    parser.add_argument("--task", default="all", help="one, several with commas, or all")
-    parser.add_argument("--rollouts", type=command_line.whole(1, 10_000), help="of a repeat; 50, in a sweep 20")
-    parser.add_argument("--repeats", type=command_line.whole(1, 100), help="3, in a sweep 1")
-    parser.add_argument("--sweep", choices=tuple(SWEEPS), help="an ablation of the paper")
-    parser.add_argument(
-        "--out", type=Path, default=Path("sweeps"), metavar="DIR", help="sweep: tables, plots, policies"
-    )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="sweep: demonstrations to train on")
-    parser.add_argument("--video", type=Path, metavar="DIR", help="sweep: checkpoint of stage 1")
-    parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="sweep: of prepared demonstrations; default OUT/cache"
-    )
-    parser.add_argument("--train-steps", type=command_line.whole(1, 10**8), default=6000, help="sweep: of each policy")
-    parser.add_argument(
-        "--train-seeds",
-        type=command_line.several(command_line.whole(0, 2**31 - 1)),
-        default=(0,),
-        metavar="N,...",
-        help="sweep: a policy each of every variant; 0",
-    )
-    parser.add_argument(
-        "--variants", type=command_line.several(str), default=(), metavar="NAME,...", help="sweep: these alone"
-    )
-    parser.add_argument(
-        "--processes", type=command_line.whole(1, 64), default=1, help="sweep: that train together, as in train.sh"
-    )
-    parser.add_argument(
-        "--seed", type=command_line.whole(KEPT_FROM, 10**9), default=KEPT_FROM, help="of the first scene"
-    )
-    parser.add_argument("--expert", action="store_true", help="the scripted expert instead of a policy")
-    parser.add_argument("--system1-s", type=float, help="declared latency of System 1")
-    parser.add_argument("--system2-s", type=float, help="declared latency of System 2")
-    parser.add_argument(
-        "--bench", type=Path, metavar="FILE", help="take both from a record of bench.sh --models --json"
-    )
-    parser.add_argument(
-        "--film", type=command_line.whole(0, 10_000), default=0, help="record the first episodes of a task"
-    )
-    parser.add_argument(
-        "--film-seeds",
-        type=command_line.several(command_line.whole(KEPT_FROM, 2 * 10**9)),
-        default=(),
-        metavar="N,...",
-        help="record the episodes of these scenes",
-    )
-    parser.add_argument(
-        "--film-examples", action="store_true", help="film the first success and the first failure of each task"
-    )
-    parser.add_argument("--films", type=Path, default=Path("films"), metavar="DIR", help="where to")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, task by task as they come")
-    parser.add_argument("--workers", type=command_line.whole(1, 256), default=os.cpu_count())
-    parser.add_argument("--ray", metavar="ADDRESS", help="rollouts on a Ray cluster; local: a new one on this machine")
-    return parser

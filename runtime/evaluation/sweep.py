@@ -5,17 +5,18 @@ Where the policy differs, one is trained for each variant and seed, on the same 
 figures that they have in common.
 """
 
-import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any, Protocol
 
-from runtime.config.command_line import make_folder
+from runtime.config.output_paths import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
+from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant
 from runtime.host.machine import describe
@@ -69,7 +70,7 @@ class Result:
         return table.wilson(sum(self.outcomes), len(self.outcomes))
 
 
-def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[Result]:
+def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Result]:
     """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each policy) and `.png`, say what held.
 
     What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over. The
@@ -107,7 +108,7 @@ def run(name: str, options: argparse.Namespace, evaluation: Evaluation) -> list[
     return together
 
 
-def _asked(name: str, options: argparse.Namespace) -> list[tuple[Variant, int | None]]:
+def _asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]:
     """Every variant with every seed that it is trained with, None where it is not trained."""
     variants = {variant.name: variant for variant in SWEEPS[name]}
     if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
@@ -206,7 +207,7 @@ def plot(path: Path, name: str, results: Sequence[Result]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Namespace) -> Path | None:
+def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
     """The run of the variant's own policy: begun, gone on with, or found to be done with these settings. None: it has none."""
     if variant.policy is None or seed is None:
         return None
@@ -218,7 +219,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: argparse.Na
     arguments = ["action", "--seed", str(seed), "--out", str(folder)]
     arguments += ["--data", str(options.data), "--video", str(options.video)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
-    arguments += ["--workers", str(options.workers), "--processes", str(options.processes)]
+    arguments += ["--workers", str(options.workers or os.cpu_count() or 1), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
     training.main([*arguments, *variant.policy])
     return folder

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from models.errors import ModelError
-from runtime.config import command_line
 from runtime.config.policy import encoder_id
-from runtime.config.settings import Settings, load_settings, settings_from_json
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.config.settings import Settings, settings_from_json, settings_of
+from runtime.errors import RuntimeFault
 from runtime.host.terminal import say
 from runtime.policy.embedding_cache import EmbeddingCache
+from runtime.policy.flags import INSTRUCT
 
 
 def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
@@ -36,16 +36,9 @@ def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[
 
 def main(arguments: list[str]) -> int:
     """The command: one line a text."""
-    parser = command_line.parser("instruct.sh", __doc__)
-    parser.add_argument("texts", nargs="+", metavar="TEXT", help="what the robot will be told")
-    parser.add_argument("--profile", default="sim", help="whose policy reads the texts")
-    own, flags = command_line.without_settings(parser, arguments)
-    options = command_line.parse(parser, own)
-    for text in options.texts:
-        if not text.strip() or len(text) > 1000:
-            raise SettingsError(f"TEXT: must be 1 to 1000 letters, got {len(text.strip())} ({text!r:.40})")
-    settings = load_settings(["--profile", options.profile, *flags])
-    for text, path in zip(options.texts, encode(settings, options.texts, EmbeddingCache()), strict=True):
+    options, given = INSTRUCT.read(arguments)
+    texts = list(options.texts)
+    for text, path in zip(texts, encode(settings_of(given), texts, EmbeddingCache()), strict=True):
         say(f"{path}  {text}")
     return 0
 

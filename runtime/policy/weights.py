@@ -24,9 +24,9 @@ from models.errors import ModelError
 from models.identity import stored_config
 from models.sizes import by_name
 from models.sources import FILES, PartName, sources
-from runtime.config import command_line
 from runtime.errors import RuntimeFault
 from runtime.host.terminal import say
+from runtime.policy.flags import WEIGHTS
 
 
 class Digest(Protocol):
@@ -67,10 +67,7 @@ class Need:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = command_line.parser("weights.sh", __doc__)
-    parser.add_argument("--size", default="full", help="whose published parts: full or full-wan")
-    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="a checkpoint, instead of a size")
-    options = command_line.parse(parser, arguments)
+    options, _ = WEIGHTS.read(arguments)
     try:
         config = by_name(options.size) if options.checkpoint is None else stored_config(options.checkpoint)
     except ModelError as error:

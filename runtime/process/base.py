@@ -24,6 +24,7 @@ from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.shutdown import Ending
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
+from runtime.process.role import POLICY, Role
 from runtime.process.table import row
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
@@ -52,6 +53,7 @@ class RunFile(BaseModel):
     settings: str  # JSON of config.Settings
     session: Path  # the session's folder
     revision: str  # of the source, empty outside a checkout
+    role: Role = POLICY
 
     def save(self, folder: Path) -> None:
         """Write it to `folder`."""
@@ -70,8 +72,9 @@ class Process:
         self.name, self.folder, self.epoch = name, folder, epoch
         run = RunFile.load(folder)
         self.settings = settings_from_json(run.settings)
-        self.session, self.revision = run.session, run.revision
-        self.bus = Bus(folder, name, prompt=row(name, self.settings).prompt and self.settings.arms.realtime)
+        self.session, self.revision, self.role = run.session, run.revision, run.role
+        self.row = row(name, self.settings, self.role)
+        self.bus = Bus(folder, name, prompt=self.row.prompt and self.settings.arms.realtime)
         self._recorder_deadline_ns: int | None = None
         self.steps = 0
         self._last_step_ns = robot_time_ns()
@@ -174,7 +177,7 @@ def main(name: str, folder: Path, epoch: int) -> int:
     signal.signal(signal.SIGTERM, process.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer
     try:
-        importlib.import_module(row(name, process.settings).module).main(process)
+        importlib.import_module(process.row.module).main(process)
     except Exception as error:  # noqa: BLE001  the process's edge
         log.error("%s", traceback.format_exc())
         process.fault("crash", f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.config.settings import Settings
+from runtime.process.role import POLICY, Role
 
 
 @dataclass(frozen=True)
@@ -12,56 +13,56 @@ class ProcessRow:
 
     name: str
     module: str
-    runs: Callable[[Settings], bool]
+    runs: Callable[[Settings, Role], bool]
     progress_s: float  # no step for this long means hung
     prompt: bool = False  # on the way from picture to arm: its messages pass before ordinary work
     delay_s: float = 0.0  # start this much later than the first: the two systems need the processors to load
 
 
-def _always(settings: Settings) -> bool:
+def _always(settings: Settings, role: Role) -> bool:
     return True
 
 
-def _by_policy(settings: Settings) -> bool:
-    return settings.arms.leaders != "shared" and not settings.follow
+def _by_policy(settings: Settings, role: Role) -> bool:
+    return role.by_policy
 
 
-def _recorded(settings: Settings) -> bool:
-    return bool(settings.follow)
+def _recorded(settings: Settings, role: Role) -> bool:
+    return bool(role.tracks)
 
 
-def _simulated(settings: Settings) -> bool:
+def _simulated(settings: Settings, role: Role) -> bool:
     return settings.arms.kind == "simulated"
 
 
-def _emulated(settings: Settings) -> bool:
+def _emulated(settings: Settings, role: Role) -> bool:
     return settings.can
 
 
-def _beside(settings: Settings) -> bool:
-    return _by_policy(settings) and not settings.system2.remote
+def _beside(settings: Settings, role: Role) -> bool:
+    return _by_policy(settings, role) and not settings.system2.remote
 
 
-def _elsewhere(settings: Settings) -> bool:
-    return _by_policy(settings) and bool(settings.system2.remote)
+def _elsewhere(settings: Settings, role: Role) -> bool:
+    return _by_policy(settings, role) and bool(settings.system2.remote)
 
 
-def _led_by_nobody(settings: Settings) -> bool:
-    return settings.can and settings.arms.leaders != "unplugged"
+def _led_by_nobody(settings: Settings, role: Role) -> bool:
+    return settings.can and (role.recording or settings.arms.leaders == "own")
 
 
-def _with_leaders(settings: Settings) -> bool:
+def _with_leaders(settings: Settings, role: Role) -> bool:
     return settings.arms.leaders == "own"
 
 
-def _on_can(settings: Settings) -> bool:
+def _on_can(settings: Settings, role: Role) -> bool:
     return settings.can or settings.arms.kind == "piper"
 
 
 _LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
 
 TABLE: tuple[ProcessRow, ...] = (
-    ProcessRow("recorder", "runtime.session.recorder", lambda settings: settings.recorder.enabled, 5.0),
+    ProcessRow("recorder", "runtime.session.recorder", lambda settings, _: settings.recorder.enabled, 5.0),
     ProcessRow("system2", "runtime.systems.system2", _beside, 30.0, prompt=True),
     ProcessRow(
         "system2", "runtime.remote.robot_side", _elsewhere, 1.0, prompt=True
@@ -81,11 +82,11 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, delay_s=_LOADING_S),
     ProcessRow(
-        "console", "runtime.console.process", lambda settings: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
+        "console", "runtime.console.process", lambda settings, _: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
     ),
 )
 
 
-def row(name: str, settings: Settings) -> ProcessRow:
-    """The row called `name` that runs under these settings."""
-    return next(row for row in TABLE if row.name == name and row.runs(settings))
+def row(name: str, settings: Settings, role: Role = POLICY) -> ProcessRow:
+    """The row called `name` that runs under these settings in this role."""
+    return next(row for row in TABLE if row.name == name and row.runs(settings, role))

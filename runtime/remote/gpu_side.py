@@ -6,19 +6,18 @@ back what System 2 says. Times are the robot's: its clock is compared all the ti
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import simplejpeg
 
-from runtime.config import command_line, overrides
+from runtime.config import overrides
 from runtime.config.policy import policy_config
-from runtime.config.settings import ADDRESS, Settings, settings_from_json, settings_to_json
+from runtime.config.settings import Settings, settings_from_json, settings_to_json
 from runtime.devices.cameras import ring_slots
 from runtime.errors import SettingsError, WireError
 from runtime.host import clock
@@ -33,19 +32,19 @@ from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import RunFile
 from runtime.remote import packets
 from runtime.remote.comparison import Comparison
+from runtime.remote.flags import SYSTEM2
 from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
 from runtime.systems.system2_step import HEAD
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
 _PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
-_OWN = ("policy", "system2")
 
 
 class GpuSide:
     """System 2's surroundings on this machine."""
 
-    def __init__(self, link: Link, flags: dict[str, dict[str, object]]) -> None:
+    def __init__(self, link: Link, flags: dict[str, Any]) -> None:
         self._link, self._flags = link, flags
         self._memory_folder = MemoryFolder(BOX_PREFIX)
         self.folder = self._memory_folder.path
@@ -134,8 +133,8 @@ class GpuSide:
             raise SettingsError(f"the robot is of another version ({error}); install the same one on both") from None
         local = theirs.system2.model_copy(update={"remote": "", "keys": None})
         changed = {
-            "policy": overrides.over(theirs.policy, self._flags["policy"], "policy"),
-            "system2": overrides.over(local, self._flags["system2"], "system2"),
+            "policy": overrides.over(theirs.policy, self._flags.get("policy", {}), "policy"),
+            "system2": overrides.over(local, self._flags.get("system2", {}), "system2"),
             "recorder": theirs.recorder.model_copy(update={"enabled": False}),
         }
         return theirs.model_copy(update=changed)
@@ -216,15 +215,6 @@ class GpuSide:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = command_line.parser("system2.sh", __doc__)
-    parser.add_argument(
-        "--robot", required=True, metavar="tcp://HOST:PORT", help="what robot.sh has in --system2.remote"
-    )
-    parser.add_argument("--keys", required=True, type=Path, metavar="DIR", help="a copy of what keys.sh made")
-    own, flags = command_line.without_settings(parser, arguments)
-    options = command_line.parse(parser, own)
-    if not re.match(ADDRESS, options.robot):
-        raise SettingsError(f"--robot {options.robot}: must be tcp://HOST:PORT, as in --system2.remote")
-    given = overrides.parse(flags, _OWN)
+    options, given = SYSTEM2.read(arguments)
     with Link.coming(options.robot, options.keys) as link:
         return GpuSide(link, given).run()

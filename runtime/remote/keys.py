@@ -9,9 +9,9 @@ from pathlib import Path
 import zmq
 import zmq.auth
 
-from runtime.config import command_line
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.terminal import say
+from runtime.remote.flags import KEYS
 
 ROBOT, BOX = "robot", "system2"
 _LETTERS = 40  # of a CURVE key in Z85
@@ -28,9 +28,7 @@ class Keys:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = command_line.parser("keys.sh", __doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    folder: Path = command_line.parse(parser, arguments).folder
+    folder = KEYS.read(arguments)[0].folder
     if not zmq.has("curve"):
         raise RuntimeFault("this ZeroMQ was built without CURVE; reinstall pyzmq")
     try:

@@ -23,6 +23,7 @@ from runtime.errors import SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.process import snapshot
+from runtime.process.role import Role
 from runtime.replay import tracker_step
 from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
@@ -107,8 +108,9 @@ def replay(session: Session, moved: Callable[[Settings], Settings] = lambda sett
         settings = moved(settings_from_json(session.metadata["settings"]))
     except SettingsError as error:
         raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
-    _replay_arms(index, settings, report)
-    if settings.follow:
+    role = Role.of_session(session.metadata)
+    _replay_arms(index, settings, role.unfit, report)
+    if role.tracks:
         _replay_tracker(index, settings, report)
         return report
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
@@ -163,8 +165,8 @@ class _Walk:
         return False
 
 
-def _replay_arms(index: Index, settings: Settings, report: Report) -> None:
-    config = arms_state.ArmsConfig.of(settings)
+def _replay_arms(index: Index, settings: Settings, unfit: str, report: Report) -> None:
+    config = arms_state.ArmsConfig.of(settings, unfit)
     for epoch, targets in index.of("arm_target").items():
         walk, count = _Walk(index, "arms", epoch, arms_state.SAVED, FORMER), report.count("ArmTarget")
         for recorded in targets:

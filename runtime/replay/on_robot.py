@@ -7,6 +7,7 @@ stand at its end, through the same safety layer as ever, and cameras and recorde
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,19 @@ from models.data.episode import DEMONSTRATION_HZ
 from models.errors import ModelError
 from runtime.arms.limits import Limits
 from runtime.arms.safety import joint_name
-from runtime.config.settings import Policy, Settings, System1, System2, changed, load_settings, settings_from_json
+from runtime.config.profile import merge
+from runtime.config.settings import Policy, Settings, System1, System2, changed, settings_from_json, settings_of
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
+from runtime.process.role import Role
 from runtime.replay import tracker_step
 from runtime.session import reader
 from runtime.session.episodes import Log
 from runtime.session.format import FILE_NAME
-from runtime.supervisor.robot import Robot, checked
+from runtime.supervisor.flags import check_task
+from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
 _SHORTEST_STEPS = 2
@@ -50,11 +54,11 @@ class Recorded:
 class TrackingStatus(StatusLine):
     """The line of a replay: it hears when the movement is at its end."""
 
-    def __init__(self, bus: Bus, settings: Settings) -> None:
+    def __init__(self, bus: Bus, settings: Settings, name: str) -> None:
         super().__init__(bus, settings)
         self._skips = bus.subscriber("skip", depth=64)
         self.over = ""
-        self._name = settings.follow
+        self._name = name
 
     def read(self) -> None:
         """Take what came."""
@@ -79,25 +83,27 @@ class TrackingRobot(Robot):
 
     status: TrackingStatus
 
-    def __init__(self, settings: Settings, movement: Recorded) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, role: Role, movement: Recorded) -> None:
+        self._name = movement.name
+        super().__init__(settings, role)
         tracker_step.save(movement.q, self.session)
 
     def make_status(self, bus: Bus) -> StatusLine:
         """See Robot."""
-        return TrackingStatus(bus, self.settings)
+        return TrackingStatus(bus, self.settings, self._name)
 
     def is_over(self) -> bool:
         """Also at the movement's end."""
         return bool(self.status.over) or super().is_over()
 
 
-def main(source: Path, number: int | None, flags: list[str]) -> int:
+def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
     """Read the movement, check what can be checked at once, run."""
     movement = recorded(source, number)
-    settings = settings_for(movement, flags)
+    settings = settings_for(movement, given)
     check(movement.q, settings, source)
-    return TrackingRobot(checked(settings), movement).run()
+    check_task(settings)
+    return TrackingRobot(settings, examined(settings, Role(tracks=movement.name)), movement).run()
 
 
 def recorded(source: Path, number: int | None) -> Recorded:
@@ -130,25 +136,19 @@ def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
         )
 
 
-def settings_for(movement: Recorded, flags: list[str]) -> Settings:
+def settings_for(movement: Recorded, given: dict[str, Any]) -> Settings:
     """Those of the session where no profile is named, else the profile's; and what flags change. Raises SettingsError."""
-    given = {flag.partition("=")[0] for flag in flags}
-    for name in sorted(given):
-        if name == "--follow" or name.startswith("--policy."):
-            raise SettingsError(f"{name}: no policy runs under --on-robot; leave it out")
-    reported = {"--task": movement.task, "--instruction": _text(movement), "--follow": movement.name}
+    reported: dict[str, Any] = {"task": movement.task, "instruction": _text(movement)}
     if movement.seed in _SEEDS:
-        reported["--seed"] = str(movement.seed)
-    flags = [*flags, *(f"{name}={value}" for name, value in reported.items() if value and name not in given)]
-    if movement.settings is None or "--profile" in given:
-        settings = load_settings(flags, "replay.sh")
+        reported["seed"] = movement.seed
+    given = merge({name: value for name, value in reported.items() if value != ""}, given)
+    if movement.settings is None or "profile" in given:
+        settings = settings_of(given)
     else:
         own = movement.settings()
-        arms = own.arms.model_copy(update={"leaders": "unplugged", "unfit": ""})
+        arms = own.arms.model_copy(update={"leaders": "unplugged"})
         reset = {"arms": arms, "sessions": movement.beside, "json_file": None, "seconds": None}
-        settings = changed(own.model_copy(update=reset), flags, "replay.sh")
-    if settings.arms.leaders == "shared":
-        raise SettingsError("--arms.leaders shared: leaders would lead the arms too; unplug them")
+        settings = changed(own.model_copy(update=reset), given)
     system1 = System1(period_s=settings.system1.period_s, nice=settings.system1.nice)
     return settings.model_copy(update={"policy": Policy(), "system1": system1, "system2": System2()})
 

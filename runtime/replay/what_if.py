@@ -27,6 +27,7 @@ from runtime.config.settings import Settings, public_settings_json, settings_fro
 from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
+from runtime.process.role import Role
 from runtime.replay.lockstep import Index, Missing
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session
@@ -49,6 +50,7 @@ class Origin:
 
     index: Index
     settings: Settings
+    unfit: str = ""  # why its arms could not be armed
 
     @classmethod
     def of(cls, session: Session) -> "Origin":
@@ -57,11 +59,10 @@ class Origin:
         if "settings" not in session.metadata or not index.of("arm_target"):
             raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
         settings = settings_from_json(session.metadata["settings"])
-        if settings.follow:
-            raise SessionError(
-                f"{session.path}: followed {settings.follow}, there was no policy; nothing to compare with"
-            )
-        return cls(index, settings)
+        role = Role.of_session(session.metadata)
+        if role.tracks:
+            raise SessionError(f"{session.path}: followed {role.tracks}, there was no policy; nothing to compare with")
+        return cls(index, settings, role.unfit)
 
     @property
     def checkpoint_id(self) -> str:
@@ -119,7 +120,7 @@ class WhatIf:
             *common, lambda run: taken[0] * isinstance(run, messages.ActionChunk), self._acted
         )
         self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._conditions_made)
-        self._config = arms_state.ArmsConfig.of(settings)
+        self._config = arms_state.ArmsConfig.of(settings, origin.unfit)
         self._arms: arms_state.ArmsState | None = None
 
     def run(self) -> list[Topical]:

@@ -3,24 +3,24 @@
 What an episode of a session is tells runtime/session/episodes.py. Pictures are the logged JPEGs.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.data import hdf5, lerobot_writer
 from models.data.episode import Episode
 from models.errors import ModelError
-from runtime.config import command_line
+from runtime.config.output_paths import check_folder
 from runtime.errors import RuntimeFault
 from runtime.host.terminal import say
 from runtime.session import reader
 from runtime.session.episodes import episodes
+from runtime.session.flags import EXPORT
 
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    options = _parse(arguments)
-    command_line.check_folder(options.out, "--out")
+    options, _ = EXPORT.read(arguments)
+    check_folder(options.out, "--out")
     try:
         if options.to == "lerobot":
             count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
@@ -52,12 +52,3 @@ def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
 def _all(sessions: Sequence[Path], failures: bool) -> Iterator[Episode]:
     for path in sessions:
         yield from episodes(reader.read(path), failures)
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = command_line.parser("export.sh", __doc__)
-    parser.add_argument("sessions", nargs="+", type=Path, metavar="SESSION", help="folders, or their MCAP files")
-    parser.add_argument("--to", choices=("hdf5", "lerobot"), required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--failures", action="store_true", help="also episodes that an operator called a failure")
-    return command_line.parse(parser, arguments)

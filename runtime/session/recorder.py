@@ -22,6 +22,7 @@ from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import TOPICS
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
+from runtime.process.role import METADATA
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
 from runtime.session.summary import Accumulator
 from runtime.session.viewers import wall_offset_ns
@@ -84,6 +85,7 @@ class Recorder:
         settings = self._process.settings
         return {
             "settings": public_settings_json(settings),
+            METADATA: self._process.role.model_dump_json(),
             "revision": self._process.revision,
             "schema": str(messages.SCHEMA_NUMBER),
             "schema_hash": schema_hash(),

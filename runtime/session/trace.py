@@ -8,15 +8,14 @@ import gzip
 import json
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from drivers.cobot_magic import CAMERAS
-from runtime.config import command_line
 from runtime.errors import SettingsError
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.session import reader
+from runtime.session.flags import TRACE
 from runtime.session.reader import Session
 
 _TRACKS = ("system2", "system1", "arms", "operator", "faults", *CAMERAS)
@@ -27,14 +26,11 @@ Entry = dict[str, Any]
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = command_line.parser("trace.sh", __doc__)
-    parser.add_argument("session", type=Path, help="a session's folder or its MCAP file")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: trace.json.gz beside the session's file")
-    options = command_line.parse(parser, arguments)
+    options, _ = TRACE.read(arguments)
     session = reader.read(options.session)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
-    out: Path = options.out or session.path.parent / "trace.json.gz"
+    out = options.out or session.path.parent / "trace.json.gz"
     made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}
     text = json.dumps(made, separators=(",", ":")).encode()
     try:

@@ -6,10 +6,8 @@
 import os
 import sys
 
-from runtime.config import command_line
-from runtime.errors import SettingsError
 from runtime.host.terminal import say
-from runtime.messaging import messages
+from runtime.supervisor.flags import ORDER
 from runtime.supervisor.run_client import Operator, run_folder
 
 _CONFIRMED = ("stop", "release")
@@ -17,14 +15,8 @@ _CONFIRMED = ("stop", "release")
 
 def main(arguments: list[str]) -> int:
     """The command: 0 when the order was obeyed, 1 when it was refused or nobody answered."""
-    parser = command_line.parser("operator.sh", __doc__)
-    parser.add_argument("command", metavar="|".join(messages.ORDERS))
-    parser.add_argument("--confirm", action="store_true", help="somebody stands beside the arms and supports them")
-    parser.add_argument("--run", type=int, metavar="PID", help="of robot.sh, where several run")
-    options = command_line.parse(parser, arguments)
-    if options.command not in messages.ORDERS:
-        raise SettingsError(f"unknown order {options.command!r}; choose of {', '.join(messages.ORDERS)}")
-    command: messages.OrderName = messages.ORDERS[messages.ORDERS.index(options.command)]
+    options, _ = ORDER.read(arguments)
+    command = options.command
     folder = run_folder(options.run)
     confirmed = options.confirm or (command in _CONFIRMED and _confirms(command))
     operator = Operator(folder)

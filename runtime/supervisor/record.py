@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
-from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
 from runtime.arms import safety
-from runtime.config.settings import Settings, load_settings
-from runtime.errors import SettingsError
+from runtime.config.settings import Settings, settings_of
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
+from runtime.process.role import Role
 from runtime.supervisor import recording_state, supervisor
+from runtime.supervisor.flags import RECORD
 from runtime.supervisor.recording_state import Takes
 from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
@@ -141,26 +141,17 @@ class Recording(Robot):
 
 
 def main(arguments: list[str]) -> int:
-    """`record.sh`: the settings of robot.sh, with the leaders plugged in."""
-    settings = load_settings(arguments, "record.sh")
-    if settings.arms.leaders == "own":
-        raise SettingsError("--arms.leaders own: record.sh is for the stock wiring; run robot.sh and send takeover")
+    """`record`: the settings of the robot, with the leaders plugged in."""
+    settings = settings_of(RECORD.read(arguments)[1])
     simulated = settings.arms.kind == "simulated"
-    named = settings.instruction is not None or any(word.partition("=")[0] == "--task" for word in arguments)
-    if not simulated and not named:
-        raise SettingsError(
-            "--task: say what is demonstrated, --task NAME, or --instruction TEXT for a task of your own"
-        )
-    try:
-        instructions = make_task(settings.task).instructions
-    except DriverError as error:
-        if simulated or settings.instruction is None:
-            raise SettingsError(f"--task: {error}; on a robot any name does, with --instruction") from None
-        instructions = (settings.instruction,)
-    unfit = f"demonstrations are recorded: {_WATCHES}"
-    arms = settings.arms.model_copy(update={"leaders": "shared", "start": "disarmed", "unfit": unfit})
-    changed = {"arms": arms, "can": simulated, "instruction": settings.instruction or instructions[0]}
-    return Recording(examined(settings.model_copy(update=changed))).run()
+    role = Role(recording=True, unfit=f"demonstrations are recorded: {_WATCHES}")
+    changed = {
+        "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
+        "can": simulated,
+        "instruction": settings.instruction or make_task(settings.task).instructions[0],
+    }
+    settings = settings.model_copy(update=changed)
+    return Recording(settings, examined(settings, role)).run()
 
 
 def _shown(path: Path) -> str:

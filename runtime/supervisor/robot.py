@@ -12,15 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from drivers.errors import DriverError
 from drivers.sim.tasks import make_task
-from runtime.config import command_line
+from runtime.config import output_paths
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, load_settings, settings_to_json
+from runtime.config.settings import Settings, settings_of, settings_to_json
 from runtime.console import access
 from runtime.doctor.command import examine
 from runtime.doctor.row import failures, table
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.errors import RuntimeFault
 from runtime.host import terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
 from runtime.host.realtime import AwakeProcessors
@@ -31,6 +30,7 @@ from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.topics import topic
 from runtime.process.base import CONSOLE_FILE, RunFile
+from runtime.process.role import POLICY, Role
 from runtime.process.table import TABLE
 from runtime.remote import keys
 from runtime.session import summary
@@ -38,6 +38,7 @@ from runtime.session.format import SUMMARY_NAME
 from runtime.session.summary import EXIT_SOURCE
 from runtime.supervisor import operator_changes, supervisor
 from runtime.supervisor.children import Children
+from runtime.supervisor.flags import ROBOT
 from runtime.supervisor.status_line import StatusLine
 
 _LOOP_HZ = 20
@@ -55,19 +56,20 @@ class Robot:
 
     keys = terminal.KEYS
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, role: Role) -> None:
         policy_config(settings)  # what cannot be used is said before anything is made
         if settings.console.enabled:
             access.check(settings.console)
         if settings.system2.keys is not None:
             keys.load(settings.system2.keys, keys.ROBOT, keys.BOX)
         if settings.json_file is not None:
-            command_line.check_writable(settings.json_file, "--json")
+            output_paths.check_writable(settings.json_file, "--json")
         self.settings = settings
         self.session = _session_folder(settings)
         self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
         self.folder = self._memory_folder.path
-        RunFile(settings=settings_to_json(settings), session=self.session, revision=revision()).save(self.folder)
+        reported = RunFile(settings=settings_to_json(settings), session=self.session, revision=revision(), role=role)
+        reported.save(self.folder)
         self._bus = Bus(self.folder, "supervisor")
         names: list[str] = ["order", "instruction", "episode", "outcome", "demonstration", "supervision", "fault"]
         names.append("heartbeat")
@@ -82,7 +84,7 @@ class Robot:
             {
                 row.name: supervisor.SupervisedProcess(row, start_at_ns=robot_time_ns() + seconds(row.delay_s))
                 for row in TABLE
-                if row.runs(settings)
+                if row.runs(settings, role)
             }
         )
         self.plan = operator_changes.Plan(
@@ -301,37 +303,19 @@ class Robot:
 
 
 def main(arguments: list[str]) -> int:
-    """`robot.sh`: read the settings, check what can be checked at once, run."""
-    settings = load_settings(arguments)
-    if settings.follow:
-        raise SettingsError("--follow: is for replay.sh SESSION --on-robot, which reads the movement")
-    if settings.arms.leaders == "shared":
-        raise SettingsError("--arms.leaders shared: is for record.sh; for a policy unplug the leaders")
-    if settings.arms.kind != "simulated" and settings.instruction is None:
-        raise SettingsError("--instruction: tell the robot what to do")
-    return Robot(checked(settings)).run()
+    """`robot`: read the settings, check what can be checked at once, run."""
+    settings = settings_of(ROBOT.read(arguments)[1])
+    return Robot(settings, examined(settings, POLICY)).run()
 
 
-def checked(settings: Settings) -> Settings:
-    """Settings whose task there is, and whose robot was looked at."""
-    if settings.arms.kind == "simulated":
-        try:
-            make_task(settings.task)
-        except DriverError as error:
-            raise SettingsError(f"--task: {error}") from None
-    return examined(settings)
-
-
-def examined(settings: Settings) -> Settings:
+def examined(settings: Settings, role: Role) -> Role:
     """A real robot is looked at before it starts; what fails forbids to arm it, beside what forbade it before."""
     if settings.arms.kind == "simulated":
-        return settings
+        return role
     say("video2act: looking at the robot")
-    rows = examine(settings)
+    rows = examine(settings, role=role)
     say("\n".join(table(rows)))
-    unfit = "; ".join(filter(None, (settings.arms.unfit, failures(rows))))
-    arms = settings.arms.model_copy(update={"unfit": unfit})
-    return settings.model_copy(update={"arms": arms})
+    return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failures(rows))))})
 
 
 def _session_folder(settings: Settings) -> Path:

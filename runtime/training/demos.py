@@ -4,7 +4,6 @@ One HDF5 file an episode, named by the seed of its scene; it is there whole or n
 A scene that the expert does not do is noted by an empty `.failed` file and another seed takes its place.
 """
 
-import argparse
 import itertools
 import os
 from collections.abc import Iterator
@@ -14,20 +13,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from drivers.errors import DriverError
 from drivers.sim import experts, mishap
 from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.rollout import Observation, Rollout
-from drivers.sim.tasks import TASKS, make_task, named
-from drivers.sim.tasks.task import KEPT_FROM
+from drivers.sim.tasks import TASKS, make_task
+from drivers.task_names import KEPT_FROM
 from models.data import hdf5
 from models.data.episode import Episode, check
 from models.errors import ModelError
-from runtime.config import command_line
 from runtime.errors import SettingsError
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
+from runtime.training.flags import DEMOS, DemosFlags, tasks
 
 
 @dataclass(frozen=True)
@@ -54,18 +52,14 @@ class Job:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    options = _parse(arguments)
-    try:
-        names = named(options.task)
-    except DriverError as error:
-        raise SettingsError(f"--task: {error}") from None
-    command_line.check_folder(options.out, "--out")
+    options, _ = DEMOS.read(arguments)
+    names = tasks(options.task)
     folders = [options.out / name for name in names]
     _tidy(folders)
     for folder in folders:
         _check_alike(folder, options)
     try:
-        with WorkerPool("demos", options.workers, options.ray) as pool:
+        with WorkerPool("demos", options.workers or os.cpu_count() or 1, options.ray) as pool:
             for name in names:
                 made, failed = _make(pool, name, options)
                 say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
@@ -81,9 +75,9 @@ def _tidy(folders: list[Path]) -> None:
             left.unlink()
 
 
-def _check_alike(folder: Path, options: argparse.Namespace) -> None:
+def _check_alike(folder: Path, options: DemosFlags) -> None:
     """What is there already counts, so it must be whole, and of the same size. Raises SettingsError."""
-    wanted = (options.height, options.width)
+    wanted = (options.height_px, options.width_px)
     for path in sorted(folder.glob("*.hdf5")):
         try:
             size = hdf5.picture_size(path)
@@ -91,12 +85,12 @@ def _check_alike(folder: Path, options: argparse.Namespace) -> None:
             raise SettingsError(f"{error}; take the file away") from None
         if size != wanted:
             raise SettingsError(
-                f"--width, --height: {path} has pictures of {size[1]}x{size[0]}, not {wanted[1]}x{wanted[0]}; "
+                f"--width-px, --height-px: {path} has pictures of {size[1]}x{size[0]}, not {wanted[1]}x{wanted[0]}; "
                 "give another --out"
             )
 
 
-def _make(pool: WorkerPool, name: str, options: argparse.Namespace) -> tuple[int, int]:
+def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
     """Make what lacks of one task; how many are there then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
     seeds = _jobs(name, options)
@@ -114,9 +108,9 @@ def _make(pool: WorkerPool, name: str, options: argparse.Namespace) -> tuple[int
     return done, failed
 
 
-def _jobs(name: str, options: argparse.Namespace) -> Iterator[Job]:
+def _jobs(name: str, options: DemosFlags) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
-        yield Job(name, seed, options.out, options.width, options.height, options.after_failure)
+        yield Job(name, seed, options.out, options.width_px, options.height_px, options.after_failure)
     raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; begin lower")
 
 
@@ -164,28 +158,3 @@ def _episode(job: Job, seen: list[Observation], targets: np.ndarray) -> Episode:
     jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
     instructions = TASKS[job.task].instructions
     return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, job.task, job.seed)
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = command_line.parser("demos.sh", __doc__)
-    parser.add_argument("--task", default="all", help="one, several with commas, or all")
-    parser.add_argument("--episodes", type=int, default=100, help="of each task")
-    parser.add_argument("--out", type=Path, default=Path("demonstrations"), metavar="DIR")
-    parser.add_argument(
-        "--seed", type=int, default=0, help=f"of the first scene; evaluation uses seeds from {KEPT_FROM} up"
-    )
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    failure = "every episode begins where an attempt that went wrong left the scene; give it seeds of its own"
-    parser.add_argument("--after-failure", action="store_true", help=failure)
-    parser.add_argument("--ray", metavar="ADDRESS", help="make them on a Ray cluster; local: a new one on this machine")
-    parser.add_argument("--width", type=int, default=256, help="of the pictures, px")
-    parser.add_argument("--height", type=int, default=192)
-    options = command_line.parse(parser, arguments)
-    for name, low, high in (("episodes", 1, 100_000), ("workers", 1, 256), ("width", 32, 1280), ("height", 32, 960)):
-        if not low <= getattr(options, name) <= high:
-            raise SettingsError(f"--{name}: must be {low} to {high}, got {getattr(options, name)}")
-    most = KEPT_FROM - options.episodes
-    if not 0 <= options.seed <= most:
-        kept = f"scenes from {KEPT_FROM} on are kept for evaluation"
-        raise SettingsError(f"--seed: must be 0 to {most}, got {options.seed}; {kept}")
-    return options

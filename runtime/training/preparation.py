@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from tqdm import tqdm
 
-from drivers.sim.tasks.task import KEPT_FROM
+from drivers.task_names import KEPT_FROM
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration

@@ -10,9 +10,7 @@ from typing import Any
 from models.config import Part, PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import checkpoint_id, stored_config
-from models.train.action import Cloning
-from models.train.loop import Schedule
-from models.train.video import Filming
+from models.train.choices import Cloning, Filming, Schedule
 from runtime.errors import RuntimeFault
 from runtime.host.revision import revision
 from runtime.training.ranks import Ranks

@@ -24,9 +24,10 @@ from models.sources import PartName, sources
 from models.tensors import StoredTensors
 from models.train import low_rank, statistics
 from models.train.action import CloningLoss, Samples, Shard
+from models.train.choices import Schedule
 from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
-from models.train.loop import Progress, Schedule, fit
+from models.train.loop import Progress, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread

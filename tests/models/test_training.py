@@ -24,12 +24,13 @@ from models.fast import FastSystem
 from models.instructor import Instructor
 from models.slow import SlowSystem
 from models.train import low_rank, prepared, statistics
-from models.train.action import Cloning, CloningLoss, Samples, Shard
+from models.train.action import CloningLoss, Samples, Shard
+from models.train.choices import Cloning, Filming, Schedule
 from models.train.live_features import LiveFeatures
-from models.train.loop import Progress, Schedule, fit
+from models.train.loop import Progress, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
 from models.train.recompute import recompute
-from models.train.video import AutoencoderLoss, Film, Filming, FlowLoss, Pictures, Windows, latent_spread
+from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40
 TEXTS = ("do it", "please do it at once")

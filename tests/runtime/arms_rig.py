@@ -25,9 +25,9 @@ Build = Callable[..., Any]
 class Rig:
     """One `arms` process without the process: messages in, targets out, 5 ms at a time."""
 
-    def __init__(self, build: Build, *flags: str) -> None:
+    def __init__(self, build: Build, *flags: str, unfit: str = "") -> None:
         self.build = build
-        self.config = arms_state.ArmsConfig.of(load_settings([*flags]))
+        self.config = arms_state.ArmsConfig.of(load_settings([*flags]), unfit)
         self.now_ns = START_NS
         self.measured = ready_pose()
         self.measured[[4, 11]] -= 0.2

@@ -20,8 +20,8 @@ END_S = 20.0
 _LIGHT = {
     "--system1.period_s": "0.3",
     **{f"--cameras.{camera}.rate_hz": "15" for camera in CAMERAS},
-    "--cameras.late_s": "2",
-    "--cameras.behind_s": "2",
+    "--cameras.max_frame_age_s": "2",
+    "--cameras.max_lag_s": "2",
     "--cameras.max_skew_s": "1",
     "--safety.max_chunk_age_s": "3",
     "--safety.max_condition_age_s": "20",

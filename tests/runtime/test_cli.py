@@ -1,18 +1,72 @@
-"""The command `video2act`: every script has its subcommand, and its list loads nothing heavy. Called by pytest."""
+"""The command `video2act`: every script has its subcommand; help and refusals load nothing heavy. Called by pytest."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drivers.sim.tasks import TASKS
+from drivers.task_names import TASK_NAMES
 from runtime import cli
 
 ROOT = Path(__file__).parents[2]
 NO_COMMANDS = {"setup", "test", "mutate"}  # of the repository, not of the installed program
-HEAVY = {"torch", "diffusers", "transformers", "mujoco"}
+HEAVY = ("torch", "diffusers", "transformers", "mujoco")
+WIDTH = 90
+# Each line of the command, in one process, for it takes a second to start: status, output, and what was loaded until then.
+ASKED = """
+import contextlib, io, json, os, sys
+from runtime import cli
+os.environ["COLUMNS"] = sys.argv[2]
+for line in json.loads(sys.argv[1]):
+    out, err, status = io.StringIO(), io.StringIO(), None
+    sys.argv[:] = ["video2act", *line]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main()
+        except SystemExit as ended:
+            status = ended.code
+    heavy = [name for name in HEAVY if name in sys.modules]
+    print(json.dumps([status, out.getvalue(), err.getvalue(), heavy]))
+"""
+
+Answer = tuple[int, str, str, list[str]]
+
+
+def asked(*lines: list[str]) -> list[Answer]:
+    """What the command answers to each line."""
+    code = f"HEAVY = {HEAVY!r}\n{ASKED}"
+    arguments = [sys.executable, "-c", code, json.dumps(lines), str(WIDTH)]
+    made = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=ROOT)
+    return [tuple(json.loads(line)) for line in made.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def short() -> dict[str, Answer]:
+    """Each command's --help."""
+    return dict(zip(cli.COMMANDS, asked(*([name, "--help"] for name in cli.COMMANDS)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Answer]:
+    """Each command's --help-all."""
+    return dict(zip(cli.COMMANDS, asked(*([name, "--help-all"] for name in cli.COMMANDS)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def wrong() -> dict[str, Answer]:
+    """Each command's answer to a flag that there is not."""
+    return dict(zip(cli.COMMANDS, asked(*([name, "--nosuchflag", "3"] for name in cli.COMMANDS)), strict=True))
+
+
+def flags(text: str) -> list[str]:
+    """The flags that a help lists."""
+    return re.findall(r"^  (--[\w.-]+|-h)", text, re.MULTILINE)
 
 
 def test_every_script_calls_its_subcommand_and_every_subcommand_has_its_script() -> None:
@@ -25,24 +79,159 @@ def test_every_script_calls_its_subcommand_and_every_subcommand_has_its_script()
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_subcommand_is_there(name: str) -> None:
     assert importlib.util.find_spec(cli.COMMANDS[name].module) is not None
+    assert cli.flags_of(name).name == name
     assert f"  {name} " in cli.overview()
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from runtime import cli; sys.argv[0] = 'video2act'; status = cli.main(); "
-    code += f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-
-
 def test_the_list_loads_nothing_heavy() -> None:
-    made = run("--help")
-    assert (made.returncode, made.stderr) == (0, "[]\n")
-    assert len(made.stdout.splitlines()) < 35
+    ((status, out, err, heavy),) = asked(["--help"])
+    assert (status, err, heavy) == (0, "", [])
+    assert len(out.splitlines()) < 35
 
 
-def test_an_unknown_command_is_one_line() -> None:
-    made = run("dance")
-    assert made.returncode == 2
-    assert made.stderr.splitlines()[0] == "video2act: unknown command 'dance'; video2act --help lists all"
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_tells_what_a_command_does_and_its_flags(name: str, short: dict[str, Answer]) -> None:
+    status, out, err, heavy = short[name]
+    assert (status, err, heavy) == (0, "", [])
+    assert out.startswith(f"usage: video2act {name} ")
+    assert len(flags(out)) <= 22, "the rest stands in --help-all"
+    assert max(map(len, out.splitlines())) < WIDTH, "it fits the terminal"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_wrong_flag_is_one_line_and_loads_nothing(name: str, wrong: dict[str, Answer]) -> None:
+    status, out, err, heavy = wrong[name]
+    assert (status, out, heavy) == (2, "", [])
+    assert err.startswith("video2act: unknown flag --nosuchflag") and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_all_has_every_flag_of_help_and_the_tree(
+    name: str, short: dict[str, Answer], whole: dict[str, Answer]
+) -> None:
+    status, out, err, heavy = whole[name]
+    assert (status, err, heavy) == (0, "", [])
+    if cli.flags_of(name).tree is None:
+        assert out == short[name][1]
+        return
+    assert set(flags(short[name][1])) < set(flags(out))
+    if name in ("robot", "record", "doctor", "evaluate", "instruct", "replay"):
+        assert {"--safety.velocity", "--arms.auto_resume", "--cameras.head.rate_hz"} < set(flags(out))
+
+
+def test_help_all_of_training_has_its_tree(whole: dict[str, Answer]) -> None:
+    found = set(flags(whole["train"][1]))
+    assert {
+        "--policy.horizon",
+        "--policy.video.backbone.heads",
+        "--schedule.learning_rate",
+        "--cloning.samples",
+    } < found
+    assert "--filming.lora_rank" in found
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_is_plain_english(name: str, short: dict[str, Answer], whole: dict[str, Answer]) -> None:
+    """No sentence of more than 25 words, of what a command does and of each of its flags."""
+    for text in (short[name][1], whole[name][1]):
+        for paragraph in re.split(r"\n\n|\n  (?=\S)|  +(?=[A-Z])", text):
+            words = " ".join(re.sub(r"\([^()]*default[^()]*\)", "", paragraph).split())
+            for sentence in re.split(r"(?<=[.:;])\s", words):
+                assert len(sentence.split()) <= 25, sentence
+
+
+def test_help_shows_the_chosen_profiles_values() -> None:
+    sim, real, own = asked(
+        ["robot", "--profile", "sim", "--help"],
+        ["robot", "--help-all", "--profile", "cobot_magic"],
+        ["robot", "--help"],
+    )
+    assert "(default run)" in " ".join(sim[1].split()) and sim[1] == own[1]
+    words = " ".join(real[1].split())
+    assert "(default disarmed)" in words and "(default 0.3 rad)" in words
+
+
+def test_help_lists_the_six_tasks(short: dict[str, Answer]) -> None:
+    assert tuple(TASKS) == TASK_NAMES
+    for name in ("robot", "demos", "evaluate", "record"):
+        assert all(task in short[name][1] for task in TASK_NAMES)
+
+
+CHECKED: list[tuple[list[str], str]] = [
+    (["dance"], "unknown command dance; video2act --help lists all"),
+    (["robt"], "unknown command robt; did you mean robot?"),
+    (["robot", "--ratio", "0"], "--ratio 0: must be a whole number from 1 to 1000"),
+    (["robot", "--task", "block_hanover"], "did you mean block_handover?"),
+    (
+        ["robot", "--profile", "cobot_magic"],
+        '--instruction is missing: tell the robot what to do, --instruction "TEXT"',
+    ),
+    (["robot", "--profile", "nowhere", "--help"], "--profile nowhere: no such profile"),
+    (["record", "--can", "--arms.leaders", "own"], "--arms.leaders own: record.sh is for the stock wiring"),
+    (["order", "dance"], "ORDER dance: must be one of arm, run, "),
+    (["order"], "ORDER is missing: give one of arm, run, "),
+    (["order", "hold", "hold"], "hold: unexpected word"),
+    (["order", "hold", "--run", "x"], "--run x: must be a whole number"),
+    (["doctor", "--arms.interfaces", "a"], "--arms.interfaces a: must be 2 texts"),
+    (["system2", "--robot", "here", "--keys", "k"], "--robot here: must be tcp://HOST:PORT"),
+    (["system2", "--robot", "tcp://a:1", "--keys", "k", "--system2.threads", "0"], "--system2.threads 0: must be"),
+    (["system2", "--robot", "tcp://a:1"], "--keys is missing: give the folder of the keys"),
+    (["replay", "s"], "SESSION s: give one of --lockstep, --what-if, --on-robot, --paced"),
+    (["replay", "s", "--paced", "--speed", "nan"], "--speed nan: must be a number from 0.01 to 100"),
+    (["replay", "s", "--what-if", "--seed", "3"], "--what-if: --seed cannot be changed afterwards"),
+    (["console", "--port", "x"], "--port x: must be a whole number from 0 to 65535"),
+    (["console", "--sessions", "/nowhere"], "--sessions /nowhere: no such folder"),
+    (["trace"], "SESSION is missing"),
+    (["export", "s", "--to", "hdf", "--out", "o"], "--to hdf: must be one of hdf5, lerobot; did you mean hdf5?"),
+    (["export", "--to", "hdf5", "--out", "o"], "SESSIONS is missing: give one or more"),
+    (["demos", "--task", "juggle"], "--task juggle: must be all, or some of block_handover"),
+    (["demos", "--seed", "999999", "--episodes", "5"], "--seed 999999: must be 0 to 999995"),
+    (["train"], "STAGE is missing: give one of video, action"),
+    (["train", "video", "--out", "o"], "--data is missing: give a folder"),
+    (["train", "video", "--data", "/nowhere", "--out", "o"], "--data /nowhere: no such folder; make demonstrations"),
+    (["train", "action", "--data", ".", "--out", "/proc/x"], "--out /proc/x: you may not write there"),
+    (
+        ["train", "action", "--data", ".", "--out", "o", "--policy.image.kind", "eyes"],
+        "must be one of siglip, keypoints",
+    ),
+    (["train", "action", "--data", ".", "--out", "o", "--cloning.samples", "x"], "--cloning.samples x: must be"),
+    (["train", "action", "--data", ".", "--out", "o", "--schedule.stes", "1"], "did you mean --schedule.steps?"),
+    (["evaluate", "--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
+    (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, features, filter, depth"),
+    (["evaluate", "--ratio", "x"], "--ratio x: must be a whole number"),
+    (["weights", "--size", "huge"], "--size huge: must be one of small, full, full-wan"),
+    (["instruct"], "TEXTS is missing: give one or more instructions"),
+    (["instruct", " "], "TEXTS (empty): must be one or more instructions"),
+    (["bench", "--suggest"], "--suggest: tells about --models; give it too"),
+    (["bench", "--models", "--can"], "--models, --can: measure one at a time"),
+    (["keys"], "FOLDER is missing: give a new folder"),
+    (["certificate"], "FOLDER is missing: give a folder"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused() -> list[Answer]:
+    """What the command answers to all these lines."""
+    return asked(*(line for line, _ in CHECKED))
+
+
+@pytest.mark.parametrize("number", range(len(CHECKED)), ids=lambda number: " ".join(CHECKED[number][0]))
+def test_what_is_wrong_is_one_line_and_loads_nothing(number: int, refused: list[Answer]) -> None:
+    status, out, err, heavy = refused[number]
+    assert (status, out, heavy) == (2, "", []), err
+    assert err.startswith("video2act: ") and len(err.splitlines()) == 1
+    assert CHECKED[number][1] in err
+
+
+def test_every_command_is_refused_something() -> None:
+    assert {line[0] for line, _ in CHECKED} >= set(cli.COMMANDS)
+
+
+def shown(name: str) -> Any:
+    return cli.flags_of(name).shown
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_what_help_shows_is_in_the_tree(name: str, short: dict[str, Answer]) -> None:
+    """A setting that is renamed must not silently leave the help."""
+    assert {f"--{setting}" for setting in shown(name)} <= set(flags(short[name][1]))

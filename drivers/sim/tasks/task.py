@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEMONSTRATION_HZ = 30  # of targets and observations
-KEPT_FROM = 1_000_000  # scenes of these seeds and above are evaluation's: no demonstration is made of them
 Shift = Literal["none", "objects", "background", "lighting"]
 """The paper's generalisation shifts: what a policy has not seen in its demonstrations."""
 

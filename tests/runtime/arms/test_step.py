@@ -107,7 +107,7 @@ def test_a_hold_for_staleness_ends_by_itself_in_the_sim_profile(running: Rig) ->
 
 
 def test_a_hold_for_staleness_ends_by_order_on_the_robot(build: Build) -> None:
-    rig = Rig(build, "--arms.resume", "order")
+    rig = Rig(build, "--no-arms.auto_resume")
     rig.run(0.5)
     rig.run(0.7, chunk_every_s=None)
     assert rig.run(0.5).target.mode == "HOLD"
@@ -241,7 +241,7 @@ def test_after_a_gap_without_targets_the_arms_stand_where_the_last_one_was(runni
 
 
 def test_on_a_robot_an_order_to_run_is_refused_with_what_forbids_it(build: Build) -> None:
-    rig = Rig(build, "--arms.resume", "order")
+    rig = Rig(build, "--no-arms.auto_resume")
     rig.run(0.3)
     rig.tick(rig.command("hold"))
     rig.run(0.5)

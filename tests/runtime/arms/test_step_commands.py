@@ -348,7 +348,7 @@ def test_an_order_is_answered_at_once_and_obeyed_once(running: Rig) -> None:
 
 
 def test_what_the_checks_found_forbids_to_arm(build: Build) -> None:
-    rig = Rig(build, "--arms.unfit", "bus left: can_left is down")
+    rig = Rig(build, unfit="bus left: can_left is down")
     assert rig.run(0.2).target.mode == "DISARMED"
     made = rig.tick(rig.command("arm"), rig.command("run"))
     assert made.state is not None and made.motor_commands == ()

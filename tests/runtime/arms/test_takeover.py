@@ -151,7 +151,7 @@ def test_hold_and_run_give_the_arms_back(teacher: Teacher) -> None:
 
 def test_on_a_robot_run_gives_the_arms_back_at_once(build: Build) -> None:
     """There a HOLD does not end by itself: on the way through one the order would be lost."""
-    rig = Rig(build, *OWN, "--arms.resume", "order")
+    rig = Rig(build, *OWN, "--no-arms.auto_resume")
     rig.run(0.5)
     teacher = took_over(Teacher(rig))
     rig.tick(rig.command("run"), teacher.says())

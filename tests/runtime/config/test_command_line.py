@@ -1,49 +1,147 @@
-"""The small commands' flags: every refusal is one line that names the value or shows a whole command."""
+"""How a command's flags are read: own ones, a tree besides, words without a flag. Called by pytest.
 
-from collections.abc import Callable
+What is wrong with settings is tried in test_refusals.py, all commands' lines in tests/runtime/test_cli.py.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field
+from pydantic_settings import CliPositionalArg
 
-from runtime.bench import command
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
 from runtime.errors import SettingsError
-from runtime.evaluation import command as evaluation
-from runtime.policy import instruct
-from runtime.replay import command as replay_command
 
-Main = Callable[[list[str]], int]
+
+class Oven(BaseModel):
+    """A group."""
+
+    heat_k: float = Field(default=450.0, gt=0, lt=1000)
+    fan: bool = True
+
+
+class Kitchen(BaseModel):
+    """A tree."""
+
+    oven: Oven = Oven()
+    guests: int = 2
+    table: tuple[float, float] = (1.0, 2.0)
+
+
+class BakeFlags(Flags):
+    """Bake something."""
+
+    dish: CliPositionalArg[Literal["bread", "cake"]]
+    """What."""
+    toppings: CliPositionalArg[tuple[str, ...]] = ()
+    """With what."""
+    guests: int = 4
+    """Own, though the tree has one of this name."""
+    rise_s: Annotated[float | None, Says(metavar="LONG")] = None
+    """How long."""
+    dry_run: bool = False
+    """Only say what would be done."""
+    book: Path | None = Field(default=None, validation_alias="from")
+    """Recipe."""
+
+
+def _no_cake(flags: BakeFlags, tree: dict[str, Any]) -> None:
+    if flags.dish == "cake" and "oven" not in tree:
+        raise SettingsError("--oven.heat_k is missing: a cake needs one")
+
+
+BAKE = CommandLine("bake", BakeFlags, Kitchen, ("oven.heat_k",), check=_no_cake)
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        BAKE.read(words)
+    return str(caught.value)
+
+
+def test_own_flags_and_the_tree_are_told_apart() -> None:
+    flags, tree = BAKE.read(
+        [
+            "bread",
+            "--oven.heat_k",
+            "500",
+            "salt",
+            "--guests=7",
+            "--dry-run",
+            "--no-oven.fan",
+            "nuts",
+            "--table",
+            "1,2.5",
+        ]
+    )
+    assert (flags.dish, flags.toppings, flags.guests, flags.dry_run) == ("bread", ("salt", "nuts"), 7, True)
+    assert tree == {"oven": {"heat_k": "500", "fan": False}, "table": [1, 2.5]}
+
+
+def test_a_flag_may_be_called_what_python_keeps_for_itself() -> None:
+    assert BAKE.read(["bread", "--from", "a.txt"])[0].book == Path("a.txt")
+
+
+def test_underscores_and_hyphens_mean_the_same() -> None:
+    assert BAKE.read(["bread", "--rise_s", "3", "--dry_run"])[0] == BAKE.read(["bread", "--rise-s=3", "--dry-run"])[0]
+    assert BAKE.read(["bread", "--oven.heat-k", "500"])[1] == {"oven": {"heat_k": "500"}}
+
+
+def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GUESTS", "guests", "DISH", "RISE_S"):
+        monkeypatch.setenv(name, "9")
+    assert BAKE.read(["bread"])[0] == BakeFlags(dish="bread")
 
 
 @pytest.mark.parametrize(
-    ("main", "arguments", "said"),
+    ("words", "said"),
     [
-        (replay_command.main, [], "replay.sh"),
-        (replay_command.main, ["somewhere"], "--lockstep"),
-        (replay_command.main, ["somewhere", "--lockstep", "--paced"], "--paced"),
-        (replay_command.main, ["somewhere", "--paced", "--speed", "fast"], "--speed"),
-        (replay_command.main, ["somewhere", "--paced", "--speed", "0"], "0.01 to 100"),
-        (replay_command.main, ["somewhere", "--lockstep", "--surprise"], "--surprise"),
-        (replay_command.main, ["somewhere", "--lockstep", "--ratio", "4"], "unknown --ratio; --lockstep takes"),
-        (replay_command.main, ["somewhere", "--paced", "--policy.checkpoint", "x"], "unknown --policy.checkpoint"),
-        (command.main, ["--json"], "--json"),
-        (command.main, ["--json", "/nowhere/x"], "--json /nowhere/x: there is no such folder; make it first"),
-        (evaluation.main, ["--film", "1", "--films", "/proc/films"], "--films /proc/films: cannot make this folder"),
-        (command.main, ["--json", "/tmp"], "--json /tmp: is a folder; name a file in it"),
-        (command.main, ["--console", "--seconds", "nan"], "--seconds: must be 0.1 to 86400, got nan"),
-        (command.main, ["--repeats", "0"], "1 to 100, got 0"),
-        (command.main, ["--models", "--threads", "0"], "1 to 64, got 0"),
-        (command.main, ["stray"], "stray"),
-        (instruct.main, [], "instruct.sh"),
+        ([], "DISH is missing: give one of bread, cake"),
+        (["bred"], "DISH bred: must be one of bread, cake; did you mean bread?"),
+        (["cake"], "--oven.heat_k is missing: a cake needs one"),
+        (["bread", "--rise-s", "x"], "--rise-s x: must be a number (s)"),
+        (["bread", "--dry-run", "--dry-run"], "--dry-run is given twice: --dry-run and --dry-run; give it once"),
+        (["bread", "--dry-run=yes"], "--dry-run yes: takes no value; give --dry-run alone, or leave it out"),
+        (["bread", "--no-dry-run"], "unknown flag --no-dry-run; did you mean --dry-run?"),
+        (["bread", "--rise"], "unknown flag --rise; did you mean --rise-s?"),
+        (["bread", "--heat_k", "3"], "unknown flag --heat_k; did you mean --oven.heat_k?"),
+        (["bread", "--oven", "hot"], "--oven hot: is a group; set --oven.NAME, or give it whole as JSON"),
+        (["bread", "--table", "1,2,x"], "--table 1,2,x: must be 2 numbers, written 1,2,3"),
+        (["bread", "--guests"], "--guests needs a value: a whole number"),
     ],
 )
-def test_a_wrong_flag_is_one_line(main: Main, arguments: list[str], said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
-        main(arguments)
-    assert len(str(caught.value).splitlines()) == 1
+def test_what_is_wrong_is_one_line(words: list[str], said: str) -> None:
+    assert refused(*words) == said
 
 
-@pytest.mark.parametrize("main", [replay_command.main, command.main, instruct.main])
-def test_help_is_no_refusal(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_of_the_tree_alone_are_read_for_it() -> None:
+    assert BAKE.read_tree(["--oven.heat_k", "3"]) == {"oven": {"heat_k": "3"}}
+    with pytest.raises(SettingsError, match="--guests: is no setting; leave it out"):
+        BAKE.read_tree(["--guests", "3"])
+
+
+def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
+        BAKE.read(words)
     assert ended.value.code == 0
-    assert "usage:" in capsys.readouterr().out
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_wins_over_whatever_else_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["-h"], ["--nothing", "x", "--help"]):
+        said = helped(capsys, *words)
+        assert said.startswith("usage: video2act bake DISH [TOPPINGS ...] [flags] Bake something.")
+        assert "DISH What. (one of bread, cake; required)" in said
+        assert "--rise-s LONG How long. (s)" in said and "--guests N Own, though" in said
+        assert "--oven.heat_k" in said and "--oven.fan" not in said
+        assert "default 450" not in said, "of a tree that lies elsewhere nobody knows the values"
+    assert "--oven.fan, --no-oven.fan" in helped(capsys, "--help-all")
+
+
+def test_help_shows_the_trees_values(capsys: pytest.CaptureFixture[str]) -> None:
+    known = CommandLine("bake", BakeFlags, Kitchen, ("oven.heat_k",), values=lambda words: {"oven": {"heat_k": 512.0}})
+    with pytest.raises(SystemExit):
+        known.read(["--help"])
+    assert "--oven.heat_k X default 512" in " ".join(capsys.readouterr().out.split())

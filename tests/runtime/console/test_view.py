@@ -112,7 +112,7 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
         ("HOLD", (WAITS,), [], "run"),
         ("HOLD", ("camera head: frozen", WAITS), [], "see to the reason, then run"),
         ("HOLD", ("camera head: frozen",), [], "it goes on by itself when that is over"),
-        ("HOLD", ("camera head: frozen",), ["--arms.resume", "order"], "see to the reason, then run"),
+        ("HOLD", ("camera head: frozen",), ["--no-arms.auto_resume"], "see to the reason, then run"),
         ("HOLD", (HELD,), [], "arm, then run"),
         ("HOLD", ("moves to the rest pose",), [], "wait, or hold"),
         ("FAULT", ("left j1 is blocked",), [], "look at the robot, clear, run"),

@@ -20,6 +20,7 @@ from runtime.config.settings import Policy, load_settings
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
 from runtime.host import realtime
+from runtime.process.role import Role
 
 SIM = load_settings(["--profile", "sim"])
 
@@ -180,8 +181,9 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
-    settings = load_settings(["--profile", "sim", "--can", "--arms.leaders", "shared"])
-    rows = {row.name: row for row in command.examine(settings, {"left": Faults(leader=True)})}
+    settings = load_settings(["--profile", "sim", "--can"])
+    found = command.examine(settings, {"left": Faults(leader=True)}, Role(recording=True))
+    rows = {row.name: row for row in found}
     assert rows["arm left, leaders"].verdict == "pass" and "leads it" in rows["arm left, leaders"].found
     assert rows["arm right, leaders"].verdict == "warning" and "says nothing" in rows["arm right, leaders"].found
 

@@ -1,7 +1,6 @@
 """Evaluation on the virtual clock: reproducible, at the declared times, with the live step functions; tables and orders.
 Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,17 +14,19 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from drivers.sim.eye import Eye
-from drivers.sim.tasks.task import KEPT_FROM
+from drivers.task_names import KEPT_FROM
 from models import sizes
 from runtime.config import overrides
 from runtime.config.settings import Settings, load_settings, settings_to_json
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, sweep, table
+from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.host.revision import revision
 from runtime.systems.virtual_clock import Policy, open_policy
+from runtime.training.flags import TRAIN
 
 _LIMIT_S = 1.2
 _UNTRAINED = ("--policy.size", "small")
@@ -297,7 +298,7 @@ class Played:
 
 
 @pytest.fixture
-def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluateFlags:
     """Of a sweep whose trainings only leave what they were asked for."""
 
     def train(line: list[str]) -> None:
@@ -308,13 +309,10 @@ def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.N
         (folder / "run.json").write_text(json.dumps({"settings": settings}))
 
     monkeypatch.setattr(sweep.training, "main", train)
-    return argparse.Namespace(
-        out=tmp_path, data=tmp_path, video=tmp_path, cache=None, train_steps=5, workers=1, processes=1, ray=None,
-        train_seeds=(0,), variants=(),
-    )  # fmt: skip
+    return EvaluateFlags(out=tmp_path, data=tmp_path, video=tmp_path, train_steps=5, workers=1)
 
 
-def test_sweeps_share_what_they_have_in_common(sweep_options: argparse.Namespace) -> None:
+def test_sweeps_share_what_they_have_in_common(sweep_options: EvaluateFlags) -> None:
     played = Played()
     sweep.run("features", sweep_options, played)
     results = sweep.run("filter", sweep_options, played)
@@ -325,46 +323,45 @@ def test_sweeps_share_what_they_have_in_common(sweep_options: argparse.Namespace
 
 
 def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_together(
-    sweep_options: argparse.Namespace, capsys: pytest.CaptureFixture[str]
+    sweep_options: EvaluateFlags, capsys: pytest.CaptureFixture[str]
 ) -> None:
     played, path = Played(), sweep_options.out / "features.json"
-    sweep_options.train_seeds, sweep_options.variants = (0, 7), ("no video", "both filters")
-    results = sweep.run("features", sweep_options, played)
+    options = sweep_options.model_copy(update={"train_seeds": (0, 7), "variants": ("no video", "both filters")})
+    results = sweep.run("features", options, played)
     assert played.policies == ["no-video", "no-video-seed-7", "unchanged", "unchanged-seed-7"]
     assert [result.rate for result in results] == [0.0, 0.5]
     assert [row.rollouts for result in results for row in result.rows] == [4, 4]
     said = capsys.readouterr().out
     assert "features: both filters, seed 7: 50.0 %" in said
     assert "seed 7: both filters against no video: +50.0 points, no difference" in said, "training by training too"
-    sweep.run("features", sweep_options, played)
+    sweep.run("features", options, played)
     assert len(played.policies) == 4, "of both seeds it is known"
     assert "(evaluated before, by " in capsys.readouterr().out
     assert all(revision() in row["made_by"] for row in json.loads(path.read_text()))
-    sweep_options.variants = ("both filters",)
-    assert [result.variant for result in sweep.run("features", sweep_options, played)] == ["both filters"]
+    options = options.model_copy(update={"variants": ("both filters",)})
+    assert [result.variant for result in sweep.run("features", options, played)] == ["both filters"]
     assert len(json.loads(path.read_text())) == 4, "the others are kept"
-    sweep_options.variants, sweep_options.train_seeds = (), (3,)
-    sweep.run("features", sweep_options, played)
+    sweep.run("features", sweep_options.model_copy(update={"train_seeds": (3,)}), played)
     assert len(json.loads(path.read_text())) == 4 + 5, "other seeds are kept too"
 
 
-def test_what_a_sweep_does_not_have_is_one_line(sweep_options: argparse.Namespace) -> None:
-    sweep_options.variants = ("sobel",)
+def test_what_a_sweep_does_not_have_is_one_line(sweep_options: EvaluateFlags) -> None:
+    options = sweep_options.model_copy(update={"variants": ("sobel",)})
     with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
-        sweep.run("features", sweep_options, Played())
-    sweep_options.variants, sweep_options.train_seeds = (), (0, 1)
+        sweep.run("features", options, Played())
+    options = sweep_options.model_copy(update={"train_seeds": (0, 1)})
     with pytest.raises(SettingsError, match=r"--train-seeds 0,1: --sweep ratio trains nothing"):
-        sweep.run("ratio", sweep_options, Played())
-    sweep_options.out = Path("/proc/sweeps")
+        sweep.run("ratio", options, Played())
+    options = sweep_options.model_copy(update={"out": Path("/proc/sweeps")})
     with pytest.raises(SettingsError, match=r"--out /proc/sweeps: cannot make this folder"):
-        sweep.run("features", sweep_options, Played())
+        sweep.run("features", options, Played())
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:
     small = sizes.by_name("small")
     for name, variants in SWEEPS.items():
         flags = [variant.policy for variant in variants if variant.policy is not None]
-        made = [overrides.over(small, overrides.parse(own, ("policy",))["policy"], "policy") for own in flags]
+        made = [overrides.over(small, TRAIN.read_tree(own).get("policy", {}), "policy") for own in flags]
         assert len({policy.digest() for policy in made}) == len(flags), name
         assert not any("," in variant.name for variant in variants), "--variants NAME,NAME"
 

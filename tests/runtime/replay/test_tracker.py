@@ -1,6 +1,7 @@
 """A recorded movement once more: the way to it, along it, and to a stand at its end. Called by pytest; pure but for files."""
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from runtime.config.settings import Policy, Settings, settings_from_json, settin
 from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import messages
+from runtime.process.role import Role
 from runtime.replay import command as replay_command
 from runtime.replay import on_robot, tracker_step
 from runtime.replay.lockstep import Report
@@ -343,24 +345,24 @@ def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: 
     assert f"--episode 7: {run} holds 1" in _refused([str(run), "--on-robot", "--episode", "7"])
     assert "left j1 jumps by 0.36 rad after" in _refused([str(fast), "--on-robot"])
     assert "rad outside its range; is it another robot's?" in _refused([str(far), "--on-robot"])
-    for flags in (["--policy.size", "full"], ["--policy.checkpoint", "x"], ["--follow", "x"]):
+    for flags in (["--policy.size", "full"], ["--policy.checkpoint", "x"]):
         assert f"{flags[0]}: no policy runs" in _refused([str(run), "--on-robot", *flags])
-    assert "--out: is for --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
-    assert "--episode: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
+    assert "--out x: is for --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
+    assert "--episode 1: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
     assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
-    assert "--task: " in _refused([str(run), "--on-robot", "--task", "juggle"])
-    assert "leaders would lead the arms too" in _refused([str(run), "--on-robot", "--arms.leaders", "shared", "--can"])
+    assert "--task juggle: " in _refused([str(run), "--on-robot", "--task", "juggle"])
+    assert "unplug the leaders" in _refused([str(run), "--on-robot", "--arms.leaders", "shared", "--can"])
     broken = tmp_path / "broken.hdf5"
     broken.write_bytes(b"none")
     assert str(broken) in _refused([str(broken), "--on-robot"])
-    with pytest.raises(SettingsError, match=r"--follow: is for replay\.sh"):
+    with pytest.raises(SettingsError, match=r"--follow: no setting any more; replay SESSION --on-robot"):
         robot.main(["--follow", "something"])
 
 
 def test_a_session_without_a_policy_is_not_asked_what_another_would_have_done(
     build: Build, settings: Settings, tmp_path: Path
 ) -> None:
-    followed = settings.model_copy(update={"follow": "that one"}).model_dump_json()
+    followed = json.dumps(settings.model_dump(mode="json") | {"follow": "that one"})
     session = reader.read(_session(build, tmp_path / "s", "HRRH", followed))
     with pytest.raises(Exception, match="followed that one, there was no policy"):
         Origin.of(session)
@@ -377,7 +379,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Ran]:
     class Following:
         """Instead of a run."""
 
-        def __init__(self, settings: Settings, movement: on_robot.Recorded) -> None:
+        def __init__(self, settings: Settings, role: Role, movement: on_robot.Recorded) -> None:
+            assert role.tracks == movement.name
             seen.append((settings, movement))
 
         def run(self) -> int:
@@ -408,7 +411,7 @@ def test_the_robot_is_the_sessions_own_unless_a_profile_is_named(
     assert replay_command.main([str(source), "--on-robot"]) == 0
     (first, recorded), (second, _), (third, _) = ran
     assert (first.ratio, first.can, first.seed, first.task) == (3, True, 0, "block_handover")
-    assert (first.seconds, first.json_file, first.follow) == (3.0, None, "first")
+    assert (first.seconds, first.json_file, recorded.name) == (3.0, None, "first")
     assert first.instruction == recorded.instruction == "hand the block over", "what was told then, not at the start"
     assert first.sessions == tmp_path / "sessions"
     assert (first.policy.checkpoint, first.system2.remote, first.system2.keys) == (None, "", None)
@@ -442,9 +445,8 @@ def test_no_policy_is_asked_for_where_none_runs(settings: Settings) -> None:
     """Else a real robot could never be armed for it."""
     piper = settings.arms.model_copy(update={"kind": "piper"})
     real = settings.model_copy(update={"arms": piper, "policy": Policy()})
-    followed = real.model_copy(update={"follow": "that one"})
     assert "policy" in {row.name for row in machine.check(real) if row.verdict == "fail"}
-    assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.check(followed))
+    assert {"policy", "GPU"}.isdisjoint(row.name for row in machine.check(real, Role(tracks="that one")))
 
 
 def test_a_report_without_chunks_is_not_called_identical() -> None:

@@ -74,8 +74,8 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ((), "say what is to be different: --ratio N"),
-        (("--cameras.late_s", "1"), "--cameras.late_s cannot be changed afterwards"),
+        ((), "name what is to be different: --ratio N"),
+        (("--cameras.max_frame_age_s", "1"), "--cameras.max_frame_age_s cannot be changed afterwards"),
         (("--ratio", "0"), "ratio"),
         (("--ratio",), "ratio"),
         (("--trajectory.blend", "glue"), "trajectory.blend"),

@@ -119,5 +119,5 @@ def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="unknown order 'dance'; choose of arm, run, takeover, hold"):
+    with pytest.raises(SettingsError, match="ORDER dance: must be one of arm, run, takeover, hold"):
         operator.main(["dance"])

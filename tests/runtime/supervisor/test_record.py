@@ -18,6 +18,7 @@ from runtime.devices import leader_emulator
 from runtime.doctor.row import Row
 from runtime.errors import SettingsError
 from runtime.messaging import messages
+from runtime.process.role import Role
 from runtime.session import export, reader
 from runtime.supervisor import record, robot
 
@@ -133,7 +134,7 @@ def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:
     ("flags", "said"),
     [
         (["--task", "juggle"], "juggle"),
-        (["--profile", "cobot_magic", "--task", "fold_a_shirt"], "with --instruction"),
+        (["--profile", "cobot_magic", "--task", "fold_a_shirt"], "add --instruction TEXT"),
     ],
 )
 def test_a_bad_flag_is_one_line(flags: list[str], said: str) -> None:
@@ -150,10 +151,10 @@ def test_a_policy_does_not_run_with_the_masters_plugged_in() -> None:
 def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real robot the checks come after the command has forbidden to arm."""
     settings = load_settings([])
-    arms = settings.arms.model_copy(update={"kind": "piper", "unfit": "the leaders lead"})
+    arms = settings.arms.model_copy(update={"kind": "piper"})
     rows: list[Any] = [Row("bus left", "pass" if verdict == "pass" else "fail", "as found", "plug it in")]
-    monkeypatch.setattr(robot, "examine", lambda _: rows)
-    unfit = robot.examined(settings.model_copy(update={"arms": arms})).arms.unfit
+    monkeypatch.setattr(robot, "examine", lambda _settings, role: rows)
+    unfit = robot.examined(settings.model_copy(update={"arms": arms}), Role(unfit="the leaders lead")).unfit
     assert "the leaders lead" in unfit
     assert ("as found" in unfit) == (verdict == "fail")
 

@@ -14,7 +14,7 @@ from runtime.errors import SettingsError
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import demos
 
-SMALL = ["--width", "48", "--height", "36", "--workers", "1"]
+SMALL = ["--width-px", "48", "--height-px", "36", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_every_episode_can_be_read_and_moves(folder: Path) -> None:
 def test_what_is_there_must_be_whole_and_of_the_same_size(folder: Path, tmp_path: Path) -> None:
     line = ["--task", "pick_apple_messy", "--episodes", "2", "--seed", "5", "--workers", "1"]
     with pytest.raises(SettingsError, match=r"has pictures of 48x36, not 64x48; give another --out"):
-        demos.main([*line, "--out", str(folder.parent), "--width", "64", "--height", "48"])
+        demos.main([*line, "--out", str(folder.parent), "--width-px", "64", "--height-px", "48"])
     (tmp_path / "pick_apple_messy").mkdir()
     (tmp_path / "pick_apple_messy" / "episode_000005.hdf5").touch()
     with pytest.raises(SettingsError, match=r"episode_000005\.hdf5: cannot be read .*; take the file away"):
@@ -89,7 +89,7 @@ def test_a_cluster_makes_the_same_demonstration(tmp_path: Path, folder: Path) ->
         (["--task", "juggle"], "juggle"),
         (["--episodes", "0"], "--episodes"),
         (["--seed", "1000000"], "kept for evaluation"),
-        (["--seed", "999950", "--episodes", "100"], "--seed: must be 0 to 999900"),
+        (["--seed", "999950", "--episodes", "100"], "--seed 999950: must be 0 to 999900"),
     ],
 )
 def test_bad_flags_are_one_line(flags: list[str], said: str) -> None:

@@ -60,7 +60,7 @@ def fresh_accelerator() -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two demonstrations."""
     out = tmp_path_factory.mktemp("demonstrations")
-    size = ["--width", "64", "--height", "48", "--workers", "1"]
+    size = ["--width-px", "64", "--height-px", "48", "--workers", "1"]
     demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--out", str(out), *size])
     return out
 
@@ -484,7 +484,7 @@ def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
     """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
     code = (
         "import torch; from models import sizes; from models.slow import SlowSystem\n"
-        "from models.train.video import AutoencoderLoss, Filming\n"
+        "from models.train.choices import Filming\nfrom models.train.video import AutoencoderLoss\n"
         "torch.set_num_threads(1); backbone = SlowSystem(sizes.by_name('small')).backbone\n"
         "loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())\n"
         "batch = {'pictures': torch.randint(0, 255, (8, 3, 1, 96, 128), dtype=torch.uint8), 'seed': torch.tensor([1])}\n"

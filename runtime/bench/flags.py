@@ -1,0 +1,73 @@
+"""The command line of `bench`. Read by runtime/cli.py before torch is loaded."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.output_paths import check_writable
+
+_KINDS = ("models", "can", "fuzz", "console")
+
+
+class BenchFlags(Flags):
+    """Measure this machine: the runtime, or with a flag the networks, emulated arms, hostile chunks or the console."""
+
+    json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
+        default=None, validation_alias="json"
+    )
+    """Write the figures there."""
+    repeats: int = Field(default=5, ge=1, le=100)
+    """Runs, of which the median is reported."""
+    models: bool = False
+    """Measure the networks."""
+    can: bool = False
+    """Emulated arms: bytes at the wire, time from a fault to HOLD."""
+    fuzz: bool = False
+    """Hostile chunks, judged at the emulated arms' end of the wire."""
+    console: bool = False
+    """The page in a real browser: ages, hold, slow viewers."""
+    seconds: float = Field(default=60.0, ge=0.1, le=86_400)
+    """With --can and --console: length of a quiet run in seconds."""
+    chunks: int = Field(default=1_000_000, ge=1, le=10**9)
+    """With --fuzz: how many."""
+    seed: int = Field(default=0, ge=0, le=10**9)
+    """With --fuzz: seed of the chunks."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """With --fuzz: processes; without it one a core."""
+    suggest: bool = False
+    """With --models: print settings that suit this machine."""
+    size: Literal["small", "full", "full-wan"] = "small"
+    """With --models: size of the policy."""
+    device: Literal["cpu", "cuda"] | None = None
+    """With --models: where; without it a GPU if there is one."""
+    count: bool = False
+    """With --models: only count memory and TFLOP; no network runs."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """With --models: type of the weights."""
+    storage: Literal["same", "float8"] = "same"
+    """With --models: type in which the video model's weights are kept."""
+    compile: bool = False
+    """With --models: torch.compile, with CUDA graphs on a GPU."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """With --models: CPU threads."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        chosen = [f"--{kind}" for kind in _KINDS if getattr(self, kind)]
+        if len(chosen) > 1:
+            raise ValueError(f"{', '.join(chosen)}: measure one at a time; give one of them")
+        for name in ("suggest", "count"):
+            if getattr(self, name) and not self.models:
+                raise ValueError(f"--{name}: tells about --models; give it too")
+        return self
+
+
+def _check(flags: BenchFlags, _given: dict[str, Any]) -> None:
+    if flags.json_file is not None:
+        check_writable(flags.json_file, "--json")
+
+
+BENCH = CommandLine("bench", BenchFlags, check=_check)

@@ -1,0 +1,56 @@
+"""What --help says of a flag: its docstring, its choices or unit, and the value it has where nobody gives it.
+
+Called by runtime/config/command_line.py; argparse lays it out, as wide as the terminal.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic_core import PydanticUndefined
+
+from runtime.config.field import Field
+
+_FLAG_COLUMNS = 30
+
+
+class Formatter(argparse.HelpFormatter):
+    """Flags to the left, their help beside or below them."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=_FLAG_COLUMNS)
+
+
+def of(setting: Field, values: dict[str, Any] | None, metavar: str) -> str:
+    """A flag's help; `values`: of the tree, where they are not the model's; None: nobody knows them here."""
+    reported = " ".join((setting.info.description or "").split())
+    choices = ", ".join(setting.choices)
+    default = _default(setting, values) if values is not None else ""
+    parts = [f"one of {choices}" if choices and metavar != "|".join(setting.choices) else "", default or setting.unit]
+    notes = "; ".join(filter(None, parts))
+    text = f"{reported} ({notes})" if reported and notes else reported or notes
+    return text.replace("%", "%%")
+
+
+def _default(setting: Field, values: dict[str, Any]) -> str:
+    value: Any = values
+    for name in setting.path:
+        value = (
+            cast(dict[str, Any], value).get(name, PydanticUndefined) if isinstance(value, dict) else PydanticUndefined
+        )
+    if value is PydanticUndefined:
+        value = setting.info.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "" if setting.is_several else "required"
+    if isinstance(value, bool):
+        return f"default {'on' if value else 'off'}" if "." in setting.name or value else ""
+    several = cast(tuple[Any, ...], value) if isinstance(value, tuple | list) else (value,)
+    if all(item is None or item == "" for item in several):
+        return ""
+    return f"default {','.join(map(_number, several))} {setting.unit}".rstrip()
+
+
+def _number(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value.relative_to(Path.cwd())) if value.is_relative_to(Path.cwd()) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

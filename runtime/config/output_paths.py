@@ -1,0 +1,47 @@
+"""Where a command may write: said at the start, not after hours. Called by the flags of commands, and before they write."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from runtime.errors import SettingsError
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Say at the start, not after hours, that a file cannot be written there. Raises SettingsError."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise SettingsError(f"{flag} {path}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise SettingsError(f"{flag} {path}: there is no such folder; make it first")
+    _check_may_write(path if path.exists() else folder, path, flag)
+
+
+def check_folder(path: Path, flag: str) -> None:
+    """Say at the start that a folder cannot be made or written there; makes nothing. Raises SettingsError."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise SettingsError(f"{flag} {path}: {there} is a file; name a folder")
+    _check_may_write(there, path, flag)
+
+
+def _check_may_write(there: Path, path: Path, flag: str) -> None:
+    """By a trial: root may write everywhere as permissions go, but not in /proc."""
+    try:
+        if there.is_dir():
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        elif not os.access(there, os.W_OK):
+            raise PermissionError
+    except OSError:
+        raise SettingsError(f"{flag} {path}: you may not write there; choose another") from None
+
+
+def make_folder(path: Path, flag: str) -> None:
+    """Make a folder for what will be written, where it is not there yet. Raises SettingsError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{flag} {path}: cannot make this folder ({error.strerror}); choose another") from None

@@ -1,0 +1,95 @@
+"""What is wrong with settings, in one line: the setting, the value, what is allowed. Called by whoever checks settings.
+
+pydantic says where and of which kind; the words are ours, so that none of its own are shown.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from runtime.config import field
+from runtime.config.field import Field
+
+_LONGEST_VALUE = 60
+Named = Callable[
+    [Field], str
+]  # how a setting is written where it came from: --safety.velocity, or FILE: safety.velocity
+
+
+def flag_of(setting: Field) -> str:
+    """As a flag."""
+    return f"--{setting.name}"
+
+
+def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any], named: Named = flag_of) -> str:
+    """One line about the first thing that is wrong with `values`."""
+    first = error.errors(include_url=False)[0]
+    path = first["loc"]
+    if first["type"] == "extra_forbidden":
+        return _unknown(model, path, named)
+    setting = field.find(model, path)
+    if first["type"] in ("value_error", "assertion_error"):  # a check of ours, which says all by itself
+        text = str(first["msg"]).partition(", ")[2]
+        return text if setting is None or text.startswith("--") else f"{named(setting)}: {text}"
+    if setting is None:
+        return f"{shown(first['input'])}: must be a table of settings"
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):  # of a group of several kinds
+        setting = field.find(model, (*setting.path, str(setting.info.discriminator))) or setting
+    if (value := given(values, setting.path)) is None:
+        return f"{named(setting)} is missing: give {setting.expected()}"
+    return refused(setting, value, named)
+
+
+def refused(setting: Field, value: Any, named: Named = flag_of) -> str:
+    """A value that is not what the setting must be."""
+    return f"{named(setting)} {shown(value)}: must be {setting.expected()}{_nearest_choice(setting, value)}"
+
+
+def shown(value: Any) -> str:
+    """A value as its writer would know it, on one line."""
+    if isinstance(value, list | tuple):
+        text = ",".join(str(item) for item in value) or "(empty)"
+    elif isinstance(value, dict | bool):
+        text = json.dumps(value, default=str)
+    else:
+        text = "(empty)" if value == "" else str(value)
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, as ` (did you mean ...?)`; empty where none is near."""
+    names = list(known)
+    last = name.rpartition(".")[2]
+    ends = [other for other in names if other.rpartition(".")[2] == last]
+    close = ends[:1] or difflib.get_close_matches(name, names, n=1, cutoff=0.65)
+    if not close:  # a flag that begins so, or a group's setting that nearly ends so
+        tails = {other.rpartition(".")[2]: other for other in names}
+        close = [tails[tail] for tail in difflib.get_close_matches(last, list(tails), n=1, cutoff=0.75)]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) -> str:
+    """A key that nobody knows, with the nearest one."""
+    above = field.find(model, path[:-1])
+    unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
+    known = (setting.name for setting in field.leaves(model))
+    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or '; --help-all lists all'}"
+
+
+def given(values: Any, path: tuple[str, ...]) -> Any:
+    """What was given for a setting; of a group that is none, what stands in its place."""
+    for name in path:
+        if not isinstance(values, dict):
+            break
+        values = cast(dict[str, Any], values).get(name)
+    return values
+
+
+def _nearest_choice(setting: Field, value: Any) -> str:
+    close = difflib.get_close_matches(str(value), setting.choices, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,133 @@
+"""The command line of `evaluate`. Read by runtime/cli.py before torch or a simulator is loaded."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.task_names import KEPT_FROM, TASK_NAMES
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.output_paths import check_folder, check_writable
+from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.training.flags import tasks
+
+Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
+File = Annotated[Path, Says(metavar="FILE", expects="a file")]
+Scene = Annotated[int, Field(ge=KEPT_FROM, le=2 * 10**9)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Latency = Annotated[float, Field(gt=0, le=60)]
+
+
+class EvaluateFlags(Flags):
+    """Measure success rates of a policy in simulation, on a virtual clock; with --sweep the paper's ablations.
+
+    Settings of the robot may follow: --ratio, --policy.checkpoint, --trajectory.blend. The same line gives the same figures
+    again on one machine and build.
+    """
+
+    task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
+    """Tasks with commas between them, or all."""
+    rollouts: int | None = Field(default=None, ge=1, le=10_000)
+    """Rollouts of a repeat; without it 50, in a sweep 20."""
+    repeats: int | None = Field(default=None, ge=1, le=100)
+    """Repeats; without it 3, in a sweep 1."""
+    seed: int = Field(default=KEPT_FROM, ge=KEPT_FROM, le=10**9)
+    """Seed of the first scene."""
+    expert: bool = False
+    """Play the scripted expert instead of a policy."""
+    json_file: File | None = Field(default=None, validation_alias="json")
+    """Write all figures there, task by task as they come."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes; without it one a core."""
+    ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
+    """Play rollouts on a Ray cluster; local starts one on this machine."""
+    system1_s: Latency | None = None
+    """Declared latency of System 1."""
+    system2_s: Latency | None = None
+    """Declared latency of System 2."""
+    bench: File | None = None
+    """Take both latencies from a record of bench.sh --models --json."""
+    film: int = Field(default=0, ge=0, le=10_000)
+    """Film so many episodes of each task, from the first one."""
+    film_seeds: tuple[Scene, ...] = ()
+    """Film the episodes of these scenes."""
+    film_examples: bool = False
+    """Film the first success and the first failure of each task."""
+    films: Folder = Path("films")
+    """Folder of the films."""
+    sweep: Literal["ratio", "shift", "blend", "features", "filter", "depth"] | None = None
+    """Which ablation of the paper."""
+    out: Folder = Path("sweeps")
+    """Sweep: folder of tables, plots and policies."""
+    data: Folder | None = None
+    """Sweep: demonstrations to train on."""
+    video: Folder | None = None
+    """Sweep: checkpoint of stage 1."""
+    cache: Folder | None = None
+    """Sweep: prepared demonstrations; without it OUT/cache."""
+    train_steps: int = Field(default=6000, ge=1, le=10**8)
+    """Sweep: training steps of each policy."""
+    train_seeds: tuple[Seed, ...] = (0,)
+    """Sweep: train each variant once with each of these seeds."""
+    variants: tuple[str, ...] = ()
+    """Sweep: these variants alone."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Sweep: processes that train together."""
+
+    @property
+    def of_repeat(self) -> int:
+        """Rollouts of a repeat."""
+        return self.rollouts or (50 if self.sweep is None else 20)
+
+    @property
+    def times(self) -> int:
+        """Repeats."""
+        return self.repeats or (3 if self.sweep is None else 1)
+
+    @property
+    def scenes(self) -> range:
+        """Seeds of all scenes of a task."""
+        return range(self.seed, self.seed + self.of_repeat * self.times)
+
+    @property
+    def filmed(self) -> bool:
+        """Whether anything is."""
+        return bool(self.film or self.film_seeds or self.film_examples)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        tasks(self.task)
+        if self.expert and self.filmed:
+            raise ValueError(
+                "--film, --film-seeds, --film-examples: the expert is not filmed; leave out --expert, or these"
+            )
+        for seed in self.film_seeds:
+            if seed not in self.scenes:
+                raise ValueError(
+                    f"--film-seeds {seed}: is not played; scenes are {self.scenes[0]} to {self.scenes[-1]}"
+                )
+        if self.sweep is not None and self.json_file is not None:
+            raise ValueError(
+                f"--json {self.json_file}: a sweep writes OUT/{self.sweep}.json; leave it out, and give --out"
+            )
+        return self
+
+
+def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
+    if flags.filmed:
+        check_folder(flags.films, "--films")
+    if flags.json_file is not None:
+        check_writable(flags.json_file, "--json")
+    settings_of(given)
+
+
+EVALUATE = CommandLine(
+    "evaluate",
+    EvaluateFlags,
+    Settings,
+    ("ratio", "policy.checkpoint", "trajectory.blend"),
+    ("films", "film_seeds", "cache", "train_steps", "train_seeds", "variants", "processes", "system1_s", "system2_s"),
+    profile_values,
+    _check,
+)

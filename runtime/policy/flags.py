@@ -1,0 +1,53 @@
+"""The command lines of `weights` and `instruct`. Read by runtime/cli.py before these commands are loaded."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+from pydantic_settings import CliPositionalArg
+
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.settings import Settings, profile_values, settings_of
+
+Told = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class WeightsFlags(Flags):
+    """Fetch the published weights that a policy names, and check them. An interrupted fetch resumes where it stopped."""
+
+    size: Literal["small", "full", "full-wan"] = "full"
+    """Size of the policy whose published parts are fetched."""
+    checkpoint: Annotated[Path | None, Says(metavar="DIR")] = None
+    """A checkpoint, instead of a size."""
+
+
+class InstructFlags(Flags):
+    """Encode instructions before a run, so that the robot need not: the text encoders take tens of gigabytes."""
+
+    texts: CliPositionalArg[
+        Annotated[tuple[Told, ...], Says(expects="one or more instructions of 1 to 1000 letters, each in quotes")]
+    ] = Field(min_length=1)
+    """What the robot will be told, each in quotes."""
+
+
+def _check(_flags: InstructFlags, given: dict[str, Any]) -> None:
+    settings_of(given)
+
+
+WEIGHTS = CommandLine("weights", WeightsFlags)
+INSTRUCT = CommandLine(
+    "instruct",
+    InstructFlags,
+    Settings,
+    (
+        "profile",
+        "policy.checkpoint",
+        "policy.size",
+        "policy.published.text",
+        "policy.published.video",
+        "system2.device",
+    ),
+    values=profile_values,
+    check=_check,
+)

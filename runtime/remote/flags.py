@@ -1,0 +1,58 @@
+"""The command lines of `system2` and `keys`. Read by runtime/cli.py before these commands are loaded."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from runtime.config import overrides
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.settings import ADDRESS, Policy, Section, System2
+
+
+class System2Flags(Flags):
+    """Run System 2 alone, on a GPU box, for a robot that waits for it.
+
+    The robot's settings hold, but for --policy.* and --system2.* given here: where the checkpoint lies on this machine, and on
+    which device it runs.
+    """
+
+    robot: Annotated[
+        str, Says(metavar="tcp://HOST:PORT", expects="tcp://HOST:PORT, as in the robot's --system2.remote")
+    ] = Field(pattern=ADDRESS)
+    """Where the robot waits, as in its --system2.remote."""
+    keys: Annotated[Path, Says(metavar="DIR", expects="the folder of the keys")]
+    """A copy of the folder that the command keys made."""
+
+
+class KeysFlags(Flags):
+    """Make the two key pairs by which the robot and the GPU box know each other.
+
+    Copy the folder to both machines, and let nobody else read it: whoever has it can be either of them.
+    """
+
+    folder: CliPositionalArg[Annotated[Path, Says(expects="a new folder")]]
+    """A new folder for the keys."""
+
+
+class BoxSettings(Section):
+    """What may differ on the GPU box."""
+
+    policy: Policy = Policy()
+    system2: System2 = System2()
+
+
+def _check(_flags: System2Flags, given: dict[str, Any]) -> None:
+    overrides.over(BoxSettings(), given, "")
+
+
+SYSTEM2 = CommandLine(
+    "system2",
+    System2Flags,
+    BoxSettings,
+    ("policy.checkpoint", "system2.device", "system2.dtype", "system2.storage", "system2.compile", "system2.threads"),
+    check=_check,
+)
+KEYS = CommandLine("keys", KeysFlags)

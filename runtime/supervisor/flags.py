@@ -1,0 +1,92 @@
+"""The command lines of `robot`, `record` and `order`. Read by runtime/cli.py before these commands are loaded."""
+
+from typing import Any
+
+from pydantic_settings import CliPositionalArg
+
+from drivers.task_names import TASK_NAMES
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.refusal import nearest
+from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.errors import SettingsError
+from runtime.messaging.messages import OrderName
+
+
+class RobotFlags(Flags):
+    """Start the robot, or the simulated one, and stay in the foreground until it ends. Keys steer it; q ends it."""
+
+
+class RecordFlags(Flags):
+    """Record demonstrations: leader arms lead the robot, and each demonstration is kept or discarded by a key.
+
+    Nothing is sent to the arms; the safety layer only watches. In simulation the scripted expert leads.
+    """
+
+
+class OrderFlags(Flags):
+    """Command a running robot from another terminal, and print what became of the command.
+
+    Stop, release, and clear after a stop take the power from arms that may fall. They ask for a confirmation.
+    """
+
+    order: CliPositionalArg[OrderName]
+    """What the robot is to do."""
+    confirm: bool = False
+    """Somebody stands beside the arms and supports them."""
+    run: int | None = None
+    """Process id of the robot command, where several run."""
+
+
+def check_task(settings: Settings) -> None:
+    """Raises SettingsError for a simulated task that is not there."""
+    if settings.arms.kind == "simulated" and settings.task not in TASK_NAMES:
+        near = nearest(settings.task, TASK_NAMES)
+        raise SettingsError(f"--task {settings.task:.60}: must be one of {', '.join(TASK_NAMES)}{near}")
+
+
+def _check_robot(_flags: RobotFlags, given: dict[str, Any]) -> None:
+    settings = settings_of(given)
+    check_task(settings)
+    if settings.arms.kind != "simulated" and settings.instruction is None:
+        raise SettingsError('--instruction is missing: tell the robot what to do, --instruction "TEXT"')
+
+
+def _check_record(_flags: RecordFlags, given: dict[str, Any]) -> None:
+    settings = settings_of(given)
+    if settings.arms.leaders == "own":
+        raise SettingsError("--arms.leaders own: record.sh is for the stock wiring; run robot.sh and send takeover")
+    if settings.arms.kind == "simulated":
+        check_task(settings)
+    elif settings.instruction is None and "task" not in given:
+        raise SettingsError("--task is missing: name what is demonstrated, --task NAME or --instruction TEXT")
+    elif settings.instruction is None and settings.task not in TASK_NAMES:
+        known = ", ".join(TASK_NAMES)
+        raise SettingsError(
+            f"--task {settings.task:.60}: is none of {known}; add --instruction TEXT for one of your own"
+        )
+
+
+ROBOT = CommandLine(
+    "robot",
+    RobotFlags,
+    Settings,
+    (
+        "profile", "task", "instruction", "seconds", "sessions", "json", "seed", "ratio", "pacing", "can", "shift",
+        "policy.checkpoint", "policy.size", "system1.period_s", "system2.remote", "recorder.enabled", "console.enabled",
+        "console.port", "arms.start",
+    ),
+    values=profile_values,
+    check=_check_robot,
+)  # fmt: skip
+RECORD = CommandLine(
+    "record",
+    RecordFlags,
+    Settings,
+    (
+        "profile", "task", "instruction", "seconds", "sessions", "json", "seed", "arms.interfaces", "console.enabled",
+        "console.port",
+    ),
+    values=profile_values,
+    check=_check_record,
+)  # fmt: skip
+ORDER = CommandLine("order", OrderFlags)

@@ -1,0 +1,213 @@
+"""The command lines of `train` and `demos`. Read by runtime/cli.py before torch or a simulator is loaded."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import CliPositionalArg
+
+from drivers.task_names import KEPT_FROM, TASK_NAMES
+from models import sizes
+from models.config import Part, PolicyConfig
+from models.errors import ModelError
+from models.identity import stored_config
+from models.train.choices import Cloning, Filming, Schedule
+from runtime.config import overrides
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.output_paths import check_folder
+from runtime.config.refusal import nearest
+from runtime.errors import SettingsError
+
+STEPS = {"video": 20_000, "action": 100_000}
+_AUTOENCODER_STEPS = 10_000
+_OF_STATISTICS = ("action_source", "targets", "horizon")  # a training that resumes keeps those of its checkpoint
+_OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
+Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
+
+
+class TrainFlags(Flags):
+    """Train a policy in two stages: video tunes the video model on robot video, action trains the policy on top of it.
+
+    OUT holds the run: its settings, its state, curves for TensorBoard, and what came out of it, OUT/checkpoint. The same
+    command again resumes where it was stopped.
+    """
+
+    stage: CliPositionalArg[Literal["video", "action"]]
+    """Which stage."""
+    data: Folder
+    """Demonstrations to train on."""
+    out: Folder
+    """Folder of this run."""
+    profile: Literal["small", "full", "full-wan"] | None = None
+    """Size of the policy, small if not given; not with --from."""
+    video: Folder | None = None
+    """action: checkpoint of stage 1; without it published weights."""
+    begin: Folder | None = Field(default=None, validation_alias="from")
+    """action: checkpoint of a whole policy, which is trained further."""
+    cache: Folder | None = None
+    """Prepared demonstrations; without it OUT/cache."""
+    steps: int | None = Field(default=None, ge=1, le=10**8)
+    """Training steps; without it 20000 for video, 100000 for action."""
+    autoencoder_steps: int = Field(default=_AUTOENCODER_STEPS, ge=1, le=10**8)
+    """video: steps of the VAE."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes that prepare demonstrations; without it one a core, or one a GPU for a published video model."""
+    ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
+    """Prepare them on a Ray cluster; local starts one on this machine."""
+    recompute: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of weights and samples."""
+    processes: int | None = Field(default=None, ge=1, le=64)
+    """Processes on this machine that train together; without it one a GPU."""
+    machines: int = Field(default=1, ge=1, le=1024)
+    """Machines that train together; each runs this very command."""
+    meet: Annotated[str, Says(metavar="HOST:PORT")] = ""
+    """With --machines: address of the first one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.data.is_dir():
+            raise ValueError(f"--data {self.data}: no such folder; make demonstrations with ./launch/demos.sh")
+        if self.stage == "video" and self.video is not None:
+            raise ValueError(f"--video {self.video}: stage 1 makes that checkpoint; give it to train.sh action")
+        if self.video is not None and not (self.video / "config.json").is_file():
+            raise ValueError(f"--video {self.video}: no checkpoint; make one with ./launch/train.sh video")
+        if self.begin is not None:
+            self._check_begin(self.begin)
+        return self
+
+    def _check_begin(self, begin: Path) -> None:
+        if self.stage == "video" or self.video is not None:
+            raise ValueError(
+                f"--from {begin}: a whole policy with its video model, for train.sh action without --video"
+            )
+        if self.profile is not None:
+            raise ValueError(f"--profile {self.profile}: --from tells the size already; leave it out")
+        if not (begin / "config.json").is_file():
+            raise ValueError(f"--from {begin}: no checkpoint; make one with ./launch/train.sh action")
+
+
+class Tree(Part):
+    """What can be set of a training besides."""
+
+    policy: PolicyConfig
+    schedule: Schedule
+    cloning: Cloning
+    filming: Filming
+
+
+def schedule(flags: TrainFlags, given: dict[str, Any]) -> Schedule:
+    """How long and how fast. Raises SettingsError."""
+    usual = Schedule(steps=flags.steps or STEPS[flags.stage], seed=flags.seed)
+    return overrides.over(usual, given.get("schedule", {}), "schedule")
+
+
+def cloning(given: dict[str, Any]) -> Cloning:
+    """How stage 2 samples. Raises SettingsError."""
+    return overrides.over(Cloning(), given.get("cloning", {}), "cloning")
+
+
+def filming(given: dict[str, Any]) -> Filming:
+    """How stage 1 samples. Raises SettingsError."""
+    return overrides.over(Filming(), given.get("filming", {}), "filming")
+
+
+def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
+    """The size of the profile with what the flags change, and all of System 2 as stage 1 left it; or as it is stored."""
+    begin, video = flags.begin, flags.video
+    try:
+        found = sizes.by_name(flags.profile or "small") if begin is None else stored_config(begin)
+        if video is not None:
+            stored = stored_config(video)
+            found = found.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
+    except ModelError as error:
+        wrong = "--from" if begin else "--video" if video else "--profile"
+        raise SettingsError(f"{wrong}: {error}") from None
+    made = overrides.over(found, given.get("policy", {}), "policy")
+    for name in _OF_STATISTICS if begin is not None else ():
+        before, now_ns = getattr(found, name), getattr(made, name)
+        if before != now_ns:
+            raise SettingsError(
+                f"--policy.{name} {now_ns}: the statistics of {begin} are of {before}; leave it out, or train anew"
+            )
+    return made
+
+
+def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
+    check_folder(flags.out, "--out")
+    if flags.cache is not None:
+        check_folder(flags.cache, "--cache")
+    schedule(flags, given)
+    losses, chosen, films = cloning(given), config(flags, given), filming(given)
+    if losses.video_loss and not chosen.hears_video:
+        raise SettingsError(
+            f"--cloning.video_loss {losses.video_loss}: a policy with inputs {chosen.inputs} has no video; leave it out"
+        )
+    if films.lora_rank and flags.stage == "action":
+        raise SettingsError(f"--filming.lora_rank {films.lora_rank}: of stage 1, train.sh video; leave it out")
+
+
+def _values(arguments: Sequence[str]) -> dict[str, Any]:
+    """The tree of the size that a command line names."""
+    named = next((after for word, after in pairwise(arguments) if word == "--profile"), "small")
+    stage = "video" if "video" in arguments else "action"
+    try:
+        policy = sizes.by_name(named).model_dump()
+    except ModelError as error:
+        raise SettingsError(f"--profile {named:.60}: {error}") from None
+    groups: dict[str, Part] = {"schedule": Schedule(steps=STEPS[stage]), "cloning": Cloning(), "filming": Filming()}
+    return {"policy": policy} | {name: group.model_dump() for name, group in groups.items()}
+
+
+class DemosFlags(Flags):
+    """Write demonstrations of the scripted experts, one HDF5 file an episode. What is there already is not made again."""
+
+    task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
+    """Tasks with commas between them, or all."""
+    episodes: int = Field(default=100, ge=1, le=100_000)
+    """Episodes of each task."""
+    out: Folder = Path("demonstrations")
+    """Folder to write to."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the first scene; scenes from 1000000 on are kept for evaluation."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes; without it one a core."""
+    after_failure: bool = False
+    """Begin each episode where a failed attempt left the scene; give it seeds of its own."""
+    ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
+    """Make them on a Ray cluster; local starts one on this machine."""
+    width_px: int = Field(default=256, ge=32, le=1280)
+    """Width of the pictures."""
+    height_px: int = Field(default=192, ge=32, le=960)
+    """Height of the pictures."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        tasks(self.task)
+        if self.seed > (most := KEPT_FROM - self.episodes):
+            raise ValueError(
+                f"--seed {self.seed}: must be 0 to {most}; scenes from {KEPT_FROM} on are kept for evaluation"
+            )
+        return self
+
+
+def tasks(text: str) -> list[str]:
+    """The tasks of a list with commas, or all. Raises ValueError that names the known ones."""
+    names = list(TASK_NAMES) if text == "all" else [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in TASK_NAMES:
+            known = f"all, or some of {', '.join(TASK_NAMES)}"
+            raise ValueError(f"--task {name[:60] or '(empty)'}: must be {known}{nearest(name, TASK_NAMES)}")
+    return list(dict.fromkeys(names))
+
+
+def _check_demos(flags: DemosFlags, _given: dict[str, Any]) -> None:
+    check_folder(flags.out, "--out")
+
+
+TRAIN = CommandLine("train", TrainFlags, Tree, values=_values, check=_check_train)
+DEMOS = CommandLine("demos", DemosFlags, check=_check_demos)

@@ -1,0 +1,75 @@
+"""Settings that were called otherwise before: one line names the new one, and old sessions still open. Called by pytest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runtime.config import field, renamed
+from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.errors import SettingsError
+from runtime.training import flags as training
+
+
+@pytest.mark.parametrize("new", [new.to for new in renamed.SETTINGS.values()])
+def test_the_new_name_is_a_setting(new: str) -> None:
+    assert new in {setting.name for setting in field.leaves(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--arms.resume", "itself"], "--arms.resume: is now --arms.auto_resume"),
+        (["--arms.resume=order"], "--arms.resume: is now --no-arms.auto_resume"),
+        (["--cameras.late_s", "2"], "--cameras.late_s: is now --cameras.max_frame_age_s 2"),
+        (["--cameras.behind_s=1"], "--cameras.behind_s: is now --cameras.max_lag_s 1"),
+        (
+            ["--follow", "x"],
+            "--follow: no setting any more; replay SESSION --on-robot leads the arms along a recording",
+        ),
+        (["--arms.unfit", "x"], "--arms.unfit: no setting any more; the checks before the start decide it"),
+        (
+            ["--arms.leaders", "shared"],
+            "--arms.leaders shared: unplug the leaders; only the command record expects them on the arms' buses",
+        ),
+    ],
+)
+def test_an_old_flag_names_the_new_one(flags: list[str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("flag", ["width", "height"])
+def test_an_old_flag_of_a_single_command_does_too(flag: str) -> None:
+    with pytest.raises(SettingsError, match=f"--{flag}: is now --{flag}-px 64"):
+        training.DEMOS.read([f"--{flag}", "64"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[arms]\nresume = "itself"', "arms.resume = itself: is now arms.auto_resume, write arms.auto_resume = true"),
+        ('[arms]\nresume = "order"', "arms.resume = command: is now arms.auto_resume, write arms.auto_resume = false"),
+        ("[cameras]\nlate_s = 0.2", "cameras.late_s = 0.2: is now cameras.max_frame_age_s"),
+        ('follow = "x"', "follow: no setting any more"),
+        ('[arms]\nmasters = "shared"', "arms.leaders shared: unplug the leaders"),
+    ],
+)
+def test_an_old_name_in_a_profile_names_the_new_one(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(["--profile", str(path)])
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_the_settings_of_an_old_session_are_read_under_their_new_names() -> None:
+    stored = {
+        "follow": "that one",
+        "arms": {"resume": "itself", "unfit": "led by hand", "leaders": "shared"},
+        "cameras": {"late_s": 0.3, "behind_s": 0.4},
+    }
+    settings = settings_from_json(json.dumps(stored))
+    assert (settings.arms.auto_resume, settings.arms.leaders) == (True, "unplugged")
+    assert (settings.cameras.max_frame_age_s, settings.cameras.max_lag_s) == (0.3, 0.4)

@@ -108,7 +108,7 @@ def joint_state(
     readings: Sequence[ArmState], state: ArmsState | None, seq: int, epoch: int, now_ns: int
 ) -> messages.JointState:
     """Both arms' newest readings as one message, with how far the current chunk has been executed."""
-    left, right = states
+    left, right = readings
     return trusted.made(
         messages.JointState,
         {

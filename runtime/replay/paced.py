@@ -62,8 +62,9 @@ class PacedReplay:
     def _publisher(self, name: str) -> Publisher:
         if name not in self._publishers:
             process = topic(name).publishers[0]
-            bus = self._buses.setdefault(process, Bus(self._folder, process))
-            self._publishers[name] = bus.publisher(name)
+            if process not in self._buses:
+                self._buses[process] = Bus(self._folder, process)
+            self._publishers[name] = self._buses[process].publisher(name)
         return self._publishers[name]
 
     def _show(self, notice: messages.Frame) -> None:

@@ -12,6 +12,7 @@ from models.data.demonstrations import find
 from models.errors import ModelError
 from models.sources import sources
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.child_process import die_with_parent
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, needs, ranks, stages
@@ -22,6 +23,8 @@ from runtime.training.run import Run, remember
 
 def main(arguments: list[str]) -> int:
     """The command."""
+    if ranks.started():
+        die_with_parent("train")  # a launcher that is killed ends nobody
     run = _understood(arguments)
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import tiny_policy
 import torch
 from numpy.typing import NDArray
 
 from models import normalize
 from models.checkpoint import Checkpoint
-from models.config import Hunyuan, PolicyConfig, Siglip, Wan, Window
-from models.sizes import small
+from models.config import Hunyuan, PolicyConfig, Wan
 
 
 @pytest.fixture(autouse=True)
@@ -27,40 +27,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny() -> PolicyConfig:
     """The small policy with fewer of everything; all parts are still there."""
-    config = small()
-    backbone = config.video.backbone.model_copy(
-        update={
-            "heads": 2,
-            "head_dim": 16,
-            "rope_axes": (4, 6, 6),
-            "dual_blocks": 2,
-            "single_blocks": 1,
-            "text_dim": 16,
-            "pooled_dim": 16,
-            "vae_channels": (8, 8, 8, 8),
-            "latent_channels": 4,
-        }
-    )
-    video = config.video.model_copy(
-        update={
-            "backbone": backbone,
-            "high": Window(frames=2, height_px=32, width_px=48, stride_s=1 / 30),
-            "low": Window(frames=4, height_px=32, width_px=32, stride_s=0.1),
-        }
-    )
-    former = config.spatial_former.model_copy(update={"tokens": 6, "width": 32, "depth": 1})
-    return config.model_copy(
-        update={
-            "name": "tiny",
-            "video": video,
-            "spatial_former": former,
-            "motion_former": former.model_copy(update={"tokens": 5}),
-            "image": Siglip(image_px=32, width=32, depth=1, heads=4, patch_px=16, feed_forward=128),
-            "text": config.text.model_copy(update={"width": 16, "depth": 1, "heads": 2, "feed_forward": 32}),
-            "head": config.head.model_copy(update={"width": 32, "depth": 2, "token_targets": 2, "guess_width": 0}),
-            "horizon": 8,
-        }
-    )
+    return tiny_policy.configuration()
 
 
 @pytest.fixture(scope="session")

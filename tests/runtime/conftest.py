@@ -10,15 +10,20 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import machine_need
 import numpy as np
 import pytest
 from console_page import WAIT_MS
-from live_run import START_S, LiveRun
+from live_run import START_S, STARTED, LiveRun
 
 from runtime.config.settings import Settings, load_settings
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 
+ROOT = Path(__file__).parents[2]
+MOST_NOT_CARRIED = 3
+"""So many tests may fail on a machine that cannot carry their runs; with more, these tests show nothing, and fail."""
+NOT_CARRIED = pytest.StashKey[list[str]]()
 START_NS = 1_000_000_000_000
 JOINTS = messages.JOINTS
 
@@ -157,6 +162,52 @@ def _build(kind: type[messages.Message], **changes: Any) -> Any:
     return kind(**(common | _FIELDS[kind] | changes))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that needs real time names the one that shows the same without."""
+    for item in items:
+        marker = item.get_closest_marker("real_time")
+        if marker is not None and not machine_need.has_test(ROOT, marker.kwargs["pure"]):
+            raise pytest.UsageError(
+                f"{item.nodeid}: pure={marker.kwargs['pure']!r} is no test that runs without a clock"
+            )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure on a machine that did not give the run what it needs is counted by name, and is none of the robot's."""
+    report = yield
+    marker = item.get_closest_marker("real_time")
+    if marker is None or not report.failed or not STARTED:
+        return report
+    ratios = STARTED[-1].needs()
+    if machine_need.lacking(ratios):
+        reported = (
+            f"needs more than this machine gives ({machine_need.line(ratios)}); decided by {marker.kwargs['pure']}"
+        )
+        item.config.stash.setdefault(NOT_CARRIED, []).append(f"{item.nodeid}: {reported}\n{report.longreprtext}")
+        report.outcome, report.longrepr = "skipped", (str(item.path), item.location[1] or 0, reported)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Too many of them show nothing."""
+    if len(session.config.stash.get(NOT_CARRIED, [])) > MOST_NOT_CARRIED:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What each live run needed over what the machine gave, and which tests that cost."""
+    if STARTED:
+        terminalreporter.section("live runs: needed / given (above 1 the machine is too slow for the run)")
+    for run in STARTED:
+        terminalreporter.line(f"{run.name}: {machine_need.line(run.needs())}")
+    not_carried = config.stash.get(NOT_CARRIED, [])
+    if STARTED:
+        terminalreporter.line(f"tests not shown on this machine: {len(not_carried)} (at most {MOST_NOT_CARRIED})")
+    for text in not_carried:
+        terminalreporter.line(text)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """What is started here can be told to end by SIGINT, also when the tests run in a shell's background, which ignores it."""
@@ -178,13 +229,11 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveRun]:
-    """A live run of eight seconds that several tests look at."""
-    run = LiveRun(tmp_path_factory.mktemp("live"), "--seconds", "8", "--seed", "3")
-    try:
+    """A live run of six seconds that several tests look at."""
+    flags = ("--seconds", "6", "--seed", "3", "--system1.period_s", "0.2")
+    with LiveRun(tmp_path_factory.mktemp("session"), *flags) as run:
         run.process.wait(START_S + 30)
         yield run
-    finally:
-        run.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

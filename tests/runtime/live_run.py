@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import machine_need
+import tiny_checkpoint
+
 from drivers.cobot_magic import CAMERAS
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.messaging import messages
@@ -16,9 +19,12 @@ from runtime.supervisor import run_client
 START_S = 180.0
 """Longest wait for a run to move its arms, and `END_S` for it to end."""
 END_S = 20.0
-# Fewer pictures and runs of System 1, and more patience with a machine that stalls: what is tested does not depend on them.
+# A policy of a few thousand weights, fewer and smaller pictures, fewer runs of System 1, and more patience with a machine
+# that stalls: what is tested does not depend on them.
 _LIGHT = {
+    "--supervisor.start_timeout_s": str(START_S),
     "--system1.period_s": "0.3",
+    **tiny_checkpoint.PICTURES,
     **{f"--cameras.{camera}.rate_hz": "15" for camera in CAMERAS},
     "--cameras.max_frame_age_s": "2",
     "--cameras.max_lag_s": "2",
@@ -32,6 +38,8 @@ _LIGHT = {
 LIGHTEST = ("--system1.period_s", "1", *(word for camera in CAMERAS for word in (f"--cameras.{camera}.rate_hz", "6")))
 """For runs with CAN buses, each of which takes a fifth of a processor."""
 _CONNECTED_S = 1.0  # the recorder too: what it does not hear cannot be replayed
+STARTED: list["LiveRun"] = []
+"""Every run of these tests, in order."""
 
 
 class LiveRun:
@@ -46,12 +54,18 @@ class LiveRun:
         own = ["--profile", "sim", "--sessions", str(folder / "sessions"), "--json", str(self.json)]
         page = "--console.enabled" if console else "--no-console.enabled"
         light = [word for flag, value in _LIGHT.items() if flag not in flags for word in (flag, value)]
+        self.environment = dict(os.environ)
+        if command == "robot":
+            light += ["--policy.checkpoint", str(tiny_checkpoint.policy())]
+            self.environment["XDG_CACHE_HOME"] = str(tiny_checkpoint.caches())
         line = [sys.executable, "-m", "runtime.cli", command, *own, page, *light, *flags]
         self._typed, keys = os.openpty() if keyboard else (None, subprocess.DEVNULL)
         with self.log.open("w") as output:
-            self.process = subprocess.Popen(line, stdout=output, stderr=output, stdin=keys)
+            self.process = subprocess.Popen(line, stdout=output, stderr=output, stdin=keys, env=self.environment)
         if keyboard:
             os.close(keys)  # its own copy is what it reads
+        self.name = folder.name
+        STARTED.append(self)
 
     @property
     def session(self) -> Path:
@@ -68,6 +82,11 @@ class LiveRun:
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
         raise AssertionError(f"no {text!r} within {timeout_s} s:\n{self.log.read_text()}")
+
+    def needs(self) -> dict[str, float]:
+        """What it needed of the machine over what it got so far, by name."""
+        sessions = self.log.parent / "sessions"
+        return machine_need.needs(self.session) if sessions.is_dir() else {}
 
     def child(self, name: str) -> int:
         """The process id of one of its processes."""
@@ -91,6 +110,16 @@ class LiveRun:
         """Type into its terminal."""
         assert self._typed is not None, "it has no keyboard"
         os.write(self._typed, keys)
+
+    def __enter__(self) -> "LiveRun":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """In order if it can, so that its session is whole; else by force."""
+        try:
+            self.end()
+        except subprocess.TimeoutExpired:
+            self.end(signal.SIGKILL)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""

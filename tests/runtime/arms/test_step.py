@@ -170,6 +170,8 @@ def test_an_old_condition_holds_although_chunks_go_on(running: Rig) -> None:
             break
     assert "condition:" in running.reasons
     assert running.now_ns - captured_ns == pytest.approx(1_500_000_000, abs=3 * TICK_NS)
+    running.run(0.5)
+    assert running.mode == "RUNNING", "fresh ones end it"
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -274,6 +276,10 @@ def test_a_lost_system1_holds_at_once(running: Rig, state: Any) -> None:
     running.tick(gone)
     assert running.mode == "HOLD"
     assert f"system1 {state}" in running.reasons
+    well = messages.ProcessState(process="system1", state="alive", restarts=1)
+    running.tick(running.build(messages.Supervision, seq=1, stamp_ns=running.now_ns, processes=(well,)))
+    running.run(0.2)
+    assert running.mode == "RUNNING", "it came back, and its chunks"
 
 
 def test_a_lost_system2_does_not_hold_by_itself(running: Rig) -> None:

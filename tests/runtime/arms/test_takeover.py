@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arms_rig import TICK_NS, Rig
-from live_run import LIGHTEST, START_S, LiveRun
+from live_run import END_S, LIGHTEST, START_S, LiveRun
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
 from runtime.arms import takeover
@@ -94,6 +93,19 @@ def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
     np.testing.assert_allclose(teacher.rig.measured, teacher.q, atol=1e-3)
     assert np.abs(teacher.q - begin).max() > 0.19 and made.mode == "TAKEOVER"
     np.testing.assert_array_equal(made.blended, teacher.q)
+
+
+def test_hands_bring_the_arms_home_in_mid_run(teacher: Teacher) -> None:
+    """What the live test below shows of real time, on the steps' own clock."""
+    rig = took_over(teacher).rig
+    before, way = np.abs(rig.measured - ready_pose()), ready_pose() - teacher.q
+    teacher.leads(lambda at_s: way * min(1.0, at_s / 2), 3.0)
+    after = np.abs(rig.measured - ready_pose())
+    rig.tick(rig.command("run"), teacher.says())
+    teacher.leads(duration_s=HELD_S)
+    modes = [mode for mode, _ in itertools.groupby(output.target.mode for output in rig.outputs)]
+    assert modes[modes.index("RUNNING") :] == ["RUNNING", "HOLD", "TAKEOVER", "RUNNING"]
+    assert after[WITHOUT_GRIPPERS].max() < 0.05 < before[WITHOUT_GRIPPERS].max()
 
 
 def test_hands_without_limits_are_followed_within_the_arms_limits(teacher: Teacher) -> None:
@@ -229,19 +241,20 @@ def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.real_time(pure="tests/runtime/arms/test_takeover.py::test_hands_bring_the_arms_home_in_mid_run")
 def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Path) -> None:
-    """Real SDK, emulated leaders on their own buses; the stretch is marked in the session, which replays byte for byte."""
-    run = LiveRun(tmp_path, *OWN, *LIGHTEST)
-    try:
+    """Real SDK, emulated leaders on their own buses; the stretch is marked in the session, which replays byte for byte.
+    The key q ends it.
+    """
+    with LiveRun(tmp_path, *OWN, *LIGHTEST, keyboard=True) as run:
         run.wait_for("RUNNING", START_S)
         assert run.command("takeover") == ""
         for _ in range(5):  # a line a second; home after three: a chunk of arms that are led elsewhere may jump
             run.wait_for("TAKEOVER", START_S)
         assert run.command("run") == ""
         run.wait_for("RUNNING", START_S)
-        assert run.end() == 0
-    finally:
-        run.end(signal.SIGKILL)
+        run.press(b"q")
+        assert run.process.wait(END_S) == 0
     session = reader.read(run.session)
     targets = [message for _, message, _ in reader.decode_all(session) if isinstance(message, messages.ArmTarget)]
     modes = [mode for mode, _ in itertools.groupby(target.mode for target in targets)]

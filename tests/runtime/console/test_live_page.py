@@ -31,16 +31,10 @@ Open = Callable[[str], Page]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     """A robot that runs, slowly enough for a browser beside it."""
-    made = LiveRun(
-        tmp_path_factory.mktemp("console"), "--console.port", "0", "--system1.period_s", "0.4", "--ratio", "4",
-        "--safety.max_deadman_age_s", "2",
-        console=True,
-    )  # fmt: skip
-    try:
+    flags = ("--console.port", "0", "--system1.period_s", "0.4", "--ratio", "4", "--safety.max_deadman_age_s", "2")
+    with LiveRun(tmp_path_factory.mktemp("console"), *flags, console=True) as made:
         made.wait_for("RUNNING", START_S)
         yield made
-    finally:
-        made.end(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from runtime.messaging import messages
 from runtime.session import reader
 
 NOW_NS = 10_000_000_000
+Kind = TypeVar("Kind", bound=messages.Message)
 
 
 Q = np.zeros(7)
@@ -130,36 +134,60 @@ def test_the_first_target_is_where_the_arm_is(state: CanBusState) -> None:
     assert step(state, ArmCommand(Q, NOW_NS), Arm(True, "", 0.3), NOW_NS) == "too far"
 
 
-@pytest.mark.live
-def test_the_simulated_robot_is_driven_through_the_real_sdk(tmp_path: Path) -> None:
-    run = LiveRun(tmp_path, "--can", "--seconds", "4", "--task", "dual_bottles_pick_easy", *LIGHTEST)  # for both arms
-    assert run.process.wait(START_S + 30) == 0, run.log.read_text()
-    for side in can_audit.compare(run.session).values():
-        assert side["heard"] == side["equal"] > 100
-    table = json.loads(run.json.read_text())
-    assert min(table["arm_path_rad"]) > 0.05
-    assert table["faults"] == 0
+@dataclass(frozen=True)
+class Driven:
+    """A run behind emulated buses that moved for a while and then stood, in HOLD, under false readings since `stood_ns`."""
+
+    run: LiveRun
+    stood_ns: int
+    log: Sequence[messages.Message]
+
+    def since(self, kind: type[Kind]) -> list[Kind]:
+        """Messages of the time under false readings."""
+        return [message for message in self.log if isinstance(message, kind) and message.stamp_ns >= self.stood_ns]
 
 
-@pytest.mark.live
-def test_false_readings_of_the_emulated_arms_move_nothing(tmp_path: Path) -> None:
-    """Through the real SDK, in HOLD: single ones, every third, and frames that are no feedback."""
-    run = LiveRun(tmp_path, "--can", "--arms.start", "hold", "--seconds", "600", *LIGHTEST)
-    try:
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
+    """Through the real SDK. False are single readings, every third one, and frames that are no feedback."""
+    with LiveRun(tmp_path_factory.mktemp("can"), "--can", *LIGHTEST) as run:
+        run.wait_for("RUNNING", START_S)
+        time.sleep(4.0)
+        assert run.command("hold") == ""
         run.wait_for("HOLD", START_S)
+        time.sleep(1.0)  # it brakes
+        stood_ns = robot_time_ns()
         for faults in (
             {"left": {"jump_rad": 1.5, "jump_every": 100}, "right": {"jump_joint": 2, "jump_rad": -1.2, "jump_every": 100}},
             {"left": {"jump_joint": 6, "jump_rad": 6.28, "jump_every": 3}, "right": {"strange": "short"}},
         ):  # fmt: skip
             (run.folder / NAME).write_text(json.dumps(faults))
             time.sleep(2.0)
-    finally:
-        run.end()
-    log = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
-    sent = np.array([message.q for message in log if isinstance(message, messages.ArmTarget) and message.sent])
+        assert run.end() == 0
+    return Driven(run, stood_ns, [message for _, message, _ in reader.decode_all(reader.read(run.session))])
+
+
+@pytest.mark.live
+@pytest.mark.real_time(pure="tests/runtime/bench/test_fuzz.py::test_nothing_that_breaks_a_limit_reaches_a_bus")
+def test_the_simulated_robot_is_driven_through_the_real_sdk(driven: Driven) -> None:
+    for side in can_audit.compare(driven.run.session).values():
+        assert side["heard"] == side["equal"] > 100
+    table = json.loads(driven.run.json.read_text())
+    assert min(table["arm_path_rad"]) > 0.05
+    ran_ns = next(m.stamp_ns for m in driven.log if isinstance(m, messages.ArmTarget) and m.mode == "RUNNING")
+    faults = [m for m in driven.log if isinstance(m, messages.Fault) and ran_ns <= m.stamp_ns < driven.stood_ns]
+    assert faults == []
+
+
+@pytest.mark.live
+@pytest.mark.real_time(
+    pure="tests/runtime/arms/test_feedback.py::test_one_false_reading_is_used_for_nothing_and_is_named"
+)
+def test_false_readings_of_the_emulated_arms_move_nothing(driven: Driven) -> None:
+    sent = np.array([message.q for message in driven.since(messages.ArmTarget) if message.sent])
     assert len(sent) > 200
     np.testing.assert_array_equal(np.ptp(sent, axis=0), np.zeros(messages.JOINTS))
-    command = [message.text for message in log if isinstance(message, messages.Fault) and message.name == "reading"]
+    command = [message.text for message in driven.since(messages.Fault) if message.name == "reading"]
     assert any(text.startswith("left arm: reading jumped: j1 by 1.50 rad") for text in command), command
-    read = np.array([message.q for message in log if isinstance(message, messages.JointState) and message.heard])
+    read = np.array([message.q for message in driven.since(messages.JointState) if message.heard])
     assert np.ptp(read, axis=0).max() < 0.2, "no false reading is passed on"

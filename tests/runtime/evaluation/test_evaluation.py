@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_checkpoint
 import torch
 from PIL import Image
 from scipy.stats import binomtest
+from worker_rig import Here
 
 from drivers.sim.eye import Eye
+from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from models import sizes
 from runtime.config import overrides
 from runtime.config.settings import Settings, load_settings, settings_to_json
 from runtime.errors import SettingsError
-from runtime.evaluation import command, film, sweep, table
+from runtime.evaluation import command, film, rollouts, sweep, table
 from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
@@ -29,19 +33,30 @@ from runtime.systems.virtual_clock import Policy, open_policy
 from runtime.training.flags import TRAIN
 
 _LIMIT_S = 1.2
-_UNTRAINED = ("--policy.size", "small")
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     torch.set_num_threads(1)
-    return open_policy(load_settings([*_UNTRAINED]))
+    return open_policy(load_settings(tiny_checkpoint.flags()))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command plays in this process."""
+    monkeypatch.setattr(command, "Spread", Here)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task's own time is two seconds, for policies that never succeed."""
+    monkeypatch.setattr(PickAppleMessy, "step_limit", 2 * DEMONSTRATION_HZ)
 
 
 def played(
     policy: Policy, *flags: str, seed: int = KEPT_FROM, latencies: Latencies | None = None, film_every: int = 10
 ) -> Outcome:
-    settings = load_settings([*_UNTRAINED, "--task", "pick_apple_messy", *flags])
+    settings = load_settings([*tiny_checkpoint.flags(), "--task", "pick_apple_messy", *flags])
     world = World(settings, policy, latencies or Latencies())
     try:
         return world.run(seed, "pick the apple", film_every, limit_s=_LIMIT_S)
@@ -139,9 +154,11 @@ def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
         assert strip.size == (6 * picture.width, picture.height)
 
 
+@pytest.mark.usefixtures("here", "short")
 def test_an_example_of_each_verdict_is_filmed(tmp_path: Path) -> None:
     """No policy: the untrained one fails; the time limit is the task's own."""
-    line = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "1", "--workers", "1", *_UNTRAINED]
+    line = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "1", "--workers", "1"]
+    line += tiny_checkpoint.flags()
     assert command.main([*line, "--film-examples", "--films", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"pick_apple_messy_{KEPT_FROM}_failure.jpg",
@@ -151,7 +168,7 @@ def test_an_example_of_each_verdict_is_filmed(tmp_path: Path) -> None:
 
 def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
-    arguments = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "2", "--expert", "--workers", "1"]
+    arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "2", "--expert", "--workers", "1"]
     assert command.main([*arguments, "--json", str(path), "--ratio", "4"]) == 0
     record = json.loads(path.read_text())
     assert record["rows"][0]["rates"] == [1.0, 1.0]
@@ -190,6 +207,7 @@ def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
         (["--surprise", "1"], "surprise"),
     ],
 )
+@pytest.mark.usefixtures("here")
 def test_a_wrong_flag_is_one_line(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said) as error:
         command.main(arguments)
@@ -212,11 +230,14 @@ def test_only_what_the_same_scenes_show_is_called_a_difference(tmp_path: Path) -
         assert picture.width > 300
 
 
+@pytest.mark.usefixtures("here", "short")
 def test_the_same_line_gives_the_same_figures_and_pictures(tmp_path: Path) -> None:
     line = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "1", "--film", "1", "--workers", "1"]
+    line += tiny_checkpoint.flags()
     records: list[dict[str, Any]] = []
     films: list[bytes] = []
     for out in (tmp_path / "once", tmp_path / "again"):
+        rollouts._world.cache_clear()  # pyright: ignore[reportPrivateUsage]
         assert command.main([*line, "--films", str(out), "--json", str(out / "figures.json")]) == 0
         row = json.loads((out / "figures.json").read_text())["rows"][0]
         records.append({name: value for name, value in row.items() if "wall" not in name})
@@ -238,16 +259,18 @@ def test_the_shipped_policy_does_the_task_that_it_always_does(
     assert f"policy {record['checkpoint']} in " in capsys.readouterr().out, "which one it was is said"
 
 
+@pytest.mark.usefixtures("here")
 def test_what_is_through_is_written_before_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hours of rollouts are not lost by a power cut in the last minute."""
     written: list[list[str]] = []
     monkeypatch.setattr(command, "_write", lambda _, rows, *rest: written.append([row.task for row in rows]))
     tasks = ["pick_apple_messy", "container_place"]
-    line = ["--expert", "--rollouts", "2", "--repeats", "1", "--workers", "1", "--json", str(tmp_path / "figures.json")]
+    line = ["--expert", "--rollouts", "1", "--repeats", "1", "--workers", "1", "--json", str(tmp_path / "figures.json")]
     assert command.main(["--task", ",".join(tasks), *line]) == 0
     assert written == [tasks[:1], tasks]
 
 
+@pytest.mark.usefixtures("here")
 def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:
     arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--expert", "--workers", "1", "--out", str(tmp_path)]
     assert command.main([*arguments, "--sweep", "shift"]) == 0

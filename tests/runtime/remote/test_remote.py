@@ -2,12 +2,12 @@
 
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -186,30 +186,35 @@ def test_a_missing_flag_is_one_line(flags: list[str]) -> None:
         gpu_side.main(flags)
 
 
+@contextmanager
+def box(address: str, made: Path, run: LiveRun) -> Iterator[subprocess.Popen[bytes]]:
+    """System 2 alone, on this machine."""
+    line = [sys.executable, "-m", "runtime.cli", "system2", "--robot", address, "--keys", str(made)]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=run.environment)
+    try:
+        yield process
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.live
+@pytest.mark.real_time(pure="tests/runtime/arms/test_step.py::test_an_old_condition_holds_although_chunks_go_on")
 def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Path) -> None:
     """Both ends on this machine: conditions come over the encrypted line, their loss holds the arms, the next ones end it."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    run = LiveRun(tmp_path, "--system2.remote", address, "--system2.keys", str(made))
-    line = [sys.executable, "-m", "runtime.cli", "system2", "--robot", address, "--keys", str(made)]
-    boxes = [subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
-    try:
-        run.wait_for("RUNNING", START_S)
-        time.sleep(2)
-        boxes[0].send_signal(signal.SIGTERM)
-        assert boxes[0].wait(20) == 0
+    with LiveRun(tmp_path, "--system2.remote", address, "--system2.keys", str(made)) as run:
+        with box(address, made, run):
+            run.wait_for("RUNNING", START_S)
+            time.sleep(2)
         run.wait_for("HOLD", 20)
         assert "system2: link: nothing heard from the GPU box" in run.log.read_text()
-        boxes.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        run.wait_for("RUNNING", START_S)
-        time.sleep(1)
-        assert run.end(signal.SIGTERM) == 0
-        boxes[1].terminate()
-        assert boxes[1].wait(20) == 0
-    finally:
-        for process in (run.process, *boxes):
-            process.kill()
-            process.wait()
+        with box(address, made, run):
+            run.wait_for("RUNNING", START_S)
+            time.sleep(1)
+            assert run.end() == 0
     log = reader.read(run.session)
     made_there = [m for _, m, _ in reader.decode_all(log) if isinstance(m, messages.Conditions)]
     assert {m.epoch for m in made_there} == {1001, 1002}

@@ -7,7 +7,6 @@ import pytest
 from live_run import LiveRun
 
 from runtime.console.recorded import Recorded, SessionIndex
-from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import messages
 from runtime.replay import command as replay_command
 from runtime.session import reader
@@ -69,25 +68,3 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
     assert recorded.picture("head", None) is not None
     (row,) = SessionIndex(tmp_path).list()
     assert row["name"] == "other" and row[ORIGIN] == session.session.name and row["duration_s"] > 5
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ((), "name what is to be different: --ratio N"),
-        (("--cameras.max_frame_age_s", "1"), "--cameras.max_frame_age_s cannot be changed afterwards"),
-        (("--ratio", "0"), "ratio"),
-        (("--ratio",), "ratio"),
-        (("--trajectory.blend", "glue"), "trajectory.blend"),
-        (("--policy.checkpoint", "/nowhere"), "/nowhere"),
-    ],
-)
-def test_what_cannot_be_asked_is_one_line(flags: tuple[str, ...], said: str, session: LiveRun, tmp_path: Path) -> None:
-    with pytest.raises((SettingsError, RuntimeFault), match=said) as caught:
-        replay_command.main([str(session.session), "--what-if", "--out", str(tmp_path / "made"), *flags])
-    assert "\n" not in str(caught.value) and not (tmp_path / "made").exists()
-
-
-def test_a_session_is_not_written_over(session: LiveRun) -> None:
-    with pytest.raises(SettingsError, match="is there already"):
-        replay_command.main([str(session.session), "--what-if", "--out", str(session.session), "--ratio", "2"])

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,20 @@ from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from models.data.demonstrations import find
 from models.errors import ModelError
 from runtime.messaging import messages
+from runtime.replay import command as replay_command
 from runtime.session import export, reader
 from runtime.session.episodes import Log, episodes
 
 pytestmark = pytest.mark.live
+STEP = "tests/runtime/arms/test_step.py"
+WAIT_S = 15.0  # for a line of the status, of which there is one a second
 
 
 def _table(run: LiveRun) -> dict[str, Any]:
     return json.loads(run.json.read_text())
 
 
+@pytest.mark.real_time(pure="tests/runtime/evaluation/test_evaluation.py::test_the_ratio_is_that_of_runs_to_conditions")
 def test_a_run_ends_by_itself_with_its_table(session: LiveRun) -> None:
     assert session.process.returncode == 0, session.log.read_text()
     table = _table(session)
@@ -56,10 +61,10 @@ def test_nothing_is_left_behind(session: LiveRun) -> None:
     assert left.stdout == ""
 
 
-def test_lockstep_replay_of_the_run_is_identical(session: LiveRun) -> None:
-    replay = _replay(session.session, "--lockstep")
-    assert replay.returncode == 0, replay.stdout + replay.stderr
-    assert "identical, byte for byte" in replay.stdout
+def test_lockstep_replay_of_the_run_is_identical(session: LiveRun, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = _lockstep(session.session, capsys)
+    assert status == 0, said
+    assert "identical, byte for byte" in said
 
 
 @pytest.mark.parametrize("to", ["hdf5", "lerobot"])
@@ -109,13 +114,13 @@ def test_of_a_run_that_a_camera_missed_for_a_while_the_longer_part_is_exported(
         episodes(gapped)
 
 
-def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> None:
+@pytest.mark.real_time(pure="tests/runtime/replay/test_tracker.py::test_chunks_agree_on_the_way_and_end_at_its_end")
+def test_the_arms_follow_the_run_once_more(
+    session: LiveRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On the simulated robot: from where they stand to its beginning, along it and to a stand at its end; that replays too."""
-    again = LiveRun(tmp_path, str(session.session), "--on-robot", command="replay")
-    try:
+    with LiveRun(tmp_path, str(session.session), "--on-robot", command="replay") as again:
         assert again.process.wait(START_S) == 0, again.log.read_text()
-    finally:
-        again.end(signal.SIGKILL)
     log = reader.read(session.session)
     recorded = Log(log)
     path = recorded.path(recorded.episodes[0])
@@ -128,8 +133,8 @@ def test_the_arms_follow_the_run_once_more(session: LiveRun, tmp_path: Path) -> 
     assert max(nearest) < 0.05, "rad: they come by every step of it"
     assert {m.text for m in arrived if isinstance(m, messages.Instruction)} == {reported}
     assert not [m for m in arrived if isinstance(m, messages.Conditions)]
-    replay = _replay(again.session, "--lockstep")
-    assert replay.returncode == 0, replay.stdout + replay.stderr
+    status, said = _lockstep(again.session, capsys)
+    assert status == 0, said
 
 
 def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Path) -> None:
@@ -148,14 +153,15 @@ def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Pa
     assert not report.identical
 
 
-def test_a_cut_session_is_replayed_as_far_as_it_goes(session: LiveRun, tmp_path: Path) -> None:
+def test_a_cut_session_is_replayed_as_far_as_it_goes(
+    session: LiveRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = (session.session / "session.mcap").read_bytes()
     cut = tmp_path / "session.mcap"
     cut.write_bytes(data[: len(data) * 2 // 3])
-    replay = _replay(cut, "--lockstep")
-    assert "the file ends early" in replay.stdout
-    assert "Traceback" not in replay.stderr
-    assert "ArmTarget" in replay.stdout
+    _, said = _lockstep(cut, capsys)
+    assert "the file ends early" in said
+    assert "ArmTarget" in said
 
 
 def _chunks(data: bytearray) -> list[tuple[int, int]]:
@@ -170,93 +176,81 @@ def _chunks(data: bytearray) -> list[tuple[int, int]]:
     return found
 
 
-def test_a_flipped_bit_costs_one_chunk_and_is_said(session: LiveRun, tmp_path: Path) -> None:
+def test_a_flipped_bit_costs_one_chunk_and_is_said(
+    session: LiveRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = bytearray((session.session / "session.mcap").read_bytes())
     chunks = _chunks(data)
     first, last = chunks[len(chunks) // 2]
     data[(first + last) // 2] ^= 0x10
     broken = tmp_path / "session.mcap"
     broken.write_bytes(data)
-    replay = _replay(broken, "--lockstep")
-    assert replay.returncode == 1
-    assert "1 damaged chunk(s)" in replay.stdout
-    assert "Traceback" not in replay.stderr
+    status, said = _lockstep(broken, capsys)
+    assert status == 1
+    assert "1 damaged chunk(s)" in said
 
 
-def test_paced_replay_publishes_every_message(session: LiveRun) -> None:
-    count = len(reader.read(session.session).messages)
-    replay = _replay(session.session, "--paced", "--speed", "20")
-    assert replay.returncode == 0, replay.stderr
-    assert f"{count} messages published" in replay.stdout
-
-
-def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(tmp_path: Path) -> None:
-    run = LiveRun(tmp_path, "--supervisor.restart_after_s", "60")
-    try:
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+    """A robot that the next tests disturb one after the other; each leaves it running, until one kills its supervisor."""
+    flags = ("--supervisor.restart_after_s", "60", "--ratio", "2", "--safety.max_condition_age_s", "5")
+    with LiveRun(tmp_path_factory.mktemp("disturbed"), *flags, keyboard=True) as run:
         run.wait_for("RUNNING", START_S)
-        stopped = run.child("system2")
-        os.kill(stopped, signal.SIGSTOP)
-        run.wait_for("HOLD", 15)
-        os.kill(stopped, signal.SIGCONT)
-        run.wait_for("RUNNING", 15)
-        assert run.child("system2") == stopped, "it resumed, it was not restarted"
-        assert run.end(signal.SIGINT) == 0
-    finally:
-        run.end(signal.SIGKILL)
-    arrived = [row.decode() for row in reader.read(run.session).messages if row.topic in ("safety", "chunk")]
-    held = [m for m in arrived if isinstance(m, messages.SafetyState) and m.mode == "HOLD" and m.reasons]
-    assert any("condition" in reason for state in held for reason in state.reasons)
-    assert _table(run)["holds"] >= 1
+        yield run
 
 
-def test_a_killed_system1_is_restarted_and_the_arms_run_again(tmp_path: Path) -> None:
-    run = LiveRun(tmp_path)
-    try:
-        run.wait_for("RUNNING", START_S)
-        os.kill(run.child("system1"), signal.SIGKILL)
-        run.wait_for("HOLD", 15)
-        run.wait_for("RUNNING", 60)
-        assert run.end(signal.SIGTERM) == 0
-    finally:
-        run.end(signal.SIGKILL)
-    epochs = {m.epoch for row in reader.read(run.session).messages if row.topic == "chunk" for m in [row.decode()]}
-    assert epochs == {1, 2}
+@pytest.mark.real_time(pure=f"{STEP}::test_an_old_condition_holds_although_chunks_go_on")
+def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(robot: LiveRun) -> None:
+    stopped = robot.child("system2")
+    os.kill(stopped, signal.SIGSTOP)
+    robot.wait_for("HOLD", WAIT_S)
+    os.kill(stopped, signal.SIGCONT)
+    robot.wait_for("RUNNING", WAIT_S)
+    assert robot.child("system2") == stopped, "it resumed, it was not restarted"
 
 
-def test_space_holds_r_runs_and_q_ends(tmp_path: Path) -> None:
-    run = LiveRun(tmp_path, keyboard=True)
-    try:
-        run.wait_for("RUNNING", START_S)
-        run.press(b" ")
-        run.wait_for("HOLD", 15)
-        run.press(b"r")
-        run.wait_for("RUNNING", 15)
-        run.press(b"q")
-        assert run.process.wait(END_S) == 0
-    finally:
-        run.end(signal.SIGKILL)
-    commands = [row.decode() for row in reader.read(run.session).messages if row.topic == "order"]
-    assert [m.order for m in commands if isinstance(m, messages.Order)] == ["hold", "clear", "arm", "run", "hold"]
+@pytest.mark.real_time(pure=f"{STEP}::test_a_lost_system1_holds_at_once")
+def test_a_killed_system1_is_restarted_and_the_arms_run_again(robot: LiveRun) -> None:
+    os.kill(robot.child("system1"), signal.SIGKILL)
+    robot.wait_for("HOLD", WAIT_S)
+    robot.wait_for("RUNNING", 60)
 
 
-def test_the_arms_brake_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+@pytest.mark.real_time(pure=f"{STEP}::test_an_operators_hold_is_latched_until_run")
+def test_space_holds_and_r_runs(robot: LiveRun) -> None:
+    robot.press(b" ")
+    robot.wait_for("HOLD", WAIT_S)
+    robot.press(b"r")
+    robot.wait_for("RUNNING", WAIT_S)
+
+
+def test_the_arms_brake_when_the_supervisor_is_killed(robot: LiveRun) -> None:
     """Nobody is left to order it; what they did is in the session, and nobody stays behind."""
-    run = LiveRun(tmp_path)
-    try:
-        run.wait_for("RUNNING", START_S)
-        folder = run.folder
-        run.end(signal.SIGKILL)
-    finally:
-        run.end(signal.SIGKILL)
+    robot.wait_for("RUNNING", WAIT_S)
+    folder = robot.folder
+    robot.end(signal.SIGKILL)
     deadline = time.monotonic() + 20
     while subprocess.run(["pgrep", "-f", f"runtime.process.base .* {folder}"], capture_output=True, check=False).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    arrived = [message for _, message, _ in reader.decode_all(reader.read(run.session))]
-    assert [(m.order, m.source) for m in arrived if isinstance(m, messages.Order)] == [("hold", "the end of arms")]
+    arrived = [message for _, message, _ in reader.decode_all(reader.read(robot.session))]
+    commands = [(m.order, m.source) for m in arrived if isinstance(m, messages.Order)]
+    assert commands[-1] == ("hold", "the end of arms")
     reported = [m for m in arrived if isinstance(m, messages.ArmTarget)]
     assert reported[-1].mode == "HOLD"
     assert np.abs(reported[-1].q - reported[-2].q).max() < 0.1 * 0.005, "rad a tick: they have almost come to rest"
+
+
+def test_what_disturbed_it_is_in_the_session(robot: LiveRun) -> None:
+    """Why it held, both lives of System 1, and the keys as orders."""
+    arrived = [message for _, message, _ in reader.decode_all(reader.read(robot.session))]
+    states = [m for m in arrived if isinstance(m, messages.SafetyState)]
+    held = [state for state in states if state.mode == "HOLD" and state.reasons]
+    assert any("condition" in reason for state in held for reason in state.reasons)
+    assert max(state.holds for state in states) >= 2
+    assert {m.epoch for m in arrived if isinstance(m, messages.ActionChunk)} == {1, 2}
+    commands = [m.order for m in arrived if isinstance(m, messages.Order)]
+    assert commands == ["hold", "clear", "arm", "run", "hold"]
 
 
 def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None:
@@ -276,59 +270,7 @@ def test_a_reader_that_goes_away_ends_the_robot_in_order(tmp_path: Path) -> None
     assert not list(Path("/dev/shm").glob(f"video2act-{run.pid}-*"))
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--ratio", "0"], "--ratio"),
-        (["--task", "juggle"], "juggle"),
-        (["--profile", "nowhere"], "nowhere"),
-        (["--surprise", "1"], "surprise"),
-        (["--safety.jump_rad", "nan"], "jump_rad"),
-    ],
-)
-def test_a_bad_flag_is_one_line_and_status_2(flags: list[str], said: str) -> None:
-    refused = subprocess.run(
-        [sys.executable, "-m", "runtime.cli", "robot", *flags], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert refused.returncode == 2
-    assert said in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
-
-
-def test_a_folder_too_deep_for_sockets_is_one_line(session: LiveRun, tmp_path: Path) -> None:
-    deep = tmp_path / ("a" * 100)
-    deep.mkdir()
-    replay = _replay(session.session, "--paced", "--folder", str(deep))
-    assert replay.returncode == 1
-    assert "too long for sockets" in replay.stderr
-    assert len(replay.stderr.splitlines()) == 1
-
-
-def test_a_reader_that_goes_away_ends_a_replay_and_leaves_nothing(session: LiveRun) -> None:
-    """`replay.sh ... --paced | head -1`."""
-    command = [sys.executable, "-m", "runtime.cli", "replay", str(session.session), "--paced", "--speed", "20"]
-    replay = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert replay.stdout is not None and replay.stderr is not None
-    try:
-        folder = Path(replay.stdout.readline().split()[-1])
-        assert folder.is_dir()
-        replay.stdout.close()
-        assert replay.wait(60) == 128 + signal.SIGHUP
-        assert replay.stderr.read() == ""
-        assert not folder.exists()
-    finally:
-        replay.kill()
-        replay.wait()
-        replay.stderr.close()
-
-
-def test_a_missing_session_is_one_line(tmp_path: Path) -> None:
-    replay = _replay(tmp_path / "nowhere", "--lockstep")
-    assert replay.returncode == 1
-    assert "nowhere" in replay.stderr
-    assert len(replay.stderr.splitlines()) == 1
-
-
-def _replay(session: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "runtime.cli", "replay", str(session), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+def _lockstep(session: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Status and output of a replay."""
+    capsys.readouterr()
+    return replay_command.main([str(session), "--lockstep"]), capsys.readouterr().out

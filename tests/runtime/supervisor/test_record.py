@@ -1,7 +1,6 @@
 """Teleoperation with four arms: emulated leaders lead emulated followers over two buses, the real SDK listens, and what was
 recorded comes back out of an HDF5 file. Called by pytest; a live run."""
 
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,15 +24,13 @@ from runtime.supervisor import record, robot
 Build = Callable[..., Any]
 TASK = "dual_bottles_pick_easy"
 SECONDS, SHORT_S = 3.0, 2.0
-pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
     """One demonstration kept, one discarded, one under way when it ends."""
     folder = tmp_path_factory.mktemp("record")
-    made = LiveRun(folder, "--task", TASK, "--seed", "5", keyboard=True, command="record")
-    try:
+    with LiveRun(folder, "--task", TASK, "--seed", "5", keyboard=True, command="record") as made:
         made.wait_for("video2act: starting", START_S)
         made.press(b"s")  # too early: there is no picture yet
         made.wait_for("ready 1 | kept 0 discarded 0 | the leaders lead", START_S)
@@ -49,8 +46,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
         time.sleep(SHORT_S)
         made.press(b"q")
         assert made.process.wait(END_S) == 0
-    finally:
-        made.end(signal.SIGKILL)
     return made
 
 
@@ -60,6 +55,7 @@ def states(run: LiveRun) -> list[tuple[int, str]]:
     return list(dict.fromkeys((row.number, row.state) for row in rows))
 
 
+@pytest.mark.live
 def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
     decided = [
         (n, state) for n, end in ((1, "kept"), (2, "discarded")) for state in ("ready", "recording", "stopped", end)
@@ -69,6 +65,7 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
     assert run.json.read_text() == '{"kept": 2, "discarded": 1}\n'
 
 
+@pytest.mark.live
 def test_the_screen_says_who_leads(run: LiveRun) -> None:
     said = run.log.read_text()
     assert "the leaders lead the arms; the safety layer only watches" in said
@@ -76,6 +73,7 @@ def test_the_screen_says_who_leads(run: LiveRun) -> None:
     assert "export.sh" in said.splitlines()[-1]
 
 
+@pytest.mark.live
 def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
     """The followers heard the leaders, joint for joint; the safety layer sent nothing and stayed disarmed."""
     arrived = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
@@ -89,6 +87,7 @@ def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
     assert len(np.unique(recorded, axis=0)) > 50
 
 
+@pytest.mark.live
 def test_the_demonstrations_come_back_from_hdf5(
     run: LiveRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

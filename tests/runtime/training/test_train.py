@@ -19,6 +19,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from worker_rig import Here
 
 from models.checkpoint import Checkpoint
 from models.data import hdf5
@@ -73,6 +74,15 @@ def video(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "checkpoint"
 
 
+@pytest.fixture(scope="module")
+def action(data: Path, video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stage 2's run on top of it, with a cache of its own."""
+    out = tmp_path_factory.mktemp("action")
+    shutil.copytree(video.parent / "cache", out / "cache")
+    assert train.main(command("action", data, out, "--video", str(video), "--steps", "2")) == 0
+    return out
+
+
 def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -> None:
     run = json.loads((video.parent / "run.json").read_text())
     assert run["settings"]["stage"] == "video"
@@ -84,24 +94,14 @@ def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_training_killed_in_the_middle_has_the_same_curve(
-    data: Path, video: Path, tmp_path: Path, processes: str
+    data: Path, video: Path, action: Path, tmp_path: Path, processes: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Points of the curve are 20 steps apart; the state is kept every 20, and the kill falls between."""
-    length = [
-        "--video",
-        str(video),
-        "--steps",
-        "61",
-        "--schedule.save_every",
-        "20",
-        "--cache",
-        str(video.parent / "cache"),
-        "--processes",
-        processes,
-    ]
+    """Points of the curve are 20 steps apart; the state is kept every 10, and the kill falls between."""
+    length = ["--video", str(video), "--steps", "21", "--schedule.save_every", "10", "--cache", str(action / "cache")]
+    length += ["--processes", processes]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    at_once = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, whole, *length)]
-    subprocess.run(at_once, check=True, capture_output=True, timeout=240)
+    assert train.main(command("action", data, whole, *length)) == 0
+    assert "".join(capfd.readouterr()).count("action trained on 2 demonstrations") == 1
     line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
     first = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -109,20 +109,24 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    assert json.loads((broken / "action" / "state" / "step.json").read_text())["step"] < 61
-    subprocess.run(line, check=True, capture_output=True, timeout=120)
+    while subprocess.run(["pgrep", "-f", str(broken)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, "whoever it had started ends too"
+        time.sleep(0.05)
+    assert json.loads((broken / "action" / "state" / "step.json").read_text())["step"] < 21
+    assert train.main(command("action", data, broken, *length)) == 0
     assert losses(broken, "action") == losses(whole, "action")
-    assert set(losses(whole, "action")) == {0, 20, 40, 60}
+    assert set(losses(whole, "action")) == {0, 20}
+    assert np.isfinite(list(losses(whole, "action").values())).all()
     same = [StoredTensors(out / "checkpoint").digest("") for out in (whole, broken)]
     assert same[0] == same[1]
+    Checkpoint.load(whole / "checkpoint").fast()
 
 
-def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_path: Path) -> None:
+def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
     flags = ["--video", str(video), "--steps", "2", "--schedule.average", "0", "--schedule.warmup_steps", "0"]
-    flags += ["--cache", str(video.parent / "cache")]
-    for weight in ("0", "1"):
-        train.main(command("action", data, tmp_path / weight, *flags, "--cloning.video_loss", weight))
-    kept = [StoredTensors(folder / "checkpoint") for folder in (video.parent, tmp_path / "0", tmp_path / "1")]
+    flags += ["--cache", str(action / "cache"), "--cloning.video_loss", "1"]
+    train.main(command("action", data, tmp_path / "joint", *flags))
+    kept = [StoredTensors(folder / "checkpoint") for folder in (video.parent, action, tmp_path / "joint")]
     before, frozen, joint = (stored.digest("slow.backbone.transformer.") for stored in kept)
     assert before == frozen != joint
     assert len({stored.digest("slow.backbone.vae.") for stored in kept}) == 1
@@ -130,13 +134,11 @@ def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, tmp_p
 
 def test_a_frozen_video_model_may_run_beside_the_training(data: Path, video: Path, tmp_path: Path) -> None:
     """No features are kept: those of a few hundred demonstrations at the paper's size are a terabyte."""
-    line = ["--video", str(video), "--steps", "2", "--cache", str(tmp_path / "cache"), "--cloning.prepared", "false"]
+    cache = shutil.copytree(video.parent / "cache", tmp_path / "cache")
+    line = ["--video", str(video), "--steps", "2", "--cache", str(cache), "--cloning.prepared", "false"]
     assert train.main(command("action", data, tmp_path / "live", *line)) == 0
-    assert sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir()) == [
-        "latents",
-        "pictures",
-        "texts",
-    ]
+    kinds = {folder.name.split("-")[0] for folder in cache.iterdir()}
+    assert kinds == {"samples", "latents", "pictures", "texts"}
     kept = [StoredTensors(folder) for folder in (video, tmp_path / "live" / "checkpoint")]
     assert len({stored.digest("slow.backbone.") for stored in kept}) == 1
 
@@ -201,21 +203,17 @@ def test_states_that_do_not_fit_the_disk_are_said(data: Path, tmp_path: Path, mo
 
 
 def test_features_that_do_not_fit_the_disk_are_not_begun(
-    data: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, video: Path, action: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 1000 if folder.name == "cache" else 10**12)
-    line = command(
-        "action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")
-    )
+    line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache")
     with pytest.raises(
         RuntimeFault, match=r"features of 2 demonstrations take .* has 0.0 GB free; .*--cloning.prepared false"
     ):
-        train.main(line)
+        train.main([*line, str(tmp_path / "cache")])
     assert not (tmp_path / "cache").exists()
-    monkeypatch.undo()
-    assert train.main(line) == 0
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 0 if folder.name == "cache" else 10**12)
-    assert train.main([*line, "--schedule.loaders", "1"]) == 0, "they are there"
+    assert train.main([*line, str(action / "cache")]) == 0, "they are there"
 
 
 def test_memory_that_runs_out_is_a_line_with_what_to_change(
@@ -243,14 +241,13 @@ def test_memory_that_runs_out_is_a_line_with_what_to_change(
         train.main(line)
 
 
-def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: Path, tmp_path: Path) -> None:
+def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, action: Path, tmp_path: Path) -> None:
     """Else a policy with video would begin with formers that somebody trained, and one without would not."""
-    line = ["--steps", "1", "--schedule.learning_rate", "1e-30", "--cache", str(tmp_path / "cache")]
-    train.main(command("action", data, tmp_path / "first", *line, "--video", str(video)))
-    first = tmp_path / "first" / "checkpoint"
+    first = action / "checkpoint"
     names = ("slow.spatial_former.queries", "slow.motion_former.queries")
-    again = ["--seed", "1", "--policy.spatial_former.tokens", "7", *line]
-    train.main(command("action", data, tmp_path / "second", *again, "--video", str(first)))
+    line = ["--steps", "1", "--schedule.learning_rate", "1e-30", "--cache", str(action / "cache"), "--seed", "1"]
+    tokens = ["--policy.spatial_former.tokens", "7"]
+    train.main(command("action", data, tmp_path / "second", *line, *tokens, "--video", str(first)))
     before, after = (
         StoredTensors(folder).read("slow.", torch.device("cpu"))
         for folder in (first, tmp_path / "second" / "checkpoint")
@@ -259,28 +256,19 @@ def test_stage_2_draws_its_formers_even_from_a_whole_policy(data: Path, video: P
     assert not torch.equal(before[names[1].removeprefix("slow.")], after[names[1].removeprefix("slow.")])
 
 
-def test_a_shallower_video_model_reads_the_same_latents(data: Path, video: Path, tmp_path: Path) -> None:
-    line = ["--video", str(video), "--steps", "1", "--cache", str(tmp_path / "cache")]
-    train.main(command("action", data, tmp_path / "whole", *line))
-    kinds = sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir())
-    train.main(command("action", data, tmp_path / "first", *line, "--policy.video.backbone.single_blocks", "0"))
-    again = sorted(folder.name.split("-")[0] for folder in (tmp_path / "cache").iterdir())
-    assert again == sorted([*kinds, "features", "texts"])
-
-
-def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: Path) -> None:
+def test_a_trained_policy_is_trained_further(data: Path, action: Path, tmp_path: Path) -> None:
     """It begins where the other one ended, in its units, and its video model's features are not made again."""
-    length = ["--steps", "2", "--cache", str(tmp_path / "cache")]
-    train.main(command("action", data, tmp_path / "first", *length, "--video", str(video)))
-    made = sorted((tmp_path / "cache").iterdir())
-    first = tmp_path / "first" / "checkpoint"
+    cache = shutil.copytree(action / "cache", tmp_path / "cache")
+    made = sorted(cache.iterdir())
+    first = shutil.copytree(action / "checkpoint", tmp_path / "first")
     stats = json.loads((first / "stats.json").read_text())
     stats["mean"] = (np.array(stats["mean"]) + 0.25).tolist()
     (first / "stats.json").write_text(json.dumps(stats))
-    line = ["action", "--data", str(data), "--workers", "1", "--cloning.samples", "6", "--from", str(first), *length]
+    line = ["action", "--data", str(data), "--workers", "1", "--cloning.samples", "6", "--from", str(first)]
+    line += ["--steps", "2", "--cache", str(cache)]
     train.main([*line, "--out", str(tmp_path / "still"), "--schedule.learning_rate", "1e-30"])
     train.main([*line, "--out", str(tmp_path / "second"), "--schedule.warmup_steps", "0"])
-    assert sorted((tmp_path / "cache").iterdir()) == made
+    assert sorted(cache.iterdir()) == made
     still, second = (tmp_path / name / "checkpoint" for name in ("still", "second"))
     np.testing.assert_allclose(json.loads((still / "stats.json").read_text())["mean"], stats["mean"], rtol=1e-6)
     before, same, other = (StoredTensors(folder).read("", torch.device("cpu")) for folder in (first, still, second))
@@ -293,17 +281,22 @@ def test_a_trained_policy_is_trained_further(data: Path, video: Path, tmp_path: 
     )
 
 
-def test_a_policy_may_keep_fewer_blocks_of_the_video_model(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ["--video", str(video), "--steps", "2", "--policy.video.backbone.single_blocks", "0"]
-    flags += ["--cache", str(video.parent / "cache")]
+def test_a_policy_may_keep_fewer_blocks_of_the_video_model(
+    data: Path, video: Path, action: Path, tmp_path: Path
+) -> None:
+    """And reads the same latents: only features and texts are of its own."""
+    cache = shutil.copytree(action / "cache", tmp_path / "cache")
+    kinds = sorted(folder.name.split("-")[0] for folder in cache.iterdir())
+    flags = ["--video", str(video), "--steps", "2", "--policy.video.backbone.single_blocks", "0", "--cache", str(cache)]
     train.main(command("action", data, tmp_path / "shallow", *flags))
     kept = StoredTensors(tmp_path / "shallow" / "checkpoint").read("slow.backbone.transformer.", torch.device("cpu"))
     whole = StoredTensors(video).read("slow.backbone.transformer.", torch.device("cpu"))
     assert not any(name.startswith("slow.backbone.transformer.single_") for name in kept)
     assert all(torch.equal(tensor, whole[name]) for name, tensor in kept.items())
+    again = sorted(folder.name.split("-")[0] for folder in cache.iterdir())
+    assert again == sorted([*kinds, "features", "texts"])
 
 
-@pytest.mark.usefixtures("cluster")
 def test_cores_prepare_what_a_small_video_model_reads_and_gpus_what_a_published_one_does(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,11 +320,10 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ("--video", str(video), "--steps", "1")
-    for name, more in (("here", ()), ("there", ("--ray", "local"))):
-        train.main(command("action", data, tmp_path / name, *flags, *more))
-    assert losses(tmp_path / "there", "action") == losses(tmp_path / "here", "action")
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
+    train.main(command("action", data, tmp_path, "--video", str(video), "--steps", "2", "--ray", "local"))
+    assert losses(tmp_path, "action") == losses(action, "action")
 
 
 def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,38 +335,34 @@ def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
         assert own("cuda") == device
 
 
-def test_two_processes_train_one_policy(data: Path, video: Path, tmp_path: Path) -> None:
-    flags = ["--video", str(video), "--steps", "2", "--processes", "2", "--cache", str(video.parent / "cache")]
-    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (done.stdout + done.stderr).count("action trained on 2 demonstrations") == 1
-    assert np.isfinite(list(losses(tmp_path / "two", "action").values())).all()
-    Checkpoint.load(tmp_path / "two" / "checkpoint").fast()
-
-
-def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, tmp_path: Path) -> None:
+def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, video: Path, tmp_path: Path) -> None:
     """Only the first holds its average: latents are made of that, and by its measure."""
-    flags = ("--steps", "1", "--autoencoder-steps", "3", "--processes", "2", "--cache", str(tmp_path / "cache"))
-    line = [sys.executable, "-m", "runtime.cli", "train", *command("video", data, tmp_path / "two", *flags)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "cache").glob("latents-*"))) == 1
+    cache = tmp_path / "cache"
+    for samples in (video.parent / "cache").glob("samples-*"):
+        shutil.copytree(samples, cache / samples.name)
+    flags = ("--steps", "1", "--autoencoder-steps", "3", "--processes", "2", "--cache", str(cache))
+    assert train.main(command("video", data, tmp_path / "two", *flags)) == 0
+    assert len(list(cache.glob("latents-*"))) == 1
 
 
-def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, tmp_path: Path) -> None:
+def test_a_process_that_fails_ends_all_with_a_line(
+    data: Path, video: Path, action: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30"]
-    flags += ["--cache", str(video.parent / "cache")]
-    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, tmp_path / "two", *flags)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 1
-    said = [row for row in done.stderr.splitlines() if row.startswith("video2act: ")]
+    flags += ["--cache", str(action / "cache")]
+    with pytest.raises(RuntimeFault, match="its reason stands above"):
+        train.main(command("action", data, tmp_path / "two", *flags))
+    said = [row for row in capfd.readouterr().err.splitlines() if row.startswith("video2act: ")]
     assert "lower the learning rate" in said[0]
-    assert "its reason stands above" in said[-1]
 
 
 @pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN", "a picture is cut off"])
-def test_an_unfit_demonstration_is_refused_with_file_and_reason(data: Path, tmp_path: Path, name: str) -> None:
+def test_an_unfit_demonstration_is_refused_with_file_and_reason(
+    data: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a worker, of which one case is enough."""
+    if name != "NaN":
+        monkeypatch.setattr(train, "Spread", Here)
     copied = tmp_path / "demonstrations"
     shutil.copytree(data, copied)
     path = sorted(copied.rglob("*.hdf5"))[1]
@@ -461,23 +449,10 @@ def test_a_scene_of_evaluation_is_not_trained_on(data: Path, tmp_path: Path) -> 
         )
 
 
-def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, tmp_path: Path) -> None:
-    flags = ["--policy.inputs", "no_video", "--steps", "1", "--cache", str(tmp_path / "cache")]
-    assert train.main(command("action", data, tmp_path / "first", *flags)) == 0
-    begin = ["--from", str(tmp_path / "first" / "checkpoint"), "--steps", "1"]
+def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Path, tmp_path: Path) -> None:
+    line = ["action", "--data", str(data), "--out", str(tmp_path), "--from", str(action / "checkpoint")]
     with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of leader"):
-        train.main(
-            [
-                "action",
-                "--data",
-                str(data),
-                "--out",
-                str(tmp_path / "second"),
-                *begin,
-                "--policy.action_source",
-                "next_puppet",
-            ]
-        )
+        train.main([*line, "--steps", "1", "--policy.action_source", "next_puppet"])
 
 
 def test_the_vae_learns_pictures_of_the_shipped_size() -> None:

@@ -260,7 +260,7 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
 
     pushing = threading.Thread(target=lambda: [usb.push() for _ in range(60)])
     monkeypatch.setattr(cameras, "make_camera", made)
-    monkeypatch.setattr(cameras, "_LOOK_S", 0.5)
+    monkeypatch.setattr(cameras, "_POLL_S", 0.5)
     monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
     pushing.start()
     settings = load_settings(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])

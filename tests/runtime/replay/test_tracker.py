@@ -386,7 +386,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Ran]:
         def run(self) -> int:
             return 0
 
-    monkeypatch.setattr(on_robot, "Following", Following)
+    monkeypatch.setattr(on_robot, "TrackingRobot", Following)
     return seen
 
 

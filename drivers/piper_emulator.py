@@ -243,12 +243,12 @@ class PiperEmulator:
             self._led_from = self.body.reading()[0].copy()
         self.body.follow(self._led_from + self.faults.led_rad * _LED, now_ns)
 
-    def _stop(self, command: int) -> None:
+    def _stop(self, code: int) -> None:
         """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
-        if command == 1:
+        if code == 1:
             self.stopped = True
             self.body.switch_motors("stop")
-        elif command == 2:
+        elif code == 2:
             self.stopped, self.control, self._joints = False, _STANDBY, None
             self._enable(False, 0)
 

@@ -1,6 +1,7 @@
 """What operators want of the arms, what is latched, and which mode they are in: three things, none of which changes in place.
 
-Commands (commands.py) change what is wanted and latched, transitions.py lets the mode follow; snapshots keep all three.
+Commands (commands.py) change what is wanted and latched, transitions.py lets the mode follow from both and from what a tick
+finds; snapshots keep all three.
 """
 
 from dataclasses import dataclass, field, replace
@@ -73,3 +74,15 @@ class StateMachine:
     def be(self, **changes: Any) -> "StateMachine":
         """This one with other fields of `Status`."""
         return replace(self, status=replace(self.status, **changes))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a tick finds before the mode follows."""
+
+    forbids_run: tuple[str, ...] = ()
+    forbids_takeover: tuple[str, ...] = ()
+    armable: bool = True  # both arms give fresh feedback and are well
+    motors_on: bool = True  # both arms'
+    resumes: bool = False  # a HOLD for a reason ends by itself (simulation)
+    unfit: str = ""  # why the checks before the start forbid to arm

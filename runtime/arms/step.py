@@ -8,6 +8,7 @@ import numpy as np
 from drivers.arm import EMERGENCY_STOP, MotorCommand
 from runtime.arms import chunk_intake, commands, parking, safety, takeover, transitions
 from runtime.arms.following import Following, follow
+from runtime.arms.modes import Findings
 from runtime.arms.motion import move
 from runtime.arms.state import NONE, ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, armed
 from runtime.messaging import messages, trusted
@@ -82,11 +83,11 @@ def _switch_on(
 
 def _find(
     config: ArmsConfig, state: ArmsState, fresh: safety.Freshness, outside: tuple[str, ...], now_ns: int
-) -> transitions.Findings:
+) -> Findings:
     """What the mode follows from, besides what is wanted and latched."""
     settings = config.settings
     unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
-    return transitions.Findings(
+    return Findings(
         forbids_run=outside + (safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
         forbids_takeover=(*unwell, *_unled(config, state, now_ns)) if state.machine.wanted.takeover else (),
         armable=not unwell,

@@ -7,25 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from runtime.arms.modes import StateMachine
+from runtime.arms.modes import Findings, StateMachine
+from runtime.arms.reasons import why_not
 from runtime.messaging.messages import Mode
-
-HELD = "held by the operator: waits to be armed anew, then for the command to run"
-WAITS = "waits for the command to run"
-NOT_ON = "the motors are not on yet"
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a tick finds before the mode follows."""
-
-    forbids_run: tuple[str, ...] = ()
-    forbids_takeover: tuple[str, ...] = ()
-    armable: bool = True  # both arms give fresh feedback and are well
-    motors_on: bool = True  # both arms'
-    resumes: bool = False  # a HOLD for a reason ends by itself (simulation)
-    unfit: str = ""  # why the checks before the start forbid to arm
-
 
 Guard = Callable[[StateMachine, Findings], bool]
 Effect = Callable[[StateMachine, Findings], StateMachine]
@@ -229,35 +213,3 @@ def _end(machine: StateMachine, found: Findings) -> StateMachine:
         pose=pose if mode in KEPT["pose"] and found.armable else "",
         takeover=machine.wanted.takeover and mode in KEPT["takeover"],
     )
-
-
-def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
-    """Why the arms do not run, as the operator reads it; empty when they do."""
-    match machine.mode:
-        case "RUNNING":
-            return ()
-        case "TAKEOVER":
-            return ("the leaders lead the arms",)
-        case "FAULT":
-            return (machine.latched.fault,)
-        case "DISARMED":
-            return (_why_not_armed(machine, found), *found.forbids_run)
-        case "HOLD":  # pragma: no branch - there is no other mode
-            return _why_holding(machine, found)
-
-
-def _why_not_armed(machine: StateMachine, found: Findings) -> str:
-    if found.unfit:
-        return f"not fit to be armed: {found.unfit}"
-    return NOT_ON if machine.wanted.arm and not found.motors_on else "not armed"
-
-
-def _why_holding(machine: StateMachine, found: Findings) -> tuple[str, ...]:
-    wanted, latched = machine.wanted, machine.latched
-    if wanted.pose:
-        return (f"moves to the {wanted.pose} pose",)
-    if wanted.takeover:
-        return found.forbids_takeover
-    if wanted.run:
-        return found.forbids_run
-    return (*latched.lost, *found.forbids_run, HELD if latched.held else WAITS)

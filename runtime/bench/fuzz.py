@@ -93,7 +93,7 @@ class _Wire:
 
     def __init__(self, side: str, settings: Settings) -> None:
         channel = f"{side}-{uuid.uuid4()}"
-        self._far = can.Bus(channel, interface="virtual")
+        self._arm_end = can.Bus(channel, interface="virtual")
         self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
         self.arm.connect()
         self.emulator = PiperEmulator(KinematicBody(), keep=1)
@@ -104,7 +104,7 @@ class _Wire:
         self.grips.clear()
         self.emulator.heard.clear()
         whole: list[bytes] = []
-        while (message := self._far.recv(0)) is not None:
+        while (message := self._arm_end.recv(0)) is not None:
             data = bytes(message.data)
             if message.arbitration_id == piper_frames.Id.GRIPPER_COMMAND:
                 self.grips.append(piper_frames.gripper_command(data))
@@ -115,7 +115,7 @@ class _Wire:
 
     def close(self) -> None:
         self.arm.close()
-        self._far.shutdown()
+        self._arm_end.shutdown()
 
 
 class Fuzz:

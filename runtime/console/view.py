@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drivers.arm import EMERGENCY_STOP
 from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, link_points
-from runtime.arms.transitions import HELD, WAITS
+from runtime.arms.reasons import HELD, WAITS
 from runtime.config import tuning
 from runtime.config.policy import configured
 from runtime.config.settings import Policy, Settings

@@ -35,7 +35,7 @@ from runtime.session.summary import Accumulator
 from runtime.session.writer import SessionWriter
 from runtime.systems.virtual_clock import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 
-_MADE_ANEW = (
+_REPLACED = (
     messages.ActionChunk, messages.Skip, messages.Conditions, messages.ArmTarget, messages.JointState,
     messages.SafetyState, messages.Snapshot,
 )  # fmt: skip
@@ -131,7 +131,7 @@ class WhatIf:
                 self._clock.at(message.stamp_ns, partial(self._tick, message))
             elif isinstance(message, (*_TO_BOTH, messages.Frame)):
                 self._clock.at(message.stamp_ns, partial(self._hear, self._tuned(message)))
-            if not isinstance(message, _MADE_ANEW):
+            if not isinstance(message, _REPLACED):
                 self._made.append((topic, self._tuned(message)))
         # A System 2 that cannot keep up is due again as soon as it is done, for ever: nothing happens after the session.
         end_ns = max(message.stamp_ns for message in index.messages.values())

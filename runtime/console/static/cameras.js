@@ -1,7 +1,7 @@
 // The three cameras, each with its age; over the head picture, at will, what System 2 looks at.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
-import { watchPictures } from "./sockets.js";
+import { openPictures } from "./sockets.js";
 
 const LATE_MS = 200;
 const AGEING_MS = 200;
@@ -41,7 +41,7 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
     const ageing = setInterval(() => { // also when no picture comes any more
       if (captured.current !== null && at() === null) setAge(clock.ageMs(captured.current));
     }, AGEING_MS);
-    const pictures = watchPictures(source, state.camera, at, (picture) => {
+    const pictures = openPictures(source, state.camera, at, (picture) => {
       const place = canvas.current;
       if (!place) return;
       if (picture === null) { // before the session's first one

@@ -4,7 +4,7 @@ import { Arms } from "./arms.js";
 import { Cameras } from "./cameras.js";
 import { html } from "./html.js";
 import { History, Plots, Recording } from "./plots.js";
-import { Clock, watchMoments } from "./sockets.js";
+import { Clock, openMoments } from "./sockets.js";
 import { Banner, Figures, Latency, Log, Processes } from "./state.js";
 import { Steering } from "./steering.js";
 
@@ -19,7 +19,7 @@ export function Robot({ source, at, seek, operator }) {
   const heard = useRef(performance.now());
   const live = source === "live";
   useEffect(() => {
-    const moments = watchMoments(source, at, (reported) => {
+    const moments = openMoments(source, at, (reported) => {
       heard.current = performance.now();
       if (live) clock.current.note(reported.now_ns);
       operator?.saw(reported.now_ns);
@@ -28,12 +28,12 @@ export function Robot({ source, at, seek, operator }) {
       setLost(false);
       setMoment(reported);
     }, () => setLost(live));
-    const watch = setInterval(() => setLost(live && performance.now() - heard.current > LOST_MS), 200);
+    const timer = setInterval(() => setLost(live && performance.now() - heard.current > LOST_MS), 200);
     if (!live) {
       fetch(`/sessions/${encodeURIComponent(source)}/joints`).then((answer) => answer.json())
         .then((reported) => setHistory(new Recording(reported)), () => {}); // without it the plots stay empty
     }
-    return () => { clearInterval(watch); moments.close(); };
+    return () => { clearInterval(timer); moments.close(); };
   }, [source]);
   const deadman = Boolean(operator?.lease.mine && operator.lease.deadman);
   if (!moment) return html`<${Banner} moment=${null} lost=${lost} deadman=${deadman} />`;

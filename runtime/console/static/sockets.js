@@ -45,7 +45,7 @@ export class Clock {
 }
 
 // Moments of a run or a session. `at()` gives the time that is looked at, null for the newest.
-export function watchMoments(source, at, shown, lost) {
+export function openMoments(source, at, shown, lost) {
   const ask = asks(at);
   return keep(`/moments?source=${encodeURIComponent(source)}`, {
     begin: (socket) => ask(socket, true),
@@ -75,7 +75,7 @@ const HEADER_BYTES = 24;
 
 // Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where a session has none yet; the next is asked
 // for when this one is drawn.
-export function watchPictures(source, camera, at, shown) {
+export function openPictures(source, camera, at, shown) {
   const ask = asks(at);
   return keep(`/pictures/${camera}?source=${encodeURIComponent(source)}`, {
     begin: (socket) => ask(socket, true),

@@ -11,8 +11,9 @@ from typing import get_args
 import pytest
 import transition_text
 
-from runtime.arms.modes import Latched, StateMachine, Status, Wanted
-from runtime.arms.transitions import HELD, NOT_ON, TABLE, WAITS, Findings, decide, settle, why_not
+from runtime.arms.modes import Findings, Latched, StateMachine, Status, Wanted
+from runtime.arms.reasons import HELD, NOT_ON, WAITS, why_not
+from runtime.arms.transitions import TABLE, decide, settle
 from runtime.messaging import messages
 
 MODES: tuple[messages.Mode, ...] = get_args(messages.Mode)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runtime.arms.commands import STOPPED
-from runtime.arms.transitions import HELD, WAITS
+from runtime.arms.reasons import HELD, WAITS
 from runtime.config.settings import load_settings
 from runtime.console import metrics
 from runtime.console.app import STATIC

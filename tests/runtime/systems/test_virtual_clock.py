@@ -88,10 +88,10 @@ def deliver(
 ) -> None:
     """What the systems tell each other is made anew; the rest comes out of the session."""
     if isinstance(message, messages.ActionChunk | messages.Skip | messages.Conditions):
-        anew = made.get((topic_of(message), message.seq))
-        if anew is None:
+        again = made.get((topic_of(message), message.seq))
+        if again is None:
             return
-        message = anew
+        message = again
     system.hear(message)
 
 

@@ -1,4 +1,7 @@
-"""Checkpoint folders (`config.json`, `model.safetensors`, `stats.json`), and the untrained policy drawn from a seed."""
+"""Checkpoint folders, and the untrained policy drawn from a seed.
+
+A folder holds `checkpoint.json` (what it needs of a robot), `config.json`, `model.safetensors` and `stats.json`.
+"""
 
 import json
 import shutil
@@ -17,10 +20,11 @@ from models import normalize, published, rdt
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.errors import ModelError
-from models.identity import checkpoint_id, stored_config
+from models.identity import ABOUT, About, checkpoint_id, stored_config, stored_needs
 from models.normalize import Statistics
 from models.placement import Loadable, hollow, place
 from models.policy import InstructionEmbedding
+from models.requirements import needs_of
 from models.sources import PartName, sources
 from models.tensors import StoredTensors, save_tensors
 
@@ -51,6 +55,7 @@ class Checkpoint:
         self.config, self.statistics = config, statistics
         self._stored, self._seed = None if folder is None else StoredTensors(folder), seed
         self.id = checkpoint_id(config, folder, seed)
+        self.needs = needs_of(config) if folder is None else stored_needs(folder, config)
 
     @classmethod
     def untrained(
@@ -191,6 +196,7 @@ def save(
     beside.mkdir(parents=True)
     save_tensors(beside, {name: tensor for name, tensor in tensors.items() if not name.startswith(left_out)})
     (beside / "config.json").write_text(config.model_dump_json(indent=1))
+    (beside / ABOUT).write_text(About(needs=needs_of(config)).model_dump_json(indent=1))
     (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
     if folder.exists():
         before = folder.with_name(folder.name + ".before")

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CAMERAS = ("head", "left_wrist", "right_wrist")
+JOINT_LAYOUT = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
 
 
 class Part(BaseModel):
@@ -279,7 +280,7 @@ class PolicyConfig(Part):
     targets: Literal["relative", "physical"] = "relative"
     """What the head learns. relative: how far the joints are to go from where they are, by its spread in the demonstrations.
     physical: where they are to be, rad, and grippers as a share of their widest, as RDT-1B was trained."""
-    joint_layout: str = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
+    joint_layout: str = JOINT_LAYOUT
     action_source: Literal["next_puppet", "master"] = "next_puppet"
     """What a demonstration's targets are: where the follower arm was next (paper A.3), or what the leader commanded."""
     inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"

@@ -1,14 +1,29 @@
-"""A checkpoint's id: the same in every process that uses it, so that conditions of another one are refused. No torch."""
+"""What a checkpoint is, without its weights: its id, the same in every process, its configuration and its needs. No torch."""
 
 import hashlib
 from pathlib import Path
 
-from models.config import PolicyConfig
+from pydantic import Field
+
+from models.config import Part, PolicyConfig
 from models.errors import ModelError
+from models.requirements import KINDS, Requirements, needs_of
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ABOUT = "checkpoint.json"
+FORMAT = 2
+"""Of a checkpoint's folder. 1: without ABOUT; always a Video2Act policy."""
 _BLOCK_BYTES = 1 << 20
+_UNKNOWN_TO_CONFIG = ("picture", "picture_rate_hz", "gripper_open_m")
+
+
+class About(Part):
+    """`checkpoint.json`."""
+
+    format: int = Field(default=FORMAT, ge=2, le=FORMAT)
+    policy: str = KINDS[0]
+    needs: Requirements
 
 
 def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
@@ -40,3 +55,27 @@ def stored_config(folder: Path) -> PolicyConfig:
         raise ModelError(f"{reason}; give a folder that ./launch/train.sh made") from None
     except ValueError as error:
         raise ModelError(f"checkpoint {folder}: config.json: {' '.join(str(error).split()[:30])}") from None
+
+
+def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
+    """What the checkpoint needs of a robot; of format 1 what its configuration says. Raises ModelError."""
+    path = folder / ABOUT
+    derived = needs_of(config)
+    if not path.is_file():
+        return derived
+    try:
+        about = About.model_validate_json(path.read_text())
+    except ValueError as error:
+        reason = " ".join(str(error).split()[:30])
+        raise ModelError(f"checkpoint {folder}: {ABOUT}: {reason}; is it of a later version?") from None
+    if about.policy not in KINDS:
+        raise ModelError(
+            f"checkpoint {folder}: policy {about.policy!r:.40} is none of {', '.join(KINDS)}; update video2act"
+        )
+    for name in Requirements.model_fields:
+        theirs, ours = getattr(about.needs, name), getattr(derived, name)
+        if theirs != ours and name not in _UNKNOWN_TO_CONFIG:
+            raise ModelError(
+                f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT} and {ours!r:.80} in config.json; save it again"
+            )
+    return about.needs

@@ -38,9 +38,11 @@ Change = Callable[[StateMachine, Arms], tuple[StateMachine, MotorCommand | None]
 """The state after it, and what the motors are told at once."""
 
 
-def obey(machine: StateMachine, command: messages.Order, arms: Arms) -> tuple[StateMachine, MotorCommand | None, str]:
+def obey(
+    machine: StateMachine, command: messages.OperatorCommand, arms: Arms
+) -> tuple[StateMachine, MotorCommand | None, str]:
     """Obey or refuse. Returns the state, what the motors are told at once, and why it was refused (empty: obeyed)."""
-    check, change = COMMANDS[command.order]
+    check, change = COMMANDS[command.command]
     if why := check(machine, command.confirmed, arms):
         return machine, None, why
     return *change(machine, arms), ""
@@ -150,7 +152,7 @@ def _release(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorComm
     return machine.want(arm=False, power=False, run=False, takeover=False, pose=""), "release"
 
 
-COMMANDS: Final[dict[messages.OrderName, tuple[Check, Change]]] = {
+COMMANDS: Final[dict[messages.CommandName, tuple[Check, Change]]] = {
     "arm": (_may_arm, _arm),
     "run": (_may_run, _run),
     "takeover": (_may_take_over, _take_over),

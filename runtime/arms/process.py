@@ -122,7 +122,7 @@ def joint_state(
             "number": (left.number, right.number),
             "measured_ns": (left.stamp_ns, right.stamp_ns),
             "powered": (left.powered, right.powered),
-            "trouble": (left.warning, right.warning),
+            "warning": (left.warning, right.warning),
             "fault": (left.fault, right.fault),
             **execution(state, now_ns),
         },
@@ -143,7 +143,7 @@ def execution(state: ArmsState | None, now_ns: int) -> dict[str, Any]:
 
 def leader_state(
     heard: Sequence[tuple[Array, int]], monitor: LimitMonitor, limits: Limits, seq: int, epoch: int, now_ns: int
-) -> messages.MasterState | None:
+) -> messages.LeaderState | None:
     """Where both leaders are led, of what each told last and when; None while they, or one of them, are not heard."""
     if len(heard) < len(SIDES):
         return None
@@ -151,7 +151,7 @@ def leader_state(
     if silent(stamps_ns, now_ns):
         return None
     exceeds = exceeded(monitor, limits, q, max(stamps_ns))
-    return messages.MasterState(seq=seq, epoch=epoch, stamp_ns=now_ns, q=q, measured_ns=stamps_ns, exceeds=exceeds)
+    return messages.LeaderState(seq=seq, epoch=epoch, stamp_ns=now_ns, q=q, measured_ns=stamps_ns, exceeds=exceeds)
 
 
 def _leaders(process: Process) -> list[TargetSlot] | None:

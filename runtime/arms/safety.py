@@ -48,7 +48,7 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
 def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     """Arms without fresh feedback, or that report trouble; one lost arm means that both hold."""
     silent = silent_arms(safety, fresh.arms, now_ns)
-    reported = (warning or fault for warning, fault in zip(fresh.arms.trouble, fresh.arms.fault, strict=True))
+    reported = (warning or fault for warning, fault in zip(fresh.arms.warning, fresh.arms.fault, strict=True))
     return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, reported, strict=True) if text)
 
 

@@ -18,9 +18,9 @@ class ArmsSockets:
         self._feedbacks, self._targets, self._safety = (
             process.publisher(name) for name in ("joint_state", "arm_target", "safety")
         )
-        self._leaders = process.publisher("master")
+        self._leaders = process.publisher("leader_state")
         self._chunks = bus.subscriber("chunk", depth=16)
-        commands, self._commands = bus.subscriber("order", depth=32), process.publisher("order")
+        commands, self._commands = bus.subscriber("operator_command", depth=32), process.publisher("operator_command")
         self._others = [commands, *(bus.subscriber(name, newest=True) for name in _STATES)]
         self._bus, self._refused_before = bus, 0
 
@@ -43,13 +43,13 @@ class ArmsSockets:
     def send_hold(self, asked_ns: int) -> None:
         """Say hold to this very process, so that the session shows why the arms braked at the end."""
         self._commands.send(
-            messages.Order(seq=0, epoch=asked_ns, stamp_ns=asked_ns, order="hold", source="the end of arms")
+            messages.OperatorCommand(seq=0, epoch=asked_ns, stamp_ns=asked_ns, command="hold", source="the end of arms")
         )
 
     def publish(
         self,
         feedback: messages.JointState,
-        led: messages.MasterState | None,
+        led: messages.LeaderState | None,
         outputs: ArmsOutputs,
         received: Sequence[Received],
     ) -> None:

@@ -38,7 +38,7 @@ class ArmsState:
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
     health: messages.CameraHealth | None = None
-    leader: messages.MasterState | None = None  # where hands lead the leaders
+    leader: messages.LeaderState | None = None  # where hands lead the leaders
     supervised_ns: int | None = None  # when the supervisor spoke last; None: it never did (evaluation has none)
     lost_processes: tuple[str, ...] = ()
     episode: int = NONE

@@ -25,7 +25,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     seam = -1.0
     motor_commands: list[MotorCommand] = []
     for message in inputs.messages:
-        if isinstance(message, messages.Order):
+        if isinstance(message, messages.OperatorCommand):
             motor_commands += _obey(config, state, message, inputs.feedback, now_ns)
         else:
             seam = max(seam, _consume(config, state, message, inputs.deadline_ns, now_ns))
@@ -44,7 +44,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     was = state.machine.mode
     machine = transitions.settle(state.machine, _find(config, state, fresh, outside, now_ns), now_ns)
     state.machine, changed = machine, machine.mode != was
-    answers = any(isinstance(message, messages.Order) for message in inputs.messages)
+    answers = any(isinstance(message, messages.OperatorCommand) for message in inputs.messages)
     wanted, limited = move(config, state, inputs, was)
     state.commanded_ns = inputs.deadline_ns
     state.ticks += 1
@@ -115,7 +115,7 @@ def _unseen(state: ArmsState) -> tuple[str, ...]:
 
 
 def _obey(
-    config: ArmsConfig, state: ArmsState, command: messages.Order, feedback: messages.JointState, now_ns: int
+    config: ArmsConfig, state: ArmsState, command: messages.OperatorCommand, feedback: messages.JointState, now_ns: int
 ) -> tuple[MotorCommand, ...]:
     """Carry out an order, once; it may come again until its sender has heard the answer, others' orders in between."""
     before = next((sent for sent in state.obeyed if sent[0] == command.epoch), None)
@@ -124,7 +124,7 @@ def _obey(
         return ()
     arms = commands.Arms(
         at_rest=parking.near(config.rest_pose, feedback.q),
-        stopped=any(EMERGENCY_STOP in text for text in feedback.trouble),
+        stopped=any(EMERGENCY_STOP in text for text in feedback.warning),
         silent=safety.silent_arms(config.settings.safety, feedback, now_ns),
         outside=safety.outside_ranges(config.settings.safety, feedback),
         waits=config.settings.arms.auto_resume,
@@ -147,7 +147,7 @@ def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, de
             state.health = message
         case messages.Deadman():
             state.deadman = message
-        case messages.MasterState():
+        case messages.LeaderState():
             state.leader = message
         case messages.Supervision():
             state.supervised_ns = message.stamp_ns

@@ -18,7 +18,7 @@ _LEADER_NS = 100_000_000  # a leader that is silent for longer does not lead
 
 
 def unled(
-    jump_rad: float, leader: messages.MasterState | None, commanded: Array, stands: bool, now_ns: int
+    jump_rad: float, leader: messages.LeaderState | None, commanded: Array, stands: bool, now_ns: int
 ) -> tuple[str, ...]:
     """What forbids the leaders to lead the arms on from their command (14,); empty: they may.
 

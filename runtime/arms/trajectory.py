@@ -5,7 +5,7 @@ continuous across the seam too. Legend: H targets in a chunk, J joints; rad, m, 
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from runtime.messaging.messages import Blend
 Array = NDArray[np.float64]
 _ENSEMBLE_DECAY = 0.5  # weight of a chunk relative to the one before it
 _ENSEMBLE_CHUNKS = 4
+_SMOOTHING_DT_NS = 33_333_333
+_HEAVIEST = 1e6  # beyond it the matrix cannot be inverted well
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ class Piece:
         last = len(self.points) - 1
         place = min(max((now_ns - self.t0_ns) / self.dt_ns, -1.0), float(last))
         index = min(max(int(place), 0), last - 1)
-        of_points, of_curvature = _spline(place - index, self.dt_ns / NS_PER_S, place > -1.0)
-        motion = of_points @ self.points[index : index + 2] + of_curvature @ self.curvature[index : index + 2]
+        if last == 0:  # one target is a pose
+            motion = np.concatenate([self.points, np.zeros((2, self.points.shape[1]))])
+        else:
+            of_points, of_curvature = _spline(place - index, self.dt_ns / NS_PER_S, place > -1.0)
+            motion = of_points @ self.points[index : index + 2] + of_curvature @ self.curvature[index : index + 2]
         if self.fade_s > 0:
             motion += _fading((now_ns - self.seam_ns) / NS_PER_S, self.fade_s) @ self.offset
         return Motion(*motion)
@@ -77,7 +82,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Style:
-    """How chunks are joined. `smoothing` weighs third differences of the targets: it takes the jitter out of them."""
+    """How chunks are joined. `smoothing` weighs third differences of targets at 30 Hz: it takes the jitter out of them."""
 
     blend: Blend
     fade_s: float
@@ -86,7 +91,9 @@ class Style:
 
 def lay(q: Array, t0_ns: int, dt_ns: int, style: Style) -> Piece:
     """A chunk q (H, J) on the time line as it is, joined to nothing."""
-    points = smoother(len(q), style.smoothing) @ q if style.blend != "prefix" else q  # a prefix is to be met exactly
+    points = (
+        smoother(len(q), _weight(style.smoothing, dt_ns)) @ q if style.blend != "prefix" else q
+    )  # a prefix is to be met exactly
     curvature = second_derivatives(len(q)) @ points / (dt_ns / NS_PER_S) ** 2
     return Piece(t0_ns, dt_ns, points, curvature, t0_ns, np.zeros((3, q.shape[1])), 0.0)
 
@@ -175,7 +182,12 @@ def second_derivatives(count: int) -> Array:
     return np.asarray(np.linalg.solve(system, right), np.float64)
 
 
-@cache
+def _weight(smoothing: float, dt_ns: int) -> float:
+    """What smooths a chunk of its own dt as `smoothing` does one of 30 Hz: third differences grow with dt cubed."""
+    return min(smoothing * (_SMOOTHING_DT_NS / dt_ns) ** 6, _HEAVIEST)
+
+
+@lru_cache(maxsize=16)
 def smoother(count: int, weight: float) -> Array:
     """(H, H) matrix of the Whittaker smoother: least |x - q|^2 + weight |third differences of x|^2.
 

@@ -148,7 +148,7 @@ class LiveRobot:
                 self.command("rest")  # a late reading ended the way there
             time.sleep(0.2)
 
-    def command(self, *names: messages.OrderName) -> None:
+    def command(self, *names: messages.CommandName) -> None:
         """Give orders, one after the other."""
         for name in names:
             self._operator.give(name)

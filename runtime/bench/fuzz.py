@@ -32,7 +32,7 @@ from runtime.host.worker_pool import WorkerPool
 from runtime.messaging import messages
 
 _START_NS = 1_000_000_000_000
-_DT_NS = 33_333_333
+_DT_NS, _TARGETS = 33_333_333, 64
 _AGE_NS = 100_000_000
 _ARM = 7
 _SHARE = 10_000  # chunks of one worker's order
@@ -169,9 +169,7 @@ class Fuzz:
         epoch, seq = self._state.last_chunk
         if seq >= 1 << 62:
             epoch, seq = epoch + 1, -1  # a number that cannot be counted on from: a new life
-        way = (
-            np.linspace(0, 1, messages.HORIZON)[:, None] * 0.2 * np.sin(self._now_ns / 3e9 + np.arange(messages.JOINTS))
-        )
+        way = np.linspace(0, 1, _TARGETS)[:, None] * 0.2 * np.sin(self._now_ns / 3e9 + np.arange(messages.JOINTS))
         way[:, [_ARM - 1, 2 * _ARM - 1]] = 0
         return messages.ActionChunk(
             seq=seq + 1, epoch=max(epoch, 1), stamp_ns=self._now_ns, episode=1, q=(self._q + way).astype(np.float32),
@@ -181,7 +179,7 @@ class Fuzz:
             noise_seed=1, instruction=1, checkpoint_id="fuzz", frame_returned_ns=self._now_ns, saturated=False,
         )  # fmt: skip
 
-    def _way_back(self) -> tuple[messages.Order, ...]:
+    def _way_back(self) -> tuple[messages.OperatorCommand, ...]:
         """Out of a fault after a while, and on."""
         self._faulty = self._faulty + 1 if self._state.machine.mode != "RUNNING" else 0
         if self._faulty < _AGAIN_TICKS:
@@ -189,9 +187,9 @@ class Fuzz:
         self._faulty = 0
         return tuple(self._command(name) for name in ("clear", "arm", "run"))
 
-    def _command(self, name: messages.OrderName) -> messages.Order:
+    def _command(self, name: messages.CommandName) -> messages.OperatorCommand:
         self._commands += 1
-        return messages.Order(seq=self._commands, epoch=1, stamp_ns=self._now_ns, order=name, source="fuzz")
+        return messages.OperatorCommand(seq=self._commands, epoch=1, stamp_ns=self._now_ns, command=name, source="fuzz")
 
     def _feedback(self) -> messages.JointState:
         now_ns = self._now_ns

@@ -30,6 +30,7 @@ class Hostile:
             "good": messages.encode,
             "wild targets": self._wild,
             "NaN or infinity": self._not_finite,
+            "another length": self._length,
             "wrong shape": self._shape,
             "wrong dtype": self._dtype,
             "wrong times": lambda good: self._extreme(good, _TIMES),
@@ -50,9 +51,9 @@ class Hostile:
         """Targets around the pose: noisy, jumping, beyond the limits, or as large as a float can be."""
         scale = self._dice.choice([1e-6, 0.01, 0.1, 0.3, 1.0, 2.0, 1e6, _LARGEST])
         joints = self._dice.choice([self._numbers.integers(0, 2, messages.JOINTS) > 0, _GRIPPERS, ~_GRIPPERS])
-        steps = self._dice.choice([messages.HORIZON, 1, 4])  # each step another place, all the same, or in stretches
+        steps = self._dice.choice([len(good.q), 1, 4])  # each step another place, all the same, or in stretches
         noise = self._numbers.uniform(-1, 1, (steps, messages.JOINTS))
-        noise = np.repeat(noise, messages.HORIZON // steps, axis=0) if steps > 1 else noise
+        noise = np.repeat(noise, len(good.q) // steps, axis=0) if steps > 1 else noise
         with np.errstate(over="ignore"):
             q = good.q + np.clip(scale * noise, -_LARGEST, _LARGEST) * joints
         return self._with(good, q=_map(np.broadcast_to(q, good.q.shape).astype(np.float32)))
@@ -63,9 +64,17 @@ class Hostile:
         q.flat[places] = self._dice.choice([np.nan, np.inf, -np.inf])
         return self._with(good, q=_map(q))
 
+    def _length(self, good: messages.ActionChunk) -> bytes:
+        """A whole way of fewer or more targets: honest, as another policy's may be."""
+        count = self._dice.choice([1, 2, 3, 16, 50, messages.MOST_TARGETS])
+        places = np.linspace(0, len(good.q) - 1, count)
+        q = np.stack([np.interp(places, np.arange(len(good.q)), joint) for joint in good.q.T], axis=1)
+        dt_ns = good.dt_ns * len(good.q) // count
+        return self._with(good, q=_map(q.astype(np.float32)), dt_ns=min(dt_ns, messages.LONGEST_DT_NS))
+
     def _shape(self, good: messages.ActionChunk) -> bytes:
         shape = self._dice.choice(
-            [(63, 14), (64, 13), (14, 64), (0, 14), (64, 14, 1), (896,), (1 << 23, 14), (-64, -14)]
+            [(129, 14), (64, 13), (14, 64), (0, 14), (64, 14, 1), (896,), (1 << 23, 14), (-64, -14)]
         )
         small = min(shape) >= 0 and np.prod(shape) < 2 * good.q.size
         return self._with(good, q=_map(np.zeros(shape, np.float32)) if small else _map(good.q) | {"shape": shape})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS
-from runtime.bench.stand_in import CHECKPOINT, POLICY_NS
+from runtime.bench.stand_in import CHECKPOINT, POLICY_NS, TOKENS
 from runtime.bench.transport import conditions
 from runtime.config.settings import load_settings, settings_to_json
 from runtime.errors import RuntimeFault
@@ -22,9 +22,9 @@ from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.process.base import RunFile
+from runtime.process.table import PROCESSES
 
 _LOOP_HZ = 20
-_TOKENS = 224
 _START_TIMEOUT_S = 30.0
 _FLAGS = [
     "--no-recorder.enabled", "--system1.period_s=0.2", "--safety.max_chunk_age_s=1.0",
@@ -47,7 +47,7 @@ def run(seconds_s: float, realtime: bool, burners: int) -> dict[str, Any]:
     settings = load_settings([*_FLAGS, "--arms.realtime" if realtime else "--no-arms.realtime"])
     with MemoryFolder(BENCH_PREFIX) as folder:
         RunFile(settings=settings_to_json(settings), session=folder, revision="").save(folder)
-        bus = Bus(folder, "supervisor")
+        bus = Bus(folder, "supervisor", PROCESSES)
         children = [_start(process, folder) for process in ("simulator", "cameras", "system1", "arms")]
         load = [subprocess.Popen([sys.executable, "-m", "runtime.bench.burner"]) for _ in range(burners)]
         try:
@@ -69,7 +69,7 @@ def _start(process: str, folder: Path) -> "subprocess.Popen[bytes]":
 def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Observed:
     """Publish what supervisor, text and System 2 would, and watch for `seconds_s` from the first RUNNING."""
     publishers = {name: bus.publisher(name) for name in ("instruction", "episode")}
-    other = {name: Bus(folder, name) for name in ("text", "system2")}
+    other = {name: Bus(folder, name, PROCESSES) for name in ("text", "system2")}
     embeddings, understood = other["text"].publisher("embedding"), other["system2"].publisher("conditions")
     chunks, targets = bus.subscriber("chunk", depth=64), bus.subscriber("arm_target", depth=1000)
     observed, rate, count = _Observed(), Rate(_LOOP_HZ), 0
@@ -80,7 +80,7 @@ def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Observed:
             raise RuntimeFault(f"the bench's robot did not run within {_START_TIMEOUT_S:.0f} s; is the machine busy?")
         _publish(publishers, embeddings, count)
         if count % 10 == 0:
-            message = conditions(_TOKENS, count // 10)
+            message = conditions(TOKENS, count // 10)
             understood.send(message.model_copy(update={"checkpoint_id": CHECKPOINT, "stamp_ns": robot_time_ns()}))
         for received in chunks.take():
             assert isinstance(received.message, messages.ActionChunk)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,21 @@ from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame, wait_for_trigger
 from drivers.cobot_magic import ready_pose
+from models.requirements import needs_of
 from models.sizes import small
 from runtime.config.settings import Settings
 from runtime.devices import cameras
 from runtime.host.child_process import die_with_parent
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
+from runtime.policy.protocols import Observation
 from runtime.process.base import Process
 from runtime.systems import system1, system1_step
 
 POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
 CHECKPOINT = "bench"
+TOKENS, TOKEN_WIDTH = 224, 512  # of the paper's conditions, a branch
 _SPIN_NS = 500_000
 _SWING_RAD = 0.15
 _SWING_HZ = 0.4
@@ -62,32 +67,39 @@ class ReadyCamera:
 
 
 class TimedPolicy:
-    """Stands where FastSystem stands; from the look at the pictures to the chunk it takes exactly POLICY_NS."""
+    """A FastPolicy (runtime/policy/protocols.py); from its encoding of the pictures to the chunk it takes exactly POLICY_NS."""
+
+    weights = 0
 
     def __init__(self) -> None:
-        self.config = small()
+        tokens = [part.model_copy(update={"shape": (TOKENS, TOKEN_WIDTH)}) for part in needs_of(small()).conditions]
+        self.needs = needs_of(small()).model_copy(update={"conditions": tuple(tokens)})
         self._random = np.random.default_rng(0)
         self._encoded: deque[tuple[int, ...]] = deque(maxlen=8)
 
-    def has(self, key: tuple[int, ...]) -> bool:
+    def has_images(self, key: tuple[int, ...]) -> bool:
         """Whether that very set was looked at."""
         return key in self._encoded
 
-    def prepare(self, pictures: tuple[NDArray[np.uint8], ...]) -> Any:
+    def prepare_images(self, pictures: tuple[NDArray[np.uint8], ...]) -> object:
         """The pictures, as they were copied out of the ring."""
         return pictures
 
-    def encode_images(self, key: tuple[int, ...], prepared: Any) -> Any:
+    def encode_images(self, key: tuple[int, ...], prepared: object) -> None:
         """Note the set; its encoding is part of the time that `predict_chunk` takes."""
-        import torch
-
         self._encoded.append(key)
-        return torch.zeros(1, 1)
 
-    def predict_chunk(self, *_: Any) -> NDArray[np.float32]:
+    def clear(self) -> None:
+        """Forget all sets."""
+        self._encoded.clear()
+
+    def foresee(self, conditions: Mapping[str, Array]) -> None:
+        """It reads none."""
+
+    def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
         """A slow swing of all joints around the ready pose; there long before the time is up."""
         began_ns = robot_time_ns()
-        swing_s = began_ns / 1e9 + np.arange(messages.HORIZON) / 30
+        swing_s = began_ns / 1e9 + np.arange(self.needs.targets) / 30
         swing = _SWING_RAD * np.sin(2 * np.pi * _SWING_HZ * swing_s)[:, None] * np.ones(messages.JOINTS)
         swing[:, [6, 13]] = 0
         offset = self._random.normal(0, _OFFSET_RAD, messages.JOINTS)
@@ -115,8 +127,9 @@ def main(name: str, folder: Path, epoch: int) -> None:
         if name == "cameras":
             cameras.main(process, ReadyCamera)
         else:
-            policy: Any = TimedPolicy()
-            system1.serve(process, system1_step.System1Config(process.settings, policy, CHECKPOINT), _no_instruction)
+            system1.serve(
+                process, system1_step.System1Config(process.settings, TimedPolicy(), CHECKPOINT), _no_instruction
+            )
     finally:
         process.close()
 

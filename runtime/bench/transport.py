@@ -17,14 +17,16 @@ import zmq
 from drivers.cobot_magic import CAMERAS
 from runtime.host.clock import Rate, robot_time_ns
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
+from runtime.process.table import PROCESSES
 
 PICTURES_HZ = 30
 _COUNT = 60
 _WARM_UP = 10
 _WIDTH, _HEIGHT = 640, 480
-_TOKEN_WIDTH = 512
+_TOKEN_WIDTH, _TARGETS = 512, 64
 _BARE = "bare "
 _STAMP = Struct("<q")
 _CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
@@ -32,16 +34,14 @@ _CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.
 
 def conditions(tokens: int, seq: int) -> messages.Conditions:
     """A message of 2 x tokens x 512 bfloat16."""
-    bits = np.full((tokens, _TOKEN_WIDTH), 0x3F80, np.uint16)
+    bits = Array("bfloat16", np.full((tokens, _TOKEN_WIDTH), 0x3F80, np.uint16))
     return messages.Conditions(
         seq=seq,
         epoch=1,
         stamp_ns=robot_time_ns(),
         episode=1,
-        spatial=bits,
-        motion=bits,
-        high_frames=(1, 2),
-        low_frames=tuple(range(16)),
+        arrays={"spatial": bits, "motion": bits},
+        windows=(messages.Window(name="low", camera="head", frames=tuple(range(16))),),
         capture_ns=robot_time_ns(),
         widest_gap_ns=0,
         instruction=1,
@@ -60,7 +60,7 @@ def chunk(seq: int) -> messages.ActionChunk:
         epoch=1,
         stamp_ns=robot_time_ns(),
         episode=1,
-        q=np.zeros((messages.HORIZON, messages.JOINTS), np.float32),
+        q=np.zeros((_TARGETS, messages.JOINTS), np.float32),
         t0_ns=robot_time_ns(),
         dt_ns=33_333_333,
         run=seq,
@@ -83,7 +83,7 @@ def chunk(seq: int) -> messages.ActionChunk:
 FRAMES = "frames 2.76 MB, copied out"
 AIMED = ("conditions 512 KB", FRAMES)  # what README promises figures for
 _SIZES = {name: tokens * _TOKEN_WIDTH * 4 for name, tokens in _CONDITIONS.items()} | {
-    "chunk 3.6 KB": messages.HORIZON * messages.JOINTS * 4
+    "chunk 3.6 KB": _TARGETS * messages.JOINTS * 4
 }
 PAYLOADS = (*_SIZES, FRAMES)
 
@@ -96,7 +96,7 @@ def run(names: Sequence[str] = PAYLOADS) -> dict[str, dict[str, float]]:
 def _zeromq(name: str) -> dict[str, float]:
     topic = "conditions" if name in _CONDITIONS else "chunk"
     with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
-        bus = Bus(Path(folder), "bench")
+        bus = Bus(Path(folder), "bench", PROCESSES)
         subscriber = bus.subscriber(topic, depth=256)
         child = _sender(folder, name)
         times_us: list[float] = []
@@ -127,7 +127,7 @@ def _bare(name: str) -> dict[str, float]:
 
 def _frames() -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="video2act-bench-", dir="/dev/shm") as folder:
-        bus = Bus(Path(folder), "bench")
+        bus = Bus(Path(folder), "bench", PROCESSES)
         subscribers = [bus.subscriber(f"frame.{camera}", depth=256) for camera in CAMERAS]
         child = _sender(folder, "frames")
         rings: dict[str, FrameRing] = {}
@@ -178,7 +178,7 @@ def _send(folder: Path, kind: str) -> None:
         _send_bare(folder, _SIZES[kind.removeprefix(_BARE)])
         return
     tokens = _CONDITIONS.get(kind)
-    bus = Bus(folder, "system2" if tokens else "system1")
+    bus = Bus(folder, "system2" if tokens else "system1", PROCESSES)
     publisher = bus.publisher("conditions" if tokens else "chunk")
     make: Callable[[int], messages.Message] = (lambda seq: conditions(tokens, seq)) if tokens else chunk
     time.sleep(0.3)  # the subscriber finds the endpoint
@@ -210,7 +210,7 @@ def _send_bare(folder: Path, size_bytes: int) -> None:
 
 
 def _send_frames(folder: Path) -> None:
-    bus = Bus(folder, "cameras")
+    bus = Bus(folder, "cameras", PROCESSES)
     publishers = {camera: bus.publisher(f"frame.{camera}") for camera in CAMERAS}
     rings = {camera: FrameRing.create(folder / f"{camera}.ring", _WIDTH, _HEIGHT, 16) for camera in CAMERAS}
     picture = np.random.default_rng(0).integers(0, 255, (_HEIGHT, _WIDTH, 3), np.uint8)

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from models.config import PolicyConfig, Source
 from models.errors import ModelError
-from models.identity import checkpoint_id, stored_config
+from models.identity import checkpoint_id, stored_config, stored_needs
+from models.requirements import Requirements, needs_of
 from models.sizes import by_name
 from runtime.config.settings import Policy, PublishedWeights, Settings
 from runtime.errors import RuntimeFault
@@ -24,6 +25,15 @@ def configured(policy: Policy) -> PolicyConfig:
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     return _with_sources(chosen, policy.published)
+
+
+def policy_needs(settings: Settings) -> Requirements:
+    """What the policy needs of the robot. Raises RuntimeFault with one line."""
+    chosen, folder = policy_config(settings), settings.policy.checkpoint
+    try:
+        return needs_of(chosen) if folder is None else stored_needs(folder, chosen)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
 
 
 def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:

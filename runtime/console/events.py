@@ -42,8 +42,8 @@ class EventDetector:
         match message:
             case messages.Fault():
                 return [Event(at_ns, "fault", f"{message.process}: {message.text}")]
-            case messages.Order():
-                return [Event(at_ns, "command", f"{message.order} ({message.source})")]
+            case messages.OperatorCommand():
+                return [Event(at_ns, "command", f"{message.command} ({message.source})")]
             case messages.Outcome():
                 note = f": {message.note}" if message.note else ""
                 return [Event(at_ns, "episode", f"episode {message.number}: {message.result}{note} ({message.source})")]

@@ -42,7 +42,7 @@ class Lease:
         if who == self.holder:
             self.beat_ns = now_ns
 
-    def allows(self, who: str, command: messages.OrderName | None) -> str:
+    def allows(self, who: str, command: messages.CommandName | None) -> str:
         """Why somebody may not give an order (None: anything but an order to the arms); empty: he may."""
         if command == "hold" or who == self.holder:
             return ""

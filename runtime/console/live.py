@@ -18,7 +18,7 @@ from runtime.messaging.frame_ring import FrameRing
 _NEWEST = (
     "joint_state",
     "scene",
-    "master",
+    "leader_state",
     "camera_health",
     "recording",
     "supervision",
@@ -26,7 +26,7 @@ _NEWEST = (
     "instruction",
     "deadman",
 )
-_ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "order", "outcome")
+_ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "operator_command", "outcome")
 _QUIET_NS = 5 * NS_PER_S
 
 

@@ -21,7 +21,7 @@ class OperatorSession:
         self.lease = Lease()
         self._publishers, self._epoch = publishers, epoch
         self.holds = 0  # that were passed on
-        self._unanswered: messages.Order | None = None
+        self._unanswered: messages.OperatorCommand | None = None
         self._counts = dict.fromkeys(publishers, 0)
         self._listeners: list[Callable[[], Any]] = []
 
@@ -85,7 +85,7 @@ class OperatorSession:
         if answered or now_ns - command.stamp_ns > _GIVE_UP_NS:
             self._unanswered = None
         elif now_ns - command.stamp_ns > _AGAIN_NS:
-            self._publishers["order"].send(command)
+            self._publishers["operator_command"].send(command)
 
     def describe(self, who: str) -> dict[str, Any]:
         """The lease as a page sees it."""
@@ -104,11 +104,11 @@ class OperatorSession:
     def _name(self, who: str) -> str:
         return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
 
-    def _command(self, command: messages.OrderName, confirmed: bool, source: str, now_ns: int) -> None:
-        fields = {"order": command, "source": source, "confirmed": confirmed}
+    def _command(self, command: messages.CommandName, confirmed: bool, source: str, now_ns: int) -> None:
+        fields = {"command": command, "source": source, "confirmed": confirmed}
         self.holds += command == "hold"
-        sent = self._send("order", messages.Order, now_ns, **fields)
-        assert isinstance(sent, messages.Order)
+        sent = self._send("operator_command", messages.OperatorCommand, now_ns, **fields)
+        assert isinstance(sent, messages.OperatorCommand)
         self._unanswered = sent
 
     def _send(self, topic: str, kind: type[messages.Message], now_ns: int, /, **fields: Any) -> messages.Message:

@@ -19,7 +19,7 @@ def main(process: Process) -> None:
     """Serve until asked to end."""
     settings = process.settings.console
     live = Live(process.bus, process.settings, process.folder)
-    publishers = {name: process.publisher(name) for name in ("order", "steering", "deadman")}
+    publishers = {name: process.publisher(name) for name in ("operator_command", "steering", "deadman")}
     operator = OperatorSession(publishers, epoch=robot_time_ns())
     ticks = Ticks()
     console = app.Console(

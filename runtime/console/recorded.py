@@ -17,7 +17,7 @@ from runtime.session import reader
 from runtime.session.format import ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session
 
-_OFTEN = ("joint_state", "arm_target", "master")  # looked into only when somebody looks there
+_OFTEN = ("joint_state", "arm_target", "leader_state")  # looked into only when somebody looks there
 _PLOTTED = 4000  # points of a plot over the whole session
 
 
@@ -104,7 +104,7 @@ class Recorded:
 
     def _at(self, topic: str, at_ns: int) -> messages.Message | None:
         place = bisect_right(self._stamps.get(topic, []), at_ns)
-        return messages.decode(self._payloads[topic][place - 1]) if place else None
+        return messages.decode_recorded(self._payloads[topic][place - 1])[0] if place else None
 
     def _rate_hz(self, topic: str, at_ns: int, count: int) -> float:
         stamps = self._stamps.get(topic, [])

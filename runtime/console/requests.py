@@ -61,7 +61,7 @@ class Command(_Request):
     """An order to the arms."""
 
     type: Literal["command"]
-    command: messages.OrderName
+    command: messages.CommandName
     confirmed: bool = False
     seen_ns: int | None = None  # the robot's time that the page shows; HOLD needs none
 

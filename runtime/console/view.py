@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,17 +12,15 @@ from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, link_points
 from runtime.arms.reasons import HELD, WAITS
 from runtime.config import tuning
-from runtime.config.policy import configured
-from runtime.config.settings import Policy, Settings
+from runtime.config.settings import Settings
 from runtime.console.events import Event
-from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.messaging.topics import TOPICS
 
 STATES = (
     "safety", "joint_state", "arm_target", "chunk", "conditions", "camera_health", "supervision", "recording", "scene",
-    "episode", "instruction", "outcome", "master", "skip", *(f"frame.{camera}" for camera in CAMERAS),
+    "episode", "instruction", "outcome", "leader_state", "skip", *(f"frame.{camera}" for camera in CAMERAS),
 )  # fmt: skip
 """Topics of which the newest message is shown."""
 _MS = 1e6
@@ -34,8 +31,7 @@ NO_WORD = "NO WORD"
 _DIGITS = 4
 ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
 Held = Mapping[str, messages.Message]
-Rectangle = tuple[float, float, float, float]
-WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
+WHOLE: messages.Rectangle = (0.0, 0.0, 1.0, 1.0)
 Kind = TypeVar("Kind", bound=messages.Message)
 
 
@@ -53,7 +49,7 @@ def view(
         "instruction": _instruction(_of(held, "instruction", messages.Instruction)),
         "episode": _episode(settings, held),
         "ratio": _ratio(settings, held, rates_hz, now_ns),
-        "conditions": _conditions(settings, _of(held, "conditions", messages.Conditions), now_ns),
+        "conditions": _conditions(_of(held, "conditions", messages.Conditions), now_ns),
         "cameras": [_camera(held, camera, now_ns) for camera in CAMERAS],
         "joints": {
             "measured": None if measured is None else rounded(measured),
@@ -174,64 +170,26 @@ def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now_ns
     }
 
 
-def _conditions(settings: Settings, message: messages.Conditions | None, now_ns: int) -> dict[str, Any] | None:
+def _conditions(message: messages.Conditions | None, now_ns: int) -> dict[str, Any] | None:
     if message is None:
         return None
     return {
         "seq": message.seq,
         "trigger": message.trigger,
         "age_ms": round((now_ns - message.capture_ns) / _MS),
-        "high_frames": list(message.high_frames),
-        "low_frames": list(message.low_frames),
+        "windows": [window.model_dump() for window in message.windows],
         "widest_gap_ms": round(message.widest_gap_ns / _MS),
         "forward_ms": round(message.timing.forward_ns / _MS),
-        "spatial_map": _map(message.spatial_map, _covers(settings)[0]),
-        "motion_map": _map(message.motion_map, _covers(settings)[1]),
+        "maps": {
+            name: _map(strength.values, message.covers.get(name, WHOLE)) for name, strength in message.maps.items()
+        },
     }
 
 
-def _map(strength: NDArray[np.uint8], covers: Rectangle) -> dict[str, Any]:
+def _map(strength: NDArray[np.uint8], covers: messages.Rectangle) -> dict[str, Any]:
     height, width = strength.shape
     data = base64.b64encode(strength.tobytes()).decode()
     return {"width": width, "height": height, "data": data, "covers": covers}
-
-
-def _covers(settings: Settings) -> tuple[Rectangle, Rectangle]:
-    """Which part of the head picture each map is of."""
-    head = settings.cameras.head
-    return _covered(settings.policy, head.width_px / head.height_px)
-
-
-@lru_cache(maxsize=8)
-def _windows(policy: str) -> tuple[str, float, float] | None:
-    """How a policy brings pictures to its windows, and their aspects; None where it cannot be read (any more)."""
-    try:
-        chosen = configured(Policy.model_validate_json(policy))
-    except RuntimeFault:
-        return None
-    high, low = chosen.video.high, chosen.video.low
-    return chosen.resize, high.width_px / high.height_px, low.width_px / low.height_px
-
-
-def _covered(policy: Policy, aspect: float) -> tuple[Rectangle, Rectangle]:
-    known = _windows(policy.model_dump_json())
-    if known is None:
-        return WHOLE, WHOLE
-    resize, *windows = known
-    high, low = (_rectangle(resize, aspect, window) for window in windows)
-    return high, low
-
-
-def _rectangle(resize: str, aspect: float, window: float) -> Rectangle:
-    """Left, top, width and height, as shares of a picture of that aspect, of what a window of its own aspect shows of it."""
-    if resize == "stretch":
-        return WHOLE
-    wide, high = window / aspect, aspect / window
-    if resize == "crop":
-        wide, high = min(1.0, wide), min(1.0, high)
-    else:  # letterbox, pad: the window shows more than the picture
-        wide, high = max(1.0, wide), max(1.0, high)
-    return (1 - wide) / 2, (1 - high) / 2, wide, high
 
 
 def _camera(held: Held, camera: str, now_ns: int) -> dict[str, Any]:
@@ -306,7 +264,7 @@ def _stale(held: Held, now_ns: int) -> list[str]:
 def _recording(message: messages.Recording | None) -> dict[str, Any] | None:
     if message is None:
         return None
-    return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "fault": message.trouble}
+    return {"megabytes": round(message.size_bytes / 1e6, 1), "lost": message.lost, "fault": message.fault}
 
 
 def _scene(message: messages.Scene | None) -> dict[str, Any] | None:

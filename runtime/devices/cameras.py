@@ -10,12 +10,13 @@ from pathlib import Path
 
 from drivers.camera import Camera, CameraFrame
 from drivers.errors import DriverError
-from models.config import PolicyConfig
-from runtime.config.policy import policy_config
+from models.requirements import Requirements
+from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
+from runtime.policy.fit import span_s
 from runtime.process.base import Process, log
 
 HEALTH_HZ = 30
@@ -124,9 +125,10 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
             return FileCamera(name, camera.device, *size)
 
 
-def ring_slots(config: PolicyConfig, rate_hz: float) -> int:
-    """Frames that a ring holds: the policy's longest window and a second more."""
-    longest_s = max(config.video.high.span_s, config.video.low.span_s, config.history_offset_s)
+def ring_slots(needs: Requirements, rate_hz: float) -> int:
+    """Frames that a ring holds: the policy's longest window or history and a second more."""
+    spans_s = [span_s(needs, window, rate_hz) for window in range(len(needs.windows))]
+    longest_s = max([*spans_s, needs.history_s[0]])
     return int((longest_s + RING_EXTRA_S) * rate_hz) + 1
 
 
@@ -202,7 +204,7 @@ def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
     """Driver to ring and bus; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
-    slots = ring_slots(policy_config(process.settings), camera.rate_hz)
+    slots = ring_slots(policy_needs(process.settings), camera.rate_hz)
     ring = FrameRing.create(path, camera.width_px, camera.height_px, slots)
     notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None

@@ -19,7 +19,7 @@ _SILENT_S = 2.0  # after it the bus is opened anew
 
 def main(process: Process) -> None:
     """Listen to one leader until asked to end."""
-    side = process.name.removeprefix("master_")
+    side = process.name.removeprefix("leader_")
     slot = TargetSlot(process.folder, LED, side)
     channel, interface = process.settings.arms.leader_interfaces[SIDES.index(side)], "socketcan"
     if process.settings.can:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.config.policy import policy_config
+from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.devices.cameras import ring_slots
 from runtime.doctor.row import Row
@@ -77,12 +77,12 @@ def shared_memory(folder: Path, settings: Settings) -> Row:
 
 def _rings_bytes(settings: Settings) -> float:
     try:
-        policy = policy_config(settings)
+        needs = policy_needs(settings)
     except RuntimeFault:  # the row of the policy says so
         return _LEAST_RUN_BYTES
     cameras = settings.cameras.by_name().values()
     return _LEAST_RUN_BYTES + sum(
-        ring_slots(policy, camera.rate_hz) * slot_bytes(camera.width_px, camera.height_px) for camera in cameras
+        ring_slots(needs, camera.rate_hz) * slot_bytes(camera.width_px, camera.height_px) for camera in cameras
     )
 
 

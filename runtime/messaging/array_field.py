@@ -1,6 +1,9 @@
-"""An array as a field of a message: dtype and shape checked, finite, carried without a copy. Used by wire."""
+"""Arrays as fields of a message: dtype and shape checked, finite, bounded, carried without a copy. Used by messages.py."""
 
 import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +12,17 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 _BFLOAT16_INFINITY = 0x7F80
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+Length = int | None | tuple[int, int]
 
 
 class Tensor:
-    """Annotation of an array field: dtype and shape, None for any length. `bfloat16` is carried as uint16."""
+    """Annotation of an array field: dtype and shape. `bfloat16` is carried as uint16.
 
-    def __init__(self, dtype: str, shape: tuple[int | None, ...]) -> None:
+    A length is a number, None for any, or the least and the greatest.
+    """
+
+    def __init__(self, dtype: str, shape: tuple[Length, ...]) -> None:
         self.dtype, self.shape = dtype, shape
         self._numpy_dtype = np.dtype("uint16" if dtype == "bfloat16" else dtype)
 
@@ -37,7 +45,8 @@ class Tensor:
 
     def _fits(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == len(self.shape) and all(
-            want in (None, got) for want, got in zip(self.shape, shape, strict=True)
+            want[0] <= got <= want[1] if isinstance(want, tuple) else want in (None, got)
+            for want, got in zip(self.shape, shape, strict=True)
         )
 
     def _from_map(self, value: Any) -> NDArray[Any]:
@@ -67,3 +76,75 @@ class Tensor:
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:
         """The map an array travels as; its bytes are not copied here."""
         return {"dtype": self.dtype, "shape": array.shape, "data": np.ascontiguousarray(array).data}
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A member of an `ArraySet`. `values` holds bfloat16 as uint16, every other dtype as itself."""
+
+    dtype: str
+    values: NDArray[Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Array) and self.dtype == other.dtype and np.array_equal(self.values, other.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its values."""
+        return self.values.shape
+
+
+@dataclass(frozen=True)
+class ArraySet:
+    """Annotation of a field of named arrays, whose names and shapes are their sender's choice within these bounds."""
+
+    dtypes: tuple[str, ...]
+    dimensions: tuple[int, int]  # least and greatest
+    most: int  # arrays
+    most_bytes: int  # of all together
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def check(self, value: Any) -> dict[str, Array]:
+        """Accept arrays by name, or the map of maps they travel as."""
+        if not isinstance(value, Mapping):
+            raise ValueError("not a map of arrays")
+        if len(value) > self.most:
+            raise ValueError(f"{len(value)} arrays, at most {self.most}")
+        arrays = {self._name(name): self._one(name, part) for name, part in value.items()}
+        size_bytes = sum(array.values.nbytes for array in arrays.values())
+        if size_bytes > self.most_bytes:
+            raise ValueError(f"{size_bytes} bytes in all, at most {self.most_bytes}")
+        return arrays
+
+    def to_map(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """The map of maps that they travel as; their bytes are not copied here."""
+        return {name: self._field(array.dtype, array.shape).to_map(array.values) for name, array in arrays.items()}
+
+    @staticmethod
+    def _name(name: Any) -> str:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r:.40} is no name of an array (a to z, 0 to 9, _; at most 32)")
+        return name
+
+    def _one(self, name: str, part: Any) -> Array:
+        dtype, shape = (part.dtype, part.shape) if isinstance(part, Array) else _described(part)
+        if dtype not in self.dtypes:
+            raise ValueError(f"{name}: dtype {dtype!r:.40}, expected one of {', '.join(self.dtypes)}")
+        least, greatest = self.dimensions
+        if not isinstance(shape, tuple) or not least <= len(shape) <= greatest:
+            raise ValueError(f"{name}: shape {shape!r:.40}, expected {least} to {greatest} dimensions")
+        try:
+            return Array(dtype, self._field(dtype, shape).check(part.values if isinstance(part, Array) else part))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    @staticmethod
+    def _field(dtype: str, shape: tuple[int, ...]) -> Tensor:
+        return Tensor(dtype, (None,) * len(shape))
+
+
+def _described(part: Any) -> tuple[Any, Any]:
+    """Dtype and shape that an array's map claims; what it holds is checked later."""
+    return (part.get("dtype"), part.get("shape")) if isinstance(part, dict) else (None, None)

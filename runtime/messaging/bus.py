@@ -41,10 +41,18 @@ def endpoint(folder: Path, row: Topic, publisher: str) -> str:
 class Publisher:
     """Sends one topic. Never blocks: a full queue of a slow subscriber drops for that subscriber alone."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", folder: Path, name: str, process: str) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        folder: Path,
+        name: str,
+        process: str,
+        processes: Sequence[str],
+    ) -> None:
         self.topic = topic(name)
-        if process not in self.topic.publishers:
-            raise RuntimeFault(f"{process} may not publish {name}; its publishers are {self.topic.publishers}")
+        senders = self.topic.senders(processes)
+        if process not in senders:
+            raise RuntimeFault(f"{process} may not publish {name}; its publishers are {', '.join(senders) or 'none'}")
         self._socket = context.socket(zmq.XPUB)
         self._socket.set_hwm(_SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 200)
@@ -128,6 +136,7 @@ class Subscriber:
         context: "zmq.Context[zmq.Socket[bytes]]",
         folder: Path,
         name: str,
+        processes: Sequence[str],
         newest: bool = False,
         depth: int = 64,
         recording: bool = False,
@@ -144,7 +153,7 @@ class Subscriber:
         self.socket.subscribe(b"")
         if recording:
             self.socket.subscribe(RECORDER_MARK)
-        for publisher in self.topic.publishers:
+        for publisher in self.topic.senders(processes):
             self.socket.connect(endpoint(folder, self.topic, publisher))
         self.descriptor = int(self.socket.getsockopt(zmq.FD))
         self._sequence = _Sequence()
@@ -196,10 +205,14 @@ class Subscriber:
 
 
 class Bus:
-    """The sockets of one process: made through it, closed with it. `prompt`: its messages pass before ordinary work."""
+    """The sockets of one process: made through it, closed with it.
 
-    def __init__(self, folder: Path, process: str, prompt: bool = False) -> None:
-        self.folder, self.process = folder, process
+    `processes`: the names of all (runtime/process/table.py), some topics come from every one of them. `prompt`: its messages
+    pass before ordinary work.
+    """
+
+    def __init__(self, folder: Path, process: str, processes: Sequence[str], prompt: bool = False) -> None:
+        self.folder, self.process, self._processes = folder, process, tuple(processes)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         if prompt and realtime.allowed(realtime.MESSAGES_PRIORITY):  # ZeroMQ aborts when it is not
             self._context.set(zmq.THREAD_SCHED_POLICY, os.SCHED_FIFO)
@@ -209,13 +222,13 @@ class Bus:
 
     def publisher(self, name: str) -> Publisher:
         """A new publisher of a topic."""
-        made = Publisher(self._context, self.folder, name, self.process)
+        made = Publisher(self._context, self.folder, name, self.process, self._processes)
         self._open.append(made)
         return made
 
     def subscriber(self, name: str, newest: bool = False, depth: int = 64, recording: bool = False) -> Subscriber:
         """A new subscriber of a topic."""
-        made = Subscriber(self._context, self.folder, name, newest, depth, recording)
+        made = Subscriber(self._context, self.folder, name, self._processes, newest, depth, recording)
         self._poller.register(made.socket, zmq.POLLIN)
         self._open.append(made)
         return made

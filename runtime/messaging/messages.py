@@ -1,10 +1,12 @@
 """Every message that passes between processes, defined once, and the one codec for them.
 
 A message is one msgpack map: `type`, `schema` and the fields. Decoding is strict: an unknown field, a wrong type, shape
-or dtype, NaN or infinity raises WireError, which the bus counts. Units and meaning stand beside each field.
+or dtype, NaN or infinity raises WireError, which the bus counts. Units and meaning stand beside each field. What changes here
+gets a new schema number and a row in upgrades.py, by which recorded messages of former schemas stay readable.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgpack
@@ -13,14 +15,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runtime.errors import WireError
-from runtime.messaging.array_field import Tensor
+from runtime.messaging.array_field import Array, ArraySet, Tensor
+from runtime.messaging.upgrades import SCHEMA_NUMBER, upgraded
 
-SCHEMA_NUMBER = 1
-HORIZON = 64  # targets in a chunk (paper 4.2.2)
+MOST_TARGETS = 128  # in a chunk; the paper's have 64 (4.2.2)
+SHORTEST_DT_NS, LONGEST_DT_NS = 1_000_000, 1_000_000_000  # between two of them
 JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
 
 Mode = Literal["DISARMED", "HOLD", "RUNNING", "TAKEOVER", "FAULT"]
-OrderName = Literal["arm", "run", "takeover", "hold", "stop", "ready", "rest", "release", "clear"]
+CommandName = Literal["arm", "run", "takeover", "hold", "stop", "ready", "rest", "release", "clear"]
 Blend = Literal["prefix", "fade", "ensemble", "none"]
 Result = Literal["success", "failure", "ended"]
 Take = Literal["ready", "recording", "stopped", "kept", "discarded"]
@@ -28,19 +31,18 @@ InputRef = tuple[str, int, int]  # topic, epoch, seq (for frames: topic, 0, fram
 
 
 Joints = Annotated[NDArray[np.float64], Tensor("float64", (JOINTS,))]
-Map = Annotated[NDArray[np.uint8], Tensor("uint8", (None, None))]
-Tokens = Annotated[NDArray[np.uint16], Tensor("bfloat16", (None, None))]
-
-
-def _no_map() -> NDArray[np.uint8]:
-    return np.zeros((0, 0), np.uint8)
+Targets = Annotated[NDArray[np.float32], Tensor("float32", ((1, MOST_TARGETS), JOINTS))]
+_DTYPES = ("bfloat16", "float32", "float16", "float64", "int64", "int32", "uint8")
+Arrays = Annotated[Mapping[str, Array], ArraySet(_DTYPES, (0, 4), most=16, most_bytes=1 << 22)]
+Maps = Annotated[Mapping[str, Array], ArraySet(("uint8",), (2, 2), most=8, most_bytes=1 << 18)]
+Rectangle = tuple[float, float, float, float]  # left, top, width, height, as shares of a picture
 
 
 class Message(BaseModel):
     """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    _tensors: ClassVar[dict[str, Tensor]]
+    _arrays: ClassVar[dict[str, Tensor | ArraySet]]
 
     seq: int = Field(ge=0)
     epoch: int = Field(ge=0)
@@ -48,10 +50,10 @@ class Message(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls._tensors = {
-            name: next(m for m in field.metadata if isinstance(m, Tensor))
+        cls._arrays = {
+            name: next(m for m in field.metadata if isinstance(m, Tensor | ArraySet))
             for name, field in cls.model_fields.items()
-            if any(isinstance(m, Tensor) for m in field.metadata)
+            if any(isinstance(m, Tensor | ArraySet) for m in field.metadata)
         }
 
 
@@ -82,31 +84,43 @@ class Timing(BaseModel):
     forward_ns: int = 0  # the networks
 
 
+class Window(BaseModel):
+    """The frames of one camera that a condition was made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str
+    camera: str
+    frames: tuple[int, ...]  # their numbers, oldest first
+
+
 class Conditions(Episodic):
     """What System 2 understood: published once per n runs of System 1 (paper 3.3)."""
 
-    spatial: Tokens  # (K, D)
-    motion: Tokens  # (K, D)
-    high_frames: tuple[int, ...]  # frame numbers of the short high-resolution window, oldest first
-    low_frames: tuple[int, ...]  # of the long window
+    arrays: Arrays  # what System 1 is given, by the names that both systems of a policy know
+    windows: tuple[Window, ...]
     capture_ns: int  # of the newest frame
-    widest_gap_ns: int  # the largest step between neighbours of the long window
+    widest_gap_ns: int  # the largest step between neighbours of the longest window
     instruction: int
     checkpoint_id: str
     trigger_run: int  # System 1's run number that triggered it
     trigger: Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
     late_runs: int  # runs of System 1 by which the trigger came late: System 2 is saturated
-    spatial_map: Map = Field(default_factory=_no_map)  # (h, w) over the head picture: boundaries, 255 the strongest
-    motion_map: Map = Field(default_factory=_no_map)  # motion
+    maps: Maps = Field(
+        default_factory=dict
+    )  # (h, w), for people: where in the head picture it comes from, 255 the strongest
+    covers: Mapping[str, Rectangle] = Field(
+        default_factory=dict
+    )  # what part of that picture a map is of; else all of it
     timing: Timing = Timing()
 
 
 class ActionChunk(Episodic):
-    """64 joint targets. t0_ns is the time of the first one: observation time + dt."""
+    """Joint targets at its own dt. t0_ns is the time of the first one: observation time + dt."""
 
-    q: Annotated[NDArray[np.float32], Tensor("float32", (HORIZON, JOINTS))]
+    q: Targets
     t0_ns: int
-    dt_ns: int = Field(gt=0)
+    dt_ns: int = Field(ge=SHORTEST_DT_NS, le=LONGEST_DT_NS)
     run: int  # counts System 1's runs in this epoch
     observation_ns: int  # capture time of the frame set
     conditions_epoch: int
@@ -143,7 +157,7 @@ class JointState(Episodic):
     number: tuple[int, int]  # the devices' reading numbers, left and right; -1 before the first
     measured_ns: tuple[int, int]  # NEVER for an arm that was not heard yet
     powered: tuple[bool, bool] = (True, True)  # the motors are on and follow us
-    trouble: tuple[str, str] = ("", "")  # why an arm should not move now
+    warning: tuple[str, str] = ("", "")  # why an arm should not move now
     fault: tuple[str, str] = ("", "")  # why it must not move before a person has looked at it
     chunk_epoch: int  # the chunk being executed, -1 for none
     chunk_seq: int
@@ -170,8 +184,8 @@ class ArmTarget(Episodic):
     arrivals: tuple[tuple[int, int], ...] = ()  # (chunk seq, arrival time) as measured
 
 
-class MasterState(Message):
-    """Where a teacher's hands lead both master arms."""
+class LeaderState(Message):
+    """Where a teacher's hands lead both leader arms."""
 
     q: Joints
     measured_ns: tuple[int, int]
@@ -193,7 +207,7 @@ class SafetyState(Episodic):
     chunks_rejected: int
     ticks: int
     running_ticks: int
-    answered: tuple[int, int] = (-1, -1)  # epoch and seq of the newest order that was taken up
+    answered: tuple[int, int] = (-1, -1)  # epoch and seq of the newest operator command
     answer: str = ""  # why it was refused; empty: it was obeyed
 
 
@@ -215,10 +229,10 @@ class CameraHealth(Message):
     cameras: tuple[CameraState, ...]
 
 
-class Order(Message):
+class OperatorCommand(Message):
     """What an operator wants; applied by `arms`, in order."""
 
-    order: OrderName
+    command: CommandName
     source: str
     confirmed: bool = False  # somebody stands beside the robot: stop, release, and to clear a stop
 
@@ -330,7 +344,7 @@ class Recording(Message):
     session: str
     size_bytes: int
     lost: int  # control messages that never reached it, seen by gaps in seq
-    trouble: str  # empty: well; a full disk, for example
+    fault: str  # empty: well; a full disk, for example
 
 
 class Scene(Message):
@@ -353,13 +367,13 @@ class Snapshot(Message):
     state: bytes
 
 
-ORDERS: tuple[OrderName, ...] = get_args(OrderName)
+COMMANDS: tuple[CommandName, ...] = get_args(CommandName)
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
-        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, MasterState, SafetyState, CameraHealth, Order,
-        Instruction, Embedding, Episode, Steering, Outcome, Deadman, Demonstration, Heartbeat, Fault, Supervision,
-        Recording, Scene, Snapshot,
+        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, LeaderState, SafetyState, CameraHealth,
+        OperatorCommand, Instruction, Embedding, Episode, Steering, Outcome, Deadman, Demonstration, Heartbeat, Fault,
+        Supervision, Recording, Scene, Snapshot,
     )
 }  # fmt: skip
 _local: Any = threading.local()
@@ -369,9 +383,9 @@ MODES: tuple[str, ...] = get_args(Mode)
 def encode(message: Message) -> bytes:
     """The one msgpack map of a message."""
     body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
-    tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
+    arrays = message._arrays  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
-        body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
+        body[name] = arrays[name].to_map(value) if name in arrays else _plain(value)
     if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
         _local.packer = msgpack.Packer()
     return _local.packer.pack(body)
@@ -379,7 +393,18 @@ def encode(message: Message) -> bytes:
 
 def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:
     """The message in a payload. Raises WireError for anything that is not exactly one."""
+    return _validated(unpack(payload), expected)
+
+
+def decode_recorded(payload: bytes) -> tuple[Message, bytes]:
+    """A session's message, which a former schema may have written, and its payload in the present one. Raises WireError."""
     body = unpack(payload)
+    present = upgraded(body)
+    message = _validated(present, None)
+    return message, payload if present is body else encode(message)
+
+
+def _validated(body: dict[str, Any], expected: type[Message] | None) -> Message:
     kind = MESSAGES.get(str(body.pop("type", None)))
     if kind is None or (expected is not None and kind is not expected):
         raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
@@ -407,6 +432,8 @@ def unpack(payload: bytes | memoryview) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {name: _plain(inner) for name, inner in value.__dict__.items()}
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, tuple):
         return tuple(_plain(inner) for inner in value)  # pyright: ignore[reportUnknownVariableType]
     return value

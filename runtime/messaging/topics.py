@@ -3,6 +3,7 @@
 Staleness verdicts, the recorder and the console derive from this table; nothing else names these figures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.cobot_magic import CAMERAS
@@ -12,7 +13,7 @@ from runtime.messaging import messages
 
 @dataclass(frozen=True)
 class Topic:
-    """One row. `publishers` with more than one name means one endpoint each."""
+    """One row. Publishers that are several have an endpoint each; EVERY_PROCESS: the bus is told their names."""
 
     name: str
     message: type[messages.Message]
@@ -22,10 +23,13 @@ class Topic:
     logged: bool = True
     max_bytes: int = 1 << 16
 
+    def senders(self, processes: Sequence[str]) -> tuple[str, ...]:
+        """Who publishes it, where these are all processes."""
+        return self.publishers or tuple(processes)
 
-_BUSES = ("can_left", "can_right", "master_left", "master_right", "emulator", "masters")
-PROCESSES = ("supervisor", "simulator", "cameras", "system2", "system1", "arms", "recorder", "text", "console", *_BUSES)
-OPERATOR = "operator"  # whoever gives an order from a command line
+
+EVERY_PROCESS: tuple[str, ...] = ()
+OPERATOR = "operator"  # whoever gives a command from another terminal
 _STEPPING = ("system2", "system1", "arms")
 
 TOPICS: dict[str, Topic] = {
@@ -39,9 +43,9 @@ TOPICS: dict[str, Topic] = {
         Topic("skip", messages.Skip, ("system1",), None, None),
         Topic("joint_state", messages.JointState, ("arms",), 200, 0.05),
         Topic("arm_target", messages.ArmTarget, ("arms",), 200, 0.05),
-        Topic("master", messages.MasterState, ("arms",), 200, 0.05),
+        Topic("leader_state", messages.LeaderState, ("arms",), 200, 0.05),
         Topic("safety", messages.SafetyState, ("arms",), 5, 0.5),
-        Topic("order", messages.Order, ("supervisor", "console", "arms", OPERATOR), None, None),
+        Topic("operator_command", messages.OperatorCommand, ("supervisor", "console", "arms", OPERATOR), None, None),
         Topic("instruction", messages.Instruction, ("supervisor",), 5, 1.0),
         Topic("episode", messages.Episode, ("supervisor",), 5, 1.0),
         Topic("steering", messages.Steering, ("console",), None, None),
@@ -49,8 +53,8 @@ TOPICS: dict[str, Topic] = {
         Topic("deadman", messages.Deadman, ("console",), 20, 0.2),
         Topic("demonstration", messages.Demonstration, ("supervisor",), 5, 1.0),
         Topic("embedding", messages.Embedding, ("text",), 5, 1.0),
-        Topic("heartbeat", messages.Heartbeat, PROCESSES, 20, 0.2, logged=False),
-        Topic("fault", messages.Fault, PROCESSES, None, None),
+        Topic("heartbeat", messages.Heartbeat, EVERY_PROCESS, 20, 0.2, logged=False),
+        Topic("fault", messages.Fault, EVERY_PROCESS, None, None),
         Topic("supervision", messages.Supervision, ("supervisor",), 5, 1.0),
         Topic("recording", messages.Recording, ("recorder",), 5, 1.0, logged=False),
         Topic("snapshot", messages.Snapshot, _STEPPING, 0.1, None, max_bytes=1 << 22),

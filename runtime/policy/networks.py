@@ -1,25 +1,23 @@
 """The networks of the policy that the settings name, and its encoded instructions. Used by system1, system2, text, replay."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from drivers.cobot_magic import ready_pose
-from models.checkpoint import CPU, Checkpoint, load_embedding
+from models.checkpoint import CPU, Checkpoint
 from models.config import PolicyConfig
 from models.errors import ModelError
 from models.placement import usual_type
-from models.policy import InstructionEmbedding
 from runtime.config.policy import policy_config
 from runtime.config.settings import Settings, System
 from runtime.errors import RuntimeFault
+from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
-
-if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
-    from models.fast import FastSystem
-    from models.slow import SlowSystem
+from runtime.policy.protocols import EncodedInstruction
+from runtime.policy.video2act import FastVideo2Act, SlowVideo2Act, read_instruction
 
 Made = TypeVar("Made")
 
@@ -29,7 +27,16 @@ _OPEN_GRIPPERS = [6, 13]
 
 
 def open_checkpoint(settings: Settings) -> Checkpoint:
-    """The trained policy of `policy.checkpoint`, or an untrained one from the seed. Raises RuntimeFault with one line."""
+    """The trained policy of `policy.checkpoint`, or an untrained one from the seed. Raises RuntimeFault.
+
+    A policy that this robot does not fit is not opened.
+    """
+    checkpoint = _opened(settings)
+    fit.check(checkpoint.needs, settings)
+    return checkpoint
+
+
+def _opened(settings: Settings) -> Checkpoint:
     if settings.policy.checkpoint is None:
         rest = ready_pose()
         rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
@@ -51,7 +58,7 @@ def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch
     return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
 
 
-def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
+def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
     """System 2 as the settings want it, warm. Raises RuntimeFault with one line."""
     device, dtype = device_of(settings.system2, checkpoint.config)
     if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
@@ -63,16 +70,16 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> "SlowSystem":
     if settings.system2.compile:
         slow.backbone.compile_blocks()
     slow.warm_up()
-    return slow
+    return SlowVideo2Act(slow, checkpoint.needs)
 
 
-def fast_system(settings: Settings, checkpoint: Checkpoint) -> "FastSystem":
+def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
     """System 1 as the settings want it, warm. Raises RuntimeFault with one line."""
     fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
     if settings.system1.compile:
         fast.compile_networks()
     fast.warm_up()
-    return fast
+    return FastVideo2Act(fast, checkpoint.needs)
 
 
 def _made(make: Callable[[], Made]) -> Made:
@@ -97,10 +104,10 @@ class Embeddings:
 
     def __init__(self, cache: EmbeddingCache) -> None:
         self._cache = cache
-        self._held: tuple[str, InstructionEmbedding] | None = None
+        self._held: tuple[str, EncodedInstruction] | None = None
 
-    def __call__(self, key: str) -> InstructionEmbedding:
+    def __call__(self, key: str) -> EncodedInstruction:
         """The embedding of a key."""
         if self._held is None or self._held[0] != key:
-            self._held = (key, load_embedding(self._cache.path(key)))
+            self._held = (key, read_instruction(self._cache.path(key)))
         return self._held[1]

@@ -87,5 +87,5 @@ def _from_plain(value: Any, known: Makers) -> Any:
     if kind == "array":
         return np.frombuffer(value["data"], np.dtype(value["dtype"])).reshape(value["shape"]).copy()
     if kind == "message":
-        return messages.decode(value["data"])
+        return messages.decode_recorded(value["data"])[0]
     return known[kind](**{name: _from_plain(inner, known) for name, inner in value.items() if name != _KIND})

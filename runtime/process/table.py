@@ -74,17 +74,20 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("text", "runtime.policy.text_encoder", _by_policy, 120.0),
     ProcessRow("simulator", "runtime.devices.simulator", _simulated, 1.0, delay_s=_LOADING_S),
     ProcessRow("emulator", "runtime.devices.can_emulator", _emulated, 1.0, delay_s=_LOADING_S),
-    ProcessRow("masters", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, delay_s=_LOADING_S),
+    ProcessRow("leaders", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, delay_s=_LOADING_S),
     ProcessRow("can_left", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("can_right", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("master_left", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("master_right", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("leader_left", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
+    ProcessRow("leader_right", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
     ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, delay_s=_LOADING_S),
     ProcessRow(
         "console", "runtime.console.process", lambda settings, _: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
     ),
 )
+
+PROCESSES: tuple[str, ...] = ("supervisor", *dict.fromkeys(row.name for row in TABLE))
+"""The names of all: who may send a heartbeat or tell a fault. The supervisor, which starts the others, has no row."""
 
 
 def row(name: str, settings: Settings, role: Role = POLICY) -> ProcessRow:

@@ -16,7 +16,7 @@ from typing import Any
 import simplejpeg
 
 from runtime.config import overrides
-from runtime.config.policy import policy_config
+from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_from_json, settings_to_json
 from runtime.devices.cameras import ring_slots
 from runtime.errors import SettingsError, WireError
@@ -30,12 +30,12 @@ from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import topic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import RunFile
+from runtime.process.table import PROCESSES
 from runtime.remote import packets
 from runtime.remote.comparison import Comparison
 from runtime.remote.flags import SYSTEM2
 from runtime.remote.link import Link, Packet
-from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
-from runtime.systems.system2_step import HEAD
+from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
 _PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
@@ -55,7 +55,7 @@ class GpuSide:
         self._buses: list[Bus] = []
         self._publishers: dict[str, Publisher] = {}
         self._replies: dict[str, Subscriber] = {}
-        self._ring: FrameRing | None = None
+        self._rings: dict[str, FrameRing] = {}
         self._asked_s = self._heard_s = time.monotonic()
         self._pause_s = _PAUSES_S[0] / 2
         self._ending = False
@@ -146,14 +146,18 @@ class GpuSide:
                 f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
             )
         RunFile(settings=settings_to_json(settings), session=self.folder, revision=revision()).save(self.folder)
-        camera = settings.cameras.head
-        slots = ring_slots(policy_config(settings), camera.rate_hz)
-        self._ring = FrameRing.create(self.folder / f"{HEAD}.ring", camera.width_px, camera.height_px, slots)
-        for name in TO_BOX:
-            bus = Bus(self.folder, topic(name).publishers[0])
+        needs = policy_needs(settings)
+        cameras = seen_cameras(needs)
+        for name in cameras:
+            camera = settings.cameras.by_name()[name]
+            slots = ring_slots(needs, camera.rate_hz)
+            path = self.folder / f"{name}.ring"
+            self._rings[name] = FrameRing.create(path, camera.width_px, camera.height_px, slots)
+        for name in to_box(cameras):
+            bus = Bus(self.folder, topic(name).publishers[0], PROCESSES)
             self._buses.append(bus)
             self._publishers[name] = bus.publisher(name)
-        listening = Bus(self.folder, "system2")
+        listening = Bus(self.folder, "system2", PROCESSES)
         self._buses.append(listening)
         self._replies = {name: listening.subscriber(name, depth=64) for name in TO_ROBOT}
         listening.include(self._link.socket)
@@ -176,14 +180,15 @@ class GpuSide:
             say(f"video2act: from the robot: {error}")
             return
         if isinstance(message, messages.Frame):
-            if not picture or self._ring is None:
+            ring = self._rings.get(message.camera)
+            if not picture or ring is None:
                 return
             try:
                 pixels = simplejpeg.decode_jpeg(picture[0], "RGB")
             except ValueError as error:
                 say(f"video2act: picture {message.seq} of the robot is broken ({error}); it is left out")
                 return
-            self._ring.write(message.seq, message.capture_ns, pixels, picture[0])
+            ring.write(message.seq, message.capture_ns, pixels, picture[0])
         if isinstance(message, messages.Embedding) and not EmbeddingCache().path(message.key).exists():
             self._link.send(packets.NEED, message.key.encode())
             return  # it is repeated; the next one finds the file

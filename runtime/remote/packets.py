@@ -1,5 +1,9 @@
 """What passes between the robot and a GPU box: a packet is its kind, then one to three parts."""
 
+from collections.abc import Sequence
+
+from models.requirements import Requirements
+
 HELLO = b"hello"  # box: the schema it speaks, and a number of this life of it
 SETTINGS = b"settings"  # robot: the epoch of System 2's next life, and the settings (JSON)
 PING = b"ping"  # box: its time
@@ -7,9 +11,19 @@ PONG = b"pong"  # robot: that time, and its own
 NEED = b"need"  # box: the key of an encoded instruction
 FILE = b"file"  # robot: the key, and the file
 MESSAGE = b"message"  # either: topic, message, and of a frame its JPEG
-TO_BOX = ("frame.head", "chunk", "skip", "episode", "instruction", "embedding")
-"""Topics that System 2 reads, and `TO_ROBOT`: those it publishes."""
 TO_ROBOT = ("conditions", "snapshot", "fault")
+"""Topics that System 2 publishes."""
+_STATES = ("chunk", "skip", "episode", "instruction", "embedding")
+
+
+def to_box(cameras: Sequence[str]) -> tuple[str, ...]:
+    """Topics that System 2 reads when it looks at these cameras."""
+    return (*(f"frame.{camera}" for camera in cameras), *_STATES)
+
+
+def seen_cameras(needs: Requirements) -> tuple[str, ...]:
+    """The cameras that a policy's System 2 looks at."""
+    return tuple(dict.fromkeys(window.camera for window in needs.windows))
 
 
 def stamp(value: int) -> bytes:

@@ -3,6 +3,7 @@
 When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold, as ever.
 """
 
+from runtime.config.policy import policy_needs
 from runtime.config.settings import public_settings_json
 from runtime.errors import WireError
 from runtime.host.clock import robot_time_ns, seconds
@@ -12,8 +13,7 @@ from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
 from runtime.remote import packets
 from runtime.remote.link import Link, Packet
-from runtime.remote.packets import TO_BOX, TO_ROBOT, number, stamp
-from runtime.systems.system2_step import HEAD
+from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
 _WAIT_S = 0.02
 _SILENT_S = 1.0
@@ -24,7 +24,8 @@ def main(process: Process) -> None:
     """Carry messages both ways until asked to end."""
     keys = process.settings.system2.keys
     assert keys is not None
-    readers = {name: process.bus.subscriber(name) for name in TO_BOX}
+    cameras = seen_cameras(policy_needs(process.settings))
+    readers = {name: process.bus.subscriber(name) for name in to_box(cameras)}
     with Link.waiting(process.settings.system2.remote, keys) as link:
         side = RobotSide(process, link)
         process.bus.include(link.socket)
@@ -47,7 +48,7 @@ class RobotSide:
     def __init__(self, process: Process, link: Link) -> None:
         self._process, self._link = process, link
         self._publishers = {name: process.publisher(name) for name in TO_ROBOT}
-        self._ring: FrameRing | None = None
+        self._rings: dict[str, FrameRing] = {}
         self._comings, self._life, self._heard_ns, self._lost = 0, 0, 0, True
         self._dropped = 0
 
@@ -57,8 +58,9 @@ class RobotSide:
             return
         picture: tuple[bytes, ...] = ()
         if isinstance(message, messages.Frame):
-            self._ring = self._ring or FrameRing.attach(self._process.folder / f"{HEAD}.ring")
-            picture = (self._ring.read_jpeg(message.seq) or b"",)
+            if message.camera not in self._rings:
+                self._rings[message.camera] = FrameRing.attach(self._process.folder / f"{message.camera}.ring")
+            picture = (self._rings[message.camera].read_jpeg(message.seq) or b"",)
         self._link.send(packets.MESSAGE, name.encode(), messages.encode(message), *picture)
 
     def answer(self, packet: Packet) -> None:

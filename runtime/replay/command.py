@@ -16,6 +16,7 @@ from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
 from runtime.host.terminal import say
 from runtime.messaging.bus import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
+from runtime.process.table import PROCESSES
 from runtime.replay.flags import REPLAY, ReplayFlags, names
 from runtime.session import reader
 from runtime.session.reader import Session
@@ -112,7 +113,8 @@ def _beside(folder: Path) -> Path:
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise RuntimeFault(f"--folder {folder!s:.60}: no such folder; make it first")
-    longest = max(len(str(socket_path(folder, row, name))) for row in TOPICS.values() for name in row.publishers)
+    senders = [(row, name) for row in TOPICS.values() for name in row.senders(PROCESSES)]
+    longest = max(len(str(socket_path(folder, row, name))) for row, name in senders)
     if longest > LONGEST_PATH:
         raise RuntimeFault(
             f"--folder {folder!s:.60}...: {longest - LONGEST_PATH} letters too long for sockets; take a shorter"

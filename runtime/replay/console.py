@@ -14,6 +14,7 @@ from runtime.console.sockets import Ticks
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
 from runtime.messaging.bus import Bus
+from runtime.process.table import PROCESSES
 from runtime.replay.paced import PacedReplay
 from runtime.session.reader import Session
 
@@ -25,7 +26,7 @@ def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> No
     settings, ending, ticks = Settings(), Ending(), Ticks()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ending.ask)
-    bus = Bus(folder, "console")
+    bus = Bus(folder, "console", PROCESSES)
     live = Live(bus, settings_of(session), folder, paced.time_ns)
     path = session.path.resolve()
     name = path.parent.name

@@ -4,24 +4,25 @@ Every output names what it consumed, so each step is fed exactly that; what it m
 was measured while a step ran (timing, arrivals) is taken from the record. This is the regression test of the runtime.
 """
 
+import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from models.checkpoint import load_embedding
-from models.errors import ModelError
-from models.policy import InstructionEmbedding
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.former_snapshots import FORMER
 from runtime.config.settings import Settings, settings_from_json
-from runtime.errors import SessionError, SettingsError
+from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.policy.protocols import EncodedInstruction
+from runtime.policy.video2act import read_instruction
 from runtime.process import snapshot
 from runtime.process.role import Role
 from runtime.replay import tracker_step
@@ -29,6 +30,12 @@ from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
 from runtime.systems import system1_step, system2_step
 
+_OTHERWISE: dict[type[messages.Message], tuple[str, ...]] = {
+    messages.SafetyState: ("reasons", "answer"),
+    messages.Skip: ("reason",),
+    messages.Conditions: ("covers",),
+}
+"""What a former schema worded in other sentences or did not hold, by message."""
 Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, messages.ActionChunk | messages.Skip], messages.Message
@@ -47,6 +54,9 @@ class Count:
     differing: int = 0
     not_comparable: int = 0
     first_difference: str = ""
+    apart: float = (
+        0.0  # largest difference between arrays, or numbers that are no counts; infinite where anything else differs
+    )
 
 
 @dataclass
@@ -77,6 +87,8 @@ class Index:
         self.snapshots: dict[tuple[str, int], list[messages.Snapshot]] = {}
         for topic, message, payload in decode_all(session):
             if isinstance(message, messages.Snapshot):
+                if not message.state:  # of a former schema
+                    continue
                 self.snapshots.setdefault((message.process, message.epoch), []).append(message)
                 continue
             key = (topic, message.epoch, message.seq)
@@ -99,8 +111,13 @@ class Index:
         return found
 
 
-def replay(session: Session, moved: Callable[[Settings], Settings] = lambda settings: settings) -> Report:
-    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand."""
+def replay(
+    session: Session, moved: Callable[[Settings], Settings] = lambda settings: settings, only_arms: bool = False
+) -> Report:
+    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand.
+
+    `only_arms`: from the logged chunks alone, for which no policy is needed.
+    """
     index, report = Index(session), Report()
     if "settings" not in session.metadata:
         raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
@@ -110,6 +127,8 @@ def replay(session: Session, moved: Callable[[Settings], Settings] = lambda sett
         raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
     role = Role.of_session(session.metadata)
     _replay_arms(index, settings, role.unfit, report)
+    if only_arms:
+        return report
     if role.tracks:
         _replay_tracker(index, settings, report)
         return report
@@ -125,9 +144,9 @@ class StoredEmbeddings:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self._session, self._folder = session, folder
-        self._held: dict[str, InstructionEmbedding] = {}
+        self._held: dict[str, EncodedInstruction] = {}
 
-    def __call__(self, key: str) -> InstructionEmbedding:
+    def __call__(self, key: str) -> EncodedInstruction:
         """The embedding of a key. Raises Missing."""
         if key not in self._held:
             data = self._session.attachments.get(key + EMBEDDING_SUFFIX)
@@ -136,8 +155,8 @@ class StoredEmbeddings:
             path = self._folder / f"{key}.safetensors"
             path.write_bytes(data)
             try:
-                self._held[key] = load_embedding(path)
-            except ModelError:
+                self._held[key] = read_instruction(path)
+            except RuntimeFault:
                 raise Missing(f"embedding {key}") from None
         return self._held[key]
 
@@ -202,7 +221,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("conditions").items():
         slow = slow_system(settings, checkpoint)
-        config = system2_step.System2Config.of(settings, slow, checkpoint.id)
+        config = system2_step.System2Config(settings, slow, checkpoint.id)
         walk = _Walk(index, "system2", epoch, (system2_step.System2State,))
         for conditions in recorded:
             assert isinstance(conditions, messages.Conditions)
@@ -210,7 +229,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
             if conditions.seq == 0:
                 walk.state = system2_step.System2State()
             try:
-                inputs = _system2_inputs(index, conditions)
+                inputs = _system2_inputs(index, conditions, config.cameras)
                 if walk.state is None or walk.state.published != conditions.seq:
                     raise Missing("memory")
                 made = system2_step.step(
@@ -225,10 +244,11 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, ("conditions", epoch, conditions.seq), made, report)
 
 
-def _system2_inputs(index: Index, recorded: messages.Conditions) -> system2_step.System2Inputs:
+def _system2_inputs(index: Index, recorded: messages.Conditions, cameras: Sequence[str]) -> system2_step.System2Inputs:
     held = _by_topic(index, recorded)
-    frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
-    inputs = system2_step.gather(held, frames)
+    frames = [m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame)]
+    by_camera = {camera: [frame for frame in frames if frame.camera == camera] for camera in cameras}
+    inputs = system2_step.gather(held, by_camera)
     if inputs is None:
         raise Missing("episode or instruction")
     return inputs
@@ -242,7 +262,13 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
         config = system1_step.System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
         pictures = _Pictures(index.session)
         return lambda state, output: system1_step.step(
-            config, state, _system1_inputs(index, output), pictures, embeddings, epoch, output.stamp_ns
+            config,
+            state,
+            _system1_inputs(index, output, len(config.fast.needs.cameras)),
+            pictures,
+            embeddings,
+            epoch,
+            output.stamp_ns,
         )
 
     _replay_chunks(index, system1_step.System1State, begin, report)
@@ -288,10 +314,12 @@ def _made(state: Any, output: messages.Message) -> int:
     return state.run if isinstance(output, messages.ActionChunk) else state.skips
 
 
-def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip) -> system1_step.System1Inputs:
+def _system1_inputs(
+    index: Index, recorded: messages.ActionChunk | messages.Skip, cameras: int
+) -> system1_step.System1Inputs:
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
-    half = len(frames) // 2
-    inputs = system1_step.inputs_of(_by_topic(index, recorded), frames[:half], frames[half:])
+    sets = tuple(frames[place : place + cameras] for place in range(0, len(frames), cameras))
+    inputs = system1_step.inputs_of(_by_topic(index, recorded), sets)
     if inputs is None:
         raise Missing("episode or instruction")
     return inputs
@@ -341,11 +369,36 @@ def _compare(index: Index, key: Key, made: messages.Message | None, report: Repo
         count.not_comparable += 1
         return
     count.compared += 1
+    if made is not None and index.session.former:
+        made = _worded(made, index.messages[key])
     if made is not None and messages.encode(made) == recorded:
         return
     count.differing += 1
+    count.apart = max(count.apart, _apart(index.messages[key], made))
     if not count.first_difference:
         count.first_difference = f"{kind} {key[2]} (epoch {key[1]}): {_describe(index.messages[key], made)}"
+
+
+def _worded(made: messages.Message, recorded: messages.Message) -> messages.Message:
+    """With the words of a session of a former schema, whose sentences were others; every array, stamp and number stays."""
+    names = _OTHERWISE.get(type(made), ()) if type(made) is type(recorded) else ()
+    return made.model_copy(update={name: getattr(recorded, name) for name in names})
+
+
+def _apart(recorded: messages.Message, made: messages.Message | None) -> float:
+    """How far two messages are from each other in their arrays and measures; infinite where they differ otherwise."""
+    if type(made) is not type(recorded):
+        return math.inf
+    most = 0.0
+    for name in type(recorded).model_fields:
+        a, b = getattr(recorded, name), getattr(made, name)
+        if hasattr(a, "shape") and a.shape == b.shape:
+            most = max(most, float(np.abs(a.astype(float) - b.astype(float)).max(initial=0.0)))
+        elif isinstance(a, float):
+            most = max(most, abs(a - b))
+        elif hasattr(a, "shape") or a != b:
+            return math.inf
+    return most
 
 
 def _describe(recorded: messages.Message, made: messages.Message | None) -> str:

@@ -10,6 +10,7 @@ from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import topic
+from runtime.process.table import PROCESSES
 from runtime.session.reader import Session, decode_all
 
 _RING_SLOTS = 96
@@ -61,9 +62,9 @@ class PacedReplay:
 
     def _publisher(self, name: str) -> Publisher:
         if name not in self._publishers:
-            process = topic(name).publishers[0]
+            process = topic(name).senders(PROCESSES)[0]
             if process not in self._buses:
-                self._buses[process] = Bus(self._folder, process)
+                self._buses[process] = Bus(self._folder, process, PROCESSES)
             self._publishers[name] = self._buses[process].publisher(name)
         return self._publishers[name]
 

@@ -22,7 +22,7 @@ from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.topics import references
-from runtime.systems.skips import skip
+from runtime.systems import outputs
 
 Array = NDArray[np.float64]
 FILE_NAME = "way.npy"
@@ -33,6 +33,7 @@ _RAMP_S = 1.0  # from standing to the recorded pace, and back
 _STAND_S = 0.5  # at the end, before it is said
 _SHARE, _SLOWEST = 0.7, 0.25  # of the limits that a movement may need; least pace
 _APART = 3  # steps
+_TARGETS = 64  # 2.1 s: many times what a late run needs
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
 _NONE = -1
 
@@ -201,31 +202,18 @@ def step(
     first_s = 0.0 if stands else (t0_ns - state.origin_ns) / NS_PER_S
     if (stands and state.place_s >= config.way.length_s) or first_s > course.duration_s + _STAND_S:
         return _skip(state, inputs, END, epoch, now_ns)
-    q = course.at(first_s + np.arange(messages.HORIZON, dtype=np.float64) * (dt_ns / NS_PER_S))
+    q = course.at(first_s + np.arange(_TARGETS, dtype=np.float64) * (dt_ns / NS_PER_S))
     state.run += 1
-    return messages.ActionChunk(
-        seq=state.run - 1,
-        epoch=epoch,
-        stamp_ns=now_ns,
-        episode=inputs.episode.number,
-        inputs=references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
-        q=q.astype(np.float32),
-        t0_ns=t0_ns,
-        dt_ns=dt_ns,
-        run=state.run,
+    return outputs.chunk(
+        outputs.Made(state.run, inputs.episode, inputs.instruction, joints, _references(inputs), epoch, now_ns),
+        q.astype(np.float32),
+        t0_ns,
+        dt_ns,
         observation_ns=now_ns,
-        conditions_epoch=_NONE,
-        conditions_seq=_NONE,
-        conditions_capture_ns=now_ns,
+        conditions=None,
         conditions_limit_ns=seconds(config.settings.safety.max_condition_age_s),
-        previous_seq=joints.chunk_seq if joints.chunk_epoch == epoch else _NONE,
-        consumed=joints.consumed,
-        committed=0,
-        noise_seed=0,
-        instruction=inputs.instruction.number,
         checkpoint_id=config.way.id,
         frame_returned_ns=now_ns,
-        saturated=False,
         timing=messages.Timing(finished_ns=robot_time_ns()),
     )
 
@@ -254,11 +242,8 @@ def _stand(config: TrackerConfig, state: TrackerState, target: messages.ArmTarge
 
 
 def _skip(state: TrackerState, inputs: TrackerInputs, reason: str, epoch: int, now_ns: int) -> messages.Skip:
-    return skip(
-        state,
-        inputs.episode,
-        references(inputs.episode, inputs.instruction, inputs.joints, inputs.target),
-        reason,
-        epoch,
-        now_ns,
-    )
+    return outputs.skip(state, inputs.episode, _references(inputs), reason, epoch, now_ns)
+
+
+def _references(inputs: TrackerInputs) -> tuple[messages.InputRef, ...]:
+    return references(inputs.episode, inputs.instruction, inputs.joints, inputs.target)

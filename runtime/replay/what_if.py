@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
-from models.policy import InstructionEmbedding
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import execution
@@ -27,9 +26,10 @@ from runtime.config.settings import Settings, public_settings_json, settings_fro
 from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
+from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
 from runtime.replay.lockstep import Index, Missing
-from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME
+from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME, schema_hash
 from runtime.session.reader import Session
 from runtime.session.summary import Accumulator
 from runtime.session.writer import SessionWriter
@@ -71,15 +71,15 @@ class Origin:
         return chunks[0].checkpoint_id if chunks else ""
 
     def embeddings(
-        self, stored: Callable[[str], InstructionEmbedding], policy: Policy
-    ) -> Callable[[str], InstructionEmbedding]:
+        self, stored: Callable[[str], EncodedInstruction], policy: Policy
+    ) -> Callable[[str], EncodedInstruction]:
         """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
         same = policy.checkpoint_id == self.checkpoint_id
         texts = {message.number: message.text for message in self._all(messages.Instruction)}
         reported = {message.key: texts.get(message.instruction, "") for message in self._all(messages.Embedding)}
-        made: dict[str, InstructionEmbedding] = {}
+        made: dict[str, EncodedInstruction] = {}
 
-        def encoded(key: str) -> InstructionEmbedding:
+        def encoded(key: str) -> EncodedInstruction:
             if same:
                 with suppress(Missing):  # a damaged session may have lost it
                     return stored(key)
@@ -104,7 +104,7 @@ class WhatIf:
     """Both systems and the arms process over a session's inputs. `changed`: names of the settings that flags change."""
 
     def __init__(
-        self, origin: Origin, settings: Settings, policy: Policy, embeddings: Callable[[str], InstructionEmbedding],
+        self, origin: Origin, settings: Settings, policy: Policy, embeddings: Callable[[str], EncodedInstruction],
         changed: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self._origin, self._changed = origin, frozenset(changed)
@@ -214,7 +214,8 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
     name = origin.path.parent.name
-    writer.metadata(origin.metadata | {"settings": public_settings_json(settings), ORIGIN: name})
+    schema = {"schema": str(messages.SCHEMA_NUMBER), "schema_hash": schema_hash()}
+    writer.metadata(origin.metadata | schema | {"settings": public_settings_json(settings), ORIGIN: name})
     begin_ns = arrived[0][1].stamp_ns if arrived else 0
     for attached, data in origin.attachments.items():
         if attached.endswith(EMBEDDING_SUFFIX):

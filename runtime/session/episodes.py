@@ -74,7 +74,7 @@ class Log:
         self._texts: list[messages.Instruction] = []
         self._joints: list[messages.JointState] = []
         self._targets: list[messages.ArmTarget] = []
-        self._leaders: list[messages.MasterState] = []
+        self._leaders: list[messages.LeaderState] = []
         self._kept: dict[int, messages.Demonstration] = {}
         self.failures: set[int] = set()
         self._frames: dict[str, list[messages.Frame]] = {camera: [] for camera in CAMERAS}
@@ -88,7 +88,7 @@ class Log:
                     self._joints.append(message)
                 case messages.ArmTarget():
                     self._targets.append(message)
-                case messages.MasterState():
+                case messages.LeaderState():
                     self._leaders.append(message)
                 case messages.Outcome():  # the last word counts
                     (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)

@@ -26,6 +26,7 @@ from drivers.cobot_magic import CAMERAS
 from runtime.errors import SessionError, WireError
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
+from runtime.messaging.upgrades import present_topic
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
 
 _MAGIC = b"\x89MCAP0\r\n"
@@ -39,14 +40,14 @@ _OTHERS = f"{Path(FILE_NAME).stem}-*.mcap"
 
 @dataclass(frozen=True)
 class Logged:
-    """One message as it was on the bus."""
+    """One message as it was on the bus, by what its topic is called now."""
 
     topic: str
     payload: bytes
 
     def decode(self) -> messages.Message:
-        """The message."""
-        return messages.decode(self.payload)
+        """The message, in the present schema."""
+        return messages.decode_recorded(self.payload)[0]
 
 
 @dataclass
@@ -87,6 +88,11 @@ class Session:
     _pictures: dict[tuple[str, int], int] = field(default_factory=dict)  # -> offset of the chunk that holds it
     _chunks: OrderedDict[int, dict[tuple[str, int], bytes]] = field(default_factory=OrderedDict)
     _channels: dict[int, Channel] = field(default_factory=dict)
+
+    @property
+    def former(self) -> bool:
+        """Whether a former schema wrote it."""
+        return self.metadata.get("schema", str(messages.SCHEMA_NUMBER)) != str(messages.SCHEMA_NUMBER)
 
     def jpeg(self, camera: str, number: int) -> bytes | None:
         """The logged bytes of a frame."""
@@ -228,13 +234,13 @@ def _take_message(session: Session, offset: int, record: Message) -> None:
     if topic.startswith(IMAGE_PREFIX):
         session._pictures[(topic.removeprefix(IMAGE_PREFIX), record.sequence)] = offset  # pyright: ignore[reportPrivateUsage]
     elif topic and (channel is None or channel.message_encoding == RAW_ENCODING):
-        session.messages.append(Logged(topic, record.data))
+        session.messages.append(Logged(present_topic(topic), record.data))
 
 
 def _guess_topic(payload: bytes) -> str:
     """The topic of a message whose channel was described in a lost chunk: its content tells. Empty: none of ours."""
     try:
-        message = messages.decode(payload)
+        message, _ = messages.decode_recorded(payload)
     except WireError:
         return _guess_camera(payload)
     return topic_of(message)
@@ -249,9 +255,9 @@ def _guess_camera(payload: bytes) -> str:
 
 
 def decode_all(session: Session) -> Iterator[tuple[str, messages.Message, bytes]]:
-    """(topic, message, payload) in the order of recording; what cannot be decoded is counted as damage."""
+    """(topic, message, payload) in the order of recording, all in the present schema; what cannot be decoded is damage."""
     for logged in session.messages:
         try:
-            yield logged.topic, logged.decode(), logged.payload
+            yield logged.topic, *messages.decode_recorded(logged.payload)
         except WireError:
             session.damage.bad_messages += 1

@@ -124,7 +124,7 @@ def main(process: Process) -> None:
                 session=str(process.session),
                 size_bytes=writer.size_bytes,
                 lost=process.bus.lost,
-                trouble=writer.fault,
+                fault=writer.fault,
             )
         )
         count += 1

@@ -131,7 +131,7 @@ class Accumulator:
             case messages.CameraHealth():
                 if self._counting(message.stamp_ns):
                     self._rates = {state.camera: state.rate_hz for state in message.cameras}
-            case messages.Order():
+            case messages.OperatorCommand():
                 if message.source == EXIT_SOURCE:
                     self._last_ns = message.stamp_ns
             case _:

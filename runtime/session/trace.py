@@ -91,8 +91,8 @@ def _of(message: messages.Message, arrivals: dict[int, list[int]]) -> Iterator[E
             yield _event("i", "system1", message.reason, message.stamp_ns) | {"s": "t"}
         case messages.Fault():
             yield _event("i", "faults", f"{message.process}: {message.text}", message.stamp_ns) | {"s": "g"}
-        case messages.Order():
-            yield _event("i", "operator", f"{message.order} ({message.source})", message.stamp_ns) | {"s": "g"}
+        case messages.OperatorCommand():
+            yield _event("i", "operator", f"{message.command} ({message.source})", message.stamp_ns) | {"s": "g"}
         case messages.ArmTarget() if message.seq % _TICKS_APART == 0:
             yield _counter("tick late us", message.stamp_ns, (message.stamp_ns - message.deadline_ns) / _US)
         case _:

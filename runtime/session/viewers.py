@@ -56,8 +56,8 @@ class ViewerChannels:
                 self._status(message, time_ns)
             case messages.Fault():
                 self._event(f"{message.name}: {message.text}", message.process, Log.ERROR, time_ns)
-            case messages.Order():
-                self._event(f"command: {message.order}", message.source, Log.INFO, time_ns)
+            case messages.OperatorCommand():
+                self._event(f"operator command: {message.command}", message.source, Log.INFO, time_ns)
             case _:
                 pass
 

@@ -9,7 +9,7 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.refusal import nearest
 from runtime.config.settings import Settings, profile_values, settings_of
 from runtime.errors import SettingsError
-from runtime.messaging.messages import OrderName
+from runtime.messaging.messages import CommandName
 
 
 class RobotFlags(Flags):
@@ -23,13 +23,13 @@ class RecordFlags(Flags):
     """
 
 
-class OrderFlags(Flags):
+class OperatorFlags(Flags):
     """Command a running robot from another terminal, and print what became of the command.
 
     Stop, release, and clear after a stop take the power from arms that may fall. They ask for a confirmation.
     """
 
-    order: CliPositionalArg[OrderName]
+    command: CliPositionalArg[CommandName]
     """What the robot is to do."""
     confirm: bool = False
     """Somebody stands beside the arms and supports them."""
@@ -89,4 +89,4 @@ RECORD = CommandLine(
     values=profile_values,
     check=_check_record,
 )  # fmt: skip
-ORDER = CommandLine("order", OrderFlags)
+OPERATOR = CommandLine("operator", OperatorFlags)

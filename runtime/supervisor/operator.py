@@ -7,15 +7,15 @@ import os
 import sys
 
 from runtime.host.terminal import say
-from runtime.supervisor.flags import ORDER
+from runtime.supervisor.flags import OPERATOR
 from runtime.supervisor.run_client import Operator, run_folder
 
 _CONFIRMED = ("stop", "release")
 
 
 def main(arguments: list[str]) -> int:
-    """The command: 0 when the order was obeyed, 1 when it was refused or nobody answered."""
-    options, _ = ORDER.read(arguments)
+    """The command: 0 when the command was obeyed, 1 when it was refused or nobody answered."""
+    options, _ = OPERATOR.read(arguments)
     command = options.command
     folder = run_folder(options.run)
     confirmed = options.confirm or (command in _CONFIRMED and _confirms(command))
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _confirms(command: str) -> bool:
-    """Ask the person at the terminal; without one the order goes unconfirmed, and is refused."""
+    """Ask the person at the terminal; without one the command goes unconfirmed, and is refused."""
     if not sys.stdin.isatty():
         return False
     say(f"{command}: the arms may fall. Somebody must stand beside them. Type {command} to confirm:")

@@ -36,15 +36,15 @@ class RecordingStatus(StatusLine):
         super().__init__(bus, settings)
         self.takes = Takes()
         self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
-        self._leaders = bus.subscriber("master", depth=512)
-        self._leader: messages.MasterState | None = None
+        self._leaders = bus.subscriber("leader_state", depth=512)
+        self._leader: messages.LeaderState | None = None
         self._exceeded = ""
 
     def read(self) -> None:
         """Take what came."""
         super().read()
         for received in self._leaders.take():
-            if isinstance(received.message, messages.MasterState):
+            if isinstance(received.message, messages.LeaderState):
                 self._leader = received.message
                 self._exceeded = "; ".join(self._leader.exceeds) or self._exceeded
 
@@ -63,7 +63,7 @@ class RecordingStatus(StatusLine):
             return "no pictures yet"
         verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
         recording = self.newest(messages.Recording)
-        return "; ".join([*verdicts, recording.trouble if recording else "nothing is written yet"]).strip("; ")
+        return "; ".join([*verdicts, recording.fault if recording else "nothing is written yet"]).strip("; ")
 
     def parts(self, processes: supervisor.SupervisorState) -> list[str]:
         """In order."""

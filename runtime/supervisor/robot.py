@@ -14,7 +14,7 @@ from typing import Any
 
 from drivers.sim.tasks import make_task
 from runtime.config import output_paths
-from runtime.config.policy import policy_config
+from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_of, settings_to_json
 from runtime.console import access
 from runtime.doctor.command import examine
@@ -29,9 +29,10 @@ from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.topics import topic
+from runtime.policy import fit
 from runtime.process.base import CONSOLE_FILE, RunFile
 from runtime.process.role import POLICY, Role
-from runtime.process.table import TABLE
+from runtime.process.table import PROCESSES, TABLE
 from runtime.remote import keys
 from runtime.session import summary
 from runtime.session.format import SUMMARY_NAME
@@ -57,7 +58,7 @@ class Robot:
     keys = terminal.KEYS
 
     def __init__(self, settings: Settings, role: Role) -> None:
-        policy_config(settings)  # what cannot be used is said before anything is made
+        fit.check(policy_needs(settings), settings)  # what cannot be used is said before anything is made
         if settings.console.enabled:
             access.check(settings.console)
         if settings.system2.keys is not None:
@@ -70,8 +71,16 @@ class Robot:
         self.folder = self._memory_folder.path
         reported = RunFile(settings=settings_to_json(settings), session=self.session, revision=revision(), role=role)
         reported.save(self.folder)
-        self._bus = Bus(self.folder, "supervisor")
-        names: list[str] = ["order", "instruction", "episode", "outcome", "demonstration", "supervision", "fault"]
+        self._bus = Bus(self.folder, "supervisor", PROCESSES)
+        names: list[str] = [
+            "operator_command",
+            "instruction",
+            "episode",
+            "outcome",
+            "demonstration",
+            "supervision",
+            "fault",
+        ]
         names.append("heartbeat")
         self._publishers = {name: self._bus.publisher(name) for name in names}
         self._counts: dict[str, int] = dict.fromkeys(names, 0)
@@ -204,7 +213,7 @@ class Robot:
 
     def command(self, command: str, source: str = _SOURCE) -> None:
         """Send an order to the arms."""
-        self.publish("order", messages.Order, order=command, source=source)
+        self.publish("operator_command", messages.OperatorCommand, command=command, source=source)
         self.status.event(f"command: {command} ({source})")
 
     def repeat_states(self) -> None:

@@ -10,6 +10,7 @@ from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.topics import OPERATOR
+from runtime.process.table import PROCESSES
 
 _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
 
@@ -39,18 +40,18 @@ class Operator:
     """Somebody who gives orders to one run, from outside of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.bus = Bus(folder, OPERATOR)
+        self.bus = Bus(folder, OPERATOR, PROCESSES)
         try:
-            self._safety, self._commands = self.bus.subscriber("safety"), self.bus.publisher("order")
+            self._safety, self._commands = self.bus.subscriber("safety"), self.bus.publisher("operator_command")
         except RuntimeFault:
             self.bus.close()
             raise
 
-    def give(self, command: messages.OrderName, confirmed: bool = False) -> messages.SafetyState:
+    def give(self, command: messages.CommandName, confirmed: bool = False) -> messages.SafetyState:
         """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
         epoch = robot_time_ns()  # nobody else's
-        message = messages.Order(
-            seq=0, epoch=epoch, stamp_ns=epoch, order=command, source=OPERATOR, confirmed=confirmed
+        message = messages.OperatorCommand(
+            seq=0, epoch=epoch, stamp_ns=epoch, command=command, source=OPERATOR, confirmed=confirmed
         )
         deadline = time.monotonic() + _GIVE_UP_S
         while time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from runtime.config import tuning
-from runtime.config.policy import policy_config
+from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.terminal import say
@@ -20,7 +20,9 @@ class StatusLine:
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         self._settings = settings
-        self._step_ns = policy_config(settings).video.low.stride_s * NS_PER_S
+        self._step_ns = (
+            max([window.stride_s or 0.0 for window in policy_needs(settings).windows], default=0.0) * NS_PER_S
+        )
         self._subscribers = {
             name: bus.subscriber(name, newest=True)
             for name in ("safety", "camera_health", "recording", "scene", "episode")
@@ -106,7 +108,7 @@ class StatusLine:
         if isinstance(health, messages.CameraHealth):
             rates = "cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s"
         if isinstance(recording, messages.Recording):
-            file = recording.trouble or f"{recording.size_bytes / 1e6:.1f} MB"
+            file = recording.fault or f"{recording.size_bytes / 1e6:.1f} MB"
         return rates, self._real_time_factor(), file
 
     def unwell(self, processes: supervisor.SupervisorState) -> str:

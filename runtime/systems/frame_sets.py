@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
+from runtime.policy.fit import KEPT_FRAMES
 
-_KEPT_NOTICES = 256
+FrameSet = tuple[messages.Frame, ...]  # one notice a camera, in the policy's order
 
 
 class PictureSource(Protocol):
@@ -45,7 +46,11 @@ class History:
     """The newest notices of each camera, oldest first."""
 
     def __init__(self, cameras: Sequence[str]) -> None:
-        self.notices: dict[str, deque[messages.Frame]] = {camera: deque(maxlen=_KEPT_NOTICES) for camera in cameras}
+        self.notices: dict[str, deque[messages.Frame]] = {camera: deque(maxlen=KEPT_FRAMES) for camera in cameras}
+
+    def frames(self) -> dict[str, tuple[messages.Frame, ...]]:
+        """What is noted now, by camera, oldest first."""
+        return {camera: tuple(notices) for camera, notices in self.notices.items()}
 
     def add(self, notice: messages.Message) -> None:
         """Note a new frame."""
@@ -53,7 +58,7 @@ class History:
         self.notices[notice.camera].append(notice)
 
 
-def nearest_set(notices: Mapping[str, Sequence[messages.Frame]], capture_ns: int) -> tuple[messages.Frame, ...]:
+def nearest_set(notices: Mapping[str, Sequence[messages.Frame]], capture_ns: int) -> FrameSet:
     """For each camera, in order, the notice whose capture time is nearest. Every camera must have one."""
     return tuple(_nearest(frames, capture_ns) for frames in notices.values())
 
@@ -69,7 +74,7 @@ def _nearest(frames: Sequence[messages.Frame], capture_ns: int) -> messages.Fram
     return best
 
 
-def newest_set(notices: Mapping[str, Sequence[messages.Frame]]) -> tuple[messages.Frame, ...]:
+def newest_set(notices: Mapping[str, Sequence[messages.Frame]]) -> FrameSet:
     """One frame a camera, each nearest the oldest of the cameras' newest frames; empty while a camera has none."""
     if any(not frames for frames in notices.values()):
         return ()

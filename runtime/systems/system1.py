@@ -1,4 +1,4 @@
-"""System 1, the fast process: newest frames, joints and conditions in, a chunk of 64 joint targets out, every period.
+"""System 1, the fast process: newest frames, joints and conditions in, a chunk of joint targets out, every period.
 
 A run starts with the first complete set of frames at or after its due time, so no time is lost between picture and chunk.
 What a run does is in runtime/systems/system1_step.py.
@@ -6,17 +6,17 @@ What a run does is in runtime/systems/system1_step.py.
 
 from collections.abc import Callable
 
-from drivers.cobot_magic import CAMERAS
-from models.policy import InstructionEmbedding
+from models.requirements import Requirements
 from runtime.config import tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
+from runtime.policy.protocols import EncodedInstruction
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
-from runtime.systems.frame_sets import History, RingPictures, nearest_set, newest_set
+from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_set, newest_set
 from runtime.systems.system1_step import System1Config, System1Inputs, System1State, encode_ahead, inputs_of, step
 
 _POLL_S = 0.05
@@ -28,22 +28,22 @@ def main(process: Process) -> None:
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
     config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
-    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in config.fast.parameters()))
+    log.info("policy %s, %d weights", checkpoint.id, config.fast.weights)
     serve(process, config, Embeddings(EmbeddingCache()))
 
 
-def serve(process: Process, config: System1Config, embeddings: Callable[[str], InstructionEmbedding]) -> None:
+def serve(process: Process, config: System1Config, embeddings: Callable[[str], EncodedInstruction]) -> None:
     """The loop of System 1 (a bench runs it with a policy of its own)."""
-    settings, bus = process.settings, process.bus
-    frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in CAMERAS]
+    settings, bus, needs = process.settings, process.bus, config.fast.needs
+    frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in needs.cameras]
     names = ("episode", "instruction", "embedding", "conditions", "joint_state")
     states = {name: bus.subscriber(name, newest=True) for name in names}
     joints = states.pop("joint_state")  # 200 a second, of which a run needs one
     chunks, skips = process.publisher("chunk"), process.publisher("skip")
     snapshots = Snapshots(process)
-    pictures, history, state = RingPictures(process.folder), History(CAMERAS), System1State()
+    pictures, history, state = RingPictures(process.folder), History(needs.cameras), System1State()
     held: dict[str, messages.Message] = {}
-    last, due_ns = (0,) * len(CAMERAS), 0  # the first complete set begins the rhythm
+    last, due_ns = (0,) * len(needs.cameras), 0  # the first complete set begins the rhythm
     process.settle(settings.system1.nice)
     while process.running:
         process.stepped()
@@ -52,7 +52,7 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], I
             for received in subscriber.taken():
                 held[name] = received.message
                 if isinstance(received.message, messages.Conditions):
-                    config.tensors(received.message)  # ahead of the run
+                    config.fast.foresee(received.message.arrays)  # ahead of the run
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
@@ -62,12 +62,12 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], I
             continue
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
-            if older := older_set_ahead(settings, config.fast.config.history_offset_s, history, newest, due_ns):
+            for older in older_sets_ahead(settings, needs, history, newest, due_ns):
                 encode_ahead(config.fast, older, pictures)
             continue
         for received in joints.take():
             held["joint_state"] = received.message
-        inputs = gather(held, config.fast.config.history_offset_s, history, newest)
+        inputs = gather(held, needs, history, newest)
         if inputs is None or waits_for_system2(settings, state, inputs):
             continue
         started_ns = robot_time_ns()
@@ -79,15 +79,15 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], I
 
 
 def gather(
-    held: dict[str, messages.Message], offset_s: float, history: History, newest: tuple[messages.Frame, ...]
+    held: dict[str, messages.Message], needs: Requirements, history: History, newest: FrameSet
 ) -> System1Inputs | None:
     """The newest messages as a step's inputs; None while episode or instruction is unknown."""
     capture_ns = max(frame.capture_ns for frame in newest)
-    before = nearest_set(history.notices, capture_ns - seconds(offset_s))
-    return inputs_of(held, before, newest)
+    older = (nearest_set(history.notices, capture_ns - seconds(age_s)) for age_s in needs.history_s[:-1])
+    return inputs_of(held, (*older, newest))
 
 
-def due(settings: Settings, frames: tuple[messages.Frame, ...], due_ns: int, last: tuple[int, ...]) -> bool:
+def due(settings: Settings, frames: FrameSet, due_ns: int, last: tuple[int, ...]) -> bool:
     """Whether a run starts with this set: it is complete, new in every camera, and its time has come.
 
     Half a frame's time of grace keeps the period from beating against the cameras' rhythm.
@@ -105,10 +105,10 @@ def next_due(settings: Settings, due_ns: int, started: int) -> int:
     return (started if started - due_ns > frame_ns else due_ns) + period_ns
 
 
-def older_set_ahead(
-    settings: Settings, offset_s: float, history: History, newest: tuple[messages.Frame, ...], due_ns: int
-) -> tuple[messages.Frame, ...]:
-    """The set that the next run will look back at, if it is there already: it can be encoded before the run is due.
+def older_sets_ahead(
+    settings: Settings, needs: Requirements, history: History, newest: FrameSet, due_ns: int
+) -> tuple[FrameSet, ...]:
+    """The sets that the next run will look back at and that are there already: they can be encoded before it is due.
 
     The next run's frames are foreseen from the cameras' rhythm; a wrong guess costs only the encoding.
     """
@@ -117,10 +117,13 @@ def older_set_ahead(
     frame_ns = seconds(1 / settings.cameras.head.rate_hz)
     returned_ns, capture_ns = max(f.returned_ns for f in newest), max(f.capture_ns for f in newest)
     frames_ahead = max(1, -(-(due_ns - frame_ns // 2 - returned_ns) // frame_ns))
-    wanted_ns = capture_ns + frames_ahead * frame_ns - seconds(offset_s)
-    found = nearest_set(history.notices, wanted_ns)
-    near = all(abs(frame.capture_ns - wanted_ns) < frame_ns // 2 for frame in found)
-    return found if near else ()
+    sets: list[FrameSet] = []
+    for age_s in needs.history_s[:-1]:
+        wanted_ns = capture_ns + frames_ahead * frame_ns - seconds(age_s)
+        found = nearest_set(history.notices, wanted_ns)
+        if all(abs(frame.capture_ns - wanted_ns) < frame_ns // 2 for frame in found):
+            sets.append(found)
+    return tuple(sets)
 
 
 def waits_for_system2(settings: Settings, state: System1State, inputs: System1Inputs) -> bool:

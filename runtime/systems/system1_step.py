@@ -1,6 +1,7 @@
-"""One run of System 1: a chunk of 64 joint targets, or the reason for none. Deterministic; called by system1 and by the replay.
+"""One run of System 1: a chunk of joint targets, or the reason for none. Deterministic; called by system1 and by the replay.
 
-Pictures and encoded instructions are asked for through arguments, so the live ring and a session serve alike.
+Pictures and encoded instructions are asked for through arguments, so the live ring and a session serve alike. The policy is
+known by its protocol alone (runtime/policy/protocols.py).
 """
 
 import math
@@ -8,18 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models.fast import FastSystem
-from models.policy import InstructionEmbedding
+from models.requirements import Requirements
 from runtime.config import tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
-from runtime.systems.condition_codec import ConditionTensors
-from runtime.systems.frame_sets import PictureSource, skew_ns
-from runtime.systems.skips import skip
+from runtime.policy import units
+from runtime.policy.protocols import EncodedInstruction, FastPolicy, Observation
+from runtime.systems import outputs
+from runtime.systems.frame_sets import FrameSet, PictureSource, skew_ns
 
 _KEPT_DURATIONS = 100
 _MOST_COMMITTED = 16
@@ -51,8 +51,12 @@ class System1Inputs:
     embedding: messages.Embedding | None
     joints: messages.JointState | None
     conditions: messages.Conditions | None
-    now: tuple[messages.Frame, ...]  # one notice a camera
-    before: tuple[messages.Frame, ...]
+    sets: tuple[FrameSet, ...]  # one notice a camera each, as old as the policy's history says; the newest last
+
+    @property
+    def newest(self) -> FrameSet:
+        """The newest set."""
+        return self.sets[-1]
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,16 @@ class System1Config:
     """The settings and networks that `step` needs, made once."""
 
     settings: Settings
-    fast: FastSystem
+    fast: FastPolicy
     checkpoint_id: str
-    tensors: ConditionTensors = field(default_factory=ConditionTensors)
 
 
 def refusal(config: System1Config, state: System1State, inputs: System1Inputs, now_ns: int) -> str:
     """Why no chunk can be made from these inputs; empty: it can."""
     settings, conditions = config.settings, inputs.conditions
-    skew = skew_ns(inputs.now)
+    skew = skew_ns(inputs.newest)
     if skew > seconds(settings.cameras.max_skew_s):
-        late = min(inputs.now, key=lambda frame: frame.capture_ns).camera
+        late = min(inputs.newest, key=lambda frame: frame.capture_ns).camera
         return (
             f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
         )
@@ -78,15 +81,29 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
         return "no joint state"
     if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
         return "the instruction is not encoded yet"
+    if not config.fast.needs.conditions:
+        return ""
     if conditions is None:
         return "no conditions yet"
     if conditions.checkpoint_id != config.checkpoint_id:
         return f"conditions of checkpoint {conditions.checkpoint_id}, this is {config.checkpoint_id}; start both alike"
     if (conditions.episode, conditions.instruction) != (inputs.episode.number, inputs.instruction.number):
         return "conditions of another episode or instruction"
+    if wrong := _unlike(config.fast.needs, conditions):
+        return wrong
     limit_ns = conditions_limit_ns(settings, state, tuning.ratio(settings, inputs.episode))
     if now_ns - conditions.capture_ns > limit_ns:
         return f"conditions are {(now_ns - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
+    return ""
+
+
+def _unlike(needs: Requirements, conditions: messages.Conditions) -> str:
+    """Which array is not what the policy takes; empty: all are."""
+    for wanted in needs.conditions:
+        found = conditions.arrays.get(wanted.name)
+        if found is None or (found.dtype, found.shape) != (wanted.dtype, wanted.shape):
+            holds = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            return f"conditions hold {holds} as {wanted.name}, the policy takes {wanted.dtype} {wanted.shape}"
     return ""
 
 
@@ -110,7 +127,7 @@ class _Plan:
     dt_ns: int
     prefix: NDArray[np.float64]  # (n, J) committed targets
     noise_seed: int
-    conditions: messages.Conditions
+    conditions: messages.Conditions | None  # None for a policy without a slow system
     joints: messages.JointState
     key: str  # of the encoded instruction
 
@@ -125,7 +142,7 @@ def step(
     state: System1State,
     inputs: System1Inputs,
     pictures: PictureSource,
-    embeddings: Callable[[str], InstructionEmbedding],
+    embeddings: Callable[[str], EncodedInstruction],
     epoch: int,
     now_ns: int,
 ) -> messages.ActionChunk | messages.Skip:
@@ -136,15 +153,15 @@ def step(
         return _skip(state, inputs, reason, epoch, now_ns)
     plan = _plan(config, state, inputs, epoch, now_ns)
     started_ns = robot_time_ns()
-    prepared = {frames: _prepare(config.fast, frames, pictures) for frames in (inputs.before, inputs.now)}
-    for frames, tensor in prepared.items():
-        if tensor is None and not config.fast.has(_numbers(frames)):
+    prepared = {frames: _prepare(config.fast, frames, pictures) for frames in inputs.sets}
+    for frames, made in prepared.items():
+        if made is None and not config.fast.has_images(_numbers(frames)):
             return _skip(state, inputs, f"frames {_numbers(frames)} are overwritten", epoch, now_ns)
     prepared_ns = robot_time_ns()
-    seen = [_encode_images(config.fast, frames, prepared[frames]) for frames in (inputs.before, inputs.now)]
-    age_s = (now_ns - plan.conditions.capture_ns) / 1e9
-    instruction, conditions = embeddings(plan.key), config.tensors(plan.conditions)
-    q = config.fast.predict_chunk(seen, plan.joints.q, instruction, conditions, age_s, plan.prefix, plan.noise_seed)
+    for frames, made in prepared.items():
+        if made is not None:
+            config.fast.encode_images(_numbers(frames), made)
+    q = _predicted(config.fast, inputs, plan, embeddings(plan.key), now_ns)
     finished_ns = robot_time_ns()
     timing = messages.Timing(
         finished_ns=finished_ns, prepare_ns=prepared_ns - started_ns, forward_ns=finished_ns - prepared_ns
@@ -155,14 +172,35 @@ def step(
     return _chunk(config, state, inputs, plan, q, timing, epoch, now_ns)
 
 
+def _predicted(
+    fast: FastPolicy, inputs: System1Inputs, plan: _Plan, instruction: EncodedInstruction, now_ns: int
+) -> NDArray[np.float32]:
+    """The policy's chunk (H, J), in the robot's units."""
+    needs, q, conditions = fast.needs, plan.joints.q, plan.conditions
+    chunk = fast.predict_chunk(
+        Observation(
+            sets=tuple(_numbers(frames) for frames in inputs.sets),
+            q=units.state_to_policy(needs, q),
+            instruction=instruction,
+            conditions=None if conditions is None else conditions.arrays,
+            conditions_age_s=0.0 if conditions is None else (now_ns - conditions.capture_ns) / 1e9,
+            prefix=units.targets_to_policy(needs, plan.prefix, q),
+            noise_seed=plan.noise_seed,
+        )
+    )
+    return units.targets_of_policy(needs, chunk, q)
+
+
 def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epoch: int, now_ns: int) -> _Plan:
-    conditions, joints, embedding = inputs.conditions, inputs.joints, inputs.embedding
-    assert conditions is not None and joints is not None and embedding is not None, "refusal() lets none of these pass"
+    joints, embedding, needs = inputs.joints, inputs.embedding, config.fast.needs
+    assert joints is not None and embedding is not None, "refusal() lets none of these pass"
+    conditions = inputs.conditions if needs.conditions else None
     settings = config.settings
-    observation_ns = max(frame.capture_ns for frame in inputs.now)
-    dt_ns = seconds(config.fast.config.dt_s)
+    observation_ns = max(frame.capture_ns for frame in inputs.newest)
+    dt_ns = seconds(needs.dt_s)
     prefixed = tuning.blend(settings, inputs.episode) == "prefix"
     prefix = _prefix(settings, state, joints, observation_ns + dt_ns, dt_ns, now_ns) if prefixed else _NO_PREFIX
+    prefix = prefix[: needs.targets - 1]  # something of the chunk is new
     noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + state.run) % (1 << 31)
     return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, embedding.key)
 
@@ -180,44 +218,31 @@ def _chunk(
     """The message of run number `memory.run`."""
     conditions, joints = plan.conditions, plan.joints
     ratio = tuning.ratio(config.settings, inputs.episode)
-    mine = joints.chunk_epoch == epoch
-    return messages.ActionChunk(
-        seq=state.run - 1,
-        epoch=epoch,
-        stamp_ns=now_ns,
-        episode=inputs.episode.number,
-        inputs=references(inputs),
-        q=q,
-        t0_ns=plan.t0_ns,
-        dt_ns=plan.dt_ns,
-        run=state.run,
+    return outputs.chunk(
+        outputs.Made(state.run, inputs.episode, inputs.instruction, joints, references(inputs), epoch, now_ns),
+        q,
+        plan.t0_ns,
+        plan.dt_ns,
         observation_ns=plan.observation_ns,
-        conditions_epoch=conditions.epoch,
-        conditions_seq=conditions.seq,
-        conditions_capture_ns=conditions.capture_ns,
+        conditions=conditions,
         conditions_limit_ns=conditions_limit_ns(config.settings, state, ratio),
-        previous_seq=joints.chunk_seq if mine else _NONE,
-        consumed=joints.consumed if mine else 0,
         committed=len(plan.prefix),
         noise_seed=plan.noise_seed,
-        instruction=inputs.instruction.number,
         checkpoint_id=config.checkpoint_id,
-        frame_returned_ns=max(frame.returned_ns for frame in inputs.now),
+        frame_returned_ns=max(frame.returned_ns for frame in inputs.newest),
         saturated=_saturated(config.settings, state, ratio),
         timing=timing,
     )
 
 
 def references(inputs: System1Inputs) -> tuple[messages.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the set before, then the newest set."""
+    """Everything that was consumed, in order: states, then the sets of frames, the newest last."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.joints, inputs.conditions)
-    return topics.references(*states, *inputs.before, *inputs.now)
+    return topics.references(*states, *(frame for frames in inputs.sets for frame in frames))
 
 
-def inputs_of(
-    held: dict[str, messages.Message], before: tuple[messages.Frame, ...], newest: tuple[messages.Frame, ...]
-) -> System1Inputs | None:
-    """A step's inputs from messages by topic and two sets of frames."""
+def inputs_of(held: dict[str, messages.Message], sets: tuple[FrameSet, ...]) -> System1Inputs | None:
+    """A step's inputs from messages by topic and sets of frames, the newest last."""
     episode, instruction = held.get("episode"), held.get("instruction")
     embedding, joints, conditions = held.get("embedding"), held.get("joint_state"), held.get("conditions")
     if not isinstance(episode, messages.Episode) or not isinstance(instruction, messages.Instruction):
@@ -228,16 +253,15 @@ def inputs_of(
         embedding if isinstance(embedding, messages.Embedding) else None,
         joints if isinstance(joints, messages.JointState) and joints.heard else None,
         conditions if isinstance(conditions, messages.Conditions) else None,
-        newest,
-        before,
+        sets,
     )
 
 
-def encode_ahead(fast: FastSystem, frames: tuple[messages.Frame, ...], pictures: PictureSource) -> None:
-    """Encode a set that a coming run will need as its older one. Encoding gives the same bits at any time."""
+def encode_ahead(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> None:
+    """Encode a set that a coming run will need as an older one. Encoding gives the same bits at any time."""
     prepared = _prepare(fast, frames, pictures)
     if prepared is not None:
-        _encode_images(fast, frames, prepared)
+        fast.encode_images(_numbers(frames), prepared)
 
 
 def _note_conditions(state: System1State, conditions: messages.Conditions | None) -> None:
@@ -249,24 +273,19 @@ def _note_conditions(state: System1State, conditions: messages.Conditions | None
 
 
 def _skip(state: System1State, inputs: System1Inputs, reason: str, epoch: int, now_ns: int) -> messages.Skip:
-    return skip(state, inputs.episode, references(inputs), reason, epoch, now_ns)
+    return outputs.skip(state, inputs.episode, references(inputs), reason, epoch, now_ns)
 
 
-def _numbers(frames: tuple[messages.Frame, ...]) -> tuple[int, ...]:
+def _numbers(frames: FrameSet) -> tuple[int, ...]:
     return tuple(frame.seq for frame in frames)
 
 
-def _prepare(fast: FastSystem, frames: tuple[messages.Frame, ...], pictures: PictureSource) -> torch.Tensor | None:
+def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> object | None:
     """The set's pictures as the encoder takes them; None when they are gone, or not needed because it is known."""
-    if fast.has(_numbers(frames)):
+    if fast.has_images(_numbers(frames)):
         return None
     fetched = tuple(picture for frame in frames if (picture := pictures(frame.camera, frame.seq)) is not None)
-    return fast.prepare(fetched) if len(fetched) == len(frames) else None
-
-
-def _encode_images(fast: FastSystem, frames: tuple[messages.Frame, ...], prepared: torch.Tensor | None) -> torch.Tensor:
-    """Tokens of a set; a set that was encoded before is not encoded again."""
-    return fast.encode_images(_numbers(frames), torch.empty(0) if prepared is None else prepared)
+    return fast.prepare_images(fetched) if len(fetched) == len(frames) else None
 
 
 def _saturated(settings: Settings, state: System1State, ratio: int) -> bool:

@@ -10,7 +10,7 @@ from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, 
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
-from runtime.systems.system2_step import HEAD, System2Config, System2State, encode, gather, step
+from runtime.systems.system2_step import System2Config, System2State, encode, gather, step
 
 _POLL_S = 0.02
 
@@ -20,25 +20,25 @@ def main(process: Process) -> None:
     settings, bus = process.settings, process.bus
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
-    config = System2Config.of(settings, slow_system(settings, checkpoint), checkpoint.id)
-    frames = bus.subscriber(f"frame.{HEAD}", depth=256)
+    config = System2Config(settings, slow_system(settings, checkpoint), checkpoint.id)
+    frames = [bus.subscriber(f"frame.{camera}", depth=256) for camera in config.cameras]
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
     publisher, snapshots = process.publisher("conditions"), Snapshots(process)
-    pictures, history, state = RingPictures(process.folder), History([HEAD]), System2State()
+    pictures, history, state = RingPictures(process.folder), History(config.cameras), System2State()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, messages.Message] = {}
     process.settle(settings.system2.nice)
-    log.info("policy %s, %d weights", checkpoint.id, sum(p.numel() for p in config.slow.parameters()))
+    log.info("policy %s, %d weights", checkpoint.id, config.slow.weights)
     while process.running:
         bus.wait(_POLL_S)
-        for received in frames.take():
+        for received in (received for subscriber in frames for received in subscriber.take()):
             history.add(received.message)
         _encode_grid(config, history, pictures)
         for name, subscriber in (*states.items(), ("chunk", chunks), ("skip", skips)):
             for received in subscriber.take():
                 held[name] = received.message
-        inputs = gather(held, tuple(history.notices[HEAD]))
+        inputs = gather(held, history.frames())
         if inputs is not None:
             conditions = step(config, state, inputs, pictures, embeddings, process.epoch, robot_time_ns())
             if conditions is not None:
@@ -48,8 +48,10 @@ def main(process: Process) -> None:
 
 
 def _encode_grid(config: System2Config, history: History, pictures: PictureSource) -> None:
-    """Encode the newest grid frame on arrival, so that a window only needs the two newest frames."""
-    for frame in reversed(history.notices[HEAD]):
-        if frame.seq % config.stride == 0:
-            encode(config.slow, config.slow.low, pictures, frame)
-            return
+    """Encode the newest grid frame of each window on arrival, so that it only needs the newest frames when it is due."""
+    for window in config.windows:
+        stride = config.stride(window)
+        frames = reversed(history.notices[window.camera]) if stride is not None else ()
+        newest = next((frame for frame in frames if stride is not None and frame.seq % stride == 0), None)
+        if newest is not None:
+            encode(config.slow, window, pictures, newest)

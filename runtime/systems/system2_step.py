@@ -1,23 +1,23 @@
 """One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic; for system2.
 
-The trigger is a level, not an edge (`decide`), so the first condition and the one after a HOLD come by themselves.
+The trigger is a level, not an edge (`decide`): the first condition and the one after a HOLD come by themselves. The policy is
+known by its protocol alone (runtime/policy/protocols.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.policy import InstructionEmbedding
-from models.slow import SlowSystem
-from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
+from models.requirements import VideoWindow
+from models.window import FrameTime, grid_frames, widest_gap_ns
 from runtime.config import tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
-from runtime.systems.condition_codec import to_map, to_wire
+from runtime.policy.fit import span_s
+from runtime.policy.protocols import EncodedInstruction, SlowPolicy
 from runtime.systems.frame_sets import PictureSource
 
-HEAD = "head"
 _NONE = -1
 
 Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
@@ -43,7 +43,7 @@ class System2Inputs:
     instruction: messages.Instruction
     embedding: messages.Embedding
     system1: messages.Message | None  # System 1's newest chunk or skip
-    frames: tuple[messages.Frame, ...]  # head notices, oldest first
+    frames: Mapping[str, Sequence[messages.Frame]]  # notices by camera, oldest first
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,31 @@ class System2Config:
     """The settings and networks that `step` needs, made once."""
 
     settings: Settings
-    slow: SlowSystem
+    slow: SlowPolicy
     checkpoint_id: str
-    stride: int  # frames between neighbours of the long window
 
-    @classmethod
-    def of(cls, settings: Settings, slow: SlowSystem, checkpoint_id: str) -> "System2Config":
-        """From the settings tree and a policy."""
-        stride = max(1, round(slow.config.video.low.stride_s * settings.cameras.head.rate_hz))
-        return cls(settings, slow, checkpoint_id, stride)
+    @property
+    def windows(self) -> tuple[VideoWindow, ...]:
+        """What the policy looks at; empty: it has no slow system."""
+        return self.slow.needs.windows
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Whose frames that are."""
+        return tuple(dict.fromkeys(window.camera for window in self.windows))
+
+    @property
+    def longest(self) -> str:
+        """The window that looks back farthest."""
+        cameras = self.settings.cameras.by_name()
+        spans_s = {w.name: span_s(self.slow.needs, i, cameras[w.camera].rate_hz) for i, w in enumerate(self.windows)}
+        return max(spans_s, key=spans_s.__getitem__)
+
+    def stride(self, window: VideoWindow) -> int | None:
+        """Frames between neighbours of a window on a grid of numbers; None: it holds the newest, one after another."""
+        if window.stride_s is None:
+            return None
+        return max(1, round(window.stride_s * self.settings.cameras.by_name()[window.camera].rate_hz))
 
 
 def decide(config: System2Config, state: System2State, inputs: System2Inputs, now_ns: int) -> Trigger | None:
@@ -83,36 +99,56 @@ def decide(config: System2Config, state: System2State, inputs: System2Inputs, no
 
 @dataclass(frozen=True)
 class Windows:
-    """The frames of a condition, oldest first."""
+    """The frames of a condition by window, oldest first."""
 
-    high: tuple[messages.Frame, ...]
-    low: tuple[messages.Frame, ...]
-    before: tuple[
-        messages.Frame, ...
-    ] = ()  # the last one of the episode before, where it tells which frame began this one
+    frames: Mapping[str, tuple[messages.Frame, ...]]
+    before: tuple[messages.Frame, ...] = ()
+    """The last frames of the episode before, where they tell which frames began this one."""
 
 
 def windows(config: System2Config, inputs: System2Inputs) -> Windows | None:
-    """Notices of the short and the long window; None while frames of the episode lack.
+    """Notices of every window; None while frames of the episode lack.
 
     Before its first frame the episode looked like that one, as in training (models/train/prepared.py).
     """
-    video = config.slow.config.video
-    frames = [frame for frame in inputs.frames if frame.capture_ns >= inputs.episode.started_ns]
+    found: dict[str, tuple[messages.Frame, ...]] = {}
+    before: list[messages.Frame] = []
+    for camera in config.cameras:
+        chosen = [window for window in config.windows if window.camera == camera]
+        seen = _of_camera(config, chosen, inputs.frames.get(camera, ()), inputs.episode.started_ns)
+        if seen is None:
+            return None
+        found |= seen.frames
+        before += seen.before
+    return Windows({window.name: found[window.name] for window in config.windows}, tuple(before))
+
+
+def _of_camera(
+    config: System2Config, chosen: Sequence[VideoWindow], notices: Sequence[messages.Frame], started_ns: int
+) -> Windows | None:
+    """The windows of one camera."""
+    frames = [frame for frame in notices if frame.capture_ns >= started_ns]
     if not frames:
         return None
     by_number = {frame.seq: frame for frame in frames}
     first, newest = frames[0].seq, frames[-1].seq
-    high = range(newest - video.high.frames + 1, newest + 1)
-    low = grid_frames(newest, config.stride, video.low.frames)
-    before = tuple(frame for frame in inputs.frames if frame.seq == first - 1)
+    numbers = {window.name: _numbers(config, window, newest) for window in chosen}
+    before = tuple(frame for frame in notices if frame.seq == first - 1)
     begins = first == 0 or bool(before)  # else the frames before it are only not known any more
     if begins:
-        before = before if min(high[0], low[0]) < first else ()
-        high, low = ([max(number, first) for number in numbers] for numbers in (high, low))
-    if any(number not in by_number for number in (*high, *low)):
+        before = before if min(some[0] for some in numbers.values()) < first else ()
+        numbers = {name: [max(number, first) for number in some] for name, some in numbers.items()}
+    if any(number not in by_number for some in numbers.values() for number in some):
         return None
-    return Windows(tuple(by_number[n] for n in high), tuple(by_number[n] for n in low), before)
+    return Windows({name: tuple(by_number[number] for number in some) for name, some in numbers.items()}, before)
+
+
+def _numbers(config: System2Config, window: VideoWindow, newest: int) -> list[int]:
+    """The frame numbers that a window holds when a frame is the newest, oldest first."""
+    stride = config.stride(window)
+    if stride is None:
+        return list(range(newest - window.frames + 1, newest + 1))
+    return grid_frames(newest, stride, window.frames)
 
 
 def step(
@@ -120,30 +156,34 @@ def step(
     state: System2State,
     inputs: System2Inputs,
     pictures: PictureSource,
-    embeddings: Callable[[str], InstructionEmbedding],
+    embeddings: Callable[[str], EncodedInstruction],
     epoch: int,
     now_ns: int,
 ) -> messages.Conditions | None:
-    """One condition, or None when none is due or its frames are not there."""
+    """One condition, or None when none is due, its frames are not there, or the policy makes none."""
+    if not config.windows:
+        return None
     trigger = decide(config, state, inputs, now_ns)
     chosen = windows(config, inputs) if trigger is not None else None
     if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
         return None
-    high, low = chosen.high, chosen.low
-    slow = config.slow
-    prepared = all(encode(slow, slow.low, pictures, frame) for frame in low)
-    prepared = prepared and all(encode(slow, slow.high, pictures, frame) for frame in high)
+    seen = chosen.frames
+    prepared = all(
+        encode(config.slow, window, pictures, frame) for window in config.windows for frame in seen[window.name]
+    )
     if not prepared:
         return None
     encoded_ns = robot_time_ns()
-    gap_ns = widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in low])
-    tokens = slow.encode_video([f.seq for f in high], [f.seq for f in low], embeddings(inputs.embedding.key))
+    gap_ns = widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in seen[config.longest]])
+    numbers = {name: [frame.seq for frame in frames] for name, frames in seen.items()}
+    understood = config.slow.encode_video(numbers, embeddings(inputs.embedding.key))
+    capture_ns = max(frames[-1].capture_ns for frames in seen.values())
     run, system1_epoch = _run_of(inputs.system1)
     # After a restart or a new episode there is no previous start to be late against.
     late = run - state.run - tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
     state.run, state.system1_epoch = run, system1_epoch
     state.episode, state.instruction = inputs.episode.number, inputs.instruction.number
-    state.capture_ns = high[-1].capture_ns
+    state.capture_ns = capture_ns
     state.published += 1
     return messages.Conditions(
         seq=state.published - 1,
@@ -151,19 +191,20 @@ def step(
         stamp_ns=now_ns,
         episode=inputs.episode.number,
         inputs=references(inputs, chosen),
-        spatial=to_wire(tokens.spatial),
-        motion=to_wire(tokens.motion),
-        high_frames=tuple(frame.seq for frame in high),
-        low_frames=tuple(frame.seq for frame in low),
-        capture_ns=high[-1].capture_ns,
+        arrays=understood.arrays,
+        windows=tuple(
+            messages.Window(name=window.name, camera=window.camera, frames=tuple(numbers[window.name]))
+            for window in config.windows
+        ),
+        capture_ns=capture_ns,
         widest_gap_ns=gap_ns,
         instruction=inputs.instruction.number,
         checkpoint_id=config.checkpoint_id,
         trigger_run=run,
         trigger=trigger,
         late_runs=late,
-        spatial_map=to_map(tokens.spatial_map),
-        motion_map=to_map(tokens.motion_map),
+        maps=understood.maps,
+        covers=understood.covers,
         timing=messages.Timing(
             finished_ns=robot_time_ns(), prepare_ns=encoded_ns - now_ns, forward_ns=robot_time_ns() - encoded_ns
         ),
@@ -171,27 +212,29 @@ def step(
 
 
 def references(inputs: System2Inputs, chosen: Windows) -> tuple[messages.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the frames of both windows, each once."""
+    """Everything that was consumed, in order: states, then the frames of all windows by camera, each once."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.system1)
+    seen = (*chosen.before, *(frame for frames in chosen.frames.values() for frame in frames))
+    cameras = list(inputs.frames)
     frames = sorted(
-        {frame.seq: frame for frame in (*chosen.before, *chosen.low, *chosen.high)}.values(),
-        key=lambda frame: frame.seq,
+        {(frame.camera, frame.seq): frame for frame in seen}.values(),
+        key=lambda frame: (cameras.index(frame.camera), frame.seq),
     )
     return topics.references(*states, *frames)
 
 
-def encode(slow: SlowSystem, ring: LatentRing, pictures: PictureSource, frame: messages.Frame) -> bool:
-    """Put one frame's latent into a ring of the slow system. False when its picture is gone."""
-    if frame.seq in ring:
+def encode(slow: SlowPolicy, window: VideoWindow, pictures: PictureSource, frame: messages.Frame) -> bool:
+    """Have one frame encoded for a window, unless it is. False when its picture is gone."""
+    if slow.has_frame(window.name, frame.seq):
         return True
-    picture = pictures(HEAD, frame.seq)
+    picture = pictures(frame.camera, frame.seq)
     if picture is None:
         return False
-    slow.encode(ring, frame.seq, picture)
+    slow.encode_frame(window.name, frame.seq, picture)
     return True
 
 
-def gather(held: dict[str, messages.Message], frames: tuple[messages.Frame, ...]) -> System2Inputs | None:
+def gather(held: dict[str, messages.Message], frames: Mapping[str, Sequence[messages.Frame]]) -> System2Inputs | None:
     """The newest messages as a step's inputs; None while a state is still unknown."""
     episode, instruction, embedding = (held.get(name) for name in ("episode", "instruction", "embedding"))
     if not (

@@ -8,21 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from drivers.cobot_magic import CAMERAS
-from models.fast import FastSystem
-from models.policy import InstructionEmbedding
-from models.slow import SlowSystem
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.policy.protocols import EncodedInstruction, FastPolicy, SlowPolicy
 from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set
 from runtime.systems.system1 import due, gather, next_due, waits_for_system2
 
 EPOCH = 1
 Chunk = messages.ActionChunk | messages.Skip
-Embeddings = Callable[[str], InstructionEmbedding]  # encoded instructions by key
+Embeddings = Callable[[str], EncodedInstruction]  # encoded instructions by key
 
 
 class VirtualClock:
@@ -49,12 +46,12 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class Policy:
-    """Both systems' networks, ready to run."""
+    """Both systems of a policy, ready to run."""
 
-    slow: SlowSystem
-    fast: FastSystem
+    slow: SlowPolicy
+    fast: FastPolicy
     checkpoint_id: str
-    instruct: Callable[[str], InstructionEmbedding]
+    instruct: Callable[[str], EncodedInstruction]
 
 
 def open_policy(settings: Settings) -> Policy:
@@ -91,11 +88,11 @@ class VirtualSystem1(_Process):
         self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
         pictures: PictureSource, taken: Callable[[Chunk], int], made: Callable[[Chunk], None],
     ) -> None:  # fmt: skip
-        super().__init__(CAMERAS, clock, pictures)
+        super().__init__(policy.fast.needs.cameras, clock, pictures)
         self._config = system1_step.System1Config(settings, policy.fast, policy.checkpoint_id)
         self._state = system1_step.System1State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
-        self._last, self._due_ns, self._noticed = (-1,) * len(CAMERAS), 0, False
+        self._last, self._due_ns, self._noticed = (-1,) * len(policy.fast.needs.cameras), 0, False
 
     def hear(self, *arrived: messages.Message) -> None:
         """Messages arrive."""
@@ -109,7 +106,7 @@ class VirtualSystem1(_Process):
         begins = self._noticed or settings.pacing == "serial"
         if self._busy or not begins or not due(settings, newest, self._due_ns, self._last):
             return
-        inputs = gather(self._held, self._config.fast.config.history_offset_s, self._history, newest)
+        inputs = gather(self._held, self._config.fast.needs, self._history, newest)
         if inputs is None or waits_for_system2(settings, self._state, inputs):
             return
         self._noticed, self._busy = False, True
@@ -130,14 +127,14 @@ class VirtualSystem2(_Process):
         self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
         pictures: PictureSource, taken: Callable[[messages.Conditions], int], made: Callable[[messages.Conditions], None],
     ) -> None:  # fmt: skip
-        super().__init__([system2_step.HEAD], clock, pictures)
-        self._config = system2_step.System2Config.of(settings, policy.slow, policy.checkpoint_id)
+        self._config = system2_step.System2Config(settings, policy.slow, policy.checkpoint_id)
+        super().__init__(self._config.cameras, clock, pictures)
         self._state = system2_step.System2State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
 
     def advance(self) -> None:
         """A condition, if one is due and the last one is done."""
-        inputs = system2_step.gather(self._held, tuple(self._history.notices[system2_step.HEAD]))
+        inputs = system2_step.gather(self._held, self._history.frames())
         if self._busy or inputs is None:
             return
         now_ns = self._clock.now_ns

@@ -83,7 +83,7 @@ class Rig:
     def chunk(self, q: NDArray[Any] | None = None, **changes: Any) -> messages.ActionChunk:
         """A chunk from here, 0.2 rad up and back in two seconds on every joint but the grippers."""
         if q is None:
-            swing = 0.2 * (1 - np.cos(np.arange(1, messages.HORIZON + 1) / 30 * np.pi))[:, None] / 2
+            swing = 0.2 * (1 - np.cos(np.arange(1, 64 + 1) / 30 * np.pi))[:, None] / 2
             q = np.asarray(self.measured + swing * ~np.isin(np.arange(messages.JOINTS), (6, 13)), np.float32)
         seq = self.chunks
         self.chunks += 1
@@ -103,10 +103,10 @@ class Rig:
         )
         return self.build(messages.CameraHealth, stamp_ns=self.now_ns, cameras=states)
 
-    def command(self, command: str, confirmed: bool = False) -> messages.Order:
+    def command(self, command: str, confirmed: bool = False) -> messages.OperatorCommand:
         """An operator's command."""
         self.commands += 1
-        return self.build(messages.Order, seq=self.commands, order=command, confirmed=confirmed)
+        return self.build(messages.OperatorCommand, seq=self.commands, command=command, confirmed=confirmed)
 
     @property
     def mode(self) -> str:

@@ -18,7 +18,9 @@ from live_run import START_S, STARTED, LiveRun
 
 from runtime.config.settings import Settings, load_settings
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus
+from runtime.process.table import PROCESSES
 
 ROOT = Path(__file__).parents[2]
 MOST_NOT_CARRIED = 3
@@ -48,10 +50,11 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
     messages.Conditions: {
         "episode": 1,
         "inputs": (("episode", 1, 0), ("frame.head", 1, 32)),
-        "spatial": _bits((3, 4)),
-        "motion": _bits((3, 4)),
-        "high_frames": (31, 32),
-        "low_frames": (3, 6, 9),
+        "arrays": {"spatial": Array("bfloat16", _bits((3, 4))), "motion": Array("bfloat16", _bits((3, 4)))},
+        "windows": (
+            messages.Window(name="high", camera="head", frames=(31, 32)),
+            messages.Window(name="low", camera="head", frames=(3, 6, 9)),
+        ),
         "capture_ns": START_NS,
         "widest_gap_ns": 100_000_000,
         "instruction": 1,
@@ -59,14 +62,17 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
         "trigger_run": 8,
         "trigger": "ratio",
         "late_runs": 0,
-        "spatial_map": np.arange(6, dtype=np.uint8).reshape(2, 3),
-        "motion_map": np.arange(4, dtype=np.uint8).reshape(2, 2),
+        "maps": {
+            "boundaries": Array("uint8", np.arange(6, dtype=np.uint8).reshape(2, 3)),
+            "motion": Array("uint8", np.arange(4, dtype=np.uint8).reshape(2, 2)),
+        },
+        "covers": {"motion": (0.125, 0.0, 0.75, 1.0)},
         "timing": messages.Timing(finished_ns=START_NS + 1, prepare_ns=2, forward_ns=3),
     },
     messages.ActionChunk: {
         "episode": 1,
         "inputs": (("joint_state", 1, 12),),
-        "q": _filled((messages.HORIZON, JOINTS), "float32"),
+        "q": _filled((64, JOINTS), "float32"),
         "t0_ns": START_NS + 33_333_333,
         "dt_ns": 33_333_333,
         "run": 1,
@@ -110,7 +116,7 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
         "refused": 0,
         "arrivals": ((0, START_NS),),
     },
-    messages.MasterState: {"q": np.zeros(JOINTS), "measured_ns": (START_NS, START_NS), "exceeds": ("left j1: ...",)},
+    messages.LeaderState: {"q": np.zeros(JOINTS), "measured_ns": (START_NS, START_NS), "exceeds": ("left j1: ...",)},
     messages.SafetyState: {
         "episode": 1,
         "mode": "HOLD",
@@ -132,7 +138,7 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
             for camera in ("head", "left_wrist", "right_wrist")
         )
     },
-    messages.Order: {"order": "run", "source": "test"},
+    messages.OperatorCommand: {"command": "run", "source": "test"},
     messages.Instruction: {"number": 1, "text": "hand the block over"},
     messages.Embedding: {"instruction": 1, "key": "0123456789abcdef"},
     messages.Episode: {"number": 1, "task": "block_handover", "seed": 0, "started_ns": START_NS},
@@ -151,7 +157,7 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
     messages.Heartbeat: {"process": "arms", "pid": 42, "steps": 3, "last_step_ns": START_NS},
     messages.Fault: {"process": "arms", "name": "safety", "text": "left j1 is blocked"},
     messages.Supervision: {"processes": (messages.ProcessState(process="arms", state="alive", restarts=0),)},
-    messages.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "trouble": ""},
+    messages.Recording: {"session": "/tmp/s", "size_bytes": 9, "lost": 0, "fault": ""},
     messages.Scene: {"qpos": _filled((5,), "float64"), "episode": 1, "simulated_ns": 0, "lag_ns": 0, "success": False},
     messages.Snapshot: {"process": "arms", "after_seq": 0, "state": b"\x80"},
 }
@@ -292,7 +298,7 @@ def bus(folder: Path) -> Generator[Callable[[str], Bus]]:
     opened: list[Bus] = []
 
     def open_bus(process: str) -> Bus:
-        opened.append(Bus(folder, process))
+        opened.append(Bus(folder, process, PROCESSES))
         return opened[-1]
 
     yield open_bus

@@ -97,7 +97,7 @@ class LiveRun:
         """The run's folder in shared memory."""
         return run_client.run_folder(self.process.pid)
 
-    def command(self, name: messages.OrderName) -> str:
+    def command(self, name: messages.CommandName) -> str:
         """What the arms answer to an order."""
         operator = run_client.Operator(self.folder)
         time.sleep(_CONNECTED_S)

@@ -6,19 +6,21 @@ import { openPictures } from "./sockets.js";
 const LATE_MS = 200;
 const AGEING_MS = 200;
 const KEPT_AGES = 5000;
-const OVERLAYS = { none: null, boundaries: "spatial_map", motion: "motion_map" };
-const COLOURS = { boundaries: [64, 200, 255], motion: [255, 120, 40] };
+const NONE = "none";
+const COLOURS = [[64, 200, 255], [255, 120, 40], [160, 255, 90], [230, 110, 255]]; // of a policy's maps, in order
 
 export function Cameras({ source, at, clock, moment, lost }) {
-  const [overlay, setOverlay] = useState("none");
-  const choices = Object.keys(OVERLAYS).map((name) => html`
+  const [overlay, setOverlay] = useState(NONE);
+  const maps = moment.conditions?.maps ?? {};
+  const names = Object.keys(maps);
+  const choices = [NONE, ...names].map((name) => html`
     <button class=${name === overlay ? "chosen" : ""} onClick=${() => setOverlay(name)}>${name}</button>`);
   return html`<section class="cameras">
     <div class="row small">System 2 sees: ${choices}<${Seen} moment=${moment} /></div>
     <div class="pictures">
       ${moment.cameras.map((state) => html`<${Camera} key=${state.camera} ...${{ source, at, clock, state, lost }}
-        map=${state.camera === "head" && moment.conditions ? moment.conditions[OVERLAYS[overlay]] : null}
-        colour=${COLOURS[overlay]} seen=${moment.conditions} />`)}
+        map=${state.camera === "head" ? maps[overlay] ?? null : null}
+        colour=${COLOURS[Math.max(0, names.indexOf(overlay)) % COLOURS.length]} seen=${moment.conditions} />`)}
     </div>
   </section>`;
 }
@@ -26,9 +28,9 @@ export function Cameras({ source, at, clock, moment, lost }) {
 function Seen({ moment }) {
   const conditions = moment.conditions;
   if (!conditions) return html`<span class="muted">no condition yet</span>`;
-  const [first, last] = [conditions.low_frames[0], conditions.low_frames.at(-1)];
-  return html`<span class="muted" title="frames of the head camera that the newest condition saw">
-    ${`condition ${conditions.seq} (${conditions.trigger}) saw frames ${first} to ${last} and ${conditions.high_frames.join(", ")}; ${conditions.age_ms} ms old`}</span>`;
+  const saw = conditions.windows.map(({ camera, frames }) => `${camera} ${frames.length > 2 ? `${frames[0]} to ${frames.at(-1)}` : frames.join(", ")}`);
+  return html`<span class="muted" title="frames that the newest condition saw">
+    ${`condition ${conditions.seq} (${conditions.trigger}) saw ${saw.join(" and ")}; ${conditions.age_ms} ms old`}</span>`;
 }
 
 function Camera({ source, at, clock, state, map, colour, seen, lost }) {
@@ -66,7 +68,7 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
     return () => { clearInterval(ageing); pictures.close(); };
   }, [source, state.camera]);
   useEffect(() => paint(over.current, map, colour), [map?.data, colour]);
-  const inside = seen && (seen.low_frames.includes(number) || seen.high_frames.includes(number));
+  const inside = seen?.windows.some(({ camera, frames }) => camera === state.camera && frames.includes(number));
   const past = at() !== null; // of a session the age then counts, not how far its pictures are behind a playhead that runs
   const aged = past ? state.age_ms : age;
   const wrong = lost ? "no connection" : state.verdict || (!past && age !== null && age > LATE_MS ? `${Math.round(age)} ms old` : "");
@@ -75,7 +77,7 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
     <canvas ref=${over} class="over" style=${map ? covering(map.covers) : ""} title=${seen ? `as System 2 saw it ${seen.age_ms} ms ago` : ""}></canvas></div>
     <figcaption>${state.camera.replace("_", " ")}
       <span class=${wrong ? "bad" : "muted"}>${wrong || `${aged === null ? "-" : Math.round(aged)} ms`}
-        ${number === null ? "" : ` #${number}`}${state.camera === "head" && inside ? " in the window" : ""}
+        ${number === null ? "" : ` #${number}`}${inside ? " in the window" : ""}
         ${state.rate_hz ? ` ${state.rate_hz.toFixed(0)}/s` : ""}</span></figcaption>
   </figure>`;
 }

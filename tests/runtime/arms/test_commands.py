@@ -15,15 +15,15 @@ from runtime.messaging import messages
 from runtime.process import snapshot
 
 Build = Callable[..., Any]
-Command = Callable[..., messages.Order]
+Command = Callable[..., messages.OperatorCommand]
 WAITS = Arms(waits=True)
 MODES: tuple[messages.Mode, ...] = get_args(messages.Mode)
-NAMES: tuple[messages.OrderName, ...] = get_args(messages.OrderName)
+NAMES: tuple[messages.CommandName, ...] = get_args(messages.CommandName)
 
 
 @pytest.fixture
 def command(build: Build) -> Command:
-    return lambda name, confirmed=False: build(messages.Order, order=name, confirmed=confirmed)
+    return lambda name, confirmed=False: build(messages.OperatorCommand, command=name, confirmed=confirmed)
 
 
 def armed(mode: messages.Mode, forbidden: tuple[str, ...] = (), power: bool = False, **latched: Any) -> StateMachine:
@@ -31,14 +31,14 @@ def armed(mode: messages.Mode, forbidden: tuple[str, ...] = (), power: bool = Fa
     return StateMachine(wanted, Latched(**latched), Status(mode, forbidden=forbidden))
 
 
-def reported(machine: StateMachine, command: messages.Order, arms: Arms) -> StateMachine:
+def reported(machine: StateMachine, command: messages.OperatorCommand, arms: Arms) -> StateMachine:
     """After an order that is obeyed and tells the motors nothing."""
     machine, motor_command, why = obey(machine, command, arms)
     assert (motor_command, why) == (None, "")
     return machine
 
 
-def refused(machine: StateMachine, command: messages.Order, arms: Arms) -> str:
+def refused(machine: StateMachine, command: messages.OperatorCommand, arms: Arms) -> str:
     """Why."""
     after, motor_command, why = obey(machine, command, arms)
     assert after is machine and motor_command is None and why
@@ -70,7 +70,7 @@ def test_every_command_is_in_the_table() -> None:
 @pytest.mark.parametrize("confirmed", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_refused_command_changes_nothing_and_none_changes_the_mode(
-    name: messages.OrderName, confirmed: bool, command: Command
+    name: messages.CommandName, confirmed: bool, command: Command
 ) -> None:
     """In every state, with some of the ways that the arms can be in; what refuses it is tested below."""
     given, seen = command(name, confirmed), set[bool]()
@@ -89,7 +89,7 @@ def test_a_refused_command_changes_nothing_and_none_changes_the_mode(
 def in_mode(mode: messages.Mode, build: Build) -> Rig:
     """Arms that came into it by the real step."""
     flags = {"DISARMED": ("--arms.start", "disarmed"), "TAKEOVER": ("--can", "--arms.leaders", "own")}
-    rig = Rig(build, "--arms.resume", "order", *flags.get(mode, ()))
+    rig = Rig(build, "--no-arms.auto_resume", *flags.get(mode, ()))
     rig.run(0.5)
     if mode == "HOLD":
         rig.tick(rig.command("hold"))
@@ -99,7 +99,7 @@ def in_mode(mode: messages.Mode, build: Build) -> Rig:
         rig.tick(rig.command("takeover"))
         rig.run(0.5, chunk_every_s=None)
         stamps, q = (rig.now, rig.now), rig.measured.copy()
-        rig.tick(build(messages.MasterState, stamp_ns=rig.now, q=q, measured_ns=stamps, exceeds=()))
+        rig.tick(build(messages.LeaderState, stamp_ns=rig.now, q=q, measured_ns=stamps, exceeds=()))
     assert rig.mode == mode
     return rig
 

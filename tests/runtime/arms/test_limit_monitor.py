@@ -45,7 +45,7 @@ def test_a_place_beyond_the_range_is_named() -> None:
 def test_masters_that_fall_silent_are_not_led() -> None:
     now_ns, still = 10_000_000_000, ready_pose()[:7]
 
-    def led_by(*stamps_ns: int) -> messages.MasterState | None:
+    def led_by(*stamps_ns: int) -> messages.LeaderState | None:
         return leader_state([(still, stamp_ns) for stamp_ns in stamps_ns], LimitMonitor(), LIMITS, 0, 1, now_ns)
 
     heard = led_by(now_ns, now_ns - 50_000_000)

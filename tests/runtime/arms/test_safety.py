@@ -63,7 +63,7 @@ def test_a_silent_supervisor_is_named_and_none_at_all_is_not_missed(fresh: Fresh
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
-@pytest.mark.parametrize("field", ["trouble", "fault"])
+@pytest.mark.parametrize("field", ["warning", "fault"])
 def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh: Freshness) -> None:
     reported = ["", ""]
     reported[side] = "motor 3 is hot"
@@ -153,7 +153,7 @@ def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
 def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int, build: Build) -> None:
     edge = LIMITS.high[joint] if sign > 0 else LIMITS.low[joint]
     for beyond, refused in ((SAFETY.outside_rad - 1e-3, False), (SAFETY.outside_rad + 1e-3, True)):
-        q = np.tile(MIDDLE, (messages.HORIZON, 1)).astype(np.float32)
+        q = np.tile(MIDDLE, (64, 1)).astype(np.float32)
         q[40, joint] = edge + sign * beyond
         reason = safety.refuse(SAFETY, LIMITS, build(messages.ActionChunk, q=q, seq=9))
         assert bool(reason) == refused
@@ -161,7 +161,7 @@ def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int,
 
 
 def test_a_chunk_within_all_ranges_is_not_refused(build: Build) -> None:
-    chunk = build(messages.ActionChunk, q=np.tile(MIDDLE, (messages.HORIZON, 1)).astype(np.float32))
+    chunk = build(messages.ActionChunk, q=np.tile(MIDDLE, (64, 1)).astype(np.float32))
     assert safety.refuse(SAFETY, LIMITS, chunk) == ""
 
 

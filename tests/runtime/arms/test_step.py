@@ -37,7 +37,9 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
     rig.run(0.3)
     assert rig.mode == "DISARMED" and "left arm: nothing was heard yet; check its power and CAN cable" in rig.reasons
     for name, said in (("hold", ""), ("arm", "nothing was heard yet")):
-        state = rig.tick(build(messages.Order, order=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now_ns)).state
+        state = rig.tick(
+            build(messages.OperatorCommand, command=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now_ns)
+        ).state
         assert state is not None and said in state.answer and state.answered[0] == 9
     assert not any(made.target.sent for made in rig.outputs)
     rig.measured, rig.arms = stood, {}
@@ -48,7 +50,7 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
 
 def test_a_stop_reaches_an_arm_that_is_heard_beside_one_that_is_not(rig: Rig, build: Build) -> None:
     rig.arms = {"measured_ns": (START_NS, messages.NEVER), "powered": (True, False)}
-    made = rig.tick(build(messages.Order, order="stop", confirmed=True, epoch=9, stamp_ns=rig.now_ns))
+    made = rig.tick(build(messages.OperatorCommand, command="stop", confirmed=True, epoch=9, stamp_ns=rig.now_ns))
     assert made.motor_commands == ("stop",) and made.state is not None and made.state.answer == ""
 
 
@@ -146,7 +148,7 @@ def test_standing_arms_begin_a_late_chunk_at_its_beginning(build: Build) -> None
     begun = rig.measured.copy()
     speed = 1.2 * ~np.isin(np.arange(messages.JOINTS), (6, 13)) * np.where(np.arange(messages.JOINTS) % 7 < 1, 1, 0)
     for _ in range(3):
-        way = begun + np.arange(1, messages.HORIZON + 1)[:, None] * DT_NS / 1e9 * speed
+        way = begun + np.arange(1, 64 + 1)[:, None] * DT_NS / 1e9 * speed
         chunk = rig.chunk(way.astype(np.float32))
         rig.run(0.5, chunk_every_s=None)
         assert np.array_equal(rig.measured, begun)
@@ -217,7 +219,7 @@ def test_arms_that_stand_begin_a_chunk_at_its_first_target_but_a_prefix(
 @pytest.mark.parametrize("stands", [False, True])
 def test_arms_that_run_follow_a_chunk_at_its_own_times(build: Build, stands: bool) -> None:
     rig = Rig(build, "--trajectory.blend", "fade")
-    still = np.tile(np.asarray(rig.measured, np.float32), (messages.HORIZON, 1))
+    still = np.tile(np.asarray(rig.measured, np.float32), (64, 1))
     for _ in range(5):
         rig.tick(rig.chunk(still if stands else None))
         rig.run(0.1, chunk_every_s=None)
@@ -321,7 +323,7 @@ def test_a_chunk_that_comes_twice_is_dropped(running: Rig) -> None:
 @pytest.mark.parametrize(("joint", "by_rad"), [(0, 0.45), (2, 4.0)])  # it jumps; it is far outside the joint's range
 def test_every_refused_chunk_is_counted_once(joint: int, by_rad: float, running: Rig) -> None:
     for count in (1, 2, 3):
-        q = np.tile(running.measured.astype(np.float32), (messages.HORIZON, 1))
+        q = np.tile(running.measured.astype(np.float32), (64, 1))
         q[:, joint] += by_rad
         made = running.tick(running.chunk(q))
         assert (running.state.rejected, running.state.dropped) == (count, 0)
@@ -351,7 +353,7 @@ def test_a_state_that_is_said_again_changes_nothing(running: Rig, kind: type[mes
 def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) -> None:
     far = (running.measured + 0.45).astype(np.float32)
     far[[6, 13]] = 0.05
-    running.tick(running.chunk(np.tile(far, (messages.HORIZON, 1))))
+    running.tick(running.chunk(np.tile(far, (64, 1))))
     assert running.mode == "HOLD"
     assert "jumps by 0.4" in running.reasons
     running.run(0.3)
@@ -359,7 +361,7 @@ def test_a_chunk_that_jumps_is_refused_and_holds_until_a_good_one(running: Rig) 
 
 
 def test_a_chunk_far_outside_the_ranges_is_a_latched_fault(running: Rig) -> None:
-    q = np.tile(running.measured.astype(np.float32), (messages.HORIZON, 1))
+    q = np.tile(running.measured.astype(np.float32), (64, 1))
     q[60, 2] = 3.0
     made = running.tick(running.chunk(q))
     assert made.target.mode == "FAULT"
@@ -436,7 +438,7 @@ def test_no_chunk_breaks_a_limit(build: Build, data: st.DataObject) -> None:
         scale = data.draw(st.sampled_from([0.01, 0.3, 1.0, 5.0]))
         seed = data.draw(st.integers(0, 2**31))
         offset = data.draw(st.lists(_NUMBER, min_size=messages.JOINTS, max_size=messages.JOINTS))
-        noise = np.random.default_rng(seed).normal(0, scale, (messages.HORIZON, messages.JOINTS))
+        noise = np.random.default_rng(seed).normal(0, scale, (64, messages.JOINTS))
         rig.tick(rig.chunk((rig.measured + np.array(offset) + noise).astype(np.float32)))
         rig.run(data.draw(st.sampled_from([0.02, 0.1, 0.3])), chunk_every_s=None)
     _assert_within_limits(rig)
@@ -464,7 +466,7 @@ def test_after_a_hold_a_chunk_begins_where_the_arms_are_unless_nothing_is_blende
     rig.tick(rig.health("head", "frozen"))
     rig.run(0.5, chunk_every_s=None)
     before, away = rig.outputs[-1].target.q, 0.02 * ~np.isin(np.arange(messages.JOINTS), (6, 13))
-    chunk = rig.chunk(np.tile(before + away, (messages.HORIZON, 1)).astype(np.float32))
+    chunk = rig.chunk(np.tile(before + away, (64, 1)).astype(np.float32))
     made = rig.tick(rig.health(), chunk)
     assert made.target.mode == "RUNNING"
     assert made.target.blended - before == pytest.approx(share * away, abs=1e-3)

@@ -118,7 +118,7 @@ def test_nothing_is_limited_while_nothing_is_wanted(start: str, build: Build) ->
 def test_a_chunk_that_runs_has_faded_in_after_the_fade(build: Build) -> None:
     """And is followed without lag."""
     rig = Rig(build, "--trajectory.smoothing", "0", "--safety.max_chunk_age_s", "2")
-    ramp = np.linspace(0, 0.2, messages.HORIZON)[:, None] * ~np.isin(np.arange(messages.JOINTS), (6, 13))
+    ramp = np.linspace(0, 0.2, 64)[:, None] * ~np.isin(np.arange(messages.JOINTS), (6, 13))
     chunk = rig.chunk((rig.measured + ramp).astype(np.float32))
     rig.tick(chunk)
     rig.run(0.8, chunk_every_s=None)

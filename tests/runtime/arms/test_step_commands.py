@@ -70,7 +70,7 @@ def test_power_that_went_disarms_both_and_comes_back_by_order(running: Rig) -> N
 @pytest.mark.parametrize("side", [0, 1])
 def test_what_an_arm_reports_is_a_latched_fault_and_both_hold(side: int, running: Rig) -> None:
     reported = ("motor 3 is hot", "") if side == 0 else ("", "motor 3 is hot")
-    running.arms = {"trouble": reported, "fault": reported}
+    running.arms = {"warning": reported, "fault": reported}
     made = running.tick()
     assert made.target.mode == "FAULT"
     assert made.faults == (("safety", f"{('left', 'right')[side]} arm: motor 3 is hot"),)
@@ -91,7 +91,7 @@ def test_an_arm_that_was_led_away_during_a_fault_does_not_jump_back(side: int, r
     reported = ("is being taught", "") if side == 0 else ("", "is being taught")
     other = slice(7 * (1 - side), 7 * (1 - side) + 7)
     led = slice(7 * side, 7 * side + 7)
-    running.arms = {"trouble": reported, "fault": reported}
+    running.arms = {"warning": reported, "fault": reported}
     running.tick()
     way = running.measured.copy()
     for _ in range(100):  # somebody leads it while nothing is forwarded; the other arm brakes within its limits
@@ -208,21 +208,21 @@ def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
 
 def test_an_order_that_comes_again_after_anothers_is_not_obeyed_again(running: Rig) -> None:
     """A page repeats its order until it has read the answer, which somebody else's hold may have hidden."""
-    run = running.build(messages.Order, epoch=7, seq=3, order="run")
+    run = running.build(messages.OperatorCommand, epoch=7, seq=3, command="run")
     running.tick(run)
     held = running.tick(running.command("hold"), running.command("arm"))
     assert held.target.mode == "HOLD"
     made = running.tick(run)
     assert made.state is not None and made.state.answered == (7, 3) and made.state.answer == ""
     assert running.run(0.2).target.mode == "HOLD"
-    older = running.build(messages.Order, epoch=7, seq=2, order="run")
+    older = running.build(messages.OperatorCommand, epoch=7, seq=2, command="run")
     running.tick(older)
     assert running.run(0.2).target.mode == "HOLD"
 
 
 def test_trouble_before_arming_is_a_reason_and_no_fault(build: Build) -> None:
     rig = Rig(build)
-    rig.arms = {"trouble": ("is being taught", ""), "fault": ("", "somebody else commands it")}
+    rig.arms = {"warning": ("is being taught", ""), "fault": ("", "somebody else commands it")}
     assert rig.run(0.1).target.mode == "DISARMED"
     assert "left arm: is being taught" in rig.reasons and "right arm: somebody else commands it" in rig.reasons
     rig.arms = {}
@@ -231,7 +231,7 @@ def test_trouble_before_arming_is_a_reason_and_no_fault(build: Build) -> None:
 
 def test_an_order_to_arm_asks_arms_that_report_a_fault_again(running: Rig) -> None:
     """A status about a target ends with the next good one, which the driver sends when it is asked to enable."""
-    running.arms = {"trouble": ("status 4", ""), "fault": ("status 4", "")}
+    running.arms = {"warning": ("status 4", ""), "fault": ("status 4", "")}
     running.tick()
     assert running.tick(running.command("arm")).motor_commands == ("enable",)
 
@@ -298,7 +298,7 @@ def test_release_needs_rest_and_a_confirmation(running: Rig) -> None:
 def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -> None:
     made = running.tick(running.command("stop", confirmed=True))
     assert (made.motor_commands, made.target.mode, made.target.sent) == (("stop",), "FAULT", False)
-    running.arms = {"trouble": (STATUS, STATUS), "fault": (STATUS, STATUS)}
+    running.arms = {"warning": (STATUS, STATUS), "fault": (STATUS, STATUS)}
     running.measured[1] += 1.0  # it sinks
     assert not running.run(0.5).target.sent
     assert running.reasons == STOPPED
@@ -315,7 +315,7 @@ def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -
 
 
 def test_a_stop_by_an_arms_own_button_is_taken_back_by_a_confirmed_clear(running: Rig) -> None:
-    running.arms = {"trouble": (STATUS, ""), "fault": (STATUS, "")}
+    running.arms = {"warning": (STATUS, ""), "fault": (STATUS, "")}
     assert running.tick().target.mode == "FAULT"
     assert running.tick(running.command("clear")).motor_commands == ()
     assert "support the arms" in running.state.answer and running.mode == "FAULT"
@@ -327,7 +327,7 @@ def test_a_stop_by_an_arms_own_button_is_taken_back_by_a_confirmed_clear(running
 
 def test_a_stop_survives_a_restart_of_this_process(build: Build) -> None:
     rig = Rig(build)
-    rig.arms = {"trouble": (STATUS, STATUS), "powered": (False, False)}
+    rig.arms = {"warning": (STATUS, STATUS), "powered": (False, False)}
     rig.restart()
     assert rig.tick(rig.command("arm")).motor_commands == ()
     assert "clear with its confirmation" in rig.state.answer

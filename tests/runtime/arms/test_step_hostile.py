@@ -55,16 +55,16 @@ class Loop:
         """A good chunk that stays where the arms are, but for the changes; WireError where the wire refuses it."""
         self.chunks += 1
         fields: dict[str, Any] = {
-            "seq": self.chunks, "q": np.tile(self.q, (messages.HORIZON, 1)).astype(np.float32), "t0_ns": self.now_ns,
+            "seq": self.chunks, "q": np.tile(self.q, (64, 1)).astype(np.float32), "t0_ns": self.now_ns,
             "dt_ns": DT_NS, "observation_ns": self.now_ns, "conditions_capture_ns": self.now_ns - 100_000_000,
         }  # fmt: skip
         made = messages.decode(messages.encode(self.build(messages.ActionChunk, **(fields | changes))))
         assert isinstance(made, messages.ActionChunk)
         return made
 
-    def command(self, command: str) -> messages.Order:
+    def command(self, command: str) -> messages.OperatorCommand:
         self.commands += 1
-        return self.build(messages.Order, seq=self.commands, order=command)
+        return self.build(messages.OperatorCommand, seq=self.commands, command=command)
 
     def check_limits(self) -> None:
         """Everything that was sent, by finite differences."""
@@ -156,11 +156,11 @@ def test_a_message_that_arms_does_not_consume_is_a_programming_error(loop: Loop)
 def test_every_blend_keeps_the_limits(blend: str, build: Build) -> None:
     loop = Loop(build, "--trajectory.blend", blend)
     dice = np.random.default_rng(3)
-    time = np.arange(messages.HORIZON)[:, None] / 30
+    time = np.arange(64)[:, None] / 30
     joints = ~np.isin(np.arange(14), (6, 13))
     ran = 0
     for count in range(200):
-        swing = 0.15 * np.sin(dice.uniform(0.5, 4, 14) * time) * joints + dice.normal(0, 0.01, (messages.HORIZON, 14))
+        swing = 0.15 * np.sin(dice.uniform(0.5, 4, 14) * time) * joints + dice.normal(0, 0.01, (64, 14))
         chunk = (loop.chunk(q=(loop.q + swing).astype(np.float32)),) if count % 20 == 0 else ()
         ran += loop.tick(*chunk).target.mode == "RUNNING"
     loop.check_limits()

@@ -262,3 +262,40 @@ def test_a_target_is_consumed_when_its_time_comes(after: int, consumed: int) -> 
 def test_a_past_long_gone_consumes_nothing() -> None:
     empty = np.zeros((H, J))
     assert Piece(T0_NS, DT_NS, empty, empty, T0_NS, np.zeros((3, J)), 0.0).consumed(0) == 0
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("count", [1, 2, 3, 16, 128])
+def test_a_chunk_of_any_length_ends_at_its_last_target(count: int, blend: str) -> None:
+    dt_ns = 50_000_000
+    q = np.linspace(0.1, 0.4, count)[:, None] * np.ones(J)
+    still = Motion(q[0], np.zeros(J), np.zeros(J))
+    piece = lay(q, T0_NS, dt_ns, style(blend))
+    made = join(Trajectory(), piece, T0_NS - dt_ns, still, style(blend))
+    assert made.end_ns == T0_NS + (count - 1) * dt_ns and evaluate(made, made.end_ns + 1) is None
+    if blend != "fade" or made.end_ns - T0_NS > 0.5e9:  # a shorter one is still fading its seam
+        np.testing.assert_allclose(at(made, made.end_ns).q, q[-1], atol=1e-9)
+    for time_ns in range(T0_NS - dt_ns, made.end_ns + 1, dt_ns // 7):
+        motion = at(made, time_ns)
+        assert all(np.isfinite(part).all() and part.shape == (J,) for part in (motion.q, motion.dq, motion.ddq))
+    assert piece.consumed(T0_NS - 1) == 0 and piece.consumed(made.end_ns) == count
+
+
+@pytest.mark.parametrize("rate_hz", [20, 50, 100])
+def test_jitter_is_taken_out_alike_at_any_dt(rate_hz: int) -> None:
+    """Of a tremor of 4 Hz as much is left as at 30 Hz, whatever the chunk's rate."""
+
+    def left(rate_hz: int, count: int) -> float:
+        dt_ns = 10**9 // rate_hz
+        tremor = np.sin(2 * np.pi * 4 * np.arange(count) / rate_hz)[:, None] * np.ones(J)
+        points = lay(tremor, T0_NS, dt_ns, style("none", smoothing=10.0)).points
+        middle = slice(count // 4, -count // 4)
+        return float(np.abs(points[middle]).max() / np.abs(tremor[middle]).max())
+
+    assert left(rate_hz, min(4 * rate_hz, 128)) == pytest.approx(left(30, 128), abs=0.06)
+
+
+@pytest.mark.parametrize("dt_ns", [1_000_000, 1_000_000_000])
+def test_the_shortest_and_the_longest_dt_are_smoothed_without_harm(dt_ns: int) -> None:
+    q = np.linspace(0.1, 0.4, 128)[:, None] * np.ones(J)
+    np.testing.assert_allclose(lay(q, T0_NS, dt_ns, style("none", smoothing=1e6)).points, q, atol=1e-6)

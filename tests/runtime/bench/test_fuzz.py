@@ -21,7 +21,7 @@ def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
     found = fuzz.attack(fuzz.Job(CHUNKS, seed))
     assert found.wrong_bytes == 0
     assert dict(found.broken) == dict.fromkeys(found.broken, 0)
-    assert len(found.chunks) == 12 and found.chunks.total() == CHUNKS
+    assert len(found.chunks) == 13 and found.chunks.total() == CHUNKS
     assert found.undecodable > 0.2 * CHUNKS and found.spliced > 0.05 * CHUNKS
     assert found.running > 0.3 * found.ticks and found.faults > 0
     assert found.travelled_rad > 0.05, "they should have moved"

@@ -50,7 +50,7 @@ def test_an_old_flag_of_a_single_command_does_too(flag: str) -> None:
     ("text", "said"),
     [
         ('[arms]\nresume = "itself"', "arms.resume = itself: is now arms.auto_resume, write arms.auto_resume = true"),
-        ('[arms]\nresume = "order"', "arms.resume = command: is now arms.auto_resume, write arms.auto_resume = false"),
+        ('[arms]\nresume = "order"', "arms.resume = order: is now arms.auto_resume, write arms.auto_resume = false"),
         ("[cameras]\nlate_s = 0.2", "cameras.late_s = 0.2: is now cameras.max_frame_age_s"),
         ('follow = "x"', "follow: no setting any more"),
         ('[arms]\nmasters = "shared"', "arms.leaders shared: unplug the leaders"),

@@ -92,7 +92,7 @@ def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
         until(page, "([canvas, first]) => canvas.toDataURL() !== first", arg=[picture.element_handle(), first])
     page.get_by_role("button", name="boundaries").click()
     until(page, "document.querySelector('canvas.over').width > 1")
-    assert moment(page, "chunk.path[0].length") == messages.HORIZON
+    assert moment(page, "chunk.path[0].length") == 64
     assert {row["process"] for row in moment(page, "processes")} >= {"arms", "system1", "system2", "console"}
     until(page, "window.video2act.moment.processes.find((row) => row.process === 'arms').sent_hz > 200")
     assert re.search(r"arms \d+/s", page.get_by_label("processes").inner_text())

@@ -38,7 +38,7 @@ class Rig:
     now_ns: int = NOW_NS
 
     def __post_init__(self) -> None:
-        heard = {"order": self.commands, "steering": self.steering, "deadman": self.deadman}
+        heard = {"operator_command": self.commands, "steering": self.steering, "deadman": self.deadman}
         self.operator = OperatorSession({name: cast(Publisher, one) for name, one in heard.items()}, EPOCH)
 
     def say(self, who: str, /, **request: Any) -> str:
@@ -62,9 +62,9 @@ def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
         == ""
     )
     first, second = rig.commands.messages
-    assert isinstance(first, messages.Order) and isinstance(second, messages.Order)
-    assert (first.order, first.source, first.confirmed) == ("arm", "console: Anna", False)
-    assert (second.order, second.confirmed) == ("stop", True)
+    assert isinstance(first, messages.OperatorCommand) and isinstance(second, messages.OperatorCommand)
+    assert (first.command, first.source, first.confirmed) == ("arm", "console: Anna", False)
+    assert (second.command, second.confirmed) == ("stop", True)
     assert (first.epoch, first.seq, second.seq) == (EPOCH, 0, 1)
 
 
@@ -74,7 +74,10 @@ def test_another_page_only_holds(rig: Rig) -> None:
     assert rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna steers"
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("ben", type="command", command="hold") == rig.say("ben", type="command", command="hold") == ""
-    assert [cast(messages.Order, command).source for command in rig.commands.messages] == ["console", "console"]
+    assert [cast(messages.OperatorCommand, command).source for command in rig.commands.messages] == [
+        "console",
+        "console",
+    ]
 
 
 @pytest.mark.parametrize("seen_ns", [None, NOW_NS - 2001 * MS, NOW_NS + 1])
@@ -89,7 +92,7 @@ def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Ri
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("anna", type="command", command="hold", seen_ns=seen_ns) == ""
     assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 1999 * MS) == ""
-    assert [cast(messages.Order, command).order for command in rig.commands.messages] == ["hold", "run"]
+    assert [cast(messages.OperatorCommand, command).command for command in rig.commands.messages] == ["hold", "run"]
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:
@@ -155,7 +158,7 @@ def test_a_page_that_closes_with_the_deadman_on_holds(rig: Rig) -> None:
     rig.say("anna", type="deadman", wanted=True)
     rig.operator.leave("anna")
     (command,) = rig.commands.messages
-    assert isinstance(command, messages.Order) and command.order == "hold"
+    assert isinstance(command, messages.OperatorCommand) and command.command == "hold"
     reported = rig.deadman.messages[-1]
     assert isinstance(reported, messages.Deadman) and not reported.wanted, "nobody drives any more"
 

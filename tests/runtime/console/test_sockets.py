@@ -89,19 +89,25 @@ def test_what_is_too_large_closes_the_socket(index: Path, place: str) -> None:
 def operator(bus: Callable[[str], Bus]) -> OperatorSession:
     """With its real publishers."""
     here = bus("console")
-    return OperatorSession({name: here.publisher(name) for name in ("order", "steering", "deadman")}, epoch=1)
+    return OperatorSession(
+        {name: here.publisher(name) for name in ("operator_command", "steering", "deadman")}, epoch=1
+    )
 
 
 @pytest.fixture
 def sent_commands(bus: Callable[[str], Bus], operator: OperatorSession) -> Callable[[], list[tuple[str, str]]]:
     """What the arms hear: orders and their sources."""
     listener = bus("arms")
-    heard = listener.subscriber("order")
+    heard = listener.subscriber("operator_command")
 
     def taken() -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         while listener.wait(0.5):  # until all is quiet: two messages seldom arrive as one
-            found += [(m.order, m.source) for m in (r.message for r in heard.take()) if isinstance(m, messages.Order)]
+            found += [
+                (m.command, m.source)
+                for m in (r.message for r in heard.take())
+                if isinstance(m, messages.OperatorCommand)
+            ]
         return found
 
     deadline = time.monotonic() + 5

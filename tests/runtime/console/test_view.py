@@ -56,10 +56,10 @@ def test_everything_is_there(held: dict[str, messages.Message]) -> None:
     chunk, conditions = held["chunk"], held["conditions"]
     assert isinstance(chunk, messages.ActionChunk) and isinstance(conditions, messages.Conditions)
     assert np.asarray(made["chunk"]["q"]) == pytest.approx(chunk.q, abs=1e-4)
-    assert np.shape(made["chunk"]["path"]) == (2, messages.HORIZON, 3)
+    assert np.shape(made["chunk"]["path"]) == (2, 64, 3)
     assert np.shape(made["arms"]["measured"]) == np.shape(made["arms"]["commanded"]) == (2, 10, 3)
-    assert made["conditions"]["low_frames"] == list(conditions.low_frames)
-    assert made["conditions"]["spatial_map"]["width"] == 3
+    assert made["conditions"]["windows"][1] == {"name": "low", "camera": "head", "frames": (3, 6, 9)}
+    assert made["conditions"]["maps"]["boundaries"]["width"] == 3
     assert made["cameras"][0]["age_ms"] == 40
     assert made["events"] == [{"at_ns": made["now_ns"], "kind": "fault", "text": "x"}]
 
@@ -128,27 +128,10 @@ def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str
     assert view(load_settings(flags), {"safety": state}, [], {}, state.stamp_ns)["safety"]["todo"] == todo
 
 
-@pytest.mark.parametrize(
-    ("size", "spatial", "motion"),
-    [
-        ("small", [0, 0, 1, 1], [0, 0, 1, 1]),  # stretched
-        ("full", [0, 1 / 18, 1, 8 / 9], [1 / 8, 0, 3 / 4, 1]),  # cut to 3:2, and to a square
-    ],
-)
-def test_maps_lie_over_what_they_are_of(
-    size: str, spatial: list[float], motion: list[float], held: dict[str, messages.Message]
-) -> None:
-    settings = load_settings(["--policy.size", size])
-    shown = view(settings, held, [], {}, 0)["conditions"]
-    assert shown["spatial_map"]["covers"] == pytest.approx(spatial)
-    assert shown["motion_map"]["covers"] == pytest.approx(motion)
-
-
-def test_a_policy_that_is_not_here_any_more_covers_everything(
-    held: dict[str, messages.Message], tmp_path: Path
-) -> None:
-    settings = load_settings(["--policy.checkpoint", str(tmp_path / "gone")])
-    assert view(settings, held, [], {}, 0)["conditions"]["spatial_map"]["covers"] == (0, 0, 1, 1)
+def test_maps_lie_over_what_they_are_of(held: dict[str, messages.Message]) -> None:
+    maps = shown(held)["conditions"]["maps"]
+    assert maps["motion"]["covers"] == (0.125, 0.0, 0.75, 1.0)
+    assert maps["boundaries"]["covers"] == (0, 0, 1, 1), "of the whole picture, where nothing else is said"
 
 
 def test_stale_topics_are_named(held: dict[str, messages.Message]) -> None:
@@ -178,7 +161,7 @@ def test_events_are_told_once(build: Build) -> None:
     assert reported(build(messages.Episode)) == ["episode: episode 1 begins: block_handover"]
     assert reported(build(messages.Episode, ratio=4)) == ["command: ratio 1:4"]
     assert reported(build(messages.Episode, ratio=4, blend="none")) == ["command: blend none"]
-    assert reported(build(messages.Order, order="hold", source="console")) == ["command: hold (console)"]
+    assert reported(build(messages.OperatorCommand, command="hold", source="console")) == ["command: hold (console)"]
     assert reported(build(messages.Outcome)) == ["episode: episode 1: success: twice (console)"]
     assert reported(build(messages.Fault)) == ["fault: arms: left j1 is blocked"]
     assert reported(build(messages.ArmTarget, seam_jump_rad_s=0.2)) == ["seam: seam: 0.20 rad/s"]

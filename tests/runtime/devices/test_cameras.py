@@ -11,6 +11,7 @@ import pytest
 from drivers.camera import CameraFrame
 from drivers.cobot_magic import CAMERAS
 from drivers.errors import DriverError
+from models.requirements import needs_of
 from models.sizes import small
 from runtime.config.settings import Settings
 from runtime.devices import cameras
@@ -158,11 +159,11 @@ def test_the_rate_is_that_of_the_captures() -> None:
 
 def test_a_ring_holds_the_longest_window_and_a_second() -> None:
     policy = small()
-    slots = ring_slots(policy, 30.0)
+    slots = ring_slots(needs_of(policy), 30.0)
     assert slots >= (policy.video.low.frames * policy.video.low.stride_s + 1.0) * 30
-    assert ring_slots(policy, 60.0) > 1.9 * slots
+    assert ring_slots(needs_of(policy), 60.0) > 1.9 * slots
     longer = policy.model_copy(update={"history_offset_s": 5.0})
-    assert ring_slots(longer, 30.0) >= 180
+    assert ring_slots(needs_of(longer), 30.0) >= 180
 
 
 def test_every_configured_camera_can_be_made(settings: Settings, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import zmq
 from runtime.errors import RuntimeFault
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus, Publisher, Received, Subscriber, endpoint
 from runtime.messaging.topics import topic
 
@@ -65,8 +66,9 @@ def test_a_large_message_arrives_whole(bus: OpenBus, build: Build) -> None:
 
     publisher, subscriber = bus("system2").publisher("conditions"), bus("system1").subscriber("conditions")
     connect(publisher, subscriber, messages.encode(build(messages.Conditions)))
-    tokens = (np.arange(224 * 512) % 0x7F80).astype(np.uint16).reshape(224, 512)
-    message = build(messages.Conditions, seq=1, spatial=tokens, motion=tokens)
+    bits = (np.arange(224 * 512) % 0x7F80).astype(np.uint16).reshape(224, 512)
+    tokens = Array("bfloat16", bits)
+    message = build(messages.Conditions, seq=1, arrays={"spatial": tokens, "motion": tokens})
     publisher.send(message)
     assert messages.encode(receive(subscriber, 1)[0].message) == messages.encode(message)
 
@@ -79,7 +81,7 @@ def test_arrival_times_lie_between_sending_and_taking(bus: OpenBus, build: Build
     assert before <= receive(subscriber, 1)[0].arrival_ns <= robot_time_ns()
 
 
-@pytest.mark.parametrize("name", ["safety", "order"])
+@pytest.mark.parametrize("name", ["safety", "operator_command"])
 def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> None:
     publisher = bus("arms" if name == "safety" else "supervisor").publisher(name)
     subscriber = bus("console").subscriber(name, newest=True)
@@ -107,7 +109,14 @@ def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> 
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
     good = messages.encode(build(messages.SafetyState))
     connect(publisher, subscriber, good)
-    for payload in (b"", b"\xc1", b"garbage", good[:-1], messages.encode(build(messages.Order)), good[:40] + good[41:]):
+    for payload in (
+        b"",
+        b"\xc1",
+        b"garbage",
+        good[:-1],
+        messages.encode(build(messages.OperatorCommand)),
+        good[:40] + good[41:],
+    ):
         publisher.send_raw(payload)
     publisher.send(build(messages.SafetyState, seq=1))
     assert numbers(receive(subscriber, 1)) == [1]

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 from runtime.errors import WireError
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{messages.SCHEMA_NUMBER}"
 KINDS = sorted(messages.MESSAGES)
 MUTATIONS = 20_000
 
@@ -50,7 +51,7 @@ def test_golden_bytes_decode_to_the_message(kind: str, build: Build) -> None:
 
 
 def test_arrays_survive_bit_for_bit(build: Build) -> None:
-    q = np.random.default_rng(0).normal(size=(messages.HORIZON, messages.JOINTS)).astype(np.float32)
+    q = np.random.default_rng(0).normal(size=(64, messages.JOINTS)).astype(np.float32)
     made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
     assert isinstance(made, messages.ActionChunk)
     assert made.q.dtype == np.float32
@@ -58,7 +59,7 @@ def test_arrays_survive_bit_for_bit(build: Build) -> None:
 
 
 def test_an_array_that_is_not_contiguous_is_sent_in_order(build: Build) -> None:
-    q = np.asfortranarray(np.arange(messages.HORIZON * messages.JOINTS, dtype=np.float32).reshape(messages.HORIZON, -1))
+    q = np.asfortranarray(np.arange(64 * messages.JOINTS, dtype=np.float32).reshape(64, -1))
     made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
     assert isinstance(made, messages.ActionChunk)
     np.testing.assert_array_equal(made.q, q)
@@ -78,33 +79,33 @@ def test_a_missing_field_is_refused(kind: str, build: Build) -> None:
         messages.decode(pack(body))
 
 
-@pytest.mark.parametrize("schema", [0, 2, None, "1", -1, 1.5, 1.0, True])
+@pytest.mark.parametrize("schema", [0, 1, 3, None, "1", -1, 1.5, 1.0, True])
 def test_another_schema_is_refused(schema: Any, build: Build) -> None:
     with pytest.raises(WireError, match="schema"):
-        messages.decode(pack(body_of(build(messages.Order)) | {"schema": schema}))
+        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"schema": schema}))
 
 
-@pytest.mark.parametrize("kind", ["Nothing", "Message", "Episodic", "", None, 3, "order"])
+@pytest.mark.parametrize("kind", ["Nothing", "Message", "Episodic", "", None, 3, "order", "Order", "MasterState"])
 def test_an_unknown_type_is_refused(kind: Any, build: Build) -> None:
     with pytest.raises(WireError):
-        messages.decode(pack(body_of(build(messages.Order)) | {"type": kind}))
+        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"type": kind}))
 
 
 def test_another_type_than_the_topic_carries_is_refused(build: Build) -> None:
-    with pytest.raises(WireError, match="not a Order"):
-        messages.decode(messages.encode(build(messages.Episode)), messages.Order)
+    with pytest.raises(WireError, match="not a OperatorCommand"):
+        messages.decode(messages.encode(build(messages.Episode)), messages.OperatorCommand)
 
 
 @pytest.mark.parametrize("value", ["1", 1.0, True, None, -1, b"1", (1,)])
 def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build) -> None:
     with pytest.raises(WireError, match="seq"):
-        messages.decode(pack(body_of(build(messages.Order)) | {"seq": value}))
+        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"seq": value}))
 
 
 @pytest.mark.parametrize("command", ["halt", "", "RUN", None, 1])
-def test_an_unknown_order_is_refused(command: Any, build: Build) -> None:
-    with pytest.raises(WireError, match="order"):
-        messages.decode(pack(body_of(build(messages.Order)) | {"order": command}))
+def test_an_unknown_command_is_refused(command: Any, build: Build) -> None:
+    with pytest.raises(WireError, match="command"):
+        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"command": command}))
 
 
 def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
@@ -112,7 +113,7 @@ def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
         messages.decode(pack(body_of(build(messages.Instruction)) | {"text": "a" * 1001}))
 
 
-@pytest.mark.parametrize("dt_ns", [0, -1])
+@pytest.mark.parametrize("dt_ns", [0, -1, messages.SHORTEST_DT_NS - 1, messages.LONGEST_DT_NS + 1])
 def test_a_chunk_moves_forward_in_time(dt_ns: int, build: Build) -> None:
     with pytest.raises(WireError, match="dt_ns"):
         messages.decode(pack(body_of(build(messages.ActionChunk)) | {"dt_ns": dt_ns}))
@@ -148,7 +149,7 @@ def test_an_array_that_is_not_finite_is_refused(kind: str, name: str, dtype: str
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [0, 500, messages.HORIZON * messages.JOINTS - 1])
+@pytest.mark.parametrize("place", [0, 500, 64 * messages.JOINTS - 1])
 def test_a_chunk_that_is_not_finite_is_refused(place: int, bad: float, build: Build) -> None:
     body = body_of(build(messages.ActionChunk))
     values = np.frombuffer(body["q"]["data"], np.float32).copy()
@@ -161,19 +162,94 @@ def test_a_chunk_that_is_not_finite_is_refused(place: int, bad: float, build: Bu
 @pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF, 0x7F81])
 def test_a_bfloat16_that_is_not_finite_is_refused(bits: int, build: Build) -> None:
     body = body_of(build(messages.Conditions))
-    values = np.frombuffer(body["motion"]["data"], np.uint16).copy()
+    motion = body["arrays"]["motion"]
+    values = np.frombuffer(motion["data"], np.uint16).copy()
     values[5] = bits
-    body["motion"] = body["motion"] | {"data": values.tobytes()}
+    body["arrays"]["motion"] = motion | {"data": values.tobytes()}
     with pytest.raises(WireError, match=r"motion.*NaN or infinity"):
         messages.decode(pack(body))
 
 
 @pytest.mark.parametrize("bits", [0x0000, 0x8000, 0x7F7F, 0xFF7F, 0x0001])
 def test_every_finite_bfloat16_passes(bits: int, build: Build) -> None:
-    tokens = np.full((2, 2), bits, np.uint16)
-    made = messages.decode(messages.encode(build(messages.Conditions, spatial=tokens)))
+    tokens = Array("bfloat16", np.full((2, 2), bits, np.uint16))
+    made = messages.decode(messages.encode(build(messages.Conditions, arrays={"tokens": tokens})))
     assert isinstance(made, messages.Conditions)
-    np.testing.assert_array_equal(made.spatial, tokens)
+    np.testing.assert_array_equal(made.arrays["tokens"].values, tokens.values)
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 50, 128])
+def test_a_chunk_has_as_many_targets_as_its_policy_makes(count: int, build: Build) -> None:
+    q = np.random.default_rng(0).normal(size=(count, messages.JOINTS)).astype(np.float32)
+    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q, dt_ns=50_000_000)))
+    assert isinstance(made, messages.ActionChunk) and made.dt_ns == 50_000_000
+    np.testing.assert_array_equal(made.q, q)
+
+
+@pytest.mark.parametrize("count", [0, messages.MOST_TARGETS + 1])
+def test_a_chunk_of_no_or_too_many_targets_is_refused(count: int, build: Build) -> None:
+    body = body_of(build(messages.ActionChunk))
+    q = np.zeros((count, messages.JOINTS), np.float32)
+    body["q"] = {"dtype": "float32", "shape": q.shape, "data": q.tobytes()}
+    with pytest.raises(WireError, match=r"ActionChunk\.q.*shape"):
+        messages.decode(pack(body))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        Array("float32", np.arange(6, dtype=np.float32).reshape(1, 2, 3)),
+        Array("int64", np.array(-(1 << 60))),
+        Array("float16", np.zeros((0, 3), np.float16)),
+        Array("bfloat16", np.full((2, 3, 4, 5), 0x3F80, np.uint16)),
+        Array("uint8", np.arange(255, dtype=np.uint8)),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_a_condition_is_any_named_arrays(array: Array, build: Build) -> None:
+    sent = build(messages.Conditions, arrays={"a": array, "other_2": array})
+    made = messages.decode(messages.encode(sent))
+    assert isinstance(made, messages.Conditions) and list(made.arrays) == ["a", "other_2"]
+    for name in made.arrays:
+        assert made.arrays[name].dtype == array.dtype and made.arrays[name].shape == array.shape
+        np.testing.assert_array_equal(made.arrays[name].values, array.values)
+
+
+FEW = {"dtype": "float32", "shape": (2,), "data": b"\0" * 8}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({f"a{number}": FEW for number in range(17)}, "17 arrays, at most 16"),
+        (
+            {name: FEW | {"shape": (1 << 19,), "data": bytes(1 << 21)} for name in "abc"},
+            "bytes in all, at most 4194304",
+        ),
+        ({"A": FEW}, "no name of an array"),
+        ({"": FEW}, "no name of an array"),
+        ({"a" * 33: FEW}, "no name of an array"),
+        ({"a": FEW | {"dtype": "complex64"}}, "a: dtype 'complex64'"),
+        ({"a": FEW | {"dtype": "object"}}, "a: dtype 'object'"),
+        ({"a": FEW | {"dtype": ["float32"]}}, "a: dtype"),
+        ({"a": FEW | {"shape": (1, 1, 1, 1, 2)}}, "expected 0 to 4 dimensions"),
+        ({"a": FEW | {"shape": (3,)}}, "a: 8 bytes do not make shape"),
+        ({"a": FEW | {"data": b"\0\0\xc0\x7f" * 2}}, "a: holds NaN"),
+        ({"a": {"dtype": "float32", "shape": (2,)}}, "a: not an array"),
+        ({"a": None}, "a: dtype None"),
+        ((), "not a map"),
+        (None, "not a map"),
+    ],
+)
+def test_what_is_no_bounded_set_of_arrays_is_refused(arrays: Any, said: str, build: Build) -> None:
+    with pytest.raises(WireError, match=rf"Conditions\.arrays.*{said}"):
+        messages.decode(pack(body_of(build(messages.Conditions)) | {"arrays": arrays}))
+
+
+@pytest.mark.parametrize("part", [FEW, {"dtype": "uint8", "shape": (8,), "data": bytes(8)}])
+def test_a_map_is_a_picture_of_bytes(part: dict[str, Any], build: Build) -> None:
+    with pytest.raises(WireError, match=r"Conditions\.maps"):
+        messages.decode(pack(body_of(build(messages.Conditions)) | {"maps": {"a": part}}))
 
 
 ARRAY_SPOILS: list[dict[str, Any]] = [
@@ -181,12 +257,12 @@ ARRAY_SPOILS: list[dict[str, Any]] = [
     {"dtype": "bfloat16"},
     {"dtype": 32},
     {"dtype": None},
-    {"shape": (messages.JOINTS, messages.HORIZON)},
-    {"shape": (messages.HORIZON * messages.JOINTS,)},
-    {"shape": (1, messages.HORIZON, messages.JOINTS)},
-    {"shape": (messages.HORIZON, -messages.JOINTS)},
-    {"shape": (messages.HORIZON, float(messages.JOINTS))},
-    {"shape": (messages.HORIZON, "14")},
+    {"shape": (messages.JOINTS, 64)},
+    {"shape": (64 * messages.JOINTS,)},
+    {"shape": (1, 64, messages.JOINTS)},
+    {"shape": (64, -messages.JOINTS)},
+    {"shape": (64, float(messages.JOINTS))},
+    {"shape": (64, "14")},
     {"shape": (1 << 40, 1 << 40)},
     {"shape": ()},
     {"shape": 64},
@@ -217,15 +293,15 @@ def test_something_else_than_an_array_is_refused(value: Any, build: Build) -> No
 
 
 def test_a_shape_of_truth_values_is_refused(build: Build) -> None:
-    body = body_of(build(messages.Conditions, spatial=np.zeros((1, 4), np.uint16)))
-    body["spatial"] = body["spatial"] | {"shape": (True, 4)}
+    body = body_of(build(messages.Conditions))
+    body["arrays"]["spatial"] = {"dtype": "bfloat16", "shape": (True, 4), "data": bytes(8)}
     with pytest.raises(WireError, match="spatial"):
         messages.decode(pack(body))
 
 
 def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
     body = body_of(build(messages.Conditions))
-    body["spatial"] = body["spatial"] | {"shape": (0,) * 200, "data": b""}
+    body["arrays"]["spatial"] = {"dtype": "bfloat16", "shape": (0,) * 200, "data": b""}
     with pytest.raises(WireError, match="spatial"):
         messages.decode(pack(body))
 
@@ -242,11 +318,11 @@ def test_what_is_no_message_is_refused(payload: bytes) -> None:
 
 def test_trailing_bytes_are_refused(build: Build) -> None:
     with pytest.raises(WireError):
-        messages.decode(messages.encode(build(messages.Order)) + b"\xc0")
+        messages.decode(messages.encode(build(messages.OperatorCommand)) + b"\xc0")
 
 
 def test_keys_that_are_not_text_are_refused(build: Build) -> None:
-    payload = messages.encode(build(messages.Order))
+    payload = messages.encode(build(messages.OperatorCommand))
     for surplus in (b"\x01\x02", b"\xc4\x01a\x02"):
         with pytest.raises(WireError):
             messages.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
@@ -264,7 +340,7 @@ def test_a_message_cannot_be_made_with_another_shape_or_dtype(build: Build) -> N
 
 
 def test_a_message_cannot_be_changed(build: Build) -> None:
-    command: messages.Order = build(messages.Order)
+    command: messages.OperatorCommand = build(messages.OperatorCommand)
     with pytest.raises(ValidationError, match="frozen"):
         command.seq = 3  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -13,9 +13,10 @@ from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 from runtime.messaging.bus import endpoint
-from runtime.messaging.topics import OPERATOR, PROCESSES, TOPICS, topic, topic_of
-from runtime.process.table import TABLE, row
+from runtime.messaging.topics import OPERATOR, TOPICS, topic, topic_of
+from runtime.process.table import PROCESSES, TABLE, row
 
 UNIX_PATH_BYTES = 107
 
@@ -26,8 +27,8 @@ def test_every_message_travels_on_a_topic() -> None:
 
 def test_every_topic_has_known_publishers() -> None:
     for made in TOPICS.values():
-        assert made.publishers
-        assert set(made.publishers) <= {*PROCESSES, OPERATOR}, made.name
+        assert made.senders(PROCESSES)
+        assert set(made.senders(PROCESSES)) <= {*PROCESSES, OPERATOR}, made.name
 
 
 def test_rates_and_ages_are_positive_and_fit_each_other() -> None:
@@ -44,7 +45,17 @@ def test_a_message_tells_its_topic(kind: type[messages.Message], build: Callable
 
 
 def test_everything_a_replay_needs_is_logged() -> None:
-    needed = {"chunk", "conditions", "skip", "joint_state", "arm_target", "order", "episode", "instruction", "snapshot"}
+    needed = {
+        "chunk",
+        "conditions",
+        "skip",
+        "joint_state",
+        "arm_target",
+        "operator_command",
+        "episode",
+        "instruction",
+        "snapshot",
+    }
     assert all(TOPICS[name].logged for name in needed | {f"frame.{camera}" for camera in CAMERAS})
 
 
@@ -57,19 +68,18 @@ def test_an_unknown_topic_is_named(name: str) -> None:
 def test_socket_paths_fit_into_a_unix_address() -> None:
     folder = Path("/dev/shm/video2act-replay-12345678")
     for made in TOPICS.values():
-        for publisher in made.publishers:
+        for publisher in made.senders(PROCESSES):
             address = endpoint(folder, made, publisher).removeprefix("ipc://")
             assert len(address.encode()) < UNIX_PATH_BYTES
 
 
 def test_the_paper_size_conditions_fit(build: Callable[..., Any]) -> None:
-    tokens = np.zeros((224, 512), np.uint16)
-    assert (
-        len(messages.encode(build(messages.Conditions, spatial=tokens, motion=tokens)))
-        <= TOPICS["conditions"].max_bytes
-    )
+    tokens = Array("bfloat16", np.zeros((224, 512), np.uint16))
+    sent = build(messages.Conditions, arrays={"spatial": tokens, "motion": tokens})
+    assert len(messages.encode(sent)) <= TOPICS["conditions"].max_bytes
 
 
-def test_started_processes_are_known_publishers() -> None:
-    assert {made.name for made in TABLE} <= set(PROCESSES)
+def test_one_table_names_the_processes() -> None:
+    assert {"supervisor", *(made.name for made in TABLE)} == set(PROCESSES) and len(PROCESSES) == len(set(PROCESSES))
+    assert TOPICS["heartbeat"].senders(PROCESSES) == TOPICS["fault"].senders(PROCESSES) == PROCESSES
     assert row("arms", load_settings([])).module == "runtime.arms.process"

@@ -78,13 +78,13 @@ def test_only_published_weights_run_in_bfloat16_and_on_a_gpu_alone() -> None:
 
 def test_the_number_type_is_a_setting() -> None:
     chosen = settings("--system1.dtype", "bfloat16", "--system1.device", "cpu")
-    fast = fast_system(chosen, open_checkpoint(chosen))
+    fast = fast_system(chosen, open_checkpoint(chosen)).network
     assert {weight.dtype for weight in fast.parameters()} == {torch.bfloat16}
 
 
 def test_float8_storage_is_a_setting() -> None:
     chosen = settings("--system2.storage", "float8", "--system2.device", "cpu")
-    slow: Any = slow_system(chosen, open_checkpoint(chosen))
+    slow: Any = slow_system(chosen, open_checkpoint(chosen)).network
     assert slow.backbone.transformer.transformer_blocks[0].attn.to_q.weight.dtype == torch.float8_e4m3fn
     assert slow.dtype == torch.float32
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
     chosen = settings("--policy.checkpoint", str(tmp_path / "policy"))
     loaded = open_checkpoint(chosen)
     assert loaded.id == policy_id(chosen) != drawn.id
-    fast = fast_system(chosen, loaded)
+    fast = fast_system(chosen, loaded).network
     assert all(torch.equal(a, b) for a, b in zip(fast.parameters(), parts["fast"].parameters(), strict=True))
 
 

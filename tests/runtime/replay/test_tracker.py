@@ -31,7 +31,7 @@ from runtime.session.writer import SessionWriter
 from runtime.supervisor import robot
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parents[1] / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 T0_NS = 1_000_000_000_000
 DT_NS = 1_000_000_000 // DEMONSTRATION_HZ
 PERIOD_NS = 150_000_000
@@ -140,7 +140,7 @@ class Driver:
             self.now_ns += PERIOD_NS
             if self.running:
                 index = (self.now_ns - self.began_ns) / DT_NS
-                self.q = np.array([np.interp(index, np.arange(messages.HORIZON), column) for column in made.q.T])
+                self.q = np.array([np.interp(index, np.arange(64), column) for column in made.q.T])
         return made
 
     def run(self, periods: int) -> list[messages.ActionChunk]:
@@ -175,8 +175,8 @@ def test_chunks_agree_on_the_way_and_end_at_its_end(driver: Driver) -> None:
     chunks = driver.run(1000)
     for before, after in itertools.pairwise(chunks):
         shift = (after.t0_ns - before.t0_ns) / DT_NS
-        index = np.arange(messages.HORIZON - round(shift) - 1)
-        reported = [np.interp(index + shift, np.arange(messages.HORIZON), column) for column in before.q.T]
+        index = np.arange(64 - round(shift) - 1)
+        reported = [np.interp(index + shift, np.arange(64), column) for column in before.q.T]
         assert np.abs(np.array(reported).T - after.q[: len(index)]).max() < 2e-3
     assert np.allclose(driver.q, driver.config.way.q[-1], atol=1e-4)
     assert len({chunk.checkpoint_id for chunk in chunks}) == 1

@@ -71,10 +71,10 @@ def test_a_restarted_recorders_file_is_named(written: Written, tmp_path: Path) -
 
 def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
-    message = build(messages.Order)
-    writer.message("order", message, messages.encode(message))
+    message = build(messages.OperatorCommand)
+    writer.message("operator_command", message, messages.encode(message))
     writer.stop("the disk has 0.5 GiB left, the reserve is 1")
-    writer.message("order", message, messages.encode(message))
+    writer.message("operator_command", message, messages.encode(message))
     writer.close()
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
@@ -173,8 +173,8 @@ def test_a_disk_that_is_full_from_the_start_is_trouble_not_an_exception(build: B
     except RuntimeFault as error:  # one line is as good
         assert "\n" not in str(error)
         return
-    message = build(messages.Order)
-    writer.message("order", message, messages.encode(message))
+    message = build(messages.OperatorCommand)
+    writer.message("operator_command", message, messages.encode(message))
     writer.close()
     assert "No space left" in writer.fault
 

@@ -81,7 +81,7 @@ def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> 
         run.tick("HOLD", late_ns=900)
     for _ in range(4):
         run.tick()
-    run.add("order", messages.Order, order="hold", source=EXIT_SOURCE)
+    run.add("operator_command", messages.OperatorCommand, command="hold", source=EXIT_SOURCE)
     for _ in range(10):
         run.tick("HOLD", late_ns=900)
         run.add("fault", messages.Fault)
@@ -93,7 +93,7 @@ def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> 
 
 def test_an_operators_order_does_not_end_the_counting(run: Run) -> None:
     run.tick()
-    run.add("order", messages.Order, order="hold", source="terminal")
+    run.add("operator_command", messages.OperatorCommand, command="hold", source="terminal")
     run.tick("HOLD")
     assert run.table()["running_fraction"] == 0.5
 
@@ -185,7 +185,7 @@ def test_saturation_is_a_majority(run: Run) -> None:
 def test_holds_and_drops_come_from_the_safety_layer(run: Run) -> None:
     run.tick()
     run.add("safety", messages.SafetyState, holds=2, chunks_dropped=3)
-    run.add("order", messages.Order, order="hold", source=EXIT_SOURCE)
+    run.add("operator_command", messages.OperatorCommand, command="hold", source=EXIT_SOURCE)
     run.add("safety", messages.SafetyState, seq=1, holds=9, chunks_dropped=9)
     table = run.table(dropped=4)
     assert (table["holds"], table["drops"]) == (2, 7)

@@ -77,10 +77,10 @@ def test_an_age_is_told_only_where_there_is_one(build: Build) -> None:
 
 def test_faults_and_orders_are_events(build: Build) -> None:
     fault = build(messages.Fault, process="cameras", name="camera", text="head: frozen")
-    events = written(fault, build(messages.Order, order="hold", source="terminal"))["/events"]
+    events = written(fault, build(messages.OperatorCommand, command="hold", source="terminal"))["/events"]
     assert [(event.name, event.message) for event in events] == [
         ("cameras", "camera: head: frozen"),
-        ("terminal", "command: hold"),
+        ("terminal", "operator command: hold"),
     ]
     assert events[0].level > events[1].level
 

@@ -234,7 +234,7 @@ def test_the_arms_brake_when_the_supervisor_is_killed(robot: LiveRun) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     arrived = [message for _, message, _ in reader.decode_all(reader.read(robot.session))]
-    commands = [(m.order, m.source) for m in arrived if isinstance(m, messages.Order)]
+    commands = [(m.command, m.source) for m in arrived if isinstance(m, messages.OperatorCommand)]
     assert commands[-1] == ("hold", "the end of arms")
     reported = [m for m in arrived if isinstance(m, messages.ArmTarget)]
     assert reported[-1].mode == "HOLD"
@@ -249,7 +249,7 @@ def test_what_disturbed_it_is_in_the_session(robot: LiveRun) -> None:
     assert any("condition" in reason for state in held for reason in state.reasons)
     assert max(state.holds for state in states) >= 2
     assert {m.epoch for m in arrived if isinstance(m, messages.ActionChunk)} == {1, 2}
-    commands = [m.order for m in arrived if isinstance(m, messages.Order)]
+    commands = [m.command for m in arrived if isinstance(m, messages.OperatorCommand)]
     assert commands == ["hold", "clear", "arm", "run", "hold"]
 
 

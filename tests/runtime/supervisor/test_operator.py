@@ -12,6 +12,7 @@ import pytest
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import bus, messages
 from runtime.messaging.bus import Bus
+from runtime.process.table import PROCESSES
 from runtime.supervisor import operator, run_client
 
 
@@ -19,9 +20,9 @@ class Arms:
     """A stand-in at the other end of the bus: answers each order, or stays silent."""
 
     def __init__(self, folder: Path, answer: str | None) -> None:
-        self.heard: list[messages.Order] = []
-        self._bus = Bus(folder, "arms")
-        self._states, self._commands = self._bus.publisher("safety"), self._bus.subscriber("order")
+        self.heard: list[messages.OperatorCommand] = []
+        self._bus = Bus(folder, "arms", PROCESSES)
+        self._states, self._commands = self._bus.publisher("safety"), self._bus.subscriber("operator_command")
         self._answer, self._ended = answer, threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -30,12 +31,12 @@ class Arms:
         while not self._ended.is_set():
             self._bus.wait(0.02)
             for received in self._commands.take():
-                assert isinstance(received.message, messages.Order)
+                assert isinstance(received.message, messages.OperatorCommand)
                 self.heard.append(received.message)
                 if self._answer is not None:
                     self._states.send(self._state(received.message))
 
-    def _state(self, message: messages.Order) -> messages.SafetyState:
+    def _state(self, message: messages.OperatorCommand) -> messages.SafetyState:
         nothing = dict.fromkeys(
             (
                 "since_ns", "chunk_age_ns", "condition_age_ns", "feedback_age_ns", "holds", "faults", "chunks_dropped",
@@ -80,7 +81,7 @@ def arms(folder: Path) -> Iterator[Arms]:
 def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator.main(["rest"]) == 0
     assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the command to run\n"
-    assert {(message.order, message.confirmed) for message in arms.heard} == {("rest", False)}
+    assert {(message.command, message.confirmed) for message in arms.heard} == {("rest", False)}
 
 
 def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,5 +120,5 @@ def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_order_is_one_line(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="ORDER dance: must be one of arm, run, takeover, hold"):
+    with pytest.raises(SettingsError, match="COMMAND dance: must be one of arm, run, takeover, hold"):
         operator.main(["dance"])

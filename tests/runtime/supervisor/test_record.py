@@ -78,7 +78,7 @@ def test_nothing_was_sent_to_the_arms_but_by_the_masters(run: LiveRun) -> None:
     """The followers heard the leaders, joint for joint; the safety layer sent nothing and stayed disarmed."""
     arrived = [m for _, m, _ in reader.decode_all(reader.read(run.session))]
     assert not any(m.sent or m.mode != "DISARMED" for m in arrived if isinstance(m, messages.ArmTarget))
-    led = np.array([m.q for m in arrived if isinstance(m, messages.MasterState)])
+    led = np.array([m.q for m in arrived if isinstance(m, messages.LeaderState)])
     with np.load(run.session / "logs" / "heard_left.npz") as record:
         heard = np.frombuffer(record["joints"].tobytes(), ">i4").reshape(-1, 6)
     said = {row.tobytes() for row in heard}
@@ -110,7 +110,7 @@ def test_the_demonstrations_come_back_from_hdf5(
     assert np.median(late) < 0.02, "the followers follow their leaders"
     log = reader.read(run.session)
     reported = {
-        m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, messages.MasterState)
+        m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, messages.LeaderState)
     }
     assert all(row.tobytes() in reported for row in first.leader)
 

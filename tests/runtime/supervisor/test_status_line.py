@@ -75,7 +75,7 @@ def test_trouble_of_the_recorder_and_of_processes_is_shown(
     state = supervisor.SupervisorState({"arms": SupervisedProcess(row("arms", load_settings([])), state="hung")})
 
     def shown() -> str:
-        publisher.send(build(messages.Recording, trouble="recording stopped: disk full"))
+        publisher.send(build(messages.Recording, fault="recording stopped: disk full"))
         status.read()
         status.show(state)
         return capsys.readouterr().out

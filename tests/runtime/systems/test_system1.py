@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import CAMERAS
 from models.policy import InstructionEmbedding
+from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
+from runtime.messaging.array_field import Array
 from runtime.policy.networks import open_checkpoint, prepare_torch
-from runtime.systems.frame_sets import History
-from runtime.systems.system1 import due, gather, next_due, older_set_ahead, waits_for_system2
+from runtime.policy.video2act import FastVideo2Act
+from runtime.systems.frame_sets import FrameSet, History
+from runtime.systems.system1 import due, gather, next_due, older_sets_ahead, waits_for_system2
 from runtime.systems.system1_step import (
     System1Config,
     System1Inputs,
@@ -42,7 +45,7 @@ NOW_NS = START_NS + 20 * MS
 def config(settings: Settings) -> System1Config:
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    return System1Config(settings, checkpoint.fast(), checkpoint.id)
+    return System1Config(settings, FastVideo2Act(checkpoint.fast(), checkpoint.needs), checkpoint.id)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1
 @pytest.fixture
 def inputs(config: System1Config, build: Build) -> System1Inputs:
     """Everything fresh."""
-    tokens = np.full((32, 128), 0x3F80, np.uint16)
+    tokens = Array("bfloat16", np.full((32, 128), 0x3F80, np.uint16))
     return System1Inputs(
         build(messages.Episode),
         build(messages.Instruction),
@@ -75,16 +78,24 @@ def inputs(config: System1Config, build: Build) -> System1Inputs:
         build(messages.JointState, q=np.full(14, 0.1)),
         build(
             messages.Conditions,
-            spatial=tokens,
-            motion=tokens,
+            arrays={"spatial": tokens, "motion": tokens},
             checkpoint_id=config.checkpoint_id,
             stamp_ns=START_NS - 100 * MS,
             capture_ns=START_NS - 200 * MS,
             timing=messages.Timing(finished_ns=START_NS),
         ),
-        frame_set(build, 30),
-        frame_set(build, 29),
+        (frame_set(build, 29), frame_set(build, 30)),
     )
+
+
+def with_newest(inputs: System1Inputs, newest: FrameSet) -> System1Inputs:
+    """With another newest set."""
+    return replace(inputs, sets=(inputs.sets[0], newest))
+
+
+def looking_back(offset_s: float) -> Requirements:
+    """A policy's needs with one older set."""
+    return Requirements(history_s=(offset_s, 0.0))
 
 
 def noise(camera: str, number: int) -> NDArray[np.uint8]:
@@ -146,18 +157,21 @@ def history_of(build: Build, numbers: range) -> History:
 def test_the_older_set_is_known_once_the_next_run_is_a_frame_away(settings: Settings, build: Build) -> None:
     history, newest = history_of(build, range(1, 31)), frame_set(build, 30)
     due_ns = max(frame.returned_ns for frame in newest) + FRAME_NS
-    assert older_set_ahead(settings, 1 / 30, history, newest, due_ns) == newest
-    assert older_set_ahead(settings, 1 / 30, history, newest, due_ns + FRAME_NS) == (), "it has yet to come"
-    assert older_set_ahead(settings, 2 / 30, history, newest, due_ns + FRAME_NS) == newest
-    assert older_set_ahead(settings, 1 / 30, History(CAMERAS), (), due_ns) == ()
+    assert older_sets_ahead(settings, looking_back(1 / 30), history, newest, due_ns) == (newest,)
+    assert older_sets_ahead(settings, looking_back(1 / 30), history, newest, due_ns + FRAME_NS) == (), (
+        "it has yet to come"
+    )
+    assert older_sets_ahead(settings, looking_back(2 / 30), history, newest, due_ns + FRAME_NS) == (newest,)
+    assert older_sets_ahead(settings, looking_back(1 / 30), History(CAMERAS), (), due_ns) == ()
 
 
 def test_the_older_set_foreseen_is_the_one_that_the_run_uses(settings: Settings, build: Build) -> None:
     history, newest = history_of(build, range(1, 31)), frame_set(build, 30)
-    foreseen = older_set_ahead(settings, 1 / 30, history, newest, max(f.returned_ns for f in newest) + FRAME_NS)
+    needs, due_ns = looking_back(1 / 30), max(frame.returned_ns for frame in newest) + FRAME_NS
+    foreseen = older_sets_ahead(settings, needs, history, newest, due_ns)
     held: dict[str, messages.Message] = {"episode": build(messages.Episode), "instruction": build(messages.Instruction)}
-    made = gather(held, 1 / 30, history_of(build, range(1, 32)), frame_set(build, 31))
-    assert made is not None and made.before == foreseen
+    made = gather(held, needs, history_of(build, range(1, 32)), frame_set(build, 31))
+    assert made is not None and made.sets[:-1] == foreseen
 
 
 def test_looking_ahead_changes_no_bit_of_the_chunk(
@@ -165,10 +179,10 @@ def test_looking_ahead_changes_no_bit_of_the_chunk(
 ) -> None:
     chunks: list[messages.ActionChunk | messages.Skip] = []
     for ahead in (False, True):
-        fresh = replace(config, fast=open_checkpoint(config.settings).fast())
+        fresh = replace(config, fast=FastVideo2Act(open_checkpoint(config.settings).fast(), config.fast.needs))
         if ahead:
-            encode_ahead(fresh.fast, inputs.before, noise)
-            assert fresh.fast.has(tuple(frame.seq for frame in inputs.before))
+            encode_ahead(fresh.fast, inputs.sets[0], noise)
+            assert fresh.fast.has_images(tuple(frame.seq for frame in inputs.sets[0]))
         chunks.append(step(fresh, System1State(), inputs, noise, lambda key: embedding, 1, NOW_NS))
     plain, encoded = chunks
     assert isinstance(plain, messages.ActionChunk) and isinstance(encoded, messages.ActionChunk)
@@ -236,6 +250,22 @@ def test_foreign_conditions_are_refused(
     assert text in refusal(config, System1State(), foreign, NOW_NS)
 
 
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({}, "conditions hold nothing as spatial, the policy takes bfloat16 (32, 128)"),
+        ({"spatial": Array("float32", np.zeros((32, 128), np.float32))}, "hold float32 (32, 128) as spatial"),
+        ({"spatial": Array("bfloat16", np.zeros((31, 128), np.uint16))}, "hold bfloat16 (31, 128) as spatial"),
+    ],
+)
+def test_conditions_of_other_arrays_are_refused(
+    arrays: dict[str, Array], text: str, config: System1Config, inputs: System1Inputs
+) -> None:
+    assert inputs.conditions is not None
+    other = replace(inputs, conditions=inputs.conditions.model_copy(update={"arrays": arrays}))
+    assert text in refusal(config, System1State(), other, NOW_NS)
+
+
 def test_old_conditions_are_refused_with_age_and_limit(config: System1Config, inputs: System1Inputs) -> None:
     assert inputs.conditions is not None
     limit_ns = conditions_limit_ns(config.settings, System1State(), config.settings.ratio)
@@ -249,12 +279,12 @@ def test_old_conditions_are_refused_with_age_and_limit(config: System1Config, in
 def test_skewed_cameras_are_refused_naming_the_late_one(
     shifts_ms: tuple[int, int, int], late: str, config: System1Config, inputs: System1Inputs, build: Build
 ) -> None:
-    text = refusal(config, System1State(), replace(inputs, now_ns=frame_set(build, 30, shifts_ms)), NOW_NS)
+    text = refusal(config, System1State(), with_newest(inputs, frame_set(build, 30, shifts_ms)), NOW_NS)
     assert f"{late} is late" in text and "limit 50 ms" in text
 
 
 def test_a_skew_at_the_limit_passes(config: System1Config, inputs: System1Inputs, build: Build) -> None:
-    assert refusal(config, System1State(), replace(inputs, now_ns=frame_set(build, 30, (0, 50, 25))), NOW_NS) == ""
+    assert refusal(config, System1State(), with_newest(inputs, frame_set(build, 30, (0, 50, 25))), NOW_NS) == ""
 
 
 def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
@@ -283,7 +313,7 @@ def test_a_step_gives_a_chunk_that_names_everything_it_used(
     state = System1State()
     made = step(config, state, inputs, noise, lambda key: embedding, 3, NOW_NS)
     assert isinstance(made, messages.ActionChunk)
-    observation_ns = max(frame.capture_ns for frame in inputs.now)
+    observation_ns = max(frame.capture_ns for frame in inputs.newest)
     assert (made.seq, made.epoch, made.run, made.stamp_ns) == (0, 3, 1, NOW_NS)
     assert made.observation_ns == observation_ns and made.t0_ns == observation_ns + made.dt_ns
     assert made.conditions_capture_ns == START_NS - 200 * MS and (made.previous_seq, made.consumed) == (-1, 0)
@@ -335,7 +365,7 @@ def test_committed_targets_continue_the_previous_chunk(
     first = step(changed, state, inputs, noise, lambda key: embedding, 1, NOW_NS)
     assert isinstance(first, messages.ActionChunk) and first.committed == 0
     joints = build(messages.JointState, chunk_epoch=1, chunk_seq=0, running=True)
-    later = replace(inputs, joints=joints, now_ns=frame_set(build, 33), before=frame_set(build, 32))
+    later = replace(inputs, joints=joints, sets=(frame_set(build, 32), frame_set(build, 33)))
     second = step(changed, state, later, noise, lambda key: embedding, 1, NOW_NS + 3 * FRAME_NS)
     assert isinstance(second, messages.ActionChunk) and second.committed > 0
     np.testing.assert_allclose(second.q[: second.committed], first.q[3 : 3 + second.committed], atol=2e-3)
@@ -355,7 +385,7 @@ def test_a_refused_step_is_a_skip_that_says_why(
 def test_overwritten_frames_are_a_skip(
     config: System1Config, inputs: System1Inputs, build: Build, embedding: InstructionEmbedding
 ) -> None:
-    gone = replace(inputs, now_ns=frame_set(build, 31))
+    gone = with_newest(inputs, frame_set(build, 31))
 
     def pictures(camera: str, number: int) -> NDArray[np.uint8] | None:
         return None if number == 31 else noise(camera, number)
@@ -370,14 +400,14 @@ def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build
         for notice in frame_set(build, number):
             history.add(notice)
     held: dict[str, messages.Message] = {"episode": build(messages.Episode), "instruction": build(messages.Instruction)}
-    made = gather(held, 1 / 30, history, frame_set(build, 30))
+    made = gather(held, looking_back(1 / 30), history, frame_set(build, 30))
     assert made is not None
-    assert [frame.seq for frame in made.now] == [30] * 3
-    assert [frame.seq for frame in made.before] == [29] * 3
+    assert [frame.seq for frame in made.newest] == [30] * 3
+    assert [[frame.seq for frame in frames] for frames in made.sets] == [[29] * 3, [30] * 3]
 
 
 def test_inputs_wait_for_episode_and_instruction(build: Build) -> None:
-    assert inputs_of({"episode": build(messages.Episode)}, (), ()) is None
-    assert inputs_of({"instruction": build(messages.Instruction)}, (), ()) is None
-    made = inputs_of({"episode": build(messages.Episode), "instruction": build(messages.Instruction)}, (), ())
+    assert inputs_of({"episode": build(messages.Episode)}, ()) is None
+    assert inputs_of({"instruction": build(messages.Instruction)}, ()) is None
+    made = inputs_of({"episode": build(messages.Episode), "instruction": build(messages.Instruction)}, ())
     assert made is not None and made.conditions is None

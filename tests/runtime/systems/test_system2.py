@@ -16,6 +16,7 @@ from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.policy.networks import open_checkpoint, prepare_torch
+from runtime.policy.video2act import SlowVideo2Act
 from runtime.systems.system2_step import (
     System2Config,
     System2Inputs,
@@ -39,7 +40,7 @@ RUNNING = System2State(run=16, system1_epoch=1, episode=1, instruction=1, captur
 def config(settings: Settings) -> System2Config:
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
-    return System2Config.of(settings, checkpoint.slow(), checkpoint.id)
+    return System2Config(settings, SlowVideo2Act(checkpoint.slow(), checkpoint.needs), checkpoint.id)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,20 @@ def embedding(settings: Settings) -> InstructionEmbedding:
     return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
 
 
-def frames(build: Build, numbers: range) -> tuple[messages.Frame, ...]:
-    return tuple(build(messages.Frame, seq=number, capture_ns=START_NS + number * PERIOD_NS) for number in numbers)
+def frames(build: Build, numbers: range) -> dict[str, tuple[messages.Frame, ...]]:
+    """Notices of the head camera."""
+    made = (build(messages.Frame, seq=number, capture_ns=START_NS + number * PERIOD_NS) for number in numbers)
+    return {"head": tuple(made)}
+
+
+def without(inputs: System2Inputs, leaves: Callable[[int], bool]) -> System2Inputs:
+    """Without the frames whose numbers are left out."""
+    return replace(inputs, frames={"head": tuple(frame for frame in inputs.frames["head"] if not leaves(frame.seq))})
+
+
+def forget(config: System2Config) -> None:
+    """What was encoded."""
+    config.slow.clear()
 
 
 @pytest.fixture
@@ -139,9 +152,13 @@ def test_the_windows_lie_at_the_newest_frame_and_on_the_grid(
 ) -> None:
     chosen = windows(config, replace(inputs, frames=frames(build, range(1, newest + 1))))
     assert chosen is not None
-    high, low = numbers(chosen.high), numbers(chosen.low)
+    high, low = numbers(chosen.frames["high"]), numbers(chosen.frames["low"])
     assert high == [newest - 1, newest]
-    assert config.stride == 3 and all(number % 3 == 0 for number in low)
+    assert (
+        [config.stride(window) for window in config.windows] == [None, 3]
+        and config.longest == "low"
+        and all(number % 3 == 0 for number in low)
+    )
     assert low == list(range(newest - newest % 3 - 45, newest + 1, 3)) and len(low) == 16
 
 
@@ -149,20 +166,18 @@ def test_the_grid_does_not_move_with_the_newest_frame(
     config: System2Config, inputs: System2Inputs, build: Build
 ) -> None:
     chosen = [windows(config, replace(inputs, frames=frames(build, range(1, end)))) for end in (97, 98, 99)]
-    lows = {tuple(numbers(made.low)) for made in chosen if made is not None}
+    lows = {tuple(numbers(made.frames["low"])) for made in chosen if made is not None}
     assert len(lows) == 1, "96, 97 and 98 share their grid frames"
 
 
 @pytest.mark.parametrize("missing", [100, 99, 54, 96])
 def test_a_gap_in_the_window_gives_none(missing: int, config: System2Config, inputs: System2Inputs) -> None:
-    kept = tuple(frame for frame in inputs.frames if frame.seq != missing)
-    chosen = windows(config, replace(inputs, frames=kept))
+    chosen = windows(config, without(inputs, lambda number: number == missing))
     assert chosen is None or missing == 100  # without its newest frame the window ends at the one before
 
 
 def test_a_gap_beside_the_window_does_no_harm(config: System2Config, inputs: System2Inputs) -> None:
-    kept = tuple(frame for frame in inputs.frames if frame.seq not in (10, 53, 55, 97))
-    assert windows(config, replace(inputs, frames=kept)) is not None
+    assert windows(config, without(inputs, lambda number: number in (10, 53, 55, 97))) is not None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 45, 47])
@@ -179,19 +194,20 @@ def test_frames_before_the_episode_are_not_seen(config: System2Config, inputs: S
     late = replace(inputs, episode=build(messages.Episode, started_ns=START_NS + 60 * PERIOD_NS))
     chosen = windows(config, late)
     assert chosen is not None
-    assert numbers(chosen.low) == [60] * 2 + list(range(60, 100, 3)) and numbers(chosen.before) == [59]
+    assert numbers(chosen.frames["low"]) == [60] * 2 + list(range(60, 100, 3)) and numbers(chosen.before) == [59]
     assert [ref[2] for ref in references(late, chosen) if ref[0] == "frame.head"][:2] == [59, 60]
-    unknown = replace(late, frames=tuple(frame for frame in inputs.frames if frame.seq >= 60))
-    assert windows(config, unknown) is None, "what was before may only have been forgotten"
+    assert windows(config, without(late, lambda number: number < 60)) is None, (
+        "what was before may only have been forgotten"
+    )
     early = windows(config, replace(inputs, episode=build(messages.Episode, started_ns=START_NS + 20 * PERIOD_NS)))
-    assert early is not None and early.before == () and min(numbers(early.low)) == 54
+    assert early is not None and early.before == () and min(numbers(early.frames["low"])) == 54
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_a_camera_begins_with_frame_0(count: int, config: System2Config, inputs: System2Inputs, build: Build) -> None:
     chosen = windows(config, replace(inputs, frames=frames(build, range(count))))
-    assert chosen is not None and numbers(chosen.high) == [max(0, count - 2), count - 1]
-    assert numbers(chosen.low) == [max(0, (count - 1) // 3 * 3 - 3 * back) for back in range(15, -1, -1)]
+    assert chosen is not None and numbers(chosen.frames["high"]) == [max(0, count - 2), count - 1]
+    assert numbers(chosen.frames["low"]) == [max(0, (count - 1) // 3 * 3 - 3 * back) for back in range(15, -1, -1)]
 
 
 def test_what_was_consumed_gives_the_same_windows_again(
@@ -203,8 +219,7 @@ def test_what_was_consumed_gives_the_same_windows_again(
         chosen = windows(config, asked)
         assert chosen is not None
         known = {ref[2] for ref in references(asked, chosen) if ref[0] == "frame.head"}
-        kept = tuple(frame for frame in inputs.frames if frame.seq in known)
-        assert windows(config, replace(asked, frames=kept)) == chosen
+        assert windows(config, without(asked, lambda number: number not in known)) == chosen  # noqa: B023
 
 
 def test_a_step_gives_a_condition_that_names_everything_it_saw(
@@ -215,12 +230,13 @@ def test_a_step_gives_a_condition_that_names_everything_it_saw(
     made = step(config, state, late, noise, lambda key: embedding, 4, NOW_NS)
     assert made is not None
     assert (made.seq, made.epoch, made.stamp_ns, made.trigger, made.late_runs) == (3, 4, NOW_NS, "ratio", 3)
-    assert made.high_frames == (99, 100) and made.low_frames == tuple(range(54, 100, 3))
+    seen = {window.name: (window.camera, window.frames) for window in made.windows}
+    assert seen == {"high": ("head", (99, 100)), "low": ("head", tuple(range(54, 100, 3)))}
     assert made.capture_ns == START_NS + 100 * PERIOD_NS and made.widest_gap_ns == 3 * PERIOD_NS
-    assert made.spatial.shape == made.motion.shape == (32, 128)
+    assert {name: array.shape for name, array in made.arrays.items()} == {"spatial": (32, 128), "motion": (32, 128)}
     assert made.checkpoint_id == config.checkpoint_id and made.trigger_run == 27
     assert made.inputs[:4] == (("episode", 1, 0), ("instruction", 1, 0), ("embedding", 1, 0), ("chunk", 1, 26))
-    assert [ref[2] for ref in made.inputs[4:]] == sorted({*made.high_frames, *made.low_frames})
+    assert [ref[2] for ref in made.inputs[4:]] == sorted({*seen["high"][1], *seen["low"][1]})
     assert (state.run, state.published, state.capture_ns) == (27, 4, made.capture_ns)
     assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
     assert decide(config, state, late, NOW_NS) is None, "served"
@@ -230,21 +246,19 @@ def test_the_same_inputs_give_the_same_tokens(
     config: System2Config, inputs: System2Inputs, embedding: InstructionEmbedding
 ) -> None:
     first, second = (step(config, System2State(), inputs, noise, lambda key: embedding, 1, NOW_NS) for _ in range(2))
-    config.slow.low.clear()
-    config.slow.high.clear()
+    forget(config)
     afresh = step(config, System2State(), inputs, noise, lambda key: embedding, 1, NOW_NS)
     assert first is not None and second is not None and afresh is not None
     for made in (second, afresh):
-        np.testing.assert_array_equal(made.spatial, first.spatial)
-        np.testing.assert_array_equal(made.motion, first.motion)
+        for name in made.arrays:
+            np.testing.assert_array_equal(made.arrays[name].values, first.arrays[name].values)
 
 
 def test_other_pictures_give_other_tokens(
     config: System2Config, inputs: System2Inputs, embedding: InstructionEmbedding
 ) -> None:
     made = step(config, System2State(), inputs, noise, lambda key: embedding, 1, NOW_NS)
-    config.slow.low.clear()
-    config.slow.high.clear()
+    forget(config)
     other = step(
         config,
         System2State(),
@@ -254,10 +268,9 @@ def test_other_pictures_give_other_tokens(
         1,
         NOW_NS,
     )
-    config.slow.low.clear()
-    config.slow.high.clear()
+    forget(config)
     assert made is not None and other is not None
-    assert (made.spatial != other.spatial).any() and (made.motion != other.motion).any()
+    assert all((made.arrays[name].values != other.arrays[name].values).any() for name in ("spatial", "motion"))
 
 
 def test_nothing_is_made_while_the_instruction_is_not_encoded(
@@ -272,8 +285,7 @@ def test_nothing_is_made_while_the_instruction_is_not_encoded(
 def test_nothing_is_made_when_a_picture_is_gone(
     config: System2Config, inputs: System2Inputs, embedding: InstructionEmbedding
 ) -> None:
-    config.slow.low.clear()
-    config.slow.high.clear()
+    forget(config)
     state = System2State()
     made = step(
         config,
@@ -288,8 +300,9 @@ def test_nothing_is_made_when_a_picture_is_gone(
 
 
 def test_warming_up_leaves_no_trace(config: System2Config) -> None:
-    config.slow.warm_up()
-    assert not any(number in ring for ring in (config.slow.low, config.slow.high) for number in range(20))
+    assert isinstance(config.slow, SlowVideo2Act)
+    config.slow.network.warm_up()
+    assert not any(config.slow.has_frame(window.name, number) for window in config.windows for number in range(20))
 
 
 def test_inputs_wait_for_every_state(build: Build) -> None:
@@ -299,9 +312,9 @@ def test_inputs_wait_for_every_state(build: Build) -> None:
         ("instruction", messages.Instruction),
         ("embedding", messages.Embedding),
     ):
-        assert gather(held, ()) is None
+        assert gather(held, {}) is None
         held[name] = build(kind)
-    made = gather(held, ())
+    made = gather(held, {})
     assert made is not None and made.system1 is None
 
 
@@ -313,6 +326,6 @@ def test_the_newer_of_chunk_and_skip_tells_where_system1_stands(build: Build) ->
         "chunk": build(messages.ActionChunk, stamp_ns=10),
         "skip": build(messages.Skip, stamp_ns=11),
     }
-    made = gather(held, ())
+    made = gather(held, {})
     assert made is not None and isinstance(made.system1, messages.Skip)
-    assert references(made, Windows((), ()))[-1][0] == "skip"
+    assert references(made, Windows({}))[-1][0] == "skip"

@@ -1,0 +1,112 @@
+"""What a checkpoint needs of the robot that runs it: one frozen model, stored beside its weights. No torch.
+
+A checkpoint of format 1 has none stored; it gets what held for every policy then (`needs_of`, by models/identity.py).
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from models.config import CAMERAS, JOINT_LAYOUT, Part, PolicyConfig, QFormer
+from models.errors import ModelError
+
+KINDS = ("video2act",)
+"""Policies that this version runs."""
+
+
+class PictureSize(Part):
+    """What the pictures of every camera are like."""
+
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    exact: bool = False
+    """The policy takes no other size; else only the shape must agree, and it brings pictures to size by itself."""
+
+
+class VideoWindow(Part):
+    """Frames of one camera that the slow system looks at."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    camera: str
+    frames: int = Field(ge=1, le=4096)
+    stride_s: float | None = Field(default=None, gt=0)
+    """Distance of its frames in time, on a fixed grid of frame numbers; none: the newest frames, one after another."""
+
+
+class ConditionArray(Part):
+    """One array that the slow system gives and the fast one takes."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    dtype: Literal["bfloat16", "float32", "float16", "float64", "int64", "int32", "uint8"]
+    shape: tuple[int, ...] = Field(max_length=4)
+
+
+class Requirements(Part):
+    """Everything that must be so before the arms move."""
+
+    cameras: tuple[str, ...] = Field(default=CAMERAS, min_length=1)
+    """Whose pictures the fast system is given, in this order."""
+    picture: PictureSize | None = None
+    """None: any size."""
+    picture_rate_hz: float | None = Field(default=None, gt=0)
+    """Least rate of the cameras; none: the nearest picture will do."""
+    history_s: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    """Ages of the sets of pictures that a chunk is made of, oldest first; the last is the newest set, 0."""
+    windows: tuple[VideoWindow, ...] = ()
+    """What the slow system looks at; none: there is no slow system."""
+    conditions: tuple[ConditionArray, ...] = Field(default=(), max_length=16)
+    """What it gives to the fast one."""
+    state_layout: str = JOINT_LAYOUT
+    """Order and units of the joints, in state and targets."""
+    targets: int = Field(default=64, ge=1, le=128)
+    """In a chunk."""
+    dt_s: float = Field(default=1 / 30, ge=0.001, le=1)
+    """Between two of them; the first is due so long after the newest pictures were taken."""
+    target_frame: Literal["absolute", "relative"] = "absolute"
+    """relative: targets are counted from the joints that the policy was given."""
+    gripper_open_m: float | None = Field(default=None, gt=0)
+    """Gripper numbers are shares of this opening; none: they are metres."""
+
+    @property
+    def duration_s(self) -> float:
+        """From the pictures to a chunk's last target."""
+        return self.targets * self.dt_s
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ages = self.history_s
+        if ages[-1] != 0 or list(ages) != sorted(ages, reverse=True):
+            raise ValueError(f"history_s must fall to 0, the newest set, got {ages}")
+        if bool(self.windows) != bool(self.conditions):
+            raise ValueError(
+                "windows and conditions belong together: a slow system looks at something and gives something"
+            )
+        for what, names in (("windows", self.windows), ("conditions", self.conditions)):
+            if len({part.name for part in names}) != len(names):
+                raise ValueError(f"two {what} have the same name")
+        return self
+
+
+def needs_of(config: PolicyConfig) -> Requirements:
+    """Those of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
+    video = config.video
+    try:
+        return Requirements(
+            cameras=config.cameras,
+            history_s=(config.history_offset_s, 0.0),
+            windows=(
+                VideoWindow(name="high", camera="head", frames=video.high.frames),
+                VideoWindow(name="low", camera="head", frames=video.low.frames, stride_s=video.low.stride_s),
+            ),
+            conditions=(_tokens("spatial", config.spatial_former), _tokens("motion", config.motion_former)),
+            state_layout=config.joint_layout,
+            targets=config.horizon,
+            dt_s=config.dt_s,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ModelError(f"policy {config.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _tokens(name: str, former: QFormer) -> ConditionArray:
+    return ConditionArray(name=name, dtype="bfloat16", shape=(former.tokens, former.width))

@@ -1,0 +1,116 @@
+"""Whether a policy fits the robot that the settings describe: asked before anything moves. No torch.
+
+Called by the robot command, and by whoever opens a checkpoint (networks.py).
+"""
+
+from collections.abc import Iterator
+
+from models.config import JOINT_LAYOUT
+from models.requirements import Requirements
+from runtime.config.settings import Settings
+from runtime.errors import RuntimeFault
+
+KEPT_FRAMES = 256
+"""Newest frames of a camera that both systems can look back at."""
+_ASPECT_SHARE, _RATE_SHARE, _GRIPPER_M = 0.01, 0.99, 1e-3
+
+
+def check(needs: Requirements, settings: Settings) -> None:
+    """Raises RuntimeFault with one line for each mismatch."""
+    if found := mismatches(needs, settings):
+        raise RuntimeFault("\n".join(f"policy: {line}" for line in found))
+
+
+def mismatches(needs: Requirements, settings: Settings) -> list[str]:
+    """What the policy needs and this robot does not have, each with both values and a remedy; empty: it fits."""
+    return [
+        *_cameras(needs, settings),
+        *_pictures(needs, settings),
+        *_rates(needs, settings),
+        *_history(needs, settings),
+        *_layout(needs),
+        *_duration(needs, settings),
+        *_gripper(needs, settings),
+    ]
+
+
+def _named(needs: Requirements, settings: Settings) -> list[str]:
+    """The cameras that are looked at and there."""
+    wanted = dict.fromkeys((*needs.cameras, *(window.camera for window in needs.windows)))
+    return [name for name in wanted if name in settings.cameras.by_name()]
+
+
+def _cameras(needs: Requirements, settings: Settings) -> Iterator[str]:
+    there = settings.cameras.by_name()
+    for name in dict.fromkeys((*needs.cameras, *(window.camera for window in needs.windows))):
+        if name not in there:
+            yield f"needs a camera {name!r}, this robot has {', '.join(there)}; give a policy for these cameras"
+
+
+def _pictures(needs: Requirements, settings: Settings) -> Iterator[str]:
+    wanted = needs.picture
+    if wanted is None:
+        return
+    for name in _named(needs, settings):
+        camera = settings.cameras.by_name()[name]
+        size = f"{camera.width_px}x{camera.height_px}"
+        remedy = f"set --cameras.{name}.width_px {wanted.width_px} and --cameras.{name}.height_px {wanted.height_px}"
+        if wanted.exact and (camera.width_px, camera.height_px) != (wanted.width_px, wanted.height_px):
+            yield f"needs pictures of {wanted.width_px}x{wanted.height_px}, camera {name} gives {size}; {remedy}"
+        elif abs(camera.width_px * wanted.height_px / (camera.height_px * wanted.width_px) - 1) > _ASPECT_SHARE:
+            yield f"needs pictures of the shape {wanted.width_px}:{wanted.height_px}, camera {name} gives {size}; {remedy}"
+
+
+def _rates(needs: Requirements, settings: Settings) -> Iterator[str]:
+    for name in _named(needs, settings) if needs.picture_rate_hz is not None else ():
+        rate_hz = settings.cameras.by_name()[name].rate_hz
+        if rate_hz < (least_hz := needs.picture_rate_hz or 0.0) * _RATE_SHARE:
+            yield (
+                f"needs {least_hz:g} pictures a second, camera {name} gives {rate_hz:g}; "
+                f"set --cameras.{name}.rate_hz {least_hz:g}"
+            )
+
+
+def _history(needs: Requirements, settings: Settings) -> Iterator[str]:
+    there = settings.cameras.by_name()
+    for name in _named(needs, settings):
+        rate_hz = there[name].rate_hz
+        spans_s = [needs.history_s[0]] if name in needs.cameras else []
+        spans_s += [
+            span_s(needs, index, rate_hz) for index, window in enumerate(needs.windows) if window.camera == name
+        ]
+        kept_s = (KEPT_FRAMES - 1) / rate_hz
+        if max(spans_s) > kept_s:
+            yield (
+                f"looks back {max(spans_s):.1f} s, at {rate_hz:g} pictures a second {kept_s:.1f} s are kept of camera {name}; "
+                f"set --cameras.{name}.rate_hz {(KEPT_FRAMES - 1) / max(spans_s):.3g} or less"
+            )
+
+
+def span_s(needs: Requirements, window: int, rate_hz: float) -> float:
+    """How far back a window of the slow system looks, with a camera of that rate."""
+    chosen = needs.windows[window]
+    return chosen.frames * (1 / rate_hz if chosen.stride_s is None else max(chosen.stride_s, 1 / rate_hz))
+
+
+def _layout(needs: Requirements) -> Iterator[str]:
+    if needs.state_layout != JOINT_LAYOUT:
+        yield f"has joints {needs.state_layout!r}, this robot {JOINT_LAYOUT!r}; give a policy for this order and these units"
+
+
+def _duration(needs: Requirements, settings: Settings) -> Iterator[str]:
+    period_s = settings.system1.period_s
+    if needs.duration_s <= period_s:
+        yield (
+            f"makes chunks of {needs.targets} targets, {needs.duration_s:.2f} s, and the next comes after {period_s:g} s: the "
+            f"arms would stop in between; set --system1.period_s below {needs.duration_s:.2f}"
+        )
+
+
+def _gripper(needs: Requirements, settings: Settings) -> Iterator[str]:
+    opens_m = settings.safety.high[-1]
+    if needs.gripper_open_m is not None and abs(needs.gripper_open_m - opens_m) > _GRIPPER_M:
+        yield (
+            f"counts grippers as shares of {needs.gripper_open_m:.3f} m, this robot's open {opens_m:.3f} m (--safety.high); "
+            "give a policy for this gripper, or its true opening in --safety.high"
+        )

@@ -1,0 +1,147 @@
+"""Video2Act behind the seam (protocols.py): its networks, which are torch, as a fast and a slow policy. Made by networks.py.
+
+Condition tokens travel as bfloat16 bits: `spatial` and `motion`, (K, D) each.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.checkpoint import load_embedding
+from models.errors import ModelError
+from models.policy import ConditionTokens, InstructionEmbedding
+from models.requirements import Requirements
+from runtime.errors import RuntimeFault
+from runtime.messaging.array_field import Array
+from runtime.messaging.messages import Rectangle
+from runtime.policy.protocols import EncodedInstruction, Observation, Picture, SetKey, Understanding
+
+if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
+    from models.fast import FastSystem
+    from models.slow import SlowSystem
+    from models.window import LatentRing
+
+_WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
+
+
+class FastVideo2Act:
+    """System 1 (protocols.FastPolicy)."""
+
+    def __init__(self, network: "FastSystem", needs: Requirements) -> None:
+        self.network, self.needs = network, needs
+        self.weights = sum(weight.numel() for weight in network.parameters())
+        self._tokens: tuple[Mapping[str, Array], ConditionTokens] | None = None  # of the newest: n runs share them
+
+    def has_images(self, key: SetKey) -> bool:
+        """See FastPolicy."""
+        return self.network.has(key)
+
+    def prepare_images(self, pictures: tuple[Picture, ...]) -> object:
+        """See FastPolicy."""
+        return self.network.prepare(pictures)
+
+    def encode_images(self, key: SetKey, prepared: object) -> None:
+        """See FastPolicy."""
+        self.network.look(key, cast(torch.Tensor, prepared))
+
+    def clear(self) -> None:
+        """See FastPolicy."""
+        self.network.clear()
+
+    def foresee(self, conditions: Mapping[str, Array]) -> None:
+        """See FastPolicy."""
+        if self._tokens is None or self._tokens[0] is not conditions:
+            self._tokens = (conditions, ConditionTokens(*(tensor(conditions[name]) for name in ("spatial", "motion"))))
+
+    def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
+        """See FastPolicy."""
+        assert observation.conditions is not None, "its needs name conditions"
+        self.foresee(observation.conditions)
+        assert self._tokens is not None
+        return self.network.predict_chunk(
+            [self.network.look(key, torch.empty(0)) for key in observation.sets],
+            observation.q,
+            cast(InstructionEmbedding, observation.instruction),
+            self._tokens[1],
+            observation.conditions_age_s,
+            observation.prefix,
+            observation.noise_seed,
+        )
+
+
+class SlowVideo2Act:
+    """System 2 (protocols.SlowPolicy)."""
+
+    def __init__(self, network: "SlowSystem", needs: Requirements) -> None:
+        self.network, self.needs = network, needs
+        self.weights = sum(weight.numel() for weight in network.parameters())
+        self._rings: dict[str, LatentRing] = {"high": network.high, "low": network.low}
+        self._aspect = 4 / 3  # of the camera's pictures
+
+    def has_frame(self, window: str, number: int) -> bool:
+        """See SlowPolicy."""
+        return number in self._rings[window]
+
+    def encode_frame(self, window: str, number: int, picture: Picture) -> None:
+        """See SlowPolicy."""
+        self._aspect = picture.shape[1] / picture.shape[0]
+        self.network.encode(self._rings[window], number, picture)
+
+    def clear(self) -> None:
+        """See SlowPolicy."""
+        self.network.clear()
+
+    def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
+        """See SlowPolicy."""
+        high, low = list(windows["high"]), list(windows["low"])
+        seen = self.network.encode_video(high, low, cast(InstructionEmbedding, instruction))
+        resize = self.network.config.resize
+        shown = {"boundaries": self.network.high.window, "motion": self.network.low.window}
+        return Understanding(
+            arrays={"spatial": bits(seen.spatial), "motion": bits(seen.motion)},
+            maps={"boundaries": strength(seen.spatial_map), "motion": strength(seen.motion_map)},
+            covers={
+                name: shown_part(resize, self._aspect, window.width_px / window.height_px)
+                for name, window in shown.items()
+            },
+        )
+
+
+def read_instruction(path: Path) -> EncodedInstruction:
+    """An encoded instruction from its file; needs no text encoder. Raises RuntimeFault."""
+    try:
+        return load_embedding(path)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+
+
+def bits(tokens: torch.Tensor) -> Array:
+    """Condition tokens (K, D) as bfloat16."""
+    return Array("bfloat16", tokens.to(torch.bfloat16).contiguous().view(torch.uint16).cpu().numpy())
+
+
+def tensor(array: Array) -> torch.Tensor:
+    """float32 tokens (K, D) of what `bits` gave."""
+    return torch.from_numpy(array.values.copy()).view(torch.bfloat16).to(torch.float32)
+
+
+def strength(of: torch.Tensor) -> Array:
+    """A map (h, w) in 256 steps, the strongest place at 255."""
+    scaled = of / of.max().clamp(min=1e-12) * 255
+    return Array("uint8", scaled.round().to(torch.uint8).cpu().numpy())
+
+
+def shown_part(resize: str, aspect: float, window: float) -> Rectangle:
+    """Left, top, width and height, as shares of a picture of that aspect, of what a window of its own aspect shows of it."""
+    if resize == "stretch":
+        return _WHOLE
+    wide, high = window / aspect, aspect / window
+    if resize == "crop":
+        wide, high = min(1.0, wide), min(1.0, high)
+    else:  # letterbox, pad: the window shows more than the picture
+        wide, high = max(1.0, wide), max(1.0, high)
+    return (1 - wide) / 2, (1 - high) / 2, wide, high

@@ -1,0 +1,177 @@
+"""What a policy needs and the robot does not have: each field of its requirements is one line with a remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from models.errors import ModelError
+from models.identity import ABOUT, FORMAT, stored_config, stored_needs
+from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow, needs_of
+from models.sizes import full, full_wan, small
+from runtime.config.policy import policy_needs
+from runtime.config.settings import load_settings
+from runtime.errors import RuntimeFault
+from runtime.policy import fit
+from runtime.supervisor import robot
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "policy"
+SMALLER = ("--cameras.head.width_px", "320", "--cameras.head.height_px", "180")
+GOAL = ConditionArray(name="goal", dtype="float32", shape=(3,))
+
+MISFITS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+    ({"cameras": ("head", "chest")}, (), "needs a camera 'chest', this robot has head, left_wrist, right_wrist; give a policy"),
+    (
+        {"windows": (VideoWindow(name="a", camera="roof", frames=2),), "conditions": (GOAL,)}, (),
+        "needs a camera 'roof', this robot has head",
+    ),
+    (
+        {"picture": PictureSize(width_px=640, height_px=480)}, SMALLER,
+        "needs pictures of the shape 640:480, camera head gives 320x180; set --cameras.head.width_px 640 and",
+    ),
+    (
+        {"picture": PictureSize(width_px=224, height_px=168, exact=True)}, (),
+        "needs pictures of 224x168, camera head gives 256x192; set --cameras.head.width_px 224",
+    ),
+    (
+        {"picture_rate_hz": 50}, (), "needs 50 pictures a second, camera head gives 30; set --cameras.head.rate_hz 50",
+    ),
+    (
+        {"history_s": (20.0, 0.0)}, (),
+        "looks back 20.0 s, at 30 pictures a second 8.5 s are kept of camera head; set --cameras.head.rate_hz 12.8 or less",
+    ),
+    (
+        {"windows": (VideoWindow(name="a", camera="left_wrist", frames=100, stride_s=0.5),), "conditions": (GOAL,)}, (),
+        "looks back 50.0 s, at 30 pictures a second 8.5 s are kept of camera left_wrist",
+    ),
+    ({"state_layout": "x, y, z; m"}, (), "has joints 'x, y, z; m', this robot 'left j1..j6, left gripper"),
+    (
+        {"targets": 4, "dt_s": 0.02}, (),
+        "makes chunks of 4 targets, 0.08 s, and the next comes after 0.15 s: the arms would stop in between; set ",
+    ),
+    ({"dt_s": 0.002}, (), "makes chunks of 64 targets, 0.13 s"),
+    (
+        {"gripper_open_m": 0.07}, (),
+        "counts grippers as shares of 0.070 m, this robot's open 0.080 m (--safety.high); give a policy for this gripper",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "flags", "said"), MISFITS, ids=lambda value: str(value)[:40])
+def test_what_does_not_fit_is_one_line_with_both_values_and_a_remedy(
+    changes: dict[str, Any], flags: tuple[str, ...], said: str
+) -> None:
+    needs = Requirements(**changes)
+    found = fit.mismatches(needs, load_settings(list(flags)))
+    assert any(line.startswith(said) for line in found), found
+    assert all("\n" not in line and "; " in line for line in found)
+    with pytest.raises(RuntimeFault) as caught:
+        fit.check(needs, load_settings(list(flags)))
+    assert str(caught.value).splitlines() == [f"policy: {line}" for line in found]
+
+
+@pytest.mark.parametrize(
+    "fitting",
+    [
+        {"picture": PictureSize(width_px=640, height_px=480)},
+        {"picture": PictureSize(width_px=256, height_px=192, exact=True)},
+        {"picture_rate_hz": 30},
+        {"history_s": (8.0, 0.0)},
+        {"targets": 1, "dt_s": 0.2},
+        {"targets": 128, "dt_s": 0.002},
+        {"target_frame": "relative"},
+        {"gripper_open_m": 0.0805},
+    ],
+    ids=str,
+)
+def test_what_fits_is_not_complained_of(fitting: dict[str, Any]) -> None:
+    assert fit.mismatches(Requirements(**fitting), load_settings([])) == []
+
+
+def test_every_mismatch_is_told_at_once() -> None:
+    needs = Requirements(state_layout="?", gripper_open_m=1.0, picture_rate_hz=60)
+    assert len(fit.mismatches(needs, load_settings([]))) == 5, "three cameras, the layout, the gripper"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"targets": 0}, {"targets": 129}, {"dt_s": 0.0}, {"dt_s": 1.1}, {"cameras": ()}, {"history_s": ()},
+        {"history_s": (0.1,)}, {"history_s": (0.0, 0.1, 0.0)}, {"target_frame": "sideways"}, {"gripper_open_m": 0},
+        {"surplus": 1},
+        {"conditions": (GOAL,)}, {"windows": (VideoWindow(name="a", camera="head", frames=1),)},
+        {"windows": (VideoWindow(name="a", camera="head", frames=1),) * 2, "conditions": (GOAL,)},
+        {"windows": (VideoWindow(name="a", camera="head", frames=1),), "conditions": (GOAL, GOAL)},
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_needs_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Requirements(**wrong)
+
+
+def test_a_checkpoint_of_format_1_gets_what_held_then() -> None:
+    assert not (GOLDEN / ABOUT).exists()
+    needs = stored_needs(GOLDEN, stored_config(GOLDEN))
+    assert needs == needs_of(stored_config(GOLDEN))
+    assert (needs.cameras, needs.targets, needs.dt_s) == (("head", "left_wrist", "right_wrist"), 64, 1 / 30)
+    assert (needs.picture, needs.picture_rate_hz, needs.gripper_open_m, needs.target_frame) == (
+        None,
+        None,
+        None,
+        "absolute",
+    )
+    assert [array.shape for array in needs.conditions] == [(4, 16), (3, 16)]
+
+
+@pytest.mark.parametrize("config", [small(), full(), full_wan()], ids=lambda config: config.name)
+def test_every_size_fits_the_robots_there_are(config: Any) -> None:
+    assert fit.mismatches(needs_of(config), load_settings([])) == []
+    assert fit.mismatches(needs_of(config), load_settings(["--profile", "cobot_magic"])) == []
+
+
+def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
+    with pytest.raises(ModelError, match=r"policy small: targets: .*128"):
+        needs_of(small().model_copy(update={"horizon": 256}))
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ("{", "checkpoint.json: .*is it of a later version"),
+        ('{"format": 3, "needs": {}}', "checkpoint.json: .*is it of a later version"),
+        ('{"format": 2}', "needs"),
+        ('{"format": 2, "policy": "openvla", "needs": {}}', "policy 'openvla' is none of video2act; update video2act"),
+        (
+            '{"format": 2, "needs": {"targets": 16}}',
+            r"history_s is .* in checkpoint.json and .* in config.json; save it again",
+        ),
+    ],
+)
+def test_a_checkpoint_that_says_something_else_is_refused(about: str, said: str, tmp_path: Path) -> None:
+    config = stored_config(GOLDEN)
+    (tmp_path / ABOUT).write_text(about)
+    with pytest.raises(ModelError, match=said) as caught:
+        stored_needs(tmp_path, config)
+    assert "\n" not in str(caught.value)
+
+
+def with_needs(folder: Path, **changes: Any) -> Path:
+    """The golden policy with needs of its own."""
+    for file in GOLDEN.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    needs = needs_of(stored_config(GOLDEN)).model_copy(update=changes)
+    (folder / ABOUT).write_text(f'{{"format": {FORMAT}, "policy": "video2act", "needs": {needs.model_dump_json()}}}')
+    return folder
+
+
+def test_a_robot_that_does_not_fit_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    with_needs(folder, picture_rate_hz=60)
+    flags = ["--policy.checkpoint", str(folder), "--sessions", str(tmp_path / "sessions")]
+    assert policy_needs(load_settings(flags)).picture_rate_hz == 60
+    with pytest.raises(RuntimeFault, match="policy: needs 60 pictures a second, camera head gives 30"):
+        robot.main(flags)
+    assert not (tmp_path / "sessions").exists()

@@ -1,0 +1,74 @@
+"""A session of each schema, with a tiny seeded policy of its own: it opens, exports and replays. Called by pytest.
+
+On the kind of processor that recorded it (recorded.json) every step gives the recorded bytes. Other processors sum floats in
+another order: there only the arms replay, from the logged chunks, and their joints may be NEAR_RAD apart; the networks are not
+compared there, since nobody knows by how much theirs may differ.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runtime.config.settings import Settings
+from runtime.messaging import messages
+from runtime.replay.lockstep import Report, replay
+from runtime.session import reader
+from runtime.session.episodes import episodes
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+RECORDED = sorted(path.parent for path in GOLDEN.glob("schema-*/recorded.json"))
+NEAR_RAD = 1e-6
+RUNS = {"ActionChunk": 9, "Conditions": 5, "Skip": 2}
+
+
+def processor() -> dict[str, str]:
+    """What decides in which order floats are summed here."""
+    line = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":")
+    return {
+        "processor": line.partition(":")[2].strip(),
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def replayed(folder: Path, only_arms: bool = False) -> Report:
+    """The session once more, with its policy from where it lies here."""
+
+    def moved(settings: Settings) -> Settings:
+        policy = settings.policy.model_copy(update={"checkpoint": GOLDEN / "policy"})
+        return settings.model_copy(update={"policy": policy})
+
+    return replay(reader.read(folder), moved, only_arms)
+
+
+def test_there_is_one_of_each_schema() -> None:
+    assert [folder.name for folder in RECORDED] == [f"schema-{n + 1}" for n in range(messages.SCHEMA_NUMBER)]
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_the_arms_replay_from_the_logged_chunks_on_any_processor(folder: Path) -> None:
+    report = replayed(folder, only_arms=True)
+    assert set(report.counts) == {"ArmTarget", "SafetyState"}
+    assert report.count("ArmTarget").compared > 100 and report.count("SafetyState").compared > 20
+    assert all(count.not_comparable == 0 and count.apart < NEAR_RAD for count in report.counts.values())
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_every_step_replays_to_the_bit_on_the_processor_that_recorded_it(folder: Path) -> None:
+    recorded = json.loads((folder / "recorded.json").read_text())
+    if recorded != processor():
+        pytest.skip(f"recorded on {recorded}, here is {processor()}; the arms alone are compared")
+    report = replayed(folder)
+    assert report.identical, [count.first_difference for count in report.counts.values()]
+    assert all(report.count(kind).compared >= runs for kind, runs in RUNS.items())
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_it_exports(folder: Path) -> None:
+    (episode,) = episodes(reader.read(folder))
+    assert episode.q.shape[1] == messages.JOINTS and len(episode.q) > 30
+    assert np.ptp(episode.leader, axis=0).max() > 0.1, "the arms were led somewhere"
+    assert all(len(pictures) == len(episode.q) for pictures in episode.jpegs.values())

@@ -59,24 +59,60 @@ installed_with() {  # STAMP EXTRA...: whether an installation of that lock had a
     return 1
 }
 
+# An installation that was broken off leaves a venv that starts but lacks something, whatever it was: it is made anew. What pip had
+# fetched by then lies in its cache.
+under_way=.venv/under-way
+
 install_python_packages() {
     local extras stamp_file stamp interpreter
     extras=$(IFS=,; echo "$*")  # "dev,robot", as pip wants it
     stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
     stamp=$(cat pyproject.toml requirements.lock | sha256sum)
-    if installed_with "$stamp" ${extras//,/ }; then return; fi
-    if [ ! -x .venv/bin/python ]; then
+    if [ ! -e "$under_way" ] && installed_with "$stamp" ${extras//,/ }; then return; fi
+    exec 9<.   # let go of below, and by no child held on to
+    flock --nonblock 9 || { echo "video2act: waiting for another installation in $PWD"; flock 9; }
+    if [ ! -e "$under_way" ] && installed_with "$stamp" ${extras//,/ }; then exec 9<&-; return; fi
+    echo "video2act: setting up; on a new machine minutes and 3 GB of disk (8 GB with torch for CUDA), nothing on the next start"
+    if [ -e "$under_way" ] || ! compgen -G '.venv/installed-for*' >/dev/null; then
+        [ ! -e .venv ] || echo "video2act: an earlier set-up was broken off; it is made anew"
         interpreter=$(find_python) || exit 2
-        "$interpreter" -m venv .venv
+        echo "video2act: 1 of 4: the environment .venv"
+        mkdir -p .venv
+        "$interpreter" -m venv --clear .venv 9<&-
     fi
-    echo "video2act: installing Python packages (minutes on a new machine, nothing on the next start)"
+    touch "$under_way"
     # torch first and alone, at its pin: whichever build of it the machine offers then satisfies everything that follows.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements.lock)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".${extras:+[$extras]}"
-    echo "video2act: compiling the arms' limits"
-    .venv/bin/python -c "import runtime.arms.limits"
+    echo "video2act: 2 of 4: torch (200 MB to fetch without CUDA, 3 GB with it)"
+    pip_install "$(grep '^torch==' requirements.lock)" 9<&-
+    echo "video2act: 3 of 4: $(grep -c == requirements.lock) other packages at most (600 MB to fetch)"
+    pip_install -c requirements.lock -e ".${extras:+[$extras]}" 9<&-
+    echo "video2act: 4 of 4: compiling the arms' limits"
+    .venv/bin/python -c "import runtime.arms.limits" 9<&-
     echo "$stamp" >"$stamp_file"
+    rm "$under_way"
+    exec 9<&-
+    echo "video2act: set up, $(du -sh .venv/ | cut -f1)"
 } >&2
+
+pip_install() {  # pip's own bars on a terminal; elsewhere a line every ten seconds
+    local pip=(.venv/bin/python -m pip install --disable-pip-version-check) teller status=0
+    if [ -t 2 ]; then
+        "${pip[@]}" "$@" || status=$?
+    else
+        tell_size &
+        teller=$!
+        "${pip[@]}" --quiet "$@" || status=$?
+        kill "$teller" && wait "$teller" || true
+    fi
+    [ $status = 0 ] || rm -f "$under_way"   # pip itself gave up, and left what was there as it was
+    return $status
+}
+
+tell_size() {
+    local nap
+    trap 'kill "$nap"; exit' TERM
+    while sleep 10 & nap=$!; wait "$nap"; do echo "video2act: installing, .venv has $(du -sh .venv/ | cut -f1) so far"; done
+}
 
 # Pictures and conditions are allocated thousands of times a minute: from a kept heap, not as fresh pages of the kernel.
 export MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_TOP_PAD_=16777216

@@ -45,6 +45,12 @@ def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
     return digest.hexdigest()[:16]
 
 
+def checkpoint_folder(path: Path) -> Path:
+    """The checkpoint that a path means: the folder itself, or what a training wrote into its `--out`, `checkpoint/`."""
+    inner = path / "checkpoint"
+    return inner if not (path / "config.json").is_file() and (inner / "config.json").is_file() else path
+
+
 def stored_config(folder: Path) -> PolicyConfig:
     """`config.json` of a checkpoint. Raises ModelError with the first thing that is wrong with it."""
     path = folder / "config.json"

@@ -12,6 +12,7 @@ from runtime.bench import loop, transport
 from runtime.bench.flags import BENCH, BenchFlags
 from runtime.errors import RuntimeFault
 from runtime.host import machine
+from runtime.host.next_step import say_next
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.terminal import say
 
@@ -32,6 +33,10 @@ def main(arguments: list[str]) -> int:
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(results, indent=1) + "\n")
+    if options.models and options.json_file is not None:
+        say_next("success rates at these latencies", "evaluate", "--bench", options.json_file)
+    else:
+        say_next("look whether this machine may run the robot", "doctor")
     return 0 if results.get("kept", True) else 1
 
 

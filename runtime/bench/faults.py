@@ -57,7 +57,7 @@ FAULTS = (
     Fault("stop (status 1)", "left arm: status 1", {"status": 1}),
     Fault("status 4", "left arm: status 4", {"status": 4}),
     Fault("leader plugged in (0x155)", "left arm: somebody else commands it", {"leader": True}),
-    Fault("torn joint triples", "torn; check the CAN bus", {"torn": True}),
+    Fault("torn joint triples", "joint readings were torn", {"torn": True}),
     Fault("gripper stuck", "left arm: the gripper", {"gripper_stuck": True}),
     Fault("teach mode", "left arm: is being taught", {"teaching": True}),
     Fault("motor error", "left arm: motor 3 reports an error of its driver", {"motor_error": 3}),

@@ -13,7 +13,6 @@ from typing import Any
 
 import can
 import numpy as np
-from tqdm import tqdm
 
 from drivers import piper_frames
 from drivers.cobot_magic import SIDES, ready_pose
@@ -28,6 +27,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.host.machine import describe
+from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
 from runtime.messaging import messages
 
@@ -260,13 +260,10 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
     """So many chunks, in shares by several workers. `kept`: nothing that breaks a limit reached a bus."""
     jobs = [Job(min(_SHARE, chunks - begun), seed + number) for number, begun in enumerate(range(0, chunks, _SHARE))]
     found = Found()
-    with (
-        WorkerPool("fuzz", workers) as pool,
-        tqdm(total=chunks, desc="fuzz", unit="chunk", mininterval=1, disable=None) as bar,
-    ):
+    with WorkerPool("fuzz", workers) as pool, bar(chunks, "fuzz", "chunk") as shown:
         for made in pool.results(attack, jobs):
             found.add(made)
-            bar.update(made.chunks.total())
+            shown.update(made.chunks.total())
     kept = not found.wrong_bytes and not found.broken.total()
     plain = asdict(found) | {"chunks": dict(found.chunks), "broken": dict(found.broken)}
     return plain | {"seed": seed, "kept": kept, "machine": describe()}

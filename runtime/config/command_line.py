@@ -6,7 +6,7 @@ wrong is one line; --help shows the flags that matter, with the chosen profile's
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NoReturn, TypeVar
@@ -90,6 +90,10 @@ class CommandLine(Generic[Own]):
         for name in own:
             raise SettingsError(f"--{name.replace('_', '-')}: is no setting; leave it out")
         return tree
+
+    def tree_words(self, arguments: Sequence[str], but: Collection[str] = ()) -> list[str]:
+        """The part of a good command line that sets the tree, for another command that has it too; `but`: without these."""
+        return _parser(self).tree_words(arguments, but)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -176,13 +180,25 @@ class _Parser(argparse.ArgumentParser):
 
     def read(self, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Values of the command's own flags, and of the tree. Raises SettingsError."""
-        room = None if any(setting.is_several for setting in self._alone.values()) else len(self._alone)
-        given = vars(self.parse_args(words.sorted_words(arguments, self._known, room)))
-        own_names = {setting.name for setting in fields.leaves(self._command.flags)}
+        given = vars(self.parse_args(self._sorted(arguments)))
+        own_names = self._own_names()
         own = {name: value for name, value in given.items() if name in own_names}
         tree = {name: value for name, value in given.items() if name not in own}
         found = [source(parsed_args=part)() for source, part in zip(self._sources, (own, tree), strict=False)]
         return found[0], found[1] if len(found) > 1 else {}
+
+    def tree_words(self, arguments: Sequence[str], but: Collection[str]) -> list[str]:
+        """See CommandLine."""
+        left_out = {*self._own_names(), *but}
+        flags = [word.split("=", 1) for word in self._sorted(arguments) if word.partition("=")[0] in self._known]
+        return [word for flag in flags if self._known[flag[0]].setting.name not in left_out for word in flag]
+
+    def _sorted(self, arguments: Sequence[str]) -> list[str]:
+        room = None if any(setting.is_several for setting in self._alone.values()) else len(self._alone)
+        return words.sorted_words(arguments, self._known, room)
+
+    def _own_names(self) -> set[str]:
+        return {setting.name for setting in fields.leaves(self._command.flags)}
 
     def written(self, setting: Field) -> str:
         """How one of the command's own flags stands on the line."""

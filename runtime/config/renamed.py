@@ -3,6 +3,7 @@
 Called when flags and profiles are read, and when the settings of a session are.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,9 +38,9 @@ GONE: dict[str, str] = {
     "arms.unfit": "no setting any more; the checks before the start decide it",
 }
 GONE_VALUES: dict[tuple[str, str], tuple[str, str]] = {
-    ("arms.masters", "shared"): (
+    ("arms.leaders", "shared"): (
         "unplugged",
-        "unplug the masters; only the command record expects them on the arms' buses",
+        "unplug the leaders; only the command record expects them on the arms' buses",
     ),
 }
 """A value that was taken away: what stands in its place in old sessions, and what to do instead."""
@@ -51,13 +52,14 @@ def refuse(values: dict[str, Any], where: str) -> None:
     """Raises SettingsError for the first old name in a tree of settings; `where` begins the line."""
     for old, new in SETTINGS.items():
         group, value = _at(values, old)
-        if group is not None:
+        if group is not None and (new.to, value) not in GONE_VALUES:
             raise SettingsError(f"{where}{old} = {value}: is now {new.to}, write {_toml(new, value)}")
     for old, remedy in GONE.items():
         if _at(values, old)[0] is not None:
             raise SettingsError(f"{where}{old}: {remedy}")
     for (name, gone), (_, remedy) in GONE_VALUES.items():
-        if _at(values, name)[1] == gone:
+        formerly = [old for old, new in SETTINGS.items() if new.to == name]
+        if any(_at(values, known)[1] == gone for known in (name, *formerly)):
             raise SettingsError(f"{where}{name} {gone}: {remedy}")
 
 
@@ -91,5 +93,4 @@ def _at(values: dict[str, Any], name: str) -> tuple[dict[str, Any] | None, Any]:
 
 
 def _toml(new: Renamed, value: Any) -> str:
-    changed = new.values.get(value, value)
-    return f"{new.to} = {str(changed).lower() if isinstance(changed, bool) else changed}"
+    return f"{new.to} = {json.dumps(new.values.get(value, value))}"

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from drivers.cobot_magic import (
     BASE_X_M,
@@ -21,6 +30,7 @@ from drivers.cobot_magic import (
     TABLE_TOP_M,
 )
 from drivers.task_names import TASK_NAMES
+from models.identity import checkpoint_folder
 from runtime.config import field, profile, refusal, renamed
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
@@ -96,10 +106,15 @@ class Policy(Section):
     """Which networks run."""
 
     checkpoint: Path | None = None
-    """Folder of a trained policy; in a profile, relative to its file. Without it: random weights of policy.size."""
+    """Folder of a trained policy, or train.sh's OUT; in a profile, relative to its file. Without it: random weights."""
     size: Literal["small", "full", "full-wan"] = "small"
     """Size of a policy with random weights; as a flag it takes the place of the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _of_a_training(cls, given: Path | None) -> Path | None:
+        return None if given is None else checkpoint_folder(given)
 
 
 class System(Section):
@@ -329,7 +344,7 @@ class Settings(Section):
     profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
     """sim, cobot_magic, or a TOML file of your own."""
     seconds: float | None = Field(default=None, gt=0)
-    """Stop after running for this long; without it, run until ended."""
+    """End this long after the arms first ran, pauses included; without it, run until ended."""
     sessions: Annotated[Path, Says(metavar="DIR")] = Path("sessions")
     """Folder that holds the session folders."""
     ratio: int = Field(default=8, ge=1, le=1000)

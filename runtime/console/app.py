@@ -170,7 +170,7 @@ class _Routes:
         del request
         live = self._console.live
         reported = json.loads(await live.moment()) if live is not None else {}
-        return web.Response(text=metrics.text(reported), content_type="text/plain", charset="utf-8")
+        return web.Response(body=metrics.text(reported).encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _source(self, request: web.Request) -> Source:
         name = request.query.get("source", _LIVE)

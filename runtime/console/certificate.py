@@ -19,6 +19,7 @@ from runtime.console.access import CERTIFICATE as CERTIFICATE_FILE
 from runtime.console.access import KEY, TOKEN_FILE
 from runtime.console.flags import CERTIFICATE
 from runtime.errors import SettingsError
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 
 _DAYS = 3650
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
         if there == [CERTIFICATE_FILE, KEY]:
             _secret(folder / TOKEN_FILE, _token())
             say(f"{folder}: a token beside the certificate, which stays")
+            _say_next(folder)
             return 0
         if there:
             raise SettingsError(f"{folder}: there is a {there[0]} already; name another folder, or take it away")
@@ -43,7 +45,12 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
     say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}; and a token")
+    _say_next(folder)
     return 0
+
+
+def _say_next(folder: Path) -> None:
+    say_next("serve the page with it", "robot", "--console.host", "0.0.0.0", "--console.certificate", folder)
 
 
 def make(folder: Path, names: list[str]) -> str:

@@ -1,43 +1,69 @@
 """What Prometheus scrapes: the figures of a live run's newest moment, in its text format. Deterministic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
 from runtime.messaging import messages
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_HELP = {
+    "video2act_up": "1 while a robot runs",
+    "video2act_mode": "1 for the mode of the safety layer",
+    "video2act_holds_total": "how often the safety layer held the arms",
+    "video2act_faults_total": "how often it latched a fault",
+    "video2act_chunks_dropped_total": "chunks that came too late to be used",
+    "video2act_chunks_rejected_total": "chunks that were refused",
+    "video2act_age_milliseconds": "age of the newest picture, chunk, condition or reading",
+    "video2act_rate_hertz": "pictures, chunks and conditions a second",
+    "video2act_ratio": "runs of System 1 for each of System 2",
+    "video2act_latency_milliseconds": "stages from the picture to the arms",
+    "video2act_process_alive": "1 while a process lives and makes progress",
+    "video2act_process_restarts_total": "how often it was started again",
+    "video2act_process_messages_hertz": "messages a second that it sends",
+    "video2act_process_lost_total": "messages to it that it never saw",
+    "video2act_process_faults_total": "faults that it told, or that it was itself",
+    "video2act_recording_bytes": "size of the session's file",
+    "video2act_recording_lost_total": "messages that never reached the recorder",
+}
+_COUNTED = "_total"  # the ending of a counter's name, which the library adds itself
 
 
 def text(moment: dict[str, Any]) -> str:
     """All metrics; of an empty moment only that nothing runs."""
-    lines = [f"# TYPE {name} {kind}" for name, kind in _TYPES.items()]
-    lines += [
-        f"{name}{{{','.join(f'{key}={_quoted(value)}' for key, value in labels.items())}}} {figure}"
-        if labels
-        else f"{name} {figure}"
-        for name, labels, figure in _samples(moment)
-        if figure is not None
-    ]
-    return "\n".join(lines) + "\n"
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Moment(moment))
+    return generate_latest(registry).decode()
 
 
-_TYPES = {
-    "video2act_up": "gauge",
-    "video2act_mode": "gauge",
-    "video2act_holds_total": "counter",
-    "video2act_faults_total": "counter",
-    "video2act_chunks_dropped_total": "counter",
-    "video2act_chunks_rejected_total": "counter",
-    "video2act_age_milliseconds": "gauge",
-    "video2act_rate_hertz": "gauge",
-    "video2act_ratio": "gauge",
-    "video2act_latency_milliseconds": "gauge",
-    "video2act_process_alive": "gauge",
-    "video2act_process_restarts_total": "counter",
-    "video2act_process_messages_hertz": "gauge",
-    "video2act_process_lost_total": "counter",
-    "video2act_process_faults_total": "counter",
-    "video2act_recording_bytes": "gauge",
-    "video2act_recording_lost_total": "counter",
-}
+class _Moment(Collector):
+    """A moment's figures for the library."""
+
+    def __init__(self, moment: dict[str, Any]) -> None:
+        self._moment = moment
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is known before it is asked for."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """All families, those without a figure too: a dashboard may ask for them."""
+        families = {name: _family(name, about) for name, about in _HELP.items()}
+        for name, labels, figure in _samples(self._moment):
+            if figure is not None:
+                families[name].add_sample(name, labels, float(figure))
+        return families.values()
+
+
+def _family(name: str, about: str) -> Metric:
+    if name.endswith(_COUNTED):
+        return CounterMetricFamily(name.removesuffix(_COUNTED), about, labels=())
+    return GaugeMetricFamily(name, about, labels=())
+
+
 Sample = tuple[str, dict[str, str], float | None]
 
 
@@ -73,8 +99,3 @@ def _samples(moment: dict[str, Any]) -> Iterator[Sample]:
     if recording:
         yield "video2act_recording_bytes", {}, recording["megabytes"] * 1e6
         yield "video2act_recording_lost_total", {}, recording["lost"]
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

@@ -159,7 +159,7 @@ def _row(folder: Path) -> dict[str, Any]:
         table = json.loads((folder / SUMMARY_NAME).read_text())
     except (OSError, ValueError):
         return row | {"finished": False}
-    kept = ("duration_s", "task", "outcome", "ratio_measured", "holds", "faults_latched", "faults", ORIGIN)
+    kept = ("session_s", "duration_s", "task", "outcome", "ratio_measured", "holds", "faults_latched", "faults", ORIGIN)
     return row | {"finished": True} | {name: table[name] for name in kept if name in table}
 
 

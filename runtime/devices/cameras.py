@@ -14,6 +14,7 @@ from models.requirements import Requirements
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds
+from runtime.host.overload import Stall
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
 from runtime.policy.fit import span_s
@@ -147,7 +148,7 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
         thread.start()
     _wait_until_open(process, monitors)
     rate, checks, count = Rate(_CHECKS * HEALTH_HZ), 0, 0
-    reported = ""
+    reported, stall = "", Stall()
     said: dict[str, str] = {}
     process.settle()
     while process.running:
@@ -160,12 +161,13 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
         kinds = ";".join(kind(state) for state in states)
         if checks % _CHECKS == 0 or kinds != reported:
             health.send(messages.CameraHealth(seq=count, epoch=process.epoch, stamp_ns=now_ns, cameras=states))
-            _report(process, states, said)
+            _report(process, states, said, stall)
             reported = kinds
             count += 1
         checks += 1
         process.stepped()
-        rate.wait()
+        due_ns = rate.wait()
+        stall.note(robot_time_ns() - due_ns, robot_time_ns())
     for thread in threads:
         thread.join(timeout=2 * _READ_TIMEOUT_S)
 
@@ -181,12 +183,13 @@ def kind(state: messages.CameraState) -> str:
     return state.verdict[:7]
 
 
-def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str]) -> None:
+def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str], stall: Stall) -> None:
     """A fault when a camera turns bad, once it has been well."""
     for state in states:
         current = kind(state)
         if current and said.get(state.camera) == "":
-            process.fault("camera", f"{state.camera}: {state.verdict}; check its cable and USB port")
+            text = f"{state.camera}: {state.verdict}; check its cable and USB port"
+            process.fault("camera", stall.blamed(text, robot_time_ns()))
         if current == "" or state.camera in said:
             said[state.camera] = current
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
+from runtime.host.overload import Stall
 from runtime.process.base import OnChange, Process, log
 
 _FRESH_S = 0.05
@@ -104,9 +105,13 @@ def main(process: Process) -> None:
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
     sys.setswitchinterval(_SWITCH_S)
-    arm = make_arm(
-        side, process.settings, process.folder, readings.write, process.role.recording
-    )  # one for good: so is the SDK's object
+    stall = Stall()
+
+    def tell(state: ArmState) -> None:
+        readings.write(replace(state, warning=stall.blamed(state.warning, time.monotonic_ns())))
+
+    # One for good: so is the SDK's object.
+    arm = make_arm(side, process.settings, process.folder, tell, process.role.recording)
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
@@ -121,7 +126,7 @@ def main(process: Process) -> None:
             process.stepped()
             process.pause(_AGAIN_S)
             continue
-        _serve(process, arm, targets, bus_state)
+        _serve(process, arm, targets, bus_state, stall)
         if arm.read() is not None:
             state("")  # it was heard: whatever comes now is news
         if process.running:
@@ -138,14 +143,14 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
     return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 
-def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState) -> None:
+def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
     """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
     while process.running or _brakes(targets, asked_ns):
         asked_ns = asked_ns or (0 if process.running else robot_time_ns())
-        time.sleep(pause_s)
+        stall.sleep(pause_s)
         process.stepped()
         command, reading, now_ns = targets.read(), arm.read(), robot_time_ns()
         if now_ns - (reading.stamp_ns if reading is not None else since_ns) > seconds(_SILENT_S):

@@ -20,6 +20,7 @@ from runtime.config.settings import Settings, settings_of
 from runtime.doctor import buses, cameras, holders, machine
 from runtime.doctor.flags import DOCTOR
 from runtime.doctor.row import Row, failures, table
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.process.role import POLICY, Role
 
@@ -33,7 +34,13 @@ def main(arguments: list[str]) -> int:
         settings.json_file.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     failed = failures(rows)
     say("video2act: the arms may not be armed" if failed else "video2act: the robot is ready")
-    return 1 if failed else 0
+    if failed:
+        say_next("when that is mended", "doctor", *arguments)
+        return 1
+    told = settings.arms.kind == "simulated" or settings.instruction is not None
+    flags = DOCTOR.tree_words(arguments, but=("json",))  # which is this table's
+    say_next("start it", "robot", *flags, *(() if told else ("--instruction", "TEXT")))
+    return 0
 
 
 def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: Role = POLICY) -> list[Row]:

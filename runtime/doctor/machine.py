@@ -10,16 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from runtime.config.policy import policy_needs
-from runtime.config.settings import Settings
+from runtime.config.settings import Camera, Settings
 from runtime.devices.cameras import ring_slots
 from runtime.doctor.row import Row
 from runtime.errors import RuntimeFault
-from runtime.host import realtime
+from runtime.host import overload, realtime
+from runtime.host.clock import Rate, robot_time_ns
+from runtime.host.overload import Processors
 from runtime.host.run_folder import MEMORY_FOLDER
 from runtime.messaging.frame_ring import slot_bytes
 from runtime.process.role import POLICY, Role
 
-_SESSION_BYTES_S = 3e6  # three 640x480 cameras at 30 Hz, JPEG
+_BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204  # of a logged JPEG: 33 kB of 640x480, 10 kB of 256x192
+_BESIDE_BYTES_S = 0.1e6  # all but the pictures, compressed: 200 readings and targets a second, chunks, conditions
+_TIMER_HZ, _TIMER_TICKS = 200, 200
+_MOST_BUSY_PERCENT, _MOST_STOLEN_PERCENT, _FEWEST_CORES = 50.0, 5.0, 2
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
 _LEAST_RUN_BYTES = 64e6  # sockets, slots
 _TIME_ERROR = 5  # adjtimex: the clock is not synchronised
@@ -28,7 +33,13 @@ _NVIDIA_S = 10.0
 
 def check(settings: Settings, role: Role = POLICY) -> list[Row]:
     """All of it that the run needs."""
-    rows = [disk(settings.sessions), shared_memory(MEMORY_FOLDER, settings), real_time(settings), clock()]
+    rows = [
+        processors(Processors(), _timer_late_ms()),
+        disk(settings),
+        shared_memory(MEMORY_FOLDER, settings),
+        real_time(settings),
+        clock(),
+    ]
     if role.recording:  # nothing is sent to the arms while demonstrations are recorded
         return rows
     networks = [graphics(settings), policy(settings)] if role.by_policy else []
@@ -53,16 +64,46 @@ def mount(settings: Settings) -> Row:
     )
 
 
-def disk(sessions: Path) -> Row:
+def processors(measured: Processors, late_ms: float) -> Row:
+    """Whether there is processor time left for a robot. `late_ms`: of a 5 ms timer, p99, while `measured` counted."""
+    pressure = measured.look()
+    found = f"{pressure}; a timer of {1e3 / _TIMER_HZ:.0f} ms came {late_ms:.1f} ms late (p99)"
+    if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
+        return Row("processors", "warning", found, "ask whoever runs this virtual machine for cores of its own")
+    if pressure.busy_percent > _MOST_BUSY_PERCENT or late_ms > overload.LATE_TICK_MS:
+        return Row("processors", "warning", found, "end other programs first (top shows them): readings will come late")
+    if pressure.cores < _FEWEST_CORES:
+        return Row("processors", "warning", found, f"a robot takes {_FEWEST_CORES} cores at least")
+    return Row("processors", "pass", found)
+
+
+def _timer_late_ms() -> float:
+    """How late a timer like the arms' comes, without their priority: 99 % of the times less than this."""
+    rate, late_ns = Rate(_TIMER_HZ), list[int]()
+    for _ in range(_TIMER_TICKS):
+        due_ns = rate.wait()
+        late_ns.append(robot_time_ns() - due_ns)
+    return float(np.percentile(late_ns, 99)) / 1e6
+
+
+def disk(settings: Settings) -> Row:
     """Room for what is recorded."""
+    sessions = settings.sessions
     folder = next(path for path in (sessions.absolute(), *sessions.absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
-    hours = free / _SESSION_BYTES_S / 3600
+    bytes_s = _BESIDE_BYTES_S + sum(map(_picture_bytes_s, settings.cameras.by_name().values()))
+    hours = free / bytes_s / 3600
     found = f"{free / 1e9:.1f} GB free in {folder}, {hours:.1f} hours of sessions"
     remedy = "move old sessions away, or give another place with --sessions"
     if free < _LEAST_FREE_BYTES:
         return Row("disk", "fail", found, remedy)
     return Row("disk", "pass" if hours > _ENOUGH_HOURS else "warning", found, remedy)
+
+
+def _picture_bytes_s(camera: Camera) -> float:
+    """What a camera's pictures add to a session in a second."""
+    of_pixel = _SIMULATED_BYTES_OF_PIXEL if camera.kind == "simulated" else _BYTES_OF_PIXEL
+    return camera.rate_hz * camera.width_px * camera.height_px * of_pixel
 
 
 def shared_memory(folder: Path, settings: Settings) -> Row:

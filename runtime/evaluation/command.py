@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
@@ -22,8 +20,11 @@ from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
+from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
 from runtime.host.machine import describe
+from runtime.host.next_step import say_next
+from runtime.host.progress import bar
 from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> int:
 
         if options.sweep is not None:
             sweep.run(options.sweep, options, _Alike(given, names, latencies, options, evaluated))
+            say(f"video2act: {options.out / options.sweep}.json and .png hold it")
+            say_next("another ablation", "evaluate", *_again(arguments, options.sweep))
             return 0
         settings = _settings(given, (), names[0])
 
@@ -67,7 +70,21 @@ def main(arguments: list[str]) -> int:
             say(f"video2act: policy {_which(settings)}")
         rows, _ = evaluated((), finished)
     say("\n".join(table.lines(rows)))
+    if options.expert:
+        say_next("the policy on the same scenes", "evaluate", *(word for word in arguments if word != "--expert"))
+    else:
+        say_next("watch it", "robot", *EVALUATE.tree_words(arguments), "--task", names[0])
     return 0
+
+
+def _again(arguments: Sequence[str], done: str) -> list[str]:
+    """The same line with the sweep after this one."""
+    names = list(SWEEPS)
+    follows = names[(names.index(done) + 1) % len(names)]
+    return [
+        follows if before == "--sweep" else f"--sweep={follows}" if word == f"--sweep={done}" else word
+        for before, word in zip(("", *arguments), arguments, strict=False)
+    ]
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ def evaluate(
     found: dict[tuple[str, int], Episode] = {}
     rows: dict[str, table.Row] = {}
     checkpoint_id, of_task = "", options.of_repeat * options.times
-    with tqdm(total=len(by_task) * of_task, desc="evaluate", unit="rollout") as progress:
+    with bar(len(by_task) * of_task, "evaluate", "rollout") as progress:
         for result in pool.results(play, jobs):
             checkpoint_id = result.checkpoint_id
             found |= {(result.task, episode.seed): episode for episode in result.episodes}

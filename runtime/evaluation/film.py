@@ -1,16 +1,18 @@
-"""Keeps a filmed episode: as an animated picture that every browser shows, and as a strip of stills."""
+"""Keeps a filmed episode: as an animated picture that every browser shows, and as a captioned strip of stills."""
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from runtime.evaluation.rollouts import Episode
 
 _PICTURE_MS = 100
-_QUALITY = 60
+_QUALITY, _STRIP_QUALITY = 60, 75  # letters need more
 _STILLS = 6
+_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5
+_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)
 
 
 def write(folder: Path, task: str, episode: Episode) -> Path:
@@ -21,16 +23,41 @@ def write(folder: Path, task: str, episode: Episode) -> Path:
     pictures = [Image.open(io.BytesIO(jpeg)) for jpeg in episode.outcome.film]
     first, *rest = pictures
     first.save(path, save_all=True, append_images=rest, duration=_PICTURE_MS, loop=0, quality=_QUALITY)
-    strip(pictures).save(path.with_suffix(".jpg"), quality=_QUALITY)
+    strip(pictures, caption(task, episode)).save(path.with_suffix(".jpg"), quality=_STRIP_QUALITY)
     return path
 
 
-def strip(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Stills from the first to the last picture, side by side."""
-    chosen = [pictures[round(place * (len(pictures) - 1) / (_STILLS - 1))] for place in range(_STILLS)]
-    made = Image.new("RGB", (sum(picture.width for picture in chosen), chosen[0].height))
-    left = 0
-    for picture in chosen:
-        made.paste(picture, (left, 0))
-        left += picture.width
+def caption(task: str, episode: Episode) -> str:
+    """Which scene it was and how it went; of a failure why, as far as that is known."""
+    outcome = episode.outcome
+    if outcome.success:
+        went = f"success after {outcome.seconds:.1f} s"
+    elif outcome.fault:
+        went = f"failure, the arms stopped with a fault: {outcome.fault}"
+    else:
+        went = f"failure, not done within {outcome.seconds:.1f} s"
+    return f"{task}, scene {episode.seed}: {went}" + (f"; {outcome.holds} holds" if outcome.holds else "")
+
+
+def strip(pictures: Sequence[Image.Image], text: str) -> Image.Image:
+    """Stills from the first to the last picture, side by side, each with its time; `text` stands above them."""
+    places = [round(place * (len(pictures) - 1) / (_STILLS - 1)) for place in range(_STILLS)]
+    width, height = pictures[0].size
+    font = ImageFont.load_default(_LETTERS_PX)
+    made = Image.new("RGB", (_STILLS * width, height + _LINE_PX), _PAPER)
+    draw = ImageDraw.Draw(made, "RGBA")
+    draw.text((_MARGIN_PX, _LINE_PX // 2), _fitted(text, font, made.width), fill=_INK, font=font, anchor="lm")
+    for column, place in enumerate(places):
+        made.paste(pictures[place], (column * width, _LINE_PX))
+        time = f"{place * _PICTURE_MS / 1e3:.1f} s"
+        corner = (column * width + _MARGIN_PX, _LINE_PX + height - _MARGIN_PX)
+        draw.rectangle(draw.textbbox(corner, time, font=font, anchor="lb"), fill=_SHADE)
+        draw.text(corner, time, fill=_PAPER, font=font, anchor="lb")
     return made
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
+    """As much of a text as there is room for."""
+    while font.getlength(text) > width_px - 2 * _MARGIN_PX:
+        text = text.removesuffix("…")[:-1] + "…"
+    return text

@@ -7,12 +7,14 @@ figures that they have in common.
 
 import json
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from drivers.task_names import TASK_NAMES
 from runtime.config.output_paths import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
@@ -24,7 +26,11 @@ from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.training import command as training
 
-_SIGNIFICANT = 0.05
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SIGNIFICANT, _DPI = 0.05, 120
+_MARKS, _APART, _LABEL_LETTERS = "osD^vP*X", 0.6, 13
 
 
 class Evaluation(Protocol):
@@ -93,14 +99,15 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
         results.append(result)
         of_seed = "" if len(options.train_seeds) == 1 or seed is None else f", seed {seed}"
         again = "" if known is None else f" (evaluated before, by {known.made_by or 'an unknown revision'})"
-        say(f"{name}: {variant.name}{of_seed}: {100 * result.rate:.1f} %{again}")
+        done = f"{sum(result.outcomes)}/{len(result.outcomes)}"
+        say(f"{name}: {variant.name}{of_seed}: {done}, {100 * result.rate:.1f} %{again}")
         rest.pop((variant.name, seed), None)
         path.write_text(json.dumps(_record([*results, *rest.values()]), indent=1) + "\n")
     names = {variant.name for variant in SWEEPS[name]}
     kept = [one for one in rest.values() if one.variant in names]  # of an earlier call, with other seeds or variants
     path.write_text(json.dumps(_record([*results, *kept]), indent=1) + "\n")
     together = over_seeds(results)
-    plot(options.out / f"{name}.png", name, together)
+    plot(name, together).savefig(options.out / f"{name}.png", dpi=_DPI)
     say("\n".join(lines(together)))
     say("\n".join(statements(together)))
     if len(together) < len(results):
@@ -156,11 +163,17 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
 def lines(results: Sequence[Result]) -> list[str]:
     """The ablation as a table, a column a task."""
     tasks = [row.task for row in results[0].rows]
-    head = f"{'':<18}" + "".join(f"{task[:17]:>19}" for task in tasks) + f"{'all':>8}{'95 %':>12}"
+    widest = max(len(result.variant) for result in results)
+    widths = [max(len(task), 12) + 2 for task in tasks]
+    columns = "".join(f"{task:>{width}}" for task, width in zip(tasks, widths, strict=True))
+    head = f"{'':<{widest}}{columns}{'all':>11}{'':>9}{'95 %':>11}"
     body = [
-        f"{result.variant:<18}"
-        + "".join(f"{100 * row.rate:>17.0f} %" for row in result.rows)
-        + f"{100 * result.rate:>6.1f} %{100 * result.interval[0]:>6.0f}..{100 * result.interval[1]:<3.0f}%"
+        f"{result.variant:<{widest}}"
+        + "".join(
+            f"{f'{row.successes}/{row.rollouts}':>{width}}" for row, width in zip(result.rows, widths, strict=True)
+        )
+        + f"{f'{sum(result.outcomes)}/{len(result.outcomes)}':>11}{100 * result.rate:>7.1f} %"
+        + f"{f'{100 * result.interval[0]:.0f}..{100 * result.interval[1]:.0f} %':>11}"
         for result in results
     ]
     return [head, *body]
@@ -185,26 +198,40 @@ def by_training(results: Sequence[Result]) -> list[str]:
     return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
 
 
-def plot(path: Path, name: str, results: Sequence[Result]) -> None:
-    """Bars with their intervals, and a point a task."""
+def plot(name: str, results: Sequence[Result]) -> "Figure":
+    """Bars with their intervals and numbers of scenes, and a mark a task that the legend names."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.6 + 1.3 * len(results), 4), layout="constrained")
+    tasks = [row.task for row in results[0].rows]
+    figure = Figure(figsize=(2.6 + 1.5 * len(results) + 1.2 * (len(tasks) > 1), 4.2), layout="constrained")
     axes: Any = figure.add_subplot()
     places = range(len(results))
     rates = [100 * result.rate for result in results]
     below = [rate - 100 * result.interval[0] for rate, result in zip(rates, results, strict=True)]
     above = [100 * result.interval[1] - rate for rate, result in zip(rates, results, strict=True)]
-    axes.bar(places, rates, yerr=(below, above), capsize=4, color="#9db4c8", zorder=1)
-    for place, result in zip(places, results, strict=True):
-        axes.scatter(
-            [place] * len(result.rows), [100 * row.rate for row in result.rows], s=12, color="#333333", zorder=2
-        )
-    axes.set_xticks(list(places), [result.variant for result in results])
-    axes.set_ylim(0, 100)
+    axes.bar(places, rates, yerr=(below, above), capsize=4, color="#c3d2df", zorder=1, label="_all")
+    if len(tasks) > 1:
+        for index, task in enumerate(tasks):
+            beside = (index - (len(tasks) - 1) / 2) * _APART / len(tasks)  # else equal rates hide each other
+            shares = [100 * result.rows[index].rate for result in results]
+            axes.scatter(
+                [place + beside for place in places], shares, s=30, marker=_MARKS[index % len(_MARKS)], zorder=3, clip_on=False,
+                label=task,
+            )  # fmt: skip
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    labels = [f"{_wrapped(result.variant)}\n{sum(result.outcomes)}/{len(result.outcomes)}" for result in results]
+    axes.set_xticks(list(places), labels, fontsize=9)
+    axes.set_xlim(-0.6, len(results) - 0.4)
+    axes.set_ylim(0, 105)
     axes.set_ylabel("success, %")
-    axes.set_title(f"{name}: all tasks, 95 % intervals; points: tasks")
-    figure.savefig(path, dpi=120)
+    whole = "all six tasks" if set(tasks) == set(TASK_NAMES) else f"{len(tasks)} tasks" if len(tasks) > 1 else tasks[0]
+    axes.set_title(f"{name}, {whole}: scenes done, with 95 % intervals (Wilson)", fontsize=10)
+    return figure
+
+
+def _wrapped(name: str) -> str:
+    """A variant's name in lines that fit under its bar."""
+    return "\n".join(textwrap.wrap(name, _LABEL_LETTERS))
 
 
 def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
@@ -221,7 +248,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers or os.cpu_count() or 1), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
-    training.main([*arguments, *variant.policy])
+    training.train([*arguments, *variant.policy])
     return folder
 
 

@@ -1,14 +1,13 @@
 """Success rates as the paper's Table 1 gives them: mean and spread over the repeats, with an interval for all rollouts."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from statistics import mean, median, stdev
 from typing import Any
 
-from runtime.evaluation.rollouts import Episode
+from scipy.stats import binomtest
 
-_Z = 1.96  # of a 95 % interval
+from runtime.evaluation.rollouts import Episode
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ class Row:
         return mean(self.rates)
 
     @property
-    def spread(self) -> float:
-        """Standard deviation over the repeats."""
-        return stdev(self.rates) if len(self.rates) > 1 else 0.0
+    def spread(self) -> float | None:
+        """Standard deviation over the repeats; None of one, which has none."""
+        return _spread(self.rates)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the outcomes as a text of ones and zeros, in the order of the seeds."""
@@ -102,10 +101,8 @@ def joined(rows: Sequence[Row]) -> Row:
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """The 95 % interval of a rate (Wilson 1927)."""
-    share, z2 = successes / trials, _Z**2 / trials
-    middle = (share + z2 / 2) / (1 + z2)
-    half = _Z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials)) / (1 + z2)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    found = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def paired(one: Sequence[bool], other: Sequence[bool]) -> float:
@@ -115,15 +112,16 @@ def paired(one: Sequence[bool], other: Sequence[bool]) -> float:
     only_one = sum(a and not b for a, b in zip(one, other, strict=True))
     only_other = sum(b and not a for a, b in zip(one, other, strict=True))
     apart = only_one + only_other
-    fewer = sum(math.comb(apart, count) for count in range(min(only_one, only_other) + 1)) / 2**apart
-    return min(1.0, 2 * fewer)
+    return float(binomtest(only_one, apart).pvalue) if apart else 1.0
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """The table as text."""
+    """The table as text: of each task how many scenes were done of how many, and their 95 % interval."""
     names = (
-        ("success", 16),
-        ("95 %", 14),
+        ("done", 10),
+        ("success", 10),
+        ("95 %", 11),
+        ("repeats", 9),
         ("time", 8),
         ("condition", 11),
         ("limited", 9),
@@ -133,12 +131,28 @@ def lines(rows: Sequence[Row]) -> list[str]:
     )
     head = f"{'task':<26}" + "".join(f"{name:>{width}}" for name, width in names)
     body = [
-        f"{r.task:<26}{100 * r.rate:>8.1f} ± {100 * r.spread:<4.1f}%{100 * r.low:>8.0f}..{100 * r.high:<3.0f}%"
+        f"{r.task:<26}{_rate(r.successes, r.rollouts)}{_plus_minus(r.spread)}"
         f"{r.seconds:>7.1f}s{1e3 * r.condition_age_s:>8.0f} ms{100 * r.limited_share:>8.0f}%{r.holds:>7.1f}{r.faults:>8}"
         f"{r.wall_s:>7.1f}s"
         for r in rows
     ]
-    of_repeats = [mean(rates) for rates in zip(*(row.rates for row in rows), strict=True)]
-    spread = stdev(of_repeats) if len(of_repeats) > 1 else 0.0
-    total = f"{'mean':<26}{100 * mean(of_repeats):>8.1f} ± {100 * spread:<4.1f}%"
-    return [head, *body, total]
+    if len(rows) == 1:
+        return [head, *body]
+    of_repeats = tuple(mean(rates) for rates in zip(*(row.rates for row in rows), strict=True))
+    done, played = sum(row.successes for row in rows), sum(row.rollouts for row in rows)
+    return [head, *body, f"{'all':<26}{_rate(done, played)}{_plus_minus(_spread(of_repeats))}"]
+
+
+def _rate(successes: int, trials: int) -> str:
+    low, high = wilson(successes, trials)
+    return (
+        f"{f'{successes}/{trials}':>10}{100 * successes / trials:>8.1f} %{f'{100 * low:.0f}..{100 * high:.0f} %':>11}"
+    )
+
+
+def _plus_minus(spread: float | None) -> str:
+    return f"{'' if spread is None else f'± {100 * spread:.1f}':>9}"
+
+
+def _spread(rates: Sequence[float]) -> float | None:
+    return stdev(rates) if len(rates) > 1 else None

@@ -1,4 +1,4 @@
-"""The operator's terminal: lines out, single keys in, neither ever waited for. Restores the terminal whatever happens.
+"""The operator's terminal: lines out, one that stays below them, single keys in, none ever waited for; restored at the end.
 
 A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up. One
 that is stopped (a connection that hangs) holds nobody up: while keys are read, lines are written by a thread of their own.
@@ -6,6 +6,7 @@ that is stopped (a connection that hangs) holds nobody up: while keys are read, 
 
 import io
 import os
+import re
 import select
 import signal
 import sys
@@ -17,11 +18,15 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-KEYS = "space holds, r runs, t lets the leaders take over, q ends"
-_MOST_LINES = 500  # that wait for a stopped terminal; then the oldest go
+KEYS = "space holds, r runs, t lets the leaders take over, q ends, ? shows the keys"
+_MOST_LINES = 500  # texts that wait for a stopped terminal; then the oldest go
 _LAST_S = 0.5  # for the last lines
+_COLUMNS = 80  # of a terminal that does not tell
 _INPUT, _SPECIAL = 0, 6  # places in what termios tells
 _DISABLED = b"\0"
+_CLEAR = "\r\x1b[K"  # to the beginning of the line, and nothing on it (ECMA-48 EL)
+_KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow or a function key comes as several characters
+_NAMES = {" ": "space", "\n": "Enter", "\r": "Enter", "\t": "Tab", "\x1b": "Escape", "\x7f": "Backspace"}
 
 
 @contextmanager
@@ -62,13 +67,44 @@ def pressed() -> str:
     return keys.decode(errors="ignore")
 
 
+def keys(typed: str) -> list[str]:
+    """Typed characters as keys: an arrow is one, though it comes as three characters."""
+    return _KEY.findall(typed)
+
+
+def key_name(key: str) -> str:
+    """How a key is called in a sentence."""
+    return _NAMES.get(key) or (key if key.isprintable() else "that key")
+
+
+def width() -> int | None:
+    """Columns of the terminal that lines go to; None where they go into a file, a pipe or a journal."""
+    try:
+        shown = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _COLUMNS if shown else None
+    except (AttributeError, OSError, ValueError):  # no standard output, or a closed one
+        return None
+
+
+def show(text: str) -> None:
+    """The one line below all others, in place of the one before; empty: none. Only for a terminal, and not wider than it."""
+    global _shown
+    if text != _shown:
+        _shown = text
+        _put(_CLEAR + text)
+
+
 def say(text: str) -> None:
     """A line for the operator. If nobody can read it any more, the process gets SIGHUP and what follows goes nowhere."""
+    _put(f"{_CLEAR}{text}\n{_shown}" if _shown else f"{text}\n")
+
+
+def _put(text: str) -> None:
     if _beside is not None:
         _beside.write(text)
         return
     try:
-        print(text, flush=True)  # noqa: T201
+        print(text, end="", flush=True)  # noqa: T201
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         os.kill(os.getpid(), signal.SIGHUP)
@@ -88,6 +124,7 @@ def written_beside() -> Generator[None]:
     try:
         yield
     finally:
+        show("")
         _beside = None
         writer.end()
 
@@ -118,7 +155,7 @@ class _Writer:
             self._some.clear()
             with suppress(IndexError):
                 while True:
-                    self._put((self._lines.popleft() + "\n").encode(errors="replace"))
+                    self._put(self._lines.popleft().encode(errors="replace"))
 
     def _put(self, data: bytes) -> None:
         try:
@@ -132,3 +169,4 @@ class _Writer:
 
 
 _beside: _Writer | None = None
+_shown = ""  # the line that stays below

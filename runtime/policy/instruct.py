@@ -10,6 +10,7 @@ from models.errors import ModelError
 from runtime.config.policy import encoder_id
 from runtime.config.settings import Settings, settings_from_json, settings_of
 from runtime.errors import RuntimeFault
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.flags import INSTRUCT
@@ -31,6 +32,8 @@ def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[
             raise RuntimeFault(str(error)) from None
         for key, embedding in zip(missing, made, strict=True):
             save_embedding(cache.make_room(key), embedding)
+        if cache.note:
+            say(f"video2act: {cache.note}")
     return [cache.path(key) for key in keys]
 
 
@@ -40,6 +43,9 @@ def main(arguments: list[str]) -> int:
     texts = list(options.texts)
     for text, path in zip(texts, encode(settings_of(given), texts, EmbeddingCache()), strict=True):
         say(f"{path}  {text}")
+    say_next(
+        "tell the robot", "robot", *INSTRUCT.tree_words(arguments, but=("instruction",)), "--instruction", texts[0]
+    )
     return 0
 
 

@@ -17,14 +17,15 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
-from tqdm import tqdm
 
 from models.config import PolicyConfig, Source
 from models.errors import ModelError
-from models.identity import stored_config
+from models.identity import checkpoint_folder, stored_config
 from models.sizes import by_name
 from models.sources import FILES, PartName, sources
 from runtime.errors import RuntimeFault
+from runtime.host.next_step import say_next
+from runtime.host.progress import bar
 from runtime.host.terminal import say
 from runtime.policy.flags import WEIGHTS
 
@@ -69,11 +70,20 @@ def main(arguments: list[str]) -> int:
     """The command."""
     options, _ = WEIGHTS.read(arguments)
     try:
-        config = by_name(options.size) if options.checkpoint is None else stored_config(options.checkpoint)
+        config = (
+            by_name(options.size)
+            if options.checkpoint is None
+            else stored_config(checkpoint_folder(options.checkpoint))
+        )
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
     fetch(config)
+    if options.checkpoint is None:
+        train = ("video", "--profile", options.size, "--data", "DIR", "--out", "DIR")
+        say_next("train a policy on top of them", "train", *train)
+    else:
+        say_next("encode what the robot will be told", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")
     return 0
 
 
@@ -147,7 +157,7 @@ def _download_large(source: Source, name: str, sha256: str, size: int) -> None:
 def _wrong(need: Need) -> Iterator[Path]:
     """The files whose content is not what the hub says it is."""
     total = sum(file.size for file in need.files)
-    with tqdm(total=total, unit="B", unit_scale=True, desc=f"checking {need.source.repo}") as progress:
+    with bar(total, f"checking {need.source.repo}", "B", unit_scale=True) as progress:
         for file in need.files:
             path = need.path(file)
             if path is None:

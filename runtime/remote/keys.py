@@ -10,6 +10,7 @@ import zmq
 import zmq.auth
 
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.remote.flags import KEYS
 
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
     say(f"{folder}: keys of both ends; copy it to the GPU box, and let nobody else read it")
+    say_next("on the GPU box", "system2", "--robot", "tcp://ROBOT:5760", "--keys", folder)
+    say_next("on the robot", "robot", "--system2.remote", "tcp://0.0.0.0:5760", "--system2.keys", folder)
     return 0
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from runtime.config.settings import changed
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.next_step import say_next
+from runtime.host.progress import bar, waiting
 from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
 from runtime.host.terminal import say
 from runtime.messaging.bus import LONGEST_PATH, socket_path
@@ -31,7 +33,8 @@ def main(arguments: list[str]) -> int:
         from runtime.replay import on_robot
 
         return on_robot.main(options.session, options.episode, given)
-    session = reader.read(options.session)
+    with waiting(f"reading {options.session}"):
+        session = reader.read(options.session)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
     if options.what_if:
@@ -40,9 +43,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _lockstep(session: Session, given: dict[str, Any]) -> int:
-    from runtime.replay.lockstep import replay
+    from runtime.replay.lockstep import STEPS, replay
 
-    report = replay(session, lambda settings: changed(settings, given))
+    steps = sum(logged.topic in STEPS for logged in session.messages)
+    with bar(steps, "replay", "step", leave=False) as shown:
+        report = replay(session, lambda settings: changed(settings, given), lambda: shown.update(1))
     if not report.counts:
         raise RuntimeFault(f"{session.path}: holds no step of a live run to compare (a recording, or a --what-if)")
     say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
@@ -54,7 +59,12 @@ def _lockstep(session: Session, given: dict[str, Any]) -> int:
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
     same = report.identical and not damaged
     say("identical, byte for byte" if same else "NOT identical" if not damaged else "the session is damaged")
+    _say_what_if(session)
     return 0 if same else 1
+
+
+def _say_what_if(session: Session) -> None:
+    say_next("what another ratio would have done", "replay", session.path.parent, "--what-if", "--ratio", "4")
 
 
 def _paced(session: Session, options: ReplayFlags) -> int:
@@ -70,6 +80,7 @@ def _paced(session: Session, options: ReplayFlags) -> int:
                 show(paced, session, folder, options.speed)
                 return 0
             say(f"{paced.run(options.speed)} messages published")
+            _say_what_if(session)
         except KeyboardInterrupt:
             say("stopped")
         finally:
@@ -82,21 +93,27 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     from runtime.replay.lockstep import StoredEmbeddings
     from runtime.systems.virtual_clock import open_policy
 
-    origin = what_if.Origin.of(session)
+    with waiting("sorting its messages"):
+        origin = what_if.Origin.of(session)
     settings = changed(origin.settings, given)
     out = out or _beside(session.path.parent)
     if out.exists():
         raise SettingsError(f"--out {out}: is there already; give another")
-    policy = open_policy(settings)
+    with waiting("opening the policy"):
+        policy = open_policy(settings)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = origin.embeddings(StoredEmbeddings(session, Path(folder)), policy)
-        messages = what_if.WhatIf(origin, settings, policy, embeddings, list(names(given))).run()
-    after = what_if.write(session, settings, messages, out)
+        with bar(100, "what if", "percent", leave=False) as shown:
+            reported = lambda share: shown.update(100 * share - shown.n)  # noqa: E731
+            messages = what_if.WhatIf(origin, settings, policy, embeddings, list(names(given))).run(reported)
+    with waiting(f"writing {out}"):
+        after = what_if.write(session, settings, messages, out)
     recorded = [(topic, message) for (topic, _, _), message in origin.index.messages.items()]
     before = what_if.tabled(origin.settings, recorded, session.path.parent.name)
     say("\n".join(what_if.compared(before, after)))
     say(what_if.departed(origin.index, messages))
-    say(f"video2act: written to {out}; ./launch/console.sh --sessions {out.parent} shows both side by side")
+    say(f"video2act: written to {out}")
+    say_next("see both side by side", "console", "--sessions", out.parent)
     return 0
 
 

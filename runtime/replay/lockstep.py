@@ -36,6 +36,8 @@ _OTHERWISE: dict[type[messages.Message], tuple[str, ...]] = {
     messages.Conditions: ("covers",),
 }
 """What a former schema worded in other sentences or did not hold, by message."""
+STEPS = ("arm_target", "conditions", "chunk", "skip")
+"""Topics of what is made again."""
 Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, messages.ActionChunk | messages.Skip], messages.Message
@@ -64,6 +66,7 @@ class Report:
     """All comparisons by message type."""
 
     counts: dict[str, Count] = field(default_factory=dict)
+    passed: Callable[[], object] = lambda: None
 
     def count(self, kind: str) -> Count:
         """The row of a message type."""
@@ -112,13 +115,17 @@ class Index:
 
 
 def replay(
-    session: Session, moved: Callable[[Settings], Settings] = lambda settings: settings, only_arms: bool = False
+    session: Session,
+    moved: Callable[[Settings], Settings] = lambda settings: settings,
+    passed: Callable[[], object] = lambda: None,
+    only_arms: bool = False,
 ) -> Report:
     """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand.
 
-    `only_arms`: from the logged chunks alone, for which no policy is needed.
+    `passed` is called for each message of STEPS that was made again. `only_arms`: from the logged chunks alone, for which no
+    policy is needed.
     """
-    index, report = Index(session), Report()
+    index, report = Index(session), Report(passed=passed)
     if "settings" not in session.metadata:
         raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
     try:
@@ -189,6 +196,7 @@ def _replay_arms(index: Index, settings: Settings, unfit: str, report: Report) -
     for epoch, targets in index.of("arm_target").items():
         walk, count = _Walk(index, "arms", epoch, arms_state.SAVED, FORMER), report.count("ArmTarget")
         for recorded in targets:
+            report.passed()
             assert isinstance(recorded, messages.ArmTarget)
             try:
                 inputs = _arms_inputs(index, recorded)
@@ -224,6 +232,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
         config = system2_step.System2Config(settings, slow, checkpoint.id)
         walk = _Walk(index, "system2", epoch, (system2_step.System2State,))
         for conditions in recorded:
+            report.passed()
             assert isinstance(conditions, messages.Conditions)
             _check_policy(conditions.checkpoint_id, checkpoint.id)
             if conditions.seq == 0:
@@ -293,6 +302,7 @@ def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], re
         if recorded[0].seq == 0:
             walk.state = fresh()
         for output in recorded:
+            report.passed()
             assert isinstance(output, messages.ActionChunk | messages.Skip)
             topic = "chunk" if isinstance(output, messages.ActionChunk) else "skip"
             try:

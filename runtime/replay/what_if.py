@@ -123,8 +123,11 @@ class WhatIf:
         self._config = arms_state.ArmsConfig.of(settings, origin.unfit)
         self._arms: arms_state.ArmsState | None = None
 
-    def run(self) -> list[Topical]:
-        """What it would have been: everything made anew and everything that stays, in order of time."""
+    def run(self, passed: Callable[[float], object] = lambda _: None) -> list[Topical]:
+        """What it would have been: everything made anew and everything that stays, in order of time.
+
+        `passed` is told which share of the session's time is done, 0 to 1.
+        """
         index = self._origin.index
         for (topic, _, _), message in index.messages.items():
             if isinstance(message, messages.ArmTarget):
@@ -135,8 +138,9 @@ class WhatIf:
                 self._made.append((topic, self._tuned(message)))
         # A System 2 that cannot keep up is due again as soon as it is done, for ever: nothing happens after the session.
         end_ns = max(message.stamp_ns for message in index.messages.values())
+        begin_ns = self._clock.now_ns
         while self._clock.next(end_ns):
-            pass
+            passed((self._clock.now_ns - begin_ns) / max(1, end_ns - begin_ns))
         return sorted(self._made, key=lambda row: row[1].stamp_ns)
 
     def _tuned(self, message: messages.Message) -> messages.Message:

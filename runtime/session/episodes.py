@@ -25,6 +25,8 @@ from runtime.session import reader
 Row = TypeVar("Row")
 # Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit.
 _LONGEST_GAP_NS = NS_PER_S // 5
+_WORTH_A_LINE_S = 0.5
+_NOTHING = "the arms never ran in it"
 
 
 def episodes(session: reader.Session, failures: bool = False, verbose: bool = True) -> list[Episode]:
@@ -35,7 +37,7 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
     """
     log = Log(session)
     some: list[Episode] = []
-    unfit: list[str] = []
+    unfit, parts = list[str](), list[str]()
     for about in log.episodes:
         if about.number in log.failures and not failures:
             unfit.append(
@@ -47,11 +49,16 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
         except ModelError as error:
             unfit.append(str(error))
             continue
-        some += [found] if found is not None else []
+        if found is None:
+            unfit.append(f"{session.path} episode {about.number}: {log.why_none(about)}")
+            continue
+        some.append(found)
+        if shorter := log.shorter(about, len(found)):
+            parts.append(f"{session.path} episode {about.number}: {shorter}")
     if not some:
         nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
-        raise ModelError(unfit[0] if unfit else nothing)
-    for text in unfit if verbose else ():
+        raise ModelError(next((text for text in unfit if not text.endswith(_NOTHING)), nothing))
+    for text in (*unfit, *parts) if verbose else ():
         say(f"video2act: left out: {text}")
     return some
 
@@ -76,6 +83,7 @@ class Log:
         self._targets: list[messages.ArmTarget] = []
         self._leaders: list[messages.LeaderState] = []
         self._kept: dict[int, messages.Demonstration] = {}
+        self._takes: dict[int, str] = {}  # of each demonstration that began, its last state
         self.failures: set[int] = set()
         self._frames: dict[str, list[messages.Frame]] = {camera: [] for camera in CAMERAS}
         for _, message, _ in reader.decode_all(session):
@@ -92,8 +100,10 @@ class Log:
                     self._leaders.append(message)
                 case messages.Outcome():  # the last word counts
                     (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
-                case messages.Demonstration() if message.state == "kept":
-                    self._kept[message.number] = message
+                case messages.Demonstration() if message.state != "ready":
+                    self._takes[message.number] = message.state
+                    if message.state == "kept":
+                        self._kept[message.number] = message
                 case messages.Frame() if message.camera in self._frames:
                     self._frames[message.camera].append(message)
                 case _:
@@ -119,6 +129,21 @@ class Log:
         ahead = [time + NS_PER_S // DEMONSTRATION_HZ for time in times]
         targets = [rows[_before(rows, time, lambda row: row[0])][1] for time in ahead]
         return Movement(np.array(targets, np.float32), times, self._instruction_at(end_ns))
+
+    def why_none(self, about: messages.Episode) -> str:
+        """Why there is no movement."""
+        state = self._takes.get(about.number)
+        return _NOTHING if state is None else f"the demonstration was {state}, not kept"
+
+    def shorter(self, about: messages.Episode, steps: int) -> str:
+        """What of an episode's run does not stand in its `steps`; empty: nothing that is worth a line."""
+        running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
+        if about.number in self._kept or not running:
+            return ""
+        whole_s, used_s = (running[-1].deadline_ns - running[0].deadline_ns) / NS_PER_S, steps / DEMONSTRATION_HZ
+        if whole_s - used_s < _WORTH_A_LINE_S:
+            return ""
+        return f"{whole_s - used_s:.1f} of its {whole_s:.1f} s, in which the arms held or a camera missed"
 
     def path(self, about: messages.Episode) -> tuple[NDArray[np.float64], str] | None:
         """One episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.

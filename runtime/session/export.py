@@ -11,6 +11,8 @@ from models.data.episode import Episode
 from models.errors import ModelError
 from runtime.config.output_paths import check_folder
 from runtime.errors import RuntimeFault
+from runtime.host.next_step import say_next
+from runtime.host.progress import waiting
 from runtime.host.terminal import say
 from runtime.session import reader
 from runtime.session.episodes import episodes
@@ -22,13 +24,16 @@ def main(arguments: list[str]) -> int:
     options, _ = EXPORT.read(arguments)
     check_folder(options.out, "--out")
     try:
-        if options.to == "lerobot":
-            count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
-        else:
-            count = _write_hdf5(options.out, options.sessions, options.failures)
+        with waiting(f"export to {options.out}"):
+            if options.to == "lerobot":
+                count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
+            else:
+                count = _write_hdf5(options.out, options.sessions, options.failures)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     say(f"{options.out}: {count} episodes")
+    if count:
+        say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
     return 0
 
 

@@ -1,4 +1,7 @@
-"""The table at the end of a run, accumulated message by message. The recorder keeps it live; a session gives it again."""
+"""The table at the end of a run, accumulated message by message. The recorder keeps it live; a session gives it again.
+
+Each row is explained in runtime/supervisor/README.md.
+"""
 
 import itertools
 from bisect import bisect_right
@@ -7,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from runtime.host import overload
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 
 EXIT_SOURCE = "exit"  # the source of the HOLD order with which the program ends
+OF_THE_SESSION = ("task", "outcome", "session_s", "not_replayable", "session")
+"""Rows over all that was recorded; the others count from the first RUNNING to the command that ends the run."""
 _LEFT, _RIGHT = slice(0, 6), slice(7, 13)
 _LATE_SHARE = 0.05  # of the runs: so far may the measured ratio be above the one asked for
 
@@ -55,6 +61,10 @@ class _Series:
     def add(self, value: float) -> None:
         self.values.append(value)
 
+    def p99(self) -> float:
+        """0 without values."""
+        return float(np.percentile(self.values, 99)) if self.values else 0.0
+
     def figures(self, *names: str) -> dict[str, float | None]:
         """p50, p99, max; None without values."""
         if not self.values:
@@ -66,7 +76,7 @@ class _Series:
 class Accumulator:
     """Feed it every message of a session, in any order across topics; ask for `table` at the end.
 
-    Figures count from the first RUNNING to the order that ends the program.
+    All figures but those OF_THE_SESSION count from the first RUNNING to the order that ends the program, whatever was between.
     """
 
     def __init__(self, command_rate_hz: float) -> None:
@@ -83,12 +93,14 @@ class Accumulator:
         self._path = np.zeros(2)
         self._previous_q: Any = None
         self._safety: messages.SafetyState | None = None
+        self._before: messages.SafetyState | None = None  # the newest one before the first RUNNING
         self._faults = 0
         self._rates: dict[str, float] = {}
         self._seen: dict[tuple[str, int], Intervals] = {}
         self._pictures: dict[str, Intervals] = {}
         self._wanted: list[tuple[messages.InputRef, ...]] = []
         self._span_ns: list[int] = []  # of the first and the newest tick
+        self._newest_ns = 0  # of the newest tick that counts
         self._task = ""
         self._judged: dict[int, str] = {}  # by episode
 
@@ -113,8 +125,7 @@ class Accumulator:
                 self._conditions.append(_Condition(message.stamp_ns, life, *reported))
                 self._wanted.append(message.inputs)
             case messages.SafetyState():
-                if self._last_ns is None:
-                    self._safety = message
+                self._note_safety(message)
             case messages.Fault():
                 self._faults += self._counting(message.stamp_ns)
             case messages.Scene():
@@ -153,8 +164,10 @@ class Accumulator:
             steps.add(condition.widest_gap_ns / 1e6)
         return {
             "task": self._task,
-            "duration_s": round((self._span_ns[-1] - self._span_ns[0]) / NS_PER_S, 1) if self._span_ns else 0.0,
             "outcome": self._outcome(),
+            "session_s": round((self._span_ns[-1] - self._span_ns[0]) / NS_PER_S, 1) if self._span_ns else 0.0,
+            "duration_s": round((self._newest_ns - first_ns) / NS_PER_S, 1) if self._first_ns is not None else None,
+            "overloaded": overload.symptoms(self._late_us.p99() / 1e3, self._lag_ms.p99()) or "no",
             "system1_runs": len(chunks),
             "system2_runs": len(conditions),
             "ratio_measured": self._ratio(conditions),
@@ -169,10 +182,10 @@ class Accumulator:
             "arm_path_rad": [round(float(path), 3) for path in self._path],
             "running_fraction": _share(self._running, self._ticks),
             "takeover_fraction": _share(self._led, self._ticks),
-            "holds": self._safety.holds if self._safety else 0,
-            "faults_latched": self._safety.faults if self._safety else 0,
+            "holds": self._since_running("holds"),
+            "faults_latched": self._since_running("faults"),
             "faults": self._faults,
-            "drops": dropped + (self._safety.chunks_dropped if self._safety else 0),
+            "drops": dropped + self._since_running("chunks_dropped"),
             "late_triggers": sum(condition.late_runs > 0 for condition in conditions),
             "window_step_ms": steps.figures("p50", "max"),
             "saturated": self._saturated(chunks, conditions),
@@ -201,7 +214,7 @@ class Accumulator:
             self._first_ns = target.stamp_ns
         if not self._counting(target.stamp_ns):
             return
-        self._ticks += 1
+        self._ticks, self._newest_ns = self._ticks + 1, target.stamp_ns
         self._late_us.add((target.stamp_ns - target.deadline_ns) / 1e3)
         if self._ticks > 1:
             period_ns = target.deadline_ns - self._previous_deadline_ns
@@ -213,6 +226,17 @@ class Accumulator:
             self._limited += target.limited
         if target.seam_jump_rad_s >= 0:
             self._seams.add(target.seam_jump_rad_s)
+
+    def _note_safety(self, state: messages.SafetyState) -> None:
+        if self._first_ns is None or state.stamp_ns < self._first_ns:
+            self._before = state
+        elif self._last_ns is None:
+            self._safety = state
+
+    def _since_running(self, count: str) -> int:
+        """By how much a count of the safety layer has grown since the first RUNNING."""
+        newest = self._safety or self._before
+        return getattr(newest, count) - (getattr(self._before, count) if self._before else 0) if newest else 0
 
     def _move(self, state: messages.JointState) -> None:
         if self._previous_q is not None and self._counting(state.stamp_ns):
@@ -259,13 +283,22 @@ class Accumulator:
 
 
 def lines(table: dict[str, Any]) -> list[str]:
-    """The table for a terminal."""
-    rows: list[str] = []
-    for name, value in table.items():
-        if isinstance(value, dict):
-            value = "  ".join(f"{key} {inner}" for key, inner in value.items())
-        rows.append(f"  {name:<26} {value}")
-    return rows
+    """The table for a terminal: what was measured."""
+    rows = {name: _text(value) for name, value in table.items()}
+    of_session = [name for name in OF_THE_SESSION if rows.get(name)]
+    counted = [name for name in rows if name not in OF_THE_SESSION and rows[name]]
+    said = ["of the whole session:", *(f"  {name:<26} {rows[name]}" for name in of_session)]
+    if table.get("duration_s") is None:
+        return [*said, "the arms never ran: nothing else was counted"]
+    since = "from the first RUNNING to the end, pauses included:"
+    return [*said, since, *(f"  {name:<26} {rows[name]}" for name in counted)]
+
+
+def _text(value: Any) -> str:
+    """One row's figures; empty: nothing was measured."""
+    if isinstance(value, dict):
+        return "  ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
+    return "" if value is None else f"{value}"
 
 
 def _share(part: int, whole: int) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from drivers.cobot_magic import CAMERAS
 from runtime.errors import SettingsError
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.session import reader
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         raise SettingsError(f"--out {out}: {error.strerror}") from None
     say(f"video2act: {out}: {len(made['traceEvents'])} events; open it at ui.perfetto.dev")
+    say_next("the same moments as pictures and curves", "console", "--sessions", session.path.resolve().parent.parent)
     return 0
 
 

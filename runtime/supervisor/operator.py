@@ -6,11 +6,17 @@
 import os
 import sys
 
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
+from runtime.messaging.messages import CommandName
 from runtime.supervisor.flags import OPERATOR
 from runtime.supervisor.run_client import Operator, run_folder
 
 _CONFIRMED = ("stop", "release")
+_FOLLOWS: dict[CommandName, CommandName] = {
+    "arm": "run", "run": "hold", "takeover": "run", "hold": "arm", "stop": "clear", "ready": "run", "rest": "release",
+    "release": "arm", "clear": "arm",
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +31,11 @@ def main(arguments: list[str]) -> int:
     finally:
         operator.close()
     say(f"{command}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
-    return 1 if answer.answer else 0
+    if answer.answer:
+        return 1
+    follows = _FOLLOWS[command]
+    say_next(f"{follows} them" if follows != "run" else "let them run", "operator", follows)
+    return 0
 
 
 def _confirms(command: str) -> bool:

@@ -6,7 +6,6 @@ watches. A simulated robot has emulated leaders, which the scripted expert leads
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from drivers.sim.tasks import make_task
 from runtime.arms import safety
 from runtime.config.settings import Settings, settings_of
 from runtime.host.clock import NS_PER_S, robot_time_ns
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
@@ -30,7 +30,7 @@ _WATCHES = "the leaders lead the arms; the safety layer only watches"
 
 
 class RecordingStatus(StatusLine):
-    """The line of a recording: which demonstration, what the leaders exceed, cameras, and the file."""
+    """The line of a recording: which demonstration, cameras, and the file; events: what the leaders exceed."""
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         super().__init__(bus, settings)
@@ -38,7 +38,6 @@ class RecordingStatus(StatusLine):
         self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
         self._leaders = bus.subscriber("leader_state", depth=512)
         self._leader: messages.LeaderState | None = None
-        self._exceeded = ""
 
     def read(self) -> None:
         """Take what came."""
@@ -46,7 +45,8 @@ class RecordingStatus(StatusLine):
         for received in self._leaders.take():
             if isinstance(received.message, messages.LeaderState):
                 self._leader = received.message
-                self._exceeded = "; ".join(self._leader.exceeds) or self._exceeded
+                for exceeded in self._leader.exceeds:
+                    self.event(f"beyond the limits: {exceeded}")
 
     def unfit(self) -> str:
         """Why a demonstration that began now would lack something; empty: nothing."""
@@ -65,16 +65,20 @@ class RecordingStatus(StatusLine):
         recording = self.newest(messages.Recording)
         return "; ".join([*verdicts, recording.fault if recording else "nothing is written yet"]).strip("; ")
 
+    @property
+    def headline(self) -> str:
+        """See StatusLine: which demonstration, and whether the next one may begin."""
+        return f"{self.takes.state} {self.takes.number}, {'not fit' if self.unfit() else 'fit'}"
+
     def parts(self, processes: supervisor.SupervisorState) -> list[str]:
         """In order."""
         now_ns, state, unfit = robot_time_ns(), self.takes, self.unfit()
         since_s = ((state.ended_ns or now_ns) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
-        exceeded, self._exceeded = self._exceeded, ""
         return [
             f"{state.state} {state.number}" + (f" ({since_s:.1f} s)" if since_s else ""),
             f"kept {state.kept} discarded {state.discarded}",
-            unfit or _WATCHES,
-            f"beyond the limits: {exceeded}" if exceeded else "",
+            self.overload.attributed(unfit) or _WATCHES,
+            self.overloaded(),
             *self.cameras_and_file(),
             self.unwell(processes),
         ]
@@ -92,12 +96,15 @@ class Recording(Robot):
 
     def obey(self, key: str) -> None:
         """Start, stop, keep, discard; each change is told at once. Nothing is begun while something would be lacking."""
-        if key == "q":
-            self.end()
+        if key not in recording_state.MEANINGS:
+            self.obey_always(key)
             return
-        after = recording_state.press(self.status.takes, key, robot_time_ns())
-        if after.state == "recording" and self.status.takes.state == "ready" and (unfit := self.status.unfit()):
-            self.status.event(f"not started: {unfit}")
+        before, after = self.status.takes, recording_state.press(self.status.takes, key, robot_time_ns())
+        if after == before:
+            self.status.answer(f"{key}: {recording_state.no_effect(before, key)}")
+            return
+        if after.state == "recording" and before.state == "ready" and (unfit := self.status.unfit()):
+            self.status.answer(f"not started: {unfit}")
             return
         self._take(after)
         if self.status.takes.state in ("kept", "discarded"):
@@ -118,14 +125,14 @@ class Recording(Robot):
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(counts) + "\n")
         say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
-        say(f"video2act: ./launch/export.sh {_shown(self.session)} --to hdf5 --out DIR")
+        say_next("as training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
 
     def _take(self, after: Takes) -> None:
         if after == self.status.takes:
             return
         self.status.takes = after
         self.plan = replace(self.plan, episode=after.number)
-        self.status.event(f"demonstration {after.number}: {after.state}")
+        self.status.answer(f"demonstration {after.number}: {after.state}")
         self._tell()
 
     def _tell(self) -> None:
@@ -152,8 +159,3 @@ def main(arguments: list[str]) -> int:
     }
     settings = settings.model_copy(update=changed)
     return Recording(settings, examined(settings, role)).run()
-
-
-def _shown(path: Path) -> str:
-    """As somebody would type it from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ from runtime.doctor.row import failures, table
 from runtime.errors import RuntimeFault
 from runtime.host import terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
+from runtime.host.next_step import say_next
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.revision import revision
 from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
@@ -41,6 +43,7 @@ from runtime.supervisor import operator_changes, supervisor
 from runtime.supervisor.children import Children
 from runtime.supervisor.flags import ROBOT
 from runtime.supervisor.status_line import StatusLine
+from runtime.supervisor.typed_commands import TypedCommands
 
 _LOOP_HZ = 20
 _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
@@ -50,6 +53,7 @@ _STOP_WAIT_S = 1.0  # the arms brake meanwhile, over their buses
 _RECORDER_WAIT_S = 1.5
 _RECORDER_START_S = 5.0
 _SOURCE = "terminal"
+_EPOCH = 1  # of what this process sends
 
 
 class Robot:
@@ -87,7 +91,9 @@ class Robot:
         self._beats = self._bus.subscriber("heartbeat", depth=512)
         self._faults = self._bus.subscriber("fault", depth=256)
         self._steering = self._bus.subscriber("steering", depth=64)
+        self._safety = self._bus.subscriber("safety", depth=64)
         self.status = self.make_status(self._bus)
+        self._typed = TypedCommands(self.command, self.status.answer, _EPOCH)
         self._children = Children(self.folder, self.session / "logs", self._no_log)
         self._state = supervisor.SupervisorState(
             {
@@ -141,11 +147,13 @@ class Robot:
             self._supervise()
             self._steer()
             if has_keys:
-                for key in terminal.pressed():
+                for key in terminal.keys(terminal.pressed()):
                     self.obey(key)
             if count % _REPEAT_EVERY == 0 and self._recorder_listens():
                 self.repeat_states()
+            self._hear_answers()
             self.status.read()
+            self.status.look(self._state)
             self._note_running()
             self._note_console()
             if count % _STATUS_EVERY == 0:
@@ -159,7 +167,8 @@ class Robot:
                 say(f"video2act: the processes' logs are in {self.session / 'logs'}")
                 return True
             count += 1
-            rate.wait()
+            due_ns = rate.wait()
+            self.status.overload.own(robot_time_ns() - due_ns, robot_time_ns())
         return False
 
     def _supervise(self) -> None:
@@ -167,6 +176,8 @@ class Robot:
         exits = self._children.take_exits()
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, messages.Heartbeat))
         faults = tuple(r.message for r in self._faults.take() if isinstance(r.message, messages.Fault))
+        for beat in beats:
+            self.status.overload.beat(beat)
         inputs = supervisor.SupervisorInputs(exits, beats, faults)
         outputs = supervisor.step(self.settings.supervisor, self._state, inputs, robot_time_ns())
         if outputs.changed:
@@ -199,22 +210,39 @@ class Robot:
         self.publish("fault", messages.Fault, process="supervisor", name="log", text=text)
 
     def obey(self, key: str) -> None:
-        """A key that was pressed."""
+        """A key that was pressed. Every key is answered, one that does nothing too."""
         if key == " ":
-            self.command("hold")
-        elif key == "r":  # a robot's fault is cleared by an order of its own, after a look at it
+            self._typed.give(("hold",), robot_time_ns())
+        elif key == "r":  # a robot's fault is cleared by a command of its own, after a look at it
             real = self.settings.arms.kind != "simulated"
-            for command in ("arm", "run") if real else ("clear", "arm", "run"):
-                self.command(command)
+            self._typed.give(("arm", "run") if real else ("clear", "arm", "run"), robot_time_ns())
         elif key == "t":
-            self.command("takeover")
-        elif key == "q":
-            self.end()
+            self._typed.give(("takeover",), robot_time_ns())
+        else:
+            self.obey_always(key)
 
-    def command(self, command: str, source: str = _SOURCE) -> None:
-        """Send an order to the arms."""
+    def obey_always(self, key: str) -> None:
+        """The keys of every command that has keys: q, ?, and those that do nothing."""
+        if key == "q":
+            self.status.answer("q: ends")
+            self.end()
+        elif key == "?":
+            self.status.answer(self.keys)
+        else:
+            self.status.answer(f"{terminal.key_name(key)} does nothing here: {self.keys}")
+
+    def _hear_answers(self) -> None:
+        for received in self._safety.take():
+            if isinstance(received.message, messages.SafetyState):
+                self._typed.hear(received.message, robot_time_ns())
+        self._typed.look(robot_time_ns())
+
+    def command(self, command: str, source: str = _SOURCE) -> int:
+        """Send a command to the arms. Returns its seq."""
         self.publish("operator_command", messages.OperatorCommand, command=command, source=source)
-        self.status.event(f"command: {command} ({source})")
+        if source not in (_SOURCE, EXIT_SOURCE):  # whoever typed it hears the answer
+            self.status.answer(f"command: {command} ({source})")
+        return self._counts["operator_command"] - 1
 
     def repeat_states(self) -> None:
         """Whatever a process that starts late has to know."""
@@ -250,14 +278,15 @@ class Robot:
     def publish(self, name: str, kind: type[messages.Message], /, **fields: Any) -> None:
         """Send the next message of a topic."""
         assert topic(name).message is kind
-        message = kind(seq=self._counts[name], epoch=1, stamp_ns=robot_time_ns(), **fields)
+        message = kind(seq=self._counts[name], epoch=_EPOCH, stamp_ns=robot_time_ns(), **fields)
         self._counts[name] += 1
         self._publishers[name].send(message)
 
     def _note_running(self) -> None:
-        if self._running_since_ns is None and self.status.mode == "RUNNING":
-            self._running_since_ns = robot_time_ns()
-            self.status.show(self._state)  # the operator has waited for this
+        state = self.status.newest(messages.SafetyState)
+        if self._running_since_ns is None and state is not None and state.mode == "RUNNING":
+            self._running_since_ns = state.since_ns  # as the table at the end counts
+            self.status.overload.count_from_now()
 
     def _note_console(self) -> None:
         """Where the page is, once."""
@@ -267,7 +296,7 @@ class Robot:
             say(f"video2act: console {self._console}")
 
     def is_over(self) -> bool:
-        """Whether the run ends by itself now: it ran as long as it should."""
+        """Whether the run ends by itself now: --seconds after the first RUNNING, whatever was between."""
         wanted = self.settings.seconds
         if wanted is None or self._running_since_ns is None:
             return False
@@ -304,11 +333,19 @@ class Robot:
                 "video2act: no table: the recorder was off or killed, or the disk is full; replay.sh reads what there is"
             )
             return
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text()) | self._overloaded()
+        with suppress(OSError):  # the disk is full
+            path.write_text(json.dumps(table, indent=1) + "\n")
         say("\n".join(summary.lines(table)))
         say("video2act: the arms keep their last pose, powered; nothing was switched off")
+        say_next("play the session again", "replay", self.session, "--lockstep")
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
+
+    def _overloaded(self) -> dict[str, str]:
+        """What the supervisor saw of an overloaded machine; the recorder's own row tells of the arms' ticks alone."""
+        watch = self.status.overload
+        return {"overloaded": f"for {watch.overloaded_s:.0f} s: {watch.first_sign}"} if watch.overloaded_s >= 1 else {}
 
 
 def main(arguments: list[str]) -> int:

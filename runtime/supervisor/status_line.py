@@ -1,22 +1,33 @@
-"""The status line that robot.sh prints once a second, and the events between."""
+"""The status line of robot.sh, and the events above it."""
 
+from collections import deque
 from typing import TypeVar
 
 from runtime.config import tuning
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
+from runtime.host import terminal
 from runtime.host.clock import NS_PER_S, robot_time_ns
+from runtime.host.overload import REMEDY
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.supervisor import supervisor
+from runtime.supervisor.overload_watch import OverloadWatch
+from runtime.supervisor.repeats import Repeats
 
 Message = TypeVar("Message", bound=messages.Message)
+_BETWEEN = " | "
+_RATE_S = 5  # rates are those of the last seconds
+_LINE_EVERY_NS = 10 * NS_PER_S  # where there is no terminal
 _GAP = 1.5  # a step in the video window is a gap beyond this many of its strides
 
 
 class StatusLine:
-    """Reads the small state topics and prints one line: state, rates, ages, what is wrong."""
+    """Reads the small state topics and tells the operator: state, what is wrong, rates, ages.
+
+    On a terminal one line in place, fitted to its width; elsewhere a line every ten seconds and at each change of the state.
+    """
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         self._settings = settings
@@ -25,20 +36,30 @@ class StatusLine:
         )
         self._subscribers = {
             name: bus.subscriber(name, newest=True)
-            for name in ("safety", "camera_health", "recording", "scene", "episode")
+            for name in ("safety", "camera_health", "recording", "scene", "episode", "arm_target")
         }
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, messages.Message] = {}
-        self._runs = dict.fromkeys(self._counted, 0)
+        self._counts = dict.fromkeys(self._counted, 0)
+        self._marks = deque([(robot_time_ns(), dict(self._counts))], maxlen=_RATE_S + 1)  # a second apart
         self._rates = dict.fromkeys(self._counted, 0.0)
-        self._shown_ns = robot_time_ns()
-        self._shown_scene: messages.Scene | None = None
+        self._repeats, self.overload = Repeats(), OverloadWatch()
+        self._settled = self._overloaded = False  # all processes were alive; the machine does not keep up
+        self._headline = ""
+        self._said_ns = 0
+        self._measured_scene: messages.Scene | None = None
+        self._real_time = ""
 
     @property
     def mode(self) -> str:
         """The safety layer's mode, empty before its first word."""
         state = self._newest.get("safety")
         return state.mode if isinstance(state, messages.SafetyState) else ""
+
+    @property
+    def headline(self) -> str:
+        """The state whose change is told at once."""
+        return self.mode or "starting"
 
     def newest(self, kind: type[Message]) -> Message | None:
         """The last message of a kind that this line reads."""
@@ -56,60 +77,124 @@ class StatusLine:
         for name, subscriber in self._subscribers.items():
             for received in subscriber.take():
                 self._newest[name] = received.message
+                match received.message:
+                    case messages.ArmTarget() as target:
+                        self.overload.tick(target)
+                    case messages.Scene() as scene:
+                        self.overload.scene(scene, received.arrival_ns)
+                    case _:
+                        pass
         for name, subscriber in self._counted.items():
             for received in subscriber.take():
-                self._runs[name] += 1
+                self._counts[name] += 1
                 self._newest[name] = received.message
 
     def event(self, text: str) -> None:
-        """Print something that happened."""
+        """Tell something that happened; what happens again and again is told once in ten seconds, with how often it did."""
+        text = self.overload.attributed(text)
+        if self._repeats.is_new(text, robot_time_ns()):
+            say(f"  * {text}")
+
+    def answer(self, text: str) -> None:
+        """Tell what an operator asked for: each time."""
         say(f"  * {text}")
 
+    def look(self, processes: supervisor.SupervisorState) -> None:
+        """To be called as often as one likes: tells a change of the state at once."""
+        if self.headline == self._headline:
+            return
+        self._headline = self.headline
+        columns = terminal.width()
+        if columns is None:
+            self._say(processes)
+        else:
+            say(self.parts(processes)[0])
+            terminal.show(fitted(self.parts(processes), columns - 1))
+
     def show(self, processes: supervisor.SupervisorState) -> None:
-        """Print the line."""
-        elapsed_s = (robot_time_ns() - self._shown_ns) / NS_PER_S
-        self._shown_ns = robot_time_ns()
-        self._rates = {name: count / elapsed_s for name, count in self._runs.items()}
-        self._runs = dict.fromkeys(self._runs, 0)
-        say(" | ".join(part for part in self.parts(processes) if part))
+        """To be called once a second."""
+        self._measure()
+        self._judge_machine(processes)
+        for text in self._repeats.summaries(robot_time_ns()):
+            say(f"  * {text}")
+        columns = terminal.width()
+        if columns is not None:
+            terminal.show(fitted(self.parts(processes), columns - 1))
+        elif robot_time_ns() - self._said_ns >= _LINE_EVERY_NS:
+            self._say(processes)
+
+    def _judge_machine(self, processes: supervisor.SupervisorState) -> None:
+        """Once all processes have loaded, which takes whatever processor there is."""
+        self._settled = self._settled or all(
+            supervised.state == "alive" for supervised in processes.supervised.values()
+        )
+        if self.mode in ("RUNNING", "HOLD") and self._counts["chunk"]:
+            self.overload.system1(self._rates["chunk"], 1 / self._settings.system1.period_s)
+        verdict = self.overload.judge(robot_time_ns())
+        found = verdict if self._settled else ""
+        if bool(found) != self._overloaded:
+            self._overloaded = bool(found)
+            self.event(f"the machine is overloaded: {found}; {REMEDY}" if found else "the machine keeps up again")
+
+    def _say(self, processes: supervisor.SupervisorState) -> None:
+        self._headline, self._said_ns = self.headline, robot_time_ns()
+        say(joined(self.parts(processes)))
+
+    def _measure(self) -> None:
+        """Rates over the last seconds."""
+        now_ns = robot_time_ns()
+        self._marks.append((now_ns, dict(self._counts)))
+        from_ns, before = self._marks[0]
+        elapsed_s = (now_ns - from_ns) / NS_PER_S
+        self._rates = {name: (count - before[name]) / elapsed_s for name, count in self._counts.items()}
+        self._real_time = self._real_time_factor()
 
     def parts(self, processes: supervisor.SupervisorState) -> list[str]:
-        """What the line says, in order; empty parts are left out."""
-        parts = [self.mode or "starting"]
-        state = self._newest.get("safety")
-        parts.append(self.systems())
+        """What the line says, the most important first; empty parts are left out."""
         cameras, real_time, file = self.cameras_and_file()
-        parts += [cameras, real_time]
-        if isinstance(state, messages.SafetyState) and state.chunk_age_ns >= 0:
-            parts.append(
-                f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
-            )
-            parts.append(f"holds {state.holds} faults {state.faults}")
-        parts.append(self._history_gap())
-        parts += [file, self.unwell(processes)]
-        if isinstance(state, messages.SafetyState) and state.mode != "RUNNING":
-            parts.append("; ".join(state.reasons))
-        return parts
+        state = self._newest.get("safety")
+        ages = holds = ""
+        if isinstance(state, messages.SafetyState):
+            holds = f"holds {state.holds}, faults {state.faults}"
+            if state.chunk_age_ns >= 0:
+                ages = f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
+        recording = self._newest.get("recording")
+        if isinstance(recording, messages.Recording) and recording.fault:
+            lost, file = file, ""
+        else:
+            lost = ""
+        lead = [self._mode_and_reasons(), self.overloaded(), self.unwell(processes), lost, self._history_gap()]
+        return [*lead, self.systems(), ages, cameras, real_time, file, holds]
+
+    def _mode_and_reasons(self) -> str:
+        state = self._newest.get("safety")
+        if not isinstance(state, messages.SafetyState) or state.mode == "RUNNING":
+            return self.headline
+        return ": ".join(filter(None, (state.mode, self.overload.attributed(*state.reasons))))
 
     def systems(self) -> str:
         """Who leads the arms."""
         rates = self._rates
-        return f"system1 {rates['chunk']:.1f}/s system2 {rates['conditions']:.2f}/s 1:{self._ratio}"
+        return f"system1 {rates['chunk']:.1f} Hz, system2 {rates['conditions']:.2f} Hz, 1:{self._ratio}"
 
     @property
     def _ratio(self) -> int:
         episode = self._newest.get("episode")
         return tuning.ratio(self._settings, episode) if isinstance(episode, messages.Episode) else self._settings.ratio
 
+    def overloaded(self) -> str:
+        """That the machine does not keep up; empty: it does, or the processes still load."""
+        return f"overloaded: {self.overload.verdict}" if self._overloaded else ""
+
     def cameras_and_file(self) -> tuple[str, str, str]:
         """The cameras' rates, the simulation's real-time factor, the file's size or its trouble; empty where unknown."""
         health, recording = self._newest.get("camera_health"), self._newest.get("recording")
         rates = file = ""
         if isinstance(health, messages.CameraHealth):
-            rates = "cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + "/s"
+            rates = "cameras " + " ".join(f"{camera.rate_hz:.0f}" for camera in health.cameras) + " Hz"
         if isinstance(recording, messages.Recording):
             file = recording.fault or f"{recording.size_bytes / 1e6:.1f} MB"
-        return rates, self._real_time_factor(), file
+        return rates, self._real_time, file
 
     def unwell(self, processes: supervisor.SupervisorState) -> str:
         """Processes that are not alive."""
@@ -127,11 +212,26 @@ class StatusLine:
         return f"frames lacking: a step of {conditions.widest_gap_ns / 1e6:.0f} ms in the video window"
 
     def _real_time_factor(self) -> str:
-        """How fast the simulated time went since the last line; empty without a simulator."""
-        scene, last = self._newest.get("scene"), self._shown_scene
+        """How fast the simulated time went since the last measurement; empty without a simulator."""
+        scene, last = self._newest.get("scene"), self._measured_scene
         if not isinstance(scene, messages.Scene):
             return ""
-        self._shown_scene = scene
+        self._measured_scene = scene
         if last is None or scene.epoch != last.epoch or scene.stamp_ns <= last.stamp_ns:
-            return ""
+            return self._real_time
         return f"real time x{(scene.simulated_ns - last.simulated_ns) / (scene.stamp_ns - last.stamp_ns):.2f}"
+
+
+def joined(parts: list[str]) -> str:
+    """The whole line."""
+    return _BETWEEN.join(part for part in parts if part)
+
+
+def fitted(parts: list[str], columns: int) -> str:
+    """The line in so many columns: the first part, cut if need be, and what there is room for of the others, in order."""
+    first, *others = [part for part in parts if part]
+    line = first if len(first) <= columns else first[: max(0, columns - 1)] + "…"
+    for part in others:
+        if len(line) + len(_BETWEEN) + len(part) <= columns:
+            line += _BETWEEN + part
+    return line

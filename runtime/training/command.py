@@ -13,6 +13,7 @@ from models.errors import ModelError
 from models.sources import sources
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
+from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, needs, ranks, stages
@@ -25,6 +26,22 @@ def main(arguments: list[str]) -> int:
     """The command."""
     if ranks.started():
         die_with_parent("train")  # a launcher that is killed ends nobody
+    run = train(arguments)
+    if ranks.started():  # one of several processes, whose parent tells it
+        return 0
+    out = run.out / "checkpoint"
+    if run.stage == "video":
+        say_next(
+            "train the policy on it", "train", "action", "--data", run.data, "--video", out, "--out", "ANOTHER_DIR"
+        )
+    else:
+        say_next("measure it", "evaluate", "--policy.checkpoint", out)
+        say_next("watch it", "robot", "--policy.checkpoint", out)
+    return 0
+
+
+def train(arguments: list[str]) -> Run:
+    """Do what a command line says, to the end. Returns which training that was."""
     run = _understood(arguments)
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
@@ -34,7 +51,7 @@ def main(arguments: list[str]) -> int:
             remember(run, demonstrations)
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
-            return 0
+            return run
         with WorkerPool("train", run.workers, run.ray) as pool:
             stage = stages.video if run.stage == "video" else stages.action
             trained = stage(run, pool, demonstrations)
@@ -46,7 +63,7 @@ def main(arguments: list[str]) -> int:
         raise said from None
     if ranks.chief():
         say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
-    return 0
+    return run
 
 
 def _understood(arguments: list[str]) -> Run:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from drivers.sim import experts, mishap
 from drivers.sim.disturbance import disturbance
@@ -23,6 +22,8 @@ from models.data import hdf5
 from models.data.episode import Episode, check
 from models.errors import ModelError
 from runtime.errors import SettingsError
+from runtime.host.next_step import say_next
+from runtime.host.progress import bar
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import DEMOS, DemosFlags, tasks
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     """The command."""
     options, _ = DEMOS.read(arguments)
     names = tasks(options.task)
+    say(f"video2act: demonstrations go to {options.out.absolute()}")
     folders = [options.out / name for name in names]
     _tidy(folders)
     for folder in folders:
@@ -65,6 +67,7 @@ def main(arguments: list[str]) -> int:
                 say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
     finally:
         _tidy(folders)
+    say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
     return 0
 
 
@@ -95,7 +98,7 @@ def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
     (options.out / name).mkdir(parents=True, exist_ok=True)
     seeds = _jobs(name, options)
     done = failed = 0
-    with tqdm(total=options.episodes, desc=name, unit="episode") as progress:
+    with bar(options.episodes, name, "episode") as progress:
         while done < options.episodes:  # a scene that fails is made up for by another
             chosen = list(itertools.islice(seeds, options.episodes - done))
             there = sum(job.path.exists() for job in chosen)

@@ -5,14 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
 from models.config import Part, PolicyConfig
 from models.errors import ModelError
-from models.identity import stored_config
+from models.identity import checkpoint_folder, stored_config
 from models.train.choices import Cloning, Filming, Schedule
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
@@ -44,9 +44,9 @@ class TrainFlags(Flags):
     profile: Literal["small", "full", "full-wan"] | None = None
     """Size of the policy, small if not given; not with --from."""
     video: Folder | None = None
-    """action: checkpoint of stage 1; without it published weights."""
+    """action: checkpoint of stage 1, or its OUT; without it published weights."""
     begin: Folder | None = Field(default=None, validation_alias="from")
-    """action: checkpoint of a whole policy, which is trained further."""
+    """action: checkpoint of a whole policy, or its OUT; it is trained further."""
     cache: Folder | None = None
     """Prepared demonstrations; without it OUT/cache."""
     steps: int | None = Field(default=None, ge=1, le=10**8)
@@ -67,6 +67,11 @@ class TrainFlags(Flags):
     """Machines that train together; each runs this very command."""
     meet: Annotated[str, Says(metavar="HOST:PORT")] = ""
     """With --machines: address of the first one."""
+
+    @field_validator("video", "begin")
+    @classmethod
+    def _of_a_training(cls, given: Path | None) -> Path | None:
+        return None if given is None else checkpoint_folder(given)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from tqdm import tqdm
 
 from drivers.task_names import KEPT_FROM
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
@@ -28,6 +27,7 @@ from models.slow import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
 from runtime.errors import RuntimeFault
+from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import needs, ranks
 
@@ -69,7 +69,7 @@ class Preparation:
         if missing and not ranks.first_here():
             ranks.wait_for([job.out for job in missing])
         elif missing:
-            with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc=kind, unit="episode") as progress:
+            with bar(len(jobs), kind, "episode", initial=len(jobs) - len(missing)) as progress:
                 for refused in self._pool.results(prepare, missing):
                     if refused is not None:
                         raise RuntimeFault(refused)

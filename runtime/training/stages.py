@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 from torch.utils.tensorboard.writer import SummaryWriter
-from tqdm import tqdm
 
 from models import normalize
 from models.backbones.backbone import VideoText
@@ -31,6 +30,7 @@ from models.train.loop import Progress, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
+from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
@@ -188,13 +188,13 @@ def _fit(
     pool.release()  # else its workers' video models would lie on the card throughout
     chief = ranks.chief()
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
-    with tqdm(total=schedule.steps, desc=name, unit="step", disable=not chief) as bar:
+    with bar(schedule.steps, name, "step", disable=not chief) as shown:
         mean: float | None = None
         for news in fit(network, batches, schedule, run.out / name, lambda _: keep()):
-            bar.update(news.step + 1 - bar.n)
+            shown.update(news.step + 1 - shown.n)
             mean = news.loss if mean is None else mean + (news.loss - mean) / 100
             if news.step % 20 == 0 and curves is not None:
-                bar.set_postfix(loss=f"{mean:.4f}")
+                shown.set_postfix(loss=f"{mean:.4f}")
                 _plot(curves, news)
     if curves is not None:
         curves.close()

@@ -15,7 +15,7 @@ from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, load_embedding, save, save_embedding
 from models.config import PolicyConfig
 from models.errors import ModelError
-from models.identity import checkpoint_id
+from models.identity import checkpoint_folder, checkpoint_id
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 
@@ -255,3 +255,14 @@ def test_embedding_without_an_entry_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as error:
         load_embedding(path)
     assert_one_line(error, str(path), "video_states")
+
+
+def test_the_folder_of_a_training_means_the_checkpoint_in_it(tmp_path: Path) -> None:
+    """What was given as --out is what somebody gives next."""
+    inner = tmp_path / "out" / "checkpoint"
+    inner.mkdir(parents=True)
+    assert checkpoint_folder(tmp_path / "out") == tmp_path / "out", "nothing was learnt yet"
+    (inner / "config.json").touch()
+    assert checkpoint_folder(tmp_path / "out") == inner
+    assert checkpoint_folder(inner) == inner
+    assert checkpoint_folder(tmp_path) == tmp_path

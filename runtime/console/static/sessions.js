@@ -19,7 +19,7 @@ export function Sessions({ open }) {
     <tbody>${rows.map((row) => html`<tr class="choice" onClick=${() => choose(row.name)}>
       <td><img loading="lazy" src=${`/sessions/${row.name}/thumbnail`} alt="" onError=${(event) => event.target.remove()} /></td>
       <td><button class="name" onClick=${(event) => { event.stopPropagation(); choose(row.name); }}>${row.name}</button><div class="muted">${row.megabytes} MB${row.finished ? "" : ", not finished"}${row.what_if_of ? `, what if of ${row.what_if_of}` : ""}</div></td>
-      <td>${row.task ?? ""}</td><td>${row.duration_s ? `${row.duration_s} s` : ""}</td><td>${row.ratio_measured ?? ""}</td>
+      <td>${row.task ?? ""}</td><td>${row.session_s ?? row.duration_s ? `${row.session_s ?? row.duration_s} s` : ""}</td><td>${row.ratio_measured ?? ""}</td>
       <td>${row.outcome ?? ""}</td><td>${row.holds ?? ""}</td><td class=${latched(row) ? "bad" : ""}>${latched(row)}${row.faults > latched(row) ? html`<div class="muted">${row.faults} reports</div>` : ""}</td>
       <td><button onClick=${(event) => { event.stopPropagation(); setSecond(row.name); }}>beside…</button>
         ${rows.some((one) => one.name === row.what_if_of) && html`<button onClick=${(event) => { event.stopPropagation(); open([row.what_if_of, row.name]); }}>beside its origin</button>`}</td></tr>`)}</tbody></table>

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -249,8 +250,7 @@ def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Pat
     with LiveRun(tmp_path, *OWN, *LIGHTEST, keyboard=True) as run:
         run.wait_for("RUNNING", START_S)
         assert run.command("takeover") == ""
-        for _ in range(5):  # a line a second; home after three: a chunk of arms that are led elsewhere may jump
-            run.wait_for("TAKEOVER", START_S)
+        time.sleep(5)  # home after three: a chunk of arms that are led elsewhere may jump
         assert run.command("run") == ""
         run.wait_for("RUNNING", START_S)
         run.press(b"q")

@@ -122,6 +122,14 @@ def test_flags_of_the_tree_alone_are_read_for_it() -> None:
         BAKE.read_tree(["--guests", "3"])
 
 
+def test_another_command_is_given_the_flags_of_the_tree_alone() -> None:
+    line = ["bread", "--oven.heat-k=500", "salt", "--guests", "7", "--no-oven.fan", "--dry-run", "--table", "1,2.5"]
+    words = BAKE.tree_words(line)
+    assert words == ["--oven.heat_k", "500", "--no-oven.fan", "--table", "1,2.5"]
+    assert BAKE.read(["cake", *words])[1] == BAKE.read(line)[1]
+    assert BAKE.tree_words(line, but=("oven.heat_k", "table")) == ["--no-oven.fan"]
+
+
 def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as ended:
         BAKE.read(words)

@@ -278,3 +278,10 @@ def test_another_size_is_not_the_policy_that_lay_there() -> None:
     settings = load_settings([])
     assert settings.policy.checkpoint is not None
     assert changed(settings, {"policy": {"size": "small"}}).policy.checkpoint is None
+
+
+def test_the_folder_of_a_training_is_its_checkpoint(tmp_path: Path) -> None:
+    shipped = load_settings([]).policy.checkpoint
+    assert shipped is not None
+    (tmp_path / "checkpoint").symlink_to(shipped)
+    assert load_settings(["--policy.checkpoint", str(tmp_path)]).policy.checkpoint == tmp_path / "checkpoint"

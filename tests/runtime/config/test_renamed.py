@@ -53,6 +53,7 @@ def test_an_old_flag_of_a_single_command_does_too(flag: str) -> None:
         ('[arms]\nresume = "order"', "arms.resume = order: is now arms.auto_resume, write arms.auto_resume = false"),
         ("[cameras]\nlate_s = 0.2", "cameras.late_s = 0.2: is now cameras.max_frame_age_s"),
         ('follow = "x"', "follow: no setting any more"),
+        ('[arms]\nmasters = "own"', 'arms.masters = own: is now arms.leaders, write arms.leaders = "own"'),
         ('[arms]\nmasters = "shared"', "arms.leaders shared: unplug the leaders"),
     ],
 )
@@ -67,7 +68,7 @@ def test_an_old_name_in_a_profile_names_the_new_one(text: str, said: str, tmp_pa
 def test_the_settings_of_an_old_session_are_read_under_their_new_names() -> None:
     stored = {
         "follow": "that one",
-        "arms": {"resume": "itself", "unfit": "led by hand", "leaders": "shared"},
+        "arms": {"resume": "itself", "unfit": "led by hand", "masters": "shared"},
         "cameras": {"late_s": 0.3, "behind_s": 0.4},
     }
     settings = settings_from_json(json.dumps(stored))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.arms.commands import STOPPED
 from runtime.arms.reasons import HELD, WAITS
@@ -201,9 +202,12 @@ def test_metrics_are_prometheus_text(held: dict[str, messages.Message]) -> None:
     lines = metrics.text(shown(held, 40, chunk=6.0, conditions=0.75)).splitlines()
     samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert samples["video2act_up"] == "1.0" and samples['video2act_rate_hertz{of="chunk"}'] == "6.0"
-    assert samples['video2act_age_milliseconds{of="head"}'] == "40"
+    assert samples['video2act_age_milliseconds{of="head"}'] == "40.0"
     typed = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     assert {sample.partition("{")[0] for sample in samples} <= typed
+    families = {family.name: family for family in text_string_to_metric_families("\n".join(lines) + "\n")}
+    assert families["video2act_holds"].type == "counter" and families["video2act_mode"].type == "gauge"
+    assert all(family.documentation for family in families.values())
     assert "video2act_up 0.0" in metrics.text({})
 
 
@@ -211,7 +215,9 @@ def test_metrics_tell_of_each_process_what_it_sends_and_lost(held: dict[str, mes
     row = messages.ProcessState(process="arms", state="hung", restarts=2, sent_hz=405.5, lost=3, faults=4)
     held["supervision"] = build(messages.Supervision, processes=(row,))
     samples = dict(line.rsplit(" ", 1) for line in metrics.text(shown(held)).splitlines() if "process_" in line)
-    figures = {"alive": "0.0", "restarts_total": "2", "messages_hertz": "405.5", "lost_total": "3", "faults_total": "4"}
+    figures = {
+        "alive": "0.0", "restarts_total": "2.0", "messages_hertz": "405.5", "lost_total": "3.0", "faults_total": "4.0",
+    }  # fmt: skip
     for name, figure in figures.items():
         assert samples[f'video2act_process_{name}{{process="arms"}}'] == figure
 

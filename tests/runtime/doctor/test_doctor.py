@@ -20,6 +20,7 @@ from runtime.config.settings import Policy, load_settings
 from runtime.doctor import buses, cameras, command, holders, machine
 from runtime.doctor.row import Row, failures, table
 from runtime.host import realtime
+from runtime.host.overload import Processors
 from runtime.process.role import Role
 
 SIM = load_settings(["--profile", "sim"])
@@ -40,8 +41,39 @@ def test_the_table_names_verdict_and_remedy_of_what_is_not_well() -> None:
 @pytest.mark.parametrize(("free", "verdict"), [(1e9, "fail"), (15e9, "warning"), (60e9, "pass")])
 def test_disk(free: float, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(free))
-    row = machine.disk(tmp_path / "not" / "yet")
+    real = load_settings(["--profile", "cobot_magic", "--sessions", str(tmp_path / "not" / "yet")])
+    row = machine.disk(real)
     assert (row.verdict, str(tmp_path) in row.found) == (verdict, True)
+
+
+@pytest.mark.parametrize(("profile", "bytes_s"), [("sim", 1.0e6), ("cobot_magic", 3.1e6)])
+def test_hours_of_sessions_are_those_of_this_robots_pictures(
+    profile: str, bytes_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As measured of sessions; a simulated picture is a sixth of a camera's."""
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(360e9))
+    found = machine.disk(load_settings(["--profile", profile])).found
+    hours = float(found.rpartition(", ")[2].split()[0])
+    assert hours == pytest.approx(360e9 / 3600 / bytes_s, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "late_ms", "verdict", "said"),
+    [
+        ("10 0 0 90 0 0 0 0", 0.2, "pass", "10 % busy; a timer of 5 ms came 0.2 ms late (p99)"),
+        ("80 0 0 20 0 0 0 0", 0.2, "warning", "80 % busy"),
+        ("10 0 0 90 0 0 0 0", 7.0, "warning", "7.0 ms late"),
+        ("10 0 0 80 0 0 0 10", 0.2, "warning", "10 % stolen by the hypervisor"),
+    ],
+)
+def test_processors(ticks: str, late_ms: float, verdict: str, said: str, tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  0 0 0 0 0 0 0 0 0 0\n")
+    supervised = Processors(stat)
+    stat.write_text(f"cpu  {ticks} 0 0\n")
+    row = machine.processors(supervised, late_ms)
+    assert row.verdict == verdict and said in row.found, row
+    assert (row.remedy == "") == (verdict == "pass")
 
 
 def _usage(free: float) -> Any:
@@ -379,7 +411,25 @@ def test_the_command_on_a_machine_without_hardware(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "runtime.cli", "doctor", "--profile", "cobot_magic", "--json", str(file)]
     run = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1
-    assert run.stdout.splitlines()[-1] == "video2act: the arms may not be armed"
+    *_, verdict, follows = run.stdout.splitlines()
+    assert verdict == "video2act: the arms may not be armed"
+    assert "doctor.sh --profile cobot_magic" in follows
     assert "there is no interface can_left" in run.stdout
     assert {row["name"] for row in json.loads(file.read_text()) if row["verdict"] == "fail"} >= {"bus left", "policy"}
     assert not run.stderr, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--ratio", "4"], "robot.sh --ratio 4"),
+        (["--profile", "cobot_magic"], "robot.sh --profile cobot_magic --instruction TEXT"),
+        (["--profile", "cobot_magic", "--instruction", "stir"], "robot.sh --profile cobot_magic --instruction stir"),
+    ],
+)
+def test_a_robot_that_is_ready_is_started_next(
+    flags: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "examine", lambda _: [Row("disk", "pass", "much")])
+    assert command.main(["--json", str(tmp_path / "rows.json"), *flags]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(said)

@@ -1,6 +1,7 @@
 """Evaluation on the virtual clock: reproducible, at the declared times, with the live step functions; tables and orders.
 Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from worker_rig import Here
 from drivers.sim.eye import Eye
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
-from drivers.task_names import KEPT_FROM
+from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
 from runtime.config import overrides
 from runtime.config.settings import Settings, load_settings, settings_to_json
@@ -143,7 +144,22 @@ def test_a_row_tells_mean_and_spread_over_the_repeats() -> None:
     found = table.row("a_task", repeats)
     assert found.rates == (0.5, 1.0)
     assert (found.rate, found.spread) == (0.75, pytest.approx(0.3536, abs=1e-3))
-    assert "75.0 ± 35.4" in table.lines([found])[1]
+    line = table.lines([found])[1]
+    assert "3/4" in line and "75.0 %" in line and "30..95 %" in line and "± 35.4" in line
+
+
+def test_one_repeat_has_no_spread_but_an_interval() -> None:
+    """One scene of one that was done is no certainty."""
+    found = table.row("a_task", [[episode(0, True)]])
+    assert found.spread is None and found.to_json()["spread"] is None
+    line = table.lines([found])[1]
+    assert "±" not in line and "1/1" in line and "21..100 %" in line
+
+
+def test_the_last_line_is_of_all_scenes() -> None:
+    tasks = {"a_task": (True, False), "other": (True, True)}
+    rows = [table.row(task, [[episode(seed, done) for seed, done in enumerate(of)]]) for task, of in tasks.items()]
+    assert table.lines(rows)[-1].split()[:3] == ["all", "3/4", "75.0"]
 
 
 def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
@@ -151,7 +167,34 @@ def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
     assert path.name == "pick_apple_messy_3_failure.webp"
     with Image.open(path) as picture, Image.open(path.with_suffix(".jpg")) as strip:
         assert getattr(picture, "n_frames", 1) > 3
-        assert strip.size == (6 * picture.width, picture.height)
+        assert strip.width == 6 * picture.width and strip.height > picture.height, "a line stands above"
+        above = np.asarray(strip.convert("L"))[: strip.height - picture.height]
+    assert above[0].min() > 240 and above.min() < 60, "black letters on white"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome(success=True, seconds=4.2), "success after 4.2 s"),
+        (Outcome(seconds=12.0, holds=2), "failure, not done within 12.0 s; 2 holds"),
+        (
+            Outcome(seconds=3.0, fault="left j3 is blocked"),
+            "failure, the arms stopped with a fault: left j3 is blocked",
+        ),
+    ],
+)
+def test_a_strip_says_which_scene_it_was_and_why_it_failed(outcome: Outcome, said: str) -> None:
+    assert film.caption("pick_apple_messy", Episode(7, outcome, 1.0)) == f"pick_apple_messy, scene 7: {said}"
+
+
+def test_a_caption_that_is_too_long_is_cut_and_each_still_has_its_time() -> None:
+    pictures = [Image.new("RGB", (64, 48), "red")] * 11
+    short, long = film.strip(pictures, "a"), film.strip(pictures, "W" * 200)
+    assert short.size == long.size == (6 * 64, 48 + 20)
+    for column in range(6):
+        corner = np.asarray(short)[48:, column * 64 : column * 64 + 40]
+        assert (corner[..., 1] > 200).any(), "white figures on the red"
+    assert (np.asarray(long)[:20, -3:] > 240).all(), "nothing reaches the edge"
 
 
 @pytest.mark.usefixtures("here", "short")
@@ -173,7 +216,8 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     record = json.loads(path.read_text())
     assert record["rows"][0]["rates"] == [1.0, 1.0]
     assert record["ratio"] == 4
-    assert "100.0 ± 0.0" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4/4" in said and "51..100 %" in said and "± 0.0" in said
 
 
 @pytest.mark.usefixtures("cluster")
@@ -219,15 +263,33 @@ def result(name: str, successes: int, trials: int) -> sweep.Result:
     return sweep.Result(name, {}, [table.row("a_task", [episodes]), table.row("another", [episodes])])
 
 
-def test_only_what_the_same_scenes_show_is_called_a_difference(tmp_path: Path) -> None:
+def test_only_what_the_same_scenes_show_is_called_a_difference() -> None:
     results = [result("no video", 2, 20), result("raw", 4, 20), result("both", 18, 20)]
     said = sweep.statements(results)
     assert said[0] == "raw against no video: +10.0 points, no difference that these rollouts could show (p = 0.12)"
     assert said[1] == "both against no video: +80.0 points, a difference (p = 4.7e-10)"
     assert "a_task" in sweep.lines(results)[0]
-    sweep.plot(tmp_path / "plot.png", "features", results)
-    with Image.open(tmp_path / "plot.png") as picture:
-        assert picture.width > 300
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("tasks", [1, 3, 6])
+def test_a_plot_says_what_was_played_and_how_often(name: str, tasks: int) -> None:
+    """No label lies on another, each mark has its task, and three tasks are not called all."""
+    names = sorted(TASK_NAMES)[:tasks]
+    rows = [table.row(task, [[episode(seed, seed < 3) for seed in range(20)]]) for task in names]
+    figure = sweep.plot(name, [sweep.Result(variant.name, {}, rows) for variant in SWEEPS[name]])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    labels = axes.get_xticklabels()
+    assert all(label.get_text().endswith(f"\n{3 * tasks}/{20 * tasks}") for label in labels)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert ("all six tasks" in axes.get_title()) == (tasks == 6)
+    legend = axes.get_legend()
+    assert (legend is None) == (tasks == 1)
+    assert legend is None or [text.get_text() for text in legend.get_texts()] == names
+    title = axes.title.get_window_extent()
+    assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
 
 
 @pytest.mark.usefixtures("here", "short")
@@ -252,11 +314,13 @@ def test_the_shipped_policy_does_the_task_that_it_always_does(
     """150 of 150 scenes, on two kinds of processors: if one fails, something on the way to the arms is broken."""
     line = ["--task", "dual_bottles_pick_easy", "--rollouts", "1", "--repeats", "1", "--workers", "1"]
     filmed = ["--film-seeds", str(KEPT_FROM), "--films", str(tmp_path)]
-    assert command.main([*line, *filmed, "--json", str(tmp_path / "figures.json")]) == 0
+    assert command.main([*line, "--ratio", "8", *filmed, "--json", str(tmp_path / "figures.json")]) == 0
     assert (tmp_path / f"dual_bottles_pick_easy_{KEPT_FROM}_success.webp").is_file()
     record = json.loads((tmp_path / "figures.json").read_text())
     assert record["rows"][0]["outcomes"] == "1"
-    assert f"policy {record['checkpoint']} in " in capsys.readouterr().out, "which one it was is said"
+    said = capsys.readouterr().out
+    assert f"policy {record['checkpoint']} in " in said, "which one it was is said"
+    assert said.splitlines()[-1].endswith("robot.sh --ratio 8 --task dual_bottles_pick_easy")
 
 
 @pytest.mark.usefixtures("here")
@@ -271,13 +335,15 @@ def test_what_is_through_is_written_before_the_rest(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path) -> None:
+def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--expert", "--workers", "1", "--out", str(tmp_path)]
     assert command.main([*arguments, "--sweep", "shift"]) == 0
     record = json.loads((tmp_path / "shift.json").read_text())
     assert [row["variant"] for row in record] == ["none", "objects", "background", "lighting"]
     assert all(row["rate"] == 1.0 for row in record)
     assert (tmp_path / "shift.png").is_file()
+    follows = capsys.readouterr().out.splitlines()[-1]
+    assert follows.endswith(f"evaluate.sh {' '.join(arguments)} --sweep blend"), "the next ablation, else the same line"
 
 
 def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +397,7 @@ def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluateFl
         settings = reported | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}
         (folder / "run.json").write_text(json.dumps({"settings": settings}))
 
-    monkeypatch.setattr(sweep.training, "main", train)
+    monkeypatch.setattr(sweep.training, "train", train)
     return EvaluateFlags(out=tmp_path, data=tmp_path, video=tmp_path, train_steps=5, workers=1)
 
 

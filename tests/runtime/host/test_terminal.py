@@ -112,3 +112,46 @@ def test_lines_come_in_order_and_to_the_last(ends: Ends, monkeypatch: pytest.Mon
     while b"after\r\n" not in shown:
         shown += os.read(ends.keyboard, 4096)
     assert shown.decode().split("\r\n") == ["before", *(f"line {number}" for number in range(5)), "after", ""]
+
+
+def test_an_arrow_is_one_key() -> None:
+    assert terminal.keys(" \x1b[Aq\x1bOPx\n") == [" ", "\x1b[A", "q", "\x1bOP", "x", "\n"]
+    assert [terminal.key_name(key) for key in (" ", "\n", "x", "\x1b[A", "\x04")] == [
+        "space",
+        "Enter",
+        "x",
+        "that key",
+        "that key",
+    ]
+
+
+def test_lines_go_above_the_one_that_stays(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    with os.fdopen(ends.screen, "w", closefd=False) as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        with terminal.written_beside():
+            terminal.show("RUNNING")
+            terminal.show("RUNNING")  # nothing new
+            terminal.say("an event")
+            terminal.show("HOLD")
+        terminal.say("after")
+    shown = b""
+    while b"after\r\n" not in shown:
+        shown += os.read(ends.keyboard, 4096)
+    clear = "\r\x1b[K"
+    assert shown.decode() == f"{clear}RUNNING{clear}an event\r\nRUNNING{clear}HOLD{clear}after\r\n"
+
+
+def test_a_file_has_no_width_a_terminal_has(ends: Ends, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        assert terminal.width() is None
+    assert terminal.width() is None, "it is closed"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert terminal.width() is None
+    with os.fdopen(ends.screen, "w", closefd=False) as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setenv("TERM", "xterm")
+        termios.tcsetwinsize(ends.screen, (24, 100))
+        assert terminal.width() == 100
+        monkeypatch.setenv("TERM", "dumb")
+        assert terminal.width() is None

@@ -1,12 +1,14 @@
 """Encoding instructions ahead: real text encoder, the cache in the test's folder."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from models.checkpoint import load_embedding
 from runtime.config.settings import Settings, load_settings
-from runtime.errors import SettingsError
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.policy import instruct
 from runtime.policy.embedding_cache import EmbeddingCache
 
@@ -55,6 +57,46 @@ def test_the_command_prints_a_line_a_text(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert instruct.main(["open the drawer", "close it"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, follows = capsys.readouterr().out.splitlines()
+    assert follows.endswith("robot.sh --instruction 'open the drawer'")
     assert [line.split("  ")[1] for line in lines] == ["open the drawer", "close it"]
     assert all(Path(line.split("  ")[0]).is_file() for line in lines)
+
+
+@pytest.mark.parametrize("home", ["/proc/nobody", "/dev/null"])
+def test_a_cache_that_cannot_be_written_is_one_line_and_no_obstacle(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert instruct.main(["open the drawer"]) == 0
+    said, line, _ = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"video2act: {home}/.cache/video2act/instructions: ") and "XDG_CACHE_HOME" in said
+    path = Path(line.split("  ")[0])
+    assert path.is_relative_to(tmp_path) and path.is_file()
+    assert EmbeddingCache().path(path.stem) == path, "the systems look there too"
+
+
+def test_where_no_folder_can_be_written_it_is_one_line() -> None:
+    cache = EmbeddingCache(Path("/proc/nobody"), Path("/dev/null/x"))
+    with pytest.raises(RuntimeFault, match=r"/proc/nobody: .*; /dev/null/x: .*; name a folder .* in XDG_CACHE_HOME"):
+        cache.make_room("key")
+
+
+def test_another_users_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In /tmp anybody may have made it."""
+    (tmp_path / "theirs").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / "theirs").stat().st_uid + 1)
+    with pytest.raises(RuntimeFault, match="belongs to another user"):
+        EmbeddingCache(tmp_path / "theirs").make_room("key")
+
+
+def test_without_a_home_the_other_folder_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert EmbeddingCache().make_room("key").is_relative_to(tmp_path)

@@ -147,11 +147,12 @@ def cached(checkpoint: Path, name: str) -> Path:
 def test_what_is_needed_comes_and_the_sizes_are_said_first(hub: Hub, checkpoint: Path) -> None:
     done = fetch(hub, checkpoint)
     assert done.returncode == 0, done.stderr
-    first, second, last = done.stdout.splitlines()
+    first, second, last, follows = done.stdout.splitlines()
     assert "lab/siglip" in first
     assert "0.03 GB, 0.03 GB to fetch" in first
     assert "free there" in second
     assert "checksum" in last
+    assert follows.endswith(f"instruct.sh --policy.checkpoint {checkpoint} TEXT")
     assert cached(checkpoint, "model.safetensors").read_bytes() == WEIGHTS
     assert "README.md" not in hub.asked
 

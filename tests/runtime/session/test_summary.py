@@ -4,14 +4,17 @@ Counting goes from the first RUNNING to the order that ends the program.
 """
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from runtime import supervisor
 from runtime.messaging import messages
-from runtime.session.summary import EXIT_SOURCE, Accumulator, Intervals, lines
+from runtime.session.summary import EXIT_SOURCE, OF_THE_SESSION, Accumulator, Intervals, lines
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -54,7 +57,13 @@ def test_an_empty_run_has_an_empty_table(run: Run) -> None:
     table = run.table()
     assert (table["system1_runs"], table["ratio_measured"], table["session"]) == (0, None, "here")
     assert json.loads(json.dumps(table)) == table
-    assert len(lines(table)) == len(table)
+    assert [line.split()[0] for line in lines(table) if line.startswith("  ")] == [
+        "session_s",
+        "not_replayable",
+        "session",
+    ]
+    assert lines(table)[-1] == "the arms never ran: nothing else was counted"
+    assert "None" not in "".join(lines(table))
 
 
 def test_task_length_and_outcome_are_told(run: Run) -> None:
@@ -67,7 +76,7 @@ def test_task_length_and_outcome_are_told(run: Run) -> None:
     run.now_ns += 2_000 * MS
     run.tick()
     table = run.table()
-    assert (table["task"], table["outcome"], table["duration_s"]) == ("pick_apple_messy", "success", 2.0)
+    assert (table["task"], table["outcome"], table["session_s"]) == ("pick_apple_messy", "success", 2.0)
     run.add("outcome", messages.Outcome, number=1, result="failure")
     assert run.table()["outcome"] == "failure", "the operator's word counts"
     run.add("scene", messages.Scene, episode=2, success=True)
@@ -89,6 +98,50 @@ def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> 
     table = run.table()
     assert (table["system1_runs"], table["faults"], table["running_fraction"]) == (0, 0, 1.0)
     assert table["tick_late_us"]["max"] == 0
+
+
+def test_all_rows_of_a_run_have_one_time_base(run: Run) -> None:
+    """Waiting before the first RUNNING and braking after the end is time of the session, not of the run."""
+    run.add("safety", messages.SafetyState, holds=1, faults=2, chunks_dropped=3)
+    for _ in range(400):
+        run.tick("DISARMED")
+    for _ in range(601):
+        run.tick("HOLD" if 200 < run.ticks - 400 < 300 else "RUNNING")
+    run.add("safety", messages.SafetyState, holds=2, faults=2, chunks_dropped=8)
+    run.add("operator_command", messages.OperatorCommand, command="hold", source=EXIT_SOURCE)
+    for _ in range(200):
+        run.tick("HOLD")
+    table = run.table()
+    assert (table["duration_s"], table["session_s"]) == (3.0, 6.0)
+    assert (table["holds"], table["faults_latched"], table["drops"]) == (1, 0, 5)
+
+
+def test_only_what_was_measured_is_printed(run: Run) -> None:
+    run.tick()
+    said = lines(run.table())
+    assert "None" not in "".join(said)
+    assert not any(line.startswith("  physics_lag_ms") for line in said), "there is no simulator"
+    assert any(line.startswith("  holds                      0") for line in said)
+
+
+def test_every_row_is_explained(run: Run) -> None:
+    page = (Path(supervisor.__file__).parent / "README.md").read_text().partition("## The table at the end")[2]
+    of_session, _ = page.split("| row, from the first RUNNING to the end |")
+    explained = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in page.splitlines() if line.startswith("| `")]
+    table = run.table()
+    assert sorted(name for row in explained for name in row) == sorted(table)
+    assert set(re.findall(r"^\| `(\w+)`", of_session, re.MULTILINE)) == set(OF_THE_SESSION)
+
+
+@pytest.mark.parametrize(
+    ("late_us", "lag_ms", "said"),
+    [(100, 5, "no"), (12_000, 5, "arms ticks 12 ms late"), (100, 80, "physics 80 ms behind")],
+)
+def test_a_machine_that_was_too_slow_is_named(run: Run, late_us: int, lag_ms: int, said: str) -> None:
+    for _ in range(50):
+        run.tick(late_ns=1000 * late_us)
+        run.add("scene", messages.Scene, lag_ns=lag_ms * MS)
+    assert run.table()["overloaded"].startswith(said)
 
 
 def test_an_operators_order_does_not_end_the_counting(run: Run) -> None:

@@ -80,7 +80,9 @@ def arms(folder: Path) -> Iterator[Arms]:
 
 def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator.main(["rest"]) == 0
-    assert capsys.readouterr().out == "rest: obeyed; now HOLD; waits for the command to run\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "rest: obeyed; now HOLD; waits for the command to run"
+    assert said[1].startswith("video2act: next, release them: ") and said[1].endswith("operator.sh release")
     assert {(message.command, message.confirmed) for message in arms.heard} == {("rest", False)}
 
 

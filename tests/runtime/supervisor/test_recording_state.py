@@ -54,3 +54,17 @@ def test_the_next_one_is_another_with_the_counts_kept() -> None:
 @pytest.mark.parametrize(("keys", "state"), [("", "ready"), ("s", "kept"), ("ss", "kept"), ("ssd", "discarded")])
 def test_at_the_end_nothing_that_was_recorded_is_lost(keys: str, state: str) -> None:
     assert recording_state.ended(after(keys), T0 + 9_000_000_000).state == state
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "said"),
+    [
+        ("", "k", "nothing to keep: demonstration 1 is ready; s starts it"),
+        ("s", "k", "nothing to keep: demonstration 1 is recording; s stops it, d discards it"),
+        ("ss", "s", "nothing to start or stop: demonstration 1 is stopped; k keeps it, d discards it"),
+    ],
+)
+def test_a_key_that_does_nothing_now_says_which_does(keys: str, key: str, said: str) -> None:
+    takes = after(keys)
+    assert recording_state.press(takes, key, T0) == takes
+    assert recording_state.no_effect(takes, key) == said

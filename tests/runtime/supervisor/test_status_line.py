@@ -1,6 +1,6 @@
-"""The status line: what it prints of the messages that came over a real bus.
+"""The status line: what it says of the messages that came over a real bus, where and when it is printed.
 
-Only the words an operator needs are checked, not the layout.
+Of the words only those that an operator needs are checked.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from runtime.config.settings import Settings, load_settings
+from runtime.host import terminal
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.process.table import row
 from runtime.supervisor import supervisor
-from runtime.supervisor.status_line import StatusLine
+from runtime.supervisor.status_line import StatusLine, fitted, joined
 from runtime.supervisor.supervisor import SupervisedProcess
 
 Build = Callable[..., Any]
@@ -41,7 +42,7 @@ def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.
 
 
 def test_state_ages_and_reasons_are_shown(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     state = build(
@@ -49,26 +50,23 @@ def test_state_ages_and_reasons_are_shown(
     )
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
     assert status.why() == "camera head: gone"
-    status.show(ALIVE)
-    line = capsys.readouterr().out
-    assert line.count("\n") == 1
-    for part in ("HOLD", "chunk 120 ms", "condition 900 ms", "camera head: gone", f"1:{settings.ratio}"):
+    line = joined(status.parts(ALIVE))
+    for part in ("HOLD", "chunk 120 ms", "condition 900 ms", "HOLD: camera head: gone", f"1:{settings.ratio}"):
         assert part in line
 
 
 def test_a_running_robot_gives_no_reasons(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     state = build(messages.SafetyState, mode="RUNNING", reasons=())
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "RUNNING"))
     assert status.why() == "RUNNING"
-    status.show(ALIVE)
-    assert capsys.readouterr().out.startswith("RUNNING")
+    assert status.parts(ALIVE)[0] == "RUNNING"
 
 
 def test_trouble_of_the_recorder_and_of_processes_is_shown(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("recorder").publisher("recording")
@@ -77,16 +75,13 @@ def test_trouble_of_the_recorder_and_of_processes_is_shown(
     def shown() -> str:
         publisher.send(build(messages.Recording, fault="recording stopped: disk full"))
         status.read()
-        status.show(state)
-        return capsys.readouterr().out
+        return joined(status.parts(state))
 
     assert wait_until(lambda: "disk full" in shown())
     assert "arms hung" in shown()
 
 
-def test_runs_are_counted_per_second(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_runs_are_counted_per_second(bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("system1").publisher("chunk")
 
@@ -94,13 +89,13 @@ def test_runs_are_counted_per_second(
         publisher.send(build(messages.ActionChunk))
         status.read()
         status.show(ALIVE)
-        return "system1 0.0/s" not in capsys.readouterr().out
+        return "system1 0.0 Hz" not in joined(status.parts(ALIVE))
 
     assert wait_until(counted)
 
 
 def test_the_real_time_factor_is_that_since_the_last_line(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("simulator").publisher("scene")
@@ -114,7 +109,7 @@ def test_the_real_time_factor_is_that_since_the_last_line(
         )
         status.read()
         status.show(ALIVE)
-        return "real time x0.90" in capsys.readouterr().out
+        return "real time x0.90" in joined(status.parts(ALIVE))
 
     assert wait_until(shown)
 
@@ -125,7 +120,7 @@ def test_events_stand_apart(bus: OpenBus, settings: Settings, capsys: pytest.Cap
 
 
 def test_a_gap_in_the_video_window_is_shown(
-    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, capsys: pytest.CaptureFixture[str]
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     publisher = bus("system2").publisher("conditions")
@@ -133,8 +128,87 @@ def test_a_gap_in_the_video_window_is_shown(
     def shown(gap_ns: int) -> str:
         publisher.send(build(messages.Conditions, widest_gap_ns=gap_ns))
         status.read()
-        status.show(ALIVE)
-        return capsys.readouterr().out
+        return joined(status.parts(ALIVE))
 
     assert wait_until(lambda: "a step of 233 ms in the video window" in shown(233_000_000))
     assert wait_until(lambda: "frames lacking" not in shown(134_000_000))
+
+
+def test_what_happens_again_and_again_is_one_line(
+    bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = [1_000_000_000]
+    monkeypatch.setattr("runtime.supervisor.status_line.now_ns", lambda: now_ns[0])
+    status = StatusLine(bus("supervisor"), settings)
+    for count in range(246):
+        status.event(f"can_left: bus: {count} of its last 20 joint readings were torn")
+    assert capsys.readouterr().out == "  * can_left: bus: 0 of its last 20 joint readings were torn\n"
+    now_ns[0] += 10_000_000_000
+    status.show(ALIVE)
+    assert "245 more like it in 10 s: can_left: bus: 245 of its last 20" in capsys.readouterr().out
+
+
+def test_answers_come_each_time(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    for _ in range(2):
+        status.answer("run: refused")
+    assert capsys.readouterr().out == "  * run: refused\n" * 2
+
+
+def test_without_a_terminal_there_is_a_line_at_a_change_and_every_ten_seconds(
+    bus: OpenBus,
+    settings: Settings,
+    build: Build,
+    wait_until: WaitUntil,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_ns = [1_000_000_000]
+    monkeypatch.setattr("runtime.supervisor.status_line.now_ns", lambda: now_ns[0])
+    status = StatusLine(bus("supervisor"), settings)
+
+    def pass_s(seconds: int) -> list[str]:
+        for _ in range(seconds):
+            now_ns[0] += 1_000_000_000
+            status.look(ALIVE)
+            status.show(ALIVE)
+        return capsys.readouterr().out.splitlines()
+
+    assert [line.split(" | ")[0] for line in pass_s(25)] == ["starting"] * 3
+    state = build(messages.SafetyState, mode="RUNNING", reasons=())
+    assert wait_until(telling(bus("arms").publisher("safety"), state, status, "RUNNING"))
+    status.look(ALIVE)
+    assert capsys.readouterr().out.startswith("RUNNING | ")
+    assert [line.split(" | ")[0] for line in pass_s(10)] == ["RUNNING"]
+
+
+def test_on_a_terminal_the_line_stays_in_place_and_fits(
+    bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: 40)
+    status = StatusLine(bus("supervisor"), settings)
+    status.look(ALIVE)
+    for _ in range(3):
+        status.show(ALIVE)
+    status.event("something happened")
+    terminal.show("")
+    out = capsys.readouterr().out
+    assert [line for line in out.replace("\r\x1b[K", "\n").splitlines() if line][-2:] == [
+        "  * something happened",
+        "starting",
+    ]
+    assert out.count("\n") == 2, "the change and the event; the line itself is none"
+    assert max(map(len, out.replace("\r\x1b[K", "\n").splitlines())) < 40
+
+
+@pytest.mark.parametrize("columns", [10, 40, 79, 119, 400])
+def test_a_line_is_never_wider_than_told(columns: int) -> None:
+    parts = [
+        "HOLD: left arm: feedback is 63 ms old (limit 50 ms); check its power and CAN cable",
+        "",
+        "arms hung",
+        "9 MB",
+    ]
+    line = fitted(parts, columns)
+    assert len(line) <= columns
+    assert line.startswith("HOLD: lef") and ("9 MB" in line) == (columns > 100)

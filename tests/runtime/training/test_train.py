@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -97,6 +98,7 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(
     data: Path, video: Path, action: Path, tmp_path: Path, processes: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Points of the curve are 20 steps apart; the state is kept every 10, and the kill falls between."""
+    video = video.parent  # the very folder that stage 1 was given
     length = ["--video", str(video), "--steps", "21", "--schedule.save_every", "10", "--cache", str(action / "cache")]
     length += ["--processes", processes]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -487,3 +489,21 @@ def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, v
 
 def test_the_demonstrations_used_here_are_sound(data: Path) -> None:
     assert all(len(hdf5.read(path)) > 20 for path in data.rglob("*.hdf5"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("video", ["train.sh action --data data --video out/checkpoint --out ANOTHER_DIR"]),
+        ("action", ["evaluate.sh --policy.checkpoint out/checkpoint", "robot.sh --policy.checkpoint out/checkpoint"]),
+    ],
+)
+def test_a_training_ends_by_naming_what_is_done_with_it(
+    stage: str, said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = SimpleNamespace(stage=stage, out=tmp_path / "out", data=tmp_path / "data")
+    monkeypatch.setattr(train, "train", lambda _: done)
+    assert train.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("/launch/")[2] for line in lines] == said

@@ -1,0 +1,51 @@
+"""What is told again and again becomes one line and a count. Deterministic; called by the status line.
+
+Two texts are alike when they differ in figures only.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from runtime.host.clock import NS_PER_S
+
+_WINDOW_NS = 10 * NS_PER_S
+_FIGURE = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass
+class _Told:
+    until_ns: int
+    more: int = 0  # that came since it was shown
+    newest: str = ""
+
+
+@dataclass
+class Repeats:
+    """The texts of the last ten seconds."""
+
+    _told: dict[str, _Told] = field(default_factory=dict[str, _Told])
+
+    def is_new(self, text: str, now_ns: int) -> bool:
+        """Whether a text is to be shown; one that is alike to one of the last ten seconds is counted instead."""
+        alike = _FIGURE.sub("#", text)
+        if alike not in self._told:
+            self._told[alike] = _Told(now_ns + _WINDOW_NS)
+            return True
+        self._told[alike].more += 1
+        self._told[alike].newest = text
+        return False
+
+    def summaries(self, now_ns: int) -> list[str]:
+        """Of the texts whose ten seconds are over: how often they came again, and the newest one."""
+        over = {alike: reported for alike, reported in self._told.items() if now_ns >= reported.until_ns}
+        for alike, reported in over.items():
+            if reported.more:  # it goes on: the next ten seconds are counted again
+                self._told[alike] = _Told(now_ns + _WINDOW_NS)
+            else:
+                del self._told[alike]
+        seconds = _WINDOW_NS // NS_PER_S
+        return [
+            f"{reported.more} more like it in {seconds} s: {reported.newest}"
+            for reported in over.values()
+            if reported.more
+        ]

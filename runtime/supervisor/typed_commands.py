@@ -1,0 +1,54 @@
+"""Commands typed at the robot's own terminal: sent one after the other, each answered in words. Deterministic; called by robot.
+
+A row of them (r: clear, arm, run) goes on once the arms have obeyed the one before; a refusal ends it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from runtime.host.clock import NS_PER_S
+from runtime.messaging import messages
+
+GIVE_UP_NS = 3 * NS_PER_S
+
+
+@dataclass
+class TypedCommands:
+    """`send` publishes a command and returns its seq (`epoch` is the publisher's); `tell` shows a line."""
+
+    send: Callable[[str], int]
+    tell: Callable[[str], None]
+    epoch: int
+    _waiting: list[str] = field(default_factory=list[str])  # the rest of the row
+    _sent: tuple[str, int, int] | None = None  # name, seq and time of the one that was not answered yet
+
+    def give(self, names: tuple[str, ...], now_ns: int) -> None:
+        """Send a row of commands, instead of what is left of the one before: a hold waits for nothing."""
+        self._waiting = list(names)
+        self._send_next(now_ns)
+
+    def hear(self, state: messages.SafetyState, now_ns: int) -> None:
+        """What the arms say; it may be the answer."""
+        if self._sent is None or state.answered != (self.epoch, self._sent[1]):
+            return
+        name, self._sent = self._sent[0], None
+        if state.answer:
+            self._waiting = []
+            self.tell(f"{name}: refused: {state.answer}")
+        elif self._waiting:
+            self._send_next(now_ns)
+        else:
+            self.tell(f"{name}: obeyed; now {'; '.join((state.mode, *state.reasons))}")
+
+    def look(self, now_ns: int) -> None:
+        """Say it when the arms have not answered in time."""
+        if self._sent is None or now_ns - self._sent[2] <= GIVE_UP_NS:
+            return
+        name, self._sent, self._waiting = self._sent[0], None, []
+        self.tell(
+            f"{name}: no answer from the arms process within {GIVE_UP_NS // NS_PER_S} s; is it up? Press it again"
+        )
+
+    def _send_next(self, now_ns: int) -> None:
+        name = self._waiting.pop(0)
+        self._sent = name, self.send(name), now_ns

@@ -1,0 +1,100 @@
+"""What an export leaves out of a session is said, each with its reason. Called by pytest; the session is made by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from drivers.cobot_magic import CAMERAS
+from models.errors import ModelError
+from runtime.messaging import messages
+from runtime.messaging.topics import topic_of
+from runtime.session import reader
+from runtime.session.episodes import episodes
+
+Build = Callable[..., Any]
+S, TICK_NS, FRAME_NS = 1_000_000_000, 20_000_000, 33_333_333
+JPEG = simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8))
+
+
+class Made(reader.Session):
+    """Episodes of some seconds one after the other, as messages."""
+
+    def __init__(self, build: Build) -> None:
+        super().__init__(Path("here"))
+        self._build, self._now, self._count = build, 100 * S, 0
+
+    def jpeg(self, camera: str, number: int) -> bytes | None:
+        return JPEG
+
+    def add(self, kind: type[messages.Message], **fields: Any) -> None:
+        self._count += 1
+        message = self._build(kind, **({"seq": self._count, "stamp_ns": self._now} | fields))
+        self.messages.append(reader.Logged(topic_of(message), messages.encode(message)))
+
+    def episode(self, number: int, seconds: float, mode: str = "RUNNING", blind: range = range(0)) -> None:
+        """`blind`: seconds of it in which the head camera shows nothing."""
+        self.add(messages.Episode, number=number)
+        self.add(messages.Instruction)
+        begun = self._now
+        for tick in range(round(seconds * S / TICK_NS)):
+            self._now = begun + tick * TICK_NS
+            still = np.zeros(messages.JOINTS)
+            self.add(messages.JointState, episode=number, q=still)
+            self.add(messages.ArmTarget, episode=number, mode=mode, q=still, deadline_ns=self._now, sent=True)
+            for camera in CAMERAS:
+                if not (camera == "head" and (self._now - begun) // S in blind):
+                    self.add(messages.Frame, camera=camera, capture_ns=self._now)
+        self._now += S
+
+
+@pytest.fixture
+def made(build: Build) -> Made:
+    return Made(build)
+
+
+def said(made: Made, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    episodes(made)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_of_a_whole_run_nothing_is_left_out(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.episode(1, 4)
+    assert said(made, capsys) == []
+
+
+def test_episodes_without_a_run_are_named(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.episode(1, 2, mode="HOLD")
+    made.episode(2, 4)
+    assert said(made, capsys) == ["video2act: left out: here episode 1: the arms never ran in it"]
+
+
+def test_the_part_in_which_a_camera_missed_is_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.episode(1, 8, blind=range(2, 3))
+    (line,) = said(made, capsys)
+    assert line.startswith("video2act: left out: here episode 1: 3.")
+    assert line.endswith(" of its 8.0 s, in which the arms held or a camera missed")
+
+
+def test_failures_and_discarded_demonstrations_are_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.episode(1, 3)
+    made.add(messages.Outcome, number=1, result="failure")
+    made.episode(2, 1, mode="DISARMED")
+    made.add(messages.Demonstration, number=2, state="discarded")
+    made.episode(3, 3)
+    assert said(made, capsys) == [
+        "video2act: left out: here episode 1: was called a failure; --failures takes it all the same",
+        "video2act: left out: here episode 2: the demonstration was discarded, not kept",
+    ]
+
+
+def test_where_nothing_is_left_the_best_reason_is_given(made: Made) -> None:
+    made.episode(1, 1, mode="HOLD")
+    with pytest.raises(ModelError, match="here: the arms never ran, and no demonstration was kept"):
+        episodes(made)
+    made.episode(2, 0.5)
+    with pytest.raises(ModelError, match=r"episode 2: has 1. steps, at least 32"):
+        episodes(made)

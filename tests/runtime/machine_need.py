@@ -15,9 +15,10 @@ from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.session import reader
 
-_TOPICS = ("arm_target", "chunk", "conditions", "supervision")
+_TOPICS = ("chunk", "conditions", "supervision")
 _LOADING_S = 45.0
 """A process may load for so long, of the minute for which a test waits until a killed one is back; 5 to 8 are usual."""
+_TICK_EVERY = 10  # of the ticks in a session, of which there are thousands
 _LATE_TICKS = 10
 """So many ticks of `arms` may pass before every tenth of them begins: a tenth of what its supervisor waits for a heartbeat."""
 
@@ -74,12 +75,12 @@ def _ticks(settings: Settings, targets: list[messages.ArmTarget]) -> dict[str, f
 
 
 def _decoded(log: reader.Session) -> Iterator[messages.Message]:
-    for row in log.messages:
-        if row.topic in _TOPICS:
-            try:
-                yield row.decode()
-            except WireError:  # of a run that was killed while it wrote
-                continue
+    ticks = [row for row in log.messages if row.topic == "arm_target"]
+    for row in (*ticks[::_TICK_EVERY], *(row for row in log.messages if row.topic in _TOPICS)):
+        try:
+            yield row.decode()
+        except WireError:  # of a run that was killed while it wrote
+            continue
 
 
 def line(ratios: dict[str, float]) -> str:

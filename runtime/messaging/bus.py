@@ -113,7 +113,7 @@ class Counters:
 
 
 @dataclass
-class _Sequence:
+class _LastSeen:
     """The last (epoch, seq) of each publisher, to see gaps."""
 
     seen: dict[int, int] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class Subscriber:
         for publisher in self.topic.senders(processes):
             self.socket.connect(endpoint(folder, self.topic, publisher))
         self.descriptor = int(self.socket.getsockopt(zmq.FD))
-        self._sequence = _Sequence()
+        self._last_seen = _LastSeen()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
         self._decode = trusted.read if recording and self.topic.message in trusted.FLAT else messages.decode
@@ -191,7 +191,7 @@ class Subscriber:
             return
         if not self._newest:
             if len(self.topic.publishers) == 1:  # several publishers count for themselves
-                self.counters.missed += self._sequence.gap(message)
+                self.counters.missed += self._last_seen.gap(message)
             self.counters.overflowed += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(Received(message, arrival_ns, bytes(payload) if self._recording else b""))
 

@@ -42,7 +42,7 @@ class Message(BaseModel):
     """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    _arrays: ClassVar[dict[str, Tensor | ArraySet]]
+    _tensors: ClassVar[dict[str, Tensor | ArraySet]]
 
     seq: int = Field(ge=0)
     epoch: int = Field(ge=0)
@@ -50,7 +50,7 @@ class Message(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls._arrays = {
+        cls._tensors = {
             name: next(m for m in field.metadata if isinstance(m, Tensor | ArraySet))
             for name, field in cls.model_fields.items()
             if any(isinstance(m, Tensor | ArraySet) for m in field.metadata)
@@ -383,9 +383,9 @@ MODES: tuple[str, ...] = get_args(Mode)
 def encode(message: Message) -> bytes:
     """The one msgpack map of a message."""
     body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
-    arrays = message._arrays  # pyright: ignore[reportPrivateUsage]
+    tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
-        body[name] = arrays[name].to_map(value) if name in arrays else _plain(value)
+        body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
     if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
         _local.packer = msgpack.Packer()
     return _local.packer.pack(body)

@@ -99,16 +99,20 @@ class SlowVideo2Act:
         """See SlowPolicy."""
         high, low = list(windows["high"]), list(windows["low"])
         seen = self.network.encode_video(high, low, cast(InstructionEmbedding, instruction))
-        resize = self.network.config.resize
-        shown = {"boundaries": self.network.high.window, "motion": self.network.low.window}
         return Understanding(
             arrays={"spatial": bits(seen.spatial), "motion": bits(seen.motion)},
             maps={"boundaries": strength(seen.spatial_map), "motion": strength(seen.motion_map)},
-            covers={
-                name: shown_part(resize, self._aspect, window.width_px / window.height_px)
-                for name, window in shown.items()
-            },
+            covers=self._covers(),
         )
+
+    def _covers(self) -> dict[str, Rectangle]:
+        """What part of the picture each map is of, where that is not all of it."""
+        shown = {"boundaries": self.network.high.window, "motion": self.network.low.window}
+        parts = {
+            name: shown_part(self.network.config.resize, self._aspect, window.width_px / window.height_px)
+            for name, window in shown.items()
+        }
+        return {name: part for name, part in parts.items() if part != _WHOLE}
 
 
 def read_instruction(path: Path) -> EncodedInstruction:

@@ -14,9 +14,11 @@ import torch
 
 from runtime.config.settings import Settings
 from runtime.messaging import messages
-from runtime.replay.lockstep import Report, replay
+from runtime.replay.lockstep import Report, StoredEmbeddings, replay
+from runtime.replay.what_if import Origin, WhatIf, write
 from runtime.session import reader
 from runtime.session.episodes import episodes
+from runtime.systems.virtual_clock import open_policy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RECORDED = sorted(path.parent for path in GOLDEN.glob("schema-*/recorded.json"))
@@ -34,13 +36,14 @@ def processor() -> dict[str, str]:
     }
 
 
+def moved(settings: Settings, **changes: object) -> Settings:
+    """With the policy where it lies here."""
+    policy = settings.policy.model_copy(update={"checkpoint": GOLDEN / "policy"})
+    return settings.model_copy(update={"policy": policy, **changes})
+
+
 def replayed(folder: Path, only_arms: bool = False) -> Report:
     """The session once more, with its policy from where it lies here."""
-
-    def moved(settings: Settings) -> Settings:
-        policy = settings.policy.model_copy(update={"checkpoint": GOLDEN / "policy"})
-        return settings.model_copy(update={"policy": policy})
-
     return replay(reader.read(folder), moved, only_arms)
 
 
@@ -72,3 +75,16 @@ def test_it_exports(folder: Path) -> None:
     assert episode.q.shape[1] == messages.JOINTS and len(episode.q) > 30
     assert np.ptp(episode.leader, axis=0).max() > 0.1, "the arms were led somewhere"
     assert all(len(pictures) == len(episode.q) for pictures in episode.jpegs.values())
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_it_runs_anew_under_another_ratio_and_is_a_session_of_the_present_schema(folder: Path, tmp_path: Path) -> None:
+    session = reader.read(folder)
+    origin, settings = Origin.of(session), moved(Origin.of(session).settings, ratio=1)
+    policy = open_policy(settings)
+    embeddings = origin.embeddings(StoredEmbeddings(session, tmp_path), policy)
+    made = WhatIf(origin, settings, policy, embeddings, ["ratio"]).run()
+    write(session, settings, made, tmp_path / "other")
+    other = reader.read(tmp_path / "other")
+    kinds = [type(message).__name__ for _, message, _ in reader.decode_all(other)]
+    assert not other.former and kinds.count("Conditions") > RUNS["Conditions"] and kinds.count("ActionChunk") >= 8

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -453,3 +455,8 @@ def test_a_report_without_chunks_is_not_called_identical() -> None:
     report = Report()
     report.count("ArmTarget").compared = 3
     assert not report.identical
+
+
+def test_what_takes_system1s_place_builds_chunks_without_torch() -> None:
+    code = "import sys; import runtime.replay.tracker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -89,16 +89,27 @@ class Cameras(Section):
         return {"head": self.head, "left_wrist": self.left_wrist, "right_wrist": self.right_wrist}
 
 
+_SOURCE = r"^[/.~].*$|^[^@]+@[0-9a-f]{40}$"
+Source = Annotated[
+    str,
+    Says(
+        metavar="DIR|REPO@COMMIT",
+        expects="a folder (/..., ./... or ~...), or REPOSITORY@COMMIT with 40 hexadecimal digits",
+    ),
+    Field(pattern=_SOURCE),
+]
+
+
 class PublishedWeights(Section):
     """Where published parts lie, instead of where the policy says: a folder (/..., ./...), or REPOSITORY@COMMIT."""
 
-    video: str | None = None
+    video: Source | None = None
     """Video model, VAE and their text encoders, in diffusers' folders."""
-    image: str | None = None
+    image: Source | None = None
     """A SigLIP."""
-    text: str | None = None
+    text: Source | None = None
     """A T5 with its tokenizer."""
-    head: str | None = None
+    head: Source | None = None
     """RDT-1B."""
 
 

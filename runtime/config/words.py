@@ -45,14 +45,7 @@ def sorted_words(arguments: Sequence[str], known: Mapping[str, Flag], room: int 
             texts.append(word)
             continue
         flag = _known(name, known, value if equals else left[-1] if left else "")
-        text = value if equals else None
-        if (
-            not equals
-            and left
-            and not _is_flag(left[-1])
-            and (not flag.switch or (flag.both and left[-1] in _SWITCHED))
-        ):
-            text = left.pop()
+        text = value if equals else left.pop() if left and _takes(flag, left[-1]) else None
         if flag.setting.name in flags:
             before = flags[flag.setting.name]
             raise SettingsError(f"{flag.name} is given twice: {_shown(*before)} and {_shown(flag, text)}; give it once")
@@ -62,6 +55,11 @@ def sorted_words(arguments: Sequence[str], known: Mapping[str, Flag], room: int 
             f"{refusal.shown(texts[room])}: unexpected word; a flag begins with --, and --help lists all"
         )
     return [*texts, *(_checked(flag, text) for flag, text in flags.values())]
+
+
+def _takes(flag: Flag, word: str) -> bool:
+    """Whether the word after a flag is its value."""
+    return word in _SWITCHED if flag.both else not flag.switch and not _is_flag(word)
 
 
 def _is_flag(word: str) -> bool:

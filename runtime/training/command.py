@@ -10,7 +10,6 @@ import torch
 
 from models.data.demonstrations import find
 from models.errors import ModelError
-from models.sources import sources
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
 from runtime.host.next_step import say_next
@@ -71,19 +70,11 @@ def _understood(arguments: list[str]) -> Run:
     cloning, filming, config = flags.cloning(given), flags.filming(given), flags.config(options, given)
     gpus = torch.cuda.device_count()
     several = Ranks(options.processes or max(1, gpus), options.machines, options.meet)
-    several.check()
     if gpus and several.processes > gpus:
         same = f"--cloning.samples {cloning.samples * several.processes}"
         raise SettingsError(
             f"--processes {several.processes}: each needs a GPU of its own, and this machine has {gpus}; "
             + (f"{same} with --processes 1 is as large a batch" if options.stage == "action" else "give fewer")
-        )
-    trained = options.stage == "action" and options.video is None and options.begin is None
-    if trained and config.hears_video and "video" not in sources(config):
-        size = options.profile or "small"
-        raise SettingsError(
-            f"--video: of size {size} no video model is published; give stage 1's checkpoint (train.sh video), "
-            "--policy.inputs no_video, or --policy.published.video DIR"
         )
     schedule = flags.schedule(options, given)
     return Run(

@@ -13,6 +13,7 @@ from models import sizes
 from models.config import Part, PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_folder, stored_config
+from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
@@ -20,6 +21,7 @@ from runtime.config.field import Says
 from runtime.config.output_paths import check_folder
 from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
+from runtime.training.ranks import Ranks
 
 STEPS = {"video": 20_000, "action": 100_000}
 _AUTOENCODER_STEPS = 10_000
@@ -146,11 +148,18 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     check_folder(flags.out, "--out")
     if flags.cache is not None:
         check_folder(flags.cache, "--cache")
+    Ranks(flags.processes or 1, flags.machines, flags.meet).check()
     schedule(flags, given)
     losses, chosen, films = cloning(given), config(flags, given), filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
             f"--cloning.video_loss {losses.video_loss}: a policy with inputs {chosen.inputs} has no video; leave it out"
+        )
+    published = "video" in sources(chosen)
+    if flags.stage == "action" and flags.video is None and flags.begin is None and chosen.hears_video and not published:
+        raise SettingsError(
+            f"--video: of size {flags.profile or 'small'} no video model is published; give stage 1's checkpoint "
+            "(train.sh video), --policy.inputs no_video, or --policy.published.video.repo DIR"
         )
     if films.lora_rank and flags.stage == "action":
         raise SettingsError(f"--filming.lora_rank {films.lora_rank}: of stage 1, train.sh video; leave it out")

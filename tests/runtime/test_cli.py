@@ -43,7 +43,11 @@ def asked(*lines: list[str]) -> list[Answer]:
     code = f"HEAVY = {HEAVY!r}\n{ASKED}"
     arguments = [sys.executable, "-c", code, json.dumps(lines), str(WIDTH)]
     made = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=ROOT)
-    return [tuple(json.loads(line)) for line in made.stdout.splitlines()]
+    answers: list[Answer] = []
+    for line in made.stdout.splitlines():
+        status, out, err, heavy = json.loads(line)
+        answers.append((status, out, err, heavy))
+    return answers
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +176,7 @@ CHECKED: list[tuple[list[str], str]] = [
     (["operator"], "COMMAND is missing: give one of arm, run, "),
     (["operator", "hold", "hold"], "hold: unexpected word"),
     (["operator", "hold", "--run", "x"], "--run x: must be a whole number"),
+    (["doctor", "--json", "/nowhere/x"], "--json /nowhere/x: there is no such folder; make it first"),
     (["doctor", "--arms.interfaces", "a"], "--arms.interfaces a: must be 2 texts"),
     (["system2", "--robot", "here", "--keys", "k"], "--robot here: must be tcp://HOST:PORT"),
     (["system2", "--robot", "tcp://a:1", "--keys", "k", "--system2.threads", "0"], "--system2.threads 0: must be"),
@@ -196,6 +201,8 @@ CHECKED: list[tuple[list[str], str]] = [
     ),
     (["train", "action", "--data", ".", "--out", "o", "--cloning.samples", "x"], "--cloning.samples x: must be"),
     (["train", "action", "--data", ".", "--out", "o", "--schedule.stes", "1"], "did you mean --schedule.steps?"),
+    (["train", "action", "--data", ".", "--out", "o", "--machines", "2"], "--meet: 2 machines need HOST:PORT"),
+    (["train", "action", "--data", ".", "--out", "o"], "--video: of size small no video model is published"),
     (["evaluate", "--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
     (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, features, filter, depth"),
     (["evaluate", "--ratio", "x"], "--ratio x: must be a whole number"),

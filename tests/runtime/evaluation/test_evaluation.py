@@ -234,12 +234,12 @@ def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--task", "nope"], "--task: unknown 'nope'"),
-        (["--rollouts", "0"], "must be 1 to 10000, got 0"),
-        (["--seed", "12"], "must be 1000000"),
+        (["--task", "nope"], "--task nope: must be all, or some of block_handover"),
+        (["--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
+        (["--seed", "12"], "--seed 12: must be a whole number from 1000000"),
         (["--bench", "/nowhere.json"], "--bench /nowhere.json"),
-        (["--system1-s", "-1"], "latency system1_s: must be above 0"),
-        (["--system2-s", "nan"], "latency system2_s: .*got nan"),
+        (["--system1-s", "-1"], "--system1-s -1: must be a number above 0 and at most 60"),
+        (["--system2-s", "nan"], "--system2-s nan: must be a number above 0"),
         (["--expert", "--film", "1"], "the expert is not filmed"),
         (["--film-seeds", "1000150"], "--film-seeds 1000150: is not played; scenes are 1000000 to 1000149"),
         (["--sweep", "ratio", "--json", "x.json"], "a sweep writes OUT/ratio.json"),

@@ -55,8 +55,11 @@ def test_encoded_instructions_serve_every_policy_with_the_same_encoders() -> Non
     whole, seeded = settings("--policy.size", "full"), settings("--policy.size", "full", "--seed", "9")
     assert policy_id(whole) != policy_id(seeded)
     assert encoder_id(whole) == encoder_id(seeded)
-    others = ("--policy.published.text", f"lab/t5@{COMMIT}"), ("--policy.size", "full-wan")
-    assert len({encoder_id(whole), *(encoder_id(settings("--policy.size", "full", *other)) for other in others)}) == 3
+    others = (
+        settings("--policy.size", "full", "--policy.published.text", f"lab/t5@{COMMIT}"),
+        settings("--policy.size", "full-wan"),
+    )
+    assert len({encoder_id(whole), *map(encoder_id, others)}) == 3
 
 
 def test_the_small_policys_own_encoder_follows_its_seed() -> None:

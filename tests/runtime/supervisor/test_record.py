@@ -162,5 +162,5 @@ def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypa
 
 
 def test_a_demonstration_is_named_on_a_robot() -> None:
-    with pytest.raises(SettingsError, match="--task: say what is demonstrated"):
+    with pytest.raises(SettingsError, match="--task is missing: name what is demonstrated"):
         record.main(["--profile", "cobot_magic"])

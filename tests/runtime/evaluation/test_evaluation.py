@@ -169,7 +169,7 @@ def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
         assert getattr(picture, "n_frames", 1) > 3
         assert strip.width == 6 * picture.width and strip.height > picture.height, "a line stands above"
         above = np.asarray(strip.convert("L"))[: strip.height - picture.height]
-    assert above[0].min() > 240 and above.min() < 60, "black letters on white"
+    assert above[0].min() > 200 and above.min() < 60, "black letters on white"
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
     assert [result.rate for result in results] == [0.0, 0.5]
     assert [row.rollouts for result in results for row in result.rows] == [4, 4]
     said = capsys.readouterr().out
-    assert "features: both filters, seed 7: 50.0 %" in said
+    assert "features: both filters, seed 7: 1/2, 50.0 %" in said
     assert "seed 7: both filters against no video: +50.0 points, no difference" in said, "training by training too"
     sweep.run("features", options, played)
     assert len(played.policies) == 4, "of both seeds it is known"

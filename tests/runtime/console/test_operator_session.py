@@ -70,7 +70,7 @@ def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
 
 def test_another_page_only_holds(rig: Rig) -> None:
     for refused in ({"command": "run"}, {"command": "stop", "confirmed": True}):
-        assert rig.say("ben", type="order", **refused) == "Anna steers"
+        assert rig.say("ben", type="command", **refused) == "Anna steers"
     assert rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna steers"
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("ben", type="command", command="hold") == rig.say("ben", type="command", command="hold") == ""

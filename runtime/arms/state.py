@@ -102,8 +102,8 @@ class ArmsConfig:
         trajectory = settings.trajectory
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
-        poses = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
-        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, *poses, unfit)
+        ready, rest = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
+        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, ready, rest, unfit)
 
 
 SAVED = (ArmsState, Executing, Following, StateMachine, Wanted, Latched, Status, Motion, Trajectory, Piece)

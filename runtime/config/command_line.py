@@ -125,15 +125,17 @@ class _Parser(argparse.ArgumentParser):
     def _source(self, model: type[BaseModel]) -> CliSettingsSource[Any]:
         """Adds a model's fields as flags."""
         self._model = model
+        own = model is self._command.flags
+        settings: Any = model if own else create_model(model.__name__, __base__=(model, BaseSettings))
         return CliSettingsSource[Any](
-            model if issubclass(model, BaseSettings) else create_model(model.__name__, __base__=(model, BaseSettings)),
+            settings,
             root_parser=self,
             add_argument_method=self._add_flag,
             add_argument_group_method=self._add_group if self._everything else lambda parser, **_: self._group,
-            cli_implicit_flags="toggle" if model is self._command.flags else "dual",
+            cli_implicit_flags="toggle" if own else "dual",
             cli_hide_none_type=True,
             cli_avoid_json=True,
-            cli_kebab_case=model is self._command.flags,
+            cli_kebab_case=own,
         )
 
     def _add_group(self, parser: argparse.ArgumentParser, **options: Any) -> Any:

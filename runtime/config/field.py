@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 UNITS = {
@@ -254,6 +254,10 @@ def _flag(name: str, info: FieldInfo) -> str:
     """How users call it: a field whose name Python or pydantic keeps for itself has an alias."""
     alias = info.validation_alias
     first = (
-        alias if isinstance(alias, str) or alias is None else alias.choices[0] if hasattr(alias, "choices") else None
+        alias
+        if isinstance(alias, str) or alias is None
+        else alias.choices[0]
+        if isinstance(alias, AliasChoices)
+        else None
     )
     return first if isinstance(first, str) else name

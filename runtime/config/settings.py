@@ -362,7 +362,9 @@ class Settings(Section):
     """System-1 runs for each run of System 2."""
     pacing: Literal["async", "serial", "free"] = "async"
     """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
-    task: Annotated[str, Says(metavar="NAME", listed=TASK_NAMES)] = Field("block_handover", min_length=1, max_length=64)
+    task: Annotated[str, Says(metavar="NAME", listed=TASK_NAMES)] = Field(
+        default="block_handover", min_length=1, max_length=64
+    )
     """Simulated task; on a real robot any name, by which its sessions are called."""
     can: bool = False
     """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""

@@ -245,10 +245,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveRun]:
 @pytest.fixture(scope="module")
 def browser() -> Generator[Any]:
     """Debian's Chromium, without a screen."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from runtime.bench.console import BROWSER, CHROMIUM
 
+    expect.set_options(timeout=WAIT_MS)  # other tests run beside
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         yield opened

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.arms import takeover
 from runtime.config.settings import Settings, settings_from_json
 from runtime.errors import SessionError, WireError
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.session import reader
 
-_TOPICS = ("chunk", "conditions", "supervision")
+_TOPICS = ("chunk", "conditions", "supervision", "master")
 _LOADING_S = 45.0
 """A process may load for so long, of the minute for which a test waits until a killed one is back; 5 to 8 are usual."""
 _TICK_EVERY = 10  # of the ticks in a session, of which there are thousands
@@ -24,7 +25,8 @@ _LATE_TICKS = 10
 
 
 def needs(session: Path) -> dict[str, float]:
-    """Taken over allowed: a process's loading, late ticks and the longest pause of `arms`, a run of either system.
+    """Taken over allowed: a process's loading, late ticks and the longest pause of `arms`, a run of either system, and once it
+    runs the longest silence of a leader.
 
     Of a session that is still written what is there; without one nothing.
     """
@@ -38,6 +40,12 @@ def needs(session: Path) -> dict[str, float]:
     found = {"loading": _longest_start_s(arrived) / _LOADING_S}
     if len(targets) > 1:
         found |= _ticks(settings, targets)
+    began_ns = min((target.stamp_ns for target in targets if target.mode == "RUNNING"), default=None)
+    leading = [m for m in arrived if isinstance(m, messages.MasterState) and began_ns and m.stamp_ns > began_ns]
+    if leading:
+        heard_ns = [min(message.measured_ns) for message in leading]
+        silent_ns = max(*np.diff(heard_ns), *(m.stamp_ns - at for m, at in zip(leading, heard_ns, strict=True)))
+        found["masters"] = float(silent_ns / takeover._LEADER_NS)  # pyright: ignore[reportPrivateUsage]
     period_s = settings.system1.period_s
     for name, kind, allowed_s in (
         ("system1", messages.ActionChunk, period_s),

@@ -42,6 +42,13 @@ def test_a_machine_that_keeps_up_lacks_nothing(build: Build, monkeypatch: pytest
     [
         ("ticks", lambda build: ticks(build, late_ms=60)),
         ("pause", lambda build: ticks(build, late_ms=0, gap_ms=500)),
+        ("masters", lambda build: [
+            build(messages.ArmTarget, seq=seq, mode="RUNNING", deadline_ns=BEGIN_NS, stamp_ns=BEGIN_NS)
+            for seq in range(11)
+        ] + [
+            build(messages.MasterState, seq=seq, stamp_ns=BEGIN_NS + at_ms * MS, measured_ns=(BEGIN_NS + at_ms * MS,) * 2)
+            for seq, at_ms in enumerate((5, 155))
+        ]),
         ("system1", lambda build: [build(messages.ActionChunk, timing=messages.Timing(finished_ns=BEGIN_NS + 300 * MS))]),
         ("system2", lambda build: [build(messages.Conditions, timing=messages.Timing(finished_ns=BEGIN_NS + 900 * MS))]),
         ("loading", lambda build: [

@@ -61,7 +61,7 @@ def alike(page: Page, before: list[str]) -> str:
     while True:
         page.wait_for_timeout(300)
         one, other = said(page)
-        if one == other == last and one not in before:
+        if one and one == other == last and one not in before:
             return one
         last = one
         assert time.monotonic() < deadline, (one, other)

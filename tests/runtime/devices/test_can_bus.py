@@ -152,6 +152,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
     """Through the real SDK. False are single readings, every third one, and frames that are no feedback."""
     with LiveRun(tmp_path_factory.mktemp("can"), "--can", "--arms.start", "hold", *LIGHTEST) as run:
         run.wait_for("HOLD", START_S)
+        well_ns = 0
         for faults in (
             {"left": {"jump_rad": 1.5, "jump_every": 100}, "right": {"jump_joint": 2, "jump_rad": -1.2, "jump_every": 100}},
             {"left": {"jump_joint": 6, "jump_rad": 6.28, "jump_every": 3}, "right": {"strange": "short"}},

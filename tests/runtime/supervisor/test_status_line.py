@@ -138,7 +138,7 @@ def test_what_happens_again_and_again_is_one_line(
     bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_ns = [1_000_000_000]
-    monkeypatch.setattr("runtime.supervisor.status_line.now_ns", lambda: now_ns[0])
+    monkeypatch.setattr("runtime.supervisor.status_line.robot_time_ns", lambda: now_ns[0])
     status = StatusLine(bus("supervisor"), settings)
     for count in range(246):
         status.event(f"can_left: bus: {count} of its last 20 joint readings were torn")
@@ -164,7 +164,7 @@ def test_without_a_terminal_there_is_a_line_at_a_change_and_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_ns = [1_000_000_000]
-    monkeypatch.setattr("runtime.supervisor.status_line.now_ns", lambda: now_ns[0])
+    monkeypatch.setattr("runtime.supervisor.status_line.robot_time_ns", lambda: now_ns[0])
     status = StatusLine(bus("supervisor"), settings)
 
     def pass_s(seconds: int) -> list[str]:

@@ -60,8 +60,8 @@ def main() -> int:
         print(overview())
         return 0
     if name not in COMMANDS:
-        near = nearest(name, COMMANDS) or "; video2act --help lists all"
-        print(f"video2act: unknown command {shown(name)}{near}", file=sys.stderr)
+        closest = nearest(name, COMMANDS) or "; video2act --help lists all"
+        print(f"video2act: unknown command {shown(name)}{closest}", file=sys.stderr)
         return 2
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, _ended)

@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> int:
     if failed:
         say_next("when that is mended", "doctor", *arguments)
         return 1
-    told = settings.arms.kind == "simulated" or settings.instruction is not None
+    known = settings.arms.kind == "simulated" or settings.instruction is not None
     flags = DOCTOR.tree_words(arguments, but=("json",))  # which is this table's
-    say_next("start it", "robot", *flags, *(() if told else ("--instruction", "TEXT")))
+    say_next("start it", "robot", *flags, *(() if known else ("--instruction", "TEXT")))
     return 0
 
 

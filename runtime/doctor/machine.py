@@ -66,7 +66,7 @@ def mount(settings: Settings) -> Row:
 
 def processors(measured: Processors, late_ms: float) -> Row:
     """Whether there is processor time left for a robot. `late_ms`: of a 5 ms timer, p99, while `measured` counted."""
-    pressure = measured.look()
+    pressure = measured.check()
     found = f"{pressure}; a timer of {1e3 / _TIMER_HZ:.0f} ms came {late_ms:.1f} ms late (p99)"
     if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
         return Row("processors", "warning", found, "ask whoever runs this virtual machine for cores of its own")

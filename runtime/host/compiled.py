@@ -22,7 +22,7 @@ def compiled(signature: str) -> Callable[[Function], Function]:
 
 def part(function: Function) -> Function:
     """A function that compiled ones call: compiled into each of them, and as it is written for everybody else."""
-    return cast(Function, register_jitable(function))
+    return register_jitable(function)
 
 
 def _make(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

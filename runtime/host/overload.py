@@ -51,7 +51,7 @@ class Processors:
     def __post_init__(self) -> None:
         self._last = self._ticks()
 
-    def look(self) -> Pressure:
+    def check(self) -> Pressure:
         """How they are now."""
         now_ns = self._ticks()
         passed = [after - before for after, before in zip(now_ns, self._last, strict=True)]

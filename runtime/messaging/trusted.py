@@ -34,8 +34,8 @@ def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
     if body.keys() != names.keys():
         raise WireError(f"{kind.__name__}: its fields are {', '.join(map(str, body))[:200]}")
     try:
-        for name, tensor in kind._tensors.items():  # pyright: ignore[reportPrivateUsage]
-            body[name] = tensor._from_map(body[name])  # pyright: ignore[reportPrivateUsage]
+        for name, field in kind._tensors.items():  # pyright: ignore[reportPrivateUsage]
+            body[name] = field.check(body[name])
     except ValueError as error:
         raise WireError(f"{kind.__name__}: {error}") from None
     return _of(kind, body)

@@ -10,7 +10,7 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.settings import Settings, profile_values, settings_of
 
-Told = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
 class WeightsFlags(Flags):
@@ -26,7 +26,9 @@ class InstructFlags(Flags):
     """Encode instructions before a run, so that the robot need not: the text encoders take tens of gigabytes."""
 
     texts: CliPositionalArg[
-        Annotated[tuple[Told, ...], Says(expects="one or more instructions of 1 to 1000 letters, each in quotes")]
+        Annotated[
+            tuple[Instruction, ...], Says(expects="one or more instructions of 1 to 1000 letters, each in quotes")
+        ]
     ] = Field(min_length=1)
     """What the robot will be told, each in quotes."""
 

@@ -96,7 +96,7 @@ def prepare_torch(system: System) -> None:
     """
     torch.set_num_threads(system.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Embeddings:

@@ -46,7 +46,7 @@ class FastVideo2Act:
 
     def encode_images(self, key: SetKey, prepared: object) -> None:
         """See FastPolicy."""
-        self.network.look(key, cast(torch.Tensor, prepared))
+        self.network.encode_images(key, cast(torch.Tensor, prepared))
 
     def clear(self) -> None:
         """See FastPolicy."""
@@ -63,7 +63,7 @@ class FastVideo2Act:
         self.foresee(observation.conditions)
         assert self._tokens is not None
         return self.network.predict_chunk(
-            [self.network.look(key, torch.empty(0)) for key in observation.sets],
+            [self.network.encode_images(key, torch.empty(0)) for key in observation.sets],
             observation.q,
             cast(InstructionEmbedding, observation.instruction),
             self._tokens[1],

@@ -40,8 +40,8 @@ class OperatorFlags(Flags):
 def check_task(settings: Settings) -> None:
     """Raises SettingsError for a simulated task that is not there."""
     if settings.arms.kind == "simulated" and settings.task not in TASK_NAMES:
-        near = nearest(settings.task, TASK_NAMES)
-        raise SettingsError(f"--task {settings.task:.60}: must be one of {', '.join(TASK_NAMES)}{near}")
+        closest = nearest(settings.task, TASK_NAMES)
+        raise SettingsError(f"--task {settings.task:.60}: must be one of {', '.join(TASK_NAMES)}{closest}")
 
 
 def _check_robot(_flags: RobotFlags, given: dict[str, Any]) -> None:

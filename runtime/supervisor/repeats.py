@@ -13,7 +13,7 @@ _FIGURE = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass
-class _Told:
+class _Reported:
     until_ns: int
     more: int = 0  # that came since it was shown
     newest: str = ""
@@ -23,26 +23,26 @@ class _Told:
 class Repeats:
     """The texts of the last ten seconds."""
 
-    _told: dict[str, _Told] = field(default_factory=dict[str, _Told])
+    _reported: dict[str, _Reported] = field(default_factory=dict[str, _Reported])
 
     def is_new(self, text: str, now_ns: int) -> bool:
         """Whether a text is to be shown; one that is alike to one of the last ten seconds is counted instead."""
         alike = _FIGURE.sub("#", text)
-        if alike not in self._told:
-            self._told[alike] = _Told(now_ns + _WINDOW_NS)
+        if alike not in self._reported:
+            self._reported[alike] = _Reported(now_ns + _WINDOW_NS)
             return True
-        self._told[alike].more += 1
-        self._told[alike].newest = text
+        self._reported[alike].more += 1
+        self._reported[alike].newest = text
         return False
 
     def summaries(self, now_ns: int) -> list[str]:
         """Of the texts whose ten seconds are over: how often they came again, and the newest one."""
-        over = {alike: reported for alike, reported in self._told.items() if now_ns >= reported.until_ns}
+        over = {alike: reported for alike, reported in self._reported.items() if now_ns >= reported.until_ns}
         for alike, reported in over.items():
             if reported.more:  # it goes on: the next ten seconds are counted again
-                self._told[alike] = _Told(now_ns + _WINDOW_NS)
+                self._reported[alike] = _Reported(now_ns + _WINDOW_NS)
             else:
-                del self._told[alike]
+                del self._reported[alike]
         seconds = _WINDOW_NS // NS_PER_S
         return [
             f"{reported.more} more like it in {seconds} s: {reported.newest}"

@@ -153,7 +153,7 @@ class Robot:
                 self.repeat_states()
             self._hear_answers()
             self.status.read()
-            self.status.look(self._state)
+            self.status.check(self._state)
             self._note_running()
             self._note_console()
             if count % _STATUS_EVERY == 0:
@@ -235,7 +235,7 @@ class Robot:
         for received in self._safety.take():
             if isinstance(received.message, messages.SafetyState):
                 self._typed.hear(received.message, robot_time_ns())
-        self._typed.look(robot_time_ns())
+        self._typed.check(robot_time_ns())
 
     def command(self, command: str, source: str = _SOURCE) -> int:
         """Send a command to the arms. Returns its seq."""
@@ -344,8 +344,12 @@ class Robot:
 
     def _overloaded(self) -> dict[str, str]:
         """What the supervisor saw of an overloaded machine; the recorder's own row tells of the arms' ticks alone."""
-        watch = self.status.overload
-        return {"overloaded": f"for {watch.overloaded_s:.0f} s: {watch.first_sign}"} if watch.overloaded_s >= 1 else {}
+        monitor = self.status.overload
+        return (
+            {"overloaded": f"for {monitor.overloaded_s:.0f} s: {monitor.first_sign}"}
+            if monitor.overloaded_s >= 1
+            else {}
+        )
 
 
 def main(arguments: list[str]) -> int:

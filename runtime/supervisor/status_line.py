@@ -13,7 +13,7 @@ from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.supervisor import supervisor
-from runtime.supervisor.overload_watch import OverloadWatch
+from runtime.supervisor.overload_monitor import OverloadMonitor
 from runtime.supervisor.repeats import Repeats
 
 Message = TypeVar("Message", bound=messages.Message)
@@ -43,7 +43,7 @@ class StatusLine:
         self._counts = dict.fromkeys(self._counted, 0)
         self._marks = deque([(robot_time_ns(), dict(self._counts))], maxlen=_RATE_S + 1)  # a second apart
         self._rates = dict.fromkeys(self._counted, 0.0)
-        self._repeats, self.overload = Repeats(), OverloadWatch()
+        self._repeats, self.overload = Repeats(), OverloadMonitor()
         self._settled = self._overloaded = False  # all processes were alive; the machine does not keep up
         self._headline = ""
         self._said_ns = 0
@@ -99,7 +99,7 @@ class StatusLine:
         """Tell what an operator asked for: each time."""
         say(f"  * {text}")
 
-    def look(self, processes: supervisor.SupervisorState) -> None:
+    def check(self, processes: supervisor.SupervisorState) -> None:
         """To be called as often as one likes: tells a change of the state at once."""
         if self.headline == self._headline:
             return

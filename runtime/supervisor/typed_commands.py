@@ -40,7 +40,7 @@ class TypedCommands:
         else:
             self.tell(f"{name}: obeyed; now {'; '.join((state.mode, *state.reasons))}")
 
-    def look(self, now_ns: int) -> None:
+    def check(self, now_ns: int) -> None:
         """Say it when the arms have not answered in time."""
         if self._sent is None or now_ns - self._sent[2] <= GIVE_UP_NS:
             return

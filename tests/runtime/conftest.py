@@ -172,9 +172,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that needs real time names the one that shows the same without."""
     for item in items:
         marker = item.get_closest_marker("real_time")
-        if marker is not None and not machine_need.has_test(ROOT, marker.kwargs["pure"]):
+        if marker is not None and not machine_need.has_test(ROOT, marker.kwargs["decided_by"]):
             raise pytest.UsageError(
-                f"{item.nodeid}: pure={marker.kwargs['pure']!r} is no test that runs without a clock"
+                f"{item.nodeid}: decided_by={marker.kwargs['decided_by']!r} is no test that runs without a clock"
             )
 
 
@@ -187,9 +187,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         return report
     ratios = STARTED[-1].needs()
     if machine_need.lacking(ratios):
-        reported = (
-            f"needs more than this machine gives ({machine_need.line(ratios)}); decided by {marker.kwargs['pure']}"
-        )
+        reported = f"needs more than this machine gives ({machine_need.line(ratios)}); decided by {marker.kwargs['decided_by']}"
         item.config.stash.setdefault(NOT_CARRIED, []).append(f"{item.nodeid}: {reported}\n{report.longreprtext}")
         report.outcome, report.longrepr = "skipped", (str(item.path), item.location[1] or 0, reported)
     return report

@@ -16,7 +16,7 @@ from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.session import reader
 
-_TOPICS = ("chunk", "conditions", "supervision", "master")
+_TOPICS = ("chunk", "conditions", "supervision", "leader_state")
 _LOADING_S = 45.0
 """A process may load for so long, of the minute for which a test waits until a killed one is back; 5 to 8 are usual."""
 _TICK_EVERY = 10  # of the ticks in a session, of which there are thousands
@@ -41,7 +41,7 @@ def needs(session: Path) -> dict[str, float]:
     if len(targets) > 1:
         found |= _ticks(settings, targets)
     began_ns = min((target.stamp_ns for target in targets if target.mode == "RUNNING"), default=None)
-    leading = [m for m in arrived if isinstance(m, messages.MasterState) and began_ns and m.stamp_ns > began_ns]
+    leading = [m for m in arrived if isinstance(m, messages.LeaderState) and began_ns and m.stamp_ns > began_ns]
     if leading:
         heard_ns = [min(message.measured_ns) for message in leading]
         silent_ns = max(*np.diff(heard_ns), *(m.stamp_ns - at for m, at in zip(leading, heard_ns, strict=True)))

@@ -26,8 +26,6 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "deploy/*.md", "drivers/*.md", "launch/*.md", "models/**/*.md", "runtime/**/*.md")
     for path in ROOT.glob(pattern)
 )
-NOT_YET = {"operator", "launch/operator.sh", "--arms.auto_resume", "runtime/supervisor/README.md"}
-"""Names that the documents give already and the code is about to."""
 LONGEST_SENTENCE = 25  # words
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _OURS = re.compile(r"^(sudo )?(\./launch/|\w+\.sh|video2act |deploy/install\.sh|--[a-z])")
@@ -100,7 +98,7 @@ def test_files_that_are_named_exist(path: Path) -> None:
     for word in words:
         name = word.removeprefix("./").rstrip(".,;:")
         if name.split("/")[0] in _TOP and "/" in name and not re.search(r"[A-Z*{]", name.removesuffix("README.md")):
-            assert (ROOT / name).exists() or name in NOT_YET, word
+            assert (ROOT / name).exists(), word
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -109,9 +107,9 @@ def test_commands_and_flags_that_are_named_exist(path: Path, flags: set[str]) ->
     for span in filter(_OURS.match, code(path.read_text())):
         called = re.search(r"([a-z0-9]+)\.sh|video2act ([a-z0-9]+)", span)
         name = (called[1] or called[2]) if called else ""
-        assert name in scripts | set(COMMANDS) | {""} | NOT_YET or path.name == "CHANGELOG.md", span
-        unknown = set(_FLAG.findall(span)) - flags - NOT_YET
-        if unknown and name not in {"test", *NOT_YET}:  # test.sh hands its words on to pytest
+        assert name in scripts | set(COMMANDS) | {""} or path.name == "CHANGELOG.md", span
+        unknown = set(_FLAG.findall(span)) - flags
+        if unknown and name != "test":  # test.sh hands its words on to pytest
             reported = {flag for command in ([name] if name else COMMANDS) for flag in flags_in_help(command)}
             assert unknown <= reported, span
 
@@ -131,11 +129,6 @@ def test_every_command_and_script_is_in_the_documents() -> None:
     for name in {*COMMANDS, *(script.stem for script in (ROOT / "launch").glob("*.sh"))}:
         assert f"`{name}`" in readme, name
         assert f"`{name}.sh" in launch, name
-
-
-def test_names_that_are_to_come_are_taken_out_when_they_have_come(flags: set[str]) -> None:
-    assert not NOT_YET & {*COMMANDS, *flags}
-    assert [name for name in NOT_YET if "/" in name and (ROOT / name).exists()] == []
 
 
 def test_readme_names_the_tasks() -> None:

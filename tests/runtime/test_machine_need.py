@@ -46,7 +46,7 @@ def test_a_machine_that_keeps_up_lacks_nothing(build: Build, monkeypatch: pytest
             build(messages.ArmTarget, seq=seq, mode="RUNNING", deadline_ns=BEGIN_NS, stamp_ns=BEGIN_NS)
             for seq in range(11)
         ] + [
-            build(messages.MasterState, seq=seq, stamp_ns=BEGIN_NS + at_ms * MS, measured_ns=(BEGIN_NS + at_ms * MS,) * 2)
+            build(messages.LeaderState, seq=seq, stamp_ns=BEGIN_NS + at_ms * MS, measured_ns=(BEGIN_NS + at_ms * MS,) * 2)
             for seq, at_ms in enumerate((5, 155))
         ]),
         ("system1", lambda build: [build(messages.ActionChunk, timing=messages.Timing(finished_ns=BEGIN_NS + 300 * MS))]),

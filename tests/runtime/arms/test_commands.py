@@ -98,8 +98,8 @@ def in_mode(mode: messages.Mode, build: Build) -> Rig:
     elif mode == "TAKEOVER":
         rig.tick(rig.command("takeover"))
         rig.run(0.5, chunk_every_s=None)
-        stamps, q = (rig.now, rig.now), rig.measured.copy()
-        rig.tick(build(messages.LeaderState, stamp_ns=rig.now, q=q, measured_ns=stamps, exceeds=()))
+        stamps, q = (rig.now_ns, rig.now_ns), rig.measured.copy()
+        rig.tick(build(messages.LeaderState, stamp_ns=rig.now_ns, q=q, measured_ns=stamps, exceeds=()))
     assert rig.mode == mode
     return rig
 

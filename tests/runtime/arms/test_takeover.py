@@ -242,7 +242,7 @@ def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
 
 
 @pytest.mark.live
-@pytest.mark.real_time(pure="tests/runtime/arms/test_takeover.py::test_hands_bring_the_arms_home_in_mid_run")
+@pytest.mark.real_time(decided_by="tests/runtime/arms/test_takeover.py::test_hands_bring_the_arms_home_in_mid_run")
 def test_a_teacher_with_four_buses_brings_the_arms_home_in_mid_run(tmp_path: Path) -> None:
     """Real SDK, emulated leaders on their own buses; the stretch is marked in the session, which replays byte for byte.
     The key q ends it.

@@ -170,7 +170,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Driven:
 
 
 @pytest.mark.live
-@pytest.mark.real_time(pure="tests/runtime/bench/test_fuzz.py::test_nothing_that_breaks_a_limit_reaches_a_bus")
+@pytest.mark.real_time(decided_by="tests/runtime/bench/test_fuzz.py::test_nothing_that_breaks_a_limit_reaches_a_bus")
 def test_the_simulated_robot_is_driven_through_the_real_sdk(driven: Driven) -> None:
     for side in can_audit.compare(driven.run.session).values():
         assert side["heard"] == side["equal"] > 100

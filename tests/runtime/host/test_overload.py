@@ -16,14 +16,14 @@ def test_shares_are_those_since_the_last_look(tmp_path: Path) -> None:
     stat.write_text("cpu  100 0 100 800 0 0 0 0 50 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
     processors = Processors(stat, load)
     stat.write_text("cpu  160 0 110 810 10 0 0 10 90 0\n")
-    pressure = processors.look()
+    pressure = processors.check()
     assert (pressure.load, pressure.busy_percent, pressure.stolen_percent) == (6.1, 80.0, 10.0)
     assert f"{pressure}" == f"load 6.1 on {pressure.cores} cores, 80 % busy, 10 % stolen by the hypervisor"
-    assert processors.look().busy_percent == 0.0, "no time has passed"
+    assert processors.check().busy_percent == 0.0, "no time has passed"
 
 
 def test_of_this_machine_they_can_be_read() -> None:
-    pressure = Processors().look()
+    pressure = Processors().check()
     assert pressure.cores >= 1 and 0 <= pressure.busy_percent <= 100
 
 

@@ -201,7 +201,7 @@ def step(fast: Walker, build: Callable[..., Any], settings: Settings, **joints: 
         lambda camera, number: blank,
         lambda key: "turn",
         1,
-        inputs.now[0].capture_ns,
+        inputs.newest[0].capture_ns,
     )
     assert isinstance(made, messages.ActionChunk), made
     return made

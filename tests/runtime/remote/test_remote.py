@@ -187,7 +187,7 @@ def test_a_missing_flag_is_one_line(flags: list[str]) -> None:
 
 
 @contextmanager
-def box(address: str, made: Path, run: LiveRun) -> Iterator[subprocess.Popen[bytes]]:
+def box(address: str, made: Path, run: LiveRun) -> Generator[subprocess.Popen[bytes]]:
     """System 2 alone, on this machine."""
     line = [sys.executable, "-m", "runtime.cli", "system2", "--robot", address, "--keys", str(made)]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=run.environment)
@@ -201,7 +201,7 @@ def box(address: str, made: Path, run: LiveRun) -> Iterator[subprocess.Popen[byt
 
 
 @pytest.mark.live
-@pytest.mark.real_time(pure="tests/runtime/arms/test_step.py::test_an_old_condition_holds_although_chunks_go_on")
+@pytest.mark.real_time(decided_by="tests/runtime/arms/test_step.py::test_an_old_condition_holds_although_chunks_go_on")
 def test_a_robot_runs_on_a_box_that_goes_and_comes_back(made: Path, tmp_path: Path) -> None:
     """Both ends on this machine: conditions come over the encrypted line, their loss holds the arms, the next ones end it."""
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -1,7 +1,7 @@
 """A session of each schema, with a tiny seeded policy of its own: it opens, exports and replays. Called by pytest.
 
 On the kind of processor that recorded it (recorded.json) every step gives the recorded bytes. Other processors sum floats in
-another order: there only the arms replay, from the logged chunks, and their joints may be NEAR_RAD apart; the networks are not
+another order: there only the arms replay, from the logged chunks, and their joints may be WITHIN_RAD apart; the networks are not
 compared there, since nobody knows by how much theirs may differ.
 
 For a new schema: a run of 2.5 s in RUNNING with --policy.checkpoint tests/runtime/golden/policy, 32x24 pictures at 10 Hz, arms
@@ -25,7 +25,7 @@ from runtime.systems.virtual_clock import open_policy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RECORDED = sorted(path.parent for path in GOLDEN.glob("schema-*/recorded.json"))
-NEAR_RAD = 1e-6
+WITHIN_RAD = 1e-6
 RUNS = {"ActionChunk": 9, "Conditions": 5, "Skip": 2}
 
 
@@ -47,7 +47,7 @@ def moved(settings: Settings, **changes: object) -> Settings:
 
 def replayed(folder: Path, only_arms: bool = False) -> Report:
     """The session once more, with its policy from where it lies here."""
-    return replay(reader.read(folder), moved, only_arms)
+    return replay(reader.read(folder), moved, only_arms=only_arms)
 
 
 def test_there_is_one_of_each_schema() -> None:
@@ -59,7 +59,7 @@ def test_the_arms_replay_from_the_logged_chunks_on_any_processor(folder: Path) -
     report = replayed(folder, only_arms=True)
     assert set(report.counts) == {"ArmTarget", "SafetyState"}
     assert report.count("ArmTarget").compared > 100 and report.count("SafetyState").compared > 20
-    assert all(count.not_comparable == 0 and count.apart < NEAR_RAD for count in report.counts.values())
+    assert all(count.not_comparable == 0 and count.apart < WITHIN_RAD for count in report.counts.values())
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)

@@ -34,7 +34,9 @@ def _table(run: LiveRun) -> dict[str, Any]:
     return json.loads(run.json.read_text())
 
 
-@pytest.mark.real_time(pure="tests/runtime/evaluation/test_evaluation.py::test_the_ratio_is_that_of_runs_to_conditions")
+@pytest.mark.real_time(
+    decided_by="tests/runtime/evaluation/test_evaluation.py::test_the_ratio_is_that_of_runs_to_conditions"
+)
 def test_a_run_ends_by_itself_with_its_table(session: LiveRun) -> None:
     assert session.process.returncode == 0, session.log.read_text()
     table = _table(session)
@@ -114,7 +116,9 @@ def test_of_a_run_that_a_camera_missed_for_a_while_the_longer_part_is_exported(
         episodes(gapped)
 
 
-@pytest.mark.real_time(pure="tests/runtime/replay/test_tracker.py::test_chunks_agree_on_the_way_and_end_at_its_end")
+@pytest.mark.real_time(
+    decided_by="tests/runtime/replay/test_tracker.py::test_chunks_agree_on_the_way_and_end_at_its_end"
+)
 def test_the_arms_follow_the_run_once_more(
     session: LiveRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,7 +203,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
         yield run
 
 
-@pytest.mark.real_time(pure=f"{STEP}::test_an_old_condition_holds_although_chunks_go_on")
+@pytest.mark.real_time(decided_by=f"{STEP}::test_an_old_condition_holds_although_chunks_go_on")
 def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(robot: LiveRun) -> None:
     stopped = robot.child("system2")
     os.kill(stopped, signal.SIGSTOP)
@@ -209,14 +213,14 @@ def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(ro
     assert robot.child("system2") == stopped, "it resumed, it was not restarted"
 
 
-@pytest.mark.real_time(pure=f"{STEP}::test_a_lost_system1_holds_at_once")
+@pytest.mark.real_time(decided_by=f"{STEP}::test_a_lost_system1_holds_at_once")
 def test_a_killed_system1_is_restarted_and_the_arms_run_again(robot: LiveRun) -> None:
     os.kill(robot.child("system1"), signal.SIGKILL)
     robot.wait_for("HOLD", WAIT_S)
     robot.wait_for("RUNNING", 60)
 
 
-@pytest.mark.real_time(pure=f"{STEP}::test_an_operators_hold_is_latched_until_run")
+@pytest.mark.real_time(decided_by=f"{STEP}::test_an_operators_hold_is_latched_until_run")
 def test_space_holds_and_r_runs(robot: LiveRun) -> None:
     robot.press(b" ")
     robot.wait_for("HOLD", WAIT_S)

@@ -170,14 +170,14 @@ def test_without_a_terminal_there_is_a_line_at_a_change_and_every_ten_seconds(
     def pass_s(seconds: int) -> list[str]:
         for _ in range(seconds):
             now_ns[0] += 1_000_000_000
-            status.look(ALIVE)
+            status.check(ALIVE)
             status.show(ALIVE)
         return capsys.readouterr().out.splitlines()
 
     assert [line.split(" | ")[0] for line in pass_s(25)] == ["starting"] * 3
     state = build(messages.SafetyState, mode="RUNNING", reasons=())
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "RUNNING"))
-    status.look(ALIVE)
+    status.check(ALIVE)
     assert capsys.readouterr().out.startswith("RUNNING | ")
     assert [line.split(" | ")[0] for line in pass_s(10)] == ["RUNNING"]
 
@@ -187,7 +187,7 @@ def test_on_a_terminal_the_line_stays_in_place_and_fits(
 ) -> None:
     monkeypatch.setattr(terminal, "width", lambda: 40)
     status = StatusLine(bus("supervisor"), settings)
-    status.look(ALIVE)
+    status.check(ALIVE)
     for _ in range(3):
         status.show(ALIVE)
     status.event("something happened")

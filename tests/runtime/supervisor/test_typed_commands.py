@@ -18,13 +18,13 @@ EPOCH = 1
 
 
 class Operator:
-    """Types, and reads what is told; the arms answer when `arms` says so."""
+    """Types, and reads what is reported; the arms answer when `arms` says so."""
 
     def __init__(self, build: Build) -> None:
         self.build = build
         self.sent: list[str] = []
-        self.told: list[str] = []
-        self.typed = TypedCommands(self.send, self.told.append, EPOCH)
+        self.reported: list[str] = []
+        self.typed = TypedCommands(self.send, self.reported.append, EPOCH)
 
     def send(self, name: str) -> int:
         self.sent.append(name)
@@ -46,13 +46,13 @@ def test_an_obeyed_command_is_answered_once(operator: Operator) -> None:
     operator.typed.give(("hold",), NOW_NS)
     for _ in range(3):
         operator.arms()
-    assert operator.told == ["hold: obeyed; now HOLD; waits for the command to run"]
+    assert operator.reported == ["hold: obeyed; now HOLD; waits for the command to run"]
 
 
 def test_a_refused_command_says_why(operator: Operator) -> None:
     operator.typed.give(("takeover",), NOW_NS)
     operator.arms("the leaders are wired to the arms")
-    assert operator.told == ["takeover: refused: the leaders are wired to the arms"]
+    assert operator.reported == ["takeover: refused: the leaders are wired to the arms"]
 
 
 def test_a_row_goes_on_with_each_answer(operator: Operator) -> None:
@@ -62,7 +62,7 @@ def test_a_row_goes_on_with_each_answer(operator: Operator) -> None:
     operator.arms()
     operator.arms(mode="RUNNING")
     assert operator.sent == ["clear", "arm", "run"]
-    assert operator.told == ["run: obeyed; now RUNNING"]
+    assert operator.reported == ["run: obeyed; now RUNNING"]
 
 
 def test_a_refusal_ends_the_row(operator: Operator) -> None:
@@ -70,7 +70,7 @@ def test_a_refusal_ends_the_row(operator: Operator) -> None:
     operator.arms("not fit to be armed")
     operator.arms()
     assert operator.sent == ["arm"]
-    assert operator.told == ["arm: refused: not fit to be armed"]
+    assert operator.reported == ["arm: refused: not fit to be armed"]
 
 
 def test_a_hold_waits_for_no_answer(operator: Operator) -> None:
@@ -79,22 +79,22 @@ def test_a_hold_waits_for_no_answer(operator: Operator) -> None:
     operator.arms(seq=0)  # of the one before
     operator.arms()
     assert operator.sent == ["clear", "hold"]
-    assert operator.told == ["hold: obeyed; now HOLD; waits for the command to run"]
+    assert operator.reported == ["hold: obeyed; now HOLD; waits for the command to run"]
 
 
 def test_others_answers_are_not_taken_for_ones_own(operator: Operator) -> None:
     operator.typed.give(("hold",), NOW_NS)
     operator.arms(epoch=77)
-    assert operator.told == []
+    assert operator.reported == []
 
 
 def test_arms_that_do_not_answer_are_told(operator: Operator) -> None:
     operator.typed.give(("run",), NOW_NS)
-    operator.typed.look(NOW_NS + GIVE_UP_NS)
-    assert operator.told == []
-    operator.typed.look(NOW_NS + GIVE_UP_NS + 1)
-    operator.typed.look(NOW_NS + 2 * GIVE_UP_NS)
-    assert operator.told == ["run: no answer from the arms process within 3 s; is it up? Press it again"]
+    operator.typed.check(NOW_NS + GIVE_UP_NS)
+    assert operator.reported == []
+    operator.typed.check(NOW_NS + GIVE_UP_NS + 1)
+    operator.typed.check(NOW_NS + 2 * GIVE_UP_NS)
+    assert operator.reported == ["run: no answer from the arms process within 3 s; is it up? Press it again"]
 
 
 @pytest.mark.parametrize("command", [Robot, Recording])

@@ -27,11 +27,11 @@ _REMEDY = re.compile(r"[;.] [Cc]heck ")
 _SAID = "the machine is overloaded"
 
 
-class OverloadWatch:
+class OverloadMonitor:
     """Feed it ticks, scenes and heartbeats; ask once a second for the verdict."""
 
-    def __init__(self, look: Callable[[], Pressure] | None = None) -> None:
-        self._look = look or Processors().look
+    def __init__(self, check: Callable[[], Pressure] | None = None) -> None:
+        self._check = check or Processors().check
         self._late_ms: deque[tuple[int, float]] = deque()
         self._lag_ms: deque[tuple[int, float]] = deque()
         self._own_ms: deque[tuple[int, float]] = deque()
@@ -73,7 +73,7 @@ class OverloadWatch:
 
     def judge(self, now_ns: int) -> str:
         """The verdict over the last seconds, with how busy the processors are."""
-        pressure, since_ns = self._look(), now_ns - _WINDOW_NS
+        pressure, since_ns = self._check(), now_ns - _WINDOW_NS
         for kept in (self._late_ms, self._lag_ms, self._own_ms, self._gaps):
             while kept and kept[0][0] < since_ns:
                 kept.popleft()

@@ -7,7 +7,7 @@ import pytest
 
 from runtime.host.overload import Pressure
 from runtime.messaging import messages
-from runtime.supervisor.overload_watch import OverloadWatch
+from runtime.supervisor.overload_monitor import OverloadMonitor
 
 Build = Callable[..., Any]
 S, MS = 1_000_000_000, 1_000_000
@@ -20,18 +20,18 @@ class Machine:
     def __init__(self, build: Build) -> None:
         self.build = build
         self.now_ns = 100 * S
-        self.watch = OverloadWatch(lambda: Pressure(2, 6.1, 99.0, 0.0))
+        self.monitor = OverloadMonitor(lambda: Pressure(2, 6.1, 99.0, 0.0))
 
     def pass_s(self, seconds: int, late_ms: float = 0.1, lag_ms: float = 1.0, silent: bool = False) -> str:
         for _ in range(20 * seconds):
             self.now_ns += 50 * MS
             stamp = self.now_ns + round(late_ms * MS)
-            self.watch.tick(self.build(messages.ArmTarget, deadline_ns=self.now_ns, stamp_ns=stamp))
-            self.watch.scene(self.build(messages.Scene, lag_ns=round(lag_ms * MS)), self.now_ns)
+            self.monitor.tick(self.build(messages.ArmTarget, deadline_ns=self.now_ns, stamp_ns=stamp))
+            self.monitor.scene(self.build(messages.Scene, lag_ns=round(lag_ms * MS)), self.now_ns)
             for process in ("arms", "cameras"):
                 if not silent or self.now_ns % S == 0:
-                    self.watch.beat(self.build(messages.Heartbeat, process=process, stamp_ns=self.now_ns, steps=9))
-        return self.watch.judge(self.now_ns)
+                    self.monitor.beat(self.build(messages.Heartbeat, process=process, stamp_ns=self.now_ns, steps=9))
+        return self.monitor.judge(self.now_ns)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def machine(build: Build) -> Machine:
 
 def test_a_machine_that_keeps_up_is_not_blamed(machine: Machine) -> None:
     assert machine.pass_s(6) == ""
-    assert machine.watch.attributed(SILENT) == SILENT
+    assert machine.monitor.attributed(SILENT) == SILENT
 
 
 @pytest.mark.parametrize(
@@ -65,46 +65,46 @@ def test_lateness_is_named_with_the_load_and_is_over_five_seconds_after(
 @pytest.mark.parametrize(("busy_percent", "said"), [(99.0, "system1 0.4 Hz of 6.7; load"), (40.0, "")])
 def test_a_slow_system1_is_a_sign_on_busy_processors_alone(machine: Machine, busy_percent: float, said: str) -> None:
     """On idle ones its networks are too large, or wait for their GPU."""
-    machine.watch = OverloadWatch(lambda: Pressure(2, 6.1, busy_percent, 0.0))
-    machine.watch.system1(0.4, 6.7)
-    assert machine.pass_s(2).startswith(said) and bool(machine.watch.verdict) == bool(said)
-    machine.watch.system1(6.0, 6.7)
+    machine.monitor = OverloadMonitor(lambda: Pressure(2, 6.1, busy_percent, 0.0))
+    machine.monitor.system1(0.4, 6.7)
+    assert machine.pass_s(2).startswith(said) and bool(machine.monitor.verdict) == bool(said)
+    machine.monitor.system1(6.0, 6.7)
     assert machine.pass_s(2) == ""
 
 
 def test_ordinary_loops_that_come_late_are_a_sign(machine: Machine) -> None:
     for _ in range(100):
         machine.now_ns += 50 * MS
-        machine.watch.own(80 * MS, machine.now_ns)
-    assert machine.watch.judge(machine.now_ns).startswith("ordinary loops 80 ms late (p99, limit 50)")
+        machine.monitor.own(80 * MS, machine.now_ns)
+    assert machine.monitor.judge(machine.now_ns).startswith("ordinary loops 80 ms late (p99, limit 50)")
 
 
 def test_how_long_it_was_overloaded_is_counted_from_the_first_running(machine: Machine) -> None:
     machine.pass_s(1, late_ms=12.0)
-    machine.watch.count_from_now()
+    machine.monitor.count_from_now()
     for _ in range(4):
         machine.pass_s(1, late_ms=30.0)
-    assert machine.watch.overloaded_s == pytest.approx(4.0)
-    assert "arms ticks 30 ms late" in machine.watch.first_sign
+    assert machine.monitor.overloaded_s == pytest.approx(4.0)
+    assert "arms ticks 30 ms late" in machine.monitor.first_sign
 
 
 def test_what_is_late_then_is_blamed_on_the_machine_first(machine: Machine) -> None:
     machine.pass_s(3, late_ms=12.0)
-    reported = machine.watch.attributed(SILENT, "waits for the command to run")
+    reported = machine.monitor.attributed(SILENT, "waits for the command to run")
     assert reported.startswith(
         "the machine is overloaded, hence perhaps: left arm: feedback is 63 ms old (limit 50 ms);"
     )
     assert "CAN cable" not in reported and reported.endswith("; waits for the command to run")
     jumped = "left arm: reading jumped: j5 by 1.66 rad in 20 ms; it is used for nothing (1 so far). Check the CAN cable"
-    assert machine.watch.attributed(jumped).endswith("it is used for nothing (1 so far)")
-    assert machine.watch.attributed("left j1 is blocked; look at it") == "left j1 is blocked; look at it"
+    assert machine.monitor.attributed(jumped).endswith("it is used for nothing (1 so far)")
+    assert machine.monitor.attributed("left j1 is blocked; look at it") == "left j1 is blocked; look at it"
     said = "the machine is overloaded (no processor for 90 ms): torn"
-    assert machine.watch.attributed(said) == said, "once"
+    assert machine.monitor.attributed(said) == said, "once"
 
 
 def test_a_process_that_loads_or_starts_anew_is_no_sign(machine: Machine, build: Build) -> None:
     for epoch, steps, second in ((1, 0, 0), (1, 0, 3), (1, 1, 6), (2, 1, 9)):
         for process in ("system1", "system2"):
             stamp = 100 * S + second * S
-            machine.watch.beat(build(messages.Heartbeat, process=process, epoch=epoch, steps=steps, stamp_ns=stamp))
-    assert machine.watch.judge(109 * S) == ""
+            machine.monitor.beat(build(messages.Heartbeat, process=process, epoch=epoch, steps=steps, stamp_ns=stamp))
+    assert machine.monitor.judge(109 * S) == ""

@@ -27,6 +27,12 @@ READY_Q_RAD = {"left": (-0.3, 1.05, -1.35, 0.0, 1.15, 0.0), "right": (0.3, 1.05,
 REST_Q_RAD = (0.0, 0.02, -0.02, 0.0, 0.0, 0.0)
 
 
+def joint_name(index: int) -> str:
+    """`left j3` for an index of the joint vector."""
+    side, joint = SIDES[index // 7], index % 7
+    return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
+
+
 def ready_pose() -> NDArray[np.float64]:
     """(14,) in the order of the joint vector: rad, gripper m."""
     return np.concatenate([(*READY_Q_RAD[side], OPEN_GRIP_M) for side in SIDES])

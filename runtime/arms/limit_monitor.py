@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from drivers.cobot_magic import joint_name
 from runtime.arms.limits import Array, Limits
-from runtime.arms.safety import joint_name
 from runtime.host.clock import NS_PER_S
 
 _WINDOW_NS = 50_000_000  # over which a speed is measured: single targets jitter

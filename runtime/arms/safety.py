@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivers import plausible
-from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS
+from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS, joint_name
 from runtime.arms.limits import Array, Limits
 from runtime.arms.modes import StateMachine
 from runtime.config.settings import Safety
@@ -156,12 +156,6 @@ def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
         return ""
     name = joint_name(WITHOUT_GRIPPERS[worst])
     return f"{name} is {distance[worst]:.2f} rad from its command (limit {safety.following_rad} rad)"
-
-
-def joint_name(index: int) -> str:
-    """`left j3` for an index of the joint vector."""
-    side, joint = SIDES[index // 7], index % 7
-    return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
 
 def check_deadman(safety: Safety, machine: StateMachine, deadman: messages.Deadman | None, now_ns: int) -> StateMachine:

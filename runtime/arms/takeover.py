@@ -5,9 +5,8 @@ A hand has no limits: the arms follow it as fast as theirs allow, and hold when 
 
 import numpy as np
 
-from drivers.cobot_magic import WITHOUT_GRIPPERS
+from drivers.cobot_magic import WITHOUT_GRIPPERS, joint_name
 from runtime.arms.limits import Array
-from runtime.arms.safety import joint_name
 from runtime.messaging import messages
 
 STOCK_WIRING = (

@@ -253,11 +253,5 @@ def _named(model: type[BaseModel], part: str | int) -> tuple[str, FieldInfo] | N
 def _flag(name: str, info: FieldInfo) -> str:
     """How users call it: a field whose name Python or pydantic keeps for itself has an alias."""
     alias = info.validation_alias
-    first = (
-        alias
-        if isinstance(alias, str) or alias is None
-        else alias.choices[0]
-        if isinstance(alias, AliasChoices)
-        else None
-    )
+    first = alias.choices[0] if isinstance(alias, AliasChoices) else alias
     return first if isinstance(first, str) else name

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.cobot_magic import WITHOUT_GRIPPERS
+from drivers.cobot_magic import WITHOUT_GRIPPERS, joint_name
 from models.data import demonstrations, hdf5
 from models.data.episode import DEMONSTRATION_HZ
 from models.errors import ModelError
 from runtime.arms.limits import Limits
-from runtime.arms.safety import joint_name
 from runtime.config.profile import merge
 from runtime.config.settings import Policy, Settings, System1, System2, changed, settings_from_json, settings_of
 from runtime.errors import RuntimeFault, SessionError, SettingsError

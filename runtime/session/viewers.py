@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message as ProtobufMessage
 from mcap.writer import Writer
 
-from runtime.arms.safety import joint_name
+from drivers.cobot_magic import joint_name
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.session.format import IMAGE_PREFIX

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
+from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS, joint_name
 from drivers.sim.tasks import make_task
-from runtime.arms import safety
 from runtime.config.settings import Settings, settings_of
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.next_step import say_next
@@ -56,7 +55,7 @@ class RecordingStatus(StatusLine):
         joints = self.newest(messages.JointState)
         apart = np.abs(joints.q - self._leader.q)[WITHOUT_GRIPPERS] if joints is not None else np.full(1, np.inf)
         if apart.max() > _APART_RAD:
-            joint = safety.joint_name(WITHOUT_GRIPPERS[int(apart.argmax())])
+            joint = joint_name(WITHOUT_GRIPPERS[int(apart.argmax())])
             return f"{joint} is {apart.max():.2f} rad from its leader: is the follower on, and free to move?"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):

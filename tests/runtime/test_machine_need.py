@@ -67,7 +67,7 @@ def test_what_the_machine_did_not_give_is_named(
 
 
 def test_a_process_that_was_restarted_loads_anew(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    states = [("starting", 0), ("alive", 10), ("exited", 50), ("starting", 51), ("alive", 61)]
+    states: list[tuple[Any, int]] = [("starting", 0), ("alive", 10), ("exited", 50), ("starting", 51), ("alive", 61)]
     arrived = [
         build(messages.Supervision, seq=seq, stamp_ns=BEGIN_NS + at_s * 1000 * MS,
               processes=(messages.ProcessState(process="system1", state=state, restarts=0),))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.cobot_magic import WITHOUT_GRIPPERS
+from drivers.cobot_magic import WITHOUT_GRIPPERS, joint_name
 from runtime.arms import safety
 from runtime.arms.limits import Limits
 from runtime.arms.modes import Latched, Pose, StateMachine, Wanted
@@ -157,7 +157,7 @@ def test_a_target_far_outside_its_range_refuses_the_chunk(joint: int, sign: int,
         q[40, joint] = edge + sign * beyond
         reason = safety.refuse(SAFETY, LIMITS, build(messages.ActionChunk, q=q, seq=9))
         assert bool(reason) == refused
-        assert not refused or (f"chunk 9: {safety.joint_name(joint)} is" in reason and "0.5 rad" in reason)
+        assert not refused or (f"chunk 9: {joint_name(joint)} is" in reason and "0.5 rad" in reason)
 
 
 def test_a_chunk_within_all_ranges_is_not_refused(build: Build) -> None:
@@ -197,7 +197,7 @@ def test_a_jump_is_named_with_its_limit(joint: int) -> None:
     assert safety.jump(SAFETY, wanted, MIDDLE) == ""
     wanted[joint] -= 2e-6
     reason = safety.jump(SAFETY, wanted, MIDDLE)
-    assert safety.joint_name(joint) in reason and "0.35 rad" in reason
+    assert joint_name(joint) in reason and "0.35 rad" in reason
 
 
 def test_a_gripper_may_jump() -> None:
@@ -212,11 +212,11 @@ def test_an_arm_that_does_not_follow_is_named(joint: int) -> None:
     measured[joint] += SAFETY.following_rad - 1e-6
     assert safety.not_following(SAFETY, MIDDLE, measured) == ""
     measured[joint] += 2e-6
-    assert f"{safety.joint_name(joint)} is 0.80 rad from its command" in safety.not_following(SAFETY, MIDDLE, measured)
+    assert f"{joint_name(joint)} is 0.80 rad from its command" in safety.not_following(SAFETY, MIDDLE, measured)
 
 
 def test_joints_are_named_by_side() -> None:
-    names = [safety.joint_name(index) for index in range(14)]
+    names = [joint_name(index) for index in range(14)]
     assert names[:7] == ["left j1", "left j2", "left j3", "left j4", "left j5", "left j6", "left gripper"]
     assert names[7:] == [name.replace("left", "right") for name in names[:7]]
 

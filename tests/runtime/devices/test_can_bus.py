@@ -181,7 +181,7 @@ def test_the_simulated_robot_is_driven_through_the_real_sdk(driven: Driven) -> N
 
 @pytest.mark.live
 @pytest.mark.real_time(
-    pure="tests/runtime/arms/test_feedback.py::test_one_false_reading_is_used_for_nothing_and_is_named"
+    decided_by="tests/runtime/arms/test_feedback.py::test_one_false_reading_is_used_for_nothing_and_is_named"
 )
 def test_false_readings_of_the_emulated_arms_move_nothing(driven: Driven) -> None:
     sent = np.array([message.q for message in driven.of(messages.ArmTarget, moving=False) if message.sent])

@@ -1,8 +1,8 @@
 """A session of each schema, with a tiny seeded policy of its own: it opens, exports and replays. Called by pytest.
 
 On the kind of processor that recorded it (recorded.json) every step gives the recorded bytes. Other processors sum floats in
-another order: there only the arms replay, from the logged chunks, and their joints may be WITHIN_RAD apart; the networks are not
-compared there, since nobody knows by how much theirs may differ.
+another order: there only the arms replay, from the logged chunks, and their joints may be WITHIN_RAD apart. The networks are
+not compared there, since nobody knows by how much theirs may differ.
 
 For a new schema: a run of 2.5 s in RUNNING with --policy.checkpoint tests/runtime/golden/policy, 32x24 pictures at 10 Hz, arms
 at 20 Hz, a run of System 1 every 0.3 s, --ratio 2; its file cut to what its outputs consumed, without scene and viewers.

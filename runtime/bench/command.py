@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drivers.task_names import TASK_NAMES
 from runtime.bench import loop, transport
 from runtime.bench.flags import BENCH, BenchFlags
 from runtime.errors import RuntimeFault
@@ -29,7 +30,7 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON."""
     options, _ = BENCH.read(arguments)
-    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console))
+    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console), ("budget", _budget))
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(results, indent=1) + "\n")
@@ -103,6 +104,17 @@ def _console(options: BenchFlags) -> dict[str, Any]:
         f"video2act bench: {machine.describe()}; the console on a live simulated robot, a browser without a GPU beside it"
     )
     return console.run(options.seconds, options.repeats, say) | {"machine": machine.describe()}
+
+
+def _budget(options: BenchFlags) -> dict[str, Any]:
+    from runtime.bench import budget
+
+    say(f"video2act bench: {machine.describe()}; the simulated robot, a run of {options.seconds:g} s for each task")
+    steal = machine.StealMeter.start()
+    tasks = [TASK_NAMES[index % len(TASK_NAMES)] for index in range(options.repeats)]
+    runs = {f"{index} {task}": budget.run(options.seconds, task, say) for index, task in enumerate(tasks)}
+    say(f"steal {steal.percent()} %")
+    return {"machine": machine.describe(), "runs": runs, "kept": all(run["kept"] for run in runs.values())}
 
 
 def _fuzz(options: BenchFlags) -> dict[str, Any]:

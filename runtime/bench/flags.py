@@ -9,11 +9,11 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.output_paths import check_writable
 
-_KINDS = ("models", "can", "fuzz", "console")
+_KINDS = ("models", "can", "fuzz", "console", "budget")
 
 
 class BenchFlags(Flags):
-    """Measure this machine: the runtime, or with a flag the networks, emulated arms, hostile chunks or the console."""
+    """Measure this machine: the runtime, or with a flag the networks, emulated arms, hostile chunks, console or load."""
 
     json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
         default=None, validation_alias="json"
@@ -29,8 +29,10 @@ class BenchFlags(Flags):
     """Hostile chunks, judged at the emulated arms' end of the wire."""
     console: bool = False
     """The page in a real browser: ages, hold, slow viewers."""
+    budget: bool = False
+    """What each process of the simulated robot takes of a core; every repeat runs another task."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)
-    """With --can and --console: length of a quiet run in seconds."""
+    """With --can, --console and --budget: length of a quiet run in seconds."""
     chunks: int = Field(default=1_000_000, ge=1, le=10**9)
     """With --fuzz: how many."""
     seed: int = Field(default=0, ge=0, le=10**9)

@@ -36,6 +36,13 @@ def child(folder: Path, name: str) -> int:
     return int(found.stdout.split()[0])
 
 
+def children(folder: Path) -> dict[str, int]:
+    """The process ids of all that the run's supervisor has started, by name."""
+    found = subprocess.run(["pgrep", "-af", f"runtime.process.base .* {folder}"], capture_output=True, text=True).stdout
+    words = (line.split() for line in found.splitlines())
+    return {line[line.index("runtime.process.base") + 1]: int(line[0]) for line in words}
+
+
 class Operator:
     """Somebody who gives orders to one run, from outside of it."""
 
@@ -68,6 +75,11 @@ class Operator:
                 if isinstance(received.message, messages.SafetyState) and received.message.answered[0] == epoch:
                     return received.message
         return None
+
+    def hear(self) -> list[messages.SafetyState]:
+        """What the arms have said of their mode since the last time, the newest last."""
+        arrived = (received.message for received in self._safety.take())
+        return [message for message in arrived if isinstance(message, messages.SafetyState)]
 
     def close(self) -> None:
         """Close all sockets."""

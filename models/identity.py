@@ -64,11 +64,14 @@ def stored_config(folder: Path) -> PolicyConfig:
 
 
 def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
-    """What the checkpoint needs of a robot; of format 1 what its configuration says. Raises ModelError."""
+    """What the checkpoint needs of a robot; of format 1 what its configuration says. Raises ModelError.
+
+    `config` may differ from the stored one: a training begins with the weights that fit.
+    """
     path = folder / ABOUT
-    derived = needs_of(config)
     if not path.is_file():
-        return derived
+        return needs_of(config)
+    derived = needs_of(stored_config(folder))
     try:
         about = About.model_validate_json(path.read_text())
     except ValueError as error:
@@ -84,4 +87,4 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
             raise ModelError(
                 f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT} and {ours!r:.80} in config.json; save it again"
             )
-    return about.needs
+    return needs_of(config).model_copy(update={name: getattr(about.needs, name) for name in _UNKNOWN_TO_CONFIG})

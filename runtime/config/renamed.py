@@ -69,7 +69,7 @@ def upgraded(values: dict[str, Any]) -> dict[str, Any]:
         group, value = _at(values, old)
         if group is not None:
             del group[old.rpartition(".")[2]]
-            group[new.to.rpartition(".")[2]] = new.values.get(value, value)
+            group[new.to.rpartition(".")[2]] = new.values.get(value, value) if isinstance(value, str) else value
     for old in GONE:
         group, _ = _at(values, old)
         if group is not None:

@@ -4,8 +4,6 @@ A memory is a dataclass of numbers, texts, tuples, arrays, messages and other da
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgpack
@@ -19,9 +17,6 @@ from runtime.process.base import Process
 
 EVERY_NS = 10_000_000_000
 _KIND = "~"
-Makers = Mapping[str, Callable[..., Any]]
-"""By the name of a dataclass: what makes it, or what takes its place, of its fields."""
-NONE: Makers = MappingProxyType({})
 
 
 class Snapshots:
@@ -51,14 +46,9 @@ def pack(state: Any) -> bytes:
     return msgpack.packb(_to_plain(state)) or b""
 
 
-def unpack(state: bytes, classes: tuple[type, ...], former: Makers = NONE) -> Any:
-    """What `pack` was given. Raises SessionError for what is not known.
-
-    Args:
-        classes: the dataclasses that may occur.
-        former: by the name of a dataclass that is no more, what makes today's of its fields.
-    """
-    known = {**former, **{cls.__name__: cls for cls in classes}}
+def unpack(state: bytes, classes: tuple[type, ...]) -> Any:
+    """What `pack` was given; `classes` are the dataclasses that may occur. Raises SessionError for anything else."""
+    known = {cls.__name__: cls for cls in classes}
     try:
         return _from_plain(msgpack.unpackb(state, use_list=False, strict_map_key=True), known)
     except (KeyError, ValueError, TypeError, msgpack.UnpackException) as error:
@@ -78,7 +68,7 @@ def _to_plain(value: Any) -> Any:
     return value
 
 
-def _from_plain(value: Any, known: Makers) -> Any:
+def _from_plain(value: Any, known: dict[str, type]) -> Any:
     if isinstance(value, tuple):
         return tuple(_from_plain(item, known) for item in value)
     if not isinstance(value, dict):

@@ -16,7 +16,6 @@ import torch
 
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
-from runtime.arms.former_snapshots import FORMER
 from runtime.config.settings import Settings, settings_from_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
@@ -171,11 +170,9 @@ class StoredEmbeddings:
 class _Walk:
     """The memory of one process while its outputs are walked through; restored from snapshots after a gap."""
 
-    def __init__(
-        self, index: Index, process: str, epoch: int, classes: tuple[type, ...], former: snapshot.Makers = snapshot.NONE
-    ) -> None:
+    def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
         self._snapshots = list(index.snapshots.get((process, epoch), ()))
-        self._classes, self._former = classes, former
+        self._classes = classes
         self.state: Any = None
 
     def lost(self) -> None:
@@ -186,7 +183,7 @@ class _Walk:
         """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
         for message in self._snapshots:
             if self.state is None and message.after_seq == after_seq:
-                self.state = snapshot.unpack(message.state, self._classes, self._former)
+                self.state = snapshot.unpack(message.state, self._classes)
                 return True
         return False
 
@@ -194,7 +191,7 @@ class _Walk:
 def _replay_arms(index: Index, settings: Settings, unfit: str, report: Report) -> None:
     config = arms_state.ArmsConfig.of(settings, unfit)
     for epoch, targets in index.of("arm_target").items():
-        walk, count = _Walk(index, "arms", epoch, arms_state.SAVED, FORMER), report.count("ArmTarget")
+        walk, count = _Walk(index, "arms", epoch, arms_state.SAVED), report.count("ArmTarget")
         for recorded in targets:
             report.passed()
             assert isinstance(recorded, messages.ArmTarget)

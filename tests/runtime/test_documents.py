@@ -120,7 +120,7 @@ def flags_in_help(command: str) -> frozenset[str]:
     if command not in COMMANDS:
         return frozenset()
     with redirect_stdout(io.StringIO()) as reported, suppress(SystemExit):
-        importlib.import_module(COMMANDS[command].module).main(["--help"])
+        importlib.import_module(COMMANDS[command].module).main(["--help-all"])
     return frozenset(_FLAG.findall(reported.getvalue()))
 
 

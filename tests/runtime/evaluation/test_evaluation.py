@@ -45,7 +45,7 @@ def policy() -> Policy:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command plays in this process."""
-    monkeypatch.setattr(command, "Spread", Here)
+    monkeypatch.setattr(command, "WorkerPool", Here)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert record["rows"][0]["rates"] == [1.0, 1.0]
     assert record["ratio"] == 4
     said = capsys.readouterr().out
-    assert "4/4" in said and "51..100 %" in said and "± 0.0" in said
+    assert "2/2" in said and "34..100 %" in said and "± 0.0" in said
 
 
 @pytest.mark.usefixtures("cluster")

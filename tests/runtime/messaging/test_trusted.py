@@ -14,7 +14,7 @@ JOINTS = np.linspace(-1, 1, messages.JOINTS)
 FIELDS: dict[type[messages.Message], dict[str, Any]] = {
     messages.JointState: STAMPS | {
         "episode": 2, "q": JOINTS, "dq": 2 * JOINTS, "effort": 0 * JOINTS, "number": (4, 5), "measured_ns": (7, 8),
-        "trouble": ("", "hot"), "chunk_epoch": 1, "chunk_seq": 9, "consumed": 0, "running": True,
+        "warning": ("", "hot"), "chunk_epoch": 1, "chunk_seq": 9, "consumed": 0, "running": True,
     },
     messages.ArmTarget: STAMPS | {
         "episode": 2, "inputs": (("joint_state", 1, 3),), "deadline_ns": 4, "mode": "RUNNING", "blended": JOINTS,

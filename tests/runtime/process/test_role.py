@@ -43,7 +43,7 @@ def test_a_session_keeps_it(role: Role) -> None:
     [
         ({}, POLICY),
         ({"follow": "that one", "arms": {"unfit": ""}}, Role(tracks="that one")),
-        ({"arms": {"leaders": "shared", "unfit": "led by hand"}}, Role(recording=True, unfit="led by hand")),
+        ({"arms": {"masters": "shared", "unfit": "led by hand"}}, Role(recording=True, unfit="led by hand")),
     ],
 )
 def test_a_former_session_has_it_among_its_settings(stored: dict[str, object], role: Role) -> None:

@@ -13,7 +13,7 @@ from runtime.messaging import messages
 from runtime.replay import command
 from runtime.session import reader
 
-GOLDEN = Path(__file__).parents[1] / "golden" / f"session-schema-{messages.SCHEMA_NUMBER}.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{messages.SCHEMA_NUMBER}" / "session.mcap"
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, video: Path, tmp_path
         train.main([*line, "--filming.lora_rank", "3"])
     assert train.main([*line, "--filming.lora_rank", "2"]) == 0, "recomputing is no part of what a run is"
     with pytest.raises(SettingsError, match=r"--filming.lora_rank 2: of stage 1"):
-        train.main(command("action", data, tmp_path / "action", "--filming.lora_rank", "2"))
+        train.main(command("action", data, tmp_path / "action", "--video", str(video), "--filming.lora_rank", "2"))
 
 
 def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, video: Path, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(
 ) -> None:
     """By a worker, of which one case is enough."""
     if name != "NaN":
-        monkeypatch.setattr(train, "Spread", Here)
+        monkeypatch.setattr(train, "WorkerPool", Here)
     copied = tmp_path / "demonstrations"
     shutil.copytree(data, copied)
     path = sorted(copied.rglob("*.hdf5"))[1]
@@ -461,7 +461,7 @@ def test_a_scene_of_evaluation_is_not_trained_on(data: Path, tmp_path: Path) -> 
 
 def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Path, tmp_path: Path) -> None:
     line = ["action", "--data", str(data), "--out", str(tmp_path), "--from", str(action / "checkpoint")]
-    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of leader"):
+    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of master"):
         train.main([*line, "--steps", "1", "--policy.action_source", "next_puppet"])
 
 

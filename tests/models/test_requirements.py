@@ -1,5 +1,6 @@
 """What a checkpoint needs of a robot: what means nothing, what an earlier format gets, what contradicts its configuration."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
 )
 def test_a_checkpoint_that_says_something_else_is_refused(about: str, said: str, tmp_path: Path) -> None:
     config = stored_config(GOLDEN)
+    shutil.copy(GOLDEN / "config.json", tmp_path)
     (tmp_path / ABOUT).write_text(about)
     with pytest.raises(ModelError, match=said) as caught:
         stored_needs(tmp_path, config)

@@ -300,6 +300,7 @@ def test_the_same_line_gives_the_same_figures_and_pictures(tmp_path: Path) -> No
     films: list[bytes] = []
     for out in (tmp_path / "once", tmp_path / "again"):
         rollouts._world.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        out.mkdir()
         assert command.main([*line, "--films", str(out), "--json", str(out / "figures.json")]) == 0
         row = json.loads((out / "figures.json").read_text())["rows"][0]
         records.append({name: value for name, value in row.items() if "wall" not in name})
@@ -343,7 +344,9 @@ def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path, capsys: pytest.
     assert all(row["rate"] == 1.0 for row in record)
     assert (tmp_path / "shift.png").is_file()
     follows = capsys.readouterr().out.splitlines()[-1]
-    assert follows.endswith(f"evaluate.sh {' '.join(arguments)} --sweep blend"), "the next ablation, else the same line"
+    assert follows.endswith(f"evaluate.sh {' '.join(arguments)} --sweep features"), (
+        "the next ablation, else the same line"
+    )
 
 
 def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

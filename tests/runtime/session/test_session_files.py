@@ -114,12 +114,12 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
 _WRITING = """
     import sys, time
     from pathlib import Path
-    from runtime.host.clock import now_ns
+    from runtime.host.clock import robot_time_ns
     from runtime.messaging import messages
     from runtime.session.writer import SessionWriter
     writer = SessionWriter(Path(sys.argv[1]), 0)
     for seq in range(1_000_000):
-        message = messages.Fault(seq=seq, epoch=1, stamp_ns=now_ns(), process="arms", name="test", text="x" * 200)
+        message = messages.Fault(seq=seq, epoch=1, stamp_ns=robot_time_ns(), process="arms", name="test", text="x" * 200)
         writer.message("fault", message, messages.encode(message))
         if seq % 100 == 0:
             print(seq, flush=True)

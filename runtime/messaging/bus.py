@@ -250,15 +250,17 @@ class Bus:
         while (remaining_ns := until_ns - robot_time_ns()) > 0:
             self.drain(subscribers, remaining_ns / NS_PER_S)
 
-    def drain(self, subscribers: Sequence[Subscriber], wait_s: float = 0.0) -> None:
+    def drain(self, subscribers: Sequence[Subscriber], wait_s: float = 0.0) -> bool:
         """Receive what has come, or comes first within `wait_s`; only sockets that tell of news are asked for it.
 
-        Each is emptied whenever it is asked, so a socket whose descriptor is quiet holds nothing.
+        Each is emptied whenever it is asked, so a socket whose descriptor is quiet holds nothing. Whoever drains these must not
+        `wait` for them too: that asks ZeroMQ, and the descriptor is quiet afterwards. Returns whether there was any news.
         """
         by_descriptor = {subscriber.descriptor: subscriber for subscriber in subscribers}
         readable, _, _ = select.select(by_descriptor, (), (), wait_s)
         for descriptor in readable:
             by_descriptor[descriptor].drain()
+        return bool(readable)
 
     @property
     def sent(self) -> int:

@@ -129,8 +129,8 @@ def main(process: Process) -> None:
         )
         count += 1
     deadline_ns = robot_time_ns() + round(_DRAIN_S * 1e9)
-    while robot_time_ns() < deadline_ns and process.bus.wait(_QUIET_S):
-        _drain(process, recorder, subscribers)
+    while robot_time_ns() < deadline_ns and _drain(process, recorder, subscribers, _QUIET_S):
+        pass
     table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
@@ -148,12 +148,13 @@ def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path
         writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
 
 
-def _drain(process: Process, recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
-    """Everything that waits; frames first, since their pictures will be overwritten in the rings."""
-    process.bus.drain(list(subscribers.values()))
+def _drain(process: Process, recorder: Recorder, subscribers: dict[str, Subscriber], wait_s: float = 0.0) -> bool:
+    """Everything that waits, frames first: their pictures will be overwritten in the rings. Returns whether there was any."""
+    news = process.bus.drain(list(subscribers.values()), wait_s)
     for name, subscriber in subscribers.items():
         for received in subscriber.taken():
             recorder.record(name, received.message, received.payload)
+    return news
 
 
 def _free_name(folder: Path) -> Path:

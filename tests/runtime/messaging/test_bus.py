@@ -295,3 +295,27 @@ def test_a_bus_counts_what_its_process_sent_but_heartbeats_and_what_it_never_saw
         subscriber.socket.poll(5)
     assert sender.sent == before + 4
     assert reader.lost == 9 + 1 + 1 + 1  # of those up to 10, that one, the one that did not fit, the unreadable one
+
+
+def test_draining_by_descriptors_misses_nothing(bus: OpenBus, build: Build) -> None:
+    """Bursts, and single messages while the reader waits: each round asks only the sockets that told of news."""
+    arms, console = bus("arms"), bus("console")
+    publishers = [arms.publisher(name) for name in ("safety", "joint_state")]
+    subscribers = [console.subscriber(name, depth=4000) for name in ("safety", "joint_state")]
+    for publisher, subscriber, kind in zip(
+        publishers, subscribers, (messages.SafetyState, messages.JointState), strict=True
+    ):
+        connect(publisher, subscriber, messages.encode(build(kind)))
+        subscriber.take()
+    sent = 0
+    for burst in (1, 1, 50, 1, 7, 300, 1, 2):
+        for _ in range(burst):
+            sent += 1
+            publishers[0].send(build(messages.SafetyState, seq=sent))
+            publishers[1].send(build(messages.JointState, seq=sent))
+        got = [0, 0]
+        while min(got) < burst:
+            assert console.drain(subscribers, 5.0), f"{got} of {burst}"
+            got = [count + len(subscriber.taken()) for count, subscriber in zip(got, subscribers, strict=True)]
+        assert got == [burst, burst]
+    assert not console.drain(subscribers)

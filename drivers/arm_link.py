@@ -1,6 +1,6 @@
 """What passes between `arms` and whoever holds an arm's connection: newest-value slots, two an arm, in one folder.
 
-Target and order go one way, the reading the other. Nobody waits for anybody, and a stopped side shows by its age.
+Target and command go one way, the reading the other. Nobody waits for anybody, and a stopped side shows by its age.
 """
 
 import json
@@ -21,8 +21,8 @@ from drivers.slot import SharedSlot
 Array = NDArray[np.float64]
 LED = "led"
 """The reader's name of the slots that tell where leaders are led."""
-_KEPT = 4  # orders to the motors; a reader looks every millisecond, but may be busy asking them something
-# stamp_ns; number of the newest order and the indices of the last ones, newest last; q
+_KEPT = 4  # commands to the motors; a reader looks every millisecond, but may be busy asking them something
+# stamp_ns; number of the newest command and the indices of the last ones, newest last; q
 _COMMAND = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
 # number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
@@ -39,7 +39,7 @@ class ArmCommand:
 
     q: Array  # (7,): joints rad, gripper opening m
     stamp_ns: int  # of the target; 0: there is none yet
-    number: int = 0  # counts the orders to its motors; 0: there was none
+    number: int = 0  # counts the commands to its motors; 0: there was none
     motor_commands: tuple[MotorCommand, ...] = ()  # the last of them, the newest last
 
     def since(self, number: int) -> tuple[MotorCommand, ...]:
@@ -47,7 +47,7 @@ class ArmCommand:
         return self.motor_commands[-(self.number - number) :] if self.number > number else ()
 
     def with_motor_command(self, motor_command: MotorCommand) -> "ArmCommand":
-        """With one order more."""
+        """With one command more."""
         return replace(self, number=self.number + 1, motor_commands=(*self.motor_commands, motor_command)[-_KEPT:])
 
 

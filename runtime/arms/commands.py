@@ -15,7 +15,7 @@ from runtime.arms.takeover import STOCK_WIRING
 from runtime.arms.transitions import ARMED
 from runtime.messaging import messages
 
-_CONFIRM = "support the arms, then give the order again with its confirmation"
+_CONFIRM = "support the arms, then give the command again with its confirmation"
 STOPPED = "stopped by an operator, the arms have sunk; support them, then clear with its confirmation"
 
 
@@ -24,10 +24,10 @@ class Arms:
     """How both arms are when a command comes, and what the settings say of them."""
 
     at_rest: bool = False  # where they may be let go
-    stopped: bool = False  # one reports a stop itself: by its own button, or by an order before `arms` was started anew
+    stopped: bool = False  # one reports a stop itself: by its own button, or by a command to a former `arms`
     silent: tuple[str, ...] = ()  # those that are not heard
     outside: tuple[str, ...] = ()  # those that are read outside their ranges
-    waits: bool = False  # in simulation an order to run waits until it can be obeyed
+    waits: bool = False  # in simulation a command to run waits until it can be obeyed
     unfit: str = ""  # why the checks before the start forbid to arm
     own_leaders: bool = False  # there are leaders on buses of their own: they can take over
 

@@ -1,4 +1,4 @@
-"""The arms process: chunks and orders in, 200 targets a second out, through the safety layer. Never waits for a model.
+"""The arms process: chunks and commands in, 200 targets a second out, through the safety layer. Never waits for a model.
 
 All decisions are in step.py; here are the drivers and the clock, in sockets.py what is heard and said.
 """

@@ -117,7 +117,7 @@ def _unseen(state: ArmsState) -> tuple[str, ...]:
 def _obey(
     config: ArmsConfig, state: ArmsState, command: messages.OperatorCommand, feedback: messages.JointState, now_ns: int
 ) -> tuple[MotorCommand, ...]:
-    """Carry out an order, once; it may come again until its sender has heard the answer, others' orders in between."""
+    """Carry out a command, once; it may come again until its sender has heard the answer, others' commands in between."""
     before = next((sent for sent in state.obeyed if sent[0] == command.epoch), None)
     if before is not None and command.seq <= before[1]:
         state.answered, state.answer = before[:2], before[2]

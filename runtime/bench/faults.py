@@ -138,7 +138,7 @@ class LiveRobot:
         self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
 
     def release(self) -> None:
-        """At the rest pose, by orders. Raises RuntimeFault when they do not get there."""
+        """At the rest pose, by commands. Raises RuntimeFault when they do not get there."""
         deadline = time.monotonic() + _BACK_S
         self.command("hold", "rest")
         while (answer := self._operator.give("release", confirmed=True)).answer:
@@ -149,7 +149,7 @@ class LiveRobot:
             time.sleep(0.2)
 
     def command(self, *names: messages.CommandName) -> None:
-        """Give orders, one after the other."""
+        """Give commands, one after the other."""
         for name in names:
             self._operator.give(name)
 
@@ -231,7 +231,7 @@ def _inject(robot: LiveRobot, fault: Fault, injection: Injection, dice: np.rando
 
 
 def _late_enable(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Motors that do not switch on in time: from the order to arm until it is said; meanwhile nothing is armed."""
+    """Motors that do not switch on in time: from the command to arm until it is said; meanwhile nothing is armed."""
     times: list[float] = []
     said = ""
     for _ in range(repeats):
@@ -279,7 +279,7 @@ def _row(name: str, times: list[float], said: str, note: str, say: Callable[[str
 
 
 def _run_again(robot: LiveRobot, after: str) -> None:
-    """Wait until it runs, by the orders that are needed."""
+    """Wait until it runs, by the commands that are needed."""
     deadline = time.monotonic() + _BACK_S
     while time.monotonic() < deadline:
         try:

@@ -43,7 +43,7 @@ class Lease:
             self.beat_ns = now_ns
 
     def allows(self, who: str, command: messages.CommandName | None) -> str:
-        """Why somebody may not give an order (None: anything but an order to the arms); empty: he may."""
+        """Why somebody may not give a command (None: anything but a command to the arms); empty: he may."""
         if command == "hold" or who == self.holder:
             return ""
         return f"{self.name} steers" if self.holder else "take the lease first"

@@ -15,7 +15,7 @@ _OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago w
 
 
 class OperatorSession:
-    """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell orders apart by it."""
+    """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell commands apart by it."""
 
     def __init__(self, publishers: dict[str, Publisher], epoch: int) -> None:
         self.lease = Lease()
@@ -77,7 +77,7 @@ class OperatorSession:
         self._send("deadman", messages.Deadman, now_ns, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
 
     def repeat(self, safety: messages.SafetyState | None, now_ns: int) -> None:
-        """Send the last order again until the arms have answered it; they obey it once. Call it every 50 ms."""
+        """Send the last command again until the arms have answered it; they obey it once. Call it every 50 ms."""
         command = self._unanswered
         if command is None:
             return

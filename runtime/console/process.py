@@ -1,4 +1,4 @@
-"""The console process: the page of a running robot. It only listens and passes orders on; the arms do not notice its end."""
+"""The console process: the page of a running robot. It only listens and passes commands on; the arms do not notice its end."""
 
 import asyncio
 

@@ -58,7 +58,7 @@ class Deadman(_Request):
 
 
 class Command(_Request):
-    """An order to the arms."""
+    """A command to the arms."""
 
     type: Literal["command"]
     command: messages.CommandName

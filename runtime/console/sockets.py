@@ -1,4 +1,4 @@
-"""The console's WebSockets: moments, pictures, orders; each of its own, so that no picture ever delays an order.
+"""The console's WebSockets: moments, pictures, commands; each of its own, so that no picture ever delays a command.
 
 A viewer asks for each moment and each picture (a credit), so a slow one gets fewer and newer ones, and nothing piles up.
 """

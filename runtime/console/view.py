@@ -109,7 +109,7 @@ def _safety(
 
 
 def _todo(settings: Settings, state: messages.SafetyState) -> str:
-    """What an operator does next, in the words of the orders."""
+    """What an operator does next, in the words of the commands."""
     why = "; ".join(state.reasons)
     match state.mode:
         case "RUNNING":

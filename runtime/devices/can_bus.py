@@ -1,7 +1,7 @@
-"""An arm's CAN bus: targets and orders in, stamped readings out. One process a bus, the only one with the vendor's SDK.
+"""An arm's CAN bus: targets and commands in, stamped readings out. One process a bus, the only one with the vendor's SDK.
 
 A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not told anything for a
-while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by order.
+while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by command.
 """
 
 import math

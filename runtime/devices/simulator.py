@@ -29,7 +29,7 @@ class Simulation:
     number: int = 0
     episode: int = 0
     done: bool = False  # the task, at some moment of this episode: touched afterwards it stays done
-    obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest order to its motors
+    obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest command to its motors
 
 
 def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) -> int:

@@ -30,7 +30,7 @@ from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import tasks
 
-_AT_ONCE = 2  # episodes in an order: small enough that all workers end together
+_AT_ONCE = 2  # episodes in a job: small enough that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second
 _OF_ROLLOUTS = (
     "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",

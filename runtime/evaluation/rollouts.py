@@ -1,4 +1,4 @@
-"""Rollouts in workers: an order names settings and seeds, a result tells how each episode went."""
+"""Rollouts in workers: a job names settings and seeds, a result tells how each episode went."""
 
 import time
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Result:
-    """An order's episodes."""
+    """A job's episodes."""
 
     job: Job
     task: str
@@ -50,7 +50,7 @@ class Result:
 
 
 def play(job: Job) -> Result:
-    """Play an order's episodes, in a worker."""
+    """Play a job's episodes, in a worker."""
     settings = settings_from_json(job.settings)
     torch.set_num_threads(1)
     played: list[Episode] = []

@@ -1,6 +1,6 @@
 """Many independent pieces of work, on this machine's cores or on a Ray cluster; used by demos, training and evaluation.
 
-A piece is a function of a module and a picklable order. On a cluster the machines share the folders that orders name.
+A piece is a function of a module and a picklable job. On a cluster the machines share the folders that jobs name.
 """
 
 import multiprocessing
@@ -52,7 +52,7 @@ class WorkerPool:
         self._pool = None
 
     def results(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """The results as they come, in any order; at most twice as many orders as workers are under way."""
+        """The results as they come, in any order; at most twice as many jobs as workers are under way."""
         begin, first_done = self._ways()
         left = iter(jobs)
         running: list[Any] = []

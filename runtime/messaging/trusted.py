@@ -23,7 +23,7 @@ def made(kind: type[Kind], fields: dict[str, Any]) -> Kind:
 
 
 def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
-    """A flat message in a payload: its type, schema and names are checked, and that arrays have their shapes; no values are.
+    """A flat message in a payload: its type, schema, names and arrays are checked, no other values are.
 
     Raises WireError.
     """

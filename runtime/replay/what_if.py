@@ -1,6 +1,6 @@
 """What a session would have been under another checkpoint, ratio, blend or limit: `replay.sh SESSION --what-if FLAGS`.
 
-Pictures, joints, orders and the median durations of both systems stay as they were recorded; both systems and the arms
+Pictures, joints, commands and the median durations of both systems stay as they were recorded; both systems and the arms
 process run anew, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now. So
 System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
 commanded, not where that would have led.

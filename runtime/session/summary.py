@@ -14,7 +14,7 @@ from runtime.host import overload
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 
-EXIT_SOURCE = "exit"  # the source of the HOLD order with which the program ends
+EXIT_SOURCE = "exit"  # the source of the HOLD command with which the program ends
 OF_THE_SESSION = ("task", "outcome", "session_s", "not_replayable", "session")
 """Rows over all that was recorded; the others count from the first RUNNING to the command that ends the run."""
 _LEFT, _RIGHT = slice(0, 6), slice(7, 13)

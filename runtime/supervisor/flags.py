@@ -1,4 +1,4 @@
-"""The command lines of `robot`, `record` and `order`. Read by runtime/cli.py before these commands are loaded."""
+"""The command lines of `robot`, `record` and `operator`. Read by runtime/cli.py before these commands are loaded."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """The robot command: one run from start-up to the table, in the foreground. The shell around supervisor.step.
 
-Owns the run's folder in shared memory, its children, the operator's keys and the orders that come from them.
+Owns the run's folder in shared memory, its children, the operator's keys and the commands that come from them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A run seen from outside: where it is, who its processes are, and how somebody gives it orders."""
+"""A run seen from outside: where it is, who its processes are, and how somebody gives it commands."""
 
 import subprocess
 import time
@@ -44,7 +44,7 @@ def children(folder: Path) -> dict[str, int]:
 
 
 class Operator:
-    """Somebody who gives orders to one run, from outside of it."""
+    """Somebody who gives commands to one run, from outside of it."""
 
     def __init__(self, folder: Path) -> None:
         self.bus = Bus(folder, OPERATOR, PROCESSES)
@@ -55,7 +55,7 @@ class Operator:
             raise
 
     def give(self, command: messages.CommandName, confirmed: bool = False) -> messages.SafetyState:
-        """Send an order until the arms have answered it. Raises RuntimeFault when they do not."""
+        """Send a command until the arms have answered it. Raises RuntimeFault when they do not."""
         epoch = robot_time_ns()  # nobody else's
         message = messages.OperatorCommand(
             seq=0, epoch=epoch, stamp_ns=epoch, command=command, source=OPERATOR, confirmed=confirmed

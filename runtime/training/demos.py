@@ -138,7 +138,7 @@ def demonstrate(job: Job) -> bool:
 
 
 def _attempt(rollout: Rollout, job: Job) -> Episode | None:
-    """What the expert does in an order's scene; None when it does not succeed."""
+    """What the expert does in a job's scene; None when it does not succeed."""
     rollout.reset(job.seed)
     try:
         targets = experts.plan(rollout.physics)

@@ -215,9 +215,11 @@ def test_a_stopped_system2_holds_the_arms_and_a_fresh_condition_lets_them_run(ro
 
 @pytest.mark.real_time(decided_by=f"{STEP}::test_a_lost_system1_holds_at_once")
 def test_a_killed_system1_is_restarted_and_the_arms_run_again(robot: LiveRun) -> None:
-    os.kill(robot.child("system1"), signal.SIGKILL)
+    killed = robot.child("system1")
+    os.kill(killed, signal.SIGKILL)
     robot.wait_for("HOLD", WAIT_S)
     robot.wait_for("RUNNING", 60)
+    assert robot.child("system1") != killed
 
 
 @pytest.mark.real_time(decided_by=f"{STEP}::test_an_operators_hold_is_latched_until_run")
@@ -226,6 +228,9 @@ def test_space_holds_and_r_runs(robot: LiveRun) -> None:
     robot.wait_for("HOLD", WAIT_S)
     robot.press(b"r")
     robot.wait_for("RUNNING", WAIT_S)
+    answers = [line.strip() for line in robot.log.read_text().splitlines()]
+    assert any(line.startswith("* hold: obeyed; now HOLD") for line in answers)
+    assert "* run: obeyed; now RUNNING" in answers
 
 
 def test_the_arms_brake_when_the_supervisor_is_killed(robot: LiveRun) -> None:

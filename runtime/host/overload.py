@@ -53,9 +53,9 @@ class Processors:
 
     def check(self) -> Pressure:
         """How they are now."""
-        now_ns = self._ticks()
-        passed = [after - before for after, before in zip(now_ns, self._last, strict=True)]
-        self._last, total = now_ns, sum(passed)
+        ticks = self._ticks()
+        passed = [after - before for after, before in zip(ticks, self._last, strict=True)]
+        self._last, total = ticks, sum(passed)
         idle, stolen = passed[_IDLE] + passed[_WAITS_FOR_DISK], passed[_STOLEN]
         busy_percent, stolen_percent = (100 * (total - idle) / total, 100 * stolen / total) if total else (0.0, 0.0)
         return Pressure(

@@ -136,10 +136,10 @@ def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
         raise SettingsError(f"{wrong}: {error}") from None
     made = overrides.over(found, given.get("policy", {}), "policy")
     for name in _OF_STATISTICS if begin is not None else ():
-        before, now_ns = getattr(found, name), getattr(made, name)
-        if before != now_ns:
+        before, after = getattr(found, name), getattr(made, name)
+        if before != after:
             raise SettingsError(
-                f"--policy.{name} {now_ns}: the statistics of {begin} are of {before}; leave it out, or train anew"
+                f"--policy.{name} {after}: the statistics of {begin} are of {before}; leave it out, or train anew"
             )
     return made
 

@@ -52,9 +52,9 @@ def test_ways_are_judged_as_with_arrays(form: Any) -> None:
     dice, verdicts = np.random.default_rng(8), []
     for q in poses(150, seed=9):
         way, here = dice.normal(0, 0.2, 14), q - dice.normal(0, 0.01, 14)
-        stop, now_ns = link_points(q + STOPS * way), link_points(here)
-        low = fingertip_height_m(stop) < min(0.1, fingertip_height_m(now_ns))
-        close = arm_distance_m(stop) < min(0.1, arm_distance_m(now_ns))
+        stop, points = link_points(q + STOPS * way), link_points(here)
+        low = fingertip_height_m(stop) < min(0.1, fingertip_height_m(points))
+        close = arm_distance_m(stop) < min(0.1, arm_distance_m(points))
         verdicts.append(form(q, way, here, bases(), TABLE_TOP_M, 0.1, 0.1))
         assert verdicts[-1] == (not low and not close)
     assert 20 < sum(verdicts) < 130
@@ -64,15 +64,15 @@ def test_joints_are_tracked_and_braked_bit_for_bit_as_written() -> None:
     """From anywhere, to anywhere: what is compiled rounds as Python does."""
     dice = np.random.default_rng(4)
     for q in poses(200):
-        now_ns = np.stack([q, dice.uniform(-1, 1, 14) * LIMITS.velocity, dice.uniform(-1, 1, 14) * LIMITS.acceleration])
-        now_ns[2, :7] = 0.0  # those that go on as they go, some of them
+        motion = np.stack([q, dice.uniform(-1, 1, 14) * LIMITS.velocity, dice.uniform(-1, 1, 14) * LIMITS.acceleration])
+        motion[2, :7] = 0.0  # those that go on as they go, some of them
         wanted, speed = (
-            q + now_ns[1] * 0.005 + dice.normal(0, dice.choice([0, 1e-4, 0.1, 2.0]), 14),
+            q + motion[1] * 0.005 + dice.normal(0, dice.choice([0, 1e-4, 0.1, 2.0]), 14),
             dice.normal(0, 1, 14),
         )
         compared: list[tuple[Any, tuple[Any, ...]]] = [
-            (joint_limits.track_joints, (LIMITS.table, now_ns, wanted, speed, 0.005)),
-            (joint_limits.brake_joints, (LIMITS.table, now_ns, 0.005)),
+            (joint_limits.track_joints, (LIMITS.table, motion, wanted, speed, 0.005)),
+            (joint_limits.brake_joints, (LIMITS.table, motion, 0.005)),
         ]
         for function, given in compared:
             assert function(*given).tobytes() == as_written(function)(*given).tobytes()

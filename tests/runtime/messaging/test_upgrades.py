@@ -53,14 +53,14 @@ def test_a_live_process_takes_no_former_message(path: Path) -> None:
 
 def test_two_arrays_become_named_ones_bit_for_bit(build: Callable[..., Any]) -> None:
     message, _ = messages.decode_recorded(pack(body_of("Conditions")))
-    now_ns = build(messages.Conditions)
+    present = build(messages.Conditions)
     assert isinstance(message, messages.Conditions)
-    for recorded, made in ((message.arrays, now_ns.arrays), (message.maps, now_ns.maps)):
+    for recorded, made in ((message.arrays, present.arrays), (message.maps, present.maps)):
         assert list(recorded) == list(made)
         for name in recorded:
             assert recorded[name].dtype == made[name].dtype
             np.testing.assert_array_equal(recorded[name].values, made[name].values)
-    assert message.windows == now_ns.windows and message.inputs == now_ns.inputs and message.timing == now_ns.timing
+    assert message.windows == present.windows and message.inputs == present.inputs and message.timing == present.timing
 
 
 def test_a_condition_without_maps_gets_none() -> None:

@@ -170,9 +170,9 @@ def test_another_slow_system_is_asked_for_other_windows_and_guides_it() -> None:
     assert outcome.fault == "" and outcome.runs >= 6
     assert outcome.conditions >= 2 and abs(outcome.conditions - outcome.runs / 3) <= 2
     assert 0.2 * RAD_S < led[0] < RAD_S, "half the pace"
-    wrist, now_ns = slow.asked[-1]["wrist"], slow.asked[-1]["now"]
+    wrist, newest = slow.asked[-1]["wrist"], slow.asked[-1]["now"]
     assert [number % 6 for number in wrist] == [0, 0, 0] and wrist[1:] == [number + 6 for number in wrist[:-1]]
-    assert len(now_ns) == 1 and now_ns[0] >= wrist[-1]
+    assert len(newest) == 1 and newest[0] >= wrist[-1]
 
 
 def frame_sets(build: Callable[..., Any]) -> tuple[tuple[messages.Frame, ...], ...]:

@@ -1,15 +1,11 @@
 """System 1's eyes. Legend: B pictures, N tokens, D width."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
-from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
-from models import published
 from models.config import Keypoints, Siglip
 from models.errors import ModelError
 
@@ -24,34 +20,6 @@ class Eyes(nn.Module):
         raise ModelError(
             f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
         )
-
-
-class SiglipEncoder(Eyes):
-    """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
-
-    def __init__(self, config: Siglip) -> None:
-        super().__init__()
-        self._arguments: dict[str, Any] = {
-            "hidden_size": config.width,
-            "intermediate_size": config.feed_forward,
-            "num_hidden_layers": config.depth,
-            "num_attention_heads": config.heads,
-            "image_size": config.image_px,
-            "patch_size": config.patch_px,
-        }
-        self.model = SiglipVisionModel(SiglipVisionConfig(**self._arguments, vision_use_head=False))
-
-    def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take a published SigLIP's vision model. Raises ModelError when the folder holds another one, or not all of it."""
-        theirs = published.read_json(folder / "config.json")
-        defaults = SiglipVisionConfig(**theirs.get("vision_config", theirs)).to_dict()  # the file omits defaults
-        published.agree(folder / "config.json", defaults, self._arguments)
-        config = SiglipVisionConfig(**self._arguments, vision_use_head=False)
-        self.model = published.transformers_model(SiglipVisionModel, folder, dtype, config=config)
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Encode one set of pictures."""
-        return self.model(pixel_values=pictures).last_hidden_state
 
 
 class KeypointEncoder(Eyes):
@@ -100,4 +68,8 @@ def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:
 
 def image_encoder(config: Siglip | Keypoints, cameras: int) -> Eyes:
     """The encoder that the configuration names."""
-    return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config, cameras)
+    if config.kind == "keypoints":
+        return KeypointEncoder(config, cameras)
+    from models.siglip import SiglipEncoder  # transformers' modelling code takes 8 s of a core to import
+
+    return SiglipEncoder(config)

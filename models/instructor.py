@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from models import published, text_encoders
+from models import published
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.policy import InstructionEmbedding
+from models.text_encoders import ByteEncoder
 
 
 class Instructor(nn.Module):
@@ -17,7 +18,7 @@ class Instructor(nn.Module):
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = text_encoders.ByteEncoder(config.text) if config.text.kind == "byt5" else None
+        self.encoder = ByteEncoder(config.text) if config.text.kind == "byt5" else None
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> list[InstructionEmbedding]:
@@ -28,16 +29,20 @@ class Instructor(nn.Module):
     def _language(self, texts: Sequence[str]) -> list[torch.Tensor]:
         if self.encoder is not None:
             return [self.encoder(text) for text in texts]
+        from models.published_texts import t5_states  # imports the published models' code: seconds
+
         source = self.config.published.text
         assert source is not None  # the configuration has been checked
-        return text_encoders.t5_states(published.folder("text", source), self.config.text, texts)
+        return t5_states(published.folder("text", source), self.config.text, texts)
 
     def _video(self, texts: Sequence[str], language: list[torch.Tensor]) -> list[VideoText]:
         """Without a published video model it reads what System 1 reads."""
         source, backbone = self.config.published.video, self.config.video.backbone
         if source is None:
             return [VideoText(states, states.mean(1)) for states in language]
+        from models.published_texts import hunyuan_texts, wan_texts
+
         folder = published.folder("video", source)
         if backbone.kind == "wan":
-            return text_encoders.wan_texts(folder, backbone, texts)
-        return text_encoders.hunyuan_texts(folder, backbone, texts)
+            return wan_texts(folder, backbone, texts)
+        return hunyuan_texts(folder, backbone, texts)

@@ -1,7 +1,7 @@
 """Published weights on this machine: which files of a source a part needs, where they lie, and whether they fit the policy.
 
 Never the network: `launch/weights.sh` fetches. Called when a policy is put together (models/checkpoint.py) and by the networks
-that can be published (backbones, image_encoders, text_encoders, rdt).
+that can be published (backbones, siglip, published_texts, rdt).
 """
 
 import json

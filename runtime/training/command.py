@@ -15,7 +15,7 @@ from runtime.host.child_process import die_with_parent
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import flags, needs, ranks, stages
+from runtime.training import flags, needs, ranks
 from runtime.training.flags import TRAIN
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
@@ -51,6 +51,10 @@ def train(arguments: list[str]) -> Run:
         if run.ranks.several and not ranks.started():
             ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
             return run
+        from runtime.training import (
+            stages,  # seconds: diffusers' and accelerate's training, which a launcher is not for
+        )
+
         with WorkerPool("train", run.workers, run.ray) as pool:
             stage = stages.video if run.stage == "video" else stages.action
             trained = stage(run, pool, demonstrations)

@@ -28,14 +28,14 @@ from transformers.models.umt5.configuration_umt5 import UMT5Config
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
-from models import normalize, text_encoders
+from models import normalize, published_texts
 from models.backbones import hunyuan as hunyuan_backbone
 from models.backbones import wan as wan_backbone
 from models.checkpoint import Checkpoint, save
 from models.config import Hunyuan, PolicyConfig, Published, Siglip, Source, Wan
 from models.errors import ModelError
-from models.image_encoders import SiglipEncoder
 from models.instructor import Instructor
+from models.siglip import SiglipEncoder
 from models.sizes import full
 
 TEXT = "put the block on the mat"
@@ -212,7 +212,7 @@ def test_the_video_models_text_is_that_of_its_pipeline(policy: PolicyConfig, hun
 
 def test_wans_text_is_filled_up_with_zeros(tiny: PolicyConfig, wan: Wan, wan_folder: Path) -> None:
     with torch.inference_mode():
-        states = text_encoders.wan_texts(wan_folder, wan, [TEXT])[0].states
+        states = published_texts.wan_texts(wan_folder, wan, [TEXT])[0].states
     assert tuple(states.shape) == (1, 512, wan.text_dim)
     words = len(TEXT.split())
     assert bool((states[:, words:] == 0).all())
@@ -244,7 +244,7 @@ def test_a_t5_with_only_a_sentencepiece_model_is_read(policy: PolicyConfig, t5_f
     pieces: Any = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
     words = torch.tensor([[*pieces.encode(TEXT), pieces.eos_id()]])
     with torch.inference_mode():
-        ours = text_encoders.t5_states(tmp_path, policy.text, [TEXT])[0]
+        ours = published_texts.t5_states(tmp_path, policy.text, [TEXT])[0]
         assert torch.equal(ours, whole.to(torch.bfloat16).encoder(input_ids=words).last_hidden_state)
 
 

@@ -4,6 +4,8 @@ The builders are functions behind session fixtures, since pytest's importlib mod
 """
 
 import fcntl
+import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Generator
@@ -28,6 +30,26 @@ MOST_NOT_CARRIED = 3
 NOT_CARRIED = pytest.StashKey[list[str]]()
 START_NS = 1_000_000_000_000
 JOINTS = messages.JOINTS
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A folder that is costly to make: the first test process that asks makes it, the others wait and read it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def once(name: str, make: Callable[[Path], None]) -> Path:
+        folder, whole = shared / name, shared / f"{name}.whole"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                whole.touch()
+        return folder
+
+    return once
 
 
 def _filled(shape: tuple[int, ...], dtype: str) -> Any:

@@ -1,5 +1,6 @@
 """`train.sh` as it is called: both stages on two real demonstrations, several processes, a kill in the middle, refusals.
-Called by pytest; everything is small, nothing is replaced."""
+Called by pytest; everything is small. Stage 1's fixture, a cluster, a refusal and every training of several processes use
+real workers; the others prepare in this process, which has loaded torch already."""
 
 import json
 import multiprocessing
@@ -26,9 +27,11 @@ from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.worker_pool import WorkerPool
 from runtime.training import command as train
-from runtime.training import demos, needs, preparation
+from runtime.training import demos, needs, preparation, stages
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 _BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
 _VIDEO = [
     *(word for name, value in _BACKBONE.items() for word in (f"--policy.video.backbone.{name}", str(value))),
@@ -65,29 +68,49 @@ def fresh_accelerator() -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(made_once: MadeOnce) -> Path:
     """Two demonstrations."""
-    out = tmp_path_factory.mktemp("demonstrations")
-    size = ["--width-px", "64", "--height-px", "48", "--workers", "1"]
-    demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--out", str(out), *size])
-    return out
+
+    def make(out: Path) -> None:
+        size = ["--width-px", "64", "--height-px", "48", "--workers", "1"]
+        demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--out", str(out), *size])
+
+    return made_once("training-data", make)
 
 
 @pytest.fixture(scope="module")
-def video(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(data: Path, made_once: MadeOnce) -> Path:
     """Stage 1's checkpoint."""
-    out = tmp_path_factory.mktemp("video")
-    assert train.main(command("video", data, out, "--steps", "2", "--autoencoder-steps", "2")) == 0
-    return out / "checkpoint"
+
+    def make(out: Path) -> None:
+        assert train.main(command("video", data, out, "--steps", "2", "--autoencoder-steps", "2")) == 0
+
+    return made_once("training-video", make) / "checkpoint"
 
 
 @pytest.fixture(scope="module")
-def action(data: Path, video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def action(data: Path, video: Path, made_once: MadeOnce) -> Path:
     """Stage 2's run on top of it, with a cache of its own."""
-    out = tmp_path_factory.mktemp("action")
-    shutil.copytree(video.parent / "cache", out / "cache")
-    assert train.main(command("action", data, out, "--video", str(video), "--steps", "2")) == 0
-    return out
+
+    def make(out: Path) -> None:
+        shutil.copytree(video.parent / "cache", out / "cache")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "WorkerPool", Here)
+            assert train.main(command("action", data, out, "--video", str(video), "--steps", "2")) == 0
+
+    return made_once("training-action", make)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test trains in this process it also prepares here: a worker would load torch for seconds."""
+    monkeypatch.setattr(train, "WorkerPool", Here)
+
+
+@pytest.fixture
+def workers(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real ones again, for what is about them."""
+    monkeypatch.setattr(train, "WorkerPool", WorkerPool)
 
 
 def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -> None:
@@ -240,13 +263,13 @@ def test_memory_that_runs_out_is_a_line_with_what_to_change(
     line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1")
     line[line.index("--cloning.samples") + 1] = "96"
     for make in (killed, full, lambda: torch.empty(10**15), lambda: np.empty(10**15)):
-        monkeypatch.setattr(train.stages, "action", fails(make))
+        monkeypatch.setattr(stages, "action", fails(make))
         with pytest.raises(
             RuntimeFault, match=r"memory ran out: .*go on with --recompute .*--cloning\.samples 96"
         ) as caught:
             train.main(line)
         assert "\n" not in str(caught.value)
-    monkeypatch.setattr(train.stages, "action", fails(lambda: torch.zeros(2) + torch.zeros(3)))
+    monkeypatch.setattr(stages, "action", fails(lambda: torch.zeros(2) + torch.zeros(3)))
     with pytest.raises(RuntimeError, match="must match the size"):  # anything else is not called that
         train.main(line)
 
@@ -330,7 +353,7 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("cluster", "workers")
 def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
     train.main(command("action", data, tmp_path, "--video", str(video), "--steps", "2", "--ray", "local"))
     assert losses(tmp_path, "action") == losses(action, "action")
@@ -368,11 +391,11 @@ def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, acti
 
 @pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN", "a picture is cut off"])
 def test_an_unfit_demonstration_is_refused_with_file_and_reason(
-    data: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, name: str, request: pytest.FixtureRequest
 ) -> None:
     """By a worker, of which one case is enough."""
-    if name != "NaN":
-        monkeypatch.setattr(train, "WorkerPool", Here)
+    if name == "NaN":
+        request.getfixturevalue("workers")
     copied = tmp_path / "demonstrations"
     shutil.copytree(data, copied)
     path = sorted(copied.rglob("*.hdf5"))[1]

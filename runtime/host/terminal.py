@@ -99,6 +99,14 @@ def say(text: str) -> None:
     _put(f"{_CLEAR}{text}\n{_shown}" if _shown else f"{text}\n")
 
 
+def unread_within(seconds: float) -> bool:
+    """Sleep, but only as long as somebody can read what is said; whether nobody can any more (`| head`, a closed window)."""
+    watched = select.poll()
+    with suppress(AttributeError, OSError, ValueError):  # no standard output, or none that the system knows
+        watched.register(sys.stdout.fileno(), 0)  # of its end a poll tells unasked (poll(2): POLLERR, POLLHUP)
+    return bool(watched.poll(seconds * 1000))
+
+
 def _put(text: str) -> None:
     if _beside is not None:
         _beside.write(text)

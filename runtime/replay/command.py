@@ -15,7 +15,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.next_step import say_next
 from runtime.host.progress import bar, waiting
 from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
-from runtime.host.terminal import say
+from runtime.host.terminal import say, unread_within
 from runtime.messaging.bus import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
 from runtime.process.table import PROCESSES
@@ -79,7 +79,7 @@ def _paced(session: Session, options: ReplayFlags) -> int:
 
                 show(paced, session, folder, options.speed)
                 return 0
-            say(f"{paced.run(options.speed)} messages published")
+            say(f"{paced.run(options.speed, unread_within)} messages published")
             _say_what_if(session)
         except KeyboardInterrupt:
             say("stopped")

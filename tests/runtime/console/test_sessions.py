@@ -121,7 +121,7 @@ def test_a_session_is_played_as_if_it_ran_but_nobody_can_take_it_for_a_robot(sho
     folder = tmp_path / NAMES[0]
     folder.mkdir()
     shutil.copy(GOLDEN, folder / "session.mcap")
-    with Serving("replay", str(folder), "--paced", "--console", "--speed", "0.5") as address:
+    with Serving("replay", str(folder), "--paced", "--console", "--speed", "2") as address:
         page = show(address)
         expect(page.get_by_text(f"{NAMES[0]} is played: no robot is connected")).to_be_visible()
         expect(page.get_by_role("button", name="HOLD")).to_have_count(0)

@@ -155,3 +155,12 @@ def test_a_file_has_no_width_a_terminal_has(ends: Ends, monkeypatch: pytest.Monk
         assert terminal.width() == 100
         monkeypatch.setenv("TERM", "dumb")
         assert terminal.width() is None
+
+
+def test_a_reader_that_goes_away_ends_a_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert not terminal.unread_within(0.001), "it still reads"
+        os.close(reading)
+        assert terminal.unread_within(60)

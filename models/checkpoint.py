@@ -1,6 +1,7 @@
 """Checkpoint folders, and the untrained policy drawn from a seed.
 
-A folder holds `checkpoint.json` (what it needs of a robot), `config.json`, `model.safetensors` and `stats.json`.
+Called by runtime/policy and runtime/training. A folder holds `checkpoint.json` (what it needs of a robot), `config.json`,
+`model.safetensors` and `stats.json`.
 """
 
 import json
@@ -37,19 +38,23 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
 Network = TypeVar("Network", bound=nn.Module)
 CPU = torch.device("cpu")
 _PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
-_PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
+_PARTS = {"slow": 1, "fast": 2, "text": 3}
+"""A part is drawn from 10 times the policy's seed plus this, so that no two parts share random numbers."""
 
 
 class Stored(Protocol):
-    """A network, or what stands for one, as it is stored."""
+    """A network, or what stands for one when it is stored (train/low_rank.py)."""
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Its tensors by name."""
+        """Its tensors by name, on any device; a name is what a checkpoint adds `slow.`, `fast.` or `text.` to."""
         ...
 
 
 class Checkpoint:
-    """Where the two systems and the text encoder get their configuration, weights and statistics from."""
+    """Where the two systems and the text encoder get their configuration, weights and statistics from.
+
+    Networks are made when they are asked for: opening a checkpoint reads no weights.
+    """
 
     def __init__(self, config: PolicyConfig, statistics: Statistics, folder: Path | None, seed: int) -> None:
         self.config, self.statistics = config, statistics
@@ -83,7 +88,7 @@ class Checkpoint:
         return cls(config, statistics, folder, 0)
 
     def slow(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
-        """System 2, ready to run."""
+        """System 2 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there."""
         from models.slow import SlowSystem, make_backbone
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
@@ -104,7 +109,10 @@ class Checkpoint:
         return place(SlowSystem(self.config, backbone).eval().requires_grad_(False), device, dtype)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
-        """System 1, ready to run. Untrained, what would start at zero is redrawn, so that every input has an influence."""
+        """System 1 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there.
+
+        Untrained, what would start at zero is redrawn, so that every input has an influence.
+        """
         system = self._fast(device, dtype)
         if self._stored is None:
             added = {id(weight) for weight in system.head.added()}
@@ -114,7 +122,7 @@ class Checkpoint:
         return system
 
     def fast_to_train(self) -> "FastSystem":
-        """System 1 as its training begins: as it is stored, or of published parts and otherwise drawn."""
+        """System 1 as its training begins: as it is stored, or of published parts and otherwise drawn; float32 on the CPU."""
         return self._fast(CPU, torch.float32).train().requires_grad_(True)
 
     def _fast(self, device: torch.device, dtype: torch.dtype) -> "FastSystem":
@@ -129,7 +137,7 @@ class Checkpoint:
         return system
 
     def instructor(self) -> "Instructor":
-        """The text encoders."""
+        """The text encoders, float32 on the CPU; published ones are loaded only when they encode."""
         from models.instructor import Instructor
 
         torch.manual_seed(self._seed * 10 + _PARTS["text"])

@@ -1,4 +1,8 @@
-"""System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out."""
+"""System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out.
+
+Called by runtime/policy/video2act.py and by stage 2's training. Legend: S px of a resized picture, N tokens of one, D width,
+H targets, J joints.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,13 +21,14 @@ from models.normalize import Statistics
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
 
 _KEPT_SETS = 8
+"""Sets of pictures whose tokens are kept. Chosen: a chunk reads two, the older of which an earlier chunk may have made."""
 
 
 class FastSystem(nn.Module):
     """System 1: image encoder and action diffusion transformer; turns the newest of everything into a chunk."""
 
     def __init__(self, config: PolicyConfig, statistics: Statistics, images: Eyes | None = None) -> None:
-        """`images`: an encoder whose weights are there already; else a new one."""
+        """`images` is an encoder whose weights are loaded already; without it one is made with random weights."""
         super().__init__()
         self.config, self.statistics = config, statistics
         self.images = images or image_encoder(config.image, len(config.cameras))
@@ -34,7 +39,14 @@ class FastSystem(nn.Module):
 
     @torch.inference_mode()
     def prepare(self, pictures: Pictures) -> torch.Tensor:
-        """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
+        """One set's pictures as the image encoder takes them: resized, in -1..1, unseen cameras black.
+
+        Args:
+            pictures: one (H, W, 3) uint8 RGB a camera, in the policy's order; any size.
+
+        Returns:
+            (cameras, 3, S, S) on the weights' device, in their dtype.
+        """
         size, weight = self.config.image.image_px, next(self.parameters())
         unseen = self.config.unseen
         how = self.config.eyes_resize
@@ -44,12 +56,20 @@ class FastSystem(nn.Module):
         return torch.cat(resized).to(weight.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:
-        """Whether the tokens of that very set are at hand."""
+        """Whether `encode_images` still keeps the tokens of that very set; then its pictures need not be prepared."""
         return key in self._sets
 
     @torch.inference_mode()
     def encode_images(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
-        """Tokens (cameras * N, D) of a set. Always one set at a time: grouping pictures differently changes bits."""
+        """Tokens of a set of pictures, made once. Always one set at a time: grouping pictures differently changes bits.
+
+        Args:
+            key: what tells the set from all others since `clear`: its frame numbers.
+            prepared: (cameras, 3, S, S) of `prepare`; not looked at when the set is kept.
+
+        Returns:
+            (cameras * N, D).
+        """
         if key not in self._sets:
             self._sets[key] = self._kept(self.images(prepared)).flatten(0, 1)
             while len(self._sets) > _KEPT_SETS:
@@ -96,10 +116,19 @@ class FastSystem(nn.Module):
         prefix: NDArray[np.floating],
         noise_seed: int,
     ) -> NDArray[np.float32]:
-        """A chunk (H, J) of joint targets.
+        """A chunk of joint targets; the same arguments give the same bytes.
 
-        sets (cameras * N, D) each: the set before, then the newest; q (J,) the joints now; prefix (n, J) targets
-        that are already committed and come back unchanged; age_s of the conditions' newest frame.
+        Args:
+            sets: tokens (cameras * N, D) of the set before, then of the newest one.
+            q: (J,) the joints now, rad, gripper m.
+            instruction: language (1, L, text width).
+            conditions: System 2's tokens, (K, D) each; None: the chunk is made without.
+            age_s: of the newest frame that the conditions saw, s.
+            prefix: (n, J) targets that are committed already, rad and m; n from 0 to H.
+            noise_seed: draws the noise that denoising begins with.
+
+        Returns:
+            (H, J) float32, rad, gripper m, within the checkpoint's ranges; the first n are the prefix, unchanged.
         """
         config = self.config
         tokens = torch.cat(tuple(sets))[None]

@@ -1,4 +1,7 @@
-"""What a checkpoint is, without its weights: its id, the same in every process, its configuration and its needs. No torch."""
+"""What a checkpoint is, without its weights: its id, the same in every process, its configuration and its needs.
+
+Called by models/checkpoint.py, runtime/config and runtime/training. Loads no torch.
+"""
 
 import hashlib
 from pathlib import Path
@@ -14,12 +17,12 @@ INDEX = "model.safetensors.index.json"
 ABOUT = "checkpoint.json"
 FORMAT = 2
 """Of a checkpoint's folder. 1: without ABOUT; always a Video2Act policy."""
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20  # read and hashed at once; chosen: 1 MiB, so that a file of gigabytes needs no memory
 _UNKNOWN_TO_CONFIG = ("picture", "picture_rate_hz", "gripper_open_m")
 
 
 class About(Part):
-    """`checkpoint.json`."""
+    """`checkpoint.json`: what a robot must have for a checkpoint, readable without knowing its kind of policy."""
 
     format: int = Field(default=FORMAT, ge=2, le=FORMAT)
     policy: str = KINDS[0]

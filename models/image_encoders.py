@@ -1,4 +1,7 @@
-"""System 1's eyes. Legend: B pictures, N tokens, D width."""
+"""System 1's eyes: a published SigLIP (Video2Act, section 3.2.1), or a small keypoint network that learns from scratch.
+
+Made and called by models/fast.py. Legend: B pictures, S their height and width in px, P keypoints, N tokens, D width.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,21 +16,31 @@ from models import published
 from models.config import Keypoints, Siglip
 from models.errors import ModelError
 
-_SHARPNESS = 8.0  # of fresh keypoints: at 1 they would all begin in the middle of the picture, and leave it slowly
+_SHARPNESS = 8.0
+"""Factor on heat maps. Chosen: fresh keypoints of a rendered scene lie within 5 % of half a picture from its middle; at 1 it is
+0.7 %, and they part slowly."""
 
 
 class Eyes(nn.Module):
-    """Base of the image encoders."""
+    """Base of the image encoders: pictures (B, 3, S, S) in -1..1 -> tokens (B, N, D)."""
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take published weights. Raises ModelError: most encoders are not published."""
+        """Take published weights; most encoders have none.
+
+        Args:
+            folder: where they lie, in the layout of the hub.
+            dtype: what the weights are brought to.
+
+        Raises:
+            ModelError: always here; in a subclass, when the folder holds another model, or not all of it.
+        """
         raise ModelError(
             f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
         )
 
 
 class SiglipEncoder(Eyes):
-    """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
+    """A SigLIP vision model: the tokens of its last layer, one for each patch, N = (S / patch)^2; no pooling head."""
 
     def __init__(self, config: Siglip) -> None:
         super().__init__()
@@ -42,7 +55,6 @@ class SiglipEncoder(Eyes):
         self.model = SiglipVisionModel(SiglipVisionConfig(**self._arguments, vision_use_head=False))
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take a published SigLIP's vision model. Raises ModelError when the folder holds another one, or not all of it."""
         theirs = published.read_json(folder / "config.json")
         defaults = SiglipVisionConfig(**theirs.get("vision_config", theirs)).to_dict()  # the file omits defaults
         published.agree(folder / "config.json", defaults, self._arguments)
@@ -50,27 +62,41 @@ class SiglipEncoder(Eyes):
         self.model = published.transformers_model(SiglipVisionModel, folder, dtype, config=config)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Encode one set of pictures."""
+        """Tokens of every picture by itself.
+
+        Args:
+            pictures: (B, 3, S, S) RGB in -1..1, in the weights' dtype.
+
+        Returns:
+            (B, N, D), after the model's last LayerNorm.
+        """
         return self.model(pixel_values=pictures).last_hidden_state
 
 
 class KeypointEncoder(Eyes):
-    """A KeypointCamera for every camera: sets of pictures (B * cameras, 3, S, S) -> (B * cameras, N, D)."""
+    """A KeypointCamera with weights of its own for every camera."""
 
     def __init__(self, config: Keypoints, cameras: int) -> None:
         super().__init__()
         self.cameras = nn.ModuleList(KeypointCamera(config) for _ in range(cameras))
-        # A tenth less time of a training step on a CPU. (torch's signature of `to` lacks this.)
+        # A tenth off the time of a training step on a CPU. (torch's signature of `to` lacks this.)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Encode sets of pictures, in each the cameras in order."""
+        """Tokens of sets of pictures.
+
+        Args:
+            pictures: (sets * cameras, 3, S, S) RGB in -1..1, set after set, in each the cameras in order.
+
+        Returns:
+            (sets * cameras, N, D) in the same order.
+        """
         seen = [camera(pictures[index :: len(self.cameras)]) for index, camera in enumerate(self.cameras)]
         return torch.stack(seen, dim=1).flatten(0, 1)
 
 
 class KeypointCamera(nn.Module):
-    """(B, 3, S, S) -> one token of all keypoints' coordinates, then the averages of patches (Levine et al. 2016)."""
+    """Convolutions, then a spatial softmax (Levine et al. 2016): P keypoints, and beside them averages of patches."""
 
     def __init__(self, config: Keypoints) -> None:
         super().__init__()
@@ -83,7 +109,14 @@ class KeypointCamera(nn.Module):
         self.grid = config.grid
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Tokens of one camera's pictures."""
+        """Tokens of one camera's pictures.
+
+        Args:
+            pictures: (B, 3, S, S) RGB in -1..1.
+
+        Returns:
+            (B, 1 + grid^2, D): one token of all keypoints' coordinates, then one for each patch, row by row.
+        """
         maps = functional.silu(self.body(functional.silu(self.stem(pictures))))
         points = self.keypoint(spatial_softmax(_SHARPNESS * self.heat(maps)).to(maps.dtype))
         patches = functional.adaptive_avg_pool2d(maps, self.grid).flatten(2).transpose(1, 2)
@@ -91,7 +124,14 @@ class KeypointCamera(nn.Module):
 
 
 def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:
-    """Where each map (B, P, h, w) is hot: (B, 2 P) in -1..1, all x and then all y."""
+    """Where each map is hot: the mean of its places, weighted by the softmax of its values.
+
+    Args:
+        heat: (B, P, h, w), any float dtype; the softmax is taken in float32.
+
+    Returns:
+        (B, 2 P) float32 in -1..1 from edge to edge, all x (right) and then all y (down).
+    """
     weights = heat.flatten(2).float().softmax(-1).unflatten(-1, heat.shape[-2:])
     y = torch.linspace(-1, 1, heat.shape[-2], device=heat.device)
     x = torch.linspace(-1, 1, heat.shape[-1], device=heat.device)
@@ -99,5 +139,13 @@ def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:
 
 
 def image_encoder(config: Siglip | Keypoints, cameras: int) -> Eyes:
-    """The encoder that the configuration names."""
+    """A new encoder with random weights.
+
+    Args:
+        config: which kind, and its sizes.
+        cameras: how many a set has; SigLIP is the same for all of them.
+
+    Returns:
+        SiglipEncoder or KeypointEncoder.
+    """
     return SiglipEncoder(config) if config.kind == "siglip" else KeypointEncoder(config, cameras)

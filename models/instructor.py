@@ -1,4 +1,7 @@
-"""Encodes instructions for both systems: once per instruction, never in the loop."""
+"""Encodes instructions for both systems: once per instruction, never in the loop.
+
+Made by models/checkpoint.py; called by the text process, `instruct.sh` and training.
+"""
 
 from collections.abc import Sequence
 
@@ -21,7 +24,10 @@ class Instructor(nn.Module):
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> list[InstructionEmbedding]:
-        """The texts as both systems take them. Raises ModelError when published weights are not there or do not fit."""
+        """The texts as both systems take them: for the head (1, L, D) each, for the video model states and pooled.
+
+        Raises ModelError when published weights are not there or do not fit. Published encoders are loaded anew in every call.
+        """
         language = self._language(texts)
         return [InstructionEmbedding(*both) for both in zip(language, self._video(texts, language), strict=True)]
 
@@ -33,7 +39,7 @@ class Instructor(nn.Module):
         return text_encoders.t5_states(published.folder("text", source), self.config.text, texts)
 
     def _video(self, texts: Sequence[str], language: list[torch.Tensor]) -> list[VideoText]:
-        """Without a published video model it reads what System 1 reads."""
+        """What the video model reads; one of our own reads System 1's states, and their mean as the pooled text."""
         source, backbone = self.config.published.video, self.config.video.backbone
         if source is None:
             return [VideoText(states, states.mean(1)) for states in language]

@@ -1,6 +1,6 @@
 """Published weights on this machine: which files of a source a part needs, where they lie, and whether they fit the policy.
 
-Never the network: `launch/weights.sh` fetches. Called when a policy is put together (models/checkpoint.py) and by the networks
+Never asks the hub: `launch/weights.sh` fetches. Called when a policy is put together (models/checkpoint.py) and by the networks
 that can be published (backbones, image_encoders, text_encoders, rdt).
 """
 
@@ -51,7 +51,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Raises ModelError with the first value that the published model has otherwise than the policy."""
+    """Compare a published configuration, read from `path`, with the policy's. Raises ModelError with the first difference."""
     for name, wanted in ours.items():
         there = theirs.get(name)
         if _plain(there) != _plain(wanted):
@@ -81,7 +81,7 @@ def transformers_model(kind: type[Any], path: Path, dtype: torch.dtype, **settin
 
 
 def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
-    """Both libraries' way to read a folder, with every weight of the model found there."""
+    """Read a folder as both libraries do. Raises ModelError for a weight that is missing or has another shape."""
     try:
         model, report = kind.from_pretrained(path, local_files_only=True, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:

@@ -1,6 +1,7 @@
 """The tensor files of a checkpoint: one `model.safetensors`, or shards with an index when it is large.
 
-Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from elsewhere is told apart.
+Called by models/checkpoint.py. Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from
+elsewhere is told apart.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from safetensors.torch import save_file
 from models.errors import ModelError
 from models.identity import INDEX, SINGLE
 
-_SHARD_BYTES = 2 << 30
+_SHARD_BYTES = 2 << 30  # chosen: 2 GiB, so that a broken fetch costs little; the hub's own tools take 5 GB
 _MARK = "checkpoint"
 
 
 def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: int | None = None) -> None:
-    """Write tensors into an existing folder."""
+    """Write tensors into an existing folder; in shards where they are more than `shard_bytes` (2 GiB where it is None)."""
     from huggingface_hub import split_torch_state_dict_into_shards
 
     apart = _apart(tensors)
@@ -59,7 +60,7 @@ class StoredTensors:
         return [name.removeprefix(prefix) for name in self._files if name.startswith(prefix)]
 
     def where(self, name: str) -> Path:
-        """The file that holds a tensor, or that would."""
+        """The file that holds a tensor, for a message; for one that is in no file, the one that should have named it."""
         return self._folder / self._files.get(name, INDEX if self._mark else SINGLE)
 
     def digest(self, prefix: str) -> str:

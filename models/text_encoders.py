@@ -1,6 +1,6 @@
 """The encoders that read instructions: our own small T5 on bytes, and the published ones. Legend: L tokens, D width.
 
-The published ones are tens of gigabytes: each is loaded, reads all the texts, and is gone again (models/instructor.py).
+Called by models/instructor.py. The published ones are tens of gigabytes: each is loaded, reads all texts, and is gone again.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from models.config import Hunyuan, Text, Wan
 from models.errors import ModelError
 from models.published import transformers_model
 
-_BYT5_VOCABULARY = 384
-_HUNYUAN_WORDS = 256  # tokens of the instruction that HunyuanVideo was trained to read
-_WAN_WORDS = 512
+_BYT5_VOCABULARY = 384  # ByT5Tokenizer: 3 special tokens, 256 bytes, 125 sentinels
+_HUNYUAN_WORDS = 256  # tokens of the instruction that HunyuanVideo was trained to read; its pipeline's default
+_WAN_WORDS = 512  # likewise Wan2.2
 _DTYPE = torch.bfloat16  # of the published encoders; their states are stored in it
 
 
 class ByteEncoder(nn.Module):
-    """T5 on ByT5's byte tokens: any text, no vocabulary file."""
+    """T5's encoder on ByT5's byte tokens, trained with the policy: reads any text without a vocabulary file."""
 
     def __init__(self, config: Text) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Demonstrations as a LeRobot dataset, version 3: one table of all frames in some files, one row an episode, one a task.
 
+Called by models/data/demonstrations.py; models/data/lerobot_writer.py writes the same.
 Written with the cameras' very JPEGs in the table (LeRobot's `image` features): nothing is lost; `video` is read too.
 Names are those that LeRobot uses for ALOHA robots.
 """
@@ -25,7 +26,7 @@ from models.errors import ModelError
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
-_QUALITY = 95  # of pictures that come out of a video
+_QUALITY = 95  # of pictures that come out of a video or a PNG; chosen as in hdf5.py
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
 
 

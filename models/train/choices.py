@@ -1,4 +1,7 @@
-"""What a training can be told: how long, how fast, how it samples. Read by the trainers, and by --help without torch."""
+"""What a training can be told: how long, how fast, how it samples. Loads no torch.
+
+Read by the trainers, and by the flags and help of `train.sh`.
+"""
 
 from typing import Literal, Self
 

@@ -1,6 +1,6 @@
 """LoRA for stage 1 (Hu et al. 2022): the video model's own weights stay, low-rank updates of its linear layers learn.
 
-A checkpoint holds the sum of both, so that nothing else has to know.
+Called by runtime/training/stages.py. A checkpoint holds the sum of both, so that nothing else has to know.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Whole:
         self._slow = slow
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """As of a System 2 that never had updates."""
+        """The tensors of a System 2 that never had updates, by the same names; those with an update are on the CPU."""
         from peft.tuners.lora import LoraLayer
 
         layers = {name: cast(Any, layer) for name, layer in self._slow.named_modules() if isinstance(layer, LoraLayer)}

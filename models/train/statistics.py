@@ -1,4 +1,7 @@
-"""The statistics of demonstrations that a checkpoint carries: what targets and joints are like."""
+"""The statistics of demonstrations that a checkpoint carries: mean, spread and range of targets and joints.
+
+Called by runtime/training/stages.py; models/normalize.py uses them. Legend: T steps, H targets in a chunk, J joints.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,14 +15,24 @@ from models.train.prepared import Prepared
 
 Array = NDArray[np.float32]
 _Joints = tuple[Array, Array]  # (T, J) observed, and the targets
-_EVERY = 3  # steps: neighbours tell the same
-_LEAST_RAD, _LEAST_GRIP_M = 0.005, 0.002  # spreads: a joint that hardly moves must not become all noise
-_GRIPPERS = (6, 13)
-_BEYOND = 0.1  # of the range seen: how far targets may go over it
+_EVERY = 3  # steps whose chunks are measured: 0.1 s apart; chosen, since neighbouring chunks share 63 of 64 targets
+_LEAST_RAD, _LEAST_GRIP_M = 0.005, 0.002
+"""Least spreads. Chosen: a third of a degree, and 2 mm; a joint that hardly moves must not become all noise."""
+_GRIPPERS = (6, 13)  # places in the joint vector
+_BEYOND = 0.1  # of the range seen: how far targets may go over it; chosen, to leave room for corrections
 
 
 def of(shards: Sequence[Prepared], horizon: int, targets: Literal["relative", "physical"] = "relative") -> Statistics:
-    """Statistics of targets and observed joints over all episodes, for what the head is to learn (PolicyConfig.targets)."""
+    """Statistics of targets and observed joints over all episodes, for what the head is to learn.
+
+    Args:
+        shards: pictures of each episode: q and targets (T, J).
+        horizon: H.
+        targets: as PolicyConfig.targets.
+
+    Returns:
+        Statistics whose ranges are those seen, a tenth wider.
+    """
     both = [(shard["q"].numpy(), shard["targets"].numpy()) for shard in shards]
     if targets == "physical":
         return _physical(both, horizon)

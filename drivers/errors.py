@@ -1,4 +1,7 @@
-"""The base error of every driver: its message names the device, the bad value and the remedy."""
+"""The base error of every driver: its message names the device, the bad value and the remedy.
+
+Raised all over this package; the processes that own devices report it and try again, commands print it and stop.
+"""
 
 
 class DriverError(Exception):

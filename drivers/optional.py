@@ -1,4 +1,7 @@
-"""Libraries of single devices, loaded only where the device is used."""
+"""Libraries of single devices, loaded only where the device is used: a robot without the device need not install them.
+
+Called by drivers/realsense.py and drivers/uvc.py.
+"""
 
 import importlib
 from typing import Any

@@ -1,5 +1,6 @@
 """A RealSense's colour stream by pyrealsense2: live by serial number, or a recorded device file in its own rhythm.
 
+Made by runtime/devices/cameras.py for the kind `realsense`.
 The models see the decoded JPEG that the session logs, so that a replay sees the same. Stamps are the device's, brought to
 CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
 """
@@ -31,7 +32,7 @@ class RealSenseCamera:
         self._pipeline: Any = None
 
     def open(self) -> None:
-        """Start the stream. Raises DriverError."""
+        """Start the stream. Raises DriverError, with the serial numbers of what is plugged in when it is not this one."""
         rs = optional.load("pyrealsense2", self._who)
         self._clock, self._first = DeviceClock(), None
         self._frames: Any = rs.frame_queue(1)  # the newest; an older one that nobody took is dropped
@@ -41,7 +42,7 @@ class RealSenseCamera:
             raise DriverError(f"{self._who}: {_short(error)}; {_plugged_in(rs)}{_REMEDY}") from None
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next picture."""
+        """Wait for the next picture; None after `timeout_s`. Raises DriverError when it was unplugged, or for another size."""
         try:
             there, frame = self._frames.try_wait_for_frame(round(timeout_s * 1e3))
             arrival_ns = time.monotonic_ns()

@@ -26,6 +26,7 @@ _SAY_NOTHING = frozenset(
 )
 _ENDINGS = ("ations", "ation", "ings", "ing", "ers", "ed", "er", "es", "s", "e", "y")
 _SHORTEST_STEM = 3
+_POINTER_WORDS = 5  # a docstring of "See ..." so short tells nothing itself
 ARITHMETIC = (
     "runtime/arms/limits.py", "runtime/arms/joint_limits.py", "runtime/arms/trajectory.py",
     "models/filters.py", "models/action_dit.py", "models/layers.py", "models/diffusion.py", "models/qformer.py",
@@ -96,8 +97,11 @@ def documented(path: Path) -> Iterator[Documented]:
 
 
 def says_nothing(docstring: Documented) -> bool:
-    """Whether every word of a docstring stands in the names already, or it only points elsewhere (`See Body.`)."""
-    if re.fullmatch(r"See \S+", docstring.text.strip()):
+    """Whether every word of a docstring stands in the names already, or it only points elsewhere (`See Body.`).
+
+    Then the reader is better served by no docstring at all.
+    """
+    if docstring.text.startswith("See ") and len(docstring.text.split()) <= _POINTER_WORDS:
         return True
     return words(docstring.text) <= {word for name in docstring.names for word in words(name)}
 
@@ -217,6 +221,7 @@ def test_a_docstring_of_its_own_names_says_nothing() -> None:
     )
     assert says_nothing(repeats)
     assert says_nothing(Documented("", ("Body", "advance"), "See Body."))
+    assert says_nothing(Documented("", ("Handover",), "See the module's text."))
     assert not says_nothing(informs)
 
 
@@ -229,16 +234,20 @@ def test_no_docstring_only_repeats_names() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_module_says_what_it_does(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text()))
-    assert text, f"{path}: begin it with what it does and who calls it"
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    enough = 1 if path.name == "__init__.py" else 2
+    assert len(text.splitlines()) >= enough, "begin it with two lines: what it does, who calls it"
 
 
 @pytest.mark.parametrize("name", ARITHMETIC)
 def test_arithmetic_tells_arguments_and_results(name: str) -> None:
     functions = [(where, node) for where, node in public(ROOT / name) if not is_property(node)]
-    assert functions
     bad = [gap for where, node in functions for gap in gaps(where, node)]
     assert not bad, "\n".join(bad)
+
+
+def test_arithmetic_has_functions() -> None:
+    assert sum(1 for name in ARITHMETIC for _ in public(ROOT / name)) > 50  # else nothing was read
 
 
 def test_a_gap_in_a_docstring_is_found() -> None:

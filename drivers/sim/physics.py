@@ -1,4 +1,7 @@
-"""The physics of the simulated robot: targets in, joint readings and the scene's state out. Pure of clocks and sockets."""
+"""The physics of the simulated robot: targets in, joint readings and the scene's state out. No clocks, no sockets.
+
+Stepped by runtime/devices/simulator.py (live), drivers/sim/rollout.py and runtime/evaluation/world.py (as fast as it goes).
+"""
 
 from typing import Any
 
@@ -39,7 +42,7 @@ class Physics:
         mujoco.mj_forward(self.model, self.data)
 
     def rearrange(self, seed: int) -> None:
-        """Objects strewn anew from the seed; the arms stay where they are, and as they are driven."""
+        """Objects strewn again from the seed; the arms keep their pose, velocity, targets and power."""
         qpos, dof, actuator = self._joint_qpos.ravel(), self._joint_dof.ravel(), self._actuator.ravel()
         kept = self.data.qpos[qpos].copy(), self.data.qvel[dof].copy(), self.data.ctrl[actuator].copy()
         powered = list(self.powered)
@@ -80,7 +83,7 @@ class Physics:
         return reading
 
     def commands(self) -> NDArray[np.float64]:
-        """(2, 7) what the arms were told last; rad and m."""
+        """The arms' last targets (2, 7); rad and m."""
         return self._read_joints(self.data.ctrl, self._actuator)
 
     def qpos(self) -> NDArray[np.float64]:
@@ -88,7 +91,7 @@ class Physics:
         return self.data.qpos.copy()
 
     def success(self) -> bool:
-        """Whether the task is done."""
+        """Whether the scene as it stands fulfils the task's rule."""
         return self.task.success(self.model, self.data)
 
     @staticmethod

@@ -1,4 +1,7 @@
-"""Both bottles at once: a standing one is taken from the side, a lying one from above; lift, turn to the middle, hold."""
+"""Both bottles at once: a standing one is taken from the side, a lying one from above; lift, turn to the middle, hold.
+
+Called by drivers/sim/experts for both of its tasks.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +13,9 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks.dual_bottles_pick import NAMES, DualBottlesPickEasy, DualBottlesPickHard
 
 _SIDEWAYS_RAD, _FROM_ABOVE_RAD = (0.35, 0.6, 0.8), (1.35, 1.2, 1.5, 1.05)  # pitches, the best first
-_BEFORE_M = 0.10
-_STANDING = 0.7  # a bottle whose axis points up more than this
-_HELD_M = 0.93  # height of a held bottle's middle
+_BEFORE_M = 0.10  # where a hand stops before a bottle; as in carry.py
+_STANDING = 0.7  # a bottle whose axis points up more than this; half-way: the cosine of 45 degrees
+_HELD_M = 0.93  # height of a held bottle's middle; chosen 3 cm above what the rule asks
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:

@@ -17,20 +17,21 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
-_LIMITS = (1.6, 5.0, 100.0)  # of a joint: rad/s, rad/s2, rad/s3; the last two are the safety layer's
-_LARGEST_RESIDUAL = 2e-3  # m and rad
-_SLOWER = 1.3
-_TRIES = 8
-_OPEN_S = 0.4
+_LIMITS = (1.6, 5.0, 100.0)
+"""Of a joint: rad/s, rad/s2, rad/s3. The last two are the safety layer's. Chosen: half of its speed, to demonstrate calmly."""
+_LARGEST_RESIDUAL = 2e-3  # m and rad, of a pose that counts as reached; chosen: a grasp forgives 15 mm
+_SLOWER = 1.3  # factor on a movement's time when it asks too much of a joint; chosen
+_TRIES = 8  # chosen: at the last one the movement takes 6.3 times as long
+_OPEN_S = 0.4  # in which closed grippers open before a script; as the experts take for a grip
 
 
 class Unreachable(DriverError):
-    """A stop that the arm cannot reach, or only too fast."""
+    """A stop that the arm cannot reach, or cannot reach slowly enough in the task's time."""
 
 
 @dataclass
 class Script:
-    """What was written so far; `begin` makes one."""
+    """The targets written so far, and where they leave both arms; `begin` makes one."""
 
     rows: list[Array]  # (14,) each
     hands: list[Hand]
@@ -39,7 +40,7 @@ class Script:
 
     @classmethod
     def begin(cls, physics: Physics) -> "Script":
-        """Where the arms are told to be now; grippers that are closed open first."""
+        """An empty script from the arms' last targets on; grippers that are closed open first."""
         commands = physics.commands()
         joints = [q[:6] for q in commands]
         script = cls([], [hand_of(q) for q in joints], joints, [float(q[6]) for q in commands])
@@ -67,7 +68,7 @@ class Script:
             self.hands[side] = stop
 
     def grip(self, seconds: float, opening_m: dict[int, float]) -> None:
-        """Open or close grippers."""
+        """Bring grippers (by side) to openings in m, evenly; the arms stay."""
         begin = list(self.grips_m)
         steps = round(seconds * DEMONSTRATION_HZ)
         for step in range(1, steps + 1):
@@ -76,7 +77,7 @@ class Script:
             self.rows.append(self._row(np.concatenate(self.joints)))
 
     def wait(self, seconds: float) -> None:
-        """Stay."""
+        """Keep arms and grippers where they are."""
         self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * DEMONSTRATION_HZ)
 
     def targets(self) -> Array:

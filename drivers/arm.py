@@ -33,7 +33,7 @@ class ArmState:
 
 
 class Arm(Protocol):
-    """A six-joint arm with a gripper. Nothing here resets, disables or zeroes it by itself."""
+    """A six-joint arm with a gripper. No driver resets, disables or zeroes it by itself."""
 
     name: str
 
@@ -42,7 +42,7 @@ class Arm(Protocol):
         ...
 
     def enable(self, timeout_s: float) -> None:
-        """Switch the motors on where they are; raises DriverError after `timeout_s`."""
+        """Switch the motors on where they are, which moves nothing. Raises DriverError after `timeout_s`."""
         ...
 
     def read(self) -> ArmState | None:

@@ -98,7 +98,7 @@ class ReadingSlot:
         self._slot.write(packed + texts)
 
     def read(self) -> ArmState | None:
-        """The newest reading, or None before the first."""
+        """The newest reading, without waiting; None before the first one."""
         payload = self._slot.read()
         if payload is None:
             return None
@@ -177,7 +177,7 @@ class SlotArm(ABC):
             self.command(self._command.q, now_ns)
 
     def close(self) -> None:
-        """Unmap; the other process sees the target grow old."""
+        """Unmap the target's slot; the other process sees the target grow old."""
         self._targets.close()
 
 

@@ -29,15 +29,15 @@ class CameraFrame:
 
 
 def as_jpeg(picture: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint8]]:
-    """The JPEG of an RGB picture (H, W, 3), and what it decodes to: models see what a replay of the session will show them."""
+    """The JPEG of a picture (H, W, 3) uint8 RGB, and what it decodes to, which models see: a replay then shows them the same."""
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
     return jpeg, simplejpeg.decode_jpeg(jpeg, "RGB")
 
 
 def wait_for_trigger(rate_hz: float) -> None:
-    """Wait for the next multiple of the period of CLOCK_MONOTONIC: cameras that do so are triggered together, as by one line.
+    """Wait for the next multiple of the period by CLOCK_MONOTONIC, so that all cameras are triggered together, as by one wire.
 
-    Overload lowers the rate; nothing is caught up.
+    On an overloaded machine pictures are skipped; nothing is caught up.
     """
     period_ns = round(1e9 / rate_hz)
     due_ns = (time.monotonic_ns() // period_ns + 1) * period_ns

@@ -29,7 +29,7 @@ _GONE = "the bus is gone"
 
 
 class HubBus(can.BusABC):
-    """One participant. `local_loopback`: see what other connections of this process send."""
+    """One participant's end; python-can makes it for the interface `hub`. `local_loopback`: hear this process's other ends."""
 
     def __init__(
         self, channel: str, can_filters: Any = None, local_loopback: bool = True, **others: Any
@@ -93,7 +93,7 @@ class Hub:
         self._groups: dict[socket.socket, int | None] = {}  # None: has not said hello yet
 
     def poll(self, timeout_s: float) -> list[Frame]:
-        """What participants sent, after waiting for at most `timeout_s`; it has been passed on to the others."""
+        """Wait for at most `timeout_s`, and pass what participants sent on to the others. Returns those frames, in order."""
         heard: list[Frame] = []
         for key, _ in self._selector.select(max(0.0, timeout_s)):
             if key.fileobj is self._listening:

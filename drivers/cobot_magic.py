@@ -32,7 +32,7 @@ REST_Q_RAD = (0.0, 0.02, -0.02, 0.0, 0.0, 0.0)
 
 
 def joint_name(index: int) -> str:
-    """`left j3` for an index of the joint vector."""
+    """How a message names a joint of the joint vector by its index: `left j3`, `right gripper`."""
     side, joint = SIDES[index // 7], index % 7
     return f"{side} gripper" if joint == 6 else f"{side} j{joint + 1}"
 
@@ -43,5 +43,5 @@ def ready_pose() -> NDArray[np.float64]:
 
 
 def bases() -> NDArray[np.float64]:
-    """T_world_base (2, 4, 4) of the left and the right arm."""
+    """T_world_base (2, 4, 4) of the left and the right arm where the simulated robot has them; m."""
     return np.stack([base_pose(BASE_X_M[side], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD) for side in SIDES])

@@ -25,7 +25,15 @@ class DeviceClock:
         self._last = (0, 0, 0)  # of the last frame: the device's stamp, arrival, and what was found
 
     def monotonic_ns(self, device_s: float, arrival_ns: int) -> int:
-        """CLOCK_MONOTONIC ns of a frame stamped `device_s` that arrived at `arrival_ns`."""
+        """When a frame was exposed, CLOCK_MONOTONIC ns.
+
+        Args:
+            device_s: its stamp, by the device's own clock, s.
+            arrival_ns: when it arrived, CLOCK_MONOTONIC ns.
+
+        Returns:
+            A time not after the arrival, and after that of the frame before.
+        """
         device_ns = round(device_s * 1e9)
         last_device_ns, last_arrival_ns, last_ns = self._last
         if self._offsets_ns and device_ns == last_device_ns:

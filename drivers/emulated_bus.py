@@ -41,7 +41,7 @@ class LeaderBus:
 
 
 class EmulatedBus:
-    """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
+    """A bus with an arm on it; whoever opens `path` with python-can's interface `hub` can command the arm."""
 
     def __init__(self, path: Path, arm: PiperEmulator, leader: PiperLeaderEmulator | None = None) -> None:
         """`leader` is one on the same bus, as with the stock wiring."""
@@ -54,7 +54,7 @@ class EmulatedBus:
             self.step()
 
     def step(self) -> None:
-        """Listen until the next tick, then let the arm speak."""
+        """Pass frames to the arm until its next tick is due, then send what it says; applies the faults of the bus."""
         while (left_ns := self._next_ns - time.monotonic_ns()) > 0:
             self._listen(left_ns / 1e9)
         now_ns = time.monotonic_ns()

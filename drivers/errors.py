@@ -5,4 +5,4 @@ Raised all over this package; the processes that own devices report it and try a
 
 
 class DriverError(Exception):
-    """A device or the simulator could not do what was asked."""
+    """A device, or the simulator in its place, could not do what was asked."""

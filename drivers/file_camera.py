@@ -64,7 +64,7 @@ class FileCamera:
         return next(self._pictures)
 
     def _decoded(self) -> Iterator[NDArray[np.uint8]]:
-        """(H, W, 3) RGB, scaled to the camera's size."""
+        """The video's pictures (H, W, 3) uint8 RGB, scaled to the camera's size. Raises DriverError for what is no video."""
         try:
             with av.open(str(self._path)) as container:
                 for frame in container.decode(video=0):

@@ -192,12 +192,12 @@ class PiperArm:
 
     @property
     def sdk(self) -> Any:
-        """The vendor's object, for questions (drivers/piper_identity.py); None while not connected."""
+        """The vendor's object, for questions to the motors (drivers/piper_identity.py); None while not connected."""
         return self._sdk if self._bus.is_open else None
 
     @property
     def newest(self) -> tuple[ArmState, ...]:
-        """The last readings, at most five, the newest last: one alone may be false."""
+        """The last readings, at most five, the newest last, for whoever must not trust a single one."""
         with self._lock:
             return tuple(self._newest)
 
@@ -207,7 +207,7 @@ class PiperArm:
 
     @property
     def switched_on(self) -> bool:
-        """Whether all motors are on, by whomever."""
+        """Whether all motors are on, whoever switched them on."""
         return all(self._sdk.GetArmEnableStatus())
 
     @property
@@ -284,7 +284,7 @@ class PiperArm:
 
     @property
     def commanded_by_others(self) -> bool:
-        """Whether commands that are not ours were on the bus within the last half second, and should not be."""
+        """Whether somebody else's commands were on the bus within the last half second; a leader's are expected where `led`."""
         if self._led or self._foreign is None:
             return False
         return time.monotonic_ns() - self._foreign[0] < _REMEMBERED_NS

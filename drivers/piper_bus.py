@@ -55,7 +55,7 @@ class PiperBus:
         return self._reading is not None
 
     def open(self) -> None:
-        """Open the bus and read it, from here on and not what came before. Raises DriverError that begins with `who`."""
+        """Open the bus and read it from now on, without what came before. Raises DriverError that begins with `who`."""
         from piper_sdk import C_PiperInterface_V2, LogLevel
 
         self.close()
@@ -85,7 +85,7 @@ class PiperBus:
         self._reading.start()
 
     def close(self) -> None:
-        """Let go of the bus; the reading thread has ended then."""
+        """Let go of the bus, once the reading thread has ended; does nothing where it is not open."""
         if self._reading is None:
             return
         self._ends.set()
@@ -134,14 +134,14 @@ def _shut(ends: Any) -> None:
 
 @dataclass(frozen=True)
 class Link:
-    """A CAN interface as the kernel tells of it; the state as in `ip -details link show`, empty and 0 where it is not known."""
+    """A CAN interface as the kernel reports it: `state` as in `ip -details link show`, bit/s; empty and 0 where not known."""
 
     state: str = ""
     bitrate: int = 0
 
 
 def read_link(interface: str) -> Link:
-    """Ask the kernel; takes some milliseconds."""
+    """Ask the kernel for an interface, by `ip`, in some milliseconds. Raises nothing: what is not known stays empty."""
     command = ["ip", "-json", "-details", "link", "show", interface]
     try:
         reported = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
@@ -152,7 +152,7 @@ def read_link(interface: str) -> Link:
 
 
 def elsewhere(interface: str, usb: str) -> str:
-    """Why an interface is not on the adapter at the USB place `usb` (empty: any may be). Empty: it is."""
+    """Why an interface is not on the adapter at the USB place `usb`; empty: it is, or `usb` is empty and any will do."""
     place = (NETWORK / interface / "device").resolve()
     if not usb or usb in str(place) or not place.exists():  # one that is not there is nowhere else either
         return ""

@@ -43,7 +43,7 @@ _STRANGE: dict[str, Frame] = {  # frames with the number of joints 1 and 2 that 
 
 
 class Faults(BaseModel):
-    """What is wrong with the arm; all of it can be switched on and off while it runs."""
+    """What is wrong with the arm or its bus, nothing by default; a run's `faults.json` switches it while the arm runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -139,7 +139,7 @@ class KinematicBody:
 
 @dataclass(frozen=True)
 class Heard:
-    """One whole target as it came over the wire."""
+    """One whole target of the joints, as it came over the wire, and when."""
 
     at_ns: int
     joints: bytes  # data of 0x155, 0x156 and 0x157, 24 bytes

@@ -27,7 +27,7 @@ _ACCELERATION = struct.Struct(">BHxxxxx")
 
 
 class Id(IntEnum):
-    """Frame ids; a range begins with its first."""
+    """Ids of frames by what they hold; of several in a row the first."""
 
     STOP = 0x150
     MODE = 0x151

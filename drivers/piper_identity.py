@@ -29,7 +29,7 @@ class MotorRange:
 
     @property
     def sane(self) -> bool:
-        """Whether a motor can have such a range."""
+        """Whether a motor can have such a range and speed; corrupt firmware reports others."""
         return -2 * math.pi <= self.low_rad < self.high_rad <= 2 * math.pi and 0 < self.speed_rad_s < 10
 
 
@@ -63,7 +63,7 @@ def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambd
 
 
 def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
-    """What motors 1 to 6 allow, rad/s2. Raises DriverError when one does not answer."""
+    """The greatest accelerations that motors 1 to 6 are set to, rad/s2. Raises DriverError when one does not answer."""
     return tuple(_acceleration(sdk, who, motor, timeout_s) for motor in MOTORS)
 
 
@@ -87,7 +87,7 @@ def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], 
 
 
 def _asked(sdk: Any, motor: int, what: int, timeout_s: float) -> Iterator[None]:
-    """Ask a motor, and again now and then since a frame may be lost; each turn is a time to look for the answer."""
+    """Ask a motor three times within `timeout_s`, since a frame may be lost; after each yield the answer is looked for."""
     begun = time.monotonic()
     asked = 0
     while (waited_s := time.monotonic() - begun) < timeout_s:

@@ -40,10 +40,10 @@ class Triple:
 
     @property
     def torn(self) -> int:
-        """How many of the newest `watched` sets were not whole."""
+        """How many of the newest sets lacked a frame, had them out of order or too far apart."""
         return sum(self._torn)
 
     @property
     def watched(self) -> int:
-        """Sets that `torn` is counted among."""
+        """How many sets `torn` is counted among: the newest 20, fewer at the beginning."""
         return len(self._torn)

@@ -63,7 +63,7 @@ class RealSenseCamera:
         return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:
-        """Stop the stream; one that is gone already cannot be stopped."""
+        """Stop the stream and free the camera; does nothing where it is gone or was never opened."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             with suppress(RuntimeError):
@@ -74,7 +74,7 @@ class RealSenseCamera:
         return f"camera {self.name} (RealSense {self._device or 'of any number'})"
 
     def _start(self, rs: Any, frames: Any) -> None:
-        """Let the device's colour pictures come into `frames`. Raises RuntimeError."""
+        """Start the device's colour stream into the queue `frames`. Raises librealsense's RuntimeError, or DriverError."""
         config, pipeline = rs.config(), rs.pipeline()
         if self._device.startswith(("/", "./")):
             if not Path(self._device).is_file():
@@ -93,7 +93,7 @@ class RealSenseCamera:
         self.usb = device.get_info(reported) if device.supports(reported) else ""
 
     def _stamp(self, colour: Any, arrival_ns: int) -> tuple[int, int]:
-        """The frame's number, counted from 1, and when it was taken."""
+        """The frame's number, counted from 1 since the device started, and when it was taken, CLOCK_MONOTONIC ns."""
         number = int(colour.get_frame_number())
         if self._first is None or number < self._first:  # begun, or begun anew
             self._first = number
@@ -101,7 +101,7 @@ class RealSenseCamera:
 
 
 def _plugged_in(rs: Any) -> str:
-    """The serial numbers of all RealSense devices, for somebody who gave another one."""
+    """The serial numbers of all RealSense devices on this machine, as the beginning of a remedy."""
     found = [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
     return f"plugged in: {', '.join(found)}; " if found else "no RealSense is plugged in; "
 

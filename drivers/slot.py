@@ -66,5 +66,5 @@ class SharedSlot:
         raise DriverError(f"slot {self.path.name}: written faster than it can be read")
 
     def close(self) -> None:
-        """Unmap; the file stays for the other side."""
+        """Unmap the memory; the file stays for the other side."""
         self._map.close()

@@ -135,7 +135,7 @@ class UvcCamera:
 
 
 def _ready(capture: Any, timeout_ns: int) -> bool:
-    """Whether a picture is there within the time; only V4L2 can tell, other sources block by themselves."""
+    """Wait until a picture can be taken; False after the time. Only V4L2 can wait so, other sources block in `grab`."""
     if hasattr(capture, "wait"):
         return bool(capture.wait(timeout_ns))
     if capture.getBackendName() != "V4L2":

@@ -27,7 +27,7 @@ random weights give smooth chunks."""
 
 @dataclass(frozen=True)
 class Context:
-    """Keys and values of every block's cross-attention, and the sequence's state token. Computed once per chunk."""
+    """What all denoising steps of a chunk share: keys and values of every block's cross-attention, and the state's token."""
 
     keys_values: tuple[KeyValue, ...]
     masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, M) bool a block: which of its tokens there are; None: all
@@ -37,7 +37,7 @@ class Context:
 
 @dataclass(frozen=True)
 class FirstGuess:
-    """What a perceptron makes of joints and keypoints before any denoising."""
+    """What the guess gives before any denoising: a chunk, and what changes the blocks that correct it."""
 
     chunk: torch.Tensor  # (B, H, U), to be corrected
     modulation: torch.Tensor  # (B, D), of every block

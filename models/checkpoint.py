@@ -66,12 +66,18 @@ class Checkpoint:
     def untrained(
         cls, config: PolicyConfig, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]
     ) -> "Checkpoint":
-        """Random weights where none are published; targets stay within `reach` (J,) of the pose `rest` (J,)."""
+        """A policy that nobody trained: random weights where none are published, all drawn from the seed.
+
+        Its targets stay within `reach` (J,) of the pose `rest` (J,); rad, gripper m.
+        """
         return cls(config, normalize.untrained(config.horizon, rest, reach), None, seed)
 
     @classmethod
     def load(cls, folder: Path, config: PolicyConfig | None = None) -> "Checkpoint":
-        """Open a folder; `config`: its configuration with other sources. Raises ModelError with what is missing or wrong."""
+        """Open a folder. Raises ModelError with what is missing or wrong in it.
+
+        `config` takes the place of its own configuration, to read published parts from elsewhere.
+        """
         for name in ("config.json", "stats.json"):
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing")
@@ -96,7 +102,7 @@ class Checkpoint:
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
     def slow_to_train(self, seed: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
-        """System 2 as stage 2 begins: the video model as it is stored or published, both Q-formers drawn from the seed."""
+        """System 2 as stage 2 begins: its video model as it is stored or published, both Q-formers drawn from the seed."""
         from models.slow import SlowSystem, make_backbone
 
         def make() -> "Backbone":
@@ -144,7 +150,7 @@ class Checkpoint:
         return self._ready("text.", lambda: Instructor(self.config), None, CPU, torch.float32)
 
     def _published(self, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype) -> Loadable | None:
-        """The part with its published weights; None when it is not published, or the checkpoint holds its own of it."""
+        """A part with its published weights; None where it has none, or where the checkpoint holds its own of them."""
         source = sources(self.config).get(part)
         if source is None or (self._stored is not None and self._stored.names(_PREFIXES[part])):
             return None
@@ -161,7 +167,7 @@ class Checkpoint:
         device: torch.device,
         dtype: torch.dtype,
     ) -> Network:
-        """The network with the checkpoint's weights, but for those of its part `loaded`; drawn when there is none."""
+        """A network with the checkpoint's weights; those of its part `loaded` stay. Without a checkpoint, random ones."""
         if self._stored is None:
             network = make()
         else:
@@ -217,7 +223,7 @@ def save(
 
 
 def save_embedding(path: Path, embedding: InstructionEmbedding) -> None:
-    """Write an encoded instruction; whole or not at all."""
+    """Write an encoded instruction as safetensors, whole or not at all."""
     tensors = {
         "language": embedding.language,
         "video_states": embedding.video.states,

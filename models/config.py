@@ -29,7 +29,7 @@ class Source(Part):
 
     @classmethod
     def parse(cls, text: str) -> "Source":
-        """A folder (beginning with /, . or ~), or REPOSITORY@COMMIT. Raises ValueError."""
+        """Read FOLDER (beginning with /, . or ~) or REPOSITORY@COMMIT. Raises ValueError for a repository without commit."""
         repo, _, revision = text.partition("@")
         return cls(repo=repo, revision=revision or None)
 
@@ -48,7 +48,7 @@ class Source(Part):
 
 
 class Published(Part):
-    """Whose weights the parts are; a checkpoint holds its own of a part only when that was trained further."""
+    """Where the weights of a policy's parts were published. A checkpoint holds only those parts that were trained further."""
 
     video: Source | None = None
     """Video model, VAE and their text encoders, in diffusers' folders."""
@@ -204,7 +204,7 @@ class Siglip(Part):
 
 
 class Keypoints(Part):
-    """System 1's eyes: convolutions and a spatial softmax, a camera each its own; learns from scratch on little data."""
+    """System 1's eyes of `small`: convolutions and a spatial softmax for each camera; learns from scratch on little data."""
 
     kind: Literal["keypoints"] = "keypoints"
     image_px: int
@@ -223,7 +223,7 @@ class Keypoints(Part):
 
 
 class Text(Part):
-    """The instruction's encoder: T5 on ByT5's byte tokens, which need no vocabulary file."""
+    """The instruction's encoder for System 1: a T5 as in the paper (section 3.2.1), published, or small and of our own."""
 
     width: int
     depth: int
@@ -261,7 +261,7 @@ _LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoi
 
 
 class PolicyConfig(Part):
-    """Everything that fixes the networks and what their numbers mean."""
+    """Everything that fixes a policy's networks and what the numbers in and out mean; `config.json` of a checkpoint."""
 
     name: str
     video: Video
@@ -306,7 +306,7 @@ class PolicyConfig(Part):
 
     @property
     def unseen(self) -> tuple[int, ...]:
-        """The cameras, by number, whose pictures System 1 gets black."""
+        """Indices of the cameras whose pictures System 1 is given black."""
         first = {"blind": len(self.cameras), "no_head": 1, "wrists": 1}
         return tuple(range(first.get(self.inputs, 0)))
 

@@ -5,4 +5,4 @@ Raised all over this package; commands and processes of the runtime print it and
 
 
 class ModelError(Exception):
-    """A configuration, checkpoint or input that the networks cannot use."""
+    """A configuration, checkpoint, demonstration or input that the networks cannot use."""

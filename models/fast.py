@@ -25,7 +25,10 @@ _KEPT_SETS = 8
 
 
 class FastSystem(nn.Module):
-    """System 1: image encoder and action diffusion transformer; turns the newest of everything into a chunk."""
+    """System 1 of Video2Act, section 3.3: an image encoder and the action diffusion transformer.
+
+    It keeps the tokens of the last sets of pictures, and nothing else from call to call.
+    """
 
     def __init__(self, config: PolicyConfig, statistics: Statistics, images: Eyes | None = None) -> None:
         """`images` is an encoder whose weights are loaded already; without it one is made with random weights."""
@@ -77,18 +80,18 @@ class FastSystem(nn.Module):
         return self._sets[key]
 
     def clear(self) -> None:
-        """Forget all sets: frame numbers begin anew."""
+        """Forget all sets, at a new episode: its frame numbers may be those of other pictures."""
         self._sets.clear()
 
     def compile_networks(self) -> None:
-        """torch.compile for the image encoder and the head; on a GPU every call of one is a single CUDA graph."""
+        """torch.compile for the image encoder and the head, at their first call; on a GPU each becomes one CUDA graph."""
         weight = next(self.head.parameters())
         for network in (self.images, self.head):
             network.compile(mode="reduce-overhead" if weight.is_cuda else "default")
         self._compiled = True
 
     def warm_up(self) -> None:
-        """Make a few chunks of nothing, so that the first real one is not the slowest; leaves no trace."""
+        """Make chunks of black pictures, so that the first real one is not the slowest; leaves no trace."""
         config, size = self.config, self.config.image.image_px
         blank = self.prepare((np.zeros((size, size, 3), np.uint8),) * len(config.cameras))
         formers = (config.spatial_former, config.motion_former)
@@ -102,7 +105,7 @@ class FastSystem(nn.Module):
         self._sets.clear()
 
     def _kept(self, output: torch.Tensor) -> torch.Tensor:
-        """A CUDA graph writes its next output over this one."""
+        """The output of a network, copied where it is compiled: a CUDA graph writes its next output over this one."""
         return output.clone() if self._compiled else output
 
     @torch.inference_mode()

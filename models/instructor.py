@@ -15,7 +15,7 @@ from models.policy import InstructionEmbedding
 
 
 class Instructor(nn.Module):
-    """The encoders that a policy's configuration names. Only the small one has weights here; published ones come and go."""
+    """The encoders that a policy's configuration names; holds the small one's weights, published ones only while encoding."""
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()

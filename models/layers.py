@@ -34,7 +34,7 @@ class RMSNorm(nn.RMSNorm):
 
 
 class Attention(nn.Module):
-    """Multi-head attention with normalised queries and keys; keys and values may be computed once and reused."""
+    """Multi-head attention with normalised queries and keys (RDT-1B's QK-norm); a context's keys and values can be reused."""
 
     def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module] = RMSNorm) -> None:
         super().__init__()

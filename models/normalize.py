@@ -17,7 +17,7 @@ _FLAGS = ("squash", "relative")
 
 @dataclass(frozen=True)
 class Statistics:
-    """`stats.json` of a checkpoint. Legend: H targets, J joints; rad, gripper m."""
+    """`stats.json` of a checkpoint: means, spreads and ranges. Legend: H targets, J joints; rad, gripper m."""
 
     mean: NDArray[np.float32]  # (H, J) of target minus observed joint, or of the target
     spread: NDArray[np.float32]  # (H, J), above 0

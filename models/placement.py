@@ -16,7 +16,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Published(Protocol):
-    """A network that can take published weights."""
+    """A network that can take published weights: a video model, or an image encoder."""
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
         """Take the weights in `folder`, brought to `dtype`. Raises ModelError when they do not fit."""
@@ -55,6 +55,6 @@ def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network
 
 
 def _kept_in_float32(module: nn.Module) -> list[nn.Parameter]:
-    """diffusers and transformers name such parts of a model in this attribute."""
+    """The weights that a model's library wants in float32; diffusers and transformers name their modules in an attribute."""
     names = set(cast(Any, getattr(module, "_keep_in_fp32_modules", None) or ()))
     return [weight for name, weight in module.named_parameters() if names & set(name.split("."))] if names else []

@@ -17,7 +17,7 @@ from models.sources import FILES, PartName
 
 
 def folder(part: PartName, source: Source) -> Path:
-    """The folder with a part's files. Raises ModelError when they are not all on this machine."""
+    """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
     if source.folder is not None:
         if not source.folder.is_dir():
             raise ModelError(f"published.{part}: {source.folder} is not a folder")
@@ -61,9 +61,17 @@ def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Non
 def diffusers_model(
     kind: type[Any], path: Path, arguments: Mapping[str, Any], depths: tuple[str, ...], dtype: torch.dtype
 ) -> Any:
-    """A model of diffusers out of its folder, only as deep as `arguments` say in their entries `depths`.
+    """A model of diffusers out of its folder, with its first blocks only.
 
-    Raises ModelError when the folder's model is another one or shallower, or lacks weights.
+    Args:
+        kind: its class in diffusers.
+        path: the folder with config.json and weights.
+        arguments: what the policy makes such a model with; must agree with the folder's configuration.
+        depths: those of the arguments that count blocks: the published model may have more.
+        dtype: what the weights are brought to.
+
+    Raises:
+        ModelError: the folder's model is another one or shallower, or lacks weights.
     """
     theirs = kind.load_config(path, local_files_only=True) if (path / "config.json").is_file() else None
     if not isinstance(theirs, dict):
@@ -76,7 +84,7 @@ def diffusers_model(
 
 
 def transformers_model(kind: type[Any], path: Path, dtype: torch.dtype, **settings: Any) -> Any:
-    """A model of transformers out of its folder. Raises ModelError when it cannot be read or lacks weights."""
+    """A model of transformers out of its folder, in evaluation mode. Raises ModelError if it is unreadable or lacks weights."""
     return _loaded(kind, path, dtype=dtype, **settings).eval()
 
 
@@ -94,7 +102,7 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Lists as tuples, so that a configuration out of JSON compares with one out of code."""
+    """A value with its lists as tuples, however deep: a configuration out of JSON then equals one out of code."""
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in cast(list[Any], value))
     return value

@@ -112,7 +112,7 @@ def translate(
 
 
 def _reordered(position: torch.Tensor, cameras: tuple[str, ...]) -> torch.Tensor:
-    """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both time steps."""
+    """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both sets of the history."""
     if set(cameras) != set(RDT_CAMERAS) or position.shape[1] % (2 * len(RDT_CAMERAS)):
         raise ModelError(
             f"RDT-1B was trained with the cameras {', '.join(RDT_CAMERAS)}; the policy has {', '.join(cameras)}"

@@ -43,7 +43,7 @@ class ConditionArray(Part):
 
 
 class Requirements(Part):
-    """Everything that must be so before the arms move."""
+    """What a policy needs of the robot and gives to it; compared with the settings before the arms move."""
 
     cameras: tuple[str, ...] = Field(default=CAMERAS, min_length=1)
     """Whose pictures the fast system is given, in this order."""
@@ -70,7 +70,7 @@ class Requirements(Part):
 
     @property
     def duration_s(self) -> float:
-        """From the pictures to a chunk's last target."""
+        """Time from the pictures to a chunk's last target, s."""
         return self.targets * self.dt_s
 
     @model_validator(mode="after")
@@ -89,7 +89,7 @@ class Requirements(Part):
 
 
 def needs_of(config: PolicyConfig) -> Requirements:
-    """Those of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
+    """The requirements of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
     video = config.video
     try:
         return Requirements(

@@ -144,7 +144,7 @@ def full_wan() -> PolicyConfig:
 
 
 def by_name(name: str) -> PolicyConfig:
-    """The size called `name`. Raises ModelError for an unknown one."""
+    """The configuration of a size: `small`, `full` or `full-wan`. Raises ModelError for another name."""
     sizes = {"small": small, "full": full, "full-wan": full_wan}
     if name not in sizes:
         raise ModelError(f"no policy size {name!r}; the sizes are {', '.join(sizes)}")

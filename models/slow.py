@@ -91,7 +91,7 @@ class SlowSystem(nn.Module):
         return _as_latents(high), _as_latents(low)
 
     def compressed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Spatial and motion tokens (B, K, D) of the two windows' features (B, T, h, w, C), filtered on the way."""
+        """Spatial and motion tokens (B, K, D) of both windows' features (B, T, h, w, C); filtered here, unless latents were."""
         if self.config.filters.place == "features":
             high, low = self.filter(high, low)
         return self._formed(high, low)
@@ -100,7 +100,7 @@ class SlowSystem(nn.Module):
         return self.spatial_former(high), self.motion_former(low)
 
     def warm_up(self) -> None:
-        """Run everything once, so that the first condition is not the slowest; leaves no trace in the rings."""
+        """Run everything once on black pictures, so that the first condition is not the slowest; leaves no trace."""
         for ring in (self.high, self.low):
             blank = np.zeros((ring.window.height_px, ring.window.width_px, 3), np.uint8)
             for number in range(ring.window.frames):
@@ -112,7 +112,7 @@ class SlowSystem(nn.Module):
         self.clear()
 
     def clear(self) -> None:
-        """Forget all frames: their numbers begin anew."""
+        """Forget all frames, at a new episode: its frame numbers may be those of other pictures."""
         self.high.clear()
         self.low.clear()
 

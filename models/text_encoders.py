@@ -50,7 +50,7 @@ class ByteEncoder(nn.Module):
         )
 
     def forward(self, text: str) -> torch.Tensor:
-        """States (1, L, D) of the text, without padding."""
+        """States (1, L, D) of a text, L its bytes and one more, at most max_tokens; no padding."""
         ids = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt").input_ids
         return self.model(input_ids=ids.to(self.model.device)).last_hidden_state
 
@@ -64,7 +64,7 @@ def t5_states(folder: Path, config: Text, texts: Sequence[str]) -> list[torch.Te
 
 
 def hunyuan_texts(folder: Path, config: Hunyuan, texts: Sequence[str]) -> list[VideoText]:
-    """What HunyuanVideo reads: LLaVA-LLaMA-3's third last states under diffusers' template, CLIP-L's pooled vector."""
+    """What HunyuanVideo reads: the third last states of LLaVA-LLaMA-3 under diffusers' template, and CLIP-L's pooled vector."""
     llama = transformers_model(LlamaModel, folder / "text_encoder", _DTYPE)
     clip = transformers_model(CLIPTextModel, folder / "text_encoder_2", _DTYPE)
     _check_width(folder / "text_encoder", llama.config.hidden_size, config.text_dim, "video.backbone.text_dim")
@@ -82,7 +82,7 @@ def hunyuan_texts(folder: Path, config: Hunyuan, texts: Sequence[str]) -> list[V
 
 
 def wan_texts(folder: Path, config: Wan, texts: Sequence[str]) -> list[VideoText]:
-    """What Wan reads: UMT5-XXL's states, filled up with zeros to 512 as it was trained (its attention has no mask)."""
+    """What Wan reads: UMT5-XXL's states (1, 512, D), filled up with zeros as in its training; its attention has no mask."""
     umt5 = transformers_model(UMT5EncoderModel, folder / "text_encoder", _DTYPE)
     _check_width(folder / "text_encoder", umt5.config.d_model, config.text_dim, "video.backbone.text_dim")
     nothing: Any = None

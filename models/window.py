@@ -25,7 +25,7 @@ class FrameTime:
 
 
 def grid_frames(newest: int, stride: int, count: int) -> list[int]:
-    """The `count` newest frame numbers of the fixed grid (number % stride == 0) up to `newest`, oldest first."""
+    """The last `count` multiples of `stride` up to the frame number `newest`, oldest first; negative before a start."""
     last = newest - newest % stride
     return [last - stride * back for back in range(count - 1, -1, -1)]
 
@@ -60,9 +60,16 @@ class LatentRing:
             self._latents.popitem(last=False)
 
     def window_latents(self, numbers: Sequence[int]) -> torch.Tensor:
-        """(1, c, T', h, w) of the frames, oldest first; T' = T, or a quarter of it with `causal`.
+        """The latents of a window.
 
-        Raises ModelError naming a frame that was not encoded.
+        Args:
+            numbers: T frame numbers, oldest first; each must have been encoded.
+
+        Returns:
+            (1, c, T', h, w); T' is T, or (T + 3) / 4 where windows are encoded as videos.
+
+        Raises:
+            ModelError: a frame is not in the ring.
         """
         for number in numbers:
             if number not in self._latents:

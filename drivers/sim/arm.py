@@ -19,7 +19,7 @@ class SimulatedArm(SlotArm):
         self._states = StateSlot(folder)
 
     def read(self) -> ArmState | None:
-        """The newest reading, or None before the simulator's first step."""
+        """The newest reading, without waiting; None before the simulator's first step. It never warns of anything."""
         state = self._states.read()
         if state is None:
             return None

@@ -37,7 +37,7 @@ class SimulatedCamera:
         self._states = StateSlot(self._folder)
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next instant of the camera's rhythm and render it; None if the simulator shows nothing new."""
+        """Wait for the camera's next trigger and render the newest state; None if none newer came within `timeout_s`."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         wait_for_trigger(self.rate_hz)
         state = self._states.read()

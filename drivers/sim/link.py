@@ -45,7 +45,7 @@ class StateSlot:
         self._slot.write(header + state.arms.tobytes() + state.qpos.tobytes())
 
     def read(self) -> SimulatorState | None:
-        """The newest instant, or None before the simulator's first."""
+        """The newest state, without waiting; None before the simulator's first one."""
         payload = self._slot.read()
         if payload is None:
             return None

@@ -78,7 +78,7 @@ def _set_options(spec: Any) -> None:
 
 
 def _add_room(spec: Any, shift: Shift) -> None:
-    """Table, floor, walls and lamp; another table and other walls, or a dim warm lamp from the side, as the shift says."""
+    """Table, floor, walls and lamp; under a shift other walls and a cloth, or a dim warm lamp from the side."""
     world = spec.worldbody
     dim, other = shift == "lighting", shift == "background"
     spec.add_texture(

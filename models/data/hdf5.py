@@ -42,7 +42,7 @@ def write(path: Path, episode: Episode) -> None:
 
 
 def read(path: Path) -> Episode:
-    """Read a file of either variant. Raises ModelError that names the file and what is wrong."""
+    """Read and check the robot's, RoboTwin's or our own file. Raises ModelError that names the file and what is wrong."""
     try:
         with h5py.File(path) as file:
             return check(_episode(file, path), str(path))
@@ -131,7 +131,10 @@ def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
 
 
 def _jpegs(stored: NDArray[Any], swapped: bool) -> list[bytes]:
-    """Pictures (T, H, W, 3), or JPEGs (of RoboTwin: `swapped`) as rows of padded bytes or as byte strings."""
+    """JPEGs of a camera, T of them, from pictures (T, H, W, 3) or JPEGs as padded rows or byte strings.
+
+    `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
+    """
     if stored.ndim == 4:
         return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY) for picture in stored]
     jpegs = [bytes(row).rstrip(b"\0") for row in stored]

@@ -34,7 +34,10 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def write(folder: Path, episodes: Iterable[Episode]) -> int:
-    """Write a dataset, whole or not at all; how many episodes. Raises ModelError when the folder is there already."""
+    """Write a dataset, whole or not at all. Returns the number of episodes.
+
+    Raises ModelError when the folder is there already, when there are no episodes, or for a damaged picture.
+    """
     if folder.exists():
         raise ModelError(f"{folder}: is there already; LeRobot datasets are written in one go, name another folder")
     beside = folder.with_name(folder.name + ".part")
@@ -194,7 +197,7 @@ class _Moments:
 
 
 def _tasks_table(tasks: dict[str, int]) -> pa.Table:
-    """A table that pandas reads with the texts as index, as LeRobot wants it."""
+    """Instructions and their numbers, as a table that pandas reads with the texts as index: LeRobot looks them up so."""
     name = "__index_level_0__"
     table = pa.table(
         {"task_index": pa.array(list(tasks.values()), pa.int64()), name: pa.array(list(tasks), pa.string())}

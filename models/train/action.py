@@ -127,7 +127,7 @@ class Samples(Dataset[Tensors]):
 
 
 class CloningLoss(nn.Module):
-    """The denoising loss of a batch; holds both systems' trained parts, and not the frozen video model."""
+    """The loss of Video2Act, eq. (4), of a batch. It holds what is trained of both systems, and not the frozen video model."""
 
     def __init__(self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], cloning: Cloning):
         super().__init__()
@@ -212,7 +212,7 @@ class CloningLoss(nn.Module):
         return self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3])
 
     def _jittered(self, pictures: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Pictures (B, 2, C, 3, S, S) with brightness and contrast a little off, the same in both of a history."""
+        """Pictures (B, 2, C, 3, S, S) with brightness and contrast changed a little, alike in both pictures of a history."""
         size = (len(pictures), 1, pictures.shape[2], 1, 1, 1)
         off = [torch.rand(size, generator=random, device=pictures.device) * 2 - 1 for _ in range(2)]
         jitter = self._cloning.colour_jitter

@@ -11,7 +11,7 @@ from models.config import Part
 
 
 class Schedule(Part):
-    """How long and how fast."""
+    """How long and how fast either stage trains."""
 
     steps: int = Field(gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)

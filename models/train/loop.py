@@ -167,7 +167,7 @@ def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
 
 
 def _keep(accelerator: Accelerator, state: Path, step: int) -> None:
-    """Write the state, whole or not at all; the one before stays until then."""
+    """Write the state of all processes, whole or not at all; the one before is removed only then."""
     beside, before = state.with_name(_STATE + ".part"), state.with_name(_STATE + ".before")
     if accelerator.is_main_process:
         shutil.rmtree(beside, ignore_errors=True)

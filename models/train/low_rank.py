@@ -18,7 +18,10 @@ _OWN = ".lora_"
 
 
 def adapt(backbone: Backbone, rank: int) -> None:
-    """Give every linear layer of the blocks an update of this rank, which begins at zero; these alone learn from here on."""
+    """Give every linear layer of the blocks an update of this rank, which begins at zero; only updates learn from then on.
+
+    Raises ModelError when peft is not installed.
+    """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
@@ -36,7 +39,7 @@ def adapt(backbone: Backbone, rank: int) -> None:
 
 
 class Whole:
-    """A System 2 whose video model has updates, as it is stored: with them added to its weights."""
+    """What stands for a System 2 with updates when it is stored: their sums with its weights."""
 
     def __init__(self, slow: SlowSystem) -> None:
         self._slow = slow

@@ -44,7 +44,7 @@ def windows(steps: int) -> list[int]:
 
 @torch.inference_mode()
 def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
-    """q, targets (T, 14) float32 and pictures (P, C, 3, S, S) uint8, resized as System 1 does."""
+    """What System 1 learns from: q and targets (T, 14) float32; pictures (P, C, 3, S, S) uint8, resized as it does."""
     size = config.image.image_px
     kept = range(0, len(episode), history_steps(config))
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
@@ -55,7 +55,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
 
 
 def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
-    """(T, 14): the target of the step after each observation."""
+    """The target of each step, (T, 14): the leader's there, or the follower's position one step later."""
     if config.action_source == "master":
         return episode.leader
     return np.concatenate([episode.q[1:], episode.q[-1:]])
@@ -63,7 +63,7 @@ def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
-    """high and low (N, 3, H, W) uint8: some head pictures at the sizes of System 2's windows."""
+    """What a VAE learns from: some head pictures, high and low (N, 3, H, W) uint8 at the sizes of System 2's windows."""
     steps = np.random.default_rng(seed).integers(len(episode), size=_SAMPLES)
     seen = [_decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
     high, low = config.video.high, config.video.low
@@ -81,7 +81,7 @@ def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resi
 
 @torch.inference_mode()
 def latents(episode: Episode, slow: SlowSystem) -> Tensors:
-    """high and low (W, c, T', h, w): System 2's windows. What was before the episode looked like its first step."""
+    """System 2's windows after the VAE: high and low (W, c, T', h, w) float16. Before an episode its first picture stands."""
     video = slow.config.video
     stride = max(1, round(video.low.stride_s * DEMONSTRATION_HZ))
     heads = episode.jpegs[slow.config.cameras[0]]
@@ -103,9 +103,10 @@ def latents(episode: Episode, slow: SlowSystem) -> Tensors:
 
 @torch.inference_mode()
 def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed: int) -> Tensors:
-    """high and low (W, T, h, w, D) of latents, and text (W,): which of the wordings each window was read with.
+    """Features of stored latents, high and low (W, T, h, w, D), and text (W,), which wording each window was read with.
 
-    In bfloat16, each as its mean over time and what departs from it: rounding a still scene's features would look like motion.
+    They are stored in bfloat16 as their mean over time (`..._mean`) and what departs from it (`..._moving`): rounding the whole
+    of a still scene's features would look like motion.
     """
     count = len(stored["high"])
     text = torch.from_numpy(np.random.default_rng(seed).integers(len(texts), size=count))

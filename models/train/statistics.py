@@ -62,7 +62,7 @@ def _physical(both: Sequence[_Joints], horizon: int) -> Statistics:
 
 
 def _ranges(both: Sequence[_Joints]) -> tuple[Array, Array, Array]:
-    """The least spread (J,) that counts, and the range (J,) of all joints and targets, a little wider."""
+    """The least spread (J,) that is taken, and the lower and upper ends (J,) of all joints and targets, a little wider."""
     everything = np.concatenate([values for one in both for values in one])
     least = np.full(everything.shape[1], _LEAST_RAD, np.float32)
     least[list(_GRIPPERS)] = _LEAST_GRIP_M
@@ -72,12 +72,12 @@ def _ranges(both: Sequence[_Joints]) -> tuple[Array, Array, Array]:
 
 
 def chunks(targets: NDArray[np.float32], horizon: int) -> NDArray[np.float32]:
-    """(T, H, J): the targets from each step on; after the end the last one stays (as RDT-1B was trained)."""
+    """The targets from each step on, (T, H, J), a view; after the end the last one stays, as RDT-1B was trained."""
     longer = np.concatenate([targets, np.repeat(targets[-1:], horizon - 1, axis=0)])
     return np.lib.stride_tricks.sliding_window_view(longer, horizon, axis=0).transpose(0, 2, 1)
 
 
 def window(targets: torch.Tensor, step: int, horizon: int) -> torch.Tensor:
-    """(H, J): one row of `chunks`."""
+    """The targets from one step on, (H, J), without making those of all others."""
     found = targets[step : step + horizon]
     return torch.cat([found, targets[-1:].expand(horizon - len(found), -1)])

@@ -24,7 +24,7 @@ _STREAMS = ("high", "low")
 
 
 class Pictures(Dataset[Tensors]):
-    """Batches of head pictures by their number alone: even ones of the short window's size, odd ones of the long one's."""
+    """Batches of head pictures, drawn from seed and number: even ones in the short window's size, odd in the long one's."""
 
     def __init__(self, shards: Sequence[Prepared], filming: Filming, seed: int) -> None:
         self._shards, self._filming, self._seed = shards, filming, seed
@@ -82,7 +82,7 @@ class Film:
 
 
 class Windows(Dataset[Tensors]):
-    """Batches of latent windows by their number alone: even ones of the short stream, odd ones of the long one."""
+    """Batches of latent windows, drawn from the seed and their number: even ones of the short stream, odd of the long one."""
 
     def __init__(self, films: Sequence[Film], filming: Filming, seed: int) -> None:
         self._films, self._filming, self._seed = films, filming, seed

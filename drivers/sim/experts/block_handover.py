@@ -24,7 +24,7 @@ _CLOSED_M = 2 * BLOCK_HALF_M[0] - 0.02  # squeezed as in carry.py
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     block = physics.data.body("block")
     place, rotation = block.xpos.copy(), block.xmat.reshape(3, 3).copy()
 
@@ -55,6 +55,6 @@ def plan(physics: Physics) -> NDArray[np.float64]:
 
 
 def _to_nearest_face(rotation: NDArray[np.float64], azimuth_rad: float) -> float:
-    """How far the hand turns out of the radial direction to stand square to the block."""
+    """The heading with which a hand at this azimuth stands square to the block's nearest face, within 45 degrees."""
     forwards_rad = np.arctan2(rotation[1, 0], rotation[0, 0]) - np.pi / 2 - azimuth_rad  # base x is world y
     return float((forwards_rad + np.pi / 4) % (np.pi / 2) - np.pi / 4)

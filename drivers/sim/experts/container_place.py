@@ -18,7 +18,7 @@ _ABOVE_M = 0.008  # of the grasp point over the container's middle; found by tri
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     place = above(physics.data.body("container").xpos, _ABOVE_M)
     script, side = Script.begin(physics), carry.nearer_side(place[0])
     hand = carry.take(script, side, place, 2 * CONTAINER.radius_m, _PITCH_RAD)

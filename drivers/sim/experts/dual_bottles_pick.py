@@ -19,7 +19,7 @@ _HELD_M = 0.93  # height of a held bottle's middle; chosen 3 cm above what the r
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     task = physics.task
     assert isinstance(task, DualBottlesPickEasy | DualBottlesPickHard)
     bottles = [physics.data.body(name) for name in NAMES.values()]
@@ -48,7 +48,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
 
 
 def _grasp(side: int, place_m: NDArray[np.float64], axis: NDArray[np.float64], pitch_rad: float) -> Hand:
-    """The hand that takes a bottle whose axis (3,) is given: a lying one between fingers on both sides of it."""
+    """The hand that takes a bottle, whose axis is (3,); it is rolled so that the fingers close across a lying one."""
     hand = over(side, place_m, pitch_rad)
     if axis[2] > _STANDING:
         return hand

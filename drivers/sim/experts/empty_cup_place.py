@@ -18,7 +18,7 @@ _ABOVE_M = 0.008  # of the grasp point over the cup's middle; found by trial
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     place = above(physics.data.body("cup").xpos, _ABOVE_M)
     script, side = Script.begin(physics), carry.nearer_side(place[0])
     hand = carry.take(script, side, place, 2 * CUP.radius_m, _PITCH_RAD)

@@ -18,7 +18,7 @@ _LIFT_M = 0.13  # chosen: the rule asks for 4 cm
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     place = physics.data.body("apple").xpos.copy()
     script, side = Script.begin(physics), carry.nearer_side(place[0])
     r_m = over(side, place, 0.0).r_m

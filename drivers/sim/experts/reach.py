@@ -75,12 +75,12 @@ def over(side: int, place_m: Array, pitch_rad: float, heading_rad: float = 0.0, 
 
 
 def above(place_m: Array, height_m: float) -> Array:
-    """The place (3,) that much higher."""
+    """The place (3,) in the world that lies so much higher, m."""
     return place_m + np.array([0.0, 0.0, height_m])
 
 
 def hand_of(q_rad: Array) -> Hand:
-    """The hand that joints (6,) make, when its fingers lie in the radial plane (J4 = J6 = 0)."""
+    """The hand of joints (6,) rad whose fingers lie in the radial plane (J4 = J6 = 0): without heading and roll."""
     pose = _grasp(link_poses(q_rad))
     x, y, z = pose[:3, 3]
     along = pose[:3, 2]
@@ -88,7 +88,15 @@ def hand_of(q_rad: Array) -> Hand:
 
 
 def joints_for(hand: Hand, start_rad: Array) -> tuple[Array, float]:
-    """Joints (6,) for a hand, near `start_rad` (6,), by damped least squares; and how far off it stays (m and rad)."""
+    """Inverse kinematics by damped least squares.
+
+    Args:
+        hand: where the hand is to be.
+        start_rad: (6,) joints to begin with; a solution near them is looked for.
+
+    Returns:
+        Joints (6,) rad within their ranges, and how far off the hand stays with them: the norm of m and rad together.
+    """
     wanted, q = hand.pose(), start_rad.copy()
     error = _error(wanted, _grasp(poses := link_poses(q)))
     for _ in range(_ITERATIONS):

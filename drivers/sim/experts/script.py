@@ -49,9 +49,9 @@ class Script:
         return script
 
     def move(self, seconds: float, stops: dict[int, Hand]) -> None:
-        """Arms (0 left, 1 right) to their stops at once, the others stay; slower if that asks too much of a joint.
+        """Bring arms (0 left, 1 right) to their stops, together, while the others stay; slower if a joint would be too fast.
 
-        Raises Unreachable.
+        Raises Unreachable where a stop, or the way to it, cannot be reached.
         """
         most = (0.0, 0.0, 0.0)
         for _ in range(_TRIES):
@@ -81,13 +81,13 @@ class Script:
         self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * DEMONSTRATION_HZ)
 
     def targets(self) -> Array:
-        """(T, 14) joint targets, 30 a second; rad, gripper m."""
+        """All targets written so far, (T, 14), 30 a second; rad, gripper m."""
         return np.array(self.rows)
 
     def _way(self, seconds: float, stops: dict[int, Hand]) -> tuple[list[Array], list[Array]]:
         """Both arms' joints (12,) at each step, and where they end.
 
-        Arms that were pushed or led may begin in a pose that no `Hand` describes; what lacks fades on the way.
+        Arms that were pushed or moved by hand may begin in a pose that no `Hand` describes; the difference fades on the way.
         """
         rows: list[Array] = []
         joints, solved = [q.copy() for q in self.joints], [q.copy() for q in self.joints]
@@ -112,7 +112,7 @@ class Script:
 
 
 def demands(way: Array) -> tuple[float, float, float]:
-    """Largest speed, acceleration and jerk of joints (T, J) at 30 Hz that stand before and after their way."""
+    """Largest speed, acceleration and jerk of any joint on a way (T, J), 30 steps a second, that begins and ends at rest."""
     way = np.concatenate([way[:1], way[:1], way, way[-1:], way[-1:]])
     speed, acceleration, jerk = (
         np.abs(np.diff(way, order, axis=0)).max() * DEMONSTRATION_HZ**order for order in (1, 2, 3)
@@ -121,14 +121,23 @@ def demands(way: Array) -> tuple[float, float, float]:
 
 
 def minimum_jerk(share: float) -> float:
-    """How far along a way after a share of its time: 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan 1985)."""
+    """Share of a way that is done after a share s of its time: 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan 1985)."""
     return share**3 * (10 - 15 * share + 6 * share**2)
 
 
 def first_reachable(write: Callable[..., Script], most_steps: int, *choices: Sequence[float]) -> Array:
-    """The targets of the first script that the arms can follow in time, over all combinations of the choices, in order.
+    """Try scripts until the arms can follow one in time.
 
-    Raises Unreachable with the last reason.
+    Args:
+        write: makes a script of one value of each choice; may raise Unreachable.
+        most_steps: that a script may take.
+        choices: all their combinations are tried, in order, the last one changing fastest.
+
+    Returns:
+        Targets (T, 14) of the first script that fits.
+
+    Raises:
+        Unreachable: none does; with the last reason.
     """
     reason = Unreachable("nothing to choose from")
     for chosen in itertools.product(*choices):

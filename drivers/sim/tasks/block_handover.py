@@ -46,7 +46,7 @@ class BlockHandover(Task):
         put(data, "block", np.array([x_m, y_m, TABLE_TOP_M + BLOCK_HALF_M[2]]), upright(yaw_rad))
 
     def success(self, model: Any, data: Any) -> bool:
-        """The block stands on the mat within 0.02 m of its centre, just let go by the right hand."""
+        """Whether the block stands on the mat within 0.02 m of its centre, the right hand open beside it."""
         x_m, y_m, z_m = place_m(data, "block")
         near = abs(x_m - TARGET_XY_M[0]) < 0.02 and abs(y_m - TARGET_XY_M[1]) < 0.02
         stands = near and abs(z_m - _STANDING_Z_M) < 0.0015

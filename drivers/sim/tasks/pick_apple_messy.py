@@ -40,7 +40,7 @@ class PickAppleMessy(Task):
     step_limit: ClassVar[int] = 250
 
     def add_objects(self, spec: Any) -> None:
-        """The apple and four other things."""
+        """The apple and four other things (a bottle, a cup, a box, a can), all free bodies."""
         (_UNSEEN_APPLE if self.unseen else APPLE).add(spec, "apple", shapes.GREEN if self.unseen else shapes.RED)
         for (name, (thing, _)), rgba in zip(_MESS.items(), _UNSEEN_COLOURS if self.unseen else _COLOURS, strict=True):
             thing.add(spec, name, rgba)

@@ -15,7 +15,7 @@ Shift = Literal["none", "objects", "background", "lighting"]
 
 
 class Task(ABC):
-    """One task. `spec`, `model` and `data` are MuJoCo's MjSpec, MjModel and MjData."""
+    """Base of the tasks. `spec`, `model` and `data` are MuJoCo's MjSpec, MjModel and MjData; a task keeps none of them."""
 
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings

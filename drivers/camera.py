@@ -29,7 +29,7 @@ class CameraFrame:
 
 
 def as_jpeg(picture: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint8]]:
-    """The JPEG of a picture (H, W, 3) uint8 RGB, and what it decodes to, which models see: a replay then shows them the same."""
+    """The JPEG of a picture (H, W, 3) uint8 RGB, and what it decodes to: models see that, and so the same as in a replay."""
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
     return jpeg, simplejpeg.decode_jpeg(jpeg, "RGB")
 

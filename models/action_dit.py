@@ -44,7 +44,7 @@ class FirstGuess:
 
 
 class ActionTransformer(nn.Module):
-    """The denoiser D of Video2Act, eq. (4): predicts the clean chunk (or the noise) from a noisy one, all normalised."""
+    """The denoiser D of Video2Act, section 3.3: predicts the clean chunk (or the noise) from a noisy one, all normalised."""
 
     def __init__(self, config: PolicyConfig, image_width: int, image_positions: int, condition_width: int) -> None:
         super().__init__()

@@ -24,7 +24,8 @@ _GREATEST_BETA = 0.999  # Nichol and Dhariwal 2021, section 3.2: no singularity 
 def kept_share(train_steps: int) -> torch.Tensor:
     """The signal's share of the variance at each time: alpha bar, the product of 1 - beta up to there.
 
-    beta_t = 1 - f(t + 1) / f(t) with f(t) = cos^2((t / N + 0.008) / 1.008 pi / 2) (Nichol and Dhariwal 2021, eq. 17).
+    beta_t = 1 - f(t + 1) / f(t), at most 0.999, with f(t) = cos^2((t / N + 0.008) / 1.008 pi / 2) (Nichol and Dhariwal 2021,
+    eq. 17).
 
     Args:
         train_steps: N, the number of diffusion times.

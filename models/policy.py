@@ -24,7 +24,7 @@ class InstructionEmbedding:
 
 @dataclass(frozen=True)
 class ConditionTokens:
-    """What System 2 hands to System 1, F_VDM of Video2Act, eq. (4): (K, D) each, in the weights' dtype."""
+    """What System 2 hands to System 1, F_VDM of Video2Act, section 3.3: (K, D) each, in the weights' dtype."""
 
     spatial: torch.Tensor
     motion: torch.Tensor

@@ -33,7 +33,7 @@ ARITHMETIC = (
     "models/normalize.py", "models/image_encoders.py", "models/images.py",
     "models/backbones/backbone.py", "models/backbones/hunyuan.py", "models/backbones/wan.py",
 )  # fmt: skip
-_ARRAYS = ("Tensor", "Array", "NDArray", "ndarray", "Motion", "KeyValue")
+_ARRAYS = ("Tensor", "Array", "NDArray", "ndarray", "KeyValue")
 """Annotations of what has a shape; a parameter of such a type tells it in brackets."""
 _CONSTANT = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*")
 
@@ -182,7 +182,8 @@ def constants(path: Path) -> Iterator[tuple[str, ast.stmt, ast.stmt | None]]:
             value = getattr(node, "value", None)
             if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.expr):
                 continue
-            if names and all(map(_CONSTANT.fullmatch, names)) and holds_number(value):
+            converts = all("_PER_" in part for part in names)  # such a name says itself what its number is
+            if names and all(map(_CONSTANT.fullmatch, names)) and not converts and holds_number(value):
                 yield f"{name}:{node.lineno} {', '.join(names)}", node, following
 
 
@@ -265,6 +266,15 @@ def test_a_gap_in_a_docstring_is_found() -> None:
         "here: Args says nothing of by",
         "here: no Returns",
     ]
+
+
+def test_a_number_without_a_reason_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    source = 'BARE = 0.7\nSAID = 0.7  # measured\nTOLD = 0.7\n"""Chosen."""\nZERO = 0\nNS_PER_S = 10**9\nclass A:\n    LOW = 2\n'
+    (tmp_path / "module.py").write_text(source)
+    found = constants(tmp_path / "module.py")
+    bare = [where for where, node, following in found if not is_explained(node, following, source.splitlines())]
+    assert bare == ["module.py:1 BARE", "module.py:8 LOW"]
 
 
 def test_every_constant_tells_where_its_number_comes_from() -> None:

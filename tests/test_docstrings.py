@@ -5,7 +5,7 @@ Reads the sources of all three packages. Called by pytest.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -199,7 +199,7 @@ def holds_number(value: ast.expr) -> bool:
     )
 
 
-def is_explained(node: ast.stmt, following: ast.stmt | None, lines: list[str]) -> bool:
+def is_explained(node: ast.stmt, following: ast.stmt | None, lines: Sequence[str]) -> bool:
     """Whether a comment stands in or directly above an assignment, or a docstring below it."""
     assert node.end_lineno is not None
     if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
@@ -270,7 +270,9 @@ def test_a_gap_in_a_docstring_is_found() -> None:
 
 def test_a_number_without_a_reason_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    source = 'BARE = 0.7\nSAID = 0.7  # measured\nTOLD = 0.7\n"""Chosen."""\nZERO = 0\nNS_PER_S = 10**9\nclass A:\n    LOW = 2\n'
+    source = (
+        'BARE = 0.7\nSAID = 2  # measured\nTOLD = 2\n"""Chosen."""\nZERO = 0\nNS_PER_S = 10**9\nclass A:\n    LOW = 2\n'
+    )
     (tmp_path / "module.py").write_text(source)
     found = constants(tmp_path / "module.py")
     bare = [where for where, node, following in found if not is_explained(node, following, source.splitlines())]

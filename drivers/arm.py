@@ -1,4 +1,7 @@
-"""What every arm driver does and what it reports. The same contract suite runs on all of them."""
+"""What every arm driver does and what it reports. The same contract suite runs on all of them.
+
+Used by runtime/arms (SlotArm, LinkedArm, SimulatedArm) and by the CAN processes (PiperArm).
+"""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -8,9 +11,9 @@ from numpy.typing import NDArray
 
 ARM_JOINTS = 7  # six joints in radians and the gripper opening in metres
 MotorCommand = Literal["enable", "stop", "release", "reset"]
-"""What an operator can ask of an arm's motors; none of it is ever done by itself."""
+"""What an operator can ask of an arm's motors; no driver does any of it by itself."""
 EMERGENCY_STOP = "emergency stop"
-"""What an arm that was stopped (by us or by its own button) reports in its trouble, until a reset takes it back."""
+"""The warning of an arm that was stopped, by us or by its own button, until a reset takes the stop back."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +28,25 @@ class ArmState:
     powered: bool = True  # its motors are on, and follow our targets
     warning: str = ""  # why it should not move now
     fault: str = ""  # why it must not move before a person has looked at it
-    leader: NDArray[np.float64] | None = None  # (7,) what a leader arm on its bus told it last
+    leader: NDArray[np.float64] | None = None  # (7,) the last target that a leader arm on its bus sent
     leader_ns: int = 0  # when that came
 
 
 class Arm(Protocol):
-    """A six-joint arm with a gripper. Nothing here resets, disables or zeroes it by itself."""
+    """A six-joint arm with a gripper. No driver resets, disables or zeroes it by itself."""
 
     name: str
 
     def connect(self) -> None:
-        """Open the connection; raises DriverError with the remedy when the device does not answer."""
+        """Open the connection; moves and powers nothing. Raises DriverError with the remedy when the device does not answer."""
         ...
 
     def enable(self, timeout_s: float) -> None:
-        """Switch the motors on where they are; raises DriverError after `timeout_s`."""
+        """Switch the motors on where they are, which moves nothing. Raises DriverError after `timeout_s`."""
         ...
 
     def read(self) -> ArmState | None:
-        """The newest reading without waiting, or None before the first one."""
+        """The newest reading, without waiting; None before the first one. Its number tells whether it is new."""
         ...
 
     def command(self, q: NDArray[np.float64], now_ns: int) -> None:
@@ -51,11 +54,11 @@ class Arm(Protocol):
         ...
 
     def hold(self, now_ns: int) -> None:
-        """Command the arm to stay at the last target."""
+        """Send the last target again, so that the arm stays there; does nothing before the first one."""
         ...
 
     def stop(self) -> None:
-        """The damped stop: the arm sinks slowly."""
+        """The damped stop: motors off but braking, so the arm sinks slowly. `reset` takes it back."""
         ...
 
     def release(self) -> None:
@@ -63,7 +66,7 @@ class Arm(Protocol):
         ...
 
     def reset(self) -> None:
-        """Take a stop back; that too takes the power."""
+        """Take a stop back; that takes the power too, so the arm falls if nothing carries it."""
         ...
 
     def close(self) -> None:

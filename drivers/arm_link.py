@@ -1,6 +1,7 @@
 """What passes between `arms` and whoever holds an arm's connection: newest-value slots, two an arm, in one folder.
 
-Target and command go one way, the reading the other. Nobody waits for anybody, and a stopped side shows by its age.
+Used by `arms` on one side, by the CAN processes, the simulator and the emulators on the other. Targets and commands go one way,
+readings the other. Nobody waits for anybody, and a stopped side shows by the age of its values.
 """
 
 import json
@@ -20,22 +21,24 @@ from drivers.slot import SharedSlot
 
 Array = NDArray[np.float64]
 LED = "led"
-"""The reader's name of the slots that tell where leaders are led."""
-_KEPT = 4  # commands to the motors; a reader looks every millisecond, but may be busy asking them something
+"""The reader's name of the slots that tell where hands move leader arms."""
+_KEPT = 4
+"""Commands to the motors that a slot remembers. A reader looks every millisecond, but may be busy for up to a second asking the
+motors something; four is more than an operator sends in that time."""
 # stamp_ns; number of the newest command and the indices of the last ones, newest last; q
 _COMMAND = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
 # number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
 _MOTOR_COMMANDS: tuple[MotorCommand, ...] = get_args(MotorCommand)
 _NO_MOTOR_COMMAND = -1
-_CAPACITY_BYTES = 1 << 11
-_LONGEST_TEXT = 400
-_POLL_S = 0.01
+_CAPACITY_BYTES = 1 << 11  # chosen: a reading has 256 bytes, and its two texts 800 letters
+_LONGEST_TEXT = 400  # letters of a warning or fault; chosen: they are a line or two, what is longer is cut
+_POLL_S = 0.01  # chosen: two ticks of the 200 Hz at which arms report
 
 
 @dataclass(frozen=True)
 class ArmCommand:
-    """What an arm was told last: a target, and what its motors shall do."""
+    """The last target of an arm, and the last commands to its motors."""
 
     q: Array  # (7,): joints rad, gripper opening m
     stamp_ns: int  # of the target; 0: there is none yet
@@ -43,11 +46,11 @@ class ArmCommand:
     motor_commands: tuple[MotorCommand, ...] = ()  # the last of them, the newest last
 
     def since(self, number: int) -> tuple[MotorCommand, ...]:
-        """The orders after that one, the oldest first."""
+        """The commands to the motors after that number, oldest first; at most the four that are remembered."""
         return self.motor_commands[-(self.number - number) :] if self.number > number else ()
 
     def with_motor_command(self, motor_command: MotorCommand) -> "ArmCommand":
-        """With one command more."""
+        """A copy with one command to the motors more, which forgets the oldest beyond four."""
         return replace(self, number=self.number + 1, motor_commands=(*self.motor_commands, motor_command)[-_KEPT:])
 
 
@@ -55,19 +58,19 @@ _NO_COMMAND = ArmCommand(np.zeros(ARM_JOINTS), 0)
 
 
 class TargetSlot:
-    """What one arm is told; `reader` is who follows it: the simulator, or the arm's CAN process."""
+    """The newest ArmCommand of one arm; `reader` is who follows it: the simulator, or the arm's CAN process."""
 
     def __init__(self, folder: Path, reader: str, side: str) -> None:
         self._slot = SharedSlot(folder / f"{reader}.target.{side}", _COMMAND.size)
 
     def write(self, command: ArmCommand) -> None:
-        """Tell."""
+        """Replace the command; never waits for the reader."""
         indices = [_MOTOR_COMMANDS.index(motor_command) for motor_command in command.motor_commands]
         padded = [_NO_MOTOR_COMMAND] * (_KEPT - len(indices)) + indices
         self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *padded, *command.q.tolist()))
 
     def read(self) -> ArmCommand:
-        """The newest."""
+        """The newest command; before the first one, one with stamp_ns 0 and no commands to the motors."""
         payload = self._slot.read()
         if payload is None:
             return _NO_COMMAND
@@ -76,7 +79,7 @@ class TargetSlot:
         return ArmCommand(np.array(rest[_KEPT:]), stamp_ns, number, motor_commands)
 
     def close(self) -> None:
-        """Unmap."""
+        """Unmap the memory; the file stays for the other side."""
         self._slot.close()
 
 
@@ -87,7 +90,7 @@ class ReadingSlot:
         self._slot = SharedSlot(folder / f"can.reading.{side}", _CAPACITY_BYTES)
 
     def write(self, state: ArmState) -> None:
-        """Publish one reading."""
+        """Replace the reading; texts beyond 400 letters are cut."""
         leader = np.zeros(ARM_JOINTS) if state.leader is None else state.leader
         numbers = np.concatenate([state.q, state.dq, state.effort, leader]).tolist()
         texts = json.dumps([state.warning[:_LONGEST_TEXT], state.fault[:_LONGEST_TEXT]]).encode()
@@ -95,7 +98,7 @@ class ReadingSlot:
         self._slot.write(packed + texts)
 
     def read(self) -> ArmState | None:
-        """The newest reading, or None before the first."""
+        """The newest reading, without waiting; None before the first one."""
         payload = self._slot.read()
         if payload is None:
             return None
@@ -106,7 +109,7 @@ class ReadingSlot:
         return ArmState(number, stamp_ns, q, dq, effort, bool(powered), warning, fault, *command)
 
     def close(self) -> None:
-        """Unmap."""
+        """Unmap the memory; the file stays for the other side."""
         self._slot.close()
 
 
@@ -119,7 +122,7 @@ class SlotArm(ABC):
         self._command = replace(self._targets.read(), stamp_ns=0)  # a process that comes back goes on counting
 
     def connect(self) -> None:  # noqa: B027
-        """Nothing to open: the slots are shared memory."""
+        """Does nothing: the slots were mapped when the arm was made."""
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the first reading; raises DriverError after `timeout_s`."""
@@ -132,7 +135,7 @@ class SlotArm(ABC):
             time.sleep(_POLL_S)
 
     def ask(self, motor_command: MotorCommand) -> None:
-        """Tell its motors something, without waiting for it to be done; the readings show it."""
+        """Send a command to the motors without waiting until it is done; the readings show when it is."""
         self._command = self._command.with_motor_command(motor_command)
         self._targets.write(self._command)
 
@@ -147,34 +150,34 @@ class SlotArm(ABC):
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """The damped stop."""
+        """Ask for the damped stop: the arm sinks slowly."""
         self.ask("stop")
 
     def release(self) -> None:
-        """Take the power from its motors."""
+        """Ask that the motors lose their power: the arm falls if nothing carries it."""
         self.ask("release")
 
     def reset(self) -> None:
-        """Take a stop back, and the power with it."""
+        """Ask that a stop is taken back, and the power with it."""
         self.ask("reset")
 
     @abstractmethod
     def read(self) -> ArmState | None:
-        """The newest reading."""
+        """The newest reading, without waiting; None before the other process gave one."""
         ...
 
     def command(self, q: Array, now_ns: int) -> None:
-        """One target, q (7,) rad and m."""
+        """Send one target: q (7,), rad and m, copied; stamped with `now_ns`, by which the other side sees its age."""
         self._command = replace(self._command, q=q.copy(), stamp_ns=now_ns)
         self._targets.write(self._command)
 
     def hold(self, now_ns: int) -> None:
-        """Repeat the last target."""
+        """Send the last target again with a new stamp; does nothing before the first one."""
         if self._command.stamp_ns:
             self.command(self._command.q, now_ns)
 
     def close(self) -> None:
-        """Unmap; the other process sees the target grow old."""
+        """Unmap the target's slot; the other process sees the target grow old."""
         self._targets.close()
 
 
@@ -186,10 +189,10 @@ class LinkedArm(SlotArm):
         self._readings = ReadingSlot(folder, side)
 
     def read(self) -> ArmState | None:
-        """The newest reading."""
+        """The newest reading of the CAN process; None before its first one."""
         return self._readings.read()
 
     def close(self) -> None:
-        """Unmap; the arm holds."""
+        """Unmap both slots. The CAN process sees the target grow old, brakes and holds the arm."""
         super().close()
         self._readings.close()

@@ -1,4 +1,7 @@
-"""What every camera driver does and what a frame is. The same contract suite runs on all of them."""
+"""What every camera driver does and what a frame is. The same contract suite runs on all of them.
+
+Used by runtime/devices/cameras.py, one thread a camera.
+"""
 
 import time
 from dataclasses import dataclass
@@ -9,6 +12,8 @@ import simplejpeg
 from numpy.typing import NDArray
 
 _QUALITY = 90
+"""Of JPEGs that are made here. Measured on a rendered 640x480 picture with a sensor's noise (2.5 grey levels): 57 KiB, and 2.2
+grey levels off in the mean, less than the noise; 95 takes 111 KiB for 2.0."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +29,15 @@ class CameraFrame:
 
 
 def as_jpeg(picture: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint8]]:
-    """The JPEG of an RGB picture (H, W, 3), and what it decodes to: models see what a replay of the session will show them."""
+    """The JPEG of a picture (H, W, 3) uint8 RGB, and what it decodes to: models see that, and so the same as in a replay."""
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
     return jpeg, simplejpeg.decode_jpeg(jpeg, "RGB")
 
 
 def wait_for_trigger(rate_hz: float) -> None:
-    """Wait for the next multiple of the period of CLOCK_MONOTONIC: cameras that do so are triggered together, as by one line.
+    """Wait for the next multiple of the period by CLOCK_MONOTONIC, so that all cameras are triggered together, as by one wire.
 
-    Overload lowers the rate; nothing is caught up.
+    On an overloaded machine pictures are skipped; nothing is caught up.
     """
     period_ns = round(1e9 / rate_hz)
     due_ns = (time.monotonic_ns() // period_ns + 1) * period_ns
@@ -40,7 +45,7 @@ def wait_for_trigger(rate_hz: float) -> None:
 
 
 class Camera(Protocol):
-    """A colour camera with its own rhythm; one thread reads it."""
+    """A colour camera with its own rhythm. One thread opens, reads and closes it."""
 
     name: str
     width_px: int
@@ -50,13 +55,13 @@ class Camera(Protocol):
     usb: str  # version of its USB link once it is open, such as "3.2"; empty where there is none or it is not told
 
     def open(self) -> None:
-        """Start the stream; raises DriverError with the remedy."""
+        """Start the stream. Raises DriverError with the remedy; then it may be tried again."""
         ...
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next picture; None after `timeout_s` without one."""
+        """Wait for the next picture; None after `timeout_s` without one. Raises DriverError when the device is gone."""
         ...
 
     def close(self) -> None:
-        """Stop the stream and free the device."""
+        """Stop the stream and free the device; also where it is gone, and where it was never opened."""
         ...

@@ -22,14 +22,14 @@ INTERFACE = "hub"
 _HELLO = struct.Struct("<q")  # whose frames this connection is not given: its own process', as with a real controller
 _FRAME = struct.Struct("<IB3xd8s")  # id with its kind as in SocketCAN, length, when it was sent (s), data
 EXTENDED, REMOTE, ERROR = 1 << 31, 1 << 30, 1 << 29
-"""What an id is marked with whose frame is no data frame with a standard id."""
-_ID = ERROR - 1
-_EVERYBODY = -1
+"""Marks of an id whose frame is no data frame with a standard id: SocketCAN's CAN_EFF_FLAG, CAN_RTR_FLAG and CAN_ERR_FLAG."""
+_ID = ERROR - 1  # the 29 bits of an id, SocketCAN's CAN_EFF_MASK
+_EVERYBODY = -1  # no process has this id: a connection that says it hears all others
 _GONE = "the bus is gone"
 
 
 class HubBus(can.BusABC):
-    """One participant. `local_loopback`: see what other connections of this process send."""
+    """One participant's end; python-can makes it for the interface `hub`. `local_loopback`: hear this process's other ends."""
 
     def __init__(
         self, channel: str, can_filters: Any = None, local_loopback: bool = True, **others: Any
@@ -68,11 +68,11 @@ class HubBus(can.BusABC):
         return message, False
 
     def fileno(self) -> int:
-        """For selectors."""
+        """The socket's descriptor, by which python-can's Notifier and selectors wait for frames."""
         return self._socket.fileno()
 
     def shutdown(self) -> None:
-        """Leave the bus."""
+        """Leave the bus; the others go on."""
         super().shutdown()
         self._socket.close()
 
@@ -93,7 +93,7 @@ class Hub:
         self._groups: dict[socket.socket, int | None] = {}  # None: has not said hello yet
 
     def poll(self, timeout_s: float) -> list[Frame]:
-        """What participants sent, after waiting for at most `timeout_s`; it has been passed on to the others."""
+        """Wait for at most `timeout_s`, and pass what participants sent on to the others. Returns those frames, in order."""
         heard: list[Frame] = []
         for key, _ in self._selector.select(max(0.0, timeout_s)):
             if key.fileobj is self._listening:
@@ -107,17 +107,17 @@ class Hub:
         return heard
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """The owner's own frames."""
+        """Put frames of the hub's owner, the emulated device, on the bus; every participant hears them."""
         for number, data in frames:
             self._pass_on(_packet(number, data), None)
 
     def cut(self) -> None:
-        """Throw every participant out."""
+        """Throw every participant out, as an unplugged adapter does; they may come back."""
         for participant in list(self._groups):
             self._forget(participant)
 
     def close(self) -> None:
-        """End the bus."""
+        """Throw everybody out and remove the socket's file."""
         self.cut()
         self._selector.close()
         self._listening.close()

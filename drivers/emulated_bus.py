@@ -1,5 +1,7 @@
-"""An emulated Piper on a bus of its own, or with its leader, in step with the clock: the loop of the emulator's process, and of
-tests' threads."""
+"""An emulated Piper on a bus of its own, or with its leader, in step with the clock.
+
+The loop of the emulator's process (runtime/devices/can_emulator.py), and of threads in tests.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,50 +11,50 @@ from drivers.can_hub import Hub
 from drivers.piper_emulator import FEEDBACK_HZ, PiperEmulator
 from drivers.piper_leader_emulator import PiperLeaderEmulator
 
-_PERIOD_NS = round(1e9 / FEEDBACK_HZ)
+_PERIOD_NS = round(1e9 / FEEDBACK_HZ)  # 5 ms, as the real arm
 
 
 def socket_of(folder: Path, side: str) -> Path:
-    """Where an arm's bus is to be found in a run's folder."""
+    """The socket of an arm's bus in a run's folder; python-can's channel for it."""
     return folder / f"can_{side}"
 
 
 def leader_socket_of(folder: Path, side: str) -> Path:
-    """The same for a leader's own bus."""
+    """The socket of the bus that a leader has for itself, where it does not share its follower's."""
     return folder / f"can_{side}_master"
 
 
 class LeaderBus:
-    """A bus with a leader alone on it; whoever opens `path` hears it."""
+    """A bus with a leader alone on it; whoever opens `path` with python-can's interface `hub` hears it."""
 
     def __init__(self, path: Path, leader: PiperLeaderEmulator) -> None:
         self.hub, self.leader = Hub(path), leader
 
     def step(self) -> None:
-        """Let it speak, without waiting."""
+        """One tick: drop what was sent to the leader, which hears nothing, and send its frames; never waits."""
         self.hub.poll(0.0)
         self.hub.send(self.leader.tick())
 
     def close(self) -> None:
-        """End the bus."""
+        """Throw everybody out and remove the socket's file."""
         self.hub.close()
 
 
 class EmulatedBus:
-    """Hub and arm; whoever opens `path` with python-can's interface `hub` meets the arm."""
+    """A bus with an arm on it; whoever opens `path` with python-can's interface `hub` can command the arm."""
 
     def __init__(self, path: Path, arm: PiperEmulator, leader: PiperLeaderEmulator | None = None) -> None:
-        """`leader`: on the same bus, as with the stock wiring."""
+        """`leader` is one on the same bus, as with the stock wiring."""
         self.hub, self.arm, self.leader = Hub(path), arm, leader
         self._next_ns = time.monotonic_ns()
 
     def run(self, going: Callable[[], bool]) -> None:
-        """Tick after tick while `going`."""
+        """Tick 200 times a second, until `going` says False; asked before every tick."""
         while going():
             self.step()
 
     def step(self) -> None:
-        """Listen until the next tick, then let the arm speak."""
+        """Pass frames to the arm until its next tick is due, then send what it says; applies the faults of the bus."""
         while (left_ns := self._next_ns - time.monotonic_ns()) > 0:
             self._listen(left_ns / 1e9)
         now_ns = time.monotonic_ns()
@@ -68,7 +70,7 @@ class EmulatedBus:
         self.hub.send([*said, *self.arm.tick(_PERIOD_NS / 1e9, now_ns)])
 
     def close(self) -> None:
-        """End the bus."""
+        """Throw everybody out and remove the socket's file."""
         self.hub.close()
 
     def _listen(self, timeout_s: float) -> None:

@@ -1,4 +1,7 @@
-"""A camera that shows a video file in a camera's rhythm, from its beginning again when it has ended (PyAV)."""
+"""A camera that shows a video file in a camera's rhythm, from its beginning again when it has ended (PyAV).
+
+Made by runtime/devices/cameras.py for the kind `file`.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +17,14 @@ from drivers.errors import DriverError
 
 
 def triggered(rate_hz: float, timeout_s: float) -> bool:
-    """The next multiple of the period, which is never later than a time-out."""
+    """Wait for the next multiple of the camera's period; always True, since a period is shorter than any time-out."""
     del timeout_s
     wait_for_trigger(rate_hz)
     return True
 
 
 class FileCamera:
-    """One video. `trigger` waits for the next picture's time, and tells whether it came."""
+    """One video, scaled to the camera's size. `trigger(rate_hz, timeout_s)` waits for a picture's time; False: not yet come."""
 
     noisy = False
     usb = ""
@@ -34,7 +37,7 @@ class FileCamera:
         self._path, self._trigger = Path(path), trigger
 
     def open(self) -> None:
-        """Look at the file. Raises DriverError."""
+        """Decode the first picture. Raises DriverError when the file holds none, or is no video."""
         self._number = 0
         self._pictures = self._decoded()
         self._next: NDArray[np.uint8] | None = next(self._pictures, None)
@@ -42,7 +45,7 @@ class FileCamera:
             raise DriverError(f"camera {self.name}: {self._path} holds no picture; give another video")
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next picture's time."""
+        """The next picture at its time, stamped with it; None if `trigger` says that it did not come."""
         if not self._trigger(self.rate_hz, timeout_s):
             return None
         capture_ns = time.monotonic_ns()
@@ -53,7 +56,7 @@ class FileCamera:
         return CameraFrame(self._number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder, which closes the video."""
         self._pictures = iter(())
 
     def _again(self) -> NDArray[np.uint8]:
@@ -61,7 +64,7 @@ class FileCamera:
         return next(self._pictures)
 
     def _decoded(self) -> Iterator[NDArray[np.uint8]]:
-        """(H, W, 3) RGB, scaled to the camera's size."""
+        """The video's pictures (H, W, 3) uint8 RGB, scaled to the camera's size. Raises DriverError for what is no video."""
         try:
             with av.open(str(self._path)) as container:
                 for frame in container.decode(video=0):

@@ -1,4 +1,7 @@
-"""Libraries of single devices, loaded only where the device is used."""
+"""Libraries of single devices, loaded only where the device is used: a robot without the device need not install them.
+
+Called by drivers/realsense.py and drivers/uvc.py.
+"""
 
 import importlib
 from typing import Any
@@ -9,7 +12,7 @@ _NAMES = {"cv2": "OpenCV", "pyrealsense2": "pyrealsense2"}
 
 
 def load(module: str, who: str) -> Any:
-    """The module, for the device `who`. Raises DriverError with the remedy when it cannot be loaded."""
+    """Import a module that the device `who` needs. Raises DriverError with the remedy when it cannot be loaded."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,9 +1,9 @@
-"""A Piper arm through the real piper_sdk: what it says, checked and stamped as it comes, and what it is told.
+"""A Piper arm through the real piper_sdk: what it reports, checked and stamped as it comes, and what it is sent.
 
-The SDK's known defects are kept out here: its getters give live objects that three frames are written into one after the
-other, it calls a dead bus connected, and it keeps one instance a name for ever. So every frame is stamped on arrival before the
-SDK parses it, joints are taken only from a whole set of frames, and health is judged by the age of what was heard. Nothing here
-resets, disables or zeroes an arm by itself.
+Called by an arm's CAN process (runtime/devices/can_bus.py) and by the doctor. The SDK's known defects are kept out here: its
+getters give live objects that three frames are written into one after the other, it calls a dead bus connected, and it keeps
+one instance a name for ever. So every frame is stamped on arrival before the SDK parses it, joints are taken only from a whole
+set of frames, and health is judged by the age of what was heard. Nothing here resets, disables or zeroes an arm by itself.
 """
 
 import threading
@@ -26,29 +26,36 @@ from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
 from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, warning_of
 
-_JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)
+_JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)  # two joints each
+# Frames besides the joints' that the arm must have sent before it is believed, and their names in messages.
 _STATES = {
     Id.STATUS: "its status",
     Id.GRIPPER: "its gripper",
     **{Id.SLOW + n - 1: f"how motor {n} is" for n in range(1, 7)},
 }
-_ANSWER_S = 0.6  # of a motor that is asked three times
-_STATE_SETS = 18  # of joints without word of one of them: 90 ms; motors tell how they are 40 times a second
-_TORN_SETS = 3  # so many among the newest 20 are trouble
-_STEADY_SETS = 5  # readings that agree before the arm is told to stay there
-_NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000  # so many of what is no feedback, within that time, are trouble
-_REMEMBERED_NS = 500_000_000  # a foreign target, that the arm was taken from us, or that a target was refused
+_ANSWER_S = 0.6
+"""How long a motor may take to answer. Chosen: it is asked three times meanwhile, since a frame may be lost."""
+_STATE_SETS = 18
+"""Sets of joints (200 a second) without a frame of some state that are a warning: 90 ms. Motors report 40 times a second, so
+three of their frames are missing then; chosen below the 100 ms in which a fault has to show."""
+_TORN_SETS = 3  # of the newest 20 (Triple) that are a warning; chosen: one alone happens, and hurts nobody
+_STEADY_SETS = 5  # readings, over 20 ms, that agree before the arm is sent to stay there; chosen: a false one shows
+_NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000
+"""So many frames that are no feedback, within that time, are a warning. Chosen: one alone happens; 100 ms as above."""
+_REMEMBERED_NS = 500_000_000
+"""How long a fault is reported after its cause: a foreign target, a lost arm, a refused target. Chosen: `arms` looks 200 times
+a second, so it cannot be missed; a person can still see it."""
 _LED_TEXT = "a leader arm leads it; unplug the leader and start robot.sh"
 _FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the leader arm, and end other programs on its bus"
-ENABLE_EVERY_S = 0.05
-_MOVE_JOINTS, _FULL_SPEED = 1, 100
+ENABLE_EVERY_S = 0.05  # between attempts; chosen: two states of the motors (25 ms each) come meanwhile
+_MOVE_JOINTS, _FULL_SPEED = 1, 100  # in frame 0x151: MOVE J, and percent of the speed that the motors allow
 
 
 class PiperArm:
     """One arm on one bus. `interface`: python-can's, socketcan on a robot; `hub` and `virtual` for emulated arms.
 
-    `tell` is given every reading as it comes, by the bus's reading thread. `led`: a leader arm on the same bus commands it, as
-    with the stock wiring while demonstrations are recorded; then it is only listened to.
+    `tell` is called with every reading as it comes, in the bus's reading thread. `led`: a leader arm on the same bus commands
+    it, as with the stock wiring while demonstrations are recorded; then it is only listened to, and `command` raises.
     """
 
     def __init__(
@@ -75,7 +82,7 @@ class PiperArm:
         self._last: Array | None = None
 
     def connect(self) -> None:
-        """Open the bus; readings come by themselves. Raises DriverError."""
+        """Open the bus; readings come by themselves, nothing is moved or powered. Raises DriverError."""
         self._state, self._unreported_sets, self._fit = None, {}, False
         self._reported_states.clear()
         self._newest.clear()
@@ -96,9 +103,9 @@ class PiperArm:
             time.sleep(ENABLE_EVERY_S)
 
     def switch_on(self, over: Callable[[], bool] = lambda: False) -> str:
-        """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what it still lacks, empty when it is done.
+        """One attempt at `enable`, to be repeated every ENABLE_EVERY_S: what still lacks, empty when the arm follows.
 
-        The first one asks the motors, which may take a second; it ends early when it is `over`.
+        The first one asks the motors, which may take a second; `over` is asked meanwhile whether to give up.
         """
         if self._led:
             return _LED_TEXT
@@ -133,36 +140,36 @@ class PiperArm:
         return ""
 
     def why_silent(self) -> str:
-        """What is known of the cause while nothing is heard; it may take some milliseconds. Empty: nothing."""
+        """What is known of the cause while nothing is heard; empty: nothing. Asks the kernel, for some milliseconds."""
         if self._bus.ended_by:
             return f"its reading thread ended ({self._bus.ended_by}); the bus is opened anew"
         return why_off(read_link(self._channel)) if self._interface == "socketcan" else ""
 
     def report_warning(self, why: str, after_ns: int) -> None:
-        """Tell the last reading again, with a trouble, unless there is a newer one than that of `after_ns`."""
+        """Report the last reading again with a warning, unless one newer than that of `after_ns` has come."""
         with self._lock:
             if self._state is not None and self._state.stamp_ns == after_ns:
                 self._pass_on(replace(self._state, warning=why))
 
     def read(self) -> ArmState | None:
-        """The newest whole reading."""
+        """The newest reading of a whole set of joints, without waiting; None before the first since `connect`."""
         with self._lock:
             return self._state
 
     def command(self, q: Array, now_ns: int) -> None:
-        """One target, q (7,) rad and m, within every limit already. Raises DriverError where a leader commands the arm."""
+        """Send a target: q (7,), rad and m, within every limit already. Raises DriverError where a leader commands the arm."""
         del now_ns
         if self._led:
             raise DriverError(f"{self._who}: {_LED_TEXT}")
         self._send(q)
 
     def hold(self, now_ns: int) -> None:
-        """Repeat the last target."""
+        """Send the last target again; does nothing before the first one."""
         if self._last is not None:
             self.command(self._last, now_ns)
 
     def refuse(self, why: str) -> None:
-        """Report a fault for half a second: a target was not taken."""
+        """Report for half a second, as a fault, why a target was not taken. Called by the CAN process, which refuses it."""
         self._refused = time.monotonic_ns(), why
 
     def stop(self) -> None:
@@ -185,12 +192,12 @@ class PiperArm:
 
     @property
     def sdk(self) -> Any:
-        """The vendor's object, for questions (drivers/piper_identity.py); None while not connected."""
+        """The vendor's object, for questions to the motors (drivers/piper_identity.py); None while not connected."""
         return self._sdk if self._bus.is_open else None
 
     @property
     def newest(self) -> tuple[ArmState, ...]:
-        """The last readings, at most five, the newest last: one alone may be false."""
+        """The last readings, at most five, the newest last, for whoever must not trust a single one."""
         with self._lock:
             return tuple(self._newest)
 
@@ -200,7 +207,7 @@ class PiperArm:
 
     @property
     def switched_on(self) -> bool:
-        """Whether all motors are on, by whomever."""
+        """Whether all motors are on, whoever switched them on."""
         return all(self._sdk.GetArmEnableStatus())
 
     @property
@@ -214,11 +221,11 @@ class PiperArm:
         self._sdk.GripperCtrl(opening, round(self._gripper_nm * 1e3), 1, 0)
 
     def _heard_nothing(self, why: str) -> None:
-        """Called by the bus's reading thread for what is no feedback."""
+        """Note a frame that is no feedback, and why. Called by the bus's reading thread."""
         self._no_frames.append((time.monotonic_ns(), why))
 
     def _heard(self, message: can.Message) -> None:
-        """Called by the bus's reading thread for every frame that the SDK has parsed."""
+        """Note a frame that the SDK has parsed; a whole set of joints makes a reading. Called by the bus's reading thread."""
         now_ns, number = time.monotonic_ns(), message.arbitration_id
         if number in _STATES:
             self._unreported_sets[number] = 0
@@ -267,7 +274,7 @@ class PiperArm:
             self._tell(state)
 
     def _fault(self, reported: str) -> str:
-        """What a person has to look at before the arm may go on."""
+        """What a person has to look at before the arm may go on; empty: nothing."""
         if self.commanded_by_others:
             return self._foreign_text
         for since_ns, why in (self._lost, self._refused):
@@ -277,7 +284,7 @@ class PiperArm:
 
     @property
     def commanded_by_others(self) -> bool:
-        """Whether commands that are not ours were on the bus within the last half second, and should not be."""
+        """Whether somebody else's commands were on the bus within the last half second; a leader's are expected where `led`."""
         if self._led or self._foreign is None:
             return False
         return time.monotonic_ns() - self._foreign[0] < _REMEMBERED_NS
@@ -287,11 +294,11 @@ class PiperArm:
         return _FOREIGN_TEXT.format(self._foreign[1] if self._foreign else 0)
 
     def _reported(self, but: tuple[int, ...] = ()) -> str:
-        """What the arm itself reports, once all of it was heard on this connection; empty: nothing."""
+        """The warning that the arm itself reports, once all its states were heard on this connection; empty: none."""
         return "" if self._reported_states < _STATES.keys() else warning_of(self._sdk, but)
 
     def _unreported(self) -> str:
-        """Which states the arm has not told lately, though it tells its joints: what is held of them may be wrong by now."""
+        """Which state the arm has not reported lately, though it reports its joints: what the SDK holds of it may be old."""
         feedback = ""
         for number, name in _STATES.items():
             sets = self._unreported_sets[number] = self._unreported_sets.get(number, 0) + 1
@@ -300,7 +307,7 @@ class PiperArm:
         return feedback
 
     def _torn(self) -> str:
-        """Whether its readings are to be believed; this passes when the bus is well again."""
+        """Why its readings are not to be believed now; empty: they are. It passes when the bus is well again."""
         torn = self._joints.torn
         if torn >= _TORN_SETS:
             return f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
@@ -310,7 +317,7 @@ class PiperArm:
         return ""
 
     def _doubtful(self) -> str:
-        """Why it must not be told to stay where it was read last: that may be false; empty: it is not."""
+        """Why it must not be sent to stay where it was read last, since that reading may be false; empty: it may."""
         readings = [state.q for state in self.newest]
         if len(readings) < _STEADY_SETS:
             return f"only {len(readings)} readings were heard yet"

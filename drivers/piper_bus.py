@@ -1,4 +1,7 @@
-"""A CAN bus opened through piper_sdk, for an arm or for a leader that leads one; and how the kernel's interface is."""
+"""A CAN bus opened through piper_sdk, for an arm or for a leader; and the state of the kernel's interface.
+
+Used by drivers/piper.py, drivers/piper_leader.py and the doctor.
+"""
 
 import itertools
 import json
@@ -16,18 +19,18 @@ from drivers.piper_frames import Id
 
 NETWORK = Path("/sys/class/net")
 UNREAD_IDS = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}
-"""A fifth of the frames, of no use here."""
+"""Frames of the end pose, a fifth of all, which nobody needs: the SDK's parser takes 55 us a frame."""
 Heard = Callable[[can.Message], None]
 _numbers = itertools.count()
-_LENGTH = 8
-_READ_S = 0.02  # so long closing may take
+_LENGTH = 8  # bytes of every frame of a Piper, by its protocol
+_READ_S = 0.02  # how long the reading thread waits for a frame, and so how long `close` may take; chosen: not noticed
 
 
 class PiperBus:
     """One bus and one SDK object (C_PiperInterface_V2), for good: the SDK keeps every object that was ever made.
 
-    The SDK's own threads are never started: its DisconnectPort does not end them. `heard` gets every feedback frame after
-    the SDK has parsed it, `not_feedback` the text of one that is none, both by this bus's reading thread.
+    The SDK's own threads are never started: its DisconnectPort does not end them. This bus's reading thread calls `heard` with
+    every feedback frame after the SDK has parsed it, and `not_feedback` with why a frame is none.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class PiperBus:
         self._reading: threading.Thread | None = None
         self._ends = threading.Event()
         self.ended_by = ""
-        """What the reading thread could not take; empty while it reads."""
+        """The error that ended the reading thread; empty while it reads."""
 
     @property
     def sdk(self) -> Any:
@@ -52,7 +55,7 @@ class PiperBus:
         return self._reading is not None
 
     def open(self) -> None:
-        """Open the bus and read it, from here on and not what came before. Raises DriverError that begins with `who`."""
+        """Open the bus and read it from now on, without what came before. Raises DriverError that begins with `who`."""
         from piper_sdk import C_PiperInterface_V2, LogLevel
 
         self.close()
@@ -82,7 +85,7 @@ class PiperBus:
         self._reading.start()
 
     def close(self) -> None:
-        """Let go of the bus; the reading thread has ended then."""
+        """Let go of the bus, once the reading thread has ended; does nothing where it is not open."""
         if self._reading is None:
             return
         self._ends.set()
@@ -109,7 +112,7 @@ class PiperBus:
 
 
 def not_a_frame(message: can.Message) -> str:
-    """Why that is nothing that a Piper says: it says data frames of 8 bytes with standard ids. Empty: it may be."""
+    """Why no Piper can have sent this: it sends data frames of 8 bytes with standard ids. Empty: it can."""
     if message.is_error_frame:
         return "an error frame"
     if message.is_extended_id:
@@ -131,14 +134,14 @@ def _shut(ends: Any) -> None:
 
 @dataclass(frozen=True)
 class Link:
-    """A CAN interface as the kernel tells of it; the state as in `ip -details link show`, empty and 0 where it is not known."""
+    """A CAN interface as the kernel reports it: `state` as in `ip -details link show`, bit/s; empty and 0 where not known."""
 
     state: str = ""
     bitrate: int = 0
 
 
 def read_link(interface: str) -> Link:
-    """Ask the kernel; takes some milliseconds."""
+    """Ask the kernel for an interface, by `ip`, in some milliseconds. Raises nothing: what is not known stays empty."""
     command = ["ip", "-json", "-details", "link", "show", interface]
     try:
         reported = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout)
@@ -149,7 +152,7 @@ def read_link(interface: str) -> Link:
 
 
 def elsewhere(interface: str, usb: str) -> str:
-    """Why an interface is not on the adapter at the USB place `usb` (empty: any may be). Empty: it is."""
+    """Why an interface is not on the adapter at the USB place `usb`; empty: it is, or `usb` is empty and any will do."""
     place = (NETWORK / interface / "device").resolve()
     if not usb or usb in str(place) or not place.exists():  # one that is not there is nowhere else either
         return ""

@@ -1,8 +1,8 @@
 """A Piper at the other end of its CAN bus: answers piper_sdk as the arm does, with faults that can be switched on. No clock.
 
-`PiperEmulator` is told frames and the time, and gives frames; how the joints move is its body's affair: by themselves
-(`KinematicBody`), or the simulated robot's. It is as strict as the arm: the first enable frame is lost, targets are followed
-under CAN control in joint mode only, and one that was told before the motors are on is gone to when they come on.
+Called by drivers/emulated_bus.py. `PiperEmulator` is given frames and the time, and gives frames; how joints move is its body's
+affair: by themselves (`KinematicBody`), or the simulated robot's. It is as strict as the arm: the first enable frame is lost,
+targets are followed under CAN control in joint mode only, and one sent before the motors are on is followed when they come on.
 """
 
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ from drivers.can_hub import ERROR, EXTENDED, REMOTE
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, READY_Q_RAD
 from drivers.piper_frames import Array, Frame, Id, Motor, Status
 
-FEEDBACK_HZ = 200.0
+FEEDBACK_HZ = 200.0  # a real arm's, of joints
 FIRMWARE = "S-V1.8-2"
-MOTORS = range(1, 7)
-SPEED_RAD_S, ACCELERATION_RAD_S2 = 3.0, 5.0  # the greatest that the arm accepts
+MOTORS = range(1, 7)  # numbers in frames
+SPEED_RAD_S, ACCELERATION_RAD_S2 = 3.0, 5.0  # the greatest that a real arm accepts
 _ENABLE_FRAMES = 2  # the first one is lost on a real arm
-_SLOW_EVERY = 5  # ticks between the motors' slow frames
-_FOLLOWS_S = 0.03
-_GRIP_M_S = 0.15
-_STANDBY, _BY_CAN, _TEACHING = 0, 1, 2
-_MOVE_JOINTS = 1
-_LED = np.array([0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0])  # where a hand leads it to
-_STOPPED = 1
-_ON, _ERROR, _HOT = 0x40, 0x20, 0x02
-_MOTOR_OF_BITS = 2  # the motor whose status bits can be set one by one
-_GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80
-_STRANGE: dict[str, Frame] = {
+_SLOW_EVERY = 5  # ticks between the motors' slow frames (0x261 to 0x266): 40 a second
+_FOLLOWS_S = 0.03  # time constant of a joint on its way to a target; chosen: six periods, so that it follows smoothly
+_GRIP_M_S = 0.15  # greatest speed of the gripper; chosen: it opens in half a second
+_STANDBY, _BY_CAN, _TEACHING = 0, 1, 2  # ctrl_mode in frame 0x2A1
+_MOVE_JOINTS = 1  # MOVE J in frame 0x151
+_LED = np.array([0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0])  # where a hand leads it to, a share of `led_rad`
+_STOPPED = 1  # arm_status in frame 0x2A1: emergency stop
+_ON, _ERROR, _HOT = 0x40, 0x20, 0x02  # bits 6, 5 and 1 of a motor's status, in frames 0x261 to 0x266
+_MOTOR_OF_BITS = 2  # the motor whose status bits can be set one by one; chosen: joint 2 carries the most
+_GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80  # bits 6 and 7 of the gripper's status, in frame 0x2A8
+_STRANGE: dict[str, Frame] = {  # frames with the number of joints 1 and 2 that are no feedback
     "short": (Id.JOINTS, bytes(4)),
     "empty": (Id.JOINTS, b""),
     "remote": (Id.JOINTS | REMOTE, bytes(8)),
@@ -43,7 +43,7 @@ _STRANGE: dict[str, Frame] = {
 
 
 class Faults(BaseModel):
-    """What is wrong with the arm; all of it can be switched on and off while it runs."""
+    """What is wrong with the arm or its bus, nothing by default; a run's `faults.json` switches it while the arm runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,66 +94,62 @@ class Faults(BaseModel):
 
 
 class Body(Protocol):
-    """The joints behind the bus; q, dq, effort each (7,): rad, m."""
+    """The joints behind the bus: six in rad, then the gripper's opening in m."""
 
     def advance(self, dt_s: float) -> None:
-        """Let time pass."""
+        """Move on by `dt_s`; does nothing where the joints have a clock of their own."""
         ...
 
     def reading(self) -> tuple[Array, Array, Array]:
-        """Where the joints are, how fast, with what effort."""
+        """q, dq and effort now, (7,) each: rad, rad/s, N m; gripper m, m/s, N."""
         ...
 
     def follow(self, target: Array, now_ns: int) -> None:
-        """A new target (7,)."""
+        """Go to a target (7,) from now on, rad and m, until another one comes."""
         ...
 
     def switch_motors(self, motor_command: MotorCommand) -> None:
-        """Power on where the joints are, off, or off but damped."""
+        """Power on where the joints are (enable), off (release, reset), or off but damped (stop)."""
         ...
 
 
 @dataclass
 class KinematicBody:
-    """Joints that follow their targets at a limited speed; no mass."""
+    """A `Body` without mass: joints follow their targets at a limited speed, and stay where they are without power."""
 
     q: Array = field(default_factory=lambda: np.array((*READY_Q_RAD["left"], OPEN_GRIP_M)))
     dq: Array = field(default_factory=lambda: np.zeros(7))
     target: Array | None = None
 
     def advance(self, dt_s: float) -> None:
-        """See Body."""
         fastest = np.array([SPEED_RAD_S] * 6 + [_GRIP_M_S])
         wanted = self.q if self.target is None else self.target
         self.dq = np.clip((wanted - self.q) / _FOLLOWS_S, -fastest, fastest)
         self.q = self.q + self.dq * dt_s
 
     def reading(self) -> tuple[Array, Array, Array]:
-        """See Body."""
         return self.q, self.dq, np.zeros(7)
 
     def follow(self, target: Array, now_ns: int) -> None:
-        """See Body."""
         self.target = target
 
     def switch_motors(self, motor_command: MotorCommand) -> None:
-        """See Body; nothing pulls at it."""
         self.target = None
 
 
 @dataclass(frozen=True)
 class Heard:
-    """One whole target as it came over the wire."""
+    """One whole target of the joints, as it came over the wire, and when."""
 
     at_ns: int
     joints: bytes  # data of 0x155, 0x156 and 0x157, 24 bytes
 
 
 class PiperEmulator:
-    """One arm. `heard` are the targets that it was told, whole ones only, newest last, whether it followed them or not."""
+    """One arm. `heard` are the targets that it was sent, whole ones only, newest last, whether it followed them or not."""
 
     def __init__(self, body: Body, keep: int = 100_000, led: bool = False) -> None:
-        """`led`: it is a leader's follower, which is on and follows as soon as both have power."""
+        """`keep` targets are remembered. `led`: a leader's follower, which is on and follows as soon as both have power."""
         self.body, self.faults = body, Faults()
         self.heard: list[Heard] = []
         self.enabled = led
@@ -174,7 +170,7 @@ class PiperEmulator:
         self._led_from: Array | None = None
 
     def hear(self, frame: Frame, now_ns: int) -> None:
-        """A frame from the bus."""
+        """Take a frame from the bus: a target, a mode, a stop, or a question, whose answer comes with the next tick."""
         number, data = frame
         if number in frames.JOINT_COMMAND_IDS:
             self._joint_target(number, data, now_ns)
@@ -196,7 +192,7 @@ class PiperEmulator:
             self._answers += frames.firmware(FIRMWARE)
 
     def tick(self, dt_s: float, now_ns: int) -> list[Frame]:
-        """Let time pass; what the arm says, 200 times a second."""
+        """Move on by `dt_s`. Returns the frames that the arm sends; to be called FEEDBACK_HZ times a second."""
         self._tick += 1
         if not self.enabled and self._enabled_from_ns != 0 and now_ns >= self._enabled_from_ns:
             self.enabled = True
@@ -215,7 +211,7 @@ class PiperEmulator:
         return said
 
     def _joint_target(self, number: int, data: bytes, now_ns: int) -> None:
-        """Followed once all three frames are there, if the arm is ready to."""
+        """Take a frame of a target, which is followed once all three are there, if the arm is ready."""
         self._commanded[number] = data
         if number != frames.JOINT_COMMAND_IDS[-1] or len(self._commanded) < len(frames.JOINT_COMMAND_IDS):
             return
@@ -227,7 +223,7 @@ class PiperEmulator:
         self._follow(now_ns)
 
     def _follow(self, now_ns: int) -> None:
-        """If the arm is ready to."""
+        """Give the body its target, if the arm is on, not stopped, under CAN control and without a fault."""
         ready = self.enabled and not self.stopped and (self.control, self.move) == (_BY_CAN, _MOVE_JOINTS)
         if not ready or self.faults.teaching or self.faults.status or self._joints is None:
             return
@@ -235,7 +231,7 @@ class PiperEmulator:
         self.body.follow(np.append(self._joints, opening_m), now_ns)
 
     def _lead(self, now_ns: int) -> None:
-        """A hand at the arm, or at the leader that it follows."""
+        """Move it as a hand at the arm does, or at the leader that it follows, where a fault says so."""
         if not self.faults.led_rad or not (self.faults.teaching or self.faults.leader) or not self.enabled:
             self._led_from = None
             return
@@ -244,7 +240,7 @@ class PiperEmulator:
         self.body.follow(self._led_from + self.faults.led_rad * _LED, now_ns)
 
     def _stop(self, code: int) -> None:
-        """1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
+        """Frame 0x150: code 1 is a damped stop; 2 takes the stop back and with it the power, so that the arm falls."""
         if code == 1:
             self.stopped = True
             self.body.switch_motors("stop")
@@ -307,6 +303,6 @@ class PiperEmulator:
 
 
 def heard_rad(heard: Sequence[Heard]) -> Array:
-    """(N, 6) targets in rad."""
+    """The joints (N, 6) of targets as they came over the wire, in rad; without the gripper."""
     values = np.frombuffer(b"".join(one.joints for one in heard), ">i4").reshape(-1, 6)
     return frames.from_wire(values.tolist())

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Frame = tuple[int, bytes]  # id, data
-_MILLI_DEGREES = 180_000 / np.pi  # of a radian
-_MICRO = 1e6  # 0.001 mm of a metre
+_MILLI_DEGREES = 180_000 / np.pi  # 0.001 degrees in a radian
+_MICRO = 1e6  # 0.001 mm in a metre
 _TWO = struct.Struct(">ii")
 _GRIPPER_COMMAND = struct.Struct(">iHBB")
 _GRIPPER_IS = struct.Struct(">ihBx")
@@ -27,7 +27,7 @@ _ACCELERATION = struct.Struct(">BHxxxxx")
 
 
 class Id(IntEnum):
-    """Frame ids; a range begins with its first."""
+    """Ids of frames by what they hold; of several in a row the first."""
 
     STOP = 0x150
     MODE = 0x151
@@ -48,9 +48,9 @@ class Id(IntEnum):
     FIRMWARE = 0x4AF
 
 
-JOINT_COMMAND_IDS = (Id.JOINT_COMMAND, Id.JOINT_COMMAND + 1, Id.JOINT_COMMAND + 2)
+JOINT_COMMAND_IDS = (Id.JOINT_COMMAND, Id.JOINT_COMMAND + 1, Id.JOINT_COMMAND + 2)  # two joints each
 COMMAND_IDS = (Id.STOP, Id.MODE, *range(0x152, 0x15A), *range(0x15A, 0x160), Id.LEADER, Id.ENABLE, Id.ZERO)
-"""What moves, stops or switches an arm: on its bus only we may say it."""
+"""What moves, stops or switches an arm: on its bus only we may send it. 0x152 to 0x15F hold targets of every kind."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class GripperCommand:
 
 @dataclass(frozen=True)
 class Mode:
-    """A 0x151 frame."""
+    """A 0x151 frame: who controls the arm, and how it goes to its targets."""
 
     control: int  # 0 standby, 1 by CAN
     move: int  # 0 P, 1 J, 2 L, 3 C, 4 M, 5 CPV
@@ -75,10 +75,10 @@ class Mode:
 
 @dataclass(frozen=True)
 class Status:
-    """A 0x2A1 frame."""
+    """A 0x2A1 frame: the state of the arm as a whole."""
 
     control: int  # 0 standby, 1 by CAN, 2 teaching
-    status: int  # 0 normal; see piper.STATUS_TEXT
+    status: int  # 0 normal; drivers/piper_warnings.py has the others' texts
     mode: int = 1
     teach: int = 0
     moving: int = 0
@@ -88,7 +88,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Motor:
-    """A 0x261 to 0x266 frame."""
+    """A 0x261 to 0x266 frame: supply, temperatures and state of one motor."""
 
     volt: float
     driver_celsius: int
@@ -100,49 +100,49 @@ class Motor:
 
 
 def to_wire(q_rad: Array) -> list[int]:
-    """Radians to whole 0.001 degrees."""
+    """Angles (N,) in rad to whole 0.001 degrees, rounded to the nearest."""
     return [round(float(value)) for value in np.asarray(q_rad) * _MILLI_DEGREES]
 
 
 def from_wire(values: Sequence[int] | Sequence[Sequence[int]]) -> Array:
-    """0.001 degrees to radians."""
+    """Angles in 0.001 degrees, of any shape, to rad; float64, exact to the wire's step of 1.7e-5 rad."""
     return np.asarray(values, np.float64) / _MILLI_DEGREES
 
 
 def joints(q_rad: Array, first_id: int = Id.JOINTS) -> list[Frame]:
-    """Three frames of the six joints (6,): feedback, or with `Id.JOINTS_TOLD` a target."""
+    """Three frames of the six joints (6,), rad: feedback, or from `Id.JOINT_COMMAND` on a target."""
     values = to_wire(q_rad)
     return [(first_id + pair, _TWO.pack(*values[2 * pair : 2 * pair + 2])) for pair in range(3)]
 
 
 def gripper(opening_m: float, effort_nm: float, status: int) -> Frame:
-    """Feedback; status bit 6 enabled, bit 7 homed."""
+    """The gripper's feedback; bit 6 of its status: enabled, bit 7: homed, the others as a motor's."""
     return Id.GRIPPER, _GRIPPER_IS.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), status)
 
 
 def gripper_command(data: bytes) -> GripperCommand:
-    """A gripper's target."""
+    """What the 8 bytes of a 0x159 frame ask for, in m and N m."""
     opening, effort, code, zero = _GRIPPER_COMMAND.unpack(data)
     return GripperCommand(opening / _MICRO, effort / 1e3, code, zero == 0xAE)
 
 
 def grip(opening_m: float, effort_nm: float) -> Frame:
-    """A gripper's target, switched on."""
+    """A 0x159 frame that switches the gripper on and sends it to an opening, with at most that effort."""
     return Id.GRIPPER_COMMAND, _GRIPPER_COMMAND.pack(round(opening_m * _MICRO), round(effort_nm * 1e3), 1, 0)
 
 
 def follow_joints() -> Frame:
-    """Control by CAN, joint targets, full speed."""
+    """A 0x151 frame: control by CAN, MOVE J, 100 % speed."""
     return Id.MODE, bytes((1, 1, 100, 0, 0, 0, 0, 0))
 
 
 def mode(data: bytes) -> Mode:
-    """How targets are to be followed."""
+    """What the data of a 0x151 frame ask for; the bytes after the fourth are not looked at."""
     return Mode(*data[:4])
 
 
 def status(reported: Status) -> Frame:
-    """What the arm says of itself."""
+    """A 0x2A1 frame, as the arm sends it."""
     values = (
         reported.control,
         reported.status,
@@ -156,12 +156,12 @@ def status(reported: Status) -> Frame:
 
 
 def fast(motor: int, speed_rad_s: float, ampere: float, place_rad: float) -> Frame:
-    """Speed, current and position of motor 1 to 6, 200 times a second."""
+    """A 0x251 to 0x256 frame of motor 1 to 6, which the arm sends 200 times a second."""
     return Id.FAST + motor - 1, _FAST.pack(round(speed_rad_s * 1e3), round(ampere * 1e3), round(place_rad * 1e3))
 
 
 def slow(motor: int, reported: Motor) -> Frame:
-    """Voltage, temperatures and state of motor 1 to 6."""
+    """A 0x261 to 0x266 frame of motor 1 to 6: 0.1 V, degrees Celsius, status bits, mA."""
     values = (
         round(reported.volt * 10),
         reported.driver_celsius,
@@ -173,17 +173,17 @@ def slow(motor: int, reported: Motor) -> Frame:
 
 
 def limits(motor: int, low_rad: float, high_rad: float, speed_rad_s: float) -> Frame:
-    """A motor's range and greatest speed, as asked for by 0x472."""
+    """A 0x473 frame, the answer to 0x472: a motor's range in 0.1 degree and its greatest speed in 0.001 rad/s."""
     tenths = (round(float(np.degrees(value)) * 10) for value in (high_rad, low_rad))
     return Id.LIMITS, _LIMITS.pack(motor, *tenths, round(speed_rad_s * 1e3))
 
 
 def acceleration(motor: int, greatest_rad_s2: float) -> Frame:
-    """A motor's greatest acceleration."""
+    """A 0x47C frame, the answer to 0x472: what a motor is set to allow, in 0.01 rad/s2."""
     return Id.ACCELERATION, _ACCELERATION.pack(motor, round(greatest_rad_s2 * 100))
 
 
 def firmware(text: str) -> list[Frame]:
-    """The firmware's name, eight letters a frame."""
+    """0x4AF frames of the firmware's name, eight letters each, the last one filled up with zeros."""
     data = text.encode().ljust(-(-len(text) // 8) * 8)
     return [(Id.FIRMWARE, data[place : place + 8]) for place in range(0, len(data), 8)]

@@ -1,6 +1,7 @@
 """What a Piper tells about itself when it is asked: firmware, and the range and speed that each motor allows.
 
-Asked one motor after the other: the SDK's question for all six gives the last reply six times.
+Called by drivers/piper.py before it switches motors on, and by the doctor. Motors are asked one after the other: the SDK's
+question for all six gives the last reply six times.
 """
 
 import math
@@ -11,16 +12,16 @@ from typing import Any
 
 from drivers.errors import DriverError
 
-MOTORS = range(1, 7)
-_TIMES_ASKED = 3
-_POLL_S = 0.005
-_TENTH_DEGREE_RAD = math.radians(0.1)
-_ASK_RANGE, _ASK_ACCELERATION = 0x01, 0x02
+MOTORS = range(1, 7)  # numbers in frames
+_TIMES_ASKED = 3  # within the time that a motor may take; chosen: a lost frame does not matter, nor a second one
+_POLL_S = 0.005  # how often an answer is looked for; chosen: the period of the arm's own frames
+_TENTH_DEGREE_RAD = math.radians(0.1)  # the unit of ranges in frame 0x473
+_ASK_RANGE, _ASK_ACCELERATION = 0x01, 0x02  # second byte of frame 0x472: the SDK's `search_content`
 
 
 @dataclass(frozen=True)
 class MotorRange:
-    """What one motor allows."""
+    """The range and the greatest speed that a motor has stored."""
 
     low_rad: float
     high_rad: float
@@ -28,12 +29,12 @@ class MotorRange:
 
     @property
     def sane(self) -> bool:
-        """Whether a motor can have such a range."""
+        """Whether a motor can have such a range and speed; corrupt firmware reports others."""
         return -2 * math.pi <= self.low_rad < self.high_rad <= 2 * math.pi and 0 < self.speed_rad_s < 10
 
 
 def firmware(sdk: Any, who: str, timeout_s: float) -> str:
-    """Its version, `S-V1.8-2`. Raises DriverError when there is no answer."""
+    """The firmware's version, as in `S-V1.8-2`. Raises DriverError when no answer of 8 letters came in time."""
     sdk.SearchPiperFirmwareVersion()
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -44,14 +45,14 @@ def firmware(sdk: Any, who: str, timeout_s: float) -> str:
 
 
 def ranges(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> tuple[MotorRange, ...]:
-    """Of motors 1 to 6. Raises DriverError when one does not answer, or when it is `over` before all have."""
+    """The ranges of motors 1 to 6. Raises DriverError when one does not answer, or when `over` says True before all have."""
     return tuple(_range(sdk, who, motor, timeout_s, over) for motor in MOTORS)
 
 
 def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> str:
-    """Why an arm must not be switched on: what it has stored of its motors makes no sense. Empty: it does.
+    """Why an arm must not be switched on: the ranges that its motors have stored make no sense. Empty: they do.
 
-    It ends early when it is `over`: somebody ordered something else.
+    It ends early when `over` says True: somebody commanded something else.
     """
     try:
         found = ranges(sdk, who, timeout_s, over)
@@ -62,7 +63,7 @@ def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambd
 
 
 def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
-    """What motors 1 to 6 allow, rad/s2. Raises DriverError when one does not answer."""
+    """The greatest accelerations that motors 1 to 6 are set to, rad/s2. Raises DriverError when one does not answer."""
     return tuple(_acceleration(sdk, who, motor, timeout_s) for motor in MOTORS)
 
 
@@ -86,7 +87,7 @@ def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], 
 
 
 def _asked(sdk: Any, motor: int, what: int, timeout_s: float) -> Iterator[None]:
-    """Ask a motor, and again now and then since a frame may be lost; each turn is a time to look for the answer."""
+    """Ask a motor three times within `timeout_s`, since a frame may be lost; after each yield the answer is looked for."""
     begun = time.monotonic()
     asked = 0
     while (waited_s := time.monotonic() - begun) < timeout_s:

@@ -1,13 +1,17 @@
-"""What a Piper says of itself that a person must know, out of what the SDK holds of its frames: a line each. Deterministic."""
+"""What a Piper reports that a person must know, out of what the SDK holds of its frames: a line each. Deterministic.
+
+Called by drivers/piper.py for every reading. Codes and flags are those of piper_sdk's ArmMsgFeedbackStatus and its messages of
+motors and gripper.
+"""
 
 from typing import Any
 
 from drivers.arm import EMERGENCY_STOP
 
-MOTORS = range(1, 7)
+MOTORS = range(1, 7)  # numbers in the SDK's names
 BY_CAN, TEACHING = 1, 2  # who controls it (0x2A1)
 ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
-_STATUS_TEXT = {
+_STATUS_TEXT = {  # by arm_status in frame 0x2A1
     1: EMERGENCY_STOP,
     2: "no solution",
     3: "singularity",
@@ -25,6 +29,7 @@ _STATUS_TEXT = {
     15: "brake resistor too hot",
 }
 _HOT_CELSIUS = 80
+"""Chosen: nothing in the SDK names a limit; the arm's own flags (motor_overheating, driver_overheating) come besides."""
 _POWER_FLAGS = {
     "voltage_too_low": "too low a voltage; see to its supply",
     "driver_overcurrent": "too high a current",
@@ -44,7 +49,7 @@ _GRIPPER_FLAGS = _POWER_FLAGS | {
 
 
 def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
-    """What the arm itself reports, the status codes `but` set aside; empty: nothing."""
+    """The first thing that the arm itself reports as wrong, the status codes `but` set aside; empty: nothing."""
     status = sdk.GetArmStatus().arm_status
     if (code := int(status.arm_status)) and code not in but:
         return f"status {code}: {_STATUS_TEXT.get(code, 'unknown')}"
@@ -65,7 +70,7 @@ def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
 
 
 def taken_away(sdk: Any) -> str:
-    """Why the arm does not follow us any more though it is well; it is not taken back by itself."""
+    """Why an arm that reports nothing wrong does not follow us any more; empty: it does. Only `arm` takes it back."""
     control = int(sdk.GetArmStatus().arm_status.ctrl_mode)
     if control not in (BY_CAN, TEACHING):
         return f"left the control by CAN (mode {control}); send arm to take it again"

@@ -1,4 +1,4 @@
-"""Whether what an arm tells can be true: no farther apart than joints can move, inside their ranges, steady. Deterministic.
+"""Whether an arm's readings can be true: no farther apart than joints can move, inside their ranges, steady. Deterministic.
 
 Called by the arm's driver before it switches motors on, and by runtime/arms/feedback.py for every reading of every arm.
 Legend: q (7,) is six joints in rad and the gripper's opening in m.
@@ -14,22 +14,29 @@ from drivers.arm import ARM_JOINTS
 
 Array = NDArray[np.float64]
 _REACH = ((10.0, 0.1),) * 6 + ((1.0, 0.02),)
-"""Of each joint rad/s and rad; m/s and m. No arm that is led, pushed or falls is faster: three times what is commanded. The
-second is what a reading may be off by itself."""
+"""Of each joint rad/s and rad; of the gripper m/s and m. Chosen: the first is three times what the arm accepts (3 rad/s), since
+no arm that is moved by hand, pushed or falls is faster; the second is what a reading may be off by itself."""
 _LATE_S = 0.01
-"""How late a busy machine may stamp the reading before, so that the two seem closer in time than they are."""
+"""How late a busy machine may stamp the reading before, so that the two seem closer in time than they are: two periods."""
 _LONGEST_S = 0.05
-"""After a longer silence nobody knows where the arm went: then a distance is as far as it is after this time."""
+"""After a longer silence as much is allowed as after this time. Chosen: the 50 ms after which `arms` calls feedback stale."""
 _BEYOND = np.array([0.1] * 6 + [0.03])
-"""rad; m. How far outside its range a joint may be read: the stops are no sharper, grippers differ."""
+"""rad; m. How far outside its range a joint may be read. Chosen: 6 degrees, since the stops are no sharper; grippers open up to
+100 mm in some versions, 30 more than in the SDK."""
 _STEADY = np.array([0.02] * 6 + [0.005])
-"""rad; m. How far apart the readings of an arm are that does not move, or sinks slowly."""
+"""rad; m. How far apart readings over 20 ms may be of an arm that does not move, or sinks slowly. Chosen: 1 rad/s."""
 
 
 def jumped(before: Array, q: Array, passed_s: float) -> str:
     """How q is farther from the reading before it than the arm can have moved; empty: it is not.
 
-    `passed_s` lies between the stamps of the two readings.
+    Args:
+        before: (7,) the reading before.
+        q: (7,) the reading.
+        passed_s: between the stamps of the two, s.
+
+    Returns:
+        The joint, how far it jumped, and how far it could have.
     """
     time_s = min(max(passed_s, 0.0), _LONGEST_S) + _LATE_S
     reach = [fastest * time_s + slack for fastest, slack in _REACH]
@@ -44,7 +51,7 @@ def jumped(before: Array, q: Array, passed_s: float) -> str:
 
 
 def outside(q: Array, low: Sequence[float], high: Sequence[float]) -> str:
-    """Which joint is read outside its range (7 values each); empty: none is."""
+    """Which joint of q (7,) is read farthest outside its range, given by 7 values each; empty: none is."""
     low_q, high_q = np.asarray(low), np.asarray(high)
     beyond = np.maximum(low_q - q, q - high_q) / _BEYOND
     worst = int(beyond.argmax())
@@ -55,12 +62,12 @@ def outside(q: Array, low: Sequence[float], high: Sequence[float]) -> str:
 
 
 def unsteady(readings: Sequence[Array]) -> str:
-    """Which joint moves, or is read wrongly now and then, over these readings; empty: none."""
+    """Which joint moves, or is read wrongly now and then, over readings (7,) each; empty: none."""
     spread = np.ptp(np.stack(readings), axis=0)
     worst = int((spread / _STEADY).argmax())
     return f"{joint(worst)} is not steady ({spread[worst]:.2f} apart)" if spread[worst] > _STEADY[worst] else ""
 
 
 def joint(index: int) -> str:
-    """`j1` to `j6`, `gripper`."""
+    """How a message names a joint by its index in q: `j1` to `j6`, or `gripper`."""
     return "gripper" if index == ARM_JOINTS - 1 else f"j{index + 1}"

@@ -1,5 +1,6 @@
 """A RealSense's colour stream by pyrealsense2: live by serial number, or a recorded device file in its own rhythm.
 
+Made by runtime/devices/cameras.py for the kind `realsense`.
 The models see the decoded JPEG that the session logs, so that a replay sees the same. Stamps are the device's, brought to
 CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
 """
@@ -31,7 +32,7 @@ class RealSenseCamera:
         self._pipeline: Any = None
 
     def open(self) -> None:
-        """Start the stream. Raises DriverError."""
+        """Start the stream. Raises DriverError, with the serial numbers of what is plugged in when it is not this one."""
         rs = optional.load("pyrealsense2", self._who)
         self._clock, self._first = DeviceClock(), None
         self._frames: Any = rs.frame_queue(1)  # the newest; an older one that nobody took is dropped
@@ -41,7 +42,7 @@ class RealSenseCamera:
             raise DriverError(f"{self._who}: {_short(error)}; {_plugged_in(rs)}{_REMEDY}") from None
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next picture."""
+        """Wait for the next picture; None after `timeout_s`. Raises DriverError when it was unplugged, or for another size."""
         try:
             there, frame = self._frames.try_wait_for_frame(round(timeout_s * 1e3))
             arrival_ns = time.monotonic_ns()
@@ -62,7 +63,7 @@ class RealSenseCamera:
         return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:
-        """Stop the stream; one that is gone already cannot be stopped."""
+        """Stop the stream and free the camera; does nothing where it is gone or was never opened."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             with suppress(RuntimeError):
@@ -73,7 +74,7 @@ class RealSenseCamera:
         return f"camera {self.name} (RealSense {self._device or 'of any number'})"
 
     def _start(self, rs: Any, frames: Any) -> None:
-        """Let the device's colour pictures come into `frames`. Raises RuntimeError."""
+        """Start the device's colour stream into the queue `frames`. Raises librealsense's RuntimeError, or DriverError."""
         config, pipeline = rs.config(), rs.pipeline()
         if self._device.startswith(("/", "./")):
             if not Path(self._device).is_file():
@@ -92,7 +93,7 @@ class RealSenseCamera:
         self.usb = device.get_info(reported) if device.supports(reported) else ""
 
     def _stamp(self, colour: Any, arrival_ns: int) -> tuple[int, int]:
-        """The frame's number, counted from 1, and when it was taken."""
+        """The frame's number, counted from 1 since the device started, and when it was taken, CLOCK_MONOTONIC ns."""
         number = int(colour.get_frame_number())
         if self._first is None or number < self._first:  # begun, or begun anew
             self._first = number
@@ -100,7 +101,7 @@ class RealSenseCamera:
 
 
 def _plugged_in(rs: Any) -> str:
-    """The serial numbers of all RealSense devices, for somebody who gave another one."""
+    """The serial numbers of all RealSense devices on this machine, as the beginning of a remedy."""
     found = [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
     return f"plugged in: {', '.join(found)}; " if found else "no RealSense is plugged in; "
 

@@ -1,7 +1,7 @@
 """A USB camera by OpenCV's V4L2: its own JPEG as it came, chosen by the place of its plug (/dev/v4l/by-path/...).
 
-The wrists' Orbbec Dabai give their colour over UVC. Nothing is encoded again: what the camera sent is what the models see
-decoded, and what the session logs.
+Made by runtime/devices/cameras.py for the kind `uvc`; the wrists' Orbbec Dabai give their colour so. Nothing is encoded again:
+what the camera sent is what the models see decoded, and what the session logs.
 """
 
 import time
@@ -16,14 +16,15 @@ from drivers import optional
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 
-_OLDEST_NS = 1_000_000_000  # a stamp older than this, or in the future, is none of CLOCK_MONOTONIC's
-_MOST_BROKEN = 10  # pictures in a row
+_OLDEST_NS = 1_000_000_000
+"""A stamp older than this, or in the future, is none of CLOCK_MONOTONIC's. Chosen: the kernel keeps one picture, 33 ms old."""
+_MOST_BROKEN = 10  # pictures in a row that end the stream; chosen: one in thousands is broken, never so many
 _FORMATS = "v4l2-ctl --list-formats-ext"
 _REMEDY = "is it plugged in there, and does no other program hold it?"
 
 
 def open_v4l2(device: str) -> Any:
-    """OpenCV's capture of a V4L2 device. Raises DriverError when there is none."""
+    """OpenCV's capture of a V4L2 device; `isOpened` tells whether it could be opened. Raises DriverError when there is none."""
     cv2 = optional.load("cv2", device)
     if not Path(device).exists():
         raise DriverError(f"{device}: there is no such device; see which there are: ls -l /dev/v4l/by-path")
@@ -31,7 +32,7 @@ def open_v4l2(device: str) -> Any:
 
 
 class UvcCamera:
-    """One USB camera that speaks MJPG. `capture` opens it, as `open_v4l2` does."""
+    """One USB camera that gives MJPG. `capture` opens the device, as `open_v4l2` does."""
 
     noisy = True
     usb = ""
@@ -45,7 +46,7 @@ class UvcCamera:
         self._capture: Any = None
 
     def open(self) -> None:
-        """Start the stream. Raises DriverError."""
+        """Open the device and ask for MJPG, size and rate. Raises DriverError when it cannot be opened, or gives no MJPG."""
         if not self._device:
             raise DriverError(
                 f"camera {self.name}: no device given; name its place, --cameras.{self.name}.device /dev/v4l/by-path/..."
@@ -77,7 +78,7 @@ class UvcCamera:
             )
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next whole picture. Raises DriverError when the device is gone."""
+        """Wait for the next whole picture; None after `timeout_s`. Raises DriverError if it is gone or sends no JPEG."""
         try:
             return self._read(timeout_s)
         except optional.load("cv2", self._who).error as error:  # as after it was unplugged
@@ -104,7 +105,7 @@ class UvcCamera:
         return None
 
     def close(self) -> None:
-        """Free the device."""
+        """Free the device, so that another program may open it; `open` may be called again."""
         if self._capture is not None:
             self._capture.release()
             self._capture = None
@@ -114,7 +115,7 @@ class UvcCamera:
         return f"camera {self.name} ({self._device})"
 
     def _frame(self, jpeg: bytes, arrival_ns: int) -> CameraFrame | None:
-        """A picture; None when its JPEG is broken, as one in thousands is."""
+        """A frame of a JPEG; None when that is broken, as one in thousands is. Raises DriverError for another size."""
         try:
             pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
         except ValueError:
@@ -128,13 +129,13 @@ class UvcCamera:
         return CameraFrame(self._count, self._taken_ns(arrival_ns), time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def _taken_ns(self, arrival_ns: int) -> int:
-        """The kernel stamps a UVC buffer by CLOCK_MONOTONIC; where it did not, the time of arrival."""
+        """When the picture was taken: the kernel's stamp, by CLOCK_MONOTONIC; where that is none, the time of arrival."""
         stamp_ns = round(self._capture.get(optional.load("cv2", self._who).CAP_PROP_POS_MSEC) * 1e6)
         return stamp_ns if arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
 
 
 def _ready(capture: Any, timeout_ns: int) -> bool:
-    """Whether a picture is there within the time; only V4L2 can tell, other sources block by themselves."""
+    """Wait until a picture can be taken; False after the time. Only V4L2 can wait so, other sources block in `grab`."""
     if hasattr(capture, "wait"):
         return bool(capture.wait(timeout_ns))
     if capture.getBackendName() != "V4L2":

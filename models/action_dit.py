@@ -1,9 +1,9 @@
-"""The action head of System 1: a diffusion transformer of RDT-1B's shape (paper 3.2.1, 3.3).
+"""The action head of System 1: a diffusion transformer of RDT-1B's shape (Video2Act, sections 3.2.1 and 3.3).
 
-Even blocks attend to the instruction, odd ones to the images with System 2's tokens appended. Keys and values of both
-contexts do not depend on the denoising step, so they are computed once per chunk (`Context`).
-Legend: B batch, H targets in a chunk, J joints, N context tokens, D width. With RDT-1B's numbers it has RDT-1B's weights
-(models/rdt.py reads them), and beside them only those that `added` lists.
+Called by models/fast.py and by stage 2's training. Even blocks attend to the instruction, odd ones to the images with System
+2's tokens appended. Keys and values of both contexts do not depend on the denoising step: made once per chunk (`Context`).
+Legend: B batch, H targets in a chunk, J joints, U numbers of an action vector, L words, N image tokens, K System 2's tokens,
+D width. With RDT-1B's numbers it has RDT-1B's weights (models/rdt.py reads them), and beside them only those of `added`.
 """
 
 from collections.abc import Iterable
@@ -17,31 +17,34 @@ from torch.nn import functional
 from models.config import PolicyConfig
 from models.layers import Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
 
-_SINUSOID_WIDTH = 256
-_AGE_UNIT_S = 0.01  # ages are embedded in hundredths of a second
-_SPREAD = 16  # neighbouring targets start with similar positions, so that even random weights give smooth chunks
+_SINUSOID_WIDTH = 256  # RDT-1B's, of time and control frequency
+_AGE_UNIT_S = 0.01
+"""What ages are embedded in. Chosen: the fastest sinusoid then turns once in 63 ms, the time of two frames."""
+_SPREAD = 16
+"""Targets over which the fastest sinusoid of a fresh position turns by one radian. Chosen: neighbours begin alike, so that even
+random weights give smooth chunks."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """Keys and values of every block's cross-attention, and the sequence's state token. Computed once per chunk."""
+    """What all denoising steps of a chunk share: keys and values of every block's cross-attention, and the state's token."""
 
     keys_values: tuple[KeyValue, ...]
-    masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, N) bool a block: which of its tokens there are; None: all
+    masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, M) bool a block: which of its tokens there are; None: all
     state: torch.Tensor  # (B, 1, D)
     first: "FirstGuess | None"
 
 
 @dataclass(frozen=True)
 class FirstGuess:
-    """What a perceptron makes of joints and keypoints before any denoising."""
+    """What the guess gives before any denoising: a chunk, and what changes the blocks that correct it."""
 
     chunk: torch.Tensor  # (B, H, U), to be corrected
     modulation: torch.Tensor  # (B, D), of every block
 
 
 class ActionTransformer(nn.Module):
-    """Predicts the clean chunk (or the noise) from a noisy one. Legend: U numbers of an action vector."""
+    """The denoiser D of Video2Act, section 3.3: predicts the clean chunk (or the noise) from a noisy one, all normalised."""
 
     def __init__(self, config: PolicyConfig, image_width: int, image_positions: int, condition_width: int) -> None:
         super().__init__()
@@ -80,12 +83,20 @@ class ActionTransformer(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def zero_initialised(self) -> list[torch.Tensor]:
-        """The weights that start at zero; an untrained policy redraws them so that everything has an influence."""
+        """The weights that start at zero; an untrained policy redraws them so that everything has an influence.
+
+        Returns:
+            The parameters themselves, not copies.
+        """
         last, age = self.output, self.condition_age
         return [last.weight, last.bias, age.weight, age.bias, self.committed, self.condition_position]
 
     def added(self) -> list[nn.Parameter]:
-        """The weights that RDT-1B does not have."""
+        """The weights that RDT-1B does not have: System 2's tokens, their age, and the mark of committed targets.
+
+        Returns:
+            The parameters themselves, not copies.
+        """
         return [
             *self.condition.parameters(),
             self.condition_position,
@@ -94,7 +105,14 @@ class ActionTransformer(nn.Module):
         ]
 
     def vector(self, joints: torch.Tensor) -> torch.Tensor:
-        """Joints (..., J) in their places of the action vector (..., U), zero elsewhere."""
+        """Joints in their places of the action vector (Head.joint_places), zero elsewhere.
+
+        Args:
+            joints: (..., J) normalised.
+
+        Returns:
+            (..., U) in the same dtype.
+        """
         head = self.config.head
         if head.joint_places == tuple(range(head.action_width)):
             return joints
@@ -103,7 +121,14 @@ class ActionTransformer(nn.Module):
         return vector
 
     def joints(self, vector: torch.Tensor) -> torch.Tensor:
-        """The joints (..., J) out of action vectors (..., U)."""
+        """The inverse of `vector`: what stands elsewhere is dropped.
+
+        Args:
+            vector: (..., U) action vectors.
+
+        Returns:
+            (..., J) normalised.
+        """
         return vector[..., list(self.config.head.joint_places)]
 
     def context(
@@ -115,9 +140,19 @@ class ActionTransformer(nn.Module):
         state: torch.Tensor,
         masks: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None),
     ) -> Context:
-        """language (B, L, text width); images (B, N, image width); conditions (B, K, D') or None; age (B,); state (B, J).
+        """What every denoising step of a chunk needs of its conditions: F_l, F_I and F_VDM of Video2Act, section 3.3.
 
-        masks: which words (B, L) and which conditions (B, K) there are; training batches texts of several lengths.
+        Args:
+            language: (B, L, text width) states of the instruction.
+            images: (B, N, image width) tokens of two sets of pictures, the set before first, its cameras in order.
+            conditions: (B, K, former's width) System 2's tokens, spatial then motion; None: a policy without video.
+            age_s: (B,) of the newest frame that the conditions saw, s.
+            state: (B, J) normalised joints now.
+            masks: which words (B, L) and which conditions (B, K) there are, bool; None: all. Training batches texts of several
+                lengths.
+
+        Returns:
+            Keys, values and masks of every block, the state's token, and the first guess where the head makes one.
         """
         words = self.language(language) + self.language_position[:, : language.shape[1]]
         seen = self.image(images) + self.image_position
@@ -141,16 +176,23 @@ class ActionTransformer(nn.Module):
         return Context(keys_values, block_masks, self._embed(state), first)
 
     def _understood(self, conditions: torch.Tensor, age_s: torch.Tensor) -> torch.Tensor:
-        """System 2's tokens (B, K, D) with their age and place."""
+        """System 2's tokens (B, K, D): projected, with their place in the sequence and their age added."""
         age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(conditions.dtype))
         return self.condition(conditions) + self.condition_position + age.unsqueeze(1)
 
     def forward(
         self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
     ) -> torch.Tensor:
-        """noisy (B, H, U), time (B,) in 0..train_steps, committed (B, H) bool -> prediction (B, H, U).
+        """One denoising step.
 
-        The context may be of fewer observations, each for several noisy chunks in a row (as in training).
+        Args:
+            noisy: (B, H, U) normalised chunk with noise; committed targets are clean.
+            time: (B,) diffusion time in 0..train_steps - 1.
+            context: of B observations, or of fewer, each for several noisy chunks in a row (as in training).
+            committed: (B, H) bool, which targets are fixed already; they are marked, and not predicted.
+
+        Returns:
+            (B, H, U): what Head.prediction names, in the noisy chunk's dtype.
         """
         targets = self.config.head.token_targets
         marks = committed.unflatten(1, (-1, targets)).to(noisy.dtype) @ self.committed
@@ -172,25 +214,28 @@ class ActionTransformer(nn.Module):
         return found if context.first is None else found + context.first.chunk.repeat_interleave(again, dim=0)
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Action vectors (B, N, U), with the mark of those numbers that mean something, to tokens (B, N / targets, D)."""
+        """Action vectors (B, n, U), each with a vector that is 1 where a joint stands, to tokens (B, n / token_targets, D)."""
         marked = torch.cat([vectors, self.known.to(vectors.dtype).expand_as(vectors)], dim=-1)
         return self.action(marked.unflatten(1, (-1, self.config.head.token_targets)).flatten(2))
 
 
 def _positions(count: int, width: int) -> torch.Tensor:
-    """(1, count, D) from which learned positions start."""
+    """(1, count, D): sinusoids of place / _SPREAD, from which learned positions start."""
     return sinusoid(torch.arange(count) / _SPREAD, width)[None]
 
 
 def _mean(tokens: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-    """Mean (B, D) of tokens (B, N, D); zero where none are there (B, N)."""
+    """Mean (B, D) of the tokens (B, n, D) that are there, (B, n) bool; zero where none is."""
     if there is None:
         return tokens.mean(1)
     return (tokens * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
 
 
 class Guess(nn.Module):
-    """Joints, all keypoints and System 2's tokens to a first chunk, and to what modulates the transformer."""
+    """A perceptron that guesses the chunk without denoising, and modulates the transformer that corrects the guess (adaLN).
+
+    RDT-1B has nothing like it; Head.guess_width switches it on. System 2's tokens begin without influence.
+    """
 
     def __init__(self, config: PolicyConfig, inputs: int) -> None:
         super().__init__()
@@ -199,7 +244,7 @@ class Guess(nn.Module):
         self.each = nn.Linear(head.width, head.guess_tokens) if head.guess_tokens else None
         tokens = config.spatial_former.tokens + config.motion_former.tokens
         given = tokens * head.guess_tokens if head.guess_tokens else head.width
-        self.understood = nn.Linear(given, inner)  # begins at zero: System 2 has to earn its place
+        self.understood = nn.Linear(given, inner)  # begins at zero: what System 2 tells is added as it proves useful
         nn.init.zeros_(self.understood.weight)
         nn.init.zeros_(self.understood.bias)
         self.inner = nn.Sequential(nn.SiLU(), nn.Linear(inner, inner), nn.SiLU())
@@ -215,7 +260,18 @@ class Guess(nn.Module):
         understood: torch.Tensor | None,
         there: torch.Tensor | None,
     ) -> FirstGuess:
-        """keypoints (B, P), state (B, J), words (B, D); understood (B, K, D) where there (B, K) says so."""
+        """Guess from what is seen, felt and said.
+
+        Args:
+            keypoints: (B, P) the first token of each picture, one after the other.
+            state: (B, J) normalised joints.
+            words: (B, D) mean of the instruction's tokens.
+            understood: (B, K, D) System 2's tokens; None: a policy without video.
+            there: (B, K) bool, which of these there are; None: all.
+
+        Returns:
+            The chunk (B, H, U) and the modulation (B, D).
+        """
         x = self.known(torch.cat([keypoints, state.to(keypoints.dtype), words], dim=1))
         if understood is not None:
             x = x + self.understood(self._of_each(understood, there))
@@ -223,7 +279,7 @@ class Guess(nn.Module):
         return FirstGuess(self.chunk(x).unflatten(1, (self.horizon, -1)), self.modulation(x))
 
     def _of_each(self, understood: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-        """A few numbers of every token (B, K * n), or the mean of all (B, D)."""
+        """Head.guess_tokens numbers of every token, (B, K * n), or where that is 0 the mean of all, (B, D)."""
         if self.each is None:
             return _mean(understood, there)
         features = self.each(understood)
@@ -231,7 +287,7 @@ class Guess(nn.Module):
 
 
 class ActionBlock(nn.Module):
-    """Self-attention, cross-attention, feed-forward; RMSNorm before each."""
+    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: RMSNorm before each, a residual around each."""
 
     def __init__(self, width: int, heads: int, modulated: bool) -> None:
         super().__init__()
@@ -249,7 +305,17 @@ class ActionBlock(nn.Module):
     def forward(
         self, x: torch.Tensor, context: KeyValue, mask: torch.Tensor | None, modulation: torch.Tensor | None
     ) -> torch.Tensor:
-        """x (B, 3 + H / targets, D); modulation (B, D)."""
+        """One block of one denoising step.
+
+        Args:
+            x: (B, 3 + H / token_targets, D): time, control frequency, state, targets.
+            context: keys and values of C observations, (C, h, M, D / h) each; B / C chunks in a row share one's.
+            mask: (C, 1, 1, M) bool, which of the context's tokens there are; None: all.
+            modulation: (B, D); None: a head without a guess.
+
+        Returns:
+            (B, 3 + H / token_targets, D).
+        """
         scale, shift, feed_scale, feed_shift, gate, feed_gate = self._modulated(modulation)
         x = x + self.self_attention(self.self_norm(x) * scale + shift) * gate
         chunks = len(x) // len(context[0])  # of one observation: they share its keys and values
@@ -258,7 +324,7 @@ class ActionBlock(nn.Module):
         return x + self.feed_forward(self.feed_norm(x) * feed_scale + feed_shift) * feed_gate
 
     def _modulated(self, modulation: torch.Tensor | None) -> tuple[torch.Tensor | float, ...]:
-        """Scale, shift and gate of self-attention and feed-forward; they change nothing at first, or when there are none."""
+        """Scale and shift of both, then both gates, (B, 1, D) each; 1, 0 and 1 at first, and where there is no modulation."""
         if self.modulation is None or modulation is None:
             return 1.0, 0.0, 1.0, 0.0, 1.0, 1.0
         scale, shift, feed_scale, feed_shift, gate, feed_gate = (

@@ -1,6 +1,7 @@
 """Checkpoint folders, and the untrained policy drawn from a seed.
 
-A folder holds `checkpoint.json` (what it needs of a robot), `config.json`, `model.safetensors` and `stats.json`.
+Called by runtime/policy and runtime/training. A folder holds `checkpoint.json` (what it needs of a robot), `config.json`,
+`model.safetensors` and `stats.json`.
 """
 
 import json
@@ -37,19 +38,23 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
 Network = TypeVar("Network", bound=nn.Module)
 CPU = torch.device("cpu")
 _PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
-_PARTS = {"slow": 1, "fast": 2, "text": 3}  # offsets of the seeds, so that parts do not share random numbers
+_PARTS = {"slow": 1, "fast": 2, "text": 3}
+"""A part is drawn from 10 times the policy's seed plus this, so that no two parts share random numbers."""
 
 
 class Stored(Protocol):
-    """A network, or what stands for one, as it is stored."""
+    """A network, or what stands for one when it is stored (train/low_rank.py)."""
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Its tensors by name."""
+        """Its tensors by name, on any device; a name is what a checkpoint adds `slow.`, `fast.` or `text.` to."""
         ...
 
 
 class Checkpoint:
-    """Where the two systems and the text encoder get their configuration, weights and statistics from."""
+    """Where the two systems and the text encoder get their configuration, weights and statistics from.
+
+    Networks are made when they are asked for: opening a checkpoint reads no weights.
+    """
 
     def __init__(self, config: PolicyConfig, statistics: Statistics, folder: Path | None, seed: int) -> None:
         self.config, self.statistics = config, statistics
@@ -61,12 +66,18 @@ class Checkpoint:
     def untrained(
         cls, config: PolicyConfig, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]
     ) -> "Checkpoint":
-        """Random weights where none are published; targets stay within `reach` (J,) of the pose `rest` (J,)."""
+        """A policy that nobody trained: random weights where none are published, all drawn from the seed.
+
+        Its targets stay within `reach` (J,) of the pose `rest` (J,); rad, gripper m.
+        """
         return cls(config, normalize.untrained(config.horizon, rest, reach), None, seed)
 
     @classmethod
     def load(cls, folder: Path, config: PolicyConfig | None = None) -> "Checkpoint":
-        """Open a folder; `config`: its configuration with other sources. Raises ModelError with what is missing or wrong."""
+        """Open a folder. Raises ModelError with what is missing or wrong in it.
+
+        `config` takes the place of its own configuration, to read published parts from elsewhere.
+        """
         for name in ("config.json", "stats.json"):
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing")
@@ -83,7 +94,7 @@ class Checkpoint:
         return cls(config, statistics, folder, 0)
 
     def slow(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
-        """System 2, ready to run."""
+        """System 2 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there."""
         from models.slow import SlowSystem, make_backbone
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
@@ -91,7 +102,7 @@ class Checkpoint:
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
     def slow_to_train(self, seed: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
-        """System 2 as stage 2 begins: the video model as it is stored or published, both Q-formers drawn from the seed."""
+        """System 2 as stage 2 begins: its video model as it is stored or published, both Q-formers drawn from the seed."""
         from models.slow import SlowSystem, make_backbone
 
         def make() -> "Backbone":
@@ -104,7 +115,10 @@ class Checkpoint:
         return place(SlowSystem(self.config, backbone).eval().requires_grad_(False), device, dtype)
 
     def fast(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "FastSystem":
-        """System 1, ready to run. Untrained, what would start at zero is redrawn, so that every input has an influence."""
+        """System 1 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there.
+
+        Untrained, what would start at zero is redrawn, so that every input has an influence.
+        """
         system = self._fast(device, dtype)
         if self._stored is None:
             added = {id(weight) for weight in system.head.added()}
@@ -114,12 +128,11 @@ class Checkpoint:
         return system
 
     def fast_to_train(self) -> "FastSystem":
-        """System 1 as its training begins: as it is stored, or of published parts and otherwise drawn."""
+        """System 1 as its training begins: as it is stored, or of published parts and otherwise drawn; float32 on the CPU."""
         return self._fast(CPU, torch.float32).train().requires_grad_(True)
 
     def _fast(self, device: torch.device, dtype: torch.dtype) -> "FastSystem":
-        from models.fast import FastSystem
-        from models.image_encoders import image_encoder
+        from models.fast import FastSystem, image_encoder
 
         torch.manual_seed(self._seed * 10 + _PARTS["fast"])
         images = self._published("image", lambda: image_encoder(self.config.image, len(self.config.cameras)), dtype)
@@ -129,14 +142,14 @@ class Checkpoint:
         return system
 
     def instructor(self) -> "Instructor":
-        """The text encoders."""
+        """The text encoders, float32 on the CPU; published ones are loaded only when they encode."""
         from models.instructor import Instructor
 
         torch.manual_seed(self._seed * 10 + _PARTS["text"])
         return self._ready("text.", lambda: Instructor(self.config), None, CPU, torch.float32)
 
     def _published(self, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype) -> Loadable | None:
-        """The part with its published weights; None when it is not published, or the checkpoint holds its own of it."""
+        """A part with its published weights; None where it has none, or where the checkpoint holds its own of them."""
         source = sources(self.config).get(part)
         if source is None or (self._stored is not None and self._stored.names(_PREFIXES[part])):
             return None
@@ -153,7 +166,7 @@ class Checkpoint:
         device: torch.device,
         dtype: torch.dtype,
     ) -> Network:
-        """The network with the checkpoint's weights, but for those of its part `loaded`; drawn when there is none."""
+        """A network with the checkpoint's weights; those of its part `loaded` stay. Without a checkpoint, random ones."""
         if self._stored is None:
             network = make()
         else:
@@ -209,7 +222,7 @@ def save(
 
 
 def save_embedding(path: Path, embedding: InstructionEmbedding) -> None:
-    """Write an encoded instruction; whole or not at all."""
+    """Write an encoded instruction as safetensors, whole or not at all."""
     tensors = {
         "language": embedding.language,
         "video_states": embedding.video.states,

@@ -1,6 +1,7 @@
 """The choices that make a policy; a checkpoint stores one of these. The sizes there are: models/sizes.py.
 
-The choices are the paper's; where it leaves something open the first value is the default.
+Read by every module that makes a network and by runtime/config. The choices are Video2Act's, and section numbers its; where it
+leaves something open the first value is the default.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ JOINT_LAYOUT = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
 
 
 class Part(BaseModel):
-    """Every group of model settings."""
+    """Base of all groups of model settings: frozen, no unknown field, every number finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -28,13 +29,13 @@ class Source(Part):
 
     @classmethod
     def parse(cls, text: str) -> "Source":
-        """A folder (beginning with /, . or ~), or REPOSITORY@COMMIT. Raises ValueError."""
+        """Read FOLDER (beginning with /, . or ~) or REPOSITORY@COMMIT. Raises ValueError for a repository without commit."""
         repo, _, revision = text.partition("@")
         return cls(repo=repo, revision=revision or None)
 
     @property
     def folder(self) -> Path | None:
-        """The folder, None for a repository."""
+        """The folder with `~` resolved, whether or not it is there; None for a repository."""
         return Path(self.repo).expanduser() if self.repo.startswith(("/", ".", "~")) else None
 
     @model_validator(mode="after")
@@ -47,7 +48,7 @@ class Source(Part):
 
 
 class Published(Part):
-    """Whose weights the parts are; a checkpoint holds its own of a part only when that was trained further."""
+    """Where the weights of a policy's parts were published. A checkpoint holds only those parts that were trained further."""
 
     video: Source | None = None
     """Video model, VAE and their text encoders, in diffusers' folders."""
@@ -60,7 +61,7 @@ class Published(Part):
 
 
 class Window(Part):
-    """One video stream of System 2 (paper Eq. 2)."""
+    """One video stream of System 2 (Video2Act, eq. (2)); its `full` sizes are the paper's."""
 
     frames: int
     height_px: int
@@ -70,12 +71,15 @@ class Window(Part):
 
     @property
     def span_s(self) -> float:
-        """How far back it looks."""
+        """Time that its frames stand for, s: each for one stride."""
         return self.frames * self.stride_s
 
 
 class Hunyuan(Part):
-    """HunyuanVideo and its VAE; the paper keeps the first 20 dual-stream and 5 single-stream blocks."""
+    """HunyuanVideo and its VAE; the paper keeps the first 20 dual-stream and 5 single-stream blocks (appendix B.2).
+
+    Defaults are those of diffusers' configuration of the published model.
+    """
 
     kind: Literal["hunyuan"] = "hunyuan"
     heads: int
@@ -86,12 +90,12 @@ class Hunyuan(Part):
     refiner_blocks: int
     text_dim: int
     pooled_dim: int
-    guidance: float = 6.0
+    guidance: float = 6.0  # embedded, not classifier-free: the default of diffusers' HunyuanVideoPipeline
     vae_channels: tuple[int, ...]
     vae_layers: int
     vae_groups: int
     latent_channels: int = 16
-    latent_scaling: float = 0.476986
+    latent_scaling: float = 0.476986  # the published VAE's scaling_factor
 
     @property
     def width(self) -> int:
@@ -100,7 +104,10 @@ class Hunyuan(Part):
 
 
 class Wan(Part):
-    """Wan2.2-TI2V-5B and its VAE; the released code keeps the first 20 of 30 blocks."""
+    """Wan2.2-TI2V-5B and its VAE; Video2Act's released code keeps the first 20 of 30 blocks.
+
+    Defaults are those of diffusers' configuration of the published model.
+    """
 
     kind: Literal["wan"] = "wan"
     heads: int
@@ -123,7 +130,7 @@ class Wan(Part):
 
     @property
     def pooled_dim(self) -> int:
-        """It reads no pooled text."""
+        """0: it reads no pooled text."""
         return 0
 
     @model_validator(mode="after")
@@ -135,7 +142,7 @@ class Wan(Part):
 
 
 class Video(Part):
-    """System 2's video model and what it looks at."""
+    """System 2's video model, and the two windows of the head camera that go through it."""
 
     backbone: Hunyuan | Wan = Field(discriminator="kind")
     encoding: Literal["frames", "causal"] = "frames"
@@ -145,12 +152,12 @@ class Video(Part):
 
 
 class Filters(Part):
-    """What is taken from the features (paper Eq. 3); no learnable weight in it."""
+    """What is taken from the features (Video2Act, eq. (3)); no learnable weight in it."""
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
     motion: Literal["fft", "none"] = "fft"
     place: Literal["features", "latents"] = "features"
-    """On the blocks' features (paper Eq. 3), or on the latents that go into the blocks (released code)."""
+    """On the blocks' features (Video2Act, eq. (3)), or on the latents that go into the blocks (released code)."""
     low_bin: int = Field(default=1, ge=0)
     """First frequency bin kept by the high-pass; 1 drops only the mean."""
     high_bin: int | None = None
@@ -168,19 +175,19 @@ class Filters(Part):
 
 
 class QFormer(Part):
-    """The token compressor, one for each branch."""
+    """The token compressor, one for each branch. The paper calls them lightweight (section 3.2.1) and gives no sizes."""
 
-    tokens: int = 224
-    width: int = 512
+    tokens: int = 224  # as many as the Video Former of the Video Prediction Policy gives
+    width: int = 512  # chosen, with depth and heads: both branches' tokens are 0.44 MiB in bfloat16, features 42 MiB
     depth: int = 3
     heads: int = 8
     positions: Literal["apart", "summed"] = "apart"
-    """How a feature's place is told: frame, row and column in channels of their own; or summed in the same ones, frame and
-    place, where different places look alike (policies of before)."""
+    """How a feature's place is told. apart: frame, row and column have channels of their own. summed: frame and place share
+    theirs, so that different places look alike (policies trained before this setting)."""
 
 
 class Siglip(Part):
-    """System 1's eyes: SigLIP's vision model, the same for every camera."""
+    """System 1's eyes as in the paper (section 3.2.1): SigLIP's vision model, the same for every camera."""
 
     kind: Literal["siglip"] = "siglip"
     image_px: int
@@ -192,18 +199,18 @@ class Siglip(Part):
 
     @property
     def tokens(self) -> int:
-        """Of one picture."""
+        """Tokens of one picture: one a patch."""
         return (self.image_px // self.patch_px) ** 2
 
 
 class Keypoints(Part):
-    """System 1's eyes: convolutions and a spatial softmax, a camera each its own; learns from scratch on little data."""
+    """System 1's eyes of `small`: convolutions and a spatial softmax for each camera; learns from scratch on little data."""
 
     kind: Literal["keypoints"] = "keypoints"
     image_px: int
     width: int
-    """Of a token."""
-    points: int = 32
+    """Numbers of a token."""
+    points: int = 32  # Levine et al. 2016
     channels: tuple[int, int] = (32, 64)
     """Of the two convolutions, which look at 16 x 16 px every 4."""
     grid: int = 4
@@ -211,12 +218,12 @@ class Keypoints(Part):
 
     @property
     def tokens(self) -> int:
-        """Of one picture."""
+        """Tokens of one picture: all keypoints in one, then one a patch."""
         return 1 + self.grid**2
 
 
 class Text(Part):
-    """The instruction's encoder: T5 on ByT5's byte tokens, which need no vocabulary file."""
+    """The instruction's encoder for System 1: a T5 as in the paper (section 3.2.1), published, or small and of our own."""
 
     width: int
     depth: int
@@ -228,7 +235,7 @@ class Text(Part):
 
 
 class Head(Part):
-    """The action diffusion transformer (RDT-1B's shape)."""
+    """The action diffusion transformer (RDT-1B's shape; `full` has its sizes too)."""
 
     width: int
     depth: int
@@ -238,8 +245,8 @@ class Head(Part):
     joint_places: tuple[int, ...] = tuple(range(14))
     """Where the joints stand in it; RDT-1B's vector has room for every robot."""
     steps: int = 5
-    """Denoising steps of DPM-Solver++."""
-    train_steps: int = 1000
+    """Denoising steps of DPM-Solver++; RDT-1B's."""
+    train_steps: int = 1000  # diffusion times, RDT-1B's
     prediction: Literal["sample", "epsilon", "velocity"] = "sample"
     token_targets: int = Field(default=1, ge=1)
     """Targets that share a token: RDT-1B has one each; more make a small head several times as fast."""
@@ -254,7 +261,7 @@ _LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoi
 
 
 class PolicyConfig(Part):
-    """Everything that fixes the networks and what their numbers mean."""
+    """Everything that fixes a policy's networks and what the numbers in and out mean; `config.json` of a checkpoint."""
 
     name: str
     video: Video
@@ -264,12 +271,12 @@ class PolicyConfig(Part):
     image: Siglip | Keypoints = Field(discriminator="kind")
     text: Text
     head: Head
-    joints: int = 14
-    horizon: int = 64
-    dt_s: float = 1 / 30
+    joints: int = 14  # two arms of six joints and a gripper
+    horizon: int = 64  # targets in a chunk: H of Video2Act, section 4.2.2
+    dt_s: float = 1 / 30  # the rate of cameras and demonstrations (Video2Act, table 3)
     history_offset_s: float = Field(default=1 / 30, ge=0)
-    """How much older the first set of the image history is (paper 4.2.1: two frames)."""
-    control_hz: float = 30
+    """How much older the first set of the image history is: one frame, as RDT-1B was trained; the paper does not say."""
+    control_hz: float = 30  # what the head is told of its targets' rate, as RDT-1B is: 1 / dt_s
     published: Published = Published()
     cameras: tuple[str, ...] = CAMERAS
     colour_order: Literal["RGB"] = "RGB"
@@ -282,14 +289,14 @@ class PolicyConfig(Part):
     physical: where they are to be, rad, and grippers as a share of their widest, as RDT-1B was trained."""
     joint_layout: str = JOINT_LAYOUT
     action_source: Literal["next_puppet", "master"] = "next_puppet"
-    """What a demonstration's targets are: where the follower arm was next (paper A.3), or what the leader commanded."""
+    """What a demonstration's targets are: where the follower arm was next (appendix A.3), or what the leader commanded."""
     inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"
     """What System 1 is given; less than all only to measure what the rest is worth. no_head: System 2's tokens and the wrists'
     pictures; wrists: these alone; blind: neither tokens nor pictures."""
 
     @property
     def eyes_resize(self) -> Literal["crop", "letterbox", "stretch", "pad"]:
-        """How System 1's pictures are brought to size."""
+        """`image_resize`, or `resize` where it is not set."""
         return self.image_resize or self.resize
 
     @property
@@ -299,7 +306,7 @@ class PolicyConfig(Part):
 
     @property
     def unseen(self) -> tuple[int, ...]:
-        """The cameras, by number, whose pictures System 1 gets black."""
+        """Indices of the cameras whose pictures System 1 is given black."""
         first = {"blind": len(self.cameras), "no_head": 1, "wrists": 1}
         return tuple(range(first.get(self.inputs, 0)))
 
@@ -319,6 +326,6 @@ class PolicyConfig(Part):
         return self
 
     def digest(self) -> str:
-        """A short hash of every value; those that came later count where they are not as they were before."""
+        """16 hexadecimal digits of a hash of every value. Fields that earlier versions lack count only where not at default."""
         same = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
         return hashlib.sha256(self.model_dump_json(exclude=same).encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
 """Sampling a chunk: DPM-Solver++ (2M) over a squared-cosine schedule, with the committed prefix kept clean.
 
-Our own, equal to diffusers' DPMSolverMultistepScheduler (a test compares them): importing that takes System 1 two seconds.
-Source: Lu et al. 2022, DPM-Solver++, algorithm 2; Nichol and Dhariwal 2021 for the schedule. RDT-1B is trained and sampled so.
+Called by System 1 (models/fast.py) and by stage 2's training. Our own, equal to diffusers' DPMSolverMultistepScheduler (a test
+compares them): importing that takes System 1 two seconds. Sources: Lu et al. 2022 (DPM-Solver++, algorithm 2), Nichol and
+Dhariwal 2021 (schedule). RDT-1B is trained and sampled so. Legend: B batch, H targets, U numbers of an action vector.
 """
 
 import math
@@ -15,13 +16,23 @@ import torch
 from models.config import Head
 
 Amount = torch.Tensor
-Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (noisy (B, H, J), time (B,)) -> prediction
-_GREATEST_BETA = 0.999
+Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (noisy (B, H, U), time (B,)) -> prediction (B, H, U)
+_GREATEST_BETA = 0.999  # Nichol and Dhariwal 2021, section 3.2: no singularity at the last time
 
 
 @lru_cache
 def kept_share(train_steps: int) -> torch.Tensor:
-    """(train_steps,) float32: the signal's share of the variance at each time (alpha bar)."""
+    """The signal's share of the variance at each time: alpha bar, the product of 1 - beta up to there.
+
+    beta_t = 1 - f(t + 1) / f(t), at most 0.999, with f(t) = cos^2((t / N + 0.008) / 1.008 pi / 2) (Nichol and Dhariwal 2021,
+    eq. 17).
+
+    Args:
+        train_steps: N, the number of diffusion times.
+
+    Returns:
+        (N,) float32, falling from almost 1 to almost 0.
+    """
 
     def curve(time: float) -> float:
         return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -33,7 +44,16 @@ def kept_share(train_steps: int) -> torch.Tensor:
 
 @lru_cache
 def schedule(steps: int, train_steps: int) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
-    """Times of the steps, falling; and (signal, noise) amplitudes at each and after the last, where no noise is left."""
+    """When the sampler denoises, and how much signal and noise there is then; made once per pair of numbers.
+
+    Args:
+        steps: denoising steps of one chunk; their times lie evenly (diffusers' `linspace`).
+        train_steps: diffusion times that the head was trained on.
+
+    Returns:
+        The steps' times, falling from train_steps - 1; and steps + 1 pairs (signal, noise) of amplitudes, sqrt(alpha bar)
+        and sqrt(1 - alpha bar): one for each step, then (1, 0), where no noise is left.
+    """
     times = np.linspace(0, train_steps - 1, steps + 1).round()[:0:-1].astype(int)
     kept = kept_share(train_steps)[torch.from_numpy(times)].double()
     amplitudes = zip(kept.sqrt().tolist(), (1 - kept).sqrt().tolist(), strict=True)
@@ -41,23 +61,54 @@ def schedule(steps: int, train_steps: int) -> tuple[tuple[int, ...], tuple[tuple
 
 
 def cleaned(head: Head, x: Amount, prediction: Amount, signal: float | Amount, spread: float | Amount) -> Amount:
-    """The clean chunk that a prediction means, at a noisy chunk x of these amplitudes."""
+    """The clean chunk that a prediction means, where x = signal * clean + spread * noise.
+
+    Args:
+        head: `prediction` says what was predicted: the clean chunk, the noise, or v = signal * noise - spread * clean.
+        x: (B, H, U) noisy chunk.
+        prediction: (B, H, U) the head's.
+        signal: amplitude sqrt(alpha bar); a number, or (B, 1, 1).
+        spread: amplitude of the noise, sqrt(1 - alpha bar); a number, or (B, 1, 1).
+
+    Returns:
+        (B, H, U), normalised as the head learns them.
+    """
     if head.prediction == "velocity":  # Salimans and Ho 2022
         return signal * x - spread * prediction
     return prediction if head.prediction == "sample" else (x - spread * prediction) / signal
 
 
 def wanted(head: Head, clean: Amount, noise: Amount, signal: Amount, spread: Amount) -> Amount:
-    """What the denoiser is to predict."""
+    """What the denoiser is to predict: the target of the loss, Video2Act, eq. (4), there always the noise.
+
+    Args:
+        head: `prediction`: `sample` the clean chunk (RDT-1B), `epsilon` the noise, `velocity` as in `cleaned`.
+        clean: (B, H, U) normalised chunk.
+        noise: (B, H, U) standard normal.
+        signal: (B, 1, 1) amplitude sqrt(alpha bar).
+        spread: (B, 1, 1) amplitude sqrt(1 - alpha bar).
+
+    Returns:
+        (B, H, U).
+    """
     if head.prediction == "velocity":
         return signal * noise - spread * clean
     return clean if head.prediction == "sample" else noise
 
 
 def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoiser) -> torch.Tensor:
-    """From noise (B, H, J) to a chunk (B, H, J) whose first prefix.shape[1] targets are the prefix, unchanged.
+    """From noise to a chunk that begins with the committed targets.
 
-    The committed targets enter every step clean, so the free ones continue them (training-time real-time chunking).
+    They enter every step clean, so the free targets continue them (training-time real-time chunking). Deterministic.
+
+    Args:
+        head: steps, train_steps and what is predicted.
+        noise: (B, H, U) float32 standard normal; stays unchanged.
+        prefix: (B, n, U) committed targets, normalised; n from 0 to H.
+        denoise: the head: noisy (B, H, U) and times (B,) -> prediction (B, H, U); called once a step.
+
+    Returns:
+        (B, H, U), normalised; its first n targets are the prefix, bit for bit.
     """
     times, amplitudes = schedule(head.steps, head.train_steps)
     count = prefix.shape[1]
@@ -67,7 +118,7 @@ def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoi
         x[:, :count] = prefix
         prediction = denoise(x, torch.full((x.shape[0],), time, device=x.device))
         clean = cleaned(head, x, prediction, signal, spread)
-        if next_spread == 0.0:  # the last step, of first order: what is predicted clean
+        if next_spread == 0.0:  # the last step is of first order: it ends at what is predicted clean
             x = clean.clone()
             break
         step = math.log(next_signal / next_spread) - math.log(signal / spread)

@@ -1,4 +1,8 @@
-"""System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out."""
+"""System 1 as one object: pictures, joints, instruction and conditions in, a chunk of joint targets out.
+
+Called by runtime/policy/video2act.py and by stage 2's training. Legend: S px of a resized picture, N tokens of one, D width,
+H targets, J joints.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,19 +15,24 @@ from torch import nn
 from models import diffusion, images
 from models.action_dit import ActionTransformer
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig
-from models.image_encoders import Eyes, image_encoder
+from models.config import Keypoints, PolicyConfig, Siglip
+from models.encoders.image import ImageEncoder
+from models.encoders.keypoints import KeypointEncoder
 from models.normalize import Statistics
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
 
 _KEPT_SETS = 8
+"""Sets of pictures whose tokens are kept. Chosen: a chunk reads two, the older of which an earlier chunk may have made."""
 
 
 class FastSystem(nn.Module):
-    """System 1: image encoder and action diffusion transformer; turns the newest of everything into a chunk."""
+    """System 1 of Video2Act, section 3.3: an image encoder and the action diffusion transformer.
 
-    def __init__(self, config: PolicyConfig, statistics: Statistics, images: Eyes | None = None) -> None:
-        """`images`: an encoder whose weights are there already; else a new one."""
+    It keeps the tokens of the last sets of pictures, and nothing else from call to call.
+    """
+
+    def __init__(self, config: PolicyConfig, statistics: Statistics, images: ImageEncoder | None = None) -> None:
+        """`images` is an encoder whose weights are loaded already; without it one is made with random weights."""
         super().__init__()
         self.config, self.statistics = config, statistics
         self.images = images or image_encoder(config.image, len(config.cameras))
@@ -34,7 +43,14 @@ class FastSystem(nn.Module):
 
     @torch.inference_mode()
     def prepare(self, pictures: Pictures) -> torch.Tensor:
-        """One set's pictures as the image encoder takes them: (cameras, 3, S, S)."""
+        """One set's pictures as the image encoder takes them: resized, in -1..1, unseen cameras black.
+
+        Args:
+            pictures: one (H, W, 3) uint8 RGB a camera, in the policy's order; any size.
+
+        Returns:
+            (cameras, 3, S, S) on the weights' device, in their dtype.
+        """
         size, weight = self.config.image.image_px, next(self.parameters())
         unseen = self.config.unseen
         how = self.config.eyes_resize
@@ -44,12 +60,20 @@ class FastSystem(nn.Module):
         return torch.cat(resized).to(weight.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:
-        """Whether the tokens of that very set are at hand."""
+        """Whether `encode_images` still keeps the tokens of that very set; then its pictures need not be prepared."""
         return key in self._sets
 
     @torch.inference_mode()
     def encode_images(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
-        """Tokens (cameras * N, D) of a set. Always one set at a time: grouping pictures differently changes bits."""
+        """Tokens of a set of pictures, made once. Always one set at a time: grouping pictures differently changes bits.
+
+        Args:
+            key: what tells the set from all others since `clear`: its frame numbers.
+            prepared: (cameras, 3, S, S) of `prepare`; not looked at when the set is kept.
+
+        Returns:
+            (cameras * N, D).
+        """
         if key not in self._sets:
             self._sets[key] = self._kept(self.images(prepared)).flatten(0, 1)
             while len(self._sets) > _KEPT_SETS:
@@ -57,18 +81,18 @@ class FastSystem(nn.Module):
         return self._sets[key]
 
     def clear(self) -> None:
-        """Forget all sets: frame numbers begin anew."""
+        """Forget all sets, at a new episode: its frame numbers may be those of other pictures."""
         self._sets.clear()
 
     def compile_networks(self) -> None:
-        """torch.compile for the image encoder and the head; on a GPU every call of one is a single CUDA graph."""
+        """torch.compile for the image encoder and the head, at their first call; on a GPU each becomes one CUDA graph."""
         weight = next(self.head.parameters())
         for network in (self.images, self.head):
             network.compile(mode="reduce-overhead" if weight.is_cuda else "default")
         self._compiled = True
 
     def warm_up(self) -> None:
-        """Make a few chunks of nothing, so that the first real one is not the slowest; leaves no trace."""
+        """Make chunks of black pictures, so that the first real one is not the slowest; leaves no trace."""
         config, size = self.config, self.config.image.image_px
         blank = self.prepare((np.zeros((size, size, 3), np.uint8),) * len(config.cameras))
         formers = (config.spatial_former, config.motion_former)
@@ -82,7 +106,7 @@ class FastSystem(nn.Module):
         self._sets.clear()
 
     def _kept(self, output: torch.Tensor) -> torch.Tensor:
-        """A CUDA graph writes its next output over this one."""
+        """The output of a network, copied where it is compiled: a CUDA graph writes its next output over this one."""
         return output.clone() if self._compiled else output
 
     @torch.inference_mode()
@@ -96,10 +120,19 @@ class FastSystem(nn.Module):
         prefix: NDArray[np.floating],
         noise_seed: int,
     ) -> NDArray[np.float32]:
-        """A chunk (H, J) of joint targets.
+        """A chunk of joint targets; the same arguments give the same bytes.
 
-        sets (cameras * N, D) each: the set before, then the newest; q (J,) the joints now; prefix (n, J) targets
-        that are already committed and come back unchanged; age_s of the conditions' newest frame.
+        Args:
+            sets: tokens (cameras * N, D) of the set before, then of the newest one.
+            q: (J,) the joints now, rad, gripper m.
+            instruction: language (1, L, text width).
+            conditions: System 2's tokens, (K, D) each; None: the chunk is made without.
+            age_s: of the newest frame that the conditions saw, s.
+            prefix: (n, J) targets that are committed already, rad and m; n from 0 to H.
+            noise_seed: draws the noise that denoising begins with.
+
+        Returns:
+            (H, J) float32, rad, gripper m, within the checkpoint's ranges; the first n are the prefix, unchanged.
         """
         config = self.config
         tokens = torch.cat(tuple(sets))[None]
@@ -126,3 +159,20 @@ class FastSystem(nn.Module):
         targets = self.statistics.denormalize(self.head.joints(chunk)[0], q)
         targets[: len(prefix)] = prefix
         return targets
+
+
+def image_encoder(config: Siglip | Keypoints, cameras: int) -> ImageEncoder:
+    """A new encoder with random weights.
+
+    Args:
+        config: which kind, and its sizes.
+        cameras: how many a set has; SigLIP is the same for all of them.
+
+    Returns:
+        SiglipEncoder or KeypointEncoder.
+    """
+    if config.kind == "keypoints":
+        return KeypointEncoder(config, cameras)
+    from models.encoders.siglip import SiglipEncoder  # transformers' modelling code takes 8 s of a core to import
+
+    return SiglipEncoder(config)

@@ -1,5 +1,6 @@
-"""Spatial and motion filters on the video model's features, without learnable weights (paper 3.2.2, Eq. 3).
+"""Spatial and motion filters on the video model's features, without learnable weights (Video2Act, section 3.2.2, eq. (3)).
 
+Called by System 2 (models/slow.py) between the video model and the Q-formers, or before both on latents.
 Legend: B batch, T frames, H W feature grid, C channels. Features are (B, T, H, W, C).
 """
 
@@ -11,18 +12,24 @@ from torch.nn import functional
 from models.config import Filters
 from models.errors import ModelError
 
-# First-order kernels differentiate along x; their transpose along y. Paper 3.2.2 gives Sobel's; B.1 compares the others.
-_SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
-_SCHARR = ((-3.0, 0.0, 3.0), (-10.0, 0.0, 10.0), (-3.0, 0.0, 3.0))
-_ROUNDING = 1e-9
-_LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
+# First-order kernels differentiate along x; their transposes along y. Not normalised, as in the paper.
+_SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))  # S_x of Video2Act, section 3.2.2
+_SCHARR = ((-3.0, 0.0, 3.0), (-10.0, 0.0, 10.0), (-3.0, 0.0, 3.0))  # Scharr 2000; compared in Video2Act, appendix B.1
+_ROUNDING = 1e-9  # bins; a limit in Hz that falls on a bin counts, though its product with span_s is some 1e-16 off
+_LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))  # second differences along x and y; appendix B.1
 
 
 def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
-    """Boundaries in every frame and channel: (B, T, H, W, C) -> the same shape.
+    """Boundaries in every frame and channel: S = sqrt(Gx^2 + Gy^2) (Video2Act, section 3.2.2), or the signed Laplacian.
 
-    Sobel and Scharr give the gradient's magnitude sqrt(Gx^2 + Gy^2); the Laplacian gives its signed value. Edges repeat
-    their outermost features, so that the border of the picture is no boundary.
+    Edges repeat their outermost features, so that the border of the picture is no boundary.
+
+    Args:
+        features: (B, T, H, W, C), any float dtype; the root is taken in at least float32.
+        filters: `spatial` names the kernel; `none` gives the features back as they are.
+
+    Returns:
+        (B, T, H, W, C) in the features' dtype and unit; not negative for Sobel and Scharr.
     """
     if filters.spatial == "none":
         return features
@@ -36,10 +43,20 @@ def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
 
 
 def motion(features: torch.Tensor, filters: Filters, span_s: float) -> torch.Tensor:
-    """Temporal high-pass: a DFT over T, the bins of the mask kept, and back: (B, T, H, W, C) -> the same shape, real.
+    """Temporal high-pass M: a DFT over T, the bins of the mask B kept, and back (Video2Act, section 3.2.2).
 
-    The T frames cover `span_s`. The mask keeps a band of bins and their mirror images, which makes the inverse real (the
-    paper takes its real part). Raises ModelError for a mask that keeps nothing.
+    The mask keeps bins and their mirror images, so the inverse is real by itself (the paper takes its real part).
+
+    Args:
+        features: (B, T, H, W, C), any float dtype; computed in float32. The DFT takes the window as one period.
+        filters: `motion` and the band, in bins or in Hz; `none` gives the features back as they are.
+        span_s: T times the distance of two frames in s, what the band in Hz is counted by.
+
+    Returns:
+        (B, T, H, W, C) in the features' dtype; mean 0 over T unless bin 0 is kept.
+
+    Raises:
+        ModelError: the mask keeps no bin.
     """
     if filters.motion == "none":
         return features
@@ -51,7 +68,19 @@ def motion(features: torch.Tensor, filters: Filters, span_s: float) -> torch.Ten
 
 
 def band(filters: Filters, frames: int, span_s: float) -> tuple[int, int]:
-    """First and last bin that the motion filter keeps; bin k is k / span_s Hz. Raises ModelError if there is none."""
+    """The bins that the motion filter keeps; bin k is k / span_s Hz.
+
+    Args:
+        filters: the band, either `low_bin` and `high_bin` or `low_hz` and `high_hz`.
+        frames: T, which has bins 0 to T // 2 of its own; those above mirror them.
+        span_s: what the frames cover, s.
+
+    Returns:
+        First and last bin, both kept.
+
+    Raises:
+        ModelError: the band holds no bin of so many frames.
+    """
     highest = frames // 2
     if filters.low_hz is None and filters.high_hz is None:
         first, last = filters.low_bin, highest if filters.high_bin is None else filters.high_bin
@@ -69,7 +98,7 @@ def band(filters: Filters, frames: int, span_s: float) -> tuple[int, int]:
 
 
 def _convolve(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Depthwise 3x3 correlation of every channel of every frame."""
+    """Depthwise 3x3 correlation (B, T, H, W, C) -> the same shape: no channel and no frame sees another."""
     batch, frames, height, width, channels = features.shape
     planes = features.permute(0, 1, 4, 2, 3).reshape(batch * frames * channels, 1, height, width)
     padded = functional.pad(planes, (1, 1, 1, 1), mode="replicate")

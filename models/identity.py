@@ -1,4 +1,7 @@
-"""What a checkpoint is, without its weights: its id, the same in every process, its configuration and its needs. No torch."""
+"""What a checkpoint is, without its weights: its id, the same in every process, its configuration and its needs.
+
+Called by models/checkpoint.py, runtime/config and runtime/training. Loads no torch.
+"""
 
 import hashlib
 from pathlib import Path
@@ -14,12 +17,12 @@ INDEX = "model.safetensors.index.json"
 ABOUT = "checkpoint.json"
 FORMAT = 2
 """Of a checkpoint's folder. 1: without ABOUT; always a Video2Act policy."""
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20  # read and hashed at once; chosen: 1 MiB, so that a file of gigabytes needs no memory
 _UNKNOWN_TO_CONFIG = ("picture", "picture_rate_hz", "gripper_open_m")
 
 
 class About(Part):
-    """`checkpoint.json`."""
+    """`checkpoint.json`: what a robot must have for a checkpoint, readable without knowing its kind of policy."""
 
     format: int = Field(default=FORMAT, ge=2, le=FORMAT)
     policy: str = KINDS[0]
@@ -27,9 +30,10 @@ class About(Part):
 
 
 def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
-    """Hash of the configuration and of the weights: the file of `folder`, or the seed of an untrained policy.
+    """16 hexadecimal digits of a hash over configuration and weights, by which processes and sessions know a policy.
 
-    Of a checkpoint in shards the index is hashed: it names the hash of all tensors, which every shard carries too.
+    Of the weights the file in `folder` is hashed; of shards their index, which names the hash of all tensors; of an untrained
+    policy the seed. Raises ModelError when the file cannot be read.
     """
     digest = hashlib.sha256(config.digest().encode())
     if folder is None:
@@ -46,7 +50,7 @@ def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
 
 
 def checkpoint_folder(path: Path) -> Path:
-    """The checkpoint that a path means: the folder itself, or what a training wrote into its `--out`, `checkpoint/`."""
+    """The checkpoint that a user's path means: the folder itself, or `checkpoint/` in it, where it is a training's `--out`."""
     inner = path / "checkpoint"
     return inner if not (path / "config.json").is_file() and (inner / "config.json").is_file() else path
 
@@ -64,9 +68,10 @@ def stored_config(folder: Path) -> PolicyConfig:
 
 
 def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
-    """What the checkpoint needs of a robot; of format 1 what its configuration says. Raises ModelError.
+    """What a checkpoint needs of a robot; one of format 1 needs what its configuration says.
 
-    `config` may differ from the stored one: a training begins with the weights that fit.
+    `config` is that of the policy to be made, and may differ from the stored one: a training begins with the weights that fit.
+    Raises ModelError when `checkpoint.json` is damaged, of a later version, or contradicts `config.json`.
     """
     path = folder / ABOUT
     if not path.is_file():

@@ -1,4 +1,7 @@
-"""From camera pictures to the networks' inputs. Legend: B batch, C channels, H W height and width in pixels."""
+"""From camera pictures to the networks' inputs: to tensors, and to size. Called by both systems and by training.
+
+Legend: B pictures, H W height and width in px.
+"""
 
 from typing import Literal
 
@@ -9,19 +12,35 @@ from torch.nn import functional
 
 Resize = Literal["crop", "letterbox", "stretch", "pad"]
 
-_BACKGROUND = {"letterbox": -1.0, "pad": 0.0}
+_BACKGROUND = {"letterbox": -1.0, "pad": 0.0}  # black, and mid grey: 0 and 127.5 of 255
 
 
 def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """A picture (H, W, 3) uint8 RGB as (1, 3, H, W) float32 in -1..1."""
+    """A picture as networks take it: x / 127.5 - 1.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB; copied.
+        device: where the tensor is made.
+
+    Returns:
+        (1, 3, H, W) float32 in -1..1.
+    """
     tensor = torch.from_numpy(np.array(picture, copy=True)).to(device)
     return tensor.permute(2, 0, 1).unsqueeze(0).to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) -> torch.Tensor:
-    """Scale (B, 3, H, W) to (B, 3, height_px, width_px).
+    """Bring pictures to a size, bilinearly and antialiased.
 
-    crop: the largest centred part of the wanted aspect; letterbox: the whole picture on black, pad: on grey; stretch: neither.
+    Args:
+        picture: (B, 3, H, W) in -1..1.
+        height_px: of the result.
+        width_px: of the result.
+        how: crop: the largest centred part of the wanted aspect; letterbox: the whole picture on black; pad: on grey;
+            stretch: the whole picture, its aspect changed.
+
+    Returns:
+        (B, 3, height_px, width_px) in the same dtype.
     """
     if how == "crop":
         picture = _centre_crop(picture, width_px / height_px)

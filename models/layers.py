@@ -1,6 +1,6 @@
 """The few layers that both systems' own networks share: attention with normalised queries and keys, and feed-forward.
 
-Legend: B batch, N tokens, D width, h heads.
+Used by models/action_dit.py and models/qformer.py. Legend: B batch, N tokens, M tokens of a context, D width, h heads.
 """
 
 from collections.abc import Callable
@@ -9,22 +9,32 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-KeyValue = tuple[torch.Tensor, torch.Tensor]  # each (B, h, N, D / h)
+KeyValue = tuple[torch.Tensor, torch.Tensor]  # keys and values of a context, each (B, h, M, D / h)
 
 
 class RMSNorm(nn.RMSNorm):
-    """torch's, with its weight in what it is given: under autocast torch would leave its fused kernel, and warn."""
+    """torch's, with its weight in its input's dtype: under autocast torch would leave its fused kernel, and warn.
+
+    y = x / sqrt(mean(x^2) + 1e-6) * w; 1e-6 is RDT-1B's.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__(width, eps=1e-6)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise the last axis."""
+        """Normalise each vector of the last axis by itself.
+
+        Args:
+            x: (..., D), any float dtype.
+
+        Returns:
+            (..., D) in the same dtype.
+        """
         return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class Attention(nn.Module):
-    """Multi-head attention with normalised queries and keys; keys and values may be computed once and reused."""
+    """Multi-head attention with normalised queries and keys (RDT-1B's QK-norm); a context's keys and values can be reused."""
 
     def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module] = RMSNorm) -> None:
         super().__init__()
@@ -36,14 +46,30 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def keys_values(self, context: torch.Tensor) -> KeyValue:
-        """Keys and values of a context (B, N, D)."""
+        """What attention reads of a context; made once where the context is used again.
+
+        Args:
+            context: (B, M, D).
+
+        Returns:
+            Keys, normalised, and values; (B, h, M, D / h) each.
+        """
         key, value = self.key_value(context).chunk(2, dim=-1)
         return self.key_norm(self._split(key)), self._split(value)
 
     def forward(
         self, x: torch.Tensor, context: KeyValue | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B, N, D) attends to the context, or to itself; mask (B, 1, 1, M) bool: which of the context there is."""
+        """softmax(q k^T / sqrt(D / h)) v, projected.
+
+        Args:
+            x: (B, N, D) asks.
+            context: what it asks, two times (B, h, M, D / h); None: itself.
+            mask: (B, 1, 1, M) bool, which of the context's tokens there are; None: all.
+
+        Returns:
+            (B, N, D), to be added to x by the caller.
+        """
         key, value = self.keys_values(x) if context is None else context
         query = self.query_norm(self._split(self.query(x)))
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -54,7 +80,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers with GELU (tanh form) between."""
+    """Two linear layers, `ratio` times as wide between, with GELU in its tanh form, as RDT-1B has it."""
 
     def __init__(self, width: int, ratio: float = 1.0) -> None:
         inner = int(width * ratio)
@@ -62,7 +88,17 @@ class FeedForward(nn.Sequential):
 
 
 def mlp(inputs: int, width: int, layers: int, between: nn.Module | None = None) -> nn.Sequential:
-    """`layers` linear layers with GELU (or `between`) between: an adaptor into the transformer's width."""
+    """An adaptor into the transformer's width: linear layers with GELU (tanh form) between them.
+
+    Args:
+        inputs: numbers that the first layer reads.
+        width: numbers of every layer's output.
+        layers: how many linear layers, at least 1.
+        between: another activation; it has no weights, so one serves all gaps.
+
+    Returns:
+        A network (..., inputs) -> (..., width).
+    """
     parts: list[nn.Module] = [nn.Linear(inputs, width)]
     for _ in range(layers - 1):
         parts += [between or nn.GELU(approximate="tanh"), nn.Linear(width, width)]
@@ -70,7 +106,16 @@ def mlp(inputs: int, width: int, layers: int, between: nn.Module | None = None) 
 
 
 def sinusoid(values: torch.Tensor, width: int, longest: float = 10_000.0) -> torch.Tensor:
-    """Sine and cosine features (..., width) of values (...)."""
+    """Cosines and sines of values at frequencies longest^(-2 i / width) rad per unit, i from 0 (Vaswani et al. 2017).
+
+    Args:
+        values: (...), any number type; a time, a place or a rate.
+        width: even; half of the features are cosines, half sines.
+        longest: the slowest wave is about 2 pi times so many units long; 10 000 in that paper, and in RDT-1B.
+
+    Returns:
+        (..., width) float32 in -1..1.
+    """
     half = width // 2
     exponents = torch.arange(half, dtype=torch.float32, device=values.device) / half
     angles = values.to(torch.float32).unsqueeze(-1) * longest**-exponents

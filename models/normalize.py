@@ -1,7 +1,7 @@
 """From joint targets to the numbers a network learns, and back, with the statistics that a checkpoint carries.
 
-Actions are relative to the observed joints (or absolute, as RDT-1B was trained) and scaled by step and joint; the result is
-squashed smoothly into the ranges.
+Called by System 1 (models/fast.py) and by training; the statistics are made by models/train/statistics.py. Targets are relative
+to the observed joints (or absolute, as RDT-1B was trained) and scaled by step and joint; the result is kept in the ranges.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FLAGS = ("squash", "relative")
 
 @dataclass(frozen=True)
 class Statistics:
-    """`stats.json` of a checkpoint. Legend: H targets, J joints; rad, gripper m."""
+    """`stats.json` of a checkpoint: means, spreads and ranges. Legend: H targets, J joints; rad, gripper m."""
 
     mean: NDArray[np.float32]  # (H, J) of target minus observed joint, or of the target
     spread: NDArray[np.float32]  # (H, J), above 0
@@ -29,14 +29,28 @@ class Statistics:
     relative: bool = True  # targets as seen from the observed joints
 
     def to_json(self) -> dict[str, object]:
-        """Plain lists, for stats.json."""
+        """The entries of `stats.json`.
+
+        Returns:
+            Each field by its name: arrays as nested lists, flags as they are.
+        """
         return {
             name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in self.__dict__.items()
         }
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> "Statistics":
-        """What `to_json` gave. Raises ModelError naming a missing or misshapen entry."""
+        """The inverse of `to_json`.
+
+        Args:
+            values: all fields by name, as parsed from JSON.
+
+        Returns:
+            The statistics, arrays in float32.
+
+        Raises:
+            ModelError: an entry is missing, unknown, misshapen or not finite, or a spread is not above 0.
+        """
         wanted = cls.__dataclass_fields__
         wrong = [f"lacks {name!r}" for name in wanted if name not in values]
         wrong += [f"has an unknown {name!r}" for name in values if name not in wanted]
@@ -58,17 +72,40 @@ class Statistics:
         return cls(**arrays, squash=bool(values["squash"]), relative=bool(values["relative"]))
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
-        """Joints (..., J) as the head sees them."""
+        """Joints as the head sees them: (q - state_mean) / state_spread.
+
+        Args:
+            q: (..., J) rad, gripper m.
+
+        Returns:
+            (..., J) float32.
+        """
         return torch.from_numpy(((q - self.state_mean) / self.state_spread).astype(np.float32))
 
     def normalize(self, targets: NDArray[np.floating], observed: NDArray[np.float64]) -> torch.Tensor:
-        """Targets (..., n, J), n <= H, with the observed joints (..., J), as the head learns them."""
+        """Targets as the head learns them: (target - observed - mean) / spread, without `observed` where absolute.
+
+        Args:
+            targets: (..., n, J) the first n <= H of a chunk; rad, gripper m.
+            observed: (..., J) the joints that the head is shown; rad, gripper m.
+
+        Returns:
+            (..., n, J) float32.
+        """
         count = targets.shape[-2]
         scaled = (targets - self._zero(observed)[..., None, :] - self.mean[:count]) / self.spread[:count]
         return torch.from_numpy(scaled.astype(np.float32))
 
     def denormalize(self, chunk: torch.Tensor, observed: NDArray[np.float64]) -> NDArray[np.float32]:
-        """What the head made, (H, J), back to targets (H, J) inside the ranges."""
+        """The inverse of `normalize`, then into the ranges: clipped, or squashed by tanh about their middles.
+
+        Args:
+            chunk: (H, J) what the head made, any float dtype and device.
+            observed: (J,) the joints that the head was shown; rad, gripper m.
+
+        Returns:
+            (H, J) float32 on the CPU; rad, gripper m, within `low` and `high`.
+        """
         scaled = chunk.to(torch.float32).cpu().numpy() * self.spread + self.mean
         targets = self._zero(observed).astype(np.float32) + scaled
         if not self.squash:
@@ -77,12 +114,21 @@ class Statistics:
         return (middle + half * np.tanh((targets - middle) / half)).astype(np.float32)
 
     def _zero(self, observed: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What targets are counted from."""
+        """What targets are counted from, (..., J): the observed joints, or 0 where targets are absolute."""
         return observed if self.relative else np.zeros_like(observed)
 
 
 def untrained(horizon: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> Statistics:
-    """Statistics for random weights: motions around `rest` (J,) that stay within `reach` (J,) of it."""
+    """Statistics for random weights: motions around a pose that begin small, grow along the chunk, and stay near.
+
+    Args:
+        horizon: H, targets in a chunk.
+        rest: (J,) the pose; rad, gripper m.
+        reach: (J,) how far targets may be from it, same units. Spreads grow evenly to twice that: tanh bends them back.
+
+    Returns:
+        Statistics that squash, of relative targets.
+    """
     joints = len(rest)
     growth = np.linspace(1 / horizon, 1, horizon, dtype=np.float32)[:, None]
     return Statistics(

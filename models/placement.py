@@ -1,4 +1,7 @@
-"""Getting networks onto a device in their number type without ever holding their weights twice."""
+"""Getting networks onto a device in their number type without ever holding their weights twice.
+
+Called by models/checkpoint.py, and by whoever chooses a device: runtime/policy, runtime/training, runtime/bench.
+"""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,10 +16,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Published(Protocol):
-    """A network that can take published weights."""
+    """A network that can take published weights: a video model, or an image encoder."""
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take them. Raises ModelError when they do not fit."""
+        """Take the weights in `folder`, brought to `dtype`. Raises ModelError when they do not fit."""
         ...
 
 
@@ -24,7 +27,7 @@ Loadable = TypeVar("Loadable", bound=Published)
 
 
 def hollow() -> AbstractContextManager[None]:
-    """Networks made within have no weights yet: they are about to be loaded. What is computed from the settings is there."""
+    """A context in which new networks get no weights (meta tensors), since they are about to be loaded; buffers are there."""
     from accelerate import init_empty_weights  # takes a second: only where weights are loaded
 
     return cast(AbstractContextManager[None], init_empty_weights(include_buffers=False))
@@ -33,14 +36,14 @@ def hollow() -> AbstractContextManager[None]:
 def usual_type(config: PolicyConfig, device: torch.device) -> torch.dtype:
     """What a policy's networks compute in: bfloat16 on a GPU where the video model is published in it, else float32.
 
-    In bfloat16 the tokens of `small`, whose weights are its own, are off by a tenth of what tells one window from another.
+    `small`'s weights are its own: in bfloat16 its tokens are off by a tenth of what tells one window from another.
     """
     published = config.published.video is not None
     return torch.bfloat16 if published and device.type == "cuda" else torch.float32
 
 
 def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """Bring a network to a device, and its weights to a number type but for those that their library keeps in float32."""
+    """Bring a network to a device and its weights to a dtype, one by one; those that their library wants stay float32."""
     kept = {id(weight) for module in network.modules() for weight in _kept_in_float32(module)}
     for weight in network.parameters():
         wanted = torch.float32 if id(weight) in kept else dtype
@@ -52,6 +55,6 @@ def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network
 
 
 def _kept_in_float32(module: nn.Module) -> list[nn.Parameter]:
-    """diffusers and transformers name such parts of a model in this attribute."""
+    """The weights that a model's library wants in float32; diffusers and transformers name their modules in an attribute."""
     names = set(cast(Any, getattr(module, "_keep_in_fp32_modules", None) or ()))
     return [weight for name, weight in module.named_parameters() if names & set(name.split("."))] if names else []

@@ -1,4 +1,7 @@
-"""What passes in and out of a policy's two objects: SlowSystem (models/slow.py) and FastSystem (models/fast.py)."""
+"""What passes in and out of a policy's two objects: SlowSystem (models/slow.py) and FastSystem (models/fast.py).
+
+Used by both, and by runtime/policy, which turns it into arrays and messages.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ Pictures = tuple[NDArray[np.uint8], ...]  # one (H, W, 3) RGB a camera, in the c
 
 @dataclass(frozen=True)
 class InstructionEmbedding:
-    """An encoded instruction: for the head (1, L, D) and for the video model. Made once, cached, never in the loop."""
+    """An encoded instruction: `language` (1, L, D) for the head, `video` for the video model. Made once and cached."""
 
     language: torch.Tensor
     video: VideoText
@@ -21,7 +24,7 @@ class InstructionEmbedding:
 
 @dataclass(frozen=True)
 class ConditionTokens:
-    """What System 2 hands to System 1: (K, D) float32 each."""
+    """What System 2 hands to System 1, F_VDM of Video2Act, section 3.3: (K, D) each, in the weights' dtype."""
 
     spatial: torch.Tensor
     motion: torch.Tensor
@@ -29,7 +32,7 @@ class ConditionTokens:
 
 @dataclass(frozen=True)
 class EncodedVideo(ConditionTokens):
-    """The same with, for people, where in the picture it comes from: (h, w) on the features' grid, not negative."""
+    """The tokens, and for people two maps of where in the picture they come from: (h, w) float32 >= 0 on the features' grid."""
 
     spatial_map: torch.Tensor  # how strong the boundaries are in the newest frame
     motion_map: torch.Tensor  # how strong the motion is over the whole long window

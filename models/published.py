@@ -1,7 +1,7 @@
 """Published weights on this machine: which files of a source a part needs, where they lie, and whether they fit the policy.
 
-Never the network: `launch/weights.sh` fetches. Called when a policy is put together (models/checkpoint.py) and by the networks
-that can be published (backbones, siglip, published_texts, rdt).
+Never asks the hub: `launch/weights.sh` fetches. Called when a policy is put together (models/checkpoint.py) and by the networks
+that can be published (backbones, encoders, rdt).
 """
 
 import json
@@ -17,7 +17,7 @@ from models.sources import FILES, PartName
 
 
 def folder(part: PartName, source: Source) -> Path:
-    """The folder with a part's files. Raises ModelError when they are not all on this machine."""
+    """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
     if source.folder is not None:
         if not source.folder.is_dir():
             raise ModelError(f"published.{part}: {source.folder} is not a folder")
@@ -51,7 +51,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Raises ModelError with the first value that the published model has otherwise than the policy."""
+    """Compare a published configuration, read from `path`, with the policy's. Raises ModelError with the first difference."""
     for name, wanted in ours.items():
         there = theirs.get(name)
         if _plain(there) != _plain(wanted):
@@ -61,9 +61,17 @@ def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Non
 def diffusers_model(
     kind: type[Any], path: Path, arguments: Mapping[str, Any], depths: tuple[str, ...], dtype: torch.dtype
 ) -> Any:
-    """A model of diffusers out of its folder, only as deep as `arguments` say in their entries `depths`.
+    """A model of diffusers out of its folder, with its first blocks only.
 
-    Raises ModelError when the folder's model is another one or shallower, or lacks weights.
+    Args:
+        kind: its class in diffusers.
+        path: the folder with config.json and weights.
+        arguments: what the policy makes such a model with; must agree with the folder's configuration.
+        depths: those of the arguments that count blocks: the published model may have more.
+        dtype: what the weights are brought to.
+
+    Raises:
+        ModelError: the folder's model is another one or shallower, or lacks weights.
     """
     theirs = kind.load_config(path, local_files_only=True) if (path / "config.json").is_file() else None
     if not isinstance(theirs, dict):
@@ -76,12 +84,12 @@ def diffusers_model(
 
 
 def transformers_model(kind: type[Any], path: Path, dtype: torch.dtype, **settings: Any) -> Any:
-    """A model of transformers out of its folder. Raises ModelError when it cannot be read or lacks weights."""
+    """A model of transformers out of its folder, in evaluation mode. Raises ModelError if it is unreadable or lacks weights."""
     return _loaded(kind, path, dtype=dtype, **settings).eval()
 
 
 def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
-    """Both libraries' way to read a folder, with every weight of the model found there."""
+    """Read a folder as both libraries do. Raises ModelError for a weight that is missing or has another shape."""
     try:
         model, report = kind.from_pretrained(path, local_files_only=True, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError) as error:
@@ -94,7 +102,7 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Lists as tuples, so that a configuration out of JSON compares with one out of code."""
+    """A value with its lists as tuples, however deep: a configuration out of JSON then equals one out of code."""
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in cast(list[Any], value))
     return value

@@ -1,5 +1,6 @@
-"""The token compressor of System 2: learned queries read the filtered features (paper 3.2.1, two lightweight Q-formers).
+"""The token compressor of System 2: learned queries read the filtered features (Video2Act, section 3.2.1, the Q-formers).
 
+Called by models/slow.py, once for the spatial and once for the motion branch, and trained by stage 2.
 Legend: B batch, T frames, h w feature grid, N = h w places, C feature channels, K queries, D width.
 """
 
@@ -13,7 +14,10 @@ from models.layers import Attention, FeedForward, sinusoid
 
 
 class TokenCompressor(nn.Module):
-    """(B, T, h, w, C) -> (B, K, D). With `temporal`, the tokens of one place first attend to each other over time."""
+    """A Q-former: K learned queries that attend to all places of all frames, block after block.
+
+    With `temporal`, the tokens of one place first attend to each other over time. Normalised in and out by LayerNorm.
+    """
 
     def __init__(self, config: QFormer, channels: int, temporal: bool) -> None:
         super().__init__()
@@ -28,7 +32,14 @@ class TokenCompressor(nn.Module):
         self.final_norm = nn.LayerNorm(width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Compress filtered features (B, T, h, w, C)."""
+        """Read the features of one branch.
+
+        Args:
+            features: (B, T, h, w, C) filtered, in the weights' dtype. Any T, h and w: positions are made to measure.
+
+        Returns:
+            (B, K, D), what System 1 is conditioned on; K = QFormer.tokens, D = QFormer.width.
+        """
         _, frames, height, width, _ = features.shape
         places = height * width
         x = self.project(self.norm(features))
@@ -46,7 +57,7 @@ class TokenCompressor(nn.Module):
 
 
 class CompressorBlock(nn.Module):
-    """Queries look at the context, then at each other, then think."""
+    """Cross-attention to the context, self-attention, feed-forward of ratio 4; LayerNorm before each, and a residual."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -56,14 +67,22 @@ class CompressorBlock(nn.Module):
         self.feed_forward = FeedForward(width, 4.0)
 
     def forward(self, tokens: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """tokens (B, K, D), context (B, T N, D)."""
+        """One round of reading.
+
+        Args:
+            tokens: (B, K, D) the queries so far.
+            context: (B, T N, D) features with their positions.
+
+        Returns:
+            (B, K, D).
+        """
         tokens = tokens + self.cross(self.norms[0](tokens), self.cross.keys_values(self.norms[1](context)))
         tokens = tokens + self.self_attention(self.norms[2](tokens))
         return tokens + self.feed_forward(self.norms[3](tokens))
 
 
 def _apart(frames: int, height: int, width: int, like: torch.Tensor) -> torch.Tensor:
-    """Fixed features (T, N, D) of frame, row and column, a third of the channels each: no two places look alike."""
+    """Fixed encodings (T, N, D) of frame, row and column, a third of the channels each: no two places look alike."""
     third = like.shape[-1] // 6 * 2
     axes = [_waves(count, third, like.device) for count in (frames, height, width)]
     encoding = like.new_zeros(frames, height, width, like.shape[-1])
@@ -75,8 +94,9 @@ def _apart(frames: int, height: int, width: int, like: torch.Tensor) -> torch.Te
 
 
 def _waves(count: int, channels: int, device: torch.device) -> torch.Tensor:
-    """Sines and cosines (count, channels) of 0 to count - 1: from a quarter of a wave over all of them, which is almost
-    linear, to half a wave from one to the next.
+    """Sines and cosines (count, channels) of 0 to count - 1, at frequencies evenly spaced by their logarithm.
+
+    The slowest makes a quarter of a wave over all, which is almost linear; the fastest half a wave from one to the next.
     """
     half = channels // 2
     longest, shortest = math.log(math.pi / 2 / count), math.log(math.pi)
@@ -85,7 +105,7 @@ def _waves(count: int, channels: int, device: torch.device) -> torch.Tensor:
 
 
 def _summed(frames: int, places: int, like: torch.Tensor) -> torch.Tensor:
-    """Fixed time and place features (T, N, D)."""
+    """Fixed encodings (T, N, D) of frame and place, added in the same channels; kept for checkpoints trained with them."""
     width = like.shape[-1]
     time = sinusoid(torch.arange(frames, device=like.device), width)[:, None]
     place = sinusoid(torch.arange(places, device=like.device) + 0.5, width)[None]

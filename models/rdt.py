@@ -71,7 +71,7 @@ def load(head: ActionTransformer, folder: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a folder by RDT's names. Raises ModelError when there is no weight file or it cannot be read."""
+    """The tensors of a folder by RDT's names, on the CPU. Raises ModelError when there is no weight file that can be read."""
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if path is None:
         raise ModelError(f"{folder}: neither {' nor '.join(_FILES)} is there; fetch RDT-1B with launch/weights.sh")
@@ -86,7 +86,7 @@ def read(folder: Path) -> dict[str, torch.Tensor]:
 def translate(
     head: ActionTransformer, theirs: dict[str, torch.Tensor], folder: Path
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """(our name, tensor) for every weight that RDT-1B has."""
+    """(our name, tensor) for every weight that RDT-1B has. Raises ModelError for one that `theirs` lacks."""
 
     def take(name: str) -> torch.Tensor:
         if name not in theirs:
@@ -112,7 +112,7 @@ def translate(
 
 
 def _reordered(position: torch.Tensor, cameras: tuple[str, ...]) -> torch.Tensor:
-    """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both time steps."""
+    """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both sets of the history."""
     if set(cameras) != set(RDT_CAMERAS) or position.shape[1] % (2 * len(RDT_CAMERAS)):
         raise ModelError(
             f"RDT-1B was trained with the cameras {', '.join(RDT_CAMERAS)}; the policy has {', '.join(cameras)}"

@@ -1,6 +1,7 @@
 """What a checkpoint needs of the robot that runs it: one frozen model, stored beside its weights. No torch.
 
-A checkpoint of format 1 has none stored; it gets what held for every policy then (`needs_of`, by models/identity.py).
+Read by runtime/policy/fit.py before anything moves. A checkpoint of format 1 has none stored; it gets what held for every
+policy then (`needs_of`, by models/identity.py).
 """
 
 from typing import Literal, Self
@@ -15,7 +16,7 @@ KINDS = ("video2act",)
 
 
 class PictureSize(Part):
-    """What the pictures of every camera are like."""
+    """The size of every camera's pictures."""
 
     width_px: int = Field(ge=1)
     height_px: int = Field(ge=1)
@@ -28,7 +29,7 @@ class VideoWindow(Part):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     camera: str
-    frames: int = Field(ge=1, le=4096)
+    frames: int = Field(ge=1, le=4096)  # chosen: 136 s at 30 Hz; more is a slip or a damaged file
     stride_s: float | None = Field(default=None, gt=0)
     """Distance of its frames in time, on a fixed grid of frame numbers; none: the newest frames, one after another."""
 
@@ -42,7 +43,7 @@ class ConditionArray(Part):
 
 
 class Requirements(Part):
-    """Everything that must be so before the arms move."""
+    """What a policy needs of the robot and gives to it; compared with the settings before the arms move."""
 
     cameras: tuple[str, ...] = Field(default=CAMERAS, min_length=1)
     """Whose pictures the fast system is given, in this order."""
@@ -69,7 +70,7 @@ class Requirements(Part):
 
     @property
     def duration_s(self) -> float:
-        """From the pictures to a chunk's last target."""
+        """Time from the pictures to a chunk's last target, s."""
         return self.targets * self.dt_s
 
     @model_validator(mode="after")
@@ -88,7 +89,7 @@ class Requirements(Part):
 
 
 def needs_of(config: PolicyConfig) -> Requirements:
-    """Those of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
+    """The requirements of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
     video = config.video
     try:
         return Requirements(

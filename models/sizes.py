@@ -1,4 +1,7 @@
-"""The sizes of a policy: the same code with other numbers. `small` runs on two CPU cores, `full` is the paper's."""
+"""The sizes of a policy: the same code with other numbers. `small` runs on two CPU cores, `full` is the paper's.
+
+Chosen by name in settings and flags (runtime/config/policy.py, runtime/training).
+"""
 
 from models.config import (
     Head,
@@ -16,21 +19,21 @@ from models.config import (
 )
 from models.errors import ModelError
 
-# The published weights that the full sizes are made of, each at one commit.
+# The published weights that the full sizes are made of, each at one commit of its repository on the Hugging Face hub.
 _HUNYUAN = Source(repo="hunyuanvideo-community/HunyuanVideo", revision="e8c2aaa66fe3742a32c11a6766aecbf07c56e773")
 _WAN = Source(repo="Wan-AI/Wan2.2-TI2V-5B-Diffusers", revision="b8fff7315c768468a5333511427288870b2e9635")
 _SIGLIP = Source(repo="google/siglip-so400m-patch14-384", revision="9fdffc58afc957d1a03a25b10dba0329ab15c2a3")
 _T5 = Source(repo="google/t5-v1_1-xxl", revision="3db67ab1af984cf10548a73467f0e5bca2aaaeb2")
 _RDT = Source(repo="robotics-diffusion-transformer/rdt-1b", revision="eb09036cc64ca4945051acbd1bd581d30a1d7711")
 
-# Wan2.2-TI2V-5B's VAE: mean and spread of its 48 latent channels (its published configuration).
+# Wan2.2-TI2V-5B's VAE: mean and spread of its 48 latent channels, `latents_mean` and `latents_std` of its configuration.
 _WAN_MEAN = (
     -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
     0.1570, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
     -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230, -0.0313, -0.1649, 0.0117, 0.0723,
     -0.2839, -0.2083, -0.0520, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
 )  # fmt: skip
-_WAN_SPREAD = (
+_WAN_SPREAD = (  # in the same order
     0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901,
     0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
     0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
@@ -39,7 +42,11 @@ _WAN_SPREAD = (
 
 
 def small() -> PolicyConfig:
-    """A few million weights: runs on two CPU cores beside the simulator."""
+    """A few million weights: runs on two CPU cores beside the simulator.
+
+    Its numbers were chosen by the clock: 17 ms a run of System 1, 75 ms of System 2 (models/README.md). Windows have as many
+    frames as the paper's; the head's guess is what learns from few samples (models/shipped/README.md).
+    """
     return PolicyConfig(
         name="small",
         video=Video(
@@ -71,7 +78,11 @@ def small() -> PolicyConfig:
 
 
 def full() -> PolicyConfig:
-    """The paper's sizes: HunyuanVideo's first 20 + 5 blocks, SigLIP so400m, T5-v1.1-XXL, RDT-1B."""
+    """The paper's sizes: HunyuanVideo's first 20 + 5 blocks, windows of eq. (2), and an action head of 1 B weights (3.2.1).
+
+    Networks have the sizes of their published configurations. The paper's SigLIP-L/14 was never published, so400m is. Joints
+    stand in RDT-1B's vector where its own Agilex data has them: left arm at 50, gripper 60, right arm at 0, gripper 10.
+    """
     former = QFormer(tokens=224, width=512, depth=3, heads=8)
     return PolicyConfig(
         name="full",
@@ -110,7 +121,7 @@ def full() -> PolicyConfig:
 
 
 def full_wan() -> PolicyConfig:
-    """`full` on the released code's video model and windows: Wan2.2-TI2V-5B, first 20 of 30 blocks, 1 + 61 frames."""
+    """`full` with the video model and windows of Video2Act's released code: Wan2.2-TI2V-5B, 20 of 30 blocks, 1 + 61 frames."""
     video = Video(
         backbone=Wan(
             heads=24,
@@ -133,7 +144,7 @@ def full_wan() -> PolicyConfig:
 
 
 def by_name(name: str) -> PolicyConfig:
-    """The size called `name`. Raises ModelError for an unknown one."""
+    """The configuration of a size: `small`, `full` or `full-wan`. Raises ModelError for another name."""
     sizes = {"small": small, "full": full, "full-wan": full_wan}
     if name not in sizes:
         raise ModelError(f"no policy size {name!r}; the sizes are {', '.join(sizes)}")

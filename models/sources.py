@@ -1,4 +1,7 @@
-"""What has to be there of each published part: the files of its repository. No torch, so that fetching needs none."""
+"""What has to be there of each published part: the files of its repository. No torch, so that fetching needs none.
+
+Called by runtime/policy/weights.py, which fetches, and by models/published.py, which looks for them.
+"""
 
 from typing import Literal
 
@@ -20,7 +23,7 @@ FILES: dict[PartName, tuple[str, ...]] = {
 
 
 def sources(config: PolicyConfig) -> dict[PartName, Source]:
-    """The published parts of a policy."""
+    """Where each published part of a policy comes from; parts of its own are left out."""
     published = config.published
     found: dict[PartName, Source | None] = {
         "video": published.video,

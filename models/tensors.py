@@ -1,6 +1,7 @@
 """The tensor files of a checkpoint: one `model.safetensors`, or shards with an index when it is large.
 
-Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from elsewhere is told apart.
+Called by models/checkpoint.py. Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from
+elsewhere is told apart.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from safetensors.torch import save_file
 from models.errors import ModelError
 from models.identity import INDEX, SINGLE
 
-_SHARD_BYTES = 2 << 30
+_SHARD_BYTES = 2 << 30  # chosen: 2 GiB, so that a broken fetch costs little; the hub's own tools take 5 GB
 _MARK = "checkpoint"
 
 
 def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: int | None = None) -> None:
-    """Write tensors into an existing folder."""
+    """Write tensors into an existing folder; in shards where they are more than `shard_bytes` (2 GiB where it is None)."""
     from huggingface_hub import split_torch_state_dict_into_shards
 
     apart = _apart(tensors)
@@ -35,7 +36,7 @@ def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: in
 
 
 class StoredTensors:
-    """Reads the tensors of a folder by name. Raises ModelError for a file that is missing, foreign or broken."""
+    """Reads tensors of a folder by name, when they are asked for. Raises ModelError for a missing, foreign or broken file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._mark = folder, ""
@@ -55,15 +56,15 @@ class StoredTensors:
             raise ModelError(f"checkpoint {folder}: {SINGLE} is missing, and so is {INDEX}")
 
     def names(self, prefix: str) -> list[str]:
-        """All names that begin with `prefix`, without it."""
+        """The rests of all tensors' names that begin with `prefix`."""
         return [name.removeprefix(prefix) for name in self._files if name.startswith(prefix)]
 
     def where(self, name: str) -> Path:
-        """The file that holds a tensor, or that would."""
+        """The file that holds a tensor, for a message; for one that is in no file, the one that should have named it."""
         return self._folder / self._files.get(name, INDEX if self._mark else SINGLE)
 
     def digest(self, prefix: str) -> str:
-        """A hash of the tensors whose names begin with `prefix`; one of them at a time is in memory."""
+        """16 hexadecimal digits of a hash of the tensors under `prefix`; holds one of them at a time in memory."""
         hashes = sorted(_hash({name: tensor}) for name, tensor in self._each(prefix, torch.device("cpu")))
         return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
@@ -96,7 +97,7 @@ def _opened(path: Path, device: str) -> safe_open:
 
 
 def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors with a memory of their own each: two names of one weight are both stored."""
+    """The tensors, each with memory of its own: safetensors refuses two names of one weight, here both are stored."""
     seen: set[int] = set()
     apart: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():

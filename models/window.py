@@ -1,4 +1,7 @@
-"""System 2's video windows: which frames they hold, and the ring of latents that encodes every frame only once."""
+"""System 2's video windows: which frames they hold, and the ring of latents that encodes every frame only once.
+
+Called by models/slow.py; runtime/systems asks which frames a window needs.
+"""
 
 import itertools
 from collections import OrderedDict
@@ -15,27 +18,27 @@ from models.errors import ModelError
 
 @dataclass(frozen=True)
 class FrameTime:
-    """A frame's number and capture time."""
+    """Which frame it is, and when it was taken: CLOCK_MONOTONIC ns."""
 
     number: int
     capture_ns: int
 
 
 def grid_frames(newest: int, stride: int, count: int) -> list[int]:
-    """The `count` newest frame numbers of the fixed grid (number % stride == 0) up to `newest`, oldest first."""
+    """The last `count` multiples of `stride` up to the frame number `newest`, oldest first; negative before a start."""
     last = newest - newest % stride
     return [last - stride * back for back in range(count - 1, -1, -1)]
 
 
 def widest_gap_ns(frames: Sequence[FrameTime]) -> int:
-    """The largest step in capture time between neighbours; a gap in the history is reported by it."""
+    """The largest step in capture time between neighbours, ns, by which a gap in the history is reported; 0 below two."""
     return max((b.capture_ns - a.capture_ns for a, b in itertools.pairwise(frames)), default=0)
 
 
 class LatentRing:
-    """What a window is made of, by frame number: latents (1, c, 1, h, w), or with `causal` the pictures (1, 3, 1, H, W).
+    """What windows are made of, by frame number: latents (1, c, 1, h, w), or with `causal` the pictures (1, 3, 1, H, W).
 
-    A frame encoded on its own has a latent that never changes; a window encoded as a video has to be encoded anew.
+    A frame encoded by itself has a latent that never changes; a window encoded as a video has to be encoded each time.
     """
 
     def __init__(self, backbone: Backbone, window: Window, encoding: Literal["frames", "causal"], keep: int) -> None:
@@ -46,7 +49,7 @@ class LatentRing:
         return number in self._latents
 
     def encode(self, number: int, picture: torch.Tensor) -> None:
-        """Encode a resized picture (1, 3, H, W) unless that very frame is there."""
+        """Encode a resized picture (1, 3, H, W) unless that very frame is there. Raises ModelError for another size."""
         if number in self._latents:
             return
         if picture.shape[-2:] != (self.window.height_px, self.window.width_px):
@@ -57,9 +60,16 @@ class LatentRing:
             self._latents.popitem(last=False)
 
     def window_latents(self, numbers: Sequence[int]) -> torch.Tensor:
-        """(1, c, T', h, w) of the frames, oldest first; T' = T, or a quarter of it with `causal`.
+        """The latents of a window.
 
-        Raises ModelError naming a frame that was not encoded.
+        Args:
+            numbers: T frame numbers, oldest first; each must have been encoded.
+
+        Returns:
+            (1, c, T', h, w); T' is T, or (T + 3) / 4 where windows are encoded as videos.
+
+        Raises:
+            ModelError: a frame is not in the ring.
         """
         for number in numbers:
             if number not in self._latents:
@@ -68,5 +78,5 @@ class LatentRing:
         return self._backbone.encode(frames) if self._causal else frames
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all frames: their numbers begin again at a new episode."""
         self._latents.clear()

@@ -1,4 +1,7 @@
-"""A simulated Piper behind the arm protocol: reads and commands the simulator's process through its slots."""
+"""A simulated Piper behind the arm protocol: reads and commands the simulator's process through its slots.
+
+Made by runtime/arms/process.py where no CAN bus is emulated.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,7 @@ from drivers.sim.link import StateSlot, side_index
 
 
 class SimulatedArm(SlotArm):
-    """One arm of the simulated robot. `folder` is where the simulator keeps its slots."""
+    """One arm of the simulated robot, `side` left or right. `folder` is where the simulator keeps its slots."""
 
     def __init__(self, side: str, folder: Path) -> None:
         super().__init__(side, folder, "simulator")
@@ -16,7 +19,7 @@ class SimulatedArm(SlotArm):
         self._states = StateSlot(folder)
 
     def read(self) -> ArmState | None:
-        """The newest reading, or None before the simulator's first step."""
+        """The newest reading, without waiting; None before the simulator's first step. It never warns of anything."""
         state = self._states.read()
         if state is None:
             return None

@@ -15,7 +15,7 @@ from drivers.sim.eye import Eye
 from drivers.sim.link import StateSlot
 from drivers.sim.tasks.task import Task
 
-_STATE_POLL_S = 0.005
+_STATE_POLL_S = 0.005  # how often a newer state is looked for; chosen: the simulator gives one every 5 ms
 
 
 class SimulatedCamera:
@@ -32,12 +32,12 @@ class SimulatedCamera:
         self._number = 0
 
     def open(self) -> None:
-        """Compile the scene and make the renderer; call it in the thread that reads."""
+        """Compile the scene and make the renderer. Call it in the thread that reads: GL contexts belong to threads."""
         self._eye = Eye(self.name, self._task, self.width_px, self.height_px, self._seed)
         self._states = StateSlot(self._folder)
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the next instant of the camera's rhythm and render it; None if the simulator shows nothing new."""
+        """Wait for the camera's next trigger and render the newest state; None if none newer came within `timeout_s`."""
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         wait_for_trigger(self.rate_hz)
         state = self._states.read()
@@ -53,7 +53,7 @@ class SimulatedCamera:
         return CameraFrame(self._number, state.stamp_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def render(self, qpos: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The clean picture (H, W, 3) of a scene state."""
+        """The picture (H, W, 3) uint8 RGB of a scene's qpos (nq,), without noise or JPEG."""
         return self._eye.render(qpos)
 
     def close(self) -> None:

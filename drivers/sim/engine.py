@@ -1,4 +1,7 @@
-"""MuJoCo, headless. The one place that imports it: its names come from a compiled module that type checkers cannot see."""
+"""MuJoCo, headless. The one place that imports it: its names come from a compiled module that type checkers cannot see.
+
+Used by the modules beside it that build, move or render a scene.
+"""
 
 import importlib
 import os

@@ -14,8 +14,9 @@ from drivers.sim import scene
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
-_NOISE_SIGMA = 2.5  # grey levels, about that of a small sensor indoors
-_JPEG_QUALITY = 90
+_NOISE_SIGMA = 2.5
+"""Grey levels. Chosen, about that of a small sensor indoors: a still scene must not look like a frozen camera."""
+_JPEG_QUALITY = 90  # as in drivers/camera.py
 # Software GL crashes now and then when several threads use it at once, even on contexts of their own (seen at opening
 # and in mid-run), so the cameras of a process take turns: three pictures of 320x240 take 9 of 33 ms.
 _GL_LOCK = threading.Lock()
@@ -40,7 +41,7 @@ class Eye:
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
-        """Draw the noise of the pictures to come from another seed."""
+        """Draw the noise of all pictures from here on from a seed; the same seed gives the same pictures again."""
         size = self._size
         generator = np.random.default_rng([seed, *self.name.encode()])
         # One long strip of noise, read from another place for every frame: seeded, and far cheaper than fresh numbers.
@@ -48,11 +49,11 @@ class Eye:
         self._offsets = generator
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:
-        """The picture of a scene state as the camera's JPEG."""
+        """The JPEG that the camera gives of a scene's qpos (nq,), with noise."""
         return simplejpeg.encode_jpeg(self._with_noise(self.render(qpos)), _JPEG_QUALITY, "RGB", "420")
 
     def render(self, qpos: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The clean picture (H, W, 3) of a scene state."""
+        """The picture (H, W, 3) uint8 RGB of a scene's qpos (nq,), without noise."""
         self._data.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
@@ -61,7 +62,7 @@ class Eye:
             return self._renderer.render()
 
     def close(self) -> None:
-        """Free the renderer."""
+        """Free the renderer and its GL context, in the thread that made it."""
         with _GL_LOCK:
             self._renderer.close()
 

@@ -1,4 +1,7 @@
-"""What can go wrong with a simulated camera, switched while it runs: around the camera, as cable and firmware are."""
+"""What can go wrong with a simulated camera, switched while it runs: around the camera, as cable and firmware are.
+
+Made by runtime/devices/cameras.py around every simulated camera; the faults come from a run's `faults.json`.
+"""
 
 import time
 from collections.abc import Callable
@@ -11,7 +14,7 @@ from drivers.errors import DriverError
 
 
 class CameraFaults(BaseModel):
-    """The faults of one camera."""
+    """What is wrong with a camera; nothing by default. Read from `faults.json`, strictly."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -28,7 +31,7 @@ class CameraFaults(BaseModel):
 
 
 class FaultyCamera:
-    """A camera whose faults `faults` tells at every picture."""
+    """A `Camera` with something wrong: `faults` is asked at every picture what it is. `unplugged` raises DriverError."""
 
     def __init__(self, camera: Camera, faults: Callable[[], CameraFaults]) -> None:
         self.name, self.width_px, self.height_px = camera.name, camera.width_px, camera.height_px
@@ -37,12 +40,10 @@ class FaultyCamera:
         self._last: CameraFrame | None = None
 
     def open(self) -> None:
-        """See Camera."""
         self._check(self._faults())
         self._camera.open()
 
     def read(self, timeout_s: float) -> CameraFrame | None:
-        """See Camera."""
         faults, last = self._faults(), self._last
         self._check(faults)
         if last is not None and (faults.frozen or faults.same_bytes):
@@ -58,7 +59,6 @@ class FaultyCamera:
         return replace(frame, capture_ns=frame.capture_ns - round(faults.skew_s * 1e9))
 
     def close(self) -> None:
-        """See Camera."""
         self._camera.close()
 
     def _check(self, faults: CameraFaults) -> None:

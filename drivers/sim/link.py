@@ -1,6 +1,7 @@
 """What the simulator's process gives to simulated arms and cameras: the newest state of its scene, in a slot.
 
-Targets come to it as to any arm (drivers/arm_link.py). Nobody waits for anybody, and a stopped side shows by its age.
+Written by runtime/devices/simulator.py, read by drivers/sim/arm.py, camera.py and can_body.py. Targets come to it as to any arm
+(drivers/arm_link.py). Nobody waits for anybody, and a stopped side shows by its age.
 """
 
 import struct
@@ -16,13 +17,13 @@ from drivers.errors import DriverError
 from drivers.slot import SharedSlot
 
 _STATE_HEADER = struct.Struct("<qqqi??xx")  # number, stamp_ns, episode, count of qpos values, powered left and right
-_CAPACITY_BYTES = 1 << 14
+_CAPACITY_BYTES = 1 << 14  # chosen: room for 2000 values of qpos; the largest scene has 51
 _ARM_VALUES = 3 * ARM_JOINTS  # q, dq, effort
 
 
 @dataclass(frozen=True)
 class SimulatorState:
-    """One instant of the physics."""
+    """The scene at one instant, as the physics' loop left it."""
 
     number: int  # steps of the physics' loop
     stamp_ns: int  # CLOCK_MONOTONIC time that the instant stands for
@@ -39,12 +40,12 @@ class StateSlot:
         self._slot = SharedSlot(folder / "simulator.state", _CAPACITY_BYTES)
 
     def write(self, state: SimulatorState) -> None:
-        """Publish one instant."""
+        """Replace the state; never waits. Raises DriverError for a scene that is too large for the slot."""
         header = _STATE_HEADER.pack(state.number, state.stamp_ns, state.episode, len(state.qpos), *state.powered)
         self._slot.write(header + state.arms.tobytes() + state.qpos.tobytes())
 
     def read(self) -> SimulatorState | None:
-        """The newest instant, or None before the simulator's first."""
+        """The newest state, without waiting; None before the simulator's first one."""
         payload = self._slot.read()
         if payload is None:
             return None
@@ -55,7 +56,7 @@ class StateSlot:
         return SimulatorState(number, stamp_ns, episode, arms, qpos, (powered[0], powered[1]))
 
     def close(self) -> None:
-        """Unmap."""
+        """Unmap the memory; the file stays for the other side."""
         self._slot.close()
 
 

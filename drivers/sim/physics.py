@@ -1,4 +1,7 @@
-"""The physics of the simulated robot: targets in, joint readings and the scene's state out. Pure of clocks and sockets."""
+"""The physics of the simulated robot: targets in, joint readings and the scene's state out. No clocks, no sockets.
+
+Stepped by runtime/devices/simulator.py (live), drivers/sim/rollout.py and runtime/evaluation/world.py (as fast as it goes).
+"""
 
 from typing import Any
 
@@ -39,7 +42,7 @@ class Physics:
         mujoco.mj_forward(self.model, self.data)
 
     def rearrange(self, seed: int) -> None:
-        """Objects strewn anew from the seed; the arms stay where they are, and as they are driven."""
+        """Objects strewn again from the seed; the arms keep their pose, velocity, targets and power."""
         qpos, dof, actuator = self._joint_qpos.ravel(), self._joint_dof.ravel(), self._actuator.ravel()
         kept = self.data.qpos[qpos].copy(), self.data.qvel[dof].copy(), self.data.ctrl[actuator].copy()
         powered = list(self.powered)
@@ -55,7 +58,7 @@ class Physics:
         self._write_joints(self.data.ctrl, self._actuator[side], q)
 
     def switch_motors(self, side: int, motor_command: MotorCommand) -> None:
-        """Motors on where the joints are, off, or off but damped (stop). The fingers keep their grip, as the Piper's do."""
+        """One arm's motors on where the joints are, off, or off but damped (stop). Fingers keep their grip, as a Piper's do."""
         was, self.powered[side] = self.powered[side], motor_command == "enable"
         motors = self._actuator[side][:6]
         share = 1.0 if motor_command == "enable" else 0.0
@@ -72,7 +75,7 @@ class Physics:
         mujoco.mj_step(self.model, self.data, steps)
 
     def arms(self) -> NDArray[np.float64]:
-        """(2, 3, 7): for each side the joints' positions, velocities and efforts (rad, rad/s, N m; gripper m, m/s, N)."""
+        """Readings (2, 3, 7): of each side positions, velocities and efforts; rad, rad/s, N m, gripper m, m/s, N."""
         reading = np.empty((2, 3, ARM_JOINTS))
         reading[:, 0] = self._read_joints(self.data.qpos, self._joint_qpos)
         reading[:, 1] = self._read_joints(self.data.qvel, self._joint_dof)
@@ -80,15 +83,15 @@ class Physics:
         return reading
 
     def commands(self) -> NDArray[np.float64]:
-        """(2, 7) what the arms were told last; rad and m."""
+        """The arms' last targets (2, 7); rad and m."""
         return self._read_joints(self.data.ctrl, self._actuator)
 
     def qpos(self) -> NDArray[np.float64]:
-        """(nq,) copy of the scene's generalised positions, all a renderer needs."""
+        """The scene's generalised positions (nq,), a copy: all that a renderer needs."""
         return self.data.qpos.copy()
 
     def success(self) -> bool:
-        """Whether the task is done."""
+        """Whether the scene as it stands fulfils the task's rule."""
         return self.task.success(self.model, self.data)
 
     @staticmethod
@@ -98,7 +101,7 @@ class Physics:
 
     @staticmethod
     def _read_joints(source: Any, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(2, 7) of both arms, whose joints and fingers lie at `index` (2, 8)."""
+        """Values (2, 7) of both arms, whose joints and fingers lie at `index` (2, 8); a gripper's are its fingers' sum."""
         joints = source[index]
         joints[:, 6] += joints[:, 7]
         return joints[:, :ARM_JOINTS]

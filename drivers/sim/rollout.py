@@ -1,4 +1,7 @@
-"""The simulated robot without a clock: one target at 30 Hz in, one observation out. For demonstrations and evaluation."""
+"""The simulated robot without a clock: one target at 30 Hz in, one observation out.
+
+Called by `demos.sh` and by the rollouts of experts in runtime/evaluation.
+"""
 
 from dataclasses import dataclass
 
@@ -12,7 +15,7 @@ from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks.task import DEMONSTRATION_HZ, Task
 
 Array = NDArray[np.float64]
-_UPDATES = 5  # of the commands, within one target's time
+_UPDATES = 5  # of the commands, within one target's time; chosen: 150 a second, near the 200 of a live run
 _STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S / _UPDATES)
 
 
@@ -35,25 +38,25 @@ class Rollout:
         self._command = np.zeros(0)
 
     def reset(self, seed: int) -> None:
-        """Objects strewn and pictures' noise drawn from the seed, arms at rest."""
+        """Begin an episode: objects strewn and pictures' noise drawn from the seed, arms at the ready pose."""
         self.physics.reset(seed)
         for eye in self._eyes:
             eye.restart(seed)
         self._command = self.physics.arms()[:, 0].ravel()
 
     def observe(self) -> Observation:
-        """Joints and pictures now."""
+        """Joints as they are now, and a JPEG of every camera: rendering takes most of an episode's time."""
         q, dq, effort = (self.physics.arms()[:, kind].ravel() for kind in range(3))
         qpos = self.physics.qpos()
         return Observation(q, dq, effort, {eye.name: eye.jpeg(qpos) for eye in self._eyes})
 
     def follow(self, target: Array) -> None:
-        """Let the arms go to joint targets (14,) within one step of 1/30 s, evenly."""
+        """Let the arms go to joint targets (14,), rad and m, within one step of 1/30 s, evenly from the target before."""
         follow(self.physics, self._command, target)
         self._command = np.asarray(target, dtype=np.float64)
 
     def close(self) -> None:
-        """Free the renderers."""
+        """Free the renderers of all cameras, in the thread that made them."""
         for eye in self._eyes:
             eye.close()
 

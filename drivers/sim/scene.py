@@ -1,7 +1,8 @@
 """The simulated Cobot Magic as a MuJoCo model: two Pipers, grippers, table, three cameras and a task's objects.
 
-Arms come from the manufacturer's DH table (drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be
-shipped. Masses are the CAD's; gains and contact values were tuned until grasps held.
+Compiled by drivers/sim/physics.py and, for each camera, drivers/sim/eye.py. Arms come from the manufacturer's DH table
+(drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be shipped. Gains and contact values were tuned
+until grasps held: with them the experts succeed in 99.3 % of their scenes (models/shipped/README.md).
 """
 
 from typing import Any
@@ -16,22 +17,24 @@ from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Shift, Task
 
 TIMESTEP_S = 1 / 600
+"""Chosen: 1/480 s was short enough for grasps to hold, and 600 makes whole steps of the arms' 5 ms and of a target's 1/30 s."""
 
-_WHITE = (0.88, 0.88, 0.90, 1.0)
-_GREY = (0.28, 0.29, 0.31, 1.0)
-_BLACK = (0.10, 0.10, 0.11, 1.0)
-_WOOD = (0.66, 0.52, 0.36, 1.0)
-_CLOTH = (0.30, 0.42, 0.36, 1.0)
-_FLOOR = (0.45, 0.47, 0.50, 1.0)
+_WHITE = (0.88, 0.88, 0.90, 1.0)  # this and the next: RGB and opacity, chosen by eye
+_GREY = (0.28, 0.29, 0.31, 1.0)  # by eye
+_BLACK = (0.10, 0.10, 0.11, 1.0)  # by eye
+_WOOD = (0.66, 0.52, 0.36, 1.0)  # by eye
+_CLOTH = (0.30, 0.42, 0.36, 1.0)  # by eye; over the table where the background is shifted
+_FLOOR = (0.45, 0.47, 0.50, 1.0)  # by eye
 
-_BASE_MASS_KG = 0.334
-_LINK_MASS_KG = (0.215, 0.464, 0.220, 0.132, 0.134, 0.007)
-_HAND_MASS_KG = 0.145
-_FINGER_MASS_KG = 0.030
-_PAD_HALF_M = (0.012, 0.004, 0.03)
-# Joint ranges of the simulated arm: the manufacturer's, a little wider than what the safety layer allows.
+_BASE_MASS_KG = 0.334  # this and the next: the manufacturer's CAD
+_LINK_MASS_KG = (0.215, 0.464, 0.220, 0.132, 0.134, 0.007)  # CAD
+_HAND_MASS_KG = 0.145  # CAD
+_FINGER_MASS_KG = 0.030  # CAD, each
+_PAD_HALF_M = (0.012, 0.004, 0.03)  # chosen: boxes of 24 x 8 x 60 mm hold a bottle that is 15 mm off to a side
+# Joint ranges of the simulated arm: the paper's table 2, nowhere inside what the safety layer allows; J4 from -106 instead of
+# its -100, so that the stop lies beyond that limit.
 _RANGE_DEG = ((-154, 154), (0, 195), (-175, 0), (-106, 112), (-75, 75), (-170, 170))
-# Each link's body as capsules: from, to (m, in the link's frame), radius.
+# Each link's body as capsules: from, to (m, in the link's frame), radius. Lengths are the DH table's, radii chosen by pictures.
 _LINK_CAPSULES: tuple[tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...], ...] = (
     (((0, 0, -0.06), (0, 0, 0.0), 0.040),),
     (((0, 0, 0), (0.28503, 0, 0), 0.034),),
@@ -43,7 +46,7 @@ _LINK_CAPSULES: tuple[tuple[tuple[tuple[float, float, float], tuple[float, float
 
 
 def build_model(task: Task) -> Any:
-    """Compile the scene with a task's objects to an MjModel."""
+    """Compile the scene with a task's objects to an MjModel; takes some milliseconds."""
     spec = mujoco.MjSpec()
     spec.modelname = "cobot_magic"
     spec.compiler.degree = False
@@ -75,7 +78,7 @@ def _set_options(spec: Any) -> None:
 
 
 def _add_room(spec: Any, shift: Shift) -> None:
-    """Table, floor, walls and lamp; another table and other walls, or a dim warm lamp from the side, as the shift says."""
+    """Table, floor, walls and lamp; under a shift other walls and a cloth, or a dim warm lamp from the side."""
     world = spec.worldbody
     dim, other = shift == "lighting", shift == "background"
     spec.add_texture(

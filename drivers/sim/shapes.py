@@ -1,6 +1,7 @@
 """The primitives that the scene and its objects are made of, with the contact settings under which grasps hold.
 
-Lengths are half sizes in metres, as MuJoCo takes them; `at_m` is the place in the body's frame.
+Used by drivers/sim/scene.py and the tasks. Lengths are half sizes in metres, as MuJoCo takes them; `at_m` is the place in the
+body's frame. Contact values were tuned together with the scene's.
 """
 
 from typing import Any
@@ -9,14 +10,14 @@ from drivers.sim.engine import mujoco
 
 Colour = tuple[float, float, float, float]
 
-BLUE: Colour = (0.16, 0.32, 0.78, 1.0)
-RED: Colour = (0.80, 0.13, 0.10, 1.0)
-GREEN: Colour = (0.10, 0.55, 0.20, 1.0)
-YELLOW: Colour = (0.88, 0.72, 0.12, 1.0)
-PURPLE: Colour = (0.48, 0.20, 0.62, 1.0)
-ORANGE: Colour = (0.90, 0.45, 0.10, 1.0)
-CREAM: Colour = (0.92, 0.88, 0.78, 1.0)
-DARK: Colour = (0.16, 0.15, 0.17, 1.0)
+BLUE: Colour = (0.16, 0.32, 0.78, 1.0)  # this and the next: RGB and opacity, chosen by eye, easily told apart
+RED: Colour = (0.80, 0.13, 0.10, 1.0)  # by eye
+GREEN: Colour = (0.10, 0.55, 0.20, 1.0)  # by eye
+YELLOW: Colour = (0.88, 0.72, 0.12, 1.0)  # by eye
+PURPLE: Colour = (0.48, 0.20, 0.62, 1.0)  # by eye
+ORANGE: Colour = (0.90, 0.45, 0.10, 1.0)  # by eye
+CREAM: Colour = (0.92, 0.88, 0.78, 1.0)  # by eye
+DARK: Colour = (0.16, 0.15, 0.17, 1.0)  # by eye
 
 
 def add_box(
@@ -28,7 +29,7 @@ def add_box(
     mass_kg: float | None = None,
     at_m: tuple[float, float, float] = (0, 0, 0),
 ) -> Any:
-    """A box; it collides with everything or with nothing."""
+    """Add a box to a body, colliding with everything or with nothing, and then of mass 0 unless told. Returns the geom."""
     return _add(body, name, mujoco.mjtGeom.mjGEOM_BOX, half_m, rgba, collides, mass_kg, at_m)
 
 
@@ -42,13 +43,13 @@ def add_cylinder(
     mass_kg: float | None = None,
     at_m: tuple[float, float, float] = (0, 0, 0),
 ) -> Any:
-    """An upright cylinder."""
+    """Add a cylinder along the body's z; collides and weighs as a box does. Returns the geom."""
     size = (radius_m, half_height_m, 0)
     return _add(body, name, mujoco.mjtGeom.mjGEOM_CYLINDER, size, rgba, collides, mass_kg, at_m)
 
 
 def add_ball(body: Any, name: str, radius_m: float, rgba: Colour, mass_kg: float) -> Any:
-    """A ball that rolls badly, like fruit."""
+    """Add a ball that collides and rolls badly, like fruit. Returns the geom."""
     ball = _add(body, name, mujoco.mjtGeom.mjGEOM_SPHERE, (radius_m, 0, 0), rgba, True, mass_kg, (0, 0, 0))
     ball.condim = 6
     ball.friction = (1.0, 0.02, 0.002)

@@ -1,4 +1,7 @@
-"""What System 2 needs of a video diffusion model."""
+"""What System 2 needs of a video diffusion model; called by models/slow.py, models/window.py and stage 1's training.
+
+Legend: B batch, T frames, T' latent frames, H W px, h w latent grid, c latent and C feature channels, L words.
+"""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -25,7 +28,7 @@ class VideoText:
 
 
 class Backbone(nn.Module, ABC):
-    """Base of the video models. Legend: T frames, H W pixels, h w latent grid, C feature channels."""
+    """Base of the video models: a VAE without its decoder, and the first blocks of a transformer."""
 
     transformer: Any
     """The model of diffusers whose blocks are kept."""
@@ -34,80 +37,142 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take the published weights of a folder in diffusers' layout, the transformer only as deep as configured.
+        """Take published weights, of the transformer only as many blocks as configured.
 
-        Raises ModelError when the folder holds another model, or not all of it.
+        Args:
+            folder: in diffusers' layout: `vae/` and `transformer/`.
+            dtype: what the weights are brought to.
+
+        Raises:
+            ModelError: the folder holds another model, or not all of it.
         """
         ...
 
     @abstractmethod
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures (1, 3, T, H, W) in -1..1 to latents (1, c, T', h, w), scaled, deterministic; one gives one."""
+        """The VAE's latents: the posterior's mode, never a sample, scaled to about mean 0 and spread 1.
+
+        Args:
+            pictures: (1, 3, T, H, W) RGB in -1..1, in the weights' dtype.
+
+        Returns:
+            (1, c, T', h, w); T' is 1 for a single picture, which so becomes a latent of its own.
+        """
         ...
 
     @abstractmethod
     def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
-        """Latents (B, c, T, h, w) to features (B, T, h / 2, w / 2, C) of the last block kept, at diffusion time 0.
+        """F of Video2Act, eq. (1): the last kept block at the beginning of the inversion, diffusion time 0 on clean latents.
 
-        words (B, L) bool: which there are of text states (B, L, D); None: all.
+        Args:
+            latents: (B, c, T, h, w) as `encode` gives them.
+            text: states (B, L, text_dim) and pooled (B, pooled_dim).
+            words: (B, L) bool, which of the states there are; None: all.
+
+        Returns:
+            (B, T, h / 2, w / 2, C): a token is a patch of 2 x 2 latents.
         """
         ...
 
     @abstractmethod
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
-        """Direction from clean to noise of latents (B, c, T, h, w) at times (B,), 0 clean to 1 noise; for training.
+        """The flow from clean latents to noise, for stage 1: the last layer is the whole model's own, on the kept blocks.
 
-        text states (B, L, D); words (B, L) bool: which of them there are. The last layer is the whole model's own, on the
-        blocks that are kept.
+        Args:
+            noisy: (B, c, T, h, w) = (1 - time) * clean + time * noise.
+            time: (B,) 0 clean to 1 noise.
+            text: states (B, L, text_dim) and pooled (B, pooled_dim).
+            words: (B, L) bool, which of the states there are.
+
+        Returns:
+            (B, c, T, h, w), an estimate of noise - clean.
         """
         ...
 
     @abstractmethod
     def new_autoencoder(self) -> nn.Module:
-        """A whole VAE of the configured size, to be trained."""
+        """A whole VAE to be trained, for policies whose video model is not published.
+
+        Returns:
+            Encoder and decoder of the configured size, with random weights; not yet this model's.
+        """
         ...
 
     @abstractmethod
     def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
-        """Configuration values that bring a new VAE's latents, of mean and spread (c,), to about mean 0, spread 1."""
+        """How a newly trained VAE's latents are to be scaled.
+
+        Args:
+            mean: (c,) of its latents as `encode` gives them now.
+            spread: (c,) their standard deviation.
+
+        Returns:
+            Fields of the backbone's configuration, with which `encode` gives about mean 0 and spread 1.
+        """
         ...
 
     def take_autoencoder(self, vae: nn.Module) -> None:
-        """Use the encoder of a trained VAE from now on."""
+        """Use a trained VAE from now on.
+
+        Args:
+            vae: of the configured size; its decoder is dropped.
+        """
         self.vae = without_decoder(vae)
 
     def store_in_float8(self, dtype: torch.dtype) -> None:
-        """Keep the transformer's large weights in 8 bits; each layer's are brought to `dtype` while it runs."""
+        """Keep the transformer's large weights in 8 bits (e4m3), which halves their memory.
+
+        Args:
+            dtype: what each layer's weights are brought to while it runs.
+        """
         from diffusers.hooks.layerwise_casting import apply_layerwise_casting  # seconds to import, rarely needed
 
         apply_layerwise_casting(self.transformer, torch.float8_e4m3fn, dtype, skip_modules_pattern=_NOT_IN_FLOAT8)
 
     def compile_blocks(self) -> None:
-        """torch.compile for the blocks: equal ones share what is compiled."""
+        """torch.compile for each block by itself: equal ones share what is compiled, at their first run."""
         for block in itertools.chain(*self.blocks().values()):
             block.compile()
 
     @abstractmethod
     def blocks(self) -> dict[str, list[nn.Module]]:
-        """The blocks that are kept, in order, by their kind."""
+        """The blocks that are kept, for those who adapt, count or compile them.
+
+        Returns:
+            By their kind, as Hunyuan's `dual-stream`; kinds and blocks in the order in which they run.
+        """
         ...
 
     @property
     @abstractmethod
     def encoder(self) -> nn.Module:
-        """The part of the VAE that encodes."""
+        """The part of the VAE that encodes, without what samples or scales."""
         ...
 
 
 def in_float8(transformer: nn.Module) -> list[nn.Parameter]:
-    """The weights that `store_in_float8` keeps in 8 bits."""
+    """The weights that `store_in_float8` keeps in 8 bits, to count memory before anything is loaded.
+
+    Args:
+        transformer: of a backbone.
+
+    Returns:
+        Weights and biases of its linear and convolutional layers but the delicate ones.
+    """
     layers = [(name, layer) for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear | nn.Conv3d)]
     large = [layer for name, layer in layers if not any(word in name for word in _NOT_IN_FLOAT8)]
     return [weight for layer in large for weight in layer.parameters()]
 
 
 def without_decoder(vae: Vae) -> Vae:
-    """The VAE without what only decoding needs: most of its weights."""
+    """Drop what only decoding needs: most of a VAE's weights.
+
+    Args:
+        vae: of diffusers; changed in place.
+
+    Returns:
+        The same object.
+    """
     whole: Any = vae
     whole.decoder = whole.post_quant_conv = None
     return vae

@@ -1,6 +1,7 @@
 """HunyuanVideo through diffusers, truncated: the VAE frame by frame, and the first blocks of the transformer at t = 0.
 
-The loop over the blocks is our own: no final layer, and no attention mask where the text carries no padding.
+Made by models/slow.py where the configuration says `hunyuan`. The loop over the blocks is our own: no final layer, and no
+attention mask where the text carries no padding. Numbers without another source are HunyuanVideo's as diffusers publishes it.
 """
 
 import itertools
@@ -17,13 +18,16 @@ from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Hunyuan
 from models.published import diffusers_model
 
-_GUIDANCE_SCALE = 1000.0  # diffusers' pipeline passes the guidance times this
-_PATCH = 2
+_GUIDANCE_SCALE = 1000.0  # diffusers' HunyuanVideoPipeline passes the guidance times this
+_PATCH = 2  # latents along each side of a token: the model's patch is (1, 2, 2)
 _TIME_SCALE = 1000.0  # diffusion time as the model takes it: 0 clean to 1000 noise
 
 
 class HunyuanBackbone(Backbone):
-    """diffusers' classes hold the weights, so published ones load as they are."""
+    """diffusers' classes hold the weights, so published ones load as they are.
+
+    Latents are the posterior's mode times one scaling factor, without a shift.
+    """
 
     def __init__(self, config: Hunyuan) -> None:
         super().__init__()
@@ -32,7 +36,6 @@ class HunyuanBackbone(Backbone):
         self.transformer = HunyuanVideoTransformer3DModel(**_transformer(config))
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """See Backbone.load."""
         vae, transformer = AutoencoderKLHunyuanVideo, HunyuanVideoTransformer3DModel
         self.vae = without_decoder(diffusers_model(vae, folder / "vae", _vae(self.config), (), dtype))
         self.transformer = diffusers_model(
@@ -40,12 +43,10 @@ class HunyuanBackbone(Backbone):
         )
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See Backbone.encode; `.mode()` of the posterior, times the scaling factor, no shift."""
         posterior = self.vae.encode(pictures).latent_dist
         return posterior.mode() * self.config.latent_scaling
 
     def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
-        """See Backbone.features (paper Eq. 1: the beginning of the inversion trajectory)."""
         model = self.transformer
         batch, _, frames, height, width = latents.shape
         time = torch.zeros(batch, dtype=torch.long, device=latents.device)
@@ -62,28 +63,24 @@ class HunyuanBackbone(Backbone):
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
-        """See Backbone.velocity."""
         guidance = noisy.new_full((len(noisy),), self.config.guidance * _GUIDANCE_SCALE)
         return self.transformer(
             noisy, time * _TIME_SCALE, text.states, words.to(noisy.dtype), text.pooled, guidance, return_dict=False
         )[0]
 
     def new_autoencoder(self) -> nn.Module:
-        """See Backbone.new_autoencoder."""
         return AutoencoderKLHunyuanVideo(**_vae(self.config))
 
     def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
-        """See Backbone.measured: one factor for all channels, no shift."""
+        # one factor for all channels: their mean is not taken away
         return {"latent_scaling": self.config.latent_scaling / float(spread.square().mean().sqrt())}
 
     def blocks(self) -> dict[str, list[nn.Module]]:
-        """See Backbone.blocks."""
         model = self.transformer
         return {"dual-stream": list(model.transformer_blocks), "single-stream": list(model.single_transformer_blocks)}
 
     @property
     def encoder(self) -> nn.Module:
-        """See Backbone.encoder."""
         return self.vae.encoder
 
 

@@ -1,6 +1,7 @@
 """Wan2.2-TI2V-5B through diffusers, truncated to its first blocks: the released code's video model, at t = 0.
 
-Legend: B batch, T frames, H W pixels, h w latent grid, c latent and C feature channels.
+Made by models/slow.py where the configuration says `wan`. Numbers without another source are the model's as diffusers
+publishes it.
 """
 
 from pathlib import Path
@@ -15,12 +16,16 @@ from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Wan
 from models.published import diffusers_model
 
-_PATCH = 2
+_PATCH = 2  # latents along each side of a token: the model's patch is (1, 2, 2); its VAE's of pixels is 2 too
 _TIME_SCALE = 1000.0  # diffusion time as the model takes it: 0 clean to 1000 noise
 
 
 class WanBackbone(Backbone):
-    """diffusers' classes hold the weights, so published ones load as they are."""
+    """diffusers' classes hold the weights, so published ones load as they are.
+
+    Latents are the posterior's mode, each channel brought to mean 0 and spread 1. The model reads no pooled text, and zeros
+    where there is no word, as it was trained.
+    """
 
     def __init__(self, config: Wan) -> None:
         super().__init__()
@@ -34,19 +39,16 @@ class WanBackbone(Backbone):
             self.register_buffer(name, values, persistent=False)
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """See Backbone.load."""
         self.vae = without_decoder(diffusers_model(AutoencoderKLWan, folder / "vae", _vae(self.config), (), dtype))
         self.transformer = diffusers_model(
             WanTransformer3DModel, folder / "transformer", _transformer(self.config), ("num_layers",), dtype
         )
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
-        """See Backbone.encode; `.mode()` of the posterior, each channel brought to mean 0 and spread 1."""
         posterior = self.vae.encode(pictures).latent_dist
         return ((posterior.mode() - self.latent_mean) / self.latent_spread).to(pictures.dtype)
 
     def features(self, latents: torch.Tensor, text: VideoText, words: torch.Tensor | None = None) -> torch.Tensor:
-        """See Backbone.features; this model reads no pooled text, and zeros where there is no word."""
         model = self.transformer
         states = text.states if words is None else text.states * words[..., None]
         batch, _, frames, height, width = latents.shape
@@ -60,26 +62,21 @@ class WanBackbone(Backbone):
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
-        """See Backbone.velocity; what is no word is zero, as this model was trained."""
         return self.transformer(noisy, time * _TIME_SCALE, text.states * words[..., None], return_dict=False)[0]
 
     def new_autoencoder(self) -> nn.Module:
-        """See Backbone.new_autoencoder."""
         return AutoencoderKLWan(**_vae(self.config))
 
     def measured(self, mean: torch.Tensor, spread: torch.Tensor) -> dict[str, Any]:
-        """See Backbone.measured: channel by channel."""
         means = self.latent_mean.ravel() + mean.cpu() * self.latent_spread.ravel()
         spreads = spread.cpu() * self.latent_spread.ravel()
         return {"latent_mean": tuple(means.tolist()), "latent_spread": tuple(spreads.tolist())}
 
     def blocks(self) -> dict[str, list[nn.Module]]:
-        """See Backbone.blocks."""
         return {"transformer": list(self.transformer.blocks)}
 
     @property
     def encoder(self) -> nn.Module:
-        """See Backbone.encoder."""
         return self.vae.encoder
 
 

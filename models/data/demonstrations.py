@@ -1,4 +1,7 @@
-"""Demonstrations under a folder, whatever their format: HDF5 files and LeRobot datasets."""
+"""Demonstrations under a folder, whatever their format: HDF5 files and LeRobot datasets.
+
+Called by runtime/training, and by runtime/replay/on_robot.py for a demonstration that the arms follow.
+"""
 
 import glob
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from models.errors import ModelError
 
 @dataclass(frozen=True)
 class Demonstration:
-    """One, and what it is about; its pictures are read when they are needed."""
+    """Where a demonstration lies, and what it is about; its pictures are read when they are needed."""
 
     path: Path  # of the file, or of the dataset
     index: int | None  # in the dataset
@@ -22,12 +25,12 @@ class Demonstration:
     steps: int
 
     def read(self) -> Episode:
-        """Everything of it. Raises ModelError that names it and what makes it unfit."""
+        """Read joints and pictures, checked. Raises ModelError that names the source and what makes it unfit."""
         return hdf5.read(self.path) if self.index is None else _dataset(self.path).read(self.index)
 
 
 def find(folder: Path) -> list[Demonstration]:
-    """All under a folder, in order. Raises ModelError when there are none, or a file is none."""
+    """All demonstrations under a folder: files by path, then datasets. Raises ModelError for none, or an unreadable one."""
     found = [Demonstration(path, None, *hdf5.about(path)) for path in _under(folder, "*.hdf5")]
     for info in _under(folder, INFO):
         path = info.parent.parent
@@ -41,7 +44,7 @@ def find(folder: Path) -> list[Demonstration]:
 
 
 def _under(folder: Path, pattern: str) -> list[Path]:
-    """Each once, behind links too: a folder of some tasks is often made of them."""
+    """Files that match, sorted, each once; links are followed: a folder of some tasks is often made of them."""
     names = glob.glob(f"**/{pattern}", root_dir=folder, recursive=True)  # noqa: PTH207 (pathlib does not follow links)
     found = sorted(folder / name for name in names)
     return list({path.resolve(): path for path in reversed(found)}.values())[::-1]

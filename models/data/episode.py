@@ -1,4 +1,7 @@
-"""One demonstration, whatever file it came from, and what makes one unfit to learn from. Legend: T steps, J = 14 joints."""
+"""One demonstration, whatever file it came from, and what makes one unfit to learn from. Legend: T steps, J = 14 joints.
+
+Made by the readers beside it and by `demos.sh`; used by training, export and replay.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -11,17 +14,21 @@ from models.config import CAMERAS
 from models.errors import ModelError
 
 Array = NDArray[np.float32]
-JOINTS = 14
-GRIPPERS = (6, 13)
-DEMONSTRATION_HZ = 30
+JOINTS = 14  # two arms of six joints and a gripper: the ALOHA layout that the Cobot Magic's recorder writes
+GRIPPERS = (6, 13)  # places of the grippers in it
+DEMONSTRATION_HZ = 30  # the cameras' rate (Video2Act, table 3), at which the Cobot Magic's recorder writes
 SHORTEST_STEPS = 32
-_FASTEST_RAD = 0.5  # between two steps: more is a lost packet or a glitch
-_NARROWEST_M, _WIDEST_M = -0.02, 0.15  # of a gripper: wider than any Piper's, narrower than a share of its stroke
+"""Chosen: half a chunk, about a second; what is shorter was broken off. (RDT-1B leaves out what is shorter than 128.)"""
+_FASTEST_RAD = 0.5
+"""Between two steps: 15 rad/s, five times what a Piper accepts (3 rad/s). More is a lost packet or a glitch."""
+_NARROWEST_M, _WIDEST_M = -0.02, 0.15
+"""Of a gripper. Chosen: a Piper's opens 0.07 to 0.1 m, by its version, and may read below 0; an open one told as a share of its
+stroke, 1, lies far above."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """Joints in the order left j1..j6, gripper, right the same; rad, gripper m, per s, N m; 30 steps a second."""
+    """Joints in the order left j1..j6, gripper, right the same; rad, rad/s, N m, grippers m, m/s, N; 30 steps a second."""
 
     q: Array  # (T, J) measured
     dq: Array  # (T, J)
@@ -37,7 +44,7 @@ class Episode:
 
 
 def is_jpeg(picture: bytes) -> bool:
-    """Whether it begins as one; what is cut off later is found when it is decoded."""
+    """Whether bytes begin as a JPEG; one that is cut off later is found when it is decoded."""
     try:
         simplejpeg.decode_jpeg_header(picture)
     except ValueError:
@@ -46,7 +53,11 @@ def is_jpeg(picture: bytes) -> bool:
 
 
 def check(episode: Episode, source: str) -> Episode:
-    """The episode itself. Raises ModelError that names the source and the first thing that makes it unfit."""
+    """The episode, unchanged, if training can learn from it.
+
+    Raises ModelError with `source` and the first thing that makes it unfit: length, shapes, NaN, a camera or picture that is
+    missing, no instruction, grippers that are not in m, a joint that jumps.
+    """
     steps = len(episode)
     if steps < SHORTEST_STEPS:
         raise ModelError(f"{source}: has {steps} steps, at least {SHORTEST_STEPS} are needed; leave it out")

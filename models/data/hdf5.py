@@ -1,5 +1,6 @@
 """Demonstrations in the ALOHA / Cobot Magic layout of HDF5, as the robot's recorder, RoboTwin's converter and we write them.
 
+Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
 `/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
 velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
@@ -20,13 +21,13 @@ from models.data.episode import GRIPPERS, JOINTS, Episode, check
 from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
-ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 means; deploy/robotwin says the same
-_WIDEST_M = 0.15  # no gripper opens so far: what is above is a share
-_QUALITY = 95  # of pictures that come without compression
+ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 is taken to mean: our own opening; deploy/robotwin says the same
+_WIDEST_M = 0.15  # no gripper opens so far: what is above is a share (as in episode.py)
+_QUALITY = 95  # of pictures that come without compression; chosen above the cameras' own 90, to lose little once more
 
 
 def write(path: Path, episode: Episode) -> None:
-    """Write a file, whole or not at all."""
+    """Write an episode's file, whole or not at all. JPEGs are stored as they are."""
     beside = path.with_suffix(f".{platform.node()}.part")  # several machines may share the folder
     with h5py.File(beside, "w") as file:
         file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
@@ -41,7 +42,7 @@ def write(path: Path, episode: Episode) -> None:
 
 
 def read(path: Path) -> Episode:
-    """Read a file of either variant. Raises ModelError that names the file and what is wrong."""
+    """Read and check the robot's, RoboTwin's or our own file. Raises ModelError that names the file and what is wrong."""
     try:
         with h5py.File(path) as file:
             return check(_episode(file, path), str(path))
@@ -130,7 +131,10 @@ def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
 
 
 def _jpegs(stored: NDArray[Any], swapped: bool) -> list[bytes]:
-    """Pictures (T, H, W, 3), or JPEGs (of RoboTwin: `swapped`) as rows of padded bytes or as byte strings."""
+    """JPEGs of a camera, T of them, from pictures (T, H, W, 3) or JPEGs as padded rows or byte strings.
+
+    `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
+    """
     if stored.ndim == 4:
         return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY) for picture in stored]
     jpegs = [bytes(row).rstrip(b"\0") for row in stored]

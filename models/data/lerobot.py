@@ -1,5 +1,6 @@
 """Demonstrations as a LeRobot dataset, version 3: one table of all frames in some files, one row an episode, one a task.
 
+Called by models/data/demonstrations.py; models/data/lerobot_writer.py writes the same.
 Written with the cameras' very JPEGs in the table (LeRobot's `image` features): nothing is lost; `video` is read too.
 Names are those that LeRobot uses for ALOHA robots.
 """
@@ -25,12 +26,12 @@ from models.errors import ModelError
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
-_QUALITY = 95  # of pictures that come out of a video
+_QUALITY = 95  # of pictures that come out of a video or a PNG; chosen as in hdf5.py
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
 
 
 class Dataset:
-    """An open dataset. Raises ModelError that names the folder and what is wrong."""
+    """An open dataset; `rows` are its episodes. Raises ModelError that names the folder and what is wrong."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +60,7 @@ class Dataset:
         return str(row.get("task_name") or self.folder.name), tuple(row["tasks"]), int(row["length"])
 
     def read(self, index: int) -> Episode:
-        """One episode. Raises ModelError that names it and what is unfit."""
+        """Read and check an episode. Raises ModelError that names it and what makes it unfit."""
         row = self.rows[index]
         place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
         path = self.folder / str(self._info["data_path"]).format(**place)
@@ -105,14 +106,14 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:
-    """(T, J), None where the dataset does not have it."""
+    """A column of joints, (T, J); None where the dataset does not have it."""
     if name not in table.column_names:
         return None
     return np.asarray(table[name].to_pylist(), np.float32)
 
 
 def _jpeg(stored: bytes) -> bytes:
-    """A stored picture as JPEG: what is one stays as it is."""
+    """A stored picture as JPEG; one that is a JPEG already is not touched, another (PNG) is encoded."""
     if stored[:2] == b"\xff\xd8":
         return stored
     from PIL import Image
@@ -122,7 +123,7 @@ def _jpeg(stored: bytes) -> bytes:
 
 
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The pictures (H, W, 3) of a video, in order."""
+    """The pictures (H, W, 3) uint8 RGB of a video, decoded from its beginning."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)

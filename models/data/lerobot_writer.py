@@ -1,4 +1,7 @@
-"""Writes demonstrations as a LeRobot dataset, version 3 (models/data/lerobot.py tells of the format, and reads it)."""
+"""Writes demonstrations as a LeRobot dataset, version 3 (models/data/lerobot.py tells of the format, and reads it).
+
+Called by the export of sessions; tests/real_lerobot.sh lets LeRobot itself read the result.
+"""
 
 import json
 import shutil
@@ -19,9 +22,11 @@ from models.errors import ModelError
 
 _DATA = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"
 _EPISODES = "meta/episodes/chunk-{chunk:03d}/file-{file:03d}.parquet"
-_LARGEST_FILE_BYTES = 100 << 20
-_FILES_IN_CHUNK = 1000
-_STATISTICS_EVERY = 20  # pictures
+_LARGEST_FILE_BYTES = 100 << 20  # LeRobot's own default; looked at between episodes, so a file may exceed it by one
+_FILES_IN_CHUNK = 1000  # LeRobot's own default
+_STATISTICS_EVERY = 20
+"""Of so many pictures one is measured. Chosen: neighbours hardly differ, and decoding a picture costs more than writing it."""
+# LeRobot's names for ALOHA robots
 _JOINT_NAMES = [
     f"{side}_{name}" for side in ("left", "right") for name in (*(f"joint_{i}" for i in range(1, 7)), "gripper")
 ]
@@ -29,7 +34,10 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def write(folder: Path, episodes: Iterable[Episode]) -> int:
-    """Write a dataset, whole or not at all; how many episodes. Raises ModelError when the folder is there already."""
+    """Write a dataset, whole or not at all. Returns the number of episodes.
+
+    Raises ModelError when the folder is there already, when there are no episodes, or for a damaged picture.
+    """
     if folder.exists():
         raise ModelError(f"{folder}: is there already; LeRobot datasets are written in one go, name another folder")
     beside = folder.with_name(folder.name + ".part")
@@ -47,7 +55,7 @@ def write(folder: Path, episodes: Iterable[Episode]) -> int:
 
 
 class _Writer:
-    """What a dataset is put together from."""
+    """A dataset as it grows: tables of frames are written as episodes come, everything else by `finish`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,7 +69,7 @@ class _Writer:
         self._sizes: dict[str, tuple[int, int]] = {}
 
     def add(self, episode: Episode) -> None:
-        """One episode's frames."""
+        """Write an episode's frames, in a new file where the last one is full. Raises ModelError for a damaged picture."""
         for text in episode.instructions:
             self._tasks.setdefault(text, len(self._tasks))
         table = self._table_of(episode)
@@ -93,7 +101,7 @@ class _Writer:
         self._measure(episode)
 
     def finish(self) -> None:
-        """Everything about the dataset. Raises ModelError without episodes."""
+        """Write what describes the dataset: episodes, tasks, info, statistics. Raises ModelError without episodes."""
         if self._table is None:
             raise ModelError("nothing to write: no episodes")
         self._table.close()
@@ -135,7 +143,7 @@ class _Writer:
                 self._colours[name].add(picture.reshape(-1, 3) / 255.0)
 
     def _info(self) -> dict[str, Any]:
-        """`meta/info.json`."""
+        """The content of `meta/info.json`: LeRobot's version, counts, paths, and shape and dtype of every feature."""
         joints = {"dtype": "float32", "shape": [JOINTS], "names": _JOINT_NAMES}
         features: dict[str, Any] = dict.fromkeys(NUMBERS, joints)
         for name, size in self._sizes.items():
@@ -162,14 +170,14 @@ class _Writer:
 
 
 class _Moments:
-    """Least, greatest, mean and spread of rows (n, c) that come in parts."""
+    """Least, greatest, mean and standard deviation of each column of rows (n, c) that come in parts; in float64."""
 
     def __init__(self) -> None:
         self._count = 0
         self._low = self._high = self._sum = self._squares = np.zeros(0)
 
     def add(self, rows: NDArray[Any]) -> None:
-        """More rows."""
+        """Take in rows (n, c), n at least 1; c is the same every time."""
         values = rows.astype(np.float64)
         low, high, total, squares = values.min(0), values.max(0), values.sum(0), np.square(values).sum(0)
         if self._count:
@@ -179,7 +187,7 @@ class _Moments:
         self._count += len(values)
 
     def summary(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """As LeRobot keeps them; `shape`: of each value, () for a plain row."""
+        """The statistics as LeRobot names them, with the count of rows; `shape` is that of each value, () for a plain row."""
         mean = self._sum / self._count
         spread = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
         values = {"min": self._low, "max": self._high, "mean": mean, "std": spread}
@@ -189,7 +197,7 @@ class _Moments:
 
 
 def _tasks_table(tasks: dict[str, int]) -> pa.Table:
-    """A table that pandas reads with the texts as index, as LeRobot wants it."""
+    """Instructions and their numbers, as a table that pandas reads with the texts as index: LeRobot looks them up so."""
     name = "__index_level_0__"
     table = pa.table(
         {"task_index": pa.array(list(tasks.values()), pa.int64()), name: pa.array(list(tasks), pa.string())}

@@ -1,5 +1,6 @@
-"""Stage 2: cloning demonstrations with the video model frozen (paper Eq. 4). What is trained: eyes, head and both Q-formers.
+"""Stage 2: cloning demonstrations with the video model frozen (Video2Act, eq. (4)), which trains eyes, head and both Q-formers.
 
+Called by runtime/training/stages.py through models/train/loop.py.
 Legend: B samples, K noise draws of each, H targets, J joints, C cameras, L words.
 """
 
@@ -24,7 +25,9 @@ from models.train.choices import Cloning
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 from models.train.statistics import window
 
-_ON_THE_WAY_S = (0.01, 0.06)  # how much later than its newest picture was exposed a live run begins
+_ON_THE_WAY_S = (0.01, 0.06)
+"""How much later than its newest picture was exposed a live run begins. Chosen: it takes some 10 ms to read a set of pictures,
+and the set may be more than a frame (33 ms) old before System 1 is free."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Shard:
 
 
 class Samples(Dataset[Tensors]):
-    """Batches by their number alone, so that a resumed training sees the very same ones."""
+    """Batches of observations, drawn from the seed and their number alone: a resumed training sees the very same ones."""
 
     def __init__(
         self, shards: Sequence[Shard], config: PolicyConfig, statistics: Statistics, cloning: Cloning, seed: int
@@ -55,7 +58,12 @@ class Samples(Dataset[Tensors]):
         self._share = share / share.sum()
 
     def __getitem__(self, number: int) -> Tensors:
-        """Batch `number`, what `CloningLoss` takes: a row an observation; high, low and text a row a window."""
+        """Batch `number`, what `CloningLoss` takes.
+
+        Returns:
+            A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), committed (B,),
+            age_s (B,), has_conditions (B,). A row a window of System 2: high, low and text. And a seed (1,).
+        """
         random = np.random.default_rng([self._seed, number])
         groups = self._cloning.samples // self._cloning.of_window
         chosen = random.choice(len(self._shards), size=groups, p=self._share)
@@ -69,7 +77,7 @@ class Samples(Dataset[Tensors]):
         return stacked | {"seed": torch.tensor([int(random.integers(2**62))])}
 
     def _group(self, index: int, random: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
-        """A window of a demonstration, and observations at several ages of it; the first is drawn, and with it the window."""
+        """A window of a demonstration, and observations that see it at several ages; the first is drawn, then its window."""
         shard, apart = self._shards[index], history_steps(self._config)
         last = shard.pictures.count("pictures") - 1
         early = random.random() < self._cloning.early_share
@@ -89,7 +97,7 @@ class Samples(Dataset[Tensors]):
         return shown, [self._observation(index, place, at, random) for place in places]
 
     def _lag(self, random: np.random.Generator, longest_s: float = float("inf")) -> int:
-        """Steps; not beyond the end of the episode, whose last picture would be drawn too often."""
+        """A drawn age of conditions, in steps; at most `longest_s`, else an episode's last picture would be drawn too often."""
         shortest_s, usual_s = self._cloning.lag_s
         return round(random.uniform(shortest_s, max(shortest_s, min(usual_s, longest_s))) * DEMONSTRATION_HZ)
 
@@ -119,7 +127,7 @@ class Samples(Dataset[Tensors]):
 
 
 class CloningLoss(nn.Module):
-    """The denoising loss of a batch; holds both systems' trained parts, and not the frozen video model."""
+    """The loss of Video2Act, eq. (4), of a batch. It holds what is trained of both systems, and not the frozen video model."""
 
     def __init__(self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], cloning: Cloning):
         super().__init__()
@@ -145,7 +153,10 @@ class CloningLoss(nn.Module):
         return self._slow[0]
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean loss over the targets that are not committed."""
+        """Mean loss of a batch over the targets that are not committed: a scalar, float32.
+
+        Noise and times are drawn from the batch's seed, so that the loss is a function of weights and batch.
+        """
         config, cloning = self.fast.config, self._cloning
         clean = batch["targets"]
         random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
@@ -169,7 +180,7 @@ class CloningLoss(nn.Module):
         return error.mul(free).sum() / free.sum()
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the video model makes of both windows: made before."""
+        """Both windows' features (W, T, h, w, C), which were prepared; subclasses make them here."""
         del slow
         return batch["high"], batch["low"]
 
@@ -201,7 +212,7 @@ class CloningLoss(nn.Module):
         return self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3])
 
     def _jittered(self, pictures: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Pictures (B, 2, C, 3, S, S) with brightness and contrast a little off, the same in both of a history."""
+        """Pictures (B, 2, C, 3, S, S) with brightness and contrast changed a little, alike in both pictures of a history."""
         size = (len(pictures), 1, pictures.shape[2], 1, 1, 1)
         off = [torch.rand(size, generator=random, device=pictures.device) * 2 - 1 for _ in range(2)]
         jitter = self._cloning.colour_jitter

@@ -1,4 +1,7 @@
-"""What a training can be told: how long, how fast, how it samples. Read by the trainers, and by --help without torch."""
+"""What a training can be told: how long, how fast, how it samples. Loads no torch.
+
+Read by the trainers, and by the flags and help of `train.sh`.
+"""
 
 from typing import Literal, Self
 
@@ -8,7 +11,7 @@ from models.config import Part
 
 
 class Schedule(Part):
-    """How long and how fast."""
+    """How long and how fast either stage trains."""
 
     steps: int = Field(gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)

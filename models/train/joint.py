@@ -1,6 +1,7 @@
 """Stage 2 with the video model not frozen: it goes on learning video while head and Q-formers learn to act on its features.
 
-Video Policy compared both ways on RoboCasa: 0.57 of the tasks jointly, 0.63 in two stages. It also costs much more time.
+Called by runtime/training/stages.py. Video Policy (Liang et al. 2025, arXiv 2508.00795) compares both ways on RoboCasa: 0.57 of
+the tasks succeed jointly, 0.63 in two stages. It also costs much more time.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from models.train.video import flow_error
 
 
 class JointLoss(LiveFeatures):
-    """The head's loss on latents that go through the video model, plus that model's own loss."""
+    """The head's loss on latents that go through the video model, plus `video_loss` times that model's own loss."""
 
     def __init__(
         self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
@@ -27,7 +28,7 @@ class JointLoss(LiveFeatures):
         self._weight, self._clean_share = cloning.video_loss, filming.clean_share
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Both losses; the video model's of one window, by turns the short and the long one."""
+        """The sum of both losses, a scalar; the video model's is of one window only, by chance the short or the long one."""
         seed = int(batch["seed"][0])
         clean = batch["high" if seed % 2 else "low"].float()
         random = torch.Generator(clean.device).manual_seed(seed)

@@ -1,6 +1,7 @@
 """Stage 2 without prepared features: the frozen video model makes those of a batch while it is trained on.
 
-The features of 600 demonstrations of 150 steps are half a terabyte at the paper's size, their latents a thousandth.
+Called by runtime/training/stages.py. The features of 600 demonstrations of 150 steps are half a terabyte at the paper's size,
+their latents a thousandth.
 """
 
 from collections.abc import Sequence
@@ -17,18 +18,18 @@ from models.train.video import Wordings
 
 
 class LiveFeatures(CloningLoss):
-    """The head's loss on latents, which go through the video model."""
+    """The head's loss on latents, of which the video model makes features here."""
 
     def __init__(
         self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
         cloning: Cloning, backbone: Backbone, dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
-        """`backbone`: that of `slow`, or a copy of it; `dtype`: what it computes in."""
+        """`backbone` is that of `slow`, or a copy of it, perhaps on another device; `dtype` is what it computes in."""
         super().__init__(fast, slow, languages, cloning)
         self.backbone, self._dtype, self.wordings = backbone, dtype, Wordings(texts)
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of both windows' latents; with gradients only where the video model learns too."""
+        """Both windows' features, float32, of the batch's latents; with gradients only where the video model learns too."""
         text, there = self.wordings(batch["text"])
         latents = batch["high"].float(), batch["low"].float()
         if slow.config.filters.place == "latents":

@@ -1,6 +1,7 @@
 """The training loop of both stages: one on a CPU, a GPU, or many through accelerate; resumed exactly after a kill.
 
-Everything random follows from the seed and the number of a step: weights, optimizer, average and that number are all the state.
+Called by runtime/training/stages.py. Everything random follows from the seed and the number of a step: weights, optimizer,
+average and that number are all the state.
 """
 
 import json
@@ -29,7 +30,7 @@ _STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """One step's news."""
+    """One step's figures: its number from 0, its loss, a mean over all processes, and the rate that it was made with."""
 
     step: int
     loss: float
@@ -43,10 +44,20 @@ def fit(
     folder: Path,
     save: Callable[[nn.Module], None],
 ) -> Iterator[Progress]:
-    """Train a network whose forward pass gives the loss of a batch; news after every step.
+    """Train a network whose forward pass gives the loss of a batch: AdamW, cosine rate with warm-up, averaged weights.
 
-    `save` is given the network with its averaged weights, whenever the state is kept and at the end. A folder with the
-    state of an earlier, shorter run is gone on with. Raises ModelError when the state does not fit.
+    Args:
+        network: what is trained are its weights with requires_grad.
+        batches: batch n of them must follow from n alone.
+        schedule: how long and how fast.
+        folder: where the state is kept; the state of an earlier, shorter run in it is resumed.
+        save: given the network with its averaged weights, whenever the state is kept and at the end.
+
+    Returns:
+        Figures of every step, as it is done.
+
+    Raises:
+        ModelError: the state does not fit, or the loss is not finite.
     """
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a policy without video uses less of the head
     accelerator = Accelerator(
@@ -92,7 +103,7 @@ def fit(
 
 
 def _averaged(average: EMAModel, trained: list[nn.Parameter], use: Callable[[], None]) -> None:
-    """Do something while the averaged weights are in place."""
+    """Call `use` while the averaged weights are in place of the trained ones."""
     average.store(trained)
     average.copy_to(trained)
     use()
@@ -108,7 +119,7 @@ def _precision(schedule: Schedule) -> Literal["no", "bf16"]:
 
 
 def _attention(device: torch.device) -> AbstractContextManager[object]:
-    """The backward pass of the fused attention takes six times as long as the plain one's on a CPU, at such short sequences."""
+    """Plain attention on a CPU, whose fused one takes six times as long in the backward pass of such short sequences."""
     if device.type != "cpu":
         return nullcontext()
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # for CPUs too, else bf16 is computed in float32
@@ -116,7 +127,7 @@ def _attention(device: torch.device) -> AbstractContextManager[object]:
 
 
 class _Numbers(Sampler[int]):
-    """The batches that this process takes: every process its own."""
+    """Numbers of the batches that this process takes; all processes together take each once, a step's beside each other."""
 
     def __init__(self, first: int, steps: int, process: int, processes: int) -> None:
         self._numbers = range(first * processes + process, steps * processes, processes)
@@ -129,7 +140,7 @@ class _Numbers(Sampler[int]):
 
 
 def _without_frozen(models: list[nn.Module], weights: list[Tensors], _folder: str) -> None:
-    """What is never changed is not kept: a frozen video model would be tens of gigabytes every time."""
+    """Leave frozen weights out of a state: a video model's would be tens of gigabytes every time. Called by accelerate."""
     for model, kept in zip(models, weights, strict=True):
         for name, weight in model.named_parameters():
             if not weight.requires_grad:
@@ -137,7 +148,7 @@ def _without_frozen(models: list[nn.Module], weights: list[Tensors], _folder: st
 
 
 def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
-    """Take up the state of a folder; the number of its next step, 0 without one."""
+    """Load the state of a folder, or the one before it. Returns the number of its next step, 0 without any."""
     for kept in (state, state.with_name(_STATE + ".before")):
         if not (kept / _STEP).is_file():
             continue
@@ -156,7 +167,7 @@ def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
 
 
 def _keep(accelerator: Accelerator, state: Path, step: int) -> None:
-    """Write the state, whole or not at all; the one before stays until then."""
+    """Write the state of all processes, whole or not at all; the one before is removed only then."""
     beside, before = state.with_name(_STATE + ".part"), state.with_name(_STATE + ".before")
     if accelerator.is_main_process:
         shutil.rmtree(beside, ignore_errors=True)

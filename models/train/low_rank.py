@@ -1,6 +1,6 @@
 """LoRA for stage 1 (Hu et al. 2022): the video model's own weights stay, low-rank updates of its linear layers learn.
 
-A checkpoint holds the sum of both, so that nothing else has to know.
+Called by runtime/training/stages.py. A checkpoint holds the sum of both, so that nothing else has to know.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,10 @@ _OWN = ".lora_"
 
 
 def adapt(backbone: Backbone, rank: int) -> None:
-    """Give every linear layer of the blocks an update of this rank, which begins at zero; these alone learn from here on."""
+    """Give every linear layer of the blocks an update of this rank, which begins at zero; only updates learn from then on.
+
+    Raises ModelError when peft is not installed.
+    """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
@@ -36,13 +39,13 @@ def adapt(backbone: Backbone, rank: int) -> None:
 
 
 class Whole:
-    """A System 2 whose video model has updates, as it is stored: with them added to its weights."""
+    """What stands for a System 2 with updates when it is stored: their sums with its weights."""
 
     def __init__(self, slow: SlowSystem) -> None:
         self._slow = slow
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """As of a System 2 that never had updates."""
+        """The tensors of a System 2 that never had updates, by the same names; those with an update are on the CPU."""
         from peft.tuners.lora import LoraLayer
 
         layers = {name: cast(Any, layer) for name, layer in self._slow.named_modules() if isinstance(layer, LoraLayer)}

@@ -1,5 +1,6 @@
 """What training reads of a demonstration, made once: a file an episode and kind, mapped into memory when it is read.
 
+Made by runtime/training/preparation.py, read by both stages.
 pictures: what System 1 sees. latents: System 2's windows after the VAE. features: the same after the frozen video model, before
 the filters, so that one cache serves every filter. Legend: T steps, P pictures, W windows, C cameras, S px.
 """
@@ -26,8 +27,8 @@ from models.window import grid_frames
 WINDOW_EVERY = (
     11  # steps between the windows that are kept; no multiple of the long window's stride, to see all its phases
 )
-_SAMPLES = 12  # head pictures of an episode from which a VAE learns
-_BATCH = 8  # windows that go through the video model at once
+_SAMPLES = 12  # head pictures of an episode from which a VAE learns; chosen: 1,500 demonstrations give 18,000
+_BATCH = 8  # windows that go through the video model at once; chosen: it bounds memory
 Tensors = dict[str, torch.Tensor]
 
 
@@ -37,13 +38,13 @@ def history_steps(config: PolicyConfig) -> int:
 
 
 def windows(steps: int) -> list[int]:
-    """The last steps of the windows that are kept of an episode."""
+    """The last steps of the windows that are kept of an episode of so many steps: one every WINDOW_EVERY, from step 0."""
     return list(range(0, steps, WINDOW_EVERY))
 
 
 @torch.inference_mode()
 def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
-    """q, targets (T, 14) float32 and pictures (P, C, 3, S, S) uint8, resized as System 1 does."""
+    """What System 1 learns from: q and targets (T, 14) float32; pictures (P, C, 3, S, S) uint8, resized as it does."""
     size = config.image.image_px
     kept = range(0, len(episode), history_steps(config))
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
@@ -54,7 +55,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
 
 
 def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
-    """(T, 14): the target of the step after each observation."""
+    """The target of each step, (T, 14): the leader's there, or the follower's position one step later."""
     if config.action_source == "master":
         return episode.leader
     return np.concatenate([episode.q[1:], episode.q[-1:]])
@@ -62,7 +63,7 @@ def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
-    """high and low (N, 3, H, W) uint8: some head pictures at the sizes of System 2's windows."""
+    """What a VAE learns from: some head pictures, high and low (N, 3, H, W) uint8 at the sizes of System 2's windows."""
     steps = np.random.default_rng(seed).integers(len(episode), size=_SAMPLES)
     seen = [_decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
     high, low = config.video.high, config.video.low
@@ -73,14 +74,14 @@ def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
 
 
 def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resize) -> torch.Tensor:
-    """(3, H, W) uint8."""
+    """A picture brought to a size as the networks do it, and back to (3, H, W) uint8, to be stored."""
     resized = images.resize(images.to_tensor(picture, torch.device("cpu")), *size, how)[0]
     return resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @torch.inference_mode()
 def latents(episode: Episode, slow: SlowSystem) -> Tensors:
-    """high and low (W, c, T', h, w): System 2's windows. What was before the episode looked like its first step."""
+    """System 2's windows after the VAE: high and low (W, c, T', h, w) float16. Before an episode its first picture stands."""
     video = slow.config.video
     stride = max(1, round(video.low.stride_s * DEMONSTRATION_HZ))
     heads = episode.jpegs[slow.config.cameras[0]]
@@ -102,9 +103,10 @@ def latents(episode: Episode, slow: SlowSystem) -> Tensors:
 
 @torch.inference_mode()
 def features(stored: Tensors, slow: SlowSystem, texts: Sequence[VideoText], seed: int) -> Tensors:
-    """high and low (W, T, h, w, D) of latents, and text (W,): which of the wordings each window was read with.
+    """Features of stored latents, high and low (W, T, h, w, D), and text (W,), which wording each window was read with.
 
-    In bfloat16, each as its mean over time and what departs from it: rounding a still scene's features would look like motion.
+    They are stored in bfloat16 as their mean over time (`..._mean`) and what departs from it (`..._moving`): rounding the whole
+    of a still scene's features would look like motion.
     """
     count = len(stored["high"])
     text = torch.from_numpy(np.random.default_rng(seed).integers(len(texts), size=count))
@@ -135,7 +137,7 @@ def window_of(stored: "Prepared", name: str, place: int) -> torch.Tensor:
 
 
 def _repeated(text: VideoText, like: torch.Tensor) -> VideoText:
-    """One text for every sample of a batch."""
+    """One text for every sample of a batch, in its dtype and on its device."""
     states, pooled = (part.to(like).expand(len(like), *part.shape[1:]) for part in (text.states, text.pooled))
     return VideoText(states, pooled)
 
@@ -148,7 +150,7 @@ def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
 
 
 def write(path: Path, tensors: Tensors) -> None:
-    """Write a file, whole or not at all."""
+    """Write tensors into a safetensors file, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{platform.node()}.part")  # several machines may share the folder
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
@@ -156,7 +158,7 @@ def write(path: Path, tensors: Tensors) -> None:
 
 
 class Prepared:
-    """An open file of one kind; slices are read when they are asked for."""
+    """An open file of prepared tensors; their rows are read when they are asked for. Raises ModelError for a damaged file."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -166,17 +168,17 @@ class Prepared:
         self._slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        """The whole tensor."""
+        """A whole tensor, read into memory."""
         return self._slices[name][:]
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a tensor."""
+        """Whether the file holds a tensor of this name; the kinds of files differ in theirs."""
         return name in self._slices
 
     def rows(self, name: str, first: int, last: int) -> torch.Tensor:
-        """Rows first to last - 1."""
+        """Rows `first` to `last` - 1 of a tensor; nothing else of it is read."""
         return self._slices[name][first:last]
 
     def count(self, name: str) -> int:
-        """How many rows."""
+        """How many rows a tensor has, without reading it."""
         return int(self._slices[name].get_shape()[0])

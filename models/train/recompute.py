@@ -1,4 +1,7 @@
-"""Less memory for more time: what is within a network's blocks is computed again in the backward pass instead of being kept."""
+"""Less memory for more time: what is within a network's blocks is computed again in the backward pass instead of being kept.
+
+Called by runtime/training/stages.py for `--recompute`.
+"""
 
 from functools import partial
 
@@ -7,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute(network: nn.Module) -> None:
-    """For all blocks of a network: the members of its lists of modules."""
+    """Change all blocks of a network, in place: the members of its ModuleLists, wherever they are."""
     for part in network.children():
         if not isinstance(part, nn.ModuleList):
             recompute(part)

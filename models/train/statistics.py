@@ -1,4 +1,7 @@
-"""The statistics of demonstrations that a checkpoint carries: what targets and joints are like."""
+"""The statistics of demonstrations that a checkpoint carries: mean, spread and range of targets and joints.
+
+Called by runtime/training/stages.py; models/normalize.py uses them. Legend: T steps, H targets in a chunk, J joints.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,14 +15,24 @@ from models.train.prepared import Prepared
 
 Array = NDArray[np.float32]
 _Joints = tuple[Array, Array]  # (T, J) observed, and the targets
-_EVERY = 3  # steps: neighbours tell the same
-_LEAST_RAD, _LEAST_GRIP_M = 0.005, 0.002  # spreads: a joint that hardly moves must not become all noise
-_GRIPPERS = (6, 13)
-_BEYOND = 0.1  # of the range seen: how far targets may go over it
+_EVERY = 3  # steps whose chunks are measured: 0.1 s apart; chosen, since neighbouring chunks share 63 of 64 targets
+_LEAST_RAD, _LEAST_GRIP_M = 0.005, 0.002
+"""Least spreads. Chosen: a third of a degree, and 2 mm; a joint that hardly moves must not become all noise."""
+_GRIPPERS = (6, 13)  # places in the joint vector
+_BEYOND = 0.1  # of the range seen: how far targets may go over it; chosen, to leave room for corrections
 
 
 def of(shards: Sequence[Prepared], horizon: int, targets: Literal["relative", "physical"] = "relative") -> Statistics:
-    """Statistics of targets and observed joints over all episodes, for what the head is to learn (PolicyConfig.targets)."""
+    """Statistics of targets and observed joints over all episodes, for what the head is to learn.
+
+    Args:
+        shards: pictures of each episode: q and targets (T, J).
+        horizon: H.
+        targets: as PolicyConfig.targets.
+
+    Returns:
+        Statistics whose ranges are those seen, a tenth wider.
+    """
     both = [(shard["q"].numpy(), shard["targets"].numpy()) for shard in shards]
     if targets == "physical":
         return _physical(both, horizon)
@@ -49,7 +62,7 @@ def _physical(both: Sequence[_Joints], horizon: int) -> Statistics:
 
 
 def _ranges(both: Sequence[_Joints]) -> tuple[Array, Array, Array]:
-    """The least spread (J,) that counts, and the range (J,) of all joints and targets, a little wider."""
+    """The least spread (J,) that is taken, and the lower and upper ends (J,) of all joints and targets, a little wider."""
     everything = np.concatenate([values for one in both for values in one])
     least = np.full(everything.shape[1], _LEAST_RAD, np.float32)
     least[list(_GRIPPERS)] = _LEAST_GRIP_M
@@ -59,12 +72,12 @@ def _ranges(both: Sequence[_Joints]) -> tuple[Array, Array, Array]:
 
 
 def chunks(targets: NDArray[np.float32], horizon: int) -> NDArray[np.float32]:
-    """(T, H, J): the targets from each step on; after the end the last one stays (as RDT-1B was trained)."""
+    """The targets from each step on, (T, H, J), a view; after the end the last one stays, as RDT-1B was trained."""
     longer = np.concatenate([targets, np.repeat(targets[-1:], horizon - 1, axis=0)])
     return np.lib.stride_tricks.sliding_window_view(longer, horizon, axis=0).transpose(0, 2, 1)
 
 
 def window(targets: torch.Tensor, step: int, horizon: int) -> torch.Tensor:
-    """(H, J): one row of `chunks`."""
+    """The targets from one step on, (H, J), without making those of all others."""
     found = targets[step : step + horizon]
     return torch.cat([found, targets[-1:].expand(horizon - len(found), -1)])

@@ -1,6 +1,7 @@
 """Stage 1: the video model learns robot video. First its VAE, where none is published, then flow matching on its latents.
 
-Both of System 2's windows are learnt as they are used: the short one in high, the long one in low resolution.
+Called by runtime/training/stages.py. Both of System 2's windows are learnt as they are used: the short one in high, the long
+one in low resolution.
 Legend: B samples, T frames, H W pixels, h w latent grid, c latent channels, L words.
 """
 
@@ -23,13 +24,13 @@ _STREAMS = ("high", "low")
 
 
 class Pictures(Dataset[Tensors]):
-    """Batches of head pictures by their number alone: even ones of the short window's size, odd ones of the long one's."""
+    """Batches of head pictures, drawn from seed and number: even ones in the short window's size, odd in the long one's."""
 
     def __init__(self, shards: Sequence[Prepared], filming: Filming, seed: int) -> None:
         self._shards, self._filming, self._seed = shards, filming, seed
 
     def __getitem__(self, number: int) -> Tensors:
-        """pictures (B, 3, 1, H, W) uint8."""
+        """Batch `number`: pictures (B, 3, 1, H, W) uint8, each a video of one frame, and a seed (1,)."""
         random = np.random.default_rng([self._seed, number])
         name = _STREAMS[number % len(_STREAMS)]
         rows = [_any_row(self._shards, name, random) for _ in range(self._filming.pictures)]
@@ -37,14 +38,14 @@ class Pictures(Dataset[Tensors]):
 
 
 class AutoencoderLoss(nn.Module):
-    """What a VAE loses of a batch of pictures, and how far its latents run from a unit Gaussian."""
+    """A VAE's loss: mean absolute error of the pictures it gives back, plus the KL divergence of its latents, weighted."""
 
     def __init__(self, vae: nn.Module, filming: Filming) -> None:
         super().__init__()
         self.vae, self._filming = vae, filming
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean loss of `Pictures`' batch.
+        """Loss of a batch of `Pictures`: a scalar, float32.
 
         In float32 on a CPU: in bfloat16 oneDNN's backward pass of convolutions over three dimensions destroys the heap (torch
         2.13, Xeons with AMX, pictures of 96 x 128).
@@ -65,7 +66,7 @@ class AutoencoderLoss(nn.Module):
 
 @torch.inference_mode()
 def latent_spread(backbone: Backbone, shards: Sequence[Prepared], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (c,) of what the new VAE's encoder makes of some pictures."""
+    """Mean and standard deviation (c,) of the latents of 64 drawn pictures: places of the grid make them thousands."""
     random = np.random.default_rng(seed)
     pictures = torch.stack([_any_row(shards, "high", random)[1] for _ in range(64)]).unsqueeze(2)
     latents = backbone.encode(pictures.float().div_(127.5).sub_(1))
@@ -81,13 +82,13 @@ class Film:
 
 
 class Windows(Dataset[Tensors]):
-    """Batches of windows by their number alone: even ones short, odd ones long."""
+    """Batches of latent windows, drawn from the seed and their number: even ones of the short stream, odd of the long one."""
 
     def __init__(self, films: Sequence[Film], filming: Filming, seed: int) -> None:
         self._films, self._filming, self._seed = films, filming, seed
 
     def __getitem__(self, number: int) -> Tensors:
-        """clean (B, c, T, h, w), time (B,) in 0..1, text (B,)."""
+        """Batch `number`: clean (B, c, T, h, w) float32, time (B,) in 0..1, text (B,) its row of the table, a seed (1,)."""
         random = np.random.default_rng([self._seed, number])
         name = _STREAMS[number % len(_STREAMS)]
         rows = [_any_row([film.latents for film in self._films], name, random) for _ in range(self._filming.windows)]
@@ -102,7 +103,7 @@ class Windows(Dataset[Tensors]):
 
 
 class Wordings(nn.Module):
-    """The texts that windows are read with, as one table."""
+    """The texts that windows are read with, as one table on the network's device, padded to the longest."""
 
     def __init__(self, texts: Sequence[VideoText]) -> None:
         super().__init__()
@@ -117,19 +118,19 @@ class Wordings(nn.Module):
         self.register_buffer("_pooled", torch.cat([text.pooled for text in texts]).clone(), persistent=False)
 
     def forward(self, rows: torch.Tensor) -> tuple[VideoText, torch.Tensor]:
-        """The texts of some rows (B,), and which of their words there are (B, L)."""
+        """The texts of rows (B,): states (B, L, D) and pooled (B, D'), and which of their words there are, (B, L) bool."""
         return VideoText(self._states[rows], self._pooled[rows]), self._there[rows]
 
 
 class FlowLoss(nn.Module):
-    """Flow matching: the model tells the direction from the clean window to the noise, anywhere between (t = 0 included)."""
+    """Flow matching (Lipman et al. 2023): the model tells the direction from clean to noise at any time, 0 included."""
 
     def __init__(self, backbone: Backbone, texts: Sequence[VideoText]) -> None:
         super().__init__()
         self.backbone, self.wordings = backbone, Wordings(texts)
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean squared error of `Windows`' batch."""
+        """Loss of a batch of `Windows`: a scalar, float32; noise is drawn from the batch's seed."""
         random = torch.Generator(batch["clean"].device).manual_seed(int(batch["seed"][0]))
         return flow_error(self.backbone, self.wordings, batch["clean"], batch["time"], batch["text"], random)
 
@@ -142,7 +143,19 @@ def flow_error(
     rows: torch.Tensor,
     random: torch.Generator,
 ) -> torch.Tensor:
-    """Mean squared error of the direction that the model tells of windows (B, c, T, h, w) at times (B,)."""
+    """Mean squared error of the model's velocity: |v((1 - t) x + t n, t) - (n - x)|^2.
+
+    Args:
+        backbone: the model.
+        wordings: the table of texts.
+        clean: x, (B, c, T, h, w) float32.
+        time: t, (B,), 0 clean to 1 noise.
+        rows: (B,) which text each window is read with.
+        random: draws the noise n.
+
+    Returns:
+        A scalar, float32.
+    """
     noise = torch.randn(clean.shape, generator=random, device=clean.device)
     share = time[:, None, None, None, None]
     text, there = wordings(rows)
@@ -151,7 +164,7 @@ def flow_error(
 
 
 def _any_row(shards: Sequence[Prepared], name: str, random: np.random.Generator) -> tuple[int, torch.Tensor]:
-    """Any row of any shard, and which shard it is of."""
+    """A drawn row, every shard equally likely whatever its length, and the number of its shard."""
     index = int(random.integers(len(shards)))
     row = int(random.integers(shards[index].count(name)))
     return index, shards[index].rows(name, row, row + 1)[0]

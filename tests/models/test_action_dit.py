@@ -13,8 +13,7 @@ from models import diffusion
 from models.action_dit import ActionTransformer, Context
 from models.checkpoint import Checkpoint
 from models.config import Keypoints, PolicyConfig
-from models.fast import FastSystem
-from models.image_encoders import image_encoder
+from models.fast import FastSystem, image_encoder
 from models.instructor import Instructor
 from models.normalize import Statistics
 from models.policy import ConditionTokens

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.config import Keypoints, PolicyConfig, Siglip
-from models.image_encoders import image_encoder
+from models.fast import image_encoder
 from models.instructor import Instructor
 
 Kind = Literal["siglip", "keypoints"]

@@ -28,14 +28,15 @@ from transformers.models.umt5.configuration_umt5 import UMT5Config
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
-from models import normalize, published_texts
+from models import normalize
 from models.backbones import hunyuan as hunyuan_backbone
 from models.backbones import wan as wan_backbone
 from models.checkpoint import Checkpoint, save
 from models.config import Hunyuan, PolicyConfig, Published, Siglip, Source, Wan
+from models.encoders import published_texts
+from models.encoders.siglip import SiglipEncoder
 from models.errors import ModelError
 from models.instructor import Instructor
-from models.siglip import SiglipEncoder
 from models.sizes import full
 
 TEXT = "put the block on the mat"

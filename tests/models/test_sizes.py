@@ -10,7 +10,7 @@ from models.action_dit import ActionTransformer
 from models.backbones.hunyuan import HunyuanBackbone
 from models.config import Hunyuan
 from models.errors import ModelError
-from models.image_encoders import image_encoder
+from models.fast import image_encoder
 from models.sizes import by_name, full
 from models.slow import make_backbone
 

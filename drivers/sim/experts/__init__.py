@@ -1,4 +1,8 @@
-"""Scripted experts, one a task: they see the scene's true state and write both arms' joint targets, for demonstrations."""
+"""Scripted experts, one a task: they see the scene's true state and write both arms' joint targets.
+
+Called by `demos.sh`, by `evaluate.sh --expert`, and by the emulated leaders. Times, heights and pitches in the experts were
+chosen by trial, until they did 99.3 % of 600 scenes (models/shipped/README.md).
+"""
 
 from collections.abc import Callable
 
@@ -25,5 +29,5 @@ _PLANS: dict[str, Callable[[Physics], NDArray[np.float64]]] = {
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14), 30 a second, that do the task of the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, that do the task of the scene as it stands. Raises Unreachable."""
     return _PLANS[physics.task.name](physics)

@@ -1,4 +1,7 @@
-"""Both bottles at once: a standing one is taken from the side, a lying one from above; lift, turn to the middle, hold."""
+"""Both bottles at once: a standing one is taken from the side, a lying one from above; lift, turn to the middle, hold.
+
+Called by drivers/sim/experts for both of its tasks.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +13,13 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks.dual_bottles_pick import NAMES, DualBottlesPickEasy, DualBottlesPickHard
 
 _SIDEWAYS_RAD, _FROM_ABOVE_RAD = (0.35, 0.6, 0.8), (1.35, 1.2, 1.5, 1.05)  # pitches, the best first
-_BEFORE_M = 0.10
-_STANDING = 0.7  # a bottle whose axis points up more than this
-_HELD_M = 0.93  # height of a held bottle's middle
+_BEFORE_M = 0.10  # where a hand stops before a bottle; as in carry.py
+_STANDING = 0.7  # a bottle whose axis points up more than this; half-way: the cosine of 45 degrees
+_HELD_M = 0.93  # height of a held bottle's middle; chosen 3 cm above what the rule asks
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     task = physics.task
     assert isinstance(task, DualBottlesPickEasy | DualBottlesPickHard)
     bottles = [physics.data.body(name) for name in NAMES.values()]
@@ -45,7 +48,7 @@ def plan(physics: Physics) -> NDArray[np.float64]:
 
 
 def _grasp(side: int, place_m: NDArray[np.float64], axis: NDArray[np.float64], pitch_rad: float) -> Hand:
-    """The hand that takes a bottle whose axis (3,) is given: a lying one between fingers on both sides of it."""
+    """The hand that takes a bottle, whose axis is (3,); it is rolled so that the fingers close across a lying one."""
     hand = over(side, place_m, pitch_rad)
     if axis[2] > _STANDING:
         return hand

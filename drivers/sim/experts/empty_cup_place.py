@@ -1,4 +1,7 @@
-"""Take the cup from the side, set it down on the coaster, draw back."""
+"""Take the cup from the side, set it down on the coaster, draw back.
+
+Called by drivers/sim/experts.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +13,12 @@ from drivers.sim.experts.script import Script
 from drivers.sim.physics import Physics
 from drivers.sim.tasks.empty_cup_place import COASTER, CUP
 
-_PITCH_RAD = 0.6
-_ABOVE_M = 0.008
+_PITCH_RAD = 0.6  # of the hand, downwards; found by trial
+_ABOVE_M = 0.008  # of the grasp point over the cup's middle; found by trial
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     place = above(physics.data.body("cup").xpos, _ABOVE_M)
     script, side = Script.begin(physics), carry.nearer_side(place[0])
     hand = carry.take(script, side, place, 2 * CUP.radius_m, _PITCH_RAD)

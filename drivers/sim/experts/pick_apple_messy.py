@@ -1,4 +1,7 @@
-"""Come down on the apple obliquely, so that nothing beside it is touched, close and lift."""
+"""Come down on the apple obliquely, so that nothing beside it is touched, close and lift.
+
+Called by drivers/sim/experts.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +12,13 @@ from drivers.sim.experts.script import Script
 from drivers.sim.physics import Physics
 from drivers.sim.tasks.pick_apple_messy import APPLE
 
-_STEEP_RAD, _FLAT_RAD = 1.05, 0.5
-_ABOVE_M = 0.12
-_LIFT_M = 0.13
+_STEEP_RAD, _FLAT_RAD = 1.05, 0.5  # pitches near and far (carry.pitch_for); found by trial
+_ABOVE_M = 0.12  # how high over the apple the hand stops; chosen: over what stands about it
+_LIFT_M = 0.13  # chosen: the rule asks for 4 cm
 
 
 def plan(physics: Physics) -> NDArray[np.float64]:
-    """Joint targets (T, 14) for the scene as it stands. Raises Unreachable."""
+    """Joint targets (T, 14), rad and m, 30 a second, for the scene as it stands. Raises Unreachable."""
     place = physics.data.body("apple").xpos.copy()
     script, side = Script.begin(physics), carry.nearer_side(place[0])
     r_m = over(side, place, 0.0).r_m

@@ -17,20 +17,21 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
-_LIMITS = (1.6, 5.0, 100.0)  # of a joint: rad/s, rad/s2, rad/s3; the last two are the safety layer's
-_LARGEST_RESIDUAL = 2e-3  # m and rad
-_SLOWER = 1.3
-_TRIES = 8
-_OPEN_S = 0.4
+_LIMITS = (1.6, 5.0, 100.0)
+"""Of a joint: rad/s, rad/s2, rad/s3. The last two are the safety layer's. Chosen: half of its speed, to demonstrate calmly."""
+_LARGEST_RESIDUAL = 2e-3  # m and rad, of a pose that counts as reached; chosen: a grasp forgives 15 mm
+_SLOWER = 1.3  # factor on a movement's time when it asks too much of a joint; chosen
+_TRIES = 8  # chosen: at the last one the movement takes 6.3 times as long
+_OPEN_S = 0.4  # in which closed grippers open before a script; as the experts take for a grip
 
 
 class Unreachable(DriverError):
-    """A stop that the arm cannot reach, or only too fast."""
+    """A stop that the arm cannot reach, or cannot reach slowly enough in the task's time."""
 
 
 @dataclass
 class Script:
-    """What was written so far; `begin` makes one."""
+    """The targets written so far, and where they leave both arms; `begin` makes one."""
 
     rows: list[Array]  # (14,) each
     hands: list[Hand]
@@ -39,7 +40,7 @@ class Script:
 
     @classmethod
     def begin(cls, physics: Physics) -> "Script":
-        """Where the arms are told to be now; grippers that are closed open first."""
+        """An empty script from the arms' last targets on; grippers that are closed open first."""
         commands = physics.commands()
         joints = [q[:6] for q in commands]
         script = cls([], [hand_of(q) for q in joints], joints, [float(q[6]) for q in commands])
@@ -48,9 +49,9 @@ class Script:
         return script
 
     def move(self, seconds: float, stops: dict[int, Hand]) -> None:
-        """Arms (0 left, 1 right) to their stops at once, the others stay; slower if that asks too much of a joint.
+        """Bring arms (0 left, 1 right) to their stops, together, while the others stay; slower if a joint would be too fast.
 
-        Raises Unreachable.
+        Raises Unreachable where a stop, or the way to it, cannot be reached.
         """
         most = (0.0, 0.0, 0.0)
         for _ in range(_TRIES):
@@ -67,7 +68,7 @@ class Script:
             self.hands[side] = stop
 
     def grip(self, seconds: float, opening_m: dict[int, float]) -> None:
-        """Open or close grippers."""
+        """Bring grippers (by side) to openings in m, evenly; the arms stay."""
         begin = list(self.grips_m)
         steps = round(seconds * DEMONSTRATION_HZ)
         for step in range(1, steps + 1):
@@ -76,17 +77,17 @@ class Script:
             self.rows.append(self._row(np.concatenate(self.joints)))
 
     def wait(self, seconds: float) -> None:
-        """Stay."""
+        """Keep arms and grippers where they are."""
         self.rows += [self._row(np.concatenate(self.joints))] * round(seconds * DEMONSTRATION_HZ)
 
     def targets(self) -> Array:
-        """(T, 14) joint targets, 30 a second; rad, gripper m."""
+        """All targets written so far, (T, 14), 30 a second; rad, gripper m."""
         return np.array(self.rows)
 
     def _way(self, seconds: float, stops: dict[int, Hand]) -> tuple[list[Array], list[Array]]:
         """Both arms' joints (12,) at each step, and where they end.
 
-        Arms that were pushed or led may begin in a pose that no `Hand` describes; what lacks fades on the way.
+        Arms that were pushed or moved by hand may begin in a pose that no `Hand` describes; the difference fades on the way.
         """
         rows: list[Array] = []
         joints, solved = [q.copy() for q in self.joints], [q.copy() for q in self.joints]
@@ -111,7 +112,7 @@ class Script:
 
 
 def demands(way: Array) -> tuple[float, float, float]:
-    """Largest speed, acceleration and jerk of joints (T, J) at 30 Hz that stand before and after their way."""
+    """Largest speed, acceleration and jerk of any joint on a way (T, J), 30 steps a second, that begins and ends at rest."""
     way = np.concatenate([way[:1], way[:1], way, way[-1:], way[-1:]])
     speed, acceleration, jerk = (
         np.abs(np.diff(way, order, axis=0)).max() * DEMONSTRATION_HZ**order for order in (1, 2, 3)
@@ -120,14 +121,23 @@ def demands(way: Array) -> tuple[float, float, float]:
 
 
 def minimum_jerk(share: float) -> float:
-    """How far along a way after a share of its time: 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan 1985)."""
+    """Share of a way that is done after a share s of its time: 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan 1985)."""
     return share**3 * (10 - 15 * share + 6 * share**2)
 
 
 def first_reachable(write: Callable[..., Script], most_steps: int, *choices: Sequence[float]) -> Array:
-    """The targets of the first script that the arms can follow in time, over all combinations of the choices, in order.
+    """Try scripts until the arms can follow one in time.
 
-    Raises Unreachable with the last reason.
+    Args:
+        write: makes a script of one value of each choice; may raise Unreachable.
+        most_steps: that a script may take.
+        choices: all their combinations are tried, in order, the last one changing fastest.
+
+    Returns:
+        Targets (T, 14) of the first script that fits.
+
+    Raises:
+        Unreachable: none does; with the last reason.
     """
     reason = Unreachable("nothing to choose from")
     for chosen in itertools.product(*choices):

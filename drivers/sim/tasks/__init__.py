@@ -1,4 +1,7 @@
-"""The paper's tasks: what stands on the table, how it is strewn from a seed, what is said, what counts as success."""
+"""The paper's tasks: what stands on the table, how it is strewn from a seed, what is said, what counts as success.
+
+Made by name for the simulator, the cameras, evaluation and `demos.sh`. Rules are RoboTwin v1's; what was adapted is said there.
+"""
 
 from drivers.errors import DriverError
 from drivers.sim.tasks.block_handover import BlockHandover
@@ -22,7 +25,7 @@ TASKS: dict[str, type[Task]] = {
 
 
 def named(text: str) -> list[str]:
-    """The tasks of a list with commas, or all; raises DriverError that lists the known ones."""
+    """The names in a list with commas, or all where it is `all`; raises DriverError that lists the known ones."""
     names = list(TASKS) if text == "all" else text.split(",")
     for name in names:
         if name not in TASKS:
@@ -31,7 +34,7 @@ def named(text: str) -> list[str]:
 
 
 def make_task(name: str, shift: Shift = "none") -> Task:
-    """The task called `name`; raises DriverError that lists the known ones."""
+    """A new task of that name, shifted or as in the demonstrations; raises DriverError that lists the known ones."""
     if name not in TASKS:
         raise DriverError(f"unknown task {name!r}; choose one of: {', '.join(sorted(TASKS))}")
     return TASKS[name](shift)

@@ -3,7 +3,8 @@
 Rules of RoboTwin v1. Easy: both stand; red within 0.03 m of (-0.046, -0.105), green of (0.057, -0.105), both centres above
 0.9 m; x 0.05 to 0.25 to the arm's side, y 0.03 to 0.23. Hard: each one lies (yaw within 1.4 rad) or stands, half and half;
 targets (-0.07, -0.11) and (0.06, -0.11). Adapted to the Piper: in the hard task y is -0.10 to 0.06, since a lying bottle has to
-be taken from above and the arm does not reach down further out.
+be taken from above and the arm does not reach down further out. Made by drivers/sim/tasks; the expert of both is
+drivers/sim/experts/dual_bottles_pick.py.
 """
 
 from typing import Any, ClassVar
@@ -18,30 +19,30 @@ from drivers.sim.tasks.task import Task, place_m
 
 NAMES = {"left": "red_bottle", "right": "green_bottle"}
 _SIGN = {"left": -1.0, "right": 1.0}
-_TOLERANCE_M = 0.03
-_LIFTED_M = 0.9
-_LARGEST_YAW_RAD = 1.4
+_TOLERANCE_M = 0.03  # by the rules
+_LIFTED_M = 0.9  # by the rules
+_LARGEST_YAW_RAD = 1.4  # by the hard task's rule
 
 
 class _DualBottles(Task):
-    """What both have in common: two bottles, the left arm's red and the right one's green."""
+    """What both tasks have in common: two bottles, the left arm's red and the right one's green."""
 
     targets_m: ClassVar[dict[str, tuple[float, float]]]
     y_m: ClassVar[tuple[float, float]]
 
     @property
     def bottle(self) -> Bottle:
-        """The shape of both."""
+        """The shape of both bottles; unseen ones are thinner and taller."""
         return Bottle(radius_m=0.023, half_height_m=0.08) if self.unseen else Bottle()
 
     def add_objects(self, spec: Any) -> None:
-        """Two bottles."""
+        """Both bottles as free bodies, in colours of their own."""
         colours = (shapes.ORANGE, shapes.PURPLE) if self.unseen else (shapes.RED, shapes.GREEN)
         for name, rgba in zip(NAMES.values(), colours, strict=True):
             self.bottle.add(spec, name, rgba)
 
     def success(self, model: Any, data: Any) -> bool:
-        """Both are lifted and near their targets."""
+        """Whether both are lifted, and near their targets in x and y."""
         places = {side: place_m(data, name) for side, name in NAMES.items()}
         near = all(np.hypot(*(place[:2] - self.targets_m[side])) < _TOLERANCE_M for side, place in places.items())
         return bool(near and min(place[2] for place in places.values()) > _LIFTED_M)
@@ -56,8 +57,6 @@ class _DualBottles(Task):
 
 
 class DualBottlesPickEasy(_DualBottles):
-    """See the module's text."""
-
     name: ClassVar[str] = "dual_bottles_pick_easy"
     instructions: ClassVar[tuple[str, ...]] = (
         "pick up the red bottle with the left arm and the green bottle with the right arm, hold them side by side",
@@ -69,14 +68,12 @@ class DualBottlesPickEasy(_DualBottles):
     y_m: ClassVar[tuple[float, float]] = (0.03, 0.23)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
-        """Both upright."""
+        """Both upright, turned by any angle, which does not show."""
         for side, place in self._strewn(random).items():
             put(data, NAMES[side], place, upright(float(random.uniform(-np.pi, np.pi))))
 
 
 class DualBottlesPickHard(_DualBottles):
-    """See the module's text."""
-
     name: ClassVar[str] = "dual_bottles_pick_hard"
     instructions: ClassVar[tuple[str, ...]] = (
         "pick up both bottles, however they lie, and hold them side by side",
@@ -88,7 +85,7 @@ class DualBottlesPickHard(_DualBottles):
     y_m: ClassVar[tuple[float, float]] = (-0.10, 0.06)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
-        """Each lying or upright, half and half."""
+        """Each lying (turned by up to 1.4 rad) or upright, half and half."""
         for side, place in self._strewn(random).items():
             if random.random() < 0.5:
                 place[2] = TABLE_TOP_M + self.bottle.radius_m

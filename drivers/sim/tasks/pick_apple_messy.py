@@ -1,7 +1,8 @@
 """pick_apple_messy: the nearer arm takes the apple out of a mess and lifts it.
 
 Rule of RoboTwin v1: an apple among four other things, all at least 0.15 m apart; done when the apple is above 0.81 m. The rule
-leaves the ranges open: x -0.3 to 0.3, y -0.12 to 0.2, of which the Piper reaches all.
+leaves the ranges open: x -0.3 to 0.3, y -0.12 to 0.2, of which the Piper reaches all. Made by drivers/sim/tasks; its expert is
+drivers/sim/experts/pick_apple_messy.py.
 """
 
 from typing import Any, ClassVar
@@ -14,12 +15,12 @@ from drivers.sim.tasks.objects import Apple, Block, Bottle, Cup, put, upright
 from drivers.sim.tasks.task import Task, place_m
 
 APPLE = Apple()
-_UNSEEN_APPLE = Apple(radius_m=0.029)
-_LIFTED_M = 0.81
-_LEAST_APART_M = 0.15
-_LEAST_FROM_MIDDLE_M = 0.04  # an apple in the very middle is no arm's
-_LOW_M, _HIGH_M = (-0.3, -0.12), (0.3, 0.2)
-_MESS: dict[str, tuple[Bottle | Cup | Block, float]] = {  # and how high their middle stands
+_UNSEEN_APPLE = Apple(radius_m=0.029)  # chosen: a tenth smaller
+_LIFTED_M = 0.81  # by the rule
+_LEAST_APART_M = 0.15  # by the rule
+_LEAST_FROM_MIDDLE_M = 0.04  # chosen: an apple in the very middle is no arm's
+_LOW_M, _HIGH_M = (-0.3, -0.12), (0.3, 0.2)  # x and y, chosen: see above
+_MESS: dict[str, tuple[Bottle | Cup | Block, float]] = {  # and how high their middle stands, m; sizes chosen
     "mess_bottle": (Bottle(radius_m=0.024, half_height_m=0.06), 0.06),
     "mess_cup": (Cup(radius_m=0.028), 0.04),
     "mess_box": (Block((0.03, 0.02, 0.035)), 0.035),
@@ -30,8 +31,6 @@ _UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.PURPLE)
 
 
 class PickAppleMessy(Task):
-    """See the module's text."""
-
     name: ClassVar[str] = "pick_apple_messy"
     instructions: ClassVar[tuple[str, ...]] = (
         "pick up the apple from the mess",
@@ -41,13 +40,13 @@ class PickAppleMessy(Task):
     step_limit: ClassVar[int] = 250
 
     def add_objects(self, spec: Any) -> None:
-        """The apple and four other things."""
+        """The apple and four other things (a bottle, a cup, a box, a can), all free bodies."""
         (_UNSEEN_APPLE if self.unseen else APPLE).add(spec, "apple", shapes.GREEN if self.unseen else shapes.RED)
         for (name, (thing, _)), rgba in zip(_MESS.items(), _UNSEEN_COLOURS if self.unseen else _COLOURS, strict=True):
             thing.add(spec, name, rgba)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
-        """All apart from each other."""
+        """All five somewhere in the range, the rule's 0.15 m apart, the apple on one arm's side."""
         heights = {"apple": APPLE.radius_m} | {name: height for name, (_, height) in _MESS.items()}
         while True:
             places = random.uniform(_LOW_M, _HIGH_M, (len(heights), 2))
@@ -58,5 +57,5 @@ class PickAppleMessy(Task):
             put(data, name, np.array([*xy, TABLE_TOP_M + height]), upright(float(random.uniform(-np.pi, np.pi))))
 
     def success(self, model: Any, data: Any) -> bool:
-        """The apple is lifted."""
+        """Whether the apple is above the rule's height; whether it is held is not asked."""
         return bool(place_m(data, "apple")[2] > _LIFTED_M)

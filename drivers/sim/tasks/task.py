@@ -1,4 +1,7 @@
-"""What every simulated task offers to the scene, the simulator and the evaluation."""
+"""What every simulated task offers: its objects to the scene, its placing to a reset, its rule to the evaluation.
+
+Called by drivers/sim/scene.py and physics.py; the tasks beside it fulfil it.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
@@ -6,13 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-DEMONSTRATION_HZ = 30  # of targets and observations
+DEMONSTRATION_HZ = 30  # of targets and observations; the cameras' rate (Video2Act, table 3)
 Shift = Literal["none", "objects", "background", "lighting"]
-"""The paper's generalisation shifts: what a policy has not seen in its demonstrations."""
+"""The paper's generalisation shifts (section 4.4.2): what a policy has not seen in its demonstrations."""
 
 
 class Task(ABC):
-    """One task. `spec`, `model` and `data` are MuJoCo's MjSpec, MjModel and MjData."""
+    """Base of the tasks. `spec`, `model` and `data` are MuJoCo's MjSpec, MjModel and MjData; a task keeps none of them."""
 
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
@@ -32,23 +35,23 @@ class Task(ABC):
 
     @abstractmethod
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
-        """Strew the objects; every random number comes from `random`."""
+        """Place the objects in `data`, at rest; every random number comes from `random`."""
 
     @abstractmethod
     def success(self, model: Any, data: Any) -> bool:
-        """Whether the task is done in this state."""
+        """Whether the state in `data` fulfils the task's rule."""
 
 
 def place_m(data: Any, body: str) -> NDArray[np.float64]:
-    """(3,) where a body is."""
+    """Where a body's frame is in the world, (3,) m; a copy."""
     return data.body(body).xpos.copy()
 
 
 def grasp_m(data: Any, side: str) -> NDArray[np.float64]:
-    """(3,) the point between a hand's fingers."""
+    """The point between a hand's fingers, (3,) m in the world."""
     return (place_m(data, f"{side}/finger_a") + place_m(data, f"{side}/finger_b")) / 2
 
 
 def grip_m(data: Any, side: str) -> float:
-    """How far a gripper is open."""
+    """How far a gripper is open, m: the way of both fingers together."""
     return float(data.joint(f"{side}/finger_a").qpos[0] + data.joint(f"{side}/finger_b").qpos[0])

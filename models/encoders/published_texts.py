@@ -1,6 +1,6 @@
-"""The published encoders that read instructions: T5, HunyuanVideo's and Wan's. Called by the instructor. Legend: L tokens.
+"""The published encoders that read instructions: T5, HunyuanVideo's and Wan's. Called by instructor. Legend: L tokens.
 
-They are tens of gigabytes: each is loaded, reads all the texts, and is gone again.
+They are tens of gigabytes: each is loaded, reads all texts, and is gone again.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from models.config import Hunyuan, Text, Wan
 from models.errors import ModelError
 from models.published import transformers_model
 
-_HUNYUAN_WORDS = 256  # tokens of the instruction that HunyuanVideo was trained to read
-_WAN_WORDS = 512
+_HUNYUAN_WORDS = 256  # tokens of the instruction that HunyuanVideo was trained to read; its pipeline's default
+_WAN_WORDS = 512  # likewise Wan2.2
 _DTYPE = torch.bfloat16  # of the published encoders; their states are stored in it
 
 
@@ -35,7 +35,7 @@ def t5_states(folder: Path, config: Text, texts: Sequence[str]) -> list[torch.Te
 
 
 def hunyuan_texts(folder: Path, config: Hunyuan, texts: Sequence[str]) -> list[VideoText]:
-    """What HunyuanVideo reads: LLaVA-LLaMA-3's third last states under diffusers' template, CLIP-L's pooled vector."""
+    """What HunyuanVideo reads: the third last states of LLaVA-LLaMA-3 under diffusers' template, and CLIP-L's pooled vector."""
     llama = transformers_model(LlamaModel, folder / "text_encoder", _DTYPE)
     clip = transformers_model(CLIPTextModel, folder / "text_encoder_2", _DTYPE)
     _check_width(folder / "text_encoder", llama.config.hidden_size, config.text_dim, "video.backbone.text_dim")
@@ -53,7 +53,7 @@ def hunyuan_texts(folder: Path, config: Hunyuan, texts: Sequence[str]) -> list[V
 
 
 def wan_texts(folder: Path, config: Wan, texts: Sequence[str]) -> list[VideoText]:
-    """What Wan reads: UMT5-XXL's states, filled up with zeros to 512 as it was trained (its attention has no mask)."""
+    """What Wan reads: UMT5-XXL's states (1, 512, D), filled up with zeros as in its training; its attention has no mask."""
     umt5 = transformers_model(UMT5EncoderModel, folder / "text_encoder", _DTYPE)
     _check_width(folder / "text_encoder", umt5.config.d_model, config.text_dim, "video.backbone.text_dim")
     nothing: Any = None

@@ -1,6 +1,6 @@
-"""SigLIP's vision model as System 1's image encoder. Called by image_encoders for a policy that names it.
+"""A published SigLIP as System 1's image encoder (Video2Act, section 3.2.1). Made by models/fast.py for a policy that names it.
 
-Legend: B pictures, N tokens, D width, S side in pixels.
+Legend: B pictures, S their height and width in px, N tokens, D width.
 """
 
 from pathlib import Path
@@ -12,11 +12,11 @@ from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
 from models import published
 from models.config import Siglip
-from models.image_encoders import Eyes
+from models.encoders.image import ImageEncoder
 
 
-class SiglipEncoder(Eyes):
-    """A SigLIP vision model: (B, 3, S, S) in -1..1 -> (B, N, D) tokens of its last layer."""
+class SiglipEncoder(ImageEncoder):
+    """A SigLIP vision model: the tokens of its last layer, one for each patch, N = (S / patch)^2; no pooling head."""
 
     def __init__(self, config: Siglip) -> None:
         super().__init__()
@@ -31,7 +31,6 @@ class SiglipEncoder(Eyes):
         self.model = SiglipVisionModel(SiglipVisionConfig(**self._arguments, vision_use_head=False))
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Take a published SigLIP's vision model. Raises ModelError when the folder holds another one, or not all of it."""
         theirs = published.read_json(folder / "config.json")
         defaults = SiglipVisionConfig(**theirs.get("vision_config", theirs)).to_dict()  # the file omits defaults
         published.agree(folder / "config.json", defaults, self._arguments)
@@ -39,5 +38,12 @@ class SiglipEncoder(Eyes):
         self.model = published.transformers_model(SiglipVisionModel, folder, dtype, config=config)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Encode one set of pictures."""
+        """Tokens of every picture by itself.
+
+        Args:
+            pictures: (B, 3, S, S) RGB in -1..1, in the weights' dtype.
+
+        Returns:
+            (B, N, D), after the model's last LayerNorm.
+        """
         return self.model(pixel_values=pictures).last_hidden_state

@@ -1,4 +1,4 @@
-"""Our own small text encoder: a T5 on bytes. Called by the instructor. Legend: L tokens, D width."""
+"""The small text encoder that is trained with a policy: T5 on bytes. Made by models/instructor.py. L tokens, D width."""
 
 import torch
 from torch import nn
@@ -8,11 +8,11 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 
 from models.config import Text
 
-_BYT5_VOCABULARY = 384
+_BYT5_VOCABULARY = 384  # ByT5Tokenizer: 3 special tokens, 256 bytes, 125 sentinels
 
 
 class ByteEncoder(nn.Module):
-    """T5 on ByT5's byte tokens: any text, no vocabulary file."""
+    """T5's encoder on ByT5's byte tokens, trained with the policy: reads any text without a vocabulary file."""
 
     def __init__(self, config: Text) -> None:
         super().__init__()
@@ -31,6 +31,6 @@ class ByteEncoder(nn.Module):
         )
 
     def forward(self, text: str) -> torch.Tensor:
-        """States (1, L, D) of the text, without padding."""
+        """States (1, L, D) of a text, L its bytes and one more, at most max_tokens; no padding."""
         ids = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt").input_ids
         return self.model(input_ids=ids.to(self.model.device)).last_hidden_state

@@ -1,0 +1,29 @@
+"""What every image encoder of System 1 is. Base of keypoints and siglip, held by models/fast.py.
+
+Legend: B pictures, S their height and width in px, N tokens, D width.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.errors import ModelError
+
+
+class ImageEncoder(nn.Module):
+    """Base of the image encoders: pictures (B, 3, S, S) in -1..1 -> tokens (B, N, D)."""
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take published weights; most encoders have none.
+
+        Args:
+            folder: where they lie, in the layout of the hub.
+            dtype: what the weights are brought to.
+
+        Raises:
+            ModelError: always here; in a subclass, when the folder holds another model, or not all of it.
+        """
+        raise ModelError(
+            f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
+        )

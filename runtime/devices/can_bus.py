@@ -33,9 +33,8 @@ _GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings o
 _REJOIN_RAD = 0.2
 _POLL_S = 0.0005
 _REST_S = 0.0035  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
-_SWITCH_S = (
-    0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
-)
+_SWITCH_S = 0.0002
+"""Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
 _ENABLE_S = 3.0
 _AGAIN_S = 1.0
 _QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` holds after 50 ms

@@ -14,9 +14,8 @@ NS_PER_S = 1_000_000_000
 _SPIN_NS = 150_000  # a sleep may end 100 us late
 
 
-FOLLOWED = (
-    "VIDEO2ACT_CLOCK"  # environment: the file that Offset writes, where this process follows another machine's clock
-)
+FOLLOWED = "VIDEO2ACT_CLOCK"
+"""Environment: the file that Offset writes, where this process follows another machine's clock."""
 _offset: memoryview | None = None
 
 

@@ -1,4 +1,6 @@
-"""What a process that another one started asks of the kernel: a name of its own, and to end with its parent."""
+"""What a process that another one started asks of the kernel: a name of its own, and to end with its parent.
+Called first thing by every process of a run, by worker pools and by training's ranks.
+"""
 
 import ctypes
 import os

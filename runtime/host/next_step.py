@@ -1,4 +1,6 @@
-"""The last line of every command: what to type next, ready to be copied."""
+"""The last line of every command: what to type next, ready to be copied.
+Called by the mains of all commands.
+"""
 
 import shlex
 from pathlib import Path

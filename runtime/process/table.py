@@ -1,4 +1,8 @@
-"""The process table: the whole deployment at a glance. Modules are named as strings, so the supervisor never loads torch."""
+"""The process table: the whole deployment at a glance.
+Read by the supervisor, which starts what it lists, and by every process for its own row.
+
+Modules are named as strings, so the supervisor never loads torch.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

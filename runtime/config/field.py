@@ -26,7 +26,7 @@ _NOUNS: dict[object, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Says:
-    """Beside a type, in Annotated: what its values cannot say of themselves."""
+    """Beside a type, in Annotated: what its values cannot tell by themselves (unit, number of values, known words)."""
 
     unit: str = ""
     metavar: str = ""
@@ -61,7 +61,7 @@ class Field:
 
     @property
     def name(self) -> str:
-        """As in a profile: safety.velocity."""
+        """Dotted, as in a profile: safety.velocity."""
         return ".".join(self.path)
 
     @property
@@ -73,7 +73,7 @@ class Field:
 
     @property
     def unit(self) -> str:
-        """Empty where it has none."""
+        """From `Says`, or from the end of its name; empty where it has none."""
         return self.says.unit or UNITS.get(self.path[-1].rpartition("_")[2], "")
 
     @property
@@ -95,7 +95,7 @@ class Field:
 
     @property
     def of_numbers(self) -> bool:
-        """Whether its several values are numbers."""
+        """Whether its values are several and all of them numbers."""
         return self.is_several and _kinds(get_args(self.kinds[0])[0])[0] in (int, float)
 
     @property
@@ -232,7 +232,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def _notes(annotation: Any, metadata: list[Any]) -> Iterator[Any]:
-    """Everything that is noted beside a type, of its parts too."""
+    """Everything noted beside a type (Says, bounds), of its parts too."""
     for item in metadata:
         yield from item.metadata if isinstance(item, FieldInfo) else (item,)
     if get_origin(annotation) is Annotated:

@@ -38,11 +38,14 @@ from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
-_PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
+"""Longest wait for a packet; between two hellos, and two questions for the time; without an answer the robot is gone; for
+System 2 to end. Chosen."""
+_PAUSES_S = (1.0, 60.0)
+"""Before a System 2 that ended is started again: the first, and the longest; each is twice the one before. Chosen."""
 
 
 class GpuSide:
-    """System 2's surroundings on this machine."""
+    """System 2's surroundings on this machine: its bus, its rings, its settings, and the robot's clock."""
 
     def __init__(self, link: Link, flags: dict[str, Any]) -> None:
         self._link, self._flags = link, flags
@@ -61,7 +64,7 @@ class GpuSide:
         self._ending = False
 
     def run(self) -> int:
-        """Until Ctrl-C or SIGTERM."""
+        """Serve until Ctrl-C or SIGTERM. Returns 0."""
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._end)
         say("video2act: looking for the robot")
@@ -91,7 +94,7 @@ class GpuSide:
             self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
     def _check_process(self) -> None:
-        """Begin anew with a robot that went away, or a System 2 that ended."""
+        """Begin again with a robot that went away, or a System 2 that ended."""
         if self._settings is None:
             return
         ended = self._child is not None and self._child.poll() is not None
@@ -219,7 +222,7 @@ class GpuSide:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Serve one robot, that of the line. Called by runtime/cli.py; returns 0."""
     options, given = SYSTEM2.read(arguments)
     with Link.coming(options.robot, options.keys) as link:
         return GpuSide(link, given).run()

@@ -1,8 +1,9 @@
 """The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS | --on-robot`.
+Called by runtime/cli.py.
 
 With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety... With
---on-robot too: --profile cobot_magic, else it is the session's own robot. With --lockstep --policy.checkpoint DIR tells where
-the session's policy lies by now.
+--on-robot too: --profile cobot_magic, else it is the session's own robot. With --lockstep --policy.checkpoint DIR says where
+the session's policy is now.
 """
 
 import tempfile

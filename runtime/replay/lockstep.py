@@ -1,7 +1,8 @@
 """Lockstep replay: a session's recorded inputs, in their recorded pairing, through the real step functions.
+Called by command.py; what-if uses its index. This is the regression test of the runtime.
 
 Every output names what it consumed, so each step is fed exactly that; what it makes must be the recorded bytes. Only what
-was measured while a step ran (timing, arrivals) is taken from the record. This is the regression test of the runtime.
+was measured while a step ran (timing, arrivals) is taken from the record.
 """
 
 import math
@@ -153,7 +154,7 @@ class StoredEmbeddings:
         self._held: dict[str, EncodedInstruction] = {}
 
     def __call__(self, key: str) -> EncodedInstruction:
-        """The embedding of a key. Raises Missing."""
+        """The embedding of a key, from the session. Raises Missing."""
         if key not in self._held:
             data = self._session.attachments.get(key + EMBEDDING_SUFFIX)
             if data is None:
@@ -168,7 +169,7 @@ class StoredEmbeddings:
 
 
 class _Walk:
-    """The memory of one process while its outputs are walked through; restored from snapshots after a gap."""
+    """The state of one process while its outputs are walked through; restored from snapshots after a gap."""
 
     def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
         self._snapshots = list(index.snapshots.get((process, epoch), ()))
@@ -176,11 +177,13 @@ class _Walk:
         self.state: Any = None
 
     def lost(self) -> None:
-        """Something could not be replayed: what follows needs a snapshot."""
+        """Note that something could not be replayed: what follows needs a snapshot."""
         self.state = None
 
     def restore(self, after_seq: int) -> bool:
-        """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
+        """Use the snapshot taken right after output `after_seq`, if there is one and the state is lost. Returns whether a state
+        is there.
+        """
         for message in self._snapshots:
             if self.state is None and message.after_seq == after_seq:
                 self.state = snapshot.unpack(message.state, self._classes)

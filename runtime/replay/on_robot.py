@@ -1,4 +1,5 @@
 """`replay.sh SESSION --on-robot`: the arms once more along what a session, or a demonstration (HDF5, LeRobot), recorded.
+Called by command.py.
 
 No policy runs: what takes System 1's place leads the arms from where they stand to the movement's beginning, along it and to a
 stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
@@ -32,9 +33,9 @@ from runtime.supervisor.flags import check_task
 from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
-_SHORTEST_STEPS = 2
-_LONGEST_TEXT = 1000
-_SEEDS = range(2**31)
+_SHORTEST_STEPS = 2  # with one there is nowhere to go
+_LONGEST_TEXT = 1000  # letters, as an instruction may have (messages.Instruction)
+_SEEDS = range(2**31)  # that the settings take
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class TrackingStatus(StatusLine):
         self._name = name
 
     def read(self) -> None:
-        """Take what came."""
+        """Take what came; tell it once when the movement is at its end, or lost."""
         super().read()
         for received in self._skips.take():
             skip = received.message
@@ -73,7 +74,7 @@ class TrackingStatus(StatusLine):
                 self.event(self.over)
 
     def systems(self) -> str:
-        """See StatusLine."""
+        """The recording that leads the arms."""
         return f"follows {self._name}"
 
 
@@ -88,7 +89,6 @@ class TrackingRobot(Robot):
         tracker_step.save(movement.q, self.session)
 
     def make_status(self, bus: Bus) -> StatusLine:
-        """See Robot."""
         return TrackingStatus(bus, self.settings, self._name)
 
     def is_over(self) -> bool:
@@ -116,7 +116,16 @@ def recorded(source: Path, number: int | None) -> Recorded:
 
 
 def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
-    """Say before anything moves that a movement (T, 14) cannot be this robot's. Raises RuntimeFault."""
+    """Say before anything moves that a movement cannot be this robot's.
+
+    Args:
+        q: (T, 14) rad, grippers m, 30 steps a second.
+        settings: Of the robot.
+        source: For the error line.
+
+    Raises:
+        RuntimeFault: A step outside a joint's range by more than `outside_rad`, or a jump of more than `jump_rad`.
+    """
     safety, limits = settings.safety, Limits.of(settings.safety)
     arms = q[:, WITHOUT_GRIPPERS]
     outside = np.maximum(limits.low[WITHOUT_GRIPPERS] - arms, arms - limits.high[WITHOUT_GRIPPERS])

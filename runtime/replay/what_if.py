@@ -1,8 +1,9 @@
 """What a session would have been under another checkpoint, ratio, blend or limit: `replay.sh SESSION --what-if FLAGS`.
+Called by command.py.
 
 Pictures, joints, commands and the median durations of both systems stay as they were recorded; both systems and the arms
-process run anew, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now. So
-System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
+process run again, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now.
+So System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
 commanded, not where that would have led.
 """
 
@@ -40,7 +41,7 @@ _REPLACED = (
     messages.SafetyState, messages.Snapshot,
 )  # fmt: skip
 _TO_BOTH = (messages.Episode, messages.Instruction, messages.Embedding)
-_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none
+_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none; as evaluation's (world.Latencies)
 Topical = tuple[str, messages.Message]
 
 
@@ -54,7 +55,7 @@ class Origin:
 
     @classmethod
     def of(cls, session: Session) -> "Origin":
-        """Raises SessionError where there is nothing to begin with."""
+        """Index a session. Raises SessionError where there is no run with arms in it to begin with."""
         index = Index(session)
         if "settings" not in session.metadata or not index.of("arm_target"):
             raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")

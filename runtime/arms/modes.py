@@ -61,7 +61,7 @@ class StateMachine:
 
     @property
     def mode(self) -> Mode:
-        """The mode since `status.since_ns`."""
+        """The present mode; it has been that since `status.since_ns`."""
         return self.status.mode
 
     def want(self, **changes: Any) -> "StateMachine":

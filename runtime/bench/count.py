@@ -1,4 +1,5 @@
 """What a size needs, counted on networks without weights: memory in each number type, TFLOP of a run. Needs no GPU.
+Called by command.py.
 
 The figures tell whether a card can hold a size, and how long a run takes at least, before anything is fetched.
 """

@@ -1,4 +1,5 @@
 """Chunks as nobody should send them, as payloads: what a broken, late, restarted or lying System 1 could put on the wire.
+Used by fuzz.py.
 
 Each kind is one way to be wrong; numbers go to their extremes. Seeded.
 """
@@ -22,7 +23,7 @@ Body = dict[str, Any]
 
 
 class Hostile:
-    """Spoils good chunks."""
+    """Makes a hostile chunk out of each good one, of a kind drawn from its seed."""
 
     def __init__(self, seed: int) -> None:
         self._dice, self._numbers = random.Random(seed), np.random.default_rng(seed)

@@ -50,7 +50,7 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
 
 
 def policy_id(settings: Settings) -> str:
-    """A text that differs for any two policies: the checkpoint's, or size and seed of an untrained one. Raises RuntimeFault."""
+    """The id that tells policies apart: the checkpoint's, or one of size and seed where there is none. Raises RuntimeFault."""
     try:
         return checkpoint_id(policy_config(settings), settings.policy.checkpoint, settings.seed)
     except ModelError as error:

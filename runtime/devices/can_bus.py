@@ -36,9 +36,8 @@ _POLL_S = 0.0005  # between two looks at the slot; chosen: a tenth of a tick, so
 _REST_S = 0.0035  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
 _SWITCH_S = 0.0002
 """Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
-_ENABLE_S = (
-    3.0  # chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look
-)
+_ENABLE_S = 3.0
+"""Chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look."""
 _AGAIN_S = 1.0  # between two tries to open the bus; chosen
 _QUIET_S = 0.055  # without a reading its cause is looked for; just after `arms` holds, which is at 50 ms
 _SILENT_S = 2.0

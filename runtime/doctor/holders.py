@@ -1,4 +1,6 @@
-"""Who else holds the robot: ROS nodes, programs with a camera open, programs that listen or speak on its CAN buses."""
+"""Who else holds the robot: ROS nodes, programs with a camera open, programs that listen or speak on its CAN buses.
+Called by command.py before it opens the buses itself.
+"""
 
 import os
 from collections.abc import Sequence
@@ -100,6 +102,7 @@ def _row(name: str, found: dict[int, str], remedy: str) -> Row:
 
 
 def _command(place: Path) -> str:
+    """A process's command line, words with spaces between; empty where it ended meanwhile or is not ours to see."""
     try:
         return (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:  # it has just ended, or is not ours to see

@@ -1,4 +1,6 @@
-"""The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy."""
+"""The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy.
+Called by command.py for every robot.
+"""
 
 import ctypes
 import math
@@ -23,12 +25,13 @@ from runtime.process.role import POLICY, Role
 
 _BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204  # of a logged JPEG: 33 kB of 640x480, 10 kB of 256x192
 _BESIDE_BYTES_S = 0.1e6  # all but the pictures, compressed: 200 readings and targets a second, chunks, conditions
-_TIMER_HZ, _TIMER_TICKS = 200, 200
+_TIMER_HZ, _TIMER_TICKS = 200, 200  # as the arms tick; one second of it
 _MOST_BUSY_PERCENT, _MOST_STOLEN_PERCENT, _FEWEST_CORES = 50.0, 5.0, 2
-_LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
-_LEAST_RUN_BYTES = 64e6  # sockets, slots
-_TIME_ERROR = 5  # adjtimex: the clock is not synchronised
-_NVIDIA_S = 10.0
+"""Chosen: the simulated robot takes about one of two cores, and stolen time comes as stalls, which no average shows."""
+_LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0  # chosen: twice the recorder's reserve; an afternoon's sessions
+_LEAST_RUN_BYTES = 64e6  # sockets, slots; chosen: far above what they take
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_NVIDIA_S = 10.0  # longest wait for nvidia-smi; chosen: its first call loads the driver
 
 
 def check(settings: Settings, role: Role = POLICY) -> list[Row]:

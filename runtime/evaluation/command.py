@@ -1,4 +1,5 @@
 """The command `evaluate.sh`: success rates of a policy in simulation, on a virtual clock; the paper's ablations with --sweep.
+Called by runtime/cli.py.
 
 Further flags are the settings of robot.sh (--ratio, --policy.checkpoint, --trajectory.blend ...). The same line gives the same
 figures again on one machine and build.
@@ -30,8 +31,8 @@ from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import tasks
 
-_AT_ONCE = 2  # episodes in a job: small enough that all workers end together
-_FILM_EVERY = 3  # pictures: ten a second
+_AT_ONCE = 2  # episodes in a job; chosen: so few that all workers end together
+_FILM_EVERY = 3  # pictures: ten a second, as film.py plays them
 _OF_ROLLOUTS = (
     "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",
 )  # fmt: skip
@@ -39,11 +40,11 @@ Finished = Callable[[list[table.Row], str], None]  # the rows so far and the pol
 
 
 def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
-    """For whoever waits for all rows."""
+    """A `Finished` for whoever waits for all rows: does nothing."""
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Evaluate, or run a sweep, and write tables, films and plots. Called by runtime/cli.py; returns 0."""
     options, given = EVALUATE.read(arguments)
     if options.filmed:
         make_folder(options.films, "--films")

@@ -1,4 +1,6 @@
-"""Keeps a filmed episode: as an animated picture that every browser shows, and as a captioned strip of stills."""
+"""Keeps a filmed episode: as an animated picture that every browser shows, and as a captioned strip of stills.
+Called by command.py.
+"""
 
 import io
 from collections.abc import Sequence
@@ -8,10 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from runtime.evaluation.rollouts import Episode
 
-_PICTURE_MS = 100
-_QUALITY, _STRIP_QUALITY = 60, 75  # letters need more
-_STILLS = 6
-_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5
+_PICTURE_MS = 100  # how long each is shown: every third of 30 a second (command.py)
+_QUALITY, _STRIP_QUALITY = 60, 75  # of WebP and JPEG; chosen by eye, letters need more
+_STILLS = 6  # in a strip; chosen by eye
+_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5  # of a caption; chosen by eye
 _PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)
 
 

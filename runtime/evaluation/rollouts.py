@@ -1,4 +1,6 @@
-"""Rollouts in workers: a job names settings and seeds, a result tells how each episode went."""
+"""Rollouts in workers: a job names settings and seeds, a result tells how each episode went.
+Called by command.py through a worker pool.
+"""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from runtime.systems.virtual_clock import Policy, open_policy
 
 @dataclass(frozen=True)
 class Job:
-    """Episodes of one task, one after the other."""
+    """Episodes of one task, one after the other in the same worker."""
 
     settings: str  # JSON
     latencies: Latencies
@@ -32,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Episode:
-    """How one went, and how long that took here."""
+    """How one episode went, and how long it took on this machine."""
 
     seed: int
     outcome: Outcome
@@ -41,7 +43,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Result:
-    """A job's episodes."""
+    """The job that was played, with its episodes in the order of its seeds."""
 
     job: Job
     task: str

@@ -1,4 +1,5 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
+Called by command.py.
 
 Where the policy differs, one is trained for each variant and seed, on the same demonstrations with the same small budget
 (`evaluate.sh --sweep features --data DIR --video DIR --train-seeds 0,1`). Sweeps with one --out share the policies and the
@@ -29,8 +30,9 @@ from runtime.training import command as training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SIGNIFICANT, _DPI = 0.05, 120
+_SIGNIFICANT, _DPI = 0.05, 120  # the usual level of a test; dots an inch of a plot, chosen
 _MARKS, _APART, _LABEL_LETTERS = "osD^vP*X", 0.6, 13
+"""A mark a task, how wide they stand apart (bars are 1), and letters in a line of a label; chosen by eye."""
 
 
 class Evaluation(Protocol):
@@ -41,13 +43,13 @@ class Evaluation(Protocol):
         ...
 
     def rows(self, more: Sequence[str]) -> list[Row]:
-        """A row a task."""
+        """Evaluate all tasks under further settings; one row a task."""
         ...
 
 
 @dataclass(frozen=True)
 class Result:
-    """A variant's rows."""
+    """What a variant reached on each task, and under which settings."""
 
     variant: str
     protocol: dict[str, Any]
@@ -67,12 +69,12 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """Over all tasks."""
+        """The share of scenes that were done, over all tasks."""
         return mean(self.outcomes)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, over all tasks."""
+        """Wilson's 95 % interval of the rate over all tasks."""
         return table.wilson(sum(self.outcomes), len(self.outcomes))
 
 

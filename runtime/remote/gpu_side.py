@@ -1,4 +1,5 @@
 """The command `system2.sh --robot tcp://ROBOT:PORT --keys DIR`: System 2 alone, on a GPU box, for a robot that waits for it.
+Called by runtime/cli.py.
 
 The very process of the robot runs here, on a bus of its own: this command fills that bus with what the robot sends, and sends
 back what System 2 says. Times are the robot's: its clock is compared all the time. The robot's settings hold, but for

@@ -181,8 +181,8 @@ class _Walk:
         self.state = None
 
     def restore(self, after_seq: int) -> bool:
-        """Use the snapshot taken right after output `after_seq`, if there is one and the state is lost. Returns whether a state
-        is there.
+        """Use the snapshot taken right after output `after_seq`, if there is one and the state is lost. Returns whether it
+        did.
         """
         for message in self._snapshots:
             if self.state is None and message.after_seq == after_seq:

@@ -1,4 +1,5 @@
 """The command `trace.sh SESSION`: a session as a trace for ui.perfetto.dev, in Chrome's JSON format.
+Called by runtime/cli.py.
 
 A track a process: pictures from exposure to delivery, runs of both systems with their parts, modes of the arms; counters of
 ages and of how late the ticks came; arrows from picture to chunk to the arms. Times count from the session's beginning.

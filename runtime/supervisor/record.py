@@ -1,4 +1,5 @@
 """The command `record.sh --task NAME`: demonstrations by leader and follower arms, into a session that export.sh converts.
+Called by runtime/cli.py.
 
 With the stock wiring each leader leads its follower over their common bus: nothing is sent to the arms, the safety layer only
 watches. A simulated robot has emulated leaders, which the scripted expert leads.

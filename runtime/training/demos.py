@@ -1,4 +1,5 @@
 """Writes demonstrations of the scripted experts, in parallel: `demos.sh --task all --episodes 100 --out DIR`.
+Called by runtime/cli.py.
 
 One HDF5 file an episode, named by the seed of its scene; it is there whole or not at all, and what is there is not made again.
 A scene that the expert does not do is noted by an empty `.failed` file and another seed takes its place.
@@ -31,7 +32,7 @@ from runtime.training.flags import DEMOS, DemosFlags, tasks
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to make."""
+    """One episode to make: a task's scene, and how large its pictures are."""
 
     task: str
     seed: int
@@ -42,17 +43,17 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """The HDF5 file of this episode; it is there once the expert did the task."""
         return self.folder / self.task / f"episode_{self.seed:06d}.hdf5"
 
     @property
     def failed(self) -> Path:
-        """The note that the expert did not do it."""
+        """The empty file that stands for an episode in which the expert did not do the task."""
         return self.path.with_suffix(".failed")
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Write the demonstrations of the line. Called by runtime/cli.py; returns 0."""
     options, _ = DEMOS.read(arguments)
     names = tasks(options.task)
     say(f"video2act: demonstrations go to {options.out.absolute()}")

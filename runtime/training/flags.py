@@ -23,8 +23,8 @@ from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
 from runtime.training.ranks import Ranks
 
-STEPS = {"video": 20_000, "action": 100_000}
-_AUTOENCODER_STEPS = 10_000
+STEPS = {"video": 20_000, "action": 100_000}  # of each stage where the line gives none; chosen
+_AUTOENCODER_STEPS = 10_000  # of a VAE of our own, where none is published; chosen: half of stage 1
 _OF_STATISTICS = ("action_source", "targets", "horizon")  # a training that resumes keeps those of its checkpoint
 _OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]

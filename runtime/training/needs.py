@@ -32,7 +32,7 @@ _NO_ROOM = ("out of memory", "can't allocate memory", "Unable to allocate", "by 
 
 @dataclass(frozen=True)
 class Needs:
-    """Of a training, in weights; `frozen_bytes` of those beside them in the same memory."""
+    """What a training takes, in weights; `frozen_bytes` are of those beside them in the same memory."""
 
     learning: int
     stored: int  # in a checkpoint
@@ -85,7 +85,7 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
 
 
 def needs(run: Run) -> Needs:
-    """Counted."""
+    """Count a training's weights on networks that have none (torch's meta device)."""
     config, several, frozen = run.config, run.ranks.several, usual_type(run.config, torch.device(run.device)).itemsize
     with torch.device("meta"):
         slow = SlowSystem(config)

@@ -1,4 +1,5 @@
 """Prepares demonstrations for training: the files that models/train/prepared.py describes, one worker an episode.
+Called by both stages (stages.py).
 
 What is there is not made again; a folder's name holds a hash of everything that its files depend on.
 """
@@ -36,7 +37,7 @@ Kind = Literal["pictures", "samples", "latents", "features"]
 
 @dataclass(frozen=True)
 class Job:
-    """One file to make."""
+    """One file to make, and everything that a worker has to know for it."""
 
     kind: Kind
     source: Demonstration

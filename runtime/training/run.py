@@ -1,4 +1,4 @@
-"""One training: its settings, and the `run.json` by which it is gone on with and by nothing else. Called by command."""
+"""One training: its settings, and the `run.json` by which only the same training can be resumed. Called by command."""
 
 import hashlib
 import json

@@ -77,9 +77,12 @@ def forget(state: ArmsState) -> None:
 
 
 def restart(config: ArmsConfig, state: ArmsState, was: messages.Mode) -> Trajectory:
-    """The newest chunk alone, begun again from the commanded pose.
+    """The newest chunk alone, begun again from the commanded pose; its offset fades out, unless nothing is blended at all.
 
-    Whatever the blend, its offset fades out, unless nothing is blended at all.
+    Args:
+        config: The style, whose blend does not count here.
+        state: Its newest piece is taken, nothing is changed.
+        was: The mode before this tick: arms that held begin the chunk at its beginning.
     """
     style, newest = _style(config, state), state.trajectory.pieces[-1]
     newest = replace(newest, t0_ns=_begins_ns(config, state, was, newest.t0_ns, state.commanded_ns))

@@ -19,7 +19,7 @@ from runtime.messaging import messages
 BLOCKED = 3
 """Distinct readings in a row, so far from the command. Chosen: a single reading can be torn (its joints come in three frames)
 and the one after it may still be late; three take 15 ms at 200 Hz, in which the fastest joint moves 0.045 rad."""
-_ARM = messages.JOINTS // 2
+_ARM = messages.JOINTS // 2  # joints of an arm with its gripper
 _JUMPED = "its reading jumped there; support the arm, power it off and on, and check its motor"
 
 

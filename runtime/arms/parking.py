@@ -31,7 +31,7 @@ ARMS = np.tile([True] * _ARM + [False], 2)  # the grippers may stay as they are
 
 
 def toward(pose: Pose, wanted: Motion | None, commanded: Motion, dt_s: float) -> Motion:
-    """The next wanted motion on the way to a pose. It begins again from the command where the safety layer held that back.
+    """The next wanted motion on the way to a pose. Where the safety layer held the command back, it begins again from there.
 
     Args:
         pose: (14,) rad, grippers m.

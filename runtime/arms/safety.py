@@ -38,7 +38,16 @@ class Freshness:
 
 
 def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
-    """Everything that forbids RUNNING at this moment, arms first; empty when all is fresh."""
+    """Everything that forbids RUNNING at this moment.
+
+    Args:
+        safety: The limits on ages.
+        fresh: Newest feedback, and the times of all that the arms depend on.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        A text for each, arms first, then cameras, supervisor, processes and chunk; empty when all is fresh.
+    """
     return (
         *arm_reasons(safety, fresh, now_ns),
         *_camera_reasons(safety, fresh, now_ns),
@@ -122,7 +131,16 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
 
 
 def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
-    """Why a chunk must be refused as a whole and latched as a fault; empty: it may be used."""
+    """Why a chunk must be refused as a whole and latched as a fault.
+
+    Args:
+        safety: `outside_rad` is read.
+        limits: Their ranges; grippers are not compared.
+        chunk: q (H, 14) float32, rad.
+
+    Returns:
+        The joint that is farthest outside, with value and limit; empty: it may be used.
+    """
     low, high = limits.low[WITHOUT_GRIPPERS], limits.high[WITHOUT_GRIPPERS]
     arms = chunk.q[:, WITHOUT_GRIPPERS]
     outside = np.maximum(low - arms.min(0), arms.max(0) - high)
@@ -136,7 +154,11 @@ def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
 
 
 def expired(safety: Safety, chunk: messages.ActionChunk, now_ns: int) -> bool:
-    """Whether a chunk comes too late (or from a wrong clock) to be used at all; the caller drops and counts it."""
+    """Whether a chunk comes too late (or from a wrong clock) to be used at all; the caller drops and counts it.
+
+    It does when its observation is older than `max_chunk_age_s`, when its last target is due, or when a stamp is more
+    than 1 s ahead.
+    """
     ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
     too_old = now_ns - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now_ns >= ends_ns
     newest_ns = max(chunk.t0_ns, chunk.observation_ns, chunk.conditions_capture_ns)

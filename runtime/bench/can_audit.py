@@ -26,7 +26,7 @@ class Comparison:
     sent: int  # by the safety layer
     heard: int  # whole targets at the emulator while it sent
     equal: int  # of those: the very bytes of a target that was sent, in order
-    skipped: int  # sent, but replaced by a newer one before the bus process looked
+    skipped: int  # sent, but replaced by a newer one before the bus process read it
     switching_on: int  # where the arm was, repeated while its motors were switched on
 
 

@@ -32,7 +32,7 @@ _START_S, _END_S, _SETTLE_S = 120.0, 30.0, 5.0
 """Longest start and longest end; from a change of viewers to the first count. Chosen."""
 _STILL_RAD_S = 1e-3  # as runtime/arms/parking.py
 _LEAST_RAD = 0.002  # a joint that hardly moves says nothing about braking; chosen: a hundred steps of the bus
-_VIEWERS, _SLOW_S = 10, 0.5  # chosen: more than look at one robot; each takes a picture in so long
+_VIEWERS, _SLOW_S = 10, 0.5  # chosen: more viewers than one robot has; each takes a picture in so long
 _FLAGS = ("--profile", "sim", "--console.port", "0")
 
 

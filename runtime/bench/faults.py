@@ -33,7 +33,7 @@ _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 _MOST_OTHERS = 20  # holds for another reason before the bench gives up: the machine is too busy to measure on; chosen
 _MOVES = "moves to the"
 _NO_HOLD = " (no HOLD: it is never armed)"
-_LATE_S = 6.0  # longer than a CAN process goes on trying
+_LATE_S = 6.0  # longer than a CAN process keeps trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
 _FLAGS = (
     "--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.auto_resume",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runtime.messaging import messages
 
-_GRIPPERS = np.isin(np.arange(messages.JOINTS), (6, 13))
+_GRIPPERS = np.isin(np.arange(messages.JOINTS), (6, 13))  # which of the joints are
 _LARGEST = 3e38  # nearly the greatest float32
 _TIMES = ("t0_ns", "dt_ns", "observation_ns", "conditions_capture_ns", "conditions_limit_ns", "stamp_ns")
 _NUMBERS = ("run", "committed", "consumed", "previous_seq", "noise_seed", "conditions_seq", "frame_returned_ns")

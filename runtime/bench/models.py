@@ -200,7 +200,7 @@ def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
 def both_at_once(fast: FastBench, choice: Choice, ratio: int) -> dict[str, float]:
     """System 1 flat out while System 2, in a process of its own, runs once for every `ratio` runs, or as often as it can.
 
-    System 1 goes on until System 2 has answered, so every run of the one is beside the other. Raises RuntimeFault when System
+    System 1 runs until System 2 has answered, so every run of the one is beside the other. Raises RuntimeFault when System
     2's process ends, mostly for want of memory.
     """
     times_ms: list[float] = []

@@ -23,7 +23,7 @@ from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
 from runtime.process.table import PROCESSES
 
-PICTURES_HZ = 30
+PICTURES_HZ = 30  # rate of the robot's cameras, at which messages are sent
 _COUNT = 60  # messages that count; chosen: two seconds at 30 Hz
 _WARM_UP = 10  # before them
 _WIDTH, _HEIGHT = 640, 480  # of a robot's camera

@@ -98,7 +98,7 @@ def _checked(flag: Flag, text: str | None) -> str:
 
 
 def _check_list(flag: Flag, text: str) -> None:
-    """Numbers are looked at here: what is none cannot even be handed on."""
+    """Numbers are checked here: what is none cannot even be handed on."""
     if flag.setting.of_numbers and not all(_is_number(part) for part in _parts(text)):
         raise SettingsError(refusal.refused(flag.setting, text, lambda _: flag.name))
 

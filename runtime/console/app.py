@@ -84,7 +84,7 @@ def _checked(guard: Guard) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
         if request.path == "/" and guard.lets_in(request.query.get("token", "")):
-            # A page that goes on by itself, not a redirection: where a link of another page led here, a browser would send
+            # A page that leads on by itself, not a redirection: where a link of another page led here, a browser would send
             # the cookie with neither.
             welcome = web.Response(text=_WELCOME, content_type="text/html")
             welcome.set_cookie(COOKIE, request.query["token"], httponly=True, samesite="Strict", secure=request.secure)

@@ -33,7 +33,7 @@ class Reader:
         self._one = threading.RLock()  # an answer that does not come closes, too
 
     async def about(self, name: str) -> str:
-        """JSON of a session's beginning, end and marks; read anew where it has grown."""
+        """JSON of a session's beginning, end and marks; read again where it has grown."""
         return (await self._ask("about", name)).decode()
 
     async def joints(self, name: str) -> str:

@@ -144,7 +144,7 @@ class SessionIndex:
         return self._opened[name][1]
 
     def opened(self, name: str) -> Recorded:
-        """A session as it was opened last, without a look whether it has grown. Raises SessionError."""
+        """A session as it was opened last, without checking whether it has grown. Raises SessionError."""
         return self._opened[name][1] if name in self._opened else self.open(name)
 
     def thumbnail(self, name: str) -> bytes | None:
@@ -154,7 +154,7 @@ class SessionIndex:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    """A recorder that was started anew leaves several files; the first is what is opened."""
+    """A recorder that was started again leaves several files; the first is what is opened."""
     size_bytes = sum(path.stat().st_size for path in folder.glob("session*.mcap"))
     row: dict[str, Any] = {"name": folder.name, "megabytes": round(size_bytes / 1e6, 1)}
     try:

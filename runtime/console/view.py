@@ -33,7 +33,7 @@ NO_WORD = "NO WORD"
 _DIGITS = 4  # behind the point: a tenth of a milliradian or of a millimetre
 ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
 Held = Mapping[str, messages.Message]
-WHOLE: messages.Rectangle = (0.0, 0.0, 1.0, 1.0)
+WHOLE: messages.Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 Kind = TypeVar("Kind", bound=messages.Message)
 
 

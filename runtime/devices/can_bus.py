@@ -51,7 +51,7 @@ Action = MotorCommand | Literal["forward", "give up", "too far", ""]
 class CanBusState:
     """What `step` remembers of commands and targets between two looks."""
 
-    obeyed: int  # number of the newest order that was taken up
+    obeyed: int  # number of the newest command that was taken up
     enabling_since_ns: int = 0  # 0: it is not
     tried_ns: int = 0
     forwarded_ns: int = 0  # stamp of the newest target that was
@@ -127,9 +127,9 @@ def main(process: Process) -> None:
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
-        fault(exchanged)  # as after they were plugged in anew
-        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
-        # from here on may answer the first reading already.
+        fault(exchanged)  # as after they were plugged in again
+        # What was commanded while the bus was not heard is not done later, when nobody expects it or supports the arm; what
+        # comes from here on may answer the first reading already.
         bus_state = CanBusState(targets.read().number)
         closed = exchanged or _connect(arm)
         if closed:
@@ -155,7 +155,7 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
 
 
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
-    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for

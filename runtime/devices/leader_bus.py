@@ -46,7 +46,7 @@ def main(process: Process) -> None:
 
 
 def _listen(process: Process, slot: TargetSlot) -> None:
-    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns = robot_time_ns()
     while process.running:
         process.pause(_POLL_S)

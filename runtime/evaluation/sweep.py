@@ -237,7 +237,7 @@ def _wrapped(name: str) -> str:
 
 
 def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
-    """The run of the variant's own policy: begun, gone on with, or found to be done with these settings. None: it has none."""
+    """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none."""
     if variant.policy is None or seed is None:
         return None
     for needed in ("data", "video"):

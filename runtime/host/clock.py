@@ -35,7 +35,7 @@ class Offset:
             self._place = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
 
     def set(self, offset_ns: int) -> None:
-        """Change it for all processes that follow this file, from their next look at the clock on."""
+        """Change it for all processes that follow this file, from the next time that they read the clock."""
         self._place[0] = offset_ns
 
 

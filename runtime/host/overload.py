@@ -73,7 +73,7 @@ def symptoms(
         gaps: The longest silence of each process, ms.
 
     Returns:
-        What is above its limit, with both; empty: the machine keeps up.
+        Each value above its limit, with that limit; empty: the machine keeps up.
     """
     silent = {name: gap_ms for name, gap_ms in (gaps or {}).items() if gap_ms > GAP_MS}
     found = [

@@ -44,7 +44,7 @@ def bar(total: float, what: str, unit: str, **options: Any) -> "tqdm[Any]":
 
 @contextmanager
 def waiting(what: str) -> Generator[None]:
-    """Say that something goes on whose end cannot be foreseen, while inside."""
+    """While inside, say now and then that `what` still goes on, and for how long; for what has no foreseeable end."""
     ended = threading.Event()
     teller = threading.Thread(target=_tell, args=(what, ended), daemon=True)
     teller.start()

@@ -82,7 +82,7 @@ class Tensor:
             return not largest or (largest[0] < _BFLOAT16_INFINITY and largest[1] < _BFLOAT16_INFINITY + 0x8000)
         if array.dtype.kind != "f":
             return True
-        # The sum of the squares is finite only if all are; where great numbers overflow it, each is looked at.
+        # The sum of the squares is finite only if all are; where great numbers overflow it, each is checked.
         return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class Subscriber:
     """Receives one topic from all its publishers. `newest` keeps one message, otherwise the last `depth`.
 
     `recording` tells the publishers that the recorder listens, and keeps the payloads; those of a topic that is
-    `trusted.FLAT` are decoded without a look at their values.
+    `trusted.FLAT` are decoded without checking their values.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from runtime.errors import RuntimeFault
 _RING = struct.Struct("<8sqqqq")  # magic, width, height, slots, newest number
 _SLOT = struct.Struct("<qqq")  # number (negative while being written), capture_ns, JPEG size
 _MAGIC = b"v2aring1"
-_NEWEST_OFFSET = _RING.size - 8
+_NEWEST_OFFSET = _RING.size - 8  # the last field of the header
 _NUMBER = struct.Struct("<q")
 _TIMES = struct.Struct("<qq")
 _MAP_FLAGS = (

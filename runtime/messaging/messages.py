@@ -335,7 +335,7 @@ class ProcessState(BaseModel):
 
 
 class Supervision(Message):
-    """All processes' states, at 5 Hz. (Sessions of before counted no messages and faults: 0.)"""
+    """All processes' states, at 5 Hz. Sessions recorded before messages and faults were counted hold 0."""
 
     processes: tuple[ProcessState, ...]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.slow import SlowSystem
     from models.window import LatentRing
 
-_WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
+_WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 
 
 class FastVideo2Act:

@@ -26,7 +26,7 @@ class Role(BaseModel):
 
     @property
     def by_policy(self) -> bool:
-        """Whether a policy leads the arms: nothing is recorded by hand and no recording followed."""
+        """Whether a policy leads the arms: no demonstration is recorded, and no recording is followed."""
         return not self.recording and not self.tracks
 
     @classmethod

@@ -1,7 +1,7 @@
 """On the robot, in System 2's place: hands a GPU box what System 2 reads, and publishes what it answers.
 Started by the supervisor (runtime/process/base.py) where `system2.remote` is set.
 
-When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold, as ever.
+When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold.
 """
 
 from runtime.config.policy import policy_needs

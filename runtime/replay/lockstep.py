@@ -41,7 +41,7 @@ STEPS = ("arm_target", "conditions", "chunk", "skip")
 Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, messages.ActionChunk | messages.Skip], messages.Message
-]  # of a memory and a recorded output: that output anew
+]  # from a state and a recorded output: that output, made again
 
 
 class Missing(Exception):
@@ -296,7 +296,7 @@ def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
 
 
 def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
-    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its memory's class."""
+    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its state's class."""
     for epoch, recorded in index.of("chunk", "skip").items():
         make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
         if recorded[0].seq == 0:

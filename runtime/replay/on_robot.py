@@ -2,7 +2,7 @@
 Called by command.py.
 
 No policy runs: what takes System 1's place leads the arms from where they stand to the movement's beginning, along it and to a
-stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
+stand at its end, through the same safety layer; cameras and recorder run as in any session.
 """
 
 from collections.abc import Callable

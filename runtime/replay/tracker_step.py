@@ -1,7 +1,7 @@
 """One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Deterministic.
 Called by tracker.py in System 1's place, and by the replay.
 
-After a HOLD it goes on from where the arms had come to. Legend: K targets, T recorded steps, J joints; rad, grippers m.
+After a HOLD it resumes from where the arms had come to. Legend: K targets, T recorded steps, J joints; rad, grippers m.
 """
 
 import hashlib
@@ -138,7 +138,7 @@ class TrackerState:
     run: int = 0
     skips: int = 0
     episode: int = _NONE
-    place_s: float = 0.0  # of the recorded movement: where it is gone on with
+    place_s: float = 0.0  # of the recorded movement: where it is resumed
     begin: Array = field(default_factory=lambda: np.zeros(messages.JOINTS))  # where the course of by now begins
     origin_ns: int = _NONE  # when it began; not while the arms do not run
 
@@ -214,7 +214,7 @@ def step(
     Returns:
         A chunk of 64 targets at 30 Hz; a skip at the movement's end.
     """
-    if epoch > 1:  # it must not begin anew by itself
+    if epoch > 1:  # it must not begin again by itself
         return _skip(state, inputs, LOST, epoch, now_ns)
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:

@@ -125,7 +125,7 @@ class WhatIf:
         self._arms: arms_state.ArmsState | None = None
 
     def run(self, passed: Callable[[float], object] = lambda _: None) -> list[Topical]:
-        """What it would have been: everything made anew and everything that stays, in order of time.
+        """What it would have been: everything made again and everything that stays, in order of time.
 
         `passed` is told which share of the session's time is done, 0 to 1.
         """
@@ -157,7 +157,7 @@ class WhatIf:
             system.advance()
 
     def _tick(self, recorded: messages.ArmTarget) -> None:
-        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made anew."""
+        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made again."""
         arrived = [self._tuned(self._origin.index.messages[ref]) for ref in recorded.inputs if self._has(ref)]
         feedback = next((message for message in arrived if isinstance(message, messages.JointState)), None)
         if feedback is None:

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
     count = 0
-    for path in sessions:  # before the first one is written: another one's trouble leaves nothing half-done
+    for path in sessions:  # before the first one is written: another one's fault leaves nothing half-done
         for _ in episodes(reader.read(path), failures):
             pass
     for path in sessions:

@@ -86,7 +86,7 @@ class Accumulator:
         self._last_ns: int | None = None
         self._chunks: list[messages.ActionChunk] = []
         self._conditions: list[_Condition] = []
-        self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts anew with System 1
+        self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts again with System 1
         self._scenes: list[tuple[int, int]] = []  # stamp and simulated time of the first and the newest
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
         self._previous_deadline_ns = 0

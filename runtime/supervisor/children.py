@@ -1,4 +1,4 @@
-"""The processes of one run as the operating system knows them: started, looked at, ended, killed. Used by robot.
+"""The processes of one run as the operating system knows them: started, checked, ended, killed. Used by robot.
 
 Which of them are to be started or killed is decided elsewhere (supervisor.step).
 """

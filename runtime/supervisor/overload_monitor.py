@@ -1,6 +1,6 @@
 """Whether the machine keeps up with this run, from what passes on the bus anyway; called by the status line.
 
-The newest of the arms' ticks is looked at 20 times a second: one in ten tells as much of the 99th percentile over some seconds.
+The newest of the arms' ticks is read 20 times a second: one in ten tells as much of the 99th percentile over some seconds.
 """
 
 import re
@@ -14,7 +14,7 @@ from runtime.host.clock import NS_PER_S
 from runtime.host.overload import Pressure, Processors
 from runtime.messaging import messages
 
-_WINDOW_NS = 5 * NS_PER_S  # chosen: a hundred ticks are looked at in it, the fewest that tell of a 99th percentile
+_WINDOW_NS = 5 * NS_PER_S  # chosen: a hundred ticks are read in it, the fewest that tell of a 99th percentile
 _SLOW = 0.5  # of the wanted rate, on processors that are busy; chosen: a slow network alone rarely loses half
 _FULL_PERCENT = 90.0  # busy; chosen: below it some core was idle most of the time
 _FEWEST = 20  # ticks: of fewer there is no percentile; chosen: one second's

@@ -49,7 +49,7 @@ class RecordingStatus(StatusLine):
                     self.event(f"beyond the limits: {exceeded}")
 
     def unfit(self) -> str:
-        """Why a demonstration that began now would lack something; empty: nothing."""
+        """What a demonstration that began now would be missing; empty: nothing."""
         since_ns = robot_time_ns() - NS_PER_S // 2
         if self._leader is None or self._leader.stamp_ns < since_ns:
             return "no leader is heard: switch both leaders on"

@@ -214,7 +214,7 @@ class Robot:
         """Do what a key means. Every key is answered, one that does nothing too."""
         if key == " ":
             self._typed.give(("hold",), robot_time_ns())
-        elif key == "r":  # a robot's fault is cleared by a command of its own, after a look at it
+        elif key == "r":  # a robot's fault is cleared by a command of its own, once a person has seen it
             real = self.settings.arms.kind != "simulated"
             self._typed.give(("arm", "run") if real else ("clear", "arm", "run"), robot_time_ns())
         elif key == "t":

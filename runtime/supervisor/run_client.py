@@ -15,7 +15,7 @@ from runtime.messaging.topics import OPERATOR
 from runtime.process.table import PROCESSES
 
 _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
-"""Between two sendings (the arms tell their state at least as often), until it gives up, and between two looks. Chosen."""
+"""Between two sendings (the arms send their state as often), until it gives up, and longest wait for a message. Chosen."""
 
 
 def run_folder(pid: int | None) -> Path:

@@ -207,7 +207,7 @@ class StatusLine:
         )
 
     def _history_gap(self) -> str:
-        """What System 2's newest window lacks; empty while its frames stand as far apart as they should."""
+        """That frames are missing in System 2's newest window, with the widest step; empty while they stand as they should."""
         conditions = self._newest.get("conditions")
         if not isinstance(conditions, messages.Conditions) or conditions.widest_gap_ns <= _GAP * self._step_ns:
             return ""

@@ -71,7 +71,17 @@ class System1Config:
 
 
 def refusal(config: System1Config, state: System1State, inputs: System1Inputs, now_ns: int) -> str:
-    """Why no chunk can be made from these inputs, with value and limit; empty: it can."""
+    """Why no chunk can be made from these inputs.
+
+    Args:
+        config: Settings and policy.
+        state: Knows System 2's durations, which the conditions' limit follows from.
+        inputs: The newest messages.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        One text with value and limit, the first that applies; empty: it can.
+    """
     settings, conditions = config.settings, inputs.conditions
     skew = skew_ns(inputs.newest)
     if skew > seconds(settings.cameras.max_skew_s):
@@ -259,7 +269,7 @@ def _chunk(
 
 
 def references(inputs: System1Inputs) -> tuple[messages.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the sets of frames, the newest last; a replay feeds just these."""
+    """References to everything consumed, in order: states, then the sets of frames, the newest last. A replay feeds these."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.joints, inputs.conditions)
     return topics.references(*states, *(frame for frames in inputs.sets for frame in frames))
 

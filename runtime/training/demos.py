@@ -95,7 +95,7 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
 
 
 def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
-    """Make what lacks of one task; how many are there then, and how many scenes failed."""
+    """Make the missing episodes of one task. Returns how many there are then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
     seeds = _jobs(name, options)
     done = failed = 0

@@ -67,7 +67,7 @@ def check(run: Run) -> None:
 
 
 def no_room(run: Run, error: Exception) -> RuntimeFault | None:
-    """As a line, what ended a training, if memory ran out: a GPU's, this machine's, or that of a loader that was killed."""
+    """The line for a training that ended because memory ran out (a GPU's, this machine's, a killed loader's); else None."""
     lines = str(error).splitlines()
     said = [line for line in lines if any(sign in line for sign in _NO_ROOM)]
     if not said and not isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -137,7 +137,7 @@ def _updates(slow: SlowSystem, rank: int) -> int:
 
 
 def _wanted(run: Run, needed: Needs) -> int:
-    """A GPU holds one process, this machine's memory all of them."""
+    """Bytes that one memory must hold: a GPU holds one process, this machine's memory all of them."""
     return needed.memory_bytes * (run.ranks.processes if run.device == "cpu" else 1)
 
 

@@ -60,7 +60,7 @@ class Run:
 
 
 def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
-    """Write run.json; refuse to go on with another run's state under other settings or with other demonstrations."""
+    """Write run.json; refuse to resume another run's state under other settings or with other demonstrations."""
     path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
     revisions: list[str] = []
     if path.is_file():

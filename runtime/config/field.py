@@ -66,7 +66,7 @@ class Field:
 
     @property
     def says(self) -> Says:
-        """Its own words, if any."""
+        """The words beside its type, or empty ones."""
         return next(
             (item for item in _notes(self.info.annotation, self.info.metadata) if isinstance(item, Says)), Says()
         )
@@ -78,12 +78,12 @@ class Field:
 
     @property
     def kinds(self) -> tuple[Any, ...]:
-        """The types that it may have, None left out."""
+        """The types that its values may have, None left out."""
         return _kinds(self.info.annotation)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values that it may have, where they are few."""
+        """The values that it may have where they are few, as words; else empty."""
         kinds = [kind for info in (self.info, *self.others) for kind in _kinds(info.annotation)]
         literals = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
         return tuple(dict.fromkeys(literals)) or self.says.listed
@@ -190,7 +190,7 @@ def _expected(kinds: tuple[Any, ...], limits: Bounds, each: str) -> str:
 
 
 def _several(arguments: tuple[Any, ...], each: str) -> str:
-    """Of a tuple: how many of what, and how they are written."""
+    """What a tuple must be: how many of what, and how they are written."""
     of_any_length = len(arguments) == 1 or Ellipsis in arguments
     kind, limits = _kinds(arguments[0])[0], bounds(arguments[0], [])
     one, many = _NOUNS.get(kind, ("a text", "texts"))

@@ -52,12 +52,12 @@ def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any],
 
 
 def refused(setting: Field, value: Any, named: Named = flag_of) -> str:
-    """A value that is not what the setting must be."""
+    """One line that refuses a value: the setting, the value, what it must be."""
     return f"{named(setting)} {shown(value)}: must be {setting.expected()}{_nearest_choice(setting, value)}"
 
 
 def shown(value: Any) -> str:
-    """A value as its writer would know it, on one line."""
+    """A value as its writer would know it, on one line, cut where it is long."""
     if isinstance(value, list | tuple):
         text = ",".join(str(item) for item in value) or "(empty)"
     elif isinstance(value, dict | bool):
@@ -81,7 +81,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) -> str:
-    """A key that nobody knows, with the nearest one."""
+    """One line that refuses a setting nobody knows, with the nearest known one."""
     above = field.find(model, path[:-1])
     unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
     known = (setting.name for setting in field.leaves(model))

@@ -102,7 +102,11 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
 
 
 def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:
-    """By camera: that its pictures come later after their exposure than another's, by more than `limit_s`."""
+    """Which cameras' pictures come later after their exposure than another's, by more than `limit_s`.
+
+    Returns:
+        A text by camera, with value and limit.
+    """
     delays_ns = {name: min(monitor.delays_ns, default=0) for name, monitor in monitors.items()}
     least_ns = min(delays_ns.values())
     limit = f"(limit {limit_s * 1e3:.0f} ms)"
@@ -154,7 +158,7 @@ def ring_slots(needs: Requirements, rate_hz: float) -> int:
 
 
 def main(process: Process, factory: CameraFactory = make_camera) -> None:
-    """Start a thread a camera, then judge them until asked to end."""
+    """Start a thread for each camera, then judge them 90 times a second until asked to end."""
     settings = process.settings
     sys.setswitchinterval(_SWITCH_S)
     monitors: dict[str, CameraMonitor] = {}
@@ -193,7 +197,7 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
 
 
 def _wait_until_open(process: Process, monitors: dict[str, CameraMonitor]) -> None:
-    """Opening a camera can take seconds; until all are open (or have failed) there is nothing to judge."""
+    """Wait until all cameras are open or have failed, which can take seconds: before there is nothing to judge."""
     while process.running and not all(monitor.opened or monitor.fault for monitor in monitors.values()):
         process.pause(_OPEN_POLL_S)
 
@@ -204,7 +208,7 @@ def kind(state: messages.CameraState) -> str:
 
 
 def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str], stall: Stall) -> None:
-    """A fault when a camera turns bad, once it has been well."""
+    """Report a fault when a camera turns bad that has been well before."""
     for state in states:
         current = kind(state)
         if current and said.get(state.camera) == "":
@@ -224,7 +228,7 @@ def _stream(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
 
 
 def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
-    """Driver to ring and bus; a camera that is lost or silent is opened again."""
+    """Write a camera's frames into its ring and send their notices; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
     slots = ring_slots(policy_needs(process.settings), camera.rate_hz)

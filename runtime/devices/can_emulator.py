@@ -50,7 +50,7 @@ def main(process: Process) -> None:
 
 
 def _hand(folder: Path, side: str) -> Callable[[], Array | None]:
-    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a leader."""
+    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a leader: q (7,), None before it does."""
     slot = TargetSlot(folder, "leader", side)
 
     def held() -> Array | None:

@@ -29,7 +29,7 @@ _ARM = 7  # joints of an arm with its gripper
 
 
 def main(process: Process) -> None:
-    """Both hands at 200 Hz until asked to end."""
+    """Lead both leader arms at 200 Hz until asked to end."""
     slots = [TargetSlot(process.folder, "leader", side) for side in SIDES]
     teacher = _Demonstrator(process) if process.role.recording else _Substitute(process)
     process.settle()
@@ -126,7 +126,9 @@ def led(targets: Array, demonstration: messages.Demonstration, now_ns: int) -> A
 
 
 def _plan(settings: Settings, seed: int) -> Array:
-    """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that where there is none."""
+    """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that pose where the expert finds
+    none.
+    """
     physics = Physics(make_task(settings.task, settings.shift))
     physics.reset(seed)
     still = np.stack([ready_pose()] * 2)

@@ -108,7 +108,7 @@ def main(process: Process) -> None:
 
 
 def judge(simulation: Simulation) -> bool:
-    """Whether the task is done, or was at an earlier judgement of this episode."""
+    """Whether the task is done now, or was at an earlier call in this episode."""
     simulation.done = simulation.done or simulation.physics.success()
     return simulation.done
 

@@ -110,7 +110,7 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
 
 
 def _leaders(arm: PiperArm, name: str, led: bool) -> Row:
-    """Unplugged; or there, where they are to lead the arms (record.sh)."""
+    """Whether the leader is unplugged, or there where it is to lead the arm (record.sh)."""
     if led:
         state = arm.read()
         if state is None or state.leader is None:
@@ -140,7 +140,7 @@ def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
 
 
 def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> Row:
-    """Not less than what the safety layer will ask for."""
+    """Whether the arm allows the accelerations that the safety layer will ask for."""
     row = f"{name}, acceleration"
     for motor, reported in enumerate(found, 1):
         if reported < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
@@ -150,7 +150,7 @@ def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> R
 
 
 def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:
-    """Sane, and not narrower than what the safety layer will allow."""
+    """Whether the arm's stored ranges and speeds are sane, and not narrower than what the safety layer will allow."""
     row = f"{name}, ranges"
     for motor, reported in enumerate(found, 1):
         low, high = settings.safety.low[motor - 1], settings.safety.high[motor - 1]

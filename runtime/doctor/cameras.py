@@ -18,7 +18,7 @@ _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need mor
 
 
 def check(settings: Settings) -> list[Row]:
-    """All cameras at once, as they will run."""
+    """Open all cameras at once, as they will run, and count their pictures."""
     rows: dict[str, Row] = {}
     threads = [
         threading.Thread(target=lambda name=name: rows.update({name: _check(name, settings)}))

@@ -45,7 +45,13 @@ def main(arguments: list[str]) -> int:
 
 
 def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: Role = POLICY) -> list[Row]:
-    """Everything that the settings' robot needs in its role. `faults`: of the emulated arms, by side."""
+    """All rows of the table.
+
+    Args:
+        settings: Of the robot: real, emulated or simulated.
+        faults: Of the emulated arms, by side; for tests.
+        role: What the run is for; a recording needs no policy.
+    """
     rows = machine.check(settings, role)
     if settings.can:
         rows += [

@@ -30,7 +30,7 @@ _ANY = "any"  # of a socket that hears all interfaces
 
 
 def check(interfaces: Sequence[str]) -> list[Row]:
-    """One row for each kind of holder. Before this program opens the buses itself."""
+    """One row for each kind of holder. Call it before this program opens the buses itself."""
     ros, devices, sockets, unseen = dict[int, str](), dict[int, str](), dict[int, str](), 0
     cameras = _camera_devices()
     for place in PROCESSES.glob("[0-9]*"):
@@ -82,7 +82,9 @@ def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
 
 
 def _camera_devices() -> set[str]:
-    """The USB devices of the cameras' makers: what else holds a USB device (updates of firmware, card readers) does no harm."""
+    """The USB devices of the cameras' makers; whatever else holds a USB device (firmware updates, card readers) does no
+    harm.
+    """
     found: set[str] = set()
     for place in USB_DEVICES.glob("*/idVendor"):
         try:

@@ -35,7 +35,7 @@ _NVIDIA_S = 10.0  # longest wait for nvidia-smi; chosen: its first call loads th
 
 
 def check(settings: Settings, role: Role = POLICY) -> list[Row]:
-    """All of it that the run needs."""
+    """All rows about the computer that the run's role needs."""
     rows = [
         processors(Processors(), _timer_late_ms()),
         disk(settings),
@@ -50,7 +50,7 @@ def check(settings: Settings, role: Role = POLICY) -> list[Row]:
 
 
 def mount(settings: Settings) -> Row:
-    """Where the arms stand: what the safety layer computes distances from."""
+    """Whether the arms' places were measured: the safety layer computes distances from them."""
     reported = settings.safety.mount
     if settings.arms.kind == "simulated":
         return Row("mount", "pass", "the simulated robot's")
@@ -68,7 +68,12 @@ def mount(settings: Settings) -> Row:
 
 
 def processors(measured: Processors, late_ms: float) -> Row:
-    """Whether there is processor time left for a robot. `late_ms`: of a 5 ms timer, p99, while `measured` counted."""
+    """Whether there is processor time left for a robot.
+
+    Args:
+        measured: Counts since it was made.
+        late_ms: How late a 5 ms timer came meanwhile, 99th percentile.
+    """
     pressure = measured.check()
     found = f"{pressure}; a timer of {1e3 / _TIMER_HZ:.0f} ms came {late_ms:.1f} ms late (p99)"
     if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
@@ -81,7 +86,7 @@ def processors(measured: Processors, late_ms: float) -> Row:
 
 
 def _timer_late_ms() -> float:
-    """How late a timer like the arms' comes, without their priority: 99 % of the times less than this."""
+    """How late a timer like the arms' comes without their priority, ms, 99th percentile. Takes a second."""
     rate, late_ns = Rate(_TIMER_HZ), list[int]()
     for _ in range(_TIMER_TICKS):
         due_ns = rate.wait()
@@ -90,7 +95,7 @@ def _timer_late_ms() -> float:
 
 
 def disk(settings: Settings) -> Row:
-    """Room for what is recorded."""
+    """Whether there is room for sessions, and for how many hours."""
     sessions = settings.sessions
     folder = next(path for path in (sessions.absolute(), *sessions.absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
@@ -110,7 +115,7 @@ def _picture_bytes_s(camera: Camera) -> float:
 
 
 def shared_memory(folder: Path, settings: Settings) -> Row:
-    """Where pictures pass between the processes: room for the rings of all cameras, twice for good measure."""
+    """Whether the rings of all cameras fit twice where pictures pass between the processes."""
     free, needed = shutil.disk_usage(folder).free, 2 * _rings_bytes(settings)
     found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f}"
     remedy = (
@@ -131,7 +136,7 @@ def _rings_bytes(settings: Settings) -> float:
 
 
 def real_time(settings: Settings) -> Row:
-    """Whether the 200 Hz loop may run before everything else."""
+    """Whether the arms' loop may run before everything else (SCHED_FIFO)."""
     if not settings.arms.realtime:
         return Row("real time", "warning", "switched off by --arms.realtime", "leave it on")
     if realtime.allowed(realtime.ARMS_PRIORITY):
@@ -145,7 +150,7 @@ def real_time(settings: Settings) -> Row:
 
 
 def clock() -> Row:
-    """The wall clock stamps sessions' names; nothing that moves depends on it."""
+    """Whether the wall clock is synchronised. It stamps sessions' names; nothing that moves depends on it."""
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(1024))
     if state in (-1, _TIME_ERROR):
         found = "not synchronised; only the names of sessions depend on it"
@@ -154,7 +159,7 @@ def clock() -> Row:
 
 
 def graphics(settings: Settings) -> Row:
-    """The processor that both systems run on."""
+    """Which GPUs there are, and whether the settings or the policy's size need one."""
     wanted = {settings.system1.device, settings.system2.device}
     found = _graphics_processors()
     if found:
@@ -182,7 +187,9 @@ def _graphics_processors() -> list[str]:
 
 
 def policy(settings: Settings) -> Row:
-    """What the robot will do."""
+    """Which policy leads the arms: a folder that holds a checkpoint; random weights pass in simulation alone, with a
+    warning.
+    """
     checkpoint = settings.policy.checkpoint
     if checkpoint is not None and (checkpoint / "config.json").is_file():
         return Row("policy", "pass", str(checkpoint))

@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _again(arguments: Sequence[str], done: str) -> list[str]:
-    """The same line with the sweep after this one."""
+    """The line that runs the sweep after this one."""
     names = list(SWEEPS)
     follows = names[(names.index(done) + 1) % len(names)]
     return [
@@ -118,7 +118,18 @@ def evaluate(
     pool: WorkerPool, by_task: dict[str, Settings], latencies: Latencies, options: EvaluateFlags,
     finished: Finished = _nothing,
 ) -> tuple[list[table.Row], str]:  # fmt: skip
-    """The rows of all tasks, and which policy it was. `finished` is told them whenever another task is through."""
+    """Play all episodes of all tasks.
+
+    Args:
+        pool: Whose workers play them.
+        by_task: Settings by task.
+        latencies: How long systems and cameras take.
+        options: Seeds, repeats, films.
+        finished: Called with the rows so far whenever a task is done.
+
+    Returns:
+        One row a task, and the policy's id.
+    """
     jobs = [job for settings in by_task.values() for job in _jobs(settings, latencies, options)]
     found: dict[tuple[str, int], Episode] = {}
     rows: dict[str, table.Row] = {}
@@ -192,12 +203,12 @@ def _write(
 
 
 def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings:
-    """Those of a task, with what flags give and what a sweep's variant changes."""
+    """The settings of a task: the policy's, with what flags and a sweep's variant change."""
     return settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
 
 
 def _which(settings: Settings) -> str:
-    """The policy that is evaluated, for whoever forgot to name it."""
+    """The policy that is evaluated, in words."""
     policy = settings.policy
     if policy.checkpoint is not None:
         return f"{policy_id(settings)} in {policy.checkpoint}"
@@ -211,7 +222,7 @@ def _of_rollouts(settings: Settings) -> dict[str, Any]:
 
 
 def _latencies(options: EvaluateFlags) -> Latencies:
-    """Given, out of a bench's file, or the small policy's on two cores."""
+    """The latencies of the line, of a bench's file, or the usual ones of the small policy on two cores."""
     times: dict[str, float] = {}
     if options.bench is not None:
         try:

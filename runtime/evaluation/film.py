@@ -18,7 +18,9 @@ _PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)
 
 
 def write(folder: Path, task: str, episode: Episode) -> Path:
-    """`TASK_SEED_success.webp` or `..._failure.webp`, which is returned, and the strip beside it as `.jpg`."""
+    """Write the film as TASK_SEED_success.webp or TASK_SEED_failure.webp, and the strip beside it as .jpg. Returns the film's
+    path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     verdict = "success" if episode.outcome.success else "failure"
     path = folder / f"{task}_{episode.seed}_{verdict}.webp"
@@ -59,7 +61,7 @@ def strip(pictures: Sequence[Image.Image], text: str) -> Image.Image:
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
-    """As much of a text as there is room for."""
+    """The beginning of a text, as much as fits into `width_px`."""
     while font.getlength(text) > width_px - 2 * _MARGIN_PX:
         text = text.removesuffix("…")[:-1] + "…"
     return text

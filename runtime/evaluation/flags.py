@@ -87,7 +87,7 @@ class EvaluateFlags(Flags):
 
     @property
     def scenes(self) -> range:
-        """Seeds of all scenes of a task."""
+        """The seeds of all scenes of a task, one repeat after the other."""
         return range(self.seed, self.seed + self.of_repeat * self.times)
 
     @property

@@ -75,13 +75,13 @@ class RoboTwinScene:
         return bool(getattr(self._environment, "eval_success", False))
 
     def vector(self, q: Array) -> Array:
-        """Joints (14,) in their units."""
+        """Joints (14,), rad, grippers m, as their actions count them: grippers 0 to 1."""
         made = np.array(q)
         made[list(_GRIPPERS)] = np.clip(made[list(_GRIPPERS)] / self._stroke_m, 0, 1)
         return made
 
     def picture(self, count: int, name: str) -> NDArray[np.uint8]:
-        """What a camera of ours saw at an observation, in the size that the settings ask for."""
+        """A camera's picture (H, W, 3) at observation number `count`, in the size that the settings ask for."""
         camera = self._settings.cameras.by_name()[name]
         seen = self._seen[count][name]
         if seen.shape[:2] != (camera.height_px, camera.width_px):
@@ -116,7 +116,7 @@ def play(
     environment: Any, observation: dict[str, Any], settings: Settings, policy: Policy, latencies: world.Latencies,
     stroke_m: float,
 ) -> bool:  # fmt: skip
-    """One of their episodes, to its end. Returns whether the task was done."""
+    """Play one of their episodes to its end. Returns whether the task was done."""
     scene = RoboTwinScene(environment, observation, settings, stroke_m)
     limit_s = environment.step_lim / DEMONSTRATION_HZ
     with suppress(Over):

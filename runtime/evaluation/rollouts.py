@@ -65,7 +65,7 @@ def play(job: Job) -> Result:
 
 
 def _rollout(job: Job, settings: Settings, seed: int) -> Outcome:
-    """Every episode hears another of the task's wordings."""
+    """Play one scene; every episode is given another of the task's wordings."""
     wordings = TASKS[settings.task].instructions
     text = settings.instruction or wordings[seed % len(wordings)]
     return _world(job.settings, job.latencies).run(seed, text, job.film_every)
@@ -79,7 +79,7 @@ def _world(settings: str, latencies: Latencies) -> World:
 
 
 def _policy_key(settings: Settings) -> str:
-    """Settings that the networks depend on: tasks share them."""
+    """The settings that the networks depend on, as JSON: tasks share their networks."""
     return settings_to_json(settings.model_copy(update={"task": "any", "shift": "none"}))
 
 
@@ -90,7 +90,7 @@ def _policy(settings: str) -> Policy:
 
 
 def _expert(settings: Settings, seed: int) -> Outcome:
-    """The scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
+    """Play the scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
     physics = Physics(make_task(settings.task, settings.shift))
     physics.reset(seed)
     try:

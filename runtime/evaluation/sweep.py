@@ -64,7 +64,7 @@ class Result:
 
     @property
     def outcomes(self) -> tuple[bool, ...]:
-        """Of every scene of all tasks."""
+        """Whether each scene was done, of all tasks one after the other."""
         return tuple(outcome for row in self.rows for outcome in row.outcomes)
 
     @property
@@ -118,7 +118,7 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
 
 
 def _asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]:
-    """Every variant with every seed that it is trained with, None where it is not trained."""
+    """Each variant with each seed that it is trained with; None for one that is not trained."""
     variants = {variant.name: variant for variant in SWEEPS[name]}
     if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
         raise SettingsError(
@@ -194,7 +194,9 @@ def statements(results: Sequence[Result]) -> list[str]:
 
 
 def by_training(results: Sequence[Result]) -> list[str]:
-    """The same, training by training: scenes of one policy are alike, so several trainings tell more than many scenes."""
+    """The same statements training by training: scenes of one policy are alike, so several trainings tell more than many
+    scenes.
+    """
     seeds = sorted({result.train_seed for result in results if result.train_seed is not None})
     alike = {seed: [result for result in results if result.train_seed == seed] for seed in seeds}
     return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
@@ -255,7 +257,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
 
 
 def _training(folder: Path) -> dict[str, Any]:
-    """How a policy was trained, for whoever compares figures."""
+    """How a policy was trained, to be recorded beside its figures."""
     settings = json.loads((folder / "run.json").read_text())["settings"]
     reported = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
     return reported | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}

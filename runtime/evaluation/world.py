@@ -82,7 +82,7 @@ class Latencies:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """The usual ones but for those given by name. Raises SettingsError for times that nothing takes."""
+        """The usual latencies, but for those given by name. Raises SettingsError for an unknown name or an impossible time."""
         for name, value in given.items():
             if name not in cls.__dataclass_fields__:
                 raise SettingsError(f"latency {name!r:.40} is unknown; there are {', '.join(cls.__dataclass_fields__)}")
@@ -159,7 +159,22 @@ def run(
     settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
     limit_s: float, film_every: int = 0,
 ) -> Outcome:  # fmt: skip
-    """One episode on a scene that stands ready. Raises SettingsError for rates that it does not have."""
+    """Play one episode on a scene that stands ready.
+
+    Args:
+        settings: Of the task; their rates must be the simulator's.
+        policy: Both systems; what they had encoded is forgotten.
+        latencies: How long things take.
+        body: What the arms move.
+        eyes: By camera.
+        text: The instruction.
+        seed: Of the episode message; the scene has been set already.
+        limit_s: Longest time from the first RUNNING.
+        film_every: Keep every so many-th picture of the head camera; 0: none.
+
+    Raises:
+        SettingsError: The scene does not have these rates.
+    """
     _check_rates(settings)
     policy.fast.clear()
     policy.slow.clear()
@@ -198,7 +213,7 @@ class _Episode:
         self._over = False
 
     def play(self, limit_s: float, film_every: int) -> Outcome:
-        """Event after event until success, a fault or the end of the time, which begins with the first chunk."""
+        """Run event after event until success, a fault or the end of the time, which begins with the first chunk."""
         self._limit_s, self._film_every = limit_s, film_every
         self._clock.at(_BEGIN_NS, self._tick)
         self._clock.at(_BEGIN_NS, self._capture)
@@ -215,7 +230,7 @@ class _Episode:
         return outcome
 
     def _tick(self) -> None:
-        """The arms process, and the physics until its next tick."""
+        """Run one tick of the arms, and the physics until the next."""
         now_ns = self._clock.now_ns
         states = [ArmState(self._ticks, now_ns, *reading) for reading in self._body.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now_ns)
@@ -243,7 +258,7 @@ class _Episode:
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
-        """All cameras at once: what they saw is drawn when somebody asks for it."""
+        """All cameras take a picture at once; what they saw is drawn when somebody asks for it."""
         number, now_ns = self._frames, self._clock.now_ns
         self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)

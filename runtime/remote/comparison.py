@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def uncertain_ns(self) -> int:
-        """By how much the best answer may be wrong."""
+        """By how much the best answer may be wrong now, ns."""
         return round(min(map(self._uncertainty, self.answers), default=0))
 
     def _uncertainty(self, answer: tuple[int, int, int]) -> float:

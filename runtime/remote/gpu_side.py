@@ -144,7 +144,7 @@ class GpuSide:
         return theirs.model_copy(update=changed)
 
     def _start(self, settings: Settings) -> None:
-        """System 2's process, and the bus that it lives on."""
+        """Make the bus that System 2 lives on, with rings for its pictures, and start its process."""
         if settings.policy.checkpoint is not None and not settings.policy.checkpoint.is_dir():
             raise SettingsError(
                 f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
@@ -175,7 +175,7 @@ class GpuSide:
         say(f"video2act: System 2 starts, clocks compared to {self._comparison.uncertain_ns / 1e6:.2f} ms")
 
     def _hear(self, name: str, payload: bytes, picture: list[bytes]) -> None:
-        """Something that System 2 reads; a picture goes into the ring before it is told of."""
+        """Pass a message on to System 2; a picture goes into its ring before the notice is sent."""
         if name not in self._publishers:
             return
         try:

@@ -21,7 +21,7 @@ _LETTERS = 40  # of a CURVE key in Z85: 32 bytes, five letters for four
 
 @dataclass(frozen=True)
 class Keys:
-    """Of one end: its own pair, and the other's public key; in CURVE's Z85."""
+    """The keys of one end: its own pair, and the other's public key; in CURVE's Z85."""
 
     public: bytes
     secret: bytes

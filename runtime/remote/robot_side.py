@@ -94,7 +94,7 @@ class RobotSide:
         self._lost, self._dropped = lost, self._link.dropped
 
     def _welcome(self, schema: int, life: int) -> None:
-        """Settings for the box, and which life of System 2 begins there; a hello may come several times."""
+        """Answer a hello with the settings and the epoch of System 2's life there; a hello may come several times."""
         if schema != messages.SCHEMA_NUMBER:
             text = f"the GPU box speaks schema {schema}, the robot {messages.SCHEMA_NUMBER}; install the same revision on both"
             self._process.fault("link", text)
@@ -105,7 +105,7 @@ class RobotSide:
         self._link.send(packets.SETTINGS, stamp(epoch), public_settings_json(self._process.settings).encode())
 
     def _publish(self, name: str, payload: bytes) -> None:
-        """Conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
+        """Publish conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
         publisher = self._publishers.get(name)
         try:
             message = messages.decode(payload, None if publisher is None else publisher.topic.message)

@@ -119,7 +119,7 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
 
 
 def _beside(folder: Path) -> Path:
-    """NAME-what-if, or NAME-what-if-2 and so on."""
+    """A folder beside the session that does not exist yet: NAME-what-if, NAME-what-if-2 and so on."""
     folder = folder.resolve()
     path, count = folder.with_name(f"{folder.name}-what-if"), 1
     while path.exists():

@@ -24,7 +24,7 @@ _PERIOD_S = 0.05  # between two updates of the page; as runtime/console/process.
 
 
 def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> None:
-    """Play it once, then show its last moment, until asked to end."""
+    """Play a session once into the page, then show its last moment, until asked to end."""
     settings, ending, ticks = Settings(), Ending(), Ticks()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ending.ask)

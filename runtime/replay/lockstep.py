@@ -50,7 +50,7 @@ class Missing(Exception):
 
 @dataclass
 class Count:
-    """The comparison of one type of message."""
+    """How many messages of one type were compared, differed or were missing."""
 
     compared: int = 0
     differing: int = 0
@@ -63,13 +63,13 @@ class Count:
 
 @dataclass
 class Report:
-    """All comparisons by message type."""
+    """What a lockstep replay found, by message type."""
 
     counts: dict[str, Count] = field(default_factory=dict)
     passed: Callable[[], object] = lambda: None
 
     def count(self, kind: str) -> Count:
-        """The row of a message type."""
+        """The counts of a message type; made at the first call."""
         return self.counts.setdefault(kind, Count())
 
     @property
@@ -98,7 +98,7 @@ class Index:
             self.messages[key], self.payloads[key] = message, payload
 
     def get(self, reference: messages.InputRef) -> messages.Message:
-        """The message that a reference names. Raises Missing."""
+        """The message that a reference names. Raises Missing where it was not logged."""
         if reference not in self.messages:
             raise Missing(f"{reference[0]} {reference[2]}")
         return self.messages[reference]
@@ -120,10 +120,16 @@ def replay(
     passed: Callable[[], object] = lambda: None,
     only_arms: bool = False,
 ) -> Report:
-    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand.
+    """Run the whole session again through the real steps, and compare.
 
-    `passed` is called for each message of STEPS that was made again. `only_arms`: from the logged chunks alone, for which no
-    policy is needed.
+    Args:
+        session: As it was read.
+        moved: Says where the session's policy is now.
+        passed: Called for each message of STEPS that was made again.
+        only_arms: From the logged chunks alone, for which no policy is needed.
+
+    Raises:
+        SessionError: Its policy is not at hand.
     """
     index, report = Index(session), Report(passed=passed)
     if "settings" not in session.metadata:
@@ -284,7 +290,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
 
 
 def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
-    """What took System 1's place; the way that it followed lies beside the file."""
+    """Replay what took System 1's place; the way that it followed lies beside the file."""
     config = tracker_step.TrackerConfig(settings, tracker_step.load(index.session.path.parent / tracker_step.FILE_NAME))
 
     def begin(epoch: int) -> _Maker:
@@ -296,7 +302,7 @@ def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
 
 
 def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
-    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its state's class."""
+    """Replay all chunks and skips. `begin` gives the maker of an epoch's outputs, `fresh` is its state's class."""
     for epoch, recorded in index.of("chunk", "skip").items():
         make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
         if recorded[0].seq == 0:
@@ -371,7 +377,7 @@ def _check_policy(recorded: str, here: str) -> None:
 
 
 def _compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:
-    """Compare bytes; a difference is counted, and the first one described."""
+    """Compare the bytes of an output that was made again; a difference is counted, and the first one described."""
     recorded = index.payloads.get(key)
     kind = type(index.messages[key]).__name__ if key in index.messages else type(made).__name__
     count = report.count(kind)
@@ -390,7 +396,7 @@ def _compare(index: Index, key: Key, made: messages.Message | None, report: Repo
 
 
 def _worded(made: messages.Message, recorded: messages.Message) -> messages.Message:
-    """With the words of a session of a former schema, whose sentences were others; every array, stamp and number stays."""
+    """The output that was made again with the recorded words: a former schema said its sentences otherwise. Figures stay."""
     names = _OTHERWISE.get(type(made), ()) if type(made) is type(recorded) else ()
     return made.model_copy(update={name: getattr(recorded, name) for name in names})
 

@@ -79,7 +79,7 @@ class TrackingStatus(StatusLine):
 
 
 class TrackingRobot(Robot):
-    """One run along a recorded movement."""
+    """A run along a recorded movement: the robot command without a policy."""
 
     status: TrackingStatus
 
@@ -92,12 +92,12 @@ class TrackingRobot(Robot):
         return TrackingStatus(bus, self.settings, self._name)
 
     def is_over(self) -> bool:
-        """Also at the movement's end."""
+        """Whether the run ends by itself now: also when the movement is at its end, or lost."""
         return bool(self.status.over) or super().is_over()
 
 
 def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
-    """Read the movement, check what can be checked at once, run."""
+    """Run the robot along the movement of a session or demonstration, after what can be checked at once."""
     movement = recorded(source, number)
     settings = settings_for(movement, given)
     check(movement.q, settings, source)
@@ -106,7 +106,16 @@ def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
 
 
 def recorded(source: Path, number: int | None) -> Recorded:
-    """What is to be followed: one episode of a session, or one demonstration. Raises RuntimeFault or SettingsError."""
+    """The movement to follow: one episode of a session, or one demonstration.
+
+    Args:
+        source: A session, an HDF5 file, or a folder of demonstrations.
+        number: Of the episode or demonstration; None: the first one with a movement.
+
+    Raises:
+        RuntimeFault: There is nothing to follow.
+        SettingsError: There is none of this number.
+    """
     is_file = source.suffix in (".hdf5", ".h5")
     is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
     found = (_demonstration if is_demonstrations else _episode)(source, number)
@@ -145,7 +154,9 @@ def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
 
 
 def settings_for(movement: Recorded, given: dict[str, Any]) -> Settings:
-    """Those of the session where no profile is named, else the profile's; and what flags change. Raises SettingsError."""
+    """The settings of the session where no profile is named, else the profile's, with what flags change. Raises
+    SettingsError.
+    """
     reported: dict[str, Any] = {"task": movement.task, "instruction": _text(movement)}
     if movement.seed in _SEEDS:
         reported["seed"] = movement.seed
@@ -166,7 +177,7 @@ def _text(movement: Recorded) -> str:
 
 
 def _episode(source: Path, number: int | None) -> Recorded:
-    """An episode of a session: the first one with a movement, or the one with this number."""
+    """The movement of a session's episode: of the first that has one, or of the one with this number."""
     session = reader.read(source)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
@@ -207,7 +218,7 @@ def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
 
 
 def _demonstration(source: Path, number: int | None) -> Recorded:
-    """A file, or one of a folder of files or a LeRobot dataset, in order: the first one, or that with this number, from 0."""
+    """The movement of a demonstration file, or of one in a folder or LeRobot dataset: the first, or that number, from 0."""
     if number is not None and not source.is_dir():
         raise SettingsError(f"--episode {number}: {source} is one demonstration; leave it out")
     try:

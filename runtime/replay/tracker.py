@@ -14,7 +14,7 @@ _POLL_S = 0.05  # longest wait for messages; as runtime/systems/system1.py
 
 
 def main(process: Process) -> None:
-    """A chunk a period, until asked to end."""
+    """Send a chunk a period, until asked to end."""
     settings, bus = process.settings, process.bus
     config, state = TrackerConfig(settings, load(process.session / FILE_NAME)), TrackerState()
     states = {name: bus.subscriber(name, newest=True) for name in TOPICS}

@@ -47,7 +47,7 @@ Topical = tuple[str, messages.Message]
 
 @dataclass(frozen=True)
 class Origin:
-    """A session, indexed, and the settings it was recorded under."""
+    """A session by topic and number, and the settings it was recorded under."""
 
     index: Index
     settings: Settings
@@ -93,7 +93,7 @@ class Origin:
         return encoded
 
     def duration_ns(self, kind: type[messages.ActionChunk] | type[messages.Conditions], usual_s: float) -> int:
-        """Median duration of a system's runs."""
+        """The median duration of a system's runs in the session; `usual_s` where it holds none."""
         taken = [run.timing.finished_ns - run.stamp_ns for run in self._all(kind)]
         return round(median(taken) if taken else usual_s * 1e9)
 
@@ -145,7 +145,7 @@ class WhatIf:
         return sorted(self._made, key=lambda row: row[1].stamp_ns)
 
     def _tuned(self, message: messages.Message) -> messages.Message:
-        """An episode without what the operator tuned then and the flags tune now."""
+        """The message as it was; of an episode, without what the operator tuned then and the flags change now."""
         if not isinstance(message, messages.Episode):
             return message
         plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None)}
@@ -212,9 +212,14 @@ def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict
 
 
 def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folder: Path) -> dict[str, Any]:
-    """A session of its own, with the pictures of the other: the console lists it and shows both side by side.
+    """Write the result as a session of its own, with the pictures of the other: the console lists it and shows both side by
+    side.
 
-    Returns its table. Raises SessionError when the disk is full.
+    Returns:
+        Its table.
+
+    Raises:
+        SessionError: The disk is full.
     """
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
@@ -256,7 +261,7 @@ _FIGURES = (
 
 
 def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Both tables' figures side by side."""
+    """Lines with both tables' figures side by side."""
 
     def figure(table: Mapping[str, Any], path: str) -> str:
         value: Any = table
@@ -269,7 +274,7 @@ def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def departed(origin: Index, arrived: Sequence[Topical]) -> str:
-    """How far what would have been commanded is from what was, over the ticks at which both were running."""
+    """One line: how far the commands would have been from those that were sent, over the ticks at which both were running."""
     apart: list[float] = []
     first: messages.SafetyState | None = None
     for topic, message in arrived:

@@ -23,7 +23,7 @@ class Children:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that were started and have not been seen to end."""
+        """The processes that were started and have not been seen to end."""
         return tuple(self._running)
 
     def start(self, name: str, epoch: int) -> None:

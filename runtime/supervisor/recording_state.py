@@ -57,7 +57,7 @@ def no_effect(takes: Takes, key: str) -> str:
 
 
 def ended(takes: Takes, now_ns: int) -> Takes:
-    """When the program ends: what was recorded and not discarded is kept."""
+    """The state when the program ends: what was recorded and not discarded is kept."""
     stopped = press(takes, START_STOP, now_ns) if takes.state == "recording" else takes
     return press(stopped, KEEP, now_ns)
 

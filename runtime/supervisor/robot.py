@@ -223,7 +223,7 @@ class Robot:
             self.obey_always(key)
 
     def obey_always(self, key: str) -> None:
-        """The keys of every command that has keys: q, ?, and those that do nothing."""
+        """Do what the keys of every command mean: q and ?. Any other key is said to do nothing."""
         if key == "q":
             self.status.answer("q: ends")
             self.end()
@@ -315,7 +315,7 @@ class Robot:
         """Called once at the end, while all processes still listen; a policy's run has nothing to add."""
 
     def _shut_down(self) -> None:
-        """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
+        """Hold the arms, then end everybody but the recorder, then the recorder, which finishes the file."""
         self.before_end()
         self.command("hold", EXIT_SOURCE)
         deadline_ns = robot_time_ns() + seconds(_HOLD_WAIT_S)
@@ -344,7 +344,9 @@ class Robot:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
 
     def _overloaded(self) -> dict[str, str]:
-        """What the supervisor saw of an overloaded machine; the recorder's own row tells of the arms' ticks alone."""
+        """What the supervisor saw of an overloaded machine, for the table; the recorder's own row knows the arms' ticks
+        alone.
+        """
         monitor = self.status.overload
         return (
             {"overloaded": f"for {monitor.overloaded_s:.0f} s: {monitor.first_sign}"}

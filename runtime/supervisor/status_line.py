@@ -199,7 +199,7 @@ class StatusLine:
         return rates, self._real_time, file
 
     def unwell(self, processes: supervisor.SupervisorState) -> str:
-        """Processes that are not alive."""
+        """Processes that are not alive, each with its state; empty: all are."""
         return ", ".join(
             f"{name} {supervised.state}"
             for name, supervised in processes.supervised.items()
@@ -230,7 +230,9 @@ def joined(parts: list[str]) -> str:
 
 
 def fitted(parts: list[str], columns: int) -> str:
-    """The line in so many columns: the first part, cut if need be, and what there is room for of the others, in order."""
+    """The line in so many columns: the first part, cut if need be, then as many of the others as there is room for, in
+    order.
+    """
     first, *others = [part for part in parts if part]
     line = first if len(first) <= columns else first[: max(0, columns - 1)] + "…"
     for part in others:

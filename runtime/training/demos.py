@@ -80,7 +80,7 @@ def _tidy(folders: list[Path]) -> None:
 
 
 def _check_alike(folder: Path, options: DemosFlags) -> None:
-    """What is there already counts, so it must be whole, and of the same size. Raises SettingsError."""
+    """Raises SettingsError where a file that is there already, and will count, is cut or of another picture size."""
     wanted = (options.height_px, options.width_px)
     for path in sorted(folder.glob("*.hdf5")):
         try:
@@ -139,7 +139,7 @@ def demonstrate(job: Job) -> bool:
 
 
 def _attempt(rollout: Rollout, job: Job) -> Episode | None:
-    """What the expert does in a job's scene; None when it does not succeed."""
+    """Let the expert play a job's scene. Returns the episode; None when it does not succeed."""
     rollout.reset(job.seed)
     try:
         targets = experts.plan(rollout.physics)

@@ -46,7 +46,7 @@ class Needs:
 
     @property
     def disk_bytes(self) -> int:
-        """States and checkpoints: the next is written before the last is removed."""
+        """Of states and checkpoints: the next is written before the last is removed, so each counts twice."""
         return 2 * (self.learning * (_LEARNING_BYTES - 4) + self.stored * 4)
 
 
@@ -130,7 +130,7 @@ def _of_window(slow: SlowSystem, window: Window) -> int:
 
 
 def _updates(slow: SlowSystem, rank: int) -> int:
-    """Weights of low-rank updates of the blocks' linear layers."""
+    """How many weights low-rank updates of the blocks' linear layers have."""
     blocks = [block for blocks in slow.backbone.blocks().values() for block in blocks]
     layers = [layer for block in blocks for layer in block.modules() if isinstance(layer, nn.Linear)]
     return sum(rank * (layer.in_features + layer.out_features) for layer in layers)
@@ -142,7 +142,7 @@ def _wanted(run: Run, needed: Needs) -> int:
 
 
 def _remedy(run: Run, there: int) -> str:
-    """The first change by which it would fit."""
+    """The first change of the command line by which the training would fit."""
     low_rank = run.filming.model_copy(update={"lora_rank": 32})
     prepared, frozen = (
         run.cloning.model_copy(update=change) for change in ({"prepared": True}, {"prepared": True, "video_loss": 0.0})

@@ -35,7 +35,7 @@ class Ranks:
 
     @property
     def several(self) -> bool:
-        """Whether a launcher is needed."""
+        """Whether more than one process trains, so that a launcher is needed."""
         return self.processes * self.machines > 1
 
 
@@ -55,7 +55,11 @@ def first_here() -> bool:
 
 
 def start(ranks: Ranks, module: str, arguments: Sequence[str]) -> None:
-    """Run `python -m module arguments` in every process and wait. Raises RuntimeFault when one fails."""
+    """Run `python -m module arguments` in every process of this machine, and wait.
+
+    Raises:
+        RuntimeFault: One of them fails.
+    """
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 

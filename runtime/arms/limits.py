@@ -50,7 +50,14 @@ class Limits:
 
     @classmethod
     def of(cls, safety: Safety) -> "Limits":
-        """From the settings, which hold the limits of one arm; both get the same. Narrows the ranges by `_RANGE_MARGIN`."""
+        """The limits of both arms from the settings, which hold those of one.
+
+        Args:
+            safety: Ranges, speeds, distances, and where the arms stand.
+
+        Returns:
+            The same for both arms, with ranges narrowed by `_RANGE_MARGIN` (a gripper's is not).
+        """
         margin = np.array([_RANGE_MARGIN] * 6 + [_RANGE_MARGIN / 10] + [_RANGE_MARGIN] * 6 + [_RANGE_MARGIN / 10])
         low, high, velocity, acceleration, jerk = (
             np.tile(np.array(values, dtype=np.float64), 2)

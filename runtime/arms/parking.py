@@ -18,8 +18,8 @@ _ARM = 6  # joints of an arm without its gripper
 VELOCITY = np.tile([0.5] * _ARM + [0.05], 2)  # rad/s; gripper m/s
 """Chosen, as the two below: a sixth of the speed, a fifth of the acceleration and a twentieth of the jerk that the default
 limits allow, so that a person can step back. Measured: from rest to ready takes 3.3 s."""
-ACCELERATION = np.tile([1.0] * _ARM + [0.2], 2)  # rad/s2; gripper m/s2
-JERK = np.tile([5.0] * _ARM + [1.0], 2)  # rad/s3; gripper m/s3
+ACCELERATION = np.tile([1.0] * _ARM + [0.2], 2)  # rad/s2; gripper m/s2; chosen as VELOCITY
+JERK = np.tile([5.0] * _ARM + [1.0], 2)  # rad/s3; gripper m/s3; chosen as VELOCITY
 _THERE_RAD = 1e-4
 """Chosen: six steps of the bus, which counts 0.001 degrees (1.7e-5 rad); ruckig ends exactly in the pose."""
 _STILL_RAD_S = 1e-3  # derived: at 200 Hz a slower command takes more than three ticks for one step of the bus

@@ -52,7 +52,14 @@ class Piece:
         return self.t0_ns + (len(self.points) - 1) * self.dt_ns
 
     def consumed(self, now_ns: int) -> int:
-        """How many targets' time has come, 0 to H."""
+        """How many targets' time has come.
+
+        Args:
+            now_ns: CLOCK_MONOTONIC.
+
+        Returns:
+            0 before the first, up to H.
+        """
         return int(min(max((now_ns - self.t0_ns) // self.dt_ns + 1, 0), len(self.points)))
 
     def at(self, now_ns: int) -> Motion:

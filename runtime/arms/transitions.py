@@ -1,7 +1,7 @@
 """Which mode follows: one table, its guards and effects by name. Deterministic, no I/O.
 Called by step.py in every tick.
 
-ARCHITECTURE.md prints the table; tests/runtime/arms/transition_text.py writes it there.
+ARCHITECTURE.md prints the table; tests/runtime/transition_text.py writes it there.
 """
 
 from collections.abc import Callable

@@ -54,6 +54,7 @@ class Fault:
     part: str = "left"  # or a camera
 
 
+# Numbers are the emulator's: a status or motor as its frames count them; a delay beyond what the settings allow a camera.
 FAULTS = (
     Fault("silent bus", _OLD, {"silent": True}),
     Fault("bus cut off", _OLD, {"cut": True}),

@@ -34,8 +34,9 @@ CHECKPOINT = "bench"
 TOKENS, TOKEN_WIDTH = 224, 512  # of the paper's conditions, a branch
 _SPIN_NS = 500_000  # the last stretch of its time: a sleep may end 0.1 ms late, and more on a busy machine
 _SWING_RAD = 0.15  # chosen, as the next: at most 0.4 rad/s, which no limit touches
-_SWING_HZ = 0.4
-_WRISTS, _INWARD_RAD = (4, 11), 0.25  # the ready pose's fifth joints are near their limits
+_SWING_HZ = 0.4  # chosen with the swing
+_WRISTS, _INWARD_RAD = (4, 11), 0.25
+"""Derived: the ready pose's fifth joints are 0.07 rad from their limits, and the swing goes 0.15 rad beyond it."""
 _OFFSET_RAD = 0.01  # each chunk is off by this much at random, so that its seam has something to blend; chosen
 
 

@@ -30,7 +30,8 @@ _WIDTH, _HEIGHT = 640, 480  # of a robot's camera
 _TOKEN_WIDTH, _TARGETS = 512, 64  # of a condition token; of a chunk (paper 4.2.2)
 _BARE = "bare "
 _STAMP = Struct("<q")
-_CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
+_CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}
+"""Tokens a branch. Chosen: around the paper's size, up to one token for each patch of a full-size window."""
 
 
 def conditions(tokens: int, seq: int) -> messages.Conditions:
@@ -83,6 +84,7 @@ def chunk(seq: int) -> messages.ActionChunk:
 
 FRAMES = "frames 2.76 MB, copied out"
 AIMED = ("conditions 512 KB", FRAMES)  # what README promises figures for
+# Bytes: two branches of two bytes a number; targets of four.
 _SIZES = {name: tokens * _TOKEN_WIDTH * 4 for name, tokens in _CONDITIONS.items()} | {
     "chunk 3.6 KB": _TARGETS * messages.JOINTS * 4
 }

@@ -18,7 +18,7 @@ from runtime.devices import can_log
 from runtime.devices.fault_injection import FaultFile
 from runtime.process.base import Process
 
-_START_S = 0.01  # between two looks for the simulator, which makes the joints
+_START_S = 0.01  # between two looks for the simulator, which makes the joints; chosen
 
 
 def main(process: Process) -> None:

@@ -13,7 +13,7 @@ from drivers.piper_leader import PiperLeader
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
-_POLL_S = 0.05  # between two looks at the age; readings themselves come by callback
+_POLL_S = 0.05  # between two looks at the age; chosen, as readings themselves come by callback
 _AGAIN_S = 1.0  # between two tries to open the bus; chosen, as can_bus.py
 _SILENT_S = 2.0  # after it the bus is opened again; as can_bus.py
 

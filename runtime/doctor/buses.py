@@ -12,7 +12,7 @@ from drivers.piper_leader import PiperLeader
 from runtime.config.settings import Settings
 from runtime.doctor.row import Row
 
-_BITRATE = 1_000_000  # of every Piper's bus
+_BITRATE = 1_000_000  # of every Piper's bus, by its maker
 _LISTEN_S = 1.0  # chosen: 200 readings
 _ANSWER_S = 0.5  # longest wait for an arm's answer to a question; chosen
 _LEAST_HZ = 150.0  # of 200 readings a second; chosen

@@ -23,7 +23,8 @@ from runtime.host.run_folder import MEMORY_FOLDER
 from runtime.messaging.frame_ring import slot_bytes
 from runtime.process.role import POLICY, Role
 
-_BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204  # of a logged JPEG: 33 kB of 640x480, 10 kB of 256x192
+_BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204
+"""Measured of logged JPEGs: 33 kB of 640x480, 10 kB of 256x192."""
 _BESIDE_BYTES_S = 0.1e6  # all but the pictures, compressed: 200 readings and targets a second, chunks, conditions
 _TIMER_HZ, _TIMER_TICKS = 200, 200  # as the arms tick; one second of it
 _MOST_BUSY_PERCENT, _MOST_STOLEN_PERCENT, _FEWEST_CORES = 50.0, 5.0, 2

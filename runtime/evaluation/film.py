@@ -14,7 +14,7 @@ _PICTURE_MS = 100  # how long each is shown: every third of 30 a second (command
 _QUALITY, _STRIP_QUALITY = 60, 75  # of WebP and JPEG; chosen by eye, letters need more
 _STILLS = 6  # in a strip; chosen by eye
 _LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5  # of a caption; chosen by eye
-_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)
+_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)  # colours; letters on a picture are shaded, chosen by eye
 
 
 def write(folder: Path, task: str, episode: Episode) -> Path:

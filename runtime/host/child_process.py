@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h, as the next
-_PR_SET_NAME = 15
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_PR_SET_NAME = 15  # of linux/prctl.h
 
 
 def die_with_parent(name: str) -> None:

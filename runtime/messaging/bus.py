@@ -19,7 +19,7 @@ from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages, trusted
 from runtime.messaging.topics import Topic, topic
 
-_SEND_QUEUE = 2000  # messages per subscriber; ten seconds of joint states
+_SEND_QUEUE = 2000  # messages per subscriber; chosen: ten seconds of joint states
 _BUFFER_BYTES = 4194304
 """Asked of the kernel for a socket; chosen: 4 MiB, one message of conditions at full size (3.1 MB)."""
 _RECONNECT_MS = 10  # between two tries to reach a publisher; chosen: a tenth of ZeroMQ's own, two ticks of the arms

@@ -33,6 +33,7 @@ EVERY_PROCESS: tuple[str, ...] = ()
 OPERATOR = "operator"  # whoever gives a command from another terminal
 _STEPPING = ("system2", "system1", "arms")
 
+# Rates are their senders' own; ages and sizes are chosen: some periods of a rate, and room for the largest message.
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (

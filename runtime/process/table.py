@@ -63,7 +63,7 @@ def _on_can(settings: Settings, role: Role) -> bool:
     return settings.can or settings.arms.kind == "piper"
 
 
-_LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
+_LOADING_S = 4.0  # measured: both systems load for 5 to 8 s on two cores; the others would take half of these from them
 
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.session.recorder", lambda settings, _: settings.recorder.enabled, 5.0),

@@ -49,7 +49,7 @@ from runtime.supervisor.typed_commands import TypedCommands
 _LOOP_HZ = 20  # of the loop that reads keys, heartbeats and exits; chosen: a key is obeyed within 50 ms
 _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
 _STATUS_EVERY = 20  # loops: the status line is renewed once a second
-_HOLD_WAIT_S = 0.4  # for the arms to say that they hold
+_HOLD_WAIT_S = 0.4  # for the arms to say that they hold; chosen: they say so within a tick
 _STOP_WAIT_S = 1.0  # for all processes but the recorder: the arms brake meanwhile, over their buses, for 0.7 s at most
 _RECORDER_WAIT_S = 1.5  # for the recorder to finish the file; chosen, so that a run ends within 3 s in all
 _RECORDER_START_S = 5.0  # after it states are sent without a recorder; as runtime/process/base.py waits

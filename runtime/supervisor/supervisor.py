@@ -16,7 +16,7 @@ from runtime.process.table import ProcessRow
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
 SILENT_NS = 200_000_000
 """Without a heartbeat for this long a process counts as stopped; chosen: three of 20 Hz are missing."""
-_RATE_S = 5  # rates are those of so many seconds, told again every second
+_RATE_S = 5  # rates are those of so many seconds, as in the status line
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before a process that ended is started again, by how often it was. Chosen: a single crash costs no time, one that repeats
 does not take the processors from the others."""

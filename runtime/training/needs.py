@@ -25,7 +25,7 @@ from runtime.training.run import Run
 
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
-_GB = 1e9
+_GB = 1e9  # bytes, as disks and GPUs are sold
 _NO_ROOM = ("out of memory", "can't allocate memory", "Unable to allocate", "by signal: Killed")
 """What torch says of a GPU and of this machine, numpy, and torch of a loader that was killed for its memory."""
 

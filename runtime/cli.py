@@ -1,4 +1,5 @@
-"""The one command `video2act`: a subcommand for each script in launch/, which call it as `python -m runtime.cli`.
+"""The one command `video2act`: a subcommand for each script in launch/.
+Called by the scripts as `python -m runtime.cli`, and as the installed program.
 
 Subcommands are named as strings, so listing them imports none of what they need.
 """
@@ -54,7 +55,9 @@ COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for n
 
 
 def main() -> int:
-    """Run a subcommand; every refusal is one line: status 2 for bad settings, 1 for what could not be done."""
+    """Run the subcommand that the line names. A refusal is one line: status 2 for bad settings, 1 for what could not be
+    done.
+    """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(overview())

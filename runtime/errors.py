@@ -1,8 +1,10 @@
-"""The base error of the runtime. A message carries the value, the limit and the remedy in one line."""
+"""The base error of the runtime and its kinds. A message carries the value, the limit and the remedy in one line.
+Raised everywhere; caught by runtime/cli.py, which prints it, and at the edges of processes.
+"""
 
 
 class RuntimeFault(Exception):
-    """Something the runtime refuses; shown to the operator as it is."""
+    """Something the runtime refuses; shown to the operator as it is. Commands exit with status 1."""
 
 
 class SettingsError(RuntimeFault):

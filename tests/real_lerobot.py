@@ -71,7 +71,7 @@ def check_chunk(item: Any, step: int, file: Any) -> None:
 
 
 def check_statistics(found: Any, rows: Any) -> None:
-    """What lerobot normalises by."""
+    """The mean, spread and bounds by which lerobot normalises are those of the rows."""
     wanted = {"mean": rows.mean(0), "std": rows.std(0), "min": rows.min(0), "max": rows.max(0)}
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, atol=1e-5)

@@ -1,4 +1,6 @@
-"""Which chunk the arms execute: dropped, refused, or spliced into the trajectory. Deterministic; part of arms_step."""
+"""Which chunk the arms execute: dropped, refused, or spliced into the trajectory. Deterministic.
+Called by step.py for each chunk, and by motion.py when the arms begin to run.
+"""
 
 from dataclasses import replace
 
@@ -12,7 +14,18 @@ from runtime.messaging import messages
 
 
 def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, deadline_ns: int, now_ns: int) -> float:
-    """Drop, refuse or splice a chunk."""
+    """Drop, refuse or splice a chunk, and count what is not used. A chunk outside the ranges latches a fault.
+
+    Args:
+        config: Limits, style and settings.
+        state: Changed by what becomes of the chunk.
+        chunk: Decoded; q (H, 14) float32, rad, grippers m.
+        deadline_ns: Of this tick.
+        now_ns: When it began.
+
+    Returns:
+        The largest velocity step at the seam, rad/s, as `_splice` gives it; -1 for a chunk that is not spliced in.
+    """
     settings = config.settings
     in_order = (chunk.epoch, chunk.seq) > state.last_chunk
     current = (chunk.episode, chunk.instruction) == (state.episode, state.instruction)
@@ -34,15 +47,19 @@ def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, 
 
 
 def _begins_ns(config: ArmsConfig, state: ArmsState, mode: messages.Mode, t0_ns: int, deadline_ns: int) -> int:
-    """When a chunk's first target is due. Arms that stand begin it at its beginning, since what it saw of them is still so: on
-    a slow machine its targets of by now could be too far away for ever. A `prefix` is continued at the times it was made for.
+    """When a chunk's first target is due: at its own time, but not before the deadline where the arms stand.
+
+    What it saw of standing arms is still so, and on a slow machine its targets of by now could be too far away for ever. A
+    `prefix` is continued at the times it was made for.
     """
     stands = mode == "HOLD" and parking.stands(state.commanded)
     return max(t0_ns, deadline_ns) if stands and _style(config, state).blend != "prefix" else t0_ns
 
 
 def _splice(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, piece: Piece, deadline_ns: int) -> float:
-    """Execute a chunk from now on. Returns the largest velocity step of the arms' joints that it makes, -1: none was run."""
+    """Execute a chunk from now on. Returns the largest velocity step it makes, rad/s, without grippers; -1: none was run
+    before.
+    """
     before = evaluate(state.trajectory, deadline_ns) if state.machine.mode == "RUNNING" else None
     state.trajectory = join(state.trajectory, piece, state.commanded_ns, state.commanded, _style(config, state))
     state.executing = Executing(
@@ -55,12 +72,18 @@ def _splice(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, p
 
 
 def forget(state: ArmsState) -> None:
-    """What was planned for another episode or instruction is not carried out any further."""
+    """Drop what was planned for another episode or instruction, before it is carried out any further."""
     state.trajectory, state.executing, state.refusal = Trajectory(), Executing(), ""
 
 
 def restart(config: ArmsConfig, state: ArmsState, was: messages.Mode) -> Trajectory:
-    """The newest chunk alone, begun anew from the commanded pose; unless nothing is blended at all, the offset fades."""
+    """The newest chunk alone, begun again from the commanded pose; its offset fades out, unless nothing is blended at all.
+
+    Args:
+        config: The style, whose blend does not count here.
+        state: Its newest piece is taken, nothing is changed.
+        was: The mode before this tick: arms that held begin the chunk at its beginning.
+    """
     style, newest = _style(config, state), state.trajectory.pieces[-1]
     newest = replace(newest, t0_ns=_begins_ns(config, state, was, newest.t0_ns, state.commanded_ns))
     style = style if style.blend == "none" else replace(style, blend="fade")

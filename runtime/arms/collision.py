@@ -1,4 +1,5 @@
-"""Both arms' links as capsules in the world, and how near they come to each other and the table. Deterministic; for the limits.
+"""Both arms' links as capsules in the world, and how near they come to each other and the table. Deterministic.
+Used by limits.py and clearance.py (its compiled twin), the console and the benchmark of hostile chunks.
 
 Legend: P points of an arm: base, shoulder, elbow, wrist, flange, the palm's end, root and tip of finger a, the same of b.
 """
@@ -14,18 +15,23 @@ from runtime.config.settings import Mount
 
 Array = NDArray[np.float64]
 BEGINS = np.array([0, 1, 2, 3, 4, 6, 8])  # points where the links begin: four of the arm, the palm, two fingers
-ENDS = np.array([1, 2, 3, 4, 5, 7, 9])
+ENDS = np.array([1, 2, 3, 4, 5, 7, 9])  # points where the same links end
 RADIUS_M = np.array([0.05, 0.045, 0.04, 0.05, 0.055, 0.012, 0.012])
-TIPS = (7, 9)
-PALM_M, FINGER_ROOT_M = 0.045, 0.06  # beyond the flange
-BESIDE_M = 0.004  # a finger's middle from its inner face
+"""Of the links, in the order of BEGINS. Chosen around the bodies that drivers/sim/scene.py builds: 5 to 24 mm more than its
+capsules (0.045 base, 0.034 upper arm, 0.032 forearm, 0.031 and 0.026 wrist); the palm's is 3 mm more than the half width of its
+box, a finger's the half width of its pad."""
+TIPS = (7, 9)  # points of the fingertips
+PALM_M, FINGER_ROOT_M = 0.045, 0.06
+"""Beyond the flange: where the palm's capsule ends and the fingers' begin. Chosen by the simulated palm, a box from 25 to 85
+mm: with its radius the capsule covers 100 mm, and the fingers' pads begin at 106 mm."""
+BESIDE_M = 0.004  # a finger's middle from its inner face: half the pad's thickness in drivers/sim/scene.py
 FRAMES = [0, 2, 3, 5]  # links whose frames are shoulder, elbow, wrist and flange
 _LEFT, _RIGHT = (index.ravel() for index in np.indices((len(RADIUS_M), len(RADIUS_M))))
 _SIMULATED = bases()
 
 
 def bases_of(mount: Mount) -> Array:
-    """T_world_base (2, 4, 4) of the left and the right arm, as they were measured."""
+    """T_world_base (2, 4, 4) of the left and the right arm, from the settings of their feet (m, yaw rad)."""
     return _placed(mount.left, mount.right)
 
 
@@ -35,7 +41,15 @@ def _placed(*places: tuple[float, float, float, float]) -> Array:
 
 
 def link_points(q: Array, bases: Array = _SIMULATED) -> Array:
-    """Points (..., 2, P, 3) of each arm at joints q (..., 14): rad, gripper openings in m; T_world_base (2, 4, 4)."""
+    """Where the ends of all links are, by forward kinematics.
+
+    Args:
+        q: (..., 14) rad, gripper openings m.
+        bases: (2, 4, 4) T_world_base; those of the simulated robot where none are given.
+
+    Returns:
+        (..., 2, P, 3) m in the world, left arm first.
+    """
     arms = q.reshape(*q.shape[:-1], 2, 7)
     poses = bases[:, None] @ link_poses(arms[..., :6])
     flange, across, along = poses[..., 5, :3, 3], poses[..., 5, :3, 1], poses[..., 5, :3, 2]
@@ -51,12 +65,27 @@ def link_points(q: Array, bases: Array = _SIMULATED) -> Array:
 
 
 def fingertip_height_m(points: Array, table_m: float = TABLE_TOP_M) -> float:
-    """The lowest fingertip of all given link points, over the table."""
+    """Height over the table of the lowest fingertip.
+
+    Args:
+        points: (..., 2, P, 3) as `link_points` gives them.
+        table_m: The table's top in the world.
+
+    Returns:
+        m; the smallest over all given poses, negative below the table.
+    """
     return float(points[..., list(TIPS), 2].min()) - table_m
 
 
 def arm_distance_m(points: Array) -> float:
-    """The smallest distance between the surfaces of the two arms' links, as capsules, in all given link points."""
+    """The smallest distance between the surfaces of the two arms' links, as capsules.
+
+    Args:
+        points: (..., 2, P, 3) as `link_points` gives them.
+
+    Returns:
+        m; the smallest over all given poses, negative where links overlap.
+    """
     ends = [points[..., arm, ends[links], :].reshape(-1, 3)
             for arm, links in ((0, _LEFT), (1, _RIGHT)) for ends in (BEGINS, ENDS)]  # fmt: skip
     gaps = _segment_distance(*ends).reshape(-1, len(_LEFT))
@@ -64,7 +93,14 @@ def arm_distance_m(points: Array) -> float:
 
 
 def sideways_gap_m(points: Array) -> float:
-    """A lower bound of `arm_distance_m`, at a tenth of its cost: how far the arms are apart along the line of their bases."""
+    """A lower bound of `arm_distance_m` at a tenth of its cost: the arms' gap along the line between their bases.
+
+    Args:
+        points: (..., 2, P, 3) as `link_points` gives them.
+
+    Returns:
+        m; the smallest over all given poses.
+    """
     feet = points.reshape(-1, *points.shape[-3:])[0, :, 0]
     between = feet[0] - feet[1]
     along = points @ (between / np.linalg.norm(between))
@@ -72,7 +108,7 @@ def sideways_gap_m(points: Array) -> float:
 
 
 def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:
-    """Smallest distances between pairs of segments, all (N, 3)."""
+    """Smallest distances (N,), m, between N pairs of segments whose ends are (N, 3) each."""
     u, v, w = p1 - p0, q1 - q0, p0 - q0
     a, b, c = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
     d, e = (u * w).sum(1), (v * w).sum(1)

@@ -1,4 +1,5 @@
-"""What becomes of an operator's command: obeyed, or refused with the reason. Deterministic; the mode follows in transitions.py.
+"""What becomes of an operator's command: obeyed, or refused with the reason. Deterministic.
+Called by step.py for each new command; the mode follows in transitions.py.
 
 A command is a check and a change, and only the change gives another state: one that is refused changes nothing.
 `stop`, `release`, and to clear a stop take the power from arms that may fall: somebody has to stand beside them and confirm.
@@ -41,7 +42,16 @@ Change = Callable[[StateMachine, Arms], tuple[StateMachine, MotorCommand | None]
 def obey(
     machine: StateMachine, command: messages.OperatorCommand, arms: Arms
 ) -> tuple[StateMachine, MotorCommand | None, str]:
-    """Obey or refuse. Returns the state, what the motors are told at once, and why it was refused (empty: obeyed)."""
+    """Obey or refuse a command.
+
+    Args:
+        machine: Before it.
+        command: Its name, and whether it was confirmed.
+        arms: How they are now.
+
+    Returns:
+        The state after it, what the motors are told at once (None: nothing), and why it was refused (empty: obeyed).
+    """
     check, change = COMMANDS[command.command]
     if why := check(machine, command.confirmed, arms):
         return machine, None, why

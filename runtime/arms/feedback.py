@@ -1,4 +1,5 @@
-"""Which readings of an arm are believed: a false one moves nothing. Deterministic; called by arms before its step.
+"""Which readings of an arm are believed: a false one moves nothing. Deterministic.
+Called by process.py for each arm before its step.
 
 What is believed becomes the JointState, so System 1, the recorder and a replay see just what the arms' step saw. An arm is
 heard once several readings agree. From there on a reading that is farther off than the arm can move is used for nothing; after
@@ -14,15 +15,18 @@ from drivers.arm import ArmState
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
-_AGREE = 3  # readings, each within reach of the one before
-_LOST = 3  # readings in a row that jumped
-_SETTLED_NS = seconds(0.5)  # at a new place before that is where the arm is
-_REPORT_NS = seconds(1.0)  # between two reports, however often it jumps
+_AGREE = 3  # readings, each within reach of the one before; chosen: one or two in a row may be torn or misplaced (piper_sdk#79)
+_LOST = 3
+"""Readings in a row that jumped; chosen as _AGREE: 15 ms at 200 Hz, well below the 50 ms at which the arms hold."""
+_SETTLED_NS = seconds(0.5)
+"""At a new place before that is where an armed arm is. Chosen: a hundred readings in agreement; until then the arms hold, and
+an arm that really moved there was pushed, which a person has to see anyway."""
+_REPORT_NS = seconds(1.0)  # between two reports, however often it jumps; chosen: a line a second can still be read
 
 
 @dataclass
 class Belief:
-    """What is believed of one arm."""
+    """What is believed of one arm, and what its newest readings said against it."""
 
     believed: ArmState | None = None  # the newest reading that could be true
     doubted: ArmState | None = None  # the newest that could not
@@ -34,7 +38,7 @@ class Belief:
     reported_ns: int = -_REPORT_NS
 
     def report(self, now_ns: int) -> str:
-        """What to tell the operator, once a second at most; empty: nothing new."""
+        """A line for the operator about readings that jumped, at most once a second; empty: nothing new."""
         if not self.in_a_row or now_ns - self.reported_ns < _REPORT_NS:
             return ""
         self.reported_ns = now_ns
@@ -44,9 +48,18 @@ class Belief:
 
 
 def believe(belief: Belief, state: ArmState, armed: bool) -> ArmState:
-    """The reading to be used, of the one that an arm's driver holds: that one, or the last one that was believed.
+    """The reading to use in place of the driver's newest one: that one, or the last one that was believed.
 
-    Arms that are not `armed` are told nothing: their new place is believed as soon as a few readings agree on it.
+    Arms that are not `armed` are sent nothing: their new place is believed as soon as a few readings agree on it.
+
+    Args:
+        belief: Of this arm; changed by a reading that it has not seen yet.
+        state: The driver's newest reading, q (7,) rad, gripper m.
+        armed: Whether the arms are commanded.
+
+    Returns:
+        Position and stamp as believed; power, warning, fault and leader always as in the newest reading. Before anything is
+        believed the stamp is NEVER and q is 0.
     """
     if state.stamp_ns == messages.NEVER:
         return state
@@ -83,7 +96,7 @@ def _jump(before: ArmState | None, state: ArmState) -> str:
 
 
 def _used(belief: Belief, state: ArmState) -> ArmState:
-    """The believed reading, with what the newest one says besides of the arm."""
+    """The believed reading, with what the newest one says besides positions."""
     believed = belief.believed
     if believed is None:
         return replace(state, number=-1, stamp_ns=messages.NEVER, q=np.zeros_like(state.q), powered=False)

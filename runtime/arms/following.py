@@ -1,7 +1,8 @@
-"""Whether the arms go where they are told, and where blocked ones yield to. Deterministic; part of step.py.
+"""Whether the arms go where they are told, and where blocked ones yield to. Deterministic.
+Called by step.py at every tick in which the arms are armed.
 
-One reading decides nothing: an arm counts as blocked by several readings of distinct frames. It yields to where it is, so that
-it is not pushed on, only if its readings led there as an arm moves; otherwise it stays, since they may be false.
+One reading decides nothing: an arm counts as blocked after several readings of distinct frames. It yields to where it is, so
+that it is not pushed on, only if its readings led there as an arm moves; otherwise it stays, since they may be false.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,18 @@ from runtime.config.settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
-BLOCKED = 3  # readings in a row, so far from the command
-_ARM = messages.JOINTS // 2
+BLOCKED = 3
+"""Distinct readings in a row, so far from the command. Chosen: a single reading can be torn (its joints come in three frames)
+and the one after it may still be late; three take 15 ms at 200 Hz, in which the fastest joint moves 0.045 rad."""
+_ARM = messages.JOINTS // 2  # joints of an arm with its gripper
 _JUMPED = "its reading jumped there; support the arm, power it off and on, and check its motor"
 
 
 @dataclass
 class Following:
-    """How both arms followed lately; left, right."""
+    """How both arms followed lately, as far as `follow` needs it; pairs are left, right. Forgotten when the arms are
+    disarmed.
+    """
 
     q: Array | None = None  # (14,) the newest readings
     measured_ns: tuple[int, int] = (messages.NEVER, messages.NEVER)
@@ -31,9 +36,16 @@ class Following:
 
 
 def follow(limits: Safety, following: Following, commanded: Array, feedback: messages.JointState) -> tuple[str, bool]:
-    """Take one tick's readings. Returns why an arm does not follow (empty: both do), and whether it may yield.
+    """Take one tick's readings and judge both arms by them and those before.
 
-    `commanded` (14,) rad, m.
+    Args:
+        limits: `following_rad` and `max_feedback_age_s` are read.
+        following: Changed: remembers these readings.
+        commanded: (14,) the newest command, rad, grippers m.
+        feedback: Both arms' newest readings.
+
+    Returns:
+        Why an arm does not follow, for the operator (empty: both do), and whether the blocked arms may yield to where they are.
     """
     before = feedback.q if following.q is None else following.q
     judged = [_one(limits, following, side, before, commanded, feedback) for side in range(2)]
@@ -52,7 +64,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
 def _one(
     limits: Safety, following: Following, side: int, before: Array, commanded: Array, feedback: messages.JointState
 ) -> tuple[int, bool]:
-    """Of one arm: how many readings in a row are too far from the command, and whether the arm moved there."""
+    """Of one arm: how many distinct readings in a row are too far from the command, and whether the arm moved there."""
     passed_ns = feedback.measured_ns[side] - following.measured_ns[side]
     beyond, led_there = following.beyond[side], following.led_there[side]
     if passed_ns == 0:

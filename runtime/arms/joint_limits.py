@@ -1,7 +1,8 @@
 """One joint within its range, velocity, acceleration and jerk: the next command, and the way it needs to stop.
+Compiled; called by limits.py for all joints at every tick.
 
-Compiled; called by limits.py for all joints at every tick. Legend: J joints; q rad (gripper m), dq per s, ddq per s2; dt_s is
-one tick. `limits` (5, J): low, high, velocity, acceleration, jerk. `now` (3, J): q, dq, ddq.
+Legend: J joints; q rad (gripper m), dq per s, ddq per s2; dt_s is one tick. `limits` (5, J): low, high, velocity,
+acceleration, jerk. `now_ns` and `made` (3, J): q, dq, ddq, before and after the tick. One joint's are (5,) and (3,).
 """
 
 from math import sqrt
@@ -13,14 +14,19 @@ from runtime.host.compiled import compiled, part
 
 Array = NDArray[np.float64]
 _BRAKE_MARGIN = 1.25
-"""A stop winds its acceleration down early, by `_PROFILE_SHARE`, so its way is longer than that of the fastest stop. How much,
-test_limits.py measures over random speeds and accelerations."""
+"""Chosen: a quarter in reserve. Measured over 64,000 random speeds and accelerations at 20 to 1000 Hz and jerks of 20 to 1000
+rad/s3: `brake_joints` needs at most 1.03 of the estimate without it, at 200 Hz with the default limits at most 0.985."""
 _PROFILE_SHARE = 0.7
-"""Share of the acceleration that is planned with when closing in on a target; the rest is there to follow the plan with."""
+"""Share of acceleration and jerk that is planned with; the rest is there to follow the plan with. Measured over 60 steps of
+0.01 to 4 rad (200 Hz, default limits): the largest share without overshoot, 0.1 mrad at 0.7, 27 at 0.8, 118 at 0.9."""
 _JERK_SHARE = 0.3
-"""Of the jerk. A stop over a gap d by jerk j alone begins at the speed (j d^2)^(1/3); a third of j is planned with."""
-_CLOSING_TICKS = 12  # the last stretch is closed exponentially, over this many ticks
-_ROUNDING = 1e-9  # a limit is kept up to this share: a command that uses it fully is off by some 1e-16
+"""Share of the jerk. A stop over a gap d by jerk j alone begins at the speed (j d^2)^(1/3). Measured over the same steps: the
+largest share without overshoot, 0.1 mrad at 0.3, 9 at 0.4; at 0.2 a step takes 0.08 s longer."""
+_CLOSING_TICKS = 12
+"""The last stretch is closed exponentially, with this time constant (60 ms at 200 Hz). Measured over the same steps: overshoot
+0.33 mrad at 2 ticks, 0.14 at 12, 0.07 at 24; mean time to 1 mrad 0.70 s, 0.72 s, 0.90 s."""
+_ROUNDING = 1e-9
+"""A limit is kept up to this share: float64 rounds a tick by some 1e-16 of its values, and no reading resolves 1e-9."""
 
 
 @part
@@ -30,7 +36,17 @@ def _sign(value: float) -> float:
 
 @part
 def stop_way(acceleration: float, jerk: float, dq: float, ddq: float) -> float:
-    """Way until rest, signed, overestimated: first the acceleration winds down, then a braking trapezoid."""
+    """Signed way until rest: first the acceleration winds down, then a braking trapezoid. Overestimated by `_BRAKE_MARGIN`.
+
+    Args:
+        acceleration: Limit, per s2.
+        jerk: Limit, per s3.
+        dq: Speed now, per s.
+        ddq: Acceleration now, per s2; one that already brakes shortens nothing.
+
+    Returns:
+        rad (gripper m), in the direction of `dq`; without speed, in that of `ddq`.
+    """
     sign = _sign(dq) if dq != 0 else _sign(ddq)
     speed, gain = abs(dq), max(sign * ddq, 0.0)
     peak = speed + gain * gain / (2 * jerk)
@@ -44,7 +60,7 @@ def stop_way(acceleration: float, jerk: float, dq: float, ddq: float) -> float:
 
 @part
 def _steered_ddq(limits: Array, now_ns: Array, wanted_dq: float, dt_s: float) -> float:
-    """The acceleration that brings the velocity to `wanted_dq`, winding down in time; limits (5,), now (3,) of one joint."""
+    """The acceleration that brings the speed of one joint to `wanted_dq` and is back at 0 when it gets there."""
     acceleration, jerk = limits[3], limits[4]
     gap = wanted_dq - now_ns[1]
     most = min(acceleration, sqrt(2 * _PROFILE_SHARE * jerk * abs(gap)), abs(gap) / dt_s)
@@ -55,7 +71,7 @@ def _steered_ddq(limits: Array, now_ns: Array, wanted_dq: float, dt_s: float) ->
 
 @part
 def _closing_speed(limits: Array, error: float, dt_s: float) -> float:
-    """Speed with which to close in on a target: no faster than can be braked before it, by acceleration and by jerk."""
+    """Signed speed at which to close an `error`: no faster than acceleration and jerk can brake before the target."""
     gap = abs(error)
     by_acceleration = sqrt(2 * _PROFILE_SHARE * limits[3] * gap)
     by_jerk = np.cbrt(_JERK_SHARE * limits[4] * (gap * gap))
@@ -74,7 +90,7 @@ def _is_within(limits: Array, now_ns: Array, made: Array, dt_s: float) -> bool:
 
 @part
 def _can_stop(limits: Array, made: Array, way: float, dt_s: float) -> bool:
-    """Whether it could still stop, on its `way`, inside its range and under its velocity limit."""
+    """Whether the joint could still stop, on its `way`, inside its range and without passing its velocity limit."""
     low, high, velocity, jerk = limits[0], limits[1], limits[2], limits[4]
     reach = made[0] + way + made[1] * dt_s
     peak = abs(made[1] + _sign(made[2]) * (made[2] * made[2]) / (2 * jerk))
@@ -91,7 +107,7 @@ def _advance(now_ns: Array, ddq: float, dt_s: float, made: Array) -> None:
 
 @part
 def _approach(limits: Array, now_ns: Array, wanted: float, wanted_dq: float, dt_s: float, made: Array) -> None:
-    """Straight to `wanted` where velocity, acceleration and jerk allow; else guided by the closing speed."""
+    """Write the next motion: straight to `wanted` where the limits allow it within one tick, else by the closing speed."""
     target = min(max(wanted, limits[0]), limits[1])
     made[1] = (target - now_ns[0]) / dt_s
     made[0] = now_ns[0] + made[1] * dt_s
@@ -106,9 +122,17 @@ def _approach(limits: Array, now_ns: Array, wanted: float, wanted_dq: float, dt_
 
 @compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8[::1],f8[::1],f8)")
 def track_joints(limits: Array, now_ns: Array, wanted: Array, wanted_dq: Array, dt_s: float) -> Array:
-    """The next q, dq, ddq on the way to `wanted` (J,), which moves with `wanted_dq`, and its way until rest: (4, J).
+    """The next motion on the way to a target. A joint that could no longer stop inside its range brakes instead.
 
-    Braked where a joint could not stop any more inside its range.
+    Args:
+        limits: (5, J).
+        now_ns: (3, J).
+        wanted: (J,) target; clipped to the range.
+        wanted_dq: (J,) speed of the target, per s.
+        dt_s: One tick.
+
+    Returns:
+        (4, J): q, dq, ddq, and the signed way until rest (`stop_way`).
     """
     made = np.empty((4, now_ns.shape[1]))
     for joint in range(now_ns.shape[1]):
@@ -123,7 +147,16 @@ def track_joints(limits: Array, now_ns: Array, wanted: Array, wanted_dq: Array, 
 
 @compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8)")
 def brake_joints(limits: Array, now_ns: Array, dt_s: float) -> Array:
-    """The next q, dq, ddq (3, J) when all joints come to rest as fast as acceleration and jerk allow."""
+    """The next motion when all joints come to rest as fast as acceleration and jerk allow.
+
+    Args:
+        limits: (5, J); range and velocity are not read.
+        now_ns: (3, J).
+        dt_s: One tick.
+
+    Returns:
+        (3, J): q, dq, ddq.
+    """
     made = np.empty_like(now_ns)
     for joint in range(now_ns.shape[1]):
         ddq = _steered_ddq(limits[:, joint], now_ns[:, joint], 0.0, dt_s)

@@ -1,7 +1,8 @@
 """What operators want of the arms, what is latched, and which mode they are in: three things, none of which changes in place.
+Used by commands.py, transitions.py and step.py; snapshots keep all three.
 
-Commands (commands.py) change what is wanted and latched, transitions.py lets the mode follow from both and from what a tick
-finds; snapshots keep all three.
+Commands (commands.py) change what is wanted and latched; transitions.py lets the mode follow from both and from what a tick
+finds.
 """
 
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,7 @@ class Status:
 
 @dataclass(frozen=True)
 class StateMachine:
-    """The three together."""
+    """What is wanted, what is latched and the mode, kept together: all that the transitions know from one tick to the next."""
 
     wanted: Wanted = field(default_factory=Wanted)
     latched: Latched = field(default_factory=Latched)
@@ -60,25 +61,25 @@ class StateMachine:
 
     @property
     def mode(self) -> Mode:
-        """The mode, of which everything else depends."""
+        """The present mode; it has been that since `status.since_ns`."""
         return self.status.mode
 
     def want(self, **changes: Any) -> "StateMachine":
-        """This one with other fields of `Wanted`."""
+        """A copy with other fields of `Wanted`."""
         return replace(self, wanted=replace(self.wanted, **changes))
 
     def latch(self, **changes: Any) -> "StateMachine":
-        """This one with other fields of `Latched`."""
+        """A copy with other fields of `Latched`."""
         return replace(self, latched=replace(self.latched, **changes))
 
     def be(self, **changes: Any) -> "StateMachine":
-        """This one with other fields of `Status`."""
+        """A copy with other fields of `Status`."""
         return replace(self, status=replace(self.status, **changes))
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a tick finds before the mode follows."""
+    """What a tick finds before the mode follows: reasons as the operator reads them, empty where nothing forbids."""
 
     forbids_run: tuple[str, ...] = ()
     forbids_takeover: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
 """The arms process: chunks and commands in, 200 targets a second out, through the safety layer. Never waits for a model.
+Started by the supervisor (runtime/process/base.py).
 
 All decisions are in step.py; here are the drivers and the clock, in sockets.py what is heard and said.
 """
@@ -30,12 +31,14 @@ from runtime.process.snapshot import Snapshots
 
 _NOTHING = np.zeros(ARM_JOINTS)
 _UNHEARD = ArmState(-1, messages.NEVER, _NOTHING, _NOTHING, _NOTHING, powered=False)
-_BRAKES_S = 0.7  # from the greatest speed, 3 rad/s
-_NOTIFY_EVERY = 40  # ticks between two signs of life to systemd's watchdog
+_BRAKES_S = 0.7
+"""Measured: `limits.brake` needs 0.65 s from 3 rad/s, the most that a Piper accepts, with the default limits."""
+_NOTIFY_EVERY = 40
+"""Ticks between two signs of life: 0.2 s at 200 Hz; deploy/video2act.service restarts after 90 s without."""
 
 
 def main(process: Process) -> None:
-    """Take the arms where they are, then tick until asked to end; the arms keep their last target."""
+    """Take the arms where they are, then tick until asked to end and the arms stand; they keep their last target."""
     config, arms, sockets = (
         ArmsConfig.of(process.settings, process.role.unfit),
         make_arms(process),
@@ -89,7 +92,7 @@ def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
 
 
 def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs, now_ns: int) -> None:
-    """What a tick tells the motors, then where it sends the joints."""
+    """Tell the motors what a tick commands, then send the targets, unless the arms are not ours to command."""
     for motor_command in outputs.motor_commands:
         for arm in arms:
             arm.ask(motor_command)
@@ -99,7 +102,7 @@ def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs, now_ns: int) -> No
 
 
 def _brakes(state: ArmsState | None, asked_ns: int | None) -> bool:
-    """Whether the arms are still on their way to a stand: whoever ends a run has ordered hold before."""
+    """Whether the arms are still on their way to a stand, for at most 0.7 s: whoever ends a run has sent a hold before."""
     late = asked_ns is not None and robot_time_ns() - asked_ns > seconds(_BRAKES_S)
     return state is not None and state.machine.mode != "DISARMED" and not late and not stands(state.commanded)
 
@@ -107,7 +110,15 @@ def _brakes(state: ArmsState | None, asked_ns: int | None) -> bool:
 def joint_state(
     readings: Sequence[ArmState], state: ArmsState | None, seq: int, epoch: int, now_ns: int
 ) -> messages.JointState:
-    """Both arms' newest readings as one message, with how far the current chunk has been executed."""
+    """Both arms' readings as one message, with how far the current chunk has been executed.
+
+    Args:
+        readings: Left, right; q, dq, effort (7,) each, rad, gripper m.
+        state: Of the step; None before the first tick.
+        seq: Of the message.
+        epoch: Of this process.
+        now_ns: CLOCK_MONOTONIC at the tick's begin.
+    """
     left, right = readings
     return trusted.made(
         messages.JointState,
@@ -130,7 +141,7 @@ def joint_state(
 
 
 def execution(state: ArmsState | None, now_ns: int) -> dict[str, Any]:
-    """What a JointState tells of the chunk that is executed: which, how far, and whether the arms run."""
+    """The fields of a JointState about the chunk that is executed: which, how far, and whether the arms run."""
     executing = state.executing if state else Executing()
     pieces = state.trajectory.pieces if state else ()
     return {
@@ -144,7 +155,19 @@ def execution(state: ArmsState | None, now_ns: int) -> dict[str, Any]:
 def leader_state(
     heard: Sequence[tuple[Array, int]], monitor: LimitMonitor, limits: Limits, seq: int, epoch: int, now_ns: int
 ) -> messages.LeaderState | None:
-    """Where both leaders are led, of what each told last and when; None while they, or one of them, are not heard."""
+    """Where both leaders are led, and which limits that exceeds.
+
+    Args:
+        heard: Of each leader that was heard, left then right: q (7,) rad, gripper m, and its stamp in ns.
+        monitor: Remembers the last targets.
+        limits: Of the arms.
+        seq: Of the message.
+        epoch: Of this process.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        The message; None while one of them is not heard, or is silent.
+    """
     if len(heard) < len(SIDES):
         return None
     q, stamps_ns = np.concatenate([led for led, _ in heard]), (heard[0][1], heard[1][1])
@@ -155,18 +178,18 @@ def leader_state(
 
 
 def _leaders(process: Process) -> list[TargetSlot] | None:
-    """Where leaders on buses of their own tell where they are led; None where there are none."""
+    """The slots in which leaders on buses of their own tell where they are led; None where there are none."""
     own = process.settings.arms.leaders == "own"
     return [TargetSlot(process.folder, LED, side) for side in SIDES] if own else None
 
 
 def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
-    """What the leaders tell the arms over their common buses."""
+    """What the leaders tell the arms over their common buses: q (7,) and stamp in ns of each that is heard."""
     return [(reading.leader, reading.leader_ns) for reading in readings if reading.leader is not None]
 
 
 def _heard(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
-    """What the leaders say on buses of their own."""
+    """What the leaders say on buses of their own: q (7,) and stamp in ns of each that was heard."""
     newest = [leader.read() for leader in leaders]
     return [(heard.q, heard.stamp_ns) for heard in newest if heard.stamp_ns]
 
@@ -180,7 +203,7 @@ def make_arms(process: Process) -> list[SlotArm]:
 def _read(
     process: Process, arms: Sequence[SlotArm], beliefs: Sequence[Belief], is_armed: bool, now_ns: int
 ) -> list[ArmState]:
-    """Of each arm the newest reading that can be true; one that cannot is told."""
+    """Of each arm the newest reading that can be true; a reading that cannot is reported as a fault."""
     readings = [believe(belief, arm.read() or _UNHEARD, is_armed) for arm, belief in zip(arms, beliefs, strict=True)]
     for arm, belief in zip(arms, beliefs, strict=True):
         if text := belief.report(now_ns):

@@ -1,4 +1,6 @@
-"""Why the arms do not run, in words: what the operator reads in each mode. Called by transitions.py, once a tick."""
+"""Why the arms do not run, in words: what the operator reads in each mode.
+Called by transitions.py once a tick; the console compares its constants.
+"""
 
 from runtime.arms.modes import Findings, StateMachine
 
@@ -8,7 +10,7 @@ NOT_ON = "the motors are not on yet"
 
 
 def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
-    """Why the arms do not run, as the operator reads it; empty when they do."""
+    """Why the arms do not run, as the operator reads it, the first reason first; empty in RUNNING."""
     match machine.mode:
         case "RUNNING":
             return ()

@@ -1,4 +1,5 @@
 """The safety layer's verdicts: which chunks are refused, what is stale, who is no longer heard. Deterministic, no I/O.
+Called by step.py and chunk_intake.py.
 
 Which mode follows is in transitions.py, what operators command in commands.py; the limits on motion are in limits.py, what
 leaders may lead in takeover.py. Every verdict is a short text that names the value and the limit: the operator reads it so.
@@ -16,7 +17,9 @@ from runtime.config.settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
-_FUTURE_NS = 1_000_000_000  # a chunk that begins later than this does not come from this machine's clock
+_FUTURE_NS = 1_000_000_000
+"""A chunk that begins later than this does not come from this machine's clock. Derived: its first target is one dt after an
+observation that has been made, and no dt is longer (messages.LONGEST_DT_NS)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,16 @@ class Freshness:
 
 
 def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
-    """Everything that forbids RUNNING at this moment; empty when all is fresh."""
+    """Everything that forbids RUNNING at this moment.
+
+    Args:
+        safety: The limits on ages.
+        fresh: Newest feedback, and the times of all that the arms depend on.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        A text for each, arms first, then cameras, supervisor, processes and chunk; empty when all is fresh.
+    """
     return (
         *arm_reasons(safety, fresh, now_ns),
         *_camera_reasons(safety, fresh, now_ns),
@@ -46,14 +58,14 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
 
 
 def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
-    """Arms without fresh feedback, or that report trouble; one lost arm means that both hold."""
+    """Arms without fresh feedback, or that report a warning or a fault; one such arm makes both hold."""
     silent = silent_arms(safety, fresh.arms, now_ns)
     reported = (warning or fault for warning, fault in zip(fresh.arms.warning, fresh.arms.fault, strict=True))
     return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, reported, strict=True) if text)
 
 
 def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple[str, ...]:
-    """Arms whose feedback is too old, or that were not heard yet."""
+    """Arms whose feedback is older than `max_feedback_age_s`, or that were not heard yet."""
     limit_ms = safety.max_feedback_age_s * 1e3
     return tuple(
         f"{side} arm: nothing was heard yet; check its power and CAN cable"
@@ -65,7 +77,7 @@ def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple
 
 
 def outside_ranges(safety: Safety, arms: messages.JointState) -> tuple[str, ...]:
-    """Arms that are read outside their ranges: their zero is wrong, or somebody led them there; they are not armed."""
+    """Arms that are read outside their ranges: their zero is wrong, or somebody led them there. They are not armed."""
     half = messages.JOINTS // 2
     readings = (arms.q[:half], arms.q[half:])
     found = (plausible.outside(q, safety.low, safety.high) for q in readings)
@@ -77,7 +89,10 @@ def outside_ranges(safety: Safety, arms: messages.JointState) -> tuple[str, ...]
 
 
 def unsupervised(safety: Safety, supervised_ns: int | None, now_ns: int) -> tuple[str, ...]:
-    """A supervisor that hangs hears no key, watches nobody, and would not notice when System 1 is gone."""
+    """That the supervisor is silent for longer than `max_supervision_age_s`; empty also where there is none.
+
+    A supervisor that hangs hears no key, starts nobody again, and would not notice when System 1 is gone.
+    """
     limit_ns = seconds(safety.max_supervision_age_s)
     if supervised_ns is None or now_ns - supervised_ns <= limit_ns:
         return ()
@@ -86,7 +101,7 @@ def unsupervised(safety: Safety, supervised_ns: int | None, now_ns: int) -> tupl
 
 
 def arm_fault(arms: messages.JointState) -> str:
-    """What an arm reports that a person must look at; empty: nothing."""
+    """What an arm reports that a person must look at, left before right; empty: nothing."""
     return next((f"{side} arm: {text}" for side, text in zip(SIDES, arms.fault, strict=True) if text), "")
 
 
@@ -116,7 +131,16 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
 
 
 def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
-    """Why a chunk must be refused as a whole and latched as a fault; empty: it may be used."""
+    """Why a chunk must be refused as a whole and latched as a fault.
+
+    Args:
+        safety: `outside_rad` is read.
+        limits: Their ranges; grippers are not compared.
+        chunk: q (H, 14) float32, rad.
+
+    Returns:
+        The joint that is farthest outside, with value and limit; empty: it may be used.
+    """
     low, high = limits.low[WITHOUT_GRIPPERS], limits.high[WITHOUT_GRIPPERS]
     arms = chunk.q[:, WITHOUT_GRIPPERS]
     outside = np.maximum(low - arms.min(0), arms.max(0) - high)
@@ -130,7 +154,11 @@ def refuse(safety: Safety, limits: Limits, chunk: messages.ActionChunk) -> str:
 
 
 def expired(safety: Safety, chunk: messages.ActionChunk, now_ns: int) -> bool:
-    """Whether a chunk comes too late (or from a wrong clock) to be used at all; it is dropped and counted."""
+    """Whether a chunk comes too late (or from a wrong clock) to be used at all; the caller drops and counts it.
+
+    It does when its observation is older than `max_chunk_age_s`, when its last target is due, or when a stamp is more
+    than 1 s ahead.
+    """
     ends_ns = chunk.t0_ns + (len(chunk.q) - 1) * chunk.dt_ns
     too_old = now_ns - chunk.observation_ns > seconds(safety.max_chunk_age_s) or now_ns >= ends_ns
     newest_ns = max(chunk.t0_ns, chunk.observation_ns, chunk.conditions_capture_ns)
@@ -138,7 +166,13 @@ def expired(safety: Safety, chunk: messages.ActionChunk, now_ns: int) -> bool:
 
 
 def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
-    """Why a chunk's start is too far from what was commanded; empty: the blend can absorb it."""
+    """Why a chunk's start is too far from what was commanded; empty: the blend can absorb it.
+
+    Args:
+        safety: `jump_rad` is read.
+        wanted: (14,) where the chunk would be at the next deadline, rad; grippers are not compared.
+        commanded: (14,) the newest command.
+    """
     distance = np.abs(wanted - commanded)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= safety.jump_rad:
@@ -149,7 +183,7 @@ def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
 
 
 def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
-    """Why an arm does not do what it was told; empty: it does."""
+    """Which joint is farther than `following_rad` from its command; empty: none. Both (14,), rad; grippers are not compared."""
     distance = np.abs(commanded - measured)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= safety.following_rad:
@@ -159,7 +193,11 @@ def not_following(safety: Safety, commanded: Array, measured: Array) -> str:
 
 
 def check_deadman(safety: Safety, machine: StateMachine, deadman: messages.Deadman | None, now_ns: int) -> StateMachine:
-    """Whoever drives from a page that is no longer heard does not drive: as if hold were ordered, and why is said."""
+    """Hold, and say why, where an operator drives from a page that has not been heard for `max_deadman_age_s`.
+
+    Returns:
+        The machine as it was, or as after a hold command: nothing wanted, and armed again before it runs.
+    """
     if deadman is None or not deadman.wanted or not (machine.wanted.run or machine.wanted.pose):
         return machine
     age_ns = now_ns - deadman.beat_ns

@@ -1,4 +1,6 @@
-"""What the arms process hears and says: its subscriptions and publishers, in the order they are read. Called by process.py."""
+"""What the arms process hears and says: its subscriptions and publishers, in the order they are read.
+Opened by process.py, which calls it in every tick.
+"""
 
 from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ _STATES = ("camera_health", "supervision", "episode", "instruction", "deadman")
 
 
 class ArmsSockets:
-    """Opened once, when the process starts."""
+    """The process's sockets, opened once when it starts; the bus closes them."""
 
     def __init__(self, process: Process) -> None:
         bus = process.bus
@@ -25,13 +27,13 @@ class ArmsSockets:
         self._bus, self._refused_before = bus, 0
 
     def drain_until(self, until_ns: int) -> None:
-        """Receive while there is time before a tick."""
+        """Receive until shortly before a tick (CLOCK_MONOTONIC ns), so that arrivals are stamped when they happen."""
         self._bus.drain_until((self._chunks, *self._others), until_ns)
 
     def take(self) -> tuple[list[Received], int]:
         """What came since the last tick, and how many chunks could not be decoded.
 
-        Commands and states first, chunks last: a chunk is judged by the newest of everything else.
+        Commands and states come first, chunks last: a chunk is judged by the newest of everything else.
         """
         subscribers = (*self._others, self._chunks)
         self._bus.drain(subscribers)
@@ -53,7 +55,9 @@ class ArmsSockets:
         outputs: ArmsOutputs,
         received: Sequence[Received],
     ) -> None:
-        """What a tick took and gave."""
+        """Send what a tick consumed and made; the safety state only where the step gave one. Targets carry their chunks'
+        arrival times.
+        """
         self._feedbacks.send(feedback)
         self._targets.send(_with_arrivals(outputs.target, received))
         if led is not None:

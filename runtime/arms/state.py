@@ -1,4 +1,6 @@
-"""What the arms process remembers between two ticks, and what one tick is given and gives. Used by step.py and its parts."""
+"""What the arms process remembers between two ticks, and what one tick is given and gives.
+Used by step.py and its parts; by replay, what-if and evaluation, which call the same step.
+"""
 
 from dataclasses import dataclass, field
 
@@ -14,12 +16,14 @@ from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.messages import Message
 
-NONE = -1
+NONE = -1  # for a number, a time or an age that is not there
 
 
 @dataclass
 class Executing:
-    """The chunk that is being executed."""
+    """The chunk that is being executed, by its numbers and the ages that its use depends on; NONE before the first. Times
+    ns.
+    """
 
     epoch: int = NONE
     seq: int = NONE
@@ -59,8 +63,8 @@ class ArmsState:
     yields_to: limits.Array | None = None  # where blocked arms were when that latched a fault: they are not pushed on
     obeyed: tuple[
         tuple[int, int, str], ...
-    ] = ()  # of each sender of orders: epoch, seq of the newest one, and the answer
-    answered: tuple[int, int] = (NONE, NONE)  # epoch, seq of the order that was heard last
+    ] = ()  # of each sender of commands: epoch, seq of the newest one, and the answer
+    answered: tuple[int, int] = (NONE, NONE)  # epoch, seq of the command that was heard last
     answer: str = ""
 
 
@@ -76,7 +80,7 @@ class ArmsInputs:
 
 @dataclass(frozen=True)
 class ArmsOutputs:
-    """What one tick gives."""
+    """What one tick gives: messages to publish, faults to report (name, text), commands to the motors."""
 
     target: messages.ArmTarget
     state: messages.SafetyState | None
@@ -86,7 +90,7 @@ class ArmsOutputs:
 
 @dataclass(frozen=True)
 class ArmsConfig:
-    """The settings that `step` needs, made once."""
+    """What `step` needs and never changes: settings, the limits made of them, and the two poses."""
 
     settings: Settings
     limits: Limits
@@ -98,7 +102,7 @@ class ArmsConfig:
 
     @classmethod
     def of(cls, settings: Settings, unfit: str = "") -> "ArmsConfig":
-        """From the settings tree; `unfit`: what forbids to arm the arms."""
+        """From the settings tree. `unfit`: why the checks before the start forbid to arm; empty: they do not."""
         trajectory = settings.trajectory
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
@@ -107,11 +111,21 @@ class ArmsConfig:
 
 
 SAVED = (ArmsState, Executing, Following, StateMachine, Wanted, Latched, Status, Motion, Trajectory, Piece)
-"""What a snapshot of the arms' memory holds."""
+"""The classes that a snapshot of the arms' state may hold (runtime/process/snapshot.py)."""
 
 
 def start(config: ArmsConfig, feedback: messages.JointState, now_ns: int, restarted: bool = False) -> ArmsState:
-    """The memory before the first tick: the arms are taken where they are. After a crash only an operator arms them."""
+    """The state before the first tick: the arms are taken where they are.
+
+    Args:
+        config: Its `arms.start` says whether they arm, or run, by themselves.
+        feedback: Where they are, q (14,) rad, grippers m.
+        now_ns: CLOCK_MONOTONIC.
+        restarted: After a crash, when only an operator arms them.
+
+    Returns:
+        DISARMED; the first tick's transitions do the rest.
+    """
     still = np.zeros(messages.JOINTS)
     arms = config.settings.arms
     by_itself = not restarted and not config.unfit
@@ -121,5 +135,5 @@ def start(config: ArmsConfig, feedback: messages.JointState, now_ns: int, restar
 
 
 def armed(machine: StateMachine) -> bool:
-    """Whether the arms are ours to command."""
+    """Whether the arms are ours to command: targets are sent."""
     return machine.mode != "DISARMED" and not machine.latched.never_armed and not machine.latched.stopped

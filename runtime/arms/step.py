@@ -1,6 +1,7 @@
-"""One tick of the arms process: which chunk is executed, what the arms are told, in which mode. Deterministic; called by arms.
+"""One tick of the arms process: which chunk is executed, what the arms are told, in which mode. Deterministic.
+Called by process.py 200 times a second; replay, what-if, evaluation and the benchmark of hostile chunks call it too.
 
-Everything is decided from the memory, the inputs and the time that are given; the replay calls the very same function.
+Everything is decided from the state, the inputs and the time that are given.
 """
 
 import numpy as np
@@ -14,14 +15,30 @@ from runtime.arms.state import NONE, ArmsConfig, ArmsInputs, ArmsOutputs, ArmsSt
 from runtime.messaging import messages, trusted
 from runtime.messaging.topics import reference
 
-SAFETY_EVERY_NS = 200_000_000
+SAFETY_EVERY_NS = 200_000_000  # 5 Hz, as runtime/messaging/topics.py says of the topic
 _VITAL = ("system1",)  # System 2 may fail until its condition is too old
 _LOST = ("off", "starting", "exited", "stopped", "hung")
-_SENDERS = 16  # of orders whose newest one is remembered
+_SENDERS = 16
+"""Senders of commands whose newest one is remembered. Chosen: supervisor, console and arms are three, a terminal is one for
+each call of `operator`; a sender repeats its command for 3 s, in which no sixteen others speak."""
 
 
 def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, now_ns: int) -> ArmsOutputs:
-    """One tick."""
+    """One tick: take the messages, find what forbids to run, let the mode follow, advance the command.
+
+    Args:
+        config: Made once.
+        state: Changed in place; nothing else is.
+        inputs: Feedback of this tick, and what arrived since the last one, in order.
+        epoch: Of this process, for its messages.
+        now_ns: CLOCK_MONOTONIC when the tick began; `inputs.deadline_ns` is when it was due.
+
+    Returns:
+        The target to publish and send, the safety state where it is due or has changed, faults, and commands to the motors.
+
+    Raises:
+        TypeError: An input is of a message type that the arms do not read.
+    """
     seam = -1.0
     motor_commands: list[MotorCommand] = []
     for message in inputs.messages:
@@ -74,7 +91,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
 def _switch_on(
     config: ArmsConfig, state: ArmsState, feedback: messages.JointState, outside: tuple[str, ...], now_ns: int
 ) -> tuple[MotorCommand, ...]:
-    """The motors are asked once, when that is wanted and both arms are heard, inside their ranges."""
+    """Ask the motors to come on, once, when that is wanted and both arms are heard and inside their ranges."""
     if not state.machine.wanted.power or outside or safety.silent_arms(config.settings.safety, feedback, now_ns):
         return ()
     state.machine = state.machine.want(power=False)
@@ -84,7 +101,7 @@ def _switch_on(
 def _find(
     config: ArmsConfig, state: ArmsState, fresh: safety.Freshness, outside: tuple[str, ...], now_ns: int
 ) -> Findings:
-    """What the mode follows from, besides what is wanted and latched."""
+    """What the mode follows from besides what is wanted and latched (transitions.py)."""
     settings = config.settings
     unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
     return Findings(
@@ -98,7 +115,7 @@ def _find(
 
 
 def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointState) -> None:
-    """Latch what an arm reports, or that one does not follow."""
+    """Latch what an arm reports, or that one does not follow; the first fault stays."""
     machine = state.machine
     blocked, yields = follow(config.settings.safety, state.following, state.commanded.q, feedback)
     before = machine.latched.fault
@@ -108,7 +125,7 @@ def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointS
 
 
 def _unseen(state: ArmsState) -> tuple[str, ...]:
-    """Arms that hold run again on a chunk that was made since, never on what was planned before."""
+    """That the arms hold since their newest chunk was made: they run again on a newer one, never on what was planned before."""
     machine = state.machine
     unseen = machine.mode == "HOLD" and state.executing.observation_ns < machine.status.since_ns
     return ("no chunk since the arms hold",) if unseen else ()
@@ -117,7 +134,11 @@ def _unseen(state: ArmsState) -> tuple[str, ...]:
 def _obey(
     config: ArmsConfig, state: ArmsState, command: messages.OperatorCommand, feedback: messages.JointState, now_ns: int
 ) -> tuple[MotorCommand, ...]:
-    """Carry out a command, once; it may come again until its sender has heard the answer, others' commands in between."""
+    """Carry out a command, once; it may come again until its sender has heard the answer, others' commands in between.
+
+    Returns:
+        What the motors are told at once.
+    """
     before = next((sent for sent in state.obeyed if sent[0] == command.epoch), None)
     if before is not None and command.seq <= before[1]:
         state.answered, state.answer = before[:2], before[2]
@@ -139,7 +160,9 @@ def _obey(
 
 
 def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, deadline_ns: int, now_ns: int) -> float:
-    """Take one message into the memory. Returns the seam's velocity jump if it was a chunk that was spliced in."""
+    """Take one message into the state. Returns the seam's velocity jump, rad/s, if it was a chunk that was spliced in; else
+    -1.
+    """
     match message:
         case messages.ActionChunk():
             return chunk_intake.consider(config, state, message, deadline_ns, now_ns)
@@ -186,7 +209,7 @@ def _freshness(state: ArmsState, inputs: ArmsInputs) -> safety.Freshness:
 
 
 def _unled(config: ArmsConfig, state: ArmsState, now_ns: int) -> tuple[str, ...]:
-    """Why the leaders may not lead the arms."""
+    """What forbids the leaders to lead the arms on, empty: they may."""
     commanded = state.commanded
     stands = state.machine.mode == "TAKEOVER" or parking.stands(commanded)
     return takeover.unled(config.settings.safety.jump_rad, state.leader, commanded.q, stands, now_ns)

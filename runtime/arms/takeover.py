@@ -1,4 +1,5 @@
 """When leader arms on buses of their own may lead the arms, through the safety layer (TAKEOVER). Deterministic.
+Called by step.py at every tick; process.py asks `silent`.
 
 A hand has no limits: the arms follow it as fast as theirs allow, and hold when it is lost or has run away from them.
 """
@@ -13,15 +14,25 @@ STOCK_WIRING = (
     "these leaders share the followers' buses, where they would command them past the safety layer: end this run and lead "
     "them with ./launch/record.sh, or leave them unplugged"
 )
-_LEADER_NS = 100_000_000  # a leader that is silent for longer does not lead
+_LEADER_NS = 100_000_000
+"""A leader that is silent for longer does not lead. Chosen: twice the age at which an arm's own feedback makes it hold
+(`safety.max_feedback_age_s`), since losing a leader puts only its last pose at stake, not where the arm is."""
 
 
 def unled(
     jump_rad: float, leader: messages.LeaderState | None, commanded: Array, stands: bool, now_ns: int
 ) -> tuple[str, ...]:
-    """What forbids the leaders to lead the arms on from their command (14,); empty: they may.
+    """What forbids the leaders to lead the arms on from their command.
 
-    `stands`: the arms have come to rest, or the leaders lead them already. `jump_rad`: how far a leader may be from its arm.
+    Args:
+        jump_rad: How far a leader's joint may be from its arm's command. Grippers are not compared.
+        leader: The leaders' newest state; None before they were heard.
+        commanded: (14,) the arms' newest command, rad, grippers m.
+        stands: The arms have come to rest, or the leaders lead them already.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        One text with value, limit and remedy, the first that applies; empty: they may.
     """
     if not stands:
         return ("takeover: the arms are braked first",)
@@ -36,5 +47,5 @@ def unled(
 
 
 def silent(measured_ns: tuple[int, int], now_ns: int) -> bool:
-    """Whether one of the leaders has not been heard lately."""
+    """Whether one of the leaders, measured at these times (left, right), has not been heard for 100 ms."""
     return now_ns - min(measured_ns) > _LEADER_NS

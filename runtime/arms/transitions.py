@@ -1,6 +1,7 @@
-"""Which mode follows: one table, its guards and effects by name. Called by step.py in every tick; no I/O.
+"""Which mode follows: one table, its guards and effects by name. Deterministic, no I/O.
+Called by step.py in every tick.
 
-ARCHITECTURE.md prints the table; tests/runtime/arms/transition_text.py writes it there.
+ARCHITECTURE.md prints the table; tests/runtime/transition_text.py writes it there.
 """
 
 from collections.abc import Callable
@@ -188,7 +189,11 @@ def decide(machine: StateMachine, found: Findings) -> Row | None:
 
 
 def settle(machine: StateMachine, found: Findings, now_ns: int) -> StateMachine:
-    """Let the mode follow from what is wanted, latched and found."""
+    """Let the mode follow from what is wanted, latched and found; at most one row of the table applies.
+
+    Returns:
+        The machine after this tick, with the reasons that the operator reads.
+    """
     before = machine.mode
     if (row := decide(machine, found)) is not None:
         for effect in row.effects:
@@ -202,7 +207,7 @@ def settle(machine: StateMachine, found: Findings, now_ns: int) -> StateMachine:
 
 
 def _end(machine: StateMachine, found: Findings) -> StateMachine:
-    """Without what does not outlive its mode. The way to a pose also ends when an arm is lost, and that is said."""
+    """The machine without what does not outlive its mode. The way to a pose also ends when an arm is lost, and that is said."""
     mode, pose, lost = machine.mode, machine.wanted.pose, machine.latched.lost
     if not (pose or lost or machine.wanted.takeover):
         return machine

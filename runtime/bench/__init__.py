@@ -1,1 +1,3 @@
-"""Benchmarks: figures measured in the run that prints them, never asserted in tests."""
+"""Benchmarks: figures measured in the run that prints them, never asserted in tests.
+Run by the command `bench`; nothing else imports them.
+"""

@@ -33,7 +33,7 @@ class Beside:
             pass
 
     def ask(self) -> None:
-        """Let it run once."""
+        """Ask for one run more; does not wait for it. Raises RuntimeFault when the process has ended."""
         assert self._child.stdin is not None
         try:
             self._child.stdin.write("run\n")
@@ -42,7 +42,7 @@ class Beside:
             self._fail()
 
     def check(self) -> None:
-        """Raises RuntimeFault when it has ended."""
+        """Raises RuntimeFault, with the process's last line, when it has ended."""
         if self._child.poll() is not None:
             self._fail()
 

@@ -1,5 +1,7 @@
 """Whether an emulated arm heard what the safety layer sent, byte for byte, and nothing else: a session's targets against the
-frames at the far end of the bus, which the emulator writes down when a run ends."""
+frames at the far end of the bus, which the emulator writes down when a run ends.
+Called by faults.py.
+"""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,22 +16,29 @@ from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.session import reader
 
-_ARM = 7
+_ARM = 7  # joints of an arm with its gripper
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Targets of one arm."""
+    """What became of one arm's targets on their way over the bus, counted."""
 
     sent: int  # by the safety layer
     heard: int  # whole targets at the emulator while it sent
     equal: int  # of those: the very bytes of a target that was sent, in order
-    skipped: int  # sent, but replaced by a newer one before the bus process looked
+    skipped: int  # sent, but replaced by a newer one before the bus process read it
     switching_on: int  # where the arm was, repeated while its motors were switched on
 
 
 def compare(session: Path) -> dict[str, Any]:
-    """By side. Raises SessionError when the session has no record of an emulated bus."""
+    """Compare one session's targets with what its emulated arms heard.
+
+    Returns:
+        By side, the figures of `Comparison`.
+
+    Raises:
+        SessionError: The session has no record of an emulated bus.
+    """
     targets = [m for _, m, _ in reader.decode_all(reader.read(session)) if isinstance(m, messages.ArmTarget) and m.sent]
     targets.sort(key=lambda target: (target.epoch, target.seq))
     return {side: asdict(_compare(session, side, place, targets)) for place, side in enumerate(SIDES)}

@@ -1,4 +1,5 @@
 """The bench command: `bench.sh --json FILE`. Five repeats, the median run reported, steal time printed.
+Called by runtime/cli.py.
 
 `--models` measures the networks instead; `--suggest` turns their figures into the settings of a profile.
 """
@@ -17,7 +18,7 @@ from runtime.host.next_step import say_next
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.terminal import say
 
-_LOOP_S = 8.0
+_LOOP_S = 8.0  # of RUNNING in each repeat; chosen: 1600 ticks, so that a 99th percentile is of sixteen
 _NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-latency.rules)"
 # Peers on a machine of this kind (two cores, idle), for comparison; see README.
 _PEERS = {
@@ -28,7 +29,7 @@ _PEERS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print, and write the same as JSON."""
+    """Measure, print, and write the same as JSON. Called by runtime/cli.py; returns 1 where a limit was not kept, else 0."""
     options, _ = BENCH.read(arguments)
     kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console), ("budget", _budget))
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)

@@ -1,5 +1,7 @@
 """The console on a live run: how old pictures are in a real browser, how soon a click on HOLD brakes the arms, and what
-slow viewers cost. Needs Chromium and playwright (they come with ./launch/test.sh)."""
+slow viewers cost. Needs Chromium and playwright (they come with ./launch/test.sh).
+Called by command.py.
+"""
 
 import asyncio
 import subprocess
@@ -27,9 +29,10 @@ from runtime.supervisor import run_client
 CHROMIUM = "/usr/bin/chromium"
 BROWSER = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 _START_S, _END_S, _SETTLE_S = 120.0, 30.0, 5.0
-_STILL_RAD_S = 1e-3
-_LEAST_RAD = 0.002  # a joint that hardly moves says nothing about braking
-_VIEWERS, _SLOW_S = 10, 0.5
+"""Longest start and longest end; from a change of viewers to the first count. Chosen."""
+_STILL_RAD_S = 1e-3  # as runtime/arms/parking.py
+_LEAST_RAD = 0.002  # a joint that hardly moves says nothing about braking; chosen: a hundred steps of the bus
+_VIEWERS, _SLOW_S = 10, 0.5  # chosen: more viewers than one robot has; each takes a picture in so long
 _FLAGS = ("--profile", "sim", "--console.port", "0")
 
 
@@ -65,13 +68,13 @@ class _Run:
         return (self.folder / CONSOLE_FILE).exists()
 
     def listen(self) -> None:
-        """Take what the arms were told."""
+        """Take the targets that the arms were sent since the last call."""
         for received in self._targets.take():
             if isinstance(received.message, messages.ArmTarget):
                 self.targets.append(received.message)
 
     def listen_until(self, done: Callable[[], bool], timeout_s: float) -> None:
-        """Raises RuntimeFault when it does not come to that."""
+        """Listen until `done()`. Raises RuntimeFault when it does not come to that within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while True:
             self.listen()
@@ -84,14 +87,14 @@ class _Run:
             time.sleep(0.005)
 
     def end(self) -> None:
-        """Let it end."""
+        """End the run in order, and wait for that."""
         self.operator.close()
         self.process.terminate()
         self.process.wait(_END_S)
 
 
 def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """All three measurements; ms, rad, MB."""
+    """All three measurements; ms, rad, MB by name."""
     with tempfile.TemporaryDirectory(prefix="video2act-bench-") as name:
         robot = _Run(Path(name))
         try:

@@ -1,4 +1,5 @@
 """What a size needs, counted on networks without weights: memory in each number type, TFLOP of a run. Needs no GPU.
+Called by command.py.
 
 The figures tell whether a card can hold a size, and how long a run takes at least, before anything is fetched.
 """
@@ -19,7 +20,7 @@ from models.sizes import by_name
 from models.slow import SlowSystem
 
 _META = torch.device("meta")
-_WORDS = 256  # of the instruction, the most that the video model reads; System 1 may read fewer
+_WORDS = 256  # tokens of the instruction: the most that HunyuanVideo's text encoder keeps; System 1 may read fewer
 
 
 def run(size: str) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Faults of the emulated arms and of cameras, injected into a live run (`--profile sim --can`): time until both arms hold."""
+"""Faults of the emulated arms and of cameras, injected into a live run (`--profile sim --can`): time until both arms hold.
+Called by command.py.
+"""
 
 import json
 import os
@@ -27,10 +29,11 @@ from runtime.messaging import messages
 from runtime.supervisor import run_client
 
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
-_MOST_OTHERS = 20
+"""Longest wait for the start, a HOLD, RUNNING again and the end; and how long it has to run before the next fault. Chosen."""
+_MOST_OTHERS = 20  # holds for another reason before the bench gives up: the machine is too busy to measure on; chosen
 _MOVES = "moves to the"
 _NO_HOLD = " (no HOLD: it is never armed)"
-_LATE_S = 6.0  # longer than a CAN process goes on trying
+_LATE_S = 6.0  # longer than a CAN process keeps trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
 _FLAGS = (
     "--profile", "sim", "--can", "--safety.max_feedback_age_s", "0.05", "--arms.auto_resume",
@@ -51,6 +54,7 @@ class Fault:
     part: str = "left"  # or a camera
 
 
+# Numbers are the emulator's: a status or motor as its frames count them; a delay beyond what the settings allow a camera.
 FAULTS = (
     Fault("silent bus", _OLD, {"silent": True}),
     Fault("bus cut off", _OLD, {"cut": True}),
@@ -74,7 +78,7 @@ FAULTS = (
 
 @dataclass
 class Injection:
-    """One fault's figures."""
+    """What was measured of one kind of fault, over all its repeats."""
 
     hold_ms: list[float]
     said: str = ""
@@ -133,12 +137,12 @@ class LiveRobot:
         raise RuntimeFault(f"nobody said {text!r} within {timeout_s:.0f} s")
 
     def ready(self) -> None:
-        """At the ready pose, or on the way there no more."""
+        """Move to the ready pose by commands, and wait until the arms are there."""
         self.command("ready")
         self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
 
     def release(self) -> None:
-        """At the rest pose, by commands. Raises RuntimeFault when they do not get there."""
+        """Move to the rest pose and release the arms, by commands. Raises RuntimeFault when they do not get there."""
         deadline = time.monotonic() + _BACK_S
         self.command("hold", "rest")
         while (answer := self._operator.give("release", confirmed=True)).answer:
@@ -155,11 +159,11 @@ class LiveRobot:
 
     @property
     def session(self) -> Path:
-        """Its folder."""
+        """The folder of the session that this run records."""
         return next(path for path in self._folder.iterdir() if path.is_dir())
 
     def end(self) -> None:
-        """Let it end, and wait for its session."""
+        """End the run in order, and wait until its session is written."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(_END_S)
         self._operator.close()

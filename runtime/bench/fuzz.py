@@ -1,4 +1,5 @@
 """Hostile chunks through the wire format, the arms' step and the vendor's SDK to two emulated arms, judged at their end.
+Called by command.py.
 
 Nothing runs in real time: a tick follows the other at once, on a virtual clock. Feedback is ideal: what goes out is tested.
 What arrives at an arm must be, byte for byte, what the safety layer sent in that tick, and nothing when it sent nothing; and
@@ -31,17 +32,17 @@ from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
 from runtime.messaging import messages
 
-_START_NS = 1_000_000_000_000
-_DT_NS, _TARGETS = 33_333_333, 64
-_AGE_NS = 100_000_000
-_ARM = 7
-_SHARE = 10_000  # chunks of one worker's job
-_CHUNKS = (0, 0, 1, 1, 2, 4, 16)  # in one tick
-_AGAIN_TICKS = 4  # after a fault, until it is cleared
-_LATCHED_SHARE = 0.1  # so many ticks are told of what could not be decoded, which latches a fault
-_QUIET_SHARE, _QUIET_TICKS = 0.02, 100  # now and then what was taken last is carried out undisturbed
-_RESOLUTION_M_OR_RAD = 1e-6
-_ROUNDING = 1e-6  # of finite differences
+_START_NS = 1_000_000_000_000  # any time but zero, which stands for "never"
+_DT_NS, _TARGETS = 33_333_333, 64  # of a chunk of the paper's (4.2.2), at 30 Hz
+_AGE_NS = 100_000_000  # of what an honest chunk saw; chosen: a fast policy's
+_ARM = 7  # joints of an arm with its gripper
+_SHARE = 10_000  # chunks of one worker's job; chosen: some seconds of work
+_CHUNKS = (0, 0, 1, 1, 2, 4, 16)  # in one tick, drawn evenly; chosen: 16 are as many as the queue of `arms` holds
+_AGAIN_TICKS = 4  # after a fault, until it is cleared; chosen: a latched fault must hold for some ticks
+_LATCHED_SHARE = 0.1  # so many ticks are told of what could not be decoded, which latches a fault; chosen
+_QUIET_SHARE, _QUIET_TICKS = 0.02, 100  # now and then what was taken last is carried out undisturbed, for 0.5 s; chosen
+_RESOLUTION_M_OR_RAD = 1e-6  # by which a gripper's opening may be off: its frame (0x159) counts 0.001 mm
+_ROUNDING = 1e-6  # of finite differences: float64 loses six digits in the third one
 _PLAIN, _PERMISSIVE = (
     (),
     ("--safety.jump_rad", "9", "--safety.outside_rad", "50"),
@@ -50,7 +51,7 @@ _PLAIN, _PERMISSIVE = (
 
 @dataclass(frozen=True)
 class Job:
-    """One worker's share."""
+    """How many chunks one worker sends, and from which seed."""
 
     chunks: int
     seed: int
@@ -63,7 +64,7 @@ class Job:
 
 @dataclass
 class Found:
-    """What came of it; adds up over workers."""
+    """What was sent, refused and broken; adds up over workers."""
 
     chunks: Counter[str] = field(default_factory=Counter)  # by kind
     undecodable: int = 0
@@ -78,7 +79,7 @@ class Found:
     travelled_rad: float = 0.0  # of the joint that went farthest
 
     def add(self, other: "Found") -> None:
-        """Another worker's."""
+        """Add what another worker found."""
         for name in ("undecodable", "ticks", "sent", "running", "faults", "spliced", "wrong_bytes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.chunks.update(other.chunks)
@@ -140,7 +141,7 @@ class Fuzz:
         )
 
     def run(self) -> Found:
-        """All chunks."""
+        """Send all chunks of the job, tick after tick. Returns what came of them."""
         while self._left > 0:
             arrived: list[messages.Message] = []
             refused = 0
@@ -160,7 +161,7 @@ class Fuzz:
         return self.found
 
     def close(self) -> None:
-        """Let go of the buses."""
+        """Close both buses and their drivers."""
         for one in self._wires:
             one.close()
 
@@ -270,7 +271,7 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
 
 
 def attack(job: Job) -> Found:
-    """One worker's."""
+    """Send one job's chunks, in a worker."""
     fuzz = Fuzz(job)
     try:
         return fuzz.run()

@@ -1,4 +1,5 @@
 """Chunks as nobody should send them, as payloads: what a broken, late, restarted or lying System 1 could put on the wire.
+Used by fuzz.py.
 
 Each kind is one way to be wrong; numbers go to their extremes. Seeded.
 """
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from runtime.messaging import messages
 
-_GRIPPERS = np.isin(np.arange(messages.JOINTS), (6, 13))
+_GRIPPERS = np.isin(np.arange(messages.JOINTS), (6, 13))  # which of the joints are
 _LARGEST = 3e38  # nearly the greatest float32
 _TIMES = ("t0_ns", "dt_ns", "observation_ns", "conditions_capture_ns", "conditions_limit_ns", "stamp_ns")
 _NUMBERS = ("run", "committed", "consumed", "previous_seq", "noise_seed", "conditions_seq", "frame_returned_ns")
@@ -22,7 +23,7 @@ Body = dict[str, Any]
 
 
 class Hostile:
-    """Spoils good chunks."""
+    """Makes a hostile chunk out of each good one, of a kind drawn from its seed."""
 
     def __init__(self, seed: int) -> None:
         self._dice, self._numbers = random.Random(seed), np.random.default_rng(seed)

@@ -1,4 +1,5 @@
 """The whole loop with a policy of exactly 168 ms: overhead from picture to chunk, lateness of the arms' ticks, seams.
+Called by command.py.
 
 Real processes: cameras (ready pictures, 3 x 640x480), system1, simulator, arms. The bench itself plays supervisor and
 System 2.
@@ -24,8 +25,8 @@ from runtime.messaging.bus import Bus, Publisher
 from runtime.process.base import RunFile
 from runtime.process.table import PROCESSES
 
-_LOOP_HZ = 20
-_START_TIMEOUT_S = 30.0
+_LOOP_HZ = 20  # at which the bench plays supervisor and System 2; as the supervisor's loop
+_START_TIMEOUT_S = 30.0  # longest wait for the first RUNNING; chosen
 _FLAGS = [
     "--no-recorder.enabled", "--system1.period_s=0.2", "--safety.max_chunk_age_s=1.0",
     *(f"--cameras.{camera}.{key}" for camera in ("head", "left_wrist", "right_wrist")
@@ -35,7 +36,7 @@ _FLAGS = [
 
 @dataclass
 class _Observed:
-    """What came by on the bus."""
+    """The chunks and targets that came by on the bus, with the chunks' arrivals at the arms."""
 
     chunks: dict[int, messages.ActionChunk] = field(default_factory=dict)
     arrivals: dict[int, int] = field(default_factory=dict)

@@ -1,6 +1,5 @@
 """What the networks cost on this machine: each part's time, its TFLOP, and the share of the measured matrix-product rate.
-
-Whose figures: the two systems of runtime/bench/systems.py.
+Called by command.py. The two systems are those of runtime/bench/systems.py.
 """
 
 import gc
@@ -18,10 +17,10 @@ from runtime.bench.beside import Beside
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
 from runtime.host.clock import robot_time_ns
 
-_REPEATS = {"cpu": 15, "cuda": 30}
-_WARM_UP = 2
-_AT_ONCE_RUNS = 240
-_BUSY_SHARE = 0.75  # of its period that System 1 may take
+_REPEATS = {"cpu": 15, "cuda": 30}  # timed runs; chosen: the median of 15 moves by less than a run does
+_WARM_UP = 2  # runs that are not timed: the first one allocates and chooses kernels
+_AT_ONCE_RUNS = 240  # of System 1 beside System 2; chosen: thirty cycles of 1:8
+_BUSY_SHARE = 0.75  # of its period that System 1 may take; chosen: a quarter is left for pictures and other processes
 
 
 @dataclass
@@ -111,12 +110,12 @@ def _count(network: nn.Module) -> int:
 
 
 def _peak_gib(device: torch.device) -> float:
-    """The most that this process has held on a GPU."""
+    """The most memory of a GPU that this process has reserved, GiB; 0 on a CPU."""
     return round(torch.cuda.max_memory_reserved(device) / 2**30, 2) if device.type == "cuda" else 0.0
 
 
 def _give_back(device: torch.device) -> None:
-    """What nobody holds any more; the next peak is counted from here."""
+    """Give the GPU memory back that nobody holds any more; the next peak is counted from here."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -124,7 +123,7 @@ def _give_back(device: torch.device) -> None:
 
 
 def times_ms(call: Callable[[], None], device: str) -> list[float]:
-    """Of whole runs, after some that warm up."""
+    """How long whole runs take, ms each, after two that warm up."""
     for _ in range(_WARM_UP):
         call()
     times: list[float] = []
@@ -201,7 +200,7 @@ def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
 def both_at_once(fast: FastBench, choice: Choice, ratio: int) -> dict[str, float]:
     """System 1 flat out while System 2, in a process of its own, runs once for every `ratio` runs, or as often as it can.
 
-    System 1 goes on until System 2 has answered, so every run of the one is beside the other. Raises RuntimeFault when System
+    System 1 runs until System 2 has answered, so every run of the one is beside the other. Raises RuntimeFault when System
     2's process ends, mostly for want of memory.
     """
     times_ms: list[float] = []
@@ -256,7 +255,7 @@ def suggest(result: dict[str, Any], frame_hz: float = 30.0) -> dict[str, float]:
 
 
 def describe(device: torch.device) -> str:
-    """The device in words."""
+    """The GPU's name, or how many threads of the CPU are used."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} thread(s)"

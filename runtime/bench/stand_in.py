@@ -1,6 +1,7 @@
 """What stands in for hardware in the loop bench: cameras that hold ready pictures, and a policy that takes exactly 168 ms.
+Started by loop.py as `python -m runtime.bench.stand_in NAME FOLDER EPOCH`.
 
-Everything else in the loop bench is the runtime's own processes. Run as `python -m runtime.bench.stand_in NAME FOLDER EPOCH`.
+Everything else in the loop bench is the runtime's own processes.
 """
 
 import signal
@@ -31,11 +32,12 @@ from runtime.systems import system1, system1_step
 POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
 CHECKPOINT = "bench"
 TOKENS, TOKEN_WIDTH = 224, 512  # of the paper's conditions, a branch
-_SPIN_NS = 500_000
-_SWING_RAD = 0.15
-_SWING_HZ = 0.4
-_WRISTS, _INWARD_RAD = (4, 11), 0.25  # the ready pose's fifth joints are near their limits
-_OFFSET_RAD = 0.01  # each chunk is off by this much at random, so that its seam has something to blend
+_SPIN_NS = 500_000  # the last stretch of its time: a sleep may end 0.1 ms late, and more on a busy machine
+_SWING_RAD = 0.15  # chosen, as the next: at most 0.4 rad/s, which no limit touches
+_SWING_HZ = 0.4  # chosen with the swing
+_WRISTS, _INWARD_RAD = (4, 11), 0.25
+"""Derived: the ready pose's fifth joints are 0.07 rad from their limits, and the swing goes 0.15 rad beyond it."""
+_OFFSET_RAD = 0.01  # each chunk is off by this much at random, so that its seam has something to blend; chosen
 
 
 class ReadyCamera:
@@ -53,7 +55,7 @@ class ReadyCamera:
         self._number = 0
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Does nothing: the pictures were made before."""
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """The next picture, at the next grid time."""
@@ -63,7 +65,7 @@ class ReadyCamera:
         return CameraFrame(self._number, stamp_ns, stamp_ns, self._pictures[self._number % 4], b"bench", exact=True)
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: there is no device."""
 
 
 class TimedPolicy:
@@ -78,7 +80,7 @@ class TimedPolicy:
         self._encoded: deque[tuple[int, ...]] = deque(maxlen=8)
 
     def has_images(self, key: tuple[int, ...]) -> bool:
-        """Whether that very set was looked at."""
+        """Whether that very set is among the last eight."""
         return key in self._encoded
 
     def prepare_images(self, pictures: tuple[NDArray[np.uint8], ...]) -> object:
@@ -90,11 +92,11 @@ class TimedPolicy:
         self._encoded.append(key)
 
     def clear(self) -> None:
-        """Forget all sets."""
+        """Forget which sets were encoded."""
         self._encoded.clear()
 
     def foresee(self, conditions: Mapping[str, Array]) -> None:
-        """It reads none."""
+        """Does nothing: the swing does not depend on conditions."""
 
     def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
         """A slow swing of all joints around the ready pose; there long before the time is up."""
@@ -114,7 +116,7 @@ class TimedPolicy:
 
 
 def _no_instruction(key: str) -> Any:
-    """The stand-in reads none."""
+    """No embedding: the stand-in's chunks do not depend on the instruction."""
     return None
 
 

@@ -1,6 +1,5 @@
 """Both systems with random weights and fixed inputs, for the bench of the networks: time does not depend on the numbers.
-
-As a program (`SETTINGS`, as JSON) it is System 2 as a process of its own, for the figures of both systems at once.
+Used by models.py; started by beside.py with its settings as JSON, as System 2 in a process of its own.
 """
 
 import sys
@@ -25,10 +24,11 @@ from runtime.host.clock import robot_time_ns
 
 Network = TypeVar("Network", bound=nn.Module)
 Parts = dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]
-_WORDS = 32
-_PICTURE_PX = (480, 640, 3)
+_WORDS = 32  # tokens of the instruction; chosen: a long sentence
+_PICTURE_PX = (480, 640, 3)  # of a robot's camera
 _POOL = 1_000_003  # numbers, drawn once: a GPU's bench in float8 begins on the CPU, which draws billions for minutes
-_SPREAD = 0.02  # of random weights: the features stay finite through any depth
+_SPREAD = 0.02
+"""Of random weights; chosen, as transformers are usually drawn: the features stay finite through any depth."""
 
 
 class Choice(BaseModel):
@@ -74,7 +74,7 @@ class SlowBench:
         synchronize(self.device)
 
     def compile(self) -> None:
-        """As `system2.compile` does."""
+        """Compile its blocks, as the setting `system2.compile` does."""
         self.slow.backbone.compile_blocks()
 
     def numbers(self, ring: LatentRing) -> list[int]:
@@ -130,7 +130,7 @@ class FastBench:
         self._predict_chunk(known=False)
 
     def compile(self) -> None:
-        """As `system1.compile` does."""
+        """Compile its networks and warm them up, as the setting `system1.compile` does."""
         self.fast.compile_networks()
         self.fast.warm_up()
 

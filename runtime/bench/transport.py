@@ -1,4 +1,5 @@
 """One-way times: conditions and chunks over ZeroMQ, frame sets through the ring; beside each its floors.
+Called by command.py; started by itself as the sender in a process of its own.
 
 The floors, measured in the same run: a plain copy of the bytes, and ZeroMQ alone passing bytes that nobody reads.
 """
@@ -22,14 +23,15 @@ from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
 from runtime.process.table import PROCESSES
 
-PICTURES_HZ = 30
-_COUNT = 60
-_WARM_UP = 10
-_WIDTH, _HEIGHT = 640, 480
-_TOKEN_WIDTH, _TARGETS = 512, 64
+PICTURES_HZ = 30  # rate of the robot's cameras, at which messages are sent
+_COUNT = 60  # messages that count; chosen: two seconds at 30 Hz
+_WARM_UP = 10  # before them
+_WIDTH, _HEIGHT = 640, 480  # of a robot's camera
+_TOKEN_WIDTH, _TARGETS = 512, 64  # of a condition token; of a chunk (paper 4.2.2)
 _BARE = "bare "
 _STAMP = Struct("<q")
-_CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}  # tokens a branch
+_CONDITIONS = {"conditions 128 KB": 64, "conditions 512 KB": 256, "conditions 3.1 MB": 1514}
+"""Tokens a branch. Chosen: around the paper's size, up to one token for each patch of a full-size window."""
 
 
 def conditions(tokens: int, seq: int) -> messages.Conditions:
@@ -54,7 +56,7 @@ def conditions(tokens: int, seq: int) -> messages.Conditions:
 
 
 def chunk(seq: int) -> messages.ActionChunk:
-    """A chunk message."""
+    """A message of 64 targets of 14 joints, as large as the paper's chunks."""
     return messages.ActionChunk(
         seq=seq,
         epoch=1,
@@ -82,6 +84,7 @@ def chunk(seq: int) -> messages.ActionChunk:
 
 FRAMES = "frames 2.76 MB, copied out"
 AIMED = ("conditions 512 KB", FRAMES)  # what README promises figures for
+# Bytes: two branches of two bytes a number; targets of four.
 _SIZES = {name: tokens * _TOKEN_WIDTH * 4 for name, tokens in _CONDITIONS.items()} | {
     "chunk 3.6 KB": _TARGETS * messages.JOINTS * 4
 }

@@ -1,1 +1,3 @@
-"""The settings tree, its profiles, and the flags and files that change it."""
+"""The settings tree, its profiles, and the flags and files that change it.
+Used by every command and every process.
+"""

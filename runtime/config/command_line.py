@@ -47,11 +47,11 @@ Own = TypeVar("Own", bound=Flags)
 
 
 def _no_values(_arguments: Sequence[str]) -> None:
-    """They lie elsewhere: with a session, or with a robot."""
+    """No values: they lie elsewhere, with a session or with a robot."""
 
 
 def _no_check(_flags: Flags, _tree: dict[str, Any]) -> None:
-    """Nothing depends on anything else."""
+    """Accept any combination of flags."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,20 @@ class CommandLine(Generic[Own]):
         return tree
 
     def tree_words(self, arguments: Sequence[str], but: Collection[str] = ()) -> list[str]:
-        """The part of a good command line that sets the tree, for another command that has it too; `but`: without these."""
+        """The part of a good command line that sets the tree, for another command that has it too.
+
+        Args:
+            arguments: The line, which `read` accepts.
+            but: Names of settings to leave out.
+
+        Returns:
+            Flags and their values, a word each.
+        """
         return _parser(self).tree_words(arguments, but)
 
 
 class _Parser(argparse.ArgumentParser):
-    """What pydantic-settings adds its flags to."""
+    """argparse as pydantic-settings adds flags to it: it only sorts words; values are checked by the models."""
 
     def __init__(
         self, command: CommandLine[Any], values: dict[str, Any] | None = None, everything: bool = False
@@ -144,7 +152,7 @@ class _Parser(argparse.ArgumentParser):
         return self.add_argument_group(f"--{name}.*", options.get("description"))
 
     def _add_flag(self, group: Any, *names: str, **options: Any) -> None:
-        """Called for each field. Values are checked by the model, which also knows what is missing."""
+        """Called by pydantic-settings for each field. Values are checked by the model, which also knows what is missing."""
         positional = not names[0].startswith("-")
         dest = names[0] if positional else options["dest"]
         setting = fields.find(self._model, tuple(dest.split(".")))
@@ -190,7 +198,6 @@ class _Parser(argparse.ArgumentParser):
         return found[0], found[1] if len(found) > 1 else {}
 
     def tree_words(self, arguments: Sequence[str], but: Collection[str]) -> list[str]:
-        """See CommandLine."""
         left_out = {*self._own_names(), *but}
         flags = [word.split("=", 1) for word in self._sorted(arguments) if word.partition("=")[0] in self._known]
         return [word for flag in flags if self._known[flag[0]].setting.name not in left_out for word in flag]
@@ -207,7 +214,7 @@ class _Parser(argparse.ArgumentParser):
         return setting.name.upper() if setting.name in self._alone else f"--{setting.name.replace('_', '-')}"
 
     def error(self, message: str) -> NoReturn:
-        """Raises SettingsError. Words are looked through before; what argparse finds besides is a surplus one."""
+        """Raises SettingsError. Words are checked before; what argparse still finds is a surplus one."""
         raise SettingsError(f"{message}; --help lists all flags")
 
 

@@ -26,7 +26,7 @@ _NOUNS: dict[object, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Says:
-    """Beside a type, in Annotated: what its values cannot say of themselves."""
+    """Beside a type, in Annotated: what its values cannot tell by themselves (unit, number of values, known words)."""
 
     unit: str = ""
     metavar: str = ""
@@ -61,29 +61,29 @@ class Field:
 
     @property
     def name(self) -> str:
-        """As in a profile: safety.velocity."""
+        """Dotted, as in a profile: safety.velocity."""
         return ".".join(self.path)
 
     @property
     def says(self) -> Says:
-        """Its own words, if any."""
+        """The words beside its type, or empty ones."""
         return next(
             (item for item in _notes(self.info.annotation, self.info.metadata) if isinstance(item, Says)), Says()
         )
 
     @property
     def unit(self) -> str:
-        """Empty where it has none."""
+        """From `Says`, or from the end of its name; empty where it has none."""
         return self.says.unit or UNITS.get(self.path[-1].rpartition("_")[2], "")
 
     @property
     def kinds(self) -> tuple[Any, ...]:
-        """The types that it may have, None left out."""
+        """The types that its values may have, None left out."""
         return _kinds(self.info.annotation)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values that it may have, where they are few."""
+        """The values that it may have where they are few, as words; else empty."""
         kinds = [kind for info in (self.info, *self.others) for kind in _kinds(info.annotation)]
         literals = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
         return tuple(dict.fromkeys(literals)) or self.says.listed
@@ -95,7 +95,7 @@ class Field:
 
     @property
     def of_numbers(self) -> bool:
-        """Whether its several values are numbers."""
+        """Whether its values are several and all of them numbers."""
         return self.is_several and _kinds(get_args(self.kinds[0])[0])[0] in (int, float)
 
     @property
@@ -190,7 +190,7 @@ def _expected(kinds: tuple[Any, ...], limits: Bounds, each: str) -> str:
 
 
 def _several(arguments: tuple[Any, ...], each: str) -> str:
-    """Of a tuple: how many of what, and how they are written."""
+    """What a tuple must be: how many of what, and how they are written."""
     of_any_length = len(arguments) == 1 or Ellipsis in arguments
     kind, limits = _kinds(arguments[0])[0], bounds(arguments[0], [])
     one, many = _NOUNS.get(kind, ("a text", "texts"))
@@ -232,7 +232,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def _notes(annotation: Any, metadata: list[Any]) -> Iterator[Any]:
-    """Everything that is noted beside a type, of its parts too."""
+    """Everything noted beside a type (Says, bounds), of its parts too."""
     for item in metadata:
         yield from item.metadata if isinstance(item, FieldInfo) else (item,)
     if get_origin(annotation) is Annotated:

@@ -11,18 +11,27 @@ from pydantic_core import PydanticUndefined
 
 from runtime.config.field import Field
 
-_FLAG_COLUMNS = 30
+_FLAG_COLUMNS = 30  # chosen: six more than argparse's own, since most flags of the tree are longer than that
 
 
 class Formatter(argparse.HelpFormatter):
-    """Flags to the left, their help beside or below them."""
+    """argparse's layout: flags in a column of 30 letters, their help beside or below them."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=_FLAG_COLUMNS)
 
 
 def of(setting: Field, values: dict[str, Any] | None, metavar: str) -> str:
-    """A flag's help; `values`: of the tree, where they are not the model's; None: nobody knows them here."""
+    """A flag's help.
+
+    Args:
+        setting: The flag's.
+        values: Of the tree, where they differ from the model's defaults; None: nobody knows them here.
+        metavar: How its value is written in the usage.
+
+    Returns:
+        Its description, its unit or choices where the metavar does not show them, and the value without the flag.
+    """
     reported = " ".join((setting.info.description or "").split())
     choices = ", ".join(setting.choices)
     default = _default(setting, values) if values is not None else ""

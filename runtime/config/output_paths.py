@@ -28,7 +28,7 @@ def check_folder(path: Path, flag: str) -> None:
 
 
 def _check_may_write(there: Path, path: Path, flag: str) -> None:
-    """By a trial: root may write everywhere as permissions go, but not in /proc."""
+    """Try to write there: by its permissions root may write everywhere, but not in /proc. Raises SettingsError."""
     try:
         if there.is_dir():
             with tempfile.TemporaryFile(dir=there):

@@ -1,4 +1,6 @@
-"""Values from flags like `--cloning.samples 64` over a group of checked values; used by training and the GPU box."""
+"""Values from flags like `--cloning.samples 64` over a group of checked values.
+Used by training and by the GPU box.
+"""
 
 from typing import Any, TypeVar
 

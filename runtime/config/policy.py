@@ -1,4 +1,6 @@
-"""Which policy the settings name: its configuration and its id, without its weights and without torch."""
+"""Which policy the settings name: its configuration and its id, without its weights and without torch.
+Called by whoever has to know a policy before or without opening it.
+"""
 
 import hashlib
 
@@ -14,12 +16,12 @@ from runtime.errors import RuntimeFault
 
 
 def policy_config(settings: Settings) -> PolicyConfig:
-    """The configuration of the policy. Raises RuntimeFault with one line."""
+    """The configuration of the policy that `settings.policy` names. Raises RuntimeFault with one line."""
     return configured(settings.policy)
 
 
 def configured(policy: Policy) -> PolicyConfig:
-    """The same of the settings' part."""
+    """The same from that part of the settings alone."""
     try:
         chosen = by_name(policy.size) if policy.checkpoint is None else stored_config(policy.checkpoint)
     except ModelError as error:
@@ -28,7 +30,7 @@ def configured(policy: Policy) -> PolicyConfig:
 
 
 def policy_needs(settings: Settings) -> Requirements:
-    """What the policy needs of the robot. Raises RuntimeFault with one line."""
+    """What the policy needs of the robot: as stored with its checkpoint, else by its configuration. Raises RuntimeFault."""
     chosen, folder = policy_config(settings), settings.policy.checkpoint
     try:
         return needs_of(chosen) if folder is None else stored_needs(folder, chosen)
@@ -48,7 +50,7 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
 
 
 def policy_id(settings: Settings) -> str:
-    """The id of the policy. Raises RuntimeFault with one line."""
+    """The id that tells policies apart: the checkpoint's, or one of size and seed where there is none. Raises RuntimeFault."""
     try:
         return checkpoint_id(policy_config(settings), settings.policy.checkpoint, settings.seed)
     except ModelError as error:

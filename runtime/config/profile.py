@@ -1,4 +1,6 @@
-"""Profiles and flags before they are settings: read, laid over each other, and what is wrong with them in one line."""
+"""Profiles and flags before they are settings: read, laid over each other, and what is wrong with them in one line.
+Called by settings.py and overrides.py, and by commands that lay a session's settings below flags.
+"""
 
 import tomllib
 from collections.abc import Sequence
@@ -13,7 +15,10 @@ PROFILES = Path(__file__).parent / "profiles"
 
 
 def merge(below: dict[str, Any], above: dict[str, Any], kinds: bool = False) -> dict[str, Any]:
-    """`above` over `below`, group by group. `kinds`: values of a group of another `kind` mean nothing to the one above."""
+    """Lay `above` over `below`, group by group, into a new tree.
+
+    `kinds`: where both have a group of another `kind`, the one below is dropped, since its values mean nothing there.
+    """
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)

@@ -14,19 +14,26 @@ from pydantic.fields import FieldInfo
 from runtime.config import field
 from runtime.config.field import Field
 
-_LONGEST_VALUE = 60
+_LONGEST_VALUE = 60  # letters of a refused value that are shown; chosen: the line still fits a terminal of 120 columns
 Named = Callable[
     [Field], str
 ]  # how a setting is written where it came from: --safety.velocity, or FILE: safety.velocity
 
 
 def flag_of(setting: Field) -> str:
-    """As a flag."""
+    """The setting as a flag of the tree: --safety.velocity."""
     return f"--{setting.name}"
 
 
 def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any], named: Named = flag_of) -> str:
-    """One line about the first thing that is wrong with `values`."""
+    """One line about the first thing that is wrong.
+
+    Args:
+        error: As pydantic raised it.
+        model: That it checked.
+        values: That were given.
+        named: How a setting is called there: as a flag, or as a place in a file.
+    """
     first = error.errors(include_url=False)[0]
     path = first["loc"]
     if first["type"] == "extra_forbidden":
@@ -45,12 +52,12 @@ def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any],
 
 
 def refused(setting: Field, value: Any, named: Named = flag_of) -> str:
-    """A value that is not what the setting must be."""
+    """One line that refuses a value: the setting, the value, what it must be."""
     return f"{named(setting)} {shown(value)}: must be {setting.expected()}{_nearest_choice(setting, value)}"
 
 
 def shown(value: Any) -> str:
-    """A value as its writer would know it, on one line."""
+    """A value as its writer would know it, on one line, cut where it is long."""
     if isinstance(value, list | tuple):
         text = ",".join(str(item) for item in value) or "(empty)"
     elif isinstance(value, dict | bool):
@@ -62,7 +69,7 @@ def shown(value: Any) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, as ` (did you mean ...?)`; empty where none is near."""
+    """` (did you mean ...?)` with the known name that was probably meant; empty where none is close."""
     names = list(known)
     last = name.rpartition(".")[2]
     ends = [other for other in names if other.rpartition(".")[2] == last]
@@ -74,7 +81,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) -> str:
-    """A key that nobody knows, with the nearest one."""
+    """One line that refuses a setting nobody knows, with the nearest known one."""
     above = field.find(model, path[:-1])
     unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
     known = (setting.name for setting in field.leaves(model))
@@ -82,7 +89,7 @@ def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) 
 
 
 def given(values: Any, path: tuple[str, ...]) -> Any:
-    """What was given for a setting; of a group that is none, what stands in its place."""
+    """The value at a path in a tree of plain values; where a group on the way is none, what stands in its place."""
     for name in path:
         if not isinstance(values, dict):
             break

@@ -1,6 +1,5 @@
 """Settings that were called otherwise before: in a profile or a flag one line names the new one; old sessions still open.
-
-Called when flags and profiles are read, and when the settings of a session are.
+Called when flags, profiles and the settings of a session are read.
 """
 
 import json
@@ -18,7 +17,7 @@ class Renamed:
     values: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     def said(self, value: Any) -> str:
-        """The new name, with the value that means the same."""
+        """The new setting, with the value that means the same as an old `value`."""
         if self.values.get(value) in (True, False):
             head, _, last = self.to.rpartition(".")
             no = "" if self.values[value] else "no-"

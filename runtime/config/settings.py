@@ -37,8 +37,10 @@ from runtime.config.field import Says
 from runtime.errors import SettingsError
 from runtime.messaging.messages import Blend
 
-_PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0  # what its firmware accepts at most
-_LONGEST_STROKE_M = 0.1  # of the second version's gripper
+_PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0
+"""What a Piper's firmware accepts at most (frames 0x473 and 0x47C); its data sheet's 180 to 225 degrees/s (Table 2) are
+more."""
+_LONGEST_STROKE_M = 0.1  # of the maker's second gripper; the paper's opens 85 mm (appendix A), the SDK stops at 70 mm
 ADDRESS = r"^tcp://[^:]+:\d+$"
 _EACH = "one a joint (j1 to j6, gripper)"
 _Above0 = Annotated[float, Field(gt=0)]
@@ -52,13 +54,13 @@ Foot = Annotated[tuple[float, float, float, float], Says(unit="m, m, m, rad", ea
 
 
 class Section(BaseModel):
-    """Every group of settings: frozen, without unknown keys, without NaN."""
+    """Base of every group of settings: frozen, without unknown keys, without NaN. Docstrings of its fields are their help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Camera(Section):
-    """One camera."""
+    """One camera: which driver serves it, and what its pictures are like."""
 
     kind: Literal["simulated", "realsense", "uvc", "file"] = "simulated"
     device: str = ""
@@ -85,7 +87,7 @@ class Cameras(Section):
     """Largest difference of capture times in one set of frames."""
 
     def by_name(self) -> dict[str, Camera]:
-        """Settings by camera name, in order."""
+        """The settings of each camera by name, in the order of the models' images."""
         return {"head": self.head, "left_wrist": self.left_wrist, "right_wrist": self.right_wrist}
 
 
@@ -114,7 +116,7 @@ class PublishedWeights(Section):
 
 
 class Policy(Section):
-    """Which networks run."""
+    """Which networks run: a checkpoint's, or untrained ones of a size."""
 
     checkpoint: Path | None = None
     """Folder of a trained policy, or train.sh's OUT; in a profile, relative to its file. Without it: random weights."""
@@ -129,7 +131,7 @@ class Policy(Section):
 
 
 class System(Section):
-    """What both systems have in common."""
+    """What both systems can be told about device, number type and threads."""
 
     threads: int = Field(default=1, ge=1, le=64)
     """CPU threads of torch; part of what a replay must repeat."""
@@ -146,14 +148,14 @@ class System(Section):
 
 
 class System1(System):
-    """The fast system."""
+    """The fast system: how often it runs, and where."""
 
     period_s: float = Field(default=0.1, gt=0, le=10)
     """Time from one run to the next."""
 
 
 class System2(System):
-    """The slow system."""
+    """The slow system: here or on a GPU box, and how its weights are stored."""
 
     nice: int = Field(default=10, ge=0, le=19)
     """System 1 goes first where both share processors."""
@@ -166,7 +168,7 @@ class System2(System):
 
 
 class Trajectory(Section):
-    """From chunk to arm."""
+    """How chunks become one trajectory (runtime/arms/trajectory.py)."""
 
     blend: Blend = "fade"
     """How a new chunk takes over from the one before."""
@@ -255,7 +257,7 @@ class Safety(Section):
 
 
 class Ready(Section):
-    """A pose of both arms."""
+    """Where work begins, for both arms."""
 
     left: Angles = READY_Q_RAD["left"]
     """Joint angles of the left arm."""
@@ -264,7 +266,7 @@ class Ready(Section):
 
 
 class Rest(Section):
-    """A pose of both arms."""
+    """Where the arms can be without power."""
 
     left: Angles = REST_Q_RAD
     """Joint angles of the left arm."""
@@ -304,7 +306,7 @@ class Arms(Section):
 
 
 class Supervisor(Section):
-    """Watching the others."""
+    """When the supervisor gives a process up and starts it again."""
 
     restart_after_s: float = Field(default=10.0, gt=0)
     """A stopped process is left this long to come back by itself."""
@@ -313,7 +315,7 @@ class Supervisor(Section):
 
 
 class Recorder(Section):
-    """The session file."""
+    """Whether a session is recorded, and how much disk it must leave."""
 
     enabled: bool = True
     """Record the session."""
@@ -350,7 +352,7 @@ class Console(Section):
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """The whole tree of a run."""
 
     profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
     """sim, cobot_magic, or a TOML file of your own."""
@@ -419,7 +421,7 @@ class Settings(Section):
 
 
 def profile_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """All settings of the profile that a command line names, for its --help. Raises SettingsError."""
+    """All settings under the profile that a command line names, as plain values, for its --help. Raises SettingsError."""
     settings = settings_of({"profile": profile.profile_of(arguments)})
     return settings.model_dump(exclude={"json_file"}) | {"json": settings.json_file}
 
@@ -473,18 +475,18 @@ def _checked(values: dict[str, Any], given: dict[str, Any], elsewhere: str) -> S
 
 
 def settings_to_json(settings: Settings) -> str:
-    """For the processes."""
+    """All settings, for the run file that every process reads (runtime/process/base.py); `settings_from_json` undoes it."""
     return settings.model_dump_json()
 
 
 def public_settings_json(settings: Settings) -> str:
-    """The same for sessions, which are passed on: without what lets people in, and without where this machine serves."""
+    """Settings for sessions, which are passed on: without what lets people in, and without where this machine serves."""
     console = Console(enabled=settings.console.enabled)
     return settings.model_copy(update={"console": console}).model_dump_json()
 
 
 def settings_from_json(text: str) -> Settings:
-    """What `to_json` wrote, also of a former version. Raises SettingsError."""
+    """Settings from the JSON of this version or a former one. Raises SettingsError."""
     try:
         values = json.loads(text)
     except ValueError as error:

@@ -1,14 +1,16 @@
-"""What an operator may change in mid-run: it travels with the episode, so every step and every replay sees the same."""
+"""What an operator may change in mid-run: it travels with the episode, so every step and every replay sees the same.
+Called by both systems' steps, the status line and the console.
+"""
 
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 
 
 def ratio(settings: Settings, episode: messages.Episode) -> int:
-    """System-1 runs for each run of System 2."""
+    """System-1 runs for each run of System 2: the episode's, or the settings' where it says 0."""
     return episode.ratio or settings.ratio
 
 
 def blend(settings: Settings, episode: messages.Episode) -> messages.Blend:
-    """How chunks are joined."""
+    """How chunks are joined: the episode's way, or the settings' where it says None."""
     return episode.blend or settings.trajectory.blend

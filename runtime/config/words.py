@@ -80,7 +80,7 @@ def _known(name: str, known: Mapping[str, Flag], value: str) -> Flag:
 
 
 def _checked(flag: Flag, text: str | None) -> str:
-    """A flag as argparse takes it. Raises SettingsError for what is no value at all."""
+    """A flag with its value as argparse takes it. Raises SettingsError for what is no value at all."""
     if flag.switch:
         if text is not None and not (flag.both and text in _SWITCHED):
             remedy = f"give {flag.name} or {flag.other()}" if flag.both else f"give {flag.name} alone, or leave it out"
@@ -98,7 +98,7 @@ def _checked(flag: Flag, text: str | None) -> str:
 
 
 def _check_list(flag: Flag, text: str) -> None:
-    """Numbers are looked at here: what is none cannot even be handed on."""
+    """Check a list of numbers here: argparse cannot even hand on what is none. Raises SettingsError."""
     if flag.setting.of_numbers and not all(_is_number(part) for part in _parts(text)):
         raise SettingsError(refusal.refused(flag.setting, text, lambda _: flag.name))
 

@@ -1,4 +1,6 @@
-"""Where the page is, by which encryption, and what whoever opens it must know."""
+"""Where the page is, by which encryption, and what whoever opens it must know.
+Called by the console's process, the console without a robot, the replay's page and the robot command.
+"""
 
 import re
 import socket
@@ -44,9 +46,12 @@ def names(folder: Path) -> list[str]:
 
 
 def token(settings: Settings) -> str:
-    """That of the settings or, since a command line can be read by all users, of the certificate's folder; "": none.
+    """The token that a visitor has to know; empty: none.
 
-    Raises SettingsError where one is needed.
+    It is that of the settings or, since a command line can be read by all users, of the certificate's folder.
+
+    Raises:
+        SettingsError: One is needed and none is there, or others can read its file.
     """
     if settings.token or settings.certificate is None:
         return settings.token
@@ -70,7 +75,7 @@ def token(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """That the page can be served as the settings say. Raises SettingsError."""
+    """Raises SettingsError where the page cannot be served as the settings say."""
     encryption(settings)
     token(settings)
     try:

@@ -1,4 +1,6 @@
-"""The command `console.sh`: the page without a robot, to look through recorded sessions."""
+"""The command `console.sh`: the page without a robot, to look through recorded sessions.
+Called by runtime/cli.py.
+"""
 
 import asyncio
 import signal
@@ -12,11 +14,11 @@ from runtime.errors import SettingsError
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
 
-_POLL_S = 0.1
+_POLL_S = 0.1  # between two looks whether to end; chosen
 
 
 def main(arguments: list[str]) -> int:
-    """The command, until it is ended."""
+    """Serve sessions until Ctrl-C or SIGTERM. Called by runtime/cli.py; returns 0."""
     options, _ = CONSOLE.read(arguments)
     settings = options.settings()
     try:

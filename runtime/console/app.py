@@ -1,4 +1,6 @@
-"""The web application: pages, sessions, sockets, and who may open them (runtime/console/guard.py)."""
+"""The web application: pages, sessions, sockets, and who may open them (runtime/console/guard.py).
+Made by the console's process, the console without a robot and the replay's page.
+"""
 
 import asyncio
 import base64
@@ -33,7 +35,7 @@ _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 @dataclass(frozen=True)
 class Console:
-    """What the application serves. Without a run (`live` None) only sessions can be looked through; without a desk, watched.
+    """What the application serves. Without a run (`live` None) only sessions; without `operator` nothing can be commanded.
 
     `replays`: the session that is played in place of a robot, empty for a robot.
     """
@@ -47,7 +49,7 @@ class Console:
 
 
 def application(console: Console) -> web.Application:
-    """All routes."""
+    """The routes of pages, sessions and sockets, each behind the guard's check."""
     app = web.Application(middlewares=[_checked(console.guard)])
     reader = Reader(console.index.folder)
     serve = _Routes(console, reader)
@@ -82,7 +84,7 @@ def _checked(guard: Guard) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
         if request.path == "/" and guard.lets_in(request.query.get("token", "")):
-            # A page that goes on by itself, not a redirection: where a link of another page led here, a browser would send
+            # A page that leads on by itself, not a redirection: where a link of another page led here, a browser would send
             # the cookie with neither.
             welcome = web.Response(text=_WELCOME, content_type="text/html")
             welcome.set_cookie(COOKIE, request.query["token"], httponly=True, samesite="Strict", secure=request.secure)
@@ -126,7 +128,9 @@ class _Routes:
         return web.FileResponse(STATIC / "index.html")
 
     async def about(self, request: web.Request) -> web.StreamResponse:
-        """What there is to see."""
+        """What there is to see: whether a run is live, whether it can be commanded, what is replayed, and the cameras'
+        names.
+        """
         del request
         console = self._console
         steered = console.operator is not None
@@ -156,7 +160,7 @@ class _Routes:
         return await self._read(self._reader.about(request.match_info["name"]))
 
     async def joints(self, request: web.Request) -> web.StreamResponse:
-        """Of the whole session, for its plots."""
+        """All joints over the whole session, for its plots."""
         return await self._read(self._reader.joints(request.match_info["name"]))
 
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
@@ -166,7 +170,7 @@ class _Routes:
         return web.Response(body=picture, content_type="image/png")
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
-        """For Prometheus."""
+        """The live run's figures in Prometheus's text format (metrics.py)."""
         del request
         live = self._console.live
         reported = json.loads(await live.moment()) if live is not None else {}

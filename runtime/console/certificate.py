@@ -1,4 +1,5 @@
 """The command `certificate.sh DIR NAME...`: a certificate of our own for the console's page, for ten years, and a token.
+Called by runtime/cli.py.
 
 A browser asks once whether to trust it: compare the fingerprint that is printed here. In a folder with a certificate alone
 the token is added.
@@ -22,11 +23,11 @@ from runtime.errors import SettingsError
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 
-_DAYS = 3650
+_DAYS = 3650  # ten years; chosen: people trust it by its fingerprint, and a renewed one would have to be compared again
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Make the certificate, its key and the token in the folder of the line. Called by runtime/cli.py; returns 0."""
     options, _ = CERTIFICATE.read(arguments)
     folder = options.folder
     there = [name for name in (CERTIFICATE_FILE, KEY, TOKEN_FILE) if (folder / name).exists()]

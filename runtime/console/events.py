@@ -1,4 +1,6 @@
-"""What happened, a line each: out of the messages, the same for a live run and a session. Deterministic."""
+"""What happened, a line each: out of the messages, the same for a live run and a session. Deterministic.
+Called by live.py and recorded.py for each message.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,7 +23,7 @@ class Event:
     text: str
 
     def plain(self) -> dict[str, str | int]:
-        """For the page."""
+        """The event as the page's JSON holds it."""
         return {"at_ns": self.at_ns, "kind": self.kind, "text": self.text}
 
 
@@ -37,7 +39,7 @@ class EventDetector:
     driver: tuple[str, bool] = ("", False)  # who steers by a page, and whether the arms hold without it
 
     def note(self, message: messages.Message) -> list[Event]:
-        """The events that a message makes."""
+        """The events that a message makes, compared with what came before; most make none."""
         at_ns = message.stamp_ns
         match message:
             case messages.Fault():

@@ -1,4 +1,5 @@
 """Who may open the console: by address, origin and token. Deterministic.
+Called by app.py for every request.
 
 On loopback everybody on this machine may, unless a token is set. A page of another origin never may, whatever it knows: a
 browser tells where a page comes from, and asks for another host under a name of its own.

@@ -1,4 +1,6 @@
-"""A live run as the console sees it: the newest of everything, without ever holding anybody up."""
+"""A live run as the console sees it: the newest of everything, without ever holding anybody up.
+Used by the console's process and the replay's page; app.py serves it as a Source.
+"""
 
 import json
 from collections import deque
@@ -28,10 +30,11 @@ _NEWEST = (
 )
 _ALL = ("safety", "arm_target", "chunk", "conditions", "skip", "fault", "operator_command", "outcome")
 _QUIET_NS = 5 * NS_PER_S
+"""A topic without a message for so long has the rate 0. Chosen: longer than a condition may be old (4 s)."""
 
 
 class Live:
-    """Reads the bus of a run's folder; `update` must be called often. `clock`: of the messages' stamps."""
+    """A Source that reads the bus of a run's folder; `update` must be called often. `clock`: of the messages' stamps."""
 
     live = True
 
@@ -48,7 +51,7 @@ class Live:
         self._moment = ""
 
     def update(self) -> None:
-        """Take what came."""
+        """Take what came on the bus; the next moment is made of it."""
         for subscriber in self._subscribers:
             for received in subscriber.take():
                 self._take(subscriber.topic.name, received.message)
@@ -56,12 +59,12 @@ class Live:
 
     @property
     def safety(self) -> messages.SafetyState | None:
-        """The safety layer's newest word."""
+        """The newest state of the safety layer; None before the first."""
         state = self._held.get("safety")
         return state if isinstance(state, messages.SafetyState) else None
 
     async def moment(self, at_ns: int | None = None) -> str:
-        """See Source; made once for all who look."""
+        """The newest moment as JSON, made once for all who ask; there is no other (`at_ns` is not read)."""
         del at_ns
         if not self._moment:
             shown = view(self._settings, self._held, list(self._events), self.rates_hz(), self._clock())
@@ -69,7 +72,7 @@ class Live:
         return self._moment
 
     async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
-        """See Source."""
+        """The newest picture in the camera's ring; there is no other (`at_ns` is not read)."""
         del at_ns
         ring = self._ring(camera)
         number = 0 if ring is None else ring.newest  # newer than its notice, which is taken 20 times a second

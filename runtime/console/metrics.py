@@ -1,4 +1,6 @@
-"""What Prometheus scrapes: the figures of a live run's newest moment, in its text format. Deterministic."""
+"""What Prometheus scrapes: the figures of a live run's newest moment, in its text format. Deterministic.
+Called by app.py.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

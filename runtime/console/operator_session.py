@@ -1,4 +1,6 @@
-"""The operators' desk: requests of pages in, messages on the bus out; who may what is in runtime/console/lease.py."""
+"""The operator session: requests of pages in, messages on the bus out; who may what is in runtime/console/lease.py.
+Called by sockets.py for each request, and by the console's process 20 times a second.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +13,8 @@ from runtime.messaging.bus import Publisher
 
 _SOURCE = "console"
 _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
-_OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago waited in a connection that hung
+"""Between two sendings of a command, and until it gives up. Chosen: as other terminals give up."""
+_OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago waited in a connection that hung; chosen
 
 
 class OperatorSession:
@@ -70,8 +73,9 @@ class OperatorSession:
         self._changed()
 
     def beat(self, now_ns: int) -> None:
-        """Tell the arms how the page of whoever steers is; 20 times a second, also when nobody does: a console that was
-        started anew ends what the one before it told.
+        """Tell the arms how the page of whoever steers is, 20 times a second.
+
+        Also when nobody does: a console that was started again ends what the one before it said.
         """
         lease = self.lease
         self._send("deadman", messages.Deadman, now_ns, wanted=lease.deadman, beat_ns=lease.beat_ns, holder=lease.name)
@@ -93,7 +97,7 @@ class OperatorSession:
         return {"holder": lease.name, "mine": lease.holder == who, "deadman": lease.deadman}
 
     def listen(self, changed: Callable[[], Any]) -> Callable[[], None]:
-        """Be called when the lease changes; what is returned ends it."""
+        """Be called when the lease changes, until the function that is returned is called."""
         self._listeners.append(changed)
         return lambda: self._listeners.remove(changed)
 
@@ -119,7 +123,7 @@ class OperatorSession:
 
 
 def _old(seen_ns: int | None, now_ns: int) -> str:
-    """Why a wish comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
+    """Why a request comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
     if seen_ns is None:
         return "say which moment of the robot is shown (seen_ns)"
     if 0 <= now_ns - seen_ns <= _OLD_NS:

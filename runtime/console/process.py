@@ -1,4 +1,6 @@
-"""The console process: the page of a running robot. It only listens and passes commands on; the arms do not notice its end."""
+"""The console process: the page of a running robot. It only listens and passes commands on; the arms do not notice its end.
+Started by the supervisor (runtime/process/base.py).
+"""
 
 import asyncio
 
@@ -12,11 +14,11 @@ from runtime.console.sockets import Ticks
 from runtime.host.clock import robot_time_ns
 from runtime.process.base import CONSOLE_FILE, Process, log
 
-_PERIOD_S = 0.05
+_PERIOD_S = 0.05  # 20 Hz, as runtime/messaging/topics.py says of `deadman`
 
 
 def main(process: Process) -> None:
-    """Serve until asked to end."""
+    """Serve the page until asked to end; update it, and repeat commands and beats, 20 times a second."""
     settings = process.settings.console
     live = Live(process.bus, process.settings, process.folder)
     publishers = {name: process.publisher(name) for name in ("operator_command", "steering", "deadman")}

@@ -1,4 +1,5 @@
 """Sessions are read by a process of their own: never on the loop that carries HOLD and the heartbeat of whoever steers.
+Called by app.py, which asks through `Reader`; started by it as `python -m runtime.console.reading FOLDER`.
 
 One request at a time over two pipes: JSON there, bytes back, each behind its length. What the process needs of memory and time
 (it reads a session whole) is nobody else's; it ends with the console, and comes back when it died.
@@ -20,7 +21,7 @@ from runtime.errors import SessionError
 
 _LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
 _FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
-_NICE = 10
+_NICE = 10  # chosen: half of the 19 there are, so that reading a session never delays the robot's processes
 
 
 class Reader:
@@ -32,7 +33,7 @@ class Reader:
         self._one = threading.RLock()  # an answer that does not come closes, too
 
     async def about(self, name: str) -> str:
-        """JSON of a session's beginning, end and marks; read anew where it has grown."""
+        """JSON of a session's beginning, end and marks; read again where it has grown."""
         return (await self._ask("about", name)).decode()
 
     async def joints(self, name: str) -> str:
@@ -40,11 +41,11 @@ class Reader:
         return (await self._ask("joints", name)).decode()
 
     async def moment(self, name: str, at_ns: int | None) -> str:
-        """See Source."""
+        """The moment of a session at a time, as Source gives it; None: its last."""
         return (await self._ask("moment", name, at_ns)).decode()
 
     async def picture(self, name: str, camera: str, at_ns: int | None) -> Picture | None:
-        """See Source."""
+        """A camera's picture in a session at a time, as Source gives it; None: its last."""
         reported = await self._ask("picture", name, camera, at_ns)
         if not reported:
             return None
@@ -85,7 +86,7 @@ class Reader:
 
 
 class ReadSession:
-    """A session at any of its moments, as the sockets take it (Source)."""
+    """One session as a Source for the sockets, at any of its moments."""
 
     live = False
 
@@ -93,11 +94,9 @@ class ReadSession:
         self._reader, self._name = reader, name
 
     async def moment(self, at_ns: int | None = None) -> str:
-        """See Source."""
         return await self._reader.moment(self._name, at_ns)
 
     async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
-        """See Source."""
         return await self._reader.picture(self._name, camera, at_ns)
 
 
@@ -107,7 +106,7 @@ def _send(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _receive(pipe: IO[bytes]) -> bytes | None:
-    """None at the end."""
+    """The next message of a pipe; None when the other end is closed."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -117,7 +116,7 @@ def _receive(pipe: IO[bytes]) -> bytes | None:
 
 
 def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
-    """What a request is answered."""
+    """The answer to a request, its first byte telling whether something was found. Raises SessionError."""
     recorded = index.open(name) if call == "about" else index.opened(name)
     match call:
         case "about":
@@ -134,7 +133,7 @@ def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
 
 
 def main(folder: Path) -> None:
-    """Answer until the console is gone, which ends what is asked."""
+    """Answer requests from the standard input until it is closed."""
     os.nice(_NICE)
     index = SessionIndex(folder)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

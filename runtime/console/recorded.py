@@ -1,4 +1,6 @@
-"""A session as the console sees it: any moment of it, decoded when somebody looks there."""
+"""A session as the console sees it: any moment of it, decoded when somebody asks for it.
+Used by the reading process (reading.py).
+"""
 
 import json
 from bisect import bisect_right
@@ -18,7 +20,7 @@ from runtime.session.format import ORIGIN, SUMMARY_NAME
 from runtime.session.reader import Session
 
 _OFTEN = ("joint_state", "arm_target", "leader_state")  # looked into only when somebody looks there
-_PLOTTED = 4000  # points of a plot over the whole session
+_PLOTTED = 4000  # points of a plot over the whole session; chosen: one a pixel of the widest screens
 
 
 class Recorded:
@@ -142,7 +144,7 @@ class SessionIndex:
         return self._opened[name][1]
 
     def opened(self, name: str) -> Recorded:
-        """As it was opened last. Raises SessionError."""
+        """A session as it was opened last, without checking whether it has grown. Raises SessionError."""
         return self._opened[name][1] if name in self._opened else self.open(name)
 
     def thumbnail(self, name: str) -> bytes | None:
@@ -152,7 +154,7 @@ class SessionIndex:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    """A recorder that was started anew leaves several files; the first is what is opened."""
+    """A recorder that was started again leaves several files; the first is what is opened."""
     size_bytes = sum(path.stat().st_size for path in folder.glob("session*.mcap"))
     row: dict[str, Any] = {"name": folder.name, "megabytes": round(size_bytes / 1e6, 1)}
     try:
@@ -164,7 +166,7 @@ def _row(folder: Path) -> dict[str, Any]:
 
 
 def settings_of(session: Session) -> Settings:
-    """Those that it was recorded under, or the defaults where they are not known."""
+    """The settings that a session was recorded under, or the defaults where they are not known."""
     try:
         return settings_from_json(session.metadata["settings"])
     except (KeyError, SettingsError):

@@ -1,4 +1,6 @@
-"""What a page may say on the socket of orders, strictly parsed: anything else is answered with a line."""
+"""What a page may say on the operator's socket, strictly parsed: anything else is answered with a line.
+Called by sockets.py and operator_session.py.
+"""
 
 from typing import Annotated, Literal
 
@@ -6,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from runtime.messaging import messages
 
-LARGEST_BYTES = 16_384
+LARGEST_BYTES = 16_384  # of a request; chosen: an instruction and a note of 1000 letters each, and room for escapes
 _JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 
@@ -32,33 +34,33 @@ class _Request(BaseModel):
 
 
 class Take(_Request):
-    """The lease is wanted."""
+    """A page wants the lease, for the operator of this name."""
 
     type: Literal["take"]
     name: Said = Field(max_length=80)
 
 
 class Give(_Request):
-    """The lease is given back."""
+    """A page gives the lease back."""
 
     type: Literal["give"]
 
 
 class Beat(_Request):
-    """The page lives; 20 a second."""
+    """A page says that it lives, 20 times a second while it has the lease."""
 
     type: Literal["beat"]
 
 
 class Deadman(_Request):
-    """The arms shall hold when the page is lost, or need not."""
+    """Whether the arms shall hold when the page is lost."""
 
     type: Literal["deadman"]
     wanted: bool
 
 
 class Command(_Request):
-    """A command to the arms."""
+    """A command to the arms; all but HOLD are refused when the page has shown an old robot."""
 
     type: Literal["command"]
     command: messages.CommandName
@@ -67,7 +69,7 @@ class Command(_Request):
 
 
 class Steer(_Request):
-    """A wish to the supervisor (wire.Steering)."""
+    """What an operator wants of the supervisor (messages.Steering); what is None stays as it is."""
 
     type: Literal["steer"]
     instruction: Said | None = Field(default=None, max_length=1000)
@@ -84,7 +86,7 @@ _ANY: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator=
 
 
 def parse(text: str) -> Request | str:
-    """A request, or what is wrong with it."""
+    """A request, or one line about what is wrong with it."""
     try:
         return _ANY.validate_json(text)
     except ValidationError as error:

@@ -1,4 +1,5 @@
 """The console's WebSockets: moments, pictures, commands; each of its own, so that no picture ever delays a command.
+Called by app.py.
 
 A viewer asks for each moment and each picture (a credit), so a slow one gets fewer and newer ones, and nothing piles up.
 """
@@ -18,9 +19,9 @@ from runtime.errors import SessionError
 from runtime.host.clock import NS_PER_S, robot_time_ns
 
 _HEADER = struct.Struct("<qqq")  # number, capture time, time of sending
-_POLL_S = 0.01
-_LARGEST_CREDIT = 200  # bytes
-_MOST_A_SECOND = 200  # requests on one socket of orders; a page sends 20, and one for each press of a key
+_POLL_S = 0.01  # between two looks for a newer picture; chosen: a third of what lies between two frames
+_LARGEST_CREDIT = 200  # bytes; chosen: some 20 are needed
+_MOST_A_SECOND = 200  # requests on one operator's socket; chosen: a page sends 20, and one for each press of a key
 # No socket compresses: JPEG does not shrink, and each would hold a quarter of a megabyte for it.
 
 
@@ -63,7 +64,7 @@ async def pictures(request: web.Request, source: Source, camera: str) -> web.Web
 
 
 async def operator_socket(request: web.Request, operator: OperatorSession) -> web.WebSocketResponse:
-    """What one page wants; what is refused is answered, and every hold: the page sends it again until it hears that."""
+    """What one page wants. Every refusal is answered, and every hold: the page sends it again until it hears that."""
     socket = web.WebSocketResponse(max_msg_size=requests.LARGEST_BYTES, heartbeat=5, compress=False)
     await socket.prepare(request)
     who = uuid.uuid4().hex
@@ -122,7 +123,7 @@ class Ticks:
         self._changed = asyncio.Event()
 
     def tick(self) -> None:
-        """There is something new."""
+        """Wake all who wait: the live run has been updated."""
         self._count += 1
         self._changed.set()
         self._changed = asyncio.Event()

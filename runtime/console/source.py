@@ -1,4 +1,6 @@
-"""Where the page's moments come from: a live run (live.py) or a session (reading.py, recorded.py)."""
+"""Where the page's moments come from: a live run (live.py) or a session (reading.py, recorded.py).
+Used by app.py and sockets.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +9,13 @@ from typing import Protocol
 from runtime.host.clock import NS_PER_S
 
 RATED = {"chunk": 20, "conditions": 8}
-"""Topics whose rate is shown, each over so many messages."""
-SHOWN_EVENTS = 60
+"""Topics whose rate is shown, each over so many messages; chosen: a few seconds' at the usual rates."""
+SHOWN_EVENTS = 60  # the newest; chosen: more than the page's list has room for
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One camera's picture as it was taken."""
+    """One camera's picture as it was taken; `capture_ns` is the exposure's time."""
 
     number: int
     capture_ns: int
@@ -26,7 +28,7 @@ class Source(Protocol):
     live: bool
 
     async def moment(self, at_ns: int | None) -> str:
-        """The JSON of runtime/console/view.py."""
+        """A moment as JSON; what it holds is said in runtime/console/view.py."""
         ...
 
     async def picture(self, camera: str, at_ns: int | None) -> Picture | None:
@@ -35,6 +37,6 @@ class Source(Protocol):
 
 
 def rate_hz(stamps: Sequence[int]) -> float:
-    """Messages a second, of the stamps (ns) of the last ones; 0 for fewer than two."""
+    """Messages a second, by the stamps (ns) of the last ones; 0 for fewer than two."""
     lasted_ns = stamps[-1] - stamps[0] if stamps else 0
     return NS_PER_S * (len(stamps) - 1) / lasted_ns if lasted_ns > 0 else 0.0

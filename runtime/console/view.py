@@ -1,4 +1,6 @@
-"""Everything the page shows of one moment, as plain numbers and words; the same for a live run and a session. Deterministic."""
+"""Everything the page shows of one moment, as plain numbers and words; the same for a live run and a session. Deterministic.
+Called by live.py and recorded.py.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -23,22 +25,30 @@ STATES = (
     "episode", "instruction", "outcome", "leader_state", "skip", *(f"frame.{camera}" for camera in CAMERAS),
 )  # fmt: skip
 """Topics of which the newest message is shown."""
-_MS = 1e6
+_MS = 1e6  # ns
 _TIPS = (7, 9)  # of the link points: both fingertips
-_MOVING_RAD_S = 0.02
-_SILENT_S = 0.7  # states come five times a second at least
+_MOVING_RAD_S = 0.02  # chosen: above the noise of a standing arm's speed, below anything that a person sees move
+_SILENT_S = 0.7  # states come five times a second at least; chosen: three are missing
 NO_WORD = "NO WORD"
-_DIGITS = 4
+_DIGITS = 4  # behind the point; chosen: a tenth of a milliradian or of a millimetre
 ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
 Held = Mapping[str, messages.Message]
-WHOLE: messages.Rectangle = (0.0, 0.0, 1.0, 1.0)
+WHOLE: messages.Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 Kind = TypeVar("Kind", bound=messages.Message)
 
 
 def view(
     settings: Settings, held: Held, events: Sequence[Event], rates_hz: Mapping[str, float], now_ns: int
 ) -> dict[str, Any]:
-    """One moment. `held`: the newest message a topic at `now`."""
+    """One moment for the page, as JSON takes it.
+
+    Args:
+        settings: Of the run.
+        held: The newest message of each topic at this moment.
+        events: The last ones, oldest first.
+        rates_hz: By topic.
+        now_ns: CLOCK_MONOTONIC of the run.
+    """
     joints, target = _of(held, "joint_state", messages.JointState), _of(held, "arm_target", messages.ArmTarget)
     chunk = _of(held, "chunk", messages.ActionChunk)
     measured = None if joints is None or not joints.heard else joints.q
@@ -84,7 +94,7 @@ def _of(held: Held, topic: str, kind: type[Kind]) -> Kind | None:
 def _safety(
     settings: Settings, state: messages.SafetyState | None, joints: messages.JointState | None, now_ns: int
 ) -> dict[str, Any] | None:
-    """How the arms are. What is old is not told as if it were so now. `moves` None: nobody knows."""
+    """How the arms are. What is old is not told as if it were so now; `moves` is None where nobody knows."""
     if state is None:
         return None
     silent_s = (now_ns - state.stamp_ns) / NS_PER_S
@@ -276,5 +286,5 @@ def _age(age_ns: int) -> int | None:
 
 
 def rounded(array: NDArray[Any]) -> list[Any]:
-    """Of any shape, as lists of numbers that are short to send."""
+    """An array of any shape as lists of numbers that are short to send."""
     return np.round(array.astype(np.float64), _DIGITS).tolist()

@@ -1,4 +1,6 @@
-"""The cameras process: one thread a camera puts frames into the ring and a notice on the bus; the main thread judges them."""
+"""The cameras process: one thread a camera puts frames into the ring and a notice on the bus; the main thread judges them.
+Started by the supervisor (runtime/process/base.py); the doctor opens cameras by it too.
+"""
 
 import sys
 import threading
@@ -20,15 +22,15 @@ from runtime.messaging.frame_ring import FrameRing
 from runtime.policy.fit import span_s
 from runtime.process.base import Process, log
 
-HEALTH_HZ = 30
+HEALTH_HZ = 30  # as runtime/messaging/topics.py says of the topic
 _CHECKS = 3  # between two reports; a verdict that changes is told at once
-RING_EXTRA_S = 1.0  # beyond the longest window
-_RATE_FRAMES = 30  # over which a camera's rate is measured
+RING_EXTRA_S = 1.0  # beyond the longest window; chosen: what a slow System 2 may still be reading is not overwritten
+_RATE_FRAMES = 30  # over which a camera's rate is measured; chosen: one second at 30 Hz
 _DELAY_FRAMES = 3  # the quickest of them counts: a picture that comes late once is no skewed camera
-_READ_TIMEOUT_S = 0.5
-_OPEN_POLL_S = 0.02
-_SILENT_S = 5.0  # then it is opened anew
-_AGAIN_S = 1.0
+_READ_TIMEOUT_S = 0.5  # longest wait for a picture; chosen: the thread ends within it when the process does
+_OPEN_POLL_S = 0.02  # chosen: as short as the wait for one picture
+_SILENT_S = 5.0  # then it is opened again; chosen: the arms have held long before, and opening a camera takes seconds
+_AGAIN_S = 1.0  # between two tries; chosen: a plug that is pushed back in is found at once for a person
 _SWITCH_S = 0.0005  # between the camera threads: at Python's 5 ms one picture waits for another's bookkeeping
 
 CameraFactory = Callable[[str, Settings, Path], Camera]
@@ -51,7 +53,14 @@ class CameraMonitor:
     delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
 
     def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now_ns: int) -> None:
-        """Note a frame; one with the same stamp, number or (noisy cameras) bytes as the last does not count as new."""
+        """Note a frame. One with the same stamp, number or (noisy cameras) bytes as the last does not count as new.
+
+        Args:
+            number: In the ring.
+            frame: As the driver gave it.
+            previous: The frame before; None for the first.
+            now_ns: When it was in the ring.
+        """
         checksum = zlib.crc32(frame.jpeg) if self.noisy else number
         frozen = previous is not None and (
             frame.capture_ns == previous.capture_ns or frame.number == previous.number or checksum == self.checksum
@@ -65,7 +74,18 @@ class CameraMonitor:
 
 
 def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, behind: str = "") -> messages.CameraState:
-    """Judge one camera: well, or what is wrong with it. `behind`: what it lacks beside the others."""
+    """Judge one camera.
+
+    Args:
+        camera: Its name.
+        monitor: What its thread noted.
+        late_s: Age above which it counts as failed.
+        now_ns: CLOCK_MONOTONIC.
+        behind: What it lacks beside the others; said where nothing else is wrong.
+
+    Returns:
+        Its rate over the last 30 frames, and an empty verdict where it is well.
+    """
     span_ns = monitor.captures[-1] - monitor.captures[0] if len(monitor.captures) > 1 else 0
     rate_hz = (len(monitor.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
     text = monitor.fault
@@ -82,7 +102,11 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
 
 
 def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:
-    """By camera: that its pictures come later after their exposure than another's, by more than `limit_s`."""
+    """Which cameras' pictures come later after their exposure than another's, by more than `limit_s`.
+
+    Returns:
+        A text by camera, with value and limit.
+    """
     delays_ns = {name: min(monitor.delays_ns, default=0) for name, monitor in monitors.items()}
     least_ns = min(delays_ns.values())
     limit = f"(limit {limit_s * 1e3:.0f} ms)"
@@ -134,7 +158,7 @@ def ring_slots(needs: Requirements, rate_hz: float) -> int:
 
 
 def main(process: Process, factory: CameraFactory = make_camera) -> None:
-    """Start a thread a camera, then judge them until asked to end."""
+    """Start a thread for each camera, then judge them 90 times a second until asked to end."""
     settings = process.settings
     sys.setswitchinterval(_SWITCH_S)
     monitors: dict[str, CameraMonitor] = {}
@@ -173,18 +197,18 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
 
 
 def _wait_until_open(process: Process, monitors: dict[str, CameraMonitor]) -> None:
-    """Opening a camera can take seconds; until all are open (or have failed) there is nothing to judge."""
+    """Wait until all cameras are open or have failed, which can take seconds: before there is nothing to judge."""
     while process.running and not all(monitor.opened or monitor.fault for monitor in monitors.values()):
         process.pause(_OPEN_POLL_S)
 
 
 def kind(state: messages.CameraState) -> str:
-    """A verdict without its figures, empty: well."""
+    """A verdict without its figures, to see whether another thing is wrong now; empty: well."""
     return state.verdict[:7]
 
 
 def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str], stall: Stall) -> None:
-    """A fault when a camera turns bad, once it has been well."""
+    """Report a fault when a camera turns bad that has been well before."""
     for state in states:
         current = kind(state)
         if current and said.get(state.camera) == "":
@@ -195,7 +219,7 @@ def _report(process: Process, states: tuple[messages.CameraState, ...], said: di
 
 
 def _stream(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
-    """One camera's thread; what it cannot do is said as the camera's trouble, since nobody else would notice its end."""
+    """One camera's thread. Whatever ends it is told as the camera's fault, since nobody else would notice."""
     try:
         _pass_on(process, camera, monitor)
     except Exception as error:  # noqa: BLE001 - the thread's edge
@@ -204,7 +228,7 @@ def _stream(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
 
 
 def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
-    """Driver to ring and bus; a camera that is lost or silent is opened again."""
+    """Write a camera's frames into its ring and send their notices; a camera that is lost or silent is opened again."""
     name = camera.name
     path = process.folder / f"{name}.ring"
     slots = ring_slots(policy_needs(process.settings), camera.rate_hz)
@@ -231,7 +255,10 @@ def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
 
 
 def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator[CameraFrame]:
-    """What a camera gives until the process ends; what is wrong meanwhile stands in `watch.trouble`."""
+    """What a camera gives until the process ends; what is wrong meanwhile stands in `monitor.fault`.
+
+    A camera that is lost or silent is closed and opened again, once a second.
+    """
     while process.running:
         try:
             camera.open()
@@ -249,7 +276,7 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
 
 
 def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
-    """Say it, and let go of what there still is."""
+    """Note why, and close the camera as far as it still can be."""
     monitor.fault = why
     if monitor.opened:
         try:

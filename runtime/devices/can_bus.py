@@ -1,6 +1,7 @@
 """An arm's CAN bus: targets and commands in, stamped readings out. One process a bus, the only one with the vendor's SDK.
+Started by the supervisor (runtime/process/base.py), once an arm.
 
-A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not told anything for a
+A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not sent anything for a
 while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by command.
 """
 
@@ -28,28 +29,29 @@ from runtime.host.clock import robot_time_ns, seconds
 from runtime.host.overload import Stall
 from runtime.process.base import OnChange, Process, log
 
-_FRESH_S = 0.05
-_GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time
-_REJOIN_RAD = 0.2
-_POLL_S = 0.0005
+_FRESH_S = 0.05  # age up to which a target is forwarded; chosen: ten ticks at 200 Hz, as old as feedback may be
+_GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time; chosen: three times _FRESH_S
+_REJOIN_RAD = 0.2  # chosen: below `safety.jump_rad` (0.35); at 3 rad/s the way of 0.07 s
+_POLL_S = 0.0005  # between two looks at the slot; chosen: a tenth of a tick, so that a target waits 0.25 ms on average
 _REST_S = 0.0035  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
-_SWITCH_S = (
-    0.0002  # between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %
-)
+_SWITCH_S = 0.0002
+"""Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
 _ENABLE_S = 3.0
-_AGAIN_S = 1.0
-_QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` holds after 50 ms
-_SILENT_S = 2.0  # after it the bus is opened anew
-_LAST_S = 0.9  # longest braking at the end
+"""Chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look."""
+_AGAIN_S = 1.0  # between two tries to open the bus; chosen
+_QUIET_S = 0.055  # without a reading its cause is looked for; just after `arms` holds, which is at 50 ms
+_SILENT_S = 2.0
+"""After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
+_LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
 _WHAT_NOW = "it would go there at once: clear, then run from where it is"
 Action = MotorCommand | Literal["forward", "give up", "too far", ""]
 
 
 @dataclass
 class CanBusState:
-    """What a step remembers."""
+    """What `step` remembers of commands and targets between two looks."""
 
-    obeyed: int  # number of the newest order that was taken up
+    obeyed: int  # number of the newest command that was taken up
     enabling_since_ns: int = 0  # 0: it is not
     tried_ns: int = 0
     forwarded_ns: int = 0  # stamp of the newest target that was
@@ -59,7 +61,7 @@ class CanBusState:
 
 @dataclass(frozen=True)
 class Arm:
-    """How the arm is."""
+    """What `step` has to know of the arm: power, fault, and how far its joints are from a new target."""
 
     powered: bool
     fault: str = ""
@@ -67,11 +69,20 @@ class Arm:
 
 
 def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
-    """What to do about what `arms` told.
+    """What to do about the newest command and target.
 
-    To enable is tried again until it is done or took too long, unless another order came after it; the others are carried
+    To enable is tried again until it is done or took too long, unless another command came after it; the others are carried
     out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
     would go there as fast as it can.
+
+    Args:
+        bus_state: Changed in place.
+        command: What `arms` wrote last: motor commands by number, and a target (7,).
+        arm: How it is now.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        One action; empty: nothing to do.
     """
     if new := command.since(bus_state.obeyed):
         place = next((place for place, motor_command in enumerate(new) if motor_command != "enable"), len(new) - 1)
@@ -116,9 +127,9 @@ def main(process: Process) -> None:
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
-        fault(exchanged)  # as after they were plugged in anew
-        # What was ordered while the bus was not heard is not done later, when nobody expects it or supports the arm; what comes
-        # from here on may answer the first reading already.
+        fault(exchanged)  # as after they were plugged in again
+        # What was commanded while the bus was not heard is not done later, when nobody expects it or supports the arm; what
+        # comes from here on may answer the first reading already.
         bus_state = CanBusState(targets.read().number)
         closed = exchanged or _connect(arm)
         if closed:
@@ -144,7 +155,7 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
 
 
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
-    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
@@ -180,7 +191,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
 
 
 def _examine(arm: PiperArm, after_ns: int) -> None:
-    """Tell why nothing came after a reading, if that is known."""
+    """Tell why nothing came after a reading, if that is known. Runs in a thread of its own."""
     if why := arm.why_silent():
         arm.report_warning(why, after_ns)
 
@@ -198,7 +209,7 @@ def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state
 
 
 def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:
-    """Of the joints, by the last few readings, since one may be false; without any, no distance is small."""
+    """The largest distance of a joint from a target, by the last few readings, since one may be false; infinite without any."""
     return max((float(np.abs(command.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
 
 

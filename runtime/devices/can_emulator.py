@@ -1,5 +1,6 @@
 """The emulated arms' process (`--can`): both CAN buses with a Piper each, whose joints are the simulated robot's; and the
 leaders that lead them, on the same buses where demonstrations are recorded, or on their own.
+Started by the supervisor (runtime/process/base.py).
 
 Faults can be switched on while it runs (runtime/devices/fault_injection.py).
 """
@@ -17,11 +18,11 @@ from runtime.devices import can_log
 from runtime.devices.fault_injection import FaultFile
 from runtime.process.base import Process
 
-_START_S = 0.01
+_START_S = 0.01  # between two looks for the simulator, which makes the joints; chosen
 
 
 def main(process: Process) -> None:
-    """Both buses at 200 Hz until asked to end."""
+    """Both buses at 200 Hz until asked to end; then write down what the arms heard (can_log.py)."""
     bodies = {side: SimulatedBody(side, process.folder) for side in SIDES}
     while process.running and not all(body.there for body in bodies.values()):
         process.pause(_START_S)
@@ -49,7 +50,7 @@ def main(process: Process) -> None:
 
 
 def _hand(folder: Path, side: str) -> Callable[[], Array | None]:
-    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a leader."""
+    """Where the emulated operator (runtime/devices/leader_emulator.py) leads a leader: q (7,), None before it does."""
     slot = TargetSlot(folder, "leader", side)
 
     def held() -> Array | None:

@@ -1,4 +1,6 @@
-"""What an emulated arm heard in a run, written down when it ends; runtime/bench/can_audit.py compares it with what was sent."""
+"""What an emulated arm heard in a run, written down when it ends.
+Called by the emulator; runtime/bench/can_audit.py compares it with what was sent.
+"""
 
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from drivers.piper_emulator import Heard
 
 
 def save(folder: Path, side: str, heard: list[Heard]) -> None:
-    """Write it into the session's folder."""
+    """Write times (N,) ns and joint frames (N, bytes) uint8 into the logs of a session's folder."""
     joints = np.frombuffer(b"".join(one.joints for one in heard), np.uint8).reshape(len(heard), -1)
     np.savez(path_of(folder, side), at_ns=np.array([one.at_ns for one in heard], np.int64), joints=joints)
 

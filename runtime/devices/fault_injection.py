@@ -1,4 +1,5 @@
 """`faults.json` in a run's folder: what goes wrong in a simulated robot, switched while it runs. A section an arm or camera.
+Read by the emulated arms and the simulated cameras; written by hand or by the benchmark of faults.
 
 {"left": {"silent": true}, "head": {"frozen": true}}      see drivers/piper_emulator.py and drivers/sim/faulty_camera.py
 """
@@ -23,7 +24,7 @@ class FaultFile(Generic[Faults]):
         self._seen_ns = 0
 
     def changed(self) -> dict[str, Faults] | None:
-        """All sections, empty ones too; None while nothing has changed."""
+        """All sections if the file has changed since the last call, those too that it leaves out; None while it has not."""
         try:
             changed_ns = self._path.stat().st_mtime_ns
         except FileNotFoundError:

@@ -1,6 +1,7 @@
 """A leader arm's own CAN bus: where it is led comes in, nothing goes out. One process a bus, as for the followers.
+Started by the supervisor (runtime/process/base.py).
 
-What a process holds for longer than a bus may be silent is opened anew; `arms` judges by the age of what it was told last.
+A bus that was silent for 2 s is opened again; `arms` judges by the age of what it heard last.
 """
 
 from drivers.arm_link import LED, ArmCommand, TargetSlot
@@ -12,9 +13,9 @@ from drivers.piper_leader import PiperLeader
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
-_POLL_S = 0.05
-_AGAIN_S = 1.0
-_SILENT_S = 2.0  # after it the bus is opened anew
+_POLL_S = 0.05  # between two looks at the age; chosen, as readings themselves come by callback
+_AGAIN_S = 1.0  # between two tries to open the bus; chosen, as can_bus.py
+_SILENT_S = 2.0  # after it the bus is opened again; as can_bus.py
 
 
 def main(process: Process) -> None:
@@ -45,7 +46,7 @@ def main(process: Process) -> None:
 
 
 def _listen(process: Process, slot: TargetSlot) -> None:
-    """Until asked to end, or until the bus has been silent for so long that it is better opened anew."""
+    """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns = robot_time_ns()
     while process.running:
         process.pause(_POLL_S)

@@ -1,4 +1,5 @@
 """The emulated teacher's process: a person at both leader arms of a simulated robot.
+Started by the supervisor (runtime/process/base.py) where leaders are emulated.
 
 record.sh: leads them as the scripted expert would, once somebody starts to record; before and after, the hands hold still.
 Leaders of their own: keeps them where the arms are, ready to take over, and then leads the arms to their ready pose.
@@ -22,13 +23,13 @@ from runtime.host.clock import NS_PER_S, Rate, robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import Process, log
 
-_UPDATES_HZ = 200
-_AFTER_S = 0.3  # from the start of the recording to the first movement
-_ARM = 7
+_UPDATES_HZ = 200  # as often as the arms tick
+_AFTER_S = 0.3  # from the start of the recording to the first movement; chosen: a person needs about that after the key
+_ARM = 7  # joints of an arm with its gripper
 
 
 def main(process: Process) -> None:
-    """Both hands at 200 Hz until asked to end."""
+    """Lead both leader arms at 200 Hz until asked to end."""
     slots = [TargetSlot(process.folder, "leader", side) for side in SIDES]
     teacher = _Demonstrator(process) if process.role.recording else _Substitute(process)
     process.settle()
@@ -44,7 +45,7 @@ def main(process: Process) -> None:
 
 
 class _Demonstrator:
-    """Shows each demonstration as the expert would."""
+    """Leads through each demonstration as the scripted expert would; holds the ready pose in between and while it plans."""
 
     def __init__(self, process: Process) -> None:
         self._settings = process.settings
@@ -55,7 +56,7 @@ class _Demonstrator:
         self._planned: tuple[int, Future[Array]] | None = None  # of an episode
 
     def hands(self) -> Array | None:
-        """Where they are now (14,)."""
+        """Where they are now (14,), rad, grippers m."""
         for received in (*self._episodes.take(), *self._states.take()):
             match received.message:
                 case messages.Episode() as episode if self._planned is None or self._planned[0] != episode.number:
@@ -70,7 +71,7 @@ class _Demonstrator:
         return led(planned[1].result(), demonstration, robot_time_ns())
 
     def close(self) -> None:
-        """Think no further."""
+        """End the planning thread, and what it has not begun."""
         self._thinking.shutdown(cancel_futures=True)
 
 
@@ -84,7 +85,7 @@ class _Substitute:
         self._wanted: Motion | None = None  # while it leads
 
     def hands(self) -> Array | None:
-        """Where they are now (14,); None before the first word of the arms."""
+        """Where they are now (14,), rad, grippers m; None before the arms said where they are."""
         for received in self._modes.take():
             assert isinstance(received.message, messages.SafetyState)
             self._leads = received.message.mode == "TAKEOVER"
@@ -101,11 +102,20 @@ class _Substitute:
         return self._wanted.q
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing runs beside this class."""
 
 
 def led(targets: Array, demonstration: messages.Demonstration, now_ns: int) -> Array:
-    """Where the hands are (14,), on the way through targets (T, 14) at 30 Hz; they stop when the recording is stopped."""
+    """Where the hands are at a time of a demonstration; they stop when its recording is stopped.
+
+    Args:
+        targets: (T, 14) at 30 Hz, rad, grippers m.
+        demonstration: When it began and ended.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        (14,) between two targets.
+    """
     if not demonstration.began_ns:
         return targets[0]
     until_ns = demonstration.ended_ns or now_ns
@@ -116,7 +126,9 @@ def led(targets: Array, demonstration: messages.Demonstration, now_ns: int) -> A
 
 
 def _plan(settings: Settings, seed: int) -> Array:
-    """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that where there is none."""
+    """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that pose where the expert finds
+    none.
+    """
     physics = Physics(make_task(settings.task, settings.shift))
     physics.reset(seed)
     still = np.stack([ready_pose()] * 2)

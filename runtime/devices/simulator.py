@@ -1,4 +1,6 @@
-"""The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots."""
+"""The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots.
+Started by the supervisor (runtime/process/base.py); the world of evaluation takes its rates from here.
+"""
 
 from dataclasses import dataclass, field
 
@@ -13,10 +15,10 @@ from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.process.base import Process
 
-SIMULATOR_HZ = 200
+SIMULATOR_HZ = 200  # as a real arm sends its readings
 STEPS_PER_CYCLE = round(1 / SIMULATOR_HZ / TIMESTEP_S)
 _CYCLE_NS = seconds(1 / SIMULATOR_HZ)
-_MOST_CYCLES = 20  # caught up at once; beyond it simulated time falls behind for good, and is reported
+_MOST_CYCLES = 20  # caught up at once, 0.1 s; chosen: beyond it simulated time falls behind for good, and is reported
 _SCENE_EVERY = 7  # cycles between two scene messages: 29 Hz
 
 
@@ -33,7 +35,16 @@ class Simulation:
 
 
 def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) -> int:
-    """Advance the physics to `now`. Returns how far behind it was, in ns."""
+    """Advance the physics to the clock.
+
+    Args:
+        simulation: Changed in place.
+        targets: Slots by side, 0 left, 1 right.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        How far it was behind, ns.
+    """
     lag_ns = now_ns - simulation.simulated_ns
     cycles = min(lag_ns // _CYCLE_NS, _MOST_CYCLES)
     if cycles:
@@ -52,7 +63,7 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) ->
 
 
 def main(process: Process) -> None:
-    """Physics at 200 Hz until asked to end."""
+    """Physics at 200 Hz until asked to end; the scene is told 29 times a second."""
     settings = process.settings
     simulation = Simulation(Physics(make_task(settings.task, settings.shift)), robot_time_ns())
     simulation.physics.reset(settings.seed)
@@ -97,13 +108,13 @@ def main(process: Process) -> None:
 
 
 def judge(simulation: Simulation) -> bool:
-    """Whether the task is done, or was at an earlier judgement of this episode."""
+    """Whether the task is done now, or was at an earlier call in this episode."""
     simulation.done = simulation.done or simulation.physics.success()
     return simulation.done
 
 
 def start_episode(simulation: Simulation, message: messages.Message, from_rest: bool) -> None:
-    """A new scene. The arms stay where they are, unless a teacher's leaders wait for them at rest."""
+    """Make a new scene where the episode is another. The arms stay where they are; with `from_rest` they start at rest."""
     assert isinstance(message, messages.Episode)
     if message.number != simulation.episode:
         first = simulation.episode == 0

@@ -1,1 +1,3 @@
-"""The checks before the robot may move: `doctor.sh`, and the start of `robot.sh` on a real robot."""
+"""The checks before the robot may move.
+Run by the command `doctor`, and by `robot` before a real robot starts.
+"""

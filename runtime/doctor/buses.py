@@ -1,4 +1,6 @@
-"""The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it."""
+"""The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it.
+Called by command.py on a real robot or an emulated bus; the benchmark of faults checks corrupt limits by it.
+"""
 
 import time
 
@@ -10,12 +12,12 @@ from drivers.piper_leader import PiperLeader
 from runtime.config.settings import Settings
 from runtime.doctor.row import Row
 
-_BITRATE = 1_000_000
-_LISTEN_S = 1.0
-_ANSWER_S = 0.5
-_LEAST_HZ = 150.0  # of 200 readings a second
-_RANGE_TOLERANCE_RAD = 0.01
-_ACCELERATION_TOLERANCE = 0.02  # rad/s2
+_BITRATE = 1_000_000  # of every Piper's bus, by its maker
+_LISTEN_S = 1.0  # chosen: 200 readings
+_ANSWER_S = 0.5  # longest wait for an arm's answer to a question; chosen
+_LEAST_HZ = 150.0  # of 200 readings a second; chosen
+_RANGE_TOLERANCE_RAD = 0.01  # chosen: an arm stores its ranges in 0.1 degrees, 0.0017 rad
+_ACCELERATION_TOLERANCE = 0.02  # rad/s2; chosen: an arm stores it in steps of 0.01
 
 
 def check_interface(side: str, interface: str, usb: str) -> Row:
@@ -108,7 +110,7 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
 
 
 def _leaders(arm: PiperArm, name: str, led: bool) -> Row:
-    """Unplugged; or there, where they are to lead the arms (record.sh)."""
+    """Whether the leader is unplugged, or there where it is to lead the arm (record.sh)."""
     if led:
         state = arm.read()
         if state is None or state.leader is None:
@@ -138,7 +140,7 @@ def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
 
 
 def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> Row:
-    """Not less than what the safety layer will ask for."""
+    """Whether the arm allows the accelerations that the safety layer will ask for."""
     row = f"{name}, acceleration"
     for motor, reported in enumerate(found, 1):
         if reported < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
@@ -148,7 +150,7 @@ def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> R
 
 
 def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:
-    """Sane, and not narrower than what the safety layer will allow."""
+    """Whether the arm's stored ranges and speeds are sane, and not narrower than what the safety layer will allow."""
     row = f"{name}, ranges"
     for motor, reported in enumerate(found, 1):
         low, high = settings.safety.low[motor - 1], settings.safety.high[motor - 1]

@@ -1,4 +1,6 @@
-"""The cameras: each opened by its own driver, at its place, with its size and rate."""
+"""The cameras: each opened by its own driver, at its place, with its size and rate.
+Called by command.py.
+"""
 
 import threading
 import time
@@ -9,14 +11,14 @@ from runtime.config.settings import Settings
 from runtime.devices.cameras import make_camera
 from runtime.doctor.row import Row
 
-_POLL_S = 1.5
-_LEAST_SHARE = 0.9  # of the rate that was asked for
+_POLL_S = 1.5  # pictures are counted for so long; chosen: 45 at 30 Hz
+_LEAST_SHARE = 0.9  # of the rate that was asked for; chosen: four of 45 may be late
 _BY_NUMBER = "/dev/video"
 _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
 
 
 def check(settings: Settings) -> list[Row]:
-    """All cameras at once, as they will run."""
+    """Open all cameras at once, as they will run, and count their pictures."""
     rows: dict[str, Row] = {}
     threads = [
         threading.Thread(target=lambda name=name: rows.update({name: _check(name, settings)}))

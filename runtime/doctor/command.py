@@ -1,6 +1,7 @@
 """`doctor.sh [--profile NAME] [settings]`: a table of what is well, what is doubtful and what forbids to arm, with remedies.
+Called by runtime/cli.py; the robot command asks it before a real robot starts.
 
-With --can the emulated arms are looked at through the same driver, on buses of their own.
+With --can the emulated arms are checked through the same driver, on buses of their own.
 """
 
 import json
@@ -26,7 +27,7 @@ from runtime.process.role import POLICY, Role
 
 
 def main(arguments: list[str]) -> int:
-    """The command: 0 when nothing forbids to arm."""
+    """Check, and print the table. Called by runtime/cli.py; returns 0 when nothing forbids to arm, else 1."""
     settings = settings_of(DOCTOR.read(arguments)[1])
     rows = examine(settings)
     say("\n".join(table(rows)))
@@ -44,7 +45,13 @@ def main(arguments: list[str]) -> int:
 
 
 def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: Role = POLICY) -> list[Row]:
-    """Everything that the settings' robot needs in its role. `faults`: of the emulated arms, by side."""
+    """All rows of the table.
+
+    Args:
+        settings: Of the robot: real, emulated or simulated.
+        faults: Of the emulated arms, by side; for tests.
+        role: What the run is for; a recording needs no policy.
+    """
     rows = machine.check(settings, role)
     if settings.can:
         rows += [

@@ -1,4 +1,6 @@
-"""Who else holds the robot: ROS nodes, programs with a camera open, programs that listen or speak on its CAN buses."""
+"""Who else holds the robot: ROS nodes, programs with a camera open, programs that listen or speak on its CAN buses.
+Called by command.py before it opens the buses itself.
+"""
 
 import os
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ _ANY = "any"  # of a socket that hears all interfaces
 
 
 def check(interfaces: Sequence[str]) -> list[Row]:
-    """One row for each kind of holder. Before this program opens the buses itself."""
+    """One row for each kind of holder. Call it before this program opens the buses itself."""
     ros, devices, sockets, unseen = dict[int, str](), dict[int, str](), dict[int, str](), 0
     cameras = _camera_devices()
     for place in PROCESSES.glob("[0-9]*"):
@@ -80,7 +82,9 @@ def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
 
 
 def _camera_devices() -> set[str]:
-    """The USB devices of the cameras' makers: what else holds a USB device (updates of firmware, card readers) does no harm."""
+    """The USB devices of the cameras' makers; whatever else holds a USB device (firmware updates, card readers) does no
+    harm.
+    """
     found: set[str] = set()
     for place in USB_DEVICES.glob("*/idVendor"):
         try:
@@ -100,6 +104,7 @@ def _row(name: str, found: dict[int, str], remedy: str) -> Row:
 
 
 def _command(place: Path) -> str:
+    """A process's command line, words with spaces between; empty where it ended meanwhile or is not ours to see."""
     try:
         return (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:  # it has just ended, or is not ours to see

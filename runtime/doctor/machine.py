@@ -1,4 +1,6 @@
-"""The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy."""
+"""The computer: room for sessions, shared memory, real-time permission, clock, graphics processor, the policy.
+Called by command.py for every robot.
+"""
 
 import ctypes
 import math
@@ -21,18 +23,20 @@ from runtime.host.run_folder import MEMORY_FOLDER
 from runtime.messaging.frame_ring import slot_bytes
 from runtime.process.role import POLICY, Role
 
-_BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204  # of a logged JPEG: 33 kB of 640x480, 10 kB of 256x192
+_BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204
+"""Measured of logged JPEGs: 33 kB of 640x480, 10 kB of 256x192."""
 _BESIDE_BYTES_S = 0.1e6  # all but the pictures, compressed: 200 readings and targets a second, chunks, conditions
-_TIMER_HZ, _TIMER_TICKS = 200, 200
+_TIMER_HZ, _TIMER_TICKS = 200, 200  # as the arms tick; one second of it
 _MOST_BUSY_PERCENT, _MOST_STOLEN_PERCENT, _FEWEST_CORES = 50.0, 5.0, 2
-_LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0
-_LEAST_RUN_BYTES = 64e6  # sockets, slots
-_TIME_ERROR = 5  # adjtimex: the clock is not synchronised
-_NVIDIA_S = 10.0
+"""Chosen: the simulated robot takes about one of two cores, and stolen time comes as stalls, which no average shows."""
+_LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0  # chosen: twice the recorder's reserve; an afternoon's sessions
+_LEAST_RUN_BYTES = 64e6  # sockets, slots; chosen: far above what they take
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_NVIDIA_S = 10.0  # longest wait for nvidia-smi; chosen: its first call loads the driver
 
 
 def check(settings: Settings, role: Role = POLICY) -> list[Row]:
-    """All of it that the run needs."""
+    """All rows about the computer that the run's role needs."""
     rows = [
         processors(Processors(), _timer_late_ms()),
         disk(settings),
@@ -47,7 +51,7 @@ def check(settings: Settings, role: Role = POLICY) -> list[Row]:
 
 
 def mount(settings: Settings) -> Row:
-    """Where the arms stand: what the safety layer computes distances from."""
+    """Whether the arms' places were measured: the safety layer computes distances from them."""
     reported = settings.safety.mount
     if settings.arms.kind == "simulated":
         return Row("mount", "pass", "the simulated robot's")
@@ -65,7 +69,12 @@ def mount(settings: Settings) -> Row:
 
 
 def processors(measured: Processors, late_ms: float) -> Row:
-    """Whether there is processor time left for a robot. `late_ms`: of a 5 ms timer, p99, while `measured` counted."""
+    """Whether there is processor time left for a robot.
+
+    Args:
+        measured: Counts since it was made.
+        late_ms: How late a 5 ms timer came meanwhile, 99th percentile.
+    """
     pressure = measured.check()
     found = f"{pressure}; a timer of {1e3 / _TIMER_HZ:.0f} ms came {late_ms:.1f} ms late (p99)"
     if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
@@ -78,7 +87,7 @@ def processors(measured: Processors, late_ms: float) -> Row:
 
 
 def _timer_late_ms() -> float:
-    """How late a timer like the arms' comes, without their priority: 99 % of the times less than this."""
+    """How late a timer like the arms' comes without their priority, ms, 99th percentile. Takes a second."""
     rate, late_ns = Rate(_TIMER_HZ), list[int]()
     for _ in range(_TIMER_TICKS):
         due_ns = rate.wait()
@@ -87,7 +96,7 @@ def _timer_late_ms() -> float:
 
 
 def disk(settings: Settings) -> Row:
-    """Room for what is recorded."""
+    """Whether there is room for sessions, and for how many hours."""
     sessions = settings.sessions
     folder = next(path for path in (sessions.absolute(), *sessions.absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
@@ -107,7 +116,7 @@ def _picture_bytes_s(camera: Camera) -> float:
 
 
 def shared_memory(folder: Path, settings: Settings) -> Row:
-    """Where pictures pass between the processes: room for the rings of all cameras, twice for good measure."""
+    """Whether the rings of all cameras fit twice where pictures pass between the processes."""
     free, needed = shutil.disk_usage(folder).free, 2 * _rings_bytes(settings)
     found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f}"
     remedy = (
@@ -128,7 +137,7 @@ def _rings_bytes(settings: Settings) -> float:
 
 
 def real_time(settings: Settings) -> Row:
-    """Whether the 200 Hz loop may run before everything else."""
+    """Whether the arms' loop may run before everything else (SCHED_FIFO)."""
     if not settings.arms.realtime:
         return Row("real time", "warning", "switched off by --arms.realtime", "leave it on")
     if realtime.allowed(realtime.ARMS_PRIORITY):
@@ -142,7 +151,7 @@ def real_time(settings: Settings) -> Row:
 
 
 def clock() -> Row:
-    """The wall clock stamps sessions' names; nothing that moves depends on it."""
+    """Whether the wall clock is synchronised. It stamps sessions' names; nothing that moves depends on it."""
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(1024))
     if state in (-1, _TIME_ERROR):
         found = "not synchronised; only the names of sessions depend on it"
@@ -151,7 +160,7 @@ def clock() -> Row:
 
 
 def graphics(settings: Settings) -> Row:
-    """The processor that both systems run on."""
+    """Which GPUs there are, and whether the settings or the policy's size need one."""
     wanted = {settings.system1.device, settings.system2.device}
     found = _graphics_processors()
     if found:
@@ -179,7 +188,9 @@ def _graphics_processors() -> list[str]:
 
 
 def policy(settings: Settings) -> Row:
-    """What the robot will do."""
+    """Which policy leads the arms: a folder that holds a checkpoint; random weights pass in simulation alone, with a
+    warning.
+    """
     checkpoint = settings.policy.checkpoint
     if checkpoint is not None and (checkpoint / "config.json").is_file():
         return Row("policy", "pass", str(checkpoint))

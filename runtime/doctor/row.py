@@ -1,4 +1,6 @@
-"""One line of the doctor's table, and the table."""
+"""One line of the doctor's table, and the table.
+Used by the rest of runtime/doctor; the robot command reads what failed.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["pass", "warning", "fail"]
-_WIDTH = 96
+_WIDTH = 96  # letters of a finding in a line; chosen: with name and verdict it fits 120 columns
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was looked at, what was found, and what to do about it."""
+    """What was checked, what was found, and what to do about it."""
 
     name: str
     verdict: Verdict
@@ -20,7 +22,7 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Lines for a terminal."""
+    """The table as lines: name, verdict, what was found; below what is not well, its remedy."""
     widest = max(len(row.name) for row in rows)
     lines: list[str] = []
     for row in rows:
@@ -34,5 +36,5 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def failures(rows: Sequence[Row]) -> str:
-    """All fails in a line; empty: the robot may be armed."""
+    """What failed, in one line; empty: the robot may be armed."""
     return "; ".join(f"{row.name}: {row.found}" for row in rows if row.verdict == "fail")

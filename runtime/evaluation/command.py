@@ -1,4 +1,5 @@
 """The command `evaluate.sh`: success rates of a policy in simulation, on a virtual clock; the paper's ablations with --sweep.
+Called by runtime/cli.py.
 
 Further flags are the settings of robot.sh (--ratio, --policy.checkpoint, --trajectory.blend ...). The same line gives the same
 figures again on one machine and build.
@@ -30,8 +31,8 @@ from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import tasks
 
-_AT_ONCE = 2  # episodes in a job: small enough that all workers end together
-_FILM_EVERY = 3  # pictures: ten a second
+_AT_ONCE = 2  # episodes in a job; chosen: so few that all workers end together
+_FILM_EVERY = 3  # pictures: ten a second, as film.py plays them
 _OF_ROLLOUTS = (
     "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",
 )  # fmt: skip
@@ -39,11 +40,11 @@ Finished = Callable[[list[table.Row], str], None]  # the rows so far and the pol
 
 
 def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
-    """For whoever waits for all rows."""
+    """A `Finished` for whoever waits for all rows: does nothing."""
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Evaluate, or run a sweep, and write tables, films and plots. Called by runtime/cli.py; returns 0."""
     options, given = EVALUATE.read(arguments)
     if options.filmed:
         make_folder(options.films, "--films")
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _again(arguments: Sequence[str], done: str) -> list[str]:
-    """The same line with the sweep after this one."""
+    """The line that runs the sweep after this one."""
     names = list(SWEEPS)
     follows = names[(names.index(done) + 1) % len(names)]
     return [
@@ -117,7 +118,18 @@ def evaluate(
     pool: WorkerPool, by_task: dict[str, Settings], latencies: Latencies, options: EvaluateFlags,
     finished: Finished = _nothing,
 ) -> tuple[list[table.Row], str]:  # fmt: skip
-    """The rows of all tasks, and which policy it was. `finished` is told them whenever another task is through."""
+    """Play all episodes of all tasks.
+
+    Args:
+        pool: Whose workers play them.
+        by_task: Settings by task.
+        latencies: How long systems and cameras take.
+        options: Seeds, repeats, films.
+        finished: Called with the rows so far whenever a task is done.
+
+    Returns:
+        One row a task, and the policy's id.
+    """
     jobs = [job for settings in by_task.values() for job in _jobs(settings, latencies, options)]
     found: dict[tuple[str, int], Episode] = {}
     rows: dict[str, table.Row] = {}
@@ -191,12 +203,12 @@ def _write(
 
 
 def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings:
-    """Those of a task, with what flags give and what a sweep's variant changes."""
+    """The settings of a task: the policy's, with what flags and a sweep's variant change."""
     return settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
 
 
 def _which(settings: Settings) -> str:
-    """The policy that is evaluated, for whoever forgot to name it."""
+    """The policy that is evaluated, in words."""
     policy = settings.policy
     if policy.checkpoint is not None:
         return f"{policy_id(settings)} in {policy.checkpoint}"
@@ -210,7 +222,7 @@ def _of_rollouts(settings: Settings) -> dict[str, Any]:
 
 
 def _latencies(options: EvaluateFlags) -> Latencies:
-    """Given, out of a bench's file, or the small policy's on two cores."""
+    """The latencies of the line, of a bench's file, or the usual ones of the small policy on two cores."""
     times: dict[str, float] = {}
     if options.bench is not None:
         try:

@@ -1,4 +1,6 @@
-"""Keeps a filmed episode: as an animated picture that every browser shows, and as a captioned strip of stills."""
+"""Keeps a filmed episode: as an animated picture that every browser shows, and as a captioned strip of stills.
+Called by command.py.
+"""
 
 import io
 from collections.abc import Sequence
@@ -8,15 +10,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from runtime.evaluation.rollouts import Episode
 
-_PICTURE_MS = 100
-_QUALITY, _STRIP_QUALITY = 60, 75  # letters need more
-_STILLS = 6
-_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5
-_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)
+_PICTURE_MS = 100  # how long each is shown: every third of 30 a second (command.py)
+_QUALITY, _STRIP_QUALITY = 60, 75  # of WebP and JPEG; chosen by eye, letters need more
+_STILLS = 6  # in a strip; chosen by eye
+_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5  # of a caption; chosen by eye
+_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)  # colours; letters on a picture are shaded, chosen by eye
 
 
 def write(folder: Path, task: str, episode: Episode) -> Path:
-    """`TASK_SEED_success.webp` or `..._failure.webp`, which is returned, and the strip beside it as `.jpg`."""
+    """Write the film as TASK_SEED_success.webp or TASK_SEED_failure.webp, and the strip beside it as .jpg. Returns the film's
+    path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     verdict = "success" if episode.outcome.success else "failure"
     path = folder / f"{task}_{episode.seed}_{verdict}.webp"
@@ -57,7 +61,7 @@ def strip(pictures: Sequence[Image.Image], text: str) -> Image.Image:
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
-    """As much of a text as there is room for."""
+    """The beginning of a text, as much as fits into `width_px`."""
     while font.getlength(text) > width_px - 2 * _MARGIN_PX:
         text = text.removesuffix("…")[:-1] + "…"
     return text

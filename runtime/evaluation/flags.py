@@ -77,22 +77,22 @@ class EvaluateFlags(Flags):
 
     @property
     def of_repeat(self) -> int:
-        """Rollouts of a repeat."""
+        """Rollouts of one repeat: as given, else the paper's 50, or 20 in a sweep."""
         return self.rollouts or (50 if self.sweep is None else 20)
 
     @property
     def times(self) -> int:
-        """Repeats."""
+        """How often all rollouts are repeated, with new seeds: as given, else the paper's 3, or once in a sweep."""
         return self.repeats or (3 if self.sweep is None else 1)
 
     @property
     def scenes(self) -> range:
-        """Seeds of all scenes of a task."""
+        """The seeds of all scenes of a task, one repeat after the other."""
         return range(self.seed, self.seed + self.of_repeat * self.times)
 
     @property
     def filmed(self) -> bool:
-        """Whether anything is."""
+        """Whether any episode is to be filmed."""
         return bool(self.film or self.film_seeds or self.film_examples)
 
     @model_validator(mode="after")

@@ -1,4 +1,5 @@
 """A RoboTwin 2 scene as a body and its eyes, so that our policy runs in their benchmark by the same rules as in ours.
+Called by deploy/robotwin/deploy_policy.py.
 
 Their interface (policy folders of RoboTwin 2): an observation holds `observation.head_camera.rgb`, `left_camera` and
 `right_camera`, each (H, W, 3) uint8, and `joint_action.vector` (14,): rad, grippers 0 to 1. `take_action` moves to such a
@@ -22,10 +23,10 @@ from runtime.systems.virtual_clock import Policy
 
 Array = NDArray[np.float64]
 ROBOTWIN_CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}
-_STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S)
-_ARM = 7
-_GRIPPERS = (_ARM - 1, 2 * _ARM - 1)
-_KEPT = 400  # pictures
+_STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S)  # of our physics, in one of theirs
+_ARM = 7  # joints of an arm with its gripper
+_GRIPPERS = (_ARM - 1, 2 * _ARM - 1)  # their places in the vector
+_KEPT = 400  # pictures; as world.py
 
 
 class Over(Exception):
@@ -33,7 +34,7 @@ class Over(Exception):
 
 
 class RoboTwinScene:
-    """One of their episodes. `stroke_m`: what their gripper's 1 means."""
+    """One of their episodes as a world.Body. `stroke_m`: what their gripper's 1 means."""
 
     def __init__(self, environment: Any, observation: dict[str, Any], settings: Settings, stroke_m: float) -> None:
         self._environment, self._settings, self._stroke_m = environment, settings, stroke_m
@@ -46,11 +47,10 @@ class RoboTwinScene:
         self.eyes = {name: RoboTwinEye(self, name) for name in ROBOTWIN_CAMERAS}
 
     def command(self, side: int, q: Array) -> None:
-        """See world.Body."""
         self._commanded[_ARM * side : _ARM * side + _ARM] = q
 
     def advance(self, steps: int) -> None:
-        """See world.Body; every 1/30 s their scene makes a step. Raises Over when it has no more."""
+        """Let time pass; every 1/30 s their scene makes a step. Raises Over when it has no more."""
         self._passed += steps
         while self._passed >= _STEPS:
             self._passed -= _STEPS
@@ -64,25 +64,24 @@ class RoboTwinScene:
             self._see(observation)
 
     def arms(self) -> Array:
-        """See world.Body; effort is not told."""
+        """(2, 3, 7) as world.Body says; their scene does not tell efforts, which are 0."""
         return np.stack([self._q, self._dq, np.zeros(2 * _ARM)]).reshape(3, len(SIDES), _ARM).swapaxes(0, 1)
 
     def qpos(self) -> Array:
-        """Which observation is the newest."""
+        """The number of the newest observation, by which `RoboTwinEye` finds its pictures."""
         return np.array([float(self._count)])
 
     def success(self) -> bool:
-        """See world.Body."""
         return bool(getattr(self._environment, "eval_success", False))
 
     def vector(self, q: Array) -> Array:
-        """Joints (14,) in their units."""
+        """Joints (14,), rad, grippers m, as their actions count them: grippers 0 to 1."""
         made = np.array(q)
         made[list(_GRIPPERS)] = np.clip(made[list(_GRIPPERS)] / self._stroke_m, 0, 1)
         return made
 
     def picture(self, count: int, name: str) -> NDArray[np.uint8]:
-        """What a camera of ours saw at an observation, in the size that the settings ask for."""
+        """A camera's picture (H, W, 3) at observation number `count`, in the size that the settings ask for."""
         camera = self._settings.cameras.by_name()[name]
         seen = self._seen[count][name]
         if seen.shape[:2] != (camera.height_px, camera.width_px):
@@ -103,13 +102,13 @@ class RoboTwinScene:
 
 
 class RoboTwinEye:
-    """See world.Sight."""
+    """One camera of a RoboTwin scene as a world.Sight."""
 
     def __init__(self, scene: RoboTwinScene, name: str) -> None:
         self._scene, self._name = scene, name
 
     def jpeg(self, qpos: Array) -> bytes:
-        """The picture of an observation."""
+        """The picture of the observation whose number `qpos` holds."""
         return simplejpeg.encode_jpeg(np.ascontiguousarray(self._scene.picture(int(qpos[0]), self._name)), 90, "RGB")
 
 
@@ -117,7 +116,7 @@ def play(
     environment: Any, observation: dict[str, Any], settings: Settings, policy: Policy, latencies: world.Latencies,
     stroke_m: float,
 ) -> bool:  # fmt: skip
-    """One of their episodes, to its end. Returns whether the task was done."""
+    """Play one of their episodes to its end. Returns whether the task was done."""
     scene = RoboTwinScene(environment, observation, settings, stroke_m)
     limit_s = environment.step_lim / DEMONSTRATION_HZ
     with suppress(Over):

@@ -1,4 +1,6 @@
-"""Rollouts in workers: a job names settings and seeds, a result tells how each episode went."""
+"""Rollouts in workers: a job names settings and seeds, a result tells how each episode went.
+Called by command.py through a worker pool.
+"""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from runtime.systems.virtual_clock import Policy, open_policy
 
 @dataclass(frozen=True)
 class Job:
-    """Episodes of one task, one after the other."""
+    """Episodes of one task, one after the other in the same worker."""
 
     settings: str  # JSON
     latencies: Latencies
@@ -32,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Episode:
-    """How one went, and how long that took here."""
+    """How one episode went, and how long it took on this machine."""
 
     seed: int
     outcome: Outcome
@@ -41,7 +43,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Result:
-    """A job's episodes."""
+    """The job that was played, with its episodes in the order of its seeds."""
 
     job: Job
     task: str
@@ -63,7 +65,7 @@ def play(job: Job) -> Result:
 
 
 def _rollout(job: Job, settings: Settings, seed: int) -> Outcome:
-    """Every episode hears another of the task's wordings."""
+    """Play one scene; every episode is given another of the task's wordings."""
     wordings = TASKS[settings.task].instructions
     text = settings.instruction or wordings[seed % len(wordings)]
     return _world(job.settings, job.latencies).run(seed, text, job.film_every)
@@ -77,7 +79,7 @@ def _world(settings: str, latencies: Latencies) -> World:
 
 
 def _policy_key(settings: Settings) -> str:
-    """Settings that the networks depend on: tasks share them."""
+    """The settings that the networks depend on, as JSON: tasks share their networks."""
     return settings_to_json(settings.model_copy(update={"task": "any", "shift": "none"}))
 
 
@@ -88,7 +90,7 @@ def _policy(settings: str) -> Policy:
 
 
 def _expert(settings: Settings, seed: int) -> Outcome:
-    """The scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
+    """Play the scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
     physics = Physics(make_task(settings.task, settings.shift))
     physics.reset(seed)
     try:

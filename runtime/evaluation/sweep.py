@@ -1,4 +1,5 @@
 """The paper's ablations: variants of one thing, evaluated alike, as a table, a plot and plain statements.
+Called by command.py.
 
 Where the policy differs, one is trained for each variant and seed, on the same demonstrations with the same small budget
 (`evaluate.sh --sweep features --data DIR --video DIR --train-seeds 0,1`). Sweeps with one --out share the policies and the
@@ -29,8 +30,9 @@ from runtime.training import command as training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SIGNIFICANT, _DPI = 0.05, 120
+_SIGNIFICANT, _DPI = 0.05, 120  # the usual level of a test; dots an inch of a plot, chosen
 _MARKS, _APART, _LABEL_LETTERS = "osD^vP*X", 0.6, 13
+"""A mark a task, how wide they stand apart (bars are 1), and letters in a line of a label; chosen by eye."""
 
 
 class Evaluation(Protocol):
@@ -41,13 +43,13 @@ class Evaluation(Protocol):
         ...
 
     def rows(self, more: Sequence[str]) -> list[Row]:
-        """A row a task."""
+        """Evaluate all tasks under further settings; one row a task."""
         ...
 
 
 @dataclass(frozen=True)
 class Result:
-    """A variant's rows."""
+    """What a variant reached on each task, and under which settings."""
 
     variant: str
     protocol: dict[str, Any]
@@ -62,17 +64,17 @@ class Result:
 
     @property
     def outcomes(self) -> tuple[bool, ...]:
-        """Of every scene of all tasks."""
+        """Whether each scene was done, of all tasks one after the other."""
         return tuple(outcome for row in self.rows for outcome in row.outcomes)
 
     @property
     def rate(self) -> float:
-        """Over all tasks."""
+        """The share of scenes that were done, over all tasks."""
         return mean(self.outcomes)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, over all tasks."""
+        """Wilson's 95 % interval of the rate over all tasks."""
         return table.wilson(sum(self.outcomes), len(self.outcomes))
 
 
@@ -116,7 +118,7 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
 
 
 def _asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]:
-    """Every variant with every seed that it is trained with, None where it is not trained."""
+    """Each variant with each seed that it is trained with; None for one that is not trained."""
     variants = {variant.name: variant for variant in SWEEPS[name]}
     if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
         raise SettingsError(
@@ -192,7 +194,9 @@ def statements(results: Sequence[Result]) -> list[str]:
 
 
 def by_training(results: Sequence[Result]) -> list[str]:
-    """The same, training by training: scenes of one policy are alike, so several trainings tell more than many scenes."""
+    """The same statements training by training: scenes of one policy are alike, so several trainings tell more than many
+    scenes.
+    """
     seeds = sorted({result.train_seed for result in results if result.train_seed is not None})
     alike = {seed: [result for result in results if result.train_seed == seed] for seed in seeds}
     return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
@@ -235,7 +239,7 @@ def _wrapped(name: str) -> str:
 
 
 def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
-    """The run of the variant's own policy: begun, gone on with, or found to be done with these settings. None: it has none."""
+    """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none."""
     if variant.policy is None or seed is None:
         return None
     for needed in ("data", "video"):
@@ -253,7 +257,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
 
 
 def _training(folder: Path) -> dict[str, Any]:
-    """How a policy was trained, for whoever compares figures."""
+    """How a policy was trained, to be recorded beside its figures."""
     settings = json.loads((folder / "run.json").read_text())["settings"]
     reported = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
     return reported | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}

@@ -1,4 +1,6 @@
-"""Success rates as the paper's Table 1 gives them: mean and spread over the repeats, with an interval for all rollouts."""
+"""Success rates as the paper's Table 1 gives them: mean and spread over the repeats, with an interval for all rollouts.
+Called by command.py and sweep.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,7 +14,7 @@ from runtime.evaluation.rollouts import Episode
 
 @dataclass(frozen=True)
 class Row:
-    """One task under one policy."""
+    """One task under one policy, over all its rollouts."""
 
     task: str
     rates: tuple[float, ...]  # of the repeats, 0..1
@@ -33,12 +35,12 @@ class Row:
 
     @property
     def rollouts(self) -> int:
-        """How many were played."""
+        """How many scenes were played, in all repeats."""
         return len(self.outcomes)
 
     @property
     def rate(self) -> float:
-        """Of all rollouts."""
+        """The share of scenes that were done: the mean over the repeats, 0 to 1."""
         return mean(self.rates)
 
     @property
@@ -53,7 +55,7 @@ class Row:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "Row":
-        """What `to_json` gave."""
+        """A row from the values that `to_json` gave; figures that follow from others are computed again."""
         own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
         reported = tuple(done == "1" for done in plain["outcomes"])
         own.update(rates=tuple(own["rates"]), outcomes=reported)
@@ -61,7 +63,7 @@ class Row:
 
 
 def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
-    """Of one task's episodes, by repeat."""
+    """The row of one task's episodes, given by repeat."""
     episodes = [episode for repeat in repeats for episode in repeat]
     done = [episode.outcome.seconds for episode in episodes if episode.outcome.success]
     ages = [age for episode in episodes for age in episode.outcome.condition_ages_s]

@@ -25,9 +25,11 @@ def _depth(dual: int, single: int) -> tuple[str, ...]:
 
 
 _PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
+# Pictures and width are those of the small size's keypoints; the rest is chosen.
 _SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
 _NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
 _NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
+# Ratios of the paper's Figure 5 (b); sizes of windows and depths around those of the small policy, chosen.
 SWEEPS: dict[str, tuple[Variant, ...]] = {
     "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
     "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),

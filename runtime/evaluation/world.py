@@ -1,5 +1,6 @@
 """The whole robot on a virtual clock: the very step functions of system1, system2 and arms on the simulated scene, or on
 somebody else's (robotwin.py).
+Called by rollouts.py and by deploy/robotwin/deploy_policy.py.
 
 How long each system takes is declared, so what comes out is a property of policy and timing and not of this machine; on one
 machine and build it is the same again from the same seed. Events happen in order of time: ticks, pictures, and what was made.
@@ -29,11 +30,12 @@ from runtime.host.clock import NS_PER_S, seconds
 from runtime.messaging import messages
 from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
 
-_BEGIN_NS = 1_000 * NS_PER_S  # any time but zero
-_EPISODE, _INSTRUCTION = 1, 1
-_START_S = 3.0  # longest wait for the first chunk, beyond a task's own time
-_KEPT_FRAMES = 400
-_LONGEST_S = 60.0  # that anything takes
+_BEGIN_NS = 1_000 * NS_PER_S  # any time but zero, which stands for "never"
+_EPISODE, _INSTRUCTION = 1, 1  # numbers: there is one of each
+_START_S = 3.0
+"""Longest wait for the first chunk, beyond a task's own time; chosen: many runs of both systems at the usual latencies."""
+_KEPT_FRAMES = 400  # states that can still be drawn; chosen: more than both systems look back at (fit.KEPT_FRAMES)
+_LONGEST_S = 60.0  # that anything may be declared to take; chosen: beyond it no chunk would be used
 
 
 class Body(Protocol):
@@ -64,7 +66,7 @@ class Sight(Protocol):
     """A camera of the scene; drivers.sim.eye.Eye is one."""
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:
-        """The picture of a state."""
+        """The picture of a state `qpos`, as JPEG."""
         ...
 
 
@@ -80,7 +82,7 @@ class Latencies:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """The usual ones but for those given by name. Raises SettingsError for times that nothing takes."""
+        """The usual latencies, but for those given by name. Raises SettingsError for an unknown name or an impossible time."""
         for name, value in given.items():
             if name not in cls.__dataclass_fields__:
                 raise SettingsError(f"latency {name!r:.40} is unknown; there are {', '.join(cls.__dataclass_fields__)}")
@@ -93,7 +95,7 @@ class Latencies:
 
 @dataclass
 class Outcome:
-    """How an episode went."""
+    """How an episode went, in the robot's own time."""
 
     success: bool = False
     seconds: float = 0.0  # until success, or the task's time limit
@@ -119,7 +121,14 @@ class World:
         }
 
     def run(self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None) -> Outcome:
-        """One episode from a seed; `film_every`: keep a head picture of so many. `limit_s`: instead of the task's time."""
+        """Play one episode.
+
+        Args:
+            seed: Of the scene and of the cameras' noise.
+            text: The instruction.
+            film_every: Keep every so many-th picture of the head camera; 0: none.
+            limit_s: Longest time from the first RUNNING; None: the task's own.
+        """
         limit_s = self._task.step_limit / DEMONSTRATION_HZ if limit_s is None else limit_s
         self._physics.reset(seed)
         for place, eye in enumerate(self._eyes.values()):
@@ -129,7 +138,7 @@ class World:
         )
 
     def close(self) -> None:
-        """Free the renderers."""
+        """Close the renderers of all cameras; the world cannot be used afterwards."""
         for eye in self._eyes.values():
             eye.close()
 
@@ -150,7 +159,22 @@ def run(
     settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
     limit_s: float, film_every: int = 0,
 ) -> Outcome:  # fmt: skip
-    """One episode on a scene that stands ready. Raises SettingsError for rates that it does not have."""
+    """Play one episode on a scene that stands ready.
+
+    Args:
+        settings: Of the task; their rates must be the simulator's.
+        policy: Both systems; what they had encoded is forgotten.
+        latencies: How long things take.
+        body: What the arms move.
+        eyes: By camera.
+        text: The instruction.
+        seed: Of the episode message; the scene has been set already.
+        limit_s: Longest time from the first RUNNING.
+        film_every: Keep every so many-th picture of the head camera; 0: none.
+
+    Raises:
+        SettingsError: The scene does not have these rates.
+    """
     _check_rates(settings)
     policy.fast.clear()
     policy.slow.clear()
@@ -189,7 +213,7 @@ class _Episode:
         self._over = False
 
     def play(self, limit_s: float, film_every: int) -> Outcome:
-        """Event after event until success, a fault or the end of the time, which begins with the first chunk."""
+        """Run event after event until success, a fault or the end of the time, which begins with the first chunk."""
         self._limit_s, self._film_every = limit_s, film_every
         self._clock.at(_BEGIN_NS, self._tick)
         self._clock.at(_BEGIN_NS, self._capture)
@@ -206,7 +230,7 @@ class _Episode:
         return outcome
 
     def _tick(self) -> None:
-        """The arms process, and the physics until its next tick."""
+        """Run one tick of the arms, and the physics until the next."""
         now_ns = self._clock.now_ns
         states = [ArmState(self._ticks, now_ns, *reading) for reading in self._body.arms()]
         feedback = joint_state(states, self._arms, self._ticks, EPOCH, now_ns)
@@ -226,7 +250,7 @@ class _Episode:
         self._clock.at(_BEGIN_NS + round(self._ticks * NS_PER_S / self._settings.arms.rate_hz), self._tick)
 
     def _judge(self, mode: messages.Mode) -> None:
-        """Whether the episode is over."""
+        """Note success, and whether the episode is over: by success, a fault, or its time."""
         now_ns, begun_ns = self._clock.now_ns, self._running_since_ns
         late = now_ns - _BEGIN_NS > seconds(self._limit_s + _START_S)
         late = late or (begun_ns is not None and now_ns - begun_ns > seconds(self._limit_s))
@@ -234,7 +258,7 @@ class _Episode:
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
-        """All cameras at once: what they saw is drawn when somebody asks for it."""
+        """All cameras take a picture at once; what they saw is drawn when somebody asks for it."""
         number, now_ns = self._frames, self._clock.now_ns
         self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)

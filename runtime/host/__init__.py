@@ -1,1 +1,3 @@
-"""What the operating system gives: clocks, priorities, signals, the terminal, folders, processors."""
+"""What the operating system gives: clocks, priorities, signals, the terminal, folders, processors.
+Used by every other room.
+"""

@@ -1,12 +1,14 @@
-"""What a process that another one started asks of the kernel: a name of its own, and to end with its parent."""
+"""What a process that another one started asks of the kernel: a name of its own, and to end with its parent.
+Called first thing by every process of a run, by worker pools and by training's ranks.
+"""
 
 import ctypes
 import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_PR_SET_NAME = 15  # of linux/prctl.h
 
 
 def die_with_parent(name: str) -> None:

@@ -1,6 +1,7 @@
-"""Monotonic time, fixed-rate waiting and a clock for tests. Wall-clock time is only ever a label.
+"""Monotonic time, fixed-rate waiting and labels by the wall clock. Wall-clock time is only ever a label.
+Used by everything that stamps, waits or compares times.
 
-A process on another machine than the robot (runtime/remote) tells the robot's time: its own, and how far that is behind.
+A process on another machine than the robot (runtime/remote) gives the robot's time: its own clock plus an offset.
 """
 
 import mmap
@@ -11,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 NS_PER_S = 1_000_000_000
-_SPIN_NS = 150_000  # a sleep may end 100 us late
+_SPIN_NS = 150_000  # the last stretch before a deadline; measured on an idle machine: a sleep ends 80 to 100 us late
 
 
-FOLLOWED = (
-    "VIDEO2ACT_CLOCK"  # environment: the file that Offset writes, where this process follows another machine's clock
-)
+FOLLOWED = "VIDEO2ACT_CLOCK"
+"""Environment: the file that Offset writes, where this process follows another machine's clock."""
 _offset: memoryview | None = None
 
 
@@ -35,7 +35,7 @@ class Offset:
             self._place = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
 
     def set(self, offset_ns: int) -> None:
-        """From now on."""
+        """Change it for all processes that follow this file, from the next time that they read the clock."""
         self._place[0] = offset_ns
 
 
@@ -58,7 +58,7 @@ def seconds(duration_s: float) -> int:
 
 
 class Rate:
-    """Absolute deadlines `period_ns` apart. `wait` may be given the time until shortly before the deadline to use.
+    """Absolute deadlines `period_ns` apart, waited for one after the other.
 
     `exact`: the last stretch before a deadline is spun, which takes 3 % of a core at 200 Hz.
     """
@@ -71,9 +71,13 @@ class Rate:
         self.missed = 0
 
     def wait(self, idle: Callable[[int], None] | None = None) -> int:
-        """Wait for the deadline and return it; missed ones are skipped and counted, so lateness never accumulates.
+        """Wait for the next deadline; missed ones are skipped and counted, so lateness never accumulates.
 
-        `idle(until_ns)` is called while there is time, and must return before `until_ns`.
+        Args:
+            idle: Called with the time until which it may work, ns; must return before.
+
+        Returns:
+            The deadline, ns, also when it is past.
         """
         deadline_ns = self.deadline_ns
         if idle is not None:

@@ -1,4 +1,5 @@
 """Arithmetic that is compiled to machine code when its module is imported, and kept on disk for the next time.
+Used by runtime/arms/joint_limits.py and runtime/arms/clearance.py.
 
 For what runs 200 times a second on a handful of numbers: there Python takes longer between the operations than for them.
 """
@@ -13,9 +14,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(signature: str) -> Callable[[Function], Function]:
-    """Compile a function for just this signature, so that no argument of another type compiles it anew in mid-run.
+    """Compile a function for just this signature, so that no argument of another type compiles it again in mid-run.
 
     Rounding is as written: nothing is fused or reordered, and a replay on other processors differs no more than before.
+
+    Args:
+        signature: Of numba, as `f8[:](f8[::1],f8)`.
     """
     return lambda function: cast(Function, _make(signature)(function))
 

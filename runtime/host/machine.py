@@ -1,4 +1,6 @@
-"""What a figure was measured on, and how much the machine was disturbed meanwhile."""
+"""What a figure was measured on, and how much the machine was disturbed meanwhile.
+Called by the benchmarks and by evaluation, beside their figures.
+"""
 
 import os
 import platform
@@ -7,11 +9,11 @@ from pathlib import Path
 
 from runtime.host.clock import robot_time_ns
 
-_STEAL_FIELD = 8
+_STEAL_FIELD = 8  # of a line "cpu user nice system idle iowait irq softirq steal ..." of /proc/stat (proc(5))
 
 
 def describe() -> str:
-    """Processor, cores, memory, kernel, Python; no host name."""
+    """One line: processor, cores, memory, kernel, Python; no host name."""
     cpu = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
@@ -27,18 +29,18 @@ def describe() -> str:
 
 @dataclass
 class StealMeter:
-    """Share of the processors' time that the hypervisor took away since it was made."""
+    """Share of the processors' time that the hypervisor took away since this was made."""
 
     began_ns: int
     began_ticks: int
 
     @classmethod
     def start(cls) -> "StealMeter":
-        """Begin to measure."""
+        """A meter that counts from now on."""
         return cls(robot_time_ns(), _steal_ticks())
 
     def percent(self) -> float:
-        """Of all cores together."""
+        """The share so far, in percent of all cores' time; 0 on a machine of its own."""
         elapsed_s = (robot_time_ns() - self.began_ns) / 1e9 * (os.cpu_count() or 1)
         stolen_s = (_steal_ticks() - self.began_ticks) / os.sysconf("SC_CLK_TCK")
         return round(100 * stolen_s / elapsed_s, 2) if elapsed_s else 0.0

@@ -1,4 +1,6 @@
-"""The last line of every command: what to type next, ready to be copied."""
+"""The last line of every command: what to type next, ready to be copied.
+Called by the mains of all commands.
+"""
 
 import shlex
 from pathlib import Path
@@ -9,7 +11,7 @@ _SCRIPTS = Path(__file__).parents[2] / "launch"
 
 
 def say_next(aim: str, command: str, *words: str | Path) -> None:
-    """`command` is one of runtime.cli's; upper-case words stand for what the reader has to fill in."""
+    """Print the command to type next, and its aim. `command` is one of runtime.cli's; words in capitals are to be filled in."""
     say(f"video2act: next, {aim}: {typed(command, *words)}")
 
 

@@ -1,7 +1,5 @@
 """Whether a machine is too slow for what runs on it: by what comes late, and by how busy its processors are.
-
-A late message, a torn reading or a silent process looks like a bad cable or a crash when only the processor was missing. So
-whoever judges such things asks here first.
+Asked by whoever would blame a late message, a torn reading or a silent process on a cable or a crash.
 """
 
 import os
@@ -12,23 +10,20 @@ from pathlib import Path
 from runtime.host.clock import NS_PER_S
 
 LATE_TICK_MS = 5.0  # of the arms, p99: a whole period of 200 Hz
-LAG_MS = 50.0  # of the simulated physics behind the clock
-LOOP_MS = 50.0  # of a loop without priority that comes round every 50 ms
-GAP_MS = 250.0  # between two heartbeats, sent every 50 ms
+LAG_MS = 50.0  # of the simulated physics behind the clock: the arms hold on feedback of that age
+LOOP_MS = 50.0  # of a loop without priority that comes round every 50 ms: one whole round
+GAP_MS = 250.0  # between two heartbeats, sent every 50 ms; chosen: four missed, one more than makes a process `stopped`
 REMEDY = "end other programs on it, or take fewer cameras and a slower --system1.period_s"
-_STALL_MS = 20.0
-_BLAMED_NS = NS_PER_S  # what comes late this long after a stall comes of it
-_IDLE, _WAITS_FOR_DISK, _STOLEN, _TOTAL = (
-    3,
-    4,
-    7,
-    8,
-)  # places in the first line of /proc/stat (proc(5)); guests count twice
+_STALL_MS = 20.0  # chosen: a sleep ends 0.1 ms late on an idle machine and 2.4 ms with both cores busy (measured)
+_BLAMED_NS = NS_PER_S
+"""What comes late this long after a stall comes of it. Chosen: the longest age the arms judge (`max_supervision_age_s`)."""
+_IDLE, _WAITS_FOR_DISK, _STOLEN, _TOTAL = 3, 4, 7, 8
+"""Places in the first line of /proc/stat (proc(5)), and how many of them count: guests stand there twice."""
 
 
 @dataclass(frozen=True)
 class Pressure:
-    """How busy the processors are."""
+    """How busy the processors are, over all cores this process may use."""
 
     cores: int
     load: float  # threads that run or wait, over the last minute
@@ -42,7 +37,7 @@ class Pressure:
 
 @dataclass
 class Processors:
-    """Looks at the processors again and again; shares are those of the time since the last look, or since it was made."""
+    """Measures the processors' use; shares are those of the time since the last `check`, or since this was made."""
 
     stat: Path = Path("/proc/stat")
     load: Path = Path("/proc/loadavg")
@@ -52,7 +47,7 @@ class Processors:
         self._last = self._ticks()
 
     def check(self) -> Pressure:
-        """How they are now."""
+        """How busy they were since the last call. Reads /proc/stat and /proc/loadavg; does not wait."""
         ticks = self._ticks()
         passed = [after - before for after, before in zip(ticks, self._last, strict=True)]
         self._last, total = ticks, sum(passed)
@@ -69,10 +64,16 @@ class Processors:
 def symptoms(
     late_tick_ms: float = 0.0, lag_ms: float = 0.0, late_loop_ms: float = 0.0, gaps: dict[str, float] | None = None
 ) -> str:
-    """What only a machine without time explains; empty: it keeps up.
+    """What only a machine without time explains.
 
-    Args: how late the arms' ticks come, how far the physics is behind, how late an ordinary loop comes round (p99), the longest
-    silences by process; in ms.
+    Args:
+        late_tick_ms: How late the arms' ticks come, 99th percentile.
+        lag_ms: How far the physics is behind, 99th percentile.
+        late_loop_ms: How late an ordinary loop comes round, 99th percentile.
+        gaps: The longest silence of each process, ms.
+
+    Returns:
+        Each value above its limit, with that limit; empty: the machine keeps up.
     """
     silent = {name: gap_ms for name, gap_ms in (gaps or {}).items() if gap_ms > GAP_MS}
     found = [
@@ -100,13 +101,13 @@ class Stall:
         self.note(time.monotonic_ns() - begun_ns - round(duration_s * NS_PER_S), time.monotonic_ns())
 
     def note(self, late_ns: int, now_ns: int) -> None:
-        """A wait ended so late."""
+        """A wait ended `late_ns` too late, at `now_ns`."""
         if late_ns / 1e6 > _STALL_MS:
             self._longest_ms = max(late_ns / 1e6, self._longest_ms if self._recent(now_ns) else 0.0)
             self._ended_ns = now_ns
 
     def blamed(self, text: str, now_ns: int) -> str:
-        """A text about something late or torn: while this process is kept waiting, with that as its cause and remedy.
+        """A text about something late or torn; while this process is kept waiting, with that as its cause and remedy.
 
         The remedy of the text itself (`...; check the CAN bus`) is for a machine that keeps up.
         """

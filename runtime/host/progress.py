@@ -1,4 +1,6 @@
-"""Progress of whatever takes longer than some seconds: a bar on a terminal, elsewhere a line every ten seconds."""
+"""Progress of whatever takes longer than some seconds: a bar on a terminal, elsewhere a line every ten seconds.
+Used by commands that train, evaluate, replay, export, fetch or measure.
+"""
 
 import sys
 import threading
@@ -9,6 +11,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 _BAR_AFTER_S, _LINE_EVERY_S = 1.0, 10.0
+"""Chosen: what is done within a second needs no bar; a log may be silent for ten seconds before it looks hung."""
 _LINE = "{desc}: {n_fmt} of {total_fmt} %s, {elapsed} gone, {remaining} to go{postfix}"
 _CLEAR = "\r\x1b[K"
 
@@ -20,13 +23,12 @@ class _Lines:
         self._file = file
 
     def write(self, text: str) -> int:
-        """A state, which begins with a carriage return."""
+        """Write a state of the bar, which begins with a carriage return, as a line."""
         if text.strip():
             self._file.write(text.strip() + "\n")
         return len(text)
 
     def flush(self) -> None:
-        """As of a file."""
         self._file.flush()
 
 
@@ -42,7 +44,7 @@ def bar(total: float, what: str, unit: str, **options: Any) -> "tqdm[Any]":
 
 @contextmanager
 def waiting(what: str) -> Generator[None]:
-    """Say that something goes on whose end cannot be foreseen, while inside."""
+    """While inside, say now and then that `what` still goes on, and for how long; for what has no foreseeable end."""
     ended = threading.Event()
     teller = threading.Thread(target=_tell, args=(what, ended), daemon=True)
     teller.start()

@@ -1,4 +1,5 @@
 """What a control loop asks of the operating system: a thread that is run at once, and processors that do not fall asleep.
+Called by arms, simulator, bus and the robot command; the doctor asks whether it is allowed.
 
 Both need a permission that a plain user lacks (deploy/realtime-limits.conf, deploy/cpu-latency.rules); without it the
 robot works all the same, later and less evenly.
@@ -7,7 +8,7 @@ robot works all the same, later and less evenly.
 import os
 from pathlib import Path
 
-ARMS_PRIORITY = 50
+ARMS_PRIORITY = 50  # of 1 to 99; chosen, as the two below: only their order matters, and room is left above and below
 MESSAGES_PRIORITY = 45  # threads that only pass on what cameras, systems and arms say
 SIMULATOR_PRIORITY = 40  # stands for hardware, but comes after the arms
 _LATENCY_DEVICE = Path("/dev/cpu_dma_latency")
@@ -15,7 +16,11 @@ _NO_LATENCY = (0).to_bytes(4, "little")  # microseconds; the kernel's interface 
 
 
 def run_at_once(priority: int) -> bool:
-    """SCHED_FIFO for the calling thread. Call it after all other threads were started: they inherit. False: not allowed."""
+    """SCHED_FIFO for the calling thread; threads that it starts afterwards inherit it, so call this last.
+
+    Returns:
+        False: not allowed; nothing has changed.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except PermissionError:

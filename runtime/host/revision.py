@@ -1,4 +1,6 @@
-"""Which source this is, for whatever keeps a record: sessions and training runs."""
+"""Which source this is, for whatever keeps a record.
+Called for sessions, training runs and evaluations.
+"""
 
 import subprocess
 from pathlib import Path

@@ -1,6 +1,7 @@
 """A run's folder in shared memory: sockets, rings, slots. Its maker holds a lock, so what a killed run left is told apart.
+Made by the robot command, paced replay, benchmarks and the GPU box; found by whoever talks to a run.
 
-A process number would not do: containers that share /dev/shm number their processes anew.
+A process number would not do: containers that share /dev/shm each count their processes from 1.
 """
 
 import fcntl
@@ -34,7 +35,7 @@ class MemoryFolder:
         self.remove()
 
     def remove(self) -> None:
-        """Remove it with all it holds."""
+        """Remove the folder with all it holds, and release the lock."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 

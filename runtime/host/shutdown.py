@@ -1,4 +1,5 @@
 """Whether a process was asked to end, as a signal's handler may tell it: without a lock, however often.
+Used by every process's base, the console without a robot and the replay's page.
 
 `threading.Event.set` takes a lock that is not reentrant. A second SIGTERM that arrives while the first one's handler holds it
 waits for ever in the same thread; and several do arrive when a parent is killed, one for each of its threads that ends.

@@ -1,4 +1,6 @@
-"""Tells systemd how the robot is (sd_notify(3)): ready, alive, what it does. Nothing happens where systemd did not start it."""
+"""Tells systemd how the robot is (sd_notify(3)): ready, alive, what it does. Nothing happens where systemd did not start it.
+Called by the arms process, whose death is the one that matters.
+"""
 
 import os
 import socket
@@ -15,21 +17,21 @@ class Notifier:
             self._socket.setblocking(False)
 
     def ready(self) -> None:
-        """The process that owns the arms is there."""
+        """Say that the service has started: the process that owns the arms runs."""
         self._send("READY=1")
 
     def alive(self, status: str) -> None:
-        """Feed the watchdog; `status` is shown by systemctl."""
+        """Feed the watchdog; `status` is the line that `systemctl status` shows."""
         self._send(f"WATCHDOG=1\nSTATUS={status}")
 
     def close(self) -> None:
-        """The control loop ends."""
+        """Say that the service stops, and close the socket."""
         self._send("STOPPING=1")
         if self._socket is not None:
             self._socket.close()
 
     def _send(self, text: str) -> None:
-        """A message that systemd has no time for is no reason to wait: the next one comes soon."""
+        """Send without waiting: a message that systemd has no time for is dropped, since the next one comes soon."""
         if self._socket is None or self._address is None:
             return
         try:

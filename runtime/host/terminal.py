@@ -1,4 +1,5 @@
 """The operator's terminal: lines out, one that stays below them, single keys in, none ever waited for; restored at the end.
+Used by every command.
 
 A terminal that is gone (closed window, lost connection, `robot.sh | head`) ends the program in order, like a hang-up. One
 that is stopped (a connection that hangs) holds nobody up: while keys are read, lines are written by a thread of their own.
@@ -19,10 +20,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 KEYS = "space holds, r runs, t lets the leaders take over, q ends, ? shows the keys"
-_MOST_LINES = 500  # texts that wait for a stopped terminal; then the oldest go
-_LAST_S = 0.5  # for the last lines
-_COLUMNS = 80  # of a terminal that does not tell
-_INPUT, _SPECIAL = 0, 6  # places in what termios tells
+_MOST_LINES = 500
+"""Texts that wait for a stopped terminal, then the oldest go; chosen: what a person might still scroll through."""
+_LAST_S = 0.5  # for the last lines; chosen: so short a wait at the end is not noticed
+_COLUMNS = 80  # of a terminal that does not tell: the width of the VT100
+_INPUT, _SPECIAL = 0, 6  # places of iflag and cc in what termios.tcgetattr gives
 _DISABLED = b"\0"
 _CLEAR = "\r\x1b[K"  # to the beginning of the line, and nothing on it (ECMA-48 EL)
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow or a function key comes as several characters
@@ -87,7 +89,7 @@ def width() -> int | None:
 
 
 def show(text: str) -> None:
-    """The one line below all others, in place of the one before; empty: none. Only for a terminal, and not wider than it."""
+    """Put a line below all others, in place of the one before; empty: none. The caller fits it to `width`."""
     global _shown
     if text != _shown:
         _shown = text
@@ -95,7 +97,10 @@ def show(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """A line for the operator. If nobody can read it any more, the process gets SIGHUP and what follows goes nowhere."""
+    """Write a line for the operator.
+
+    If nobody can read it any more, this process gets SIGHUP and what follows goes nowhere.
+    """
     _put(f"{_CLEAR}{text}\n{_shown}" if _shown else f"{text}\n")
 
 

@@ -1,4 +1,5 @@
-"""Many independent pieces of work, on this machine's cores or on a Ray cluster; used by demos, training and evaluation.
+"""Many independent pieces of work, on this machine's cores or on a Ray cluster.
+Used by demonstrations, training, evaluation and the benchmark of hostile chunks.
 
 A piece is a function of a module and a picklable job. On a cluster the machines share the folders that jobs name.
 """
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 from runtime.errors import RuntimeFault
 from runtime.host.child_process import die_with_parent
 
-_CONNECT_S = 5.0
+_CONNECT_S = 5.0  # chosen: longer than any machine of one network needs to answer
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -52,7 +53,10 @@ class WorkerPool:
         self._pool = None
 
     def results(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """The results as they come, in any order; at most twice as many jobs as workers are under way."""
+        """Run `work` on every job and give the results as they come, in any order.
+
+        At most twice as many jobs as workers are taken at once. An error in a worker is raised here.
+        """
         begin, first_done = self._ways()
         left = iter(jobs)
         running: list[Any] = []
@@ -115,6 +119,8 @@ def _connected(address: str, workers: int) -> Any:
 
 
 def _reach(address: str) -> None:
-    """Ray itself would try for minutes. Raises OSError, or ValueError when it is no HOST:PORT."""
+    """See whether a cluster answers at all: Ray itself would try for minutes. Raises OSError, or ValueError for no
+    HOST:PORT.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     socket.create_connection((host, int(port)), _CONNECT_S).close()

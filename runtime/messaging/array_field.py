@@ -1,4 +1,6 @@
-"""Arrays as fields of a message: dtype and shape checked, finite, bounded, carried without a copy. Used by messages.py."""
+"""Arrays as fields of a message: dtype and shape checked, finite, bounded, carried without a copy.
+Used by messages.py as annotations; policies and their benchmarks use `Array`.
+"""
 
 import math
 import re
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-_BFLOAT16_INFINITY = 0x7F80
+_BFLOAT16_INFINITY = 0x7F80  # its bits: all eight of the exponent, as in float32's upper half; NaN is above it
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 Length = int | None | tuple[int, int]
 
@@ -33,7 +35,17 @@ class Tensor:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def check(self, value: Any) -> NDArray[Any]:
-        """Accept an array, or the map an array travels as; anything that is not finite is refused."""
+        """Accept an array, or the map an array travels as.
+
+        Args:
+            value: numpy array, or {"dtype", "shape", "data"}.
+
+        Returns:
+            The array; from a map it points into the map's bytes and is read-only.
+
+        Raises:
+            ValueError: Another dtype or shape, too few or too many bytes, NaN or infinity. pydantic makes its own error of it.
+        """
         array = value if isinstance(value, np.ndarray) else self._from_map(value)
         if array.dtype != self._numpy_dtype:
             raise ValueError(f"dtype {array.dtype}, expected {self.dtype}")
@@ -70,11 +82,11 @@ class Tensor:
             return not largest or (largest[0] < _BFLOAT16_INFINITY and largest[1] < _BFLOAT16_INFINITY + 0x8000)
         if array.dtype.kind != "f":
             return True
-        # The sum of the squares is finite only if all are; where great numbers overflow it, each is looked at.
+        # The sum of the squares is finite only if all are; where great numbers overflow it, each is checked.
         return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
     def to_map(self, array: NDArray[Any]) -> dict[str, Any]:
-        """The map an array travels as; its bytes are not copied here."""
+        """The map an array travels as; its bytes are not copied here, and not checked."""
         return {"dtype": self.dtype, "shape": array.shape, "data": np.ascontiguousarray(array).data}
 
 
@@ -90,7 +102,7 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its values."""
+        """The shape of `values`; a bfloat16 counts as one number."""
         return self.values.shape
 
 
@@ -107,7 +119,14 @@ class ArraySet:
         return core_schema.no_info_plain_validator_function(self.check)
 
     def check(self, value: Any) -> dict[str, Array]:
-        """Accept arrays by name, or the map of maps they travel as."""
+        """Accept arrays by name, or the map of maps they travel as.
+
+        Args:
+            value: Name to `Array`, or name to {"dtype", "shape", "data"}.
+
+        Raises:
+            ValueError: Too many arrays or bytes in all, a name, dtype or number of dimensions that is not allowed, or NaN.
+        """
         if not isinstance(value, Mapping):
             raise ValueError("not a map of arrays")
         if len(value) > self.most:

@@ -1,4 +1,5 @@
 """The ring of camera frames in shared memory: one writer, many readers, by number or newest, torn reads impossible.
+Written by the cameras process; read by both systems, the recorder and the console.
 
 A file on /dev/shm is mapped rather than `multiprocessing.shared_memory`, whose readers unlink the segment for everybody
 when they exit (below Python 3.13). Beside the pixels lie the JPEG bytes that the session logs.
@@ -18,7 +19,7 @@ from runtime.errors import RuntimeFault
 _RING = struct.Struct("<8sqqqq")  # magic, width, height, slots, newest number
 _SLOT = struct.Struct("<qqq")  # number (negative while being written), capture_ns, JPEG size
 _MAGIC = b"v2aring1"
-_NEWEST_OFFSET = _RING.size - 8
+_NEWEST_OFFSET = _RING.size - 8  # the last field of the header
 _NUMBER = struct.Struct("<q")
 _TIMES = struct.Struct("<qq")
 _MAP_FLAGS = (
@@ -28,7 +29,7 @@ _MAP_FLAGS = (
 
 @dataclass(frozen=True)
 class StoredFrame:
-    """A copy of one slot."""
+    """A copy of one slot, whole: the writer may overwrite it meanwhile."""
 
     number: int
     capture_ns: int
@@ -49,7 +50,17 @@ class FrameRing:
 
     @classmethod
     def create(cls, path: Path, width_px: int, height_px: int, slots: int) -> "FrameRing":
-        """Make the file, or take over the one a predecessor left (numbers go on). Raises RuntimeFault when it cannot fit."""
+        """Make the file, or take over the one a predecessor left (numbers go on).
+
+        Args:
+            path: In the run's folder.
+            width_px: Of all its pictures.
+            height_px: Likewise.
+            slots: Frames that it holds.
+
+        Raises:
+            RuntimeFault: The file does not fit into the shared memory that is free.
+        """
         size = _RING.size + slots * slot_bytes(width_px, height_px)
         left = cls._left_behind(path, size)
         if left is not None and (left.width_px, left.height_px, left.slots) == (width_px, height_px, slots):
@@ -79,7 +90,12 @@ class FrameRing:
 
     @classmethod
     def attach(cls, path: Path) -> "FrameRing":
-        """Map an existing ring. Raises FileNotFoundError while the cameras have not made it."""
+        """Map an existing ring.
+
+        Raises:
+            FileNotFoundError: The cameras have not made it yet.
+            RuntimeFault: It is no ring of this version.
+        """
         descriptor = os.open(path, os.O_RDWR)
         try:
             return cls(path, mmap.mmap(descriptor, 0, flags=_MAP_FLAGS))
@@ -92,7 +108,17 @@ class FrameRing:
         return _NUMBER.unpack_from(self._map, _NEWEST_OFFSET)[0]
 
     def write(self, number: int, capture_ns: int, pixels: NDArray[np.uint8], jpeg: bytes) -> None:
-        """Store a frame; numbers count up from 1. Raises RuntimeFault for another picture size."""
+        """Store a frame in place of the oldest one. Only one process may write.
+
+        Args:
+            number: Counts up from 1.
+            capture_ns: Of the exposure, CLOCK_MONOTONIC.
+            pixels: (height, width, 3) uint8 RGB.
+            jpeg: Of the same picture; at most half as many bytes.
+
+        Raises:
+            RuntimeFault: Another picture size, or a JPEG that does not fit.
+        """
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise RuntimeFault(
                 f"{self.path.stem}: picture {pixels.shape}, the ring holds {self.height_px}x{self.width_px}"
@@ -110,7 +136,15 @@ class FrameRing:
         self._store(_NEWEST_OFFSET, number)
 
     def read(self, number: int, out: NDArray[np.uint8] | None = None) -> StoredFrame | None:
-        """Copy frame `number` out (into `out` if given), or None when it is overwritten or not there yet."""
+        """Copy a frame out.
+
+        Args:
+            number: Of the frame.
+            out: (height, width, 3) uint8 to copy the pixels into; None: a new array.
+
+        Returns:
+            None when it is overwritten, was so while it was copied, or is not there yet.
+        """
         start = self._slot_start(number)
         held, capture_ns, jpeg_size = _SLOT.unpack_from(self._map, start)
         if held != number or number < 1:
@@ -124,12 +158,12 @@ class FrameRing:
         return StoredFrame(number, capture_ns, pixels, jpeg)
 
     def read_jpeg(self, number: int) -> bytes | None:
-        """Only the JPEG bytes of frame `number`."""
+        """The JPEG bytes of a frame; None as for `read`."""
         found = self.read_encoded(number)
         return None if found is None else found[1]
 
     def read_encoded(self, number: int) -> tuple[int, bytes] | None:
-        """When frame `number` was taken, ns, and its JPEG bytes."""
+        """When a frame was taken (CLOCK_MONOTONIC ns) and its JPEG bytes; None as for `read`."""
         start = self._slot_start(number)
         held, capture_ns, jpeg_size = _SLOT.unpack_from(self._map, start)
         body = start + _SLOT.size + self._pixel_bytes
@@ -151,6 +185,6 @@ class FrameRing:
 
 
 def slot_bytes(width_px: int, height_px: int) -> int:
-    """Bytes of one slot: header, pixels and room for a JPEG of half their size, on whole cache lines."""
+    """Bytes of one slot: header, pixels and room for a JPEG of half their size, on whole cache lines (64 bytes)."""
     pixel_bytes = width_px * height_px * 3
     return -(-(_SLOT.size + pixel_bytes + pixel_bytes // 2) // 64) * 64

@@ -1,4 +1,5 @@
 """Every message that passes between processes, defined once, and the one codec for them.
+Used by every process; the bus decodes, the session reader and replay decode what was recorded.
 
 A message is one msgpack map: `type`, `schema` and the fields. Decoding is strict: an unknown field, a wrong type, shape
 or dtype, NaN or infinity raises WireError, which the bus counts. Units and meaning stand beside each field. What changes here
@@ -18,8 +19,9 @@ from runtime.errors import WireError
 from runtime.messaging.array_field import Array, ArraySet, Tensor
 from runtime.messaging.upgrades import SCHEMA_NUMBER, upgraded
 
-MOST_TARGETS = 128  # in a chunk; the paper's have 64 (4.2.2)
-SHORTEST_DT_NS, LONGEST_DT_NS = 1_000_000, 1_000_000_000  # between two of them
+MOST_TARGETS = 128  # in a chunk; chosen: twice the paper's 64 (4.2.2), which fits one frame of the chunk topic
+SHORTEST_DT_NS, LONGEST_DT_NS = 1_000_000, 1_000_000_000
+"""Between two of them. Chosen: from the highest rate of commands (`arms.rate_hz`, 1000) to one a second."""
 JOINTS = 14  # [left j1..j6, left gripper, right j1..j6, right gripper]; rad, gripper opening m
 
 Mode = Literal["DISARMED", "HOLD", "RUNNING", "TAKEOVER", "FAULT"]
@@ -166,7 +168,7 @@ class JointState(Episodic):
 
     @property
     def heard(self) -> bool:
-        """Whether both arms have said where they are."""
+        """Whether both arms were heard at least once."""
         return NEVER not in self.measured_ns
 
 
@@ -212,7 +214,7 @@ class SafetyState(Episodic):
 
 
 class CameraState(BaseModel):
-    """One camera's verdict."""
+    """How one camera is, as the cameras process judges it; part of CameraHealth."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -333,7 +335,7 @@ class ProcessState(BaseModel):
 
 
 class Supervision(Message):
-    """All processes' states, at 5 Hz. (Sessions of before counted no messages and faults: 0.)"""
+    """All processes' states, at 5 Hz. Sessions recorded before messages and faults were counted hold 0."""
 
     processes: tuple[ProcessState, ...]
 
@@ -381,7 +383,14 @@ MODES: tuple[str, ...] = get_args(Mode)
 
 
 def encode(message: Message) -> bytes:
-    """The one msgpack map of a message."""
+    """Encode a message as one msgpack map.
+
+    Args:
+        message: Of any type in MESSAGES; its values are not checked again.
+
+    Returns:
+        Its bytes: arrays as maps of dtype, shape and little-endian data.
+    """
     body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
     tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
@@ -392,12 +401,30 @@ def encode(message: Message) -> bytes:
 
 
 def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:
-    """The message in a payload. Raises WireError for anything that is not exactly one."""
+    """The message in a payload, with all checks.
+
+    Args:
+        payload: One msgpack map. Arrays of the message point into a copy, not into it.
+        expected: The only type that is taken; None: any known one.
+
+    Raises:
+        WireError: It is not exactly one message of this schema: type, schema, fields, dtypes, shapes, finite values.
+    """
     return _validated(unpack(payload), expected)
 
 
 def decode_recorded(payload: bytes) -> tuple[Message, bytes]:
-    """A session's message, which a former schema may have written, and its payload in the present one. Raises WireError."""
+    """A session's message, which a former schema may have written.
+
+    Args:
+        payload: As it was recorded.
+
+    Returns:
+        The message, and its payload in the present schema: the very bytes where that is the one it was written in.
+
+    Raises:
+        WireError: It is no message of any known schema.
+    """
     body = unpack(payload)
     present = upgraded(body)
     message = _validated(present, None)
@@ -419,7 +446,11 @@ def _validated(body: dict[str, Any], expected: type[Message] | None) -> Message:
 
 
 def unpack(payload: bytes | memoryview) -> dict[str, Any]:
-    """The raw map of a payload. Raises WireError when it is no msgpack map with text keys."""
+    """The raw map of a payload; its fields are not checked.
+
+    Raises:
+        WireError: It is no msgpack map with text keys.
+    """
     try:
         body = msgpack.unpackb(payload, use_list=False, strict_map_key=True)
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:

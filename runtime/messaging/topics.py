@@ -1,4 +1,5 @@
 """The table of topics: what travels where, who publishes it, how often, how old it may get, whether it is logged.
+Read by the bus, the recorder, the console and the steps, which name their inputs by it.
 
 Staleness verdicts, the recorder and the console derive from this table; nothing else names these figures.
 """
@@ -13,7 +14,7 @@ from runtime.messaging import messages
 
 @dataclass(frozen=True)
 class Topic:
-    """One row. Publishers that are several have an endpoint each; EVERY_PROCESS: the bus is told their names."""
+    """One row. Several publishers have an endpoint each. EVERY_PROCESS stands for all: the bus is told their names."""
 
     name: str
     message: type[messages.Message]
@@ -24,7 +25,7 @@ class Topic:
     max_bytes: int = 1 << 16
 
     def senders(self, processes: Sequence[str]) -> tuple[str, ...]:
-        """Who publishes it, where these are all processes."""
+        """Who publishes it, where `processes` are all there are."""
         return self.publishers or tuple(processes)
 
 
@@ -32,6 +33,7 @@ EVERY_PROCESS: tuple[str, ...] = ()
 OPERATOR = "operator"  # whoever gives a command from another terminal
 _STEPPING = ("system2", "system1", "arms")
 
+# Rates are their senders' own; ages and sizes are chosen: some periods of a rate, and room for the largest message.
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
@@ -63,7 +65,7 @@ TOPICS: dict[str, Topic] = {
 
 
 def topic(name: str) -> Topic:
-    """The row called `name`; raises RuntimeFault for an unknown one."""
+    """The row called `name`. Raises RuntimeFault for an unknown one."""
     if name not in TOPICS:
         raise RuntimeFault(f"unknown topic {name!r}; see runtime/messaging/topics.py")
     return TOPICS[name]
@@ -83,5 +85,5 @@ def reference(message: messages.Message) -> messages.InputRef:
 
 
 def references(*arrived: messages.Message | None) -> tuple[messages.InputRef, ...]:
-    """The same of several, without what was not there."""
+    """The same of several, in order, leaving out what was not there."""
     return tuple(reference(message) for message in arrived if message is not None)

@@ -1,4 +1,5 @@
-"""What changed on the wire from each schema to the next, so that former sessions stay readable. Called by messages.py.
+"""What changed on the wire from each schema to the next, so that former sessions stay readable.
+Called by messages.py for recorded messages, and by the session reader for topics.
 
 Works on raw maps, before anything is checked: a body that is no valid message of its schema is refused after the upgrade.
 """
@@ -9,14 +10,14 @@ from typing import Any
 
 from runtime.errors import WireError
 
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 2  # of the messages as they are now; each change on the wire raises it and adds a row to UPGRADES
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """From one schema to the next."""
+    """What changed from one schema to the next: new names by old ones, and functions that change a message's body."""
 
     types: Mapping[str, str] = field(default_factory=dict[str, str])  # new names of messages
     topics: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -57,7 +58,11 @@ UPGRADES: Mapping[int, Upgrade] = {
 
 
 def upgraded(body: Body) -> Body:
-    """A message's map in the present schema; unchanged where it is of no schema that is known. Raises WireError."""
+    """A message's map in the present schema; unchanged where it is of no schema that is known.
+
+    Raises:
+        WireError: It lacks a field that its schema has.
+    """
     schema = body.get("schema")
     if type(schema) is not int or schema not in UPGRADES:
         return body
@@ -68,7 +73,7 @@ def upgraded(body: Body) -> Body:
 
 
 def present_topic(name: str) -> str:
-    """What a topic of any schema is called now."""
+    """What a topic of any schema is called in the present one."""
     for upgrade in UPGRADES.values():
         name = upgrade.topics.get(name, name)
     return name

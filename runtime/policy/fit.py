@@ -1,5 +1,4 @@
 """Whether a policy fits the robot that the settings describe: asked before anything moves. No torch.
-
 Called by the robot command, and by whoever opens a checkpoint (networks.py).
 """
 
@@ -11,18 +10,36 @@ from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 
 KEPT_FRAMES = 256
-"""Newest frames of a camera that both systems can look back at."""
+"""Newest frames of a camera that both systems can look back at. Chosen: 8.5 s at 30 Hz; a longer window is refused here."""
 _ASPECT_SHARE, _RATE_SHARE, _GRIPPER_M = 0.01, 0.99, 1e-3
+"""Chosen: by so much a picture's shape may differ (five rows of 480), so much of the rate must be there (a nominal 30 Hz is
+29.97 with some cameras), and so far may the grippers' openings be apart."""
 
 
 def check(needs: Requirements, settings: Settings) -> None:
-    """Raises RuntimeFault with one line for each mismatch."""
+    """Compare a policy's needs with the settings.
+
+    Args:
+        needs: Of the checkpoint.
+        settings: Of the robot.
+
+    Raises:
+        RuntimeFault: One line for each mismatch, with both values and a remedy.
+    """
     if found := mismatches(needs, settings):
         raise RuntimeFault("\n".join(f"policy: {line}" for line in found))
 
 
 def mismatches(needs: Requirements, settings: Settings) -> list[str]:
-    """What the policy needs and this robot does not have, each with both values and a remedy; empty: it fits."""
+    """What the policy needs and this robot does not have.
+
+    Args:
+        needs: Of the checkpoint.
+        settings: Of the robot.
+
+    Returns:
+        A text for each, with both values and a remedy; empty: it fits.
+    """
     return [
         *_cameras(needs, settings),
         *_pictures(needs, settings),
@@ -35,7 +52,7 @@ def mismatches(needs: Requirements, settings: Settings) -> list[str]:
 
 
 def _named(needs: Requirements, settings: Settings) -> list[str]:
-    """The cameras that are looked at and there."""
+    """The cameras that the policy looks at and this robot has, each once."""
     wanted = dict.fromkeys((*needs.cameras, *(window.camera for window in needs.windows)))
     return [name for name in wanted if name in settings.cameras.by_name()]
 
@@ -88,7 +105,16 @@ def _history(needs: Requirements, settings: Settings) -> Iterator[str]:
 
 
 def span_s(needs: Requirements, window: int, rate_hz: float) -> float:
-    """How far back a window of the slow system looks, with a camera of that rate."""
+    """How far back a window of the slow system looks.
+
+    Args:
+        needs: Of the checkpoint.
+        window: Index into `needs.windows`.
+        rate_hz: Of its camera; frames stand no closer than this camera's.
+
+    Returns:
+        s.
+    """
     chosen = needs.windows[window]
     return chosen.frames * (1 / rate_hz if chosen.stride_s is None else max(chosen.stride_s, 1 / rate_hz))
 

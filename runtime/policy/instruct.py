@@ -1,4 +1,5 @@
-"""Encodes instructions into the cache: `instruct.sh TEXT...`, and the child of the text process, whose memory ends with it.
+"""Encodes instructions into the cache, so that the robot need not: the command `instruct.sh TEXT...`.
+Called by runtime/cli.py, and as a child by the text process, whose memory ends with it.
 
 The text encoders of the full size need tens of gigabytes; they live only as long as this takes, never beside a robot.
 """
@@ -17,7 +18,19 @@ from runtime.policy.flags import INSTRUCT
 
 
 def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[Path]:
-    """The cache's files of these texts under the policy of the settings; made where they are missing."""
+    """Encode texts under the policy of the settings, those that the cache lacks.
+
+    Args:
+        settings: Name the policy, and System 2's device settings.
+        texts: Instructions as people say them.
+        cache: Where the files go.
+
+    Returns:
+        The cache's files, one a text.
+
+    Raises:
+        RuntimeFault: The encoders cannot be loaded, or no folder can be written.
+    """
     encoder = encoder_id(settings)
     keys = [cache.key(text, encoder) for text in texts]
     if not all(cache.path(key).exists() for key in keys):
@@ -38,7 +51,7 @@ def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[
 
 
 def main(arguments: list[str]) -> int:
-    """The command: one line a text."""
+    """Encode the texts of the line and print the file of each. Called by runtime/cli.py; returns 0."""
     options, given = INSTRUCT.read(arguments)
     texts = list(options.texts)
     for text, path in zip(texts, encode(settings_of(given), texts, EmbeddingCache()), strict=True):

@@ -1,4 +1,6 @@
-"""The networks of the policy that the settings name, and its encoded instructions. Used by system1, system2, text, replay."""
+"""The networks of the policy that the settings name, and its encoded instructions.
+Used by system1, system2, text, replay and evaluation.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,15 +23,16 @@ from runtime.policy.video2act import FastVideo2Act, SlowVideo2Act, read_instruct
 
 Made = TypeVar("Made")
 
-# How far an untrained policy may move from the ready pose: rad, gripper m. Small enough to stay clear of the table.
+# How far an untrained policy may move from the ready pose: rad, gripper m. Chosen: small enough to stay clear of the table.
 _UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
-_OPEN_GRIPPERS = [6, 13]
+_OPEN_GRIPPERS = [6, 13]  # the grippers' places in a vector of all joints
 
 
 def open_checkpoint(settings: Settings) -> Checkpoint:
-    """The trained policy of `policy.checkpoint`, or an untrained one from the seed. Raises RuntimeFault.
+    """The trained policy of `policy.checkpoint`, or an untrained one from the seed.
 
-    A policy that this robot does not fit is not opened.
+    Raises:
+        RuntimeFault: It cannot be loaded, or this robot does not fit it (fit.py).
     """
     checkpoint = _opened(settings)
     fit.check(checkpoint.needs, settings)
@@ -48,7 +51,11 @@ def _opened(settings: Settings) -> Checkpoint:
 
 
 def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch.dtype]:
-    """Where a system's networks go, and in which type. Raises RuntimeFault when there is no such device."""
+    """Where a system's networks go, and in which type.
+
+    Raises:
+        RuntimeFault: There is no such device.
+    """
     name = ("cuda" if torch.cuda.is_available() else "cpu") if system.device == "auto" else system.device
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -59,7 +66,9 @@ def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch
 
 
 def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
-    """System 2 as the settings want it, warm. Raises RuntimeFault with one line."""
+    """System 2 on its device, warmed up, compiled or stored in float8 as the settings say. Raises RuntimeFault with one
+    line.
+    """
     device, dtype = device_of(settings.system2, checkpoint.config)
     if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
         slow = _made(lambda: checkpoint.slow(CPU, dtype))
@@ -74,7 +83,7 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
 
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
-    """System 1 as the settings want it, warm. Raises RuntimeFault with one line."""
+    """System 1 on its device, warmed up, and compiled if the settings say so. Raises RuntimeFault with one line."""
     fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
     if settings.system1.compile:
         fast.compile_networks()
@@ -100,14 +109,14 @@ def prepare_torch(system: System) -> None:
 
 
 class Embeddings:
-    """Encoded instructions as tensors, out of the cache; the last one asked for stays in memory."""
+    """Encoded instructions as tensors, out of the cache; only the last one asked for stays in memory."""
 
     def __init__(self, cache: EmbeddingCache) -> None:
         self._cache = cache
         self._held: tuple[str, EncodedInstruction] | None = None
 
     def __call__(self, key: str) -> EncodedInstruction:
-        """The embedding of a key."""
+        """The embedding of a key that is in the cache. Raises RuntimeFault where it cannot be read."""
         if self._held is None or self._held[0] != key:
             self._held = (key, read_instruction(self._cache.path(key)))
         return self._held[1]

@@ -1,6 +1,7 @@
 """The seam between the runtime and a policy: what its slow and its fast system are given, and what they give.
+The steps of both systems (runtime/systems) call a policy through it and know nothing else of one.
 
-The steps of both systems (runtime/systems) know a policy by these alone; Video2Act is one implementation (video2act.py).
+Video2Act is one implementation (video2act.py).
 Legend: J the robot's joints in its own order, rad, grippers m; H targets in a chunk.
 """
 
@@ -23,7 +24,7 @@ SetKey = tuple[int, ...]  # numbers of the frames of one set of pictures, a came
 
 @dataclass(frozen=True)
 class Observation:
-    """What a chunk is made of."""
+    """What a chunk is made of; joints are in the units that `needs` asks for (units.py)."""
 
     sets: tuple[SetKey, ...]
     """Sets of pictures, each encoded before (`encode_images`), as old as `needs.history_s` says; the newest last."""
@@ -42,7 +43,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Understanding:
-    """What the slow system made of its windows."""
+    """What the slow system made of its windows: arrays for the fast one, maps for people."""
 
     arrays: Mapping[str, Array]
     """By the names, dtypes and shapes of `needs.conditions`."""
@@ -53,68 +54,105 @@ class Understanding:
 
 
 class FastPolicy(Protocol):
-    """System 1 of a policy: pictures, joints, instruction and conditions in, a chunk of joint targets out."""
+    """System 1 of a policy: pictures, joints, instruction and conditions in, a chunk of joint targets out.
+
+    Called by one thread. Sets of pictures are known by their frame numbers, windows of video by names.
+    """
 
     @property
     def needs(self) -> Requirements:
-        """What it takes and gives."""
+        """What it takes and gives: cameras, history, units, conditions, chunk length. Does not change."""
         ...
 
     @property
     def weights(self) -> int:
-        """How many numbers it learnt."""
+        """How many numbers it learnt; for the log."""
         ...
 
     def has_images(self, key: SetKey) -> bool:
-        """Whether that very set is encoded and still at hand."""
+        """Whether that very set is encoded and still kept."""
         ...
 
     def prepare_images(self, pictures: tuple[Picture, ...]) -> object:
-        """One set's pictures, a camera of `needs.cameras` each, as `encode_images` takes them."""
+        """Bring one set's pictures to what `encode_images` takes.
+
+        Args:
+            pictures: One (height, width, 3) uint8 RGB a camera, in the order of `needs.cameras`.
+
+        Returns:
+            Whatever the policy's own encoder takes.
+        """
         ...
 
     def encode_images(self, key: SetKey, prepared: object) -> None:
-        """Encode a set and keep it for a few chunks. The bits do not depend on when that happens."""
+        """Encode a set and keep it for a few chunks. The bits do not depend on when that happens.
+
+        Args:
+            key: Frame numbers, a camera each.
+            prepared: Of `prepare_images`; not read where the set is kept already.
+        """
         ...
 
     def clear(self) -> None:
-        """Forget all pictures: frame numbers begin anew."""
+        """Forget all pictures, as when frame numbers begin again."""
         ...
 
     def foresee(self, conditions: Mapping[str, Array]) -> None:
-        """New conditions came: whatever can be made of them before the next chunk."""
+        """Make whatever can be made of new conditions before the next chunk asks for it. Changes no chunk."""
         ...
 
     def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
-        """(H, J) targets in the units of `needs`; H is `needs.targets`, `needs.dt_s` apart."""
+        """A chunk of joint targets. The same observation gives the same bits.
+
+        Args:
+            observation: Its sets are encoded already.
+
+        Returns:
+            (H, J) float32 in the units of `needs`; H is `needs.targets`, `needs.dt_s` apart, the first due one of these after
+            the newest pictures.
+        """
         ...
 
 
 class SlowPolicy(Protocol):
-    """System 2 of a policy: windows of video in, conditions out."""
+    """System 2 of a policy: windows of video in, conditions out. Called by one thread."""
 
     @property
     def needs(self) -> Requirements:
-        """What it looks at and gives."""
+        """What it looks at and gives: windows, and the names, dtypes and shapes of its conditions. Does not change."""
         ...
 
     @property
     def weights(self) -> int:
-        """How many numbers it learnt."""
+        """How many numbers it learnt; for the log."""
         ...
 
     def has_frame(self, window: str, number: int) -> bool:
-        """Whether a frame is encoded for a window and still at hand."""
+        """Whether a frame is encoded for a window and still kept."""
         ...
 
     def encode_frame(self, window: str, number: int, picture: Picture) -> None:
-        """Encode one frame of a window's camera, and keep it as long as the window may need it."""
+        """Encode one frame of a window's camera, and keep it as long as the window may need it.
+
+        Args:
+            window: A name of `needs.windows`.
+            number: The frame's.
+            picture: (height, width, 3) uint8 RGB.
+        """
         ...
 
     def clear(self) -> None:
-        """Forget all frames: their numbers begin anew."""
+        """Forget all frames, as when their numbers begin again."""
         ...
 
     def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
-        """Conditions of all windows, each given by the numbers of encoded frames, oldest first."""
+        """Conditions of all windows.
+
+        Args:
+            windows: By name of `needs.windows`, the numbers of frames that are encoded already, oldest first.
+            instruction: As the policy's text encoder made it.
+
+        Returns:
+            Arrays as `needs.conditions` says, and maps.
+        """
         ...

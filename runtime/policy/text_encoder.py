@@ -1,4 +1,5 @@
-"""The text process: has a new instruction encoded, once, into the cache. torch is loaded only by the child that does it.
+"""The text process: has a new instruction encoded, once, into the cache.
+Started by the supervisor (runtime/process/base.py). Only the child that encodes loads torch.
 
 While it works the arms hold: no chunk of the new instruction exists yet.
 """
@@ -13,12 +14,12 @@ from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
 
-_REPEAT_S = 0.2
-_POLL_S = 0.05
+_REPEAT_S = 0.2  # 5 Hz, as runtime/messaging/topics.py says of the topic
+_POLL_S = 0.05  # chosen: the longest wait for a child that has ended; a twentieth of what its start takes
 
 
 def main(process: Process) -> None:
-    """Answer each new instruction with an Embedding, and repeat the newest at 5 Hz."""
+    """Answer each new instruction with an Embedding once it is in the cache, and repeat the newest at 5 Hz."""
     instructions = process.bus.subscriber("instruction", newest=True)
     embeddings = process.publisher("embedding")
     cache = EmbeddingCache()

@@ -1,4 +1,5 @@
-"""Video2Act behind the seam (protocols.py): its networks, which are torch, as a fast and a slow policy. Made by networks.py.
+"""Video2Act behind the seam (protocols.py): its networks, which are torch, as a fast and a slow policy.
+Made by networks.py; called by the steps of both systems.
 
 Condition tokens travel as bfloat16 bits: `spatial` and `motion`, (K, D) each.
 """
@@ -25,11 +26,11 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.slow import SlowSystem
     from models.window import LatentRing
 
-_WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
+_WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 
 
 class FastVideo2Act:
-    """System 1 (protocols.FastPolicy)."""
+    """System 1: protocols.FastPolicy over models.fast.FastSystem, which keeps the encoded sets."""
 
     def __init__(self, network: "FastSystem", needs: Requirements) -> None:
         self.network, self.needs = network, needs
@@ -37,28 +38,22 @@ class FastVideo2Act:
         self._tokens: tuple[Mapping[str, Array], ConditionTokens] | None = None  # of the newest: n runs share them
 
     def has_images(self, key: SetKey) -> bool:
-        """See FastPolicy."""
         return self.network.has(key)
 
     def prepare_images(self, pictures: tuple[Picture, ...]) -> object:
-        """See FastPolicy."""
         return self.network.prepare(pictures)
 
     def encode_images(self, key: SetKey, prepared: object) -> None:
-        """See FastPolicy."""
         self.network.encode_images(key, cast(torch.Tensor, prepared))
 
     def clear(self) -> None:
-        """See FastPolicy."""
         self.network.clear()
 
     def foresee(self, conditions: Mapping[str, Array]) -> None:
-        """See FastPolicy."""
         if self._tokens is None or self._tokens[0] is not conditions:
             self._tokens = (conditions, ConditionTokens(*(tensor(conditions[name]) for name in ("spatial", "motion"))))
 
     def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
-        """See FastPolicy."""
         assert observation.conditions is not None, "its needs name conditions"
         self.foresee(observation.conditions)
         assert self._tokens is not None
@@ -74,7 +69,7 @@ class FastVideo2Act:
 
 
 class SlowVideo2Act:
-    """System 2 (protocols.SlowPolicy)."""
+    """System 2: protocols.SlowPolicy over models.slow.SlowSystem, whose rings keep the encoded frames of both windows."""
 
     def __init__(self, network: "SlowSystem", needs: Requirements) -> None:
         self.network, self.needs = network, needs
@@ -83,20 +78,16 @@ class SlowVideo2Act:
         self._aspect = 4 / 3  # of the camera's pictures
 
     def has_frame(self, window: str, number: int) -> bool:
-        """See SlowPolicy."""
         return number in self._rings[window]
 
     def encode_frame(self, window: str, number: int, picture: Picture) -> None:
-        """See SlowPolicy."""
         self._aspect = picture.shape[1] / picture.shape[0]
         self.network.encode(self._rings[window], number, picture)
 
     def clear(self) -> None:
-        """See SlowPolicy."""
         self.network.clear()
 
     def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
-        """See SlowPolicy."""
         high, low = list(windows["high"]), list(windows["low"])
         seen = self.network.encode_video(high, low, cast(InstructionEmbedding, instruction))
         return Understanding(
@@ -116,7 +107,7 @@ class SlowVideo2Act:
 
 
 def read_instruction(path: Path) -> EncodedInstruction:
-    """An encoded instruction from its file; needs no text encoder. Raises RuntimeFault."""
+    """An encoded instruction from its file; needs no text encoder. Raises RuntimeFault for a file that cannot be read."""
     try:
         return load_embedding(path)
     except ModelError as error:
@@ -124,23 +115,32 @@ def read_instruction(path: Path) -> EncodedInstruction:
 
 
 def bits(tokens: torch.Tensor) -> Array:
-    """Condition tokens (K, D) as bfloat16."""
+    """Condition tokens (K, D) of any float type, as bfloat16 on the CPU."""
     return Array("bfloat16", tokens.to(torch.bfloat16).contiguous().view(torch.uint16).cpu().numpy())
 
 
 def tensor(array: Array) -> torch.Tensor:
-    """float32 tokens (K, D) of what `bits` gave."""
+    """The tokens (K, D) that `bits` was given, as float32 rounded to bfloat16."""
     return torch.from_numpy(array.values.copy()).view(torch.bfloat16).to(torch.float32)
 
 
 def strength(of: torch.Tensor) -> Array:
-    """A map (h, w) in 256 steps, the strongest place at 255."""
+    """A map (h, w) of any scale as uint8, its strongest place 255."""
     scaled = of / of.max().clamp(min=1e-12) * 255
     return Array("uint8", scaled.round().to(torch.uint8).cpu().numpy())
 
 
 def shown_part(resize: str, aspect: float, window: float) -> Rectangle:
-    """Left, top, width and height, as shares of a picture of that aspect, of what a window of its own aspect shows of it."""
+    """What a window of its own aspect shows of a picture.
+
+    Args:
+        resize: stretch, crop, letterbox or pad, as the policy's configuration says.
+        aspect: Of the picture, width by height.
+        window: Of the window, likewise.
+
+    Returns:
+        Left, top, width, height as shares of the picture; beyond 0 to 1 where the window shows more than the picture.
+    """
     if resize == "stretch":
         return _WHOLE
     wide, high = window / aspect, aspect / window

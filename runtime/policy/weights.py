@@ -1,7 +1,8 @@
-"""Fetches the published weights that a policy names into the hub's cache: `weights.sh [--size full]`.
+"""Fetches the published weights that a policy names into the hub's cache: the command `weights.sh [--size full]`.
+Called by runtime/cli.py. The robot itself never uses the network.
 
-Says first what is there and how much will come. An interrupted fetch goes on where it stopped; at the end every file's
-checksum is compared with the hub's, and a file with another one is removed. The robot itself never uses the network.
+Says first what is there and how much will come. An interrupted fetch resumes where it stopped; at the end every file's
+checksum is compared with the hub's, and a file with another one is removed.
 """
 
 import hashlib
@@ -31,19 +32,19 @@ from runtime.policy.flags import WEIGHTS
 
 
 class Digest(Protocol):
-    """What hashlib's objects have in common."""
+    """The part of hashlib's objects that is used here: both kinds of checksum are computed through it."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more."""
+        """Add the next bytes of the file."""
         ...
 
     def hexdigest(self) -> str:
-        """The sum of all that was taken."""
+        """The checksum of all bytes so far, as the hub writes it."""
         ...
 
 
-_BLOCK_BYTES = 1 << 22
-_SPARE_BYTES = 1 << 30  # left free on the disk
+_BLOCK_BYTES = 1 << 22  # read at once for a checksum; chosen: 4 MiB, so that the bar moves and memory stays small
+_SPARE_BYTES = 1 << 30  # left free on the disk; chosen: 1 GiB, as `recorder.reserve_gib`
 _AGAIN = "run the same command again, it goes on where it stopped"
 
 
@@ -57,7 +58,7 @@ class Need:
 
     @property
     def missing_bytes(self) -> int:
-        """What is not in the cache yet."""
+        """How much of it would be fetched: the sizes of the files that are not in the cache."""
         return sum(file.size for file in self.files if self.path(file) is None)
 
     def path(self, file: RepoFile) -> Path | None:
@@ -67,7 +68,7 @@ class Need:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Fetch what the size or the checkpoint of the line names. Called by runtime/cli.py; returns 0, raises RuntimeFault."""
     options, _ = WEIGHTS.read(arguments)
     try:
         config = (
@@ -88,7 +89,11 @@ def main(arguments: list[str]) -> int:
 
 
 def fetch(config: PolicyConfig) -> None:
-    """Bring every published part of a policy into the cache. Raises RuntimeFault with one line."""
+    """Bring every published part of a policy into the cache, and check it.
+
+    Raises:
+        RuntimeFault: The hub cannot be reached, the disk has no room, or a checksum is not the hub's (that file is removed).
+    """
     needs = [_need(part, source) for part, source in sources(config).items() if source.folder is None]
     if not needs:
         say(f"{config.name}: no part of it is published on the hub, nothing to fetch")
@@ -140,7 +145,7 @@ def _download(need: Need) -> None:
 
 
 def _download_large(source: Source, name: str, sha256: str, size: int) -> None:
-    """Bring a file into the cache's store, from where it broke off: the hub's client itself would begin anew."""
+    """Bring a file into the cache's store, from where it broke off: the hub's own client would begin again."""
     store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source.repo, repo_type="model") / "blobs"
     store.mkdir(parents=True, exist_ok=True)
     begun = store / f"{sha256}.begun"
@@ -172,7 +177,7 @@ def _wrong(need: Need) -> Iterator[Path]:
 
 
 def _git_blob(path: Path) -> "Digest":
-    """git names a file that is not in large-file storage by this hash."""
+    """The hash by which git names a file that is not in large-file storage, begun with its header."""
     return hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
 
 

@@ -28,8 +28,8 @@ from runtime.process.role import POLICY, Role
 from runtime.process.table import PROCESSES, row
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
-_HEARTBEAT_S = 0.05
-_RECORDER_WAIT_S = 5.0
+_HEARTBEAT_S = 0.05  # 20 Hz, as runtime/messaging/topics.py says of the topic
+_RECORDER_WAIT_S = 5.0  # chosen: after it the robot works without a record rather than not at all
 
 log = logging.getLogger("video2act")
 
@@ -41,7 +41,7 @@ class OnChange:
         self._say, self._last = say, ""
 
     def __call__(self, text: str) -> None:
-        """Empty: nothing is the matter; it is not said, but what comes after it is."""
+        """Say the text if it is news. Empty: nothing is wrong; it is not said, but whatever comes after it is."""
         if text and text != self._last:
             self._say(text)
         self._last = text
@@ -56,12 +56,12 @@ class RunFile(BaseModel):
     role: Role = POLICY
 
     def save(self, folder: Path) -> None:
-        """Write it to `folder`."""
+        """Write it into the run's folder as run.json, where `load` reads it."""
         (folder / "run.json").write_text(self.model_dump_json())
 
     @classmethod
     def load(cls, folder: Path) -> "RunFile":
-        """Read what the supervisor wrote."""
+        """The file of a run's folder; called by each of its processes when it starts."""
         return cls.model_validate_json((folder / "run.json").read_text())
 
 
@@ -88,7 +88,7 @@ class Process:
     def publisher(self, name: str) -> Publisher:
         """A publisher of a topic, handed out once the recorder listens to it: not even the first message may be missing.
 
-        Together they wait at most _RECORDER_WAIT_S from the first one: without a recorder the robot works all the same.
+        All publishers of a process together wait at most _RECORDER_WAIT_S: without a recorder the robot works all the same.
         """
         if self._recorder_deadline_ns is None:  # not from the start: loading the networks may take longer than that
             self._recorder_deadline_ns = robot_time_ns() + seconds(_RECORDER_WAIT_S)
@@ -118,7 +118,12 @@ class Process:
         self._last_step_ns = robot_time_ns()
 
     def fault(self, name: str, text: str) -> None:
-        """Tell the operator; `name` is short and stable, `text` says value, limit and remedy."""
+        """Tell the operator.
+
+        Args:
+            name: Short and stable, as `camera`.
+            text: Value, limit and remedy; cut at 2000 letters.
+        """
         log.error("%s: %s", name, text)
         message = messages.Fault(
             seq=self._fault_count,
@@ -134,7 +139,8 @@ class Process:
     def settle(self, nice: int = 0) -> None:
         """End of start-up: garbage is collected from here on, but what was allocated until now is not walked through.
 
-        `nice` is that of this thread from here on; loading is not slowed down by it.
+        Args:
+            nice: Of the calling thread from here on; loading is not slowed down by it.
         """
         gc.collect()
         gc.freeze()
@@ -168,7 +174,7 @@ class Process:
 
 
 def main(name: str, folder: Path, epoch: int) -> int:
-    """Run one process to its end; the broad catch here is its edge."""
+    """Run one process to its end; the broad catch here is its edge. Returns 1 after a crash, else 0."""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s", stream=sys.stderr)
     die_with_parent(name)
     clock.follow()

@@ -13,7 +13,7 @@ METADATA = "role"  # its name in a session's metadata
 
 
 class Role(BaseModel):
-    """A policy's run, where nothing is said."""
+    """What a run is for. Its defaults are those of a policy's run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,7 @@ class Role(BaseModel):
 
     @property
     def by_policy(self) -> bool:
-        """Whether a policy leads the arms."""
+        """Whether a policy leads the arms: no demonstration is recorded, and no recording is followed."""
         return not self.recording and not self.tracks
 
     @classmethod
@@ -44,4 +44,4 @@ class Role(BaseModel):
 
 
 POLICY = Role()
-"""Of a policy's run."""
+"""The role of every run that is not of `record` or of a replay on the robot."""

@@ -1,6 +1,7 @@
-"""Saving a step's memory into the session and restoring it, so that a replay can start anywhere. msgpack, no pickle.
+"""Saving a step's state into the session and restoring it, so that a replay can start anywhere. msgpack, no pickle.
+Called by arms, both systems and the tracker after an output, and by the replay.
 
-A memory is a dataclass of numbers, texts, tuples, arrays, messages and other dataclasses of the runtime.
+A state is a dataclass of numbers, texts, tuples, arrays, messages and other dataclasses of the runtime.
 """
 
 import dataclasses
@@ -16,18 +17,19 @@ from runtime.messaging.bus import Publisher
 from runtime.process.base import Process
 
 EVERY_NS = 10_000_000_000
+"""0.1 Hz, as runtime/messaging/topics.py says of the topic; chosen: a replay starts within so much."""
 _KIND = "~"
 
 
 class Snapshots:
-    """Publishes a process's memory after one of its outputs, every ten seconds."""
+    """Publishes a process's state after one of its outputs, every ten seconds."""
 
     def __init__(self, process: Process) -> None:
         self._process, self._taken_ns = process, robot_time_ns()
         self._publisher: Publisher = process.publisher("snapshot")
 
     def keep(self, after_seq: int, state: Any) -> None:
-        """To be called after output number `after_seq`; does nothing while the last snapshot is fresh."""
+        """Publish `state` as it is after output number `after_seq`; does nothing while the last snapshot is fresh."""
         now_ns = robot_time_ns()
         if now_ns - self._taken_ns > EVERY_NS:
             self._taken_ns = now_ns
@@ -35,19 +37,27 @@ class Snapshots:
 
 
 def take(process: str, after_seq: int, state: Any, epoch: int, now_ns: int) -> messages.Snapshot:
-    """The memory of `process` after its output number `after_seq`, as a message."""
+    """The state of `process` after its output number `after_seq`, as a message."""
     return messages.Snapshot(
         seq=after_seq, epoch=epoch, stamp_ns=now_ns, process=process, after_seq=after_seq, state=pack(state)
     )
 
 
 def pack(state: Any) -> bytes:
-    """Bytes of a memory."""
+    """Encode a state as msgpack, each dataclass with its class's name. Raises TypeError for what it may not hold."""
     return msgpack.packb(_to_plain(state)) or b""
 
 
 def unpack(state: bytes, classes: tuple[type, ...]) -> Any:
-    """What `pack` was given; `classes` are the dataclasses that may occur. Raises SessionError for anything else."""
+    """The state that `pack` was given.
+
+    Args:
+        state: Its bytes.
+        classes: The dataclasses that may occur; nothing else is made.
+
+    Raises:
+        SessionError: It holds anything else, or was written by another version.
+    """
     known = {cls.__name__: cls for cls in classes}
     try:
         return _from_plain(msgpack.unpackb(state, use_list=False, strict_map_key=True), known)

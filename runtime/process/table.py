@@ -1,4 +1,8 @@
-"""The process table: the whole deployment at a glance. Modules are named as strings, so the supervisor never loads torch."""
+"""The process table: the whole deployment at a glance.
+Read by the supervisor, which starts what it lists, and by every process for its own row.
+
+Modules are named as strings, so the supervisor never loads torch.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +63,7 @@ def _on_can(settings: Settings, role: Role) -> bool:
     return settings.can or settings.arms.kind == "piper"
 
 
-_LOADING_S = 4.0  # both systems load for 5 to 8 s on two cores; the others would take half of these from them
+_LOADING_S = 4.0  # measured: both systems load for 5 to 8 s on two cores; the others would take half of these from them
 
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.session.recorder", lambda settings, _: settings.recorder.enabled, 5.0),

@@ -1,1 +1,3 @@
-"""System 2 on another machine: the same messages over an encrypted connection, pictures as JPEG."""
+"""System 2 on another machine: the same messages over an encrypted connection, pictures as JPEG.
+A process of the robot's run, and the commands `system2` and `keys`.
+"""

@@ -1,4 +1,5 @@
 """Two machines' clocks compared by question and answer. Deterministic.
+Called by gpu_side.py.
 
 The robot's time lies between question and answer; the answer that came fastest tells it best, and an old one drifts (Cristian's
 algorithm).
@@ -7,9 +8,9 @@ algorithm).
 from collections import deque
 from dataclasses import dataclass, field
 
-_KEPT = 100  # answers: 20 s
-_ENOUGH = 5
-_DRIFT = 100e-6  # of two quartz clocks, at most: an old answer is so much less certain
+_KEPT = 100  # answers: 20 s at five a second (gpu_side.py); chosen: by then drift outweighs the fastest answer
+_ENOUGH = 5  # chosen: one second's
+_DRIFT = 100e-6  # of two quartz clocks, at most (50 ppm each): an old answer is so much less certain
 
 
 @dataclass
@@ -19,18 +20,27 @@ class Comparison:
     answers: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def add(self, asked_ns: int, reported_ns: int, came_ns: int) -> int:
-        """Note an answer: asked and come here, told there. Returns how far the robot's clock is ahead, in ns."""
+        """Note an answer.
+
+        Args:
+            asked_ns: When the question left, here.
+            reported_ns: What the robot's clock said.
+            came_ns: When the answer came, here.
+
+        Returns:
+            How far the robot's clock is ahead, ns, by the best answer of the last 20 s.
+        """
         self.answers.append((came_ns, reported_ns - (asked_ns + came_ns) // 2, (came_ns - asked_ns) // 2))
         return min(self.answers, key=self._uncertainty)[1]
 
     @property
     def settled(self) -> bool:
-        """Whether enough was heard."""
+        """Whether five answers came: before that the clock is not used."""
         return len(self.answers) >= _ENOUGH
 
     @property
     def uncertain_ns(self) -> int:
-        """By how much the best answer may be wrong."""
+        """By how much the best answer may be wrong now, ns."""
         return round(min(map(self._uncertainty, self.answers), default=0))
 
     def _uncertainty(self, answer: tuple[int, int, int]) -> float:

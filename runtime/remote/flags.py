@@ -38,7 +38,7 @@ class KeysFlags(Flags):
 
 
 class BoxSettings(Section):
-    """What may differ on the GPU box."""
+    """The settings that may differ on the GPU box from the robot's."""
 
     policy: Policy = Policy()
     system2: System2 = System2()

@@ -1,4 +1,5 @@
 """The command `system2.sh --robot tcp://ROBOT:PORT --keys DIR`: System 2 alone, on a GPU box, for a robot that waits for it.
+Called by runtime/cli.py.
 
 The very process of the robot runs here, on a bus of its own: this command fills that bus with what the robot sends, and sends
 back what System 2 says. Times are the robot's: its clock is compared all the time. The robot's settings hold, but for
@@ -38,11 +39,14 @@ from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
 _WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
-_PAUSES_S = (1.0, 60.0)  # before a System 2 that ended is started again: the first, and the longest
+"""Longest wait for a packet; between two hellos, and two questions for the time; without an answer the robot is gone; for
+System 2 to end. Chosen."""
+_PAUSES_S = (1.0, 60.0)
+"""Before a System 2 that ended is started again: the first, and the longest; each is twice the one before. Chosen."""
 
 
 class GpuSide:
-    """System 2's surroundings on this machine."""
+    """System 2's surroundings on this machine: its bus, its rings, its settings, and the robot's clock."""
 
     def __init__(self, link: Link, flags: dict[str, Any]) -> None:
         self._link, self._flags = link, flags
@@ -61,7 +65,7 @@ class GpuSide:
         self._ending = False
 
     def run(self) -> int:
-        """Until Ctrl-C or SIGTERM."""
+        """Serve until Ctrl-C or SIGTERM. Returns 0."""
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._end)
         say("video2act: looking for the robot")
@@ -91,7 +95,7 @@ class GpuSide:
             self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
     def _check_process(self) -> None:
-        """Begin anew with a robot that went away, or a System 2 that ended."""
+        """Begin again with a robot that went away, or a System 2 that ended."""
         if self._settings is None:
             return
         ended = self._child is not None and self._child.poll() is not None
@@ -140,7 +144,7 @@ class GpuSide:
         return theirs.model_copy(update=changed)
 
     def _start(self, settings: Settings) -> None:
-        """System 2's process, and the bus that it lives on."""
+        """Make the bus that System 2 lives on, with rings for its pictures, and start its process."""
         if settings.policy.checkpoint is not None and not settings.policy.checkpoint.is_dir():
             raise SettingsError(
                 f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
@@ -171,7 +175,7 @@ class GpuSide:
         say(f"video2act: System 2 starts, clocks compared to {self._comparison.uncertain_ns / 1e6:.2f} ms")
 
     def _hear(self, name: str, payload: bytes, picture: list[bytes]) -> None:
-        """Something that System 2 reads; a picture goes into the ring before it is told of."""
+        """Pass a message on to System 2; a picture goes into its ring before the notice is sent."""
         if name not in self._publishers:
             return
         try:
@@ -219,7 +223,7 @@ class GpuSide:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Serve one robot, that of the line. Called by runtime/cli.py; returns 0."""
     options, given = SYSTEM2.read(arguments)
     with Link.coming(options.robot, options.keys) as link:
         return GpuSide(link, given).run()

@@ -1,4 +1,5 @@
 """The command `keys.sh DIR`: the two key pairs (CURVE) by which the robot and the GPU box know each other.
+Called by runtime/cli.py; both ends load keys by it.
 
 Copy DIR to both machines. Whoever has it can be either of them.
 """
@@ -15,12 +16,12 @@ from runtime.host.terminal import say
 from runtime.remote.flags import KEYS
 
 ROBOT, BOX = "robot", "system2"
-_LETTERS = 40  # of a CURVE key in Z85
+_LETTERS = 40  # of a CURVE key in Z85: 32 bytes, five letters for four
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Of one end: its own pair, and the other's public key; in CURVE's Z85."""
+    """The keys of one end: its own pair, and the other's public key; in CURVE's Z85."""
 
     public: bytes
     secret: bytes
@@ -28,7 +29,9 @@ class Keys:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Make both key pairs in the folder of the line. Called by runtime/cli.py; returns 0, raises SettingsError where some
+    exist.
+    """
     folder = KEYS.read(arguments)[0].folder
     if not zmq.has("curve"):
         raise RuntimeFault("this ZeroMQ was built without CURVE; reinstall pyzmq")
@@ -51,7 +54,11 @@ def main(arguments: list[str]) -> int:
 
 
 def load(folder: Path, own: str, other: str) -> Keys:
-    """The keys of the end `own`. Raises SettingsError."""
+    """The keys of the end `own` (ROBOT or BOX).
+
+    Raises:
+        SettingsError: A file is missing, or a key in it is cut.
+    """
     try:
         public, secret = zmq.auth.load_certificate(folder / f"{own}.key_secret")
         theirs, _ = zmq.auth.load_certificate(folder / f"{other}.key")

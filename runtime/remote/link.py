@@ -1,4 +1,5 @@
 """The encrypted connection between the robot and a GPU box. The robot waits, the box comes.
+Opened by robot_side.py and gpu_side.py.
 
 Only the box whose key the robot knows gets an answer. Queues are short, and what a slow line cannot carry is dropped: old
 pictures are worth nothing.
@@ -15,13 +16,13 @@ from runtime.errors import RuntimeFault
 from runtime.remote.keys import BOX, ROBOT, load
 from runtime.remote.packets import HELLO
 
-_QUEUE = 64  # packets
-_ALIVE_MS, _GONE_MS = 200, 1000
+_QUEUE = 64  # packets that may wait; chosen: a second of pictures of two cameras
+_ALIVE_MS, _GONE_MS = 200, 1000  # between two heartbeats, and without one until the line counts as cut; chosen
 Packet = tuple[bytes, ...]
 
 
 class Link:
-    """One end, as a context manager. `peer`: whom the robot answers, once somebody came."""
+    """One end, as a context manager. `peer`: the box that the robot answers, once one came. `dropped`: packets."""
 
     def __init__(self, socket: "zmq.Socket[bytes]", context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         self.socket, self._context = socket, context
@@ -32,7 +33,12 @@ class Link:
 
     @classmethod
     def waiting(cls, address: str, keys: Path) -> Self:
-        """The robot's end. Raises RuntimeFault when the address cannot be used."""
+        """The robot's end, bound to an address.
+
+        Raises:
+            RuntimeFault: The address cannot be used.
+            SettingsError: The keys cannot be read.
+        """
         own = load(keys, ROBOT, BOX)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         made = cls(_socket(context, zmq.ROUTER), context)
@@ -54,7 +60,7 @@ class Link:
 
     @classmethod
     def coming(cls, address: str, keys: Path) -> Self:
-        """The box's end."""
+        """The box's end; it connects by itself, again and again. Raises SettingsError where the keys cannot be read."""
         own = load(keys, BOX, ROBOT)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         made = cls(_socket(context, zmq.DEALER), context)
@@ -65,7 +71,7 @@ class Link:
         return made
 
     def send(self, *packet: bytes) -> None:
-        """Never waits: dropped, and counted, when the line is full; not sent while nobody is there."""
+        """Send without waiting: dropped, and counted, when the line is full; not sent while nobody is there."""
         if self._routed and self.peer is None:
             return
         try:
@@ -77,7 +83,7 @@ class Link:
             return
 
     def take(self) -> list[Packet]:
-        """Everything that has come."""
+        """All packets that have come, in order; the robot takes those of its newest peer alone."""
         packets: list[Packet] = []
         while True:
             try:
@@ -93,7 +99,7 @@ class Link:
             packets.append(tuple(parts))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the socket, with 0.1 s for what is queued, and stop checking keys."""
         self.socket.close(linger=100)
         if self._guard is not None:
             self._guard.stop()
@@ -109,13 +115,13 @@ class Link:
 
 
 class _Only:
-    """Lets one key in."""
+    """The robot's list of allowed keys, which has one entry."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Asked by ZeroMQ's authenticator."""
+        """Whether a key may come in. Called by ZeroMQ's authenticator, in its thread."""
         return key == self._key
 
 

@@ -1,4 +1,6 @@
-"""What passes between the robot and a GPU box: a packet is its kind, then one to three parts."""
+"""What passes between the robot and a GPU box: a packet is its kind, then one to three parts.
+Used by robot_side.py, gpu_side.py and link.py.
+"""
 
 from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ _STATES = ("chunk", "skip", "episode", "instruction", "embedding")
 
 
 def to_box(cameras: Sequence[str]) -> tuple[str, ...]:
-    """Topics that System 2 reads when it looks at these cameras."""
+    """Topics that System 2 reads when it sees these cameras."""
     return (*(f"frame.{camera}" for camera in cameras), *_STATES)
 
 
@@ -27,10 +29,10 @@ def seen_cameras(needs: Requirements) -> tuple[str, ...]:
 
 
 def stamp(value: int) -> bytes:
-    """A number as part of a packet."""
+    """A number as part of a packet: eight bytes, signed."""
     return value.to_bytes(8, "big", signed=True)
 
 
 def number(part: bytes) -> int:
-    """What `stamp` made."""
+    """The number that `stamp` wrote."""
     return int.from_bytes(part, "big", signed=True)

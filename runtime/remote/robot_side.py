@@ -1,6 +1,7 @@
 """On the robot, in System 2's place: hands a GPU box what System 2 reads, and publishes what it answers.
+Started by the supervisor (runtime/process/base.py) where `system2.remote` is set.
 
-When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold, as ever.
+When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold.
 """
 
 from runtime.config.policy import policy_needs
@@ -15,9 +16,9 @@ from runtime.remote import packets
 from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
-_WAIT_S = 0.02
-_SILENT_S = 1.0
-_LIVES = 1000  # of System 2 on the box, within one life of this process
+_WAIT_S = 0.02  # longest wait for a message; as runtime/systems/system2.py
+_SILENT_S = 1.0  # then the box counts as gone; chosen: five questions for the time are missing
+_LIVES = 1000  # of System 2 on the box, within one life of this process; its epochs must grow
 
 
 def main(process: Process) -> None:
@@ -43,7 +44,7 @@ def main(process: Process) -> None:
 
 
 class RobotSide:
-    """What is known of the machine at the other end, and what it is told."""
+    """What is known of the machine at the other end, and what it was sent."""
 
     def __init__(self, process: Process, link: Link) -> None:
         self._process, self._link = process, link
@@ -53,7 +54,7 @@ class RobotSide:
         self._dropped = 0
 
     def hand_over(self, name: str, message: messages.Message) -> None:
-        """A message for System 2, with its picture if it tells of one."""
+        """Send a message to System 2, with its picture if it tells of one."""
         if self._link.peer is None:
             return
         picture: tuple[bytes, ...] = ()
@@ -64,7 +65,7 @@ class RobotSide:
         self._link.send(packets.MESSAGE, name.encode(), messages.encode(message), *picture)
 
     def answer(self, packet: Packet) -> None:
-        """Something that the box sent."""
+        """Act on a packet of the box: a hello, a question for the time, a need for a file, or a message."""
         self._heard_ns = robot_time_ns()
         match packet:
             case (packets.HELLO, schema, life):
@@ -93,7 +94,7 @@ class RobotSide:
         self._lost, self._dropped = lost, self._link.dropped
 
     def _welcome(self, schema: int, life: int) -> None:
-        """Settings for the box, and which life of System 2 begins there; a hello may come several times."""
+        """Answer a hello with the settings and the epoch of System 2's life there; a hello may come several times."""
         if schema != messages.SCHEMA_NUMBER:
             text = f"the GPU box speaks schema {schema}, the robot {messages.SCHEMA_NUMBER}; install the same revision on both"
             self._process.fault("link", text)
@@ -104,7 +105,7 @@ class RobotSide:
         self._link.send(packets.SETTINGS, stamp(epoch), public_settings_json(self._process.settings).encode())
 
     def _publish(self, name: str, payload: bytes) -> None:
-        """Conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
+        """Publish conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
         publisher = self._publishers.get(name)
         try:
             message = messages.decode(payload, None if publisher is None else publisher.topic.message)

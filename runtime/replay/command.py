@@ -1,8 +1,9 @@
 """The replay command: `replay.sh SESSION --lockstep | --paced | --what-if FLAGS | --on-robot`.
+Called by runtime/cli.py.
 
 With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR, --safety... With
---on-robot too: --profile cobot_magic, else it is the session's own robot. With --lockstep --policy.checkpoint DIR tells where
-the session's policy lies by now.
+--on-robot too: --profile cobot_magic, else it is the session's own robot. With --lockstep --policy.checkpoint DIR says where
+the session's policy is now.
 """
 
 import tempfile
@@ -118,7 +119,7 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
 
 
 def _beside(folder: Path) -> Path:
-    """NAME-what-if, or NAME-what-if-2 and so on."""
+    """A folder beside the session that does not exist yet: NAME-what-if, NAME-what-if-2 and so on."""
     folder = folder.resolve()
     path, count = folder.with_name(f"{folder.name}-what-if"), 1
     while path.exists():

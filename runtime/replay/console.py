@@ -1,4 +1,6 @@
-"""The live page of a session that is played again (`replay.sh --paced --console`): watched only, no robot is behind it."""
+"""The live page of a session that is played again (`replay.sh --paced --console`): watched only, no robot is behind it.
+Called by command.py.
+"""
 
 import asyncio
 import signal
@@ -18,11 +20,11 @@ from runtime.process.table import PROCESSES
 from runtime.replay.paced import PacedReplay
 from runtime.session.reader import Session
 
-_PERIOD_S = 0.05
+_PERIOD_S = 0.05  # between two updates of the page; as runtime/console/process.py
 
 
 def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> None:
-    """Play it once, then show its last moment, until asked to end."""
+    """Play a session once into the page, then show its last moment, until asked to end."""
     settings, ending, ticks = Settings(), Ending(), Ticks()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ending.ask)

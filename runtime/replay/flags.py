@@ -61,7 +61,7 @@ class ReplayFlags(Flags):
 
 
 def names(given: dict[str, Any], path: str = "") -> Iterator[str]:
-    """All settings that are given, by their full names."""
+    """The full names of all settings that are given in a tree: trajectory.blend."""
     for name, value in given.items():
         if isinstance(value, dict):
             yield from names(value, f"{path}{name}.")
@@ -70,7 +70,7 @@ def names(given: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 def _check(flags: ReplayFlags, given: dict[str, Any]) -> None:
-    """Which settings go with which way."""
+    """Raises SettingsError for a setting that the chosen mode does not take, and for none where it needs one."""
     for name in names(given):
         if flags.paced or (flags.lockstep and name not in _MOVED):
             takes = "takes no settings" if flags.paced else f"takes only {', '.join(f'--{moved}' for moved in _MOVED)}"

@@ -1,7 +1,8 @@
 """Lockstep replay: a session's recorded inputs, in their recorded pairing, through the real step functions.
+Called by command.py; what-if uses its index. This is the regression test of the runtime.
 
 Every output names what it consumed, so each step is fed exactly that; what it makes must be the recorded bytes. Only what
-was measured while a step ran (timing, arrivals) is taken from the record. This is the regression test of the runtime.
+was measured while a step ran (timing, arrivals) is taken from the record.
 """
 
 import math
@@ -40,7 +41,7 @@ STEPS = ("arm_target", "conditions", "chunk", "skip")
 Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, messages.ActionChunk | messages.Skip], messages.Message
-]  # of a memory and a recorded output: that output anew
+]  # from a state and a recorded output: that output, made again
 
 
 class Missing(Exception):
@@ -49,7 +50,7 @@ class Missing(Exception):
 
 @dataclass
 class Count:
-    """The comparison of one type of message."""
+    """How many messages of one type were compared, differed or were missing."""
 
     compared: int = 0
     differing: int = 0
@@ -62,13 +63,13 @@ class Count:
 
 @dataclass
 class Report:
-    """All comparisons by message type."""
+    """What a lockstep replay found, by message type."""
 
     counts: dict[str, Count] = field(default_factory=dict)
     passed: Callable[[], object] = lambda: None
 
     def count(self, kind: str) -> Count:
-        """The row of a message type."""
+        """The counts of a message type; made at the first call."""
         return self.counts.setdefault(kind, Count())
 
     @property
@@ -97,7 +98,7 @@ class Index:
             self.messages[key], self.payloads[key] = message, payload
 
     def get(self, reference: messages.InputRef) -> messages.Message:
-        """The message that a reference names. Raises Missing."""
+        """The message that a reference names. Raises Missing where it was not logged."""
         if reference not in self.messages:
             raise Missing(f"{reference[0]} {reference[2]}")
         return self.messages[reference]
@@ -119,10 +120,16 @@ def replay(
     passed: Callable[[], object] = lambda: None,
     only_arms: bool = False,
 ) -> Report:
-    """Run the whole session again; `moved` tells where its policy lies now. Raises SessionError when it is not at hand.
+    """Run the whole session again through the real steps, and compare.
 
-    `passed` is called for each message of STEPS that was made again. `only_arms`: from the logged chunks alone, for which no
-    policy is needed.
+    Args:
+        session: As it was read.
+        moved: Says where the session's policy is now.
+        passed: Called for each message of STEPS that was made again.
+        only_arms: From the logged chunks alone, for which no policy is needed.
+
+    Raises:
+        SessionError: Its policy is not at hand.
     """
     index, report = Index(session), Report(passed=passed)
     if "settings" not in session.metadata:
@@ -153,7 +160,7 @@ class StoredEmbeddings:
         self._held: dict[str, EncodedInstruction] = {}
 
     def __call__(self, key: str) -> EncodedInstruction:
-        """The embedding of a key. Raises Missing."""
+        """The embedding of a key, from the session. Raises Missing."""
         if key not in self._held:
             data = self._session.attachments.get(key + EMBEDDING_SUFFIX)
             if data is None:
@@ -168,7 +175,7 @@ class StoredEmbeddings:
 
 
 class _Walk:
-    """The memory of one process while its outputs are walked through; restored from snapshots after a gap."""
+    """The state of one process while its outputs are walked through; restored from snapshots after a gap."""
 
     def __init__(self, index: Index, process: str, epoch: int, classes: tuple[type, ...]) -> None:
         self._snapshots = list(index.snapshots.get((process, epoch), ()))
@@ -176,11 +183,13 @@ class _Walk:
         self.state: Any = None
 
     def lost(self) -> None:
-        """Something could not be replayed: what follows needs a snapshot."""
+        """Note that something could not be replayed: what follows needs a snapshot."""
         self.state = None
 
     def restore(self, after_seq: int) -> bool:
-        """Use the snapshot taken right after output `after_seq`, if there is one and the memory is lost."""
+        """Use the snapshot taken right after output `after_seq`, if there is one and the state is lost. Returns whether it
+        did.
+        """
         for message in self._snapshots:
             if self.state is None and message.after_seq == after_seq:
                 self.state = snapshot.unpack(message.state, self._classes)
@@ -281,7 +290,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
 
 
 def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
-    """What took System 1's place; the way that it followed lies beside the file."""
+    """Replay what took System 1's place; the way that it followed lies beside the file."""
     config = tracker_step.TrackerConfig(settings, tracker_step.load(index.session.path.parent / tracker_step.FILE_NAME))
 
     def begin(epoch: int) -> _Maker:
@@ -293,7 +302,7 @@ def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
 
 
 def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], report: Report) -> None:
-    """All chunks and skips again; `begin` gives what makes those of an epoch, `fresh` is its memory's class."""
+    """Replay all chunks and skips. `begin` gives the maker of an epoch's outputs, `fresh` is its state's class."""
     for epoch, recorded in index.of("chunk", "skip").items():
         make, walk = begin(epoch), _Walk(index, "system1", epoch, (fresh,))
         if recorded[0].seq == 0:
@@ -368,7 +377,7 @@ def _check_policy(recorded: str, here: str) -> None:
 
 
 def _compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:
-    """Compare bytes; a difference is counted, and the first one described."""
+    """Compare the bytes of an output that was made again; a difference is counted, and the first one described."""
     recorded = index.payloads.get(key)
     kind = type(index.messages[key]).__name__ if key in index.messages else type(made).__name__
     count = report.count(kind)
@@ -387,7 +396,7 @@ def _compare(index: Index, key: Key, made: messages.Message | None, report: Repo
 
 
 def _worded(made: messages.Message, recorded: messages.Message) -> messages.Message:
-    """With the words of a session of a former schema, whose sentences were others; every array, stamp and number stays."""
+    """The output that was made again with the recorded words: a former schema said its sentences otherwise. Figures stay."""
     names = _OTHERWISE.get(type(made), ()) if type(made) is type(recorded) else ()
     return made.model_copy(update={name: getattr(recorded, name) for name in names})
 

@@ -1,7 +1,8 @@
 """`replay.sh SESSION --on-robot`: the arms once more along what a session, or a demonstration (HDF5, LeRobot), recorded.
+Called by command.py.
 
 No policy runs: what takes System 1's place leads the arms from where they stand to the movement's beginning, along it and to a
-stand at its end, through the same safety layer as ever, and cameras and recorder run as in any session.
+stand at its end, through the same safety layer; cameras and recorder run as in any session.
 """
 
 from collections.abc import Callable
@@ -32,9 +33,9 @@ from runtime.supervisor.flags import check_task
 from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
-_SHORTEST_STEPS = 2
-_LONGEST_TEXT = 1000
-_SEEDS = range(2**31)
+_SHORTEST_STEPS = 2  # with one there is nowhere to go
+_LONGEST_TEXT = 1000  # letters, as an instruction may have (messages.Instruction)
+_SEEDS = range(2**31)  # that the settings take
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class TrackingStatus(StatusLine):
         self._name = name
 
     def read(self) -> None:
-        """Take what came."""
+        """Take what came; tell it once when the movement is at its end, or lost."""
         super().read()
         for received in self._skips.take():
             skip = received.message
@@ -73,12 +74,12 @@ class TrackingStatus(StatusLine):
                 self.event(self.over)
 
     def systems(self) -> str:
-        """See StatusLine."""
+        """The recording that leads the arms."""
         return f"follows {self._name}"
 
 
 class TrackingRobot(Robot):
-    """One run along a recorded movement."""
+    """A run along a recorded movement: the robot command without a policy."""
 
     status: TrackingStatus
 
@@ -88,16 +89,15 @@ class TrackingRobot(Robot):
         tracker_step.save(movement.q, self.session)
 
     def make_status(self, bus: Bus) -> StatusLine:
-        """See Robot."""
         return TrackingStatus(bus, self.settings, self._name)
 
     def is_over(self) -> bool:
-        """Also at the movement's end."""
+        """Whether the run ends by itself now: also when the movement is at its end, or lost."""
         return bool(self.status.over) or super().is_over()
 
 
 def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
-    """Read the movement, check what can be checked at once, run."""
+    """Run the robot along the movement of a session or demonstration, after what can be checked at once."""
     movement = recorded(source, number)
     settings = settings_for(movement, given)
     check(movement.q, settings, source)
@@ -106,7 +106,16 @@ def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
 
 
 def recorded(source: Path, number: int | None) -> Recorded:
-    """What is to be followed: one episode of a session, or one demonstration. Raises RuntimeFault or SettingsError."""
+    """The movement to follow: one episode of a session, or one demonstration.
+
+    Args:
+        source: A session, an HDF5 file, or a folder of demonstrations.
+        number: Of the episode or demonstration; None: the first one with a movement.
+
+    Raises:
+        RuntimeFault: There is nothing to follow.
+        SettingsError: There is none of this number.
+    """
     is_file = source.suffix in (".hdf5", ".h5")
     is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
     found = (_demonstration if is_demonstrations else _episode)(source, number)
@@ -116,7 +125,16 @@ def recorded(source: Path, number: int | None) -> Recorded:
 
 
 def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
-    """Say before anything moves that a movement (T, 14) cannot be this robot's. Raises RuntimeFault."""
+    """Say before anything moves that a movement cannot be this robot's.
+
+    Args:
+        q: (T, 14) rad, grippers m, 30 steps a second.
+        settings: Of the robot.
+        source: For the error line.
+
+    Raises:
+        RuntimeFault: A step outside a joint's range by more than `outside_rad`, or a jump of more than `jump_rad`.
+    """
     safety, limits = settings.safety, Limits.of(settings.safety)
     arms = q[:, WITHOUT_GRIPPERS]
     outside = np.maximum(limits.low[WITHOUT_GRIPPERS] - arms, arms - limits.high[WITHOUT_GRIPPERS])
@@ -136,7 +154,9 @@ def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
 
 
 def settings_for(movement: Recorded, given: dict[str, Any]) -> Settings:
-    """Those of the session where no profile is named, else the profile's; and what flags change. Raises SettingsError."""
+    """The settings of the session where no profile is named, else the profile's, with what flags change. Raises
+    SettingsError.
+    """
     reported: dict[str, Any] = {"task": movement.task, "instruction": _text(movement)}
     if movement.seed in _SEEDS:
         reported["seed"] = movement.seed
@@ -157,7 +177,7 @@ def _text(movement: Recorded) -> str:
 
 
 def _episode(source: Path, number: int | None) -> Recorded:
-    """An episode of a session: the first one with a movement, or the one with this number."""
+    """The movement of a session's episode: of the first that has one, or of the one with this number."""
     session = reader.read(source)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
@@ -198,7 +218,7 @@ def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
 
 
 def _demonstration(source: Path, number: int | None) -> Recorded:
-    """A file, or one of a folder of files or a LeRobot dataset, in order: the first one, or that with this number, from 0."""
+    """The movement of a demonstration file, or of one in a folder or LeRobot dataset: the first, or that number, from 0."""
     if number is not None and not source.is_dir():
         raise SettingsError(f"--episode {number}: {source} is one demonstration; leave it out")
     try:

@@ -1,4 +1,6 @@
-"""Paced replay: a session's messages on the bus at their recorded times, pictures in the rings; for the console."""
+"""Paced replay: a session's messages on the bus at their recorded times, pictures in the rings.
+Called by command.py; shown by console.py.
+"""
 
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from runtime.messaging.topics import topic
 from runtime.process.table import PROCESSES
 from runtime.session.reader import Session, decode_all
 
-_RING_SLOTS = 96
+_RING_SLOTS = 96  # frames of a camera; chosen: three seconds at 30 Hz, more than any reader is behind
 
 
 class PacedReplay:

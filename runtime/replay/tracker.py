@@ -1,4 +1,5 @@
 """What takes System 1's place under `replay.sh --on-robot`: chunks along a recorded movement, every period.
+Started by the supervisor (runtime/process/base.py).
 
 What a chunk is made of is in runtime/replay/tracker_step.py.
 """
@@ -9,11 +10,11 @@ from runtime.process.base import Process
 from runtime.process.snapshot import Snapshots
 from runtime.replay.tracker_step import FILE_NAME, TOPICS, TrackerConfig, TrackerState, inputs_of, load, step
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # longest wait for messages; as runtime/systems/system1.py
 
 
 def main(process: Process) -> None:
-    """A chunk a period, until asked to end."""
+    """Send a chunk a period, until asked to end."""
     settings, bus = process.settings, process.bus
     config, state = TrackerConfig(settings, load(process.session / FILE_NAME)), TrackerState()
     states = {name: bus.subscriber(name, newest=True) for name in TOPICS}

@@ -1,7 +1,7 @@
 """One chunk along a recorded movement: eased in from where the arms stand, at its own pace if it can, eased out. Deterministic.
+Called by tracker.py in System 1's place, and by the replay.
 
-Takes System 1's place under `replay.sh --on-robot`. After a HOLD it goes on from where the arms had come to.
-Legend: K targets, T recorded steps, J joints.
+After a HOLD it resumes from where the arms had come to. Legend: K targets, T recorded steps, J joints; rad, grippers m.
 """
 
 import hashlib
@@ -29,11 +29,13 @@ FILE_NAME = "way.npy"
 TOPICS = ("episode", "instruction", "joint_state", "arm_target")
 END = "the recorded movement is at its end"
 LOST = "what led the arms along the recorded movement ended and was started again: where it had come to is lost"
-_RAMP_S = 1.0  # from standing to the recorded pace, and back
-_STAND_S = 0.5  # at the end, before it is said
-_SHARE, _SLOWEST = 0.7, 0.25  # of the limits that a movement may need; least pace
-_APART = 3  # steps
-_TARGETS = 64  # 2.1 s: many times what a late run needs
+_RAMP_S = 1.0  # from standing to the recorded pace, and back; chosen: no step of speed that a hand would not make
+_STAND_S = 0.5
+"""At the end, before it is said; chosen: the arms' smoothing and fade (`trajectory.fade_s`) are over then."""
+_SHARE, _SLOWEST = 0.7, 0.25
+"""Of the limits that a movement may need, as the arms plan with (joint_limits.py), and the least pace; chosen."""
+_APART = 3  # steps, 0.1 s: accelerations are measured over them, since noise fills shorter ones; chosen
+_TARGETS = 64  # 2.1 s: many times what a late run needs; the paper's chunk length (4.2.2)
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
 _NONE = -1
 
@@ -47,11 +49,18 @@ class Way:
 
     @property
     def length_s(self) -> float:
-        """As it was recorded."""
+        """How long the movement lasts at the pace of its recording."""
         return (len(self.q) - 1) / DEMONSTRATION_HZ
 
     def at(self, place_s: Array) -> Array:
-        """Targets (K, J) at places (K,) of it; between two steps straight, since the arms smooth every chunk."""
+        """Targets at places of the movement; between two steps straight, since the arms smooth every chunk.
+
+        Args:
+            place_s: (K,) s from its beginning.
+
+        Returns:
+            (K, J).
+        """
         index = np.clip(place_s * DEMONSTRATION_HZ, 0.0, len(self.q) - 1.0)
         low = np.minimum(index.astype(int), max(len(self.q) - 2, 0))
         share = (index - low)[:, None]
@@ -69,35 +78,46 @@ class Course:
 
     @cached_property
     def approach_s(self) -> float:
-        """Of a fifth-degree polynomial between two poses: its peaks stay within what moves to a pose may use (rest)."""
+        """How long the way from the pose to the movement takes, s.
+
+        It is a fifth-degree polynomial in time. Over a distance d and a time T its peaks are 1.875 d/T, 5.774 d/T^2 and 60
+        d/T^3; they stay within what moves to a pose may use (parking.py).
+        """
         far = np.abs(self.way.at(np.array([self.place_s]))[0] - self.begin)
         fastest = 1.875 * far / parking.VELOCITY
         return float(np.max([fastest, np.sqrt(5.774 * far / parking.ACCELERATION), np.cbrt(60.0 * far / parking.JERK)]))
 
     @cached_property
     def ramp_s(self) -> float:
-        """Of what is left to follow, shorter where little is."""
+        """How long the pace takes to grow and to fall, s; shorter where little is left to follow."""
         return min(_RAMP_S, self._left_s)
 
     @property
     def _left_s(self) -> float:
-        """What is left to follow would take so long without ramps."""
+        """How long what is left would take without ramps, s."""
         return (self.way.length_s - self.place_s) / self.pace
 
     @property
     def duration_s(self) -> float:
-        """Until the arms are told to stand at the end."""
+        """From the beginning until the arms are told to stand at the end, s."""
         return self.approach_s + self._left_s + self.ramp_s
 
     def places(self, times_s: Array) -> Array:
-        """Places (K,) of the movement at times of the course: the pace grows from 0, and falls to 0 at its end."""
+        """Where in the movement the course is; its pace grows from 0, and falls to 0 at its end.
+
+        Args:
+            times_s: (K,) s since the course began.
+
+        Returns:
+            (K,) s from the movement's beginning.
+        """
         along, end_s = times_s - self.approach_s, self.duration_s - self.approach_s
         ramp_s = max(self.ramp_s, 1e-9)
         passed_s = _ramped(along, ramp_s) - _ramped(along - (end_s - ramp_s), ramp_s)
         return self.place_s + self.pace * passed_s
 
     def at(self, times_s: Array) -> Array:
-        """Targets (K, J)."""
+        """Targets (K, J) at times (K,), s since the course began."""
         first = self.way.at(np.array([self.place_s]))[0]
         share = np.clip(times_s / max(self.approach_s, 1e-9), 0.0, 1.0)
         rise = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
@@ -113,19 +133,19 @@ def _ramped(times_s: Array, ramp_s: float) -> Array:
 
 @dataclass
 class TrackerState:
-    """What a step remembers."""
+    """What a step remembers: where in the movement the arms are, and when they began to run."""
 
     run: int = 0
     skips: int = 0
     episode: int = _NONE
-    place_s: float = 0.0  # of the recorded movement: where it is gone on with
+    place_s: float = 0.0  # of the recorded movement: where it is resumed
     begin: Array = field(default_factory=lambda: np.zeros(messages.JOINTS))  # where the course of by now begins
     origin_ns: int = _NONE  # when it began; not while the arms do not run
 
 
 @dataclass(frozen=True)
 class TrackerInputs:
-    """The newest of everything that is read."""
+    """The newest of everything that is read; None for what did not come yet."""
 
     episode: messages.Episode
     instruction: messages.Instruction
@@ -137,7 +157,7 @@ class TrackerInputs:
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """What does not change."""
+    """The settings and the movement; they do not change during a run."""
 
     settings: Settings
     way: Way
@@ -148,7 +168,7 @@ class TrackerConfig:
 
     @cached_property
     def pace(self) -> float:
-        """1, or less for a movement that needs most of what the limits allow: a policy that they held back uses it all."""
+        """1, or less for a movement that needs most of what the limits allow: a policy that they held back used it all."""
         limits, arms = Limits.of(self.settings.safety), self.way.q[:, WITHOUT_GRIPPERS]
         speed = np.abs(np.diff(arms, axis=0)).max(axis=0) * DEMONSTRATION_HZ / limits.velocity[WITHOUT_GRIPPERS]
         # Over steps that noise does not fill.
@@ -163,7 +183,7 @@ class TrackerConfig:
 
 
 def load(path: Path) -> Way:
-    """A way that `save` wrote. Raises RuntimeFault."""
+    """A way that `save` wrote; its id is a hash of the file. Raises RuntimeFault."""
     try:
         data = path.read_bytes()
         q = np.load(BytesIO(data), allow_pickle=False)
@@ -182,8 +202,19 @@ def save(q: Array, folder: Path) -> None:
 def step(
     config: TrackerConfig, state: TrackerState, inputs: TrackerInputs, epoch: int, now_ns: int
 ) -> messages.ActionChunk | messages.Skip:
-    """The next chunk, or the reason for none."""
-    if epoch > 1:  # it must not begin anew by itself
+    """The next chunk along the movement, or the reason for none.
+
+    Args:
+        config: Settings and movement.
+        state: Changed in place.
+        inputs: The newest messages.
+        epoch: Of this process; a second life makes no chunks, since it must not begin again by itself.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        A chunk of 64 targets at 30 Hz; a skip at the movement's end.
+    """
+    if epoch > 1:  # it must not begin again by itself
         return _skip(state, inputs, LOST, epoch, now_ns)
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
@@ -232,7 +263,9 @@ def inputs_of(held: dict[str, messages.Message]) -> TrackerInputs | None:
 
 
 def _stand(config: TrackerConfig, state: TrackerState, target: messages.ArmTarget) -> None:
-    """The arms do not run: a course begins where they are told to be, and at the place to which the last one had come."""
+    """While the arms do not run: the next course begins where they are told to be, at the place to which the last one had
+    come.
+    """
     if state.origin_ns != _NONE:
         course = config.course(state)
         passed_s = np.array([(target.stamp_ns - state.origin_ns) / NS_PER_S])

@@ -1,8 +1,9 @@
 """What a session would have been under another checkpoint, ratio, blend or limit: `replay.sh SESSION --what-if FLAGS`.
+Called by command.py.
 
 Pictures, joints, commands and the median durations of both systems stay as they were recorded; both systems and the arms
-process run anew, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now. So
-System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
+process run again, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now.
+So System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
 commanded, not where that would have led.
 """
 
@@ -40,13 +41,13 @@ _REPLACED = (
     messages.SafetyState, messages.Snapshot,
 )  # fmt: skip
 _TO_BOTH = (messages.Episode, messages.Instruction, messages.Embedding)
-_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none
+_USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none; as evaluation's (world.Latencies)
 Topical = tuple[str, messages.Message]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A session, indexed, and the settings it was recorded under."""
+    """A session by topic and number, and the settings it was recorded under."""
 
     index: Index
     settings: Settings
@@ -54,7 +55,7 @@ class Origin:
 
     @classmethod
     def of(cls, session: Session) -> "Origin":
-        """Raises SessionError where there is nothing to begin with."""
+        """Index a session. Raises SessionError where there is no run with arms in it to begin with."""
         index = Index(session)
         if "settings" not in session.metadata or not index.of("arm_target"):
             raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
@@ -92,7 +93,7 @@ class Origin:
         return encoded
 
     def duration_ns(self, kind: type[messages.ActionChunk] | type[messages.Conditions], usual_s: float) -> int:
-        """Median duration of a system's runs."""
+        """The median duration of a system's runs in the session; `usual_s` where it holds none."""
         taken = [run.timing.finished_ns - run.stamp_ns for run in self._all(kind)]
         return round(median(taken) if taken else usual_s * 1e9)
 
@@ -124,7 +125,7 @@ class WhatIf:
         self._arms: arms_state.ArmsState | None = None
 
     def run(self, passed: Callable[[float], object] = lambda _: None) -> list[Topical]:
-        """What it would have been: everything made anew and everything that stays, in order of time.
+        """What it would have been: everything made again and everything that stays, in order of time.
 
         `passed` is told which share of the session's time is done, 0 to 1.
         """
@@ -144,7 +145,7 @@ class WhatIf:
         return sorted(self._made, key=lambda row: row[1].stamp_ns)
 
     def _tuned(self, message: messages.Message) -> messages.Message:
-        """An episode without what the operator tuned then and the flags tune now."""
+        """The message as it was; of an episode, without what the operator tuned then and the flags change now."""
         if not isinstance(message, messages.Episode):
             return message
         plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None)}
@@ -156,7 +157,7 @@ class WhatIf:
             system.advance()
 
     def _tick(self, recorded: messages.ArmTarget) -> None:
-        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made anew."""
+        """One tick of the arms process, at its recorded time and on what it consumed then; chunks are those made again."""
         arrived = [self._tuned(self._origin.index.messages[ref]) for ref in recorded.inputs if self._has(ref)]
         feedback = next((message for message in arrived if isinstance(message, messages.JointState)), None)
         if feedback is None:
@@ -211,9 +212,14 @@ def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict
 
 
 def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folder: Path) -> dict[str, Any]:
-    """A session of its own, with the pictures of the other: the console lists it and shows both side by side.
+    """Write the result as a session of its own, with the pictures of the other: the console lists it and shows both side by
+    side.
 
-    Returns its table. Raises SessionError when the disk is full.
+    Returns:
+        Its table.
+
+    Raises:
+        SessionError: The disk is full.
     """
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
@@ -255,7 +261,7 @@ _FIGURES = (
 
 
 def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Both tables' figures side by side."""
+    """Lines with both tables' figures side by side."""
 
     def figure(table: Mapping[str, Any], path: str) -> str:
         value: Any = table
@@ -268,7 +274,7 @@ def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def departed(origin: Index, arrived: Sequence[Topical]) -> str:
-    """How far what would have been commanded is from what was, over the ticks at which both were running."""
+    """One line: how far the commands would have been from those that were sent, over the ticks at which both were running."""
     apart: list[float] = []
     first: messages.SafetyState | None = None
     for topic, message in arrived:

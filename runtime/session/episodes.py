@@ -23,17 +23,22 @@ from runtime.messaging import messages
 from runtime.session import reader
 
 Row = TypeVar("Row")
-# Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit.
+# Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit. Chosen: six steps.
 _LONGEST_GAP_NS = NS_PER_S // 5
-_WORTH_A_LINE_S = 0.5
+_WORTH_A_LINE_S = 0.5  # of an episode that is missing; chosen: less is how every run begins and ends
 _NOTHING = "the arms never ran in it"
 
 
 def episodes(session: reader.Session, failures: bool = False, verbose: bool = True) -> list[Episode]:
-    """A session's episodes, in order, with `failures` those that were called so too; unfit ones are left out,
-    and if `verbose` said.
+    """A session's episodes, in order, ready to train on.
 
-    Raises ModelError when none is left.
+    Args:
+        session: As it was read.
+        failures: Take those too that an operator called failures.
+        verbose: Say what is left out, and why.
+
+    Raises:
+        ModelError: None is left.
     """
     log = Log(session)
     some: list[Episode] = []
@@ -110,7 +115,11 @@ class Log:
                     pass
 
     def movement(self, about: messages.Episode) -> Movement | None:
-        """Where one episode led the arms; None when they did not run in it, and it is no demonstration that was kept."""
+        """Where one episode led the arms; None when they did not run in it, and it is no demonstration that was kept.
+
+        Raises:
+            ModelError: It is a demonstration in which a leader was not heard for 0.2 s.
+        """
         running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
         kept = self._kept.get(about.number)
         if kept is not None:
@@ -131,12 +140,12 @@ class Log:
         return Movement(np.array(targets, np.float32), times, self._instruction_at(end_ns))
 
     def why_none(self, about: messages.Episode) -> str:
-        """Why there is no movement."""
+        """Why there is no movement: the arms never ran in it, or the demonstration was not kept."""
         state = self._takes.get(about.number)
         return _NOTHING if state is None else f"the demonstration was {state}, not kept"
 
     def shorter(self, about: messages.Episode, steps: int) -> str:
-        """What of an episode's run does not stand in its `steps`; empty: nothing that is worth a line."""
+        """What of an episode's run is missing in its `steps`; empty: nothing that is worth a line."""
         running = [t for t in self._targets if t.episode == about.number and t.mode == "RUNNING" and t.sent]
         if about.number in self._kept or not running:
             return ""

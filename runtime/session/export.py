@@ -1,6 +1,7 @@
 """Turns recorded sessions into demonstrations: `export.sh SESSION... --to hdf5|lerobot --out DIR`.
+Called by runtime/cli.py.
 
-What an episode of a session is tells runtime/session/episodes.py. Pictures are the logged JPEGs.
+runtime/session/episodes.py says what an episode of a session is. Pictures are the logged JPEGs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from runtime.session.flags import EXPORT
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Write all episodes of the sessions of the line. Called by runtime/cli.py; returns 0."""
     options, _ = EXPORT.read(arguments)
     check_folder(options.out, "--out")
     try:
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
     count = 0
-    for path in sessions:  # before the first one is written: another one's trouble leaves nothing half-done
+    for path in sessions:  # before the first one is written: another one's fault leaves nothing half-done
         for _ in episodes(reader.read(path), failures):
             pass
     for path in sessions:

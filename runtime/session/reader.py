@@ -1,4 +1,5 @@
 """Reads a session file, whole or damaged: every intact chunk is used, and what was lost is said.
+Called by replay, export, trace, the console and the audit of CAN frames.
 
 The file is walked record by record instead of through its index, which a killed recorder never wrote. After a damaged
 chunk the walk finds the next one by the fixed bytes that every LZ4 chunk's header contains.
@@ -29,12 +30,12 @@ from runtime.messaging.topics import topic_of
 from runtime.messaging.upgrades import present_topic
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
 
-_MAGIC = b"\x89MCAP0\r\n"
-_RECORD = Struct("<BQ")
-_LZ4_MARK = b"\x03\x00\x00\x00lz4"
-_MARK_AT = _RECORD.size + 28  # of the mark within a chunk record
-_LARGEST_RECORD = 1 << 28
-_KEPT_CHUNKS = 32
+_MAGIC = b"\x89MCAP0\r\n"  # at both ends (the MCAP specification, as all figures below)
+_RECORD = Struct("<BQ")  # opcode, length
+_LZ4_MARK = b"\x03\x00\x00\x00lz4"  # the compression's name behind its length
+_MARK_AT = _RECORD.size + 28  # of the mark within a chunk record: behind start, end, uncompressed size and checksum
+_LARGEST_RECORD = 1 << 28  # chosen: 256 MiB, far above any chunk, so that a damaged length is seen
+_KEPT_CHUNKS = 32  # that were read last; chosen: 2 MiB, some 60 pictures of 640x480
 _OTHERS = f"{Path(FILE_NAME).stem}-*.mcap"
 
 
@@ -52,7 +53,7 @@ class Logged:
 
 @dataclass
 class Damage:
-    """What could not be read."""
+    """What could not be read of a session, counted."""
 
     lost_chunks: int = 0
     lost_bytes: int = 0
@@ -95,7 +96,7 @@ class Session:
         return self.metadata.get("schema", str(messages.SCHEMA_NUMBER)) != str(messages.SCHEMA_NUMBER)
 
     def jpeg(self, camera: str, number: int) -> bytes | None:
-        """The logged bytes of a frame."""
+        """The logged bytes of a frame; None where it was not logged or is damaged."""
         offset = self._pictures.get((camera, number))
         if offset is None:
             return None
@@ -106,7 +107,9 @@ class Session:
         return self._chunks[offset].get((camera, number))
 
     def picture(self, camera: str, number: int) -> Any:
-        """(H, W, 3) RGB uint8 as the models saw it (for streams that are exact), or None."""
+        """A frame as (H, W, 3) uint8 RGB, just as the models saw it where the stream is `exact`; None where it was not
+        logged.
+        """
         jpeg = self.jpeg(camera, number)
         return None if jpeg is None else simplejpeg.decode_jpeg(jpeg, "RGB")
 
@@ -128,7 +131,11 @@ class Session:
 
 
 def read(path: Path) -> Session:
-    """Read a session file, or the one in a session's folder. Raises SessionError when nothing in it can be used."""
+    """Read a session file, or the one in a session's folder.
+
+    Raises:
+        SessionError: Nothing in it can be used.
+    """
     file = path / FILE_NAME if path.is_dir() else path
     try:
         with file.open("rb") as opened:
@@ -255,7 +262,9 @@ def _guess_camera(payload: bytes) -> str:
 
 
 def decode_all(session: Session) -> Iterator[tuple[str, messages.Message, bytes]]:
-    """(topic, message, payload) in the order of recording, all in the present schema; what cannot be decoded is damage."""
+    """(topic, message, payload) in the order of recording, all in the present schema; what cannot be decoded is counted as
+    damage.
+    """
     for logged in session.messages:
         try:
             yield logged.topic, *messages.decode_recorded(logged.payload)

@@ -1,4 +1,5 @@
 """The recorder process: everything on the bus into one session file, pictures beside it, and the table of the run.
+Started by the supervisor (runtime/process/base.py), before all others.
 
 It only listens: when it dies or the disk is full, the arms do not notice. It never drops a control message by itself.
 """
@@ -28,10 +29,10 @@ from runtime.session.summary import Accumulator
 from runtime.session.viewers import wall_offset_ns
 from runtime.session.writer import SessionWriter
 
-_DEPTH = 20_000
+_DEPTH = 20_000  # messages of a topic that may wait; chosen: 100 s of 200 a second, longer than any disk stalls
 _ROUND_S = 0.04  # between two looks at all topics: waking for each message would cost several times as much
-_REPORT_NS = 200_000_000
-_DRAIN_S, _QUIET_S = 1.0, 0.05  # at the end: while somebody still talks, such as arms that brake
+_REPORT_NS = 200_000_000  # 5 Hz, as runtime/messaging/topics.py says of the topic
+_DRAIN_S, _QUIET_S = 1.0, 0.05  # at the end: at most, and since the last message; arms that brake still talk (0.7 s)
 
 
 class Recorder:
@@ -51,7 +52,7 @@ class Recorder:
         self.pictures_missed = 0
 
     def record(self, topic: str, message: messages.Message, payload: bytes) -> None:
-        """One message, and what belongs to it."""
+        """Write one message, with the picture or the encoded instruction that it tells of, and count it for the table."""
         self.writer.message(topic, message, payload)
         self.accumulator.add(topic, message)
         if isinstance(message, messages.Frame):
@@ -63,7 +64,7 @@ class Recorder:
                 self.writer.attachment(message.key + EMBEDDING_SUFFIX, path.read_bytes(), message.stamp_ns)
 
     def save_pictures(self) -> None:
-        """One PNG of each camera: its newest frame."""
+        """Write one PNG of each camera beside the session: its newest frame."""
         for camera, number in self._last_number.items():
             stored = self._rings[camera].read(number)
             if stored is not None:
@@ -142,7 +143,7 @@ def main(process: Process) -> None:
 
 
 def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path) -> None:
-    """Stop before the disk is full: a robot that nobody looks at records for days."""
+    """Stop recording before the disk is full: a robot that nobody watches records for days."""
     free_gib = shutil.disk_usage(folder).free / 2**30
     if free_gib < settings.reserve_gib and not writer.fault:
         writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")

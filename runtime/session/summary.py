@@ -1,4 +1,5 @@
-"""The table at the end of a run, accumulated message by message. The recorder keeps it live; a session gives it again.
+"""The table at the end of a run, accumulated message by message.
+Kept live by the recorder; what-if makes it again from messages, the robot command prints it.
 
 Each row is explained in runtime/supervisor/README.md.
 """
@@ -17,8 +18,8 @@ from runtime.messaging import messages
 EXIT_SOURCE = "exit"  # the source of the HOLD command with which the program ends
 OF_THE_SESSION = ("task", "outcome", "session_s", "not_replayable", "session")
 """Rows over all that was recorded; the others count from the first RUNNING to the command that ends the run."""
-_LEFT, _RIGHT = slice(0, 6), slice(7, 13)
-_LATE_SHARE = 0.05  # of the runs: so far may the measured ratio be above the one asked for
+_LEFT, _RIGHT = slice(0, 6), slice(7, 13)  # the arms without their grippers
+_LATE_SHARE = 0.05  # of the runs: so far may the measured ratio be above the one asked for; chosen
 
 
 class Intervals:
@@ -43,7 +44,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class _Condition:
-    """What the figures need of one."""
+    """What the table needs of a condition, without its arrays."""
 
     stamp_ns: int
     system1_epoch: int
@@ -62,11 +63,11 @@ class _Series:
         self.values.append(value)
 
     def p99(self) -> float:
-        """0 without values."""
+        """The 99th percentile; 0 without values."""
         return float(np.percentile(self.values, 99)) if self.values else 0.0
 
     def figures(self, *names: str) -> dict[str, float | None]:
-        """p50, p99, max; None without values."""
+        """Those asked for of p50, p99 and max, each None without values."""
         if not self.values:
             return dict.fromkeys(names)
         pick = {"p50": lambda: np.percentile(self.values, 50), "p99": lambda: np.percentile(self.values, 99)}
@@ -76,7 +77,7 @@ class _Series:
 class Accumulator:
     """Feed it every message of a session, in any order across topics; ask for `table` at the end.
 
-    All figures but those OF_THE_SESSION count from the first RUNNING to the order that ends the program, whatever was between.
+    All figures but those OF_THE_SESSION count from the first RUNNING to the command that ends the program, pauses included.
     """
 
     def __init__(self, command_rate_hz: float) -> None:
@@ -85,7 +86,7 @@ class Accumulator:
         self._last_ns: int | None = None
         self._chunks: list[messages.ActionChunk] = []
         self._conditions: list[_Condition] = []
-        self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts anew with System 1
+        self._arrivals: dict[int, list[int]] = {}  # by the chunk's number, which starts again with System 1
         self._scenes: list[tuple[int, int]] = []  # stamp and simulated time of the first and the newest
         self._late_us, self._seams, self._lag_ms = _Series(), _Series(), _Series()
         self._previous_deadline_ns = 0
@@ -105,11 +106,11 @@ class Accumulator:
         self._judged: dict[int, str] = {}  # by episode
 
     def picture(self, camera: str, number: int) -> None:
-        """A frame was logged."""
+        """Count a frame whose picture was logged."""
         self._pictures.setdefault(camera, Intervals()).add(number)
 
     def add(self, topic: str, message: messages.Message) -> None:
-        """A message was logged."""
+        """Count a message that was logged, by what it is."""
         self._seen.setdefault((topic, message.epoch), Intervals()).add(message.seq)
         match message:
             case messages.ArmTarget():
@@ -149,7 +150,15 @@ class Accumulator:
                 pass
 
     def table(self, dropped: int, session: str) -> dict[str, Any]:
-        """The figures. `dropped`: messages that queues lost."""
+        """The figures so far.
+
+        Args:
+            dropped: Messages that queues lost.
+            session: Its folder's name.
+
+        Returns:
+            Plain values by row; units stand at the end of their names.
+        """
         first_ns = self._first_ns or 0
         chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns) and chunk.stamp_ns > first_ns]
         conditions = [c for c in self._conditions if self._counting(c.stamp_ns) and c.stamp_ns > first_ns]

@@ -1,4 +1,5 @@
 """The command `trace.sh SESSION`: a session as a trace for ui.perfetto.dev, in Chrome's JSON format.
+Called by runtime/cli.py.
 
 A track a process: pictures from exposure to delivery, runs of both systems with their parts, modes of the arms; counters of
 ages and of how late the ticks came; arrows from picture to chunk to the arms. Times count from the session's beginning.
@@ -20,13 +21,13 @@ from runtime.session.flags import TRACE
 from runtime.session.reader import Session
 
 _TRACKS = ("system2", "system1", "arms", "operator", "faults", *CAMERAS)
-_TICKS_APART = 10  # one tick's lateness in so many is shown
-_US = 1e3
+_TICKS_APART = 10  # one tick's lateness in so many is shown; chosen: an hour's trace stays below a million events
+_US = 1e3  # ns
 Entry = dict[str, Any]
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Write the trace of the session of the line. Called by runtime/cli.py; returns 0."""
     options, _ = TRACE.read(arguments)
     session = reader.read(options.session)
     for line in session.damage.describe():
@@ -44,7 +45,11 @@ def main(arguments: list[str]) -> int:
 
 
 def events(session: Session) -> Iterator[Entry]:
-    """All trace events of a session; ts and dur in us."""
+    """All trace events of a session, in Chrome's format.
+
+    Returns:
+        Maps with `ph`, `name`, `pid`, `tid`; `ts` and `dur` in us since the session's first message.
+    """
     arrived = [message for _, message, _ in reader.decode_all(session)]
     if not arrived:
         return
@@ -113,7 +118,7 @@ def _run(track: str, name: str, message: messages.Message, timing: messages.Timi
 
 
 def _modes(states: list[messages.SafetyState], end_ns: int) -> Iterator[Entry]:
-    """How long the arms were in which mode."""
+    """A slice for each stretch in which the arms kept a mode."""
     changes = [
         state
         for before, state in zip([None, *states], states, strict=False)

@@ -16,7 +16,7 @@ from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.session.format import IMAGE_PREFIX
 
-_JOINTS_EVERY = 4  # of 200 a second
+_JOINTS_EVERY = 4  # of 200 a second; chosen: 50 Hz are enough for plots
 _NAMES = tuple(joint_name(index) for index in range(messages.JOINTS))
 _STATUS_SCHEMA = {
     "type": "object",
@@ -40,13 +40,13 @@ class ViewerChannels:
         self._schemas: dict[str, int] = {}
 
     def picture(self, camera: str, number: int, jpeg: bytes, time_ns: int) -> None:
-        """One frame; its number is the message's sequence."""
+        """Write one frame; its number becomes the record's sequence number."""
         message = CompressedImage(frame_id=camera, format="jpeg", data=jpeg)
         message.timestamp.FromNanoseconds(time_ns)
         self._write_protobuf(IMAGE_PREFIX + camera, message, time_ns, number)
 
     def message(self, message: messages.Message, time_ns: int) -> None:
-        """The readable side of a message, if it has one."""
+        """Write the readable side of a message; nothing for types that have none."""
         match message:
             case messages.JointState() if message.heard and message.seq % _JOINTS_EVERY == 0:
                 self._joints("/joints/measured", message.q, message.dq, time_ns)

@@ -1,4 +1,4 @@
-"""The processes of one run as the operating system knows them: started, looked at, ended, killed. Used by robot.
+"""The processes of one run as the operating system knows them: started, checked, ended, killed. Used by robot.
 
 Which of them are to be started or killed is decided elsewhere (supervisor.step).
 """
@@ -17,13 +17,13 @@ class Children:
     """Child processes by name; each one's output goes to a file in `logs`, and `tell` hears when it cannot."""
 
     def __init__(self, folder: Path, logs: Path, tell: Callable[[str], None]) -> None:
-        """`folder`: the run's, in shared memory."""
+        """`folder`: the run's in shared memory, which every child is given."""
         self._folder, self._logs, self._tell = folder, logs, tell
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that were started and have not been seen to end."""
+        """The processes that were started and have not been seen to end."""
         return tuple(self._running)
 
     def start(self, name: str, epoch: int) -> None:
@@ -40,7 +40,7 @@ class Children:
             )
 
     def take_exits(self) -> dict[str, int]:
-        """The exit codes of those that ended since the last look, by name."""
+        """The exit codes of those that ended since the last call, by name."""
         codes = {name: child.poll() for name, child in self._running.items()}
         exits = {name: code for name, code in codes.items() if code is not None}
         for name in exits:
@@ -48,7 +48,7 @@ class Children:
         return exits
 
     def kill(self, name: str) -> None:
-        """Kill one; its exit is seen by the next look."""
+        """Kill one with SIGKILL; `take_exits` sees its end."""
         self._running[name].kill()
 
     def end(self, names: Iterable[str], wait_s: float) -> None:
@@ -65,7 +65,7 @@ class Children:
                 child.kill()
 
     def kill_all(self) -> None:
-        """Leave none behind."""
+        """Kill all that still run and wait for them, so that the run leaves no process behind."""
         for child in self._running.values():
             if child.poll() is None:
                 child.kill()

@@ -1,4 +1,5 @@
 """Gives a running robot a command from another terminal: `operator.sh hold`, and tells what became of it.
+Called by runtime/cli.py.
 
 `stop`, `release`, and `clear` after a stop take the power from arms that may fall: they ask for a confirmation.
 """
@@ -20,7 +21,9 @@ _FOLLOWS: dict[CommandName, CommandName] = {
 
 
 def main(arguments: list[str]) -> int:
-    """The command: 0 when the command was obeyed, 1 when it was refused or nobody answered."""
+    """Send the command of the line. Returns 0 when it was obeyed, 1 when it was refused; raises RuntimeFault without an
+    answer.
+    """
     options, _ = OPERATOR.read(arguments)
     command = options.command
     folder = run_folder(options.run)

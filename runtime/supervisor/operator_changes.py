@@ -1,4 +1,6 @@
-"""What operators change in mid-run, as the supervisor keeps it: instruction, ratio, blend, the episode. Deterministic."""
+"""What operators change in mid-run, as the supervisor keeps it: instruction, ratio, blend, the episode. Deterministic.
+Called by robot.py for each wish from the console.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +9,7 @@ from runtime.messaging import messages
 
 @dataclass(frozen=True)
 class Plan:
-    """What is told to all processes, again and again."""
+    """What the supervisor repeats to all processes at 5 Hz."""
 
     instruction: str
     started_ns: int  # of the episode
@@ -18,7 +20,7 @@ class Plan:
 
 
 def step(plan: Plan, wish: messages.Steering, now_ns: int) -> Plan:
-    """The plan after a wish."""
+    """The plan after a wish; what the wish leaves out stays."""
     if wish.instruction is not None and wish.instruction != plan.instruction:
         plan = replace(plan, instruction=wish.instruction, instruction_number=plan.instruction_number + 1)
     if wish.next_episode:

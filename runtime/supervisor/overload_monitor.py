@@ -1,6 +1,6 @@
 """Whether the machine keeps up with this run, from what passes on the bus anyway; called by the status line.
 
-The newest of the arms' ticks is looked at 20 times a second: one in ten tells as much of the 99th percentile over some seconds.
+The newest of the arms' ticks is read 20 times a second: one in ten tells as much of the 99th percentile over some seconds.
 """
 
 import re
@@ -14,10 +14,10 @@ from runtime.host.clock import NS_PER_S
 from runtime.host.overload import Pressure, Processors
 from runtime.messaging import messages
 
-_WINDOW_NS = 5 * NS_PER_S
-_SLOW = 0.5  # of the wanted rate, on processors that are busy
-_FULL_PERCENT = 90.0
-_FEWEST = 20  # ticks: of fewer there is no percentile
+_WINDOW_NS = 5 * NS_PER_S  # chosen: a hundred ticks are read in it, the fewest that tell of a 99th percentile
+_SLOW = 0.5  # of the wanted rate, on processors that are busy; chosen: a slow network alone rarely loses half
+_FULL_PERCENT = 90.0  # busy; chosen: below it some core was idle most of the time
+_FEWEST = 20  # ticks: of fewer there is no percentile; chosen: one second's
 _LATENESS = (
     "torn", " old", "no new picture", "late", "behind", "no heartbeat", "no progress", "silent", "ago (limit",
     "reading jumped", "readings in a row jumped",
@@ -44,27 +44,29 @@ class OverloadMonitor:
         self.verdict = ""  # the newest one; empty: the machine keeps up
 
     def tick(self, target: messages.ArmTarget) -> None:
-        """One tick of the arms."""
+        """Note how late one tick of the arms began."""
         self._late_ms.append((target.stamp_ns, (target.stamp_ns - target.deadline_ns) / 1e6))
 
     def scene(self, scene: messages.Scene, now_ns: int) -> None:
-        """How far the physics was behind."""
+        """Note how far the physics was behind."""
         self._lag_ms.append((now_ns, scene.lag_ns / 1e6))
 
     def own(self, late_ns: int, now_ns: int) -> None:
-        """The supervisor's loop, which has no priority, came round so late."""
+        """Note how late the supervisor's loop, which has no priority, came round."""
         self._own_ms.append((now_ns, late_ns / 1e6))
 
     def system1(self, rate_hz: float, wanted_hz: float) -> None:
-        """How often System 1 runs, of how often it should."""
+        """Note how often System 1 runs, of how often it should."""
         self._slow = (rate_hz, wanted_hz) if rate_hz < _SLOW * wanted_hz else None
 
     def count_from_now(self) -> None:
-        """For the table at the end."""
+        """Begin to count for the table at the end, at the first RUNNING."""
         self.overloaded_s, self.first_sign = 0.0, ""
 
     def beat(self, beat: messages.Heartbeat) -> None:
-        """A process lives. While it loads it may be silent: importing holds its threads up on an idle machine too."""
+        """Note a heartbeat. Before its first step a process may be silent: importing holds its threads up on an idle machine
+        too.
+        """
         life = beat.process, beat.epoch
         if (before := self._beats.get(life)) is not None and beat.stamp_ns > before:
             self._gaps.append((beat.stamp_ns, beat.process, (beat.stamp_ns - before) / 1e6))
@@ -72,7 +74,7 @@ class OverloadMonitor:
             self._beats[life] = beat.stamp_ns
 
     def judge(self, now_ns: int) -> str:
-        """The verdict over the last seconds, with how busy the processors are."""
+        """The verdict over the last five seconds, with how busy the processors are; empty: the machine keeps up."""
         pressure, since_ns = self._check(), now_ns - _WINDOW_NS
         for kept in (self._late_ms, self._lag_ms, self._own_ms, self._gaps):
             while kept and kept[0][0] < since_ns:
@@ -91,7 +93,7 @@ class OverloadMonitor:
         return self.verdict
 
     def attributed(self, *texts: str) -> str:
-        """What is reported, with the machine as its first cause where it is overloaded and that explains one of them.
+        """Reported texts as one, with the machine as first cause where it is overloaded and that explains one of them.
 
         The remedies (`...; check the CAN bus`) are left out then: they are for a machine that keeps up.
         """

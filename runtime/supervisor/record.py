@@ -1,4 +1,5 @@
 """The command `record.sh --task NAME`: demonstrations by leader and follower arms, into a session that export.sh converts.
+Called by runtime/cli.py.
 
 With the stock wiring each leader leads its follower over their common bus: nothing is sent to the arms, the safety layer only
 watches. A simulated robot has emulated leaders, which the scripted expert leads.
@@ -24,7 +25,7 @@ from runtime.supervisor.recording_state import Takes
 from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
-_APART_RAD = 0.3  # more than a follower lags behind a hand
+_APART_RAD = 0.3  # chosen: more than a follower lags behind a hand, less than any two useful poses differ
 _WATCHES = "the leaders lead the arms; the safety layer only watches"
 
 
@@ -39,7 +40,7 @@ class RecordingStatus(StatusLine):
         self._leader: messages.LeaderState | None = None
 
     def read(self) -> None:
-        """Take what came."""
+        """Take what came, and tell each limit that the leaders exceed."""
         super().read()
         for received in self._leaders.take():
             if isinstance(received.message, messages.LeaderState):
@@ -48,7 +49,7 @@ class RecordingStatus(StatusLine):
                     self.event(f"beyond the limits: {exceeded}")
 
     def unfit(self) -> str:
-        """Why a demonstration that began now would lack something; empty: nothing."""
+        """What a demonstration that began now would be missing; empty: nothing."""
         since_ns = robot_time_ns() - NS_PER_S // 2
         if self._leader is None or self._leader.stamp_ns < since_ns:
             return "no leader is heard: switch both leaders on"
@@ -66,11 +67,11 @@ class RecordingStatus(StatusLine):
 
     @property
     def headline(self) -> str:
-        """See StatusLine: which demonstration, and whether the next one may begin."""
+        """Which demonstration, its state, and whether it could begin now."""
         return f"{self.takes.state} {self.takes.number}, {'not fit' if self.unfit() else 'fit'}"
 
     def parts(self, processes: supervisor.SupervisorState) -> list[str]:
-        """In order."""
+        """The line: the demonstration, how many were kept, what is lacking, cameras, file, processes that are not alive."""
         now_ns, state, unfit = robot_time_ns(), self.takes, self.unfit()
         since_s = ((state.ended_ns or now_ns) - state.began_ns) / NS_PER_S if state.began_ns else 0.0
         return [
@@ -84,13 +85,12 @@ class RecordingStatus(StatusLine):
 
 
 class Recording(Robot):
-    """One session of demonstrations."""
+    """One session of demonstrations: the robot command with other keys, and with leaders in place of a policy."""
 
     keys = recording_state.KEYS
     status: RecordingStatus
 
     def make_status(self, bus: Bus) -> StatusLine:
-        """See Robot."""
         return RecordingStatus(bus, self.settings)
 
     def obey(self, key: str) -> None:
@@ -110,16 +110,16 @@ class Recording(Robot):
             self._take(recording_state.following(self.status.takes))
 
     def repeat_states(self) -> None:
-        """See Robot."""
+        """Also repeat how the demonstration stands."""
         super().repeat_states()
         self._tell()
 
     def before_end(self) -> None:
-        """What was recorded and not decided about is kept."""
+        """Keep what was recorded and not decided about, while the recorder still listens."""
         self._take(recording_state.ended(self.status.takes, robot_time_ns()))
 
     def print_end(self) -> None:
-        """What there is, and how it becomes training data."""
+        """Print how many were kept, and the command that makes training data of them."""
         counts = {name: getattr(self.status.takes, name) for name in ("kept", "discarded")}
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(counts) + "\n")
@@ -147,7 +147,7 @@ class Recording(Robot):
 
 
 def main(arguments: list[str]) -> int:
-    """`record`: the settings of the robot, with the leaders plugged in."""
+    """Record with the settings of the robot, its leaders plugged in. Called by runtime/cli.py; returns the exit status."""
     settings = settings_of(RECORD.read(arguments)[1])
     simulated = settings.arms.kind == "simulated"
     role = Role(recording=True, unfit=f"demonstrations are recorded: {_WATCHES}")

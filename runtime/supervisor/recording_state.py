@@ -1,4 +1,5 @@
 """Demonstrations one after the other: start, stop, keep, discard, by key or pedal. Deterministic.
+Called by record.py.
 
 ready -> recording -> stopped -> kept or discarded -> the next one is ready.
 """
@@ -26,7 +27,7 @@ class Takes:
     discarded: int = 0
 
     def message(self, seq: int, now_ns: int) -> messages.Demonstration:
-        """For the bus."""
+        """The state as a message; repeated at 5 Hz, since processes start late."""
         return messages.Demonstration(
             seq=seq, epoch=1, stamp_ns=now_ns, number=self.number, state=self.state,
             began_ns=self.began_ns, ended_ns=self.ended_ns
@@ -34,7 +35,7 @@ class Takes:
 
 
 def press(takes: Takes, key: str, now_ns: int) -> Takes:
-    """What follows from a key; the same when it means nothing now."""
+    """The state after a key; unchanged where the key means nothing now."""
     key = _NEXT.get(takes.state, "") if key == PEDAL else key
     match takes.state, key:
         case "ready", "s":
@@ -50,17 +51,17 @@ def press(takes: Takes, key: str, now_ns: int) -> Takes:
 
 
 def no_effect(takes: Takes, key: str) -> str:
-    """Why a key does nothing now, and which does."""
+    """Why a key does nothing now, and which keys do something."""
     able = {"ready": "s starts it", "recording": "s stops it, d discards it", "stopped": "k keeps it, d discards it"}
     return f"nothing to {MEANINGS[key]}: demonstration {takes.number} is {takes.state}; {able.get(takes.state, '')}"
 
 
 def ended(takes: Takes, now_ns: int) -> Takes:
-    """When the program ends: what was recorded and not discarded is kept."""
+    """The state when the program ends: what was recorded and not discarded is kept."""
     stopped = press(takes, START_STOP, now_ns) if takes.state == "recording" else takes
     return press(stopped, KEEP, now_ns)
 
 
 def following(takes: Takes) -> Takes:
-    """After a decision the next one is ready."""
+    """The next demonstration, ready, after one that was kept or discarded."""
     return Takes(takes.number + 1, kept=takes.kept, discarded=takes.discarded)

@@ -1,4 +1,5 @@
-"""What is told again and again becomes one line and a count. Deterministic; called by the status line.
+"""What is told again and again becomes one line and a count. Deterministic.
+Called by the status line.
 
 Two texts are alike when they differ in figures only.
 """
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 
 from runtime.host.clock import NS_PER_S
 
-_WINDOW_NS = 10 * NS_PER_S
+_WINDOW_NS = 10 * NS_PER_S  # as often as a line without a terminal (status_line.py)
 _FIGURE = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -21,12 +22,12 @@ class _Reported:
 
 @dataclass
 class Repeats:
-    """The texts of the last ten seconds."""
+    """The texts of the last ten seconds, by their form without figures."""
 
     _reported: dict[str, _Reported] = field(default_factory=dict[str, _Reported])
 
     def is_new(self, text: str, now_ns: int) -> bool:
-        """Whether a text is to be shown; one that is alike to one of the last ten seconds is counted instead."""
+        """Whether a text is to be shown now; a text like one of the last ten seconds is counted instead."""
         alike = _FIGURE.sub("#", text)
         if alike not in self._reported:
             self._reported[alike] = _Reported(now_ns + _WINDOW_NS)
@@ -36,7 +37,7 @@ class Repeats:
         return False
 
     def summaries(self, now_ns: int) -> list[str]:
-        """Of the texts whose ten seconds are over: how often they came again, and the newest one."""
+        """A line for each text whose ten seconds are over and that came again: how often, and the newest one."""
         over = {alike: reported for alike, reported in self._reported.items() if now_ns >= reported.until_ns}
         for alike, reported in over.items():
             if reported.more:  # it goes on: the next ten seconds are counted again

@@ -1,4 +1,5 @@
 """The robot command: one run from start-up to the table, in the foreground. The shell around supervisor.step.
+Called by runtime/cli.py; record and the replay on the robot run it with other keys and another leader.
 
 Owns the run's folder in shared memory, its children, the operator's keys and the commands that come from them.
 """
@@ -45,19 +46,19 @@ from runtime.supervisor.flags import ROBOT
 from runtime.supervisor.status_line import StatusLine
 from runtime.supervisor.typed_commands import TypedCommands
 
-_LOOP_HZ = 20
+_LOOP_HZ = 20  # of the loop that reads keys, heartbeats and exits; chosen: a key is obeyed within 50 ms
 _REPEAT_EVERY = 4  # loops: states are repeated at 5 Hz
-_STATUS_EVERY = 20
-_HOLD_WAIT_S = 0.4
-_STOP_WAIT_S = 1.0  # the arms brake meanwhile, over their buses
-_RECORDER_WAIT_S = 1.5
-_RECORDER_START_S = 5.0
+_STATUS_EVERY = 20  # loops: the status line is renewed once a second
+_HOLD_WAIT_S = 0.4  # for the arms to say that they hold; chosen: they say so within a tick
+_STOP_WAIT_S = 1.0  # for all processes but the recorder: the arms brake meanwhile, over their buses, for 0.7 s at most
+_RECORDER_WAIT_S = 1.5  # for the recorder to finish the file; chosen, so that a run ends within 3 s in all
+_RECORDER_START_S = 5.0  # after it states are sent without a recorder; as runtime/process/base.py waits
 _SOURCE = "terminal"
 _EPOCH = 1  # of what this process sends
 
 
 class Robot:
-    """One run of a policy. What else is run by the same processes (record.py) replaces keys, states and the end."""
+    """One run of a policy. Commands that use the same processes otherwise (record.py, on_robot.py) override a few methods."""
 
     keys = terminal.KEYS
 
@@ -113,7 +114,7 @@ class Robot:
         self._awake = AwakeProcessors() if settings.arms.awake else None
 
     def run(self) -> int:
-        """Until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status."""
+        """Run until the time is up, q, Ctrl-C or SIGTERM. Returns the exit status: 0, or 1 when the robot never came to run."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.end)
         started_ns = robot_time_ns()
@@ -137,11 +138,11 @@ class Robot:
         return 1 if failed else 0
 
     def make_status(self, bus: Bus) -> StatusLine:
-        """What tells the operator how it stands."""
+        """The status line of this kind of run."""
         return StatusLine(bus, self.settings)
 
     def _loop(self, has_keys: bool, started_ns: int) -> bool:
-        """Watch and serve. Returns whether the robot never came to run."""
+        """Supervise, serve keys and repeat states. Returns whether the robot never came to run."""
         rate, count = Rate(_LOOP_HZ), 0
         while not self._ending:
             self._supervise()
@@ -172,7 +173,7 @@ class Robot:
         return False
 
     def _supervise(self) -> None:
-        """One supervisor step, carried out."""
+        """Take one supervisor step and carry it out: start, kill, tell."""
         exits = self._children.take_exits()
         beats = tuple(r.message for r in self._beats.take() if isinstance(r.message, messages.Heartbeat))
         faults = tuple(r.message for r in self._faults.take() if isinstance(r.message, messages.Fault))
@@ -210,10 +211,10 @@ class Robot:
         self.publish("fault", messages.Fault, process="supervisor", name="log", text=text)
 
     def obey(self, key: str) -> None:
-        """A key that was pressed. Every key is answered, one that does nothing too."""
+        """Do what a key means. Every key is answered, one that does nothing too."""
         if key == " ":
             self._typed.give(("hold",), robot_time_ns())
-        elif key == "r":  # a robot's fault is cleared by a command of its own, after a look at it
+        elif key == "r":  # a robot's fault is cleared by a command of its own, once a person has seen it
             real = self.settings.arms.kind != "simulated"
             self._typed.give(("arm", "run") if real else ("clear", "arm", "run"), robot_time_ns())
         elif key == "t":
@@ -222,7 +223,7 @@ class Robot:
             self.obey_always(key)
 
     def obey_always(self, key: str) -> None:
-        """The keys of every command that has keys: q, ?, and those that do nothing."""
+        """Do what the keys of every command mean: q and ?. Any other key is said to do nothing."""
         if key == "q":
             self.status.answer("q: ends")
             self.end()
@@ -245,7 +246,7 @@ class Robot:
         return self._counts["operator_command"] - 1
 
     def repeat_states(self) -> None:
-        """Whatever a process that starts late has to know."""
+        """Repeat, at 5 Hz, whatever a process that starts late has to know."""
         plan = self.plan
         self.publish("instruction", messages.Instruction, number=plan.instruction_number, text=plan.instruction)
         self.publish(
@@ -289,14 +290,14 @@ class Robot:
             self.status.overload.count_from_now()
 
     def _note_console(self) -> None:
-        """Where the page is, once."""
+        """Tell the address of the page, once there is one."""
         file = self.folder / CONSOLE_FILE
         if self._console == "" and file.exists():
             self._console = file.read_text()
             say(f"video2act: console {self._console}")
 
     def is_over(self) -> bool:
-        """Whether the run ends by itself now: --seconds after the first RUNNING, whatever was between."""
+        """Whether the run ends by itself now: --seconds after the first RUNNING, pauses included."""
         wanted = self.settings.seconds
         if wanted is None or self._running_since_ns is None:
             return False
@@ -307,14 +308,14 @@ class Robot:
         return automatic and robot_time_ns() - started_ns > seconds(self.settings.supervisor.start_timeout_s)
 
     def end(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Let the run end in order; also the handler of signals."""
+        """Let the run end in order; also the handler of signals, whose arguments are not read."""
         self._ending = True
 
     def before_end(self) -> None:
-        """While everybody still listens."""
+        """Called once at the end, while all processes still listen; a policy's run has nothing to add."""
 
     def _shut_down(self) -> None:
-        """HOLD, then everybody but the recorder, then the recorder, which finishes the file."""
+        """Hold the arms, then end everybody but the recorder, then the recorder, which finishes the file."""
         self.before_end()
         self.command("hold", EXIT_SOURCE)
         deadline_ns = robot_time_ns() + seconds(_HOLD_WAIT_S)
@@ -326,7 +327,7 @@ class Robot:
         self._children.end(["recorder"], _RECORDER_WAIT_S)
 
     def print_end(self) -> None:
-        """The table of the run."""
+        """Print the table of the run, and write it as JSON where that was asked for."""
         path = self.session / SUMMARY_NAME
         if not path.exists():
             say(
@@ -343,7 +344,9 @@ class Robot:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
 
     def _overloaded(self) -> dict[str, str]:
-        """What the supervisor saw of an overloaded machine; the recorder's own row tells of the arms' ticks alone."""
+        """What the supervisor saw of an overloaded machine, for the table; the recorder's own row knows the arms' ticks
+        alone.
+        """
         monitor = self.status.overload
         return (
             {"overloaded": f"for {monitor.overloaded_s:.0f} s: {monitor.first_sign}"}
@@ -353,13 +356,13 @@ class Robot:
 
 
 def main(arguments: list[str]) -> int:
-    """`robot`: read the settings, check what can be checked at once, run."""
+    """Run the robot with the settings of the line, after what can be checked at once. Called by runtime/cli.py."""
     settings = settings_of(ROBOT.read(arguments)[1])
     return Robot(settings, examined(settings, POLICY)).run()
 
 
 def examined(settings: Settings, role: Role) -> Role:
-    """A real robot is looked at before it starts; what fails forbids to arm it, beside what forbade it before."""
+    """Check a real robot before it starts; what fails forbids to arm it. Returns the role with the reasons added."""
     if settings.arms.kind == "simulated":
         return role
     say("video2act: looking at the robot")

@@ -1,4 +1,6 @@
-"""A run seen from outside: where it is, who its processes are, and how somebody gives it commands."""
+"""A run seen from outside: where it is, who its processes are, and how somebody gives it commands.
+Used by the command `operator` and by benchmarks of a live run.
+"""
 
 import subprocess
 import time
@@ -13,10 +15,18 @@ from runtime.messaging.topics import OPERATOR
 from runtime.process.table import PROCESSES
 
 _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
+"""Between two sendings (the arms send their state as often), until it gives up, and longest wait for a message. Chosen."""
 
 
 def run_folder(pid: int | None) -> Path:
-    """The folder of the run to talk to. Raises RuntimeFault when there is none, or not just one."""
+    """The folder of the run to talk to.
+
+    Args:
+        pid: The supervisor's process id; None: the only run there is.
+
+    Raises:
+        RuntimeFault: There is none, or not just one.
+    """
     found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}[0-9]*-*")}
     running = {int(number): path for number, path in found.items() if Path(f"/proc/{number}/stat").exists()}
     if pid is not None:
@@ -29,7 +39,11 @@ def run_folder(pid: int | None) -> Path:
 
 
 def child(folder: Path, name: str) -> int:
-    """The process id of one of the run's processes. Raises RuntimeFault when it does not run."""
+    """The process id of one of the run's processes.
+
+    Raises:
+        RuntimeFault: It does not run.
+    """
     found = subprocess.run(["pgrep", "-f", f"runtime.process.base {name} {folder}"], capture_output=True, text=True)
     if not found.stdout:
         raise RuntimeFault(f"the run in {folder} has no process {name!r}")
@@ -44,7 +58,7 @@ def children(folder: Path) -> dict[str, int]:
 
 
 class Operator:
-    """Somebody who gives commands to one run, from outside of it."""
+    """Somebody who gives commands to one run from outside of it. Close it at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.bus = Bus(folder, OPERATOR, PROCESSES)
@@ -55,7 +69,18 @@ class Operator:
             raise
 
     def give(self, command: messages.CommandName, confirmed: bool = False) -> messages.SafetyState:
-        """Send a command until the arms have answered it. Raises RuntimeFault when they do not."""
+        """Send a command until the arms have answered it; they obey it once.
+
+        Args:
+            command: Its name.
+            confirmed: Somebody stands beside the arms.
+
+        Returns:
+            The state with the answer: `answer` is empty where the command was obeyed.
+
+        Raises:
+            RuntimeFault: No answer within 3 s.
+        """
         epoch = robot_time_ns()  # nobody else's
         message = messages.OperatorCommand(
             seq=0, epoch=epoch, stamp_ns=epoch, command=command, source=OPERATOR, confirmed=confirmed
@@ -77,10 +102,9 @@ class Operator:
         return None
 
     def hear(self) -> list[messages.SafetyState]:
-        """What the arms have said of their mode since the last time, the newest last."""
+        """The safety states that came since the last call, the newest last; does not wait."""
         arrived = (received.message for received in self._safety.take())
         return [message for message in arrived if isinstance(message, messages.SafetyState)]
 
     def close(self) -> None:
-        """Close all sockets."""
         self.bus.close()

@@ -1,4 +1,6 @@
-"""The status line of robot.sh, and the events above it."""
+"""The status line of robot.sh, and the events above it.
+Called by robot.py; record and the replay on the robot have lines of their own made from it.
+"""
 
 from collections import deque
 from typing import TypeVar
@@ -18,9 +20,9 @@ from runtime.supervisor.repeats import Repeats
 
 Message = TypeVar("Message", bound=messages.Message)
 _BETWEEN = " | "
-_RATE_S = 5  # rates are those of the last seconds
+_RATE_S = 5  # rates are those of so many seconds; chosen: a System 2 that runs once a second still shows one digit
 _LINE_EVERY_NS = 10 * NS_PER_S  # where there is no terminal
-_GAP = 1.5  # a step in the video window is a gap beyond this many of its strides
+_GAP = 1.5  # a step in the video window is a gap beyond this many of its strides: one frame is missing from 2 on
 
 
 class StatusLine:
@@ -52,28 +54,28 @@ class StatusLine:
 
     @property
     def mode(self) -> str:
-        """The safety layer's mode, empty before its first word."""
+        """The safety layer's mode; empty before its first message."""
         state = self._newest.get("safety")
         return state.mode if isinstance(state, messages.SafetyState) else ""
 
     @property
     def headline(self) -> str:
-        """The state whose change is told at once."""
+        """The state whose change is told at once; `starting` before the arms say anything."""
         return self.mode or "starting"
 
     def newest(self, kind: type[Message]) -> Message | None:
-        """The last message of a kind that this line reads."""
+        """The last message of a type that this line reads; None before the first."""
         return next((message for message in self._newest.values() if isinstance(message, kind)), None)
 
     def why(self) -> str:
-        """Why it does not run."""
+        """Why the arms do not run, in their own words."""
         state = self._newest.get("safety")
         if not isinstance(state, messages.SafetyState):
             return "the arms process says nothing"
         return "; ".join(state.reasons) or state.mode
 
     def read(self) -> None:
-        """Take what came."""
+        """Take what came since the last call; does not wait."""
         for name, subscriber in self._subscribers.items():
             for received in subscriber.take():
                 self._newest[name] = received.message
@@ -90,17 +92,17 @@ class StatusLine:
                 self._newest[name] = received.message
 
     def event(self, text: str) -> None:
-        """Tell something that happened; what happens again and again is told once in ten seconds, with how often it did."""
+        """Tell something that happened. What happens again and again is told once in ten seconds, with how often it did."""
         text = self.overload.attributed(text)
         if self._repeats.is_new(text, robot_time_ns()):
             say(f"  * {text}")
 
     def answer(self, text: str) -> None:
-        """Tell what an operator asked for: each time."""
+        """Tell what an operator asked for, each time, however often it is the same."""
         say(f"  * {text}")
 
     def check(self, processes: supervisor.SupervisorState) -> None:
-        """To be called as often as one likes: tells a change of the state at once."""
+        """Tell a change of the state at once. Called in every loop."""
         if self.headline == self._headline:
             return
         self._headline = self.headline
@@ -112,7 +114,7 @@ class StatusLine:
             terminal.show(fitted(self.parts(processes), columns - 1))
 
     def show(self, processes: supervisor.SupervisorState) -> None:
-        """To be called once a second."""
+        """Measure rates, judge the machine, and renew the line. Called once a second."""
         self._measure()
         self._judge_machine(processes)
         for text in self._repeats.summaries(robot_time_ns()):
@@ -124,7 +126,7 @@ class StatusLine:
             self._say(processes)
 
     def _judge_machine(self, processes: supervisor.SupervisorState) -> None:
-        """Once all processes have loaded, which takes whatever processor there is."""
+        """Judge the machine, but only once all processes have loaded, which takes whatever processor there is."""
         self._settled = self._settled or all(
             supervised.state == "alive" for supervised in processes.supervised.values()
         )
@@ -141,7 +143,7 @@ class StatusLine:
         say(joined(self.parts(processes)))
 
     def _measure(self) -> None:
-        """Rates over the last seconds."""
+        """Rates of both systems over the last five seconds."""
         now_ns = robot_time_ns()
         self._marks.append((now_ns, dict(self._counts)))
         from_ns, before = self._marks[0]
@@ -173,7 +175,7 @@ class StatusLine:
         return ": ".join(filter(None, (state.mode, self.overload.attributed(*state.reasons))))
 
     def systems(self) -> str:
-        """Who leads the arms."""
+        """What leads the arms: both systems' rates and their ratio."""
         rates = self._rates
         return f"system1 {rates['chunk']:.1f} Hz, system2 {rates['conditions']:.2f} Hz, 1:{self._ratio}"
 
@@ -183,11 +185,11 @@ class StatusLine:
         return tuning.ratio(self._settings, episode) if isinstance(episode, messages.Episode) else self._settings.ratio
 
     def overloaded(self) -> str:
-        """That the machine does not keep up; empty: it does, or the processes still load."""
+        """That the machine does not keep up; empty: it does, or the processes are still loading."""
         return f"overloaded: {self.overload.verdict}" if self._overloaded else ""
 
     def cameras_and_file(self) -> tuple[str, str, str]:
-        """The cameras' rates, the simulation's real-time factor, the file's size or its trouble; empty where unknown."""
+        """The cameras' rates, the simulation's real-time factor, the file's size or its fault; empty where unknown."""
         health, recording = self._newest.get("camera_health"), self._newest.get("recording")
         rates = file = ""
         if isinstance(health, messages.CameraHealth):
@@ -197,7 +199,7 @@ class StatusLine:
         return rates, self._real_time, file
 
     def unwell(self, processes: supervisor.SupervisorState) -> str:
-        """Processes that are not alive."""
+        """Processes that are not alive, each with its state; empty: all are."""
         return ", ".join(
             f"{name} {supervised.state}"
             for name, supervised in processes.supervised.items()
@@ -205,7 +207,7 @@ class StatusLine:
         )
 
     def _history_gap(self) -> str:
-        """What System 2's newest window lacks; empty while its frames stand as far apart as they should."""
+        """That frames are missing in System 2's newest window, with the widest step; empty while they stand as they should."""
         conditions = self._newest.get("conditions")
         if not isinstance(conditions, messages.Conditions) or conditions.widest_gap_ns <= _GAP * self._step_ns:
             return ""
@@ -223,12 +225,14 @@ class StatusLine:
 
 
 def joined(parts: list[str]) -> str:
-    """The whole line."""
+    """The parts that are not empty, as one line."""
     return _BETWEEN.join(part for part in parts if part)
 
 
 def fitted(parts: list[str], columns: int) -> str:
-    """The line in so many columns: the first part, cut if need be, and what there is room for of the others, in order."""
+    """The line in so many columns: the first part, cut if need be, then as many of the others as there is room for, in
+    order.
+    """
     first, *others = [part for part in parts if part]
     line = first if len(first) <= columns else first[: max(0, columns - 1)] + "…"
     for part in others:

@@ -1,6 +1,7 @@
 """The supervisor: starts the processes of the table, watches them, restarts them, and ends them in the right order.
+Called by robot.py in every loop.
 
-`step` is pure: from exits, heartbeats and the time it decides what to start and what to kill. No torch in here.
+`step` is deterministic: from exits, heartbeats and the time it decides what to start and what to kill. No torch in here.
 """
 
 from collections import deque
@@ -13,9 +14,12 @@ from runtime.messaging import messages
 from runtime.process.table import ProcessRow
 
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
-SILENT_NS = 200_000_000  # without a heartbeat for this long a process counts as stopped
-_RATE_S = 5  # rates are those of the last seconds, told anew every second
+SILENT_NS = 200_000_000
+"""Without a heartbeat for this long a process counts as stopped; chosen: three of 20 Hz are missing."""
+_RATE_S = 5  # rates are those of so many seconds, as in the status line
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Before a process that ended is started again, by how often it was. Chosen: a single crash costs no time, one that repeats
+does not take the processors from the others."""
 
 
 @dataclass
@@ -39,7 +43,7 @@ class SupervisedProcess:
 
     @property
     def sent_hz(self) -> float:
-        """Messages a second over the last seconds; 0 where it does not live."""
+        """Messages a second over the last five seconds; 0 while it is not alive."""
         if self.state != "alive" or len(self.sent) < 2:
             return 0.0
         (from_ns, before), (to_ns, after) = self.sent[0], self.sent[-1]
@@ -48,7 +52,7 @@ class SupervisedProcess:
 
 @dataclass
 class SupervisorState:
-    """All processes by name."""
+    """What a step remembers: how each process of this run stands, by name."""
 
     supervised: dict[str, SupervisedProcess]
 
@@ -64,7 +68,7 @@ class SupervisorInputs:
 
 @dataclass(frozen=True)
 class SupervisorOutputs:
-    """What to do now, and what to tell."""
+    """What to do now, and what to tell: names to start and to kill, faults (name, text)."""
 
     start: tuple[str, ...]
     kill: tuple[str, ...]
@@ -73,7 +77,14 @@ class SupervisorOutputs:
 
 
 def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, now_ns: int) -> SupervisorOutputs:
-    """One look at all processes."""
+    """Judge all processes once.
+
+    Args:
+        settings: Of the supervisor: how long to wait for a start, and for a process that stopped.
+        state: Changed in place.
+        inputs: What came since the last step.
+        now_ns: CLOCK_MONOTONIC.
+    """
     states = [supervised.state for supervised in state.supervised.values()]
     for beat in inputs.beats:
         _note_beat(state, beat)

@@ -1,4 +1,5 @@
-"""Commands typed at the robot's own terminal: sent one after the other, each answered in words. Deterministic; called by robot.
+"""Commands typed at the robot's own terminal: sent one after the other, each answered in words. Deterministic.
+Called by robot.py.
 
 A row of them (r: clear, arm, run) goes on once the arms have obeyed the one before; a refusal ends it.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 
-GIVE_UP_NS = 3 * NS_PER_S
+GIVE_UP_NS = 3 * NS_PER_S  # chosen: the arms answer within a tick; so long nobody presses a key again by mistake
 
 
 @dataclass
@@ -28,7 +29,7 @@ class TypedCommands:
         self._send_next(now_ns)
 
     def hear(self, state: messages.SafetyState, now_ns: int) -> None:
-        """What the arms say; it may be the answer."""
+        """Take a state of the arms; where it answers the command that was sent, tell that or send the next one."""
         if self._sent is None or state.answered != (self.epoch, self._sent[1]):
             return
         name, self._sent = self._sent[0], None
@@ -41,7 +42,7 @@ class TypedCommands:
             self.tell(f"{name}: obeyed; now {'; '.join((state.mode, *state.reasons))}")
 
     def check(self, now_ns: int) -> None:
-        """Say it when the arms have not answered in time."""
+        """Give a command up that the arms have not answered in time, and say so."""
         if self._sent is None or now_ns - self._sent[2] <= GIVE_UP_NS:
             return
         name, self._sent, self._waiting = self._sent[0], None, []

@@ -1,4 +1,6 @@
-"""What both systems' processes see of the cameras: recent notices, the rings, and the choice of frames. Pure but for reads."""
+"""What both systems' processes see of the cameras: recent notices, the rings, and the choice of frames.
+Used by both systems' processes and steps, and by the virtual clock. Changes nothing but its own notices.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -16,10 +18,10 @@ FrameSet = tuple[messages.Frame, ...]  # one notice a camera, in the policy's or
 
 
 class PictureSource(Protocol):
-    """Gives the pixels that a frame number stands for: the live ring, or a session."""
+    """Gives the pixels that a frame number stands for: the live rings, or a session."""
 
     def __call__(self, camera: str, number: int) -> NDArray[np.uint8] | None:
-        """(H, W, 3) RGB, or None when the frame is gone."""
+        """The picture (H, W, 3) uint8 RGB of a camera's frame, or None when the frame is gone."""
         ...
 
 
@@ -31,7 +33,6 @@ class RingPictures:
         self._rings: dict[str, FrameRing] = {}
 
     def __call__(self, camera: str, number: int) -> NDArray[np.uint8] | None:
-        """See PictureSource."""
         ring = self._rings.get(camera)
         if ring is None:
             try:
@@ -43,28 +44,36 @@ class RingPictures:
 
 
 class History:
-    """The newest notices of each camera, oldest first."""
+    """The newest KEPT_FRAMES notices of each camera, oldest first."""
 
     def __init__(self, cameras: Sequence[str]) -> None:
         self.notices: dict[str, deque[messages.Frame]] = {camera: deque(maxlen=KEPT_FRAMES) for camera in cameras}
 
     def frames(self) -> dict[str, tuple[messages.Frame, ...]]:
-        """What is noted now, by camera, oldest first."""
+        """A copy of what is noted now, by camera, oldest first."""
         return {camera: tuple(notices) for camera, notices in self.notices.items()}
 
     def add(self, notice: messages.Message) -> None:
-        """Note a new frame."""
+        """Note a new frame of one of its cameras; the oldest one goes. Frames must come in the order of their numbers."""
         assert isinstance(notice, messages.Frame)
         self.notices[notice.camera].append(notice)
 
 
 def nearest_set(notices: Mapping[str, Sequence[messages.Frame]], capture_ns: int) -> FrameSet:
-    """For each camera, in order, the notice whose capture time is nearest. Every camera must have one."""
+    """The set of frames nearest a moment.
+
+    Args:
+        notices: By camera, oldest first; each camera must have one.
+        capture_ns: The moment, as capture times count.
+
+    Returns:
+        One notice a camera, in the order of `notices`.
+    """
     return tuple(_nearest(frames, capture_ns) for frames in notices.values())
 
 
 def _nearest(frames: Sequence[messages.Frame], capture_ns: int) -> messages.Frame:
-    """Searched from the newest on: what is asked for is seldom old."""
+    """The notice nearest a moment, searched from the newest on: what is asked for is seldom old."""
     best = frames[-1]
     for frame in reversed(frames):
         if abs(frame.capture_ns - capture_ns) < abs(best.capture_ns - capture_ns):
@@ -75,7 +84,14 @@ def _nearest(frames: Sequence[messages.Frame], capture_ns: int) -> messages.Fram
 
 
 def newest_set(notices: Mapping[str, Sequence[messages.Frame]]) -> FrameSet:
-    """One frame a camera, each nearest the oldest of the cameras' newest frames; empty while a camera has none."""
+    """The newest frames that belong together: of each camera the one nearest the oldest of the cameras' newest frames.
+
+    Args:
+        notices: By camera, oldest first.
+
+    Returns:
+        One notice a camera, in the order of `notices`; empty while a camera has none.
+    """
     if any(not frames for frames in notices.values()):
         return ()
     oldest_newest_ns = min(frames[-1].capture_ns for frames in notices.values())
@@ -83,6 +99,6 @@ def newest_set(notices: Mapping[str, Sequence[messages.Frame]]) -> FrameSet:
 
 
 def skew_ns(frames: Sequence[messages.Frame]) -> int:
-    """Difference of the capture times in a set."""
+    """The largest difference between the capture times of a set, ns."""
     captures = [frame.capture_ns for frame in frames]
     return max(captures) - min(captures)

@@ -1,4 +1,6 @@
-"""What comes out of a run: a chunk, or why there is none, as messages. Used by System 1, and by the tracker in its place."""
+"""What comes out of a run, as messages: a chunk, or why there is none.
+Used by System 1's step, and by the tracker's in its place.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,11 +10,11 @@ from numpy.typing import NDArray
 
 from runtime.messaging import messages
 
-_NONE = -1
+_NONE = -1  # a number that is not there, as messages.ActionChunk says
 
 
 class Skipping(Protocol):
-    """A state that counts its skips."""
+    """A step's state that counts the skips it made."""
 
     skips: int
 
@@ -46,7 +48,26 @@ def chunk(
     noise_seed: int = 0,
     saturated: bool = False,
 ) -> messages.ActionChunk:
-    """The message of targets q (H, J), rad, grippers m. Without conditions it is as fresh as its pictures."""
+    """The message of one run's targets.
+
+    Without conditions the chunk counts as fresh as its pictures. What the message says of the chunk before is taken from
+    `made.joints`, unless another life of this process made that chunk.
+
+    Args:
+        made: The run, and what it consumed.
+        q: (H, J) rad, grippers m, absolute.
+        t0_ns: When the first target is due, CLOCK_MONOTONIC.
+        dt_ns: Between two targets.
+        observation_ns: When its newest pictures were taken.
+        conditions: That it was made with; None for a policy without a slow system.
+        conditions_limit_ns: Age above which the arms may not use these conditions.
+        checkpoint_id: Of the policy.
+        frame_returned_ns: When the driver handed over the newest picture.
+        timing: Measured; a replay does not compare it.
+        committed: Leading targets that continue the chunk before.
+        noise_seed: That the policy was given.
+        saturated: Whether System 2 takes longer than its cycle.
+    """
     joints = made.joints
     mine = joints.chunk_epoch == made.epoch
     return messages.ActionChunk(
@@ -84,7 +105,16 @@ def skip(
     epoch: int,
     now_ns: int,
 ) -> messages.Skip:
-    """The message, counted; `inputs` are what the run had consumed."""
+    """The message of a run that made no chunk, counted in `state`.
+
+    Args:
+        state: Its `skips` grow by one.
+        episode: That was being run.
+        inputs: What the run had consumed.
+        reason: For the operator, with value and limit.
+        epoch: Of this process.
+        now_ns: When the run began.
+    """
     state.skips += 1
     return messages.Skip(
         seq=state.skips - 1,

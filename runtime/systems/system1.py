@@ -1,4 +1,5 @@
 """System 1, the fast process: newest frames, joints and conditions in, a chunk of joint targets out, every period.
+Started by the supervisor (runtime/process/base.py); the virtual clock uses its rules, a benchmark its loop.
 
 A run starts with the first complete set of frames at or after its due time, so no time is lost between picture and chunk.
 What a run does is in runtime/systems/system1_step.py.
@@ -20,10 +21,11 @@ from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_
 from runtime.systems.system1_step import System1Config, System1Inputs, System1State, encode_ahead, inputs_of, step
 
 _POLL_S = 0.05
+"""Longest wait for messages; chosen: as often as the heartbeat is sent, which tells that the loop comes round."""
 
 
 def main(process: Process) -> None:
-    """A run for every due set of frames, until asked to end."""
+    """Open the policy and make a run for every due set of frames, until asked to end."""
     settings = process.settings
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
@@ -33,7 +35,13 @@ def main(process: Process) -> None:
 
 
 def serve(process: Process, config: System1Config, embeddings: Callable[[str], EncodedInstruction]) -> None:
-    """The loop of System 1 (a bench runs it with a policy of its own)."""
+    """The loop of System 1, also for a policy that is none of a checkpoint's (runtime/bench/stand_in.py).
+
+    Args:
+        process: Its bus, settings and end.
+        config: The policy, ready to run.
+        embeddings: Gives an encoded instruction by its key.
+    """
     settings, bus, needs = process.settings, process.bus, config.fast.needs
     frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in needs.cameras]
     names = ("episode", "instruction", "embedding", "conditions", "joint_state")
@@ -81,7 +89,11 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
 def gather(
     held: dict[str, messages.Message], needs: Requirements, history: History, newest: FrameSet
 ) -> System1Inputs | None:
-    """The newest messages as a step's inputs; None while episode or instruction is unknown."""
+    """The newest messages as a step's inputs, with the sets nearest the ages of `needs.history_s`.
+
+    Returns:
+        None while episode or instruction is unknown.
+    """
     capture_ns = max(frame.capture_ns for frame in newest)
     older = (nearest_set(history.notices, capture_ns - seconds(age_s)) for age_s in needs.history_s[:-1])
     return inputs_of(held, (*older, newest))
@@ -91,6 +103,12 @@ def due(settings: Settings, frames: FrameSet, due_ns: int, last: tuple[int, ...]
     """Whether a run starts with this set: it is complete, new in every camera, and its time has come.
 
     Half a frame's time of grace keeps the period from beating against the cameras' rhythm.
+
+    Args:
+        settings: Their head camera's rate is the rhythm.
+        frames: The newest set; empty: incomplete.
+        due_ns: When the next run is due.
+        last: The frame numbers of the last run, a camera each.
     """
     if not frames or any(frame.seq <= number for frame, number in zip(frames, last, strict=True)):
         return False
@@ -99,7 +117,10 @@ def due(settings: Settings, frames: FrameSet, due_ns: int, last: tuple[int, ...]
 
 
 def next_due(settings: Settings, due_ns: int, started: int) -> int:
-    """The due time of the run after one that was due at `due_ns`; a late run does not make the next ones hurry."""
+    """When the run after one that was due at `due_ns` and began at `started` is due, ns.
+
+    A run that began more than a frame late starts the rhythm again: the next ones do not hurry.
+    """
     period_ns = seconds(settings.system1.period_s)
     frame_ns = seconds(1 / settings.cameras.head.rate_hz)
     return (started if started - due_ns > frame_ns else due_ns) + period_ns
@@ -108,7 +129,7 @@ def next_due(settings: Settings, due_ns: int, started: int) -> int:
 def older_sets_ahead(
     settings: Settings, needs: Requirements, history: History, newest: FrameSet, due_ns: int
 ) -> tuple[FrameSet, ...]:
-    """The sets that the next run will look back at and that are there already: they can be encoded before it is due.
+    """The sets that the next run will look back at and that are there already, so that they can be encoded before it is due.
 
     The next run's frames are foreseen from the cameras' rhythm; a wrong guess costs only the encoding.
     """
@@ -127,7 +148,7 @@ def older_sets_ahead(
 
 
 def waits_for_system2(settings: Settings, state: System1State, inputs: System1Inputs) -> bool:
-    """Serial pacing only (the paper's 1:1): after n runs System 1 waits for a condition made since."""
+    """Whether System 1 has to wait for a condition made since n runs: in serial pacing only (the paper's 1:1)."""
     if settings.pacing != "serial" or inputs.conditions is None:
         return False
     return state.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)

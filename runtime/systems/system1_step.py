@@ -1,7 +1,8 @@
-"""One run of System 1: a chunk of joint targets, or the reason for none. Deterministic; called by system1 and by the replay.
+"""One run of System 1: a chunk of joint targets, or the reason for none. Deterministic.
+Called by system1.py, the virtual clock and the replay.
 
 Pictures and encoded instructions are asked for through arguments, so the live ring and a session serve alike. The policy is
-known by its protocol alone (runtime/policy/protocols.py).
+known by its protocol alone (runtime/policy/protocols.py). Legend: J = 14 joints, H targets in a chunk.
 """
 
 import math
@@ -21,16 +22,17 @@ from runtime.policy.protocols import EncodedInstruction, FastPolicy, Observation
 from runtime.systems import outputs
 from runtime.systems.frame_sets import FrameSet, PictureSource, skew_ns
 
-_KEPT_DURATIONS = 100
+_KEPT_DURATIONS = 100  # derived: the fewest of which one outlier is above the nearest-rank 99th percentile
 _MOST_COMMITTED = 16
-_SEED_STEP, _EPOCH_STEP = 1_000_003, 65_537
-_NONE = -1
+"""The longest prefix that training shows a policy (models/train/choices.py, `cloning.longest_prefix`)."""
+_SEED_STEP, _EPOCH_STEP = 1_000_003, 65_537  # primes, so that seeds, epochs and runs seldom meet in the same noise
+_NONE = -1  # a number that is not there
 _NO_PREFIX = np.zeros((0, messages.JOINTS))
 
 
 @dataclass
 class System1State:
-    """What a step remembers."""
+    """What a step remembers of its runs, of System 2's durations and of the chunk before; saved in snapshots."""
 
     run: int = 0  # runs that made a chunk
     skips: int = 0
@@ -55,13 +57,13 @@ class System1Inputs:
 
     @property
     def newest(self) -> FrameSet:
-        """The newest set."""
+        """The set that the run was started by; its newest capture time is the observation's."""
         return self.sets[-1]
 
 
 @dataclass(frozen=True)
 class System1Config:
-    """The settings and networks that `step` needs, made once."""
+    """What `step` needs and never changes; the policy keeps encoded pictures, which change no result."""
 
     settings: Settings
     fast: FastPolicy
@@ -69,7 +71,17 @@ class System1Config:
 
 
 def refusal(config: System1Config, state: System1State, inputs: System1Inputs, now_ns: int) -> str:
-    """Why no chunk can be made from these inputs; empty: it can."""
+    """Why no chunk can be made from these inputs.
+
+    Args:
+        config: Settings and policy.
+        state: Knows System 2's durations, which the conditions' limit follows from.
+        inputs: The newest messages.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        One text with value and limit, the first that applies; empty: it can.
+    """
     settings, conditions = config.settings, inputs.conditions
     skew = skew_ns(inputs.newest)
     if skew > seconds(settings.cameras.max_skew_s):
@@ -98,7 +110,7 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
 
 
 def _unlike(needs: Requirements, conditions: messages.Conditions) -> str:
-    """Which array is not what the policy takes; empty: all are."""
+    """Which of the conditions' arrays is not what the policy takes; empty: all are."""
     for wanted in needs.conditions:
         found = conditions.arrays.get(wanted.name)
         if found is None or (found.dtype, found.shape) != (wanted.dtype, wanted.shape):
@@ -108,10 +120,18 @@ def _unlike(needs: Requirements, conditions: messages.Conditions) -> str:
 
 
 def conditions_limit_ns(settings: Settings, state: System1State, ratio: int) -> int:
-    """min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
+    """The age above which conditions may not be used: min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
 
     The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
-    with a condition is executed.
+    with a condition is executed. Half as much again is chosen, for runs that come late.
+
+    Args:
+        settings: Of the run.
+        state: Knows how long System 2's last conditions took.
+        ratio: n, System-1 runs for each condition.
+
+    Returns:
+        ns.
     """
     slowest_ns = _quantile(state.condition_durations_ns, 0.99)
     period_ns = seconds(settings.system1.period_s)
@@ -121,7 +141,7 @@ def conditions_limit_ns(settings: Settings, state: System1State, ratio: int) -> 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is settled before the networks run."""
+    """What is settled before the networks run: times, prefix, seed, and what goes into the message."""
 
     observation_ns: int
     dt_ns: int
@@ -133,7 +153,7 @@ class _Plan:
 
     @property
     def t0_ns(self) -> int:
-        """Time of the first target."""
+        """When the first target is due: one dt after the observation."""
         return self.observation_ns + self.dt_ns
 
 
@@ -146,7 +166,20 @@ def step(
     epoch: int,
     now_ns: int,
 ) -> messages.ActionChunk | messages.Skip:
-    """One run: a chunk, or the reason for none."""
+    """One run: a chunk, or the reason for none.
+
+    Args:
+        config: Settings and policy.
+        state: Changed in place.
+        inputs: The newest messages, and sets of frames as old as the policy's history says.
+        pictures: Gives a frame's pixels, or None when it is gone.
+        embeddings: Gives an encoded instruction by its key.
+        epoch: Of this process, for its messages and the noise.
+        now_ns: When the run began, CLOCK_MONOTONIC.
+
+    Returns:
+        The chunk, (H, J) float32 in the robot's units; or a skip with its reason, as when a picture was overwritten meanwhile.
+    """
     _note_conditions(state, inputs.conditions)
     reason = refusal(config, state, inputs, now_ns)
     if reason:
@@ -175,7 +208,7 @@ def step(
 def _predicted(
     fast: FastPolicy, inputs: System1Inputs, plan: _Plan, instruction: EncodedInstruction, now_ns: int
 ) -> NDArray[np.float32]:
-    """The policy's chunk (H, J), in the robot's units."""
+    """The policy's chunk (H, J), in the robot's units; arguments are brought to the policy's before."""
     needs, q, conditions = fast.needs, plan.joints.q, plan.conditions
     chunk = fast.predict_chunk(
         Observation(
@@ -215,7 +248,7 @@ def _chunk(
     epoch: int,
     now_ns: int,
 ) -> messages.ActionChunk:
-    """The message of run number `memory.run`."""
+    """The message of the run that `state.run` counts."""
     conditions, joints = plan.conditions, plan.joints
     ratio = tuning.ratio(config.settings, inputs.episode)
     return outputs.chunk(
@@ -236,13 +269,21 @@ def _chunk(
 
 
 def references(inputs: System1Inputs) -> tuple[messages.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the sets of frames, the newest last."""
+    """References to everything consumed, in order: states, then the sets of frames, the newest last. A replay feeds these."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.joints, inputs.conditions)
     return topics.references(*states, *(frame for frames in inputs.sets for frame in frames))
 
 
 def inputs_of(held: dict[str, messages.Message], sets: tuple[FrameSet, ...]) -> System1Inputs | None:
-    """A step's inputs from messages by topic and sets of frames, the newest last."""
+    """A step's inputs.
+
+    Args:
+        held: The newest message of each topic.
+        sets: Sets of frames, the newest last.
+
+    Returns:
+        None while episode or instruction is unknown. Joints count only once both arms were heard.
+    """
     episode, instruction = held.get("episode"), held.get("instruction")
     embedding, joints, conditions = held.get("embedding"), held.get("joint_state"), held.get("conditions")
     if not isinstance(episode, messages.Episode) or not isinstance(instruction, messages.Instruction):
@@ -258,7 +299,9 @@ def inputs_of(held: dict[str, messages.Message], sets: tuple[FrameSet, ...]) -> 
 
 
 def encode_ahead(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> None:
-    """Encode a set that a coming run will need as an older one. Encoding gives the same bits at any time."""
+    """Encode a set that a coming run will need as an older one, if its pictures are still there. The bits are the same at any
+    time.
+    """
     prepared = _prepare(fast, frames, pictures)
     if prepared is not None:
         fast.encode_images(_numbers(frames), prepared)
@@ -281,7 +324,7 @@ def _numbers(frames: FrameSet) -> tuple[int, ...]:
 
 
 def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> object | None:
-    """The set's pictures as the encoder takes them; None when they are gone, or not needed because it is known."""
+    """The set's pictures as the encoder takes them; None when one is gone, or none is needed because the set is known."""
     if fast.has_images(_numbers(frames)):
         return None
     fetched = tuple(picture for frame in frames if (picture := pictures(frame.camera, frame.seq)) is not None)
@@ -289,12 +332,12 @@ def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> obj
 
 
 def _saturated(settings: Settings, state: System1State, ratio: int) -> bool:
-    """Whether System 2 takes longer than n periods."""
+    """Whether System 2's median duration is longer than n periods."""
     return _quantile(state.condition_durations_ns, 0.5) > ratio * seconds(settings.system1.period_s)
 
 
 def _quantile(values: tuple[int, ...], share: float) -> int:
-    """Nearest-rank quantile, 0 without values; a hundred numbers need no array library."""
+    """Nearest-rank quantile of ns values, 0 without any; a hundred numbers need no array library."""
     if not values:
         return 0
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
@@ -303,7 +346,10 @@ def _quantile(values: tuple[int, ...], share: float) -> int:
 def _prefix(
     settings: Settings, state: System1State, joints: messages.JointState, t0_ns: int, dt_ns: int, now_ns: int
 ) -> NDArray[np.float64]:
-    """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive."""
+    """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive.
+
+    Resampled at this chunk's times; none where that chunk is not the one being executed.
+    """
     executing = joints.running and joints.chunk_seq == state.previous_seq and len(state.previous_q)
     if not executing:
         return _NO_PREFIX

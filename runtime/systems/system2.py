@@ -1,4 +1,5 @@
 """System 2, the slow process: video windows in, condition tokens out, once for every n runs of System 1.
+Started by the supervisor (runtime/process/base.py).
 
 When one is due and what it holds is in runtime/systems/system2_step.py.
 """
@@ -13,10 +14,11 @@ from runtime.systems.frame_sets import History, PictureSource, RingPictures
 from runtime.systems.system2_step import System2Config, System2State, encode, gather, step
 
 _POLL_S = 0.02
+"""Longest wait for messages; chosen: less than the 33 ms between two frames, so that the heartbeat counts steps."""
 
 
 def main(process: Process) -> None:
-    """Encode grid frames as they come; perceive when a condition is due."""
+    """Encode grid frames as they come, and make a condition when one is due, until asked to end."""
     settings, bus = process.settings, process.bus
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
@@ -48,7 +50,7 @@ def main(process: Process) -> None:
 
 
 def _encode_grid(config: System2Config, history: History, pictures: PictureSource) -> None:
-    """Encode the newest grid frame of each window on arrival, so that it only needs the newest frames when it is due."""
+    """Encode the newest grid frame of each window on arrival, so that a condition that is due needs only the newest frames."""
     for window in config.windows:
         stride = config.stride(window)
         frames = reversed(history.notices[window.camera]) if stride is not None else ()

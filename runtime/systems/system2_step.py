@@ -1,4 +1,5 @@
-"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic; for system2.
+"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic.
+Called by system2.py, the virtual clock and the replay.
 
 The trigger is a level, not an edge (`decide`): the first condition and the one after a HOLD come by themselves. The policy is
 known by its protocol alone (runtime/policy/protocols.py).
@@ -18,14 +19,14 @@ from runtime.policy.fit import span_s
 from runtime.policy.protocols import EncodedInstruction, SlowPolicy
 from runtime.systems.frame_sets import PictureSource
 
-_NONE = -1
+_NONE = -1  # before the first condition
 
 Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
 
 
 @dataclass
 class System2State:
-    """What a step remembers: how System 1 stood when the last condition was started."""
+    """What a step remembers: how System 1 stood when the last condition was started. Saved in snapshots."""
 
     run: int = _NONE
     system1_epoch: int = _NONE
@@ -48,7 +49,7 @@ class System2Inputs:
 
 @dataclass(frozen=True)
 class System2Config:
-    """The settings and networks that `step` needs, made once."""
+    """What `step` needs and never changes; the policy keeps encoded frames, which change no result."""
 
     settings: Settings
     slow: SlowPolicy
@@ -56,17 +57,17 @@ class System2Config:
 
     @property
     def windows(self) -> tuple[VideoWindow, ...]:
-        """What the policy looks at; empty: it has no slow system."""
+        """The windows that the policy looks at; empty: it has no slow system."""
         return self.slow.needs.windows
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Whose frames that are."""
+        """The cameras of all windows, each once, in the windows' order."""
         return tuple(dict.fromkeys(window.camera for window in self.windows))
 
     @property
     def longest(self) -> str:
-        """The window that looks back farthest."""
+        """The name of the window that looks back farthest, in seconds."""
         cameras = self.settings.cameras.by_name()
         spans_s = {w.name: span_s(self.slow.needs, i, cameras[w.camera].rate_hz) for i, w in enumerate(self.windows)}
         return max(spans_s, key=spans_s.__getitem__)
@@ -79,7 +80,18 @@ class System2Config:
 
 
 def decide(config: System2Config, state: System2State, inputs: System2Inputs, now_ns: int) -> Trigger | None:
-    """Whether a condition is due, and why."""
+    """Whether a condition is due, and why.
+
+    Args:
+        config: Settings and policy.
+        state: Of the last condition.
+        inputs: The newest messages.
+        now_ns: CLOCK_MONOTONIC.
+
+    Returns:
+        The first trigger that applies: a new episode or instruction, free pacing, another life of System 1, n runs since the
+        last condition (paper 3.3), its age; None: not yet.
+    """
     run, epoch = _run_of(inputs.system1)
     settings, ratio = config.settings, tuning.ratio(config.settings, inputs.episode)
     if inputs.episode.number != state.episode:
@@ -107,9 +119,16 @@ class Windows:
 
 
 def windows(config: System2Config, inputs: System2Inputs) -> Windows | None:
-    """Notices of every window; None while frames of the episode lack.
+    """Notices of every window.
 
     Before its first frame the episode looked like that one, as in training (models/train/prepared.py).
+
+    Args:
+        config: Settings and policy.
+        inputs: Frames by camera.
+
+    Returns:
+        None while frames of the episode are missing.
     """
     found: dict[str, tuple[messages.Frame, ...]] = {}
     before: list[messages.Frame] = []
@@ -126,7 +145,7 @@ def windows(config: System2Config, inputs: System2Inputs) -> Windows | None:
 def _of_camera(
     config: System2Config, chosen: Sequence[VideoWindow], notices: Sequence[messages.Frame], started_ns: int
 ) -> Windows | None:
-    """The windows of one camera."""
+    """The windows of one camera, from the frames of this episode; None while one is missing."""
     frames = [frame for frame in notices if frame.capture_ns >= started_ns]
     if not frames:
         return None
@@ -144,7 +163,7 @@ def _of_camera(
 
 
 def _numbers(config: System2Config, window: VideoWindow, newest: int) -> list[int]:
-    """The frame numbers that a window holds when a frame is the newest, oldest first."""
+    """The frame numbers that a window holds when `newest` is the newest frame, oldest first."""
     stride = config.stride(window)
     if stride is None:
         return list(range(newest - window.frames + 1, newest + 1))
@@ -160,7 +179,20 @@ def step(
     epoch: int,
     now_ns: int,
 ) -> messages.Conditions | None:
-    """One condition, or None when none is due, its frames are not there, or the policy makes none."""
+    """One condition, if one is due.
+
+    Args:
+        config: Settings and policy.
+        state: Changed in place where a condition is made.
+        inputs: The newest messages, and notices by camera.
+        pictures: Gives a frame's pixels, or None when it is gone.
+        embeddings: Gives an encoded instruction by its key.
+        epoch: Of this process.
+        now_ns: When the step began, CLOCK_MONOTONIC.
+
+    Returns:
+        None when none is due, its frames are not there, its instruction is not encoded, or the policy has no slow system.
+    """
     if not config.windows:
         return None
     trigger = decide(config, state, inputs, now_ns)
@@ -212,7 +244,7 @@ def step(
 
 
 def references(inputs: System2Inputs, chosen: Windows) -> tuple[messages.InputRef, ...]:
-    """Everything that was consumed, in order: states, then the frames of all windows by camera, each once."""
+    """Everything that was consumed, in order: states, then the frames of all windows by camera and number, each once."""
     states = (inputs.episode, inputs.instruction, inputs.embedding, inputs.system1)
     seen = (*chosen.before, *(frame for frames in chosen.frames.values() for frame in frames))
     cameras = list(inputs.frames)
@@ -224,7 +256,7 @@ def references(inputs: System2Inputs, chosen: Windows) -> tuple[messages.InputRe
 
 
 def encode(slow: SlowPolicy, window: VideoWindow, pictures: PictureSource, frame: messages.Frame) -> bool:
-    """Have one frame encoded for a window, unless it is. False when its picture is gone."""
+    """Have one frame encoded for a window, unless it is. Returns False when its picture is gone."""
     if slow.has_frame(window.name, frame.seq):
         return True
     picture = pictures(frame.camera, frame.seq)
@@ -235,7 +267,15 @@ def encode(slow: SlowPolicy, window: VideoWindow, pictures: PictureSource, frame
 
 
 def gather(held: dict[str, messages.Message], frames: Mapping[str, Sequence[messages.Frame]]) -> System2Inputs | None:
-    """The newest messages as a step's inputs; None while a state is still unknown."""
+    """A step's inputs.
+
+    Args:
+        held: The newest message of each topic.
+        frames: Notices by camera, oldest first.
+
+    Returns:
+        None while episode, instruction or embedding is unknown.
+    """
     episode, instruction, embedding = (held.get(name) for name in ("episode", "instruction", "embedding"))
     if not (
         isinstance(episode, messages.Episode)

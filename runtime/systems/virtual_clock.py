@@ -1,6 +1,7 @@
-"""Each system on a virtual clock: when it runs and on what, by the rules of its live process; how long it takes is told.
+"""Each system on a virtual clock: when it runs and on what, by the rules of its live process; how long it takes is given.
+Used by evaluation and what-if, and by the test that puts a live session on it.
 
-What reaches a system, and when, is up to the caller: the world of evaluation, and the test that puts a live session on it.
+What reaches a system, and when, is up to the caller.
 """
 
 import heapq
@@ -17,13 +18,13 @@ from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set
 from runtime.systems.system1 import due, gather, next_due, waits_for_system2
 
-EPOCH = 1
+EPOCH = 1  # of both systems, which are never started again here
 Chunk = messages.ActionChunk | messages.Skip
 Embeddings = Callable[[str], EncodedInstruction]  # encoded instructions by key
 
 
 class VirtualClock:
-    """Events in order of time; of two at the same time the one that was told first."""
+    """Events in order of time; of two at the same time the one that was entered first."""
 
     def __init__(self, now_ns: int) -> None:
         self.now_ns = now_ns
@@ -31,12 +32,12 @@ class VirtualClock:
         self._count = 0
 
     def at(self, time_ns: int, happen: Callable[[], None]) -> None:
-        """Let something happen."""
+        """Enter an event: `happen` is called when the clock comes to `time_ns`."""
         self._count += 1
         heapq.heappush(self._events, (time_ns, self._count, happen))
 
     def next(self, until_ns: int | None = None) -> bool:
-        """The next event; False when there is none, or none up to a time."""
+        """Advance to the next event and let it happen. False, and nothing happens, when there is none up to `until_ns`."""
         if not self._events or (until_ns is not None and self._events[0][0] > until_ns):
             return False
         self.now_ns, _, happen = heapq.heappop(self._events)
@@ -64,7 +65,7 @@ def open_policy(settings: Settings) -> Policy:
 
 
 class _Process:
-    """What a process holds of what it heard."""
+    """The messages that a process holds: the newest of each topic, and the cameras' notices."""
 
     def __init__(self, cameras: Sequence[str], clock: VirtualClock, pictures: PictureSource) -> None:
         self._clock, self._pictures = clock, pictures
@@ -73,7 +74,7 @@ class _Process:
         self._busy = False
 
     def hear(self, *arrived: messages.Message) -> None:
-        """Messages arrive; nothing is done about them before `look`."""
+        """Messages arrive; nothing is done about them before `advance`."""
         for message in arrived:
             if not isinstance(message, messages.Frame):
                 self._held[topic_of(message)] = message
@@ -82,7 +83,11 @@ class _Process:
 
 
 class VirtualSystem1(_Process):
-    """System 1. `taken`: how long a run takes until the next one may begin, ns; `made` is told what came out then."""
+    """System 1.
+
+    `taken` gives how long a run takes until the next one may begin, ns; `made` is called with what came out when that time is
+    over.
+    """
 
     def __init__(
         self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
@@ -95,12 +100,12 @@ class VirtualSystem1(_Process):
         self._last, self._due_ns, self._noticed = (-1,) * len(policy.fast.needs.cameras), 0, False
 
     def hear(self, *arrived: messages.Message) -> None:
-        """Messages arrive."""
+        """Messages arrive; a frame among them lets the next `advance` begin a run."""
         super().hear(*arrived)
         self._noticed = self._noticed or any(isinstance(message, messages.Frame) for message in arrived)
 
     def advance(self) -> None:
-        """A run, if one is due and the last one is done."""
+        """Begin a run, if one is due and the last one is done."""
         settings, now_ns = self._config.settings, self._clock.now_ns
         newest = newest_set(self._history.notices)
         begins = self._noticed or settings.pacing == "serial"
@@ -121,7 +126,10 @@ class VirtualSystem1(_Process):
 
 
 class VirtualSystem2(_Process):
-    """System 2. `taken`: how long a condition takes, ns; `made` is told of it then."""
+    """System 2.
+
+    `taken` gives how long a condition takes, ns; `made` is called with it when that time is over.
+    """
 
     def __init__(
         self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
@@ -133,7 +141,7 @@ class VirtualSystem2(_Process):
         self._embeddings, self._taken, self._tell = embeddings, taken, made
 
     def advance(self) -> None:
-        """A condition, if one is due and the last one is done."""
+        """Begin a condition, if one is due and the last one is done."""
         inputs = system2_step.gather(self._held, self._history.frames())
         if self._busy or inputs is None:
             return

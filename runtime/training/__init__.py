@@ -1,1 +1,3 @@
-"""The command train.sh: both stages, from demonstrations to a checkpoint, on one machine or many."""
+"""Both stages of training, from demonstrations to a checkpoint, on one machine or many; and making demonstrations.
+Run by the commands `train` and `demos`; sweeps of evaluation train by it.
+"""

@@ -1,7 +1,8 @@
 """The command `train.sh video|action`: stage 1 tunes the video model on robot video, stage 2 trains the policy on top of it.
+Called by runtime/cli.py, and by sweep for each policy.
 
-OUT holds the run: `run.json` (every setting, the revision), `state/` to go on with, `curves/` for TensorBoard, and what
-came out of it, `checkpoint/`. The same command again goes on where it was stopped.
+OUT holds the run: `run.json` (every setting, the revision), `state/` to resume from, `curves/` for TensorBoard, and what
+came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
 import os
@@ -22,7 +23,7 @@ from runtime.training.run import Run, remember
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Train what the line says, and print what to do with it. Called by runtime/cli.py; returns 0."""
     if ranks.started():
         die_with_parent("train")  # a launcher that is killed ends nobody
     run = train(arguments)
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def train(arguments: list[str]) -> Run:
-    """Do what a command line says, to the end. Returns which training that was."""
+    """Do what a command line says, to the end. Returns which training that was; raises RuntimeFault with one line."""
     run = _understood(arguments)
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:

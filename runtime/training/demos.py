@@ -1,4 +1,5 @@
 """Writes demonstrations of the scripted experts, in parallel: `demos.sh --task all --episodes 100 --out DIR`.
+Called by runtime/cli.py.
 
 One HDF5 file an episode, named by the seed of its scene; it is there whole or not at all, and what is there is not made again.
 A scene that the expert does not do is noted by an empty `.failed` file and another seed takes its place.
@@ -31,7 +32,7 @@ from runtime.training.flags import DEMOS, DemosFlags, tasks
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to make."""
+    """One episode to make: a task's scene, and how large its pictures are."""
 
     task: str
     seed: int
@@ -42,17 +43,17 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """The HDF5 file of this episode; it is there once the expert did the task."""
         return self.folder / self.task / f"episode_{self.seed:06d}.hdf5"
 
     @property
     def failed(self) -> Path:
-        """The note that the expert did not do it."""
+        """The empty file that stands for an episode in which the expert did not do the task."""
         return self.path.with_suffix(".failed")
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Write the demonstrations of the line. Called by runtime/cli.py; returns 0."""
     options, _ = DEMOS.read(arguments)
     names = tasks(options.task)
     say(f"video2act: demonstrations go to {options.out.absolute()}")
@@ -79,7 +80,7 @@ def _tidy(folders: list[Path]) -> None:
 
 
 def _check_alike(folder: Path, options: DemosFlags) -> None:
-    """What is there already counts, so it must be whole, and of the same size. Raises SettingsError."""
+    """Raises SettingsError where a file that is there already, and will count, is cut or of another picture size."""
     wanted = (options.height_px, options.width_px)
     for path in sorted(folder.glob("*.hdf5")):
         try:
@@ -94,7 +95,7 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
 
 
 def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
-    """Make what lacks of one task; how many are there then, and how many scenes failed."""
+    """Make the missing episodes of one task. Returns how many there are then, and how many scenes failed."""
     (options.out / name).mkdir(parents=True, exist_ok=True)
     seeds = _jobs(name, options)
     done = failed = 0
@@ -138,7 +139,7 @@ def demonstrate(job: Job) -> bool:
 
 
 def _attempt(rollout: Rollout, job: Job) -> Episode | None:
-    """What the expert does in a job's scene; None when it does not succeed."""
+    """Let the expert play a job's scene. Returns the episode; None when it does not succeed."""
     rollout.reset(job.seed)
     try:
         targets = experts.plan(rollout.physics)

@@ -23,8 +23,8 @@ from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
 from runtime.training.ranks import Ranks
 
-STEPS = {"video": 20_000, "action": 100_000}
-_AUTOENCODER_STEPS = 10_000
+STEPS = {"video": 20_000, "action": 100_000}  # of each stage where the line gives none; chosen
+_AUTOENCODER_STEPS = 10_000  # of a VAE of our own, where none is published; chosen: half of stage 1
 _OF_STATISTICS = ("action_source", "targets", "horizon")  # a training that resumes keeps those of its checkpoint
 _OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
@@ -108,23 +108,23 @@ class Tree(Part):
 
 
 def schedule(flags: TrainFlags, given: dict[str, Any]) -> Schedule:
-    """How long and how fast. Raises SettingsError."""
+    """The schedule of the line: how long and how fast. Raises SettingsError."""
     usual = Schedule(steps=flags.steps or STEPS[flags.stage], seed=flags.seed)
     return overrides.over(usual, given.get("schedule", {}), "schedule")
 
 
 def cloning(given: dict[str, Any]) -> Cloning:
-    """How stage 2 samples. Raises SettingsError."""
+    """How stage 2 samples, by the line. Raises SettingsError."""
     return overrides.over(Cloning(), given.get("cloning", {}), "cloning")
 
 
 def filming(given: dict[str, Any]) -> Filming:
-    """How stage 1 samples. Raises SettingsError."""
+    """How stage 1 samples, by the line. Raises SettingsError."""
     return overrides.over(Filming(), given.get("filming", {}), "filming")
 
 
 def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
-    """The size of the profile with what the flags change, and all of System 2 as stage 1 left it; or as it is stored."""
+    """The policy to train: the size of the profile with what flags change, and System 2 as stage 1 left it; or a stored one."""
     begin, video = flags.begin, flags.video
     try:
         found = sizes.by_name(flags.profile or "small") if begin is None else stored_config(begin)
@@ -166,7 +166,7 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
 
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:
-    """The tree of the size that a command line names."""
+    """The tree's values under the size that a command line names, for its --help."""
     named = next((after for word, after in pairwise(arguments) if word == "--profile"), "small")
     stage = "video" if "video" in arguments else "action"
     try:
@@ -210,7 +210,7 @@ class DemosFlags(Flags):
 
 
 def tasks(text: str) -> list[str]:
-    """The tasks of a list with commas, or all. Raises ValueError that names the known ones."""
+    """The tasks that a text names, with commas between them, or all. Raises ValueError that names the known ones."""
     names = list(TASK_NAMES) if text == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in TASK_NAMES:

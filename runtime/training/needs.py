@@ -25,14 +25,14 @@ from runtime.training.run import Run
 
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
-_GB = 1e9
+_GB = 1e9  # bytes, as disks and GPUs are sold
 _NO_ROOM = ("out of memory", "can't allocate memory", "Unable to allocate", "by signal: Killed")
 """What torch says of a GPU and of this machine, numpy, and torch of a loader that was killed for its memory."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Of a training, in weights; `frozen_bytes` of those beside them in the same memory."""
+    """What a training takes, in weights; `frozen_bytes` are of those beside them in the same memory."""
 
     learning: int
     stored: int  # in a checkpoint
@@ -46,7 +46,7 @@ class Needs:
 
     @property
     def disk_bytes(self) -> int:
-        """States and checkpoints: the next is written before the last is removed."""
+        """Of states and checkpoints: the next is written before the last is removed, so each counts twice."""
         return 2 * (self.learning * (_LEARNING_BYTES - 4) + self.stored * 4)
 
 
@@ -67,7 +67,7 @@ def check(run: Run) -> None:
 
 
 def no_room(run: Run, error: Exception) -> RuntimeFault | None:
-    """As a line, what ended a training, if memory ran out: a GPU's, this machine's, or that of a loader that was killed."""
+    """The line for a training that ended because memory ran out (a GPU's, this machine's, a killed loader's); else None."""
     lines = str(error).splitlines()
     said = [line for line in lines if any(sign in line for sign in _NO_ROOM)]
     if not said and not isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -85,7 +85,7 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
 
 
 def needs(run: Run) -> Needs:
-    """Counted."""
+    """Count a training's weights on networks that have none (torch's meta device)."""
     config, several, frozen = run.config, run.ranks.several, usual_type(run.config, torch.device(run.device)).itemsize
     with torch.device("meta"):
         slow = SlowSystem(config)
@@ -130,19 +130,19 @@ def _of_window(slow: SlowSystem, window: Window) -> int:
 
 
 def _updates(slow: SlowSystem, rank: int) -> int:
-    """Weights of low-rank updates of the blocks' linear layers."""
+    """How many weights low-rank updates of the blocks' linear layers have."""
     blocks = [block for blocks in slow.backbone.blocks().values() for block in blocks]
     layers = [layer for block in blocks for layer in block.modules() if isinstance(layer, nn.Linear)]
     return sum(rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
 def _wanted(run: Run, needed: Needs) -> int:
-    """A GPU holds one process, this machine's memory all of them."""
+    """Bytes that one memory must hold: a GPU holds one process, this machine's memory all of them."""
     return needed.memory_bytes * (run.ranks.processes if run.device == "cpu" else 1)
 
 
 def _remedy(run: Run, there: int) -> str:
-    """The first change by which it would fit."""
+    """The first change of the command line by which the training would fit."""
     low_rank = run.filming.model_copy(update={"lora_rank": 32})
     prepared, frozen = (
         run.cloning.model_copy(update=change) for change in ({"prepared": True}, {"prepared": True, "video_loss": 0.0})

@@ -1,4 +1,5 @@
 """Prepares demonstrations for training: the files that models/train/prepared.py describes, one worker an episode.
+Called by both stages (stages.py).
 
 What is there is not made again; a folder's name holds a hash of everything that its files depend on.
 """
@@ -36,7 +37,7 @@ Kind = Literal["pictures", "samples", "latents", "features"]
 
 @dataclass(frozen=True)
 class Job:
-    """One file to make."""
+    """One file to make, and everything that a worker has to know for it."""
 
     kind: Kind
     source: Demonstration
@@ -77,7 +78,7 @@ class Preparation:
         return [job.out for job in jobs]
 
     def check_room(self, demonstrations: Sequence[Demonstration]) -> None:
-        """Before hours go into what features are made of. Raises RuntimeFault when the missing ones do not fit the disk."""
+        """Check the disk before hours go into features. Raises RuntimeFault when the missing ones do not fit."""
         missing = [one.steps for one in demonstrations if not self._path("features", one).exists()]
         if ranks.first_here():
             needs.check_disk(self._config, missing, self._cache)
@@ -146,7 +147,9 @@ class Preparation:
         return _hash(*common, prepared.WINDOW_EVERY, video.model_dump(), self._weights(kind), self._seed, filtered)
 
     def _weights(self, kind: Kind) -> list[str]:
-        """Of the video model and what it reads; for latents of its VAE alone, which stage 1 trains first."""
+        """Ids of the weights that files of this kind depend on; for latents those of the VAE alone, which stage 1 trains
+        first.
+        """
         published = self._config.published
         sources = [str(published.video), str(published.text) if kind == "features" else ""]
         if self._video is None:
@@ -183,7 +186,7 @@ def prepare(job: Job) -> str | None:
 
 
 def _episode(source: Demonstration) -> Episode:
-    """Raises ModelError for a scene that is kept for evaluation: what was trained on tells nothing about success."""
+    """Read a demonstration. Raises ModelError for a scene that is kept for evaluation: success on it would tell nothing."""
     episode = source.read()
     if episode.seed >= KEPT_FROM:
         raise ModelError(f"{source.path}: is of scene {episode.seed}, which is kept for evaluation; take it away")
@@ -191,7 +194,7 @@ def _episode(source: Demonstration) -> Episode:
 
 
 def open_video(config: PolicyConfig, video: Path | None, seed: int) -> Checkpoint:
-    """Where stage 2's video model and text encoders come from: stage 1, published weights, or drawn from a seed."""
+    """The checkpoint of stage 2's video model and text encoders: stage 1's, published weights, or drawn from a seed."""
     if video is not None:
         return Checkpoint.load(video, config)
     joints = torch.zeros(config.joints).double().numpy()
@@ -210,7 +213,7 @@ def _loaded(config: str, video: Path | None, device: str, seed: int) -> SlowSyst
 
 
 def _own_device(device: str) -> str:
-    """Workers share the GPUs out among themselves, by their number."""
+    """The device of this worker: workers share the GPUs out among themselves, by their number."""
     if device != "cuda":
         return device
     number = multiprocessing.current_process().name.rpartition("-")[2]

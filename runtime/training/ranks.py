@@ -12,19 +12,19 @@ from pathlib import Path
 
 from runtime.errors import RuntimeFault, SettingsError
 
-_POLL_S = 0.5
+_POLL_S = 0.5  # between two looks for a file; chosen: what is waited for takes minutes
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """How many processes there are to be."""
+    """How many processes train together, and where they meet."""
 
     processes: int = 1  # on this machine
     machines: int = 1
     meet: str = ""  # HOST:PORT of the first machine
 
     def check(self) -> None:
-        """Raises SettingsError."""
+        """Raises SettingsError where machines have no place to meet, or one machine has one."""
         host, _, port = self.meet.rpartition(":")
         if self.machines > 1 and not (host and port.isdigit()):
             raise SettingsError(
@@ -35,7 +35,7 @@ class Ranks:
 
     @property
     def several(self) -> bool:
-        """Whether a launcher is needed."""
+        """Whether more than one process trains, so that a launcher is needed."""
         return self.processes * self.machines > 1
 
 
@@ -55,7 +55,11 @@ def first_here() -> bool:
 
 
 def start(ranks: Ranks, module: str, arguments: Sequence[str]) -> None:
-    """Run `python -m module arguments` in every process and wait. Raises RuntimeFault when one fails."""
+    """Run `python -m module arguments` in every process of this machine, and wait.
+
+    Raises:
+        RuntimeFault: One of them fails.
+    """
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -77,7 +81,7 @@ def start(ranks: Ranks, module: str, arguments: Sequence[str]) -> None:
 
 
 def wait_for(files: Sequence[Path]) -> None:
-    """Until another process has made them all; when it fails, the launcher ends this one."""
+    """Wait until another process has made all these files. Where that one fails, the launcher ends this one."""
     for path in files:
         while not path.exists():
             time.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""One training: its settings, and the `run.json` by which it is gone on with and by nothing else. Called by command."""
+"""One training: its settings, and the `run.json` by which only the same training can be resumed. Called by command."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _PARTS: dict[str, type[Part]] = {"config": PolicyConfig, "schedule": Schedule, "
 
 @dataclass(frozen=True)
 class Run:
-    """One call of the command, understood."""
+    """One training as its command line says: stage, folders, all settings."""
 
     stage: str
     config: PolicyConfig
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def prepares_on(self) -> str:
-        """Where demonstrations are prepared. A core runs a video model of one's own, which is small, as fast as a GPU does."""
+        """The device that prepares demonstrations: a CPU core runs a small video model of one's own as fast as a GPU does."""
         return self.device if self.config.published.video else "cpu"
 
     def describe(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Run:
 
 
 def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
-    """Write run.json; refuse to go on with another run's state under other settings or with other demonstrations."""
+    """Write run.json; refuse to resume another run's state under other settings or with other demonstrations."""
     path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
     revisions: list[str] = []
     if path.is_file():
@@ -85,7 +85,7 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as they were written, with what has been added since as it was then: at its default."""
+    """Written settings with everything that has been added since, at its default, as it was then."""
     try:
         parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in _PARTS.items()}
     except (TypeError, KeyError, ValueError):
@@ -94,7 +94,7 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _identity(folder: Path, demonstrations: Sequence[Demonstration]) -> str:
-    """Which demonstrations they are: how many, and a mark of their names, lengths and wordings."""
+    """Which demonstrations they are: how many, and a hash of their names, lengths and wordings."""
     rows = [(str(one.path.relative_to(folder)), one.index, one.task, one.steps, one.texts) for one in demonstrations]
     return f"{len(rows)}, {hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]}"
 

@@ -64,7 +64,7 @@ def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -
 
 
 def _learning(slow: SlowSystem, run: Run) -> Stored:
-    """Let the video model learn, all of it or updates of low rank; what is to be stored of it."""
+    """Let the video model learn, all of it or updates of low rank. Returns what is to be stored of it."""
     if run.filming.lora_rank:
         torch.manual_seed(run.seed)
         low_rank.adapt(slow.backbone, run.filming.lora_rank)
@@ -76,7 +76,7 @@ def _learning(slow: SlowSystem, run: Run) -> Stored:
 
 
 def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
-    """A VAE of our own; the configuration that brings its latents to a spread of 1."""
+    """Train a VAE of our own. Returns the configuration that brings its latents to a spread of 1."""
     if (folder / "config.json").is_file():
         return stored_config(folder)
     preparation = Preparation(pool, run.cache, run.config, None, run.prepares_on, run.seed)
@@ -105,7 +105,7 @@ def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstrat
 
 
 def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor) -> None:
-    """A checkpoint without System 1: stage 2 starts from it."""
+    """Write a checkpoint without System 1, for stage 2 to start from."""
     nothing = torch.zeros(config.joints).double().numpy()
     placeholder = normalize.untrained(config.horizon, nothing, nothing + 1)
     save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}))
@@ -161,7 +161,7 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
 def _cloning(
     run: Run, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText]
 ) -> CloningLoss:
-    """Let System 1 and both formers learn, and the video model in joint training; the loss of that."""
+    """Let System 1 and both formers learn, and the video model in joint training. Returns the loss."""
     learning = [fast, slow.spatial_former, slow.motion_former]
     if run.cloning.video_loss:
         learning.append(slow.backbone.transformer)

@@ -104,13 +104,13 @@ class Rig:
         return self.build(messages.CameraHealth, stamp_ns=self.now_ns, cameras=states)
 
     def command(self, command: str, confirmed: bool = False) -> messages.OperatorCommand:
-        """An operator's command."""
+        """The next command of one operator, as `arms` receives it."""
         self.commands += 1
         return self.build(messages.OperatorCommand, seq=self.commands, command=command, confirmed=confirmed)
 
     @property
     def mode(self) -> str:
-        """The newest mode."""
+        """The mode of the newest tick."""
         return self.outputs[-1].target.mode
 
     @property

@@ -69,7 +69,7 @@ class LiveRun:
 
     @property
     def session(self) -> Path:
-        """The session's folder."""
+        """The folder of the first session that this run recorded."""
         return next((self.log.parent / "sessions").iterdir())
 
     def wait_for(self, text: str, timeout_s: float) -> None:
@@ -107,7 +107,7 @@ class LiveRun:
             operator.close()
 
     def press(self, keys: bytes) -> None:
-        """Type into its terminal."""
+        """Type these keys into the terminal that the run was started in."""
         assert self._typed is not None, "it has no keyboard"
         os.write(self._typed, keys)
 

@@ -92,7 +92,7 @@ def _decoded(log: reader.Session) -> Iterator[messages.Message]:
 
 
 def line(ratios: dict[str, float]) -> str:
-    """For people."""
+    """The ratios as a line for whoever reads the tests' output."""
     return "  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) or "no session"
 
 

@@ -32,7 +32,7 @@ def _made() -> Path:
 
 
 def policy() -> Path:
-    """The checkpoint's folder."""
+    """The folder of the checkpoint, made at the first call."""
     return _made() / "policy"
 
 

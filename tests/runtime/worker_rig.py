@@ -17,8 +17,8 @@ class Here:
         pass
 
     def results(self, work: Callable[[Any], Any], commands: Iterable[Any]) -> Iterator[Any]:
-        """In order."""
+        """The results in the order of the jobs, each made when it is asked for."""
         return map(work, commands)
 
     def release(self) -> None:
-        """Nothing to end."""
+        """A pool's workers end here; this process goes on."""

@@ -31,6 +31,15 @@ class SiglipEncoder(ImageEncoder):
         self.model = SiglipVisionModel(SiglipVisionConfig(**self._arguments, vision_use_head=False))
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
+        """Take the vision model of a published SigLIP.
+
+        Args:
+            folder: where it lies, in the layout of the hub.
+            dtype: what the weights are brought to.
+
+        Raises:
+            ModelError: the folder holds another model, or not all of it.
+        """
         theirs = published.read_json(folder / "config.json")
         defaults = SiglipVisionConfig(**theirs.get("vision_config", theirs)).to_dict()  # the file omits defaults
         published.agree(folder / "config.json", defaults, self._arguments)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
 from drivers.errors import DriverError
-from drivers.slot import SharedSlot
+from drivers.shared_slot import SharedSlot
 
 Array = NDArray[np.float64]
 LED = "led"

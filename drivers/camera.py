@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
-
-_QUALITY = 90
-"""Of JPEGs that are made here. Measured on a rendered 640x480 picture with a sensor's noise (2.5 grey levels): 57 KiB, and 2.2
-grey levels off in the mean, less than the noise; 95 takes 111 KiB for 2.0."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +21,6 @@ class CameraFrame:
     pixels: NDArray[np.uint8]  # (H, W, 3), RGB
     jpeg: bytes  # what was decoded to `pixels`, or an encoding of them
     exact: bool  # whether decoding `jpeg` gives `pixels` back, bit for bit
-
-
-def as_jpeg(picture: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint8]]:
-    """The JPEG of a picture (H, W, 3) uint8 RGB, and what it decodes to: models see that, and so the same as in a replay."""
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
-    return jpeg, simplejpeg.decode_jpeg(jpeg, "RGB")
 
 
 def wait_for_trigger(rate_hz: float) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from drivers.camera import CameraFrame, as_jpeg, wait_for_trigger
+from drivers.camera import CameraFrame, wait_for_trigger
 from drivers.errors import DriverError
+from drivers.jpeg import as_seen
 
 
 def triggered(rate_hz: float, timeout_s: float) -> bool:
@@ -52,7 +53,7 @@ class FileCamera:
         picture = self._next if self._next is not None else self._again()
         self._next = next(self._pictures, None)
         self._number += 1
-        jpeg, pixels = as_jpeg(picture)
+        jpeg, pixels = as_seen(picture)
         return CameraFrame(self._number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:

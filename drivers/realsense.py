@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from drivers import optional
-from drivers.camera import CameraFrame, as_jpeg
+from drivers.camera import CameraFrame
 from drivers.device_clock import DeviceClock
 from drivers.errors import DriverError
+from drivers.jpeg import as_seen
 
 _REMEDY = "is it plugged into a USB 3 port, and does no other program hold it?"
 
@@ -59,7 +60,7 @@ class RealSenseCamera:
                 f"{self._who}: gives {raw.shape[1]}x{raw.shape[0]}, asked for {self.width_px}x{self.height_px}"
             )
         number, capture_ns = self._stamp(colour, arrival_ns)
-        jpeg, pixels = as_jpeg(raw)
+        jpeg, pixels = as_seen(raw)
         return CameraFrame(number, capture_ns, time.monotonic_ns(), pixels, jpeg, exact=True)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The action head of System 1: a diffusion transformer of RDT-1B's shape (Video2Act, sections 3.2.1 and 3.3).
 
-Called by models/fast.py and by stage 2's training. Even blocks attend to the instruction, odd ones to the images with System
+Called by models/system1.py and by stage 2's training. Even blocks attend to the instruction, odd ones to the images with System
 2's tokens appended. Keys and values of both contexts do not depend on the denoising step: made once per chunk (`Context`).
 Legend: B batch, H targets in a chunk, J joints, U numbers of an action vector, L words, N image tokens, K System 2's tokens,
 D width. With RDT-1B's numbers it has RDT-1B's weights (models/rdt.py reads them), and beside them only those of `added`.

@@ -31,9 +31,9 @@ from models.tensors import StoredTensors, save_tensors
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.backbones.backbone import Backbone
-    from models.fast import FastSystem
     from models.instructor import Instructor
-    from models.slow import SlowSystem
+    from models.system1 import FastSystem
+    from models.system2 import SlowSystem
 
 Network = TypeVar("Network", bound=nn.Module)
 CPU = torch.device("cpu")
@@ -95,7 +95,7 @@ class Checkpoint:
 
     def slow(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
         """System 2 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there."""
-        from models.slow import SlowSystem, make_backbone
+        from models.system2 import SlowSystem, make_backbone
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
         backbone = self._published("video", lambda: make_backbone(self.config.video), dtype)
@@ -103,7 +103,7 @@ class Checkpoint:
 
     def slow_to_train(self, seed: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
         """System 2 as stage 2 begins: its video model as it is stored or published, both Q-formers drawn from the seed."""
-        from models.slow import SlowSystem, make_backbone
+        from models.system2 import SlowSystem, make_backbone
 
         def make() -> "Backbone":
             return make_backbone(self.config.video)
@@ -132,7 +132,7 @@ class Checkpoint:
         return self._fast(CPU, torch.float32).train().requires_grad_(True)
 
     def _fast(self, device: torch.device, dtype: torch.dtype) -> "FastSystem":
-        from models.fast import FastSystem, image_encoder
+        from models.system1 import FastSystem, image_encoder
 
         torch.manual_seed(self._seed * 10 + _PARTS["fast"])
         images = self._published("image", lambda: image_encoder(self.config.image, len(self.config.cameras)), dtype)

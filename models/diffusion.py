@@ -1,6 +1,6 @@
 """Sampling a chunk: DPM-Solver++ (2M) over a squared-cosine schedule, with the committed prefix kept clean.
 
-Called by System 1 (models/fast.py) and by stage 2's training. Our own, equal to diffusers' DPMSolverMultistepScheduler (a test
+Called by models/system1.py and by stage 2's training. Our own, equal to diffusers' DPMSolverMultistepScheduler (a test
 compares them): importing that takes System 1 two seconds. Sources: Lu et al. 2022 (DPM-Solver++, algorithm 2), Nichol and
 Dhariwal 2021 (schedule). RDT-1B is trained and sampled so. Legend: B batch, H targets, U numbers of an action vector.
 """

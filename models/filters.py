@@ -1,6 +1,6 @@
 """Spatial and motion filters on the video model's features, without learnable weights (Video2Act, section 3.2.2, eq. (3)).
 
-Called by System 2 (models/slow.py) between the video model and the Q-formers, or before both on latents.
+Called by System 2 (models/system2.py) between the video model and the Q-formers, or before both on latents.
 Legend: B batch, T frames, H W feature grid, C channels. Features are (B, T, H, W, C).
 """
 

@@ -1,6 +1,6 @@
 """From joint targets to the numbers a network learns, and back, with the statistics that a checkpoint carries.
 
-Called by System 1 (models/fast.py) and by training; the statistics are made by models/train/statistics.py. Targets are relative
+Called by models/system1.py and by training; the statistics are made by models/train/statistics.py. Targets are relative
 to the observed joints (or absolute, as RDT-1B was trained) and scaled by step and joint; the result is kept in the ranges.
 """
 

@@ -1,4 +1,4 @@
-"""What passes in and out of a policy's two objects: SlowSystem (models/slow.py) and FastSystem (models/fast.py).
+"""What passes in and out of a policy's two objects: SlowSystem (models/system2.py) and FastSystem (models/system1.py).
 
 Used by both, and by runtime/policy, which turns it into arrays and messages.
 """

@@ -1,6 +1,6 @@
 """The token compressor of System 2: learned queries read the filtered features (Video2Act, section 3.2.1, the Q-formers).
 
-Called by models/slow.py, once for the spatial and once for the motion branch, and trained by stage 2.
+Called by models/system2.py, once for the spatial and once for the motion branch, and trained by stage 2.
 Legend: B batch, T frames, h w feature grid, N = h w places, C feature channels, K queries, D width.
 """
 

@@ -1,6 +1,6 @@
 """System 2's video windows: which frames they hold, and the ring of latents that encodes every frame only once.
 
-Called by models/slow.py; runtime/systems asks which frames a window needs.
+Called by models/system2.py; runtime/systems asks which frames a window needs.
 """
 
 import itertools

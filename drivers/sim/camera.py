@@ -1,4 +1,4 @@
-"""A simulated camera: shows the simulator's newest state through an eye (drivers/sim/eye.py), at a camera's rhythm.
+"""A simulated camera: shows the simulator's newest state through an eye (drivers/sim/camera_renderer.py), at a camera's rhythm.
 
 Runs in the `cameras` process, one thread a camera; rendering never delays the physics.
 """
@@ -11,7 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame, wait_for_trigger
-from drivers.sim.eye import Eye
+from drivers.sim.camera_renderer import Eye
 from drivers.sim.link import StateSlot
 from drivers.sim.tasks.task import Task
 

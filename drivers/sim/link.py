@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivers.arm import ARM_JOINTS
 from drivers.cobot_magic import SIDES
 from drivers.errors import DriverError
-from drivers.slot import SharedSlot
+from drivers.shared_slot import SharedSlot
 
 _STATE_HEADER = struct.Struct("<qqqi??xx")  # number, stamp_ns, episode, count of qpos values, powered left and right
 _CAPACITY_BYTES = 1 << 14  # chosen: room for 2000 values of qpos; the largest scene has 51

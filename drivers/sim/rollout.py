@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import CAMERAS, SIDES
-from drivers.sim.eye import Eye
+from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks.task import DEMONSTRATION_HZ, Task

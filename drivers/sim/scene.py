@@ -1,8 +1,8 @@
 """The simulated Cobot Magic as a MuJoCo model: two Pipers, grippers, table, three cameras and a task's objects.
 
-Compiled by drivers/sim/physics.py and, for each camera, drivers/sim/eye.py. Arms come from the manufacturer's DH table
-(drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be shipped. Gains and contact values were tuned
-until grasps held: with them the experts succeed in 99.3 % of their scenes (models/shipped/README.md).
+Compiled by drivers/sim/physics.py and, for each camera, drivers/sim/camera_renderer.py. Arms come from the manufacturer's
+DH table (drivers/kinematics.py); shapes are primitives, since no mesh of the arm can be shipped. Gains and contact values were
+tuned until grasps held: with them the experts succeed in 99.3 % of their scenes (models/shipped/README.md).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
 """Video diffusion models behind one interface, models/backbones/backbone.py. System 2 and stage 1 know only that.
 
-models/slow.py picks one by the configuration's kind.
+models/system2.py picks one by the configuration's kind.
 """

@@ -1,4 +1,4 @@
-"""What System 2 needs of a video diffusion model; called by models/slow.py, models/window.py and stage 1's training.
+"""What System 2 needs of a video diffusion model; called by models/system2.py, models/window.py and stage 1's training.
 
 Legend: B batch, T frames, T' latent frames, H W px, h w latent grid, c latent and C feature channels, L words.
 """

@@ -1,6 +1,6 @@
 """HunyuanVideo through diffusers, truncated: the VAE frame by frame, and the first blocks of the transformer at t = 0.
 
-Made by models/slow.py where the configuration says `hunyuan`. The loop over the blocks is our own: no final layer, and no
+Made by models/system2.py where the configuration says `hunyuan`. The loop over the blocks is our own: no final layer, and no
 attention mask where the text carries no padding. Numbers without another source are HunyuanVideo's as diffusers publishes it.
 """
 

@@ -1,6 +1,6 @@
 """Wan2.2-TI2V-5B through diffusers, truncated to its first blocks: the released code's video model, at t = 0.
 
-Made by models/slow.py where the configuration says `wan`. Numbers without another source are the model's as diffusers
+Made by models/system2.py where the configuration says `wan`. Numbers without another source are the model's as diffusers
 publishes it.
 """
 

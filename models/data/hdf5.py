@@ -17,13 +17,12 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data.episode import GRIPPERS, JOINTS, Episode, check
+from models.data.episode import GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check
 from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
 ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 is taken to mean: our own opening; deploy/robotwin says the same
 _WIDEST_M = 0.15  # no gripper opens so far: what is above is a share (as in episode.py)
-_QUALITY = 95  # of pictures that come without compression; chosen above the cameras' own 90, to lose little once more
 
 
 def write(path: Path, episode: Episode) -> None:
@@ -136,14 +135,14 @@ def _jpegs(stored: NDArray[Any], swapped: bool) -> list[bytes]:
     `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
     """
     if stored.ndim == 4:
-        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY) for picture in stored]
+        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), JPEG_QUALITY) for picture in stored]
     jpegs = [bytes(row).rstrip(b"\0") for row in stored]
     return [_with_red_and_blue_in_place(jpeg) for jpeg in jpegs] if swapped else jpegs
 
 
 def _with_red_and_blue_in_place(jpeg: bytes) -> bytes:
     try:
-        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), _QUALITY)
+        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), JPEG_QUALITY)
     except ValueError:
         return b""  # the check of the episode names it
 

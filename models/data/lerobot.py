@@ -20,13 +20,12 @@ import simplejpeg
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode, check
+from models.data.episode import DEMONSTRATION_HZ, JOINTS, JPEG_QUALITY, Episode, check
 from models.data.hdf5 import NAMES
 from models.errors import ModelError
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
-_QUALITY = 95  # of pictures that come out of a video or a PNG; chosen as in hdf5.py
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
 
 
@@ -97,7 +96,7 @@ class Dataset:
         path = self.folder / str(self._info["video_path"]).format(video_key=key, **place)
         first = round(float(row[f"videos/{key}/from_timestamp"]) * DEMONSTRATION_HZ)
         pictures = itertools.islice(_pictures(path), first, first + int(row["length"]))
-        return [simplejpeg.encode_jpeg(picture, _QUALITY) for picture in pictures]
+        return [simplejpeg.encode_jpeg(picture, JPEG_QUALITY) for picture in pictures]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -119,7 +118,7 @@ def _jpeg(stored: bytes) -> bytes:
     from PIL import Image
 
     with Image.open(io.BytesIO(stored)) as picture:
-        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), _QUALITY)
+        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), JPEG_QUALITY)
 
 
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:

@@ -1,4 +1,4 @@
-"""What every image encoder of System 1 is. Base of keypoints and siglip, held by models/fast.py.
+"""What every image encoder of System 1 is. Base of keypoints and siglip, held by models/system1.py.
 
 Legend: B pictures, S their height and width in px, N tokens, D width.
 """

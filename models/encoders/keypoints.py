@@ -1,4 +1,4 @@
-"""System 1's small image encoder, keypoints that are learnt from scratch on little data. Made by models/fast.py.
+"""System 1's small image encoder, keypoints that are learnt from scratch on little data. Made by models/system1.py.
 
 Legend: B pictures, S their height and width in px, P keypoints, N tokens, D width.
 """

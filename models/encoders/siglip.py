@@ -1,4 +1,4 @@
-"""A published SigLIP as System 1's image encoder (Video2Act, section 3.2.1). Made by models/fast.py for a policy that names it.
+"""A published SigLIP as System 1's image encoder (Video2Act, section 3.2.1). Made by models/system1.py if a policy names it.
 
 Legend: B pictures, S their height and width in px, N tokens, D width.
 """

@@ -18,9 +18,9 @@ from models import diffusion
 from models.action_dit import Context
 from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
-from models.fast import FastSystem
 from models.normalize import Statistics
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.train.choices import Cloning
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 from models.train.statistics import window

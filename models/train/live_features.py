@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from models.backbones.backbone import Backbone, VideoText
-from models.fast import FastSystem
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.train.action import CloningLoss
 from models.train.choices import Cloning
 from models.train.prepared import Tensors

@@ -11,7 +11,7 @@ from torch import nn
 
 from models.backbones.backbone import Backbone
 from models.errors import ModelError
-from models.slow import SlowSystem
+from models.system2 import SlowSystem
 
 _BASE = ".base_layer."
 _OWN = ".lora_"

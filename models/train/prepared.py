@@ -21,7 +21,7 @@ from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.errors import ModelError
-from models.slow import SlowSystem
+from models.system2 import SlowSystem
 from models.window import grid_frames
 
 WINDOW_EVERY = (

@@ -25,7 +25,7 @@ from runtime.arms.takeover import silent
 from runtime.host import realtime
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.systemd import Notifier
-from runtime.messaging import messages, trusted
+from runtime.messaging import messages, unchecked
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 
@@ -120,7 +120,7 @@ def joint_state(
         now_ns: CLOCK_MONOTONIC at the tick's begin.
     """
     left, right = readings
-    return trusted.made(
+    return unchecked.made(
         messages.JointState,
         {
             "seq": seq,

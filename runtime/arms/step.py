@@ -12,7 +12,7 @@ from runtime.arms.following import Following, follow
 from runtime.arms.modes import Findings
 from runtime.arms.motion import move
 from runtime.arms.state import NONE, ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, armed
-from runtime.messaging import messages, trusted
+from runtime.messaging import messages, unchecked
 from runtime.messaging.topics import reference
 
 SAFETY_EVERY_NS = 200_000_000  # 5 Hz, as runtime/messaging/topics.py says of the topic
@@ -66,7 +66,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     state.commanded_ns = inputs.deadline_ns
     state.ticks += 1
     state.running_ticks += machine.mode == "RUNNING"
-    target = trusted.made(
+    target = unchecked.made(
         messages.ArmTarget,
         {
             "seq": state.ticks - 1,

@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from models import normalize
 from models.backbones.backbone import VideoText, in_float8
 from models.config import Window
-from models.fast import FastSystem
 from models.sizes import by_name
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 
 _META = torch.device("meta")
 _WORDS = 256  # tokens of the instruction: the most that HunyuanVideo's text encoder keeps; System 1 may read fewer

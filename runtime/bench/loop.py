@@ -23,7 +23,7 @@ from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.process.base import RunFile
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 
 _LOOP_HZ = 20  # at which the bench plays supervisor and System 2; as the supervisor's loop
 _START_TIMEOUT_S = 30.0  # longest wait for the first RUNNING; chosen

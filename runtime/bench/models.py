@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from runtime.bench.beside import Beside
+from runtime.bench.system2_process import Beside
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
 from runtime.host.clock import robot_time_ns
 

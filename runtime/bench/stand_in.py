@@ -27,7 +27,8 @@ from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.policy.protocols import Observation
 from runtime.process.base import Process
-from runtime.systems import system1, system1_step
+from runtime.systems import system1
+from runtime.systems.system1_state import System1Config
 
 POLICY_NS = 168_000_000  # a System-1 chunk of the paper: 5.96 Hz
 CHECKPOINT = "bench"
@@ -129,9 +130,7 @@ def main(name: str, folder: Path, epoch: int) -> None:
         if name == "cameras":
             cameras.main(process, ReadyCamera)
         else:
-            system1.serve(
-                process, system1_step.System1Config(process.settings, TimedPolicy(), CHECKPOINT), _no_instruction
-            )
+            system1.serve(process, System1Config(process.settings, TimedPolicy(), CHECKPOINT), _no_instruction)
     finally:
         process.close()
 

@@ -1,5 +1,5 @@
 """Both systems with random weights and fixed inputs, for the bench of the networks: time does not depend on the numbers.
-Used by models.py; started by beside.py with its settings as JSON, as System 2 in a process of its own.
+Used by models.py; started by system2_process.py with its settings as JSON, as System 2 in a process of its own.
 """
 
 import sys
@@ -14,11 +14,11 @@ from torch import nn
 from models import normalize
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
-from models.fast import FastSystem
 from models.placement import hollow, place, usual_type
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.window import LatentRing
 from runtime.host.clock import robot_time_ns
 

@@ -21,7 +21,7 @@ from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 
 PICTURES_HZ = 30  # rate of the robot's cameras, at which messages are sent
 _COUNT = 60  # messages that count; chosen: two seconds at 30 Hz

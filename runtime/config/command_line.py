@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.config import field as fields
-from runtime.config import help_text, refusal, words
+from runtime.config import flag_words, help_text, refusal
 from runtime.config.field import Field
-from runtime.config.words import Flag
+from runtime.config.flag_words import Flag
 from runtime.errors import SettingsError
 
 _HELP, _HELP_ALL = ("-h", "--help"), "--help-all"
@@ -204,7 +204,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _sorted(self, arguments: Sequence[str]) -> list[str]:
         room = None if any(setting.is_several for setting in self._alone.values()) else len(self._alone)
-        return words.sorted_words(arguments, self._known, room)
+        return flag_words.sorted_words(arguments, self._known, room)
 
     def _own_names(self) -> set[str]:
         return {setting.name for setting in fields.leaves(self._command.flags)}

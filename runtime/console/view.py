@@ -13,7 +13,7 @@ from drivers.arm import EMERGENCY_STOP
 from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, link_points
 from runtime.arms.reasons import HELD, WAITS
-from runtime.config import tuning
+from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.console.events import Event
 from runtime.host.clock import NS_PER_S
@@ -158,7 +158,7 @@ def _episode(settings: Settings, held: Held) -> dict[str, Any] | None:
         "number": episode.number,
         "task": episode.task,
         "started_ns": episode.started_ns,
-        "blend": tuning.blend(settings, episode),
+        "blend": live_tuning.blend(settings, episode),
         "result": outcome.result if judged and outcome is not None else None,
     }
 
@@ -167,7 +167,7 @@ def _ratio(settings: Settings, held: Held, rates_hz: Mapping[str, float], now_ns
     """The three readings of 1:n (runs, actions, milliseconds), wanted and measured."""
     episode, conditions = _of(held, "episode", messages.Episode), _of(held, "conditions", messages.Conditions)
     chunk = _of(held, "chunk", messages.ActionChunk)
-    wanted = settings.ratio if episode is None else tuning.ratio(settings, episode)
+    wanted = settings.ratio if episode is None else live_tuning.ratio(settings, episode)
     slow, fast = rates_hz.get("conditions", 0.0), rates_hz.get("chunk", 0.0)
     runs = fast / slow if slow else None
     actions = None if runs is None or not fast or chunk is None else NS_PER_S / chunk.dt_ns / slow

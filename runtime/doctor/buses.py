@@ -10,7 +10,7 @@ from drivers.piper import PiperArm
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
 from runtime.config.settings import Settings
-from runtime.doctor.row import Row
+from runtime.doctor.report import Row
 
 _BITRATE = 1_000_000  # of every Piper's bus, by its maker
 _LISTEN_S = 1.0  # chosen: 200 readings

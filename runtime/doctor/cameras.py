@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.errors import DriverError
 from runtime.config.settings import Settings
 from runtime.devices.cameras import make_camera
-from runtime.doctor.row import Row
+from runtime.doctor.report import Row
 
 _POLL_S = 1.5  # pictures are counted for so long; chosen: 45 at 30 Hz
 _LEAST_SHARE = 0.9  # of the rate that was asked for; chosen: four of 45 may be late

@@ -18,9 +18,9 @@ from drivers.piper import PiperArm
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.piper_leader_emulator import PiperLeaderEmulator
 from runtime.config.settings import Settings, settings_of
-from runtime.doctor import buses, cameras, holders, machine
+from runtime.doctor import buses, cameras, machine, other_programs
 from runtime.doctor.flags import DOCTOR
-from runtime.doctor.row import Row, failures, table
+from runtime.doctor.report import Row, failures, table
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.process.role import POLICY, Role
@@ -60,7 +60,7 @@ def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: R
             for row in _emulated(side, settings, (faults or {}).get(side, Faults()), role.recording)
         ]
     elif settings.arms.kind == "piper":
-        rows += holders.check((*settings.arms.interfaces, *settings.arms.leader_interfaces))
+        rows += other_programs.check((*settings.arms.interfaces, *settings.arms.leader_interfaces))
         for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
             interface_row = buses.check_interface(side, interface, usb)
             rows.append(interface_row)

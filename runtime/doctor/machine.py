@@ -14,7 +14,7 @@ import numpy as np
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Camera, Settings
 from runtime.devices.cameras import ring_slots
-from runtime.doctor.row import Row
+from runtime.doctor.report import Row
 from runtime.errors import RuntimeFault
 from runtime.host import overload, realtime
 from runtime.host.clock import Rate, robot_time_ns

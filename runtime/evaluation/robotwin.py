@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from drivers import jpeg
 from drivers.cobot_magic import SIDES
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
@@ -109,7 +109,7 @@ class RoboTwinEye:
 
     def jpeg(self, qpos: Array) -> bytes:
         """The picture of the observation whose number `qpos` holds."""
-        return simplejpeg.encode_jpeg(np.ascontiguousarray(self._scene.picture(int(qpos[0]), self._name)), 90, "RGB")
+        return jpeg.encode(self._scene.picture(int(qpos[0]), self._name))
 
 
 def play(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ArmState
 from drivers.cobot_magic import CAMERAS, SIDES
-from drivers.sim.eye import Eye
+from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
@@ -63,7 +63,7 @@ class Body(Protocol):
 
 
 class Sight(Protocol):
-    """A camera of the scene; drivers.sim.eye.Eye is one."""
+    """A camera of the scene; drivers.sim.camera_renderer.Eye is one."""
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:
         """The picture of a state `qpos`, as JPEG."""

@@ -16,7 +16,7 @@ import zmq
 from runtime.errors import RuntimeFault, WireError
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, robot_time_ns
-from runtime.messaging import messages, trusted
+from runtime.messaging import messages, unchecked
 from runtime.messaging.topics import Topic, topic
 
 _SEND_QUEUE = 2000  # messages per subscriber; chosen: ten seconds of joint states
@@ -136,7 +136,7 @@ class Subscriber:
     """Receives one topic from all its publishers. `newest` keeps one message, otherwise the last `depth`.
 
     `recording` tells the publishers that the recorder listens, and keeps the payloads; those of a topic that is
-    `trusted.FLAT` are decoded without checking their values.
+    `unchecked.FLAT` are decoded without checking their values.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Subscriber:
         self._last_seen = _LastSeen()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
-        self._decode = trusted.read if recording and self.topic.message in trusted.FLAT else messages.decode
+        self._decode = unchecked.read if recording and self.topic.message in unchecked.FLAT else messages.decode
 
     def drain(self) -> None:
         """Take everything from the socket into the bounded queue, decode and stamp it. Does not wait."""
@@ -215,7 +215,7 @@ class Subscriber:
 class Bus:
     """The sockets of one process: made through it, closed with it. Not for several threads.
 
-    `processes`: the names of all (runtime/process/table.py), since some topics come from every one of them. `prompt`: its
+    `processes`: the names of all (runtime/process/processes.py), since some topics come from every one of them. `prompt`: its
     messages pass before ordinary work, where the process may have such threads.
     """
 

@@ -22,15 +22,15 @@ from runtime.messaging.messages import Rectangle
 from runtime.policy.protocols import EncodedInstruction, Observation, Picture, SetKey, Understanding
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
-    from models.fast import FastSystem
-    from models.slow import SlowSystem
+    from models.system1 import FastSystem
+    from models.system2 import SlowSystem
     from models.window import LatentRing
 
 _WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 
 
 class FastVideo2Act:
-    """System 1: protocols.FastPolicy over models.fast.FastSystem, which keeps the encoded sets."""
+    """System 1: protocols.FastPolicy over models.system1.FastSystem, which keeps the encoded sets."""
 
     def __init__(self, network: "FastSystem", needs: Requirements) -> None:
         self.network, self.needs = network, needs
@@ -69,7 +69,7 @@ class FastVideo2Act:
 
 
 class SlowVideo2Act:
-    """System 2: protocols.SlowPolicy over models.slow.SlowSystem, whose rings keep the encoded frames of both windows."""
+    """System 2: protocols.SlowPolicy over models.system2.SlowSystem, whose rings keep the encoded frames of both windows."""
 
     def __init__(self, network: "SlowSystem", needs: Requirements) -> None:
         self.network, self.needs = network, needs

@@ -24,8 +24,8 @@ from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.shutdown import Ending
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
+from runtime.process.processes import PROCESSES, row
 from runtime.process.role import POLICY, Role
-from runtime.process.table import PROCESSES, row
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
 _HEARTBEAT_S = 0.05  # 20 Hz, as runtime/messaging/topics.py says of the topic

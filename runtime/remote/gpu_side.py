@@ -31,7 +31,7 @@ from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import topic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import RunFile
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 from runtime.remote import packets
 from runtime.remote.comparison import Comparison
 from runtime.remote.flags import SYSTEM2

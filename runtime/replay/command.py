@@ -19,7 +19,7 @@ from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
 from runtime.host.terminal import say, unread_within
 from runtime.messaging.bus import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 from runtime.replay.flags import REPLAY, ReplayFlags, names
 from runtime.session import reader
 from runtime.session.reader import Session

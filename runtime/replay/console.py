@@ -16,7 +16,7 @@ from runtime.console.sockets import Ticks
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
 from runtime.messaging.bus import Bus
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 from runtime.replay.paced import PacedReplay
 from runtime.session.reader import Session
 

@@ -29,6 +29,8 @@ from runtime.replay import tracker_step
 from runtime.session.format import EMBEDDING_SUFFIX
 from runtime.session.reader import Session, decode_all
 from runtime.systems import system1_step, system2_step
+from runtime.systems.system1_state import System1Config, System1Inputs, System1State
+from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
 _OTHERWISE: dict[type[messages.Message], tuple[str, ...]] = {
     messages.SafetyState: ("reasons", "answer"),
@@ -235,14 +237,14 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
     for epoch, recorded in index.of("conditions").items():
         slow = slow_system(settings, checkpoint)
-        config = system2_step.System2Config(settings, slow, checkpoint.id)
-        walk = _Walk(index, "system2", epoch, (system2_step.System2State,))
+        config = System2Config(settings, slow, checkpoint.id)
+        walk = _Walk(index, "system2", epoch, (System2State,))
         for conditions in recorded:
             report.passed()
             assert isinstance(conditions, messages.Conditions)
             _check_policy(conditions.checkpoint_id, checkpoint.id)
             if conditions.seq == 0:
-                walk.state = system2_step.System2State()
+                walk.state = System2State()
             try:
                 inputs = _system2_inputs(index, conditions, config.cameras)
                 if walk.state is None or walk.state.published != conditions.seq:
@@ -259,7 +261,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
             _compare(index, ("conditions", epoch, conditions.seq), made, report)
 
 
-def _system2_inputs(index: Index, recorded: messages.Conditions, cameras: Sequence[str]) -> system2_step.System2Inputs:
+def _system2_inputs(index: Index, recorded: messages.Conditions, cameras: Sequence[str]) -> System2Inputs:
     held = _by_topic(index, recorded)
     frames = [m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame)]
     by_camera = {camera: [frame for frame in frames if frame.camera == camera] for camera in cameras}
@@ -274,7 +276,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
     checkpoint = open_checkpoint(settings)
 
     def begin(epoch: int) -> _Maker:
-        config = system1_step.System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
+        config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
         pictures = _Pictures(index.session)
         return lambda state, output: system1_step.step(
             config,
@@ -286,7 +288,7 @@ def _replay_system1(index: Index, settings: Settings, embeddings: StoredEmbeddin
             output.stamp_ns,
         )
 
-    _replay_chunks(index, system1_step.System1State, begin, report)
+    _replay_chunks(index, System1State, begin, report)
 
 
 def _replay_tracker(index: Index, settings: Settings, report: Report) -> None:
@@ -330,9 +332,7 @@ def _made(state: Any, output: messages.Message) -> int:
     return state.run if isinstance(output, messages.ActionChunk) else state.skips
 
 
-def _system1_inputs(
-    index: Index, recorded: messages.ActionChunk | messages.Skip, cameras: int
-) -> system1_step.System1Inputs:
+def _system1_inputs(index: Index, recorded: messages.ActionChunk | messages.Skip, cameras: int) -> System1Inputs:
     frames = tuple(m for m in _consumed(index, recorded.inputs) if isinstance(m, messages.Frame))
     sets = tuple(frames[place : place + cameras] for place in range(0, len(frames), cameras))
     inputs = system1_step.inputs_of(_by_topic(index, recorded), sets)

@@ -12,7 +12,7 @@ from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
 from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import topic
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 from runtime.session.reader import Session, decode_all
 
 _RING_SLOTS = 96  # frames of a camera; chosen: three seconds at 30 Hz, more than any reader is behind

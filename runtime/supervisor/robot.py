@@ -20,7 +20,7 @@ from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_of, settings_to_json
 from runtime.console import access
 from runtime.doctor.command import examine
-from runtime.doctor.row import failures, table
+from runtime.doctor.report import failures, table
 from runtime.errors import RuntimeFault
 from runtime.host import terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
@@ -34,8 +34,8 @@ from runtime.messaging.bus import Bus
 from runtime.messaging.topics import topic
 from runtime.policy import fit
 from runtime.process.base import CONSOLE_FILE, RunFile
+from runtime.process.processes import PROCESSES, TABLE
 from runtime.process.role import POLICY, Role
-from runtime.process.table import PROCESSES, TABLE
 from runtime.remote import keys
 from runtime.session import summary
 from runtime.session.format import SUMMARY_NAME

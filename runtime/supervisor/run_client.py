@@ -12,7 +12,7 @@ from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.topics import OPERATOR
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 
 _AGAIN_S, _GIVE_UP_S, _POLL_S = 0.2, 3.0, 0.02
 """Between two sendings (the arms send their state as often), until it gives up, and longest wait for a message. Chosen."""

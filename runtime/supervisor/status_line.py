@@ -5,7 +5,7 @@ Called by robot.py; record and the replay on the robot have lines of their own m
 from collections import deque
 from typing import TypeVar
 
-from runtime.config import tuning
+from runtime.config import live_tuning
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host import terminal
@@ -16,7 +16,7 @@ from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.supervisor import supervisor
 from runtime.supervisor.overload_monitor import OverloadMonitor
-from runtime.supervisor.repeats import Repeats
+from runtime.supervisor.repeated_lines import Repeats
 
 Message = TypeVar("Message", bound=messages.Message)
 _BETWEEN = " | "
@@ -182,7 +182,11 @@ class StatusLine:
     @property
     def _ratio(self) -> int:
         episode = self._newest.get("episode")
-        return tuning.ratio(self._settings, episode) if isinstance(episode, messages.Episode) else self._settings.ratio
+        return (
+            live_tuning.ratio(self._settings, episode)
+            if isinstance(episode, messages.Episode)
+            else self._settings.ratio
+        )
 
     def overloaded(self) -> str:
         """That the machine does not keep up; empty: it does, or the processes are still loading."""

@@ -11,7 +11,7 @@ from typing import Literal
 from runtime.config.settings import Supervisor as Settings
 from runtime.host.clock import NS_PER_S, seconds
 from runtime.messaging import messages
-from runtime.process.table import ProcessRow
+from runtime.process.processes import ProcessRow
 
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
 SILENT_NS = 200_000_000

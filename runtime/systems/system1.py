@@ -8,7 +8,7 @@ What a run does is in runtime/systems/system1_step.py.
 from collections.abc import Callable
 
 from models.requirements import Requirements
-from runtime.config import tuning
+from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
@@ -18,7 +18,8 @@ from runtime.policy.protocols import EncodedInstruction
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_set, newest_set
-from runtime.systems.system1_step import System1Config, System1Inputs, System1State, encode_ahead, inputs_of, step
+from runtime.systems.system1_state import System1Config, System1Inputs, System1State
+from runtime.systems.system1_step import encode_ahead, inputs_of, step
 
 _POLL_S = 0.05
 """Longest wait for messages; chosen: as often as the heartbeat is sent, which tells that the loop comes round."""
@@ -151,4 +152,4 @@ def waits_for_system2(settings: Settings, state: System1State, inputs: System1In
     """Whether System 1 has to wait for a condition made since n runs: in serial pacing only (the paper's 1:1)."""
     if settings.pacing != "serial" or inputs.conditions is None:
         return False
-    return state.run - inputs.conditions.trigger_run >= tuning.ratio(settings, inputs.episode)
+    return state.run - inputs.conditions.trigger_run >= live_tuning.ratio(settings, inputs.episode)

@@ -5,69 +5,29 @@ Pictures and encoded instructions are asked for through arguments, so the live r
 known by its protocol alone (runtime/policy/protocols.py). Legend: J = 14 joints, H targets in a chunk.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.requirements import Requirements
-from runtime.config import tuning
+from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.policy import units
 from runtime.policy.protocols import EncodedInstruction, FastPolicy, Observation
 from runtime.systems import outputs
+from runtime.systems.condition_age import conditions_limit_ns, saturated
 from runtime.systems.frame_sets import FrameSet, PictureSource, skew_ns
+from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 
 _KEPT_DURATIONS = 100  # derived: the fewest of which one outlier is above the nearest-rank 99th percentile
 _MOST_COMMITTED = 16
 """The longest prefix that training shows a policy (models/train/choices.py, `cloning.longest_prefix`)."""
 _SEED_STEP, _EPOCH_STEP = 1_000_003, 65_537  # primes, so that seeds, epochs and runs seldom meet in the same noise
-_NONE = -1  # a number that is not there
 _NO_PREFIX = np.zeros((0, messages.JOINTS))
-
-
-@dataclass
-class System1State:
-    """What a step remembers of its runs, of System 2's durations and of the chunk before; saved in snapshots."""
-
-    run: int = 0  # runs that made a chunk
-    skips: int = 0
-    condition_durations_ns: tuple[int, ...] = ()  # durations of System 2's last conditions
-    conditions: tuple[int, int] = (_NONE, _NONE)  # epoch and seq of the newest seen
-    previous_t0_ns: int = 0
-    previous_dt_ns: int = 1
-    previous_q: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, messages.JOINTS)))
-    previous_seq: int = _NONE
-
-
-@dataclass(frozen=True)
-class System1Inputs:
-    """The newest of everything System 1 reads."""
-
-    episode: messages.Episode
-    instruction: messages.Instruction
-    embedding: messages.Embedding | None
-    joints: messages.JointState | None
-    conditions: messages.Conditions | None
-    sets: tuple[FrameSet, ...]  # one notice a camera each, as old as the policy's history says; the newest last
-
-    @property
-    def newest(self) -> FrameSet:
-        """The set that the run was started by; its newest capture time is the observation's."""
-        return self.sets[-1]
-
-
-@dataclass(frozen=True)
-class System1Config:
-    """What `step` needs and never changes; the policy keeps encoded pictures, which change no result."""
-
-    settings: Settings
-    fast: FastPolicy
-    checkpoint_id: str
 
 
 def refusal(config: System1Config, state: System1State, inputs: System1Inputs, now_ns: int) -> str:
@@ -103,7 +63,7 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
         return "conditions of another episode or instruction"
     if wrong := _unlike(config.fast.needs, conditions):
         return wrong
-    limit_ns = conditions_limit_ns(settings, state, tuning.ratio(settings, inputs.episode))
+    limit_ns = conditions_limit_ns(settings, state.condition_durations_ns, live_tuning.ratio(settings, inputs.episode))
     if now_ns - conditions.capture_ns > limit_ns:
         return f"conditions are {(now_ns - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
     return ""
@@ -117,26 +77,6 @@ def _unlike(needs: Requirements, conditions: messages.Conditions) -> str:
             holds = "nothing" if found is None else f"{found.dtype} {found.shape}"
             return f"conditions hold {holds} as {wanted.name}, the policy takes {wanted.dtype} {wanted.shape}"
     return ""
-
-
-def conditions_limit_ns(settings: Settings, state: System1State, ratio: int) -> int:
-    """The age above which conditions may not be used: min(max_condition_age_s, 1.5 x (cycle + System 2's p99 + period)).
-
-    The cycle is n periods, or System 2's p99 when it is saturated; the last period is that in which the last chunk made
-    with a condition is executed. Half as much again is chosen, for runs that come late.
-
-    Args:
-        settings: Of the run.
-        state: Knows how long System 2's last conditions took.
-        ratio: n, System-1 runs for each condition.
-
-    Returns:
-        ns.
-    """
-    slowest_ns = _quantile(state.condition_durations_ns, 0.99)
-    period_ns = seconds(settings.system1.period_s)
-    cycle_ns = max(ratio * period_ns, slowest_ns)
-    return min(seconds(settings.safety.max_condition_age_s), (cycle_ns + slowest_ns + period_ns) * 3 // 2)
 
 
 @dataclass(frozen=True)
@@ -231,7 +171,7 @@ def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epo
     settings = config.settings
     observation_ns = max(frame.capture_ns for frame in inputs.newest)
     dt_ns = seconds(needs.dt_s)
-    prefixed = tuning.blend(settings, inputs.episode) == "prefix"
+    prefixed = live_tuning.blend(settings, inputs.episode) == "prefix"
     prefix = _prefix(settings, state, joints, observation_ns + dt_ns, dt_ns, now_ns) if prefixed else _NO_PREFIX
     prefix = prefix[: needs.targets - 1]  # something of the chunk is new
     noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + state.run) % (1 << 31)
@@ -250,7 +190,7 @@ def _chunk(
 ) -> messages.ActionChunk:
     """The message of the run that `state.run` counts."""
     conditions, joints = plan.conditions, plan.joints
-    ratio = tuning.ratio(config.settings, inputs.episode)
+    ratio = live_tuning.ratio(config.settings, inputs.episode)
     return outputs.chunk(
         outputs.Made(state.run, inputs.episode, inputs.instruction, joints, references(inputs), epoch, now_ns),
         q,
@@ -258,12 +198,12 @@ def _chunk(
         plan.dt_ns,
         observation_ns=plan.observation_ns,
         conditions=conditions,
-        conditions_limit_ns=conditions_limit_ns(config.settings, state, ratio),
+        conditions_limit_ns=conditions_limit_ns(config.settings, state.condition_durations_ns, ratio),
         committed=len(plan.prefix),
         noise_seed=plan.noise_seed,
         checkpoint_id=config.checkpoint_id,
         frame_returned_ns=max(frame.returned_ns for frame in inputs.newest),
-        saturated=_saturated(config.settings, state, ratio),
+        saturated=saturated(config.settings, state.condition_durations_ns, ratio),
         timing=timing,
     )
 
@@ -329,18 +269,6 @@ def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> obj
         return None
     fetched = tuple(picture for frame in frames if (picture := pictures(frame.camera, frame.seq)) is not None)
     return fast.prepare_images(fetched) if len(fetched) == len(frames) else None
-
-
-def _saturated(settings: Settings, state: System1State, ratio: int) -> bool:
-    """Whether System 2's median duration is longer than n periods."""
-    return _quantile(state.condition_durations_ns, 0.5) > ratio * seconds(settings.system1.period_s)
-
-
-def _quantile(values: tuple[int, ...], share: float) -> int:
-    """Nearest-rank quantile of ns values, 0 without any; a hundred numbers need no array library."""
-    if not values:
-        return 0
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _prefix(

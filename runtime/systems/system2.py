@@ -11,7 +11,8 @@ from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, 
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
-from runtime.systems.system2_step import System2Config, System2State, encode, gather, step
+from runtime.systems.system2_state import System2Config, System2State
+from runtime.systems.system2_step import encode, gather, step
 
 _POLL_S = 0.02
 """Longest wait for messages; chosen: less than the 33 ms between two frames, so that the heartbeat counts steps."""

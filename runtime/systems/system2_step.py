@@ -1,112 +1,21 @@
 """One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic.
 Called by system2.py, the virtual clock and the replay.
 
-The trigger is a level, not an edge (`decide`): the first condition and the one after a HOLD come by themselves. The policy is
-known by its protocol alone (runtime/policy/protocols.py).
+When one is due says trigger.py. The policy is known by its protocol alone (runtime/policy/protocols.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from models.requirements import VideoWindow
 from models.window import FrameTime, grid_frames, widest_gap_ns
-from runtime.config import tuning
-from runtime.config.settings import Settings
-from runtime.host.clock import robot_time_ns, seconds
+from runtime.config import live_tuning
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages, topics
-from runtime.policy.fit import span_s
 from runtime.policy.protocols import EncodedInstruction, SlowPolicy
 from runtime.systems.frame_sets import PictureSource
-
-_NONE = -1  # before the first condition
-
-Trigger = Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
-
-
-@dataclass
-class System2State:
-    """What a step remembers: how System 1 stood when the last condition was started. Saved in snapshots."""
-
-    run: int = _NONE
-    system1_epoch: int = _NONE
-    episode: int = _NONE
-    instruction: int = _NONE
-    capture_ns: int = _NONE
-    published: int = 0
-
-
-@dataclass(frozen=True)
-class System2Inputs:
-    """The newest of everything System 2 reads."""
-
-    episode: messages.Episode
-    instruction: messages.Instruction
-    embedding: messages.Embedding
-    system1: messages.Message | None  # System 1's newest chunk or skip
-    frames: Mapping[str, Sequence[messages.Frame]]  # notices by camera, oldest first
-
-
-@dataclass(frozen=True)
-class System2Config:
-    """What `step` needs and never changes; the policy keeps encoded frames, which change no result."""
-
-    settings: Settings
-    slow: SlowPolicy
-    checkpoint_id: str
-
-    @property
-    def windows(self) -> tuple[VideoWindow, ...]:
-        """The windows that the policy looks at; empty: it has no slow system."""
-        return self.slow.needs.windows
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras of all windows, each once, in the windows' order."""
-        return tuple(dict.fromkeys(window.camera for window in self.windows))
-
-    @property
-    def longest(self) -> str:
-        """The name of the window that looks back farthest, in seconds."""
-        cameras = self.settings.cameras.by_name()
-        spans_s = {w.name: span_s(self.slow.needs, i, cameras[w.camera].rate_hz) for i, w in enumerate(self.windows)}
-        return max(spans_s, key=spans_s.__getitem__)
-
-    def stride(self, window: VideoWindow) -> int | None:
-        """Frames between neighbours of a window on a grid of numbers; None: it holds the newest, one after another."""
-        if window.stride_s is None:
-            return None
-        return max(1, round(window.stride_s * self.settings.cameras.by_name()[window.camera].rate_hz))
-
-
-def decide(config: System2Config, state: System2State, inputs: System2Inputs, now_ns: int) -> Trigger | None:
-    """Whether a condition is due, and why.
-
-    Args:
-        config: Settings and policy.
-        state: Of the last condition.
-        inputs: The newest messages.
-        now_ns: CLOCK_MONOTONIC.
-
-    Returns:
-        The first trigger that applies: a new episode or instruction, free pacing, another life of System 1, n runs since the
-        last condition (paper 3.3), its age; None: not yet.
-    """
-    run, epoch = _run_of(inputs.system1)
-    settings, ratio = config.settings, tuning.ratio(config.settings, inputs.episode)
-    if inputs.episode.number != state.episode:
-        return "episode"
-    if inputs.instruction.number != state.instruction:
-        return "instruction"
-    if settings.pacing == "free":
-        return "free"
-    if epoch != state.system1_epoch:
-        return "epoch"
-    if run >= state.run + ratio:
-        return "ratio"
-    if now_ns - state.capture_ns > _refresh_ns(settings, state, inputs.system1, ratio):
-        return "age"
-    return None
+from runtime.systems.system2_state import System2Config, System2Inputs, System2State
+from runtime.systems.trigger import decide, run_of
 
 
 @dataclass(frozen=True)
@@ -210,9 +119,9 @@ def step(
     numbers = {name: [frame.seq for frame in frames] for name, frames in seen.items()}
     understood = config.slow.encode_video(numbers, embeddings(inputs.embedding.key))
     capture_ns = max(frames[-1].capture_ns for frames in seen.values())
-    run, system1_epoch = _run_of(inputs.system1)
+    run, system1_epoch = run_of(inputs.system1)
     # After a restart or a new episode there is no previous start to be late against.
-    late = run - state.run - tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
+    late = run - state.run - live_tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
     state.run, state.system1_epoch = run, system1_epoch
     state.episode, state.instruction = inputs.episode.number, inputs.instruction.number
     state.capture_ns = capture_ns
@@ -286,22 +195,3 @@ def gather(held: dict[str, messages.Message], frames: Mapping[str, Sequence[mess
     made = [message for message in (held.get("chunk"), held.get("skip")) if message is not None]
     newest = max(made, key=lambda message: message.stamp_ns, default=None)
     return System2Inputs(episode, instruction, embedding, newest, frames)
-
-
-def _run_of(message: messages.Message | None) -> tuple[int, int]:
-    """System 1's run number and epoch; before its first chunk the run counts as 0."""
-    if isinstance(message, messages.ActionChunk):
-        return message.run, message.epoch
-    return 0, message.epoch if message is not None else 0
-
-
-def _refresh_ns(settings: Settings, state: System2State, system1: messages.Message | None, ratio: int) -> int:
-    """Age at which a condition is renewed although System 1 has not come n runs further.
-
-    When System 1 made no chunk since, a fresh condition waits for its first. When it is only slow, the condition is
-    renewed before it passes the limit that System 1 told; a shorter age would bend the ratio.
-    """
-    period_s = settings.system1.period_s
-    if not isinstance(system1, messages.ActionChunk) or system1.run <= state.run:
-        return seconds((ratio + 1) * period_s)
-    return max(seconds((ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)

@@ -17,6 +17,8 @@ from runtime.policy.protocols import EncodedInstruction, FastPolicy, SlowPolicy
 from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set
 from runtime.systems.system1 import due, gather, next_due, waits_for_system2
+from runtime.systems.system1_state import System1Config, System1State
+from runtime.systems.system2_state import System2Config, System2State
 
 EPOCH = 1  # of both systems, which are never started again here
 Chunk = messages.ActionChunk | messages.Skip
@@ -94,8 +96,8 @@ class VirtualSystem1(_Process):
         pictures: PictureSource, taken: Callable[[Chunk], int], made: Callable[[Chunk], None],
     ) -> None:  # fmt: skip
         super().__init__(policy.fast.needs.cameras, clock, pictures)
-        self._config = system1_step.System1Config(settings, policy.fast, policy.checkpoint_id)
-        self._state = system1_step.System1State()
+        self._config = System1Config(settings, policy.fast, policy.checkpoint_id)
+        self._state = System1State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
         self._last, self._due_ns, self._noticed = (-1,) * len(policy.fast.needs.cameras), 0, False
 
@@ -135,9 +137,9 @@ class VirtualSystem2(_Process):
         self, settings: Settings, policy: Policy, embeddings: Embeddings, clock: VirtualClock,
         pictures: PictureSource, taken: Callable[[messages.Conditions], int], made: Callable[[messages.Conditions], None],
     ) -> None:  # fmt: skip
-        self._config = system2_step.System2Config(settings, policy.slow, policy.checkpoint_id)
+        self._config = System2Config(settings, policy.slow, policy.checkpoint_id)
         super().__init__(self._config.cameras, clock, pictures)
-        self._state = system2_step.System2State()
+        self._state = System2State()
         self._embeddings, self._taken, self._tell = embeddings, taken, made
 
     def advance(self) -> None:

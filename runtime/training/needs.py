@@ -15,9 +15,9 @@ from torch import nn
 
 from models import normalize
 from models.config import PolicyConfig, Window
-from models.fast import FastSystem
 from models.placement import usual_type
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.train.prepared import windows
 from runtime.errors import RuntimeFault
 from runtime.host.terminal import say

@@ -24,7 +24,7 @@ from models.data.lerobot import INFO
 from models.errors import ModelError
 from models.placement import usual_type
 from models.policy import InstructionEmbedding
-from models.slow import SlowSystem
+from models.system2 import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
 from runtime.errors import RuntimeFault

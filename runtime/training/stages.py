@@ -14,12 +14,12 @@ from models.backbones.backbone import VideoText
 from models.checkpoint import CPU, Checkpoint, Stored, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
-from models.fast import FastSystem
 from models.identity import stored_config
 from models.instructor import Instructor
 from models.placement import place, usual_type
-from models.slow import SlowSystem
 from models.sources import PartName, sources
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.tensors import StoredTensors
 from models.train import low_rank, statistics
 from models.train.action import CloningLoss, Samples, Shard

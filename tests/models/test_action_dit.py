@@ -13,11 +13,11 @@ from models import diffusion
 from models.action_dit import ActionTransformer, Context
 from models.checkpoint import Checkpoint
 from models.config import Keypoints, PolicyConfig
-from models.fast import FastSystem, image_encoder
 from models.instructor import Instructor
 from models.normalize import Statistics
 from models.policy import ConditionTokens
-from models.slow import SlowSystem
+from models.system1 import FastSystem, image_encoder
+from models.system2 import SlowSystem
 
 
 def make_head(config: PolicyConfig, redrawn: bool) -> ActionTransformer:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint
-from models.fast import FastSystem
 from models.policy import ConditionTokens, InstructionEmbedding
+from models.system1 import FastSystem
 
 Untrained = Callable[[int], Checkpoint]
 Pictures = Callable[[int, int], list[NDArray[np.uint8]]]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.config import Keypoints, PolicyConfig, Siglip
-from models.fast import image_encoder
 from models.instructor import Instructor
+from models.system1 import image_encoder
 
 Kind = Literal["siglip", "keypoints"]
 KINDS: tuple[Kind, ...] = ("siglip", "keypoints")

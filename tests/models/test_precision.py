@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint
 from models.policy import ConditionTokens
-from models.slow import SlowSystem
+from models.system2 import SlowSystem
 
 Untrained = Callable[[int], Checkpoint]
 Pictures = Callable[[int, int], list[NDArray[np.uint8]]]

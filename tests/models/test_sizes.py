@@ -10,9 +10,9 @@ from models.action_dit import ActionTransformer
 from models.backbones.hunyuan import HunyuanBackbone
 from models.config import Hunyuan
 from models.errors import ModelError
-from models.fast import image_encoder
 from models.sizes import by_name, full
-from models.slow import make_backbone
+from models.system1 import image_encoder
+from models.system2 import make_backbone
 
 
 @pytest.mark.parametrize(("single_blocks", "weights"), [(5, 7_865_299_264), (40, 12_821_012_544)])

@@ -20,9 +20,9 @@ from models.checkpoint import Checkpoint, save
 from models.config import CAMERAS, Keypoints, PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.errors import ModelError
-from models.fast import FastSystem
 from models.instructor import Instructor
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from models.train import low_rank, prepared, statistics
 from models.train.action import CloningLoss, Samples, Shard
 from models.train.choices import Cloning, Filming, Schedule

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint
 from models.config import PolicyConfig
-from models.fast import FastSystem
 from models.policy import ConditionTokens, InstructionEmbedding
-from models.slow import SlowSystem
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 
 Untrained = Callable[[int], Checkpoint]
 Pictures = Callable[[int, int], list[NDArray[np.uint8]]]

@@ -10,7 +10,7 @@ from models.backbones.backbone import VideoText
 from models.backbones.wan import WanBackbone
 from models.config import PolicyConfig, Wan
 from models.placement import place
-from models.slow import SlowSystem, make_backbone
+from models.system2 import SlowSystem, make_backbone
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 
 ROOT = Path(__file__).parents[2]
 MOST_NOT_CARRIED = 3

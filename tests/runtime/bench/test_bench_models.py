@@ -10,8 +10,8 @@ import torch
 from models.backbones.backbone import in_float8
 from models.sizes import small
 from runtime.bench import command, count, models
-from runtime.bench.beside import Beside
 from runtime.bench.models import Figure, gflop, part, suggest
+from runtime.bench.system2_process import Beside
 from runtime.bench.systems import Choice, FastBench, SlowBench
 from runtime.errors import RuntimeFault, SettingsError
 

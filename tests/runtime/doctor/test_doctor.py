@@ -17,8 +17,8 @@ from drivers.cobot_magic import CAMERAS
 from drivers.piper_emulator import Faults
 from drivers.uvc import UvcCamera
 from runtime.config.settings import Policy, load_settings
-from runtime.doctor import buses, cameras, command, holders, machine
-from runtime.doctor.row import Row, failures, table
+from runtime.doctor import buses, cameras, command, machine, other_programs
+from runtime.doctor.report import Row, failures, table
 from runtime.host import realtime
 from runtime.host.overload import Processors
 from runtime.process.role import Role
@@ -303,8 +303,8 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
 
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holders, "PROCESSES", tmp_path)
-    monkeypatch.setattr(holders, "USB_DEVICES", tmp_path / "usb")
+    monkeypatch.setattr(other_programs, "PROCESSES", tmp_path)
+    monkeypatch.setattr(other_programs, "USB_DEVICES", tmp_path / "usb")
     for name, maker, bus, device in (("1-1", "1d6b", 1, 2), ("2-4", "8086", 2, 7)):
         (tmp_path / "usb" / name).mkdir(parents=True)
         for file, value in (("idVendor", maker), ("busnum", bus), ("devnum", device)):
@@ -323,7 +323,7 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / str(pid) / "cmdline").write_bytes("\0".join(words).encode())
         if held:
             (tmp_path / str(pid) / "fd" / "3").symlink_to(held)
-    ros, devices, sockets = holders.check(("can_left", "can_right"))
+    ros, devices, sockets = other_programs.check(("can_left", "can_right"))
     assert sockets.verdict == "pass"
     assert ros.verdict == "fail" and "rosnode kill" in ros.remedy
     assert [pid for pid in range(11, 19) if f"process {pid}" in ros.found] == [11, 14, 15, 16]
@@ -334,38 +334,38 @@ def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nobody_holds_this_machine() -> None:
-    ros, *_ = holders.check(("can_left",))
+    ros, *_ = other_programs.check(("can_left",))
     assert ros.verdict == "pass"
 
 
 def test_a_program_with_a_socket_on_the_bus_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel tells it; its commands would not be seen on the bus."""
-    monkeypatch.setattr(holders, "CAN_RECEIVERS", tmp_path)
+    monkeypatch.setattr(other_programs, "CAN_RECEIVERS", tmp_path)
     (tmp_path / "rcvlist_all").write_text(
         "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
         "   can_left     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can1: no entry)\n"
     )
-    *_, sockets = holders.check(("can_left", "can_right"))
+    *_, sockets = other_programs.check(("can_left", "can_right"))
     assert sockets.verdict == "fail" and "has can_left open" in sockets.found and "with sudo" in sockets.remedy
-    *_, sockets = holders.check(("can_right",))
+    *_, sockets = other_programs.check(("can_right",))
     assert sockets.verdict == "pass"
     (tmp_path / "rcvlist_all").write_text(
         "\nreceive list 'rx_all':\n  device   can_id   can_mask  function  userdata   matches  ident\n"
         "   any     000    00000000  f8b4c2d1  9f2c77aa  1834  raw\n  (can_right: no entry)\n"
     )
-    *_, sockets = holders.check(("can_right",))
+    *_, sockets = other_programs.check(("can_right",))
     assert "has can_right open" in sockets.found, "a socket of all interfaces"
 
 
 def test_whose_socket_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel names each socket's protocol; here are none of CAN, so one of TCP stands for them."""
     (tmp_path / "rcvlist_all").write_text("\nreceive list 'rx_all':\n   can_left  000  00000000  f8b4  9f2c  18  raw\n")
-    monkeypatch.setattr(holders, "CAN_RECEIVERS", tmp_path)
-    monkeypatch.setattr(holders, "_CAN", "TCP")
+    monkeypatch.setattr(other_programs, "CAN_RECEIVERS", tmp_path)
+    monkeypatch.setattr(other_programs, "_CAN", "TCP")
     code = "import socket, sys; s = socket.socket(); print('up', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None and program.stdout.readline()
-        *_, sockets = holders.check(("can_left",))
+        *_, sockets = other_programs.check(("can_left",))
         program.communicate()
     assert f"(process {program.pid})" in sockets.found and f"{program.pid}" in sockets.remedy
 
@@ -383,14 +383,14 @@ def test_a_bus_that_is_off_or_nearly_is_told(network: Path) -> None:
 
 
 def test_what_cannot_be_seen_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holders, "PROCESSES", tmp_path)
+    monkeypatch.setattr(other_programs, "PROCESSES", tmp_path)
     (tmp_path / "21" / "fd").mkdir(parents=True)
 
     def forbidden(place: Path) -> None:
         return None
 
-    monkeypatch.setattr(holders, "_held", forbidden)
-    _, devices, _ = holders.check(())
+    monkeypatch.setattr(other_programs, "_held", forbidden)
+    _, devices, _ = other_programs.check(())
     assert devices.verdict == "warning" and "the process of another user cannot" in devices.found
 
 

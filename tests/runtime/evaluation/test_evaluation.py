@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.stats import binomtest
 from worker_rig import Here
 
-from drivers.sim.eye import Eye
+from drivers.sim.camera_renderer import Eye
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM, TASK_NAMES

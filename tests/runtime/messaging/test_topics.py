@@ -16,7 +16,7 @@ from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.bus import endpoint
 from runtime.messaging.topics import OPERATOR, TOPICS, topic, topic_of
-from runtime.process.table import PROCESSES, TABLE, row
+from runtime.process.processes import PROCESSES, TABLE, row
 
 UNIX_PATH_BYTES = 107
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import CAMERAS
-from drivers.sim.eye import Eye
+from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow
@@ -31,6 +31,8 @@ from runtime.policy.protocols import (
     Understanding,
 )
 from runtime.systems import system1_step, system2_step
+from runtime.systems.system1_state import System1Config, System1Inputs, System1State
+from runtime.systems.system2_state import System2Config, System2State
 from runtime.systems.virtual_clock import Policy
 
 FLAGS = [
@@ -188,15 +190,15 @@ def frame_sets(build: Callable[..., Any]) -> tuple[tuple[messages.Frame, ...], .
 
 def step(fast: Walker, build: Callable[..., Any], settings: Settings, **joints: Any) -> messages.ActionChunk:
     """One chunk of System 1's step."""
-    inputs = system1_step.System1Inputs(
+    inputs = System1Inputs(
         build(messages.Episode), build(messages.Instruction), build(messages.Embedding),
         build(messages.JointState, **joints), None, frame_sets(build),
     )  # fmt: skip
-    config = system1_step.System1Config(settings, fast, "walker")
+    config = System1Config(settings, fast, "walker")
     blank = np.zeros((72, 96, 3), np.uint8)
     made = system1_step.step(
         config,
-        system1_step.System1State(),
+        System1State(),
         inputs,
         lambda camera, number: blank,
         lambda key: "turn",
@@ -220,7 +222,7 @@ def test_targets_are_the_robots_whatever_the_policy_counts_in(build: Callable[..
 
 
 def test_system2_makes_nothing_for_a_policy_without_it(build: Callable[..., Any]) -> None:
-    config = system2_step.System2Config(load_settings(FLAGS), Silent(ALONE), "walker")
+    config = System2Config(load_settings(FLAGS), Silent(ALONE), "walker")
     frames = {"head": frame_sets(build)[0]}
     held: dict[str, messages.Message] = {
         "episode": build(messages.Episode),
@@ -229,9 +231,9 @@ def test_system2_makes_nothing_for_a_policy_without_it(build: Callable[..., Any]
     }
     inputs = system2_step.gather(held, frames)
     assert inputs is not None and config.cameras == ()
-    state = system2_step.System2State()
+    state = System2State()
     assert system2_step.step(config, state, inputs, lambda camera, number: None, lambda key: "turn", 1, 10**12) is None
-    assert state == system2_step.System2State()
+    assert state == System2State()
 
 
 def test_both_fit_the_robot() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from runtime.config.settings import load_settings, settings_to_json
 from runtime.process.base import RunFile
+from runtime.process.processes import TABLE
 from runtime.process.role import METADATA, POLICY, Role
-from runtime.process.table import TABLE
 
 SETTINGS = load_settings([])
 

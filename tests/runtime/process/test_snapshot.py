@@ -15,7 +15,8 @@ from runtime.arms.trajectory import Motion, Piece, Trajectory
 from runtime.errors import RuntimeFault, SessionError
 from runtime.messaging import messages
 from runtime.process import snapshot
-from runtime.systems import system1_step, system2_step
+from runtime.systems.system1_state import System1State
+from runtime.systems.system2_state import System2State
 
 Build = Callable[..., Any]
 
@@ -29,18 +30,16 @@ class Stranger:
 
 def test_system1s_memory_comes_back() -> None:
     q = np.random.default_rng(0).normal(size=(64, 14))
-    state = system1_step.System1State(
-        run=3, skips=2, condition_durations_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2
-    )
-    made = snapshot.unpack(snapshot.pack(state), (system1_step.System1State,))
+    state = System1State(run=3, skips=2, condition_durations_ns=(1, 2), previous_t0_ns=9, previous_q=q, previous_seq=2)
+    made = snapshot.unpack(snapshot.pack(state), (System1State,))
     np.testing.assert_array_equal(made.previous_q, q)
     assert (made.run, made.skips, made.condition_durations_ns, made.previous_seq) == (3, 2, (1, 2), 2)
     assert snapshot.pack(made) == snapshot.pack(state)
 
 
 def test_system2s_memory_comes_back() -> None:
-    state = system2_step.System2State(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
-    assert snapshot.unpack(snapshot.pack(state), (system2_step.System2State,)) == state
+    state = System2State(run=8, system1_epoch=2, episode=1, instruction=1, capture_ns=1 << 50, published=4)
+    assert snapshot.unpack(snapshot.pack(state), (System2State,)) == state
 
 
 def test_nested_trajectories_come_back_writable() -> None:
@@ -58,7 +57,7 @@ def test_messages_inside_a_memory_come_back(build: Build) -> None:
 
 
 def test_a_snapshot_is_a_message_that_names_its_output() -> None:
-    made = snapshot.take("system2", 7, system2_step.System2State(published=8), 2, 99)
+    made = snapshot.take("system2", 7, System2State(published=8), 2, 99)
     assert (made.process, made.after_seq, made.epoch, made.stamp_ns) == ("system2", 7, 2, 99)
     assert messages.decode(messages.encode(made)) == made
 

@@ -12,7 +12,7 @@ import pytest
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import bus, messages
 from runtime.messaging.bus import Bus
-from runtime.process.table import PROCESSES
+from runtime.process.processes import PROCESSES
 from runtime.supervisor import operator, run_client
 
 

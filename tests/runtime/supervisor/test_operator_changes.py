@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from arms_rig import Rig
 
-from runtime.config import tuning
+from runtime.config import live_tuning
 from runtime.config.settings import load_settings
 from runtime.messaging import messages
 from runtime.supervisor import operator_changes
@@ -45,8 +45,8 @@ def test_a_wish_changes_what_it_names(
 def test_what_is_not_told_is_that_of_the_settings(build: Build) -> None:
     settings = load_settings(["--ratio", "6", "--trajectory.blend", "prefix"])
     reported, unset = build(messages.Episode, ratio=3, blend="none"), build(messages.Episode, ratio=0, blend=None)
-    assert (tuning.ratio(settings, reported), tuning.blend(settings, reported)) == (3, "none")
-    assert (tuning.ratio(settings, unset), tuning.blend(settings, unset)) == (6, "prefix")
+    assert (live_tuning.ratio(settings, reported), live_tuning.blend(settings, reported)) == (3, "none")
+    assert (live_tuning.ratio(settings, unset), live_tuning.blend(settings, unset)) == (6, "prefix")
 
 
 def test_the_arms_join_chunks_as_the_episode_says(build: Build) -> None:

@@ -14,7 +14,7 @@ from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
 from runtime.config.settings import load_settings
 from runtime.devices import leader_emulator
-from runtime.doctor.row import Row
+from runtime.doctor.report import Row
 from runtime.errors import SettingsError
 from runtime.messaging import messages
 from runtime.process.role import Role

@@ -12,7 +12,7 @@ from runtime.config.settings import Settings, load_settings
 from runtime.host import terminal
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus, Publisher
-from runtime.process.table import row
+from runtime.process.processes import row
 from runtime.supervisor import supervisor
 from runtime.supervisor.status_line import StatusLine, fitted, joined
 from runtime.supervisor.supervisor import SupervisedProcess

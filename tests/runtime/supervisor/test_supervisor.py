@@ -13,7 +13,7 @@ from runtime.config.settings import Supervisor as Settings
 from runtime.config.settings import load_settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
-from runtime.process.table import row
+from runtime.process.processes import row
 from runtime.supervisor.supervisor import (
     SILENT_NS,
     SupervisedProcess,

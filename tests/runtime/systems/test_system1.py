@@ -20,19 +20,11 @@ from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.policy.video2act import FastVideo2Act
+from runtime.systems.condition_age import conditions_limit_ns
 from runtime.systems.frame_sets import FrameSet, History
 from runtime.systems.system1 import due, gather, next_due, older_sets_ahead, waits_for_system2
-from runtime.systems.system1_step import (
-    System1Config,
-    System1Inputs,
-    System1State,
-    conditions_limit_ns,
-    encode_ahead,
-    inputs_of,
-    references,
-    refusal,
-    step,
-)
+from runtime.systems.system1_state import System1Config, System1Inputs, System1State
+from runtime.systems.system1_step import encode_ahead, inputs_of, references, refusal, step
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -268,7 +260,7 @@ def test_conditions_of_other_arrays_are_refused(
 
 def test_old_conditions_are_refused_with_age_and_limit(config: System1Config, inputs: System1Inputs) -> None:
     assert inputs.conditions is not None
-    limit_ns = conditions_limit_ns(config.settings, System1State(), config.settings.ratio)
+    limit_ns = conditions_limit_ns(config.settings, (), config.settings.ratio)
     at_limit = inputs.conditions.capture_ns + limit_ns
     assert refusal(config, System1State(), inputs, at_limit) == ""
     text = refusal(config, System1State(), inputs, at_limit + 1)
@@ -289,8 +281,7 @@ def test_a_skew_at_the_limit_passes(config: System1Config, inputs: System1Inputs
 
 def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
     def limit_ns(ratio: int, took_s: float = 0.0) -> int:
-        state = System1State(condition_durations_ns=(seconds(took_s),) * 10 if took_s else ())
-        return conditions_limit_ns(settings, state, ratio)
+        return conditions_limit_ns(settings, (seconds(took_s),) * 10 if took_s else (), ratio)
 
     assert limit_ns(4) < limit_ns(8) < limit_ns(8, 0.3) < limit_ns(8, 0.6)
     assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.period_s + 0.3))

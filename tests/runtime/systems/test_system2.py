@@ -17,17 +17,9 @@ from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.policy.video2act import SlowVideo2Act
-from runtime.systems.system2_step import (
-    System2Config,
-    System2Inputs,
-    System2State,
-    Windows,
-    decide,
-    gather,
-    references,
-    step,
-    windows,
-)
+from runtime.systems.system2_state import System2Config, System2Inputs, System2State
+from runtime.systems.system2_step import Windows, gather, references, step, windows
+from runtime.systems.trigger import decide
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000

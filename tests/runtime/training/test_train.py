@@ -501,7 +501,7 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
 def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
     """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
     code = (
-        "import torch; from models import sizes; from models.slow import SlowSystem\n"
+        "import torch; from models import sizes; from models.system2 import SlowSystem\n"
         "from models.train.choices import Filming\nfrom models.train.video import AutoencoderLoss\n"
         "torch.set_num_threads(1); backbone = SlowSystem(sizes.by_name('small')).backbone\n"
         "loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())\n"

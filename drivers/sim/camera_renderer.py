@@ -7,16 +7,15 @@ import threading
 from typing import Any
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
+from drivers import jpeg
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
 _NOISE_SIGMA = 2.5
 """Grey levels. Chosen, about that of a small sensor indoors: a still scene must not look like a frozen camera."""
-_JPEG_QUALITY = 90  # as in drivers/camera.py
 # Software GL crashes now and then when several threads use it at once, even on contexts of their own (seen at opening
 # and in mid-run), so the cameras of a process take turns: three pictures of 320x240 take 9 of 33 ms.
 _GL_LOCK = threading.Lock()
@@ -50,7 +49,7 @@ class Eye:
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:
         """The JPEG that the camera gives of a scene's qpos (nq,), with noise."""
-        return simplejpeg.encode_jpeg(self._with_noise(self.render(qpos)), _JPEG_QUALITY, "RGB", "420")
+        return jpeg.encode(self._with_noise(self.render(qpos)))
 
     def render(self, qpos: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The picture (H, W, 3) uint8 RGB of a scene's qpos (nq,), without noise."""

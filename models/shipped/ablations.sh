@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # What stands beside the shipped policy: three policies that learn alike, but for what System 1 is given, and how often each
-# succeeds: ./models/shipped/beside.sh DIR. Both filters (all), no video, and blind (neither video nor pictures). They take the
+# succeeds: ./models/shipped/ablations.sh DIR. Both filters (all), no video, and blind (neither video nor pictures). They take the
 # shipped video model, learn from the same demonstrations in the same order for a sixth of the shipped policy's steps, and play
 # the same 50 scenes a task, which none has seen. A line that was stopped goes on where it was. Two CPU cores take about five hours.
 set -euo pipefail
-out=$(realpath -m "${1:?usage: models/shipped/beside.sh DIR}")
+out=$(realpath -m "${1:?usage: models/shipped/ablations.sh DIR}")
 cd "$(dirname "$0")/../.."
 ./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
 for inputs in all no_video blind; do

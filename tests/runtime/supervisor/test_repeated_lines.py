@@ -1,6 +1,6 @@
 """Texts that come again and again: shown once in ten seconds, counted, the newest not lost. Called by pytest."""
 
-from runtime.supervisor.repeats import Repeats
+from runtime.supervisor.repeated_lines import Repeats
 
 S = 1_000_000_000
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import WireError
-from runtime.messaging import messages, trusted
+from runtime.messaging import messages, unchecked
 
 STAMPS: dict[str, Any] = {"seq": 3, "epoch": 1, "stamp_ns": 5}
 JOINTS = np.linspace(-1, 1, messages.JOINTS)
@@ -29,20 +29,20 @@ def packed(body: dict[str, Any]) -> bytes:
     return payload
 
 
-@pytest.mark.parametrize("kind", trusted.FLAT)
+@pytest.mark.parametrize("kind", unchecked.FLAT)
 def test_it_is_what_the_checked_constructor_makes(kind: type[messages.Message]) -> None:
-    made, checked = trusted.made(kind, FIELDS[kind]), kind(**FIELDS[kind])
+    made, checked = unchecked.made(kind, FIELDS[kind]), kind(**FIELDS[kind])
     assert messages.encode(made) == messages.encode(checked)
     assert made.model_copy(update={"seq": 4}).seq == 4 and repr(made) == repr(checked)
 
 
-@pytest.mark.parametrize("kind", trusted.FLAT)
+@pytest.mark.parametrize("kind", unchecked.FLAT)
 def test_it_is_read_as_it_was_sent(kind: type[messages.Message]) -> None:
     payload = messages.encode(kind(**FIELDS[kind]))
-    assert messages.encode(trusted.read(payload, kind)) == payload
+    assert messages.encode(unchecked.read(payload, kind)) == payload
 
 
-@pytest.mark.parametrize("kind", trusted.FLAT)
+@pytest.mark.parametrize("kind", unchecked.FLAT)
 @pytest.mark.parametrize("change", [
     {"type": "Fault"}, {"schema": 99}, {"schema": True, "type": 1}, {"more": 1}, {"q": 5}, {"q": {"dtype": "float64"}},
     {"q": {"dtype": "float64", "shape": (14,), "data": b"short"}},
@@ -50,10 +50,10 @@ def test_it_is_read_as_it_was_sent(kind: type[messages.Message]) -> None:
 def test_what_is_not_that_message_is_refused(kind: type[messages.Message], change: dict[str, Any]) -> None:
     body = messages.unpack(messages.encode(kind(**FIELDS[kind]))) | change
     with pytest.raises(WireError):
-        trusted.read(packed(body), kind)
+        unchecked.read(packed(body), kind)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x01", msgpack.packb({"type": "JointState"})])
 def test_garbage_is_refused(payload: bytes) -> None:
     with pytest.raises(WireError):
-        trusted.read(payload, messages.JointState)
+        unchecked.read(payload, messages.JointState)

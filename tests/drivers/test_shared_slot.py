@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import DriverError
-from drivers.slot import SharedSlot
+from drivers.shared_slot import SharedSlot
 
 LARGE = 1 << 20
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -21,7 +21,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 WRITER = """
 import sys
 from pathlib import Path
-from drivers.slot import SharedSlot
+from drivers.shared_slot import SharedSlot
 size = int(sys.argv[2])
 slot = SharedSlot(Path(sys.argv[1]), size)
 count = 0
@@ -33,7 +33,7 @@ while True:
 READER = """
 import sys
 from pathlib import Path
-from drivers.slot import SharedSlot
+from drivers.shared_slot import SharedSlot
 sys.stdout.buffer.write(SharedSlot(Path(sys.argv[1]), 64).read())
 """
 

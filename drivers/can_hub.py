@@ -25,7 +25,7 @@ EXTENDED, REMOTE, ERROR = 1 << 31, 1 << 30, 1 << 29
 """What an id is marked with whose frame is no data frame with a standard id."""
 _ID = ERROR - 1
 _EVERYBODY = -1
-_GONE = "the bus is gone"
+_GONE = "the emulated bus has closed"
 
 
 class HubBus(can.BusABC):
@@ -41,7 +41,9 @@ class HubBus(can.BusABC):
             self._socket.send(_HELLO.pack(_EVERYBODY if local_loopback else os.getpid()))
         except OSError as error:
             self._socket.close()
-            raise can.CanInitializationError(f"{channel}: {error.strerror}; is the emulator running?") from None
+            raise can.CanInitializationError(
+                f"{channel}: cannot be opened ({error.strerror}); check that the emulator runs"
+            ) from None
         self.channel_info = channel
         super().__init__(channel=channel, can_filters=can_filters)
 

@@ -21,9 +21,7 @@ class Eyes(nn.Module):
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
         """Take published weights. Raises ModelError: most encoders are not published."""
-        raise ModelError(
-            f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
-        )
+        raise ModelError(f"published.image: {type(self).__name__} cannot load {folder}; set image.kind siglip")
 
 
 class SiglipEncoder(Eyes):

@@ -136,5 +136,5 @@ def by_name(name: str) -> PolicyConfig:
     """The size called `name`. Raises ModelError for an unknown one."""
     sizes = {"small": small, "full": full, "full-wan": full_wan}
     if name not in sizes:
-        raise ModelError(f"no policy size {name!r}; the sizes are {', '.join(sizes)}")
+        raise ModelError(f"unknown policy size {name!r}; choose one of {', '.join(sizes)}")
     return sizes[name]()

@@ -17,7 +17,7 @@ from runtime.messaging import messages
 
 BLOCKED = 3  # readings in a row, so far from the command
 _ARM = messages.JOINTS // 2
-_JUMPED = "its reading jumped there; support the arm, power it off and on, and check its motor"
+_JUMPED = "its reading jumped there; support the arm, power-cycle it and check its motor"
 
 
 @dataclass
@@ -45,7 +45,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
         return "", False
     measured = np.where(np.repeat(blocked, _ARM), feedback.q, commanded)
     yields = all(led for side, (_, led) in enumerate(judged) if blocked[side])
-    why = "is it blocked?" if yields else _JUMPED
+    why = "check whether the arm is blocked" if yields else _JUMPED
     return f"{safety.not_following(limits, commanded, measured)}; {why}", yields
 
 

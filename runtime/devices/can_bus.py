@@ -41,7 +41,7 @@ _AGAIN_S = 1.0
 _QUIET_S = 0.055  # without a reading: what the cause is is looked for; `arms` holds after 50 ms
 _SILENT_S = 2.0  # after it the bus is opened anew
 _LAST_S = 0.9  # longest braking at the end
-_WHAT_NOW = "it would go there at once: clear, then run from where it is"
+_WHAT_NOW = "send `clear`, then `run`"
 Action = MotorCommand | Literal["forward", "give up", "too far", ""]
 
 
@@ -112,7 +112,7 @@ def main(process: Process) -> None:
 
     # One for good: so is the SDK's object.
     arm = make_arm(side, process.settings, process.folder, tell, process.role.recording)
-    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
+    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters in as before"))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
@@ -130,7 +130,7 @@ def main(process: Process) -> None:
         if arm.read() is not None:
             state("")  # it was heard: whatever comes now is news
         if process.running:
-            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
+            state(f"silent for {_SILENT_S:.0f} s; reopening the bus")
         arm.close()
     targets.close()
 
@@ -168,7 +168,9 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
             case "forward":
                 arm.command(command.q, command.stamp_ns)
             case "too far":
-                arm.refuse(f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
+                arm.refuse(
+                    f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD} rad); {_WHAT_NOW}"
+                )
             case "stop":
                 arm.stop()
             case "release":

@@ -9,8 +9,8 @@ _SCRIPTS = Path(__file__).parents[2] / "launch"
 
 
 def say_next(aim: str, command: str, *words: str | Path) -> None:
-    """`command` is one of runtime.cli's; upper-case words stand for what the reader has to fill in."""
-    say(f"video2act: next, {aim}: {typed(command, *words)}")
+    """`aim` is a verb with its object, `command` one of runtime.cli's; upper-case words are what the reader has to fill in."""
+    say(f"video2act: next, to {aim}: {typed(command, *words)}")
 
 
 def typed(command: str, *words: str | Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 _BAR_AFTER_S, _LINE_EVERY_S = 1.0, 10.0
-_LINE = "{desc}: {n_fmt} of {total_fmt} %s, {elapsed} gone, {remaining} to go{postfix}"
+_LINE = "{desc}: {n_fmt} of {total_fmt} %s, {elapsed} elapsed, {remaining} remaining{postfix}"
 _CLEAR = "\r\x1b[K"
 
 

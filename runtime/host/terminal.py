@@ -18,7 +18,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-KEYS = "space holds, r runs, t lets the leaders take over, q ends, ? shows the keys"
+KEYS = "space: hold, r: run, t: takeover by the leaders, q: quit, ?: show the keys"
 _MOST_LINES = 500  # texts that wait for a stopped terminal; then the oldest go
 _LAST_S = 0.5  # for the last lines
 _COLUMNS = 80  # of a terminal that does not tell

@@ -122,7 +122,7 @@ class Robot:
                 say(f"video2act: session {self.session}")
                 say(f"video2act: starting {', '.join(self._state.supervised)}{'; ' + self.keys if has_keys else ''}")
                 if self._awake is not None and not self._awake.granted:
-                    say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
+                    say("video2act: no permission to keep processors awake; install deploy/cpu-latency.rules")
                 try:
                     failed = self._loop(has_keys, started_ns)
                 finally:  # also when something went wrong here: the arms brake before anybody is killed
@@ -224,12 +224,12 @@ class Robot:
     def obey_always(self, key: str) -> None:
         """The keys of every command that has keys: q, ?, and those that do nothing."""
         if key == "q":
-            self.status.answer("q: ends")
+            self.status.answer("q: quitting")
             self.end()
         elif key == "?":
             self.status.answer(self.keys)
         else:
-            self.status.answer(f"{terminal.key_name(key)} does nothing here: {self.keys}")
+            self.status.answer(f"{terminal.key_name(key)} has no function here; {self.keys}")
 
     def _hear_answers(self) -> None:
         for received in self._safety.take():
@@ -330,15 +330,15 @@ class Robot:
         path = self.session / SUMMARY_NAME
         if not path.exists():
             say(
-                "video2act: no table: the recorder was off or killed, or the disk is full; replay.sh reads what there is"
+                "video2act: no summary: the recorder was off or killed, or the disk is full; ./launch/replay.sh reads the rest"
             )
             return
         table = json.loads(path.read_text()) | self._overloaded()
         with suppress(OSError):  # the disk is full
             path.write_text(json.dumps(table, indent=1) + "\n")
         say("\n".join(summary.lines(table)))
-        say("video2act: the arms keep their last pose, powered; nothing was switched off")
-        say_next("play the session again", "replay", self.session, "--lockstep")
+        say("video2act: the arms hold their last pose; their motors stay on")
+        say_next("replay the session", "replay", self.session, "--lockstep")
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
 
@@ -362,10 +362,11 @@ def examined(settings: Settings, role: Role) -> Role:
     """A real robot is looked at before it starts; what fails forbids to arm it, beside what forbade it before."""
     if settings.arms.kind == "simulated":
         return role
-    say("video2act: looking at the robot")
+    say("video2act: checking the robot")
     rows = examine(settings, role=role)
     say("\n".join(table(rows)))
-    return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failures(rows))))})
+    failed = f"preflight failed: {found}; fix it and restart" if (found := failures(rows)) else ""
+    return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failed)))})
 
 
 def _session_folder(settings: Settings) -> Path:
@@ -379,6 +380,6 @@ def _session_folder(settings: Settings) -> Path:
         folder.mkdir(parents=True)
     except OSError as error:
         raise RuntimeFault(
-            f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to"
+            f"--sessions {settings.sessions}: cannot be written ({error.strerror}); give another folder"
         ) from None
     return folder.resolve()

@@ -186,7 +186,7 @@ def _episode(source: Demonstration) -> Episode:
     """Raises ModelError for a scene that is kept for evaluation: what was trained on tells nothing about success."""
     episode = source.read()
     if episode.seed >= KEPT_FROM:
-        raise ModelError(f"{source.path}: is of scene {episode.seed}, which is kept for evaluation; take it away")
+        raise ModelError(f"{source.path}: scene {episode.seed} is kept for evaluation; delete the file")
     return episode
 
 

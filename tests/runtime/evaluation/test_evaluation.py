@@ -179,7 +179,7 @@ def test_a_film_can_be_opened(policy: Policy, tmp_path: Path) -> None:
         (Outcome(seconds=12.0, holds=2), "failure, not done within 12.0 s; 2 holds"),
         (
             Outcome(seconds=3.0, fault="left j3 is blocked"),
-            "failure, the arms stopped with a fault: left j3 is blocked",
+            "failure: FAULT: left j3 is blocked",
         ),
     ],
 )
@@ -234,15 +234,15 @@ def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--task", "nope"], "--task nope: must be all, or some of block_handover"),
+        (["--task", "nope"], "--task nope: must be all, or one or more of block_handover"),
         (["--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
         (["--seed", "12"], "--seed 12: must be a whole number from 1000000"),
         (["--bench", "/nowhere.json"], "--bench /nowhere.json"),
         (["--system1-s", "-1"], "--system1-s -1: must be a number above 0 and at most 60"),
         (["--system2-s", "nan"], "--system2-s nan: must be a number above 0"),
-        (["--expert", "--film", "1"], "the expert is not filmed"),
-        (["--film-seeds", "1000150"], "--film-seeds 1000150: is not played; scenes are 1000000 to 1000149"),
-        (["--sweep", "ratio", "--json", "x.json"], "a sweep writes OUT/ratio.json"),
+        (["--expert", "--film", "1"], "do not apply to --expert"),
+        (["--film-seeds", "1000150"], "--film-seeds 1000150: must be 1000000 to 1000149"),
+        (["--sweep", "ratio", "--json", "x.json"], "--sweep writes OUT/ratio.json"),
         (
             ["--arms.rate_hz", "100", "--rollouts", "1", "--repeats", "1", "--workers", "1"],
             "--arms.rate_hz 100: .* it is 200",
@@ -266,7 +266,7 @@ def result(name: str, successes: int, trials: int) -> sweep.Result:
 def test_only_what_the_same_scenes_show_is_called_a_difference() -> None:
     results = [result("no video", 2, 20), result("raw", 4, 20), result("both", 18, 20)]
     said = sweep.statements(results)
-    assert said[0] == "raw against no video: +10.0 points, no difference that these rollouts could show (p = 0.12)"
+    assert said[0] == "raw against no video: +10.0 points, no significant difference (p = 0.12)"
     assert said[1] == "both against no video: +80.0 points, a difference (p = 4.7e-10)"
     assert "a_task" in sweep.lines(results)[0]
 
@@ -445,7 +445,7 @@ def test_what_a_sweep_does_not_have_is_one_line(sweep_options: EvaluateFlags) ->
     with pytest.raises(SettingsError, match=r"--train-seeds 0,1: --sweep ratio trains nothing"):
         sweep.run("ratio", options, Played())
     options = sweep_options.model_copy(update={"out": Path("/proc/sweeps")})
-    with pytest.raises(SettingsError, match=r"--out /proc/sweeps: cannot make this folder"):
+    with pytest.raises(SettingsError, match=r"--out /proc/sweeps: cannot be written"):
         sweep.run("features", options, Played())
 
 

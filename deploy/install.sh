@@ -69,7 +69,7 @@ install_for_user() {  # the venv; with a Python of $user's own where the system 
         fi
     done
     if [ -z "$python" ]; then
-        echo "video2act: no Python 3.11 here; bringing one for $user"
+        echo "video2act: Python 3.11 is missing; installing one for $user"
         sudo -u "$user" -H python3 -m pip install --user --quiet uv
         sudo -u "$user" -H python3 -m uv python install 3.11
         python=$(sudo -u "$user" -H python3 -m uv python find 3.11)
@@ -107,9 +107,9 @@ systemctl daemon-reload
 systemctl enable "$unit"
 if [ "$role" = robot ]; then
     grep -q 'KERNELS=="3-1.4:1.0"' "$root/etc/udev/rules.d/70-video2act-can.rules" &&
-        echo "video2act: put your adapters' places into /etc/udev/rules.d/70-video2act-can.rules (deploy/first-hour.md, step 2)"
+        echo "video2act: write your adapters' USB ports into /etc/udev/rules.d/70-video2act-can.rules (deploy/first-hour.md, step 2)"
     grep -qs '^instruction' "$profile" || grep -q -- --instruction "$root/etc/video2act/robot.env" ||
-        echo "video2act: the profile has to say what the robot is to do: instruction = \"...\", before its first [section]"
-    echo "video2act: look first: ./launch/doctor.sh --profile $profile"
+        echo "video2act: instruction is missing in the profile; write instruction = \"TEXT\" before its first [section]"
+    echo "video2act: next, to check the robot: ./launch/doctor.sh --profile $profile"
 fi
-echo "video2act: then: systemctl start ${unit%.service}"
+echo "video2act: next, to start it: systemctl start ${unit%.service}"

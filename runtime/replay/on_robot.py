@@ -167,7 +167,9 @@ def _episode(source: Path, number: int | None) -> Recorded:
     log = Log(session)
     numbers = [about.number for about in log.episodes]
     if number is not None and number not in numbers:
-        raise SettingsError(f"--episode {number}: {source} holds {', '.join(map(str, numbers)) or 'none'}")
+        raise SettingsError(
+            f"--episode {number}: must be an episode of {source} ({', '.join(map(str, numbers)) or 'none'})"
+        )
     unfit = ""
     for about in log.episodes:
         if number not in (None, about.number):

@@ -228,7 +228,7 @@ def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
     for lacking in (TrackerInputs(inputs.episode, inputs.instruction, None, inputs.target),
                     TrackerInputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
         made = tracker_step.step(driver.config, driver.state, lacking, 1, driver.now_ns)
-        assert isinstance(made, messages.Skip) and made.reason == "no joint state"
+        assert isinstance(made, messages.Skip) and made.reason == "no joint state yet"
     assert driver.state.skips == 2
     assert tracker_step.inputs_of({"episode": inputs.episode}) is None
     unheard = (
@@ -342,15 +342,15 @@ def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: 
     short = _session(build, tmp_path / "short", "HRH")
     fast = _session(build, tmp_path / "fast", "R" * 7, step_rad=0.06)
     far = _session(build, tmp_path / "far", "R" * 2000, step_rad=0.004)
-    assert "there is nothing to follow" in _refused([str(still), "--on-robot"])
+    assert "the arms never ran, and no demonstration was kept" in _refused([str(still), "--on-robot"])
     assert "got 1;" in _refused([str(short), "--on-robot"])
-    assert f"--episode 7: {run} holds 1" in _refused([str(run), "--on-robot", "--episode", "7"])
+    assert f"--episode 7: must be an episode of {run} (1)" in _refused([str(run), "--on-robot", "--episode", "7"])
     assert "left j1 jumps by 0.36 rad after" in _refused([str(fast), "--on-robot"])
     assert "rad outside its range (limit" in _refused([str(far), "--on-robot"])
     for flags in (["--policy.size", "full"], ["--policy.checkpoint", "x"]):
-        assert f"{flags[0]}: no policy runs" in _refused([str(run), "--on-robot", *flags])
-    assert "--out x: is for --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
-    assert "--episode 1: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
+        assert f"{flags[0]}: does not apply to --on-robot" in _refused([str(run), "--on-robot", *flags])
+    assert "--out x: needs --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
+    assert "--episode 1: needs --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
     assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
     assert "--task juggle: " in _refused([str(run), "--on-robot", "--task", "juggle"])
     assert "unplug the leaders" in _refused([str(run), "--on-robot", "--arms.leaders", "shared", "--can"])

@@ -19,21 +19,21 @@ refuse() {
     exit 2
 }
 
-[ "$role" = robot ] || [ "$role" = system2 ] || refuse "install.sh: first say robot or system2, got ${role:-nothing}"
+[ "$role" = robot ] || [ "$role" = system2 ] || refuse "install.sh: ROLE must be robot or system2, got ${role:-nothing}"
 while [ $# -gt 0 ]; do
     [ $# -gt 1 ] || refuse "install.sh: $1 needs a value"
     case $1 in
         --user) user=$2 ;; --robot) robot=$2 ;; --keys) keys=$(realpath -m "$2") ;; --root) root=$2 ;;
         --profile) case $2 in *.toml) profile=$(realpath -m "$2") ;; *) profile=$2 ;; esac ;;
-        *) refuse "install.sh: unknown $1; it takes --user, --profile, --robot, --keys and --root" ;;
+        *) refuse "install.sh: unknown flag $1; choose one of --user, --profile, --robot, --keys, --root" ;;
     esac
     shift 2
 done
-[ -n "$user" ] || refuse "install.sh: --user: whose robot is it? Not root's"
-[ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2 needs --robot tcp://HOST:PORT and --keys DIR"
-[ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: run it as root (sudo), or with --root DIR to look at what it writes"
-[ "$user" != root ] || refuse "install.sh: --user root: the robot's programs must not run as root; name somebody else"
-id "$user" >/dev/null 2>&1 || [ -n "$root" ] || refuse "install.sh: --user $user: there is no such user here; adduser $user makes one"
+[ -n "$user" ] || refuse "install.sh: --user is missing; give the user that runs the robot, not root"
+[ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2: needs --robot tcp://HOST:PORT and --keys DIR; give both"
+[ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: needs root; run it with sudo, or give --root DIR to see what it writes"
+[ "$user" != root ] || refuse "install.sh: --user root: must not be root; give another user"
+id "$user" >/dev/null 2>&1 || [ -n "$root" ] || refuse "install.sh: --user $user: does not exist; create it with adduser $user"
 
 as_text() {  # VALUE: as the right-hand side of sed takes it
     printf '%s' "$1" | sed 's/[&|\\]/\\&/g'

@@ -84,8 +84,8 @@ def labels(script: str) -> Iterator[str]:
 
 
 def echoed(script: str) -> Iterator[str]:
-    """What a shell script tells: the sentences that it echoes."""
-    for text in re.findall(r'echo "((?:[^"\\\n]|\\.)*)"', script):
+    """What a shell script tells: the sentences that it echoes, or refuses with."""
+    for text in re.findall(r'(?:echo|refuse) "((?:[^"\\\n]|\\.)*)"', script):
         if is_sentence(text):
             yield text
 

@@ -130,13 +130,13 @@ def _todo(settings: Settings, state: messages.SafetyState) -> str:
 
 
 def _todo_held(settings: Settings, why: str) -> str:
-    if HELD in why:
-        return "send `arm`, then `run`"
+    if HELD in why or why == WAITS:
+        return ""  # the reason says it
     if MOVING in why:
         return "wait, or send `hold`"
     if WAITS not in why and settings.arms.auto_resume:
         return "resumes by itself when this ends"
-    return "send `run`" if why == WAITS else "fix this, then send `run`"
+    return "fix this, then send `run`"
 
 
 def _instruction(message: messages.Instruction | None) -> dict[str, Any] | None:

@@ -120,7 +120,7 @@ def test_hold_by_click_and_by_key_stops_the_arms_until_run_is_ordered(page: Page
     moved = np.abs(np.subtract(moment(page, "joints.measured"), stood)).max()
     assert moved < 0.01, "rad: it stands, though chunks come"
     page.get_by_role("button", name="run", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="send arm, then run")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("alert").filter(has_text="send `arm`, then `run`")).to_be_visible(timeout=WAIT_MS)
     arm_and_run(page)
     box = page.get_by_label("hold when this page is lost")
     box.focus()
@@ -227,7 +227,7 @@ def test_the_page_tells_of_a_process_that_hangs_dies_and_comes_back(
     expect(page.locator(".banner strong")).not_to_have_text("NO WORD", timeout=WAIT_MS)
     if process == "arms":
         shows(page, "DISARMED")
-        expect(page.locator(".banner")).to_contain_text("arm, then run")
+        expect(page.locator(".banner")).to_contain_text("send `arm`, then `run`")
     arm_and_run(page)
 
 

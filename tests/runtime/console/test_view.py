@@ -110,11 +110,11 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
     ("mode", "reasons", "flags", "todo"),
     [
         ("RUNNING", (), [], ""),
-        ("HOLD", (WAITS,), [], "send `run`"),
+        ("HOLD", (WAITS,), [], ""),
         ("HOLD", ("camera head: frozen", WAITS), [], "fix this, then send `run`"),
         ("HOLD", ("camera head: frozen",), [], "resumes by itself when this ends"),
         ("HOLD", ("camera head: frozen",), ["--no-arms.auto_resume"], "fix this, then send `run`"),
-        ("HOLD", (HELD,), [], "send `arm`, then `run`"),
+        ("HOLD", (HELD,), [], ""),
         ("HOLD", ("moving to the rest pose",), [], "wait, or send `hold`"),
         ("FAULT", ("left j1 is blocked",), [], "check the robot, then send `clear` and `run`"),
         ("FAULT", (STOPPED,), [], "support the arms, then clear a stop, `arm`, `run`"),

@@ -91,7 +91,7 @@ def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
     arms = load_settings([]).arms
     assert {*arms.interfaces, *arms.leader_interfaces} == set(named)
     assert max(map(len, named)) <= 15
-    with pytest.raises(SettingsError, match=r"interfaces.*1 to 15 letters"):
+    with pytest.raises(SettingsError, match=r"interfaces.*1 to 15 characters"):
         load_settings(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
 
 

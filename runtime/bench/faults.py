@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from drivers.can_hub import INTERFACE
 from drivers.emulated_bus import socket_of
 from drivers.piper import PiperArm
+from runtime.arms.reasons import MOVING
 from runtime.bench import can_audit
 from runtime.config.settings import load_settings
 from runtime.devices import fault_injection
@@ -28,7 +29,6 @@ from runtime.supervisor import run_client
 
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 _MOST_OTHERS = 20
-_MOVES = "moving to the"
 _NO_HOLD = " (no HOLD: it is never armed)"
 _LATE_S = 6.0  # longer than a CAN process goes on trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
@@ -70,6 +70,11 @@ FAULTS = (
     Fault("camera slow", "camera right_wrist: no new frame", {"slow_s": 0.4}, part="right_wrist"),
     Fault("camera skewed", "camera head: frames", {"skew_s": 0.12}, part="head"),
 )
+
+
+def _moves(reasons: Sequence[str]) -> bool:
+    """Whether the arms are on the way to a pose."""
+    return any(reason.startswith(MOVING) for reason in reasons)
 
 
 @dataclass
@@ -135,7 +140,7 @@ class LiveRobot:
     def ready(self) -> None:
         """At the ready pose, or on the way there no more."""
         self.command("ready")
-        self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
+        self.wait(lambda state: not _moves(state.reasons), _BACK_S)
 
     def release(self) -> None:
         """At the rest pose, by commands. Raises RuntimeFault when they do not get there."""
@@ -144,7 +149,7 @@ class LiveRobot:
         while (answer := self._operator.give("release", confirmed=True)).answer:
             if time.monotonic() > deadline:
                 raise RuntimeFault(f"the arms were not released: {answer.answer}; {answer.reasons}")
-            if _MOVES not in answer.reasons:
+            if not _moves(answer.reasons):
                 self.command("rest")  # a late reading ended the way there
             time.sleep(0.2)
 

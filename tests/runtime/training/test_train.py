@@ -217,7 +217,7 @@ def test_features_that_do_not_fit_the_disk_are_not_begun(
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 1000 if folder.name == "cache" else 10**12)
     line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache")
     with pytest.raises(
-        RuntimeFault, match=r"features of 2 demonstrations take .* has 0.0 GB free; .*--cloning.prepared false"
+        RuntimeFault, match=r"features of 2 demonstrations need .* has 0.0 GB free; .*--cloning.prepared false"
     ):
         train.main([*line, str(tmp_path / "cache")])
     assert not (tmp_path / "cache").exists()
@@ -325,7 +325,7 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
     same = "--processes 2: must be at most 1, the GPUs of this machine; give --processes 1 --cloning.samples 96"
     with pytest.raises(SettingsError, match=same):
         train.main(["action", "--policy.inputs", "no_video", *line])
-    with pytest.raises(SettingsError, match="has 1; give fewer"):
+    with pytest.raises(SettingsError, match=r"must be at most 1, .*; give fewer"):
         train.main(["video", *line])
     assert not (tmp_path / "out").exists()
 

@@ -396,7 +396,7 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--video", "/nowhere"], "--video /nowhere: no checkpoint"),
+        (["--video", "/nowhere"], "--video /nowhere: holds no checkpoint"),
         (["--machines", "2"], "--meet: 2 machines need HOST:PORT"),
         (["--meet", "a:1"], "--meet a:1: needs --machines"),
         (["--processes", "0"], "--processes"),
@@ -406,9 +406,9 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(
         (["--policy.inputs", "no_video", "--schedule.learning_rate", "inf"], "learning_rate"),
         (["--seed", "-1"], "--seed -1: must be a whole number from 0"),
         (["--cloning.lag_s", "[2, 1]"], "the shorter first"),
-        (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
+        (["--from", "/nowhere"], "--from /nowhere: holds no checkpoint"),
         (["--from", "/nowhere", "--profile", "full"], "--profile full: does not apply to --from"),
-        (["--from", "/", "--video", "/"], "--video /: no checkpoint"),
+        (["--from", "/", "--video", "/"], "--video /: holds no checkpoint"),
         (["--profile", "huge"], "--profile"),
     ],
 )

@@ -19,21 +19,21 @@ refuse() {
     exit 2
 }
 
-[ "$role" = robot ] || [ "$role" = system2 ] || refuse "install.sh: first say robot or system2, got ${role:-nothing}"
+[ "$role" = robot ] || [ "$role" = system2 ] || refuse "install.sh: ROLE must be robot or system2, got ${role:-nothing}"
 while [ $# -gt 0 ]; do
     [ $# -gt 1 ] || refuse "install.sh: $1 needs a value"
     case $1 in
         --user) user=$2 ;; --robot) robot=$2 ;; --keys) keys=$(realpath -m "$2") ;; --root) root=$2 ;;
         --profile) case $2 in *.toml) profile=$(realpath -m "$2") ;; *) profile=$2 ;; esac ;;
-        *) refuse "install.sh: unknown $1; it takes --user, --profile, --robot, --keys and --root" ;;
+        *) refuse "install.sh: unknown flag $1; choose one of --user, --profile, --robot, --keys, --root" ;;
     esac
     shift 2
 done
-[ -n "$user" ] || refuse "install.sh: --user: whose robot is it? Not root's"
-[ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2 needs --robot tcp://HOST:PORT and --keys DIR"
-[ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: run it as root (sudo), or with --root DIR to look at what it writes"
-[ "$user" != root ] || refuse "install.sh: --user root: the robot's programs must not run as root; name somebody else"
-id "$user" >/dev/null 2>&1 || [ -n "$root" ] || refuse "install.sh: --user $user: there is no such user here; adduser $user makes one"
+[ -n "$user" ] || refuse "install.sh: --user is missing; give the user that runs the robot, not root"
+[ "$role" = robot ] || { [ -n "$robot" ] && [ -n "$keys" ]; } || refuse "install.sh: system2: needs --robot tcp://HOST:PORT and --keys DIR; give both"
+[ -n "$root" ] || [ "$(id -u)" = 0 ] || refuse "install.sh: needs root; run it with sudo, or give --root DIR to see what it writes"
+[ "$user" != root ] || refuse "install.sh: --user root: must not be root; give another user"
+id "$user" >/dev/null 2>&1 || [ -n "$root" ] || refuse "install.sh: --user $user: does not exist; create it with adduser $user"
 
 as_text() {  # VALUE: as the right-hand side of sed takes it
     printf '%s' "$1" | sed 's/[&|\\]/\\&/g'
@@ -69,7 +69,7 @@ install_for_user() {  # the venv; with a Python of $user's own where the system 
         fi
     done
     if [ -z "$python" ]; then
-        echo "video2act: no Python 3.11 here; bringing one for $user"
+        echo "video2act: Python 3.11 is missing; installing one for $user"
         sudo -u "$user" -H python3 -m pip install --user --quiet uv
         sudo -u "$user" -H python3 -m uv python install 3.11
         python=$(sudo -u "$user" -H python3 -m uv python find 3.11)
@@ -107,9 +107,9 @@ systemctl daemon-reload
 systemctl enable "$unit"
 if [ "$role" = robot ]; then
     grep -q 'KERNELS=="3-1.4:1.0"' "$root/etc/udev/rules.d/70-video2act-can.rules" &&
-        echo "video2act: put your adapters' places into /etc/udev/rules.d/70-video2act-can.rules (deploy/first-hour.md, step 2)"
+        echo "video2act: write your adapters' USB ports into /etc/udev/rules.d/70-video2act-can.rules (deploy/first-hour.md, step 2)"
     grep -qs '^instruction' "$profile" || grep -q -- --instruction "$root/etc/video2act/robot.env" ||
-        echo "video2act: the profile has to say what the robot is to do: instruction = \"...\", before its first [section]"
-    echo "video2act: look first: ./launch/doctor.sh --profile $profile"
+        echo "video2act: instruction is missing in the profile; write instruction = \"TEXT\" before its first [section]"
+    echo "video2act: next, to check the robot: ./launch/doctor.sh --profile $profile"
 fi
-echo "video2act: then: systemctl start ${unit%.service}"
+echo "video2act: next, to start it: systemctl start ${unit%.service}"

@@ -130,7 +130,7 @@ class SlotArm(ABC):
         while self.read() is None:
             if time.monotonic_ns() > deadline_ns:
                 raise DriverError(
-                    f"arm {self.name}: no reading within {timeout_s} s; is the {self._peer} process running?"
+                    f"{self.name} arm: no feedback within {timeout_s} s; check that the {self._peer} process runs"
                 )
             time.sleep(_POLL_S)
 
@@ -146,7 +146,7 @@ class SlotArm(ABC):
         self.ask("enable")
         while not ((state := self.read()) and state.powered):
             if time.monotonic_ns() > deadline_ns:
-                raise DriverError(f"arm {self.name}: its motors are not on after {timeout_s} s; see the log")
+                raise DriverError(f"{self.name} arm: motors are not on after {timeout_s} s; read the session's logs")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:

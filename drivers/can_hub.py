@@ -25,7 +25,7 @@ EXTENDED, REMOTE, ERROR = 1 << 31, 1 << 30, 1 << 29
 """Marks of an id whose frame is no data frame with a standard id: SocketCAN's CAN_EFF_FLAG, CAN_RTR_FLAG and CAN_ERR_FLAG."""
 _ID = ERROR - 1  # the 29 bits of an id, SocketCAN's CAN_EFF_MASK
 _EVERYBODY = -1  # no process has this id: a connection that says it hears all others
-_GONE = "the bus is gone"
+_GONE = "the emulated bus has closed"
 
 
 class HubBus(can.BusABC):
@@ -41,7 +41,9 @@ class HubBus(can.BusABC):
             self._socket.send(_HELLO.pack(_EVERYBODY if local_loopback else os.getpid()))
         except OSError as error:
             self._socket.close()
-            raise can.CanInitializationError(f"{channel}: {error.strerror}; is the emulator running?") from None
+            raise can.CanInitializationError(
+                f"{channel}: cannot be opened ({error.strerror}); check that the emulator runs"
+            ) from None
         self.channel_info = channel
         super().__init__(channel=channel, can_filters=can_filters)
 

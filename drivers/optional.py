@@ -17,5 +17,5 @@ def load(module: str, who: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise DriverError(
-            f"{who}: {_NAMES[module]} cannot be loaded ({error}); ./launch/doctor.sh installs it"
+            f"{who}: {_NAMES[module]} cannot be loaded ({error}); run ./launch/doctor.sh, which installs it"
         ) from None

@@ -29,9 +29,9 @@ from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away
 _JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)  # two joints each
 # Frames besides the joints' that the arm must have sent before it is believed, and their names in messages.
 _STATES = {
-    Id.STATUS: "its status",
-    Id.GRIPPER: "its gripper",
-    **{Id.SLOW + n - 1: f"how motor {n} is" for n in range(1, 7)},
+    Id.STATUS: "the arm's status",
+    Id.GRIPPER: "the gripper's state",
+    **{Id.SLOW + n - 1: f"the state of motor {n}" for n in range(1, 7)},
 }
 _ANSWER_S = 0.6
 """How long a motor may take to answer. Chosen: it is asked three times meanwhile, since a frame may be lost."""
@@ -45,8 +45,8 @@ _NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000
 _REMEMBERED_NS = 500_000_000
 """How long a fault is reported after its cause: a foreign target, a lost arm, a refused target. Chosen: `arms` looks 200 times
 a second, so it cannot be missed; a person can still see it."""
-_LED_TEXT = "a leader arm leads it; unplug the leader and start robot.sh"
-_FOREIGN_TEXT = "somebody else commands it (0x{:03x}); unplug the leader arm, and end other programs on its bus"
+_LED_TEXT = "a leader arm leads it; unplug the leader and restart robot.sh"
+_FOREIGN_TEXT = "another sender commands it (CAN id 0x{:03x}); unplug the leader arm and end other programs on its bus"
 ENABLE_EVERY_S = 0.05  # between attempts; chosen: two states of the motors (25 ms each) come meanwhile
 _MOVE_JOINTS, _FULL_SPEED = 1, 100  # in frame 0x151: MOVE J, and percent of the speed that the motors allow
 
@@ -110,11 +110,11 @@ class PiperArm:
         if self._led:
             return _LED_TEXT
         if self.read() is None:
-            return "nothing was heard; is the arm powered and plugged in?"
+            return "no feedback yet; check its power and CAN cable"
         if self.commanded_by_others:
             return self._foreign_text
         if unreported := [name for number, name in _STATES.items() if number not in self._reported_states]:
-            return f"has not told {unreported[0]} yet; check the CAN bus"
+            return f"{unreported[0]} is not reported yet; check the CAN cable"
         if warning := self._reported(but=ENDED_BY_A_TARGET) or self._torn() or self._doubtful():
             return warning
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
@@ -131,9 +131,9 @@ class PiperArm:
         if not all(on := self._sdk.GetArmEnableStatus()):
             self._sdk.EnableArm(7)
             off = [number for number, is_on in zip(MOTORS, on, strict=True) if not is_on]
-            return f"motors {off} did not switch on; power it off and on"
+            return f"motors {off} did not switch on; power-cycle the arm"
         if not controlled:
-            return "it does not follow joints by CAN; press its teach button off, or power it off and on"
+            return "not in CAN joint control; leave teach mode or power-cycle the arm"
         if warning := self._reported():
             return warning
         self.powered = True
@@ -142,7 +142,7 @@ class PiperArm:
     def why_silent(self) -> str:
         """What is known of the cause while nothing is heard; empty: nothing. Asks the kernel, for some milliseconds."""
         if self._bus.ended_by:
-            return f"its reading thread ended ({self._bus.ended_by}); the bus is opened anew"
+            return f"its CAN reading thread ended ({self._bus.ended_by}); reopening the bus"
         return why_off(read_link(self._channel)) if self._interface == "socketcan" else ""
 
     def report_warning(self, why: str, after_ns: int) -> None:
@@ -303,24 +303,24 @@ class PiperArm:
         for number, name in _STATES.items():
             sets = self._unreported_sets[number] = self._unreported_sets.get(number, 0) + 1
             if sets > _STATE_SETS and not feedback:
-                feedback = f"tells its joints but not {name}; check the CAN bus"
+                feedback = f"reports its joints but not {name}; check the CAN cable"
         return feedback
 
     def _torn(self) -> str:
         """Why its readings are not to be believed now; empty: they are. It passes when the bus is well again."""
         torn = self._joints.torn
         if torn >= _TORN_SETS:
-            return f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN bus"
+            return f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN cable"
         no_frames = tuple(self._no_frames)
         if len(no_frames) == _NO_FRAMES and time.monotonic_ns() - no_frames[0][0] < _NO_FRAMES_NS:
-            return f"torn frames: {no_frames[-1][1]}; check the CAN bus"
+            return f"torn frames: {no_frames[-1][1]}; check the CAN cable"
         return ""
 
     def _doubtful(self) -> str:
         """Why it must not be sent to stay where it was read last, since that reading may be false; empty: it may."""
         readings = [state.q for state in self.newest]
         if len(readings) < _STEADY_SETS:
-            return f"only {len(readings)} readings were heard yet"
+            return f"{len(readings)} of {_STEADY_SETS} readings received"
         if out := plausible.outside(readings[-1], LOW, (*HIGH[:6], self._stroke_m)):
-            return f"{out}; lead it back by hand, or have the joint's zero set by the vendor's tool"
+            return f"{out}; move the arm back by hand, or set the joint's zero with the vendor's tool"
         return plausible.unsteady(readings)

@@ -73,7 +73,7 @@ class PiperBus:
             ends = self._sdk.GetCanBus()
             _shut(ends)
         if ends is None or ends.recv_bus is None:
-            raise DriverError(f"{self._who}: the bus cannot be opened; is it up? See ./launch/doctor.sh")
+            raise DriverError(f"{self._who}: the CAN bus cannot be opened; run ./launch/doctor.sh")
         if self._interface == "virtual":  # nobody would ever read what comes to the sending end
             ends.send_bus.shutdown()
             ends.send_bus = ends.recv_bus
@@ -120,7 +120,7 @@ def not_a_frame(message: can.Message) -> str:
     if message.is_remote_frame:
         return f"a remote frame 0x{message.arbitration_id:03x}"
     if message.dlc != _LENGTH or len(message.data) != _LENGTH:
-        return f"frame 0x{message.arbitration_id:03x} with {message.dlc} bytes instead of {_LENGTH}"
+        return f"frame 0x{message.arbitration_id:03x} with {message.dlc} bytes, expected {_LENGTH}"
     return ""
 
 
@@ -156,13 +156,13 @@ def elsewhere(interface: str, usb: str) -> str:
     place = (NETWORK / interface / "device").resolve()
     if not usb or usb in str(place) or not place.exists():  # one that is not there is nowhere else either
         return ""
-    return f"{interface} is at USB {place.name}, not at {usb}: left and right may be exchanged"
+    return f"{interface} is at USB {place.name}, expected {usb}: left and right may be swapped"
 
 
 def why_off(link: Link) -> str:
     """Why an interface in that state carries nothing, and the remedy; empty where it does."""
     if link.state == "BUS-OFF":
-        return "the bus is off after too many errors; check its cable and terminating resistor, then set it down and up"
+        return "bus-off after too many CAN errors; check its cable and terminating resistor, then set the interface down and up"
     if link.state == "STOPPED":
-        return "the interface is down; set it up"
+        return "the CAN interface is down; set it up"
     return ""

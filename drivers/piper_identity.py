@@ -41,7 +41,7 @@ def firmware(sdk: Any, who: str, timeout_s: float) -> str:
         if isinstance(version := sdk.GetPiperFirmwareVersion(), str) and len(version) == 8:
             return version
         time.sleep(_POLL_S)
-    raise DriverError(f"{who}: tells no firmware version within {timeout_s} s")
+    raise DriverError(f"{who}: no firmware version within {timeout_s} s; power-cycle the arm")
 
 
 def ranges(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambda: False) -> tuple[MotorRange, ...]:
@@ -59,7 +59,7 @@ def unfit(sdk: Any, who: str, timeout_s: float, over: Callable[[], bool] = lambd
     except DriverError as error:
         return str(error)
     bad = next((motor for motor, reported in zip(MOTORS, found, strict=True) if not reported.sane), None)
-    return "" if bad is None else f"the stored limits of motor {bad} are corrupt; set them anew with the vendor's tool"
+    return "" if bad is None else f"the stored limits of motor {bad} are corrupt; set them again with the vendor's tool"
 
 
 def accelerations(sdk: Any, who: str, timeout_s: float) -> tuple[float, ...]:
@@ -72,7 +72,7 @@ def _acceleration(sdk: Any, who: str, motor: int, timeout_s: float) -> float:
         reported = sdk.GetCurrentMotorMaxAccLimit().current_motor_max_acc_limit
         if reported.joint_motor_num == motor:
             return reported.max_joint_acc / 100
-    raise DriverError(f"{who}: motor {motor} tells no acceleration within {timeout_s} s")
+    raise DriverError(f"{who}: no acceleration limit of motor {motor} within {timeout_s} s; power-cycle the arm")
 
 
 def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], bool]) -> MotorRange:
@@ -83,7 +83,7 @@ def _range(sdk: Any, who: str, motor: int, timeout_s: float, over: Callable[[], 
         if reported.motor_num == motor:
             low, high = reported.min_angle_limit * _TENTH_DEGREE_RAD, reported.max_angle_limit * _TENTH_DEGREE_RAD
             return MotorRange(low, high, reported.max_joint_spd / 1e3)
-    raise DriverError(f"{who}: motor {motor} tells no range within {timeout_s} s")
+    raise DriverError(f"{who}: no range of motor {motor} within {timeout_s} s; power-cycle the arm")
 
 
 def _asked(sdk: Any, motor: int, what: int, timeout_s: float) -> Iterator[None]:

@@ -15,36 +15,36 @@ _STATUS_TEXT = {  # by arm_status in frame 0x2A1
     1: EMERGENCY_STOP,
     2: "no solution",
     3: "singularity",
-    4: "target angle over its limit",
+    4: "target angle beyond its limit",
     5: "a joint does not communicate",
     6: "a joint's brake is not released",
     7: "collision",
-    8: "overspeed while it was led by hand",
-    9: "a joint is in an abnormal state",
+    8: "overspeed while moved by hand",
+    9: "abnormal joint state",
     10: "other fault",
-    11: "records a taught way",
-    12: "plays a taught way",
-    13: "paused on a taught way",
+    11: "recording a taught trajectory",
+    12: "playing a taught trajectory",
+    13: "paused in a taught trajectory",
     14: "controller too hot",
     15: "brake resistor too hot",
 }
 _HOT_CELSIUS = 80
 """Chosen: nothing in the SDK names a limit; the arm's own flags (motor_overheating, driver_overheating) come besides."""
 _POWER_FLAGS = {
-    "voltage_too_low": "too low a voltage; see to its supply",
-    "driver_overcurrent": "too high a current",
-    "motor_overheating": "that it is too hot; let it cool down",
-    "driver_overheating": "that its driver is too hot; let it cool down",
+    "voltage_too_low": "voltage too low; measure its supply",
+    "driver_overcurrent": "current too high",
+    "motor_overheating": "motor too hot; let it cool down",
+    "driver_overheating": "driver too hot; let it cool down",
 }
 # The SDK's names of the bits of frames 0x261 to 0x266 and 0x2A8; an error comes with others, so it is named last.
 _MOTOR_FLAGS = _POWER_FLAGS | {
-    "collision_status": "a collision",
-    "stall_status": "that it stalls",
-    "driver_error_status": "an error of its driver",
+    "collision_status": "collision",
+    "stall_status": "stalled",
+    "driver_error_status": "driver error",
 }
 _GRIPPER_FLAGS = _POWER_FLAGS | {
-    "sensor_status": "an error of its sensor",
-    "driver_error_status": "an error of its driver",
+    "sensor_status": "sensor error",
+    "driver_error_status": "driver error",
 }
 
 
@@ -55,25 +55,25 @@ def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
         return f"status {code}: {_STATUS_TEXT.get(code, 'unknown')}"
     for number in MOTORS:
         if getattr(status.err_status, f"communication_status_joint_{number}"):
-            return f"joint {number} does not communicate; check its cable, or power it off and on"
+            return f"joint {number} does not communicate; check its cable or power-cycle the arm"
     for number in MOTORS:
         if getattr(status.err_status, f"joint_{number}_angle_limit"):
-            return f"joint {number} is beyond its range; lead it back by hand"
+            return f"joint {number} is outside its range; move it back by hand"
     if int(status.ctrl_mode) == TEACHING:
-        return "is being taught; press its teach button"
+        return "in teach mode; press its teach button"
     motors = sdk.GetArmLowSpdInfoMsgs()
     for number in MOTORS:
         if found := _motor_warning(number, getattr(motors, f"motor_{number}")):
             return found
     reported = _reported(_GRIPPER_FLAGS, sdk.GetArmGripperMsgs().gripper_state.foc_status)
-    return f"the gripper reports {reported}" if reported else ""
+    return f"gripper reports: {reported}" if reported else ""
 
 
 def taken_away(sdk: Any) -> str:
     """Why an arm that reports nothing wrong does not follow us any more; empty: it does. Only `arm` takes it back."""
     control = int(sdk.GetArmStatus().arm_status.ctrl_mode)
     if control not in (BY_CAN, TEACHING):
-        return f"left the control by CAN (mode {control}); send arm to take it again"
+        return f"not in CAN control (mode {control}); send `arm`"
     motors = sdk.GetArmLowSpdInfoMsgs()
     for number in MOTORS:
         motor = getattr(motors, f"motor_{number}")
@@ -85,9 +85,9 @@ def taken_away(sdk: Any) -> str:
 def _motor_warning(number: int, motor: Any) -> str:
     hottest = max(motor.motor_temp, motor.foc_temp)
     if hottest > _HOT_CELSIUS:
-        return f"motor {number} is {hottest} degrees Celsius (limit {_HOT_CELSIUS})"
+        return f"motor {number} is at {hottest} °C (limit {_HOT_CELSIUS} °C); let it cool down"
     reported = _reported(_MOTOR_FLAGS, motor.foc_status)
-    return f"motor {number} reports {reported}" if reported else ""
+    return f"motor {number} reports: {reported}" if reported else ""
 
 
 def _reported(flags: dict[str, str], status: Any) -> str:

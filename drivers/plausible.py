@@ -44,10 +44,10 @@ def jumped(before: Array, q: Array, passed_s: float) -> str:
     if all(map(operator.le, moved, reach)):  # not so for NaN
         return ""
     if not np.isfinite(q).all():
-        return f"{joint(int(np.isfinite(q).argmin()))} is read as {q[np.isfinite(q).argmin()]}"
+        return f"{joint(int(np.isfinite(q).argmin()))} reads {q[np.isfinite(q).argmin()]}"
     worst = int(np.divide(moved, reach).argmax())
     unit = "m" if worst == ARM_JOINTS - 1 else "rad"
-    return f"{joint(worst)} by {moved[worst]:.2f} {unit} in {passed_s * 1e3:.0f} ms (at most {reach[worst]:.2f})"
+    return f"{joint(worst)} by {moved[worst]:.2f} {unit} in {passed_s * 1e3:.0f} ms (limit {reach[worst]:.2f} {unit})"
 
 
 def outside(q: Array, low: Sequence[float], high: Sequence[float]) -> str:
@@ -58,14 +58,17 @@ def outside(q: Array, low: Sequence[float], high: Sequence[float]) -> str:
     if beyond[worst] <= 1:
         return ""
     unit = "m" if worst == ARM_JOINTS - 1 else "rad"
-    return f"{joint(worst)} reads {q[worst]:.2f} {unit}, outside its range {low_q[worst]:.2f} to {high_q[worst]:.2f}"
+    return f"{joint(worst)} is at {q[worst]:.2f} {unit}, outside its range {low_q[worst]:.2f} to {high_q[worst]:.2f} {unit}"
 
 
 def unsteady(readings: Sequence[Array]) -> str:
     """Which joint moves, or is read wrongly now and then, over readings (7,) each; empty: none."""
     spread = np.ptp(np.stack(readings), axis=0)
     worst = int((spread / _STEADY).argmax())
-    return f"{joint(worst)} is not steady ({spread[worst]:.2f} apart)" if spread[worst] > _STEADY[worst] else ""
+    if spread[worst] <= _STEADY[worst]:
+        return ""
+    unit = "m" if worst == ARM_JOINTS - 1 else "rad"
+    return f"{joint(worst)} is not steady: readings {spread[worst]:.3f} {unit} apart (limit {_STEADY[worst]} {unit})"
 
 
 def joint(index: int) -> str:

@@ -18,7 +18,7 @@ from drivers.device_clock import DeviceClock
 from drivers.errors import DriverError
 from drivers.jpeg import as_seen
 
-_REMEDY = "is it plugged into a USB 3 port, and does no other program hold it?"
+_REMEDY = "plug it into a USB 3 port and end other programs that use it"
 
 
 class RealSenseCamera:
@@ -57,7 +57,7 @@ class RealSenseCamera:
             raise DriverError(f"{self._who}: {_short(error)}; {_REMEDY}") from None
         if raw.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
-                f"{self._who}: gives {raw.shape[1]}x{raw.shape[0]}, asked for {self.width_px}x{self.height_px}"
+                f"{self._who}: sends {raw.shape[1]}x{raw.shape[0]}, expected {self.width_px}x{self.height_px}"
             )
         number, capture_ns = self._stamp(colour, arrival_ns)
         jpeg, pixels = as_seen(raw)
@@ -79,7 +79,7 @@ class RealSenseCamera:
         config, pipeline = rs.config(), rs.pipeline()
         if self._device.startswith(("/", "./")):
             if not Path(self._device).is_file():
-                raise DriverError(f"{self._who}: there is no such file")
+                raise DriverError(f"{self._who}: {self._device} does not exist; give another file")
             config.enable_device_from_file(self._device, repeat_playback=True)
         elif self._device:
             config.enable_device(self._device)

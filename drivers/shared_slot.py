@@ -40,9 +40,7 @@ class SharedSlot:
     def write(self, payload: bytes) -> None:
         """Replace the value; never waits. Raises DriverError if it is larger than the slot."""
         if len(payload) > self._capacity:
-            raise DriverError(
-                f"slot {self.path.name}: {len(payload)} bytes do not fit its {self._capacity}; enlarge it"
-            )
+            raise DriverError(f"slot {self.path.name}: {len(payload)} bytes (limit {self._capacity}); enlarge the slot")
         count = _HEADER.unpack_from(self._map)[0] + 1
         start = _HEADER.size + count % 2 * self._half
         _LENGTH.pack_into(self._map, start, len(payload))
@@ -63,7 +61,7 @@ class SharedSlot:
             payload = self._map[start + _LENGTH.size : start + _LENGTH.size + size]
             if _HEADER.unpack_from(self._map)[0] == count:  # else the half may have been written to again
                 return payload
-        raise DriverError(f"slot {self.path.name}: written faster than it can be read")
+        raise DriverError(f"slot {self.path.name}: is written faster than it can be read")
 
     def close(self) -> None:
         """Unmap the memory; the file stays for the other side."""

@@ -20,14 +20,14 @@ _OLDEST_NS = 1_000_000_000
 """A stamp older than this, or in the future, is none of CLOCK_MONOTONIC's. Chosen: the kernel keeps one picture, 33 ms old."""
 _MOST_BROKEN = 10  # pictures in a row that end the stream; chosen: one in thousands is broken, never so many
 _FORMATS = "v4l2-ctl --list-formats-ext"
-_REMEDY = "is it plugged in there, and does no other program hold it?"
+_REMEDY = "check its cable and USB port, and end other programs that use it"
 
 
 def open_v4l2(device: str) -> Any:
     """OpenCV's capture of a V4L2 device; `isOpened` tells whether it could be opened. Raises DriverError when there is none."""
     cv2 = optional.load("cv2", device)
     if not Path(device).exists():
-        raise DriverError(f"{device}: there is no such device; see which there are: ls -l /dev/v4l/by-path")
+        raise DriverError(f"{device}: does not exist; list the devices with ls -l /dev/v4l/by-path")
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
 
@@ -49,7 +49,7 @@ class UvcCamera:
         """Open the device and ask for MJPG, size and rate. Raises DriverError when it cannot be opened, or gives no MJPG."""
         if not self._device:
             raise DriverError(
-                f"camera {self.name}: no device given; name its place, --cameras.{self.name}.device /dev/v4l/by-path/..."
+                f"camera {self.name}: its device is missing; give --cameras.{self.name}.device /dev/v4l/by-path/..."
             )
         cv2 = optional.load("cv2", self._who)
         try:
@@ -74,7 +74,7 @@ class UvcCamera:
             self.close()
             text = given.to_bytes(4, "little", signed=True).decode(errors="replace")
             raise DriverError(
-                f"{self._who}: gives {text}, not MJPG; choose a size and rate that it gives so ({_FORMATS})"
+                f"{self._who}: sends {text}, expected MJPG; choose a size and rate of its MJPG formats ({_FORMATS})"
             )
 
     def read(self, timeout_s: float) -> CameraFrame | None:
@@ -90,7 +90,7 @@ class UvcCamera:
             if not _ready(self._capture, left_ns):
                 return None
             if not self._capture.grab():  # V4L2's wait took the picture already; then this does nothing
-                raise DriverError(f"{self._who}: gives no more pictures; {_REMEDY}")
+                raise DriverError(f"{self._who}: stream stopped; {_REMEDY}")
             arrival_ns = time.monotonic_ns()
             there, data = self._capture.retrieve()
             jpeg = np.asarray(data, np.uint8).tobytes() if there and data is not None else b""
@@ -100,7 +100,7 @@ class UvcCamera:
             self._broken += 1
             if self._broken >= _MOST_BROKEN:
                 raise DriverError(
-                    f"{self._who}: the last {self._broken} pictures are no JPEG; does it give MJPG? ({_FORMATS})"
+                    f"{self._who}: the last {self._broken} frames are not JPEG; check that it offers MJPG ({_FORMATS})"
                 )
         return None
 
@@ -122,7 +122,7 @@ class UvcCamera:
             return None
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
-                f"{self._who}: gives {pixels.shape[1]}x{pixels.shape[0]}, asked for {self.width_px}x{self.height_px}; "
+                f"{self._who}: sends {pixels.shape[1]}x{pixels.shape[0]}, expected {self.width_px}x{self.height_px}; "
                 f"choose a size that it offers ({_FORMATS})"
             )
         self._count += 1

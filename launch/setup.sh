@@ -26,7 +26,7 @@ install_system_packages() {
     packages=$(missing_packages | xargs)
     [ -z "$packages" ] && return
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "video2act: some system packages are missing; run this line once, then start again:" >&2
+        echo "video2act: system packages are missing; run this command once, then repeat yours:" >&2
         echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages" >&2
         exit 2
     fi
@@ -43,7 +43,7 @@ find_python() {
             return
         fi
     done
-    echo "video2act: no Python 3.11 or newer with venv found; install one (Debian: apt-get install python3 python3-venv)" \
+    echo "video2act: Python 3.11 or newer with venv is missing; install one (Debian: apt-get install python3 python3-venv)" \
         "or name it in VIDEO2ACT_PYTHON" >&2
     exit 2
 }
@@ -72,9 +72,9 @@ install_python_packages() {
     exec 9<.   # let go of below, and by no child held on to
     flock --nonblock 9 || { echo "video2act: waiting for another installation in $PWD"; flock 9; }
     if [ ! -e "$under_way" ] && installed_with "$stamp" ${extras//,/ }; then exec 9<&-; return; fi
-    echo "video2act: setting up; on a new machine minutes and 3 GB of disk (8 GB with torch for CUDA), nothing on the next start"
+    echo "video2act: setting up, once; on a new machine this takes minutes and 3 GB of disk (8 GB with torch for CUDA)"
     if [ -e "$under_way" ] || ! compgen -G '.venv/installed-for*' >/dev/null; then
-        [ ! -e .venv ] || echo "video2act: an earlier set-up was broken off; it is made anew"
+        [ ! -e .venv ] || echo "video2act: an earlier set-up was interrupted; repeating it"
         interpreter=$(find_python) || exit 2
         echo "video2act: 1 of 4: the environment .venv"
         mkdir -p .venv

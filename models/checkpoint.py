@@ -80,16 +80,18 @@ class Checkpoint:
         """
         for name in ("config.json", "stats.json"):
             if not (folder / name).is_file():
-                raise ModelError(f"checkpoint {folder}: {name} is missing")
+                raise ModelError(f"checkpoint {folder}: {name} is missing; give a folder that ./launch/train.sh wrote")
         config = config or stored_config(folder)
         try:
             statistics = Statistics.from_json(json.loads((folder / "stats.json").read_text()))
         except ValueError as error:
-            raise ModelError(f"checkpoint {folder}: stats.json: {error}") from None
+            raise ModelError(
+                f"checkpoint {folder}: stats.json cannot be read ({error}); give another checkpoint"
+            ) from None
         if statistics.mean.shape != (config.horizon, config.joints):
             raise ModelError(
-                f"checkpoint {folder}: stats.json is for {statistics.mean.shape}, "
-                f"config.json for {(config.horizon, config.joints)}"
+                f"checkpoint {folder}: stats.json has shape {statistics.mean.shape}, "
+                f"config.json {(config.horizon, config.joints)}; give another checkpoint"
             )
         return cls(config, statistics, folder, 0)
 
@@ -184,7 +186,7 @@ class Checkpoint:
         for name, tensor in wanted.items():
             path = self._stored.where(prefix + name)
             if name not in found:
-                raise ModelError(f"{path}: {prefix}{name} is missing")
+                raise ModelError(f"{path}: {prefix}{name} is missing; copy the checkpoint again")
             if found[name].shape != tensor.shape:
                 shapes = f"{tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
                 raise ModelError(f"{path}: {prefix}{name} is {shapes}")
@@ -239,7 +241,7 @@ def load_embedding(path: Path) -> InstructionEmbedding:
         tensors = load_file(path)
         return InstructionEmbedding(tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"]))
     except (SafetensorError, KeyError) as error:
-        raise ModelError(f"{path}: not an encoded instruction ({error}); delete it, it will be made again") from None
+        raise ModelError(f"{path}: cannot be read ({error}); delete it, and it is written again") from None
 
 
 def _redraw(weights: list[torch.Tensor], seed: int) -> None:

@@ -41,9 +41,9 @@ class Source(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.folder is None and not re.fullmatch("[0-9a-f]{40}", self.revision or ""):
-            raise ValueError(f"{self.repo} needs the commit as revision (40 hexadecimal digits), got {self.revision!r}")
+            raise ValueError(f"{self.repo}: revision must be a commit of 40 hexadecimal digits, got {self.revision!r}")
         if self.folder is not None and self.revision is not None:
-            raise ValueError(f"{self.repo} is a folder and has no revision, got {self.revision!r}")
+            raise ValueError(f"{self.repo}: a folder has no revision, got {self.revision!r}")
         return self
 
 
@@ -51,13 +51,13 @@ class Published(Part):
     """Where the weights of a policy's parts were published. A checkpoint holds only those parts that were trained further."""
 
     video: Source | None = None
-    """Video model, VAE and their text encoders, in diffusers' folders."""
+    """Video model, VAE and their text encoders, in the folder layout of diffusers."""
     image: Source | None = None
-    """A SigLIP."""
+    """SigLIP image encoder."""
     text: Source | None = None
-    """A T5 with its tokenizer."""
+    """T5 text encoder with its tokenizer."""
     head: Source | None = None
-    """RDT-1B, from which an action head starts."""
+    """RDT-1B action head, as the initial weights."""
 
 
 class Window(Part):
@@ -67,7 +67,7 @@ class Window(Part):
     height_px: int
     width_px: int
     stride_s: float = Field(gt=0)
-    """Distance of its frames in time."""
+    """Time between its frames."""
 
     @property
     def span_s(self) -> float:
@@ -137,7 +137,7 @@ class Wan(Part):
     def _check(self) -> Self:
         for name in ("latent_mean", "latent_spread"):
             if len(getattr(self, name)) != self.latent_channels:
-                raise ValueError(f"{name} needs {self.latent_channels} values, has {len(getattr(self, name))}")
+                raise ValueError(f"{name}: expected {self.latent_channels} values, got {len(getattr(self, name))}")
         return self
 
 
@@ -146,7 +146,7 @@ class Video(Part):
 
     backbone: Hunyuan | Wan = Field(discriminator="kind")
     encoding: Literal["frames", "causal"] = "frames"
-    """frames: every frame on its own, kept in a ring. causal: each window anew as a video, four frames to a latent."""
+    """frames: encode each frame by itself and keep it; causal: encode each window as a video, four frames per latent."""
     high: Window
     low: Window
 
@@ -163,14 +163,14 @@ class Filters(Part):
     high_bin: int | None = None
     """Last bin kept; none keeps all up to half the frame rate."""
     low_hz: float | None = Field(default=None, ge=0)
-    """The band in Hz instead of bins: what it means does not depend on the window's length."""
+    """The band in Hz instead of bins, which does not depend on the window's length."""
     high_hz: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         by_hz = self.low_hz is not None or self.high_hz is not None
         if by_hz and (self.low_bin != 1 or self.high_bin is not None):
-            raise ValueError("give the motion band by low_bin and high_bin, or by low_hz and high_hz, not both")
+            raise ValueError("give the motion band as low_bin and high_bin, or as low_hz and high_hz, not both")
         return self
 
 
@@ -231,7 +231,7 @@ class Text(Part):
     feed_forward: int
     max_tokens: int
     kind: Literal["byt5", "t5"] = "byt5"
-    """Byte tokens need no vocabulary file; t5 is the published T5 with its own tokenizer."""
+    """byt5: byte tokens without a vocabulary file; t5: the published T5 with its tokenizer."""
 
 
 class Head(Part):
@@ -241,20 +241,20 @@ class Head(Part):
     depth: int
     heads: int
     action_width: int = 14
-    """Numbers in one action vector."""
+    """Width of an action vector."""
     joint_places: tuple[int, ...] = tuple(range(14))
-    """Where the joints stand in it; RDT-1B's vector has room for every robot."""
+    """Places of the joints in the action vector; RDT-1B's vector has places for many robots."""
     steps: int = 5
     """Denoising steps of DPM-Solver++; RDT-1B's."""
     train_steps: int = 1000  # diffusion times, RDT-1B's
     prediction: Literal["sample", "epsilon", "velocity"] = "sample"
     token_targets: int = Field(default=1, ge=1)
-    """Targets that share a token: RDT-1B has one each; more make a small head several times as fast."""
+    """Targets per token; RDT-1B has 1, more make a small head several times as fast."""
     guess_width: int = Field(default=0, ge=0)
-    """Above 0 a perceptron of this width guesses the chunk from joints and keypoints, and the transformer, which it also
-    modulates (adaLN), corrects the guess: from few samples that learns ten times as fast. RDT-1B has nothing like it."""
+    """Above 0: width of a perceptron that estimates the chunk from joints and keypoints; the transformer, which it also
+    modulates (adaLN), corrects it. This learns ten times as fast from few samples; RDT-1B has none."""
     guess_tokens: int = Field(default=0, ge=0)
-    """Numbers of each of System 2's tokens that the guess is made of; 0: only of their mean, which knows no places."""
+    """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
 
 
 _LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoints do not know
@@ -281,18 +281,18 @@ class PolicyConfig(Part):
     cameras: tuple[str, ...] = CAMERAS
     colour_order: Literal["RGB"] = "RGB"
     resize: Literal["crop", "letterbox", "stretch", "pad"] = "crop"
-    """How pictures are brought to the size of System 2's windows and of System 1's eyes."""
+    """How frames are resized for System 2's windows and System 1's image encoder."""
     image_resize: Literal["crop", "letterbox", "stretch", "pad"] | None = None
-    """Of System 1's eyes, where it is another. pad: the whole picture on grey, as RDT-1B's SigLIP was used."""
+    """Resizing for System 1's image encoder alone; pad: the whole frame on grey, as RDT-1B uses SigLIP."""
     targets: Literal["relative", "physical"] = "relative"
-    """What the head learns. relative: how far the joints are to go from where they are, by its spread in the demonstrations.
-    physical: where they are to be, rad, and grippers as a share of their widest, as RDT-1B was trained."""
+    """relative: targets relative to the present joints, scaled by their spread in the demonstrations.
+    physical: absolute targets in rad, grippers as a share of their full opening, as in RDT-1B."""
     joint_layout: str = JOINT_LAYOUT
     action_source: Literal["next_puppet", "master"] = "next_puppet"
     """What a demonstration's targets are: where the follower arm was next (appendix A.3), or what the leader commanded."""
     inputs: Literal["all", "no_video", "no_head", "wrists", "blind"] = "all"
-    """What System 1 is given; less than all only to measure what the rest is worth. no_head: System 2's tokens and the wrists'
-    pictures; wrists: these alone; blind: neither tokens nor pictures."""
+    """Inputs of System 1, for ablations. all: all of them; no_video: without System 2's tokens; no_head: without the head
+    camera; wrists: only the wrist cameras; blind: neither tokens nor images."""
 
     @property
     def eyes_resize(self) -> Literal["crop", "letterbox", "stretch", "pad"]:
@@ -314,15 +314,15 @@ class PolicyConfig(Part):
     def _check(self) -> Self:
         places, width = self.head.joint_places, self.head.action_width
         if self.head.guess_width and (self.image.kind != "keypoints" or self.head.prediction != "sample"):
-            raise ValueError("head.guess_width needs image.kind keypoints and head.prediction sample")
+            raise ValueError("head.guess_width: needs image.kind keypoints and head.prediction sample")
         if self.horizon % self.head.token_targets:
             raise ValueError(
-                f"head.token_targets must divide the horizon {self.horizon}, got {self.head.token_targets}"
+                f"head.token_targets: must divide the horizon {self.horizon}, got {self.head.token_targets}"
             )
         if self.text.kind == "t5" and self.published.text is None:
-            raise ValueError("text.kind t5 needs published.text: the folder or repository of a T5 with its tokenizer")
+            raise ValueError("text.kind t5: needs published.text, the folder or repository of a T5 with its tokenizer")
         if len(set(places)) != self.joints or not all(0 <= place < width for place in places):
-            raise ValueError(f"head.joint_places must be {self.joints} different places below {width}, got {places}")
+            raise ValueError(f"head.joint_places: must be {self.joints} different places below {width}, got {places}")
         return self
 
     def digest(self) -> str:

@@ -85,13 +85,13 @@ def band(filters: Filters, frames: int, span_s: float) -> tuple[int, int]:
     if filters.low_hz is None and filters.high_hz is None:
         first, last = filters.low_bin, highest if filters.high_bin is None else filters.high_bin
         if not 0 <= first <= last <= highest:
-            raise ModelError(f"motion filter keeps bins {first}..{last}; {frames} frames have 0..{highest}")
+            raise ModelError(f"motion filter: bins must be 0 to {highest} for {frames} frames, got {first} to {last}")
         return first, last
     first = math.ceil((filters.low_hz or 0.0) * span_s - _ROUNDING)
     last = highest if filters.high_hz is None else min(highest, math.floor(filters.high_hz * span_s + _ROUNDING))
     if first > last:
         raise ModelError(
-            f"motion filter keeps {filters.low_hz}..{filters.high_hz} Hz; {frames} frames in {span_s:.2f} s have only "
+            f"motion filter: {filters.low_hz} to {filters.high_hz} Hz holds none of the frequencies of {frames} frames: "
             f"multiples of {1 / span_s:.2f} Hz up to {highest / span_s:.2f} Hz"
         )
     return first, last

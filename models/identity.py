@@ -61,10 +61,12 @@ def stored_config(folder: Path) -> PolicyConfig:
     try:
         return PolicyConfig.model_validate_json(path.read_text())
     except OSError as error:
-        reason = f"checkpoint {folder}: config.json: {error.strerror}"
-        raise ModelError(f"{reason}; give a folder that ./launch/train.sh made") from None
+        reason = f"checkpoint {folder}: config.json cannot be read ({error.strerror})"
+        raise ModelError(f"{reason}; give a folder that ./launch/train.sh wrote") from None
     except ValueError as error:
-        raise ModelError(f"checkpoint {folder}: config.json: {' '.join(str(error).split()[:30])}") from None
+        raise ModelError(
+            f"checkpoint {folder}: config.json cannot be read ({' '.join(str(error).split()[:30])})"
+        ) from None
 
 
 def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
@@ -81,15 +83,17 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
         about = About.model_validate_json(path.read_text())
     except ValueError as error:
         reason = " ".join(str(error).split()[:30])
-        raise ModelError(f"checkpoint {folder}: {ABOUT}: {reason}; is it of a later version?") from None
+        raise ModelError(
+            f"checkpoint {folder}: {ABOUT} cannot be read ({reason}); a later version may have written it"
+        ) from None
     if about.policy not in KINDS:
         raise ModelError(
-            f"checkpoint {folder}: policy {about.policy!r:.40} is none of {', '.join(KINDS)}; update video2act"
+            f"checkpoint {folder}: unknown policy {about.policy!r:.40} (known: {', '.join(KINDS)}); update video2act"
         )
     for name in Requirements.model_fields:
         theirs, ours = getattr(about.needs, name), getattr(derived, name)
         if theirs != ours and name not in _UNKNOWN_TO_CONFIG:
             raise ModelError(
-                f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT} and {ours!r:.80} in config.json; save it again"
+                f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT}, but {ours!r:.80} in config.json; save it again"
             )
     return needs_of(config).model_copy(update={name: getattr(about.needs, name) for name in _UNKNOWN_TO_CONFIG})

@@ -52,23 +52,21 @@ class Statistics:
             ModelError: an entry is missing, unknown, misshapen or not finite, or a spread is not above 0.
         """
         wanted = cls.__dataclass_fields__
-        wrong = [f"lacks {name!r}" for name in wanted if name not in values]
-        wrong += [f"has an unknown {name!r}" for name in values if name not in wanted]
+        wrong = [f"{name!r} is missing" for name in wanted if name not in values]
+        wrong += [f"unknown entry {name!r}" for name in values if name not in wanted]
         if wrong:
-            raise ModelError(f"stats.json {wrong[0]}; save the checkpoint again with this version")
+            raise ModelError(f"stats.json: {wrong[0]}; save the checkpoint again with this version")
         arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name not in _FLAGS}
         if arrays["mean"].ndim != 2:
-            raise ModelError(f"stats.json: mean has shape {arrays['mean'].shape}, expected (targets, joints)")
+            raise ModelError(f"stats.json: mean: expected shape (targets, joints), got {arrays['mean'].shape}")
         joints = arrays["mean"].shape[1:]
         for name, array in arrays.items():
             shape = arrays["mean"].shape if name in ("mean", "spread") else joints
             if array.shape != shape or not np.isfinite(array).all():
-                raise ModelError(f"stats.json: {name} has shape {array.shape} or holds NaN; expected {shape}")
+                raise ModelError(f"stats.json: {name}: expected finite values of shape {shape}, got {array.shape}")
         for name in ("spread", "state_spread"):
             if (arrays[name] <= 0).any():
-                raise ModelError(
-                    f"stats.json: {name} must be above 0 everywhere, its least value is {arrays[name].min()}"
-                )
+                raise ModelError(f"stats.json: {name} must be above 0 everywhere, got {arrays[name].min()}")
         return cls(**arrays, squash=bool(values["squash"]), relative=bool(values["relative"]))
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:

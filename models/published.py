@@ -20,7 +20,7 @@ def folder(part: PartName, source: Source) -> Path:
     """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
     if source.folder is not None:
         if not source.folder.is_dir():
-            raise ModelError(f"published.{part}: {source.folder} is not a folder")
+            raise ModelError(f"published.{part}: {source.folder} does not exist; give another folder")
         return source.folder
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
@@ -33,7 +33,7 @@ def folder(part: PartName, source: Source) -> Path:
         )
     except (LocalEntryNotFoundError, IncompleteSnapshotError):
         raise ModelError(
-            f"published.{part}: {source.repo} is not, or not wholly, on this machine; fetch it with ./launch/weights.sh"
+            f"published.{part}: {source.repo} is not complete on this machine; fetch it with ./launch/weights.sh"
         ) from None
 
 
@@ -42,11 +42,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; fetch it with ./launch/weights.sh") from None
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); fetch it with ./launch/weights.sh") from None
     except ValueError as error:
-        raise ModelError(f"{path}: no JSON ({error}); fetch it again with ./launch/weights.sh") from None
+        raise ModelError(f"{path}: not JSON ({error}); fetch it again with ./launch/weights.sh") from None
     if not isinstance(values, dict):
-        raise ModelError(f"{path}: no JSON object; fetch it again with ./launch/weights.sh")
+        raise ModelError(f"{path}: not a JSON object; fetch it again with ./launch/weights.sh")
     return cast(dict[str, Any], values)
 
 
@@ -55,7 +55,9 @@ def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Non
     for name, wanted in ours.items():
         there = theirs.get(name)
         if _plain(there) != _plain(wanted):
-            raise ModelError(f"{path}: {name} is {there}, the policy's configuration needs {wanted}")
+            raise ModelError(
+                f"{path}: {name}: the policy expects {wanted}, got {there}; give the model that the policy names"
+            )
 
 
 def diffusers_model(
@@ -79,7 +81,9 @@ def diffusers_model(
     agree(path / "config.json", theirs, {name: value for name, value in arguments.items() if name not in depths})
     for name in depths:
         if not isinstance(theirs.get(name), int) or theirs[name] < arguments[name]:
-            raise ModelError(f"{path}/config.json: {name} is {theirs.get(name)}, the policy keeps {arguments[name]}")
+            raise ModelError(
+                f"{path}/config.json: {name}: the policy expects at least {arguments[name]}, got {theirs.get(name)}"
+            )
     return _loaded(kind, path, torch_dtype=dtype, **{name: arguments[name] for name in depths})
 
 
@@ -97,7 +101,7 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
         raise ModelError(f"{path}: cannot be loaded ({reason}); fetch it again with ./launch/weights.sh") from None
     for what, defect in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
         for name in sorted(map(str, report.get(what) or ())):
-            raise ModelError(f"{path}: {name} {defect}; is it the model that the policy's configuration names?")
+            raise ModelError(f"{path}: {name} {defect}; give the model that the policy names")
     return model
 
 

@@ -64,8 +64,8 @@ def load(head: ActionTransformer, folder: Path) -> None:
         for name, tensor in translate(head, theirs, folder):
             if wanted[name].shape != tensor.shape:
                 raise ModelError(
-                    f"{folder}: for {name} the weights are {tuple(tensor.shape)}, "
-                    f"the configuration needs {tuple(wanted[name].shape)}"
+                    f"{folder}: {name}: the policy expects shape {tuple(wanted[name].shape)}, "
+                    f"got {tuple(tensor.shape)}; give RDT-1B"
                 )
             wanted[name].copy_(tensor)
 
@@ -74,13 +74,13 @@ def read(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of a folder by RDT's names, on the CPU. Raises ModelError when there is no weight file that can be read."""
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if path is None:
-        raise ModelError(f"{folder}: neither {' nor '.join(_FILES)} is there; fetch RDT-1B with launch/weights.sh")
+        raise ModelError(f"{folder}: {' and '.join(_FILES)} are missing; fetch RDT-1B with ./launch/weights.sh")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error!s:.100}); fetch it again") from None
+        raise ModelError(f"{path}: cannot be read ({error!s:.100}); fetch it again with ./launch/weights.sh") from None
 
 
 def translate(
@@ -90,7 +90,7 @@ def translate(
 
     def take(name: str) -> torch.Tensor:
         if name not in theirs:
-            raise ModelError(f"{folder}: {name} is missing; is it RDT-1B?")
+            raise ModelError(f"{folder}: {name} is missing; give RDT-1B")
         return theirs[name]
 
     layers = dict(_WHOLE)
@@ -114,8 +114,6 @@ def translate(
 def _reordered(position: torch.Tensor, cameras: tuple[str, ...]) -> torch.Tensor:
     """Image positions (1, 2 x cameras x N, D) from RDT's order of cameras to ours, in both sets of the history."""
     if set(cameras) != set(RDT_CAMERAS) or position.shape[1] % (2 * len(RDT_CAMERAS)):
-        raise ModelError(
-            f"RDT-1B was trained with the cameras {', '.join(RDT_CAMERAS)}; the policy has {', '.join(cameras)}"
-        )
+        raise ModelError(f"RDT-1B: expected the cameras {', '.join(RDT_CAMERAS)}, got {', '.join(cameras)}")
     blocks = position.unflatten(1, (2, len(RDT_CAMERAS), -1))
     return blocks[:, :, [RDT_CAMERAS.index(camera) for camera in cameras]].flatten(1, 3)

@@ -77,14 +77,12 @@ class Requirements(Part):
     def _check(self) -> Self:
         ages = self.history_s
         if ages[-1] != 0 or list(ages) != sorted(ages, reverse=True):
-            raise ValueError(f"history_s must fall to 0, the newest set, got {ages}")
+            raise ValueError(f"history_s: must fall to 0 (the newest set), got {ages}")
         if bool(self.windows) != bool(self.conditions):
-            raise ValueError(
-                "windows and conditions belong together: a slow system looks at something and gives something"
-            )
+            raise ValueError("windows need conditions and conditions need windows; give both or neither")
         for what, names in (("windows", self.windows), ("conditions", self.conditions)):
             if len({part.name for part in names}) != len(names):
-                raise ValueError(f"two {what} have the same name")
+                raise ValueError(f"{what}: two have the same name; rename one")
         return self
 
 

@@ -147,5 +147,5 @@ def by_name(name: str) -> PolicyConfig:
     """The configuration of a size: `small`, `full` or `full-wan`. Raises ModelError for another name."""
     sizes = {"small": small, "full": full, "full-wan": full_wan}
     if name not in sizes:
-        raise ModelError(f"no policy size {name!r}; the sizes are {', '.join(sizes)}")
+        raise ModelError(f"unknown policy size {name!r}; choose one of {', '.join(sizes)}")
     return sizes[name]()

@@ -47,13 +47,13 @@ class StoredTensors:
                 self._mark = str(index["metadata"][_MARK])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ModelError(
-                    f"{folder / INDEX}: cannot be read ({error!r:.80}); fetch the checkpoint again"
+                    f"{folder / INDEX}: cannot be read ({error!r:.80}); copy the checkpoint again"
                 ) from None
         elif (folder / SINGLE).is_file():
             with _opened(folder / SINGLE, "cpu") as file:
                 self._files = dict.fromkeys(file.keys(), SINGLE)
         else:
-            raise ModelError(f"checkpoint {folder}: {SINGLE} is missing, and so is {INDEX}")
+            raise ModelError(f"checkpoint {folder}: {SINGLE} and {INDEX} are missing; copy the checkpoint again")
 
     def names(self, prefix: str) -> list[str]:
         """The rests of all tensors' names that begin with `prefix`."""
@@ -77,12 +77,12 @@ class StoredTensors:
         for path in sorted({self._folder / file for file in chosen.values()}):
             with _opened(path, str(device)) as file:
                 if (file.metadata() or {}).get(_MARK, "") != self._mark:
-                    raise ModelError(f"{path}: belongs to another checkpoint; fetch this one again")
+                    raise ModelError(f"{path}: belongs to another checkpoint; copy the checkpoint again")
                 for name in (name for name, there in chosen.items() if self._folder / there == path):
                     try:
                         tensor = file.get_tensor(name)
                     except SafetensorError:
-                        raise ModelError(f"{path}: {name} is missing") from None
+                        raise ModelError(f"{path}: {name} is missing; copy the checkpoint again") from None
                     # Into memory of its own: the file's offsets are not aligned, and kernels' last bits depend on that.
                     yield name.removeprefix(prefix), tensor.clone() if tensor.device.type == "cpu" else tensor
 
@@ -91,9 +91,9 @@ def _opened(path: Path, device: str) -> safe_open:
     try:
         return safe_open(path, framework="pt", device=device)
     except FileNotFoundError:
-        raise ModelError(f"{path}: is missing; fetch the checkpoint again") from None
+        raise ModelError(f"{path}: does not exist; copy the checkpoint again") from None
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); fetch the checkpoint again") from None
+        raise ModelError(f"{path}: cannot be read ({error}); copy the checkpoint again") from None
 
 
 def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -53,7 +53,9 @@ class LatentRing:
         if number in self._latents:
             return
         if picture.shape[-2:] != (self.window.height_px, self.window.width_px):
-            raise ModelError(f"window takes {self.window.height_px}x{self.window.width_px}, got {tuple(picture.shape)}")
+            raise ModelError(
+                f"window: expected {self.window.height_px}x{self.window.width_px}, got {tuple(picture.shape)}"
+            )
         frame = picture.unsqueeze(2)
         self._latents[number] = frame if self._causal else self._backbone.encode(frame)
         while len(self._latents) > self._keep:

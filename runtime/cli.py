@@ -26,29 +26,29 @@ class Command:
 
 GROUPS: dict[str, dict[str, Command]] = {
     "run": {
-        "robot": Command("runtime.supervisor.robot", "start the robot, or the simulated one"),
+        "robot": Command("runtime.supervisor.robot", "run the robot, real or simulated"),
         "operator": Command("runtime.supervisor.operator", "command a running robot: arm, run, hold, rest ..."),
-        "doctor": Command("runtime.doctor.command", "check whether the robot may be armed, with remedies"),
+        "doctor": Command("runtime.doctor.command", "check whether the robot is ready, with remedies"),
         "system2": Command("runtime.remote.gpu_side", "run System 2 alone, on a GPU box"),
     },
     "look back": {
-        "replay": Command("runtime.replay.command", "play a session again: bit for bit, paced, what-if, on the robot"),
-        "console": Command("runtime.console.alone", "look through recorded sessions in a browser"),
-        "trace": Command("runtime.session.trace", "turn a session into a trace for ui.perfetto.dev"),
+        "replay": Command("runtime.replay.command", "replay a session: bit for bit, paced, what-if, on the robot"),
+        "console": Command("runtime.console.alone", "show recorded sessions in a browser"),
+        "trace": Command("runtime.session.trace", "convert a session to a trace for ui.perfetto.dev"),
     },
     "data and policies": {
-        "record": Command("runtime.supervisor.record", "record demonstrations by leader arms"),
-        "export": Command("runtime.session.export", "turn sessions into demonstrations (HDF5, LeRobot)"),
-        "demos": Command("runtime.training.demos", "make demonstrations by scripted experts"),
+        "record": Command("runtime.supervisor.record", "record demonstrations with leader arms"),
+        "export": Command("runtime.session.export", "convert sessions to demonstrations (HDF5, LeRobot)"),
+        "demos": Command("runtime.training.demos", "create demonstrations with scripted experts"),
         "train": Command("runtime.training.command", "train a policy in two stages"),
-        "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, and the ablations"),
+        "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, with the ablations"),
         "weights": Command("runtime.policy.weights", "fetch published weights"),
         "instruct": Command("runtime.policy.instruct", "encode instructions before a run"),
     },
     "set up": {
         "bench": Command("runtime.bench.command", "measure this machine"),
-        "keys": Command("runtime.remote.keys", "make the keys of robot and GPU box"),
-        "certificate": Command("runtime.console.certificate", "make the certificate of the console's page"),
+        "keys": Command("runtime.remote.keys", "create the keys of robot and GPU box"),
+        "certificate": Command("runtime.console.certificate", "create the certificate of the console page"),
     },
 }
 COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -63,7 +63,7 @@ def main() -> int:
         print(overview())
         return 0
     if name not in COMMANDS:
-        closest = nearest(name, COMMANDS) or "; video2act --help lists all"
+        closest = nearest(name, COMMANDS) or "; video2act --help lists the commands"
         print(f"video2act: unknown command {shown(name)}{closest}", file=sys.stderr)
         return 2
     for number in (signal.SIGHUP, signal.SIGTERM):

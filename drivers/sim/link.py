@@ -63,5 +63,5 @@ class StateSlot:
 def side_index(side: str) -> int:
     """0 for the left arm, 1 for the right one; raises DriverError for another name."""
     if side not in SIDES:
-        raise DriverError(f"no arm {side!r}; the arms are {', '.join(SIDES)}")
+        raise DriverError(f"unknown arm {side!r}; choose one of {', '.join(SIDES)}")
     return SIDES.index(side)

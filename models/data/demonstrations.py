@@ -38,7 +38,7 @@ def find(folder: Path) -> list[Demonstration]:
         found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
     if not found:
         raise ModelError(
-            f"{folder}: holds no demonstrations (*.hdf5, or a LeRobot dataset); make some with ./launch/demos.sh"
+            f"{folder}: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some with ./launch/demos.sh"
         )
     return found
 

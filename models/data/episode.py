@@ -62,11 +62,11 @@ def check(episode: Episode, source: str) -> Episode:
     """
     steps = len(episode)
     if steps < SHORTEST_STEPS:
-        raise ModelError(f"{source}: has {steps} steps, at least {SHORTEST_STEPS} are needed; leave it out")
+        raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; leave it out")
     for name in ("q", "dq", "effort", "leader"):
         values: Array = getattr(episode, name)
         if values.shape != (steps, JOINTS):
-            raise ModelError(f"{source}: {name} is {values.shape}, expected {(steps, JOINTS)}")
+            raise ModelError(f"{source}: {name}: expected shape {(steps, JOINTS)}, got {values.shape}; leave it out")
         if not np.isfinite(values).all():
             step, joint = np.argwhere(~np.isfinite(values))[0]
             raise ModelError(
@@ -74,27 +74,33 @@ def check(episode: Episode, source: str) -> Episode:
             )
     for camera in CAMERAS:
         if camera not in episode.jpegs:
-            raise ModelError(f"{source}: camera {camera} is missing; it has {', '.join(episode.jpegs) or 'none'}")
+            raise ModelError(
+                f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); leave it out"
+            )
         if len(episode.jpegs[camera]) != steps:
-            raise ModelError(f"{source}: camera {camera} has {len(episode.jpegs[camera])} pictures for {steps} steps")
+            raise ModelError(
+                f"{source}: camera {camera}: expected {steps} images, got {len(episode.jpegs[camera])}; leave it out"
+            )
         for step, jpeg in enumerate(episode.jpegs[camera]):
             if not is_jpeg(jpeg):
                 raise ModelError(
-                    f"{source}: camera {camera} has no picture at step {step} ({len(jpeg)} bytes); leave it out"
+                    f"{source}: camera {camera} has no image at step {step} ({len(jpeg)} bytes); leave it out"
                 )
     if not any(text.strip() for text in episode.instructions):
-        raise ModelError(f"{source}: has no instruction; write instructions.json beside it, a list of texts")
+        raise ModelError(f"{source}: its instruction is missing; write instructions.json beside it, a list of texts")
     for name, joint in itertools.product(("q", "leader"), GRIPPERS):
         low, high = (
             float(limit) for limit in (getattr(episode, name)[:, joint].min(), getattr(episode, name)[:, joint].max())
         )
         if not _NARROWEST_M < low <= high < _WIDEST_M:
             raise ModelError(
-                f"{source}: {name} of joint {joint + 1}, a gripper, is {low:.3f} to {high:.3f}; it must be in m, "
-                f"{_NARROWEST_M} to {_WIDEST_M}"
+                f"{source}: {name} of joint {joint + 1}, a gripper, must be in m, "
+                f"{_NARROWEST_M} to {_WIDEST_M}, got {low:.3f} to {high:.3f}; convert its unit"
             )
     jumps = np.abs(np.diff(np.delete(episode.q, GRIPPERS, axis=1), axis=0))
     if jumps.max() > _FASTEST_RAD:
         step = int(jumps.max(axis=1).argmax())
-        raise ModelError(f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step}; leave it out")
+        raise ModelError(
+            f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step} (limit {_FASTEST_RAD} rad); leave it out"
+        )
     return episode

@@ -64,7 +64,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         with h5py.File(path) as file:
             stored = file.get(f"observations/images/{NAMES['head']}")
             if not isinstance(stored, h5py.Dataset) or not len(stored):
-                raise ModelError(f"{path}: has no pictures of the camera head")
+                raise ModelError(f"{path}: images of camera head are missing; leave it out")
             if stored.ndim == 4:
                 return stored.shape[1], stored.shape[2]
             height_px, width_px, *_ = simplejpeg.decode_jpeg_header(bytes(stored[0]))
@@ -74,7 +74,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); record it again")
+    return ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); leave it out")
 
 
 def _task(file: h5py.File, path: Path) -> str:
@@ -109,10 +109,10 @@ def _episode(file: h5py.File, path: Path) -> Episode:
 def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
     stored = file.get(name)
     if not isinstance(stored, h5py.Dataset):
-        raise ModelError(f"{path}: /{name} is missing; is it a demonstration in the ALOHA layout?")
+        raise ModelError(f"{path}: /{name} is missing; convert it to the ALOHA layout (README.md)")
     values = np.asarray(stored[()], np.float32)
     if values.ndim != 2 or values.shape[1] != JOINTS:
-        raise ModelError(f"{path}: /{name} is {values.shape}, expected (steps, {JOINTS})")
+        raise ModelError(f"{path}: /{name}: expected shape (steps, {JOINTS}), got {values.shape}")
     return values
 
 
@@ -123,9 +123,9 @@ def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
     except OSError:
         return ()
     except ValueError as error:
-        raise ModelError(f"{path}: its instructions are no JSON ({error})") from None
+        raise ModelError(f"{path}: its instructions are not JSON ({error}); write a list of texts") from None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in cast(list[Any], found)):
-        raise ModelError(f"{path}: its instructions must be a list of texts")
+        raise ModelError(f"{path}: its instructions must be a JSON list of texts")
     return tuple(cast(list[str], found))
 
 

@@ -40,17 +40,19 @@ class Dataset:
                 row for path in sorted((folder / "meta" / "episodes").rglob("*.parquet")) for row in _rows(path)
             ]
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise ModelError(f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r})") from None
+            raise ModelError(
+                f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r}); convert it again"
+            ) from None
         if not isinstance(info, dict) or not isinstance(cast(Any, info).get("features", {}), dict):
-            raise ModelError(f"{folder}: its {INFO} is none of a LeRobot dataset")
+            raise ModelError(f"{folder}: its {INFO} is not that of a LeRobot dataset; convert it again")
         self._info = cast(dict[str, Any], info)
         version, rate = str(self._info.get("codebase_version")), self._info.get("fps")
         if not version.startswith("v3."):
             raise ModelError(
-                f"{folder}: is of LeRobot {version}, {VERSION} is read; convert it with LeRobot's own script"
+                f"{folder}: expected LeRobot {VERSION}, got {version}; convert it with LeRobot's own script"
             )
         if rate != DEMONSTRATION_HZ:
-            raise ModelError(f"{folder}: has {rate} frames a second, {DEMONSTRATION_HZ} are needed")
+            raise ModelError(f"{folder}: expected {DEMONSTRATION_HZ} frames per second, got {rate}; resample it")
         self._check_features()
 
     def about(self, index: int) -> tuple[str, tuple[str, ...], int]:
@@ -68,7 +70,9 @@ class Dataset:
             numbers = {field: _joints(table, name) for name, field in NUMBERS.items()}
             jpegs = {camera: self._jpegs(table, row, name) for camera, name in NAMES.items()}
         except (OSError, KeyError, ValueError, pa.ArrowException, FFmpegError) as error:
-            raise ModelError(f"{path}: episode {index} cannot be read ({str(error)[:100]!r})") from None
+            raise ModelError(
+                f"{path}: episode {index} cannot be read ({str(error)[:100]!r}); convert the dataset again"
+            ) from None
         q = numbers["q"]
         assert q is not None
         filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
@@ -80,13 +84,15 @@ class Dataset:
         features = self._info.get("features", {})
         for name in ("observation.state", "action", *(f"observation.images.{camera}" for camera in NAMES.values())):
             if name not in features:
-                raise ModelError(f"{self.folder}: has no {name}; it has {', '.join(sorted(features)) or 'nothing'}")
+                raise ModelError(
+                    f"{self.folder}: feature {name} is missing (it has {', '.join(sorted(features)) or 'none'})"
+                )
         for name in ("observation.state", "action"):
             shape = features[name].get("shape") if isinstance(features[name], dict) else None
             if shape != [JOINTS]:
-                raise ModelError(f"{self.folder}: {name} is {shape}, expected [{JOINTS}]")
+                raise ModelError(f"{self.folder}: {name}: expected shape [{JOINTS}], got {shape}")
         if not isinstance(self._info.get("data_path"), str):
-            raise ModelError(f"{self.folder}: its {INFO} names no data_path")
+            raise ModelError(f"{self.folder}: data_path is missing in {INFO}")
 
     def _jpegs(self, table: pa.Table, row: dict[str, Any], camera: str) -> list[bytes]:
         key = f"observation.images.{camera}"

@@ -39,7 +39,7 @@ def write(folder: Path, episodes: Iterable[Episode]) -> int:
     Raises ModelError when the folder is there already, when there are no episodes, or for a damaged picture.
     """
     if folder.exists():
-        raise ModelError(f"{folder}: is there already; LeRobot datasets are written in one go, name another folder")
+        raise ModelError(f"{folder}: already exists, and a LeRobot dataset is written at once; give another folder")
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -103,7 +103,7 @@ class _Writer:
     def finish(self) -> None:
         """Write what describes the dataset: episodes, tasks, info, statistics. Raises ModelError without episodes."""
         if self._table is None:
-            raise ModelError("nothing to write: no episodes")
+            raise ModelError("no episodes to write")
         self._table.close()
         episodes = self._folder / _EPISODES.format(chunk=0, file=0)
         episodes.parent.mkdir(parents=True)
@@ -138,7 +138,7 @@ class _Writer:
                 try:
                     picture = simplejpeg.decode_jpeg(jpeg)
                 except ValueError as error:
-                    raise ModelError(f"a picture of {camera} is damaged ({error}); leave its episode out") from None
+                    raise ModelError(f"an image of {camera} is damaged ({error}); leave its episode out") from None
                 self._sizes[name] = picture.shape[:2]
                 self._colours[name].add(picture.reshape(-1, 3) / 255.0)
 

@@ -24,6 +24,4 @@ class ImageEncoder(nn.Module):
         Raises:
             ModelError: always here; in a subclass, when the folder holds another model, or not all of it.
         """
-        raise ModelError(
-            f"published.image: {folder} cannot be loaded into a {type(self).__name__}; use image.kind siglip"
-        )
+        raise ModelError(f"published.image: {type(self).__name__} cannot load {folder}; set image.kind siglip")

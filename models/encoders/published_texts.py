@@ -73,9 +73,11 @@ def _tokenizer(folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()[:20])
-        raise ModelError(f"{folder}: no tokenizer ({reason}); fetch it again with ./launch/weights.sh") from None
+        raise ModelError(
+            f"{folder}: the tokenizer cannot be read ({reason}); fetch it again with ./launch/weights.sh"
+        ) from None
 
 
 def _check_width(folder: Path, theirs: int, ours: int, name: str) -> None:
     if theirs != ours:
-        raise ModelError(f"{folder}: its states are {theirs} wide, the policy's {name} is {ours}")
+        raise ModelError(f"{folder}: hidden width: the policy's {name} expects {ours}, got {theirs}")

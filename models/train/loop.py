@@ -93,7 +93,7 @@ def fit(
         mean = float(cast(torch.Tensor, accelerator.gather(loss.detach().float()[None])).mean())
         if not torch.isfinite(torch.tensor(mean)):
             raise ModelError(
-                f"the loss became {mean} at step {step}; lower the learning rate ({schedule.learning_rate})"
+                f"the loss is {mean} at step {step}; lower --schedule.learning_rate ({schedule.learning_rate})"
             )
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
             _keep(accelerator, state, step + 1)
@@ -157,12 +157,12 @@ def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
                 there = set(file.keys())
             lost = [name for name, weight in network.named_parameters() if weight.requires_grad and name not in there]
             if lost:
-                raise ValueError(f"{lost[0]} is not in it")
+                raise ValueError(f"{lost[0]} is missing")
             accelerator.load_state(str(kept), strict=False)
             return int(json.loads((kept / _STEP).read_text())["step"])
         except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
             reason = " ".join(str(error).split()[:20])
-            raise ModelError(f"{kept}: cannot be gone on with ({reason}); give another --out") from None
+            raise ModelError(f"{kept}: cannot be resumed ({reason}); give another --out") from None
     return 0
 
 

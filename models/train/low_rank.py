@@ -26,7 +26,7 @@ def adapt(backbone: Backbone, rank: int) -> None:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise ModelError(
-            'filming.lora_rank needs the peft package: .venv/bin/pip install -c requirements.lock -e ".[lora]"'
+            '--filming.lora_rank needs the peft package; run .venv/bin/pip install -c requirements.lock -e ".[lora]"'
         ) from None
     transformer = backbone.transformer
     within = {id(layer) for blocks in backbone.blocks().values() for block in blocks for layer in block.modules()}

@@ -146,7 +146,7 @@ def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
     try:
         return simplejpeg.decode_jpeg(jpeg)
     except ValueError as error:
-        raise ModelError(f"holds a damaged picture ({error}); leave it out") from None
+        raise ModelError(f"holds a damaged image ({error}); leave it out") from None
 
 
 def write(path: Path, tensors: Tensors) -> None:
@@ -164,7 +164,7 @@ class Prepared:
         try:
             self._file = safe_open(path, "pt")
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); delete it, it will be made again") from None
+            raise ModelError(f"{path}: cannot be read ({error}); delete it, and it is written again") from None
         self._slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
 
     def __getitem__(self, name: str) -> torch.Tensor:

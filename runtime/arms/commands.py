@@ -12,12 +12,13 @@ from typing import Final, Literal
 
 from drivers.arm import EMERGENCY_STOP, MotorCommand
 from runtime.arms.modes import StateMachine
+from runtime.arms.reasons import BLOCKED, HELD
 from runtime.arms.takeover import STOCK_WIRING
 from runtime.arms.transitions import ARMED
 from runtime.messaging import messages
 
-_CONFIRM = "support the arms, then give the command again with its confirmation"
-STOPPED = "stopped by an operator, the arms have sunk; support them, then clear with its confirmation"
+_CONFIRM = "support the arms, then send it again with --confirm"
+STOPPED = "stopped by an operator, the arms have sunk; support them, then send `clear` with --confirm"
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ def obey(
 
 def _may_arm(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if arms.stopped and not machine.latched.stopped:
-        return f"an arm reports an {EMERGENCY_STOP}: support it, then clear with its confirmation"
+        return f"an arm reports an {EMERGENCY_STOP}; support it, then send `clear` with --confirm"
     if machine.latched.stopped:
         return STOPPED
     if arms.unfit:
-        return f"not fit to be armed: {arms.unfit}; mend it and start again"
+        return f"{BLOCKED}: {arms.unfit}"
     if arms.silent:
-        return f"{arms.silent[0]}, then send arm again"  # motors must not come on later, when nobody expects it
-    return f"{arms.outside[0]}, then send arm again" if arms.outside else ""
+        return f"{arms.silent[0]}, then send `arm` again"  # motors must not come on later, when nobody expects it
+    return f"{arms.outside[0]}, then send `arm` again" if arms.outside else ""
 
 
 def _arm(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
@@ -77,15 +78,15 @@ def _arm(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
 def _may_run(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     """On a robot it is obeyed at once or not at all: nobody may be near arms that begin to move when a cable is plugged in."""
     if machine.latched.fault:
-        return f"{machine.latched.fault}; clear it first"
+        return f"{machine.latched.fault}; send `clear` first"
     if machine.latched.held:
-        return "held by the operator; send arm, then run"
+        return HELD
     if not machine.wanted.arm:
-        return "not armed; send arm first"
+        return "not armed; send `arm` first"
     if not arms.waits and machine.mode not in ARMED:
-        return f"only armed arms run, they are in {machine.mode}; send run again when they hold"
+        return f"`run` needs armed arms, the mode is {machine.mode}; wait for HOLD, then send `run` again"
     if not arms.waits and machine.status.forbidden and machine.mode != "RUNNING":
-        return f"{machine.status.forbidden[0]}; mend that, then send run again"
+        return f"{machine.status.forbidden[0]}; fix it, then send `run` again"
     return ""
 
 
@@ -98,8 +99,12 @@ def _may_take_over(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if not arms.own_leaders:
         return STOCK_WIRING
     if machine.latched.held:
-        return "held by the operator; send arm, then takeover"
-    return "" if machine.mode in ARMED else f"only armed arms can be led, they are in {machine.mode}"
+        return "held by the operator; send `arm`, then `takeover`"
+    return "" if machine.mode in ARMED else _not_armed("takeover", machine)
+
+
+def _not_armed(command: str, machine: StateMachine) -> str:
+    return f"`{command}` needs armed arms, the mode is {machine.mode}; send `clear`, then `arm`"
 
 
 def _take_over(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
@@ -116,7 +121,7 @@ def _hold(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
 
 
 def _may_move(pose: Literal["ready", "rest"], machine: StateMachine, confirmed: bool, arms: Arms) -> str:
-    return "" if machine.mode in ARMED else f"only armed arms move to the {pose} pose, they are in {machine.mode}"
+    return "" if machine.mode in ARMED else _not_armed(pose, machine)
 
 
 def _move(pose: Literal["ready", "rest"], machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
@@ -126,9 +131,9 @@ def _move(pose: Literal["ready", "rest"], machine: StateMachine, arms: Arms) -> 
 def _may_clear(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     stopped = arms.stopped or machine.latched.stopped
     if stopped and not confirmed:
-        return f"to clear a stop takes the power from the arms: {_CONFIRM}"
+        return f"clearing a stop cuts the arms' power: {_CONFIRM}"
     if stopped and arms.silent:
-        return f"{arms.silent[0]}, then send clear again"  # it would not hear that its stop is taken back
+        return f"{arms.silent[0]}, then send `clear` again"  # it would not hear that its stop is taken back
     return ""
 
 
@@ -140,7 +145,7 @@ def _clear(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorComman
 
 
 def _may_stop(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
-    return "" if confirmed else f"a stop lets the arms sink: {_CONFIRM}; hold keeps them where they are"
+    return "" if confirmed else f"`stop` lets the arms sink: {_CONFIRM}; `hold` keeps them in place"
 
 
 def _stop(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:
@@ -150,12 +155,12 @@ def _stop(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand
 
 def _may_release(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if machine.mode not in ("HOLD", "DISARMED"):
-        return f"only arms that hold can be released, they are in {machine.mode}"
+        return f"`release` needs HOLD or DISARMED, the mode is {machine.mode}; send `hold` first"
     if arms.silent:
-        return f"{arms.silent[0]}, then send release again"
+        return f"{arms.silent[0]}, then send `release` again"
     if not arms.at_rest:
-        return "the arms are not in their rest pose, they would fall; send rest first"
-    return "" if confirmed else f"release takes the power from the arms: {_CONFIRM}"
+        return "the arms are not in their rest pose and would fall; send `rest` first"
+    return "" if confirmed else f"`release` cuts the arms' power: {_CONFIRM}"
 
 
 def _release(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:

@@ -42,9 +42,7 @@ class Belief:
         if not self.in_a_row or now_ns - self.reported_ns < _REPORT_NS:
             return ""
         self.reported_ns = now_ns
-        return (
-            f"reading jumped: {self.why}; it is used for nothing ({self.jumped} so far). Check the CAN cable and motor"
-        )
+        return f"reading jumped: {self.why}; ignored ({self.jumped} so far); check the CAN cable and motor"
 
 
 def believe(belief: Belief, state: ArmState, armed: bool) -> ArmState:
@@ -90,7 +88,7 @@ def _judge(belief: Belief, state: ArmState, armed: bool) -> None:
 
 def _jump(before: ArmState | None, state: ArmState) -> str:
     if before is None:
-        return "nothing was believed yet"
+        return "no reading accepted yet"
     passed_s = (state.stamp_ns - before.stamp_ns) / 1e9
     return plausible.jumped(before.q, state.q, passed_s)
 

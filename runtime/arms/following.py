@@ -20,7 +20,7 @@ BLOCKED = 3
 """Distinct readings in a row, so far from the command. Chosen: a single reading can be torn (its joints come in three frames)
 and the one after it may still be late; three take 15 ms at 200 Hz, in which the fastest joint moves 0.045 rad."""
 _ARM = messages.JOINTS // 2  # joints of an arm with its gripper
-_JUMPED = "its reading jumped there; support the arm, power it off and on, and check its motor"
+_JUMPED = "its reading jumped there; support the arm, power-cycle it and check its motor"
 
 
 @dataclass
@@ -57,7 +57,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
         return "", False
     measured = np.where(np.repeat(blocked, _ARM), feedback.q, commanded)
     yields = all(led for side, (_, led) in enumerate(judged) if blocked[side])
-    why = "is it blocked?" if yields else _JUMPED
+    why = "check whether the arm is blocked" if yields else _JUMPED
     return f"{safety.not_following(limits, commanded, measured)}; {why}", yields
 
 

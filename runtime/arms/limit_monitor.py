@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drivers.cobot_magic import joint_name
+from drivers.cobot_magic import WITHOUT_GRIPPERS, joint_name
 from runtime.arms.limits import Array, Limits
 from runtime.host.clock import NS_PER_S
 
@@ -47,13 +47,19 @@ def exceeded(monitor: LimitMonitor, limits: Limits, q: Array, stamp_ns: int) -> 
 
 def _outside(limits: Limits, q: Array) -> tuple[str, ...]:
     return tuple(
-        f"{joint_name(joint)} at {q[joint]:.2f} (range {limits.low[joint]:.2f} to {limits.high[joint]:.2f})"
+        f"{joint_name(joint)} is at {q[joint]:.2f} {unit} (range {limits.low[joint]:.2f} to {limits.high[joint]:.2f} {unit})"
         for joint in np.flatnonzero((q < limits.low) | (q > limits.high)).tolist()
+        for unit in (_unit(joint),)
     )
 
 
 def _too_fast(limits: Limits, speed: Array) -> tuple[str, ...]:
     return tuple(
-        f"{joint_name(joint)} moves at {speed[joint]:.2f} per s (limit {limits.velocity[joint]:.2f})"
+        f"{joint_name(joint)} moves at {speed[joint]:.2f} {unit}/s (limit {limits.velocity[joint]:.2f} {unit}/s)"
         for joint in np.flatnonzero(speed > limits.velocity).tolist()
+        for unit in (_unit(joint),)
     )
+
+
+def _unit(joint: int) -> str:
+    return "rad" if joint in WITHOUT_GRIPPERS else "m"

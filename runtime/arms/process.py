@@ -88,7 +88,11 @@ def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
     process.settle()
     if process.settings.arms.realtime:
         allowed = realtime.run_at_once(realtime.ARMS_PRIORITY)
-        log.info("SCHED_FIFO" if allowed else "no SCHED_FIFO (see deploy/realtime-limits.conf): ticks may come late")
+        log.info(
+            "SCHED_FIFO"
+            if allowed
+            else "no permission for SCHED_FIFO: ticks may come late; install deploy/realtime-limits.conf"
+        )
 
 
 def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs, now_ns: int) -> None:

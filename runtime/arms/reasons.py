@@ -4,9 +4,10 @@ Called by transitions.py once a tick; the console compares its constants.
 
 from runtime.arms.modes import Findings, StateMachine
 
-HELD = "held by the operator: waits to be armed anew, then for the command to run"
-WAITS = "waits for the command to run"
-NOT_ON = "the motors are not on yet"
+HELD = "held by the operator; send `arm`, then `run`"
+WAITS = "waiting for the operator; send `run`"
+NOT_ON = "motors are not on yet"
+BLOCKED, MOVING = "arming blocked", "moving to"  # the beginnings of two more
 
 
 def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
@@ -26,14 +27,14 @@ def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
 
 def _why_not_armed(machine: StateMachine, found: Findings) -> str:
     if found.unfit:
-        return f"not fit to be armed: {found.unfit}"
+        return f"{BLOCKED}: {found.unfit}"
     return NOT_ON if machine.wanted.arm and not found.motors_on else "not armed"
 
 
 def _why_holding(machine: StateMachine, found: Findings) -> tuple[str, ...]:
     wanted, latched = machine.wanted, machine.latched
     if wanted.pose:
-        return (f"moves to the {wanted.pose} pose",)
+        return (f"{MOVING} the {wanted.pose} pose",)
     if wanted.takeover:
         return found.forbids_takeover
     if wanted.run:

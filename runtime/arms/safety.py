@@ -68,7 +68,7 @@ def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple
     """Arms whose feedback is older than `max_feedback_age_s`, or that were not heard yet."""
     limit_ms = safety.max_feedback_age_s * 1e3
     return tuple(
-        f"{side} arm: nothing was heard yet; check its power and CAN cable"
+        f"{side} arm: no feedback yet; check its power and CAN cable"
         if stamp_ns == messages.NEVER
         else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
@@ -82,7 +82,7 @@ def outside_ranges(safety: Safety, arms: messages.JointState) -> tuple[str, ...]
     readings = (arms.q[:half], arms.q[half:])
     found = (plausible.outside(q, safety.low, safety.high) for q in readings)
     return tuple(
-        f"{side} arm: {text}; lead it back by hand, or set the joint's zero"
+        f"{side} arm: {text}; move the arm back by hand, or set the joint's zero with the vendor's tool"
         for side, text, stamp_ns in zip(SIDES, found, arms.measured_ns, strict=True)
         if text and stamp_ns != messages.NEVER
     )
@@ -97,7 +97,7 @@ def unsupervised(safety: Safety, supervised_ns: int | None, now_ns: int) -> tupl
     if supervised_ns is None or now_ns - supervised_ns <= limit_ns:
         return ()
     age, limit = _ms(now_ns - supervised_ns), _ms(limit_ns)
-    return (f"supervisor: last word is {age} old (limit {limit}); it hangs, is the machine overloaded or stopped?",)
+    return (f"supervisor silent for {age} (limit {limit}): hung, or the machine is overloaded",)
 
 
 def arm_fault(arms: messages.JointState) -> str:
@@ -109,8 +109,9 @@ def _camera_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str,
     if fresh.health is None:
         return ("cameras: no report yet",)
     age_ns = now_ns - fresh.health.stamp_ns
-    if age_ns > seconds(safety.max_health_age_s):
-        return (f"cameras: last report is {_ms(age_ns)} old; the cameras process is gone or hangs",)
+    limit_ns = seconds(safety.max_health_age_s)
+    if age_ns > limit_ns:
+        return (f"cameras process silent for {_ms(age_ns)} (limit {_ms(limit_ns)}): gone or hung",)
     return tuple(f"camera {state.camera}: {state.verdict}" for state in fresh.health.cameras if state.verdict)
 
 
@@ -123,10 +124,11 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
     limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
     if now_ns - fresh.conditions_ns > limit_ns:
         age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
-        reasons.append(f"condition: {age} old (limit {limit}); System 2 is late or gone")
+        reasons.append(f"condition is {age} old (limit {limit}): System 2 is late or gone")
     if fresh.runs_out or now_ns - fresh.observation_ns > seconds(safety.max_chunk_age_s):
         age, limit = _ms(now_ns - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
-        reasons.append(f"chunk: seen {age} ago (limit {limit}); System 1 is late or gone")
+        ended = ", has run out" if fresh.runs_out else ""
+        reasons.append(f"chunk is {age} old (limit {limit}){ended}: System 1 is late or gone")
     return tuple(reasons)
 
 
@@ -204,7 +206,7 @@ def check_deadman(safety: Safety, machine: StateMachine, deadman: messages.Deadm
     if age_ns <= seconds(safety.max_deadman_age_s):
         return machine
     limit = f"limit {safety.max_deadman_age_s * 1e3:.0f} ms"
-    why = f"the page of {deadman.holder} was not heard for {_ms(age_ns)} ({limit}); arm and run again"
+    why = f"console page of {deadman.holder} silent for {_ms(age_ns)} ({limit}); send `arm`, then `run`"
     return machine.want(run=False, pose="").latch(held=True, lost=(why,))
 
 

@@ -45,7 +45,9 @@ class ArmsSockets:
     def send_hold(self, asked_ns: int) -> None:
         """Say hold to this very process, so that the session shows why the arms braked at the end."""
         self._commands.send(
-            messages.OperatorCommand(seq=0, epoch=asked_ns, stamp_ns=asked_ns, command="hold", source="the end of arms")
+            messages.OperatorCommand(
+                seq=0, epoch=asked_ns, stamp_ns=asked_ns, command="hold", source="shutdown of arms"
+            )
         )
 
     def publish(

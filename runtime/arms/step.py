@@ -48,7 +48,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
             seam = max(seam, _consume(config, state, message, inputs.deadline_ns, now_ns))
     if inputs.refused:
         state.rejected += inputs.refused
-        text = f"{inputs.refused} chunk(s) were not finite or not of the right shape; check the policy"
+        text = f"{inputs.refused} chunk(s) refused: values not finite, or wrong shape; check the policy"
         state.machine = state.machine.latch(fault=text)
     fresh = _freshness(state, inputs)
     if armed(state.machine):
@@ -128,7 +128,7 @@ def _unseen(state: ArmsState) -> tuple[str, ...]:
     """That the arms hold since their newest chunk was made: they run again on a newer one, never on what was planned before."""
     machine = state.machine
     unseen = machine.mode == "HOLD" and state.executing.observation_ns < machine.status.since_ns
-    return ("no chunk since the arms hold",) if unseen else ()
+    return ("no new chunk since HOLD began",) if unseen else ()
 
 
 def _obey(

@@ -11,8 +11,8 @@ from runtime.arms.limits import Array
 from runtime.messaging import messages
 
 STOCK_WIRING = (
-    "these leaders share the followers' buses, where they would command them past the safety layer: end this run and lead "
-    "them with ./launch/record.sh, or leave them unplugged"
+    "the leaders share the followers' CAN buses and would bypass the safety layer; "
+    "unplug them, or end this run and use ./launch/record.sh"
 )
 _LEADER_NS = 100_000_000
 """A leader that is silent for longer does not lead. Chosen: twice the age at which an arm's own feedback makes it hold
@@ -35,15 +35,17 @@ def unled(
         One text with value, limit and remedy, the first that applies; empty: they may.
     """
     if not stands:
-        return ("takeover: the arms are braked first",)
+        return ("takeover: waiting until the arms have stopped",)
     if leader is None or silent(leader.measured_ns, now_ns):
-        return ("takeover: no leader is heard; switch both on, on their own buses",)
+        return ("takeover: no leader feedback; switch on both leaders, on their own CAN buses",)
     distance = np.abs(leader.q - commanded)[WITHOUT_GRIPPERS]
     worst = int(distance.argmax())
     if distance[worst] <= jump_rad:
         return ()
     name = joint_name(WITHOUT_GRIPPERS[worst])
-    return (f"takeover: {name} is {distance[worst]:.2f} rad from its leader (limit {jump_rad}); lead the leader there",)
+    return (
+        f"takeover: {name} is {distance[worst]:.2f} rad from its leader (limit {jump_rad} rad); move the leader there",
+    )
 
 
 def silent(measured_ns: tuple[int, int], now_ns: int) -> bool:

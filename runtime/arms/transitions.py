@@ -212,7 +212,7 @@ def _end(machine: StateMachine, found: Findings) -> StateMachine:
     if not (pose or lost or machine.wanted.takeover):
         return machine
     if pose and not found.armable:
-        lost = tuple(f"on the way to {pose}: {reason}" for reason in found.forbids_run[:1])
+        lost = tuple(f"move to the {pose} pose ended: {reason}" for reason in found.forbids_run[:1])
     machine = machine.latch(lost=lost if mode in KEPT["lost"] else ())
     return machine.want(
         pose=pose if mode in KEPT["pose"] and found.armable else "",

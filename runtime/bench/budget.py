@@ -86,7 +86,9 @@ def _until_running(robot: "subprocess.Popen[bytes]") -> float:
     finally:
         if operator is not None:
             operator.close()
-    raise RuntimeFault(f"the simulated robot did not run within {_START_S:.0f} s; try ./launch/robot.sh --profile sim")
+    raise RuntimeFault(
+        f"the simulated robot is not RUNNING within {_START_S:.0f} s; run ./launch/robot.sh --profile sim to see why"
+    )
 
 
 def _mode(operator: run_client.Operator) -> str:
@@ -111,7 +113,7 @@ def _cpu_ticks(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        raise RuntimeFault(f"process {pid} of the run has ended; look into its log") from None
+        raise RuntimeFault(f"process {pid} of the run has ended; read its log") from None
     return int(fields[11]) + int(fields[12])
 
 

@@ -47,7 +47,7 @@ def compare(session: Path) -> dict[str, Any]:
 def _compare(session: Path, side: str, place: int, targets: list[messages.ArmTarget]) -> Comparison:
     path = can_log.path_of(session, side)
     if not path.exists():
-        raise SessionError(f"{session}: holds no record of an emulated bus; it was not a run with --can")
+        raise SessionError(f"{session}: holds no record of an emulated bus; give a run with --can")
     with np.load(path) as record:
         heard = list(zip(record["at_ns"].tolist(), map(bytes, record["joints"]), strict=True))
     began_ns = targets[0].stamp_ns if targets else 0

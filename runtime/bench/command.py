@@ -19,7 +19,7 @@ from runtime.host.realtime import AwakeProcessors
 from runtime.host.terminal import say
 
 _LOOP_S = 8.0  # of RUNNING in each repeat; chosen: 1600 ticks, so that a 99th percentile is of sixteen
-_NOT_AWAKE = "processors may sleep as before: no permission (see deploy/cpu-latency.rules)"
+_NOT_AWAKE = "no permission to keep processors awake; install deploy/cpu-latency.rules"
 # Peers on a machine of this kind (two cores, idle), for comparison; see README.
 _PEERS = {
     "overhead_ms": "openpi 10, LeRobot async 55",
@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> int:
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(results, indent=1) + "\n")
     if options.models and options.json_file is not None:
-        say_next("success rates at these latencies", "evaluate", "--bench", options.json_file)
+        say_next("evaluate at these latencies", "evaluate", "--bench", options.json_file)
     else:
-        say_next("look whether this machine may run the robot", "doctor")
+        say_next("check whether this machine is ready for the robot", "doctor")
     return 0 if results.get("kept", True) else 1
 
 
@@ -52,7 +52,7 @@ def _models(options: BenchFlags) -> dict[str, Any]:
 
     name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise RuntimeFault("--device cuda: torch finds no GPU here; use --device cpu")
+        raise RuntimeFault("--device cuda: torch finds no GPU on this machine; give --device cpu")
     torch.set_num_threads(options.threads)
     choice = Choice(
         size=options.size,
@@ -66,7 +66,9 @@ def _models(options: BenchFlags) -> dict[str, Any]:
         result = models.run(choice)
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
-        raise RuntimeFault(f"--size {options.size}: {reason:.200}; try --storage float8, or a smaller size") from None
+        raise RuntimeFault(
+            f"--size {options.size}: {reason:.200}; give --storage float8, or a smaller --size"
+        ) from None
     weights = result["weights"]
     say(f"video2act bench: {machine.describe()}; {options.size} on {result['device']}, {result['dtype']}")
     say(
@@ -74,12 +76,12 @@ def _models(options: BenchFlags) -> dict[str, Any]:
         f"matrix product {result['matrix_rate_tflops']} TFLOP/s"
     )
     for system, gib in result.get("memory_gib", {}).items():
-        say(f"most GPU memory of {system} alone: {gib} GiB")
+        say(f"peak GPU memory of {system} alone: {gib} GiB")
     say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
     for part, row in result["figures"].items():
         share = "" if row["share"] is None else f"{row['share']:.1%}"
         say(f"  {part:<40}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['gflop']:>11}{share:>8}")
-    say("both at once, two processes, 1:8")
+    say("both systems in two processes, ratio 1:8")
     for figure, value in result["both_at_once_1_to_8"].items():
         say(f"  {figure:<40}{value:>10}")
     if options.suggest:
@@ -138,7 +140,7 @@ def _count(size: str) -> dict[str, Any]:
     from runtime.bench import count
 
     result = count.run(size)
-    say(f"video2act bench: {size}, counted; no network ran")
+    say(f"video2act bench: {size}, counted without running a network")
     for what, figures in result.items():
         if isinstance(figures, dict):
             say(f"  {what:<16}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
@@ -147,9 +149,9 @@ def _count(size: str) -> dict[str, Any]:
 
 def _profile(suggestion: dict[str, float]) -> str:
     """The suggestion as lines of a profile."""
-    age = f"{suggestion['expected_age_p50_ms']} ms, at most about {suggestion['expected_age_p99_ms']} ms"
+    age = f"{suggestion['expected_age_p50_ms']} ms p50, {suggestion['expected_age_p99_ms']} ms p99"
     return (
-        f"# for a profile of this machine; a condition's age at use will be {age}\n"
+        f"# for a profile of this machine; expected age of a condition at use: {age}\n"
         f"ratio = {suggestion['ratio']}\n[system1]\nperiod_s = {suggestion['period_s']}"
     )
 
@@ -159,7 +161,7 @@ def _runtime(options: BenchFlags) -> dict[str, Any]:
     say(f"video2act bench: {results['machine']}; median run of {options.repeats}")
     results["transport, processors may sleep"] = _transport(options.repeats, transport.AIMED)
     awake = AwakeProcessors()
-    say("from here on " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
+    say("from here on: " + ("processors are kept awake, as robot.sh does" if awake.granted else _NOT_AWAKE))
     results["transport"] = _transport(options.repeats, transport.PAYLOADS)
     results["loop"] = _median_run("loop, cores free", options.repeats, lambda: loop.run(_LOOP_S, True, 0), _by_overhead)
     say(f"    peers, overhead: {_PEERS['overhead_ms']} ms")

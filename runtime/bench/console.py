@@ -54,7 +54,7 @@ class _Run:
         deadline = time.monotonic() + _START_S
         while not self._found():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeFault("the simulated robot did not start; try ./launch/robot.sh --profile sim")
+                raise RuntimeFault("the simulated robot did not start; run ./launch/robot.sh --profile sim to see why")
             time.sleep(0.2)
         self.operator = run_client.Operator(self.folder)
         self._targets = self.operator.bus.subscriber("arm_target", depth=4000)
@@ -82,7 +82,7 @@ class _Run:
                 return
             if time.monotonic() > deadline:
                 raise RuntimeFault(
-                    f"waited {timeout_s:.0f} s in vain; the arms are in {self.targets[-1:] and self.targets[-1].mode}"
+                    f"no change within {timeout_s:.0f} s; the mode is {self.targets[-1:] and self.targets[-1].mode}"
                 )
             time.sleep(0.005)
 
@@ -166,25 +166,23 @@ def _in_browser(robot: _Run, address: str, seconds: float, repeats: int, say: Ca
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        raise RuntimeFault("--console needs playwright; ./launch/test.sh installs it") from None
+        raise RuntimeFault("--console needs playwright; run ./launch/test.sh, which installs it") from None
     if not Path(CHROMIUM).exists():
-        raise RuntimeFault(f"--console needs {CHROMIUM}; ./launch/test.sh installs it")
+        raise RuntimeFault(f"--console needs {CHROMIUM}; run ./launch/test.sh, which installs it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         page.get_by_label("your name").fill("bench")
         page.get_by_role("button", name="take the lease").click()
-        page.get_by_text("you steer").wait_for()
+        page.get_by_text("you hold the lease").wait_for()
         page.wait_for_timeout(_SETTLE_S * 1e3)
         page.evaluate("window.video2act.ages = {}")
         page.wait_for_timeout(seconds * 1e3)
         ages: dict[str, list[float]] = page.evaluate("window.video2act.ages")
         pictures = {camera: _figures(shown) | {"a_second": len(shown) / seconds} for camera, shown in ages.items()}
         for camera, row in pictures.items():
-            say(
-                f"  {camera:<12} {row['p50']:.0f} ms old at the median, {row['p99']:.0f} p99, {row['a_second']:.1f} pictures/s"
-            )
+            say(f"  {camera:<12} {row['p50']:.0f} ms old p50, {row['p99']:.0f} p99, {row['a_second']:.1f} frames/s")
         holds = [_hold(robot, page) for _ in range(repeats)]
         browser.close()
     first, still = (_figures([hold[name] for hold in holds]) for name in ("first_ms", "still_ms"))
@@ -192,7 +190,7 @@ def _in_browser(robot: _Run, address: str, seconds: float, repeats: int, say: Ca
     travel, limit = longest["travel_rad"], longest["braking_limit_rad"]
     say(f"  click on HOLD to the first braking target: {first['p50']:.0f} ms median, {first['worst']:.0f} worst")
     say(f"  to standstill: {still['p50']:.0f} ms median, {still['worst']:.0f} worst")
-    say(f"  travel meanwhile {travel:.3f} rad at most (braking limit {limit:.3f})")
+    say(f"  travel until then: {travel:.3f} rad at most (limit {limit:.3f} rad)")
     return {
         "pictures": pictures,
         "hold_first_ms": first,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from drivers.can_hub import INTERFACE
 from drivers.emulated_bus import socket_of
 from drivers.piper import PiperArm
+from runtime.arms.reasons import MOVING
 from runtime.bench import can_audit
 from runtime.config.settings import load_settings
 from runtime.devices import fault_injection
@@ -31,7 +32,6 @@ from runtime.supervisor import run_client
 _START_S, _HOLD_S, _BACK_S, _END_S, _RUNS_S = 120.0, 5.0, 30.0, 30.0, 1.0
 """Longest wait for the start, a HOLD, RUNNING again and the end; and how long it has to run before the next fault. Chosen."""
 _MOST_OTHERS = 20  # holds for another reason before the bench gives up: the machine is too busy to measure on; chosen
-_MOVES = "moves to the"
 _NO_HOLD = " (no HOLD: it is never armed)"
 _LATE_S = 6.0  # longer than a CAN process keeps trying
 _BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance
@@ -60,20 +60,25 @@ FAULTS = (
     Fault("bus cut off", _OLD, {"cut": True}),
     Fault("stop (status 1)", "left arm: status 1", {"status": 1}),
     Fault("status 4", "left arm: status 4", {"status": 4}),
-    Fault("leader plugged in (0x155)", "left arm: somebody else commands it", {"leader": True}),
+    Fault("leader plugged in (0x155)", "left arm: another sender commands it", {"leader": True}),
     Fault("torn joint triples", "joint readings were torn", {"torn": True}),
-    Fault("gripper stuck", "left arm: the gripper", {"gripper_stuck": True}),
-    Fault("teach mode", "left arm: is being taught", {"teaching": True}),
-    Fault("motor error", "left arm: motor 3 reports an error of its driver", {"motor_error": 3}),
+    Fault("gripper stuck", "left arm: gripper reports", {"gripper_stuck": True}),
+    Fault("teach mode", "left arm: in teach mode", {"teaching": True}),
+    Fault("motor error", "left arm: motor 3 reports: driver error", {"motor_error": 3}),
     Fault("hot motor", "left arm: motor 5 is", {"hot_motor": 5}),
     Fault("CAN process stopped", _OLD, process=signal.SIGSTOP),
     Fault("CAN process killed", _OLD, process=signal.SIGKILL),
-    Fault("camera frozen", "camera head: no new picture", {"frozen": True}, part="head"),
-    Fault("camera repeats its picture", "camera head: no new picture", {"same_bytes": True}, part="head"),
-    Fault("camera unplugged", "camera left_wrist: camera left_wrist: is gone", {"unplugged": True}, part="left_wrist"),
-    Fault("camera slow", "camera right_wrist: no new picture", {"slow_s": 0.4}, part="right_wrist"),
-    Fault("camera skewed", "camera head: pictures", {"skew_s": 0.12}, part="head"),
+    Fault("camera frozen", "camera head: no new frame", {"frozen": True}, part="head"),
+    Fault("camera repeats its frame", "camera head: no new frame", {"same_bytes": True}, part="head"),
+    Fault("camera unplugged", "camera left_wrist: device is gone", {"unplugged": True}, part="left_wrist"),
+    Fault("camera slow", "camera right_wrist: no new frame", {"slow_s": 0.4}, part="right_wrist"),
+    Fault("camera skewed", "camera head: frames", {"skew_s": 0.12}, part="head"),
 )
+
+
+def _moves(reasons: Sequence[str]) -> bool:
+    """Whether the arms are on the way to a pose."""
+    return any(reason.startswith(MOVING) for reason in reasons)
 
 
 @dataclass
@@ -123,7 +128,7 @@ class LiveRobot:
                 self.state = received.message
                 if wanted(self.state):
                     return self.state
-        raise RuntimeFault(f"waited {timeout_s:.0f} s in vain; the arms say {self.state and self.state.reasons}")
+        raise RuntimeFault(f"no answer within {timeout_s:.0f} s; the arms report {self.state and self.state.reasons}")
 
     def wait_for_fault(self, text: str, timeout_s: float) -> messages.Fault:
         """The first fault from now on that says so. Raises RuntimeFault when there is none in time."""
@@ -134,12 +139,12 @@ class LiveRobot:
             for received in self._faults.take():
                 if isinstance(received.message, messages.Fault) and text in received.message.text:
                     return received.message
-        raise RuntimeFault(f"nobody said {text!r} within {timeout_s:.0f} s")
+        raise RuntimeFault(f"no report of {text!r} within {timeout_s:.0f} s")
 
     def ready(self) -> None:
         """Move to the ready pose by commands, and wait until the arms are there."""
         self.command("ready")
-        self.wait(lambda state: _MOVES not in state.reasons, _BACK_S)
+        self.wait(lambda state: not _moves(state.reasons), _BACK_S)
 
     def release(self) -> None:
         """Move to the rest pose and release the arms, by commands. Raises RuntimeFault when they do not get there."""
@@ -148,7 +153,7 @@ class LiveRobot:
         while (answer := self._operator.give("release", confirmed=True)).answer:
             if time.monotonic() > deadline:
                 raise RuntimeFault(f"the arms were not released: {answer.answer}; {answer.reasons}")
-            if _MOVES not in answer.reasons:
+            if not _moves(answer.reasons):
                 self.command("rest")  # a late reading ended the way there
             time.sleep(0.2)
 
@@ -202,9 +207,11 @@ def _inject_all(robot: LiveRobot, repeats: int, say: Callable[[str], None]) -> d
         while len(injection.hold_ms) < repeats:
             _inject(robot, fault, injection, dice)
             if injection.others > _MOST_OTHERS:
-                raise RuntimeFault(f"{fault.name!r} is drowned in other holds: {robot.state and robot.state.reasons}")
+                raise RuntimeFault(
+                    f"{fault.name!r}: more than {_MOST_OTHERS} holds for other reasons: {robot.state and robot.state.reasons}"
+                )
         others = injection.others
-        note = f" ({others} for another reason, repeated)" if others else ""
+        note = f" ({others} holds for another reason, repeated)" if others else ""
         row = _row(fault.name, injection.hold_ms, injection.said, note, say)
         figures[fault.name] = row | {"holds_for_other_reasons": others}
     return figures
@@ -269,7 +276,7 @@ def _corrupt_limits(robot: LiveRobot, repeats: int, say: Callable[[str], None]) 
         times.append((robot_time_ns() - began_ns) / 1e6)
         ranges = next(row for row in rows if row.name.endswith("ranges"))
         if ranges.verdict != "fail":
-            raise RuntimeFault(f"the doctor let corrupt limits pass: {ranges.found}")
+            raise RuntimeFault(f"the doctor passed corrupt limits: {ranges.found}")
         said = f"doctor: {ranges.found}"
     _switch(robot.run, {})
     return _row("corrupt limits", times, said, _NO_HOLD, say)

@@ -18,41 +18,41 @@ class BenchFlags(Flags):
     json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
         default=None, validation_alias="json"
     )
-    """Write the figures there."""
+    """Write all results to this file."""
     repeats: int = Field(default=5, ge=1, le=100)
-    """Runs, of which the median is reported."""
+    """Runs; the median is reported."""
     models: bool = False
     """Measure the networks."""
     can: bool = False
-    """Emulated arms: bytes at the wire, time from a fault to HOLD."""
+    """Measure emulated arms: CAN bytes sent, time from a fault to HOLD."""
     fuzz: bool = False
-    """Hostile chunks, judged at the emulated arms' end of the wire."""
+    """Send hostile chunks, judged by what reaches the emulated arms."""
     console: bool = False
-    """The page in a real browser: ages, hold, slow viewers."""
+    """Measure the console page in a browser: ages, hold, slow viewers."""
     budget: bool = False
-    """What each process of the simulated robot takes of a core; every repeat runs another task."""
+    """Measure the share of a core that each process of the simulated robot needs; every repeat runs another task."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)
     """With --can, --console and --budget: length of a quiet run in seconds."""
     chunks: int = Field(default=1_000_000, ge=1, le=10**9)
-    """With --fuzz: how many."""
+    """With --fuzz: number of chunks."""
     seed: int = Field(default=0, ge=0, le=10**9)
     """With --fuzz: seed of the chunks."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """With --fuzz: processes; without it one a core."""
+    """With --fuzz: worker processes; default: one per core."""
     suggest: bool = False
     """With --models: print settings that suit this machine."""
     size: Literal["small", "full", "full-wan"] = "small"
     """With --models: size of the policy."""
     device: Literal["cpu", "cuda"] | None = None
-    """With --models: where; without it a GPU if there is one."""
+    """With --models: device; default: a GPU if there is one."""
     count: bool = False
     """With --models: only count memory and TFLOP; no network runs."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """With --models: type of the weights."""
     storage: Literal["same", "float8"] = "same"
-    """With --models: type in which the video model's weights are kept."""
+    """With --models: storage type of the video model's weights."""
     compile: bool = False
-    """With --models: torch.compile, with CUDA graphs on a GPU."""
+    """With --models: use torch.compile, with CUDA graphs on a GPU."""
     threads: int = Field(default=1, ge=1, le=64)
     """With --models: CPU threads."""
 
@@ -60,10 +60,10 @@ class BenchFlags(Flags):
     def _check(self) -> Self:
         chosen = [f"--{kind}" for kind in _KINDS if getattr(self, kind)]
         if len(chosen) > 1:
-            raise ValueError(f"{', '.join(chosen)}: measure one at a time; give one of them")
+            raise ValueError(f"{', '.join(chosen)}: exclude each other; give one of them")
         for name in ("suggest", "count"):
             if getattr(self, name) and not self.models:
-                raise ValueError(f"--{name}: tells about --models; give it too")
+                raise ValueError(f"--{name}: needs --models; give it, or leave --{name} out")
         return self
 
 

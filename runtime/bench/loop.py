@@ -78,7 +78,9 @@ def _serve(bus: Bus, folder: Path, seconds_s: float) -> _Observed:
     began_ns = robot_time_ns()
     while running_ns is None or robot_time_ns() - running_ns < seconds(seconds_s):
         if running_ns is None and robot_time_ns() - began_ns > seconds(_START_TIMEOUT_S):
-            raise RuntimeFault(f"the bench's robot did not run within {_START_TIMEOUT_S:.0f} s; is the machine busy?")
+            raise RuntimeFault(
+                f"the robot of the bench is not RUNNING within {_START_TIMEOUT_S:.0f} s; end other programs"
+            )
         _publish(publishers, embeddings, count)
         if count % 10 == 0:
             message = conditions(TOKENS, count // 10)

@@ -59,4 +59,4 @@ class Beside:
             assert self._child.stderr is not None
             reported = self._child.stderr.read()
         last = (reported.strip().splitlines() or ["killed"])[-1]
-        raise RuntimeFault(f"System 2's process ended ({last:.200}); try --storage float8, or a smaller --size")
+        raise RuntimeFault(f"System 2's process ended ({last:.200}); give --storage float8, or a smaller --size")

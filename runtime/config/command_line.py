@@ -88,7 +88,7 @@ class CommandLine(Generic[Own]):
         """What flags of the tree give. Raises SettingsError with one line, also for other flags."""
         own, tree = _parser(self).read(arguments)
         for name in own:
-            raise SettingsError(f"--{name.replace('_', '-')}: is no setting; leave it out")
+            raise SettingsError(f"--{name.replace('_', '-')}: is not a setting; leave it out")
         return tree
 
     def tree_words(self, arguments: Sequence[str], but: Collection[str] = ()) -> list[str]:
@@ -215,7 +215,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises SettingsError. Words are checked before; what argparse still finds is a surplus one."""
-        raise SettingsError(f"{message}; --help lists all flags")
+        raise SettingsError(f"{message}; --help lists the flags")
 
 
 @lru_cache

@@ -204,7 +204,11 @@ def _range(limits: Bounds, kind: Any) -> str:
     """The limits in words, with a space before them; empty without any."""
     if limits.shortest is not None or limits.longest is not None:
         least = limits.shortest or 0
-        return f" of {least} or more letters" if limits.longest is None else f" of {least} to {limits.longest} letters"
+        return (
+            f" of at least {least} characters"
+            if limits.longest is None
+            else f" of {least} to {limits.longest} characters"
+        )
     most = limits.below - 1 if kind is int and limits.below is not None else limits.most
     if limits.least is not None and most is not None:
         return f" from {_number(limits.least, kind)} to {_number(most, kind)}"

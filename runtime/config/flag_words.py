@@ -52,7 +52,7 @@ def sorted_words(arguments: Sequence[str], known: Mapping[str, Flag], room: int 
         flags[flag.setting.name] = flag, text
     if room is not None and len(texts) > room:
         raise SettingsError(
-            f"{refusal.shown(texts[room])}: unexpected word; a flag begins with --, and --help lists all"
+            f"{refusal.shown(texts[room])}: unexpected word; a flag begins with --, and --help lists the flags"
         )
     return [*texts, *(_checked(flag, text) for flag, text in flags.values())]
 
@@ -76,7 +76,7 @@ def _known(name: str, known: Mapping[str, Flag], value: str) -> Flag:
         raise SettingsError(f"{name}: is now {new.said(value)}")
     if (new_flag := renamed.FLAGS.get(name[2:])) in {flag[2:] for flag in known}:
         raise SettingsError(f"{name}: is now --{new_flag} {value}")
-    raise SettingsError(f"unknown flag {name:.60}{refusal.nearest(name, known) or '; --help lists all flags'}")
+    raise SettingsError(f"unknown flag {name:.60}{refusal.nearest(name, known) or '; --help lists the flags'}")
 
 
 def _checked(flag: Flag, text: str | None) -> str:
@@ -110,7 +110,7 @@ def _check_group(flag: Flag, text: str) -> None:
     except ValueError:
         pass
     raise SettingsError(
-        f"{flag.name} {refusal.shown(text)}: is a group; set {flag.name}.NAME, or give it whole as JSON"
+        f"{flag.name} {refusal.shown(text)}: is a group of settings; set {flag.name}.NAME, or give all of it as JSON"
     )
 
 

@@ -11,9 +11,9 @@ def check_writable(path: Path, flag: str) -> None:
     """Say at the start, not after hours, that a file cannot be written there. Raises SettingsError."""
     folder = path.absolute().parent
     if path.is_dir():
-        raise SettingsError(f"{flag} {path}: is a folder; name a file in it")
+        raise SettingsError(f"{flag} {path}: is a folder; give a file")
     if not folder.is_dir():
-        raise SettingsError(f"{flag} {path}: there is no such folder; make it first")
+        raise SettingsError(f"{flag} {path}: its folder does not exist; create it first")
     _check_may_write(path if path.exists() else folder, path, flag)
 
 
@@ -23,7 +23,7 @@ def check_folder(path: Path, flag: str) -> None:
     while not there.exists():
         there = there.parent
     if not there.is_dir():
-        raise SettingsError(f"{flag} {path}: {there} is a file; name a folder")
+        raise SettingsError(f"{flag} {path}: {there} is a file; give a folder")
     _check_may_write(there, path, flag)
 
 
@@ -36,7 +36,7 @@ def _check_may_write(there: Path, path: Path, flag: str) -> None:
         elif not os.access(there, os.W_OK):
             raise PermissionError
     except OSError:
-        raise SettingsError(f"{flag} {path}: you may not write there; choose another") from None
+        raise SettingsError(f"{flag} {path}: cannot be written there; give another") from None
 
 
 def make_folder(path: Path, flag: str) -> None:
@@ -44,4 +44,4 @@ def make_folder(path: Path, flag: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"{flag} {path}: cannot make this folder ({error.strerror}); choose another") from None
+        raise SettingsError(f"{flag} {path}: cannot be created ({error.strerror}); give another folder") from None

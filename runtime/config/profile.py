@@ -49,13 +49,13 @@ def read_profile(profile: str) -> tuple[dict[str, Any], Path]:
         values = tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = sorted(file.stem for file in PROFILES.glob("*.toml"))
-        remedy = f"choose one of {', '.join(known)} or give a TOML file{nearest(profile, known)}"
-        raise SettingsError(f"{flag:.200}: no such profile; {remedy}") from None
+        remedy = f"choose one of {', '.join(known)}, or give a TOML file{nearest(profile, known)}"
+        raise SettingsError(f"{flag:.200}: does not exist; {remedy}") from None
     except (OSError, ValueError) as error:
         if isinstance(error, OSError):
-            raise SettingsError(f"{flag:.200}: {path}: {error.strerror}; give a TOML file") from None
+            raise SettingsError(f"{flag:.200}: {path}: cannot be read ({error.strerror}); give a TOML file") from None
         reason = " ".join(str(error).split())
-        raise SettingsError(f"{flag:.200}: {path} is not TOML ({reason}); correct it there") from None
+        raise SettingsError(f"{flag:.200}: {path} is not TOML ({reason}); fix it there") from None
     renamed.refuse(values, f"{path}: ")
     policy = values.get("policy")
     if isinstance(policy, dict) and isinstance(checkpoint := policy.get("checkpoint"), str):

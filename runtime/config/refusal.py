@@ -47,7 +47,7 @@ def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any],
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):  # of a group of several kinds
         setting = field.find(model, (*setting.path, str(setting.info.discriminator))) or setting
     if (value := given(values, setting.path)) is None:
-        return f"{named(setting)} is missing: give {setting.expected()}"
+        return f"{named(setting)} is missing; give {setting.expected()}"
     return refused(setting, value, named)
 
 
@@ -85,7 +85,7 @@ def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) 
     above = field.find(model, path[:-1])
     unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
     known = (setting.name for setting in field.leaves(model))
-    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or '; --help-all lists all'}"
+    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or '; --help-all lists the settings'}"
 
 
 def given(values: Any, path: tuple[str, ...]) -> Any:

@@ -33,13 +33,13 @@ SETTINGS: dict[str, Renamed] = {
     "cameras.behind_s": Renamed("cameras.max_lag_s"),
 }
 GONE: dict[str, str] = {
-    "follow": "no setting any more; replay SESSION --on-robot leads the arms along a recording",
-    "arms.unfit": "no setting any more; the checks before the start decide it",
+    "follow": "no longer a setting; run ./launch/replay.sh SESSION --on-robot",
+    "arms.unfit": "no longer a setting; the preflight checks decide it",
 }
 GONE_VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ("arms.leaders", "shared"): (
         "unplugged",
-        "unplug the leaders; only the command record expects them on the arms' buses",
+        "no longer a value; unplug the leaders, which only record.sh expects on the arms' CAN buses",
     ),
 }
 """A value that was taken away: what stands in its place in old sessions, and what to do instead."""
@@ -52,7 +52,7 @@ def refuse(values: dict[str, Any], where: str) -> None:
     for old, new in SETTINGS.items():
         group, value = _at(values, old)
         if group is not None and (new.to, value) not in GONE_VALUES:
-            raise SettingsError(f"{where}{old} = {value}: is now {new.to}, write {_toml(new, value)}")
+            raise SettingsError(f"{where}{old} = {value}: is now {new.to}; write {_toml(new, value)}")
     for old, remedy in GONE.items():
         if _at(values, old)[0] is not None:
             raise SettingsError(f"{where}{old}: {remedy}")

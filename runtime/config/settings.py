@@ -42,14 +42,14 @@ _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0
 more."""
 _LONGEST_STROKE_M = 0.1  # of the maker's second gripper; the paper's opens 85 mm (appendix A), the SDK stops at 70 mm
 ADDRESS = r"^tcp://[^:]+:\d+$"
-_EACH = "one a joint (j1 to j6, gripper)"
+_EACH = "one per joint (j1 to j6, gripper)"
 _Above0 = Annotated[float, Field(gt=0)]
 _Limits = tuple[_Above0, _Above0, _Above0, _Above0, _Above0, _Above0, _Above0]
 RangeEnds = Annotated[tuple[float, float, float, float, float, float, float], Says(unit="rad; gripper m", each=_EACH)]
 Velocities = Annotated[_Limits, Says(unit="rad/s; gripper m/s", each=_EACH)]
 Accelerations = Annotated[_Limits, Says(unit="rad/s²; gripper m/s²", each=_EACH)]
 Jerks = Annotated[_Limits, Says(unit="rad/s³; gripper m/s³", each=_EACH)]
-Angles = Annotated[tuple[float, float, float, float, float, float], Says(unit="rad", each="one a joint (j1 to j6)")]
+Angles = Annotated[tuple[float, float, float, float, float, float], Says(unit="rad", each="one per joint (j1 to j6)")]
 Foot = Annotated[tuple[float, float, float, float], Says(unit="m, m, m, rad", each="x, y, z and yaw")]
 
 
@@ -64,13 +64,13 @@ class Camera(Section):
 
     kind: Literal["simulated", "realsense", "uvc", "file"] = "simulated"
     device: str = ""
-    """realsense: serial number (empty: the only one) or a recorded file; uvc: /dev/v4l/by-path/...; file: a video."""
+    """realsense: serial number (empty: the only camera) or a recorded file; uvc: /dev/v4l/by-path/...; file: a video file."""
     width_px: int = Field(default=640, ge=16, le=4096)
-    """Width of its pictures."""
+    """Width of its frames."""
     height_px: int = Field(default=480, ge=16, le=4096)
-    """Height of its pictures."""
+    """Height of its frames."""
     rate_hz: float = Field(default=30, gt=0, le=240)
-    """Pictures a second."""
+    """Frames per second."""
 
 
 class Cameras(Section):
@@ -80,11 +80,11 @@ class Cameras(Section):
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
     max_frame_age_s: float = Field(default=0.08, gt=0)
-    """A camera without a new frame for this long is named as failed. Of 30 a second one may be lost, two not."""
+    """A camera without a new frame for this long has failed. At 30 frames per second one frame may be lost, not two."""
     max_lag_s: float = Field(default=0.05, gt=0)
-    """A camera whose pictures come so much later after their exposure than another's is named as skewed."""
+    """A camera whose frames arrive this much later after exposure than another's is reported as skewed."""
     max_skew_s: float = Field(default=0.05, gt=0)
-    """Largest difference of capture times in one set of frames."""
+    """Largest difference of capture times within one set of frames."""
 
     def by_name(self) -> dict[str, Camera]:
         """The settings of each camera by name, in the order of the models' images."""
@@ -106,22 +106,22 @@ class PublishedWeights(Section):
     """Where published parts lie, instead of where the policy says: a folder (/..., ./...), or REPOSITORY@COMMIT."""
 
     video: Source | None = None
-    """Video model, VAE and their text encoders, in diffusers' folders."""
+    """Video model, VAE and their text encoders, in the folder layout of diffusers."""
     image: Source | None = None
-    """A SigLIP."""
+    """SigLIP image encoder."""
     text: Source | None = None
-    """A T5 with its tokenizer."""
+    """T5 text encoder with its tokenizer."""
     head: Source | None = None
-    """RDT-1B."""
+    """RDT-1B action head."""
 
 
 class Policy(Section):
     """Which networks run: a checkpoint's, or untrained ones of a size."""
 
     checkpoint: Path | None = None
-    """Folder of a trained policy, or train.sh's OUT; in a profile, relative to its file. Without it: random weights."""
+    """Folder of a trained policy, or the --out of train.sh; in a profile, relative to its file. Default: random weights."""
     size: Literal["small", "full", "full-wan"] = "small"
-    """Size of a policy with random weights; as a flag it takes the place of the profile's checkpoint."""
+    """Size of a policy with random weights; as a flag it replaces the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
 
     @field_validator("checkpoint")
@@ -134,68 +134,68 @@ class System(Section):
     """What both systems can be told about device, number type and threads."""
 
     threads: int = Field(default=1, ge=1, le=64)
-    """CPU threads of torch; part of what a replay must repeat."""
+    """CPU threads of torch; a bit-exact replay needs the same number."""
     nice: int = Field(default=0, ge=0, le=19)
-    """Of the thread that computes, once it has loaded."""
+    """Niceness of the inference thread after loading."""
     device: Annotated[str, Says(expects="auto, cpu, cuda or cuda:N")] = Field(
         default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
     )
     """Where its networks run; auto: the first GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of its weights; auto: bfloat16 where published weights run on a GPU, else float32."""
+    """Type of its weights; auto: bfloat16 where published weights run on a GPU, else float32."""
     compile: bool = False
-    """torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
+    """Use torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
 
 
 class System1(System):
     """The fast system: how often it runs, and where."""
 
     period_s: float = Field(default=0.1, gt=0, le=10)
-    """Time from one run to the next."""
+    """Time from the start of one run to the next."""
 
 
 class System2(System):
     """The slow system: here or on a GPU box, and how its weights are stored."""
 
     nice: int = Field(default=10, ge=0, le=19)
-    """System 1 goes first where both share processors."""
+    """Niceness of the inference thread after loading; above System 1's, so that System 1 goes first."""
     remote: Annotated[str, Says(expects="tcp://ADDRESS:PORT")] = Field(default="", pattern=rf"^$|{ADDRESS}")
-    """tcp://ADDRESS:PORT where the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
+    """tcp://ADDRESS:PORT on which the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
     keys: Path | None = None
-    """remote: folder of the keys that keys.sh made."""
+    """Folder of the keys that keys.sh wrote; --system2.remote needs it."""
     storage: Literal["same", "float8"] = "same"
-    """float8 keeps the video model's weights in half the memory and brings each layer to `dtype` when it runs."""
+    """float8: keep the video model's weights in half the memory and convert each layer to `dtype` when it runs."""
 
 
 class Trajectory(Section):
     """How chunks become one trajectory (runtime/arms/trajectory.py)."""
 
     blend: Blend = "fade"
-    """How a new chunk takes over from the one before."""
+    """How the arms pass from one chunk to the next."""
     fade_s: float = Field(default=0.5, gt=0, le=2)
-    """Time over which the offset at a seam fades out."""
+    """Time over which the offset between two chunks fades out."""
     smoothing: float = Field(default=10.0, ge=0, le=1e6)
-    """Takes the jitter out of a chunk's targets (weight of third differences); 0 follows them to the letter."""
+    """Weight of third differences by which a chunk's targets are smoothed; 0: no smoothing."""
 
 
 class Mount(Section):
     """Where the arms stand, measured on the robot at hand: fingertip height and the arms' distance are computed from it."""
 
     left: Foot = (BASE_X_M["left"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
-    """Of the base's foot: x to the robot's right, y forwards, z up, m; and which way it faces, 0 along x, rad."""
+    """Base of the left arm: x to the robot's right, y forward, z up (m), and yaw, 0 along x (rad)."""
     right: Foot = (BASE_X_M["right"], BASE_Y_M, TABLE_TOP_M, BASE_YAW_RAD)
-    """The same of the right arm's base."""
+    """Base of the right arm, in the same way."""
     table_m: float = Field(default=TABLE_TOP_M, ge=-5, le=5)
-    """The table's top, as high as z counts."""
+    """Height of the table top, along the same z."""
     measured: bool = False
-    """Said by whoever measured it; the defaults are the simulated robot's."""
+    """Whether the mount was measured on this robot; the defaults are the simulated robot's."""
 
 
 class Safety(Section):
     """Limits and ages; per joint in the order j1..j6, gripper, for one arm (both arms have the same)."""
 
     low: RangeEnds = LOW
-    """Tightest of the paper's Table 2, the SDK and the arm, rad; gripper m."""
+    """Lower ends of the joints' ranges: the tightest of the paper's Table 2, the SDK and the arm."""
     high: RangeEnds = HIGH
     """Upper ends of the joints' ranges, from the same sources."""
     velocity: Velocities = (3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.25)
@@ -205,55 +205,51 @@ class Safety(Section):
     jerk: Jerks = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
     """Highest jerk of each joint."""
     jump_rad: float = Field(default=0.35, gt=0)
-    """A chunk whose start is farther than this from the commanded pose is refused."""
+    """A chunk that starts farther than this from the commanded pose is refused."""
     outside_rad: float = Field(default=0.5, gt=0)
-    """A chunk with a target this far outside a joint's range is refused and latched as a fault."""
+    """A chunk with a target farther than this outside a joint's range is refused and latches a fault."""
     gripper_nm: float = Field(default=1.0, gt=0, le=5)
-    """Greatest torque of a gripper."""
+    """Highest torque of a gripper."""
     following_rad: float = Field(default=0.8, gt=0)
-    """Largest difference between commanded and measured joints."""
+    """Largest difference between a commanded and a measured joint; beyond it a fault is latched."""
     mount: Mount = Mount()
     min_fingertip_m: float = Field(default=0.0, ge=0)
-    """Height above the table below which no fingertip may go."""
+    """Lowest height of a fingertip above the table."""
     min_arm_distance_m: float = Field(default=0.01, gt=0)
-    """Distance between the links of the two arms."""
+    """Smallest distance between the links of the two arms."""
     max_feedback_age_s: float = Field(default=0.05, gt=0)
-    """Oldest joint feedback under which the arms run."""
+    """Oldest joint feedback with which the arms run."""
     max_chunk_age_s: float = Field(default=0.6, gt=0)
-    """Since the chunk's observation."""
+    """Oldest observation of a chunk with which the arms run."""
     max_condition_age_s: float = Field(default=4.0, gt=0)
-    """Oldest condition of System 2 under which the arms run."""
+    """Oldest condition of System 2 with which the arms run."""
     max_health_age_s: float = Field(default=0.15, gt=0)
-    """Since the cameras last said how they are."""
+    """Oldest report of the cameras with which the arms run."""
     max_supervision_age_s: float = Field(default=1.0, gt=0)
-    """Since the supervisor spoke, which does so five times a second."""
+    """Oldest message of the supervisor with which the arms run; it sends five per second."""
     max_deadman_age_s: float = Field(default=0.3, gt=0)
-    """Since the page of the operator who drives was heard, where he asked for it."""
+    """Longest silence of the operator's page before a HOLD, where the operator asked for the deadman."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for joint, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low >= high:
-                raise ValueError(
-                    f"--safety.low {low}, --safety.high {high}: the range of joint {joint + 1} is empty; low must be below high"
-                )
+                raise ValueError(f"--safety.low {low}: must be below --safety.high {high} (joint {joint + 1})")
         return self
 
     def check_within_the_arms(self) -> None:
         """Raises ValueError where a limit is wider than a Piper's own; the gripper's stroke differs from arm to arm."""
         for name, allowed in (("velocity", _PIPER_RAD_S), ("acceleration", _PIPER_RAD_S2)):
             if (most := max(getattr(self, name)[:6])) > allowed:
-                raise ValueError(f"--safety.{name} {most}: a Piper's joints allow {allowed} at most")
+                raise ValueError(f"--safety.{name} {most}: must be at most {allowed} on a Piper")
         for joint in range(6):
             if self.low[joint] < LOW[joint] or self.high[joint] > HIGH[joint]:
                 raise ValueError(
-                    f"--safety.low, --safety.high: joint {joint + 1} of a Piper is for {LOW[joint]}..{HIGH[joint]} rad, "
-                    f"got {self.low[joint]}..{self.high[joint]}"
+                    f"--safety.low, --safety.high: joint {joint + 1} of a Piper must be {LOW[joint]} to {HIGH[joint]} rad, "
+                    f"got {self.low[joint]} to {self.high[joint]}"
                 )
         if self.high[6] > _LONGEST_STROKE_M:
-            raise ValueError(
-                f"--safety.high: no Piper's gripper opens to {self.high[6]} m (at most {_LONGEST_STROKE_M})"
-            )
+            raise ValueError(f"--safety.high {self.high[6]}: a gripper must open to at most {_LONGEST_STROKE_M} m")
 
 
 class Ready(Section):
@@ -284,34 +280,34 @@ class Arms(Section):
     interfaces: tuple[Interface, Interface] = ("can_left", "can_right")
     """CAN interfaces of the left and the right arm."""
     leaders: Literal["unplugged", "own"] = "unplugged"
-    """own: on buses of their own (four in all); the command takeover relays them through the safety layer."""
+    """own: leaders on CAN buses of their own (four in all); `takeover` relays them through the safety layer."""
     leader_interfaces: tuple[Interface, Interface] = ("can_left_lead", "can_right_lead")
-    """CAN interfaces of the leaders that have their own."""
+    """CAN interfaces of the left and the right leader, with --arms.leaders own."""
     usb_places: tuple[str, str] = ("", "")
-    """Where their adapters are plugged in (3-1.4:1.0), checked by the doctor; empty: anywhere."""
+    """USB ports of the left and the right CAN adapter (3-1.4:1.0), checked by doctor.sh; empty: any port."""
     rate_hz: float = Field(default=200, ge=20, le=1000)
-    """Commands to the arms a second."""
+    """Commands to the arms per second."""
     realtime: bool = True
-    """Ask for SCHED_FIFO; without permission the loop runs on and says so."""
+    """Ask for SCHED_FIFO; without permission the loop runs on and reports it."""
     awake: bool = True
-    """Keep idle processors from falling asleep; costs power."""
+    """Keep idle processors awake; costs power."""
     ready: Ready = Ready()
-    """Where work begins, clear of the table: the command ready moves there, and the way to rest leads over it."""
+    """Pose in which work begins, clear of the table; `ready` moves there, `rest` passes through it."""
     rest: Rest = Rest()
-    """Where the arms can be without power: folded onto their stops."""
+    """Pose in which the arms need no power: folded onto their stops."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
-    """The state that the program goes to by itself."""
+    """State to which the program goes by itself."""
     auto_resume: bool = False
-    """Whether a HOLD for staleness ends by itself when everything is fresh again."""
+    """Whether a HOLD for stale inputs ends by itself once they are fresh."""
 
 
 class Supervisor(Section):
     """When the supervisor gives a process up and starts it again."""
 
     restart_after_s: float = Field(default=10.0, gt=0)
-    """A stopped process is left this long to come back by itself."""
+    """Time in which a stopped process may recover by itself before it is restarted."""
     start_timeout_s: float = Field(default=90.0, gt=0)
-    """Longest time from start to running."""
+    """Longest time from start to RUNNING."""
 
 
 class Recorder(Section):
@@ -320,7 +316,7 @@ class Recorder(Section):
     enabled: bool = True
     """Record the session."""
     reserve_gib: float = Field(default=1.0, ge=0)
-    """Recording stops, and says so, while the disk still has so much room: a full one stops other programs too."""
+    """Disk space that recording leaves free; below it recording stops and reports it."""
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -331,22 +327,22 @@ class Console(Section):
     """The page to watch, steer and look through sessions."""
 
     enabled: bool = True
-    """Serve the page."""
+    """Serve the console page."""
     host: str = "127.0.0.1"
-    """Its address. Beyond loopback only with a certificate and a token."""
+    """Address of the page; beyond loopback it needs --console.certificate."""
     port: int = Field(default=8770, ge=0, le=65535)
-    """0, or one that is taken: any free one; robot.sh prints it."""
-    token: Annotated[str, Says(expects="16 or more letters, digits, - and _")] = Field(default="", pattern=TOKEN)
-    """Whoever opens the page must know it: letters, digits, - and _, 16 at least; default: that of the certificate's folder."""
+    """Port of the page; 0, or a port in use: any free port, which robot.sh prints."""
+    token: Annotated[str, Says(expects="at least 16 letters, digits, - and _")] = Field(default="", pattern=TOKEN)
+    """Token that opens the page; default: the one in the certificate's folder."""
     certificate: Path | None = None
-    """Folder with certificate.pem, key.pem and token; certificate.sh makes them."""
+    """Folder with certificate.pem, key.pem and token, written by certificate.sh."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.host not in LOOPBACK and not self.certificate:
             raise ValueError(
-                f"--console.host {self.host}: others could reach it; give --console.certificate too "
-                "(./launch/certificate.sh DIR NAME makes one, and a token)"
+                f"--console.host {self.host}: other machines can reach it; give --console.certificate too "
+                "(./launch/certificate.sh DIR NAME writes one, and a token)"
             )
         return self
 
@@ -355,29 +351,29 @@ class Settings(Section):
     """The whole tree of a run."""
 
     profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
-    """sim, cobot_magic, or a TOML file of your own."""
+    """sim, cobot_magic, or the path of a TOML file."""
     seconds: float | None = Field(default=None, gt=0)
-    """End this long after the arms first ran, pauses included; without it, run until ended."""
+    """End this long after the arms first ran, pauses included; default: run until q or Ctrl-C."""
     sessions: Annotated[Path, Says(metavar="DIR")] = Path("sessions")
     """Folder that holds the session folders."""
     ratio: int = Field(default=8, ge=1, le=1000)
-    """System-1 runs for each run of System 2."""
+    """Runs of System 1 for each run of System 2."""
     pacing: Literal["async", "serial", "free"] = "async"
-    """serial: System 1 waits for System 2 (simulation only). free: System 2 runs as fast as it can."""
+    """async: System 2 runs once per `ratio`; serial: System 1 waits for it (simulation only); free: it runs without pause."""
     task: Annotated[str, Says(metavar="NAME", listed=TASK_NAMES)] = Field(
         default="block_handover", min_length=1, max_length=64
     )
-    """Simulated task; on a real robot any name, by which its sessions are called."""
+    """Simulated task; on a real robot any name, which its session folders carry."""
     can: bool = False
-    """Simulation: the arms stand behind emulated CAN buses and are driven through the real piper_sdk."""
+    """Simulation: drive the arms through the real piper_sdk on emulated CAN buses."""
     shift: Literal["none", "objects", "background", "lighting"] = "none"
-    """The paper's generalisation shifts, in simulation: what the demonstrations do not show."""
+    """Simulation: one of the paper's generalisation shifts, which no demonstration shows."""
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Seed of the scene, and of random weights."""
+    """Seed of the scene and of random weights."""
     instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
-    """What the robot is told; the task's own words if not given."""
+    """Instruction for the policy; default: the task's own."""
     json_file: Path | None = Field(default=None, validation_alias=AliasChoices("json", "json_file"))
-    """Write the final table there as JSON."""
+    """Write the final table to this file as JSON."""
 
     cameras: Cameras = Cameras()
     policy: Policy = Policy()
@@ -395,19 +391,23 @@ class Settings(Section):
         real = self.arms.kind != "simulated"
         mixed = [name for name, camera in self.cameras.by_name().items() if camera.kind == "simulated"]
         if real and mixed:
-            raise ValueError(f"real arms need real cameras, but --cameras.{mixed[0]}.kind is simulated")
+            raise ValueError(f"--cameras.{mixed[0]}.kind simulated: real arms need real cameras; give realsense or uvc")
         if self.system2.remote and self.system2.keys is None:
-            raise ValueError("--system2.remote needs --system2.keys DIR; make them with ./launch/keys.sh DIR")
+            raise ValueError("--system2.remote: needs --system2.keys DIR; create the keys with ./launch/keys.sh DIR")
         if self.arms.leaders == "own" and not (real or self.can):
-            raise ValueError("--arms.leaders own needs CAN buses: give --can, or --arms.kind piper")
+            raise ValueError("--arms.leaders own: needs CAN buses; give --can or --arms.kind piper")
         if real and self.can:
-            raise ValueError("--can emulates arms, but --arms.kind is piper; give one of both")
+            raise ValueError("--can: emulates arms, but --arms.kind is piper; leave one out")
         if real and self.pacing == "serial":
-            raise ValueError("--pacing serial is for simulation: a real robot may not wait for System 2; use async")
+            raise ValueError("--pacing serial: a real robot must not wait for System 2; give --pacing async")
         if real and self.arms.start != "disarmed":
-            raise ValueError(f"--arms.start {self.arms.start}: real arms are armed by an operator; use disarmed")
+            raise ValueError(
+                f"--arms.start {self.arms.start}: real arms are armed by an operator; give --arms.start disarmed"
+            )
         if real and self.arms.auto_resume:
-            raise ValueError("--arms.auto_resume: real arms resume by an operator's command; use --no-arms.auto_resume")
+            raise ValueError(
+                "--arms.auto_resume: real arms resume by an operator's command; give --no-arms.auto_resume"
+            )
         if real:
             self.safety.check_within_the_arms()
         for name, pose in (("ready", self.arms.ready), ("rest", self.arms.rest)):
@@ -415,7 +415,7 @@ class Settings(Section):
                 low, high = self.safety.low[joint % 6], self.safety.high[joint % 6]
                 if not low <= angle <= high:
                     raise ValueError(
-                        f"--arms.{name}: {angle} of joint {joint % 6 + 1} is outside its range {low}..{high}"
+                        f"--arms.{name}: joint {joint % 6 + 1} must be {low} to {high} rad (--safety.low and high), got {angle}"
                     )
         return self
 
@@ -490,9 +490,9 @@ def settings_from_json(text: str) -> Settings:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise SettingsError(f"the settings are not JSON: {error}") from None
+        raise SettingsError(f"settings: not JSON ({error})") from None
     if not isinstance(values, dict):
-        raise SettingsError(f"the settings are no table: {refusal.shown(values)}")
+        raise SettingsError(f"settings {refusal.shown(values)}: must be a table")
     return _checked(renamed.upgraded(values), {}, "")
 
 
@@ -512,5 +512,5 @@ def _check_size(flags: dict[str, Any]) -> None:
     if policy.get("checkpoint") and "size" in policy:
         size = policy["size"]
         raise SettingsError(
-            f"--policy.size {size}: the checkpoint {policy['checkpoint']} has a size of its own; leave out one of them"
+            f"--policy.size {size}: the checkpoint {policy['checkpoint']} has its own size; leave one out"
         )

@@ -62,15 +62,15 @@ def token(settings: Settings) -> str:
         if settings.host in LOOPBACK:
             return ""
         raise SettingsError(
-            f"--console.certificate {settings.certificate}: there is no {TOKEN_FILE}; make one with "
+            f"--console.certificate {settings.certificate}: {TOKEN_FILE} is missing; create one with "
             f"./launch/certificate.sh {settings.certificate}"
         ) from None
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); make another") from None
+        raise SettingsError(f"{path}: cannot be read ({error}); create another") from None
     if mode & _OTHERS:
-        raise SettingsError(f"{path}: others can read it, or change it; chmod 600 it, or make another")
+        raise SettingsError(f"{path}: other users can read or change it; run chmod 600 {path}")
     if not known or not re.fullmatch(TOKEN, known):
-        raise SettingsError(f"{path}: must hold one line of 16 letters, digits, - and _ at least; make another")
+        raise SettingsError(f"{path}: must hold one line of at least 16 letters, digits, - and _; create another")
     return known
 
 
@@ -84,7 +84,7 @@ def check(settings: Settings) -> None:
             one.bind(address)
     except OSError as error:
         raise SettingsError(
-            f"--console.host {settings.host}: {error.strerror}; give an address of this machine, or 0.0.0.0 for all"
+            f"--console.host {settings.host}: {error.strerror}; give an address of this machine, or 0.0.0.0"
         ) from None
 
 
@@ -98,6 +98,6 @@ def encryption(settings: Settings) -> ssl.SSLContext | None:
         context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"--console.certificate {folder}: {error}; make one with ./launch/certificate.sh {folder}"
+            f"--console.certificate {folder}: cannot be read ({error}); create one with ./launch/certificate.sh {folder}"
         ) from None
     return context

@@ -144,12 +144,12 @@ class _Routes:
     async def pictures(self, request: web.Request) -> web.StreamResponse:
         camera = request.match_info["camera"]
         if camera not in CAMERAS:
-            raise web.HTTPNotFound(text=f"no camera {camera[:40]!r}; there are {', '.join(CAMERAS)}\n")
+            raise web.HTTPNotFound(text=f"unknown camera {camera[:40]!r}; choose one of {', '.join(CAMERAS)}\n")
         return await sockets.pictures(request, await self._source(request), camera)
 
     async def operator(self, request: web.Request) -> web.StreamResponse:
         if self._console.operator is None:
-            raise web.HTTPNotFound(text="no robot runs here\n")
+            raise web.HTTPNotFound(text="no robot is running\n")
         return await sockets.operator_socket(request, self._console.operator)
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
@@ -166,7 +166,7 @@ class _Routes:
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
         picture = self._console.index.thumbnail(request.match_info["name"])
         if picture is None:
-            raise web.HTTPNotFound(text="no picture\n")
+            raise web.HTTPNotFound(text="no frame\n")
         return web.Response(body=picture, content_type="image/png")
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
@@ -185,7 +185,7 @@ class _Routes:
                 raise web.HTTPNotFound(text=f"{error}\n") from None
             return ReadSession(self._reader, name)
         if self._console.live is None:
-            raise web.HTTPNotFound(text="no robot runs here; choose a session\n")
+            raise web.HTTPNotFound(text="no robot is running; choose a session\n")
         return self._console.live
 
     @staticmethod

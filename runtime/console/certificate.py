@@ -34,18 +34,18 @@ def main(arguments: list[str]) -> int:
     try:
         if there == [CERTIFICATE_FILE, KEY]:
             _secret(folder / TOKEN_FILE, _token())
-            say(f"{folder}: a token beside the certificate, which stays")
+            say(f"{folder}: added a token to the certificate")
             _say_next(folder)
             return 0
         if there:
-            raise SettingsError(f"{folder}: there is a {there[0]} already; name another folder, or take it away")
+            raise SettingsError(f"{folder / there[0]}: already exists; give another folder, or delete it")
         if not options.names:
-            raise SettingsError(f"{folder}: for which names? ./launch/certificate.sh {folder} NAME...")
+            raise SettingsError(f"{folder}: host names are missing; run ./launch/certificate.sh {folder} NAME...")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fingerprint = make(folder, list(options.names))
     except OSError as error:
-        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
-    say(f"{folder}: certificate for {', '.join(options.names)}; SHA-256 fingerprint {fingerprint}; and a token")
+        raise SettingsError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
+    say(f"{folder}: wrote a certificate for {', '.join(options.names)} (SHA-256 fingerprint {fingerprint}) and a token")
     _say_next(folder)
     return 0
 
@@ -97,4 +97,4 @@ def _name(name: str) -> x509.GeneralName:
         try:
             return x509.DNSName(name)
         except ValueError:
-            raise SettingsError(f"{name!r}: neither a host name nor an address") from None
+            raise SettingsError(f"{name!r}: must be a host name or an address") from None

@@ -111,7 +111,9 @@ class EventDetector:
         if before[0] != reported.holder:
             events.append(
                 Event(
-                    reported.stamp_ns, "operator", f"{reported.holder} steers" if reported.holder else "nobody steers"
+                    reported.stamp_ns,
+                    "operator",
+                    f"{reported.holder} holds the lease" if reported.holder else "nobody holds the lease",
                 )
             )
         if before[1] != reported.wanted:

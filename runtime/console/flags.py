@@ -13,23 +13,23 @@ from runtime.config.settings import TOKEN, Console
 
 
 class ConsoleFlags(Flags):
-    """Look through recorded sessions in a browser, without a robot."""
+    """Show recorded sessions in a browser, without a robot."""
 
     sessions: Path = Path("sessions")
-    """Folder of the sessions."""
+    """Folder that holds the session folders."""
     host: str = "127.0.0.1"
-    """Address that it serves; beyond loopback only with --certificate."""
+    """Address of the page; beyond loopback it needs --certificate."""
     port: int = Field(default=8770, ge=0, le=65535)
-    """Port; 0, or one that is taken: any free one."""
-    token: Annotated[str, Says(expects="16 or more letters, digits, - and _")] = Field(default="", pattern=TOKEN)
-    """Whoever opens the page must know it; without it that of the certificate's folder."""
+    """Port of the page; 0, or a port in use: any free port."""
+    token: Annotated[str, Says(expects="at least 16 letters, digits, - and _")] = Field(default="", pattern=TOKEN)
+    """Token that opens the page; default: the one in the certificate's folder."""
     certificate: Path | None = None
-    """Folder that the command certificate made."""
+    """Folder that certificate.sh wrote."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.sessions.is_dir():
-            raise ValueError(f"--sessions {self.sessions}: no such folder; name the one that holds your sessions")
+            raise ValueError(f"--sessions {self.sessions}: does not exist; give the folder of your sessions")
         self.settings()
         return self
 
@@ -43,16 +43,16 @@ class ConsoleFlags(Flags):
 
 
 class CertificateFlags(Flags):
-    """Make a certificate for the console's page, valid for ten years, and a token.
+    """Create a certificate for the console page, valid for ten years, and a token.
 
     A browser asks once whether to trust it: compare the printed fingerprint. In a folder with a certificate alone the token is
     added.
     """
 
     folder: CliPositionalArg[Annotated[Path, Says(expects="a folder")]]
-    """A new folder, or one that holds a certificate without a token."""
+    """New folder, or one that holds a certificate without a token."""
     names: CliPositionalArg[tuple[str, ...]] = ()
-    """Host names and addresses by which browsers reach the robot."""
+    """Host names and addresses at which browsers reach the robot."""
 
 
 CONSOLE = CommandLine("console", ConsoleFlags)

@@ -28,13 +28,13 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
             page = None if origin is None else urlsplit(origin).netloc
         except ValueError:
-            return 403, "Host or Origin cannot be understood"
+            return 403, "Host or Origin header is malformed"
         if self.host in LOOPBACK and name not in LOOPBACK:
-            return 403, f"the console is at {self.host}, not at {name[:80]!r}"
+            return 403, f"Host: expected {self.host}, got {name[:80]!r}"
         if origin is not None and page != host:
-            return 403, f"a page of {origin[:80]!r} may not use this console"
+            return 403, f"Origin: pages of {origin[:80]!r} may not use this console"
         if self.token and not (self._is_token(cookie) or self._is_token(authorization.removeprefix(_BEARER))):
-            return 401, "open the address with its ?token=..., as robot.sh printed it"
+            return 401, "token is missing or wrong; open the address that robot.sh printed, with ?token=..."
         return None
 
     def lets_in(self, token: str) -> bool:

@@ -25,7 +25,7 @@ class Lease:
     def take(self, who: str, name: str, now_ns: int) -> str:
         """Ask for it. A holder who was not heard for 10 s is relieved. Returns why it is refused; empty: it is given."""
         if self.holder not in (_FREE, who) and now_ns - self.beat_ns <= _FORGOTTEN_NS:
-            return f"{self.name} steers; ask for the lease to be given back"
+            return f"{self.name} holds the lease; ask for its release"
         if self.holder != who:
             self.deadman = False
         self.holder, self.name, self.beat_ns = who, name, now_ns
@@ -48,4 +48,4 @@ class Lease:
         """Why somebody may not give a command (None: anything but a command to the arms); empty: he may."""
         if command == "hold" or who == self.holder:
             return ""
-        return f"{self.name} steers" if self.holder else "take the lease first"
+        return f"{self.name} holds the lease" if self.holder else "no lease; take the lease first"

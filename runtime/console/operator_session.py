@@ -125,8 +125,8 @@ class OperatorSession:
 def _old(seen_ns: int | None, now_ns: int) -> str:
     """Why a request comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
     if seen_ns is None:
-        return "say which moment of the robot is shown (seen_ns)"
+        return "seen_ns is missing; give the robot time that the page shows"
     if 0 <= now_ns - seen_ns <= _OLD_NS:
         return ""
     age_s, limit_s = abs(now_ns - seen_ns) / 1e9, _OLD_NS / 1e9
-    return f"was asked of the robot as it was {age_s:.1f} s ago (limit {limit_s:.0f} s): the connection hung; ask again"
+    return f"the page showed the robot {age_s:.1f} s ago (limit {limit_s:.0f} s); wait for the connection and repeat it"

@@ -41,7 +41,7 @@ def main(process: Process) -> None:
 
     def ready(port: int) -> None:
         address = url(settings, port)
-        log.info("the console is at %s", address.partition("?")[0])  # logs lie in the session, which is passed on
+        log.info("serving the console at %s", address.partition("?")[0])  # logs lie in the session, which is passed on
         (process.folder / CONSOLE_FILE).write_text(address)
 
     application = app.application(console)

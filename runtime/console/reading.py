@@ -75,7 +75,7 @@ class Reader:
                 answer = None
             if answer is None:
                 self.close()
-                raise SessionError(f"{request[1]}: whoever read it ended, for want of memory perhaps; open it again")
+                raise SessionError(f"{request[1]}: its reading process ended, perhaps out of memory; open it again")
         if answer[:1] == _REFUSED:
             raise SessionError(answer[1:].decode())
         return answer[1:]

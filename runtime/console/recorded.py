@@ -130,7 +130,7 @@ class SessionIndex:
         """Where a session lies. Raises SessionError."""
         path = self.folder / name
         if "/" in name or name in ("", ".", "..") or not path.is_dir():
-            raise SessionError(f"{name[:80]}: no such session in {self.folder}")
+            raise SessionError(f"{name[:80]}: does not exist in {self.folder}; choose a session of the list")
         return path
 
     def open(self, name: str) -> Recorded:

@@ -14,7 +14,7 @@ _JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 def _shown(text: str) -> str:
     if not text.translate(dict.fromkeys(map(ord, _JOINERS))).isprintable():
-        raise ValueError("must be one line of characters that can be seen")
+        raise ValueError("must be one line of printable characters")
     return text
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers.arm import EMERGENCY_STOP
 from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, link_points
-from runtime.arms.reasons import HELD, WAITS
+from runtime.arms.reasons import BLOCKED, HELD, MOVING, WAITS
 from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.console.events import Event
@@ -100,11 +100,11 @@ def _safety(
     silent_s = (now_ns - state.stamp_ns) / NS_PER_S
     silent = silent_s > _SILENT_S
     known = joints is not None and now_ns - joints.stamp_ns < _SILENT_S * NS_PER_S and not silent
-    gone = (f"the arms process has said nothing for {silent_s:.1f} s; the arms keep their last target",)
+    gone = (f"arms process silent for {silent_s:.1f} s (limit {_SILENT_S} s); the arms hold their last target",)
     return {
         "mode": NO_WORD if silent else state.mode,
         "reasons": list(gone if silent else state.reasons),
-        "todo": "wait for it to be started again, then arm" if silent else _todo(settings, state),
+        "todo": "wait until it is restarted, then send `arm`" if silent else _todo(settings, state),
         "since_s": round((now_ns - state.since_ns) / NS_PER_S, 1),
         "moves": bool(np.abs(joints.dq).max() > _MOVING_RAD_S) if known and joints is not None else None,
         "chunk_age_ms": _age(state.chunk_age_ns),
@@ -125,24 +125,28 @@ def _todo(settings: Settings, state: messages.SafetyState) -> str:
         case "RUNNING":
             return ""
         case "TAKEOVER":
-            return "run gives the arms back to the policy"
+            return "send `run` to return the arms to the policy"
         case "FAULT":
             stopped = "stopped by an operator" in why or EMERGENCY_STOP in why
-            return "support the arms, clear a stop, arm, run" if stopped else "look at the robot, clear, run"
+            return (
+                "support the arms, then clear a stop, `arm`, `run`"
+                if stopped
+                else "check the robot, then send `clear` and `run`"
+            )
         case "DISARMED":
-            return "mend what the checks found, start again" if "not fit" in why else "arm, then run"
+            return "fix what blocks arming, then restart" if BLOCKED in why else "send `arm`, then `run`"
         case "HOLD":  # pragma: no branch - there is no other mode
             return _todo_held(settings, why)
 
 
 def _todo_held(settings: Settings, why: str) -> str:
-    if HELD in why:
-        return "arm, then run"
-    if "moves to" in why:
-        return "wait, or hold"
+    if HELD in why or why == WAITS:
+        return ""  # the reason says it
+    if MOVING in why:
+        return "wait, or send `hold`"
     if WAITS not in why and settings.arms.auto_resume:
-        return "it goes on by itself when that is over"
-    return "run" if why == WAITS else "see to the reason, then run"
+        return "resumes by itself when this ends"
+    return "fix this, then send `run`"
 
 
 def _instruction(message: messages.Instruction | None) -> dict[str, Any] | None:
@@ -206,7 +210,7 @@ def _camera(held: Held, camera: str, now_ns: int) -> dict[str, Any]:
     health, frame = _of(held, "camera_health", messages.CameraHealth), _of(held, f"frame.{camera}", messages.Frame)
     state = None if health is None else next((row for row in health.cameras if row.camera == camera), None)
     silent_s = 0.0 if health is None else (now_ns - health.stamp_ns) / NS_PER_S
-    gone = f"no report for {silent_s:.1f} s" if silent_s > _SILENT_S else ""
+    gone = f"no report for {silent_s:.1f} s (limit {_SILENT_S} s)" if silent_s > _SILENT_S else ""
     return {
         "camera": camera,
         "number": None if frame is None else frame.seq,

@@ -90,11 +90,11 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
     rate_hz = (len(monitor.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
     text = monitor.fault
     if not text and monitor.number == 0:
-        text = "no picture yet"
+        text = "no frame yet"
     elif not text and now_ns - monitor.progress_ns > seconds(late_s):
-        text = f"no new picture for {(now_ns - monitor.progress_ns) / 1e6:.0f} ms"
+        text = f"no new frame for {(now_ns - monitor.progress_ns) / 1e6:.0f} ms (limit {late_s * 1e3:.0f} ms)"
     elif not text and now_ns - monitor.capture_ns > seconds(late_s) * 2:
-        text = f"pictures are {(now_ns - monitor.capture_ns) / 1e6:.0f} ms old"
+        text = f"frames are {(now_ns - monitor.capture_ns) / 1e6:.0f} ms old (limit {late_s * 2e3:.0f} ms)"
     text = text or behind
     return messages.CameraState(
         camera=camera, number=monitor.number, capture_ns=monitor.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
@@ -111,7 +111,7 @@ def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, s
     least_ns = min(delays_ns.values())
     limit = f"(limit {limit_s * 1e3:.0f} ms)"
     return {
-        name: f"pictures come {(delay_ns - least_ns) / 1e6:.0f} ms later than another camera's {limit}"
+        name: f"frames arrive {(delay_ns - least_ns) / 1e6:.0f} ms later than another camera's {limit}"
         for name, delay_ns in delays_ns.items()
         if delay_ns - least_ns > seconds(limit_s)
     }
@@ -212,7 +212,8 @@ def _report(process: Process, states: tuple[messages.CameraState, ...], said: di
     for state in states:
         current = kind(state)
         if current and said.get(state.camera) == "":
-            text = f"{state.camera}: {state.verdict}; check its cable and USB port"
+            remedy = "" if "; " in state.verdict else "; check its cable and USB port"
+            text = f"{state.camera}: {state.verdict}{remedy}"
             process.fault("camera", stall.blamed(text, robot_time_ns()))
         if current == "" or state.camera in said:
             said[state.camera] = current
@@ -224,7 +225,7 @@ def _stream(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
         _pass_on(process, camera, monitor)
     except Exception as error:  # noqa: BLE001 - the thread's edge
         log.exception("camera %s", camera.name)
-        monitor.fault = f"its pictures cannot be passed on: {' '.join(str(error).split()[:40])}"
+        monitor.fault = f"frames cannot be forwarded ({' '.join(str(error).split()[:40])})"
 
 
 def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
@@ -277,12 +278,12 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
 
 def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
     """Note why, and close the camera as far as it still can be."""
-    monitor.fault = why
+    monitor.fault = why.removeprefix(f"camera {camera.name}").lstrip(": ")  # whoever reports it names the camera
     if monitor.opened:
         try:
             camera.close()
         except Exception:  # noqa: BLE001 - what is gone cannot always be closed
-            log.exception("camera %s could not be closed", camera.name)
+            log.exception("camera %s cannot be closed", camera.name)
 
 
 def _until_silent(process: Process, camera: Camera) -> Iterator[CameraFrame]:

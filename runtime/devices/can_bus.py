@@ -43,7 +43,7 @@ _QUIET_S = 0.055  # without a reading its cause is looked for; just after `arms`
 _SILENT_S = 2.0
 """After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
 _LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
-_WHAT_NOW = "it would go there at once: clear, then run from where it is"
+_WHAT_NOW = "send `clear`, then `run`"
 Action = MotorCommand | Literal["forward", "give up", "too far", ""]
 
 
@@ -123,7 +123,7 @@ def main(process: Process) -> None:
 
     # One for good: so is the SDK's object.
     arm = make_arm(side, process.settings, process.folder, tell, process.role.recording)
-    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters as they were"))
+    fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters in as before"))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
@@ -141,7 +141,7 @@ def main(process: Process) -> None:
         if arm.read() is not None:
             state("")  # it was heard: whatever comes now is news
         if process.running:
-            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
+            state(f"silent for {_SILENT_S:.0f} s; reopening the bus")
         arm.close()
     targets.close()
 
@@ -179,7 +179,9 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
             case "forward":
                 arm.command(command.q, command.stamp_ns)
             case "too far":
-                arm.refuse(f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD}); {_WHAT_NOW}")
+                arm.refuse(
+                    f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD} rad); {_WHAT_NOW}"
+                )
             case "stop":
                 arm.stop()
             case "release":

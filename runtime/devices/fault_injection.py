@@ -36,5 +36,9 @@ class FaultFile(Generic[Faults]):
             wanted = json.loads(self._path.read_text())
             return {name: self._kind.model_validate(wanted.get(name, {})) for name in self._sections}
         except (OSError, ValueError, ValidationError, AttributeError) as error:
-            log.error("%s: %s; the faults stay as they are", self._path, " ".join(str(error).split()[:20]))
+            log.error(
+                "%s: cannot be read (%s); the injected faults stay unchanged",
+                self._path,
+                " ".join(str(error).split()[:20]),
+            )
             return None

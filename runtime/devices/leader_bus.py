@@ -38,7 +38,7 @@ def main(process: Process) -> None:
             _listen(process, slot)
             if slot.read().stamp_ns > opened_ns:
                 state("")  # it was heard: whatever comes now is news
-            state(f"silent for {_SILENT_S:.0f} s; the bus is reopened until it is heard")
+            state(f"silent for {_SILENT_S:.0f} s; reopening the bus")
             leader.close()
         process.stepped()
         process.pause(_AGAIN_S)

@@ -135,5 +135,5 @@ def _plan(settings: Settings, seed: int) -> Array:
     try:
         return np.concatenate([still[:1], experts.plan(physics)])
     except Unreachable as error:
-        log.warning("scene %d: %s; the hands stay ready", seed, error)
+        log.warning("scene %d: %s; the emulated leaders stay in the ready pose", seed, error)
         return still

@@ -28,12 +28,12 @@ def check_interface(side: str, interface: str, usb: str) -> Row:
         f"sudo ip link set {interface} down; sudo ip link set {interface} up type can bitrate {_BITRATE} restart-ms 100"
     )
     if not place.exists():
-        remedy = "plug in its USB-CAN adapter; deploy/can-names.rules names it"
-        return Row(name, "fail", f"there is no interface {interface}", remedy)
+        remedy = "plug in its USB-CAN adapter and install deploy/can-names.rules"
+        return Row(name, "fail", f"interface {interface} does not exist", remedy)
     device = (place / "device").resolve().name
     if exchanged := piper_bus.elsewhere(interface, usb):
         return Row(
-            name, "fail", exchanged, "plug the adapters as they were, or put their places into deploy/can-names.rules"
+            name, "fail", exchanged, "plug the adapters in as before, or write their ports into deploy/can-names.rules"
         )
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
@@ -41,15 +41,15 @@ def check_interface(side: str, interface: str, usb: str) -> Row:
     if off := piper_bus.why_off(link):
         return Row(name, "fail", f"{interface}: {off}", up)
     if link.bitrate != _BITRATE:
-        return Row(name, "fail", f"{interface} runs at {link.bitrate} bit/s, the arms speak at {_BITRATE}", up)
+        return Row(name, "fail", f"{interface} runs at {link.bitrate} bit/s, expected {_BITRATE}", up)
     if link.state not in ("", "ERROR-ACTIVE"):
         found = f"{interface} is in {link.state}: many frames have errors"
         return Row(name, "warning", found, f"check its cable and terminating resistor; then {up}")
     found = f"{interface} is up at 1 Mbit/s, USB {device}"
     if not usb:
         return Row(
-            name, "warning", f"{found}, which no setting confirms: left and right could be exchanged unnoticed",
-            f"put {device} into arms.usb_places of the profile once you have seen which arm it is",
+            name, "warning", f"{found}, which arms.usb_places does not confirm: left and right may be swapped",
+            f"find out which arm it is, then write {device} into arms.usb_places of the profile",
         )  # fmt: skip
     return Row(name, "pass", found)
 
@@ -85,7 +85,10 @@ def check_leader(side: str, channel: str, interface: str = "socketcan") -> Row:
         leader.close()
     if not heard:
         return Row(
-            name, "warning", "says nothing: nobody can take over", "switch it on; it must be set to lead (0x470)"
+            name,
+            "warning",
+            "no feedback: `takeover` is not possible",
+            "switch it on, and set it to lead (CAN id 0x470)",
         )
     return Row(name, "pass", f"{len(heard) / _LISTEN_S:.0f} targets/s on its own bus")
 
@@ -96,16 +99,16 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
     time.sleep(_LISTEN_S)
     last = arm.read()
     if first is None or last is None or last.number == first.number:
-        return Row(name, "fail", "says nothing", "switch it on; check the CAN cable and its terminating resistor")
+        return Row(name, "fail", "no feedback", "check its power, CAN cable and terminating resistor")
     rate_hz = (last.number - first.number) / ((last.stamp_ns - first.stamp_ns) / 1e9)
     found = f"{rate_hz:.0f} readings/s, motors {'on' if arm.switched_on else 'off'}"
     if out := plausible.outside(last.q, settings.safety.low, settings.safety.high):
-        remedy = "lead it back by hand; if it is not there, set the joint's zero with the vendor's tool"
+        remedy = "move the arm back by hand, or set the joint's zero with the vendor's tool"
         return Row(name, "fail", f"{found}; {out}", remedy)
     if last.warning:
-        return Row(name, "fail", f"{found}; {last.warning}", "see to it, then look again")
+        return Row(name, "fail", f"{found}; {last.warning}", "fix it, then run the doctor again")
     if rate_hz < _LEAST_HZ:
-        return Row(name, "warning", f"{found} (200 expected)", "check the CAN cable; is the machine very busy?")
+        return Row(name, "warning", f"{found} (200 expected)", "check the CAN cable, and end other programs")
     return Row(name, "pass", found)
 
 
@@ -115,14 +118,12 @@ def _leaders(arm: PiperArm, name: str, led: bool) -> Row:
         state = arm.read()
         if state is None or state.leader is None:
             return Row(
-                f"{name}, leaders", "warning", "its leader says nothing", "switch the leader on, on the same bus"
+                f"{name}, leaders", "warning", "no feedback from its leader", "switch on its leader, on the same bus"
             )
         return Row(f"{name}, leaders", "pass", "its leader leads it; it cannot be armed")
     if arm.commanded_by_others:
-        found = (
-            "somebody else commands this arm (0x150 to 0x15f, 0x47x): its leader is plugged in, or another program runs"
-        )
-        return Row(f"{name}, leaders", "fail", found, "unplug the leader arm; end other programs on this bus")
+        found = "another sender commands it (CAN id 0x150 to 0x15f or 0x47x): its leader, or another program"
+        return Row(f"{name}, leaders", "fail", found, "unplug the leader arm and end other programs on its bus")
     return Row(f"{name}, leaders", "pass", "unplugged")
 
 
@@ -130,12 +131,12 @@ def _identity(arm: PiperArm, name: str, settings: Settings) -> list[Row]:
     try:
         version = Row(f"{name}, firmware", "pass", piper_identity.firmware(arm.sdk, name, _ANSWER_S))
     except DriverError as error:
-        version = Row(f"{name}, firmware", "warning", str(error), "power the arm off and on")
+        version = Row(f"{name}, firmware", "warning", str(error), "power-cycle the arm")
     try:
         ranges = piper_identity.ranges(arm.sdk, name, _ANSWER_S)
         accelerations = piper_identity.accelerations(arm.sdk, name, _ANSWER_S)
     except DriverError as error:
-        return [version, Row(f"{name}, ranges", "fail", str(error), "power the arm off and on")]
+        return [version, Row(f"{name}, ranges", "fail", str(error), "power-cycle the arm")]
     return [version, _ranges(ranges, name, settings), _accelerations(accelerations, name, settings)]
 
 
@@ -144,9 +145,9 @@ def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> R
     row = f"{name}, acceleration"
     for motor, reported in enumerate(found, 1):
         if reported < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
-            found_text = f"motor {motor} allows {reported:.2f} rad/s2, less than --safety.acceleration"
-            return Row(row, "fail", found_text, "lower --safety.acceleration to it")
-    return Row(row, "pass", f"{min(found):.1f} rad/s2, as much as the safety layer's, or more")
+            found_text = f"motor {motor} allows {reported:.2f} rad/s², less than --safety.acceleration"
+            return Row(row, "fail", found_text, f"lower --safety.acceleration to {reported:.2f}")
+    return Row(row, "pass", f"{min(found):.1f} rad/s², at least --safety.acceleration")
 
 
 def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: Settings) -> Row:
@@ -156,11 +157,19 @@ def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: S
         low, high = settings.safety.low[motor - 1], settings.safety.high[motor - 1]
         span = f"motor {motor} reports {reported.low_rad:.3f} to {reported.high_rad:.3f} rad, {reported.speed_rad_s:.2f} rad/s"
         if not reported.sane:
-            return Row(row, "fail", f"{span}: its stored limits are corrupt", "set them anew with the vendor's tool")
+            return Row(row, "fail", f"{span}: its stored limits are corrupt", "set them again with the vendor's tool")
         if reported.low_rad > low + _RANGE_TOLERANCE_RAD or reported.high_rad < high - _RANGE_TOLERANCE_RAD:
             return Row(
-                row, "fail", f"{span}: narrower than {low} to {high}", "narrow --safety.low and --safety.high to it"
+                row,
+                "fail",
+                f"{span}: narrower than --safety.low {low} to --safety.high {high} rad",
+                "narrow --safety.low and --safety.high to this range",
             )
         if reported.speed_rad_s < settings.safety.velocity[motor - 1] - _RANGE_TOLERANCE_RAD:
-            return Row(row, "fail", f"{span}: slower than --safety.velocity", "lower --safety.velocity to it")
-    return Row(row, "pass", "as wide as the safety layer's, or wider")
+            return Row(
+                row,
+                "fail",
+                f"{span}: slower than --safety.velocity",
+                f"lower --safety.velocity to {reported.speed_rad_s:.2f}",
+            )
+    return Row(row, "pass", "at least as wide and fast as --safety.low, --safety.high and --safety.velocity")

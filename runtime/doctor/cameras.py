@@ -46,19 +46,17 @@ def _check(name: str, settings: Settings) -> Row:
                 stamps.append(frame.capture_ns)
         camera.close()
     except DriverError as error:
-        return Row(row, "fail", str(error), "see to its cable, and that it is the right one")
+        return Row(row, "fail", str(error), "check its cable, and that it is the right camera")
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-        return Row(row, "fail", f"{wanted.kind} {wanted.device}: no pictures", "unplug it and plug it in again")
+        return Row(row, "fail", f"{wanted.kind} {wanted.device}: no frames", "unplug it and plug it in again")
     rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)
     link = f" by USB {camera.usb}" if camera.usb else ""
-    found = f"{wanted.kind} {wanted.device or 'the only one'}{link}: {rate_hz:.1f} of {wanted.rate_hz:.0f} pictures/s"
+    found = f"{wanted.kind} {wanted.device or 'the only one'}{link}: {rate_hz:.1f} of {wanted.rate_hz:.0f} frames/s"
     if wanted.kind == "realsense" and camera.usb.startswith(_SLOW_LINK):
-        return Row(row, "warning", found, "plug it into a blue USB 3 port with the cable that came with it")
+        return Row(row, "warning", found, "plug it into a USB 3 port with a USB 3 cable")
     if wanted.kind == "uvc" and wanted.device.startswith(_BY_NUMBER):
-        remedy = "give its place, /dev/v4l/by-path/...: numbers change with the order of plugging in"
-        return Row(row, "warning", f"{found}; left and right wrist could be exchanged unnoticed", remedy)
+        remedy = "give its path /dev/v4l/by-path/...: numbers change with the order of plugging in"
+        return Row(row, "warning", f"{found}; left and right wrist may be swapped", remedy)
     if rate_hz < _LEAST_SHARE * wanted.rate_hz:
-        return Row(
-            row, "warning", found, "a dark room halves the rate; else use a USB 3 port of its own, without a hub"
-        )
+        return Row(row, "warning", found, "light the scene, or use a USB 3 port of its own, without a hub")
     return Row(row, "pass", found)

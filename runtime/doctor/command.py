@@ -34,13 +34,13 @@ def main(arguments: list[str]) -> int:
     if settings.json_file is not None:
         settings.json_file.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     failed = failures(rows)
-    say("video2act: the arms may not be armed" if failed else "video2act: the robot is ready")
+    say("video2act: the robot is not ready: a check failed" if failed else "video2act: the robot is ready")
     if failed:
-        say_next("when that is mended", "doctor", *arguments)
+        say_next("check again", "doctor", *arguments)
         return 1
     known = settings.arms.kind == "simulated" or settings.instruction is not None
     flags = DOCTOR.tree_words(arguments, but=("json",))  # which is this table's
-    say_next("start it", "robot", *flags, *(() if known else ("--instruction", "TEXT")))
+    say_next("start the robot", "robot", *flags, *(() if known else ("--instruction", "TEXT")))
     return 0
 
 

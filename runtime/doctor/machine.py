@@ -56,10 +56,8 @@ def mount(settings: Settings) -> Row:
     if settings.arms.kind == "simulated":
         return Row("mount", "pass", "the simulated robot's")
     if not reported.measured:
-        remedy = (
-            "measure them (deploy/first-hour.md, step 2), then set safety.mount and its measured = true in the profile"
-        )
-        return Row("mount", "fail", "where the arms stand over the table was not measured", remedy)
+        remedy = "measure it (deploy/first-hour.md, step 2), then set safety.mount with measured = true in the profile"
+        return Row("mount", "fail", "the arms' place over the table is not measured", remedy)
     apart_m = float(np.hypot(*np.subtract(reported.left[:2], reported.right[:2])))
     return Row(
         "mount",
@@ -76,13 +74,13 @@ def processors(measured: Processors, late_ms: float) -> Row:
         late_ms: How late a 5 ms timer came meanwhile, 99th percentile.
     """
     pressure = measured.check()
-    found = f"{pressure}; a timer of {1e3 / _TIMER_HZ:.0f} ms came {late_ms:.1f} ms late (p99)"
+    found = f"{pressure}; a {1e3 / _TIMER_HZ:.0f} ms timer is {late_ms:.1f} ms late (p99)"
     if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
-        return Row("processors", "warning", found, "ask whoever runs this virtual machine for cores of its own")
+        return Row("processors", "warning", found, "give this virtual machine cores of its own")
     if pressure.busy_percent > _MOST_BUSY_PERCENT or late_ms > overload.LATE_TICK_MS:
-        return Row("processors", "warning", found, "end other programs first (top shows them): readings will come late")
+        return Row("processors", "warning", found, "end other programs, which top shows: feedback will come late")
     if pressure.cores < _FEWEST_CORES:
-        return Row("processors", "warning", found, f"a robot takes {_FEWEST_CORES} cores at least")
+        return Row("processors", "warning", found, f"use a machine of at least {_FEWEST_CORES} cores")
     return Row("processors", "pass", found)
 
 
@@ -103,7 +101,7 @@ def disk(settings: Settings) -> Row:
     bytes_s = _BESIDE_BYTES_S + sum(map(_picture_bytes_s, settings.cameras.by_name().values()))
     hours = free / bytes_s / 3600
     found = f"{free / 1e9:.1f} GB free in {folder}, {hours:.1f} hours of sessions"
-    remedy = "move old sessions away, or give another place with --sessions"
+    remedy = "move old sessions away, or give another folder with --sessions"
     if free < _LEAST_FREE_BYTES:
         return Row("disk", "fail", found, remedy)
     return Row("disk", "pass" if hours > _ENOUGH_HOURS else "warning", found, remedy)
@@ -118,10 +116,8 @@ def _picture_bytes_s(camera: Camera) -> float:
 def shared_memory(folder: Path, settings: Settings) -> Row:
     """Whether the rings of all cameras fit twice where pictures pass between the processes."""
     free, needed = shutil.disk_usage(folder).free, 2 * _rings_bytes(settings)
-    found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f}"
-    remedy = (
-        f"in a container start it with --shm-size={max(2, math.ceil(needed / 1e9))}g; else see what lies in that folder"
-    )
+    found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f} GB"
+    remedy = f"delete files there; start a container with --shm-size={max(2, math.ceil(needed / 1e9))}g"
     return Row("shared memory", "pass" if free > needed else "fail", found, remedy)
 
 
@@ -139,13 +135,13 @@ def _rings_bytes(settings: Settings) -> float:
 def real_time(settings: Settings) -> Row:
     """Whether the arms' loop may run before everything else (SCHED_FIFO)."""
     if not settings.arms.realtime:
-        return Row("real time", "warning", "switched off by --arms.realtime", "leave it on")
+        return Row("real time", "warning", "off (--no-arms.realtime)", "leave out --no-arms.realtime")
     if realtime.allowed(realtime.ARMS_PRIORITY):
         return Row("real time", "pass", f"SCHED_FIFO {realtime.ARMS_PRIORITY} is permitted")
     return Row(
         "real time",
         "warning",
-        "no permission for SCHED_FIFO: targets may come milliseconds late on a busy machine",
+        "no permission for SCHED_FIFO: ticks may come late",
         "install deploy/realtime-limits.conf and log in again",
     )
 
@@ -154,8 +150,8 @@ def clock() -> Row:
     """Whether the wall clock is synchronised. It stamps sessions' names; nothing that moves depends on it."""
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(1024))
     if state in (-1, _TIME_ERROR):
-        found = "not synchronised; only the names of sessions depend on it"
-        return Row("clock", "warning", found, "timedatectl set-ntp true")
+        found = "not synchronised; only session names depend on it"
+        return Row("clock", "warning", found, "run timedatectl set-ntp true")
     return Row("clock", "pass", "synchronised")
 
 
@@ -166,15 +162,13 @@ def graphics(settings: Settings) -> Row:
     if found:
         return Row("GPU", "pass", "; ".join(found))
     if any(device.startswith("cuda") for device in wanted):
-        return Row(
-            "GPU", "fail", "none found, but --system1.device or --system2.device asks for one", "nvidia-smi tells more"
-        )
+        return Row("GPU", "fail", "none found, but --system1.device or --system2.device asks for one", "run nvidia-smi")
     small = settings.policy.size == "small"
     return Row(
         "GPU",
         "pass" if small else "warning",
         f"none found: the {settings.policy.size} policy runs on {os.cpu_count()} processor cores",
-        "full policies need a GPU; run System 2 on another machine with system2.sh",
+        "a full policy needs a GPU; run System 2 on a GPU box with ./launch/system2.sh",
     )
 
 
@@ -195,7 +189,9 @@ def policy(settings: Settings) -> Row:
     if checkpoint is not None and (checkpoint / "config.json").is_file():
         return Row("policy", "pass", str(checkpoint))
     if checkpoint is not None:
-        return Row("policy", "fail", f"{checkpoint} holds no checkpoint", "give a folder that train.sh wrote")
+        return Row(
+            "policy", "fail", f"checkpoint {checkpoint} does not exist", "give a folder that ./launch/train.sh wrote"
+        )
     simulated = settings.arms.kind == "simulated"
-    found = f"none given: random weights of size {settings.policy.size}"
-    return Row("policy", "warning" if simulated else "fail", found, "train one, and give it with --policy.checkpoint")
+    found = f"no checkpoint: random weights of size {settings.policy.size}"
+    return Row("policy", "warning" if simulated else "fail", found, "give a trained one with --policy.checkpoint")

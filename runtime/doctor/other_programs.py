@@ -50,7 +50,7 @@ def check(interfaces: Sequence[str]) -> list[Row]:
         if held and any(name.startswith(_CAN) for name in held):
             sockets[pid] = command
     return [
-        _row("ROS nodes", ros, "end them before the robot starts: rosnode kill --all, or kill"),
+        _row("ROS nodes", ros, "end them before the robot starts with rosnode kill --all, or kill"),
         _cameras(devices, unseen),
         _buses(interfaces, sockets),
     ]
@@ -61,8 +61,8 @@ def _cameras(devices: dict[int, str], unseen: int) -> Row:
     if devices or not unseen:
         return row
     who = "the process of another user" if unseen == 1 else f"{unseen} processes of other users"
-    found = f"none among what can be seen; {who} cannot"
-    return Row(row.name, "warning", found, "look once with sudo")
+    found = f"none that is visible; {who} cannot be seen"
+    return Row(row.name, "warning", found, "run the doctor with sudo once")
 
 
 def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
@@ -72,13 +72,16 @@ def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
     held = sorted(interfaces) if _ANY in words else sorted(words & set(interfaces))
     if not held:
         return Row("CAN sockets", "pass", "none")
-    found = f"another program has {', '.join(held)} open; it could command the arms unseen"
+    found = f"another program has {', '.join(held)} open and could command the arms"
     if not sockets:
         return Row(
-            "CAN sockets", "fail", found, "look once with sudo, which tells whose it is, and end it; candump too"
+            "CAN sockets",
+            "fail",
+            found,
+            "run the doctor with sudo once to see which, and end it; this includes candump",
         )
     named = "; ".join(f"{command[:60]} (process {pid})" for pid, command in sorted(sockets.items()))
-    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it: kill {' '.join(map(str, sorted(sockets)))}")
+    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it with kill {' '.join(map(str, sorted(sockets)))}")
 
 
 def _camera_devices() -> set[str]:

@@ -58,8 +58,8 @@ def main(arguments: list[str]) -> int:
 
         if options.sweep is not None:
             sweep.run(options.sweep, options, _Alike(given, names, latencies, options, evaluated))
-            say(f"video2act: {options.out / options.sweep}.json and .png hold it")
-            say_next("another ablation", "evaluate", *_again(arguments, options.sweep))
+            say(f"video2act: {options.out / options.sweep}.json and .png written")
+            say_next("run another ablation", "evaluate", *_again(arguments, options.sweep))
             return 0
         settings = _settings(given, (), names[0])
 
@@ -72,7 +72,9 @@ def main(arguments: list[str]) -> int:
         rows, _ = evaluated((), finished)
     say("\n".join(table.lines(rows)))
     if options.expert:
-        say_next("the policy on the same scenes", "evaluate", *(word for word in arguments if word != "--expert"))
+        say_next(
+            "evaluate the policy on the same scenes", "evaluate", *(word for word in arguments if word != "--expert")
+        )
     else:
         say_next("watch it", "robot", *EVALUATE.tree_words(arguments), "--task", names[0])
     return 0
@@ -212,7 +214,7 @@ def _which(settings: Settings) -> str:
     policy = settings.policy
     if policy.checkpoint is not None:
         return f"{policy_id(settings)} in {policy.checkpoint}"
-    return f"of size {policy.size} with random weights; --policy.checkpoint names one that was trained"
+    return f"of size {policy.size} with random weights; give a trained one with --policy.checkpoint"
 
 
 def _of_rollouts(settings: Settings) -> dict[str, Any]:
@@ -230,7 +232,7 @@ def _latencies(options: EvaluateFlags) -> Latencies:
             times = {f"{name}_s": measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2")}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(
-                f"--bench {options.bench}: no record of ./launch/bench.sh --models ({error!r:.60})"
+                f"--bench {options.bench}: not a record of ./launch/bench.sh --models ({error!r:.60}); give another file"
             ) from None
     given = {name: getattr(options, name) for name in ("system1_s", "system2_s") if getattr(options, name) is not None}
     return Latencies.of(times | given)

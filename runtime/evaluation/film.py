@@ -37,9 +37,9 @@ def caption(task: str, episode: Episode) -> str:
     if outcome.success:
         went = f"success after {outcome.seconds:.1f} s"
     elif outcome.fault:
-        went = f"failure, the arms stopped with a fault: {outcome.fault}"
+        went = f"failure: FAULT: {outcome.fault}"
     else:
-        went = f"failure, not done within {outcome.seconds:.1f} s"
+        went = f"failure: not done within {outcome.seconds:.1f} s"
     return f"{task}, scene {episode.seed}: {went}" + (f"; {outcome.holds} holds" if outcome.holds else "")
 
 

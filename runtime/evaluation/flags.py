@@ -22,58 +22,58 @@ Latency = Annotated[float, Field(gt=0, le=60)]
 class EvaluateFlags(Flags):
     """Measure success rates of a policy in simulation, on a virtual clock; with --sweep the paper's ablations.
 
-    Settings of the robot may follow: --ratio, --policy.checkpoint, --trajectory.blend. The same line gives the same figures
+    Settings of the robot may follow: --ratio, --policy.checkpoint, --trajectory.blend. The same command gives the same results
     again on one machine and build.
     """
 
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
-    """Tasks with commas between them, or all."""
+    """Tasks, separated by commas, or all."""
     rollouts: int | None = Field(default=None, ge=1, le=10_000)
-    """Rollouts of a repeat; without it 50, in a sweep 20."""
+    """Rollouts per repeat; default: 50, in a sweep 20."""
     repeats: int | None = Field(default=None, ge=1, le=100)
-    """Repeats; without it 3, in a sweep 1."""
+    """Repeats; default: 3, in a sweep 1."""
     seed: int = Field(default=KEPT_FROM, ge=KEPT_FROM, le=10**9)
     """Seed of the first scene."""
     expert: bool = False
     """Play the scripted expert instead of a policy."""
     json_file: File | None = Field(default=None, validation_alias="json")
-    """Write all figures there, task by task as they come."""
+    """Write all results to this file, task by task."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Processes; without it one a core."""
+    """Worker processes; default: one per core."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
-    """Play rollouts on a Ray cluster; local starts one on this machine."""
+    """Run rollouts on a Ray cluster; local starts one on this machine."""
     system1_s: Latency | None = None
-    """Declared latency of System 1."""
+    """Latency of System 1 on the virtual clock."""
     system2_s: Latency | None = None
-    """Declared latency of System 2."""
+    """Latency of System 2 on the virtual clock."""
     bench: File | None = None
     """Take both latencies from a record of bench.sh --models --json."""
     film: int = Field(default=0, ge=0, le=10_000)
-    """Film so many episodes of each task, from the first one."""
+    """Film this many episodes of each task, from the first."""
     film_seeds: tuple[Scene, ...] = ()
-    """Film the episodes of these scenes."""
+    """Film the episodes of these scene seeds."""
     film_examples: bool = False
     """Film the first success and the first failure of each task."""
     films: Folder = Path("films")
     """Folder of the films."""
     sweep: Literal["ratio", "shift", "blend", "features", "filter", "depth"] | None = None
-    """Which ablation of the paper."""
+    """Ablation of the paper to run."""
     out: Folder = Path("sweeps")
-    """Sweep: folder of tables, plots and policies."""
+    """Sweep: folder for tables, plots and policies."""
     data: Folder | None = None
     """Sweep: demonstrations to train on."""
     video: Folder | None = None
-    """Sweep: checkpoint of stage 1."""
+    """Sweep: checkpoint of stage video."""
     cache: Folder | None = None
-    """Sweep: prepared demonstrations; without it OUT/cache."""
+    """Sweep: folder for prepared demonstrations; default: OUT/cache."""
     train_steps: int = Field(default=6000, ge=1, le=10**8)
     """Sweep: training steps of each policy."""
     train_seeds: tuple[Seed, ...] = (0,)
     """Sweep: train each variant once with each of these seeds."""
     variants: tuple[str, ...] = ()
-    """Sweep: these variants alone."""
+    """Sweep: only these variants."""
     processes: int = Field(default=1, ge=1, le=64)
-    """Sweep: processes that train together."""
+    """Sweep: training processes."""
 
     @property
     def of_repeat(self) -> int:
@@ -99,18 +99,14 @@ class EvaluateFlags(Flags):
     def _check(self) -> Self:
         tasks(self.task)
         if self.expert and self.filmed:
-            raise ValueError(
-                "--film, --film-seeds, --film-examples: the expert is not filmed; leave out --expert, or these"
-            )
+            raise ValueError("--film, --film-seeds, --film-examples: do not apply to --expert; leave them out")
         for seed in self.film_seeds:
             if seed not in self.scenes:
                 raise ValueError(
-                    f"--film-seeds {seed}: is not played; scenes are {self.scenes[0]} to {self.scenes[-1]}"
+                    f"--film-seeds {seed}: must be {self.scenes[0]} to {self.scenes[-1]}, the scenes of this run"
                 )
         if self.sweep is not None and self.json_file is not None:
-            raise ValueError(
-                f"--json {self.json_file}: a sweep writes OUT/{self.sweep}.json; leave it out, and give --out"
-            )
+            raise ValueError(f"--json {self.json_file}: --sweep writes OUT/{self.sweep}.json; leave it out")
         return self
 
 

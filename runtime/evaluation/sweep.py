@@ -100,7 +100,7 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
             result = replace(known, variant=variant.name)
         results.append(result)
         of_seed = "" if len(options.train_seeds) == 1 or seed is None else f", seed {seed}"
-        again = "" if known is None else f" (evaluated before, by {known.made_by or 'an unknown revision'})"
+        again = "" if known is None else f" (evaluated before by {known.made_by or 'an unknown revision'})"
         done = f"{sum(result.outcomes)}/{len(result.outcomes)}"
         say(f"{name}: {variant.name}{of_seed}: {done}, {100 * result.rate:.1f} %{again}")
         rest.pop((variant.name, seed), None)
@@ -159,7 +159,7 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(f"{path}: no record of a sweep ({error!r:.60}); give another --out") from None
+        raise SettingsError(f"{path}: not a record of a sweep ({error!r:.60}); give another --out") from None
 
 
 def lines(results: Sequence[Result]) -> list[str]:
@@ -188,7 +188,7 @@ def statements(results: Sequence[Result]) -> list[str]:
     for other in results[1:]:
         points = 100 * (other.rate - first.rate)
         chance = table.paired(first.outcomes, other.outcomes)
-        verdict = "a difference" if chance < _SIGNIFICANT else "no difference that these rollouts could show"
+        verdict = "a significant difference" if chance < _SIGNIFICANT else "no significant difference"
         said.append(f"{other.variant} against {first.variant}: {points:+.1f} points, {verdict} (p = {chance:.2g})")
     return said
 
@@ -229,7 +229,7 @@ def plot(name: str, results: Sequence[Result]) -> "Figure":
     axes.set_ylim(0, 105)
     axes.set_ylabel("success, %")
     whole = "all six tasks" if set(tasks) == set(TASK_NAMES) else f"{len(tasks)} tasks" if len(tasks) > 1 else tasks[0]
-    axes.set_title(f"{name}, {whole}: scenes done, with 95 % intervals (Wilson)", fontsize=10)
+    axes.set_title(f"{name}, {whole}: success rate with 95 % Wilson intervals", fontsize=10)
     return figure
 
 
@@ -244,7 +244,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
         return None
     for needed in ("data", "video"):
         if getattr(options, needed) is None:
-            raise SettingsError(f"--sweep {name} trains a policy each: give --data and --video (see ./launch/train.sh)")
+            raise SettingsError(f"--sweep {name}: trains policies; give --data and --video (./launch/train.sh video)")
     own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
     folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
     arguments = ["action", "--seed", str(seed), "--out", str(folder)]

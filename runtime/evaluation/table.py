@@ -110,7 +110,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 def paired(one: Sequence[bool], other: Sequence[bool]) -> float:
     """How likely two policies alike would differ as much as this on the same scenes (McNemar 1947, exact, two-sided)."""
     if len(one) != len(other):
-        raise ValueError(f"the same scenes are compared, got {len(one)} and {len(other)}")
+        raise ValueError(f"both must have the same number of scenes, got {len(one)} and {len(other)}")
     only_one = sum(a and not b for a, b in zip(one, other, strict=True))
     only_other = sum(b and not a for a, b in zip(one, other, strict=True))
     apart = only_one + only_other

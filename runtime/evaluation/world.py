@@ -85,7 +85,9 @@ class Latencies:
         """The usual latencies, but for those given by name. Raises SettingsError for an unknown name or an impossible time."""
         for name, value in given.items():
             if name not in cls.__dataclass_fields__:
-                raise SettingsError(f"latency {name!r:.40} is unknown; there are {', '.join(cls.__dataclass_fields__)}")
+                raise SettingsError(
+                    f"unknown latency {name!r:.40}; choose one of {', '.join(cls.__dataclass_fields__)}"
+                )
             if not isinstance(value, (int, float)) or not 0 < value <= _LONGEST_S:
                 raise SettingsError(
                     f"latency {name}: must be above 0 and at most {_LONGEST_S:.0f} s, got {value!r:.40}"
@@ -152,7 +154,7 @@ def _check_rates(settings: Settings) -> None:
     ]
     for name, rate_hz, only_hz in rates:
         if rate_hz != only_hz:
-            raise SettingsError(f"--{name} {rate_hz:g}: on the virtual clock it is {only_hz}; leave it out")
+            raise SettingsError(f"--{name} {rate_hz:g}: must be {only_hz} on the virtual clock; leave it out")
 
 
 def run(

@@ -11,8 +11,8 @@ _SCRIPTS = Path(__file__).parents[2] / "launch"
 
 
 def say_next(aim: str, command: str, *words: str | Path) -> None:
-    """Print the command to type next, and its aim. `command` is one of runtime.cli's; words in capitals are to be filled in."""
-    say(f"video2act: next, {aim}: {typed(command, *words)}")
+    """Print the command to type next. `aim` is a verb with its object; words in capitals are to be filled in."""
+    say(f"video2act: next, to {aim}: {typed(command, *words)}")
 
 
 def typed(command: str, *words: str | Path) -> str:

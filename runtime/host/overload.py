@@ -13,7 +13,7 @@ LATE_TICK_MS = 5.0  # of the arms, p99: a whole period of 200 Hz
 LAG_MS = 50.0  # of the simulated physics behind the clock: the arms hold on feedback of that age
 LOOP_MS = 50.0  # of a loop without priority that comes round every 50 ms: one whole round
 GAP_MS = 250.0  # between two heartbeats, sent every 50 ms; chosen: four missed, one more than makes a process `stopped`
-REMEDY = "end other programs on it, or take fewer cameras and a slower --system1.period_s"
+REMEDY = "end other programs, lower --cameras.NAME.rate_hz or raise --system1.period_s"
 _STALL_MS = 20.0  # chosen: a sleep ends 0.1 ms late on an idle machine and 2.4 ms with both cores busy (measured)
 _BLAMED_NS = NS_PER_S
 """What comes late this long after a stall comes of it. Chosen: the longest age the arms judge (`max_supervision_age_s`)."""
@@ -77,13 +77,15 @@ def symptoms(
     """
     silent = {name: gap_ms for name, gap_ms in (gaps or {}).items() if gap_ms > GAP_MS}
     found = [
-        f"arms ticks {late_tick_ms:.0f} ms late (p99, limit {LATE_TICK_MS:.0f})" if late_tick_ms > LATE_TICK_MS else "",
-        f"physics {lag_ms:.0f} ms behind (p99, limit {LAG_MS:.0f})" if lag_ms > LAG_MS else "",
-        f"ordinary loops {late_loop_ms:.0f} ms late (p99, limit {LOOP_MS:.0f})" if late_loop_ms > LOOP_MS else "",
+        f"arms ticks {late_tick_ms:.0f} ms late (p99, limit {LATE_TICK_MS:.0f} ms)"
+        if late_tick_ms > LATE_TICK_MS
+        else "",
+        f"physics {lag_ms:.0f} ms behind (p99, limit {LAG_MS:.0f} ms)" if lag_ms > LAG_MS else "",
+        f"ordinary loops {late_loop_ms:.0f} ms late (p99, limit {LOOP_MS:.0f} ms)" if late_loop_ms > LOOP_MS else "",
     ]
     if len(silent) > 1:  # one alone may hang by itself
         worst = max(silent, key=lambda name: silent[name])
-        found.append(f"{len(silent)} processes silent, {worst} for {silent[worst]:.0f} ms (limit {GAP_MS:.0f})")
+        found.append(f"{len(silent)} processes silent, {worst} for {silent[worst]:.0f} ms (limit {GAP_MS:.0f} ms)")
     return ", ".join(filter(None, found))
 
 

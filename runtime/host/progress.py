@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 _BAR_AFTER_S, _LINE_EVERY_S = 1.0, 10.0
 """Chosen: what is done within a second needs no bar; a log may be silent for ten seconds before it looks hung."""
-_LINE = "{desc}: {n_fmt} of {total_fmt} %s, {elapsed} gone, {remaining} to go{postfix}"
+_LINE = "{desc}: {n_fmt} of {total_fmt} %s, {elapsed} elapsed, {remaining} remaining{postfix}"
 _CLEAR = "\r\x1b[K"
 
 

@@ -19,7 +19,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-KEYS = "space holds, r runs, t lets the leaders take over, q ends, ? shows the keys"
+KEYS = "space: hold, r: run, t: takeover by the leaders, q: quit, ?: show the keys"
 _MOST_LINES = 500
 """Texts that wait for a stopped terminal, then the oldest go; chosen: what a person might still scroll through."""
 _LAST_S = 0.5  # for the last lines; chosen: so short a wait at the end is not noticed

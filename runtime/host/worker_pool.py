@@ -104,7 +104,7 @@ def _connected(address: str, workers: int) -> Any:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise RuntimeFault(
-            '--ray needs the ray package: .venv/bin/pip install -c requirements.lock -e ".[ray]"'
+            '--ray needs the ray package; run .venv/bin/pip install -c requirements.lock -e ".[ray]"'
         ) from None
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "include_dashboard": False}
     try:

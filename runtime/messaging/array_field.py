@@ -48,9 +48,9 @@ class Tensor:
         """
         array = value if isinstance(value, np.ndarray) else self._from_map(value)
         if array.dtype != self._numpy_dtype:
-            raise ValueError(f"dtype {array.dtype}, expected {self.dtype}")
+            raise ValueError(f"expected dtype {self.dtype}, got {array.dtype}")
         if array.shape != self.shape and not self._fits(array.shape):
-            raise ValueError(f"shape {array.shape}, expected {self.shape}")
+            raise ValueError(f"expected shape {self.shape}, got {array.shape}")
         if not self._finite(array):
             raise ValueError("holds NaN or infinity")
         return array
@@ -65,7 +65,7 @@ class Tensor:
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data"}:
             raise ValueError("not an array")
         if value["dtype"] != self.dtype:
-            raise ValueError(f"dtype {value['dtype']!r:.40}, expected {self.dtype}")
+            raise ValueError(f"expected dtype {self.dtype}, got {value['dtype']!r:.40}")
         shape = value["shape"]
         if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 1 << 24 for n in shape):
             raise ValueError("malformed shape")
@@ -73,7 +73,7 @@ class Tensor:
         if not isinstance(data, bytes):
             raise ValueError("no bytes")
         if len(data) != math.prod(shape) * self._numpy_dtype.itemsize:
-            raise ValueError(f"{len(data)} bytes do not make shape {shape}")
+            raise ValueError(f"{len(data)} bytes do not fit shape {shape}")
         return np.frombuffer(data, dtype=self._numpy_dtype).reshape(shape)
 
     def _finite(self, array: NDArray[Any]) -> bool:
@@ -130,11 +130,11 @@ class ArraySet:
         if not isinstance(value, Mapping):
             raise ValueError("not a map of arrays")
         if len(value) > self.most:
-            raise ValueError(f"{len(value)} arrays, at most {self.most}")
+            raise ValueError(f"must hold at most {self.most} arrays, got {len(value)}")
         arrays = {self._name(name): self._one(name, part) for name, part in value.items()}
         size_bytes = sum(array.values.nbytes for array in arrays.values())
         if size_bytes > self.most_bytes:
-            raise ValueError(f"{size_bytes} bytes in all, at most {self.most_bytes}")
+            raise ValueError(f"must hold at most {self.most_bytes} bytes, got {size_bytes}")
         return arrays
 
     def to_map(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -144,16 +144,16 @@ class ArraySet:
     @staticmethod
     def _name(name: Any) -> str:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r:.40} is no name of an array (a to z, 0 to 9, _; at most 32)")
+            raise ValueError(f"array name must be at most 32 of a to z, 0 to 9 and _, got {name!r:.40}")
         return name
 
     def _one(self, name: str, part: Any) -> Array:
         dtype, shape = (part.dtype, part.shape) if isinstance(part, Array) else _described(part)
         if dtype not in self.dtypes:
-            raise ValueError(f"{name}: dtype {dtype!r:.40}, expected one of {', '.join(self.dtypes)}")
+            raise ValueError(f"{name}: expected dtype {' or '.join(self.dtypes)}, got {dtype!r:.40}")
         least, greatest = self.dimensions
         if not isinstance(shape, tuple) or not least <= len(shape) <= greatest:
-            raise ValueError(f"{name}: shape {shape!r:.40}, expected {least} to {greatest} dimensions")
+            raise ValueError(f"{name}: expected {least} to {greatest} dimensions, got shape {shape!r:.40}")
         try:
             return Array(dtype, self._field(dtype, shape).check(part.values if isinstance(part, Array) else part))
         except ValueError as error:

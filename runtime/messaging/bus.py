@@ -66,7 +66,7 @@ class Publisher:
         except zmq.ZMQError as error:
             self._socket.close()  # else its context waits for it for ever
             raise RuntimeFault(
-                f"{folder}: cannot be used ({error.strerror}); does the run belong to another user? (sudo -u USER ...)"
+                f"{folder}: cannot be opened ({error.strerror}); run this as the user of the run (sudo -u USER ...)"
             ) from None
         self.sent = 0
 
@@ -190,7 +190,7 @@ class Subscriber:
     def _accept(self, payload: memoryview) -> None:
         arrival_ns = robot_time_ns()
         if len(payload) > self.topic.max_bytes:
-            self._reject(f"{len(payload)} bytes, at most {self.topic.max_bytes}")
+            self._reject(f"{len(payload)} bytes (limit {self.topic.max_bytes})")
             return
         try:
             message = self._decode(payload, self.topic.message)

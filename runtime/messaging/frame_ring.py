@@ -44,7 +44,7 @@ class FrameRing:
         self.path, self._map = path, mapping
         magic, self.width_px, self.height_px, self.slots, _ = _RING.unpack_from(mapping)
         if magic != _MAGIC:
-            raise RuntimeFault(f"{path}: not a frame ring of this version")
+            raise RuntimeFault(f"{path}: another version wrote this frame ring")
         self._pixel_bytes = self.width_px * self.height_px * 3
         self._stride = slot_bytes(self.width_px, self.height_px)
 
@@ -68,7 +68,7 @@ class FrameRing:
         free = os.statvfs(path.parent)
         if free.f_bavail * free.f_frsize < size:
             raise RuntimeFault(
-                f"{path.parent}: {free.f_bavail * free.f_frsize >> 20} MiB free, the frames of {path.stem} need "
+                f"{path.parent}: {free.f_bavail * free.f_frsize >> 20} MiB free, frames of {path.stem} need "
                 f"{size >> 20} MiB; enlarge it (in a container: --shm-size=2g)"
             )
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -121,10 +121,12 @@ class FrameRing:
         """
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise RuntimeFault(
-                f"{self.path.stem}: picture {pixels.shape}, the ring holds {self.height_px}x{self.width_px}"
+                f"{self.path.stem}: expected frames of {self.height_px}x{self.width_px}, got {pixels.shape}"
             )
         if len(jpeg) > self._pixel_bytes // 2:
-            raise RuntimeFault(f"{self.path.stem}: JPEG of {len(jpeg)} bytes; lower its quality below 2:1")
+            raise RuntimeFault(
+                f"{self.path.stem}: JPEG of {len(jpeg)} bytes does not fit the frame ring; lower its quality"
+            )
         start = self._slot_start(number)
         self._store(start, -number)
         _TIMES.pack_into(self._map, start + _NUMBER.size, capture_ns, len(jpeg))

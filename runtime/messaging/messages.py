@@ -437,7 +437,7 @@ def _validated(body: dict[str, Any], expected: type[Message] | None) -> Message:
         raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
     schema = body.pop("schema", None)
     if type(schema) is not int or schema != SCHEMA_NUMBER:
-        raise WireError(f"{kind.__name__}: schema {schema!r:.20}, this program speaks {SCHEMA_NUMBER}")
+        raise WireError(f"{kind.__name__}: expected schema {SCHEMA_NUMBER}, got {schema!r:.20}")
     try:
         return kind.model_validate(body)
     except ValidationError as error:

@@ -43,7 +43,7 @@ def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
         raise WireError(f"not a {kind.__name__} of schema {messages.SCHEMA_NUMBER}")
     names = _defaults.get(kind) or _remember(kind)
     if body.keys() != names.keys():
-        raise WireError(f"{kind.__name__}: its fields are {', '.join(map(str, body))[:200]}")
+        raise WireError(f"{kind.__name__}: unexpected fields {', '.join(map(str, body))[:200]}")
     try:
         for name, field in kind._tensors.items():  # pyright: ignore[reportPrivateUsage]
             body[name] = field.check(body[name])

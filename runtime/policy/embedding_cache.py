@@ -49,13 +49,15 @@ class EmbeddingCache:
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
-                refused.append(f"{folder}: {error.strerror}")
+                refused.append(f"{folder}: cannot be written ({error.strerror})")
                 continue
             self.note = (
-                f"{refused[0]}; encoded instructions are kept in {folder}, see XDG_CACHE_HOME" if refused else ""
+                f"{refused[0]}; keeping encoded instructions in {folder}; XDG_CACHE_HOME names another folder"
+                if refused
+                else ""
             )
             return folder / f"{key}.safetensors"
-        raise RuntimeFault(f"{'; '.join(refused)}; name a folder that you may write in XDG_CACHE_HOME")
+        raise RuntimeFault(f"{'; '.join(refused)}; set XDG_CACHE_HOME to a writable folder")
 
 
 def _usual() -> tuple[Path, ...]:

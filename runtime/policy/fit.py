@@ -61,7 +61,7 @@ def _cameras(needs: Requirements, settings: Settings) -> Iterator[str]:
     there = settings.cameras.by_name()
     for name in dict.fromkeys((*needs.cameras, *(window.camera for window in needs.windows))):
         if name not in there:
-            yield f"needs a camera {name!r}, this robot has {', '.join(there)}; give a policy for these cameras"
+            yield f"needs camera {name}, this robot has {', '.join(there)}; give a policy for these cameras"
 
 
 def _pictures(needs: Requirements, settings: Settings) -> Iterator[str]:
@@ -73,9 +73,9 @@ def _pictures(needs: Requirements, settings: Settings) -> Iterator[str]:
         size = f"{camera.width_px}x{camera.height_px}"
         remedy = f"set --cameras.{name}.width_px {wanted.width_px} and --cameras.{name}.height_px {wanted.height_px}"
         if wanted.exact and (camera.width_px, camera.height_px) != (wanted.width_px, wanted.height_px):
-            yield f"needs pictures of {wanted.width_px}x{wanted.height_px}, camera {name} gives {size}; {remedy}"
+            yield f"needs frames of {wanted.width_px}x{wanted.height_px}, camera {name} sends {size}; {remedy}"
         elif abs(camera.width_px * wanted.height_px / (camera.height_px * wanted.width_px) - 1) > _ASPECT_SHARE:
-            yield f"needs pictures of the shape {wanted.width_px}:{wanted.height_px}, camera {name} gives {size}; {remedy}"
+            yield f"needs frames of aspect {wanted.width_px}:{wanted.height_px}, camera {name} sends {size}; {remedy}"
 
 
 def _rates(needs: Requirements, settings: Settings) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _rates(needs: Requirements, settings: Settings) -> Iterator[str]:
         rate_hz = settings.cameras.by_name()[name].rate_hz
         if rate_hz < (least_hz := needs.picture_rate_hz or 0.0) * _RATE_SHARE:
             yield (
-                f"needs {least_hz:g} pictures a second, camera {name} gives {rate_hz:g}; "
+                f"needs {least_hz:g} frames per second, camera {name} sends {rate_hz:g}; "
                 f"set --cameras.{name}.rate_hz {least_hz:g}"
             )
 
@@ -99,7 +99,7 @@ def _history(needs: Requirements, settings: Settings) -> Iterator[str]:
         kept_s = (KEPT_FRAMES - 1) / rate_hz
         if max(spans_s) > kept_s:
             yield (
-                f"looks back {max(spans_s):.1f} s, at {rate_hz:g} pictures a second {kept_s:.1f} s are kept of camera {name}; "
+                f"needs {max(spans_s):.1f} s of frames, camera {name} keeps {kept_s:.1f} s at {rate_hz:g} frames per second; "
                 f"set --cameras.{name}.rate_hz {(KEPT_FRAMES - 1) / max(spans_s):.3g} or less"
             )
 
@@ -121,15 +121,15 @@ def span_s(needs: Requirements, window: int, rate_hz: float) -> float:
 
 def _layout(needs: Requirements) -> Iterator[str]:
     if needs.state_layout != JOINT_LAYOUT:
-        yield f"has joints {needs.state_layout!r}, this robot {JOINT_LAYOUT!r}; give a policy for this order and these units"
+        yield f"needs joints {needs.state_layout!r}, this robot has {JOINT_LAYOUT!r}; give another policy"
 
 
 def _duration(needs: Requirements, settings: Settings) -> Iterator[str]:
     period_s = settings.system1.period_s
     if needs.duration_s <= period_s:
         yield (
-            f"makes chunks of {needs.targets} targets, {needs.duration_s:.2f} s, and the next comes after {period_s:g} s: the "
-            f"arms would stop in between; set --system1.period_s below {needs.duration_s:.2f}"
+            f"makes chunks of {needs.duration_s:.2f} s, shorter than --system1.period_s {period_s:g}: the arms would stop in "
+            f"between; set --system1.period_s below {needs.duration_s:.2f}"
         )
 
 
@@ -137,6 +137,6 @@ def _gripper(needs: Requirements, settings: Settings) -> Iterator[str]:
     opens_m = settings.safety.high[-1]
     if needs.gripper_open_m is not None and abs(needs.gripper_open_m - opens_m) > _GRIPPER_M:
         yield (
-            f"counts grippers as shares of {needs.gripper_open_m:.3f} m, this robot's open {opens_m:.3f} m (--safety.high); "
+            f"scales grippers by {needs.gripper_open_m:.3f} m, this robot's open {opens_m:.3f} m (--safety.high); "
             "give a policy for this gripper, or its true opening in --safety.high"
         )

@@ -19,18 +19,18 @@ class WeightsFlags(Flags):
     size: Literal["small", "full", "full-wan"] = "full"
     """Size of the policy whose published parts are fetched."""
     checkpoint: Annotated[Path | None, Says(metavar="DIR")] = None
-    """A checkpoint, instead of a size."""
+    """Folder of a checkpoint, instead of a size."""
 
 
 class InstructFlags(Flags):
-    """Encode instructions before a run, so that the robot need not: the text encoders take tens of gigabytes."""
+    """Encode instructions before a run, so that the robot loads no text encoders: they take tens of gigabytes."""
 
     texts: CliPositionalArg[
         Annotated[
-            tuple[Instruction, ...], Says(expects="one or more instructions of 1 to 1000 letters, each in quotes")
+            tuple[Instruction, ...], Says(expects="one or more instructions of 1 to 1000 characters, each in quotes")
         ]
     ] = Field(min_length=1)
-    """What the robot will be told, each in quotes."""
+    """Instructions for the robot, each in quotes."""
 
 
 def _check(_flags: InstructFlags, given: dict[str, Any]) -> None:

@@ -57,7 +57,11 @@ def main(arguments: list[str]) -> int:
     for text, path in zip(texts, encode(settings_of(given), texts, EmbeddingCache()), strict=True):
         say(f"{path}  {text}")
     say_next(
-        "tell the robot", "robot", *INSTRUCT.tree_words(arguments, but=("instruction",)), "--instruction", texts[0]
+        "run the robot with it",
+        "robot",
+        *INSTRUCT.tree_words(arguments, but=("instruction",)),
+        "--instruction",
+        texts[0],
     )
     return 0
 

@@ -60,7 +60,7 @@ def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RuntimeFault(
-            f"device {name}: this machine has {torch.cuda.device_count()} GPUs for torch; say cpu, or auto"
+            f"device {name}: torch finds {torch.cuda.device_count()} GPUs on this machine; give cpu or auto"
         )
     return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
 

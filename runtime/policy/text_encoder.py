@@ -58,4 +58,4 @@ def _encode(process: Process, text: str) -> None:
         if not process.running:
             child.kill()
     if child.returncode != 0 and process.running:  # the supervisor starts this process again, later and later
-        raise RuntimeFault(f"{text!r:.80} could not be encoded; logs/text.log of the session says why")
+        raise RuntimeFault(f"{text!r:.80} cannot be encoded; read logs/text.log of the session")

@@ -45,7 +45,7 @@ class Digest(Protocol):
 
 _BLOCK_BYTES = 1 << 22  # read at once for a checksum; chosen: 4 MiB, so that the bar moves and memory stays small
 _SPARE_BYTES = 1 << 30  # left free on the disk; chosen: 1 GiB, as `recorder.reserve_gib`
-_AGAIN = "run the same command again, it goes on where it stopped"
+_AGAIN = "run the same command again, which resumes it"
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def main(arguments: list[str]) -> int:
     fetch(config)
     if options.checkpoint is None:
         train = ("video", "--profile", options.size, "--data", "DIR", "--out", "DIR")
-        say_next("train a policy on top of them", "train", *train)
+        say_next("train a policy on them", "train", *train)
     else:
-        say_next("encode what the robot will be told", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")
+        say_next("encode instructions", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")
     return 0
 
 
@@ -96,17 +96,17 @@ def fetch(config: PolicyConfig) -> None:
     """
     needs = [_need(part, source) for part, source in sources(config).items() if source.folder is None]
     if not needs:
-        say(f"{config.name}: no part of it is published on the hub, nothing to fetch")
+        say(f"{config.name}: no part is published on the hub; nothing to fetch")
         return
     cache = Path(constants.HF_HUB_CACHE)
     for need in needs:
         size = sum(file.size for file in need.files)
         say(f"{need.part:6} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
     total, free = sum(need.missing_bytes for need in needs), _free_bytes(cache)
-    say(f"{_text(total)} to fetch into {cache}, {_text(free)} are free there")
+    say(f"{_text(total)} to fetch into {cache} ({_text(free)} free)")
     if total and total + _SPARE_BYTES > free:
         raise RuntimeFault(
-            f"{cache}: {_text(total + _SPARE_BYTES)} are needed, {_text(free)} free; make room, or name another disk in HF_HOME"
+            f"{cache}: needs {_text(total + _SPARE_BYTES)}, {_text(free)} free; free disk space, or set HF_HOME to another disk"
         )
     for need in needs:
         _download(need)
@@ -115,21 +115,19 @@ def fetch(config: PolicyConfig) -> None:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     if wrong:
-        raise RuntimeFault(f"{wrong[0]}: its checksum is not the hub's ({len(wrong)} such files, removed); {_AGAIN}")
-    say("all there, every checksum is the hub's")
+        raise RuntimeFault(f"{wrong[0]}: its checksum is not the hub's ({len(wrong)} such files, deleted); {_AGAIN}")
+    say("complete; all checksums match the hub's")
 
 
 def _need(part: PartName, source: Source) -> Need:
     try:
         tree = list(HfApi().list_repo_tree(source.repo, recursive=True, revision=source.revision))
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        raise RuntimeFault(f"{source.repo}: the hub cannot be asked ({_short(error)}); {_AGAIN}") from None
+        raise RuntimeFault(f"{source.repo}: the hub cannot be reached ({_short(error)}); {_AGAIN}") from None
     files = [file for file in tree if isinstance(file, RepoFile)]
     chosen = tuple(filter_repo_objects(files, allow_patterns=list(FILES[part]), key=lambda file: file.path))
     if not chosen:
-        raise RuntimeFault(
-            f"{source.repo}: has none of {', '.join(FILES[part])}; is published.{part} the right source?"
-        )
+        raise RuntimeFault(f"{source.repo}: {', '.join(FILES[part])} are missing; give another published.{part}")
     return Need(part, source, chosen)
 
 
@@ -141,7 +139,7 @@ def _download(need: Need) -> None:
                 _download_large(source, file.path, file.lfs.sha256, file.size)
         snapshot_download(source.repo, revision=source.revision, allow_patterns=patterns)
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
-        raise RuntimeFault(f"{source.repo}: the fetch broke off ({_short(error)}); {_AGAIN}") from None
+        raise RuntimeFault(f"{source.repo}: the fetch was interrupted ({_short(error)}); {_AGAIN}") from None
 
 
 def _download_large(source: Source, name: str, sha256: str, size: int) -> None:
@@ -166,7 +164,7 @@ def _wrong(need: Need) -> Iterator[Path]:
         for file in need.files:
             path = need.path(file)
             if path is None:
-                raise RuntimeFault(f"{need.source.repo}: {file.path} did not come; {_AGAIN}")
+                raise RuntimeFault(f"{need.source.repo}: {file.path} is missing; {_AGAIN}")
             digest: Digest = hashlib.sha256() if file.lfs is not None else _git_blob(path)
             with path.open("rb") as data:
                 while block := data.read(_BLOCK_BYTES):

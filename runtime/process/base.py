@@ -96,7 +96,7 @@ class Process:
         if self.settings.recorder.enabled and publisher.topic.logged:
             remaining_s = (self._recorder_deadline_ns - robot_time_ns()) / NS_PER_S
             if not publisher.wait_for_recorder(max(0.0, remaining_s)):
-                log.warning("nobody records %s yet", name)
+                log.warning("the recorder does not listen to %s yet", name)
         return publisher
 
     @property

@@ -15,26 +15,26 @@ from runtime.config.settings import ADDRESS, Policy, Section, System2
 class System2Flags(Flags):
     """Run System 2 alone, on a GPU box, for a robot that waits for it.
 
-    The robot's settings hold, but for --policy.* and --system2.* given here: where the checkpoint lies on this machine, and on
-    which device it runs.
+    The robot's settings apply, except --policy.* and --system2.* given here: the place of the checkpoint on this machine, and
+    the device.
     """
 
     robot: Annotated[
         str, Says(metavar="tcp://HOST:PORT", expects="tcp://HOST:PORT, as in the robot's --system2.remote")
     ] = Field(pattern=ADDRESS)
-    """Where the robot waits, as in its --system2.remote."""
+    """Address at which the robot waits, as in its --system2.remote."""
     keys: Annotated[Path, Says(metavar="DIR", expects="the folder of the keys")]
-    """A copy of the folder that the command keys made."""
+    """Copy of the folder that keys.sh wrote."""
 
 
 class KeysFlags(Flags):
-    """Make the two key pairs by which the robot and the GPU box know each other.
+    """Create the two key pairs by which the robot and the GPU box recognise each other.
 
     Copy the folder to both machines, and let nobody else read it: whoever has it can be either of them.
     """
 
     folder: CliPositionalArg[Annotated[Path, Says(expects="a new folder")]]
-    """A new folder for the keys."""
+    """New folder for the keys."""
 
 
 class BoxSettings(Section):

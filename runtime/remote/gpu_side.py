@@ -68,7 +68,7 @@ class GpuSide:
         """Serve until Ctrl-C or SIGTERM. Returns 0."""
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._end)
-        say("video2act: looking for the robot")
+        say("video2act: connecting to the robot")
         try:
             while not self._ending:
                 self._link.socket.poll(round(_WAIT_S * 1e3))
@@ -101,7 +101,10 @@ class GpuSide:
         ended = self._child is not None and self._child.poll() is not None
         gone = time.monotonic() - self._heard_s > _GONE_S
         if ended or gone:
-            say("video2act: " + ("System 2 ended; starting it again" if ended else "the robot is gone; looking for it"))
+            say(
+                "video2act: "
+                + ("System 2 ended; restarting it" if ended else "connection to the robot lost; reconnecting")
+            )
             self._end_system2()
             self._settings, self._life = None, time.time_ns()
             self._pause_s = min(2 * self._pause_s, _PAUSES_S[1]) if ended else _PAUSES_S[0]
@@ -114,7 +117,7 @@ class GpuSide:
             case (packets.SETTINGS, epoch, settings) if self._settings is None:
                 self._epoch, self._settings = number(epoch), self._own(settings)
                 self._comparison = Comparison()
-                say("video2act: the robot is there")
+                say("video2act: connected to the robot")
             case (packets.PONG, asked, reported):
                 self._offset.set(self._comparison.add(number(asked), number(reported), time.monotonic_ns()))
                 if self._child is None and self._settings is not None and self._comparison.settled:
@@ -134,7 +137,9 @@ class GpuSide:
         try:
             theirs = settings_from_json(settings.decode())
         except SettingsError as error:
-            raise SettingsError(f"the robot is of another version ({error}); install the same one on both") from None
+            raise SettingsError(
+                f"the robot runs another version ({error}); install the same revision on both"
+            ) from None
         local = theirs.system2.model_copy(update={"remote": "", "keys": None})
         changed = {
             "policy": overrides.over(theirs.policy, self._flags.get("policy", {}), "policy"),
@@ -147,7 +152,7 @@ class GpuSide:
         """Make the bus that System 2 lives on, with rings for its pictures, and start its process."""
         if settings.policy.checkpoint is not None and not settings.policy.checkpoint.is_dir():
             raise SettingsError(
-                f"the robot's policy is {settings.policy.checkpoint}, which is not here; give --policy.checkpoint DIR"
+                f"{settings.policy.checkpoint}: the robot's checkpoint does not exist here; give --policy.checkpoint DIR"
             )
         RunFile(settings=settings_to_json(settings), session=self.folder, revision=revision()).save(self.folder)
         needs = policy_needs(settings)
@@ -172,7 +177,7 @@ class GpuSide:
         }
         line = [sys.executable, "-m", "runtime.process.base", "system2", str(self.folder), str(self._epoch)]
         self._child = subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
-        say(f"video2act: System 2 starts, clocks compared to {self._comparison.uncertain_ns / 1e6:.2f} ms")
+        say(f"video2act: starting System 2 (clock uncertainty {self._comparison.uncertain_ns / 1e6:.2f} ms)")
 
     def _hear(self, name: str, payload: bytes, picture: list[bytes]) -> None:
         """Pass a message on to System 2; a picture goes into its ring before the notice is sent."""
@@ -190,7 +195,7 @@ class GpuSide:
             try:
                 pixels = simplejpeg.decode_jpeg(picture[0], "RGB")
             except ValueError as error:
-                say(f"video2act: picture {message.seq} of the robot is broken ({error}); it is left out")
+                say(f"video2act: frame {message.seq} of the robot cannot be read ({error}); left out")
                 return
             ring.write(message.seq, message.capture_ns, pixels, picture[0])
         if isinstance(message, messages.Embedding) and not EmbeddingCache().path(message.key).exists():

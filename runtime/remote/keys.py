@@ -34,22 +34,22 @@ def main(arguments: list[str]) -> int:
     """
     folder = KEYS.read(arguments)[0].folder
     if not zmq.has("curve"):
-        raise RuntimeFault("this ZeroMQ was built without CURVE; reinstall pyzmq")
+        raise RuntimeFault("this ZeroMQ has no CURVE encryption; reinstall pyzmq")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
+        raise SettingsError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
     if found := sorted(path.name for path in folder.glob("*.key*")):
-        raise SettingsError(f"{folder}: there are keys already ({found[0]}); name another folder, or take them away")
+        raise SettingsError(f"{folder / found[0]}: already exists; give another folder, or delete it")
     try:
         for name in (ROBOT, BOX):
             for path in zmq.auth.create_certificates(folder, name):
                 Path(path).chmod(0o600)
     except OSError as error:
-        raise SettingsError(f"{folder}: {error.strerror}; name another folder") from None
-    say(f"{folder}: keys of both ends; copy it to the GPU box, and let nobody else read it")
-    say_next("on the GPU box", "system2", "--robot", "tcp://ROBOT:5760", "--keys", folder)
-    say_next("on the robot", "robot", "--system2.remote", "tcp://0.0.0.0:5760", "--system2.keys", folder)
+        raise SettingsError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
+    say(f"{folder}: wrote the keys of both sides; copy it to the GPU box, and let nobody else read it")
+    say_next("run System 2 on the GPU box", "system2", "--robot", "tcp://ROBOT:5760", "--keys", folder)
+    say_next("run the robot", "robot", "--system2.remote", "tcp://0.0.0.0:5760", "--system2.keys", folder)
     return 0
 
 
@@ -64,7 +64,9 @@ def load(folder: Path, own: str, other: str) -> Keys:
         theirs, _ = zmq.auth.load_certificate(folder / f"{other}.key")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SettingsError(f"keys in {folder}: {reason}; make them with ./launch/keys.sh DIR") from None
+        raise SettingsError(
+            f"keys in {folder}: cannot be read ({reason}); create them with ./launch/keys.sh DIR"
+        ) from None
     if secret is None or any(len(key) != _LETTERS for key in (public, secret, theirs)):
-        raise SettingsError(f"keys in {folder}: a key is missing or cut; make them with ./launch/keys.sh DIR")
+        raise SettingsError(f"keys in {folder}: a key is missing or truncated; create them with ./launch/keys.sh DIR")
     return Keys(public, secret, theirs)

@@ -54,7 +54,7 @@ class Link:
         except zmq.ZMQError as error:
             made.close()
             raise RuntimeFault(
-                f"--system2.remote {address}: {error.strerror}; choose another port, or 0.0.0.0"
+                f"--system2.remote {address}: cannot be opened ({error.strerror}); give another port, or 0.0.0.0"
             ) from None
         return made
 

@@ -79,24 +79,24 @@ class RobotSide:
             case (packets.MESSAGE, name, payload):
                 self._publish(name.decode("ascii", "replace"), payload)
             case _:
-                log.warning("a packet of %d parts that is none", len(packet))
+                log.warning("unknown packet of %d parts; left out", len(packet))
 
     def check_link(self) -> None:
         """Say when the box is gone, once, and when it is back; and when the line is too slow for what there is to send."""
         lost = robot_time_ns() - self._heard_ns > seconds(_SILENT_S)
         if lost and not self._lost:
-            text = f"nothing heard from the GPU box for {_SILENT_S:.0f} s; is system2.sh running, is the cable plugged?"
+            text = f"GPU box silent for {_SILENT_S:.0f} s; check that system2.sh runs there, and the network cable"
             self._process.fault("link", text)
         elif self._lost and not lost:
-            log.info("the GPU box is there")
+            log.info("connected to the GPU box")
         if self._link.dropped > self._dropped and not lost:
-            log.warning("the line to the GPU box is too slow: %d packets dropped so far", self._link.dropped)
+            log.warning("network to the GPU box is too slow: %d packets dropped so far", self._link.dropped)
         self._lost, self._dropped = lost, self._link.dropped
 
     def _welcome(self, schema: int, life: int) -> None:
         """Answer a hello with the settings and the epoch of System 2's life there; a hello may come several times."""
         if schema != messages.SCHEMA_NUMBER:
-            text = f"the GPU box speaks schema {schema}, the robot {messages.SCHEMA_NUMBER}; install the same revision on both"
+            text = f"GPU box: expected schema {messages.SCHEMA_NUMBER}, got {schema}; install the same revision on both"
             self._process.fault("link", text)
             return
         self._comings += life != self._life

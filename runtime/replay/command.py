@@ -50,7 +50,9 @@ def _lockstep(session: Session, given: dict[str, Any]) -> int:
     with bar(steps, "replay", "step", leave=False) as shown:
         report = replay(session, lambda settings: changed(settings, given), lambda: shown.update(1))
     if not report.counts:
-        raise RuntimeFault(f"{session.path}: holds no step of a live run to compare (a recording, or a --what-if)")
+        raise RuntimeFault(
+            f"{session.path}: holds no step of a live run; give a session that is no recording and no --what-if"
+        )
     say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
     for kind, count in sorted(report.counts.items()):
         say(f"{kind:<14}{count.compared:>10}{count.differing:>8}{count.not_comparable:>16}")
@@ -59,13 +61,27 @@ def _lockstep(session: Session, given: dict[str, Any]) -> int:
             say(f"first difference: {count.first_difference}")
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
     same = report.identical and not damaged
-    say("identical, byte for byte" if same else "NOT identical" if not damaged else "the session is damaged")
+    say(
+        _verdict(session, report.reworded)
+        if same
+        else "NOT identical"
+        if not damaged
+        else "not comparable: the session is damaged"
+    )
     _say_what_if(session)
     return 0 if same else 1
 
 
+def _verdict(session: Session, reworded: int) -> str:
+    """In what a replay equals its session: another revision may word sentences otherwise."""
+    if not reworded:
+        return "identical, byte for byte"
+    by = session.metadata.get("revision") or "an unknown revision"
+    return f"identical, byte for byte, except the wording of {reworded} messages by {by}"
+
+
 def _say_what_if(session: Session) -> None:
-    say_next("what another ratio would have done", "replay", session.path.parent, "--what-if", "--ratio", "4")
+    say_next("see the effect of another ratio", "replay", session.path.parent, "--what-if", "--ratio", "4")
 
 
 def _paced(session: Session, options: ReplayFlags) -> int:
@@ -94,12 +110,12 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     from runtime.replay.lockstep import StoredEmbeddings
     from runtime.systems.virtual_clock import open_policy
 
-    with waiting("sorting its messages"):
+    with waiting("sorting messages"):
         origin = what_if.Origin.of(session)
     settings = changed(origin.settings, given)
     out = out or _beside(session.path.parent)
     if out.exists():
-        raise SettingsError(f"--out {out}: is there already; give another")
+        raise SettingsError(f"--out {out}: already exists; give another")
     with waiting("opening the policy"):
         policy = open_policy(settings)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
@@ -114,7 +130,7 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     say("\n".join(what_if.compared(before, after)))
     say(what_if.departed(origin.index, messages))
     say(f"video2act: written to {out}")
-    say_next("see both side by side", "console", "--sessions", out.parent)
+    say_next("compare both", "console", "--sessions", out.parent)
     return 0
 
 
@@ -130,10 +146,10 @@ def _beside(folder: Path) -> Path:
 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise RuntimeFault(f"--folder {folder!s:.60}: no such folder; make it first")
+        raise RuntimeFault(f"--folder {folder!s:.60}: does not exist; create it first")
     senders = [(row, name) for row in TOPICS.values() for name in row.senders(PROCESSES)]
     longest = max(len(str(socket_path(folder, row, name))) for row, name in senders)
     if longest > LONGEST_PATH:
         raise RuntimeFault(
-            f"--folder {folder!s:.60}...: {longest - LONGEST_PATH} letters too long for sockets; take a shorter"
+            f"--folder {folder!s:.60}...: {longest - LONGEST_PATH} characters too long for a socket; give a shorter path"
         )

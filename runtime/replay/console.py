@@ -49,7 +49,7 @@ def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> No
     try:
         app.run_forever(
             app.application(console), settings.host, settings.port, encryption(settings),
-            lambda port: say(f"video2act: {name} is played at {url(settings, port)} until Ctrl-C"), serve(),
+            lambda port: say(f"video2act: playing {name} at {url(settings, port)} until Ctrl-C"), serve(),
         )  # fmt: skip
     finally:
         bus.close()

@@ -20,16 +20,16 @@ _MOVED = ("policy.checkpoint", "policy.published.video", "policy.published.head"
 
 
 class ReplayFlags(Flags):
-    """Play a recorded session again, in one of four ways.
+    """Replay a recorded session, in one of four ways.
 
     Settings of the robot may follow --what-if and --on-robot: --ratio 4, --trajectory.blend none, --policy.checkpoint DIR.
-    With --lockstep, --policy.checkpoint DIR names where the session's policy lies now.
+    With --lockstep, --policy.checkpoint DIR names the session's policy if it was moved.
     """
 
-    session: CliPositionalArg[Annotated[Path, Says(expects="a session's folder or its MCAP file")]]
-    """A session's folder or its MCAP file; with --on-robot also a demonstration or a dataset."""
+    session: CliPositionalArg[Annotated[Path, Says(expects="the folder of a session, or its MCAP file")]]
+    """Folder of a session, or its MCAP file; with --on-robot also a demonstration or a dataset."""
     lockstep: bool = False
-    """Run the real steps again; every byte must be the same."""
+    """Run every step again; every byte must be the same."""
     what_if: bool = False
     """Run the same inputs under other settings, and write a new session."""
     on_robot: bool = False
@@ -37,26 +37,26 @@ class ReplayFlags(Flags):
     paced: bool = False
     """Publish the messages at the recorded times."""
     speed: float = Field(default=1.0, ge=0.01, le=100)
-    """With --paced: how many times as fast as recorded."""
+    """With --paced: speed relative to the recording."""
     console: bool = False
-    """With --paced: show it on the console's page."""
+    """With --paced: show it on the console page."""
     folder: Path | None = None
-    """With --paced: folder of sockets and rings; without it a new one."""
+    """With --paced: folder for sockets and rings; default: a new one."""
     out: Path | None = None
-    """With --what-if: folder of the new session; without it beside the old one."""
+    """With --what-if: folder of the new session; default: beside the old one."""
     episode: int | None = None
-    """With --on-robot: which episode. A session's count from 1, a dataset's from 0; without it the first that moves."""
+    """With --on-robot: number of the episode, from 1 in a session, from 0 in a dataset; default: the first that moves."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         chosen = [f"--{mode.replace('_', '-')}" for mode in MODES if getattr(self, mode)]
         if len(chosen) != 1:
-            given = "give one of" if not chosen else f"{' and '.join(chosen)} were given; give one of"
+            given = "give one of" if not chosen else f"{' and '.join(chosen)} exclude each other; give one of"
             raise ValueError(f"SESSION {self.session}: {given} --lockstep, --what-if, --on-robot, --paced")
         for name, mode in _OF_A_MODE.items():
             if getattr(self, name) != type(self).model_fields[name].default and not getattr(self, mode):
                 value = "" if name == "console" else f" {getattr(self, name)}"
-                raise ValueError(f"--{name}{value}: is for --{mode.replace('_', '-')}; leave it out, or give that")
+                raise ValueError(f"--{name}{value}: needs --{mode.replace('_', '-')}; give it, or leave --{name} out")
         return self
 
 
@@ -76,11 +76,11 @@ def _check(flags: ReplayFlags, given: dict[str, Any]) -> None:
             takes = "takes no settings" if flags.paced else f"takes only {', '.join(f'--{moved}' for moved in _MOVED)}"
             raise SettingsError(f"--{name}: {'--paced' if flags.paced else '--lockstep'} {takes}; leave it out")
         if flags.what_if and name.partition(".")[0] not in CHANGEABLE:
-            raise SettingsError(f"--what-if: --{name} cannot be changed afterwards; give {CHOICE}")
+            raise SettingsError(f"--what-if: --{name} cannot be changed after the run; give {CHOICE}")
         if flags.on_robot and name.startswith("policy."):
-            raise SettingsError(f"--{name}: no policy runs under --on-robot; leave it out")
+            raise SettingsError(f"--{name}: does not apply to --on-robot, where no policy runs; leave it out")
     if flags.what_if and not given:
-        raise SettingsError(f"--what-if: name what is to be different: {CHOICE}")
+        raise SettingsError(f"--what-if: a setting is missing; give {CHOICE}")
 
 
 REPLAY = CommandLine(

@@ -19,6 +19,7 @@ from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.config.settings import Settings, settings_from_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
+from runtime.host.revision import revision
 from runtime.messaging import messages
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.policy.protocols import EncodedInstruction
@@ -32,12 +33,13 @@ from runtime.systems import system1_step, system2_step
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
-_OTHERWISE: dict[type[messages.Message], tuple[str, ...]] = {
+_SENTENCES: dict[type[messages.Message], tuple[str, ...]] = {
     messages.SafetyState: ("reasons", "answer"),
     messages.Skip: ("reason",),
-    messages.Conditions: ("covers",),
 }
-"""What a former schema worded in other sentences or did not hold, by message."""
+"""Fields for people, by message: another revision may word them otherwise, but gives as many."""
+_ADDED: dict[type[messages.Message], tuple[str, ...]] = {messages.Conditions: ("covers",)}
+"""Fields that a former schema did not hold, by message."""
 STEPS = ("arm_target", "conditions", "chunk", "skip")
 """Topics of what is made again."""
 Key = tuple[str, int, int]  # topic, epoch, seq
@@ -68,6 +70,7 @@ class Report:
     """What a lockstep replay found, by message type."""
 
     counts: dict[str, Count] = field(default_factory=dict)
+    reworded: int = 0  # messages that are equal but for their sentences, in a session of another revision
     passed: Callable[[], object] = lambda: None
 
     def count(self, kind: str) -> Count:
@@ -86,7 +89,8 @@ class Index:
     """A session's messages by topic, epoch and seq, and in order by topic."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session, present = session, revision()
+        self.other_revision = not present or session.metadata.get("revision") != present
         self.messages: dict[Key, messages.Message] = {}
         self.payloads: dict[Key, bytes] = {}
         self.snapshots: dict[tuple[str, int], list[messages.Snapshot]] = {}
@@ -135,11 +139,11 @@ def replay(
     """
     index, report = Index(session), Report(passed=passed)
     if "settings" not in session.metadata:
-        raise SessionError(f"{session.path}: holds no settings; only a session of this program can be replayed")
+        raise SessionError(f"{session.path}: holds no settings; give a session that video2act recorded")
     try:
         settings = moved(settings_from_json(session.metadata["settings"]))
     except SettingsError as error:
-        raise SessionError(f"{session.path}: its settings are of another version: {error}") from None
+        raise SessionError(f"{session.path}: its settings are of another version ({error})") from None
     role = Role.of_session(session.metadata)
     _replay_arms(index, settings, role.unfit, report)
     if only_arms:
@@ -373,7 +377,9 @@ def _by_topic(index: Index, recorded: messages.Episodic) -> dict[str, messages.M
 
 def _check_policy(recorded: str, here: str) -> None:
     if recorded != here:
-        raise SessionError(f"the session used checkpoint {recorded}, here is {here}; give the same policy and version")
+        raise SessionError(
+            f"checkpoint: the session used {recorded}, got {here}; give --policy.checkpoint of the same version"
+        )
 
 
 def _compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:
@@ -386,19 +392,32 @@ def _compare(index: Index, key: Key, made: messages.Message | None, report: Repo
         return
     count.compared += 1
     if made is not None and index.session.former:
-        made = _worded(made, index.messages[key])
+        made = _replaced(made, index.messages[key], _ADDED)
     if made is not None and messages.encode(made) == recorded:
         return
+    if made is not None and index.other_revision:
+        made = _replaced(made, index.messages[key], _SENTENCES)
+        if messages.encode(made) == recorded:
+            report.reworded += 1
+            return
     count.differing += 1
     count.apart = max(count.apart, _apart(index.messages[key], made))
     if not count.first_difference:
         count.first_difference = f"{kind} {key[2]} (epoch {key[1]}): {_describe(index.messages[key], made)}"
 
 
-def _worded(made: messages.Message, recorded: messages.Message) -> messages.Message:
-    """The output that was made again with the recorded words: a former schema said its sentences otherwise. Figures stay."""
-    names = _OTHERWISE.get(type(made), ()) if type(made) is type(recorded) else ()
-    return made.model_copy(update={name: getattr(recorded, name) for name in names})
+def _replaced(
+    made: messages.Message, recorded: messages.Message, fields: dict[type[messages.Message], tuple[str, ...]]
+) -> messages.Message:
+    """With some fields of the recorded message; sentences only where as many were said, or something was."""
+    names = fields.get(type(made), ()) if type(made) is type(recorded) else ()
+    taken = {name: (getattr(made, name), getattr(recorded, name)) for name in names}
+    return made.model_copy(update={name: b for name, (a, b) in taken.items() if fields is _ADDED or _alike(a, b)})
+
+
+def _alike(made: str | tuple[str, ...], recorded: str | tuple[str, ...]) -> bool:
+    """Whether both say nothing, or both one thing, or both as many."""
+    return bool(made) == bool(recorded) if isinstance(made, str) else len(made) == len(recorded)
 
 
 def _apart(recorded: messages.Message, made: messages.Message | None) -> float:
@@ -419,14 +438,14 @@ def _apart(recorded: messages.Message, made: messages.Message | None) -> float:
 
 def _describe(recorded: messages.Message, made: messages.Message | None) -> str:
     if made is None:
-        return "nothing was made"
+        return "the replay gave nothing"
     if type(made) is not type(recorded):
-        return f"a {type(made).__name__} was made"
+        return f"the replay gave a {type(made).__name__}"
     for name in type(recorded).model_fields:
         a, b = getattr(recorded, name), getattr(made, name)
         if hasattr(a, "shape"):
             if a.tobytes() != b.tobytes():
                 return f"{name} differs by up to {torch.tensor(a.astype(float) - b.astype(float)).abs().max():.3g}"
         elif a != b:
-            return f"{name}: recorded {a!r:.60}, made {b!r:.60}"
+            return f"{name}: recorded {a!r:.60}, replayed {b!r:.60}"
     return "only the encoding differs"

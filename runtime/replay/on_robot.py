@@ -120,7 +120,9 @@ def recorded(source: Path, number: int | None) -> Recorded:
     is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
     found = (_demonstration if is_demonstrations else _episode)(source, number)
     if len(found.q) < _SHORTEST_STEPS:
-        raise RuntimeFault(f"{source}: its movement has {len(found.q)} steps; there is nothing to follow")
+        raise RuntimeFault(
+            f"{source}: its movement must have at least {_SHORTEST_STEPS} steps, got {len(found.q)}; give another"
+        )
     return found
 
 
@@ -141,15 +143,16 @@ def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
     step, joint = np.unravel_index(int(outside.argmax()), outside.shape)
     if outside[step, joint] > safety.outside_rad:
         raise RuntimeFault(
-            f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} is to go to {arms[step, joint]:.2f} rad after "
-            f"{step / DEMONSTRATION_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range; is it another robot's?"
+            f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} is at {arms[step, joint]:.2f} rad after "
+            f"{step / DEMONSTRATION_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range "
+            f"(limit {safety.outside_rad} rad); give another"
         )
     jumps = np.abs(np.diff(arms, axis=0))
     step, joint = np.unravel_index(int(jumps.argmax()), jumps.shape)
     if jumps[step, joint] > safety.jump_rad:
         raise RuntimeFault(
             f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} jumps by {jumps[step, joint]:.2f} rad after "
-            f"{step / DEMONSTRATION_HZ:.1f} s (limit {safety.jump_rad} rad); leave it out"
+            f"{step / DEMONSTRATION_HZ:.1f} s (limit {safety.jump_rad} rad); give another"
         )
 
 
@@ -184,7 +187,9 @@ def _episode(source: Path, number: int | None) -> Recorded:
     log = Log(session)
     numbers = [about.number for about in log.episodes]
     if number is not None and number not in numbers:
-        raise SettingsError(f"--episode {number}: {source} holds {', '.join(map(str, numbers)) or 'none'}")
+        raise SettingsError(
+            f"--episode {number}: must be an episode of {source} ({', '.join(map(str, numbers)) or 'none'})"
+        )
     unfit = ""
     for about in log.episodes:
         if number not in (None, about.number):
@@ -197,7 +202,7 @@ def _episode(source: Path, number: int | None) -> Recorded:
         if path is not None:
             reported, (q, instruction), folder = _settings_of(session), path, session.path.resolve().parent
             return Recorded(q, folder.name, about.task, about.seed, instruction, reported, folder.parent)
-    nothing = f"{source}: the arms never ran, and no demonstration was kept; there is nothing to follow"
+    nothing = f"{source}: the arms never ran, and no demonstration was kept; give another"
     raise RuntimeFault(unfit or nothing)
 
 
@@ -211,7 +216,7 @@ def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
             return settings_from_json(text)
         except SettingsError as error:
             raise SessionError(
-                f"{session.path}: its settings are of another version ({error}); name the robot with --profile"
+                f"{session.path}: its settings are of another version ({error}); give --profile"
             ) from None
 
     return read
@@ -224,10 +229,10 @@ def _demonstration(source: Path, number: int | None) -> Recorded:
     try:
         some = demonstrations.find(source) if source.is_dir() else None
         if some is not None and not 0 <= (number or 0) < len(some):
-            raise SettingsError(f"--episode {number}: {source} holds 0 to {len(some) - 1}")
+            raise SettingsError(f"--episode {number}: must be 0 to {len(some) - 1} in {source}")
         episode = hdf5.read(source) if some is None else some[number or 0].read()
     except ModelError as error:
-        raise RuntimeFault(f"{error}" if source.suffix else f"{error}; a session holds {FILE_NAME}") from None
+        raise RuntimeFault(f"{error}" if source.suffix else f"{error}; give a folder with {FILE_NAME}") from None
     name = source.stem if number is None else f"{source.stem} {number}"
     text = next((text for text in episode.instructions if text.strip()), "")
     return Recorded(episode.leader.astype(np.float64), name, episode.task, episode.seed, text, None, source.parent)

@@ -27,8 +27,8 @@ from runtime.systems import outputs
 Array = NDArray[np.float64]
 FILE_NAME = "way.npy"
 TOPICS = ("episode", "instruction", "joint_state", "arm_target")
-END = "the recorded movement is at its end"
-LOST = "what led the arms along the recorded movement ended and was started again: where it had come to is lost"
+END = "the recorded movement has ended"
+LOST = "the tracker was restarted and lost its place in the recorded movement; run replay.sh --on-robot again"
 _RAMP_S = 1.0  # from standing to the recorded pace, and back; chosen: no step of speed that a hand would not make
 _STAND_S = 0.5
 """At the end, before it is said; chosen: the arms' smoothing and fade (`trajectory.fade_s`) are over then."""
@@ -188,9 +188,7 @@ def load(path: Path) -> Way:
         data = path.read_bytes()
         q = np.load(BytesIO(data), allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise RuntimeFault(
-            f"{path}: is not a recorded movement ({error}); begin again with replay.sh --on-robot"
-        ) from None
+        raise RuntimeFault(f"{path}: is not a recorded movement ({error}); run replay.sh --on-robot again") from None
     return Way(q, hashlib.sha256(data).hexdigest()[:16])
 
 
@@ -218,7 +216,7 @@ def step(
         return _skip(state, inputs, LOST, epoch, now_ns)
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
-        return _skip(state, inputs, "no joint state", epoch, now_ns)
+        return _skip(state, inputs, "no joint state yet", epoch, now_ns)
     dt_ns = NS_PER_S // DEMONSTRATION_HZ
     if inputs.episode.number != state.episode:  # a new one begins at the beginning
         state.episode, state.place_s, state.origin_ns = inputs.episode.number, 0.0, _NONE

@@ -58,11 +58,11 @@ class Origin:
         """Index a session. Raises SessionError where there is no run with arms in it to begin with."""
         index = Index(session)
         if "settings" not in session.metadata or not index.of("arm_target"):
-            raise SessionError(f"{session.path}: no run of this program with arms in it; nothing to compare with")
+            raise SessionError(f"{session.path}: holds no run of the arms; give another session")
         settings = settings_from_json(session.metadata["settings"])
         role = Role.of_session(session.metadata)
         if role.tracks:
-            raise SessionError(f"{session.path}: followed {role.tracks}, there was no policy; nothing to compare with")
+            raise SessionError(f"{session.path}: followed {role.tracks} without a policy; give another session")
         return cls(index, settings, role.unfit)
 
     @property
@@ -86,7 +86,9 @@ class Origin:
                     return stored(key)
             if key not in made:
                 if key not in reported:
-                    raise SessionError(f"{self.index.session.path}: lost which text {key} is; nothing to compare with")
+                    raise SessionError(
+                        f"{self.index.session.path}: text of instruction {key} is missing; give another session"
+                    )
                 made[key] = policy.instruct(reported[key])
             return made[key]
 
@@ -251,11 +253,11 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
 _FIGURES = (
     ("runs of System 1", "system1_runs"),
     ("runs of System 2", "system2_runs"),
-    ("runs of System 1 for each of System 2", "ratio_measured"),
+    ("runs of System 1 for each run of System 2", "ratio_measured"),
     ("age of conditions, ms (p50)", "condition_age_ms.p50"),
     ("velocity step at a seam, rad/s (p99)", "seam_velocity_jump_rad_s.p99"),
-    ("share of the ticks that run", "running_fraction"),
-    ("share of these that a limit shaped", "limited_fraction"),
+    ("share of ticks in RUNNING", "running_fraction"),
+    ("share of those that a limit changed", "limited_fraction"),
     ("holds", "holds"),
 )
 
@@ -287,6 +289,6 @@ def departed(origin: Index, arrived: Sequence[Topical]) -> str:
             apart.append(float(np.abs(was.q - message.q)[WITHOUT_GRIPPERS].max()))
     reported = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
     if not apart:
-        return f"at no time both are running{reported}"
+        return f"the two are never RUNNING at the same time{reported}"
     p50, p99 = np.percentile(apart, [50, 99])
-    return f"commanded joints apart: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} at most{reported}"
+    return f"distance of the commanded joints: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} max{reported}"

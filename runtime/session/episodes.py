@@ -26,7 +26,7 @@ Row = TypeVar("Row")
 # Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit. Chosen: six steps.
 _LONGEST_GAP_NS = NS_PER_S // 5
 _WORTH_A_LINE_S = 0.5  # of an episode that is missing; chosen: less is how every run begins and ends
-_NOTHING = "the arms never ran in it"
+_NOTHING = "the arms never ran"
 
 
 def episodes(session: reader.Session, failures: bool = False, verbose: bool = True) -> list[Episode]:
@@ -45,9 +45,7 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
     unfit, parts = list[str](), list[str]()
     for about in log.episodes:
         if about.number in log.failures and not failures:
-            unfit.append(
-                f"{session.path} episode {about.number}: was called a failure; --failures takes it all the same"
-            )
+            unfit.append(f"{session.path} episode {about.number}: judged a failure; --failures includes it")
             continue
         try:
             found = log.episode(about)
@@ -61,7 +59,7 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
         if shorter := log.shorter(about, len(found)):
             parts.append(f"{session.path} episode {about.number}: {shorter}")
     if not some:
-        nothing = f"{session.path}: the arms never ran, and no demonstration was kept; there is nothing to export"
+        nothing = f"{session.path}: the arms never ran, and no demonstration was kept; give another session"
         raise ModelError(next((text for text in unfit if not text.endswith(_NOTHING)), nothing))
     for text in (*unfit, *parts) if verbose else ():
         say(f"video2act: left out: {text}")
@@ -126,9 +124,7 @@ class Log:
             begin_ns, end_ns = kept.began_ns, kept.ended_ns
             rows = [(row.stamp_ns, row.q) for row in self._leaders if begin_ns <= row.stamp_ns <= end_ns]
             if not rows or max(np.diff([begin_ns, *(stamp for stamp, _ in rows), end_ns])) > _LONGEST_GAP_NS:
-                raise ModelError(
-                    f"{self._session.path} demonstration {about.number}: a leader was not heard all the time"
-                )
+                raise ModelError(f"{self._session.path} demonstration {about.number}: leader feedback has gaps")
         elif running:
             begin_ns, end_ns = self._longest_seen([target.deadline_ns for target in running])
             rows = [(row.deadline_ns, row.q) for row in running]
@@ -152,7 +148,7 @@ class Log:
         whole_s, used_s = (running[-1].deadline_ns - running[0].deadline_ns) / NS_PER_S, steps / DEMONSTRATION_HZ
         if whole_s - used_s < _WORTH_A_LINE_S:
             return ""
-        return f"{whole_s - used_s:.1f} of its {whole_s:.1f} s, in which the arms held or a camera missed"
+        return f"{whole_s - used_s:.1f} of its {whole_s:.1f} s, in which the arms held or a camera failed"
 
     def path(self, about: messages.Episode) -> tuple[NDArray[np.float64], str] | None:
         """One episode's way (T, 14), 30 steps a second, without the times in which the arms stood in a HOLD.
@@ -184,8 +180,8 @@ class Log:
             a, b = ((time - sent[0].deadline_ns) / NS_PER_S for time in (begin_ns, end_ns))
             whole = (sent[-1].deadline_ns - sent[0].deadline_ns) / NS_PER_S
             say(
-                f"video2act: {self._session.path} episode {about.number}: the arms were not led, or not recorded, all the "
-                f"time; of its {whole:.1f} s this is {a:.1f} to {b:.1f}"
+                f"video2act: {self._session.path} episode {about.number}: the movement has gaps; "
+                f"used {a:.1f} to {b:.1f} s of {whole:.1f} s"
             )
         return [target for target in sent if begin_ns <= target.deadline_ns <= end_ns]
 
@@ -231,12 +227,12 @@ class Log:
             picture = self._picture(camera, time)
             if picture is None:
                 raise ModelError(
-                    f"{self._session.path}: camera {camera} has no picture at {time / NS_PER_S:.2f} s; leave it out"
+                    f"{self._session.path}: camera {camera} has no frame at {time / NS_PER_S:.2f} s; leave it out"
                 )
             jpeg = self._session.jpeg(camera, picture.seq)
             if jpeg is None:
                 raise ModelError(
-                    f"{self._session.path}: picture {picture.seq} of {camera} was not logged; leave it out"
+                    f"{self._session.path}: frame {picture.seq} of {camera} was not recorded; leave it out"
                 )
             found.append(jpeg)
         return found

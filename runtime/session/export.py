@@ -48,7 +48,7 @@ def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
         for number, episode in enumerate(episodes(session, failures, verbose=False)):
             file = out / episode.task / f"{session.path.resolve().parent.name}_{number}.hdf5"
             if file.exists():
-                raise ModelError(f"{file}: is there already; name another --out, or take it away")
+                raise ModelError(f"{file}: already exists; give another --out, or delete it")
             file.parent.mkdir(parents=True, exist_ok=True)
             hdf5.write(file, episode)
             count += 1

@@ -11,27 +11,27 @@ from runtime.config.field import Says
 
 
 class ExportFlags(Flags):
-    """Turn recorded sessions into demonstrations to train on."""
+    """Convert recorded sessions to demonstrations for training."""
 
     sessions: CliPositionalArg[
-        Annotated[tuple[Path, ...], Says(expects="one or more sessions' folders or MCAP files")]
+        Annotated[tuple[Path, ...], Says(expects="one or more folders of sessions, or their MCAP files")]
     ] = Field(min_length=1)
-    """Sessions' folders, or their MCAP files."""
+    """Folders of sessions, or their MCAP files."""
     to: Literal["hdf5", "lerobot"]
     """Format of the demonstrations."""
     out: Annotated[Path, Says(metavar="DIR", expects="a folder to write to")]
     """Folder to write to."""
     failures: bool = False
-    """Also export episodes that the operator called a failure."""
+    """Include episodes that the operator judged a failure."""
 
 
 class TraceFlags(Flags):
-    """Turn a session into a trace for ui.perfetto.dev: a track a process, counters of ages, arrows from picture to arms."""
+    """Convert a session to a trace for ui.perfetto.dev: one track per process, ages, and arrows from frame to arms."""
 
-    session: CliPositionalArg[Annotated[Path, Says(expects="a session's folder or its MCAP file")]]
-    """A session's folder or its MCAP file."""
+    session: CliPositionalArg[Annotated[Path, Says(expects="the folder of a session, or its MCAP file")]]
+    """Folder of a session, or its MCAP file."""
     out: Annotated[Path | None, Says(metavar="FILE")] = None
-    """File to write; without it trace.json.gz beside the session's file."""
+    """File to write; default: trace.json.gz beside the session file."""
 
 
 EXPORT = CommandLine("export", ExportFlags)

@@ -65,15 +65,13 @@ class Damage:
         """One line for each kind of loss."""
         lines: list[str] = []
         if self.lost_chunks:
-            lines.append(f"{self.lost_chunks} damaged chunk(s), {self.lost_bytes} bytes, could not be read")
+            lines.append(f"{self.lost_chunks} damaged chunk(s) of {self.lost_bytes} bytes cannot be read")
         if self.bad_messages:
-            lines.append(f"{self.bad_messages} message(s) could not be decoded")
+            lines.append(f"{self.bad_messages} message(s) cannot be decoded")
         if self.unfinished:
-            lines.append("the file ends early: at most the last chunk (64 KiB) is missing")
+            lines.append("the file was not closed: at most its last chunk (64 KiB) is missing")
         if self.beside:
-            lines.append(
-                f"the recorder was started again: the rest is in {', '.join(self.beside)}; give that file for it"
-            )
+            lines.append(f"the recorder was restarted: the rest is in {', '.join(self.beside)}; give that file for it")
         return lines
 
 
@@ -141,7 +139,9 @@ def read(path: Path) -> Session:
         with file.open("rb") as opened:
             data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)  # an hour is ten gigabytes
     except OSError as error:
-        raise SessionError(f"{file}: {error.strerror}; give a session folder or its {FILE_NAME}") from None
+        raise SessionError(
+            f"{file}: cannot be read ({error.strerror}); give the folder of a session, or its {FILE_NAME}"
+        ) from None
     except ValueError:
         raise SessionError(f"{file}: not a session file (it is empty)") from None
     with data:
@@ -167,7 +167,7 @@ def _read(file: Path, data: mmap.mmap) -> Session:
                 session.damage.lost_bytes += following - position
         position = following
     if not session.messages:
-        raise SessionError(f"{file}: no message could be read")
+        raise SessionError(f"{file}: no message can be read")
     return session
 
 

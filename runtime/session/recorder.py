@@ -139,14 +139,14 @@ def main(process: Process) -> None:
         (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
         recorder.save_pictures()
     except OSError as error:  # a full disk takes the pictures, not the table from the operator
-        log.error("%s: %s; pictures or table are missing", process.session, error.strerror)
+        log.error("%s: cannot be written (%s); frames or the summary are missing", process.session, error.strerror)
 
 
 def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path) -> None:
     """Stop recording before the disk is full: a robot that nobody watches records for days."""
     free_gib = shutil.disk_usage(folder).free / 2**30
     if free_gib < settings.reserve_gib and not writer.fault:
-        writer.stop(f"the disk has {free_gib:.1f} GiB left, the reserve is {settings.reserve_gib:g}")
+        writer.stop(f"{free_gib:.1f} GiB free (limit --recorder.reserve_gib {settings.reserve_gib:g})")
 
 
 def _drain(process: Process, recorder: Recorder, subscribers: dict[str, Subscriber], wait_s: float = 0.0) -> bool:

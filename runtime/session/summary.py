@@ -296,10 +296,10 @@ def lines(table: dict[str, Any]) -> list[str]:
     rows = {name: _text(value) for name, value in table.items()}
     of_session = [name for name in OF_THE_SESSION if rows.get(name)]
     counted = [name for name in rows if name not in OF_THE_SESSION and rows[name]]
-    said = ["of the whole session:", *(f"  {name:<26} {rows[name]}" for name in of_session)]
+    said = ["whole session:", *(f"  {name:<26} {rows[name]}" for name in of_session)]
     if table.get("duration_s") is None:
-        return [*said, "the arms never ran: nothing else was counted"]
-    since = "from the first RUNNING to the end, pauses included:"
+        return [*said, "the arms never ran; nothing else was measured"]
+    since = "since the first RUNNING, pauses included:"
     return [*said, since, *(f"  {name:<26} {rows[name]}" for name in counted)]
 
 

@@ -39,8 +39,8 @@ def main(arguments: list[str]) -> int:
         out.write_bytes(gzip.compress(text, 6, mtime=0) if out.suffix == ".gz" else text)
     except OSError as error:
         raise SettingsError(f"--out {out}: {error.strerror}") from None
-    say(f"video2act: {out}: {len(made['traceEvents'])} events; open it at ui.perfetto.dev")
-    say_next("the same moments as pictures and curves", "console", "--sessions", session.path.resolve().parent.parent)
+    say(f"video2act: {out}: wrote {len(made['traceEvents'])} events; open it at ui.perfetto.dev")
+    say_next("see the session in the console", "console", "--sessions", session.path.resolve().parent.parent)
     return 0
 
 

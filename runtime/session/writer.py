@@ -85,7 +85,7 @@ class SessionWriter:
     def stop(self, reason: str) -> None:
         """Finish the file before the end of the run; what comes later is ignored, and `fault` says why."""
         self._attempt(self._writer.finish)
-        self.fault = self.fault or f"recording stopped: {reason} ({self.path.parent}); free some space and start again"
+        self.fault = self.fault or f"recording stopped: {reason} ({self.path.parent}); free disk space and restart"
 
     def close(self) -> None:
         """Finish the file: index, statistics, magic."""
@@ -108,7 +108,7 @@ class SessionWriter:
         try:
             write()
         except OSError as error:
-            self.fault = f"recording stopped: {error.strerror} ({self.path.parent}); free some space and start again"
+            self.fault = f"recording stopped: {error.strerror} ({self.path.parent}); free disk space and restart"
 
     def _sync(self) -> None:
         while not self._closing.wait(_SYNC_EVERY_S):

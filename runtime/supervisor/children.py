@@ -77,5 +77,7 @@ class Children:
             self._logs.mkdir(exist_ok=True)
             return (self._logs / f"{name}.log").open("ab")
         except OSError as error:
-            self._tell(f"{self._logs}: {error.strerror}; {name} runs without a log; see to the disk")
+            self._tell(
+                f"{self._logs}: cannot be written ({error.strerror}); {name} runs without a log; free disk space"
+            )
             return Path(os.devnull).open("ab")

@@ -13,28 +13,28 @@ from runtime.messaging.messages import CommandName
 
 
 class RobotFlags(Flags):
-    """Start the robot, or the simulated one, and stay in the foreground until it ends. Keys steer it; q ends it."""
+    """Run the robot, real or simulated, in the foreground. Keys command it; q quits."""
 
 
 class RecordFlags(Flags):
     """Record demonstrations: leader arms lead the robot, and each demonstration is kept or discarded by a key.
 
-    Nothing is sent to the arms; the safety layer only watches. In simulation the scripted expert leads.
+    Nothing is sent to the arms; the safety layer only monitors. In simulation the scripted expert leads.
     """
 
 
 class OperatorFlags(Flags):
-    """Command a running robot from another terminal, and print what became of the command.
+    """Send a command to a running robot from another terminal, and print its result.
 
-    Stop, release, and clear after a stop take the power from arms that may fall. They ask for a confirmation.
+    `stop`, `release`, and `clear` after a stop cut the power of arms that may fall. They ask for a confirmation.
     """
 
     command: CliPositionalArg[CommandName]
-    """What the robot is to do."""
+    """Command for the robot."""
     confirm: bool = False
-    """Somebody stands beside the arms and supports them."""
+    """Confirm that somebody supports the arms."""
     run: int | None = None
-    """Process id of the robot command, where several run."""
+    """Process id of robot.sh, if several are running."""
 
 
 def check_task(settings: Settings) -> None:
@@ -48,21 +48,23 @@ def _check_robot(_flags: RobotFlags, given: dict[str, Any]) -> None:
     settings = settings_of(given)
     check_task(settings)
     if settings.arms.kind != "simulated" and settings.instruction is None:
-        raise SettingsError('--instruction is missing: tell the robot what to do, --instruction "TEXT"')
+        raise SettingsError('--instruction is missing; give --instruction "TEXT"')
 
 
 def _check_record(_flags: RecordFlags, given: dict[str, Any]) -> None:
     settings = settings_of(given)
     if settings.arms.leaders == "own":
-        raise SettingsError("--arms.leaders own: record.sh is for the stock wiring; run robot.sh and send takeover")
+        raise SettingsError(
+            "--arms.leaders own: record.sh needs leaders on the followers' CAN buses; run robot.sh and send `takeover`"
+        )
     if settings.arms.kind == "simulated":
         check_task(settings)
     elif settings.instruction is None and "task" not in given:
-        raise SettingsError("--task is missing: name what is demonstrated, --task NAME or --instruction TEXT")
+        raise SettingsError("--task is missing; give --task NAME or --instruction TEXT")
     elif settings.instruction is None and settings.task not in TASK_NAMES:
         known = ", ".join(TASK_NAMES)
         raise SettingsError(
-            f"--task {settings.task:.60}: is none of {known}; add --instruction TEXT for one of your own"
+            f"--task {settings.task:.60}: must be one of {known}; add --instruction TEXT for a task of your own"
         )
 
 

@@ -18,6 +18,10 @@ _FOLLOWS: dict[CommandName, CommandName] = {
     "arm": "run", "run": "hold", "takeover": "run", "hold": "arm", "stop": "clear", "ready": "run", "rest": "release",
     "release": "arm", "clear": "arm",
 }  # fmt: skip
+_AIMS = {
+    "arm": "arm the arms", "run": "let the policy move them", "hold": "stop them", "clear": "clear the stop",
+    "release": "cut their power",
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -33,11 +37,12 @@ def main(arguments: list[str]) -> int:
         answer = operator.give(command, confirmed)
     finally:
         operator.close()
-    say(f"{command}: {answer.answer or 'obeyed'}; now {'; '.join((answer.mode, *answer.reasons))}")
+    result = f"refused: {answer.answer}" if answer.answer else "accepted"
+    say(f"{command}: {result}; mode {'; '.join((answer.mode, *answer.reasons))}")
     if answer.answer:
         return 1
     follows = _FOLLOWS[command]
-    say_next(f"{follows} them" if follows != "run" else "let them run", "operator", follows)
+    say_next(_AIMS[follows], "operator", follows)
     return 0
 
 
@@ -45,5 +50,5 @@ def _confirms(command: str) -> bool:
     """Ask the person at the terminal; without one the command goes unconfirmed, and is refused."""
     if not sys.stdin.isatty():
         return False
-    say(f"{command}: the arms may fall. Somebody must stand beside them. Type {command} to confirm:")
+    say(f"{command}: the arms may fall; support them, then type {command} to confirm:")
     return os.fsdecode(sys.stdin.buffer.readline()).strip() == command

@@ -19,7 +19,7 @@ _SLOW = 0.5  # of the wanted rate, on processors that are busy; chosen: a slow n
 _FULL_PERCENT = 90.0  # busy; chosen: below it some core was idle most of the time
 _FEWEST = 20  # ticks: of fewer there is no percentile; chosen: one second's
 _LATENESS = (
-    "torn", " old", "no new picture", "late", "behind", "no heartbeat", "no progress", "silent", "ago (limit",
+    "torn", " old", "no new frame", "late", "behind", "no heartbeat", "no progress", "silent", "has run out",
     "reading jumped", "readings in a row jumped",
 )  # fmt: skip
 """Words of verdicts that a machine without time brings about too."""
@@ -100,7 +100,7 @@ class OverloadMonitor:
         whole = "; ".join(texts)
         if not self.verdict or whole.startswith(_SAID) or not any(word in whole for word in _LATENESS):
             return whole
-        return f"{_SAID}, hence perhaps: " + "; ".join(_REMEDY.split(text)[0] for text in texts)
+        return f"{_SAID}, which may explain: " + "; ".join(_REMEDY.split(text)[0] for text in texts)
 
 
 def _p99(series: deque[tuple[int, float]]) -> float:

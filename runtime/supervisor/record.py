@@ -26,7 +26,7 @@ from runtime.supervisor.robot import Robot, examined
 from runtime.supervisor.status_line import StatusLine
 
 _APART_RAD = 0.3  # chosen: more than a follower lags behind a hand, less than any two useful poses differ
-_WATCHES = "the leaders lead the arms; the safety layer only watches"
+_WATCHES = "the leaders lead the arms; the safety layer only monitors"
 
 
 class RecordingStatus(StatusLine):
@@ -46,29 +46,29 @@ class RecordingStatus(StatusLine):
             if isinstance(received.message, messages.LeaderState):
                 self._leader = received.message
                 for exceeded in self._leader.exceeds:
-                    self.event(f"beyond the limits: {exceeded}")
+                    self.event(f"limit exceeded: {exceeded}")
 
     def unfit(self) -> str:
         """What a demonstration that began now would be missing; empty: nothing."""
         since_ns = robot_time_ns() - NS_PER_S // 2
         if self._leader is None or self._leader.stamp_ns < since_ns:
-            return "no leader is heard: switch both leaders on"
+            return "no leader feedback; switch on both leaders"
         joints = self.newest(messages.JointState)
         apart = np.abs(joints.q - self._leader.q)[WITHOUT_GRIPPERS] if joints is not None else np.full(1, np.inf)
         if apart.max() > _APART_RAD:
             joint = joint_name(WITHOUT_GRIPPERS[int(apart.argmax())])
-            return f"{joint} is {apart.max():.2f} rad from its leader: is the follower on, and free to move?"
+            return f"{joint} is {apart.max():.2f} rad from its leader (limit {_APART_RAD} rad); check that the follower is free"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
-            return "no pictures yet"
+            return "no frames yet"
         verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
         recording = self.newest(messages.Recording)
-        return "; ".join([*verdicts, recording.fault if recording else "nothing is written yet"]).strip("; ")
+        return "; ".join([*verdicts, recording.fault if recording else "nothing is recorded yet"]).strip("; ")
 
     @property
     def headline(self) -> str:
         """Which demonstration, its state, and whether it could begin now."""
-        return f"{self.takes.state} {self.takes.number}, {'not fit' if self.unfit() else 'fit'}"
+        return f"{self.takes.state} {self.takes.number}, {'cannot start' if self.unfit() else 'can start'}"
 
     def parts(self, processes: supervisor.SupervisorState) -> list[str]:
         """The line: the demonstration, how many were kept, what is lacking, cameras, file, processes that are not alive."""
@@ -103,7 +103,7 @@ class Recording(Robot):
             self.status.answer(f"{key}: {recording_state.no_effect(before, key)}")
             return
         if after.state == "recording" and before.state == "ready" and (unfit := self.status.unfit()):
-            self.status.answer(f"not started: {unfit}")
+            self.status.answer(f"cannot start: {unfit}")
             return
         self._take(after)
         if self.status.takes.state in ("kept", "discarded"):
@@ -124,7 +124,7 @@ class Recording(Robot):
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(counts) + "\n")
         say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
-        say_next("as training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
+        say_next("export training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
 
     def _take(self, after: Takes) -> None:
         if after == self.status.takes:
@@ -150,7 +150,7 @@ def main(arguments: list[str]) -> int:
     """Record with the settings of the robot, its leaders plugged in. Called by runtime/cli.py; returns the exit status."""
     settings = settings_of(RECORD.read(arguments)[1])
     simulated = settings.arms.kind == "simulated"
-    role = Role(recording=True, unfit=f"demonstrations are recorded: {_WATCHES}")
+    role = Role(recording=True, unfit=f"record.sh arms nothing: {_WATCHES}")
     changed = {
         "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
         "can": simulated,

@@ -10,8 +10,8 @@ from runtime.messaging import messages
 from runtime.messaging.messages import Take
 
 START_STOP, KEEP, DISCARD, PEDAL = "s", "k", "d", "b"
-KEYS = "s starts and stops, k keeps, d discards, b (a pedal) does what comes next, q ends, ? shows the keys"
-MEANINGS = {START_STOP: "start or stop", KEEP: "keep", DISCARD: "discard", PEDAL: "do"}
+KEYS = "s: start or stop, k: keep, d: discard, b (pedal): next step, q: quit, ?: show the keys"
+MEANINGS = {START_STOP: "start or stop", KEEP: "keep", DISCARD: "discard", PEDAL: "continue"}
 _NEXT: dict[Take, str] = {"ready": START_STOP, "recording": START_STOP, "stopped": KEEP}
 
 
@@ -53,7 +53,7 @@ def press(takes: Takes, key: str, now_ns: int) -> Takes:
 def no_effect(takes: Takes, key: str) -> str:
     """Why a key does nothing now, and which keys do something."""
     able = {"ready": "s starts it", "recording": "s stops it, d discards it", "stopped": "k keeps it, d discards it"}
-    return f"nothing to {MEANINGS[key]}: demonstration {takes.number} is {takes.state}; {able.get(takes.state, '')}"
+    return f"cannot {MEANINGS[key]}: demonstration {takes.number} is {takes.state}; {able.get(takes.state, '')}"
 
 
 def ended(takes: Takes, now_ns: int) -> Takes:

@@ -46,7 +46,7 @@ class Repeats:
                 del self._reported[alike]
         seconds = _WINDOW_NS // NS_PER_S
         return [
-            f"{reported.more} more like it in {seconds} s: {reported.newest}"
+            f"repeated {reported.more} times in {seconds} s: {reported.newest}"
             for reported in over.values()
             if reported.more
         ]

@@ -123,7 +123,7 @@ class Robot:
                 say(f"video2act: session {self.session}")
                 say(f"video2act: starting {', '.join(self._state.supervised)}{'; ' + self.keys if has_keys else ''}")
                 if self._awake is not None and not self._awake.granted:
-                    say("video2act: processors may sleep between messages (see deploy/cpu-latency.rules)")
+                    say("video2act: no permission to keep processors awake; install deploy/cpu-latency.rules")
                 try:
                     failed = self._loop(has_keys, started_ns)
                 finally:  # also when something went wrong here: the arms brake before anybody is killed
@@ -225,12 +225,12 @@ class Robot:
     def obey_always(self, key: str) -> None:
         """Do what the keys of every command mean: q and ?. Any other key is said to do nothing."""
         if key == "q":
-            self.status.answer("q: ends")
+            self.status.answer("q: quitting")
             self.end()
         elif key == "?":
             self.status.answer(self.keys)
         else:
-            self.status.answer(f"{terminal.key_name(key)} does nothing here: {self.keys}")
+            self.status.answer(f"{terminal.key_name(key)} has no function here; {self.keys}")
 
     def _hear_answers(self) -> None:
         for received in self._safety.take():
@@ -331,15 +331,15 @@ class Robot:
         path = self.session / SUMMARY_NAME
         if not path.exists():
             say(
-                "video2act: no table: the recorder was off or killed, or the disk is full; replay.sh reads what there is"
+                "video2act: no summary: the recorder was off or killed, or the disk is full; ./launch/replay.sh reads the rest"
             )
             return
         table = json.loads(path.read_text()) | self._overloaded()
         with suppress(OSError):  # the disk is full
             path.write_text(json.dumps(table, indent=1) + "\n")
         say("\n".join(summary.lines(table)))
-        say("video2act: the arms keep their last pose, powered; nothing was switched off")
-        say_next("play the session again", "replay", self.session, "--lockstep")
+        say("video2act: the arms hold their last pose; their motors stay on")
+        say_next("replay the session", "replay", self.session, "--lockstep")
         if self.settings.json_file is not None:
             self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
 
@@ -365,10 +365,11 @@ def examined(settings: Settings, role: Role) -> Role:
     """Check a real robot before it starts; what fails forbids to arm it. Returns the role with the reasons added."""
     if settings.arms.kind == "simulated":
         return role
-    say("video2act: looking at the robot")
+    say("video2act: checking the robot")
     rows = examine(settings, role=role)
     say("\n".join(table(rows)))
-    return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failures(rows))))})
+    failed = f"preflight failed: {found}; fix it and restart" if (found := failures(rows)) else ""
+    return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failed)))})
 
 
 def _session_folder(settings: Settings) -> Path:
@@ -382,6 +383,6 @@ def _session_folder(settings: Settings) -> Path:
         folder.mkdir(parents=True)
     except OSError as error:
         raise RuntimeFault(
-            f"--sessions {settings.sessions}: {error.strerror}; choose a folder you can write to"
+            f"--sessions {settings.sessions}: cannot be written ({error.strerror}); give another folder"
         ) from None
     return folder.resolve()

@@ -34,8 +34,10 @@ def run_folder(pid: int | None) -> Path:
     if len(running) == 1:
         return next(iter(running.values()))
     if running:
-        raise RuntimeFault(f"several robots run here; choose one with --run: {', '.join(map(str, sorted(running)))}")
-    raise RuntimeFault("no robot runs here" + (f" as {pid}" if pid is not None else "") + "; start ./launch/robot.sh")
+        raise RuntimeFault(f"several robots are running; give --run with one of {', '.join(map(str, sorted(running)))}")
+    raise RuntimeFault(
+        "no robot is running" + (f" as process {pid}" if pid is not None else "") + "; start one with ./launch/robot.sh"
+    )
 
 
 def child(folder: Path, name: str) -> int:
@@ -46,7 +48,7 @@ def child(folder: Path, name: str) -> int:
     """
     found = subprocess.run(["pgrep", "-f", f"runtime.process.base {name} {folder}"], capture_output=True, text=True)
     if not found.stdout:
-        raise RuntimeFault(f"the run in {folder} has no process {name!r}")
+        raise RuntimeFault(f"unknown process {name!r} of the run in {folder}")
     return int(found.stdout.split()[0])
 
 
@@ -90,7 +92,9 @@ class Operator:
             self._commands.send(message)  # it is obeyed once; the first may be sent before anybody listens
             if answer := self._answer(epoch):
                 return answer
-        raise RuntimeFault(f"{command}: the arms process gave no answer within {_GIVE_UP_S:.0f} s; is it running?")
+        raise RuntimeFault(
+            f"{command}: no answer from the arms process within {_GIVE_UP_S:.0f} s; read logs/arms.log of the session"
+        )
 
     def _answer(self, epoch: int) -> messages.SafetyState | None:
         until = time.monotonic() + _AGAIN_S

@@ -71,7 +71,7 @@ class StatusLine:
         """Why the arms do not run, in their own words."""
         state = self._newest.get("safety")
         if not isinstance(state, messages.SafetyState):
-            return "the arms process says nothing"
+            return "arms process silent"
         return "; ".join(state.reasons) or state.mode
 
     def read(self) -> None:
@@ -215,7 +215,7 @@ class StatusLine:
         conditions = self._newest.get("conditions")
         if not isinstance(conditions, messages.Conditions) or conditions.widest_gap_ns <= _GAP * self._step_ns:
             return ""
-        return f"frames lacking: a step of {conditions.widest_gap_ns / 1e6:.0f} ms in the video window"
+        return f"video window: frames {conditions.widest_gap_ns / 1e6:.0f} ms apart (limit {_GAP * self._step_ns / 1e6:.0f} ms)"
 
     def _real_time_factor(self) -> str:
         """How fast the simulated time went since the last measurement; empty without a simulator."""

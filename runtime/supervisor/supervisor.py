@@ -121,8 +121,8 @@ def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, n
 
 
 _FAULT_TEXTS = {
-    "stopped": "sends no heartbeat; it is restarted if it stays silent",
-    "hung": "makes no progress; it is restarted if it stays so",
+    "stopped": "sends no heartbeat; restarting it unless it recovers",
+    "hung": "makes no progress; restarting it unless it recovers",
 }
 
 

@@ -39,16 +39,14 @@ class TypedCommands:
         elif self._waiting:
             self._send_next(now_ns)
         else:
-            self.tell(f"{name}: obeyed; now {'; '.join((state.mode, *state.reasons))}")
+            self.tell(f"{name}: accepted; mode {'; '.join((state.mode, *state.reasons))}")
 
     def check(self, now_ns: int) -> None:
         """Give a command up that the arms have not answered in time, and say so."""
         if self._sent is None or now_ns - self._sent[2] <= GIVE_UP_NS:
             return
         name, self._sent, self._waiting = self._sent[0], None, []
-        self.tell(
-            f"{name}: no answer from the arms process within {GIVE_UP_NS // NS_PER_S} s; is it up? Press it again"
-        )
+        self.tell(f"{name}: no answer from the arms process within {GIVE_UP_NS // NS_PER_S} s; press the key again")
 
     def _send_next(self, now_ns: int) -> None:
         name = self._waiting.pop(0)

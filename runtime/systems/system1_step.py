@@ -50,7 +50,7 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
             f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
         )
     if inputs.joints is None:
-        return "no joint state"
+        return "no joint state yet"
     if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
         return "the instruction is not encoded yet"
     if not config.fast.needs.conditions:
@@ -58,9 +58,9 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
     if conditions is None:
         return "no conditions yet"
     if conditions.checkpoint_id != config.checkpoint_id:
-        return f"conditions of checkpoint {conditions.checkpoint_id}, this is {config.checkpoint_id}; start both alike"
+        return f"conditions: expected checkpoint {config.checkpoint_id}, got {conditions.checkpoint_id}; restart both systems"
     if (conditions.episode, conditions.instruction) != (inputs.episode.number, inputs.instruction.number):
-        return "conditions of another episode or instruction"
+        return "conditions belong to another episode or instruction"
     if wrong := _unlike(config.fast.needs, conditions):
         return wrong
     limit_ns = conditions_limit_ns(settings, state.condition_durations_ns, live_tuning.ratio(settings, inputs.episode))
@@ -75,7 +75,7 @@ def _unlike(needs: Requirements, conditions: messages.Conditions) -> str:
         found = conditions.arrays.get(wanted.name)
         if found is None or (found.dtype, found.shape) != (wanted.dtype, wanted.shape):
             holds = "nothing" if found is None else f"{found.dtype} {found.shape}"
-            return f"conditions hold {holds} as {wanted.name}, the policy takes {wanted.dtype} {wanted.shape}"
+            return f"conditions: {wanted.name}: the policy expects {wanted.dtype} {wanted.shape}, got {holds}"
     return ""
 
 
@@ -129,7 +129,9 @@ def step(
     prepared = {frames: _prepare(config.fast, frames, pictures) for frames in inputs.sets}
     for frames, made in prepared.items():
         if made is None and not config.fast.has_images(_numbers(frames)):
-            return _skip(state, inputs, f"frames {_numbers(frames)} are overwritten", epoch, now_ns)
+            return _skip(
+                state, inputs, f"frames {_numbers(frames)} were overwritten before they were read", epoch, now_ns
+            )
     prepared_ns = robot_time_ns()
     for frames, made in prepared.items():
         if made is not None:

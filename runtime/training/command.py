@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             "train the policy on it", "train", "action", "--data", run.data, "--video", out, "--out", "ANOTHER_DIR"
         )
     else:
-        say_next("measure it", "evaluate", "--policy.checkpoint", out)
+        say_next("evaluate it", "evaluate", "--policy.checkpoint", out)
         say_next("watch it", "robot", "--policy.checkpoint", out)
     return 0
 
@@ -78,8 +78,8 @@ def _understood(arguments: list[str]) -> Run:
     if gpus and several.processes > gpus:
         same = f"--cloning.samples {cloning.samples * several.processes}"
         raise SettingsError(
-            f"--processes {several.processes}: each needs a GPU of its own, and this machine has {gpus}; "
-            + (f"{same} with --processes 1 is as large a batch" if options.stage == "action" else "give fewer")
+            f"--processes {several.processes}: must be at most {gpus}, the GPUs of this machine; "
+            + (f"give --processes 1 {same} for the same batch" if options.stage == "action" else "give fewer")
         )
     schedule = flags.schedule(options, given)
     return Run(

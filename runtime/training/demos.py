@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     """Write the demonstrations of the line. Called by runtime/cli.py; returns 0."""
     options, _ = DEMOS.read(arguments)
     names = tasks(options.task)
-    say(f"video2act: demonstrations go to {options.out.absolute()}")
+    say(f"video2act: writing demonstrations to {options.out.absolute()}")
     folders = [options.out / name for name in names]
     _tidy(folders)
     for folder in folders:
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         with WorkerPool("demos", options.workers or os.cpu_count() or 1, options.ray) as pool:
             for name in names:
                 made, failed = _make(pool, name, options)
-                say(f"{name}: {made} demonstrations in {options.out / name}, {failed} scenes not done by the expert")
+                say(f"{name}: {made} demonstrations in {options.out / name}; the expert failed in {failed} scenes")
     finally:
         _tidy(folders)
     say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
@@ -86,10 +86,10 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
         try:
             size = hdf5.picture_size(path)
         except ModelError as error:
-            raise SettingsError(f"{error}; take the file away") from None
+            raise SettingsError(f"{error}; delete the file") from None
         if size != wanted:
             raise SettingsError(
-                f"--width-px, --height-px: {path} has pictures of {size[1]}x{size[0]}, not {wanted[1]}x{wanted[0]}; "
+                f"--width-px, --height-px: {path} has images of {size[1]}x{size[0]}, got {wanted[1]}x{wanted[0]}; "
                 "give another --out"
             )
 
@@ -115,7 +115,7 @@ def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
 def _jobs(name: str, options: DemosFlags) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
         yield Job(name, seed, options.out, options.width_px, options.height_px, options.after_failure)
-    raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; begin lower")
+    raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; give a lower seed")
 
 
 _rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode

@@ -38,37 +38,37 @@ class TrainFlags(Flags):
     """
 
     stage: CliPositionalArg[Literal["video", "action"]]
-    """Which stage."""
+    """Stage of the training."""
     data: Folder
     """Demonstrations to train on."""
     out: Folder
     """Folder of this run."""
     profile: Literal["small", "full", "full-wan"] | None = None
-    """Size of the policy, small if not given; not with --from."""
+    """Size of the policy; default: small; not with --from."""
     video: Folder | None = None
-    """action: checkpoint of stage 1, or its OUT; without it published weights."""
+    """action: checkpoint of stage video, or its --out; default: the published video model."""
     begin: Folder | None = Field(default=None, validation_alias="from")
-    """action: checkpoint of a whole policy, or its OUT; it is trained further."""
+    """action: checkpoint of a whole policy, or its --out, to train further."""
     cache: Folder | None = None
-    """Prepared demonstrations; without it OUT/cache."""
+    """Folder for prepared demonstrations; default: OUT/cache."""
     steps: int | None = Field(default=None, ge=1, le=10**8)
-    """Training steps; without it 20000 for video, 100000 for action."""
+    """Training steps; default: 20000 for video, 100000 for action."""
     autoencoder_steps: int = Field(default=_AUTOENCODER_STEPS, ge=1, le=10**8)
     """video: steps of the VAE."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Processes that prepare demonstrations; without it one a core, or one a GPU for a published video model."""
+    """Processes that prepare demonstrations; default: one per core, or one per GPU for a published video model."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
-    """Prepare them on a Ray cluster; local starts one on this machine."""
+    """Prepare demonstrations on a Ray cluster; local starts one on this machine."""
     recompute: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights and samples."""
     processes: int | None = Field(default=None, ge=1, le=64)
-    """Processes on this machine that train together; without it one a GPU."""
+    """Training processes on this machine; default: one per GPU."""
     machines: int = Field(default=1, ge=1, le=1024)
-    """Machines that train together; each runs this very command."""
+    """Machines that train together; run the same command on each."""
     meet: Annotated[str, Says(metavar="HOST:PORT")] = ""
-    """With --machines: address of the first one."""
+    """With --machines: address of the first machine."""
 
     @field_validator("video", "begin")
     @classmethod
@@ -78,24 +78,24 @@ class TrainFlags(Flags):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.data.is_dir():
-            raise ValueError(f"--data {self.data}: no such folder; make demonstrations with ./launch/demos.sh")
+            raise ValueError(f"--data {self.data}: does not exist; create demonstrations with ./launch/demos.sh")
         if self.stage == "video" and self.video is not None:
-            raise ValueError(f"--video {self.video}: stage 1 makes that checkpoint; give it to train.sh action")
+            raise ValueError(f"--video {self.video}: applies to train.sh action; leave it out")
         if self.video is not None and not (self.video / "config.json").is_file():
-            raise ValueError(f"--video {self.video}: no checkpoint; make one with ./launch/train.sh video")
+            raise ValueError(f"--video {self.video}: holds no checkpoint; create one with ./launch/train.sh video")
         if self.begin is not None:
             self._check_begin(self.begin)
         return self
 
     def _check_begin(self, begin: Path) -> None:
         if self.stage == "video" or self.video is not None:
-            raise ValueError(
-                f"--from {begin}: a whole policy with its video model, for train.sh action without --video"
-            )
+            raise ValueError(f"--from {begin}: applies to train.sh action without --video; leave one out")
         if self.profile is not None:
-            raise ValueError(f"--profile {self.profile}: --from tells the size already; leave it out")
+            raise ValueError(
+                f"--profile {self.profile}: does not apply to --from, which has its own size; leave it out"
+            )
         if not (begin / "config.json").is_file():
-            raise ValueError(f"--from {begin}: no checkpoint; make one with ./launch/train.sh action")
+            raise ValueError(f"--from {begin}: holds no checkpoint; create one with ./launch/train.sh action")
 
 
 class Tree(Part):
@@ -139,7 +139,7 @@ def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
         before, after = getattr(found, name), getattr(made, name)
         if before != after:
             raise SettingsError(
-                f"--policy.{name} {after}: the statistics of {begin} are of {before}; leave it out, or train anew"
+                f"--policy.{name} {after}: must be {before}, as in {begin}; leave it out, or leave out --from"
             )
     return made
 
@@ -153,16 +153,16 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     losses, chosen, films = cloning(given), config(flags, given), filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
-            f"--cloning.video_loss {losses.video_loss}: a policy with inputs {chosen.inputs} has no video; leave it out"
+            f"--cloning.video_loss {losses.video_loss}: does not apply to --policy.inputs {chosen.inputs}; leave it out"
         )
     published = "video" in sources(chosen)
     if flags.stage == "action" and flags.video is None and flags.begin is None and chosen.hears_video and not published:
         raise SettingsError(
-            f"--video: of size {flags.profile or 'small'} no video model is published; give stage 1's checkpoint "
-            "(train.sh video), --policy.inputs no_video, or --policy.published.video.repo DIR"
+            f"--video is missing: no video model of size {flags.profile or 'small'} is published; give the checkpoint of "
+            "train.sh video, --policy.inputs no_video, or --policy.published.video.repo DIR"
         )
     if films.lora_rank and flags.stage == "action":
-        raise SettingsError(f"--filming.lora_rank {films.lora_rank}: of stage 1, train.sh video; leave it out")
+        raise SettingsError(f"--filming.lora_rank {films.lora_rank}: applies to train.sh video; leave it out")
 
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:
@@ -178,10 +178,10 @@ def _values(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 class DemosFlags(Flags):
-    """Write demonstrations of the scripted experts, one HDF5 file an episode. What is there already is not made again."""
+    """Write demonstrations of the scripted experts, one HDF5 file per episode. Episodes that exist are kept."""
 
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
-    """Tasks with commas between them, or all."""
+    """Tasks, separated by commas, or all."""
     episodes: int = Field(default=100, ge=1, le=100_000)
     """Episodes of each task."""
     out: Folder = Path("demonstrations")
@@ -189,15 +189,15 @@ class DemosFlags(Flags):
     seed: int = Field(default=0, ge=0)
     """Seed of the first scene; scenes from 1000000 on are kept for evaluation."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Processes; without it one a core."""
+    """Worker processes; default: one per core."""
     after_failure: bool = False
-    """Begin each episode where a failed attempt left the scene; give it seeds of its own."""
+    """Begin each episode where a failed attempt left the scene; use other seeds than for other demonstrations."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
-    """Make them on a Ray cluster; local starts one on this machine."""
+    """Run the experts on a Ray cluster; local starts one on this machine."""
     width_px: int = Field(default=256, ge=32, le=1280)
-    """Width of the pictures."""
+    """Width of the images."""
     height_px: int = Field(default=192, ge=32, le=960)
-    """Height of the pictures."""
+    """Height of the images."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -214,7 +214,7 @@ def tasks(text: str) -> list[str]:
     names = list(TASK_NAMES) if text == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in TASK_NAMES:
-            known = f"all, or some of {', '.join(TASK_NAMES)}"
+            known = f"all, or one or more of {', '.join(TASK_NAMES)}"
             raise ValueError(f"--task {name[:60] or '(empty)'}: must be {known}{nearest(name, TASK_NAMES)}")
     return list(dict.fromkeys(names))
 

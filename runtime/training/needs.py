@@ -55,14 +55,14 @@ def check(run: Run) -> None:
     needed, there, free = needs(run), _memory_bytes(run.device), _free_bytes(run.out)
     where, wanted = "this machine" if run.device == "cpu" else "a GPU", _wanted(run, needed)
     count = f"{needed.learning / 1e6:.1f} M weights learn"
-    reported = f"{run.stage}: {count}, which takes {_gb(wanted)} GB beside the activations"
+    reported = f"{run.stage}: {count}, which needs {_gb(wanted)} GB besides the activations"
     if wanted > there:
         raise RuntimeFault(f"{reported}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
     say(f"video2act: {reported}; {where} has {_gb(there)} GB")
     if needed.disk_bytes > free:
         raise RuntimeFault(
-            f"{run.stage}: states and checkpoints take {_gb(needed.disk_bytes)} GB, and --out {run.out} has {_gb(free)} GB "
-            "free; give another"
+            f"{run.stage}: states and checkpoints need {_gb(needed.disk_bytes)} GB, --out {run.out} has {_gb(free)} GB "
+            "free; give another --out"
         )
 
 
@@ -79,7 +79,7 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
     )
     same = "fewer --workers" if run.recompute else "--recompute or fewer --workers"
     return RuntimeFault(
-        f"{run.stage}: memory ran out: {(said or lines or ['no room'])[0].strip():.200}; go on with {same}, or begin in "
+        f"{run.stage}: out of memory ({(said or lines or ['no reason'])[0].strip():.200}); resume with {same}, or begin in "
         f"another --out with smaller batches (now {batch})"
     )
 
@@ -111,13 +111,13 @@ def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
         slow = SlowSystem(config)
         of_window = sum(_of_window(slow, window) for window in (config.video.high, config.video.low))
     wanted, free = of_window * sum(len(windows(count)) for count in steps), _free_bytes(cache)
-    reported = f"the features of {len(steps)} demonstrations take {_gb(wanted)} GB"
+    reported = f"the features of {len(steps)} demonstrations need {_gb(wanted)} GB"
     if wanted > free:
         raise RuntimeFault(
-            f"{reported}, and {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which makes "
-            "them anew while training"
+            f"{reported}, {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which computes "
+            "them while training"
         )
-    say(f"video2act: {reported} of the {_gb(free)} GB that are free")
+    say(f"video2act: {reported} of {_gb(free)} GB free")
 
 
 def _of_window(slow: SlowSystem, window: Window) -> int:
@@ -148,15 +148,15 @@ def _remedy(run: Run, there: int) -> str:
         run.cloning.model_copy(update=change) for change in ({"prepared": True}, {"prepared": True, "video_loss": 0.0})
     )
     ways = {
-        "give --filming.lora_rank 32, which trains updates of low rank": replace(run, filming=low_rank),
-        "leave out --cloning.prepared false: features are made before": replace(run, cloning=prepared),
-        "leave out --cloning.video_loss: the video model is frozen": replace(run, cloning=frozen),
+        "give --filming.lora_rank 32 for low-rank updates": replace(run, filming=low_rank),
+        "leave out --cloning.prepared false, so that features are computed before": replace(run, cloning=prepared),
+        "leave out --cloning.video_loss, so that the video model stays frozen": replace(run, cloning=frozen),
         "give --processes 1": replace(run, ranks=replace(run.ranks, processes=1)),
     }
     for text, way in ways.items():
         if way != run and _wanted(way, needs(way)) <= there:
             return text
-    return "take a larger one"
+    return "use a larger one"
 
 
 def _size(network: nn.Module) -> int:

@@ -189,7 +189,7 @@ def _episode(source: Demonstration) -> Episode:
     """Read a demonstration. Raises ModelError for a scene that is kept for evaluation: success on it would tell nothing."""
     episode = source.read()
     if episode.seed >= KEPT_FROM:
-        raise ModelError(f"{source.path}: is of scene {episode.seed}, which is kept for evaluation; take it away")
+        raise ModelError(f"{source.path}: scene {episode.seed} is kept for evaluation; delete the file")
     return episode
 
 

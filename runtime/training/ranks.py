@@ -31,7 +31,7 @@ class Ranks:
                 f"--meet: {self.machines} machines need HOST:PORT of the first one, got {self.meet!r:.60}"
             )
         if self.machines == 1 and self.meet:
-            raise SettingsError(f"--meet {self.meet}: give --machines too, one machine meets nobody")
+            raise SettingsError(f"--meet {self.meet}: needs --machines; give it, or leave --meet out")
 
     @property
     def several(self) -> bool:
@@ -77,7 +77,7 @@ def start(ranks: Ranks, module: str, arguments: Sequence[str]) -> None:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        raise RuntimeFault(f"process {rank} ended with status {failure.exitcode}; its reason stands above") from None
+        raise RuntimeFault(f"process {rank} ended with status {failure.exitcode}; read its reason above") from None
 
 
 def wait_for(files: Sequence[Path]) -> None:

@@ -68,13 +68,11 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
             before = json.loads(path.read_text())
             revisions, settings = list(before["revisions"]), dict(before["settings"])
         except (ValueError, KeyError, TypeError):
-            raise RuntimeFault(
-                f"{path}: is no record of a training; give another --out, or take the file away"
-            ) from None
+            raise RuntimeFault(f"{path}: not a record of a training; give another --out, or delete the file") from None
         other = _difference(_completed(settings), wanted)
         if other is not None:
             raise RuntimeFault(
-                f"{path}: was begun with another {other}; give another --out, or the settings and data of that run"
+                f"{path}: begun with another {other}; give another --out, or the settings and data of that run"
             )
     run.out.mkdir(parents=True, exist_ok=True)
     if revision() not in revisions:

@@ -243,7 +243,7 @@ def test_task_is_not_done_with_the_block_lying_down(physics: Physics) -> None:
 
 
 def test_unknown_task_is_named_with_the_known_ones() -> None:
-    with pytest.raises(DriverError, match=r"unknown task 'juggle'; choose one of: .*block_handover"):
+    with pytest.raises(DriverError, match=r"unknown task 'juggle'; choose one of .*block_handover"):
         make_task("juggle")
 
 

@@ -113,23 +113,23 @@ def test_readings_are_whole_stamped_and_never_change(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"status": 4}, "status 4: target angle over its limit"),
+        ({"status": 4}, "status 4: target angle beyond its limit"),
         ({"status": 1}, "status 1: emergency stop"),
-        ({"teaching": True}, "is being taught"),
-        ({"motor_error": 3}, "motor 3 reports an error of its driver"),
-        ({"motor_bits": 1}, "motor 2 reports too low a voltage"),
-        ({"motor_bits": 2}, "motor 2 reports that it is too hot"),
-        ({"motor_bits": 4}, "motor 2 reports too high a current"),
-        ({"motor_bits": 8}, "motor 2 reports that its driver is too hot"),
-        ({"motor_bits": 16}, "motor 2 reports a collision"),
-        ({"motor_bits": 128}, "motor 2 reports that it stalls"),
-        ({"gripper_bits": 4}, "the gripper reports too high a current"),
-        ({"gripper_bits": 16}, "the gripper reports an error of its sensor"),
-        ({"hot_motor": 5}, "motor 5 is 90 degrees"),
-        ({"gripper_stuck": True}, "the gripper reports an error of its driver"),
+        ({"teaching": True}, "in teach mode"),
+        ({"motor_error": 3}, "motor 3 reports: driver error"),
+        ({"motor_bits": 1}, "motor 2 reports: voltage too low"),
+        ({"motor_bits": 2}, "motor 2 reports: motor too hot"),
+        ({"motor_bits": 4}, "motor 2 reports: current too high"),
+        ({"motor_bits": 8}, "motor 2 reports: driver too hot"),
+        ({"motor_bits": 16}, "motor 2 reports: collision"),
+        ({"motor_bits": 128}, "motor 2 reports: stalled"),
+        ({"gripper_bits": 4}, "gripper reports: current too high"),
+        ({"gripper_bits": 16}, "gripper reports: sensor error"),
+        ({"hot_motor": 5}, "motor 5 is at 90 °C"),
+        ({"gripper_stuck": True}, "gripper reports: driver error"),
         ({"torn": True}, "joint readings were torn"),
         ({"error_bits": 0x0020}, "joint 6 does not communicate"),
-        ({"error_bits": 0x0200}, "joint 2 is beyond its range"),
+        ({"error_bits": 0x0200}, "joint 2 is outside its range"),
     ],
 )
 def test_what_the_arm_reports_is_named(rig: Rig, fault: dict[str, Any], said: str) -> None:
@@ -145,7 +145,7 @@ def test_an_arm_that_leaves_the_control_by_can_is_not_taken_back(rig: Rig) -> No
     start = rig.ready()
     time.sleep(0.1)  # what was sent to enable it has come
     rig.emulator.control = 0
-    assert "left the control by CAN" in rig.sees(lambda state: state.fault != "").fault
+    assert "not in CAN control" in rig.sees(lambda state: state.fault != "").fault
     for _ in range(60):
         rig.arm.command(start.q + 0.05, 0)
         time.sleep(0.002)
@@ -195,7 +195,7 @@ def test_states_that_are_told_no_more_are_missed(rig: Rig) -> None:
     rig.ready()
     rig.fault(mute=True)
     state = rig.sees(lambda state: state.warning != "")
-    assert "tells its joints but not" in state.warning
+    assert "reports its joints but not" in state.warning
     assert state.fault == "" and state.powered
     rig.fault()
     rig.sees(lambda state: state.warning == "")
@@ -205,7 +205,7 @@ def test_states_that_are_told_no_more_are_missed(rig: Rig) -> None:
 def test_whoever_else_switches_the_arm_is_noticed(rig: Rig, number: int) -> None:
     rig.ready()
     rig.fault(foreign=number)
-    assert f"somebody else commands it (0x{number:03x})" in rig.sees(lambda state: state.fault != "").fault
+    assert f"another sender commands it (CAN id 0x{number:03x})" in rig.sees(lambda state: state.fault != "").fault
 
 
 def test_a_plugged_in_master_is_a_fault(rig: Rig) -> None:
@@ -247,7 +247,7 @@ def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch
     tool.write_text("""#!/bin/sh\necho '[{"linkinfo": {"info_data": {"state": "'$STATE'"}}}]'\n""")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    for state, said in (("BUS-OFF", "the bus is off after too many errors"), ("ERROR-ACTIVE", "")):
+    for state, said in (("BUS-OFF", "bus-off after too many CAN errors"), ("ERROR-ACTIVE", "")):
         monkeypatch.setenv("STATE", state)
         assert PiperArm("left", "can_left").why_silent().startswith(said)
         assert bool(PiperArm("left", "can_left").why_silent()) == bool(said)
@@ -281,7 +281,7 @@ def test_the_arm_is_not_told_to_stay_where_one_false_reading_has_it(rig: Rig) ->
     before = rig.emulator.body.reading()[0][:6]
     for faults, said in (
         ({"jump_rad": 1.5, "jump_every": 4}, "j1 is not steady"),
-        ({"jump_rad": -1.2, "jump_joint": 2}, "j2 reads -0.15 rad, outside its range"),
+        ({"jump_rad": -1.2, "jump_joint": 2}, "j2 is at -0.15 rad, outside its range"),
     ):
         rig.fault(**faults)
         time.sleep(0.1)
@@ -380,7 +380,7 @@ def test_an_arm_that_comes_late_is_waited_for(rig: Rig) -> None:
     [
         ({"late_enable_s": 60.0}, r"motors \[1, 2, 3, 4, 5, 6\] did not switch on"),
         ({"status": 7}, "status 7: collision; not enabled"),
-        ({"teaching": True}, "is being taught"),
+        ({"teaching": True}, "in teach mode"),
         ({"corrupt_limits": True}, "the stored limits of motor 1 are corrupt"),
     ],
 )
@@ -396,11 +396,11 @@ def test_an_arm_that_is_not_fit_is_not_enabled(rig: Rig, fault: dict[str, Any], 
 
 
 def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
-    with pytest.raises(DriverError, match="the bus cannot be opened"):
+    with pytest.raises(DriverError, match="the CAN bus cannot be opened"):
         PiperArm("right", str(tmp_path / "nowhere"), "hub").connect()
     rig.fault(silent=True)
     rig.arm.connect()
-    with pytest.raises(DriverError, match=r"left arm on .*: nothing was heard; is the arm powered"):
+    with pytest.raises(DriverError, match=r"left arm on .*: no feedback yet; check its power"):
         rig.arm.enable(0.2)
 
 
@@ -473,5 +473,5 @@ def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
 
 
 def test_a_master_without_a_bus_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DriverError, match=r"left leader on .*: the bus cannot be opened"):
+    with pytest.raises(DriverError, match=r"left leader on .*: the CAN bus cannot be opened"):
         PiperLeader("left", str(tmp_path / "nowhere"), "hub", lambda q, stamp_ns: None).connect()

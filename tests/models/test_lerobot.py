@@ -73,14 +73,14 @@ def test_frames_are_numbered_through(folder: Path) -> None:
 
 
 def test_a_dataset_is_not_written_over(folder: Path) -> None:
-    with pytest.raises(ModelError, match="is there already"):
+    with pytest.raises(ModelError, match="already exists"):
         write(folder, [episode(1)])
 
 
 def test_no_episode_or_a_damaged_one_leaves_nothing(tmp_path: Path) -> None:
     damaged = episode(2)
     damaged.jpegs["head"][0] = damaged.jpegs["head"][0][:-200]
-    for episodes, said in (([], "no episodes"), ([episode(1), damaged], "picture of head is damaged")):
+    for episodes, said in (([], "no episodes"), ([episode(1), damaged], "image of head is damaged")):
         with pytest.raises(ModelError, match=said):
             write(tmp_path / "dataset", episodes)
         assert not list(tmp_path.iterdir())
@@ -150,15 +150,18 @@ def change_info(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda info: info.update(codebase_version="v2.1"), "is of LeRobot v2.1"),
-        (lambda info: info.update(fps=50), "50 frames a second"),
-        (lambda info: info["features"].pop("action"), "has no action"),
-        (lambda info: info["features"].pop("observation.images.cam_high"), "has no observation.images.cam_high"),
-        (lambda info: info["features"]["action"].update(shape=[7]), r"action is \[7\]"),
-        (lambda info: info["features"]["action"].pop("shape"), "action is None"),
-        (lambda info: info["features"].update(action=3), "action is None"),
-        (lambda info: info.update(features=[]), "is none of a LeRobot dataset"),
-        (lambda info: info.pop("data_path"), "names no data_path"),
+        (lambda info: info.update(codebase_version="v2.1"), "expected LeRobot v3.0, got v2.1"),
+        (lambda info: info.update(fps=50), "frames per second, got 50"),
+        (lambda info: info["features"].pop("action"), "feature action is missing"),
+        (
+            lambda info: info["features"].pop("observation.images.cam_high"),
+            "feature observation.images.cam_high is missing",
+        ),
+        (lambda info: info["features"]["action"].update(shape=[7]), r"action: expected shape \[14\], got \[7\]"),
+        (lambda info: info["features"]["action"].pop("shape"), r"action: expected shape \[14\], got None"),
+        (lambda info: info["features"].update(action=3), r"action: expected shape \[14\], got None"),
+        (lambda info: info.update(features=[]), "is not that of a LeRobot dataset"),
+        (lambda info: info.pop("data_path"), "data_path is missing"),
     ],
 )
 def test_others_datasets_are_refused_in_one_line(
@@ -173,7 +176,7 @@ def test_others_datasets_are_refused_in_one_line(
 
 def test_a_list_is_no_dataset(folder: Path) -> None:
     (folder / INFO).write_text("[]")
-    with pytest.raises(ModelError, match="is none of a LeRobot dataset"):
+    with pytest.raises(ModelError, match="is not that of a LeRobot dataset"):
         Dataset(folder)
 
 

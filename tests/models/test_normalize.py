@@ -111,14 +111,14 @@ def test_json_gives_the_same_statistics_back(squash: bool) -> None:
 def test_missing_entry_is_named(name: str) -> None:
     values = statistics().to_json()
     del values[name]
-    with pytest.raises(ModelError, match=f"lacks '{name}'"):
+    with pytest.raises(ModelError, match=f"'{name}' is missing"):
         Statistics.from_json(values)
 
 
 @pytest.mark.parametrize("name", ["mean", "spread", "state_mean", "state_spread", "high"])
 def test_entry_of_another_width_is_named(name: str) -> None:
     values = statistics().to_json() | {name: [0.0] * (JOINTS + 1)}
-    with pytest.raises(ModelError, match=rf"{name} has shape \({JOINTS + 1},\)"):
+    with pytest.raises(ModelError, match=rf"{name}: expected .*shape .* got \({JOINTS + 1},\)"):
         Statistics.from_json(values)
 
 
@@ -127,5 +127,5 @@ def test_entry_of_another_width_is_named(name: str) -> None:
 def test_entry_that_is_not_finite_is_named(name: str, value: float) -> None:
     whole = np.full_like(getattr(statistics(), name), value)
     values = statistics().to_json() | {name: whole.tolist()}
-    with pytest.raises(ModelError, match=f"{name} has shape .* or holds NaN"):
+    with pytest.raises(ModelError, match=f"{name}: expected finite values of shape"):
         Statistics.from_json(values)

@@ -307,17 +307,17 @@ def refused(policy: PolicyConfig, folder: Path, load: Callable[[Checkpoint], obj
 
 def test_another_model_is_named(policy: PolicyConfig, copied: Path) -> None:
     change(copied / "transformer" / "config.json", attention_head_dim=8)
-    assert "attention_head_dim is 8, the policy's configuration needs 16" in refused(policy, copied)
+    assert "attention_head_dim: the policy expects 16, got 8" in refused(policy, copied)
 
 
 def test_another_vae_is_named(policy: PolicyConfig, copied: Path) -> None:
     change(copied / "vae" / "config.json", scaling_factor=0.18)
-    assert "scaling_factor is 0.18" in refused(policy, copied)
+    assert "got 0.18" in refused(policy, copied)
 
 
 def test_a_model_that_is_too_shallow_is_named(policy: PolicyConfig, copied: Path) -> None:
     change(copied / "transformer" / "config.json", num_single_layers=0)
-    assert "num_single_layers is 0, the policy keeps 1" in refused(policy, copied)
+    assert "num_single_layers: the policy expects at least 1, got 0" in refused(policy, copied)
 
 
 def test_a_missing_shard_is_named(policy: PolicyConfig, copied: Path) -> None:
@@ -342,7 +342,7 @@ def test_a_text_encoder_of_another_width_is_named(policy: PolicyConfig, copied: 
     )
     LlamaModel(llama).save_pretrained(copied / "text_encoder")
     said = refused(policy, copied, lambda made: made.instructor().encode([TEXT]))
-    assert "its states are 32 wide, the policy's video.backbone.text_dim is 16" in said
+    assert "the policy's video.backbone.text_dim expects 16, got 32" in said
 
 
 def test_a_missing_tokenizer_is_named(policy: PolicyConfig, copied: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_missing_tokenizer_is_named(policy: PolicyConfig, copied: Path) -> Non
 
 def test_a_siglip_of_another_size_is_named(policy: PolicyConfig) -> None:
     image = policy.image.model_copy(update={"heads": 8})
-    with pytest.raises(ModelError, match="num_attention_heads is 4, the policy's configuration needs 8"):
+    with pytest.raises(ModelError, match="num_attention_heads: the policy expects 8, got 4"):
         begun(policy.model_copy(update={"image": image})).fast()
 
 
@@ -362,19 +362,19 @@ def test_weights_that_are_not_there_are_named_with_the_remedy(tmp_path: Path, mo
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match=r"HunyuanVideo is not, or not wholly, on this machine.*launch/weights\.sh"):
+    with pytest.raises(ModelError, match=r"HunyuanVideo is not complete on this machine.*launch/weights\.sh"):
         begun(full()).slow()
 
 
 def test_a_folder_that_is_not_there_is_named(policy: PolicyConfig, tmp_path: Path) -> None:
-    assert "is not a folder" in refused(policy, tmp_path / "nowhere")
+    assert "does not exist" in refused(policy, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
     ("repo", "revision", "said"),
     [
-        ("tencent/HunyuanVideo", None, "needs the commit"),
-        ("a/b", "main", "needs the commit"),
+        ("tencent/HunyuanVideo", None, "must be a commit"),
+        ("a/b", "main", "must be a commit"),
         ("/a", "0" * 40, "folder"),
     ],
 )

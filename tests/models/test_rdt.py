@@ -194,7 +194,7 @@ def test_safetensors_serve_as_well(config: PolicyConfig, published: Weights, fol
     ("spoil", "said"),
     [
         (lambda w: w.pop("model.blocks.1.attn.qkv.bias"), "model.blocks.1.attn.qkv.bias is missing"),
-        (lambda w: w.update({"img_adaptor.0.weight": torch.zeros(WIDTH, 5)}), r"image.0.weight .*\(32, 5\)"),
+        (lambda w: w.update({"img_adaptor.0.weight": torch.zeros(WIDTH, 5)}), r"image.0.weight: .*\(32, 5\)"),
     ],
 )
 def test_a_wrong_tensor_is_named(

@@ -57,13 +57,16 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ("{", "checkpoint.json: .*is it of a later version"),
-        ('{"format": 3, "needs": {}}', "checkpoint.json: .*is it of a later version"),
+        ("{", "checkpoint.json cannot be read .*a later version may have written it"),
+        ('{"format": 3, "needs": {}}', "checkpoint.json cannot be read .*a later version may have written it"),
         ('{"format": 2}', "needs"),
-        ('{"format": 2, "policy": "openvla", "needs": {}}', "policy 'openvla' is none of video2act; update video2act"),
+        (
+            '{"format": 2, "policy": "openvla", "needs": {}}',
+            r"unknown policy 'openvla' \(known: video2act\); update video2act",
+        ),
         (
             '{"format": 2, "needs": {"targets": 16}}',
-            r"history_s is .* in checkpoint.json and .* in config.json; save it again",
+            r"history_s is .* in checkpoint.json, but .* in config.json; save it again",
         ),
     ],
 )

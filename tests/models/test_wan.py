@@ -94,5 +94,5 @@ def test_system2_runs_on_it(tiny: PolicyConfig, wan: Wan) -> None:
 
 
 def test_statistics_must_fit_the_channels(wan: Wan) -> None:
-    with pytest.raises(ValueError, match="latent_mean needs 5"):
+    with pytest.raises(ValueError, match="latent_mean: expected 5"):
         Wan.model_validate(wan.model_dump() | {"latent_channels": 5})

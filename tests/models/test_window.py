@@ -95,7 +95,7 @@ def test_clear_forgets_every_frame(ring: LatentRing) -> None:
 
 
 def test_picture_of_another_size_is_refused(ring: LatentRing) -> None:
-    with pytest.raises(ModelError, match="window takes 32x32"):
+    with pytest.raises(ModelError, match="window: expected 32x32"):
         ring.encode(1, torch.zeros(1, 3, 32, 48))
     assert 1 not in ring
 

@@ -91,7 +91,7 @@ def test_names_of_interfaces_are_names_that_linux_can_give() -> None:
     arms = load_settings([]).arms
     assert {*arms.interfaces, *arms.leader_interfaces} == set(named)
     assert max(map(len, named)) <= 15
-    with pytest.raises(SettingsError, match=r"interfaces.*1 to 15 letters"):
+    with pytest.raises(SettingsError, match=r"interfaces.*1 to 15 characters"):
         load_settings(["--arms.interfaces", '["can_left", "can_right_puppet"]'])
 
 
@@ -101,14 +101,14 @@ _AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="others are told to run 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say robot or system2"),
+        ([], "ROLE must be robot or system2"),
         (["console"], "got console"),
         (["robot"], "--user"),
         (["robot", "--user"], "--user needs a value"),
-        (["robot", "--surprise", "1"], "unknown --surprise"),
+        (["robot", "--surprise", "1"], "unknown flag --surprise"),
         (["system2", "--user", "lab"], "--robot tcp://HOST:PORT and --keys DIR"),
-        (["robot", "--user", "root", "--root", "/nowhere"], "--user root: the robot's programs must not run as root"),
-        pytest.param(["robot", "--user", "n0body"], "--user n0body: there is no such user here", marks=_AS_ROOT),
+        (["robot", "--user", "root", "--root", "/nowhere"], "--user root: must not be root"),
+        pytest.param(["robot", "--user", "n0body"], "--user n0body: does not exist", marks=_AS_ROOT),
     ],
 )
 def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], said: str) -> None:

@@ -104,7 +104,7 @@ def test_a_set_up_that_was_killed_is_made_anew(checkout: Checkout, asked: str, h
     time.sleep(0.1)
     assert (checkout.folder / ".venv").is_dir()
     said = checkout.set_up()
-    assert "an earlier set-up was broken off" in said
+    assert "an earlier set-up was interrupted" in said
     assert checkout.asked == ["venv", "pip", "pip"]
     assert said.splitlines()[-1].startswith("ready: ")
     assert checkout.set_up().startswith("ready: ")
@@ -114,7 +114,7 @@ def test_other_packages_go_into_the_environment_that_is_there(checkout: Checkout
     checkout.set_up()
     lock = checkout.folder / "requirements.lock"
     lock.write_text(lock.read_text() + "another==1\n")
-    assert "broken off" not in checkout.set_up()
+    assert "interrupted" not in checkout.set_up()
     assert checkout.asked == ["pip", "pip"]
 
 

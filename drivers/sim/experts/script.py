@@ -61,7 +61,7 @@ class Script:
                 break
             seconds *= _SLOWER
         else:
-            raise Unreachable("a joint would need {:.1f} rad/s, {:.0f} rad/s2, {:.0f} rad/s3".format(*most))
+            raise Unreachable("a joint would need {:.1f} rad/s, {:.0f} rad/s², {:.0f} rad/s³".format(*most))
         self.rows += [self._row(row) for row in rows]
         self.joints = joints
         for side, stop in stops.items():
@@ -101,7 +101,7 @@ class Script:
                 hand = self.hands[side].mixed(stop, share)
                 solved[side], residual = joints_for(hand, solved[side])
                 if residual > _LARGEST_RESIDUAL:
-                    raise Unreachable(f"the {SIDES[side]} arm cannot reach {hand}: {residual:.3f} m or rad are left")
+                    raise Unreachable(f"the {SIDES[side]} arm cannot reach {hand}: {residual:.3f} m or rad remain")
                 joints[side] = solved[side] + (1 - share) * lacks[side]
             rows.append(np.concatenate(joints))
         return rows, joints
@@ -139,7 +139,7 @@ def first_reachable(write: Callable[..., Script], most_steps: int, *choices: Seq
     Raises:
         Unreachable: none does; with the last reason.
     """
-    reason = Unreachable("nothing to choose from")
+    reason = Unreachable("no grasp to choose from")
     for chosen in itertools.product(*choices):
         try:
             targets = write(*chosen).targets()

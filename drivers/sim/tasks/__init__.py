@@ -29,12 +29,12 @@ def named(text: str) -> list[str]:
     names = list(TASKS) if text == "all" else text.split(",")
     for name in names:
         if name not in TASKS:
-            raise DriverError(f"unknown {name!r}; choose of {', '.join(sorted(TASKS))}, or all")
+            raise DriverError(f"unknown task {name!r}; choose one or more of {', '.join(sorted(TASKS))}, or all")
     return names
 
 
 def make_task(name: str, shift: Shift = "none") -> Task:
     """A new task of that name, shifted or as in the demonstrations; raises DriverError that lists the known ones."""
     if name not in TASKS:
-        raise DriverError(f"unknown task {name!r}; choose one of: {', '.join(sorted(TASKS))}")
+        raise DriverError(f"unknown task {name!r}; choose one of {', '.join(sorted(TASKS))}")
     return TASKS[name](shift)

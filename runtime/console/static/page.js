@@ -24,7 +24,7 @@ function Page({ about }) {
       ${about.live && html`<a href="#live" class=${!listed && !names ? "chosen" : ""}>${about.replays ? "replay" : "robot"}</a>`}
       <a href="#sessions" class=${listed ? "chosen" : ""}>sessions</a>
       ${names && html`<span class="muted">${names.join(" beside ")}</span>`}
-      ${about.replays && html`<span class="bad">${about.replays} is played: no robot is connected</span>`}
+      ${about.replays && html`<span class="bad">playing ${about.replays}: no robot is connected</span>`}
       ${about.steered && html`<span class="answer bad" role="alert">${operator.refused}</span><${Hold} operator=${operator} />`}</nav>
     ${listed ? html`<${Sessions} open=${(chosen) => go(`session/${chosen.map(encodeURIComponent).join(",")}`)} />`
       : names ? html`<${Replay} key=${place} names=${names} />`

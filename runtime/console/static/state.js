@@ -4,7 +4,7 @@ import { html } from "./html.js";
 export function Banner({ moment, lost, deadman }) {
   const safety = moment?.safety;
   const mode = lost ? "LOST" : safety?.mode ?? "STARTING";
-  const gone = `no connection to the robot; ${deadman ? "its arms hold, by your deadman" : "it goes on by itself"}`;
+  const gone = `no connection to the robot; ${deadman ? "the arms hold (deadman)" : "the robot continues by itself"}`;
   const fault = lost || !moment?.recording?.fault ? [] : [`not recorded: ${moment.recording.fault}`];
   const reasons = lost ? [gone] : [...(safety?.reasons ?? []), ...fault];
   const moves = lost || !safety || safety.moves === null ? "" : safety.moves ? "the arms move" : "the arms stand still";
@@ -22,7 +22,7 @@ export function Figures({ moment }) {
     ["ratio 1:n", `1:${ratio.wanted}`, ratio.runs ? `${ratio.runs} runs, ${ratio.actions ?? "-"} actions, ${ms(safety?.condition_age_ms)} old at use${ratio.saturated ? "; saturated: System 2 cannot keep up" : ""}` : "-", ratio.saturated],
     ["condition", ms(conditions?.age_ms), conditions ? `the newest; System 2 takes ${conditions.forward_ms} ms, ${rates.conditions}/s` : "none", false],
     ["chunk", ms(safety?.chunk_age_ms), `System 1 ${rates.chunk}/s`, false],
-    ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "the safety layer limits" : "", false],
+    ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "limited by the safety layer" : "", false],
     ["holds, faults", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
     ["session", recording ? `${recording.megabytes} MB` : "-", recording?.fault || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.fault],
   ];
@@ -34,7 +34,7 @@ export function Figures({ moment }) {
 export function Latency({ bars }) {
   const total = bars.reduce((sum, bar) => sum + bar.ms, 0);
   if (!bars.length) return html`<div class="latency muted">no chunk yet</div>`;
-  return html`<div class="latency" title="from the exposure of the newest picture to the first command of its chunk">
+  return html`<div class="latency" title="from the exposure of the newest frame to the first command of its chunk">
     <div class="bars">${bars.map((bar, index) => html`<i class=${`bar${index}`} style=${`flex:${bar.ms}`}></i>`)}</div>
     <div class="stages muted">${bars.map((bar, index) => html`<span><i class=${`bar${index}`}></i>${bar.name} ${bar.ms}</span>`)}
       <b>${total.toFixed(0)} ms</b></div>
@@ -44,11 +44,11 @@ export function Latency({ bars }) {
 // What is well says only what it sends; what it lost, faults and new starts are reported where there are any.
 export function Processes({ rows, stale }) {
   return html`<div class="processes" role="group" aria-label="processes">${rows.map((row) => html`
-    <span class=${row.state === "alive" ? "" : "bad"} title="what it sends; messages it never saw, faults, new starts"><b>${row.process}</b>
+    <span class=${row.state === "alive" ? "" : "bad"} title="messages sent per second; messages lost, faults, restarts"><b>${row.process}</b>
       ${row.state === "alive" ? row.sent_hz > 0 && html` ${rate(row.sent_hz)}` : ` ${row.state}`}
       ${[["lost", row.lost], ["fault", row.faults], ["restart", row.restarts]].map(([what, count]) =>
         count > 0 && html` <span class="bad">${count} ${what}${count > 1 && what !== "lost" ? "s" : ""}</span>`)}</span>`)}
-    ${stale.length > 0 && html`<span class="bad">old: ${stale.join(", ")}</span>`}</div>`;
+    ${stale.length > 0 && html`<span class="bad">stale: ${stale.join(", ")}</span>`}</div>`;
 }
 
 function rate(hz) {

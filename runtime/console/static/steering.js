@@ -4,17 +4,17 @@ import { html } from "./html.js";
 
 const BLENDS = ["prefix", "fade", "ensemble", "none"];
 const COMMANDS = [
-  ["arm", "take the arms where they are; again after a hold"],
-  ["run", "let the policy move them"],
-  ["ready", "slowly to where work begins"],
-  ["rest", "slowly to the pose where their power can be taken"],
-  ["takeover", "let the leaders lead them"],
-  ["clear", "forget a fault"],
+  ["arm", "arm the arms where they are; needed again after a hold"],
+  ["run", "let the policy move the arms"],
+  ["ready", "move slowly to the ready pose"],
+  ["rest", "move slowly to the rest pose, where power can be cut"],
+  ["takeover", "let the leaders lead the arms"],
+  ["clear", "clear a fault"],
 ];
 const CONFIRMED = [
   ["stop", false, "STOP lets the arms sink. Somebody must support them."],
-  ["release", false, "RELEASE takes the power from the arms. Somebody must stand beside them."],
-  ["clear a stop", "clear", "To clear a stop takes the power from the arms. Somebody must support them."],
+  ["release", false, "RELEASE cuts the arms' power. Somebody must support them."],
+  ["clear a stop", "clear", "Clearing a stop cuts the arms' power. Somebody must support them."],
 ];
 
 export function Steering({ moment, operator, lost }) {
@@ -31,7 +31,7 @@ export function Steering({ moment, operator, lost }) {
         ? html`<button onClick=${() => operator.socket().give()}>give back the lease</button>`
         : html`<input value=${name} onInput=${rename} maxlength="80" aria-label="your name" />
           <button disabled=${!connected} onClick=${() => { operator.clear(); operator.socket().take(name || "operator"); }}>take the lease</button>`}
-      <span class="muted">${!connected ? "no connection" : lease.holder ? (mine ? "you steer" : `${lease.holder} steers`) : "nobody steers"}</span>
+      <span class="muted">${!connected ? "no connection" : lease.holder ? (mine ? "you hold the lease" : `${lease.holder} holds the lease`) : "nobody holds the lease"}</span>
     </div>
     <label class="row small"><input type="checkbox" checked=${lease.deadman} disabled=${!mine}
       onChange=${(event) => operator.socket().deadman(event.target.checked)} /> hold when this page is lost (deadman)</label>

@@ -148,7 +148,7 @@ def test_a_robot_runs_at_once_or_not_at_all(mode: messages.Mode, forbidden: tupl
         assert reported(machine, command("run"), Arms()).wanted.run
         return
     why = refused(machine, command("run"), Arms())
-    assert any(text in why for text in ("not armed", mode, "camera head: frozen; mend that"))
+    assert any(text in why for text in ("not armed", mode, "camera head: frozen; fix it"))
 
 
 def test_an_operators_run_does_not_wait_in_place_of_the_first_one(command: Command) -> None:
@@ -163,23 +163,25 @@ def test_who_was_held_is_armed_anew(command: Command) -> None:
     for arms in (Arms(own_leaders=True), replace(WAITS, own_leaders=True)):
         machine = reported(reported(machine, command("hold"), arms), command("hold"), arms)
         for name in ("run", "takeover"):
-            assert refused(machine, command(name), arms) == f"held by the operator; send arm, then {name}"
+            assert refused(machine, command(name), arms) == f"held by the operator; send `arm`, then `{name}`"
         machine = reported(reported(machine, command("arm"), arms), command("run"), arms)
         assert machine.wanted.run
 
 
 def test_motors_are_not_switched_on_later(command: Command) -> None:
     arms = Arms(silent=("left arm: feedback is 2000 ms old",))
-    assert refused(armed("DISARMED"), command("arm"), arms) == "left arm: feedback is 2000 ms old, then send arm again"
+    assert (
+        refused(armed("DISARMED"), command("arm"), arms) == "left arm: feedback is 2000 ms old, then send `arm` again"
+    )
     assert (
         refused(armed("DISARMED"), command("arm"), Arms(outside=("left arm: j2",)))
-        == "left arm: j2, then send arm again"
+        == "left arm: j2, then send `arm` again"
     )
 
 
 def test_nothing_runs_with_a_fault(command: Command) -> None:
     machine = armed("FAULT", fault="left arm: motor 3 is hot")
-    assert refused(machine, command("run"), WAITS) == "left arm: motor 3 is hot; clear it first"
+    assert refused(machine, command("run"), WAITS) == "left arm: motor 3 is hot; send `clear` first"
     machine = reported(machine, command("clear"), Arms())
     assert reported(machine, command("run"), WAITS).wanted.run, "as the terminal's r does"
 
@@ -188,7 +190,7 @@ def test_nothing_runs_with_a_fault(command: Command) -> None:
 @pytest.mark.parametrize("name", ["ready", "rest", "takeover"])
 def test_only_armed_arms_move_to_a_pose_or_are_led(name: str, mode: messages.Mode, command: Command) -> None:
     """And what ended such a way before is not said any longer; the policy does not run meanwhile."""
-    machine, arms = armed(mode, lost=("on the way to rest: left arm: silent",)), Arms(own_leaders=True)
+    machine, arms = armed(mode, lost=("move to the rest pose ended: left arm: silent",)), Arms(own_leaders=True)
     if mode in ("DISARMED", "FAULT"):
         assert mode in refused(machine, command(name), arms)
         return
@@ -207,7 +209,7 @@ def test_clear_forgets_a_latched_fault_only(command: Command) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stop_is_confirmed_and_sinks_the_arms_in_any_mode(mode: messages.Mode, command: Command) -> None:
     machine = armed(mode)
-    assert "hold keeps them where they are" in refused(machine, command("stop"), Arms())
+    assert "`hold` keeps them in place" in refused(machine, command("stop"), Arms())
     machine, motor_command, why = obey(machine, command("stop", confirmed=True), Arms())
     assert (motor_command, why, machine.latched.stopped, machine.latched.fault) == ("stop", "", True, STOPPED)
 
@@ -235,12 +237,12 @@ def test_an_arm_that_is_not_heard_is_told_nothing_later(command: Command) -> Non
     """A stop, or the end of one, that arrives when its cable is plugged in again would let it fall on whoever does that."""
     machine = armed("HOLD", power=True)
     assert (
-        refused(machine, command("release", confirmed=True), SILENT) == f"{SILENT.silent[0]}, then send release again"
+        refused(machine, command("release", confirmed=True), SILENT) == f"{SILENT.silent[0]}, then send `release` again"
     )
     machine, motor_command, why = obey(machine, command("stop", confirmed=True), SILENT)
     assert (motor_command, why, machine.wanted.power) == ("stop", "", False)
     assert machine.latched.fault == f"{STOPPED}; but {SILENT.silent[0]}"
-    assert refused(machine, command("clear", confirmed=True), SILENT) == f"{SILENT.silent[0]}, then send clear again"
+    assert refused(machine, command("clear", confirmed=True), SILENT) == f"{SILENT.silent[0]}, then send `clear` again"
 
 
 @pytest.mark.parametrize(("name", "mode"), [("stop", "HOLD"), ("clear", "FAULT"), ("release", "HOLD")])

@@ -120,8 +120,8 @@ def test_whatever_an_arm_can_do_comes_through(speeds: list[float], lost: int) ->
 
 def test_what_is_said_of_the_same_reading_later_comes_through() -> None:
     arm = Arm().stands()
-    state = ArmState(99, arm.now_ns, READY, np.zeros(7), np.zeros(7), warning="the bus is off")
-    assert believe(arm.belief, state, True).warning == "the bus is off"
+    state = ArmState(99, arm.now_ns, READY, np.zeros(7), np.zeros(7), warning="bus-off")
+    assert believe(arm.belief, state, True).warning == "bus-off"
 
 
 def test_an_arm_that_was_never_heard_stays_unheard() -> None:

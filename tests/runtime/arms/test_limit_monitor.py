@@ -32,14 +32,14 @@ def test_a_calm_teacher_is_not_mentioned() -> None:
 
 @pytest.mark.parametrize(("joint", "name"), [(0, "left j1"), (9, "right j3")])
 def test_a_speed_beyond_the_limit_is_named(joint: int, name: str) -> None:
-    assert led(4.0 if joint == 0 else -4.0, joint)[-1] == (f"{name} moves at 4.00 per s (limit 3.00)",)
+    assert led(4.0 if joint == 0 else -4.0, joint)[-1] == (f"{name} moves at 4.00 rad/s (limit 3.00 rad/s)",)
 
 
 def test_a_place_beyond_the_range_is_named() -> None:
     monitor, q = LimitMonitor(), ready_pose()
     q[[6, 13]] = 0.02
     q[2] = 0.4
-    assert exceeded(monitor, LIMITS, q, 1) == ("left j3 at 0.40 (range -2.96 to -0.01)",)
+    assert exceeded(monitor, LIMITS, q, 1) == ("left j3 is at 0.40 rad (range -2.96 to -0.01 rad)",)
 
 
 def test_masters_that_fall_silent_are_not_led() -> None:

@@ -59,7 +59,7 @@ def test_a_silent_supervisor_is_named_and_none_at_all_is_not_missed(fresh: Fresh
     assert safety.stale(SAFETY, replace(fresh, supervised_ns=None), NOW_NS) == ()
     assert safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns), NOW_NS) == ()
     (reason,) = safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns - 1), NOW_NS)
-    assert reason.startswith("supervisor: last word is 1000 ms old (limit 1000 ms)")
+    assert reason.startswith("supervisor silent for 1000 ms (limit 1000 ms)")
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
@@ -86,17 +86,17 @@ def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> No
     health = build(messages.CameraHealth, stamp_ns=NOW_NS - limit_ns)
     assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == ()
     (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW_NS + 1)
-    assert reason.startswith("cameras: last report is 150 ms old")
+    assert reason.startswith("cameras process silent for 150 ms (limit 150 ms)")
 
 
 def test_each_bad_camera_is_named(fresh: Freshness, build: Build) -> None:
     states = tuple(
         messages.CameraState(camera=camera, number=1, capture_ns=NOW_NS, rate_hz=30.0, verdict=verdict)
-        for camera, verdict in (("head", "no new picture for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
+        for camera, verdict in (("head", "no new frame for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
     )
     health = build(messages.CameraHealth, stamp_ns=NOW_NS, cameras=states)
     assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == (
-        "camera head: no new picture for 120 ms",
+        "camera head: no new frame for 120 ms",
         "camera right_wrist: unplugged",
     )
 
@@ -114,19 +114,19 @@ def test_an_old_chunk_is_named_with_its_limit(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_chunk_age_s)
     assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns), NOW_NS) == ()
     (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns - 1), NOW_NS)
-    assert reason == "chunk: seen 600 ms ago (limit 600 ms); System 1 is late or gone"
+    assert reason == "chunk is 600 ms old (limit 600 ms): System 1 is late or gone"
 
 
 def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
     (reason,) = safety.stale(SAFETY, replace(fresh, runs_out=True), NOW_NS)
-    assert reason.startswith("chunk:")
+    assert reason == "chunk is 100 ms old (limit 600 ms), has run out: System 1 is late or gone"
 
 
 def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
     old = replace(fresh, conditions_ns=NOW_NS - seconds(1.2))
     assert safety.stale(SAFETY, old, NOW_NS) == ()
     (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW_NS - seconds(1.2) - 1), NOW_NS)
-    assert reason == "condition: 1200 ms old (limit 1200 ms); System 2 is late or gone"
+    assert reason == "condition is 1200 ms old (limit 1200 ms): System 2 is late or gone"
 
 
 def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) -> None:
@@ -139,7 +139,7 @@ def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) 
 
 def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> None:
     reasons = safety.stale(SAFETY, replace(fresh, observation_ns=0, conditions_ns=0), NOW_NS)
-    assert sorted(reason.split(":")[0] for reason in reasons) == ["chunk", "condition"]
+    assert sorted(reason.split(" is ")[0] for reason in reasons) == ["chunk", "condition"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
@@ -236,5 +236,5 @@ def test_whoever_drives_from_a_page_that_is_lost_does_not_drive(
     if not wanted or not (run or pose):
         assert made is machine
         return
-    why = "the page of anna was not heard for 300 ms (limit 300 ms); arm and run again"
+    why = "console page of anna silent for 300 ms (limit 300 ms); send `arm`, then `run`"
     assert made == StateMachine(Wanted(arm=True), Latched(held=True, lost=(why,)))

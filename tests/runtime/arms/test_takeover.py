@@ -75,7 +75,7 @@ def test_the_arms_are_braked_before_they_are_led(teacher: Teacher) -> None:
     teacher.leads(duration_s=0.3)
     assert np.abs(rig.state.commanded.dq).max() > 0.01, "they move"
     assert rig.tick(rig.command("takeover"), teacher.says()).target.mode == "HOLD"
-    assert rig.reasons == "takeover: the arms are braked first"
+    assert rig.reasons == "takeover: waiting until the arms have stopped"
     teacher.q = rig.measured.copy()
     assert teacher.leads(duration_s=HELD_S).mode == "TAKEOVER"
     assert rig.reasons == "the leaders lead the arms"
@@ -130,13 +130,13 @@ def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, 
     rig, limit = teacher.rig, teacher.rig.config.settings.safety.jump_rad
     if lost == "silent":
         rig.run(0.15)
-        made, why = rig.tick(), "no leader is heard"
+        made, why = rig.tick(), "no leader feedback"
     elif lost == "arm":
         rig.arms = {"warning": ("", "status 5: a joint does not communicate")}
         made, why = rig.tick(teacher.says()), "right arm: status 5"
     else:
         teacher.q[9] -= limit + 0.1
-        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its leader (limit {limit})"
+        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its leader (limit {limit} rad)"
     assert made.target.mode == "HOLD" and rig.state.machine.status.holds == 1
     rig.tick()
     assert why in rig.reasons, "it is said until something is ordered"
@@ -153,7 +153,7 @@ def test_hold_and_run_give_the_arms_back(teacher: Teacher) -> None:
     assert rig.tick(rig.command("hold"), teacher.says()).target.mode == "HOLD"
     assert teacher.leads(duration_s=HELD_S).mode == "HOLD"
     rig.tick(rig.command("takeover"))
-    assert rig.state.answer == "held by the operator; send arm, then takeover"
+    assert rig.state.answer == "held by the operator; send `arm`, then `takeover`"
     rig.tick(rig.command("arm"), rig.command("takeover"))
     teacher.q = rig.measured.copy()
     assert teacher.leads().mode == "TAKEOVER"
@@ -178,7 +178,7 @@ def test_a_page_that_is_lost_when_it_ends_a_takeover_is_told(teacher: Teacher, b
     rig = teacher.rig
     lost = build(messages.Deadman, wanted=True, beat_ns=rig.now_ns - 10**9, holder="anna")
     assert rig.tick(rig.command("rest"), lost, teacher.says()).target.mode == "HOLD"
-    assert "the page of anna was not heard for 1000 ms" in rig.reasons
+    assert "console page of anna silent for 1000 ms" in rig.reasons
 
 
 def test_rest_is_for_the_arms_alone(teacher: Teacher) -> None:
@@ -186,13 +186,13 @@ def test_rest_is_for_the_arms_alone(teacher: Teacher) -> None:
     rig = teacher.rig
     rig.tick(rig.command("rest"), teacher.says())
     teacher.leads(duration_s=0.2)
-    assert rig.mode == "HOLD" and rig.reasons == "moves to the rest pose"
+    assert rig.mode == "HOLD" and rig.reasons == "moving to the rest pose"
 
 
 def test_a_fault_ends_it_and_clearing_does_not_bring_it_back(teacher: Teacher) -> None:
     took_over(teacher)
     rig = teacher.rig
-    rig.arms = {"fault": ("motor 2 is 90 degrees Celsius (limit 80)", "")}
+    rig.arms = {"fault": ("motor 2 is at 90 °C (limit 80 °C)", "")}
     assert rig.tick(teacher.says()).target.mode == "FAULT"
     rig.arms = {}
     rig.tick(rig.command("clear"), teacher.says())
@@ -209,10 +209,10 @@ def test_what_hinders_is_named(build: Build) -> None:
         return takeover.unled(0.3, state, pose, True, rig.now_ns)
 
     assert unled() == ()
-    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its leader (limit 0.3); lead the leader there",)
-    assert "no leader is heard" in unled(measured_ns=(rig.now_ns - 150_000_000, rig.now_ns))[0]
-    assert "no leader is heard" in takeover.unled(0.3, None, pose, True, rig.now_ns)[0]
-    assert "braked first" in takeover.unled(0.3, teacher.says(), pose, False, rig.now_ns)[0]
+    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its leader (limit 0.3 rad); move the leader there",)
+    assert "no leader feedback" in unled(measured_ns=(rig.now_ns - 150_000_000, rig.now_ns))[0]
+    assert "no leader feedback" in takeover.unled(0.3, None, pose, True, rig.now_ns)[0]
+    assert "waiting until the arms have stopped" in takeover.unled(0.3, teacher.says(), pose, False, rig.now_ns)[0]
 
 
 def test_the_gripper_may_be_elsewhere(build: Build) -> None:
@@ -228,7 +228,7 @@ def test_on_stock_wiring_a_takeover_is_refused_and_the_policy_runs_on(build: Bui
     rig.run(0.5)
     rig.tick(rig.command("takeover"))
     assert rig.state.answer == takeover.STOCK_WIRING
-    assert "unplugged" in takeover.STOCK_WIRING and "record.sh" in takeover.STOCK_WIRING
+    assert "unplug them" in takeover.STOCK_WIRING and "record.sh" in takeover.STOCK_WIRING
     begun = len(rig.outputs)
     rig.run(0.3)
     assert {made.target.mode for made in rig.outputs[begun - 1 :]} == {"RUNNING"}
@@ -237,7 +237,7 @@ def test_on_stock_wiring_a_takeover_is_refused_and_the_policy_runs_on(build: Bui
 def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
     rig = Rig(build, *OWN, "--arms.start", "disarmed")
     rig.tick(rig.command("takeover"))
-    assert rig.state.answer == "only armed arms can be led, they are in DISARMED"
+    assert rig.state.answer == "`takeover` needs armed arms, the mode is DISARMED; send `clear`, then `arm`"
     assert not rig.state.machine.wanted.takeover
 
 

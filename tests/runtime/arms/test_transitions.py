@@ -84,13 +84,13 @@ HOLD      - - - 0 0 0 1   lost forbids held
 HOLD      - - - 0 0 0 0   lost forbids waits
 """
 WORDS: dict[str, tuple[str, ...]] = {
-    "unfit": ("not fit to be armed: bus left is down",),
+    "unfit": ("arming blocked: bus left is down",),
     "forbids": FORBIDS,
     "motors": (NOT_ON,),
     "disarmed": ("not armed",),
     "fault": ("left arm: motor 3 is hot",),
     "led": ("the leaders lead the arms",),
-    "pose": ("moves to the rest pose",),
+    "pose": ("moving to the rest pose",),
     "unled": UNLED,
     "lost": BEFORE,
     "held": (HELD,),
@@ -151,7 +151,7 @@ def after(machine: StateMachine, found: Findings, then: messages.Mode, changes: 
                 assert change == "faults+1"
                 status = replace(status, faults=6)
     if not found.armable:
-        latched = replace(latched, lost=tuple(f"on the way to rest: {text}" for text in found.forbids_run[:1]))
+        latched = replace(latched, lost=tuple(f"move to the rest pose ended: {text}" for text in found.forbids_run[:1]))
     latched = replace(latched, lost=latched.lost if then == "HOLD" else ())
     wanted = replace(wanted, pose="rest" if then == "HOLD" and found.armable else "")
     wanted = replace(wanted, takeover=wanted.takeover and then in ("HOLD", "TAKEOVER"))
@@ -205,7 +205,7 @@ def test_why_a_way_to_a_pose_ended_is_said_until_the_next_command() -> None:
     machine = StateMachine(Wanted(arm=True, pose="rest"), status=Status("HOLD"))
     for found in (Findings(FORBIDS, armable=False), Findings(), Findings(("no chunk yet",))):
         machine = settle(machine, found, NOW_NS)
-        assert machine.status.reasons == ("on the way to rest: left arm: silent", *found.forbids_run, WAITS)
+        assert machine.status.reasons == ("move to the rest pose ended: left arm: silent", *found.forbids_run, WAITS)
 
 
 def test_arms_without_power_are_not_armed_by_themselves() -> None:

@@ -155,7 +155,7 @@ def test_every_run_of_the_slow_system_is_beside_the_fast_one(fast: FastBench, mo
 
 
 def test_a_slow_system_that_dies_is_one_line(fast: FastBench) -> None:
-    with pytest.raises(RuntimeFault, match=r"System 2's process ended \(RuntimeError.*\); try --storage float8"):
+    with pytest.raises(RuntimeFault, match=r"System 2's process ended \(RuntimeError.*\); give --storage float8"):
         models.both_at_once(fast, Choice(size="small", device="unknown"), ratio=1)
 
 

@@ -36,7 +36,7 @@ def test_every_process_of_the_simulated_robot_has_a_budget() -> None:
 
 
 def test_one_kind_is_measured_at_a_time() -> None:
-    with pytest.raises(SettingsError, match="one at a time"):
+    with pytest.raises(SettingsError, match="exclude each other"):
         command.main(["--budget", "--fuzz"])
 
 

@@ -74,5 +74,5 @@ def test_a_single_bit_is_seen(compared: Callable[..., Any], build: Build) -> Non
 def test_a_run_without_emulated_arms_is_one_line(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "read", lambda path: path)
     monkeypatch.setattr(reader, "decode_all", lambda session: iter(()))
-    with pytest.raises(SessionError, match="not a run with --can"):
+    with pytest.raises(SessionError, match="give a run with --can"):
         can_audit.compare(tmp_path)

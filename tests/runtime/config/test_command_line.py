@@ -98,7 +98,7 @@ def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "DISH is missing: give one of bread, cake"),
+        ([], "DISH is missing; give one of bread, cake"),
         (["bred"], "DISH bred: must be one of bread, cake; did you mean bread?"),
         (["cake"], "--oven.heat_k is missing: a cake needs one"),
         (["bread", "--rise-s", "x"], "--rise-s x: must be a number (s)"),
@@ -107,7 +107,7 @@ def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         (["bread", "--no-dry-run"], "unknown flag --no-dry-run; did you mean --dry-run?"),
         (["bread", "--rise"], "unknown flag --rise; did you mean --rise-s?"),
         (["bread", "--heat_k", "3"], "unknown flag --heat_k; did you mean --oven.heat_k?"),
-        (["bread", "--oven", "hot"], "--oven hot: is a group; set --oven.NAME, or give it whole as JSON"),
+        (["bread", "--oven", "hot"], "--oven hot: is a group of settings; set --oven.NAME, or give all of it as JSON"),
         (["bread", "--table", "1,2,x"], "--table 1,2,x: must be 2 numbers, written 1,2,3"),
         (["bread", "--guests"], "--guests needs a value: a whole number"),
     ],
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_one_line(words: list[str], said: str) -> None:
 
 def test_flags_of_the_tree_alone_are_read_for_it() -> None:
     assert BAKE.read_tree(["--oven.heat_k", "3"]) == {"oven": {"heat_k": "3"}}
-    with pytest.raises(SettingsError, match="--guests: is no setting; leave it out"):
+    with pytest.raises(SettingsError, match="--guests: is not a setting; leave it out"):
         BAKE.read_tree(["--guests", "3"])
 
 

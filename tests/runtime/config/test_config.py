@@ -212,30 +212,30 @@ def test_every_shipped_profile_loads() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--arms.kind", "piper"], "real arms need real cameras, but --cameras.head.kind is simulated"),
-        (["--profile", "cobot_magic", "--can"], "--can emulates arms, but --arms.kind is piper"),
-        (["--profile", "cobot_magic", "--pacing", "serial"], "--pacing serial is for simulation"),
+        (["--arms.kind", "piper"], "--cameras.head.kind simulated: real arms need real cameras"),
+        (["--profile", "cobot_magic", "--can"], "--can: emulates arms, but --arms.kind is piper"),
+        (["--profile", "cobot_magic", "--pacing", "serial"], "--pacing serial: a real robot must not wait"),
         (["--profile", "cobot_magic", "--arms.start", "run"], "--arms.start run: real arms are armed by an operator"),
         (["--profile", "cobot_magic", "--arms.auto_resume"], "--arms.auto_resume: real arms resume by an operator's"),
         (
             ["--profile", "cobot_magic", "--safety.velocity", "3,3,3,3,3,3.5,1"],
-            "--safety.velocity 3.5: a Piper's joints",
+            "--safety.velocity 3.5: must be at most 3.0",
         ),
         (
             ["--profile", "cobot_magic", "--safety.acceleration", "5,5,6,5,5,5,9"],
-            "--safety.acceleration 6.0: a Piper's",
+            "--safety.acceleration 6.0: must be at most",
         ),
         (
             ["--profile", "cobot_magic", "--safety.low=-2.7,0,-2,-1,-1,-2,0"],
-            "--safety.low, --safety.high: joint 1 of a Piper is for -2.618..2.618",
+            "--safety.low, --safety.high: joint 1 of a Piper must be -2.618 to 2.618",
         ),
         (
             ["--profile", "cobot_magic", "--safety.high", "2,3,0,1,1,2.2,0.1"],
-            "--safety.low, --safety.high: joint 6 of a Piper is for -2.09..2.09 rad",
+            "--safety.low, --safety.high: joint 6 of a Piper must be -2.09 to 2.09 rad",
         ),
         (
             ["--profile", "cobot_magic", "--safety.high", "2,3,0,1,1,2,0.11"],
-            "--safety.high: no Piper's gripper opens to 0.11 m",
+            "--safety.high 0.11: a gripper must open",
         ),
     ],
 )
@@ -263,9 +263,9 @@ def test_what_is_written_for_others_can_be_read_and_lets_nobody_in(tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--instruction", ""], r"--instruction \(empty\): must be a text of 1 to 1000 letters"),
-        (["--instruction", "  "], "--instruction   : must be a text of 1 to 1000 letters"),
-        (["--instruction", "x" * 1001], "--instruction xxx.*: must be a text of 1 to 1000 letters"),
+        (["--instruction", ""], r"--instruction \(empty\): must be a text of 1 to 1000 characters"),
+        (["--instruction", "  "], "--instruction   : must be a text of 1 to 1000 characters"),
+        (["--instruction", "x" * 1001], "--instruction xxx.*: must be a text of 1 to 1000 characters"),
         (["--seed", "99999999999999999999"], "--seed"),
         (["--system2.remote", "robot:5760"], "--system2.remote"),
     ],

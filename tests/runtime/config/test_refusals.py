@@ -18,7 +18,17 @@ NUMBERS = [setting for setting in LEAVES if setting.kinds[0] in (int, float)]
 LISTS = [setting for setting in LEAVES if setting.is_several]
 CHOICES = [setting for setting in LEAVES if setting.choices and not setting.says.listed]
 SWITCHES = [setting for setting in LEAVES if setting.kinds == (bool,)]
-REMEDIES = ("must be", "needs a value", "did you mean", "give ", "lists all", "is now", "set --")
+REMEDIES = (
+    "must be",
+    "needs a value",
+    "did you mean",
+    "give ",
+    "lists the flags",
+    "leave",
+    "write",
+    "is now",
+    "set --",
+)
 LEAKS = (
     "Input should",
     "Field required",
@@ -98,7 +108,7 @@ def test_a_flag_given_twice_is_refused(setting: Field) -> None:
 
 def test_a_velocity_for_one_joint_says_that_there_are_seven_and_their_unit() -> None:
     assert refused("--safety.velocity", "3") == (
-        "--safety.velocity 3: must be 7 numbers above 0, one a joint (j1 to j6, gripper), written 1,2,3 (rad/s; gripper m/s)"
+        "--safety.velocity 3: must be 7 numbers above 0, one per joint (j1 to j6, gripper), written 1,2,3 (rad/s; gripper m/s)"
     )
 
 
@@ -122,13 +132,13 @@ def test_an_unknown_flag_names_the_nearest(wrong: str, meant: str) -> None:
     [
         (["stray"], "stray: unexpected word; a flag begins with --"),
         (["--can", "5"], "5: unexpected word"),
-        (["--qqqqqqqqqq"], "unknown flag --qqqqqqqqqq; --help lists all flags"),
-        (["--cameras.head", "3"], "--cameras.head 3: is a group; set --cameras.head.NAME"),
+        (["--qqqqqqqqqq"], "unknown flag --qqqqqqqqqq; --help lists the flags"),
+        (["--cameras.head", "3"], "--cameras.head 3: is a group of settings; set --cameras.head.NAME"),
         (["--sessions", ""], "--sessions (empty): must be a path"),
-        (["--profile", ""], "--profile (empty): no such profile; choose one of cobot_magic, sim"),
+        (["--profile", ""], "--profile (empty): does not exist; choose one of cobot_magic, sim"),
         (["--profile", "simm"], "did you mean sim?"),
         (["--instruction", "a\nb" * 600], "--instruction 'a\\nba"),
-        (["--task", ""], "--task (empty): must be a text of 1 to 64 letters"),
+        (["--task", ""], "--task (empty): must be a text of 1 to 64 characters"),
     ],
 )
 def test_what_is_no_flag_at_all_is_named(arguments: list[str], said: str) -> None:
@@ -185,7 +195,7 @@ def test_a_profile_that_is_no_toml_is_named(content: bytes, tmp_path: Path) -> N
     with pytest.raises(SettingsError) as caught:
         load_settings(["--profile", str(path)])
     line = str(caught.value)
-    assert line.isprintable() and f"{path} is not TOML" in line and line.endswith("correct it there")
+    assert line.isprintable() and f"{path} is not TOML" in line and line.endswith("fix it there")
 
 
 @pytest.mark.parametrize(

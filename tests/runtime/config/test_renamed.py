@@ -25,12 +25,12 @@ def test_the_new_name_is_a_setting(new: str) -> None:
         (["--cameras.behind_s=1"], "--cameras.behind_s: is now --cameras.max_lag_s 1"),
         (
             ["--follow", "x"],
-            "--follow: no setting any more; replay SESSION --on-robot leads the arms along a recording",
+            "--follow: no longer a setting; run ./launch/replay.sh SESSION --on-robot",
         ),
-        (["--arms.unfit", "x"], "--arms.unfit: no setting any more; the checks before the start decide it"),
+        (["--arms.unfit", "x"], "--arms.unfit: no longer a setting; the preflight checks decide it"),
         (
             ["--arms.leaders", "shared"],
-            "--arms.leaders shared: unplug the leaders; only the command record expects them on the arms' buses",
+            "--arms.leaders shared: no longer a value; unplug the leaders, which only record.sh expects on the arms' CAN buses",
         ),
     ],
 )
@@ -49,12 +49,12 @@ def test_an_old_flag_of_a_single_command_does_too(flag: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[arms]\nresume = "itself"', "arms.resume = itself: is now arms.auto_resume, write arms.auto_resume = true"),
-        ('[arms]\nresume = "order"', "arms.resume = order: is now arms.auto_resume, write arms.auto_resume = false"),
+        ('[arms]\nresume = "itself"', "arms.resume = itself: is now arms.auto_resume; write arms.auto_resume = true"),
+        ('[arms]\nresume = "order"', "arms.resume = order: is now arms.auto_resume; write arms.auto_resume = false"),
         ("[cameras]\nlate_s = 0.2", "cameras.late_s = 0.2: is now cameras.max_frame_age_s"),
-        ('follow = "x"', "follow: no setting any more"),
-        ('[arms]\nmasters = "own"', 'arms.masters = own: is now arms.leaders, write arms.leaders = "own"'),
-        ('[arms]\nmasters = "shared"', "arms.leaders shared: unplug the leaders"),
+        ('follow = "x"', "follow: no longer a setting"),
+        ('[arms]\nmasters = "own"', 'arms.masters = own: is now arms.leaders; write arms.leaders = "own"'),
+        ('[arms]\nmasters = "shared"', "arms.leaders shared: no longer a value; unplug the leaders"),
     ],
 )
 def test_an_old_name_in_a_profile_names_the_new_one(text: str, said: str, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def steer(page: Page, name: str = "Anna") -> None:
     """Take the lease and let the robot run."""
     page.get_by_label("your name").fill(name)
     page.get_by_role("button", name="take the lease").click()
-    expect(page.get_by_text("you steer", exact=True)).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("you hold the lease", exact=True)).to_be_visible(timeout=WAIT_MS)
     arm_and_run(page)
 
 
@@ -120,7 +120,7 @@ def test_hold_by_click_and_by_key_stops_the_arms_until_run_is_ordered(page: Page
     moved = np.abs(np.subtract(moment(page, "joints.measured"), stood)).max()
     assert moved < 0.01, "rad: it stands, though chunks come"
     page.get_by_role("button", name="run", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="send arm, then run")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("alert").filter(has_text="send `arm`, then `run`")).to_be_visible(timeout=WAIT_MS)
     arm_and_run(page)
     box = page.get_by_label("hold when this page is lost")
     box.focus()
@@ -137,7 +137,7 @@ def test_a_stop_is_asked_for_twice_and_the_page_goes_on_beating(page: Page) -> N
     expect(question).to_contain_text("lets the arms sink")
     expect(question.get_by_role("button", name="cancel")).to_be_focused()
     page.wait_for_timeout(3000)
-    assert "was not heard" not in str(moment(page, "safety.reasons")), (
+    assert "console page of" not in str(moment(page, "safety.reasons")), (
         "a deadman of two seconds does not hold meanwhile"
     )
     page.keyboard.press("Enter")
@@ -157,10 +157,10 @@ def test_a_hold_without_a_connection_is_sent_first_when_there_is_one(page: Page)
 def test_a_second_page_may_hold_but_not_steer(page: Page, run: LiveRun, show: Open) -> None:
     steer(page)
     other = show(address(run))
-    expect(other.get_by_text("Anna steers", exact=True)).to_be_visible(timeout=WAIT_MS)
+    expect(other.get_by_text("Anna holds the lease", exact=True)).to_be_visible(timeout=WAIT_MS)
     expect(other.get_by_role("button", name="run", exact=True)).to_be_disabled()
     other.evaluate("window.video2act.operator.send('rest')")
-    expect(other.locator("nav .answer")).to_have_text("Anna steers", timeout=WAIT_MS)
+    expect(other.locator("nav .answer")).to_have_text("Anna holds the lease", timeout=WAIT_MS)
     assert not any(event["text"].startswith("rest") for event in moment(page, "events"))
     other.get_by_role("button", name="HOLD").click()
     assert held(page), "the first page is told"
@@ -171,7 +171,7 @@ def test_a_lost_heartbeat_holds(page: Page) -> None:
     page.get_by_label("hold when this page is lost").click()
     expect(page.get_by_label("hold when this page is lost")).to_be_checked(timeout=WAIT_MS)
     page.evaluate("window.video2act.operator.stopBeating()")
-    assert held(page, "the page of Anna was not heard")
+    assert held(page, "console page of Anna silent")
     page.reload()  # another page, which takes over and drives without a deadman
     steer(page, "Ben")
 
@@ -189,7 +189,7 @@ def test_a_closed_page_holds(page: Page, run: LiveRun, show: Open) -> None:
 
 def test_a_new_instruction_reaches_system_1_and_an_episode_is_judged(page: Page) -> None:
     steer(page, "Berta")
-    until(page, "window.video2act.moment.events.some((event) => event.text === 'Berta steers')")
+    until(page, "window.video2act.moment.events.some((event) => event.text === 'Berta holds the lease')")
     page.locator("textarea").fill("put the red block down")
     page.get_by_role("button", name="tell the robot").click()
     until(page, "window.video2act.moment.instruction.number > 1")
@@ -211,7 +211,7 @@ def test_a_new_instruction_reaches_system_1_and_an_episode_is_judged(page: Page)
     assert held(page), "a new episode waits to be run"
 
 
-@pytest.mark.parametrize(("process", "said"), [("cameras", "camera"), ("arms", "said nothing")])
+@pytest.mark.parametrize(("process", "said"), [("cameras", "camera"), ("arms", "silent for")])
 def test_the_page_tells_of_a_process_that_hangs_dies_and_comes_back(
     page: Page, run: LiveRun, process: str, said: str
 ) -> None:
@@ -227,7 +227,7 @@ def test_the_page_tells_of_a_process_that_hangs_dies_and_comes_back(
     expect(page.locator(".banner strong")).not_to_have_text("NO WORD", timeout=WAIT_MS)
     if process == "arms":
         shows(page, "DISARMED")
-        expect(page.locator(".banner")).to_contain_text("arm, then run")
+        expect(page.locator(".banner")).to_contain_text("send `arm`, then `run`")
     arm_and_run(page)
 
 
@@ -307,7 +307,7 @@ def test_the_session_scrubs_and_holds_what_was_steered(
         reported_of = "".join(capsys.readouterr())
     except ModelError as error:  # no other episode is long enough
         reported_of = str(error)
-    assert "episode 1: was called a failure; --failures takes it all the same" in reported_of
+    assert "episode 1: judged a failure; --failures includes it" in reported_of
     with Alone(run.session.parent) as url:
         page = show(url)
         page.get_by_text(run.session.name).click()

@@ -70,8 +70,10 @@ def test_the_holder_orders_and_every_order_is_new(rig: Rig) -> None:
 
 def test_another_page_only_holds(rig: Rig) -> None:
     for refused in ({"command": "run"}, {"command": "stop", "confirmed": True}):
-        assert rig.say("ben", type="command", **refused) == "Anna steers"
-    assert rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna steers"
+        assert rig.say("ben", type="command", **refused) == "Anna holds the lease"
+    assert (
+        rig.say("ben", type="steer", ratio=4) == rig.say("ben", type="deadman", wanted=True) == "Anna holds the lease"
+    )
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("ben", type="command", command="hold") == rig.say("ben", type="command", command="hold") == ""
     assert [cast(messages.OperatorCommand, command).source for command in rig.commands.messages] == [
@@ -88,7 +90,7 @@ def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Ri
         {"type": "command", "command": "run"},
         {"type": "steer", "ratio": 4},
     ):
-        assert "ask again" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
+        assert "repeat it" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("anna", type="command", command="hold", seen_ns=seen_ns) == ""
     assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 1999 * MS) == ""

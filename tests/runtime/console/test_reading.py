@@ -80,7 +80,7 @@ def test_several_may_ask_at_once(reader: Reader, index: Path) -> None:
 
 @pytest.mark.parametrize("name", ["none", "..", "../x", ""])
 def test_what_is_no_session_is_one_line(reader: Reader, name: str) -> None:
-    with pytest.raises(SessionError, match="no such session in"):
+    with pytest.raises(SessionError, match="does not exist in"):
         asyncio.run(reader.about(name))
 
 
@@ -88,7 +88,7 @@ def test_one_that_dies_is_told_and_comes_back(reader: Reader) -> None:
     asyncio.run(reader.about(NAME))
     (child,) = children()
     os.kill(child, 9)
-    with pytest.raises(SessionError, match=f"{NAME}: whoever read it ended"):
+    with pytest.raises(SessionError, match=f"{NAME}: its reading process ended"):
         asyncio.run(reader.moment(NAME, None))
     assert json.loads(asyncio.run(reader.moment(NAME, None)))["joints"]["measured"]
 

@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def beside(page: Page) -> None:
     """Open both, side by side."""
-    page.locator("tr", has_text=NAMES[0]).get_by_role("button", name="beside…").click()
+    page.locator("tr", has_text=NAMES[0]).get_by_role("button", name="compare…").click()
     page.get_by_role("button", name=NAMES[1]).click()
     expect(page.locator(".beside > *")).to_have_count(2)
 
@@ -123,7 +123,7 @@ def test_a_session_is_played_as_if_it_ran_but_nobody_can_take_it_for_a_robot(sho
     shutil.copy(GOLDEN, folder / "session.mcap")
     with Serving("replay", str(folder), "--paced", "--console", "--speed", "2") as address:
         page = show(address)
-        expect(page.get_by_text(f"{NAMES[0]} is played: no robot is connected")).to_be_visible()
+        expect(page.get_by_text(f"playing {NAMES[0]}: no robot is connected")).to_be_visible()
         expect(page.get_by_role("button", name="HOLD")).to_have_count(0)
         expect(page.get_by_role("button", name="take the lease")).to_have_count(0)
         assert page.request.get(f"{address}operator").status == 404

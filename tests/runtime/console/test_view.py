@@ -100,8 +100,8 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
     assert fresh["cameras"][0]["verdict"] == ""
     old = shown(held, 800)
     assert (old["safety"]["mode"], old["safety"]["moves"]) == ("NO WORD", None)
-    assert old["safety"]["reasons"] == ["the arms process has said nothing for 0.8 s; the arms keep their last target"]
-    assert old["cameras"][0]["verdict"] == "no report for 0.8 s"
+    assert old["safety"]["reasons"] == ["arms process silent for 0.8 s (limit 0.7 s); the arms hold their last target"]
+    assert old["cameras"][0]["verdict"] == "no report for 0.8 s (limit 0.7 s)"
     del held["joint_state"]
     assert shown(held)["safety"]["moves"] is None, "nobody knows"
 
@@ -110,18 +110,18 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
     ("mode", "reasons", "flags", "todo"),
     [
         ("RUNNING", (), [], ""),
-        ("HOLD", (WAITS,), [], "run"),
-        ("HOLD", ("camera head: frozen", WAITS), [], "see to the reason, then run"),
-        ("HOLD", ("camera head: frozen",), [], "it goes on by itself when that is over"),
-        ("HOLD", ("camera head: frozen",), ["--no-arms.auto_resume"], "see to the reason, then run"),
-        ("HOLD", (HELD,), [], "arm, then run"),
-        ("HOLD", ("moves to the rest pose",), [], "wait, or hold"),
-        ("FAULT", ("left j1 is blocked",), [], "look at the robot, clear, run"),
-        ("FAULT", (STOPPED,), [], "support the arms, clear a stop, arm, run"),
-        ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, clear a stop, arm, run"),
-        ("DISARMED", ("not armed",), [], "arm, then run"),
-        ("DISARMED", ("not fit to be armed: bus left: down",), [], "mend what the checks found, start again"),
-        ("TAKEOVER", ("the leaders lead the arms",), [], "run gives the arms back to the policy"),
+        ("HOLD", (WAITS,), [], ""),
+        ("HOLD", ("camera head: frozen", WAITS), [], "fix this, then send `run`"),
+        ("HOLD", ("camera head: frozen",), [], "resumes by itself when this ends"),
+        ("HOLD", ("camera head: frozen",), ["--no-arms.auto_resume"], "fix this, then send `run`"),
+        ("HOLD", (HELD,), [], ""),
+        ("HOLD", ("moving to the rest pose",), [], "wait, or send `hold`"),
+        ("FAULT", ("left j1 is blocked",), [], "check the robot, then send `clear` and `run`"),
+        ("FAULT", (STOPPED,), [], "support the arms, then clear a stop, `arm`, `run`"),
+        ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, then clear a stop, `arm`, `run`"),
+        ("DISARMED", ("not armed",), [], "send `arm`, then `run`"),
+        ("DISARMED", ("arming blocked: bus left: down",), [], "fix what blocks arming, then restart"),
+        ("TAKEOVER", ("the leaders lead the arms",), [], "send `run` to return the arms to the policy"),
     ],
 )
 def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str], todo: str, build: Build) -> None:
@@ -170,12 +170,12 @@ def test_events_are_told_once(build: Build) -> None:
     assert reported(build(messages.JointState)) == []
     assert reported(build(messages.Deadman, holder="", wanted=False)) == []
     assert reported(build(messages.Deadman, holder="Anna", wanted=True)) == [
-        "operator: Anna steers",
+        "operator: Anna holds the lease",
         "operator: deadman on",
     ]
     assert reported(build(messages.Deadman, holder="Anna", wanted=True)) == []
     assert reported(build(messages.Deadman, holder="", wanted=False)) == [
-        "operator: nobody steers",
+        "operator: nobody holds the lease",
         "operator: deadman off",
     ]
 
@@ -193,8 +193,8 @@ def test_processes_and_cameras_that_change_are_events(build: Build) -> None:
     assert [detector.note(supervision(state)) for state in ("starting", "starting")] == [[], []]
     assert detector.note(supervision("hung"))[0].text == "arms: hung"
     assert detector.note(health("")) == []
-    assert detector.note(health("no new picture for 120 ms"))[0].text == "head: no new picture for 120 ms"
-    assert detector.note(health("no new picture for 160 ms")) == []
+    assert detector.note(health("no new frame for 120 ms"))[0].text == "head: no new frame for 120 ms"
+    assert detector.note(health("no new frame for 160 ms")) == []
     assert detector.note(health(""))[0].text == "head: well again"
 
 

@@ -68,7 +68,7 @@ def delivered(*delays_s: float) -> CameraMonitor:
 def test_a_camera_that_delivers_later_than_the_others_is_named() -> None:
     monitors = {"head": delivered(0.09, 0.08, 0.09), "left_wrist": delivered(0.01, 0.02, 0.01)}
     late = cameras.behind(monitors, 0.05)
-    assert late == {"head": "pictures come 70 ms later than another camera's (limit 50 ms)"}
+    assert late == {"head": "frames arrive 70 ms later than another camera's (limit 50 ms)"}
     state = verdict("head", monitors["head"], LATE_S, START_NS + 3 * PERIOD_NS, late["head"])
     assert state.verdict == late["head"]
 
@@ -91,14 +91,14 @@ def test_a_camera_in_its_rhythm_is_well() -> None:
 
 def test_a_camera_without_any_picture_says_so() -> None:
     state = verdict("head", CameraMonitor(30.0, True, START_NS), LATE_S, START_NS)
-    assert (state.verdict, state.rate_hz) == ("no picture yet", 0.0)
+    assert (state.verdict, state.rate_hz) == ("no frame yet", 0.0)
 
 
 @pytest.mark.parametrize(("after_s", "late"), [(0.0, False), (0.1, False), (0.101, True), (2.0, True)])
 def test_a_late_picture_is_told_with_its_age(after_s: float, late: bool) -> None:
     text = judged(monitored(healthy()), after_s)
     assert bool(text) == late
-    assert not late or text == f"no new picture for {after_s * 1e3:.0f} ms"
+    assert not late or text == f"no new frame for {after_s * 1e3:.0f} ms (limit {LATE_S * 1e3:.0f} ms)"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_frozen_camera_is_noticed_within_150_ms(stuck: dict[str, int | bytes])
     monitor = monitored(frames)
     assert monitor.number == 5
     frozen_ns = START_NS + 5 * PERIOD_NS
-    assert "no new picture" in verdict("head", monitor, LATE_S, frozen_ns + seconds(0.15)).verdict
+    assert "no new frame" in verdict("head", monitor, LATE_S, frozen_ns + seconds(0.15)).verdict
     assert not verdict("head", monitor, LATE_S, frozen_ns + seconds(0.09)).verdict
 
 
@@ -132,7 +132,7 @@ def test_a_camera_without_noise_freezes_by_stamp_or_number(stuck: str) -> None:
     by_stamp, by_number = [frame(n, capture_ns=START_NS) for n in pictures], [frame(n, number=1) for n in pictures]
     monitor = monitored(by_stamp if stuck == "capture_ns" else by_number, noisy=False)
     assert monitor.number == 1
-    assert "no new picture" in judged(monitor, 0.0)
+    assert "no new frame" in judged(monitor, 0.0)
 
 
 def test_a_camera_that_moves_again_is_well() -> None:
@@ -143,7 +143,7 @@ def test_a_camera_that_moves_again_is_well() -> None:
 def test_pictures_that_come_in_time_but_are_old_are_named() -> None:
     lag_ns = seconds(0.5)
     monitor = monitored([frame(count, capture_ns=START_NS + count * PERIOD_NS - lag_ns) for count in range(1, 11)])
-    assert judged(monitor, 0.0) == "pictures are 500 ms old"
+    assert judged(monitor, 0.0) == f"frames are 500 ms old (limit {LATE_S * 2e3:.0f} ms)"
 
 
 def test_a_drivers_trouble_comes_first() -> None:
@@ -242,6 +242,20 @@ def test_what_is_wrong_stays_said_until_it_is_well() -> None:
     assert (monitor.fault, plug.calls) == ("not there", ["open"])
 
 
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("camera {}: device is gone; check its cable", "device is gone; check its cable"),
+        ("camera {} (RealSense 123): stream stopped", "(RealSense 123): stream stopped"),
+    ],
+)
+def test_a_fault_does_not_name_its_camera_once_more(said: str, fault: str) -> None:
+    plug, monitor = Plug("not there"), CameraMonitor(30.0, True, START_NS)
+    plug.events = [said.format(plug.name)]
+    assert list(frames(plug, plug, monitor)) == []  # pyright: ignore[reportArgumentType]
+    assert monitor.fault == fault
+
+
 def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras, "_SILENT_S", -1.0)  # at once
     plug, monitor = Plug(frame(1)), CameraMonitor(30.0, True, START_NS)
@@ -255,7 +269,7 @@ def test_a_camera_whose_pictures_find_no_room_is_named(settings: Settings, monke
     """Else nobody would know: its thread is gone, and the others wait for it."""
 
     def full(*_: object) -> None:
-        raise RuntimeFault("/dev/shm: 64 MiB free, the frames of head need 330 MiB; enlarge it")
+        raise RuntimeFault("/dev/shm: 64 MiB free, frames of head need 330 MiB; enlarge it")
 
     monkeypatch.setattr(cameras, "_pass_on", full)
     plug, monitor = Plug(), CameraMonitor(30.0, True, START_NS)

@@ -114,7 +114,7 @@ def test_a_fault_that_ends_by_itself_lets_no_arm_jump(state: CanBusState, apart_
     """It may have been led away meanwhile, by its teach button or a leader arm."""
     assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS) == "forward"
     now_ns = NOW_NS + seconds(0.01)
-    assert step(state, ArmCommand(Q, now_ns), Arm(True, "is being taught", apart_rad), now_ns) == ""
+    assert step(state, ArmCommand(Q, now_ns), Arm(True, "in teach mode", apart_rad), now_ns) == ""
     for tick in range(2, 40):
         now_ns = NOW_NS + seconds(0.01 * tick)
         assert step(state, ArmCommand(Q, now_ns), Arm(True, "", apart_rad), now_ns) == "too far"

@@ -60,7 +60,7 @@ def test_hours_of_sessions_are_those_of_this_robots_pictures(
 @pytest.mark.parametrize(
     ("ticks", "late_ms", "verdict", "said"),
     [
-        ("10 0 0 90 0 0 0 0", 0.2, "pass", "10 % busy; a timer of 5 ms came 0.2 ms late (p99)"),
+        ("10 0 0 90 0 0 0 0", 0.2, "pass", "10 % busy; a 5 ms timer is 0.2 ms late (p99)"),
         ("80 0 0 20 0 0 0 0", 0.2, "warning", "80 % busy"),
         ("10 0 0 90 0 0 0 0", 7.0, "warning", "7.0 ms late"),
         ("10 0 0 80 0 0 0 10", 0.2, "warning", "10 % stolen by the hypervisor"),
@@ -146,16 +146,16 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_interface_that_is_well(network: Path) -> None:
     unnamed = buses.check_interface("left", "can_left", "")
-    assert unnamed.verdict == "warning" and "put 3-1.4:1.0 into arms.usb_places" in unnamed.remedy
+    assert unnamed.verdict == "warning" and "write 3-1.4:1.0 into arms.usb_places" in unnamed.remedy
     row = buses.check_interface("left", "can_left", "3-1.4:1.0")
     assert (row.verdict, row.found) == ("pass", "can_left is up at 1 Mbit/s, USB 3-1.4:1.0")
 
 
 def test_an_interface_that_is_not_there_down_slow_or_elsewhere(network: Path) -> None:
     missing = buses.check_interface("right", "can_right", "")
-    assert (missing.verdict, missing.found) == ("fail", "there is no interface can_right")
+    assert (missing.verdict, missing.found) == ("fail", "interface can_right does not exist")
     elsewhere = buses.check_interface("left", "can_left", "3-1.2:1.0")
-    assert elsewhere.verdict == "fail" and "left and right may be exchanged" in elsewhere.found
+    assert elsewhere.verdict == "fail" and "left and right may be swapped" in elsewhere.found
     tool = network.parent.parent / "ip"
     tool.write_text(tool.read_text().replace("1000000", "500000"))
     slow = buses.check_interface("left", "can_left", "")
@@ -189,16 +189,16 @@ def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) ->
 @pytest.mark.parametrize(
     ("faults", "row", "said"),
     [
-        ({"silent": True}, "arm left", "says nothing"),
+        ({"silent": True}, "arm left", "no feedback"),
         ({"status": 5}, "arm left", "status 5: a joint does not communicate"),
-        ({"hot_motor": 2}, "arm left", "motor 2 is 90 degrees"),
+        ({"hot_motor": 2}, "arm left", "motor 2 is at 90 °C"),
         ({"torn": True}, "arm left", "readings were torn"),
-        ({"strange": "short"}, "arm left", "torn frames: frame 0x2a5 with 4 bytes instead of 8"),
+        ({"strange": "short"}, "arm left", "torn frames: frame 0x2a5 with 4 bytes, expected 8"),
         ({"error_bits": 0x0004}, "arm left", "joint 3 does not communicate"),
-        ({"jump_joint": 2, "jump_rad": -1.2}, "arm left", "j2 reads -0.15 rad, outside its range 0.00 to 3.14"),
-        ({"leader": True}, "arm left, leaders", "its leader is plugged in"),
+        ({"jump_joint": 2, "jump_rad": -1.2}, "arm left", "j2 is at -0.15 rad, outside its range 0.00 to 3.14"),
+        ({"leader": True}, "arm left, leaders", "another sender commands it"),
         ({"corrupt_limits": True}, "arm left, ranges", "its stored limits are corrupt"),
-        ({"acceleration_rad_s2": 2.0}, "arm left, acceleration", "motor 1 allows 2.00 rad/s2, less than"),
+        ({"acceleration_rad_s2": 2.0}, "arm left, acceleration", "motor 1 allows 2.00 rad/s², less than"),
     ],
 )
 def test_each_fault_of_an_arm_forbids_to_arm(
@@ -217,7 +217,7 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
     found = command.examine(settings, {"left": Faults(leader=True)}, Role(recording=True))
     rows = {row.name: row for row in found}
     assert rows["arm left, leaders"].verdict == "pass" and "leads it" in rows["arm left, leaders"].found
-    assert rows["arm right, leaders"].verdict == "warning" and "says nothing" in rows["arm right, leaders"].found
+    assert rows["arm right, leaders"].verdict == "warning" and "no feedback" in rows["arm right, leaders"].found
 
 
 def test_masters_on_buses_of_their_own_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,16 +233,16 @@ def test_a_silent_master_of_its_own_bus_forbids_nothing(monkeypatch: pytest.Monk
     hub = Hub(tmp_path / "bus")
     row = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
     hub.close()
-    assert row.verdict == "warning" and "nobody can take over" in row.found
+    assert row.verdict == "warning" and "`takeover` is not possible" in row.found
     gone = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
-    assert gone.verdict == "fail" and "the bus cannot be opened" in gone.found
+    assert gone.verdict == "fail" and "the CAN bus cannot be opened" in gone.found
 
 
 def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
     settings = load_settings(["--profile", "cobot_magic", "--arms.leaders", "own", "--arms.leader_interfaces", "m0,m1"])
     rows = {row.name: row for row in command.examine(settings)}
-    assert rows["bus left leader"].found == "there is no interface m0"
+    assert rows["bus left leader"].found == "interface m0 does not exist"
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch
     [
         (piper_identity.MotorRange(-7.0, 7.0, 3.0), "fail", "corrupt"),
         (piper_identity.MotorRange(1.0, -1.0, 3.0), "fail", "corrupt"),
-        (piper_identity.MotorRange(-2.0, 3.0, 3.0), "fail", "narrower than -2.618 to 2.618"),
+        (piper_identity.MotorRange(-2.0, 3.0, 3.0), "fail", "narrower than --safety.low -2.618 to --safety.high 2.618"),
         (piper_identity.MotorRange(-3.0, 2.0, 3.0), "fail", "narrower than"),
         (piper_identity.MotorRange(-3.0, 3.0, 1.0), "fail", "slower than --safety.velocity"),
         (piper_identity.MotorRange(-3.2, 3.2, 3.0), "pass", "wide"),
@@ -267,7 +267,7 @@ def test_cameras_are_opened_and_measured(tmp_path: Path) -> None:
     flags = ["--cameras.head.kind", "file", "--cameras.head.device", str(tmp_path / "head.avi")]
     flags += ["--cameras.left_wrist.kind", "file", "--cameras.left_wrist.device", str(tmp_path / "gone.avi")]
     head, left, right = cameras.check(load_settings(["--profile", "sim", *flags]))
-    assert head.verdict in ("pass", "warning") and "of 30 pictures/s" in head.found
+    assert head.verdict in ("pass", "warning") and "of 30 frames/s" in head.found
     assert left.verdict == "fail" and "gone.avi" in left.found
     assert (right.verdict, right.found) == ("pass", "simulated")
 
@@ -279,7 +279,7 @@ def test_a_realsense_at_a_slow_port_is_told(usb: str, slow: bool, tmp_path: Path
     flags += ["--cameras.head.width_px", "80", "--cameras.head.height_px", "60", "--cameras.head.rate_hz", "30"]
     head = cameras.check(load_settings(["--profile", "sim", *flags]))[0]
     assert f"by USB {usb}" in head.found
-    assert ("the cable that came with it" in head.remedy) is slow
+    assert ("a USB 3 cable" in head.remedy) is slow
     assert head.verdict == "warning" or not slow
 
 
@@ -374,7 +374,7 @@ def test_a_bus_that_is_off_or_nearly_is_told(network: Path) -> None:
     tool = network.parent.parent / "ip"
     well = tool.read_text()
     for state, verdict, said in (
-        ("BUS-OFF", "fail", "off after too many errors"), ("STOPPED", "fail", "is down"),
+        ("BUS-OFF", "fail", "bus-off after too many CAN errors"), ("STOPPED", "fail", "is down"),
         ("ERROR-PASSIVE", "warning", "many frames have errors"), ("ERROR-ACTIVE", "pass", "up at 1 Mbit/s"),
     ):  # fmt: skip
         tool.write_text(well.replace('"info_data": {', f'"info_data": {{"state": "{state}", '))
@@ -398,7 +398,7 @@ def test_where_the_arms_stand_is_measured_before_they_are_armed() -> None:
     assert machine.mount(SIM).verdict == "pass"
     robot = load_settings(["--profile", "cobot_magic"])
     row = machine.mount(robot)
-    assert row.verdict == "fail" and "was not measured" in row.found and "safety.mount" in row.remedy
+    assert row.verdict == "fail" and "is not measured" in row.found and "safety.mount" in row.remedy
     place = ["--safety.mount.left=-0.3,-0.4,0.8,1.57", "--safety.mount.right=0.3,-0.4,0.8,1.57"]
     measured = load_settings(
         ["--profile", "cobot_magic", "--safety.mount.measured", *place, "--safety.mount.table_m", "0.75"]
@@ -412,9 +412,9 @@ def test_the_command_on_a_machine_without_hardware(tmp_path: Path) -> None:
     run = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1
     *_, verdict, follows = run.stdout.splitlines()
-    assert verdict == "video2act: the arms may not be armed"
+    assert verdict == "video2act: the robot is not ready: a check failed"
     assert "doctor.sh --profile cobot_magic" in follows
-    assert "there is no interface can_left" in run.stdout
+    assert "interface can_left does not exist" in run.stdout
     assert {row["name"] for row in json.loads(file.read_text()) if row["verdict"] == "fail"} >= {"bus left", "policy"}
     assert not run.stderr, run.stderr
 

@@ -16,7 +16,7 @@ def test_in_the_checkout_it_is_the_script(monkeypatch: pytest.MonkeyPatch, capsy
         "look at it", "replay", ROOT / "sessions" / "my run", "--what-if", "--instruction", "put it down"
     )
     reported = "./launch/replay.sh 'sessions/my run' --what-if --instruction 'put it down'"
-    assert capsys.readouterr().out == f"video2act: next, look at it: {reported}\n"
+    assert capsys.readouterr().out == f"video2act: next, to look at it: {reported}\n"
 
 
 def test_from_elsewhere_the_paths_are_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

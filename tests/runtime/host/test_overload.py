@@ -32,12 +32,12 @@ def test_of_this_machine_they_can_be_read() -> None:
     [
         ({}, ""),
         ({"late_tick_ms": 4.9, "lag_ms": 49.0, "gaps": {"arms": 249.0}}, ""),
-        ({"late_tick_ms": 12.3}, "arms ticks 12 ms late (p99, limit 5)"),
-        ({"lag_ms": 80.0}, "physics 80 ms behind (p99, limit 50)"),
+        ({"late_tick_ms": 12.3}, "arms ticks 12 ms late (p99, limit 5 ms)"),
+        ({"lag_ms": 80.0}, "physics 80 ms behind (p99, limit 50 ms)"),
         ({"gaps": {"arms": 900.0}}, ""),
         (
             {"gaps": {"arms": 300.0, "cameras": 900.0, "text": 60.0}},
-            "2 processes silent, cameras for 900 ms (limit 250)",
+            "2 processes silent, cameras for 900 ms (limit 250 ms)",
         ),
     ],
 )

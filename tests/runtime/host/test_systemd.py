@@ -22,10 +22,10 @@ def test_systemd_hears_ready_alive_and_the_end(systemd: socket.socket, monkeypat
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.getsockname())
     notifier = Notifier()
     notifier.ready()
-    notifier.alive("HOLD; waits for the command to run")
+    notifier.alive("HOLD; waiting for the operator; send `run`")
     notifier.close()
     said = [systemd.recv(1000).decode() for _ in range(3)]
-    assert said == ["READY=1", "WATCHDOG=1\nSTATUS=HOLD; waits for the command to run", "STOPPING=1"]
+    assert said == ["READY=1", "WATCHDOG=1\nSTATUS=HOLD; waiting for the operator; send `run`", "STOPPING=1"]
 
 
 def test_an_abstract_address_is_understood() -> None:

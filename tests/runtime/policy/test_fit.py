@@ -19,39 +19,39 @@ SMALLER = ("--cameras.head.width_px", "320", "--cameras.head.height_px", "180")
 GOAL = ConditionArray(name="goal", dtype="float32", shape=(3,))
 
 MISFITS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
-    ({"cameras": ("head", "chest")}, (), "needs a camera 'chest', this robot has head, left_wrist, right_wrist; give a policy"),
+    ({"cameras": ("head", "chest")}, (), "needs camera chest, this robot has head, left_wrist, right_wrist; give a policy"),
     (
         {"windows": (VideoWindow(name="a", camera="roof", frames=2),), "conditions": (GOAL,)}, (),
-        "needs a camera 'roof', this robot has head",
+        "needs camera roof, this robot has head",
     ),
     (
         {"picture": PictureSize(width_px=640, height_px=480)}, SMALLER,
-        "needs pictures of the shape 640:480, camera head gives 320x180; set --cameras.head.width_px 640 and",
+        "needs frames of aspect 640:480, camera head sends 320x180; set --cameras.head.width_px 640 and",
     ),
     (
         {"picture": PictureSize(width_px=224, height_px=168, exact=True)}, (),
-        "needs pictures of 224x168, camera head gives 256x192; set --cameras.head.width_px 224",
+        "needs frames of 224x168, camera head sends 256x192; set --cameras.head.width_px 224",
     ),
     (
-        {"picture_rate_hz": 50}, (), "needs 50 pictures a second, camera head gives 30; set --cameras.head.rate_hz 50",
+        {"picture_rate_hz": 50}, (), "needs 50 frames per second, camera head sends 30; set --cameras.head.rate_hz 50",
     ),
     (
         {"history_s": (20.0, 0.0)}, (),
-        "looks back 20.0 s, at 30 pictures a second 8.5 s are kept of camera head; set --cameras.head.rate_hz 12.8 or less",
+        "needs 20.0 s of frames, camera head keeps 8.5 s at 30 frames per second; set --cameras.head.rate_hz 12.8 or less",
     ),
     (
         {"windows": (VideoWindow(name="a", camera="left_wrist", frames=100, stride_s=0.5),), "conditions": (GOAL,)}, (),
-        "looks back 50.0 s, at 30 pictures a second 8.5 s are kept of camera left_wrist",
+        "needs 50.0 s of frames, camera left_wrist keeps 8.5 s",
     ),
-    ({"state_layout": "x, y, z; m"}, (), "has joints 'x, y, z; m', this robot 'left j1..j6, left gripper"),
+    ({"state_layout": "x, y, z; m"}, (), "needs joints 'x, y, z; m', this robot has 'left j1..j6, left gripper"),
     (
         {"targets": 4, "dt_s": 0.02}, (),
-        "makes chunks of 4 targets, 0.08 s, and the next comes after 0.15 s: the arms would stop in between; set ",
+        "makes chunks of 0.08 s, shorter than --system1.period_s 0.15: the arms would stop in between; set ",
     ),
-    ({"dt_s": 0.002}, (), "makes chunks of 64 targets, 0.13 s"),
+    ({"dt_s": 0.002}, (), "makes chunks of 0.13 s"),
     (
         {"gripper_open_m": 0.07}, (),
-        "counts grippers as shares of 0.070 m, this robot's open 0.080 m (--safety.high); give a policy for this gripper",
+        "scales grippers by 0.070 m, this robot's open 0.080 m (--safety.high); give a policy for this gripper",
     ),
 ]  # fmt: skip
 
@@ -113,6 +113,6 @@ def test_a_robot_that_does_not_fit_is_told_before_anything_is_made(tmp_path: Pat
     with_needs(folder, picture_rate_hz=60)
     flags = ["--policy.checkpoint", str(folder), "--sessions", str(tmp_path / "sessions")]
     assert policy_needs(load_settings(flags)).picture_rate_hz == 60
-    with pytest.raises(RuntimeFault, match="policy: needs 60 pictures a second, camera head gives 30"):
+    with pytest.raises(RuntimeFault, match="policy: needs 60 frames per second, camera head sends 30"):
         robot.main(flags)
     assert not (tmp_path / "sessions").exists()

@@ -80,7 +80,7 @@ def test_a_cache_that_cannot_be_written_is_one_line_and_no_obstacle(
 
 def test_where_no_folder_can_be_written_it_is_one_line() -> None:
     cache = EmbeddingCache(Path("/proc/nobody"), Path("/dev/null/x"))
-    with pytest.raises(RuntimeFault, match=r"/proc/nobody: .*; /dev/null/x: .*; name a folder .* in XDG_CACHE_HOME"):
+    with pytest.raises(RuntimeFault, match=r"/proc/nobody: .*; /dev/null/x: .*; set XDG_CACHE_HOME to"):
         cache.make_room("key")
 
 

@@ -69,7 +69,7 @@ def test_the_small_policys_own_encoder_follows_its_seed() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_networks_run_on_the_cpu_in_float32() -> None:
     assert device_of(settings().system1, small()) == (torch.device("cpu"), torch.float32)
-    with pytest.raises(RuntimeFault, match=r"device cuda: this machine has 0 GPUs"):
+    with pytest.raises(RuntimeFault, match=r"device cuda: torch finds 0 GPUs"):
         device_of(settings("--system1.device", "cuda").system1, small())
 
 
@@ -107,7 +107,7 @@ def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
 def test_missing_published_weights_are_one_line(make: Callable[..., object], tmp_path: Path) -> None:
     nowhere = ("--policy.published.video", str(tmp_path / "no"), "--policy.published.image", str(tmp_path / "no"))
     chosen = settings(*UNTRAINED, *nowhere)
-    with pytest.raises(RuntimeFault, match="is not a folder"):
+    with pytest.raises(RuntimeFault, match="does not exist"):
         make(chosen, open_checkpoint(chosen))
 
 
@@ -121,9 +121,9 @@ def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--policy.checkpoint", "/nowhere"], r"checkpoint /nowhere: config.json: .*; give a folder"),
-        (["--json", "/nowhere/table.json"], r"--json /nowhere/table.json: there is no such folder"),
-        (["--console.certificate", "/nowhere"], r"--console.certificate /nowhere: .*make one with"),
+        (["--policy.checkpoint", "/nowhere"], r"checkpoint /nowhere: config.json cannot be read .*; give a folder"),
+        (["--json", "/nowhere/table.json"], r"--json /nowhere/table.json: its folder does not exist"),
+        (["--console.certificate", "/nowhere"], r"--console.certificate /nowhere: .*create one with"),
         (
             ["--console.host", "192.0.2.1", "--console.token", "a" * 20, "--console.certificate", "TLS"],
             r"--console.host 192.0.2.1: .*; give an address of this machine",

@@ -150,7 +150,7 @@ def test_what_is_needed_comes_and_the_sizes_are_said_first(hub: Hub, checkpoint:
     first, second, last, follows = done.stdout.splitlines()
     assert "lab/siglip" in first
     assert "0.03 GB, 0.03 GB to fetch" in first
-    assert "free there" in second
+    assert "free)" in second
     assert "checksum" in last
     assert follows.endswith(f"instruct.sh --policy.checkpoint {checkpoint} TEXT")
     assert cached(checkpoint, "model.safetensors").read_bytes() == WEIGHTS
@@ -161,8 +161,8 @@ def test_a_fetch_that_was_cut_in_mid_file_goes_on_there(hub: Hub, checkpoint: Pa
     hub.cut = 12_000_000
     broken = fetch(hub, checkpoint)
     assert broken.returncode == 1
-    assert broken.stderr.splitlines()[-1].startswith("video2act: lab/siglip: the fetch broke off")
-    assert "goes on where it stopped" in broken.stderr.splitlines()[-1]
+    assert broken.stderr.splitlines()[-1].startswith("video2act: lab/siglip: the fetch was interrupted")
+    assert "which resumes it" in broken.stderr.splitlines()[-1]
     hub.cut, hub.ranges = None, []
     done = fetch(hub, checkpoint)
     assert done.returncode == 0, done.stderr
@@ -197,7 +197,7 @@ def test_a_repository_that_is_not_there_is_one_line(hub: Hub, tmp_path: Path) ->
     done = fetch(hub, policy(tmp_path, Source(repo="lab/nothing", revision=COMMIT)))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "lab/nothing: the hub cannot be asked" in done.stderr
+    assert "lab/nothing: the hub cannot be reached" in done.stderr
 
 
 def test_a_policy_of_local_folders_needs_nothing(hub: Hub, tmp_path: Path) -> None:

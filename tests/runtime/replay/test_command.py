@@ -28,8 +28,8 @@ def session(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ((), "name what is to be different: --ratio N"),
-        (("--cameras.max_frame_age_s", "1"), "--cameras.max_frame_age_s cannot be changed afterwards"),
+        ((), "a setting is missing; give --ratio N"),
+        (("--cameras.max_frame_age_s", "1"), "--cameras.max_frame_age_s cannot be changed after the run"),
         (("--ratio", "0"), "ratio"),
         (("--ratio",), "ratio"),
         (("--trajectory.blend", "glue"), "trajectory.blend"),
@@ -43,7 +43,7 @@ def test_what_cannot_be_asked_is_one_line(flags: tuple[str, ...], said: str, ses
 
 
 def test_a_session_is_not_written_over(session: Path) -> None:
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match="already exists"):
         command.main([str(session), "--what-if", "--out", str(session), "--ratio", "2"])
 
 
@@ -56,7 +56,7 @@ def test_a_missing_session_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_too_deep_for_sockets_is_one_line(session: Path, tmp_path: Path) -> None:
     deep = tmp_path / ("a" * 100)
     deep.mkdir()
-    with pytest.raises(RuntimeFault, match="too long for sockets") as caught:
+    with pytest.raises(RuntimeFault, match="too long for a socket") as caught:
         command.main([str(session), "--paced", "--folder", str(deep)])
     assert "\n" not in str(caught.value)
 

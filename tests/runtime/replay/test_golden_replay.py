@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import torch
 
+from runtime.arms import reasons, transitions
 from runtime.config.settings import Settings
 from runtime.messaging import messages
+from runtime.replay import lockstep
 from runtime.replay.lockstep import Report, StoredEmbeddings, replay
 from runtime.replay.what_if import Origin, WhatIf, write
 from runtime.session import reader
@@ -60,6 +62,22 @@ def test_the_arms_replay_from_the_logged_chunks_on_any_processor(folder: Path) -
     assert set(report.counts) == {"ArmTarget", "SafetyState"}
     assert report.count("ArmTarget").compared > 100 and report.count("SafetyState").compared > 20
     assert all(count.not_comparable == 0 and count.apart < WITHIN_RAD for count in report.counts.values())
+
+
+def test_another_revision_may_word_its_reasons_otherwise_but_not_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RECORDED[-1]
+    monkeypatch.setattr(reasons, "HELD", "these words are of another revision")
+    report = replayed(folder, only_arms=True)
+    assert report.reworded > 0 and report.count("SafetyState").differing == 0
+    recorded = reader.read(folder).metadata["revision"]
+    monkeypatch.setattr(lockstep, "revision", lambda: recorded)
+    report = replayed(folder, only_arms=True)
+    assert report.reworded == 0 and report.count("SafetyState").differing > 0
+
+
+def test_a_reason_more_is_no_wording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "why_not", lambda *_: ("one reason", "and another"))
+    assert replayed(RECORDED[-1], only_arms=True).count("SafetyState").differing > 0
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)

@@ -228,7 +228,7 @@ def test_without_feedback_there_is_no_chunk(driver: Driver) -> None:
     for lacking in (TrackerInputs(inputs.episode, inputs.instruction, None, inputs.target),
                     TrackerInputs(inputs.episode, inputs.instruction, inputs.joints, None)):  # fmt: skip
         made = tracker_step.step(driver.config, driver.state, lacking, 1, driver.now_ns)
-        assert isinstance(made, messages.Skip) and made.reason == "no joint state"
+        assert isinstance(made, messages.Skip) and made.reason == "no joint state yet"
     assert driver.state.skips == 2
     assert tracker_step.inputs_of({"episode": inputs.episode}) is None
     unheard = (
@@ -301,7 +301,7 @@ def test_of_a_way_with_a_gap_the_longest_part_is_followed_and_that_is_said(
     assert found is not None
     assert len(found[0]) == pytest.approx(300 * 0.005 * DEMONSTRATION_HZ, abs=1)
     assert np.diff(found[0][:, 0]).max() < 0.01
-    assert "of its 3.0 s this is 1.5 to 3.0" in capsys.readouterr().out.replace("\n", " ")
+    assert "used 1.5 to 3.0 s of 3.0 s" in capsys.readouterr().out.replace("\n", " ")
 
 
 def _demonstrated(task: str) -> Episode:
@@ -326,9 +326,9 @@ def test_demonstrations_are_followed_as_they_were_commanded(tmp_path: Path) -> N
     for about in found.values():
         assert np.array_equal(about.q, _demonstrated("").leader)
         assert (about.seed, about.instruction, about.settings) == (3, f"do {about.task}", None)
-    assert "holds 0 to 1" in _refused([str(tmp_path / "dataset"), "--on-robot", "--episode", "2"])
+    assert "must be 0 to 1" in _refused([str(tmp_path / "dataset"), "--on-robot", "--episode", "2"])
     (tmp_path / "nothing").mkdir()
-    assert "a session holds session.mcap" in _refused([str(tmp_path / "nothing"), "--on-robot"])
+    assert "give a folder with session.mcap" in _refused([str(tmp_path / "nothing"), "--on-robot"])
 
 
 def _refused(arguments: list[str]) -> str:
@@ -342,22 +342,24 @@ def test_what_cannot_be_followed_is_refused_in_one_line(build: Build, tmp_path: 
     short = _session(build, tmp_path / "short", "HRH")
     fast = _session(build, tmp_path / "fast", "R" * 7, step_rad=0.06)
     far = _session(build, tmp_path / "far", "R" * 2000, step_rad=0.004)
-    assert "there is nothing to follow" in _refused([str(still), "--on-robot"])
-    assert "its movement has 1 steps" in _refused([str(short), "--on-robot"])
-    assert f"--episode 7: {run} holds 1" in _refused([str(run), "--on-robot", "--episode", "7"])
+    assert "the arms never ran, and no demonstration was kept" in _refused([str(still), "--on-robot"])
+    assert "got 1;" in _refused([str(short), "--on-robot"])
+    assert f"--episode 7: must be an episode of {run} (1)" in _refused([str(run), "--on-robot", "--episode", "7"])
     assert "left j1 jumps by 0.36 rad after" in _refused([str(fast), "--on-robot"])
-    assert "rad outside its range; is it another robot's?" in _refused([str(far), "--on-robot"])
+    assert "rad outside its range (limit" in _refused([str(far), "--on-robot"])
     for flags in (["--policy.size", "full"], ["--policy.checkpoint", "x"]):
-        assert f"{flags[0]}: no policy runs" in _refused([str(run), "--on-robot", *flags])
-    assert "--out x: is for --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
-    assert "--episode 1: is for --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
+        assert f"{flags[0]}: does not apply to --on-robot" in _refused([str(run), "--on-robot", *flags])
+    assert "--out x: needs --what-if" in _refused([str(run), "--on-robot", "--out", "x"])
+    assert "--episode 1: needs --on-robot" in _refused([str(run), "--lockstep", "--episode", "1"])
     assert "nowhere" in _refused([str(run), "--on-robot", "--profile", "nowhere"])
     assert "--task juggle: " in _refused([str(run), "--on-robot", "--task", "juggle"])
     assert "unplug the leaders" in _refused([str(run), "--on-robot", "--arms.leaders", "shared", "--can"])
     broken = tmp_path / "broken.hdf5"
     broken.write_bytes(b"none")
     assert str(broken) in _refused([str(broken), "--on-robot"])
-    with pytest.raises(SettingsError, match=r"--follow: no setting any more; replay SESSION --on-robot"):
+    with pytest.raises(
+        SettingsError, match=r"--follow: no longer a setting; run ./launch/replay.sh SESSION --on-robot"
+    ):
         robot.main(["--follow", "something"])
 
 
@@ -366,7 +368,7 @@ def test_a_session_without_a_policy_is_not_asked_what_another_would_have_done(
 ) -> None:
     followed = json.dumps(settings.model_dump(mode="json") | {"follow": "that one"})
     session = reader.read(_session(build, tmp_path / "s", "HRRH", followed))
-    with pytest.raises(Exception, match="followed that one, there was no policy"):
+    with pytest.raises(Exception, match="followed that one without a policy"):
         Origin.of(session)
 
 
@@ -426,7 +428,7 @@ def test_a_session_of_another_version_needs_a_profile(
 ) -> None:
     old = settings.model_dump_json().replace('"ratio"', '"ratios"', 1)
     source = _session(build, tmp_path / "old", "R" * 100, old)
-    assert "name the robot with --profile" in _refused([str(source), "--on-robot"])
+    assert "give --profile" in _refused([str(source), "--on-robot"])
     assert replay_command.main([str(source), "--on-robot", "--profile", "sim"]) == 0
     assert len(ran) == 1
 

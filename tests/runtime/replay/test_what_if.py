@@ -62,7 +62,7 @@ def test_another_ratio_and_blend_are_a_session_of_its_own(
     after = what_if(session, tmp_path / "other", "--ratio", "2", "--trajectory.blend", "none")
     assert len(after[messages.Conditions]) > 2 * len(before[messages.Conditions])
     said = capsys.readouterr().out
-    assert "velocity step at a seam" in said and "commanded joints apart" in said
+    assert "velocity step at a seam" in said and "distance of the commanded joints" in said
     recorded = Recorded(tmp_path / "other")
     assert recorded.settings.ratio == 2 and recorded.session.metadata[ORIGIN] == session.session.name
     assert recorded.picture("head", None) is not None

@@ -30,5 +30,5 @@ def test_an_instruction_that_a_damaged_session_lost_is_encoded_anew(build: Calla
 
     found: Callable[[str], Any] = Origin(index, load_settings([])).embeddings(stored, policy)
     assert (found("kept"), found("lost")) == ("as it was", "anew: hand it over")
-    with pytest.raises(SessionError, match="here: lost which text gone is"):
+    with pytest.raises(SessionError, match="here: text of instruction gone is missing"):
         found("gone")

@@ -69,14 +69,14 @@ def test_of_a_whole_run_nothing_is_left_out(made: Made, capsys: pytest.CaptureFi
 def test_episodes_without_a_run_are_named(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made.episode(1, 2, mode="HOLD")
     made.episode(2, 4)
-    assert said(made, capsys) == ["video2act: left out: here episode 1: the arms never ran in it"]
+    assert said(made, capsys) == ["video2act: left out: here episode 1: the arms never ran"]
 
 
 def test_the_part_in_which_a_camera_missed_is_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made.episode(1, 8, blind=range(2, 3))
     (line,) = said(made, capsys)
     assert line.startswith("video2act: left out: here episode 1: 3.")
-    assert line.endswith(" of its 8.0 s, in which the arms held or a camera missed")
+    assert line.endswith(" of its 8.0 s, in which the arms held or a camera failed")
 
 
 def test_failures_and_discarded_demonstrations_are_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +86,7 @@ def test_failures_and_discarded_demonstrations_are_told(made: Made, capsys: pyte
     made.add(messages.Demonstration, number=2, state="discarded")
     made.episode(3, 3)
     assert said(made, capsys) == [
-        "video2act: left out: here episode 1: was called a failure; --failures takes it all the same",
+        "video2act: left out: here episode 1: judged a failure; --failures includes it",
         "video2act: left out: here episode 2: the demonstration was discarded, not kept",
     ]
 
@@ -96,5 +96,5 @@ def test_where_nothing_is_left_the_best_reason_is_given(made: Made) -> None:
     with pytest.raises(ModelError, match="here: the arms never ran, and no demonstration was kept"):
         episodes(made)
     made.episode(2, 0.5)
-    with pytest.raises(ModelError, match=r"episode 2: has 1. steps, at least 32"):
+    with pytest.raises(ModelError, match=r"episode 2: must have at least 32 steps, got 1"):
         episodes(made)

@@ -64,7 +64,7 @@ def test_a_restarted_recorders_file_is_named(written: Written, tmp_path: Path) -
     (tmp_path / "session.mcap").write_bytes(written.data)
     (tmp_path / "session-2.mcap").write_bytes(written.data)
     assert reader.read(tmp_path).damage.describe() == [
-        "the recorder was started again: the rest is in session-2.mcap; give that file for it"
+        "the recorder was restarted: the rest is in session-2.mcap; give that file for it"
     ]
     assert reader.read(tmp_path / "session.mcap").damage.describe() == []
 
@@ -73,12 +73,12 @@ def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     message = build(messages.OperatorCommand)
     writer.message("operator_command", message, messages.encode(message))
-    writer.stop("the disk has 0.5 GiB left, the reserve is 1")
+    writer.stop("0.5 GiB free (limit --recorder.reserve_gib 1)")
     writer.message("operator_command", message, messages.encode(message))
     writer.close()
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
-    assert "0.5 GiB left" in writer.fault and "free some space and start again" in writer.fault
+    assert "0.5 GiB free" in writer.fault and "free disk space and restart" in writer.fault
 
 
 def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_recording_stops_while_the_disk_has_its_reserve(tmp_path: Path) -> None:
         writer = SessionWriter(tmp_path / f"{stops}.mcap", 0)
         settings = load_settings(["--recorder.reserve_gib", str(reserve_gib)])
         recorder.keep_reserve(writer, settings.recorder, tmp_path)
-        assert ("GiB left" in writer.fault) == stops
+        assert ("GiB free" in writer.fault) == stops
         writer.close()
 
 

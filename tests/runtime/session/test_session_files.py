@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
     for seq in range(2000):
         writer.message("joint_state", build(messages.JointState, seq=seq), messages.encode(message))
     assert "No space left" in writer.fault
-    assert "free some space" in writer.fault
+    assert "free disk space" in writer.fault
     writer.close()
 
 

@@ -62,7 +62,7 @@ def test_an_empty_run_has_an_empty_table(run: Run) -> None:
         "not_replayable",
         "session",
     ]
-    assert lines(table)[-1] == "the arms never ran: nothing else was counted"
+    assert lines(table)[-1] == "the arms never ran; nothing else was measured"
     assert "None" not in "".join(lines(table))
 
 

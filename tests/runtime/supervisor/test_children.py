@@ -36,7 +36,7 @@ def test_without_room_for_logs_processes_run_all_the_same(tmp_path: Path) -> Non
     children = Children(tmp_path, tmp_path / "logs", reported.append)
     children.start("arms", 0)
     assert set(exits(children)) == {"arms"}
-    assert len(reported) == 1 and "arms runs without a log; see to the disk" in reported[0]
+    assert len(reported) == 1 and "arms runs without a log; free disk space" in reported[0]
 
 
 def test_none_is_left_behind(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Arms:
             0,
         )  # fmt: skip
         return messages.SafetyState(
-            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waits for the command to run",),
+            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waiting for the operator; send `run`",),
             answered=(message.epoch, message.seq), answer=self._answer or "", **nothing,
         )  # fmt: skip
 
@@ -81,8 +81,8 @@ def arms(folder: Path) -> Iterator[Arms]:
 def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.CaptureFixture[str]) -> None:
     assert operator.main(["rest"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "rest: obeyed; now HOLD; waits for the command to run"
-    assert said[1].startswith("video2act: next, release them: ") and said[1].endswith("operator.sh release")
+    assert said[0] == "rest: accepted; mode HOLD; waiting for the operator; send `run`"
+    assert said[1].startswith("video2act: next, to cut their power: ") and said[1].endswith("operator.sh release")
     assert {(message.command, message.confirmed) for message in arms.heard} == {("rest", False)}
 
 
@@ -92,13 +92,13 @@ def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture
         assert operator.main(["release", "--confirm"]) == 1
     finally:
         arms.close()
-    assert capsys.readouterr().out.startswith("release: the arms are not in their rest pose; now HOLD")
+    assert capsys.readouterr().out.startswith("release: refused: the arms are not in their rest pose; mode HOLD")
     assert all(message.confirmed for message in arms.heard)
 
 
 def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_client, "_GIVE_UP_S", 0.3)
-    with pytest.raises(RuntimeFault, match="stop: the arms process gave no answer"):
+    with pytest.raises(RuntimeFault, match="stop: no answer from the arms process"):
         operator.main(["stop", "--confirm"])
 
 
@@ -108,16 +108,16 @@ def test_which_run_is_meant(folder: Path, state: Path) -> None:
     (state / "video2act-999999999-gone").mkdir()
     assert run_client.run_folder(None) == folder
     (state / "video2act-1-init").mkdir()
-    with pytest.raises(RuntimeFault, match=f"choose one with --run: 1, {os.getpid()}"):
+    with pytest.raises(RuntimeFault, match=f"give --run with one of 1, {os.getpid()}"):
         run_client.run_folder(None)
     assert run_client.run_folder(os.getpid()) == folder
-    with pytest.raises(RuntimeFault, match=r"no robot runs here as 77; start \./launch/robot\.sh"):
+    with pytest.raises(RuntimeFault, match=r"no robot is running as process 77; start one with \./launch/robot\.sh"):
         run_client.run_folder(77)
 
 
 def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "endpoint", lambda *_: "ipc:///nowhere/at/all")
-    with pytest.raises(RuntimeFault, match=f"{folder}: cannot be used .* does the run belong to another user"):
+    with pytest.raises(RuntimeFault, match=f"{folder}: cannot be opened .* as the user of the run"):
         operator.main(["hold"])
 
 

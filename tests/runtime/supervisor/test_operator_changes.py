@@ -89,11 +89,13 @@ def test_a_page_that_is_lost_holds_until_run_is_ordered_again(driven: Rig) -> No
     assert driven.mode == "RUNNING"
     driven.run(0.03)
     assert driven.mode == "HOLD"
-    assert "the page of anna was not heard for" in driven.reasons and "limit 300 ms" in driven.reasons
+    assert "console page of anna silent for" in driven.reasons and "limit 300 ms" in driven.reasons
     driven.tick(beat(driven))
     assert driven.run(0.2).target.mode == "HOLD", "its coming back does not move the arms"
     driven.tick(beat(driven), driven.command("run"))
-    assert driven.run(0.1).target.mode == "HOLD" and driven.state.answer == "held by the operator; send arm, then run"
+    assert (
+        driven.run(0.1).target.mode == "HOLD" and driven.state.answer == "held by the operator; send `arm`, then `run`"
+    )
     driven.tick(beat(driven), driven.command("arm"), driven.command("run"))
     assert driven.run(0.1).target.mode == "RUNNING"
 

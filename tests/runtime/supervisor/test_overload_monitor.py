@@ -76,7 +76,7 @@ def test_ordinary_loops_that_come_late_are_a_sign(machine: Machine) -> None:
     for _ in range(100):
         machine.now_ns += 50 * MS
         machine.monitor.own(80 * MS, machine.now_ns)
-    assert machine.monitor.judge(machine.now_ns).startswith("ordinary loops 80 ms late (p99, limit 50)")
+    assert machine.monitor.judge(machine.now_ns).startswith("ordinary loops 80 ms late (p99, limit 50 ms)")
 
 
 def test_how_long_it_was_overloaded_is_counted_from_the_first_running(machine: Machine) -> None:
@@ -90,13 +90,13 @@ def test_how_long_it_was_overloaded_is_counted_from_the_first_running(machine: M
 
 def test_what_is_late_then_is_blamed_on_the_machine_first(machine: Machine) -> None:
     machine.pass_s(3, late_ms=12.0)
-    reported = machine.monitor.attributed(SILENT, "waits for the command to run")
+    reported = machine.monitor.attributed(SILENT, "waiting for the operator; send `run`")
     assert reported.startswith(
-        "the machine is overloaded, hence perhaps: left arm: feedback is 63 ms old (limit 50 ms);"
+        "the machine is overloaded, which may explain: left arm: feedback is 63 ms old (limit 50 ms);"
     )
-    assert "CAN cable" not in reported and reported.endswith("; waits for the command to run")
-    jumped = "left arm: reading jumped: j5 by 1.66 rad in 20 ms; it is used for nothing (1 so far). Check the CAN cable"
-    assert machine.monitor.attributed(jumped).endswith("it is used for nothing (1 so far)")
+    assert "CAN cable" not in reported and reported.endswith("; waiting for the operator; send `run`")
+    jumped = "left arm: reading jumped: j5 by 1.66 rad in 20 ms; ignored (1 so far); check the CAN cable"
+    assert machine.monitor.attributed(jumped).endswith("ignored (1 so far)")
     assert machine.monitor.attributed("left j1 is blocked; look at it") == "left j1 is blocked; look at it"
     said = "the machine is overloaded (no processor for 90 ms): torn"
     assert machine.monitor.attributed(said) == said, "once"

@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
             made.press(b"s" + decide)
             made.wait_for(f"{then}", 15)
         answer = made.command("arm")
-        assert "the leaders lead the arms" in answer and "not fit to be armed" in answer
+        assert "the leaders lead the arms" in answer and "arming blocked" in answer
         made.press(b"b")
         time.sleep(SHORT_S)
         made.press(b"q")
@@ -68,8 +68,8 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
 @pytest.mark.live
 def test_the_screen_says_who_leads(run: LiveRun) -> None:
     said = run.log.read_text()
-    assert "the leaders lead the arms; the safety layer only watches" in said
-    assert "not started: no leader is heard" in said
+    assert "the leaders lead the arms; the safety layer only monitors" in said
+    assert "cannot start: no leader feedback" in said
     assert "export.sh" in said.splitlines()[-1]
 
 
@@ -158,9 +158,9 @@ def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypa
     monkeypatch.setattr(robot, "examine", lambda _settings, role: rows)
     unfit = robot.examined(settings.model_copy(update={"arms": arms}), Role(unfit="the leaders lead")).unfit
     assert "the leaders lead" in unfit
-    assert ("as found" in unfit) == (verdict == "fail")
+    assert ("preflight failed: " in unfit and "as found; fix it and restart" in unfit) == (verdict == "fail")
 
 
 def test_a_demonstration_is_named_on_a_robot() -> None:
-    with pytest.raises(SettingsError, match="--task is missing: name what is demonstrated"):
+    with pytest.raises(SettingsError, match="--task is missing; give --task NAME"):
         record.main(["--profile", "cobot_magic"])

@@ -59,9 +59,9 @@ def test_at_the_end_nothing_that_was_recorded_is_lost(keys: str, state: str) -> 
 @pytest.mark.parametrize(
     ("keys", "key", "said"),
     [
-        ("", "k", "nothing to keep: demonstration 1 is ready; s starts it"),
-        ("s", "k", "nothing to keep: demonstration 1 is recording; s stops it, d discards it"),
-        ("ss", "s", "nothing to start or stop: demonstration 1 is stopped; k keeps it, d discards it"),
+        ("", "k", "cannot keep: demonstration 1 is ready; s starts it"),
+        ("s", "k", "cannot keep: demonstration 1 is recording; s stops it, d discards it"),
+        ("ss", "s", "cannot start or stop: demonstration 1 is stopped; k keeps it, d discards it"),
     ],
 )
 def test_a_key_that_does_nothing_now_says_which_does(keys: str, key: str, said: str) -> None:

@@ -21,7 +21,7 @@ def test_how_often_it_came_is_said_every_ten_seconds_while_it_does() -> None:
     for s in range(25):
         reported.is_new(f"fault {s}", s * S)
         lines += reported.summaries(s * S)
-    assert lines == ["10 more like it in 10 s: fault 10", "10 more like it in 10 s: fault 20"]
+    assert lines == ["repeated 10 times in 10 s: fault 10", "repeated 10 times in 10 s: fault 20"]
 
 
 def test_what_has_stopped_is_news_when_it_comes_again() -> None:

@@ -36,7 +36,7 @@ def telling(publisher: Publisher, state: messages.SafetyState, status: StatusLin
 
 def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     status = StatusLine(bus("supervisor"), settings)
-    assert (status.mode, status.why()) == ("", "the arms process says nothing")
+    assert (status.mode, status.why()) == ("", "arms process silent")
     status.show(ALIVE)
     assert capsys.readouterr().out.startswith("starting")
 
@@ -130,8 +130,8 @@ def test_a_gap_in_the_video_window_is_shown(
         status.read()
         return joined(status.parts(ALIVE))
 
-    assert wait_until(lambda: "a step of 233 ms in the video window" in shown(233_000_000))
-    assert wait_until(lambda: "frames lacking" not in shown(134_000_000))
+    assert wait_until(lambda: "frames 233 ms apart" in shown(233_000_000))
+    assert wait_until(lambda: "ms apart" not in shown(134_000_000))
 
 
 def test_what_happens_again_and_again_is_one_line(
@@ -145,7 +145,7 @@ def test_what_happens_again_and_again_is_one_line(
     assert capsys.readouterr().out == "  * can_left: bus: 0 of its last 20 joint readings were torn\n"
     now_ns[0] += 10_000_000_000
     status.show(ALIVE)
-    assert "245 more like it in 10 s: can_left: bus: 245 of its last 20" in capsys.readouterr().out
+    assert "repeated 245 times in 10 s: can_left: bus: 245 of its last 20" in capsys.readouterr().out
 
 
 def test_answers_come_each_time(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ class Operator:
 
     def arms(self, answer: str = "", mode: str = "HOLD", seq: int | None = None, epoch: int = EPOCH) -> None:
         answered = (epoch, len(self.sent) - 1 if seq is None else seq)
-        reasons = () if mode == "RUNNING" else ("waits for the command to run",)
+        reasons = () if mode == "RUNNING" else ("waiting for the operator; send `run`",)
         state = self.build(messages.SafetyState, mode=mode, reasons=reasons, answered=answered, answer=answer)
         self.typed.hear(state, NOW_NS)
 
@@ -46,7 +46,7 @@ def test_an_obeyed_command_is_answered_once(operator: Operator) -> None:
     operator.typed.give(("hold",), NOW_NS)
     for _ in range(3):
         operator.arms()
-    assert operator.reported == ["hold: obeyed; now HOLD; waits for the command to run"]
+    assert operator.reported == ["hold: accepted; mode HOLD; waiting for the operator; send `run`"]
 
 
 def test_a_refused_command_says_why(operator: Operator) -> None:
@@ -62,15 +62,15 @@ def test_a_row_goes_on_with_each_answer(operator: Operator) -> None:
     operator.arms()
     operator.arms(mode="RUNNING")
     assert operator.sent == ["clear", "arm", "run"]
-    assert operator.reported == ["run: obeyed; now RUNNING"]
+    assert operator.reported == ["run: accepted; mode RUNNING"]
 
 
 def test_a_refusal_ends_the_row(operator: Operator) -> None:
     operator.typed.give(("arm", "run"), NOW_NS)
-    operator.arms("not fit to be armed")
+    operator.arms("arming blocked")
     operator.arms()
     assert operator.sent == ["arm"]
-    assert operator.reported == ["arm: refused: not fit to be armed"]
+    assert operator.reported == ["arm: refused: arming blocked"]
 
 
 def test_a_hold_waits_for_no_answer(operator: Operator) -> None:
@@ -79,7 +79,7 @@ def test_a_hold_waits_for_no_answer(operator: Operator) -> None:
     operator.arms(seq=0)  # of the one before
     operator.arms()
     assert operator.sent == ["clear", "hold"]
-    assert operator.reported == ["hold: obeyed; now HOLD; waits for the command to run"]
+    assert operator.reported == ["hold: accepted; mode HOLD; waiting for the operator; send `run`"]
 
 
 def test_others_answers_are_not_taken_for_ones_own(operator: Operator) -> None:
@@ -94,7 +94,7 @@ def test_arms_that_do_not_answer_are_told(operator: Operator) -> None:
     assert operator.reported == []
     operator.typed.check(NOW_NS + GIVE_UP_NS + 1)
     operator.typed.check(NOW_NS + 2 * GIVE_UP_NS)
-    assert operator.reported == ["run: no answer from the arms process within 3 s; is it up? Press it again"]
+    assert operator.reported == ["run: no answer from the arms process within 3 s; press the key again"]
 
 
 @pytest.mark.parametrize("command", [Robot, Recording])
@@ -109,10 +109,10 @@ def test_every_other_key_shows_the_keys(command: type[Robot], key: str, capsys: 
     robot.status = Status()  # pyright: ignore[reportAttributeAccessIssue]
     robot.obey(key)
     assert len(reported) == 1 and robot.keys in reported[0]
-    assert reported[0].startswith("x does nothing here") or key != "x"
+    assert reported[0].startswith("x has no function here") or key != "x"
 
 
 def test_the_keys_are_all_explained() -> None:
     for keys, pressed in ((terminal.KEYS, "rtq?"), (recording_state.KEYS, "skdbq?")):
-        assert all(f"{key} " in keys for key in pressed)
-    assert "space holds" in terminal.KEYS
+        assert all(f"{key}: " in keys.replace(" (pedal)", "") for key in pressed)
+    assert "space: hold" in terminal.KEYS

@@ -208,7 +208,7 @@ def test_fresh_inputs_are_not_refused(config: System1Config, inputs: System1Inpu
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"joints": None}, "no joint state"),
+        ({"joints": None}, "no joint state yet"),
         ({"embedding": None}, "not encoded"),
         ({"conditions": None}, "no conditions yet"),
     ],
@@ -229,7 +229,7 @@ def test_an_embedding_of_another_instruction_is_refused(
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"checkpoint_id": "other"}, "conditions of checkpoint other"),
+        ({"checkpoint_id": "other"}, "got other"),
         ({"episode": 2}, "another episode or instruction"),
         ({"instruction": 2}, "another episode or instruction"),
     ],
@@ -245,9 +245,15 @@ def test_foreign_conditions_are_refused(
 @pytest.mark.parametrize(
     ("arrays", "text"),
     [
-        ({}, "conditions hold nothing as spatial, the policy takes bfloat16 (32, 128)"),
-        ({"spatial": Array("float32", np.zeros((32, 128), np.float32))}, "hold float32 (32, 128) as spatial"),
-        ({"spatial": Array("bfloat16", np.zeros((31, 128), np.uint16))}, "hold bfloat16 (31, 128) as spatial"),
+        ({}, "conditions: spatial: the policy expects bfloat16 (32, 128), got nothing"),
+        (
+            {"spatial": Array("float32", np.zeros((32, 128), np.float32))},
+            "spatial: the policy expects bfloat16 (32, 128), got float32 (32, 128)",
+        ),
+        (
+            {"spatial": Array("bfloat16", np.zeros((31, 128), np.uint16))},
+            "spatial: the policy expects bfloat16 (32, 128), got bfloat16 (31, 128)",
+        ),
     ],
 )
 def test_conditions_of_other_arrays_are_refused(
@@ -369,7 +375,7 @@ def test_a_refused_step_is_a_skip_that_says_why(
     for count in range(2):
         made = step(config, state, replace(inputs, joints=None), noise, lambda key: embedding, 1, NOW_NS)
         assert isinstance(made, messages.Skip)
-        assert (made.seq, made.reason) == (count, "no joint state")
+        assert (made.seq, made.reason) == (count, "no joint state yet")
     assert state.run == 0
 
 
@@ -382,7 +388,7 @@ def test_overwritten_frames_are_a_skip(
         return None if number == 31 else noise(camera, number)
 
     made = step(config, System1State(), gone, pictures, lambda key: embedding, 1, NOW_NS)
-    assert isinstance(made, messages.Skip) and "(31, 31, 31) are overwritten" in made.reason
+    assert isinstance(made, messages.Skip) and "(31, 31, 31) were overwritten" in made.reason
 
 
 def test_the_image_history_lies_its_offset_back(settings: Settings, build: Build) -> None:

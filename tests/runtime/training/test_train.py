@@ -202,7 +202,7 @@ def test_stage_1_may_learn_updates_of_low_rank(data: Path, video: Path, tmp_path
     with pytest.raises(RuntimeFault, match=r"another filming.lora_rank \(2, now 3\)"):
         train.main([*line, "--filming.lora_rank", "3"])
     assert train.main([*line, "--filming.lora_rank", "2"]) == 0, "recomputing is no part of what a run is"
-    with pytest.raises(SettingsError, match=r"--filming.lora_rank 2: of stage 1"):
+    with pytest.raises(SettingsError, match=r"--filming.lora_rank 2: applies to train.sh video"):
         train.main(command("action", data, tmp_path / "action", "--video", str(video), "--filming.lora_rank", "2"))
 
 
@@ -221,10 +221,10 @@ def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, 
     ("flags", "memory_gb", "said"),
     [
         (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 157.* GB .* has 80.0 GB: give --filming.lora_rank"),
-        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss: the video model"),
+        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss, so that the"),
         (["action", "--profile", "full", "--processes", "3"], 80, "GB .* has 80.0 GB: give --processes 1"),
-        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GB: take a larger one"),
-        (["action", "--profile", "full"], 24, "takes 65.* GB .* has 24.0 GB: take a larger one"),
+        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GB: use a larger one"),
+        (["action", "--profile", "full"], 24, "needs 65.* GB .* has 24.0 GB: use a larger one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(
@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_said_before_anything_is_fetched(
 
 def test_states_that_do_not_fit_the_disk_are_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "_free_bytes", lambda _: 1000)
-    with pytest.raises(RuntimeFault, match=r"states and checkpoints take .* GB, and --out .* free; give another"):
+    with pytest.raises(RuntimeFault, match=r"states and checkpoints need .* GB, --out .* free; give another"):
         train.main(command("video", data, tmp_path / "out"))
 
 
@@ -250,7 +250,7 @@ def test_features_that_do_not_fit_the_disk_are_not_begun(
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 1000 if folder.name == "cache" else 10**12)
     line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache")
     with pytest.raises(
-        RuntimeFault, match=r"features of 2 demonstrations take .* has 0.0 GB free; .*--cloning.prepared false"
+        RuntimeFault, match=r"features of 2 demonstrations need .* has 0.0 GB free; .*--cloning.prepared false"
     ):
         train.main([*line, str(tmp_path / "cache")])
     assert not (tmp_path / "cache").exists()
@@ -275,7 +275,7 @@ def test_memory_that_runs_out_is_a_line_with_what_to_change(
     for make in (killed, full, lambda: torch.empty(10**15), lambda: np.empty(10**15)):
         monkeypatch.setattr(stages, "action", fails(make))
         with pytest.raises(
-            RuntimeFault, match=r"memory ran out: .*go on with --recompute .*--cloning\.samples 96"
+            RuntimeFault, match=r"out of memory .*resume with --recompute .*--cloning\.samples 96"
         ) as caught:
             train.main(line)
         assert "\n" not in str(caught.value)
@@ -355,10 +355,10 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
     monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
     line = ["--data", str(data), "--out", str(tmp_path / "out"), "--processes", "2"]
-    same = "--processes 2: each needs a GPU of its own, and this machine has 1; --cloning.samples 96 with --processes 1"
+    same = "--processes 2: must be at most 1, the GPUs of this machine; give --processes 1 --cloning.samples 96"
     with pytest.raises(SettingsError, match=same):
         train.main(["action", "--policy.inputs", "no_video", *line])
-    with pytest.raises(SettingsError, match="has 1; give fewer"):
+    with pytest.raises(SettingsError, match=r"must be at most 1, .*; give fewer"):
         train.main(["video", *line])
     assert not (tmp_path / "out").exists()
 
@@ -395,8 +395,8 @@ def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, acti
     done = in_a_process(command("action", data, tmp_path / "two", *flags))
     assert done.returncode == 1
     said = [row for row in done.stderr.splitlines() if row.startswith("video2act: ")]
-    assert "lower the learning rate" in said[0]
-    assert "its reason stands above" in said[-1]
+    assert "lower --schedule.learning_rate" in said[0]
+    assert "read its reason above" in said[-1]
 
 
 @pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN", "a picture is cut off"])
@@ -429,19 +429,19 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--video", "/nowhere"], "--video /nowhere: no checkpoint"),
+        (["--video", "/nowhere"], "--video /nowhere: holds no checkpoint"),
         (["--machines", "2"], "--meet: 2 machines need HOST:PORT"),
-        (["--meet", "a:1"], "--meet a:1: give --machines too"),
+        (["--meet", "a:1"], "--meet a:1: needs --machines"),
         (["--processes", "0"], "--processes"),
         (["--cloning.video_loss", "1", "--policy.inputs", "no_video"], "--cloning.video_loss 1"),
         (["--steps", "0"], "--steps"),
-        ([], "--video: of size small no video model is published; give stage 1's checkpoint"),
+        ([], "--video is missing: no video model of size small is published; give the checkpoint"),
         (["--policy.inputs", "no_video", "--schedule.learning_rate", "inf"], "learning_rate"),
         (["--seed", "-1"], "--seed -1: must be a whole number from 0"),
-        (["--cloning.lag_s", "[2, 1]"], "the shorter one first"),
-        (["--from", "/nowhere"], "--from /nowhere: no checkpoint"),
-        (["--from", "/nowhere", "--profile", "full"], "--profile full: --from tells the size"),
-        (["--from", "/", "--video", "/"], "--video /: no checkpoint"),
+        (["--cloning.lag_s", "[2, 1]"], "the shorter first"),
+        (["--from", "/nowhere"], "--from /nowhere: holds no checkpoint"),
+        (["--from", "/nowhere", "--profile", "full"], "--profile full: does not apply to --from"),
+        (["--from", "/", "--video", "/"], "--video /: holds no checkpoint"),
         (["--profile", "huge"], "--profile"),
     ],
 )
@@ -460,7 +460,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(out: str, data: Path, tmp_p
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3, "revisions": []}'])
 def test_a_damaged_record_is_one_line(text: str, data: Path, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(RuntimeFault, match=r"run\.json: is no record of a training; give another --out"):
+    with pytest.raises(RuntimeFault, match=r"run\.json: not a record of a training; give another --out"):
         train.main(command("action", data, tmp_path, "--policy.inputs", "no_video", "--steps", "1"))
 
 
@@ -486,7 +486,7 @@ def test_a_scene_of_evaluation_is_not_trained_on(data: Path, tmp_path: Path) -> 
     path = next((tmp_path / "data").rglob("*.hdf5"))
     with h5py.File(path, "r+") as file:
         file.attrs["seed"] = 1_000_003
-    with pytest.raises(RuntimeFault, match=rf"{path.name}: is of scene 1000003, which is kept for evaluation"):
+    with pytest.raises(RuntimeFault, match=rf"{path.name}: scene 1000003 is kept for evaluation"):
         train.main(
             command("action", tmp_path / "data", tmp_path / "out", "--policy.inputs", "no_video", "--steps", "1")
         )
@@ -494,7 +494,7 @@ def test_a_scene_of_evaluation_is_not_trained_on(data: Path, tmp_path: Path) -> 
 
 def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Path, tmp_path: Path) -> None:
     line = ["action", "--data", str(data), "--out", str(tmp_path), "--from", str(action / "checkpoint")]
-    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: the statistics of .* are of master"):
+    with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: must be master, as in"):
         train.main([*line, "--steps", "1", "--policy.action_source", "next_puppet"])
 
 
@@ -513,7 +513,7 @@ def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
 
 
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
-    with pytest.raises(RuntimeFault, match=r"run.json: was begun with another .*; give another --out"):
+    with pytest.raises(RuntimeFault, match=r"run.json: begun with another .*; give another --out"):
         train.main(command("video", data, video.parent, "--steps", "3", "--autoencoder-steps", "2"))
 
 

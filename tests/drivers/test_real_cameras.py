@@ -40,7 +40,7 @@ def taken(camera: Any, count: int) -> list[CameraFrame]:
 
 def brightness(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """As JPEG keeps it at full resolution (ITU-R BT.601)."""
-    return pixels @ np.array([0.299, 0.587, 0.114])
+    return pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
 
 
 def test_a_recorded_realsense_plays_through_its_pipeline(recording: Path) -> None:

@@ -24,6 +24,7 @@ REMEDIES = (
     "did you mean",
     "give ",
     "lists the flags",
+    "lists the settings",
     "leave",
     "write",
     "is now",

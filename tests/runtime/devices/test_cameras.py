@@ -251,7 +251,7 @@ def test_what_is_wrong_stays_said_until_it_is_well() -> None:
 )
 def test_a_fault_does_not_name_its_camera_once_more(said: str, fault: str) -> None:
     plug, monitor = Plug("not there"), CameraMonitor(30.0, True, START_NS)
-    plug.events = [said.format(plug.name)]
+    plug.events[:] = [said.format(plug.name)]
     assert list(frames(plug, plug, monitor)) == []  # pyright: ignore[reportArgumentType]
     assert monitor.fault == fault
 

@@ -20,7 +20,10 @@ class ProcessRow:
     runs: Callable[[Settings, Role], bool]
     progress_s: float  # no step for this long means hung
     prompt: bool = False  # on the way from picture to arm: its messages pass before ordinary work
-    delay_s: float = 0.0  # start this much later than the first: the two systems need the processors to load
+    loads: bool = False  # for seconds, with a processor of its own
+    waits: bool = (
+        False  # until those have loaded, where processors are few: it would take half of them from the two systems
+    )
 
 
 def _always(settings: Settings, role: Role) -> bool:
@@ -63,31 +66,27 @@ def _on_can(settings: Settings, role: Role) -> bool:
     return settings.can or settings.arms.kind == "piper"
 
 
-_LOADING_S = 4.0  # measured: both systems load for 5 to 8 s on two cores; the others would take half of these from them
-
 TABLE: tuple[ProcessRow, ...] = (
     ProcessRow("recorder", "runtime.session.recorder", lambda settings, _: settings.recorder.enabled, 5.0),
-    ProcessRow("system2", "runtime.systems.system2", _beside, 30.0, prompt=True),
+    ProcessRow("system2", "runtime.systems.system2", _beside, 30.0, prompt=True, loads=True),
     ProcessRow(
         "system2", "runtime.remote.robot_side", _elsewhere, 1.0, prompt=True
     ),  # in its place, for one on a GPU box
-    ProcessRow("system1", "runtime.systems.system1", _by_policy, 10.0, prompt=True),
+    ProcessRow("system1", "runtime.systems.system1", _by_policy, 10.0, prompt=True, loads=True),
     ProcessRow(
         "system1", "runtime.replay.tracker", _recorded, 1.0, prompt=True
     ),  # in its place, under replay.sh --on-robot
     ProcessRow("text", "runtime.policy.text_encoder", _by_policy, 120.0),
-    ProcessRow("simulator", "runtime.devices.simulator", _simulated, 1.0, delay_s=_LOADING_S),
-    ProcessRow("emulator", "runtime.devices.can_emulator", _emulated, 1.0, delay_s=_LOADING_S),
-    ProcessRow("leaders", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, delay_s=_LOADING_S),
-    ProcessRow("can_left", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("can_right", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("leader_left", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("leader_right", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, delay_s=_LOADING_S),
-    ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, delay_s=_LOADING_S),
-    ProcessRow(
-        "console", "runtime.console.process", lambda settings, _: settings.console.enabled, 5.0, delay_s=2 * _LOADING_S
-    ),
+    ProcessRow("simulator", "runtime.devices.simulator", _simulated, 1.0, waits=True),
+    ProcessRow("emulator", "runtime.devices.can_emulator", _emulated, 1.0, waits=True),
+    ProcessRow("leaders", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, waits=True),
+    ProcessRow("can_left", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, waits=True),
+    ProcessRow("can_right", "runtime.devices.can_bus", _on_can, 5.0, prompt=True, waits=True),
+    ProcessRow("leader_left", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, waits=True),
+    ProcessRow("leader_right", "runtime.devices.leader_bus", _with_leaders, 5.0, prompt=True, waits=True),
+    ProcessRow("cameras", "runtime.devices.cameras", _always, 1.0, prompt=True, waits=True),
+    ProcessRow("arms", "runtime.arms.process", _always, 0.5, prompt=True, waits=True),
+    ProcessRow("console", "runtime.console.process", lambda settings, _: settings.console.enabled, 5.0, waits=True),
 )
 
 PROCESSES: tuple[str, ...] = ("supervisor", *dict.fromkeys(row.name for row in TABLE))

@@ -96,13 +96,8 @@ class Robot:
         self.status = self.make_status(self._bus)
         self._typed = TypedCommands(self.command, self.status.answer, _EPOCH)
         self._children = Children(self.folder, self.session / "logs", self._no_log)
-        self._state = supervisor.SupervisorState(
-            {
-                row.name: supervisor.SupervisedProcess(row, start_at_ns=robot_time_ns() + seconds(row.delay_s))
-                for row in TABLE
-                if row.runs(settings, role)
-            }
-        )
+        rows = [row for row in TABLE if row.runs(settings, role)]
+        self._state = supervisor.beginning(rows, len(os.sched_getaffinity(0)), robot_time_ns())
         self.plan = operator_changes.Plan(
             settings.instruction or make_task(settings.task).instructions[0], robot_time_ns()
         )

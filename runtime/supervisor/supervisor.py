@@ -5,6 +5,7 @@ Called by robot.py in every loop.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,10 @@ from runtime.process.processes import ProcessRow
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
 SILENT_NS = 200_000_000
 """Without a heartbeat for this long a process counts as stopped; chosen: three of 20 Hz are missing."""
+LOADING_S = 15.0
+"""How long processes wait for the two systems at most. Measured: these load in 5 to 8 s on two cores, and from weights of
+gigabytes in minutes, in which the robot shall be seen."""
+MANY_PROCESSORS = 8  # where all start together; chosen: the simulated robot's processes load on about so many
 _RATE_S = 5  # rates are those of so many seconds, as in the status line
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before a process that ended is started again, by how often it was. Chosen: a single crash costs no time, one that repeats
@@ -32,7 +37,7 @@ class SupervisedProcess:
     since_ns: int = 0  # of the state
     beat_ns: int = 0  # when its last heartbeat was sent
     step_ns: int = 0  # when its loop last came round
-    start_at_ns: int = 0
+    start_at_ns: int = 0  # at the latest
     stepped: bool = False  # its loop came round in this life
     sent: deque[tuple[int, int]] = field(
         default_factory=lambda: deque(maxlen=_RATE_S + 1)
@@ -55,6 +60,14 @@ class SupervisorState:
     """What a step remembers: how each process of this run stands, by name."""
 
     supervised: dict[str, SupervisedProcess]
+
+
+def beginning(rows: Iterable[ProcessRow], processors: int, now_ns: int) -> SupervisorState:
+    """Nothing runs yet. Where processors are few, some processes wait for those that load."""
+    latest_ns = now_ns + (seconds(LOADING_S) if processors < MANY_PROCESSORS else 0)
+    return SupervisorState(
+        {row.name: SupervisedProcess(row, start_at_ns=latest_ns if row.waits else now_ns) for row in rows}
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, n
         if name in inputs.exits:
             faults.append(_exited(supervised, inputs.exits[name], now_ns))
             supervised.faults += 1
-        elif supervised.state in ("off", "exited") and now_ns >= supervised.start_at_ns:
+        elif supervised.state in ("off", "exited") and _is_due(state, supervised, now_ns):
             start.append(name)
             supervised.epoch += 1
             supervised.beat_ns = supervised.step_ns = now_ns
@@ -118,6 +131,14 @@ def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, n
                 supervised.faults += 1
     changed = states != [supervised.state for supervised in state.supervised.values()]
     return SupervisorOutputs(tuple(start), tuple(kill), tuple(faults), changed)
+
+
+def _is_due(state: SupervisorState, supervised: SupervisedProcess, now_ns: int) -> bool:
+    """Whether to start it: its time has come, or what it waits for at the beginning has loaded."""
+    if now_ns >= supervised.start_at_ns:
+        return True
+    loaded = all(other.stepped for other in state.supervised.values() if other.row.loads)
+    return supervised.row.waits and supervised.epoch == 0 and loaded
 
 
 _FAULT_TEXTS = {

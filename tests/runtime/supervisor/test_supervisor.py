@@ -15,11 +15,14 @@ from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.process.processes import row
 from runtime.supervisor.supervisor import (
+    LOADING_S,
+    MANY_PROCESSORS,
     SILENT_NS,
     SupervisedProcess,
     SupervisorInputs,
     SupervisorOutputs,
     SupervisorState,
+    beginning,
     step,
     supervision,
 )
@@ -96,9 +99,9 @@ def scenario(build: Build) -> Scenario:
 
 
 def test_a_process_is_started_when_its_time_has_come(build: Build) -> None:
-    scenario = Scenario(build)
+    scenario = Scenario(build, "recorder")
     scenario.supervised.start_at_ns = START_NS + 3 * CHECK_NS
-    assert [scenario.check().start for _ in range(4)] == [(), (), ("arms",), ()]
+    assert [scenario.check().start for _ in range(4)] == [(), (), ("recorder",), ()]
     assert (scenario.supervised.state, scenario.supervised.epoch) == ("starting", 1)
 
 
@@ -297,3 +300,55 @@ def test_faults_are_those_that_it_told_and_those_that_it_was(scenario: Scenario,
     scenario.beating = False
     scenario.run_for(0.5)
     assert scenario.supervised.state == "stopped" and shown(scenario).faults == 4
+
+
+def starts(build: Build, processors: int, names: tuple[str, ...], loaded_after: dict[str, int]) -> dict[str, int]:
+    """In which check each process is started; those of `loaded_after` tell of their first step so many checks later."""
+    rows = [row(name, load_settings([])) for name in names]
+    state = beginning(rows, processors, START_NS)
+    found: dict[str, int] = {}
+    for check in range(600):
+        now_ns = START_NS + check * CHECK_NS
+        beats = tuple(
+            build(messages.Heartbeat, process=name, epoch=1, stamp_ns=now_ns, steps=1, last_step_ns=now_ns)
+            for name in found
+            if check >= found[name] + loaded_after.get(name, 1)
+        )
+        for name in step(SETTINGS, state, SupervisorInputs(beats=beats), now_ns).start:
+            found.setdefault(name, check)
+    return found
+
+
+ROBOT = ("recorder", "system2", "system1", "cameras", "arms", "console")
+
+
+@pytest.mark.parametrize(
+    ("processors", "names", "loaded_after", "cameras_start"),
+    [
+        (2, ROBOT, {"system1": 100, "system2": 150}, 151),
+        (2, ROBOT, {"system1": 150, "system2": 100}, 151),
+        (2, ROBOT, {"system2": 10_000}, seconds(LOADING_S) // CHECK_NS),  # weights of gigabytes
+        (2, ("recorder", "cameras", "arms"), {}, 0),  # nothing to wait for: demonstrations
+        (MANY_PROCESSORS, ROBOT, {"system1": 100, "system2": 150}, 0),
+    ],
+)
+def test_few_processors_are_left_to_the_systems_while_they_load(
+    build: Build, processors: int, names: tuple[str, ...], loaded_after: dict[str, int], cameras_start: int
+) -> None:
+    found = starts(build, processors, names, loaded_after)
+    assert {found[name] for name in names if name in ("recorder", "system1", "system2")} == {0}
+    assert found["cameras"] == found["arms"] == pytest.approx(cameras_start, abs=1)
+
+
+def test_what_ended_waits_for_its_time_and_not_for_the_systems(build: Build) -> None:
+    state = beginning([row(name, load_settings([])) for name in ROBOT], 2, START_NS)
+    step(SETTINGS, state, SupervisorInputs(), START_NS)
+    for name in ("system1", "system2"):
+        state.supervised[name].stepped = True
+    begun, crashed, again = (
+        step(SETTINGS, state, SupervisorInputs(exits=exits), START_NS + after * CHECK_NS).start
+        for after, exits in enumerate(({}, {"cameras": 1}, {}), 1)
+    )
+    assert "cameras" in begun and not crashed and again == ("cameras",), "the first crash costs no time"
+    for after, exits in enumerate(({"cameras": 1}, {}), 5):
+        assert step(SETTINGS, state, SupervisorInputs(exits=exits), START_NS + after * CHECK_NS).start == ()

@@ -5,5 +5,5 @@ commands=chromium   # the console is tested in a real browser
 . "$(dirname "$0")/setup.sh"
 cd "$repository" && unset PYTHONSAFEPATH
 if [ $# -gt 0 ]; then exec "$python" -m pytest "$@"; fi
-"$python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not live"
+"$python" -m pytest -q -n 3 --dist worksteal -m "not live"
 exec "$python" -m pytest -q -m live   # robots in real time: one at a time, and nothing beside them

@@ -59,6 +59,11 @@ class OverloadMonitor:
         """Note how often System 1 runs, of how often it should."""
         self._slow = (rate_hz, wanted_hz) if rate_hz < _SLOW * wanted_hz else None
 
+    def forget(self) -> None:
+        """Leave out of all verdicts what was late until now: once all processes have loaded."""
+        for kept in (self._late_ms, self._lag_ms, self._own_ms, self._gaps):
+            kept.clear()
+
     def count_from_now(self) -> None:
         """Begin to count for the table at the end, at the first RUNNING."""
         self.overloaded_s, self.first_sign = 0.0, ""

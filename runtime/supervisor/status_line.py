@@ -127,9 +127,9 @@ class StatusLine:
 
     def _judge_machine(self, processes: supervisor.SupervisorState) -> None:
         """Judge the machine, but only once all processes have loaded, which takes whatever processor there is."""
-        self._settled = self._settled or all(
-            supervised.state == "alive" for supervised in processes.supervised.values()
-        )
+        if not self._settled and all(process.state == "alive" for process in processes.supervised.values()):
+            self._settled = True
+            self.overload.forget()
         if self.mode in ("RUNNING", "HOLD") and self._counts["chunk"]:
             self.overload.system1(self._rates["chunk"], 1 / self._settings.system1.period_s)
         verdict = self.overload.judge(robot_time_ns())

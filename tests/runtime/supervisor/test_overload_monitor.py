@@ -62,6 +62,13 @@ def test_lateness_is_named_with_the_load_and_is_over_five_seconds_after(
     assert machine.pass_s(3) == ""
 
 
+def test_what_was_late_while_processes_loaded_is_left_out(machine: Machine) -> None:
+    assert machine.pass_s(3, lag_ms=80.0, silent=True) != ""
+    machine.monitor.forget()
+    assert machine.pass_s(2) == ""
+    assert machine.pass_s(2, lag_ms=80.0) != "", "what comes after is judged"
+
+
 @pytest.mark.parametrize(("busy_percent", "said"), [(99.0, "system1 0.4 Hz of 6.7; load"), (40.0, "")])
 def test_a_slow_system1_is_a_sign_on_busy_processors_alone(machine: Machine, busy_percent: float, said: str) -> None:
     """On idle ones its networks are too large, or wait for their GPU."""

@@ -35,6 +35,7 @@ class RecordingStatus(StatusLine):
     def __init__(self, bus: Bus, settings: Settings) -> None:
         super().__init__(bus, settings)
         self.takes = Takes()
+        self.heard = False  # the recorder heard how the first demonstration stands
         self._subscribers["joint_state"] = bus.subscriber("joint_state", newest=True)
         self._leaders = bus.subscriber("leader_state", depth=512)
         self._leader: messages.LeaderState | None = None
@@ -51,6 +52,8 @@ class RecordingStatus(StatusLine):
     def unfit(self) -> str:
         """What a demonstration that began now would be missing; empty: nothing."""
         since_ns = robot_time_ns() - NS_PER_S // 2
+        if not self.heard:
+            return "recorder is starting"
         if self._leader is None or self._leader.stamp_ns < since_ns:
             return "no leader feedback; switch on both leaders"
         joints = self.newest(messages.JointState)
@@ -113,6 +116,7 @@ class Recording(Robot):
         """Also repeat how the demonstration stands."""
         super().repeat_states()
         self._tell()
+        self.status.heard = not self._unheard
 
     def before_end(self) -> None:
         """Keep what was recorded and not decided about, while the recorder still listens."""

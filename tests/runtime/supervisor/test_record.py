@@ -12,16 +12,18 @@ from live_run import END_S, START_S, LiveRun
 
 from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
-from runtime.config.settings import load_settings
+from runtime.config.settings import Settings, load_settings
 from runtime.devices import leader_emulator
 from runtime.doctor.report import Row
 from runtime.errors import SettingsError
 from runtime.messaging import messages
+from runtime.messaging.bus import Bus
 from runtime.process.role import Role
 from runtime.session import export, reader
 from runtime.supervisor import record, robot
 
 Build = Callable[..., Any]
+OpenBus = Callable[[str], Bus]
 TASK = "dual_bottles_pick_easy"
 SECONDS, SHORT_S = 3.0, 2.0
 
@@ -69,7 +71,7 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
 def test_the_screen_says_who_leads(run: LiveRun) -> None:
     said = run.log.read_text()
     assert "the leaders lead the arms; the safety layer only monitors" in said
-    assert "cannot start: no leader feedback" in said
+    assert "cannot start: recorder is starting" in said, "the key came too early"
     assert "export.sh" in said.splitlines()[-1]
 
 
@@ -116,6 +118,14 @@ def test_the_demonstrations_come_back_from_hdf5(
         m.q.astype("float32").tobytes() for _, m, _ in reader.decode_all(log) if isinstance(m, messages.LeaderState)
     }
     assert all(row.tobytes() in reported for row in first.leader)
+
+
+def test_nothing_is_recorded_before_the_recorder_heard_how_it_stands(bus: OpenBus, settings: Settings) -> None:
+    """Else the session would begin in the middle of the first demonstration."""
+    status = record.RecordingStatus(bus("supervisor"), settings)
+    assert status.unfit() == "recorder is starting"
+    status.heard = True
+    assert status.unfit().startswith("no leader feedback")
 
 
 def test_the_emulated_teacher_waits_leads_and_stops(build: Build) -> None:

@@ -36,12 +36,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
         made.wait_for("video2act: starting", START_S)
         made.press(b"s")  # too early: there is no picture yet
         made.wait_for("ready 1 | kept 0 discarded 0 | the leaders lead", START_S)
-        for decide, then in ((b"k", "ready 2 | kept 1"), (b"d", "ready 3 | kept 1 discarded 1")):
+        for decide, then in ((b"k", "ready 2 | kept 1 discarded 0"), (b"d", "ready 3 | kept 1 discarded 1")):
             made.press(b"s")
             made.wait_for("recording", 15)
             time.sleep(SECONDS)
             made.press(b"s" + decide)
-            made.wait_for(f"{then}", 15)
+            made.wait_for(f"{then} | the leaders lead", 15)  # the emulated hands go back at once, the arms follow
         answer = made.command("arm")
         assert "the leaders lead the arms" in answer and "arming blocked" in answer
         made.press(b"b")

@@ -34,7 +34,10 @@ def wait_for_trigger(rate_hz: float) -> None:
 
 
 class Camera(Protocol):
-    """A colour camera with its own rhythm. One thread opens, reads and closes it."""
+    """A colour camera with its own rhythm. One thread opens, reads and closes it.
+
+    A DriverError names the device; whoever reports it names the camera.
+    """
 
     name: str
     width_px: int

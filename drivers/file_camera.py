@@ -43,7 +43,7 @@ class FileCamera:
         self._pictures = self._decoded()
         self._next: NDArray[np.uint8] | None = next(self._pictures, None)
         if self._next is None:
-            raise DriverError(f"camera {self.name}: {self._path} holds no frame; give another video file")
+            raise DriverError(f"{self._path} holds no frame; give another video file")
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """The next picture at its time, stamped with it; None if `trigger` says that it did not come."""
@@ -74,5 +74,5 @@ class FileCamera:
                     )
         except (OSError, FFmpegError, IndexError) as error:
             raise DriverError(
-                f"camera {self.name}: {self._path} cannot be read ({' '.join(str(error).split()[:12])}); give a video file"
+                f"{self._path} cannot be read ({' '.join(str(error).split()[:12])}); give a video file"
             ) from None

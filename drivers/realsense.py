@@ -72,7 +72,7 @@ class RealSenseCamera:
 
     @property
     def _who(self) -> str:
-        return f"camera {self.name} (RealSense {self._device or 'of any number'})"
+        return f"RealSense {self._device or 'of any number'}"
 
     def _start(self, rs: Any, frames: Any) -> None:
         """Start the device's colour stream into the queue `frames`. Raises librealsense's RuntimeError, or DriverError."""

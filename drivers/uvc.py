@@ -48,16 +48,11 @@ class UvcCamera:
     def open(self) -> None:
         """Open the device and ask for MJPG, size and rate. Raises DriverError when it cannot be opened, or gives no MJPG."""
         if not self._device:
-            raise DriverError(
-                f"camera {self.name}: its device is missing; give --cameras.{self.name}.device /dev/v4l/by-path/..."
-            )
-        cv2 = optional.load("cv2", self._who)
-        try:
-            capture = self._open(self._device)
-        except DriverError as error:
-            raise DriverError(f"camera {self.name}: {error}") from None
+            raise DriverError(f"its device is missing; give --cameras.{self.name}.device /dev/v4l/by-path/...")
+        cv2 = optional.load("cv2", self._device)
+        capture = self._open(self._device)
         if not capture.isOpened():
-            raise DriverError(f"{self._who}: cannot be opened; {_REMEDY}")
+            raise DriverError(f"{self._device}: cannot be opened; {_REMEDY}")
         self._capture, self._count, self._broken = capture, 0, 0
         wanted = (
             (cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*"MJPG"))),
@@ -74,15 +69,15 @@ class UvcCamera:
             self.close()
             text = given.to_bytes(4, "little", signed=True).decode(errors="replace")
             raise DriverError(
-                f"{self._who}: sends {text}, expected MJPG; choose a size and rate of its MJPG formats ({_FORMATS})"
+                f"{self._device}: sends {text}, expected MJPG; choose a size and rate of its MJPG formats ({_FORMATS})"
             )
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next whole picture; None after `timeout_s`. Raises DriverError if it is gone or sends no JPEG."""
         try:
             return self._read(timeout_s)
-        except optional.load("cv2", self._who).error as error:  # as after it was unplugged
-            raise DriverError(f"{self._who}: {' '.join(str(error).split()[:20])}; {_REMEDY}") from None
+        except optional.load("cv2", self._device).error as error:  # as after it was unplugged
+            raise DriverError(f"{self._device}: {' '.join(str(error).split()[:20])}; {_REMEDY}") from None
 
     def _read(self, timeout_s: float) -> CameraFrame | None:
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
@@ -90,7 +85,7 @@ class UvcCamera:
             if not _ready(self._capture, left_ns):
                 return None
             if not self._capture.grab():  # V4L2's wait took the picture already; then this does nothing
-                raise DriverError(f"{self._who}: stream stopped; {_REMEDY}")
+                raise DriverError(f"{self._device}: stream stopped; {_REMEDY}")
             arrival_ns = time.monotonic_ns()
             there, data = self._capture.retrieve()
             jpeg = np.asarray(data, np.uint8).tobytes() if there and data is not None else b""
@@ -100,7 +95,7 @@ class UvcCamera:
             self._broken += 1
             if self._broken >= _MOST_BROKEN:
                 raise DriverError(
-                    f"{self._who}: the last {self._broken} frames are not JPEG; check that it offers MJPG ({_FORMATS})"
+                    f"{self._device}: the last {self._broken} frames are not JPEG; check that it offers MJPG ({_FORMATS})"
                 )
         return None
 
@@ -110,10 +105,6 @@ class UvcCamera:
             self._capture.release()
             self._capture = None
 
-    @property
-    def _who(self) -> str:
-        return f"camera {self.name} ({self._device})"
-
     def _frame(self, jpeg: bytes, arrival_ns: int) -> CameraFrame | None:
         """A frame of a JPEG; None when that is broken, as one in thousands is. Raises DriverError for another size."""
         try:
@@ -122,7 +113,7 @@ class UvcCamera:
             return None
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
-                f"{self._who}: sends {pixels.shape[1]}x{pixels.shape[0]}, expected {self.width_px}x{self.height_px}; "
+                f"{self._device}: sends {pixels.shape[1]}x{pixels.shape[0]}, expected {self.width_px}x{self.height_px}; "
                 f"choose a size that it offers ({_FORMATS})"
             )
         self._count += 1
@@ -130,7 +121,7 @@ class UvcCamera:
 
     def _taken_ns(self, arrival_ns: int) -> int:
         """When the picture was taken: the kernel's stamp, by CLOCK_MONOTONIC; where that is none, the time of arrival."""
-        stamp_ns = round(self._capture.get(optional.load("cv2", self._who).CAP_PROP_POS_MSEC) * 1e6)
+        stamp_ns = round(self._capture.get(optional.load("cv2", self._device).CAP_PROP_POS_MSEC) * 1e6)
         return stamp_ns if arrival_ns - _OLDEST_NS < stamp_ns <= arrival_ns else arrival_ns
 
 

@@ -63,4 +63,4 @@ class FaultyCamera:
 
     def _check(self, faults: CameraFaults) -> None:
         if faults.unplugged:
-            raise DriverError(f"camera {self.name}: device is gone; check its cable and USB port")
+            raise DriverError("device is gone; check its cable and USB port")

@@ -278,7 +278,7 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
 
 def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
     """Note why, and close the camera as far as it still can be."""
-    monitor.fault = why.removeprefix(f"camera {camera.name}").lstrip(": ")  # whoever reports it names the camera
+    monitor.fault = why
     if monitor.opened:
         try:
             camera.close()

@@ -64,9 +64,9 @@ def test_a_repeated_picture_has_new_numbers_and_stamps(rig: Rig) -> None:
 
 def test_unplugged_it_can_be_neither_read_nor_opened(rig: Rig) -> None:
     rig.switch(unplugged=True)
-    with pytest.raises(DriverError, match="camera head: device is gone"):
+    with pytest.raises(DriverError, match=r"^device is gone"):
         rig.read()
-    with pytest.raises(DriverError, match="camera head: device is gone"):
+    with pytest.raises(DriverError, match=r"^device is gone"):
         rig.camera.open()
     rig.switch()
     rig.camera.close()

@@ -242,20 +242,6 @@ def test_what_is_wrong_stays_said_until_it_is_well() -> None:
     assert (monitor.fault, plug.calls) == ("not there", ["open"])
 
 
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        ("camera {}: device is gone; check its cable", "device is gone; check its cable"),
-        ("camera {} (RealSense 123): stream stopped", "(RealSense 123): stream stopped"),
-    ],
-)
-def test_a_fault_does_not_name_its_camera_once_more(said: str, fault: str) -> None:
-    plug, monitor = Plug("not there"), CameraMonitor(30.0, True, START_NS)
-    plug.events[:] = [said.format(plug.name)]
-    assert list(frames(plug, plug, monitor)) == []  # pyright: ignore[reportArgumentType]
-    assert monitor.fault == fault
-
-
 def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras, "_SILENT_S", -1.0)  # at once
     plug, monitor = Plug(frame(1)), CameraMonitor(30.0, True, START_NS)

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -323,28 +324,34 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = r"^$|^[A-Za-z0-9_-]{16,}$"
 
 
-class Console(Section):
+class Page(Section):
+    """Where a page is served, and who may open it."""
+
+    certificate: Path | None = None
+    """Folder with certificate.pem, key.pem and token, written by certificate.sh."""
+    host: str = "127.0.0.1"
+    """Address of the page; beyond loopback it needs a certificate."""
+    port: int = Field(default=8770, ge=0, le=65535)
+    """Port of the page; 0, or a port in use: any free port, which is printed."""
+    token: Annotated[str, Says(expects="at least 16 letters, digits, - and _")] = Field(default="", pattern=TOKEN)
+    """Token that opens the page; default: the one in the certificate's folder."""
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_or_certified(cls, host: str, info: ValidationInfo) -> str:
+        if host not in LOOPBACK and not info.data.get("certificate"):
+            raise ValueError(
+                f"{host} can be reached by other machines and needs a certificate; "
+                "create one with ./launch/certificate.sh DIR NAME, and give DIR"
+            )
+        return host
+
+
+class Console(Page):
     """The page to watch, steer and look through sessions."""
 
     enabled: bool = True
     """Serve the console page."""
-    host: str = "127.0.0.1"
-    """Address of the page; beyond loopback it needs --console.certificate."""
-    port: int = Field(default=8770, ge=0, le=65535)
-    """Port of the page; 0, or a port in use: any free port, which robot.sh prints."""
-    token: Annotated[str, Says(expects="at least 16 letters, digits, - and _")] = Field(default="", pattern=TOKEN)
-    """Token that opens the page; default: the one in the certificate's folder."""
-    certificate: Path | None = None
-    """Folder with certificate.pem, key.pem and token, written by certificate.sh."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.host not in LOOPBACK and not self.certificate:
-            raise ValueError(
-                f"--console.host {self.host}: other machines can reach it; give --console.certificate too "
-                "(./launch/certificate.sh DIR NAME writes one, and a token)"
-            )
-        return self
 
 
 class Settings(Section):

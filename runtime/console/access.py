@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from runtime.config.settings import LOOPBACK, TOKEN
-from runtime.config.settings import Console as Settings
+from runtime.config.settings import Page as Settings
 from runtime.errors import SettingsError
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"

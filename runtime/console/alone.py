@@ -20,9 +20,8 @@ _POLL_S = 0.1  # between two looks whether to end; chosen
 def main(arguments: list[str]) -> int:
     """Serve sessions until Ctrl-C or SIGTERM. Called by runtime/cli.py; returns 0."""
     options, _ = CONSOLE.read(arguments)
-    settings = options.settings()
     try:
-        check(settings)
+        check(options)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--console.", "--")) from None
     ending = Ending()
@@ -33,9 +32,9 @@ def main(arguments: list[str]) -> int:
         while not ending.asked:
             await asyncio.sleep(_POLL_S)
 
-    console = app.Console(Guard(settings.host, token(settings)), SessionIndex(options.sessions))
+    console = app.Console(Guard(options.host, token(options)), SessionIndex(options.sessions))
     app.run_forever(
-        app.application(console), settings.host, settings.port, encryption(settings),
-        lambda port: say(f"video2act: sessions at {url(settings, port)}"), serve(),
+        app.application(console), options.host, options.port, encryption(options),
+        lambda port: say(f"video2act: sessions at {url(options, port)}"), serve(),
     )  # fmt: skip
     return 0

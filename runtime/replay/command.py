@@ -35,9 +35,7 @@ def main(arguments: list[str]) -> int:
 
         return on_robot.main(options.session, options.episode, given)
     with waiting(f"reading {options.session}"):
-        session = reader.read(options.session)
-    for line in session.damage.describe():
-        say(f"video2act: {session.path.name}: {line}")
+        session = reader.opened(options.session)
     if options.what_if:
         return _what_if(session, options.out, given)
     return _paced(session, options) if options.paced else _lockstep(session, given)

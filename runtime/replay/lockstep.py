@@ -5,21 +5,15 @@ Every output names what it consumed, so each step is fed exactly that; what it m
 was measured while a step ran (timing, arrivals) is taken from the record.
 """
 
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.config.settings import Settings, settings_from_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
-from runtime.host.revision import revision
 from runtime.messaging import messages
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.policy.protocols import EncodedInstruction
@@ -27,97 +21,19 @@ from runtime.policy.video2act import read_instruction
 from runtime.process import snapshot
 from runtime.process.role import Role
 from runtime.replay import tracker_step
+from runtime.replay.comparison import Report, compare
+from runtime.replay.index import Index, Missing
 from runtime.session.format import EMBEDDING_SUFFIX
-from runtime.session.reader import Session, decode_all
+from runtime.session.reader import Session
 from runtime.systems import system1_step, system2_step
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
-_SENTENCES: dict[type[messages.Message], tuple[str, ...]] = {
-    messages.SafetyState: ("reasons", "answer"),
-    messages.Skip: ("reason",),
-}
-"""Fields for people, by message: another revision may word them otherwise, but gives as many."""
-_ADDED: dict[type[messages.Message], tuple[str, ...]] = {messages.Conditions: ("covers",)}
-"""Fields that a former schema did not hold, by message."""
 STEPS = ("arm_target", "conditions", "chunk", "skip")
 """Topics of what is made again."""
-Key = tuple[str, int, int]  # topic, epoch, seq
 _Maker = Callable[
     [Any, messages.ActionChunk | messages.Skip], messages.Message
 ]  # from a state and a recorded output: that output, made again
-
-
-class Missing(Exception):
-    """An input that the session does not hold."""
-
-
-@dataclass
-class Count:
-    """How many messages of one type were compared, differed or were missing."""
-
-    compared: int = 0
-    differing: int = 0
-    not_comparable: int = 0
-    first_difference: str = ""
-    apart: float = (
-        0.0  # largest difference between arrays, or numbers that are no counts; infinite where anything else differs
-    )
-
-
-@dataclass
-class Report:
-    """What a lockstep replay found, by message type."""
-
-    counts: dict[str, Count] = field(default_factory=dict)
-    reworded: int = 0  # messages that are equal but for their sentences, in a session of another revision
-    passed: Callable[[], object] = lambda: None
-
-    def count(self, kind: str) -> Count:
-        """The counts of a message type; made at the first call."""
-        return self.counts.setdefault(kind, Count())
-
-    @property
-    def identical(self) -> bool:
-        """Whether chunks and arm commands were compared and nothing differed or was missing."""
-        rows = self.counts.values()
-        both = all(self.count(kind).compared for kind in ("ActionChunk", "ArmTarget"))
-        return both and not any(row.differing or row.not_comparable for row in rows)
-
-
-class Index:
-    """A session's messages by topic, epoch and seq, and in order by topic."""
-
-    def __init__(self, session: Session) -> None:
-        self.session, present = session, revision()
-        self.other_revision = not present or session.metadata.get("revision") != present
-        self.messages: dict[Key, messages.Message] = {}
-        self.payloads: dict[Key, bytes] = {}
-        self.snapshots: dict[tuple[str, int], list[messages.Snapshot]] = {}
-        for topic, message, payload in decode_all(session):
-            if isinstance(message, messages.Snapshot):
-                if not message.state:  # of a former schema
-                    continue
-                self.snapshots.setdefault((message.process, message.epoch), []).append(message)
-                continue
-            key = (topic, message.epoch, message.seq)
-            self.messages[key], self.payloads[key] = message, payload
-
-    def get(self, reference: messages.InputRef) -> messages.Message:
-        """The message that a reference names. Raises Missing where it was not logged."""
-        if reference not in self.messages:
-            raise Missing(f"{reference[0]} {reference[2]}")
-        return self.messages[reference]
-
-    def of(self, *topics: str) -> dict[int, list[messages.Message]]:
-        """All messages of some topics by epoch, in the order of their steps."""
-        found: dict[int, list[messages.Message]] = {}
-        for (topic, epoch, _), message in self.messages.items():
-            if topic in topics:
-                found.setdefault(epoch, []).append(message)
-        for rows in found.values():
-            rows.sort(key=lambda message: (message.stamp_ns, message.seq))
-        return found
 
 
 def replay(
@@ -225,9 +141,9 @@ def _replay_arms(index: Index, settings: Settings, unfit: str, report: Report) -
                 continue
             made = arms_step.step(config, walk.state, inputs, epoch, recorded.stamp_ns)
             target = made.target.model_copy(update={"arrivals": recorded.arrivals})
-            _compare(index, ("arm_target", epoch, recorded.seq), target, report)
+            compare(index, ("arm_target", epoch, recorded.seq), target, report)
             if made.state is not None:
-                _compare(index, ("safety", epoch, made.state.seq), made.state, report)
+                compare(index, ("safety", epoch, made.state.seq), made.state, report)
 
 
 def _arms_inputs(index: Index, recorded: messages.ArmTarget) -> arms_state.ArmsInputs:
@@ -262,7 +178,7 @@ def _replay_system2(index: Index, settings: Settings, embeddings: StoredEmbeddin
                 walk.restore(conditions.seq)
                 continue
             made = made and made.model_copy(update={"timing": conditions.timing})
-            _compare(index, ("conditions", epoch, conditions.seq), made, report)
+            compare(index, ("conditions", epoch, conditions.seq), made, report)
 
 
 def _system2_inputs(index: Index, recorded: messages.Conditions, cameras: Sequence[str]) -> System2Inputs:
@@ -329,7 +245,7 @@ def _replay_chunks(index: Index, fresh: type, begin: Callable[[int], _Maker], re
                 continue
             if isinstance(made, messages.ActionChunk) and isinstance(output, messages.ActionChunk):
                 made = made.model_copy(update={"timing": output.timing})
-            _compare(index, (topic, epoch, output.seq), made, report)
+            compare(index, (topic, epoch, output.seq), made, report)
 
 
 def _made(state: Any, output: messages.Message) -> int:
@@ -380,72 +296,3 @@ def _check_policy(recorded: str, here: str) -> None:
         raise SessionError(
             f"checkpoint: the session used {recorded}, got {here}; give --policy.checkpoint of the same version"
         )
-
-
-def _compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:
-    """Compare the bytes of an output that was made again; a difference is counted, and the first one described."""
-    recorded = index.payloads.get(key)
-    kind = type(index.messages[key]).__name__ if key in index.messages else type(made).__name__
-    count = report.count(kind)
-    if recorded is None:
-        count.not_comparable += 1
-        return
-    count.compared += 1
-    if made is not None and index.session.former:
-        made = _replaced(made, index.messages[key], _ADDED)
-    if made is not None and messages.encode(made) == recorded:
-        return
-    if made is not None and index.other_revision:
-        made = _replaced(made, index.messages[key], _SENTENCES)
-        if messages.encode(made) == recorded:
-            report.reworded += 1
-            return
-    count.differing += 1
-    count.apart = max(count.apart, _apart(index.messages[key], made))
-    if not count.first_difference:
-        count.first_difference = f"{kind} {key[2]} (epoch {key[1]}): {_describe(index.messages[key], made)}"
-
-
-def _replaced(
-    made: messages.Message, recorded: messages.Message, fields: dict[type[messages.Message], tuple[str, ...]]
-) -> messages.Message:
-    """With some fields of the recorded message; sentences only where as many were said, or something was."""
-    names = fields.get(type(made), ()) if type(made) is type(recorded) else ()
-    taken = {name: (getattr(made, name), getattr(recorded, name)) for name in names}
-    return made.model_copy(update={name: b for name, (a, b) in taken.items() if fields is _ADDED or _alike(a, b)})
-
-
-def _alike(made: str | tuple[str, ...], recorded: str | tuple[str, ...]) -> bool:
-    """Whether both say nothing, or both one thing, or both as many."""
-    return bool(made) == bool(recorded) if isinstance(made, str) else len(made) == len(recorded)
-
-
-def _apart(recorded: messages.Message, made: messages.Message | None) -> float:
-    """How far two messages are from each other in their arrays and measures; infinite where they differ otherwise."""
-    if type(made) is not type(recorded):
-        return math.inf
-    most = 0.0
-    for name in type(recorded).model_fields:
-        a, b = getattr(recorded, name), getattr(made, name)
-        if hasattr(a, "shape") and a.shape == b.shape:
-            most = max(most, float(np.abs(a.astype(float) - b.astype(float)).max(initial=0.0)))
-        elif isinstance(a, float):
-            most = max(most, abs(a - b))
-        elif hasattr(a, "shape") or a != b:
-            return math.inf
-    return most
-
-
-def _describe(recorded: messages.Message, made: messages.Message | None) -> str:
-    if made is None:
-        return "the replay gave nothing"
-    if type(made) is not type(recorded):
-        return f"the replay gave a {type(made).__name__}"
-    for name in type(recorded).model_fields:
-        a, b = getattr(recorded, name), getattr(made, name)
-        if hasattr(a, "shape"):
-            if a.tobytes() != b.tobytes():
-                return f"{name} differs by up to {torch.tensor(a.astype(float) - b.astype(float)).abs().max():.3g}"
-        elif a != b:
-            return f"{name}: recorded {a!r:.60}, replayed {b!r:.60}"
-    return "only the encoding differs"

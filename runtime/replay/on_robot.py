@@ -21,7 +21,6 @@ from runtime.arms.limits import Limits
 from runtime.config.profile import merge
 from runtime.config.settings import Policy, Settings, System1, System2, changed, settings_from_json, settings_of
 from runtime.errors import RuntimeFault, SessionError, SettingsError
-from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.process.role import Role
@@ -181,9 +180,7 @@ def _text(movement: Recorded) -> str:
 
 def _episode(source: Path, number: int | None) -> Recorded:
     """The movement of a session's episode: of the first that has one, or of the one with this number."""
-    session = reader.read(source)
-    for line in session.damage.describe():
-        say(f"video2act: {session.path.name}: {line}")
+    session = reader.opened(source)
     log = Log(session)
     numbers = [about.number for about in log.episodes]
     if number is not None and number not in numbers:

@@ -29,7 +29,7 @@ from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
-from runtime.replay.lockstep import Index, Missing
+from runtime.replay.index import Index, Missing
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME, schema_hash
 from runtime.session.reader import Session
 from runtime.session.summary import Accumulator

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
     count = 0
     for path in sessions:  # before the first one is written: another one's fault leaves nothing half-done
-        for _ in episodes(reader.read(path), failures):
+        for _ in episodes(reader.opened(path), failures):
             pass
     for path in sessions:
         session = reader.read(path)
@@ -57,4 +57,4 @@ def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
 
 def _all(sessions: Sequence[Path], failures: bool) -> Iterator[Episode]:
     for path in sessions:
-        yield from episodes(reader.read(path), failures)
+        yield from episodes(reader.opened(path), failures)

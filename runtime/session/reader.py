@@ -25,6 +25,7 @@ from mcap.stream_reader import breakup_chunk
 
 from drivers.cobot_magic import CAMERAS
 from runtime.errors import SessionError, WireError
+from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.messaging.upgrades import present_topic
@@ -69,7 +70,7 @@ class Damage:
         if self.bad_messages:
             lines.append(f"{self.bad_messages} message(s) cannot be decoded")
         if self.unfinished:
-            lines.append("the file was not closed: at most its last chunk (64 KiB) is missing")
+            lines.append("the file ends early: its recorder was killed, or the copy was cut; the end is missing")
         if self.beside:
             lines.append(f"the recorder was restarted: the rest is in {', '.join(self.beside)}; give that file for it")
         return lines
@@ -126,6 +127,14 @@ class Session:
         channel = self._channels.get(record.channel_id)
         topic = channel.topic if channel is not None else _guess_camera(record.data)
         return topic.removeprefix(IMAGE_PREFIX) if topic.startswith(IMAGE_PREFIX) else ""
+
+
+def opened(path: Path) -> Session:
+    """Read a session for a command, which says what of it is damaged. Raises SessionError like `read`."""
+    session = read(path)
+    for line in session.damage.describe():
+        say(f"video2act: {session.path.name}: {line}")
+    return session
 
 
 def read(path: Path) -> Session:

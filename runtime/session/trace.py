@@ -29,9 +29,7 @@ Entry = dict[str, Any]
 def main(arguments: list[str]) -> int:
     """Write the trace of the session of the line. Called by runtime/cli.py; returns 0."""
     options, _ = TRACE.read(arguments)
-    session = reader.read(options.session)
-    for line in session.damage.describe():
-        say(f"video2act: {session.path.name}: {line}")
+    session = reader.opened(options.session)
     out = options.out or session.path.parent / "trace.json.gz"
     made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}
     text = json.dumps(made, separators=(",", ":")).encode()

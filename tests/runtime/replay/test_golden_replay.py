@@ -18,8 +18,9 @@ import torch
 from runtime.arms import reasons, transitions
 from runtime.config.settings import Settings
 from runtime.messaging import messages
-from runtime.replay import lockstep
-from runtime.replay.lockstep import Report, StoredEmbeddings, replay
+from runtime.replay import index
+from runtime.replay.comparison import Report
+from runtime.replay.lockstep import StoredEmbeddings, replay
 from runtime.replay.what_if import Origin, WhatIf, write
 from runtime.session import reader
 from runtime.session.episodes import episodes
@@ -70,7 +71,7 @@ def test_another_revision_may_word_its_reasons_otherwise_but_not_this_one(monkey
     report = replayed(folder, only_arms=True)
     assert report.reworded > 0 and report.count("SafetyState").differing == 0
     recorded = reader.read(folder).metadata["revision"]
-    monkeypatch.setattr(lockstep, "revision", lambda: recorded)
+    monkeypatch.setattr(index, "revision", lambda: recorded)
     report = replayed(folder, only_arms=True)
     assert report.reworded == 0 and report.count("SafetyState").differing > 0
 

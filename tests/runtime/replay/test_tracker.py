@@ -24,7 +24,7 @@ from runtime.messaging import messages
 from runtime.process.role import Role
 from runtime.replay import command as replay_command
 from runtime.replay import on_robot, tracker_step
-from runtime.replay.lockstep import Report
+from runtime.replay.comparison import Report
 from runtime.replay.tracker_step import Course, TrackerConfig, TrackerInputs, TrackerState, Way
 from runtime.replay.what_if import Origin
 from runtime.session import reader

@@ -9,7 +9,7 @@ import pytest
 from runtime.config.settings import load_settings
 from runtime.errors import SessionError
 from runtime.messaging import messages
-from runtime.replay.lockstep import Missing
+from runtime.replay.index import Missing
 from runtime.replay.what_if import Origin
 
 

@@ -29,7 +29,7 @@ class Made:
     joints: messages.JointState
     inputs: tuple[messages.InputRef, ...]
     epoch: int
-    now: int
+    now_ns: int
 
 
 def chunk(
@@ -73,7 +73,7 @@ def chunk(
     return messages.ActionChunk(
         seq=made.run - 1,
         epoch=made.epoch,
-        stamp_ns=made.now,
+        stamp_ns=made.now_ns,
         episode=made.episode.number,
         inputs=made.inputs,
         q=q,

@@ -21,12 +21,11 @@ from drivers.arm import ARM_JOINTS, ArmState
 from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
 from drivers.piper_bus import PiperBus, read_link, why_off
-from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, JOINT_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_triple import Triple
 from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, warning_of
 
-_JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)  # two joints each
 # Frames besides the joints' that the arm must have sent before it is believed, and their names in messages.
 _STATES = {
     Id.STATUS: "the arm's status",
@@ -70,7 +69,7 @@ class PiperArm:
         self._state: ArmState | None = None
         self._newest: deque[ArmState] = deque(maxlen=_STEADY_SETS)
         self._no_frames: deque[tuple[int, str]] = deque(maxlen=_NO_FRAMES)  # when, and what
-        self._joints, self._leaders = Triple(_JOINT_IDS), Triple(JOINT_COMMAND_IDS)
+        self._joints, self._leaders = Triple(JOINT_IDS), Triple(JOINT_COMMAND_IDS)
         self._leader: tuple[Array | None, int] = (None, 0)  # what a leader on this bus told it last, and when
         self._foreign: tuple[int, int] | None = None  # when somebody else commanded the arm last, and the frame's id
         self._unreported_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states above
@@ -87,7 +86,7 @@ class PiperArm:
         self._reported_states.clear()
         self._newest.clear()
         self._no_frames.clear()
-        self._joints, self._leaders = Triple(_JOINT_IDS), Triple(JOINT_COMMAND_IDS)
+        self._joints, self._leaders = Triple(JOINT_IDS), Triple(JOINT_COMMAND_IDS)
         self._bus.open()
         self._sdk.PiperInit()  # asks what it is; the answers come by themselves
 
@@ -234,7 +233,7 @@ class PiperArm:
             self._foreign = now_ns, number  # a bus does not give us our own frames back
             if self._led and number in JOINT_COMMAND_IDS and self._leaders.whole(number, message.timestamp, now_ns):
                 self._note_leader()
-        elif number in _JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
+        elif number in JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
             self._note()
 
     def _note_leader(self) -> None:

@@ -48,6 +48,7 @@ class Id(IntEnum):
     FIRMWARE = 0x4AF
 
 
+JOINT_IDS = (Id.JOINTS, Id.JOINTS + 1, Id.JOINTS + 2)  # of feedback, two joints each
 JOINT_COMMAND_IDS = (Id.JOINT_COMMAND, Id.JOINT_COMMAND + 1, Id.JOINT_COMMAND + 2)  # two joints each
 COMMAND_IDS = (Id.STOP, Id.MODE, *range(0x152, 0x15A), *range(0x15A, 0x160), Id.LEADER, Id.ENABLE, Id.ZERO)
 """What moves, stops or switches an arm: on its bus only we may send it. 0x152 to 0x15F hold targets of every kind."""

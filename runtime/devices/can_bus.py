@@ -25,6 +25,7 @@ from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.config.settings import Settings
+from runtime.host import realtime
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.host.overload import Stall
 from runtime.process.base import OnChange, Process, log
@@ -33,7 +34,7 @@ _FRESH_S = 0.05  # age up to which a target is forwarded; chosen: ten ticks at 2
 _GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time; chosen: three times _FRESH_S
 _REJOIN_RAD = 0.2  # chosen: below `safety.jump_rad` (0.35); at 3 rad/s the way of 0.07 s
 _POLL_S = 0.0005  # between two looks at the slot; chosen: a tenth of a tick, so that a target waits 0.25 ms on average
-_REST_S = 0.0035  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
+_REST_S = 0.004  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
 _SWITCH_S = 0.0002
 """Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
 _ENABLE_S = 3.0
@@ -115,6 +116,8 @@ def main(process: Process) -> None:
     side = process.name.removeprefix("can_")
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
+    if process.settings.arms.realtime and not process.settings.can:  # its reading thread, started later, inherits it
+        realtime.run_at_once(realtime.BUS_PRIORITY)
     sys.setswitchinterval(_SWITCH_S)
     stall = Stall()
 

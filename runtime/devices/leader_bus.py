@@ -10,6 +10,7 @@ from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import leader_socket_of
 from drivers.errors import DriverError
 from drivers.piper_leader import PiperLeader
+from runtime.host import realtime
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.process.base import OnChange, Process, log
 
@@ -26,6 +27,8 @@ def main(process: Process) -> None:
     if process.settings.can:
         channel, interface = str(leader_socket_of(process.folder, side)), INTERFACE
     process.settle()
+    if process.settings.arms.realtime and not process.settings.can:  # its reading thread, started later, inherits it
+        realtime.run_at_once(realtime.BUS_PRIORITY)
     leader = PiperLeader(side, channel, interface, lambda q, stamp_ns: slot.write(ArmCommand(q, stamp_ns)))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:

@@ -1,14 +1,18 @@
 """The bus between processes: order, who hears whom, slow and lost participants. Called by pytest."""
 
+import itertools
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import can
+import numpy as np
 import pytest
 
+from drivers import can_hub
 from drivers.can_hub import INTERFACE, Hub
 from drivers.piper_frames import Frame
 
@@ -46,6 +50,16 @@ def test_frames_come_in_order_and_as_they_were(hub: Hub) -> None:
         for number, data in frames[:50]:
             bus.send(message(number, data))
         assert hub.poll(0.1) == frames[:50]
+
+
+def test_an_emulator_that_is_kept_waiting_sends_no_torn_set(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a real arm, whose controller sends a set at once: only the set as a whole can come late."""
+    clock = itertools.count(time.time_ns(), 10_000_000)
+    monkeypatch.setattr(can_hub.time, "time_ns", lambda: next(clock))
+    with joined(hub) as bus:
+        hub.send([(0x2A5, bytes(8)), (0x2A6, bytes(8)), (0x2A7, bytes(8))])
+        sent_s = [got.timestamp for _ in range(3) if (got := bus.recv(0.02)) is not None]
+    assert np.diff(sent_s) == pytest.approx([120e-6, 120e-6], abs=1e-6)
 
 
 def test_a_participant_hears_others_and_not_itself(hub: Hub) -> None:

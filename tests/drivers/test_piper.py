@@ -59,6 +59,14 @@ class Rig:
             time.sleep(0.005)
         return self.reading()
 
+    def sees_first(self) -> ArmState:
+        """Wait for the first reading of a connection."""
+        deadline = time.monotonic() + _SEEN_S
+        while self.arm.read() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return self.reading()
+
     def close(self) -> None:
         """End everything."""
         self.arm.close()
@@ -108,6 +116,26 @@ def test_readings_are_whole_stamped_and_never_change(rig: Rig) -> None:
     with pytest.raises(ValueError, match="read-only"):
         later.q[0] = 1
     rig.sees(lambda state: state.dq[0] > 0.05 or abs(state.q[0] - first.q[0] - 0.3) < 1e-3)
+
+
+def test_the_sdk_is_given_only_frames_that_say_something_new(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it holds stays right: after a standstill the next movement is read, and after a reopening all of it again."""
+    standing = rig.ready()
+    parsed: list[int] = []
+    parse = rig.arm.sdk.ParseCANFrame
+    monkeypatch.setattr(
+        rig.arm.sdk, "ParseCANFrame", lambda message: (parsed.append(message.arbitration_id), parse(message))
+    )
+    later = rig.sees(lambda state: state.number > standing.number + 60)
+    parsed_before = len(parsed)
+    rig.sees(lambda state: state.number > later.number + 20)
+    assert len(parsed) == parsed_before, "20 sets of frames that are all known"
+    rig.arm.command(standing.q + np.array([0.3, 0, 0, 0, 0, 0, 0]), 0)
+    rig.sees(lambda state: abs(state.q[0] - standing.q[0] - 0.3) < 1e-3)
+    assert set(parsed[parsed_before:]) >= {frames.Id.JOINTS, frames.Id.FAST}
+    rig.arm.connect()
+    reopened = rig.sees_first()
+    np.testing.assert_allclose(reopened.q[0], standing.q[0] + 0.3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

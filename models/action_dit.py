@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.action_vector import vector_of
 from models.config import PolicyConfig
 from models.layers import Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
 
@@ -77,7 +78,7 @@ class ActionTransformer(nn.Module):
         self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
         self.committed = nn.Parameter(torch.zeros(head.token_targets, width))
         self.known: torch.Tensor
-        self.register_buffer("known", self.vector(torch.ones(config.joints)), persistent=False)
+        self.register_buffer("known", vector_of(head, torch.ones(config.joints)), persistent=False)
         for layer in (self.output, self.condition_age):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -103,33 +104,6 @@ class ActionTransformer(nn.Module):
             *self.condition_age.parameters(),
             self.committed,
         ]
-
-    def vector(self, joints: torch.Tensor) -> torch.Tensor:
-        """Joints in their places of the action vector (Head.joint_places), zero elsewhere.
-
-        Args:
-            joints: (..., J) normalised.
-
-        Returns:
-            (..., U) in the same dtype.
-        """
-        head = self.config.head
-        if head.joint_places == tuple(range(head.action_width)):
-            return joints
-        vector = joints.new_zeros(*joints.shape[:-1], head.action_width)
-        vector[..., list(head.joint_places)] = joints
-        return vector
-
-    def joints(self, vector: torch.Tensor) -> torch.Tensor:
-        """The inverse of `vector`: what stands elsewhere is dropped.
-
-        Args:
-            vector: (..., U) action vectors.
-
-        Returns:
-            (..., J) normalised.
-        """
-        return vector[..., list(self.config.head.joint_places)]
 
     def context(
         self,
@@ -171,7 +145,7 @@ class ActionTransformer(nn.Module):
         if conditions_mask is not None:
             conditions_mask = functional.pad(conditions_mask, (images.shape[1], 0), value=True)
         kinds = [None if mask is None else mask[:, None, None] for mask in (words_mask, conditions_mask)]
-        state = self.vector(state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
+        state = vector_of(self.config.head, state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
         block_masks = tuple(kinds[index % 2] for index in range(len(self.blocks)))
         return Context(keys_values, block_masks, self._embed(state), first)
 

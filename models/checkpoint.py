@@ -95,6 +95,10 @@ class Checkpoint:
             )
         return cls(config, statistics, folder, 0)
 
+    def count(self, part: str) -> int:
+        """How many numbers are stored under a prefix, as `fast.`; reads no weights. Of a policy that nobody trained: 0."""
+        return 0 if self._stored is None else self._stored.count(part)
+
     def slow(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
         """System 2 in evaluation mode, without gradients, on a device. Raises ModelError for weights that are not there."""
         from models.system2 import SlowSystem, make_backbone

@@ -96,7 +96,9 @@ def wanted(head: Head, clean: Amount, noise: Amount, signal: Amount, spread: Amo
     return clean if head.prediction == "sample" else noise
 
 
-def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoiser) -> torch.Tensor:
+def sample(
+    head: Head, noise: torch.Tensor, prefix: torch.Tensor, committed: torch.Tensor, denoise: Denoiser
+) -> torch.Tensor:
     """From noise to a chunk that begins with the committed targets.
 
     They enter every step clean, so the free targets continue them (training-time real-time chunking). Deterministic.
@@ -104,26 +106,26 @@ def sample(head: Head, noise: torch.Tensor, prefix: torch.Tensor, denoise: Denoi
     Args:
         head: steps, train_steps and what is predicted.
         noise: (B, H, U) float32 standard normal; stays unchanged.
-        prefix: (B, n, U) committed targets, normalised; n from 0 to H.
+        prefix: (B, H, U) the committed targets, normalised, in their places; the others are not looked at.
+        committed: (B, H) bool, which targets are.
         denoise: the head: noisy (B, H, U) and times (B,) -> prediction (B, H, U); called once a step.
 
     Returns:
-        (B, H, U), normalised; its first n targets are the prefix, bit for bit.
+        (B, H, U), normalised; its committed targets are the prefix's, bit for bit.
     """
     times, amplitudes = schedule(head.steps, head.train_steps)
-    count = prefix.shape[1]
-    x, before, last_step = noise.clone(), None, 0.0
+    x, before, last_step = noise, None, 0.0
+    fixed = committed[..., None]
     for place, time in enumerate(times):
         (signal, spread), (next_signal, next_spread) = amplitudes[place : place + 2]
-        x[:, :count] = prefix
+        x = torch.where(fixed, prefix, x)
         prediction = denoise(x, torch.full((x.shape[0],), time, device=x.device))
         clean = cleaned(head, x, prediction, signal, spread)
         if next_spread == 0.0:  # the last step is of first order: it ends at what is predicted clean
-            x = clean.clone()
+            x = clean
             break
         step = math.log(next_signal / next_spread) - math.log(signal / spread)
         direction = clean if before is None else clean + (clean - before) * (step / last_step / 2)
         x = x * (next_spread / spread) - direction * (next_signal * math.expm1(-step))
         before, last_step = clean, step
-    x[:, :count] = prefix
-    return x
+    return torch.where(fixed, prefix, x)

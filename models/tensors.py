@@ -6,6 +6,7 @@ elsewhere is told apart.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,17 @@ class StoredTensors:
     def names(self, prefix: str) -> list[str]:
         """The rests of all tensors' names that begin with `prefix`."""
         return [name.removeprefix(prefix) for name in self._files if name.startswith(prefix)]
+
+    def count(self, prefix: str) -> int:
+        """How many numbers the tensors under `prefix` have; reads their shapes alone."""
+        names = [name for name in self._files if name.startswith(prefix)]
+        numbers = 0
+        for file in sorted({self._files[name] for name in names}):
+            with _opened(self._folder / file, "cpu") as opened:
+                numbers += sum(
+                    math.prod(opened.get_slice(name).get_shape()) for name in names if self._files[name] == file
+                )
+        return numbers
 
     def where(self, name: str) -> Path:
         """The file that holds a tensor, for a message; for one that is in no file, the one that should have named it."""

@@ -5,15 +5,17 @@ Called by models/system2.py; runtime/systems asks which frames a window needs.
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from models.backbones.backbone import Backbone
 from models.config import Window
 from models.errors import ModelError
+
+Latents = Callable[[torch.Tensor], torch.Tensor]
+"""Pictures (1, 3, T, H, W) to the VAE's latents (1, c, T', h, w), as Backbone.encode."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class LatentRing:
     A frame encoded by itself has a latent that never changes; a window encoded as a video has to be encoded each time.
     """
 
-    def __init__(self, backbone: Backbone, window: Window, encoding: Literal["frames", "causal"], keep: int) -> None:
-        self._backbone, self.window, self._keep, self._causal = backbone, window, keep, encoding == "causal"
+    def __init__(self, latents: Latents, window: Window, encoding: Literal["frames", "causal"], keep: int) -> None:
+        self._latents_of, self.window, self._keep, self._causal = latents, window, keep, encoding == "causal"
         self._latents: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def __contains__(self, number: int) -> bool:
@@ -57,7 +59,7 @@ class LatentRing:
                 f"window: expected {self.window.height_px}x{self.window.width_px}, got {tuple(picture.shape)}"
             )
         frame = picture.unsqueeze(2)
-        self._latents[number] = frame if self._causal else self._backbone.encode(frame)
+        self._latents[number] = frame if self._causal else self._latents_of(frame)
         while len(self._latents) > self._keep:
             self._latents.popitem(last=False)
 
@@ -77,7 +79,7 @@ class LatentRing:
             if number not in self._latents:
                 raise ModelError(f"frame {number} was not encoded; encode it before asking for its window")
         frames = torch.cat([self._latents[number] for number in numbers], dim=2)
-        return self._backbone.encode(frames) if self._causal else frames
+        return self._latents_of(frames) if self._causal else frames
 
     def clear(self) -> None:
         """Forget all frames: their numbers begin again at a new episode."""

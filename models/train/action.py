@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from models import diffusion
 from models.action_dit import Context
+from models.action_vector import vector_of
 from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.normalize import Statistics
@@ -161,7 +162,7 @@ class CloningLoss(nn.Module):
         clean = batch["targets"]
         random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
         context = self._context(batch, random)
-        clean = self.fast.head.vector(clean).repeat_interleave(cloning.draws, dim=0)
+        clean = vector_of(self.fast.config.head, clean).repeat_interleave(cloning.draws, dim=0)
         committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
         committed = committed.repeat_interleave(cloning.draws, dim=0)
         time = torch.randint(config.head.train_steps, (len(clean),), generator=random, device=clean.device)

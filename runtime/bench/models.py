@@ -54,7 +54,7 @@ def run(choice: Choice) -> dict[str, Any]:
         rate = matrix_rate_tflops(device, choice.torch_dtype())
         _give_back(device)
         slow = SlowBench(choice)
-        weights, memory = {"system2": _count(slow.slow)}, dict[str, float]()
+        weights, memory = {"system2": slow.slow.weights}, dict[str, float]()
         figures = _wholes({"system2: whole run": slow.run}, slow, choice)
         figures |= _wholes({"system2: filters": slow.filters()}, None, choice)
         figures |= _parts(slow.parts(), choice)
@@ -62,7 +62,7 @@ def run(choice: Choice) -> dict[str, Any]:
         del slow
         _give_back(device)
         fast = FastBench(choice)
-        weights["system1"] = _count(fast.fast)
+        weights["system1"] = fast.fast.weights
         runs = {
             "system1: whole run": fast.run,
             "system1: whole run, history not known": fast.run_without_history,
@@ -70,6 +70,10 @@ def run(choice: Choice) -> dict[str, Any]:
         figures |= _wholes(runs, fast, choice)
         figures |= _parts(fast.parts(), choice)
         memory["system1"] = _peak_gib(device)
+        if choice.has_graphs():
+            choice = choice.model_copy(update={"engine": "onnx"})
+            fast = FastBench(choice)
+            figures |= _again({"system1: whole run": fast.run, "system2: whole run": SlowBench(choice).run}, figures)
         both = both_at_once(fast, choice, ratio=8)
     result = {
         "choice": choice.model_dump(),
@@ -95,6 +99,11 @@ def _wholes(
     return figures
 
 
+def _again(calls: dict[str, Callable[[], None]], figures: dict[str, Figure]) -> dict[str, Figure]:
+    """The same runs computed by ONNX Runtime, beside those of torch."""
+    return {f"{name}, ONNX Runtime": Figure(times_ms(call, "cpu"), figures[name].gflop) for name, call in calls.items()}
+
+
 def _second(call: Callable[[], None]) -> float:
     call()  # of System 2 the first encodes whole windows
     return gflop(call)
@@ -103,10 +112,6 @@ def _second(call: Callable[[], None]) -> float:
 def _parts(parts: Parts, choice: Choice) -> dict[str, Figure]:
     device = torch.device(choice.device)
     return {} if choice.compile else {name: part(call, modules, device) for name, (call, modules) in parts.items()}
-
-
-def _count(network: nn.Module) -> int:
-    return sum(weight.numel() for weight in network.parameters())
 
 
 def _peak_gib(device: torch.device) -> float:

@@ -3,7 +3,10 @@ Used by models.py; started by system2_process.py with its settings as JSON, as S
 """
 
 import sys
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -13,7 +16,11 @@ from torch import nn
 
 from models import normalize
 from models.backbones.backbone import VideoText
+from models.checkpoint import Checkpoint
 from models.config import PolicyConfig
+from models.graphs.folder import GraphFolder
+from models.graphs.system1 import FastGraphs
+from models.graphs.system2 import SlowGraphs
 from models.placement import hollow, place, usual_type
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
@@ -40,11 +47,17 @@ class Choice(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
     storage: Literal["same", "float8"] = "same"
+    engine: Literal["torch", "onnx"] = "torch"
 
     def torch_dtype(self) -> torch.dtype:
         """What is used where nothing is said, unless it is."""
         usual = usual_type(by_name(self.size), torch.device(self.device))
         return usual if self.dtype == "auto" else getattr(torch, self.dtype)
+
+    def has_graphs(self) -> bool:
+        """Whether ONNX Runtime can compute it too, as the runtime does unasked for a small policy on a CPU."""
+        plain = self.torch_dtype() == torch.float32 and not self.compile and self.storage == "same"
+        return self.size == "small" and self.device == "cpu" and plain
 
 
 class SlowBench:
@@ -54,12 +67,15 @@ class SlowBench:
         self.config, self.device = by_name(choice.size), torch.device(choice.device)
         dtype = choice.torch_dtype()
         cast_later = choice.storage == "float8"
-        self.slow = random_network(
-            lambda: SlowSystem(self.config), torch.device("cpu") if cast_later else self.device, dtype
-        )
-        if cast_later:
-            self.slow.backbone.store_in_float8(dtype)
-            self.slow.to(self.device)
+        if choice.engine == "onnx":
+            self.slow: SlowSystem | SlowGraphs = SlowGraphs(*_graphs(choice, self))
+        else:
+            self.slow = random_network(
+                lambda: SlowSystem(self.config), torch.device("cpu") if cast_later else self.device, dtype
+            )
+            if cast_later:
+                self.slow.backbone.store_in_float8(dtype)
+                self.slow.to(self.device)
         self.picture = np.random.default_rng(0).integers(0, 255, _PICTURE_PX, np.uint8)
         self.instruction = instruction(self.config, self.device, dtype)
         self._frame = 0
@@ -75,7 +91,12 @@ class SlowBench:
 
     def compile(self) -> None:
         """Compile its blocks, as the setting `system2.compile` does."""
-        self.slow.backbone.compile_blocks()
+        self._torch.backbone.compile_blocks()
+
+    @property
+    def _torch(self) -> SlowSystem:
+        assert isinstance(self.slow, SlowSystem), "engine torch"
+        return self.slow
 
     def numbers(self, ring: LatentRing) -> list[int]:
         """The frames of a window at this moment, oldest first."""
@@ -84,9 +105,7 @@ class SlowBench:
     def filters(self) -> Callable[[], None]:
         """Both filters, on the features of both windows."""
         slow, text = self.slow, self.instruction.video
-        high, low = (
-            slow.backbone.features(ring.window_latents(self.numbers(ring)), text) for ring in (slow.high, slow.low)
-        )
+        high, low = (slow.features(ring.window_latents(self.numbers(ring)), text) for ring in (slow.high, slow.low))
 
         def call() -> None:
             slow.filter(high, low)
@@ -96,7 +115,7 @@ class SlowBench:
 
     def parts(self) -> Parts:
         """Name -> the run in which it is called, and the modules that count as this part."""
-        slow = self.slow
+        slow = self._torch
         parts: Parts = {
             "system2: VAE, a frame": (self.run, [slow.backbone.encoder]),
             "system2: Q-former": (self.run, [slow.spatial_former, slow.motion_former]),
@@ -112,8 +131,10 @@ class FastBench:
     def __init__(self, choice: Choice) -> None:
         self.config, self.device = by_name(choice.size), torch.device(choice.device)
         config, dtype = self.config, choice.torch_dtype()
-        statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
-        self.fast = random_network(lambda: FastSystem(config, statistics), self.device, dtype)
+        if choice.engine == "onnx":
+            self.fast: FastSystem | FastGraphs = FastGraphs(*_graphs(choice, self))
+        else:
+            self.fast = random_network(lambda: FastSystem(config, _statistics(config)), self.device, dtype)
         random = np.random.default_rng(0)
         self.pictures = tuple(random.integers(0, 255, _PICTURE_PX, np.uint8) for _ in config.cameras)
         self.instruction = instruction(config, self.device, dtype)
@@ -131,8 +152,13 @@ class FastBench:
 
     def compile(self) -> None:
         """Compile its networks and warm them up, as the setting `system1.compile` does."""
-        self.fast.compile_networks()
+        self._torch.compile_networks()
         self.fast.warm_up()
+
+    @property
+    def _torch(self) -> FastSystem:
+        assert isinstance(self.fast, FastSystem), "engine torch"
+        return self.fast
 
     def _predict_chunk(self, known: bool) -> None:
         fast = self.fast
@@ -149,9 +175,22 @@ class FastBench:
     def parts(self) -> Parts:
         """Name -> the run in which it is called, and the modules that count as this part."""
         return {
-            "system1: image encoder, a set": (self.run, [self.fast.images]),
-            "system1: denoising step": (self.run, [self.fast.head]),
+            "system1: image encoder, a set": (self.run, [self._torch.images]),
+            "system1: denoising step": (self.run, [self._torch.head]),
         }
+
+
+def _statistics(config: PolicyConfig) -> normalize.Statistics:
+    return normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
+
+
+def _graphs(choice: Choice, owner: object) -> tuple[Checkpoint, GraphFolder]:
+    """An untrained policy and a folder for its graphs, which is removed with its owner."""
+    config = by_name(choice.size)
+    checkpoint = Checkpoint(config, _statistics(config), None, 0)
+    folder = tempfile.TemporaryDirectory(prefix="video2act-graphs-")
+    weakref.finalize(owner, folder.cleanup)
+    return checkpoint, GraphFolder(Path(folder.name), checkpoint.id, choice.threads)
 
 
 def random_network(make: Callable[[], Network], device: torch.device, dtype: torch.dtype) -> Network:

@@ -43,6 +43,8 @@ GONE_VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ),
 }
 """A value that was taken away: what stands in its place in old sessions, and what to do instead."""
+LATER: dict[str, str] = {"system1.engine": "torch", "system2.engine": "torch"}
+"""Settings that former versions did not have: what stands for them in the settings of their sessions."""
 FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}
 """Of single commands."""
 
@@ -77,6 +79,11 @@ def upgraded(values: dict[str, Any]) -> dict[str, Any]:
         group, value = _at(values, name)
         if group is not None and value == gone:
             group[name.rpartition(".")[2]] = instead
+    for name, formerly in LATER.items():
+        above, _, last = name.rpartition(".")
+        group = _at(values, above)[1]
+        if isinstance(group, dict):
+            group.setdefault(last, formerly)
     return values
 
 

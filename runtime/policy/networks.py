@@ -2,8 +2,9 @@
 Used by system1, system2, text, replay and evaluation.
 """
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -12,19 +13,27 @@ from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint
 from models.config import PolicyConfig
 from models.errors import ModelError
+from models.graphs.folder import GraphFolder
+from models.graphs.system1 import FastGraphs
+from models.graphs.system2 import SlowGraphs
 from models.placement import usual_type
+from models.sources import sources
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System
+from runtime.config.settings import Settings, System, System2
 from runtime.errors import RuntimeFault
+from runtime.host import cache_folder
 from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.protocols import EncodedInstruction
 from runtime.policy.video2act import FastVideo2Act, SlowVideo2Act, read_instruction
 
+log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 # How far an untrained policy may move from the ready pose: rad, gripper m. Chosen: small enough to stay clear of the table.
 _UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
+_MOST_WEIGHTS = 100_000_000
+"""Of a policy that ONNX Runtime computes unasked. Chosen: ten times the shipped one; a graph's file may have 2 GiB."""
 _OPEN_GRIPPERS = [6, 13]  # the grippers' places in a vector of all joints
 
 
@@ -65,10 +74,41 @@ def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch
     return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
 
 
+def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onnx"]:
+    """What computes a system's networks.
+
+    Raises:
+        RuntimeFault: ONNX Runtime is asked for where it cannot, or there is no such device.
+    """
+    device, dtype = device_of(system, checkpoint.config)
+    others = {
+        f"on {device}": device.type != "cpu",
+        f"in {dtype}".replace("torch.", ""): dtype != torch.float32,
+        "compiled": system.compile,
+        "stored in float8": isinstance(system, System2) and system.storage == "float8",
+    }
+    wrong = next((what for what, is_so in others.items() if is_so), "")
+    if system.engine == "onnx" and wrong:
+        raise RuntimeFault(f"engine onnx: runs on a CPU in float32, not {wrong}; give auto or torch")
+    small = 0 < checkpoint.count("") <= _MOST_WEIGHTS and not sources(checkpoint.config)
+    return "onnx" if system.engine == "onnx" or (system.engine == "auto" and small and not wrong) else "torch"
+
+
+def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
+    folder, refused = cache_folder.writable(cache_folder.usual("graphs"))
+    if refused:
+        log.warning("%s; keeping graphs of networks in %s; XDG_CACHE_HOME names another folder", refused, folder)
+    return GraphFolder(folder, checkpoint.id, system.threads)
+
+
 def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
     """System 2 on its device, warmed up, compiled or stored in float8 as the settings say. Raises RuntimeFault with one
     line.
     """
+    if computed_by(settings.system2, checkpoint) == "onnx":
+        graphs = _made(lambda: SlowGraphs(checkpoint, _graphs(settings.system2, checkpoint)))
+        _made(graphs.warm_up)
+        return SlowVideo2Act(graphs, checkpoint.needs)
     device, dtype = device_of(settings.system2, checkpoint.config)
     if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
         slow = _made(lambda: checkpoint.slow(CPU, dtype))
@@ -84,6 +124,10 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
     """System 1 on its device, warmed up, and compiled if the settings say so. Raises RuntimeFault with one line."""
+    if computed_by(settings.system1, checkpoint) == "onnx":
+        graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
+        _made(graphs.warm_up)
+        return FastVideo2Act(graphs, checkpoint.needs)
     fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
     if settings.system1.compile:
         fast.compile_networks()

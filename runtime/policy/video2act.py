@@ -1,4 +1,4 @@
-"""Video2Act behind the seam (protocols.py): its networks, which are torch, as a fast and a slow policy.
+"""Video2Act behind the seam (protocols.py): its networks as a fast and a slow policy.
 Made by networks.py; called by the steps of both systems.
 
 Condition tokens travel as bfloat16 bits: `spatial` and `motion`, (K, D) each.
@@ -22,19 +22,19 @@ from runtime.messaging.messages import Rectangle
 from runtime.policy.protocols import EncodedInstruction, Observation, Picture, SetKey, Understanding
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
-    from models.system1 import FastSystem
-    from models.system2 import SlowSystem
+    from models.chunk_predictor import ChunkPredictor
+    from models.condition_maker import ConditionMaker
     from models.window import LatentRing
 
 _WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)  # all of a picture
 
 
 class FastVideo2Act:
-    """System 1: protocols.FastPolicy over models.system1.FastSystem, which keeps the encoded sets."""
+    """System 1: protocols.FastPolicy over a ChunkPredictor (models/chunk_predictor.py), which keeps the encoded sets."""
 
-    def __init__(self, network: "FastSystem", needs: Requirements) -> None:
+    def __init__(self, network: "ChunkPredictor", needs: Requirements) -> None:
         self.network, self.needs = network, needs
-        self.weights = sum(weight.numel() for weight in network.parameters())
+        self.weights = network.weights
         self._tokens: tuple[Mapping[str, Array], ConditionTokens] | None = None  # of the newest: n runs share them
 
     def has_images(self, key: SetKey) -> bool:
@@ -69,11 +69,11 @@ class FastVideo2Act:
 
 
 class SlowVideo2Act:
-    """System 2: protocols.SlowPolicy over models.system2.SlowSystem, whose rings keep the encoded frames of both windows."""
+    """System 2: protocols.SlowPolicy over a ConditionMaker (models/condition_maker.py), whose rings keep encoded frames."""
 
-    def __init__(self, network: "SlowSystem", needs: Requirements) -> None:
+    def __init__(self, network: "ConditionMaker", needs: Requirements) -> None:
         self.network, self.needs = network, needs
-        self.weights = sum(weight.numel() for weight in network.parameters())
+        self.weights = network.weights
         self._rings: dict[str, LatentRing] = {"high": network.high, "low": network.low}
         self._aspect = 4 / 3  # of the camera's pictures
 

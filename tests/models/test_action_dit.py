@@ -80,11 +80,9 @@ def test_context_computed_once_equals_recomputing_it_every_step(
     tiny: PolicyConfig, head: ActionTransformer, inputs: Inputs
 ) -> None:
     once = inputs.context(head)
-    prefix = torch.zeros(1, 2, tiny.joints)
-    cached = diffusion.sample(tiny.head, inputs.noisy, prefix, lambda x, time: head(x, time, once, inputs.committed))
-    again = diffusion.sample(
-        tiny.head, inputs.noisy, prefix, lambda x, time: head(x, time, inputs.context(head), inputs.committed)
-    )
+    given = tiny.head, inputs.noisy, torch.zeros_like(inputs.noisy), inputs.committed
+    cached = diffusion.sample(*given, lambda x, time: head(x, time, once, inputs.committed))
+    again = diffusion.sample(*given, lambda x, time: head(x, time, inputs.context(head), inputs.committed))
     assert torch.equal(cached, again)
 
 

@@ -24,10 +24,18 @@ def noise() -> torch.Tensor:
     return torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
 
 
+def sampled(head: Head, start: torch.Tensor, prefix: torch.Tensor, denoise: diffusion.Denoiser) -> torch.Tensor:
+    """The sampler with a prefix (B, n, U) in its places."""
+    count = prefix.shape[1]
+    placed = torch.full_like(start, torch.nan)  # what stands in free places must not be looked at
+    placed[:, :count] = prefix
+    return diffusion.sample(head, start, placed, (torch.arange(start.shape[1]) < count).expand(len(start), -1), denoise)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])
 def test_constant_denoiser_gives_its_constant(steps: int) -> None:
     constant = torch.randn(SHAPE, generator=torch.Generator().manual_seed(6))
-    chunk = diffusion.sample(head(steps), noise(), NO_PREFIX, lambda _x, _time: constant)
+    chunk = sampled(head(steps), noise(), NO_PREFIX, lambda _x, _time: constant)
     torch.testing.assert_close(chunk, constant, rtol=0, atol=1e-6)
 
 
@@ -48,7 +56,7 @@ def test_the_sampler_is_diffusers_solver(prediction: Literal["sample", "epsilon"
     theirs = noise()
     for time in solver.timesteps:
         theirs = solver.step(denoise(theirs, time.expand(2)), time, theirs, return_dict=False)[0]
-    ours = diffusion.sample(settings, noise(), NO_PREFIX, denoise)
+    ours = sampled(settings, noise(), NO_PREFIX, denoise)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -61,7 +69,7 @@ def test_exact_noise_prediction_gives_the_clean_chunk() -> None:
         alpha = alphas[time].view(-1, 1, 1)
         return (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
 
-    chunk = diffusion.sample(settings, noise(), NO_PREFIX, exact)
+    chunk = sampled(settings, noise(), NO_PREFIX, exact)
     torch.testing.assert_close(chunk, clean, rtol=0, atol=1e-3)
 
 
@@ -73,7 +81,7 @@ def test_denoiser_is_called_once_a_step_with_falling_times() -> None:
         times.append(int(time[0]))
         return torch.zeros_like(x)
 
-    diffusion.sample(head(steps=5), noise(), NO_PREFIX, denoise)
+    sampled(head(steps=5), noise(), NO_PREFIX, denoise)
     assert len(times) == 5
     assert times == sorted(times, reverse=True)
     assert times[0] == 999
@@ -82,7 +90,7 @@ def test_denoiser_is_called_once_a_step_with_falling_times() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5, 8])
 def test_prefix_comes_back_unchanged(count: int) -> None:
     prefix = torch.randn(2, count, 3)
-    chunk = diffusion.sample(head(), noise(), prefix, lambda x, _time: torch.sin(x))
+    chunk = sampled(head(), noise(), prefix, lambda x, _time: torch.sin(x))
     assert torch.equal(chunk[:, :count], prefix)
 
 
@@ -94,12 +102,12 @@ def test_denoiser_sees_the_clean_prefix_at_every_step() -> None:
         seen.append(x[:, :3].clone())
         return torch.zeros_like(x)
 
-    diffusion.sample(head(), noise(), prefix, denoise)
+    sampled(head(), noise(), prefix, denoise)
     assert len(seen) == 5
     assert all(torch.equal(part, prefix) for part in seen)
 
 
 def test_noise_is_left_alone() -> None:
     start = noise()
-    diffusion.sample(head(), start, torch.zeros(2, 4, 3), lambda x, _time: x)
+    sampled(head(), start, torch.zeros(2, 4, 3), lambda x, _time: x)
     assert torch.equal(start, noise())

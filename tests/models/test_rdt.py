@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from models import normalize, rdt
 from models.action_dit import ActionTransformer
+from models.action_vector import vector_of
 from models.checkpoint import Checkpoint
 from models.config import PolicyConfig, Published, Source
 from models.errors import ModelError
@@ -159,7 +160,7 @@ def test_the_loaded_head_computes_rdts_formula(config: PolicyConfig, published: 
     nothing = torch.zeros(1, config.horizon, dtype=torch.bool)
     made = head(noisy[None], torch.tensor([600]), context, nothing)[0]
     theirs = images[:, [config.cameras.index(camera) for camera in rdt.RDT_CAMERAS]].flatten(0, 2)
-    expected = reference(published, language, theirs, head.vector(state), noisy, 600.0, config.control_hz)
+    expected = reference(published, language, theirs, vector_of(config.head, state), noisy, 600.0, config.control_hz)
     torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -19,7 +19,7 @@ def backbone(hunyuan: Hunyuan) -> HunyuanBackbone:
 @pytest.fixture
 def ring(tiny: PolicyConfig, backbone: HunyuanBackbone) -> LatentRing:
     """A ring of the low stream that keeps three frames."""
-    return LatentRing(backbone, tiny.video.low, "frames", keep=3)
+    return LatentRing(backbone.encode, tiny.video.low, "frames", keep=3)
 
 
 def frame(seed: int) -> torch.Tensor:
@@ -102,7 +102,7 @@ def test_picture_of_another_size_is_refused(ring: LatentRing) -> None:
 
 def test_a_causal_window_is_encoded_as_one_video(tiny: PolicyConfig, backbone: HunyuanBackbone) -> None:
     """Nine frames give three latents: the first alone, then one for each four (the VAE's factor in time)."""
-    ring = LatentRing(backbone, tiny.video.low, "causal", keep=9)
+    ring = LatentRing(backbone.encode, tiny.video.low, "causal", keep=9)
     for number in range(9):
         ring.encode(number, frame(number))
     video = torch.stack([frame(number) for number in range(9)], dim=2)

@@ -12,11 +12,12 @@ from models.checkpoint import save
 from models.config import PolicyConfig, Source
 from models.placement import usual_type
 from models.sizes import full, small
+from models.system1 import FastSystem
 from runtime.config.policy import encoder_id, policy_config, policy_id
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
-from runtime.policy.networks import device_of, fast_system, open_checkpoint, slow_system
+from runtime.policy.networks import computed_by, device_of, fast_system, open_checkpoint, slow_system
 from runtime.supervisor import robot
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -82,6 +83,7 @@ def test_only_published_weights_run_in_bfloat16_and_on_a_gpu_alone() -> None:
 def test_the_number_type_is_a_setting() -> None:
     chosen = settings("--system1.dtype", "bfloat16", "--system1.device", "cpu")
     fast = fast_system(chosen, open_checkpoint(chosen)).network
+    assert isinstance(fast, FastSystem)
     assert {weight.dtype for weight in fast.parameters()} == {torch.bfloat16}
 
 
@@ -96,11 +98,38 @@ def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
     drawn = open_checkpoint(settings(*UNTRAINED))
     parts: dict[str, torch.nn.Module] = {"slow": drawn.slow(), "fast": drawn.fast(), "text": drawn.instructor()}
     save(tmp_path / "policy", drawn.config, drawn.statistics, parts)
-    chosen = settings("--policy.checkpoint", str(tmp_path / "policy"))
+    chosen = settings("--policy.checkpoint", str(tmp_path / "policy"), "--system1.engine", "torch")
     loaded = open_checkpoint(chosen)
     assert loaded.id == policy_id(chosen) != drawn.id
     fast = fast_system(chosen, loaded).network
+    assert isinstance(fast, FastSystem)
     assert all(torch.equal(a, b) for a, b in zip(fast.parameters(), parts["fast"].parameters(), strict=True))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_small_trained_policy_is_computed_by_onnx_runtime_on_a_cpu() -> None:
+    def engines(*flags: str) -> list[str]:
+        chosen = settings(*flags)
+        return [computed_by(system, open_checkpoint(chosen)) for system in (chosen.system1, chosen.system2)]
+
+    assert engines() == ["onnx", "onnx"]
+    assert engines("--system1.compile", "--system2.storage", "float8") == ["torch", "torch"]
+    assert engines("--system1.dtype", "bfloat16", "--system2.engine", "torch") == ["torch", "torch"]
+    assert engines(*UNTRAINED) == ["torch", "torch"], "a seed's graphs would be written for one run"
+    assert engines(*UNTRAINED, "--system1.engine", "onnx") == ["onnx", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--system1.compile"], "engine onnx: runs on a CPU in float32, not compiled; give auto or torch"),
+        (["--system1.dtype", "bfloat16"], "engine onnx: runs on a CPU in float32, not in bfloat16; give auto or torch"),
+    ],
+)
+def test_onnx_runtime_where_it_cannot_run_is_one_line(flags: list[str], said: str) -> None:
+    chosen = settings("--system1.device", "cpu", "--system1.engine", "onnx", *flags)
+    with pytest.raises(RuntimeFault, match=f"^{said}$"):
+        fast_system(chosen, open_checkpoint(chosen))
 
 
 @pytest.mark.parametrize("make", [slow_system, fast_system])

@@ -1,0 +1,187 @@
+"""System 1 as the runtime uses it: pictures, joints, instruction and conditions in, a chunk of joint targets out.
+
+Base of FastSystem (models/system1.py, torch) and of FastGraphs (models/graphs/system1.py, ONNX Runtime), which compute its
+networks. Legend: S px of a resized picture, N tokens of one, D width, H targets, J joints, U numbers of an action vector.
+"""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from models import images
+from models.action_vector import joints_of, vector_of
+from models.backbones.backbone import VideoText
+from models.config import PolicyConfig
+from models.normalize import Statistics
+from models.policy import ConditionTokens, InstructionEmbedding, Pictures
+
+_KEPT_SETS = 8
+"""Sets of pictures whose tokens are kept. Chosen: a chunk reads two, the older of which an earlier chunk may have made."""
+
+
+@dataclass(frozen=True)
+class ChunkInputs:
+    """What a chunk is denoised from; all on the networks' device, in their dtype unless another is named."""
+
+    language: torch.Tensor
+    """(1, L, text width) states of the instruction."""
+    images: torch.Tensor
+    """(1, 2 * cameras * N, D) tokens of two sets of pictures, the set before first."""
+    conditions: torch.Tensor | None
+    """(1, K, former's width) System 2's tokens, spatial then motion; None: the chunk is made without."""
+    age_s: torch.Tensor
+    """(1,) float32, of the newest frame that the conditions saw."""
+    state: torch.Tensor
+    """(1, J) normalised joints now."""
+    noise: torch.Tensor
+    """(1, H, U) float32 standard normal."""
+    prefix: torch.Tensor
+    """(1, H, U) float32, the committed targets, normalised, in their places; zeros elsewhere."""
+    committed: torch.Tensor
+    """(1, H) bool, which targets are committed."""
+
+
+class ChunkPredictor(ABC):
+    """System 1 of Video2Act, section 3.3. It keeps the tokens of the last sets of pictures, and nothing else between calls."""
+
+    warm_up_words: tuple[int, ...] = (8,)
+    """How long the instructions are with which it is warmed up; chosen: those of the six tasks have about so many tokens."""
+
+    def __init__(self, config: PolicyConfig, statistics: Statistics) -> None:
+        self.config, self.statistics = config, statistics
+        self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """The device of the networks; pictures are brought there."""
+        ...
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """What pictures, states and texts are brought to."""
+        ...
+
+    @property
+    @abstractmethod
+    def weights(self) -> int:
+        """How many numbers the networks have learnt."""
+        ...
+
+    @abstractmethod
+    def encoded(self, prepared: torch.Tensor) -> torch.Tensor:
+        """Tokens (cameras * N, D) of a set of pictures (cameras, 3, S, S) of `prepare`."""
+        ...
+
+    @abstractmethod
+    def denoised(self, given: ChunkInputs) -> torch.Tensor:
+        """The chunk (1, H, U), float32, normalised."""
+        ...
+
+    @torch.inference_mode()
+    def prepare(self, pictures: Pictures) -> torch.Tensor:
+        """One set's pictures as the image encoder takes them: resized, in -1..1, unseen cameras black.
+
+        Args:
+            pictures: one (H, W, 3) uint8 RGB a camera, in the policy's order; any size.
+
+        Returns:
+            (cameras, 3, S, S) on the networks' device, in their dtype.
+        """
+        size, how = self.config.image.image_px, self.config.eyes_resize
+        resized = [images.resize(images.to_tensor(p, self.device), size, size, how) for p in pictures]
+        for index in self.config.unseen:
+            resized[index] = torch.full_like(resized[index], -1.0)  # black
+        return torch.cat(resized).to(self.dtype)
+
+    def has(self, key: tuple[int, ...]) -> bool:
+        """Whether `encode_images` still keeps the tokens of that very set; then its pictures need not be prepared."""
+        return key in self._sets
+
+    @torch.inference_mode()
+    def encode_images(self, key: tuple[int, ...], prepared: torch.Tensor) -> torch.Tensor:
+        """Tokens of a set of pictures, made once. Always one set at a time: grouping pictures differently changes bits.
+
+        Args:
+            key: what tells the set from all others since `clear`: its frame numbers.
+            prepared: (cameras, 3, S, S) of `prepare`; not looked at when the set is kept.
+
+        Returns:
+            (cameras * N, D).
+        """
+        if key not in self._sets:
+            self._sets[key] = self.encoded(prepared)
+            while len(self._sets) > _KEPT_SETS:
+                self._sets.popitem(last=False)
+        return self._sets[key]
+
+    def clear(self) -> None:
+        """Forget all sets, at a new episode: its frame numbers may be those of other pictures."""
+        self._sets.clear()
+
+    def warm_up(self) -> None:
+        """Make chunks of black pictures, so that the first real one is not the slowest; leaves no trace."""
+        config, size = self.config, self.config.image.image_px
+        blank = self.prepare((np.zeros((size, size, 3), np.uint8),) * len(config.cameras))
+        formers = (config.spatial_former, config.motion_former)
+        tokens = ConditionTokens(*(torch.zeros(former.tokens, former.width) for former in formers))
+        text = VideoText(torch.zeros(1, 1, 1), torch.zeros(1, 1))
+        for words in self.warm_up_words:
+            sets = [self.encode_images((count, words), blank) for count in range(2)]
+            instruction = InstructionEmbedding(torch.zeros(1, words, config.text.width), text)
+            nothing = np.zeros((0, config.joints))
+            self.predict_chunk(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
+        self._sets.clear()
+
+    @torch.inference_mode()
+    def predict_chunk(
+        self,
+        sets: Sequence[torch.Tensor],
+        q: NDArray[np.float64],
+        instruction: InstructionEmbedding,
+        conditions: ConditionTokens | None,
+        age_s: float,
+        prefix: NDArray[np.floating],
+        noise_seed: int,
+    ) -> NDArray[np.float32]:
+        """A chunk of joint targets; the same arguments give the same bytes.
+
+        Args:
+            sets: tokens (cameras * N, D) of the set before, then of the newest one.
+            q: (J,) the joints now, rad, gripper m.
+            instruction: language (1, L, text width).
+            conditions: System 2's tokens, (K, D) each; None: the chunk is made without.
+            age_s: of the newest frame that the conditions saw, s.
+            prefix: (n, J) targets that are committed already, rad and m; n from 0 to H.
+            noise_seed: draws the noise that denoising begins with.
+
+        Returns:
+            (H, J) float32, rad, gripper m, within the checkpoint's ranges; the first n are the prefix, unchanged.
+        """
+        config, device, dtype = self.config, self.device, self.dtype
+        both = None
+        if conditions is not None and config.hears_video:
+            both = torch.cat([conditions.spatial, conditions.motion])[None].to(device, dtype)
+        generator = torch.Generator().manual_seed(noise_seed)
+        noise = torch.randn((1, config.horizon, config.head.action_width), generator=generator)
+        known = vector_of(config.head, self.statistics.normalize(prefix, q)[None])
+        given = ChunkInputs(
+            language=instruction.language.to(device, dtype),
+            images=torch.cat(tuple(sets))[None],
+            conditions=both,
+            age_s=torch.tensor([age_s], device=device),
+            state=self.statistics.normalize_state(q)[None].to(device, dtype),
+            noise=noise.to(device),
+            prefix=functional.pad(known, (0, 0, 0, config.horizon - len(prefix))).to(device),
+            committed=(torch.arange(config.horizon, device=device) < len(prefix))[None],
+        )
+        targets = self.statistics.denormalize(joints_of(config.head, self.denoised(given))[0], q)
+        targets[: len(prefix)] = prefix
+        return targets

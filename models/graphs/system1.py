@@ -1,0 +1,68 @@
+"""System 1 computed by ONNX Runtime: the image encoder is one graph, all denoising steps of a chunk are another.
+
+Made by runtime/policy/networks.py where a policy runs on a CPU. Torch's networks are made only to write a graph.
+"""
+
+from dataclasses import fields
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.checkpoint import CPU, Checkpoint
+from models.chunk_predictor import ChunkInputs, ChunkPredictor
+from models.graphs.folder import GraphFolder, Network
+from models.system1 import FastSystem
+
+
+class FastGraphs(ChunkPredictor):
+    """System 1 of Video2Act, section 3.3, in float32 on the CPU."""
+
+    def __init__(self, checkpoint: Checkpoint, graphs: GraphFolder) -> None:
+        super().__init__(checkpoint.config, checkpoint.statistics)
+        self._checkpoint, self._graphs = checkpoint, graphs
+
+    @property
+    def device(self) -> torch.device:
+        return CPU
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32
+
+    @property
+    def weights(self) -> int:
+        return self._checkpoint.count("fast.")
+
+    def encoded(self, prepared: torch.Tensor) -> torch.Tensor:
+        graph = self._graphs.graph("system1_pictures", lambda: self._encoder(prepared))
+        return graph({"pictures": prepared})[0].flatten(0, 1)
+
+    def denoised(self, given: ChunkInputs) -> torch.Tensor:
+        inputs = {field.name: tensor for field in fields(given) if (tensor := getattr(given, field.name)) is not None}
+        name = "system1_chunk" if given.conditions is not None else "system1_chunk_without_video"
+        return self._graphs.graph(name, lambda: self._chunk(inputs))(inputs)[0]
+
+    @cached_property
+    def _torch(self) -> FastSystem:
+        return self._checkpoint.fast()
+
+    def _encoder(self, pictures: torch.Tensor) -> Network:
+        return self._torch.images, {"pictures": pictures}, {}
+
+    def _chunk(self, inputs: dict[str, torch.Tensor]) -> Network:
+        return _Chunk(self._torch, tuple(inputs)), inputs, {"language": {1: "words"}}
+
+
+class _Chunk(nn.Module):
+    """A chunk's denoising as a network of tensors, in the order of their names."""
+
+    def __init__(self, system: FastSystem, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.system, self.names = system, names
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """The chunk (1, H, U) of the fields of ChunkInputs; conditions that are not there are None."""
+        named: dict[str, Any] = {"conditions": None} | dict(zip(self.names, tensors, strict=True))
+        return self.system.denoised(ChunkInputs(**named))

@@ -1,0 +1,50 @@
+"""Where what can be made again is kept on disk, shared by all runs of one user: encoded instructions, graphs of networks.
+Used by runtime/policy.
+
+Where the user's cache cannot be written (no HOME, another user's, a full or read-only disk), his folder in /tmp serves.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime.errors import RuntimeFault
+
+_MINE = 0o700  # the mode of a folder that only its owner may enter
+
+
+def usual(kind: str) -> tuple[Path, ...]:
+    """The user's cache of a kind, and a folder in /tmp. Who has no home has the second alone."""
+    beside = Path(tempfile.gettempdir()) / f"video2act-{os.geteuid()}" / kind
+    if beside.exists() and beside.stat().st_uid != os.geteuid():  # anybody may make it there
+        beside = beside.with_name("none")
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and no such user
+        return (beside,)
+    return root / "video2act" / kind, beside
+
+
+def writable(folders: Sequence[Path]) -> tuple[Path, str]:
+    """The first folder that can be written, made where it is missing.
+
+    Returns:
+        It, and why the first one is not used; empty: it is.
+
+    Raises:
+        RuntimeFault: No folder can be written.
+    """
+    refused: list[str] = []
+    for folder in folders:
+        try:
+            folder.mkdir(mode=_MINE, parents=True, exist_ok=True)
+            if folder.stat().st_uid != os.geteuid():
+                raise PermissionError(0, "belongs to another user")
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            refused.append(f"{folder}: cannot be written ({error.strerror})")
+            continue
+        return folder, refused[0] if refused else ""
+    raise RuntimeFault(f"{'; '.join(refused)}; set XDG_CACHE_HOME to a writable folder")

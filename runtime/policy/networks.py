@@ -148,7 +148,12 @@ def prepare_torch(system: System) -> None:
     New memory is not filled before it is written to: nothing reads it, and it takes 4,500 operations a chunk at full size.
     """
     torch.set_num_threads(system.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if system.compile:
+        torch.use_deterministic_algorithms(
+            True, warn_only=True
+        )  # tells inductor too, whose settings take 1.6 s to import
+    else:
+        torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -6,6 +6,7 @@ stand at its end, through the same safety layer; cameras and recorder run as in 
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from runtime.config.settings import Policy, Settings, System1, System2, changed,
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
+from runtime.process.fork_server import ForkServer
 from runtime.process.role import Role
 from runtime.replay import tracker_step
 from runtime.session import reader
@@ -82,9 +84,9 @@ class TrackingRobot(Robot):
 
     status: TrackingStatus
 
-    def __init__(self, settings: Settings, role: Role, movement: Recorded) -> None:
+    def __init__(self, settings: Settings, role: Role, server: ForkServer, movement: Recorded) -> None:
         self._name = movement.name
-        super().__init__(settings, role)
+        super().__init__(settings, role, server)
         tracker_step.save(movement.q, self.session)
 
     def make_status(self, bus: Bus) -> StatusLine:
@@ -101,7 +103,8 @@ def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
     settings = settings_for(movement, given)
     check(movement.q, settings, source)
     check_task(settings)
-    return TrackingRobot(settings, examined(settings, Role(tracks=movement.name)), movement).run()
+    with closing(ForkServer()) as server:
+        return TrackingRobot(settings, examined(settings, Role(tracks=movement.name)), server, movement).run()
 
 
 def recorded(source: Path, number: int | None) -> Recorded:

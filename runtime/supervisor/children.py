@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from runtime.process.fork_server import Forked, ForkServer
+
 
 class Children:
     """Child processes by name; each one's output goes to a file in `logs`, and `tell` hears when it cannot."""
 
-    def __init__(self, folder: Path, logs: Path, tell: Callable[[str], None]) -> None:
-        """`folder`: the run's in shared memory, which every child is given."""
-        self._folder, self._logs, self._tell = folder, logs, tell
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, folder: Path, logs: Path, tell: Callable[[str], None], server: ForkServer) -> None:
+        """`folder`: the run's in shared memory, which every child is given. `server`: starts them."""
+        self._folder, self._logs, self._tell, self._server = folder, logs, tell, server
+        self._running: dict[str, Forked | subprocess.Popen[bytes]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -27,17 +29,23 @@ class Children:
         return tuple(self._running)
 
     def start(self, name: str, epoch: int) -> None:
-        """Start a process for the `epoch`-th time."""
-        arguments = [sys.executable, "-m", "runtime.process.base", name, str(self._folder), str(epoch)]
+        """Start a process for the `epoch`-th time; by itself where the server is gone."""
         with self._log(name) as log:
-            self._running[name] = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
-            )
+            try:
+                self._running[name] = self._server.start(name, self._folder, epoch, log.fileno())
+            except OSError:
+                self._running[name] = self._alone(name, epoch, log)
+
+    def _alone(self, name: str, epoch: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
+        arguments = [sys.executable, "-m", "runtime.process.base", name, str(self._folder), str(epoch)]
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+        )
 
     def take_exits(self) -> dict[str, int]:
         """The exit codes of those that ended since the last call, by name."""

@@ -6,18 +6,20 @@ watches. A simulated robot has emulated leaders, which the scripted expert leads
 """
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS, joint_name
-from drivers.sim.tasks import make_task
+from drivers.task_names import INSTRUCTIONS
 from runtime.config.settings import Settings, settings_of
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
+from runtime.process.fork_server import ForkServer
 from runtime.process.role import Role
 from runtime.supervisor import recording_state, supervisor
 from runtime.supervisor.flags import RECORD
@@ -158,7 +160,8 @@ def main(arguments: list[str]) -> int:
     changed = {
         "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
         "can": simulated,
-        "instruction": settings.instruction or make_task(settings.task).instructions[0],
+        "instruction": settings.instruction or INSTRUCTIONS[settings.task][0],
     }
     settings = settings.model_copy(update=changed)
-    return Recording(settings, examined(settings, role)).run()
+    with closing(ForkServer()) as server:
+        return Recording(settings, examined(settings, role), server).run()

@@ -9,18 +9,16 @@ import os
 import re
 import signal
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from drivers.sim.tasks import make_task
+from drivers.task_names import INSTRUCTIONS
 from runtime.config import output_paths
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_of, settings_to_json
 from runtime.console import access
-from runtime.doctor.command import examine
-from runtime.doctor.report import failures, table
 from runtime.errors import RuntimeFault
 from runtime.host import terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
@@ -34,6 +32,7 @@ from runtime.messaging.bus import Bus
 from runtime.messaging.topics import topic
 from runtime.policy import fit
 from runtime.process.base import CONSOLE_FILE, RunFile
+from runtime.process.fork_server import ForkServer
 from runtime.process.processes import PROCESSES, TABLE
 from runtime.process.role import POLICY, Role
 from runtime.remote import keys
@@ -62,7 +61,8 @@ class Robot:
 
     keys = terminal.KEYS
 
-    def __init__(self, settings: Settings, role: Role) -> None:
+    def __init__(self, settings: Settings, role: Role, server: ForkServer) -> None:
+        """`server` starts its processes; it is closed by whoever made it."""
         fit.check(policy_needs(settings), settings)  # what cannot be used is said before anything is made
         if settings.console.enabled:
             access.check(settings.console)
@@ -95,12 +95,10 @@ class Robot:
         self._safety = self._bus.subscriber("safety", depth=64)
         self.status = self.make_status(self._bus)
         self._typed = TypedCommands(self.command, self.status.answer, _EPOCH)
-        self._children = Children(self.folder, self.session / "logs", self._no_log)
+        self._children = Children(self.folder, self.session / "logs", self._no_log, server)
         rows = [row for row in TABLE if row.runs(settings, role)]
         self._state = supervisor.beginning(rows, len(os.sched_getaffinity(0)), robot_time_ns())
-        self.plan = operator_changes.Plan(
-            settings.instruction or make_task(settings.task).instructions[0], robot_time_ns()
-        )
+        self.plan = operator_changes.Plan(settings.instruction or INSTRUCTIONS[settings.task][0], robot_time_ns())
         self._started_ns = robot_time_ns()
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
@@ -353,13 +351,17 @@ class Robot:
 def main(arguments: list[str]) -> int:
     """Run the robot with the settings of the line, after what can be checked at once. Called by runtime/cli.py."""
     settings = settings_of(ROBOT.read(arguments)[1])
-    return Robot(settings, examined(settings, POLICY)).run()
+    with closing(ForkServer()) as server:
+        return Robot(settings, examined(settings, POLICY), server).run()
 
 
 def examined(settings: Settings, role: Role) -> Role:
     """Check a real robot before it starts; what fails forbids to arm it. Returns the role with the reasons added."""
     if settings.arms.kind == "simulated":
         return role
+    from runtime.doctor.command import examine  # a simulated robot's start does without
+    from runtime.doctor.report import failures, table
+
     say("video2act: checking the robot")
     rows = examine(settings, role=role)
     say("\n".join(table(rows)))

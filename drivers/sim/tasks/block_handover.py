@@ -13,6 +13,7 @@ from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Block, put, upright
 from drivers.sim.tasks.task import Task, grasp_m, grip_m, place_m
+from drivers.task_names import INSTRUCTIONS
 
 BLOCK_HALF_M = (0.03, 0.03, 0.1)  # by the rule
 TARGET_XY_M = (0.23, 0.09)  # by the rule
@@ -26,11 +27,7 @@ _UNSEEN_HALF_M = (0.027, 0.027, 0.1)  # chosen: a tenth thinner
 
 class BlockHandover(Task):
     name: ClassVar[str] = "block_handover"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "hand the long block from the left arm to the right arm and put it on the blue mat",
-        "pass the block to the right hand and stand it on the blue mat",
-        "take the block with the left gripper, give it to the right one, place it on the mat",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["block_handover"]
     step_limit: ClassVar[int] = 600
 
     def add_objects(self, spec: Any) -> None:

@@ -13,6 +13,7 @@ from drivers.cobot_magic import SIDES, TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Cup, add_disc, put, upright
 from drivers.sim.tasks.task import Task, grip_m, place_m
+from drivers.task_names import INSTRUCTIONS
 
 PLATE_XY_M = (0.0, -0.05)  # by the rule
 PLATE_THICKNESS_M = 0.004  # chosen: so flat that what stands on it is within the rule's 10 mm of the table
@@ -24,11 +25,7 @@ _HANDS_M = 0.98  # by the rule
 
 class ContainerPlace(Task):
     name: ClassVar[str] = "container_place"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "put the container on the plate",
-        "place the yellow container in the middle of the plate",
-        "move the container onto the white plate and let it go",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["container_place"]
     step_limit: ClassVar[int] = 350
 
     def add_objects(self, spec: Any) -> None:

@@ -16,6 +16,7 @@ from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Bottle, lying, put, upright
 from drivers.sim.tasks.task import Task, place_m
+from drivers.task_names import INSTRUCTIONS
 
 NAMES = {"left": "red_bottle", "right": "green_bottle"}
 _SIGN = {"left": -1.0, "right": 1.0}
@@ -58,11 +59,7 @@ class _DualBottles(Task):
 
 class DualBottlesPickEasy(_DualBottles):
     name: ClassVar[str] = "dual_bottles_pick_easy"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "pick up the red bottle with the left arm and the green bottle with the right arm, hold them side by side",
-        "lift both bottles and bring them together in front of you",
-        "grasp one bottle with each hand and hold them next to each other",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_easy"]
     step_limit: ClassVar[int] = 400
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.046, -0.105), "right": (0.057, -0.105)}
     y_m: ClassVar[tuple[float, float]] = (0.03, 0.23)
@@ -75,11 +72,7 @@ class DualBottlesPickEasy(_DualBottles):
 
 class DualBottlesPickHard(_DualBottles):
     name: ClassVar[str] = "dual_bottles_pick_hard"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "pick up both bottles, however they lie, and hold them side by side",
-        "lift the red bottle with the left hand and the green one with the right hand, lying or standing",
-        "grasp the two bottles and bring them together in front of you",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_hard"]
     step_limit: ClassVar[int] = 400
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.07, -0.11), "right": (0.06, -0.11)}
     y_m: ClassVar[tuple[float, float]] = (-0.10, 0.06)

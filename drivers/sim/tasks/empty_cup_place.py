@@ -14,6 +14,7 @@ from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Cup, Disc, put, upright
 from drivers.sim.tasks.task import Task, place_m
+from drivers.task_names import INSTRUCTIONS
 
 CUP = Cup()
 COASTER = Disc(radius_m=0.045, half_height_m=0.006)  # so thick that a cup on it has its middle at _STANDING_M
@@ -25,11 +26,7 @@ _LEAST_APART_M = 0.1  # by the rule
 
 class EmptyCupPlace(Task):
     name: ClassVar[str] = "empty_cup_place"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "put the empty cup on the coaster",
-        "place the cup onto the orange coaster",
-        "set the cup down on the coaster in front of you",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["empty_cup_place"]
     step_limit: ClassVar[int] = 500
 
     def add_objects(self, spec: Any) -> None:

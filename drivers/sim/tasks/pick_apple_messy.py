@@ -13,6 +13,7 @@ from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.tasks.objects import Apple, Block, Bottle, Cup, put, upright
 from drivers.sim.tasks.task import Task, place_m
+from drivers.task_names import INSTRUCTIONS
 
 APPLE = Apple()
 _UNSEEN_APPLE = Apple(radius_m=0.029)  # chosen: a tenth smaller
@@ -32,11 +33,7 @@ _UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.PURPLE)
 
 class PickAppleMessy(Task):
     name: ClassVar[str] = "pick_apple_messy"
-    instructions: ClassVar[tuple[str, ...]] = (
-        "pick up the apple from the mess",
-        "find the apple on the table and lift it",
-        "take the red apple that lies among the other things",
-    )
+    instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["pick_apple_messy"]
     step_limit: ClassVar[int] = 250
 
     def add_objects(self, spec: Any) -> None:

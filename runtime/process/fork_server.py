@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from setproctitle import setproctitle
+
 from runtime.host.child_process import die_with_parent
 from runtime.process import base
 
@@ -168,6 +170,7 @@ def _run(order: _Order, log: int) -> int:
     for output in (1, 2):
         os.dup2(log, output)
     os.close(log)
+    setproctitle(f"{sys.executable} -m runtime.process.base {order.name} {order.folder} {order.epoch}")  # as by itself
     gc.enable()
     return base.main(order.name, Path(order.folder), order.epoch)
 

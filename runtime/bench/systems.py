@@ -91,10 +91,11 @@ class SlowBench:
 
     def compile(self) -> None:
         """Compile its blocks, as the setting `system2.compile` does."""
-        self._torch.backbone.compile_blocks()
+        self.in_torch.backbone.compile_blocks()
 
     @property
-    def _torch(self) -> SlowSystem:
+    def in_torch(self) -> SlowSystem:
+        """System 2 as torch's module, where torch computes it."""
         assert isinstance(self.slow, SlowSystem), "engine torch"
         return self.slow
 
@@ -115,7 +116,7 @@ class SlowBench:
 
     def parts(self) -> Parts:
         """Name -> the run in which it is called, and the modules that count as this part."""
-        slow = self._torch
+        slow = self.in_torch
         parts: Parts = {
             "system2: VAE, a frame": (self.run, [slow.backbone.encoder]),
             "system2: Q-former": (self.run, [slow.spatial_former, slow.motion_former]),
@@ -152,11 +153,12 @@ class FastBench:
 
     def compile(self) -> None:
         """Compile its networks and warm them up, as the setting `system1.compile` does."""
-        self._torch.compile_networks()
+        self.in_torch.compile_networks()
         self.fast.warm_up()
 
     @property
-    def _torch(self) -> FastSystem:
+    def in_torch(self) -> FastSystem:
+        """System 1 as torch's module, where torch computes it."""
         assert isinstance(self.fast, FastSystem), "engine torch"
         return self.fast
 
@@ -175,8 +177,8 @@ class FastBench:
     def parts(self) -> Parts:
         """Name -> the run in which it is called, and the modules that count as this part."""
         return {
-            "system1: image encoder, a set": (self.run, [self._torch.images]),
-            "system1: denoising step": (self.run, [self._torch.head]),
+            "system1: image encoder, a set": (self.run, [self.in_torch.images]),
+            "system1: denoising step": (self.run, [self.in_torch.head]),
         }
 
 

@@ -23,13 +23,13 @@ from runtime.host.child_process import die_with_parent
 from runtime.process import base
 
 _PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
-_MOST_BYTES = 1 << 14  # of an order: a name, a path and a number; chosen
+_MOST_BYTES = 1 << 14  # of a request: a name, a path and a number; chosen
 _ANSWER_S = 20.0  # until the server has loaded, on a machine that does much else; chosen
 _REPARENT_POLL_S = 0.0005  # chosen: it is a matter of microseconds
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Request:
     """One process to be started, as runtime/process/base.py takes it."""
 
     name: str
@@ -42,8 +42,8 @@ class ForkServer:
 
     def __init__(self) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # so that the copies become this process's own children
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._orders.settimeout(_ANSWER_S)
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._requests.settimeout(_ANSWER_S)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "runtime.process.fork_server", str(theirs.fileno())],
@@ -66,16 +66,16 @@ class ForkServer:
         Raises:
             OSError: The server has ended, or does not answer.
         """
-        order = json.dumps(asdict(_Order(name, str(folder), epoch))).encode()
-        socket.send_fds(self._orders, [order], [log])
-        answer = self._orders.recv(_MOST_BYTES)
+        request = json.dumps(asdict(_Request(name, str(folder), epoch))).encode()
+        socket.send_fds(self._requests, [request], [log])
+        answer = self._requests.recv(_MOST_BYTES)
         if not answer:
             raise ConnectionResetError(f"the fork server ended with {self._process.wait()}")
         return Forked(int(answer))
 
     def close(self) -> None:
         """End the server; the processes that it started go on."""
-        self._orders.close()
+        self._requests.close()
         self._process.wait()
 
 
@@ -117,23 +117,23 @@ class Forked:
 
 
 def main(descriptor: int) -> int:
-    """Copy this process for each order that comes, until nobody can give any. In a copy: run its process to its end."""
+    """Copy this process for each request that comes, until nobody can give any. In a copy: run its process to its end."""
     die_with_parent("forkserver")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     gc.freeze()  # what was loaded is walked through by no copy, so that its memory stays shared
-    orders = socket.socket(fileno=descriptor)
+    requests = socket.socket(fileno=descriptor)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(orders, _MOST_BYTES, 1)
+        message, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 1)
         if not message:
             return 0
         pid = _copy()
         if pid == 0:
-            orders.close()
-            return _run(_Order(**json.loads(message)), descriptors[0])
+            requests.close()
+            return _run(_Request(**json.loads(message)), descriptors[0])
         os.close(descriptors[0])
         with suppress(ConnectionError):  # its maker has just ended
-            orders.send(str(pid).encode())
+            requests.send(str(pid).encode())
 
 
 def _copy() -> int:
@@ -162,17 +162,19 @@ def _copy() -> int:
     return pid
 
 
-def _run(order: _Order, log: int) -> int:
-    """Be the process of an order: a session of its own, its output in its log."""
+def _run(request: _Request, log: int) -> int:
+    """Be the process of a request: a session of its own, its output in its log."""
     os.setsid()
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     for output in (1, 2):
         os.dup2(log, output)
     os.close(log)
-    setproctitle(f"{sys.executable} -m runtime.process.base {order.name} {order.folder} {order.epoch}")  # as by itself
+    setproctitle(
+        f"{sys.executable} -m runtime.process.base {request.name} {request.folder} {request.epoch}"
+    )  # as by itself
     gc.enable()
-    return base.main(order.name, Path(order.folder), order.epoch)
+    return base.main(request.name, Path(request.folder), request.epoch)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_random_weights_stay_finite_through_every_layer(slow: SlowBench, fast: F
     slow.run()
     tokens = slow.slow.encode_video(slow.numbers(slow.slow.high), slow.numbers(slow.slow.low), slow.instruction)
     assert bool(tokens.spatial.isfinite().all() and tokens.motion.isfinite().all())
-    assert not any(weight.is_meta for bench in (slow.slow, fast.fast) for weight in bench.parameters())
+    assert not any(weight.is_meta for network in (slow.in_torch, fast.in_torch) for weight in network.parameters())
 
 
 @torch.inference_mode()
@@ -80,7 +80,7 @@ def test_float8_takes_little_more_than_a_quarter_of_float32_and_still_runs() -> 
     kept = SlowBench(Choice(size="small", device="cpu", storage="float8"))
     plain = SlowBench(CHOICE)
     sizes = [
-        sum(w.numel() * w.element_size() for w in bench.slow.backbone.transformer.parameters())
+        sum(w.numel() * w.element_size() for w in bench.in_torch.backbone.transformer.parameters())
         for bench in (kept, plain)
     ]
     assert sizes[0] < 0.4 * sizes[1]
@@ -160,7 +160,7 @@ def test_a_slow_system_that_dies_is_one_line(fast: FastBench) -> None:
 
 
 def test_float8_is_counted_as_it_is_kept() -> None:
-    kept = SlowBench(Choice(size="small", device="cpu", storage="float8")).slow.backbone.transformer
+    kept = SlowBench(Choice(size="small", device="cpu", storage="float8")).in_torch.backbone.transformer
     small_weights = [weight for weight in kept.parameters() if weight.dtype == torch.float8_e4m3fn]
     assert {id(weight) for weight in in_float8(kept)} == {id(weight) for weight in small_weights}
 

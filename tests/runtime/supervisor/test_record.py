@@ -14,6 +14,7 @@ from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
 from runtime.config.settings import Settings, load_settings
 from runtime.devices import leader_emulator
+from runtime.doctor import command as doctor
 from runtime.doctor.report import Row
 from runtime.errors import SettingsError
 from runtime.messaging import messages
@@ -165,7 +166,7 @@ def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypa
     settings = load_settings([])
     arms = settings.arms.model_copy(update={"kind": "piper"})
     rows: list[Any] = [Row("bus left", "pass" if verdict == "pass" else "fail", "as found", "plug it in")]
-    monkeypatch.setattr(robot, "examine", lambda _settings, role: rows)
+    monkeypatch.setattr(doctor, "examine", lambda _settings, role: rows)
     unfit = robot.examined(settings.model_copy(update={"arms": arms}), Role(unfit="the leaders lead")).unfit
     assert "the leaders lead" in unfit
     assert ("preflight failed: " in unfit and "as found; fix it and restart" in unfit) == (verdict == "fail")

@@ -21,6 +21,7 @@ from runtime.config.settings import Policy, Settings, settings_from_json, settin
 from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import messages
+from runtime.process.fork_server import ForkServer
 from runtime.process.role import Role
 from runtime.replay import command as replay_command
 from runtime.replay import on_robot, tracker_step
@@ -383,7 +384,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Ran]:
     class Following:
         """Instead of a run."""
 
-        def __init__(self, settings: Settings, role: Role, movement: on_robot.Recorded) -> None:
+        def __init__(self, settings: Settings, role: Role, server: ForkServer, movement: on_robot.Recorded) -> None:
+            del server
             assert role.tracks == movement.name
             seen.append((settings, movement))
 

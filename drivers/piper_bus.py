@@ -27,7 +27,7 @@ _STREAMED_IDS = frozenset(
     )
 )  # fmt: skip
 """Frames that an arm or a leader sends again and again. The SDK is given one only when it differs from the last of its id: it
-would set the same values again, in 20 us of every 200th of a second."""
+would set the same values again."""
 Heard = Callable[[can.Message], None]
 _numbers = itertools.count()
 _LENGTH = 8  # bytes of every frame of a Piper, by its protocol

@@ -4,7 +4,7 @@ Base of FastSystem (models/system1.py, torch) and of FastGraphs (models/graphs/s
 networks. Legend: S px of a resized picture, N tokens of one, D width, H targets, J joints, U numbers of an action vector.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from torch.nn import functional
 from models import images
 from models.action_vector import joints_of, vector_of
 from models.backbones.backbone import VideoText
+from models.computed import Computed
 from models.config import PolicyConfig
 from models.normalize import Statistics
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
@@ -47,7 +48,7 @@ class ChunkInputs:
     """(1, H) bool, which targets are committed."""
 
 
-class ChunkPredictor(ABC):
+class ChunkPredictor(Computed):
     """System 1 of Video2Act, section 3.3. It keeps the tokens of the last sets of pictures, and nothing else between calls."""
 
     warm_up_words: tuple[int, ...] = (8,)
@@ -56,24 +57,6 @@ class ChunkPredictor(ABC):
     def __init__(self, config: PolicyConfig, statistics: Statistics) -> None:
         self.config, self.statistics = config, statistics
         self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
-
-    @property
-    @abstractmethod
-    def device(self) -> torch.device:
-        """The device of the networks; pictures are brought there."""
-        ...
-
-    @property
-    @abstractmethod
-    def dtype(self) -> torch.dtype:
-        """What pictures, states and texts are brought to."""
-        ...
-
-    @property
-    @abstractmethod
-    def weights(self) -> int:
-        """How many numbers the networks have learnt."""
-        ...
 
     @abstractmethod
     def encoded(self, prepared: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ Base of SlowSystem (models/system2.py, torch) and of SlowGraphs (models/graphs/s
 networks. Legend: T frames, h w feature grid, c latent and C feature channels, K tokens, D their width.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models import filters, images
 from models.backbones.backbone import VideoText
+from models.computed import Computed
 from models.config import PolicyConfig
 from models.policy import EncodedVideo, InstructionEmbedding
 from models.window import LatentRing
@@ -21,7 +22,7 @@ _KEPT_LATENTS = (8, 64)
 16 frames; longer windows get room for two (ConditionMaker)."""
 
 
-class ConditionMaker(ABC):
+class ConditionMaker(Computed):
     """System 2: video model at the clean end of inversion, filters, two Q-formers (Video2Act, eq. (1) to (3))."""
 
     def __init__(self, config: PolicyConfig) -> None:
@@ -31,24 +32,6 @@ class ConditionMaker(ABC):
             LatentRing(self.latents, window, video.encoding, keep=max(kept, 2 * window.frames))
             for window, kept in zip((video.high, video.low), _KEPT_LATENTS, strict=True)
         )
-
-    @property
-    @abstractmethod
-    def device(self) -> torch.device:
-        """The device of the networks; pictures are brought there."""
-        ...
-
-    @property
-    @abstractmethod
-    def dtype(self) -> torch.dtype:
-        """What pictures and texts are brought to."""
-        ...
-
-    @property
-    @abstractmethod
-    def weights(self) -> int:
-        """How many numbers the networks have learnt."""
-        ...
 
     @abstractmethod
     def latents(self, pictures: torch.Tensor) -> torch.Tensor:

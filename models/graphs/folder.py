@@ -17,9 +17,7 @@ from models.errors import ModelError
 from models.graphs.graph import Graph, written
 
 _SOURCES = Path(__file__).parents[1]
-_KEPT = (
-    8  # folders of other checkpoints, the newest; chosen: a graph has the size of its weights, 60 MB for both systems
-)
+_KEPT = 8  # folders of other checkpoints, the newest; chosen: graphs of both systems take 75 MB
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "diffusers")
 _FLAGS = "flags"  # the line of /proc/cpuinfo that names a processor's instructions
 
@@ -40,6 +38,9 @@ class GraphFolder:
         Args:
             name: of the file; letters, digits, `-` and `_`.
             make: gives the network, its inputs and their lengths, as `written` takes them.
+
+        Raises:
+            ModelError: it cannot be written.
         """
         if name not in self._open:
             self._open[name] = self._read(self._folder / f"{name}.onnx", make)
@@ -51,7 +52,10 @@ class GraphFolder:
                 return Graph(path, self._threads)
             except ModelError:
                 path.unlink(missing_ok=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelError(f"{self._folder}: cannot be written ({error.strerror}); free disk space") from None
         _forget_others(self._folder)
         written(path, *make())
         return Graph(path, self._threads)

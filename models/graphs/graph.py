@@ -29,9 +29,8 @@ class Graph:
         import onnxruntime  # 0.2 s, and not needed where torch computes
 
         options: Any = _options(threads)
-        options.graph_optimization_level = (
-            onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        )  # done when it was written
+        # Done when it was written.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no common base
@@ -60,6 +59,9 @@ def written(
         network: called with the inputs in their order; float32 on the CPU, in evaluation mode.
         inputs: examples by name. All sizes become fixed but those of `lengths`.
         lengths: of an input the dimensions that may differ from call to call, each with its own name.
+
+    Raises:
+        ModelError: it cannot be written, for want of space or of an operation in ONNX.
     """
     import onnxruntime
 
@@ -80,6 +82,9 @@ def written(
         options.log_severity_level = 3  # it warns that the file suits this processor only, which is wanted
         onnxruntime.InferenceSession(plain, options, providers=["CPUExecutionProvider"])
         ready.rename(path)
+    except Exception as error:  # noqa: BLE001  onnxruntime's and the exporter's errors have no common base
+        why = " ".join(str(error).split())[:160]
+        raise ModelError(f"{path}: cannot be written ({why}); free disk space, or give engine torch") from None
     finally:
         for left in (plain, ready):
             left.unlink(missing_ok=True)

@@ -10,30 +10,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.checkpoint import CPU, Checkpoint
+from models.checkpoint import Checkpoint
 from models.chunk_predictor import ChunkInputs, ChunkPredictor
 from models.graphs.folder import GraphFolder, Network
+from models.graphs.on_graphs import OnGraphs
 from models.system1 import FastSystem
 
 
-class FastGraphs(ChunkPredictor):
+class FastGraphs(OnGraphs, ChunkPredictor):
     """System 1 of Video2Act, section 3.3, in float32 on the CPU."""
 
+    part = "fast."
+
     def __init__(self, checkpoint: Checkpoint, graphs: GraphFolder) -> None:
-        super().__init__(checkpoint.config, checkpoint.statistics)
-        self._checkpoint, self._graphs = checkpoint, graphs
-
-    @property
-    def device(self) -> torch.device:
-        return CPU
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
-
-    @property
-    def weights(self) -> int:
-        return self._checkpoint.count("fast.")
+        OnGraphs.__init__(self, checkpoint, graphs)
+        ChunkPredictor.__init__(self, checkpoint.config, checkpoint.statistics)
 
     def encoded(self, prepared: torch.Tensor) -> torch.Tensor:
         graph = self._graphs.graph("system1_pictures", lambda: self._encoder(prepared))

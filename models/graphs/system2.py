@@ -12,32 +12,23 @@ import torch
 from torch import nn
 
 from models.backbones.backbone import Backbone, VideoText
-from models.checkpoint import CPU, Checkpoint
+from models.checkpoint import Checkpoint
 from models.condition_maker import ConditionMaker
 from models.graphs.folder import GraphFolder, Network
+from models.graphs.on_graphs import OnGraphs
 
 if TYPE_CHECKING:
     from models.system2 import SlowSystem
 
 
-class SlowGraphs(ConditionMaker):
+class SlowGraphs(OnGraphs, ConditionMaker):
     """System 2 of Video2Act, section 3.2, in float32 on the CPU."""
 
+    part = "slow."
+
     def __init__(self, checkpoint: Checkpoint, graphs: GraphFolder) -> None:
-        super().__init__(checkpoint.config)
-        self._checkpoint, self._graphs = checkpoint, graphs
-
-    @property
-    def device(self) -> torch.device:
-        return CPU
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
-
-    @property
-    def weights(self) -> int:
-        return self._checkpoint.count("slow.")
+        OnGraphs.__init__(self, checkpoint, graphs)
+        ConditionMaker.__init__(self, checkpoint.config)
 
     def latents(self, pictures: torch.Tensor) -> torch.Tensor:
         name = f"system2_latents_{_size(pictures)}"

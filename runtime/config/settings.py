@@ -150,6 +150,12 @@ class System(Section):
     compile: bool = False
     """Use torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
 
+    @property
+    def without_graphs(self) -> str:
+        """The flag, without its system, by which ONNX Runtime cannot compute the networks; empty: no flag says so."""
+        asked = {"compile": self.compile, "dtype": self.dtype == "bfloat16", "device": self.device.startswith("cuda")}
+        return next((name for name, is_so in asked.items() if is_so), "")
+
 
 class System1(System):
     """The fast system: how often it runs, and where."""
@@ -169,6 +175,10 @@ class System2(System):
     """Folder of the keys that keys.sh wrote; --system2.remote needs it."""
     storage: Literal["same", "float8"] = "same"
     """float8: keep the video model's weights in half the memory and convert each layer to `dtype` when it runs."""
+
+    @property
+    def without_graphs(self) -> str:
+        return super().without_graphs or ("storage" if self.storage == "float8" else "")
 
 
 class Trajectory(Section):
@@ -402,6 +412,9 @@ class Settings(Section):
         mixed = [name for name, camera in self.cameras.by_name().items() if camera.kind == "simulated"]
         if real and mixed:
             raise ValueError(f"--cameras.{mixed[0]}.kind simulated: real arms need real cameras; give realsense or uvc")
+        for name, system in (("system1", self.system1), ("system2", self.system2)):
+            if system.engine == "onnx" and (other := system.without_graphs):
+                raise ValueError(f"--{name}.engine onnx: runs on a CPU in float32; leave --{name}.{other} out")
         if self.system2.remote and self.system2.keys is None:
             raise ValueError("--system2.remote: needs --system2.keys DIR; create the keys with ./launch/keys.sh DIR")
         if self.arms.leaders == "own" and not (real or self.can):

@@ -19,7 +19,7 @@ from models.graphs.system2 import SlowGraphs
 from models.placement import usual_type
 from models.sources import sources
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System, System2
+from runtime.config.settings import Settings, System
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
 from runtime.policy import fit
@@ -81,17 +81,12 @@ def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onn
         RuntimeFault: ONNX Runtime is asked for where it cannot, or there is no such device.
     """
     device, dtype = device_of(system, checkpoint.config)
-    others = {
-        f"on {device}": device.type != "cpu",
-        f"in {dtype}".replace("torch.", ""): dtype != torch.float32,
-        "compiled": system.compile,
-        "stored in float8": isinstance(system, System2) and system.storage == "float8",
-    }
-    wrong = next((what for what, is_so in others.items() if is_so), "")
-    if system.engine == "onnx" and wrong:
-        raise RuntimeFault(f"engine onnx: runs on a CPU in float32, not {wrong}; give auto or torch")
+    able = device.type == "cpu" and dtype == torch.float32 and not system.without_graphs
+    if system.engine == "onnx" and not able:  # of the device's own accord: what flags say was looked at before
+        what = f"on {device} in {dtype}".replace("torch.", "")
+        raise RuntimeFault(f"engine onnx: runs on a CPU in float32, not {what}; give auto or torch")
     small = 0 < checkpoint.count("") <= _MOST_WEIGHTS and not sources(checkpoint.config)
-    return "onnx" if system.engine == "onnx" or (system.engine == "auto" and small and not wrong) else "torch"
+    return "onnx" if system.engine == "onnx" or (system.engine == "auto" and small and able) else "torch"
 
 
 def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:

@@ -24,6 +24,7 @@ from runtime.process import base
 
 _PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 _MOST_BYTES = 1 << 14  # of a request: a name, a path and a number; chosen
+_GO = b"1"  # what a copy waits for: without it, it ends
 _ANSWER_S = 20.0  # until the server has loaded, on a machine that does much else; chosen
 _REPARENT_POLL_S = 0.0005  # chosen: it is a matter of microseconds
 
@@ -60,22 +61,32 @@ class ForkServer:
         Args:
             name: Of its row in the table of processes.
             folder: The run's in shared memory.
-            epoch: For the so manieth time.
+            epoch: Counts its starts in this run.
             log: A descriptor, to which its output goes.
 
         Raises:
-            OSError: The server has ended, or does not answer.
+            OSError: The server has ended, or does not answer. Nothing was started then, and nothing will be: it is closed.
         """
         request = json.dumps(asdict(_Request(name, str(folder), epoch))).encode()
-        socket.send_fds(self._requests, [request], [log])
-        answer = self._requests.recv(_MOST_BYTES)
-        if not answer:
-            raise ConnectionResetError(f"the fork server ended with {self._process.wait()}")
+        waits, goes = os.pipe()
+        try:
+            socket.send_fds(self._requests, [request], [log, waits])
+            answer = self._requests.recv(_MOST_BYTES)
+            if not answer:
+                raise ConnectionResetError("the fork server has ended")
+            os.write(goes, _GO)
+        except OSError:
+            self.close()
+            raise
+        finally:
+            for end in (waits, goes):
+                os.close(end)
         return Forked(int(answer))
 
     def close(self) -> None:
         """End the server; the processes that it started go on."""
         self._requests.close()
+        self._process.kill()  # it has nothing to finish, and may be stopped
         self._process.wait()
 
 
@@ -119,19 +130,22 @@ class Forked:
 def main(descriptor: int) -> int:
     """Copy this process for each request that comes, until nobody can give any. In a copy: run its process to its end."""
     die_with_parent("forkserver")
+    maker = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     gc.freeze()  # what was loaded is walked through by no copy, so that its memory stays shared
     requests = socket.socket(fileno=descriptor)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 1)
+        message, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 2)
         if not message:
             return 0
         pid = _copy()
         if pid == 0:
             requests.close()
-            return _run(_Request(**json.loads(message)), descriptors[0])
-        os.close(descriptors[0])
+            log, waits = descriptors
+            return _run(_Request(**json.loads(message)), log) if _may_run(waits, maker) else 1
+        for received in descriptors:
+            os.close(received)
         with suppress(ConnectionError):  # its maker has just ended
             requests.send(str(pid).encode())
 
@@ -162,6 +176,12 @@ def _copy() -> int:
     return pid
 
 
+def _may_run(waits: int, maker: int) -> bool:
+    """Whether the maker, which is this copy's parent, has heard of it. No arm has two processes: an unheard copy ends."""
+    with os.fdopen(waits, "rb") as pipe:
+        return pipe.read(len(_GO)) == _GO and os.getppid() == maker
+
+
 def _run(request: _Request, log: int) -> int:
     """Be the process of a request: a session of its own, its output in its log."""
     os.setsid()
@@ -170,10 +190,8 @@ def _run(request: _Request, log: int) -> int:
     for output in (1, 2):
         os.dup2(log, output)
     os.close(log)
-    setproctitle(
-        f"{sys.executable} -m runtime.process.base {request.name} {request.folder} {request.epoch}"
-    )  # as by itself
-    gc.enable()
+    as_by_itself = f"{sys.executable} -m runtime.process.base {request.name} {request.folder} {request.epoch}"
+    setproctitle(as_by_itself)
     return base.main(request.name, Path(request.folder), request.epoch)
 
 

@@ -15,6 +15,7 @@ from models.checkpoint import Checkpoint
 from models.chunk_predictor import ChunkPredictor
 from models.condition_maker import ConditionMaker
 from models.config import PolicyConfig, Wan
+from models.errors import ModelError
 from models.graphs import folder
 from models.graphs.folder import GraphFolder
 from models.graphs.system1 import FastGraphs
@@ -152,6 +153,25 @@ def test_a_graph_that_cannot_be_read_is_written_anew(tmp_path: Path, spoilt: byt
     assert output(GraphFolder(tmp_path, "checkpoint", 1), 4.0) == 8.0
     assert output(GraphFolder(tmp_path, "checkpoint", 1), 5.0) == 8.0, "it is kept"
     assert len(list(tmp_path.rglob("*"))) == 2, "nothing else is left"
+
+
+class Spectrum(torch.nn.Module):
+    """What the exporter cannot write."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfft(x).abs()
+
+
+def test_a_network_that_has_no_graph_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    graphs = GraphFolder(tmp_path, "checkpoint", 1)
+    with pytest.raises(
+        ModelError, match=r"odd\.onnx: cannot be written \(.*\); free disk space, or give engine torch$"
+    ):
+        graphs.graph("odd", lambda: (Spectrum(), {"x": torch.ones(1, 8)}, {}))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelError, match=r"cannot be written .*; free disk space"):
+        output(GraphFolder(tmp_path / "file", "checkpoint", 1), 3.0)
 
 
 def test_another_checkpoint_or_library_has_graphs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

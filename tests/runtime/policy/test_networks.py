@@ -1,6 +1,7 @@
 """Which policy the settings name, and where its networks go: sources, devices, number types. Called by pytest."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,16 +121,19 @@ def test_a_small_trained_policy_is_computed_by_onnx_runtime_on_a_cpu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("system", "flag", "value"),
     [
-        (["--system1.compile"], "engine onnx: runs on a CPU in float32, not compiled; give auto or torch"),
-        (["--system1.dtype", "bfloat16"], "engine onnx: runs on a CPU in float32, not in bfloat16; give auto or torch"),
+        ("system1", "compile", None),
+        ("system1", "dtype", "bfloat16"),
+        ("system2", "device", "cuda:1"),
+        ("system2", "storage", "float8"),
     ],
 )
-def test_onnx_runtime_where_it_cannot_run_is_one_line(flags: list[str], said: str) -> None:
-    chosen = settings("--system1.device", "cpu", "--system1.engine", "onnx", *flags)
-    with pytest.raises(RuntimeFault, match=f"^{said}$"):
-        fast_system(chosen, open_checkpoint(chosen))
+def test_onnx_runtime_where_it_cannot_run_is_one_line(system: str, flag: str, value: str | None) -> None:
+    given = [f"--{system}.{flag}", *([] if value is None else [value])]
+    said = f"--{system}.engine onnx: runs on a CPU in float32; leave --{system}.{flag} out"
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        settings(f"--{system}.engine", "onnx", *given)
 
 
 @pytest.mark.parametrize("make", [slow_system, fast_system])

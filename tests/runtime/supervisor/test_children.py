@@ -1,8 +1,10 @@
 """Child processes: started, seen to end once, none left behind; a disk without room for their logs stops nothing.
 Called by pytest; the processes are real, of a run that does not exist."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +89,33 @@ def test_without_the_server_processes_start_by_themselves(tmp_path: Path, server
     children.start("arms", 0)
     assert exits(children)["arms"] != 0
     assert str(tmp_path) in (tmp_path / "logs" / "arms.log").read_text()
+
+
+def test_a_server_that_does_not_answer_starts_nothing_later(tmp_path: Path, server: ForkServer) -> None:
+    """Two processes of one arm would both command it."""
+    children = Children(tmp_path, tmp_path / "logs", pytest.fail, server)
+    process, requests = server._process, server._requests  # pyright: ignore[reportPrivateUsage]
+    os.kill(process.pid, signal.SIGSTOP)
+    requests.settimeout(0.2)
+    children.start("arms", 0)
+    assert process.returncode == -signal.SIGKILL, "it is closed, though it was stopped"
+    assert exits(children)["arms"] != 0
+    assert (tmp_path / "logs" / "arms.log").read_text().count("Traceback") == 1
+    children.start("cameras", 0)
+    assert set(exits(children)) == {"cameras"}
+
+
+def test_a_copy_that_its_maker_has_not_heard_of_ends(tmp_path: Path, server: ForkServer) -> None:
+    request = json.dumps({"name": "arms", "folder": str(tmp_path), "epoch": 0}).encode()
+    waits, goes = os.pipe()
+    with (tmp_path / "log").open("ab") as log:
+        socket.send_fds(server._requests, [request], [log.fileno(), waits])  # pyright: ignore[reportPrivateUsage]
+    pid = int(server._requests.recv(100))  # pyright: ignore[reportPrivateUsage]
+    assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None, "it waits"
+    os.close(goes)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(waits)
+    assert (tmp_path / "log").read_text() == "", "it was never a process of the run"
 
 
 def test_all_end_with_their_maker(tmp_path: Path) -> None:

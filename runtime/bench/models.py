@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from runtime.bench.system2_process import Beside
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
 from runtime.host.clock import robot_time_ns
+from runtime.supervisor.pace import fitting_period_s
 
 _REPEATS = {"cpu": 15, "cuda": 30}  # timed runs; chosen: the median of 15 moves by less than a run does
 _WARM_UP = 2  # runs that are not timed: the first one allocates and chooses kernels
 _AT_ONCE_RUNS = 240  # of System 1 beside System 2; chosen: thirty cycles of 1:8
-_BUSY_SHARE = 0.75  # of its period that System 1 may take; chosen: a quarter is left for pictures and other processes
 
 
 @dataclass
@@ -247,8 +247,7 @@ def suggest(result: dict[str, Any], frame_hz: float = 30.0) -> dict[str, float]:
     its cycle. A condition's age at use lies between System 2's time and that plus the cycle.
     """
     measured = result["both_at_once_1_to_8"]
-    frame_s = 1 / frame_hz
-    period_s = frame_s * max(1, int(np.ceil(measured["system1_p99_ms"] / 1000 / _BUSY_SHARE / frame_s)))
+    period_s = fitting_period_s(measured["system1_p99_ms"] / 1000, frame_hz)
     slow_s = measured["system2_p99_ms"] / 1000
     ratio = max(1, int(np.ceil(slow_s / period_s)))
     return {

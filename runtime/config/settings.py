@@ -41,6 +41,9 @@ from runtime.messaging.messages import Blend
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0
 """What a Piper's firmware accepts at most (frames 0x473 and 0x47C); its data sheet's 180 to 225 degrees/s (Table 2) are
 more."""
+_AUTO_PERIOD_S = (
+    0.1  # with which an `auto` period begins; three frames at 30 Hz, as the paper's System 1 (10 chunks a second)
+)
 _LONGEST_STROKE_M = 0.1  # of the maker's second gripper; the paper's opens 85 mm (appendix A), the SDK stops at 70 mm
 ADDRESS = r"^tcp://[^:]+:\d+$"
 _EACH = "one per joint (j1 to j6, gripper)"
@@ -160,8 +163,16 @@ class System(Section):
 class System1(System):
     """The fast system: how often it runs, and where."""
 
-    period_s: float = Field(default=0.1, gt=0, le=10)
-    """Time from the start of one run to the next."""
+    period_s: Annotated[
+        Annotated[float, Field(gt=0, le=10)] | Literal["auto"],
+        Says(metavar="SECONDS|auto", expects="a number above 0 and at most 10, or auto"),
+    ] = 0.1
+    """Time from the start of one run to the next; auto: 0.1 s, or longer where the first second shows that runs take longer."""
+
+    @property
+    def first_period_s(self) -> float:
+        """What the first runs keep to, s: where the period is auto, the shortest that it can become."""
+        return _AUTO_PERIOD_S if self.period_s == "auto" else self.period_s
 
 
 class System2(System):

@@ -262,6 +262,7 @@ class Episode(Message):
     started_ns: int
     ratio: int = Field(default=0, ge=0, le=1000)  # System-1 runs for each run of System 2; 0: that of the settings
     blend: Blend | None = None  # None: that of the settings
+    period_ns: int = Field(default=0, ge=0)  # from one run of System 1 to the next; 0: that of the settings
 
 
 class Steering(Message):

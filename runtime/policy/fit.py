@@ -125,7 +125,7 @@ def _layout(needs: Requirements) -> Iterator[str]:
 
 
 def _duration(needs: Requirements, settings: Settings) -> Iterator[str]:
-    period_s = settings.system1.period_s
+    period_s = settings.system1.first_period_s
     if needs.duration_s <= period_s:
         yield (
             f"makes chunks of {needs.duration_s:.2f} s, shorter than --system1.period_s {period_s:g}: the arms would stop in "

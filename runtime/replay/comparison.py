@@ -14,8 +14,8 @@ _SENTENCES: dict[type[messages.Message], tuple[str, ...]] = {
     messages.Skip: ("reason",),
 }
 """Fields for people, by message: another revision may word them otherwise, but gives as many."""
-_ADDED: dict[type[messages.Message], tuple[str, ...]] = {messages.Conditions: ("covers",)}
-"""Fields that a former schema did not hold, by message."""
+_ADDED: dict[int, dict[type[messages.Message], tuple[str, ...]]] = {1: {messages.Conditions: ("covers",)}}
+"""Fields that the next schema brought, by message: in a session of this schema nothing can be compared there."""
 
 
 @dataclass
@@ -60,8 +60,8 @@ def compare(index: Index, key: Key, made: messages.Message | None, report: Repor
         count.not_comparable += 1
         return
     count.compared += 1
-    if made is not None and index.session.former:
-        made = _with(made, index.messages[key], _ADDED)
+    if made is not None:
+        made = _with(made, index.messages[key], _ADDED.get(index.session.schema, {}))
     if made is not None and messages.encode(made) == recorded:
         return
     if made is not None and index.other_revision:

@@ -173,7 +173,7 @@ def settings_for(movement: Recorded, given: dict[str, Any]) -> Settings:
         arms = own.arms.model_copy(update={"leaders": "unplugged"})
         reset = {"arms": arms, "sessions": movement.beside, "json_file": None, "seconds": None}
         settings = changed(own.model_copy(update=reset), given)
-    system1 = System1(period_s=settings.system1.period_s, nice=settings.system1.nice)
+    system1 = System1(period_s=settings.system1.first_period_s, nice=settings.system1.nice)
     return settings.model_copy(update={"policy": Policy(), "system1": system1, "system2": System2()})
 
 

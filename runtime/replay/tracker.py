@@ -4,7 +4,8 @@ Started by the supervisor (runtime/process/base.py).
 What a chunk is made of is in runtime/replay/tracker_step.py.
 """
 
-from runtime.host.clock import robot_time_ns, seconds
+from runtime.config import live_tuning
+from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import Process
 from runtime.process.snapshot import Snapshots
@@ -31,7 +32,7 @@ def main(process: Process) -> None:
         inputs, now_ns = inputs_of(held), robot_time_ns()
         if inputs is None or now_ns < due_ns:
             continue
-        due_ns = max(due_ns + seconds(settings.system1.period_s), now_ns)
+        due_ns = max(due_ns + live_tuning.period_ns(settings, inputs.episode), now_ns)
         made = step(config, state, inputs, process.epoch, now_ns)
         (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
         if isinstance(made, messages.ActionChunk):

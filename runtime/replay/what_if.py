@@ -147,10 +147,10 @@ class WhatIf:
         return sorted(self._made, key=lambda row: row[1].stamp_ns)
 
     def _tuned(self, message: messages.Message) -> messages.Message:
-        """The message as it was; of an episode, without what the operator tuned then and the flags change now."""
+        """The message as it was; of an episode, without what was tuned then and the flags change now."""
         if not isinstance(message, messages.Episode):
             return message
-        plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None)}
+        plain = {"ratio": ("ratio", 0), "trajectory.blend": ("blend", None), "system1.period_s": ("period_ns", 0)}
         return message.model_copy(update=dict(plain[name] for name in self._changed & set(plain)))
 
     def _hear(self, message: messages.Message) -> None:

@@ -37,6 +37,7 @@ _LZ4_MARK = b"\x03\x00\x00\x00lz4"  # the compression's name behind its length
 _MARK_AT = _RECORD.size + 28  # of the mark within a chunk record: behind start, end, uncompressed size and checksum
 _LARGEST_RECORD = 1 << 28  # chosen: 256 MiB, far above any chunk, so that a damaged length is seen
 _KEPT_CHUNKS = 32  # that were read last; chosen: 2 MiB, some 60 pictures of 640x480
+_SCHEMAS = {str(number + 1) for number in range(messages.SCHEMA_NUMBER)}
 _OTHERS = f"{Path(FILE_NAME).stem}-*.mcap"
 
 
@@ -90,9 +91,10 @@ class Session:
     _channels: dict[int, Channel] = field(default_factory=dict)
 
     @property
-    def former(self) -> bool:
-        """Whether a former schema wrote it."""
-        return self.metadata.get("schema", str(messages.SCHEMA_NUMBER)) != str(messages.SCHEMA_NUMBER)
+    def schema(self) -> int:
+        """Of its messages when they were written; the present one where it says none that could be."""
+        said = self.metadata.get("schema", "")
+        return int(said) if said in _SCHEMAS else messages.SCHEMA_NUMBER
 
     def jpeg(self, camera: str, number: int) -> bytes | None:
         """The logged bytes of a frame; None where it was not logged or is damaged."""

@@ -17,6 +17,7 @@ class Plan:
     episode: int = 1
     ratio: int = 0  # 0: that of the settings
     blend: messages.Blend | None = None
+    period_ns: int = 0  # of System 1; 0: that of the settings
 
 
 def step(plan: Plan, wish: messages.Steering, now_ns: int) -> Plan:

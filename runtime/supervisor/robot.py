@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -148,6 +149,7 @@ class Robot:
             self._hear_answers()
             self.status.read()
             self.status.check(self._state)
+            self._adapt()
             self._note_running()
             self._note_console()
             if count % _STATUS_EVERY == 0:
@@ -198,6 +200,17 @@ class Robot:
             if wish.result == "ended" or wish.next_episode:
                 self.command("hold", wish.source)
             self.plan = operator_changes.step(self.plan, wish, robot_time_ns())
+            self.repeat_states()
+
+    def _adapt(self) -> None:
+        """Tell, once, how long runs take on this machine, and keep to a period that fits where it is `auto`."""
+        found = self.status.pace.found(robot_time_ns())
+        if found is None:
+            return
+        for line in found.lines:
+            self.status.event(line)
+        if found.period_ns:
+            self.plan = replace(self.plan, period_ns=found.period_ns)
             self.repeat_states()
 
     def _no_log(self, text: str) -> None:
@@ -251,6 +264,7 @@ class Robot:
             started_ns=plan.started_ns,
             ratio=plan.ratio,
             blend=plan.blend,
+            period_ns=plan.period_ns,
         )
         self._tell_supervision()
 

@@ -9,13 +9,14 @@ from runtime.config import live_tuning
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host import terminal
-from runtime.host.clock import NS_PER_S, robot_time_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.overload import REMEDY
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.supervisor import supervisor
 from runtime.supervisor.overload_monitor import OverloadMonitor
+from runtime.supervisor.pace import Pace
 from runtime.supervisor.repeated_lines import Repeats
 
 Message = TypeVar("Message", bound=messages.Message)
@@ -45,7 +46,7 @@ class StatusLine:
         self._counts = dict.fromkeys(self._counted, 0)
         self._marks = deque([(robot_time_ns(), dict(self._counts))], maxlen=_RATE_S + 1)  # a second apart
         self._rates = dict.fromkeys(self._counted, 0.0)
-        self._repeats, self.overload = Repeats(), OverloadMonitor()
+        self._repeats, self.overload, self.pace = Repeats(), OverloadMonitor(), Pace(settings)
         self._settled = self._overloaded = False  # all processes were alive; the machine does not keep up
         self._headline = ""
         self._said_ns = 0
@@ -90,6 +91,8 @@ class StatusLine:
             for received in subscriber.take():
                 self._counts[name] += 1
                 self._newest[name] = received.message
+                if self._settled:
+                    self.pace.hear(received.message, received.arrival_ns)
 
     def event(self, text: str) -> None:
         """Tell something that happened. What happens again and again is told once in ten seconds, with how often it did."""
@@ -131,7 +134,7 @@ class StatusLine:
             self._settled = True
             self.overload.forget()
         if self.mode in ("RUNNING", "HOLD") and self._counts["chunk"]:
-            self.overload.system1(self._rates["chunk"], 1 / self._settings.system1.period_s)
+            self.overload.system1(self._rates["chunk"], NS_PER_S / self._period_ns)
         verdict = self.overload.judge(robot_time_ns())
         found = verdict if self._settled else ""
         if bool(found) != self._overloaded:
@@ -181,11 +184,17 @@ class StatusLine:
 
     @property
     def _ratio(self) -> int:
-        episode = self._newest.get("episode")
+        episode = self.newest(messages.Episode)
+        return live_tuning.ratio(self._settings, episode) if episode else self._settings.ratio
+
+    @property
+    def _period_ns(self) -> int:
+        """Wanted from one run of System 1 to the next."""
+        episode = self.newest(messages.Episode)
         return (
-            live_tuning.ratio(self._settings, episode)
-            if isinstance(episode, messages.Episode)
-            else self._settings.ratio
+            live_tuning.period_ns(self._settings, episode)
+            if episode
+            else seconds(self._settings.system1.first_period_s)
         )
 
     def overloaded(self) -> str:

@@ -82,7 +82,7 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         started_ns = robot_time_ns()
         made = step(config, state, inputs, pictures, embeddings, process.epoch, started_ns)
         (chunks if isinstance(made, messages.ActionChunk) else skips).send(made)
-        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, due_ns, started_ns)
+        last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, inputs.episode, due_ns, started_ns)
         if isinstance(made, messages.ActionChunk):
             snapshots.keep(made.seq, state)
 
@@ -117,14 +117,13 @@ def due(settings: Settings, frames: FrameSet, due_ns: int, last: tuple[int, ...]
     return max(frame.returned_ns for frame in frames) >= due_ns - half_frame_ns
 
 
-def next_due(settings: Settings, due_ns: int, started: int) -> int:
-    """When the run after one that was due at `due_ns` and began at `started` is due, ns.
+def next_due(settings: Settings, episode: messages.Episode, due_ns: int, started_ns: int) -> int:
+    """When the run after one that was due at `due_ns` and began at `started_ns` is due, ns.
 
     A run that began more than a frame late starts the rhythm again: the next ones do not hurry.
     """
-    period_ns = seconds(settings.system1.period_s)
     frame_ns = seconds(1 / settings.cameras.head.rate_hz)
-    return (started if started - due_ns > frame_ns else due_ns) + period_ns
+    return (started_ns if started_ns - due_ns > frame_ns else due_ns) + live_tuning.period_ns(settings, episode)
 
 
 def older_sets_ahead(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.requirements import Requirements
 from runtime.config import live_tuning
-from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.policy import units
@@ -63,7 +62,7 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
         return "conditions belong to another episode or instruction"
     if wrong := _unlike(config.fast.needs, conditions):
         return wrong
-    limit_ns = conditions_limit_ns(settings, state.condition_durations_ns, live_tuning.ratio(settings, inputs.episode))
+    limit_ns = conditions_limit_ns(settings, inputs.episode, state.condition_durations_ns)
     if now_ns - conditions.capture_ns > limit_ns:
         return f"conditions are {(now_ns - conditions.capture_ns) / 1e6:.0f} ms old (limit {limit_ns / 1e6:.0f} ms)"
     return ""
@@ -174,7 +173,8 @@ def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epo
     observation_ns = max(frame.capture_ns for frame in inputs.newest)
     dt_ns = seconds(needs.dt_s)
     prefixed = live_tuning.blend(settings, inputs.episode) == "prefix"
-    prefix = _prefix(settings, state, joints, observation_ns + dt_ns, dt_ns, now_ns) if prefixed else _NO_PREFIX
+    arrives_ns = now_ns + live_tuning.period_ns(settings, inputs.episode)  # at the latest
+    prefix = _prefix(state, joints, observation_ns + dt_ns, dt_ns, arrives_ns) if prefixed else _NO_PREFIX
     prefix = prefix[: needs.targets - 1]  # something of the chunk is new
     noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + state.run) % (1 << 31)
     return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, embedding.key)
@@ -192,7 +192,6 @@ def _chunk(
 ) -> messages.ActionChunk:
     """The message of the run that `state.run` counts."""
     conditions, joints = plan.conditions, plan.joints
-    ratio = live_tuning.ratio(config.settings, inputs.episode)
     return outputs.chunk(
         outputs.Made(state.run, inputs.episode, inputs.instruction, joints, references(inputs), epoch, now_ns),
         q,
@@ -200,12 +199,12 @@ def _chunk(
         plan.dt_ns,
         observation_ns=plan.observation_ns,
         conditions=conditions,
-        conditions_limit_ns=conditions_limit_ns(config.settings, state.condition_durations_ns, ratio),
+        conditions_limit_ns=conditions_limit_ns(config.settings, inputs.episode, state.condition_durations_ns),
         committed=len(plan.prefix),
         noise_seed=plan.noise_seed,
         checkpoint_id=config.checkpoint_id,
         frame_returned_ns=max(frame.returned_ns for frame in inputs.newest),
-        saturated=saturated(config.settings, state.condition_durations_ns, ratio),
+        saturated=saturated(config.settings, inputs.episode, state.condition_durations_ns),
         timing=timing,
     )
 
@@ -274,16 +273,16 @@ def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> obj
 
 
 def _prefix(
-    settings: Settings, state: System1State, joints: messages.JointState, t0_ns: int, dt_ns: int, now_ns: int
+    state: System1State, joints: messages.JointState, t0_ns: int, dt_ns: int, arrives_ns: int
 ) -> NDArray[np.float64]:
-    """Targets (n, J) that are committed: those of the previous chunk that will pass before this one can arrive.
+    """Targets (n, J) that are committed: those of the previous chunk that will pass before this one arrives.
 
     Resampled at this chunk's times; none where that chunk is not the one being executed.
     """
     executing = joints.running and joints.chunk_seq == state.previous_seq and len(state.previous_q)
     if not executing:
         return _NO_PREFIX
-    count = min(_MOST_COMMITTED, -(-(now_ns + seconds(settings.system1.period_s) - t0_ns) // dt_ns))
+    count = min(_MOST_COMMITTED, -(-(arrives_ns - t0_ns) // dt_ns))
     times = t0_ns + dt_ns * np.arange(max(0, count))
     places = (times - state.previous_t0_ns) / state.previous_dt_ns
     places = places[places <= len(state.previous_q) - 1]

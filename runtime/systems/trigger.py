@@ -7,7 +7,6 @@ from typing import Literal
 
 from runtime.config import live_tuning
 from runtime.config.settings import Settings
-from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
@@ -39,7 +38,7 @@ def decide(config: System2Config, state: System2State, inputs: System2Inputs, no
         return "epoch"
     if run >= state.run + ratio:
         return "ratio"
-    if now_ns - state.capture_ns > _refresh_ns(settings, state, inputs.system1, ratio):
+    if now_ns - state.capture_ns > _refresh_ns(settings, state, inputs):
         return "age"
     return None
 
@@ -51,13 +50,14 @@ def run_of(message: messages.Message | None) -> tuple[int, int]:
     return 0, message.epoch if message is not None else 0
 
 
-def _refresh_ns(settings: Settings, state: System2State, system1: messages.Message | None, ratio: int) -> int:
+def _refresh_ns(settings: Settings, state: System2State, inputs: System2Inputs) -> int:
     """Age at which a condition is renewed although System 1 has not come n runs further.
 
     When System 1 made no chunk since, a fresh condition waits for its first. When it is only slow, the condition is
     renewed before it passes the limit that System 1 told; a shorter age would bend the ratio.
     """
-    period_s = settings.system1.period_s
+    system1, ratio = inputs.system1, live_tuning.ratio(settings, inputs.episode)
+    period_ns = live_tuning.period_ns(settings, inputs.episode)
     if not isinstance(system1, messages.ActionChunk) or system1.run <= state.run:
-        return seconds((ratio + 1) * period_s)
-    return max(seconds((ratio + 2) * period_s), system1.conditions_limit_ns * 3 // 4)
+        return (ratio + 1) * period_ns
+    return max((ratio + 2) * period_ns, system1.conditions_limit_ns * 3 // 4)

@@ -118,7 +118,10 @@ class VirtualSystem1(_Process):
             return
         self._noticed, self._busy = False, True
         made = system1_step.step(self._config, self._state, inputs, self._pictures, self._embeddings, EPOCH, now_ns)
-        self._last, self._due_ns = tuple(frame.seq for frame in newest), next_due(settings, self._due_ns, now_ns)
+        self._last, self._due_ns = (
+            tuple(frame.seq for frame in newest),
+            next_due(settings, inputs.episode, self._due_ns, now_ns),
+        )
         self._clock.at(now_ns + self._taken(made), lambda: self._done(made))
 
     def _done(self, made: Chunk) -> None:

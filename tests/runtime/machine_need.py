@@ -46,7 +46,7 @@ def needs(session: Path) -> dict[str, float]:
         heard_ns = [min(message.measured_ns) for message in leading]
         silent_ns = max(*np.diff(heard_ns), *(m.stamp_ns - at for m, at in zip(leading, heard_ns, strict=True)))
         found["masters"] = float(silent_ns / takeover._LEADER_NS)  # pyright: ignore[reportPrivateUsage]
-    period_s = settings.system1.period_s
+    period_s = settings.system1.first_period_s
     for name, kind, allowed_s in (
         ("system1", messages.ActionChunk, period_s),
         ("system2", messages.Conditions, settings.ratio * period_s),

@@ -103,7 +103,7 @@ def test_a_former_condition_that_lacks_an_array_is_refused() -> None:
         messages.decode_recorded(pack(body))
 
 
-@pytest.mark.parametrize("schema", [0, 3, -1, None, "1", True, 1.0])
+@pytest.mark.parametrize("schema", [0, 4, -1, None, "1", True, 1.0])
 def test_an_unknown_schema_stays_as_it_is_and_is_refused(schema: Any) -> None:
     body = body_of("Episode") | {"schema": schema}
     assert upgraded(body) is body

@@ -109,4 +109,5 @@ def test_it_runs_anew_under_another_ratio_and_is_a_session_of_the_present_schema
     write(session, settings, made, tmp_path / "other")
     other = reader.read(tmp_path / "other")
     kinds = [type(message).__name__ for _, message, _ in reader.decode_all(other)]
-    assert not other.former and kinds.count("Conditions") > RUNS["Conditions"] and kinds.count("ActionChunk") >= 8
+    assert other.schema == messages.SCHEMA_NUMBER
+    assert kinds.count("Conditions") > RUNS["Conditions"] and kinds.count("ActionChunk") >= 8

@@ -33,7 +33,7 @@ def test_the_same_settings_give_nearly_the_same(session: LiveRun, tmp_path: Path
     """Not the same bytes: durations are the median, and a message takes no time, so no run is late as on a loaded machine."""
     before, after = made(session.session), what_if(session, tmp_path / "same", "--ratio", "8")
     chunks, conditions = after[messages.ActionChunk], after[messages.Conditions]
-    period_ns = round(Recorded(session.session).settings.system1.period_s * 1e9)
+    period_ns = round(Recorded(session.session).settings.system1.first_period_s * 1e9)
     took_ns = np.median([m.timing.finished_ns - m.stamp_ns for m in chunks if isinstance(m, messages.ActionChunk)])
     lasted_ns = chunks[-1].stamp_ns - chunks[0].stamp_ns
     assert abs(len(chunks) - 1 - lasted_ns / max(period_ns, took_ns)) <= 1, "none was late"

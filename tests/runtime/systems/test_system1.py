@@ -108,7 +108,7 @@ def starts(settings: Settings, build: Build, wakes_ms: list[float]) -> list[int]
         now_ns = max(frame.returned_ns for frame in frames) + round(wakes_ms[number % len(wakes_ms)] * MS)
         if due(settings, frames, due_ns, last):
             made.append(now_ns)
-            last, due_ns = (number,) * 3, next_due(settings, due_ns, now_ns)
+            last, due_ns = (number,) * 3, next_due(settings, build(messages.Episode), due_ns, now_ns)
     return made
 
 
@@ -130,12 +130,14 @@ def test_another_period_is_a_frame_off_at_most(period_s: float, settings: Settin
     assert np.abs(steps - period_s * 1e9).max() <= FRAME_NS + MS
 
 
-def test_a_late_run_does_not_make_the_next_ones_hurry(settings: Settings) -> None:
-    period_ns = seconds(settings.system1.period_s)
-    assert next_due(settings, 0, 0) == period_ns
-    assert next_due(settings, 0, FRAME_NS) == period_ns, "it waited for its frames: the rhythm stays"
+@pytest.mark.parametrize("period_ns", [150 * MS, 300 * MS])
+def test_a_late_run_does_not_make_the_next_ones_hurry(settings: Settings, build: Build, period_ns: int) -> None:
+    given = with_period(settings, 0.15)
+    episode = build(messages.Episode, period_ns=0 if period_ns == 150 * MS else period_ns)
+    assert next_due(given, episode, 0, 0) == period_ns
+    assert next_due(given, episode, 0, FRAME_NS) == period_ns, "it waited for its frames: the rhythm stays"
     for late_ns in (2 * FRAME_NS, period_ns, 10 * period_ns):
-        assert next_due(settings, 0, late_ns) == late_ns + period_ns
+        assert next_due(given, episode, 0, late_ns) == late_ns + period_ns
 
 
 def history_of(build: Build, numbers: range) -> History:
@@ -266,7 +268,7 @@ def test_conditions_of_other_arrays_are_refused(
 
 def test_old_conditions_are_refused_with_age_and_limit(config: System1Config, inputs: System1Inputs) -> None:
     assert inputs.conditions is not None
-    limit_ns = conditions_limit_ns(config.settings, (), config.settings.ratio)
+    limit_ns = conditions_limit_ns(config.settings, inputs.episode, ())
     at_limit = inputs.conditions.capture_ns + limit_ns
     assert refusal(config, System1State(), inputs, at_limit) == ""
     text = refusal(config, System1State(), inputs, at_limit + 1)
@@ -285,12 +287,16 @@ def test_a_skew_at_the_limit_passes(config: System1Config, inputs: System1Inputs
     assert refusal(config, System1State(), with_newest(inputs, frame_set(build, 30, (0, 50, 25))), NOW_NS) == ""
 
 
-def test_the_age_limit_grows_with_ratio_and_perception_up_to_its_maximum(settings: Settings) -> None:
-    def limit_ns(ratio: int, took_s: float = 0.0) -> int:
-        return conditions_limit_ns(settings, (seconds(took_s),) * 10 if took_s else (), ratio)
+def test_the_age_limit_grows_with_ratio_period_and_perception_up_to_its_maximum(
+    settings: Settings, build: Build
+) -> None:
+    def limit_ns(ratio: int, took_s: float = 0.0, period_s: float = 0.0) -> int:
+        episode = build(messages.Episode, ratio=ratio, period_ns=seconds(period_s))
+        return conditions_limit_ns(settings, episode, (seconds(took_s),) * 10 if took_s else ())
 
+    assert limit_ns(8) < limit_ns(8, period_s=0.2) < limit_ns(8, period_s=0.25)
     assert limit_ns(4) < limit_ns(8) < limit_ns(8, 0.3) < limit_ns(8, 0.6)
-    assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.period_s + 0.3))
+    assert limit_ns(8, 0.3) >= seconds(1.5 * (8 * settings.system1.first_period_s + 0.3))
     assert limit_ns(1000) == limit_ns(8, 60.0) == seconds(settings.safety.max_condition_age_s)
 
 

@@ -117,7 +117,7 @@ def test_an_old_condition_is_renewed_although_system1_stands(
     config: System2Config, inputs: System2Inputs, build: Build
 ) -> None:
     """A period after the n-th when it makes no chunk at all; while it is only slow, at three quarters of its limit."""
-    cycle_ns = seconds((config.settings.ratio + 1) * config.settings.system1.period_s)
+    cycle_ns = seconds((config.settings.ratio + 1) * config.settings.system1.first_period_s)
     limit_ns = seconds(2.8)
     slow = replace(inputs, system1=build(messages.ActionChunk, run=RUNNING.run + 1, conditions_limit_ns=limit_ns))
     skipping = replace(inputs, system1=build(messages.Skip))

@@ -50,7 +50,8 @@ def on_the_virtual_clock(session: reader.Session) -> tuple[list[messages.ActionC
     def keep(message: messages.Message) -> None:
         made[topic_of(message), message.seq] = message
 
-    late = stalled(settings, runs, [message for message in arrived if isinstance(message, messages.Frame)])
+    episode = next(message for message in arrived if isinstance(message, messages.Episode))
+    late = stalled(settings, episode, runs, [message for message in arrived if isinstance(message, messages.Frame)])
     hurried = {
         following.stamp_ns
         for run, following in itertools.pairwise(conditions)
@@ -95,12 +96,14 @@ def deliver(
     system.hear(message)
 
 
-def stalled(settings: Settings, runs: Sequence[Run | messages.Skip], frames: Sequence[messages.Frame]) -> set[int]:
+def stalled(
+    settings: Settings, episode: messages.Episode, runs: Sequence[Run | messages.Skip], frames: Sequence[messages.Frame]
+) -> set[int]:
     """Starts of the runs of System 1 that the machine kept waiting: a complete, due set had come well before."""
     late, due_ns, last = set[int](), 0, (-1,) * len(CAMERAS)
     history, waiting = History(CAMERAS), iter(sorted(frames, key=lambda frame: frame.stamp_ns))
     for run, following in itertools.pairwise(runs):
-        due_ns = next_due(settings, due_ns, run.stamp_ns)
+        due_ns = next_due(settings, episode, due_ns, run.stamp_ns)
         last = tuple(max(seq for topic, _, seq in run.inputs if topic == f"frame.{camera}") for camera in CAMERAS)
         newest, could_ns = newest_set(history.notices), run.stamp_ns
         while not due(settings, newest, due_ns, last):

@@ -21,10 +21,20 @@ Result = TypeVar("Result")
 
 
 class WorkerPool:
-    """Workers, as a context manager. `ray`: a cluster's address (`local` starts one here); None: processes of this machine."""
+    """Workers, as a context manager.
 
-    def __init__(self, name: str, workers: int, ray: str | None = None) -> None:
-        self._name, self._workers, self._address = name, workers, ray
+    Args:
+        name: Of what they do, for the list of processes.
+        workers: How many.
+        ray: A cluster's address (`local` starts one here); None: processes of this machine.
+        begin: Called first in each worker, which then is a copy of this process with all that it has in memory: for one that
+            has started neither a renderer nor threads. None: workers begin with nothing.
+    """
+
+    def __init__(
+        self, name: str, workers: int, ray: str | None = None, begin: Callable[[], object] | None = None
+    ) -> None:
+        self._name, self._workers, self._address, self._begin = name, workers, ray, begin
         self._pool: ProcessPoolExecutor | None = None
         self._others: set[Any] = set()
         self._ray: Any = None
@@ -80,8 +90,9 @@ class WorkerPool:
 
             return remote.remote, some
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")  # renderers and thread pools do not survive a fork
-            self._pool = ProcessPoolExecutor(self._workers, context, _begin_worker, (self._name,))
+            way = "spawn" if self._begin is None else "fork"  # renderers and thread pools do not survive a fork
+            context, begins = multiprocessing.get_context(way), (self._name, self._begin)
+            self._pool = ProcessPoolExecutor(self._workers, context, _begin_worker, begins)
         return self._pool.submit, _some
 
 
@@ -94,9 +105,11 @@ def _call(work: Callable[[Any], Any], job: Any) -> Any:
     return work(job)
 
 
-def _begin_worker(name: str) -> None:
+def _begin_worker(name: str, begin: Callable[[], object] | None) -> None:
     die_with_parent(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    if begin is not None:
+        begin()
 
 
 def _connected(address: str, workers: int) -> Any:

@@ -6,6 +6,7 @@ With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, 
 the session's policy is now.
 """
 
+import os
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,7 +21,7 @@ from runtime.host.terminal import say, unread_within
 from runtime.messaging.bus import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
 from runtime.process.processes import PROCESSES
-from runtime.replay.flags import REPLAY, ReplayFlags, names
+from runtime.replay.flags import REPLAY, Process, ReplayFlags, names
 from runtime.session import reader
 from runtime.session.reader import Session
 
@@ -38,15 +39,17 @@ def main(arguments: list[str]) -> int:
         session = reader.opened(options.session)
     if options.what_if:
         return _what_if(session, options.out, given)
-    return _paced(session, options) if options.paced else _lockstep(session, given)
+    return _paced(session, options) if options.paced else _lockstep(session, options.only, given)
 
 
-def _lockstep(session: Session, given: dict[str, Any]) -> int:
-    from runtime.replay.lockstep import STEPS, replay
+def _lockstep(session: Session, only: Process | None, given: dict[str, Any]) -> int:
+    from runtime.replay import lockstep
 
-    steps = sum(logged.topic in STEPS for logged in session.messages)
-    with bar(steps, "replay", "step", leave=False) as shown:
-        report = replay(session, lambda settings: changed(settings, given), lambda: shown.update(1))
+    cores = len(os.sched_getaffinity(0))
+    with bar(
+        lockstep.steps((logged.topic for logged in session.messages), only), "replay", "step", leave=False
+    ) as shown:
+        report = lockstep.replay(session, lambda settings: changed(settings, given), shown.update, only, cores)
     if not report.counts:
         raise RuntimeFault(
             f"{session.path}: holds no step of a live run; give a session that is no recording and no --what-if"
@@ -58,7 +61,7 @@ def _lockstep(session: Session, given: dict[str, Any]) -> int:
         if count.first_difference:
             say(f"first difference: {count.first_difference}")
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
-    same = report.identical and not damaged
+    same = (report.alike if only else report.identical) and not damaged
     say(
         _verdict(session, report.reworded)
         if same
@@ -105,7 +108,7 @@ def _paced(session: Session, options: ReplayFlags) -> int:
 
 def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     from runtime.replay import what_if
-    from runtime.replay.lockstep import StoredEmbeddings
+    from runtime.replay.stored_embeddings import StoredEmbeddings
     from runtime.systems.virtual_clock import open_policy
 
     with waiting("sorting messages"):

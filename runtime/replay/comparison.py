@@ -1,7 +1,6 @@
 """What a replay made again, against what was recorded: byte for byte, and what differs in words. Called by lockstep.py."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +36,17 @@ class Report:
 
     counts: dict[str, Count] = field(default_factory=dict)
     reworded: int = 0  # messages that are equal but for their sentences, in a session of another revision
-    passed: Callable[[], object] = lambda: None
+
+    def add(self, other: "Report") -> None:
+        """Count what another stretch of the session gave, later than what is counted already."""
+        self.reworded += other.reworded
+        for kind, more in other.counts.items():
+            count = self.count(kind)
+            count.compared += more.compared
+            count.differing += more.differing
+            count.not_comparable += more.not_comparable
+            count.first_difference = count.first_difference or more.first_difference
+            count.apart = max(count.apart, more.apart)
 
     def count(self, kind: str) -> Count:
         """The counts of a message type; made at the first call."""
@@ -46,9 +55,13 @@ class Report:
     @property
     def identical(self) -> bool:
         """Whether chunks and arm commands were compared and nothing differed or was missing."""
+        return all(self.count(kind).compared for kind in ("ActionChunk", "ArmTarget")) and self.alike
+
+    @property
+    def alike(self) -> bool:
+        """Whether something was compared, and nothing differed or was missing."""
         rows = self.counts.values()
-        both = all(self.count(kind).compared for kind in ("ActionChunk", "ArmTarget"))
-        return both and not any(row.differing or row.not_comparable for row in rows)
+        return any(row.compared for row in rows) and not any(row.differing or row.not_comparable for row in rows)
 
 
 def compare(index: Index, key: Key, made: messages.Message | None, report: Report) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import CliPositionalArg
@@ -12,10 +12,18 @@ from runtime.config.field import Says
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
+Process = Literal["arms", "system1", "system2"]
 MODES = ("lockstep", "what_if", "on_robot", "paced")
 CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
 CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
-_OF_A_MODE = {"speed": "paced", "console": "paced", "folder": "paced", "out": "what_if", "episode": "on_robot"}
+_OF_A_MODE = {
+    "speed": "paced",
+    "console": "paced",
+    "only": "lockstep",
+    "folder": "paced",
+    "out": "what_if",
+    "episode": "on_robot",
+}
 _MOVED = ("policy.checkpoint", "policy.published.video", "policy.published.head")
 
 
@@ -30,6 +38,8 @@ class ReplayFlags(Flags):
     """Folder of a session, or its MCAP file; with --on-robot also a demonstration or a dataset."""
     lockstep: bool = False
     """Run every step again; every byte must be the same."""
+    only: Process | None = None
+    """With --lockstep: the process whose steps are run again, from what the others sent; arms needs no policy."""
     what_if: bool = False
     """Run the same inputs under other settings, and write a new session."""
     on_robot: bool = False

@@ -4,8 +4,8 @@ On the kind of processor that recorded it (recorded.json) every step gives the r
 another order: there only the arms replay, from the logged chunks, and their joints may be WITHIN_RAD apart. The networks are
 not compared there, since nobody knows by how much theirs may differ.
 
-For a new schema: a run of 2.5 s in RUNNING with --policy.checkpoint tests/runtime/golden/policy, 32x24 pictures at 10 Hz, arms
-at 20 Hz, a run of System 1 every 0.3 s, --ratio 2; its file cut to what its outputs consumed, without scene and viewers.
+For a new schema: a run of 3 s in RUNNING with --policy.checkpoint tests/runtime/golden/policy, both engines torch, 32x24
+pictures at 10 Hz, arms at 40 Hz, --system1.period_s auto, --ratio 2; its file cut to what its outputs consumed, without scene.
 """
 
 import json
@@ -20,7 +20,9 @@ from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.replay import index
 from runtime.replay.comparison import Report
-from runtime.replay.lockstep import StoredEmbeddings, replay
+from runtime.replay.flags import Process
+from runtime.replay.lockstep import replay
+from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.what_if import Origin, WhatIf, write
 from runtime.session import reader
 from runtime.session.episodes import episodes
@@ -48,9 +50,9 @@ def moved(settings: Settings, **changes: object) -> Settings:
     return settings.model_copy(update={"policy": policy, **changes})
 
 
-def replayed(folder: Path, only_arms: bool = False) -> Report:
+def replayed(folder: Path, only: Process | None = None) -> Report:
     """The session once more, with its policy from where it lies here."""
-    return replay(reader.read(folder), moved, only_arms=only_arms)
+    return replay(reader.read(folder), moved, only=only)
 
 
 def test_there_is_one_of_each_schema() -> None:
@@ -59,7 +61,7 @@ def test_there_is_one_of_each_schema() -> None:
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
 def test_the_arms_replay_from_the_logged_chunks_on_any_processor(folder: Path) -> None:
-    report = replayed(folder, only_arms=True)
+    report = replayed(folder, only="arms")
     assert set(report.counts) == {"ArmTarget", "SafetyState"}
     assert report.count("ArmTarget").compared > 100 and report.count("SafetyState").compared > 20
     assert all(count.not_comparable == 0 and count.apart < WITHIN_RAD for count in report.counts.values())
@@ -68,17 +70,17 @@ def test_the_arms_replay_from_the_logged_chunks_on_any_processor(folder: Path) -
 def test_another_revision_may_word_its_reasons_otherwise_but_not_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RECORDED[-1]
     monkeypatch.setattr(reasons, "HELD", "these words are of another revision")
-    report = replayed(folder, only_arms=True)
+    report = replayed(folder, only="arms")
     assert report.reworded > 0 and report.count("SafetyState").differing == 0
     recorded = reader.read(folder).metadata["revision"]
     monkeypatch.setattr(index, "revision", lambda: recorded)
-    report = replayed(folder, only_arms=True)
+    report = replayed(folder, only="arms")
     assert report.reworded == 0 and report.count("SafetyState").differing > 0
 
 
 def test_a_reason_more_is_no_wording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transitions, "why_not", lambda *_: ("one reason", "and another"))
-    assert replayed(RECORDED[-1], only_arms=True).count("SafetyState").differing > 0
+    assert replayed(RECORDED[-1], only="arms").count("SafetyState").differing > 0
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)

@@ -9,6 +9,7 @@ import struct
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -65,9 +66,8 @@ class TargetSlot:
 
     def write(self, command: ArmCommand) -> None:
         """Replace the command; never waits for the reader."""
-        indices = [_MOTOR_COMMANDS.index(motor_command) for motor_command in command.motor_commands]
-        padded = [_NO_MOTOR_COMMAND] * (_KEPT - len(indices)) + indices
-        self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *padded, *command.q.tolist()))
+        indices = _indices(command.motor_commands)
+        self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *indices, *command.q.tolist()))
 
     def read(self) -> ArmCommand:
         """The newest command; before the first one, one with stamp_ns 0 and no commands to the motors."""
@@ -81,6 +81,13 @@ class TargetSlot:
     def close(self) -> None:
         """Unmap the memory; the file stays for the other side."""
         self._slot.close()
+
+
+@cache
+def _indices(motor_commands: tuple[MotorCommand, ...]) -> tuple[int, ...]:
+    """The commands as the slot holds them, at its end."""
+    indices = tuple(_MOTOR_COMMANDS.index(motor_command) for motor_command in motor_commands)
+    return (_NO_MOTOR_COMMAND,) * (_KEPT - len(indices)) + indices
 
 
 class ReadingSlot:
@@ -168,7 +175,8 @@ class SlotArm(ABC):
 
     def command(self, q: Array, now_ns: int) -> None:
         """Send one target: q (7,), rad and m, copied; stamped with `now_ns`, by which the other side sees its age."""
-        self._command = replace(self._command, q=q.copy(), stamp_ns=now_ns)
+        before = self._command
+        self._command = ArmCommand(q.copy(), now_ns, before.number, before.motor_commands)
         self._targets.write(self._command)
 
     def hold(self, now_ns: int) -> None:

@@ -4,7 +4,6 @@ Called by the arm's driver before it switches motors on, and by runtime/arms/fee
 Legend: q (7,) is six joints in rad and the gripper's opening in m.
 """
 
-import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,13 +38,18 @@ def jumped(before: Array, q: Array, passed_s: float) -> str:
         The joint, how far it jumped, and how far it could have.
     """
     time_s = min(max(passed_s, 0.0), _LONGEST_S) + _LATE_S
-    reach = [fastest * time_s + slack for fastest, slack in _REACH]
-    moved = [abs(there - here) for there, here in zip(q.tolist(), before.tolist(), strict=True)]
-    if all(map(operator.le, moved, reach)):  # not so for NaN
-        return ""
+    for there, here, (fastest, slack) in zip(q.tolist(), before.tolist(), _REACH, strict=True):
+        if not abs(there - here) <= fastest * time_s + slack:  # so for NaN
+            return _jump(before, q, passed_s, np.array([fastest * time_s + slack for fastest, slack in _REACH]))
+    return ""
+
+
+def _jump(before: Array, q: Array, passed_s: float, reach: Array) -> str:
+    """The joint that is farthest beyond its reach (7,), or reads no number."""
     if not np.isfinite(q).all():
         return f"{joint(int(np.isfinite(q).argmin()))} reads {q[np.isfinite(q).argmin()]}"
-    worst = int(np.divide(moved, reach).argmax())
+    moved = np.abs(q - before)
+    worst = int((moved / reach).argmax())
     unit = "m" if worst == ARM_JOINTS - 1 else "rad"
     return f"{joint(worst)} by {moved[worst]:.2f} {unit} in {passed_s * 1e3:.0f} ms (limit {reach[worst]:.2f} {unit})"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drivers.errors import DriverError
 
-_HEADER = struct.Struct("<q")  # how many values were written
+_HEADER_BYTES = 8  # how many values were written
 _LENGTH = struct.Struct("<q")
 _READ_ATTEMPTS = 100
 """Chosen: a read is repeated when the writer wrote during it, in microseconds; 1000 writes a second do not hit it so often."""
@@ -28,7 +28,7 @@ class SharedSlot:
         self.path = path
         self._capacity = capacity
         self._half = _LENGTH.size + capacity
-        size = _HEADER.size + 2 * self._half
+        size = _HEADER_BYTES + 2 * self._half
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(descriptor).st_size < size:
@@ -36,33 +36,40 @@ class SharedSlot:
             self._map = mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)
+        self._view = memoryview(self._map)
+        self._count = self._view[:_HEADER_BYTES].cast("q")  # aligned: loaded and stored at once, not byte by byte
+
+    @property
+    def count(self) -> int:
+        """How many values were written so far: another number tells of a new one."""
+        return self._count[0]
 
     def write(self, payload: bytes) -> None:
         """Replace the value; never waits. Raises DriverError if it is larger than the slot."""
         if len(payload) > self._capacity:
             raise DriverError(f"slot {self.path.name}: {len(payload)} bytes (limit {self._capacity}); enlarge the slot")
-        count = _HEADER.unpack_from(self._map)[0] + 1
-        start = _HEADER.size + count % 2 * self._half
+        count = self.count + 1
+        start = _HEADER_BYTES + count % 2 * self._half
         _LENGTH.pack_into(self._map, start, len(payload))
         start += _LENGTH.size
         self._map[start : start + len(payload)] = payload
-        # One aligned store: Struct.pack_into clears its bytes first, and a reader would see a count of 0 between.
-        with memoryview(self._map) as view, view[: _HEADER.size].cast("q") as number:
-            number[0] = count
+        self._count[0] = count
 
     def read(self) -> bytes | None:
         """The newest whole value, without waiting; None before the first one."""
         for _ in range(_READ_ATTEMPTS):
-            count = _HEADER.unpack_from(self._map)[0]
+            count = self.count
             if count == 0:
                 return None
-            start = _HEADER.size + count % 2 * self._half
+            start = _HEADER_BYTES + count % 2 * self._half
             size = _LENGTH.unpack_from(self._map, start)[0]
             payload = self._map[start + _LENGTH.size : start + _LENGTH.size + size]
-            if _HEADER.unpack_from(self._map)[0] == count:  # else the half may have been written to again
+            if self.count == count:  # else the half may have been written to again
                 return payload
         raise DriverError(f"slot {self.path.name}: is written faster than it can be read")
 
     def close(self) -> None:
         """Unmap the memory; the file stays for the other side."""
+        self._count.release()
+        self._view.release()
         self._map.close()

@@ -11,12 +11,15 @@ from drivers.sim.link import StateSlot, side_index
 
 
 class SimulatedArm(SlotArm):
-    """One arm of the simulated robot, `side` left or right. `folder` is where the simulator keeps its slots."""
+    """One arm of the simulated robot, `side` left or right. `folder` is where the simulator keeps its slots.
 
-    def __init__(self, side: str, folder: Path) -> None:
+    `states` may be shared by both arms, which then parse each state once.
+    """
+
+    def __init__(self, side: str, folder: Path, states: StateSlot | None = None) -> None:
         super().__init__(side, folder, "simulator")
         self._side = side_index(side)
-        self._states = StateSlot(folder)
+        self._own, self._states = states is None, states or StateSlot(folder)
 
     def read(self) -> ArmState | None:
         """The newest reading, without waiting; None before the simulator's first step. It never warns of anything."""
@@ -29,4 +32,5 @@ class SimulatedArm(SlotArm):
     def close(self) -> None:
         """Unmap the slots; the simulator keeps the last target."""
         super().close()
-        self._states.close()
+        if self._own:
+            self._states.close()

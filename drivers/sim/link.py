@@ -38,6 +38,7 @@ class StateSlot:
 
     def __init__(self, folder: Path) -> None:
         self._slot = SharedSlot(folder / "simulator.state", _CAPACITY_BYTES)
+        self._read: tuple[int, SimulatorState | None] = 0, None  # the newest state that was read, with its number
 
     def write(self, state: SimulatorState) -> None:
         """Replace the state; never waits. Raises DriverError for a scene that is too large for the slot."""
@@ -46,6 +47,12 @@ class StateSlot:
 
     def read(self) -> SimulatorState | None:
         """The newest state, without waiting; None before the simulator's first one."""
+        count = self._slot.count  # before the value: one that comes meanwhile is read again
+        if count != self._read[0]:
+            self._read = count, self._parsed()
+        return self._read[1]
+
+    def _parsed(self) -> SimulatorState | None:
         payload = self._slot.read()
         if payload is None:
             return None

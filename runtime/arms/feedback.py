@@ -96,6 +96,8 @@ def _jump(before: ArmState | None, state: ArmState) -> str:
 def _used(belief: Belief, state: ArmState) -> ArmState:
     """The believed reading, with what the newest one says besides positions."""
     believed = belief.believed
+    if believed is state:
+        return state
     if believed is None:
         return replace(state, number=-1, stamp_ns=messages.NEVER, q=np.zeros_like(state.q), powered=False)
     warning = state.warning

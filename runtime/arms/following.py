@@ -14,6 +14,7 @@ from runtime.arms import safety
 from runtime.arms.limits import Array
 from runtime.config.settings import Safety
 from runtime.host.clock import seconds
+from runtime.host.compiled import compiled
 from runtime.messaging import messages
 
 BLOCKED = 3
@@ -47,6 +48,13 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
     Returns:
         Why an arm does not follow, for the operator (empty: both do), and whether the blocked arms may yield to where they are.
     """
+    if (
+        following.beyond == (0, 0)
+        and all(following.led_there)
+        and _both_near(commanded, np.array(feedback.q), limits.following_rad)
+    ):  # as nearly always
+        following.q, following.measured_ns = feedback.q, feedback.measured_ns
+        return "", False
     before = feedback.q if following.q is None else following.q
     judged = [_one(limits, following, side, before, commanded, feedback) for side in range(2)]
     following.q, following.measured_ns = feedback.q, feedback.measured_ns
@@ -59,6 +67,15 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
     yields = all(led for side, (_, led) in enumerate(judged) if blocked[side])
     why = "check whether the arm is blocked" if yields else _JUMPED
     return f"{safety.not_following(limits, commanded, measured)}; {why}", yields
+
+
+@compiled("b1(f8[::1],f8[::1],f8)")
+def _both_near(commanded: Array, q: Array, following_rad: float) -> bool:
+    """Whether no joint of either arm is farther from the command; a gripper that holds something may be, NaN is not near."""
+    for joint in range(2 * _ARM):
+        if joint % _ARM != _ARM - 1 and not abs(commanded[joint] - q[joint]) <= following_rad:
+            return False
+    return True
 
 
 def _one(

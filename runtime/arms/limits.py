@@ -16,6 +16,7 @@ from runtime.arms.collision import bases_of
 from runtime.arms.joint_limits import brake_joints, stop_way, track_joints
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Safety
+from runtime.host.compiled import compiled
 from runtime.messaging import messages
 
 Array = NDArray[np.float64]
@@ -126,8 +127,17 @@ def _clear(limits: Limits, candidate: Motion, way: Array, here: Array) -> bool:
     `way` (J,) is its stop distance. The joints do not stop all at once, so the real way bends off the straight line to their
     stop, the more the longer it is: the distances asked for grow with it (`_BEND_M_PER_RAD`).
     """
-    if not candidate.dq.any():
+    bend_m = _bend_m(candidate.dq, way)
+    if bend_m < 0:
         return True
-    bend_m = min(_BEND_M_PER_RAD * float(np.abs(way).max()), _LARGEST_BEND_M)
     least_m, nearest_m = limits.min_fingertip_m + bend_m, limits.min_arm_distance_m + bend_m
     return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m)
+
+
+@compiled("f8(f8[::1],f8[::1])")
+def _bend_m(dq: Array, way: Array) -> float:
+    """How far the real way of a stop may leave the straight line, m; below 0: nothing moves."""
+    longest, moves = 0.0, False
+    for joint in range(len(way)):
+        longest, moves = max(longest, abs(way[joint])), moves or dq[joint] != 0.0
+    return min(_BEND_M_PER_RAD * longest, _LARGEST_BEND_M) if moves else -1.0

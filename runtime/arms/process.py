@@ -13,6 +13,7 @@ from drivers.arm import ARM_JOINTS, ArmState
 from drivers.arm_link import LED, Array, LinkedArm, SlotArm, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
+from drivers.sim.link import StateSlot
 from runtime.arms.feedback import Belief, believe
 from runtime.arms.limit_monitor import LimitMonitor, exceeded
 from runtime.arms.limits import Limits
@@ -200,8 +201,10 @@ def _heard(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
 
 def make_arms(process: Process) -> list[SlotArm]:
     """The drivers that the settings ask for, left then right."""
-    make = LinkedArm if process.settings.can or process.settings.arms.kind == "piper" else SimulatedArm
-    return [make(side, process.folder) for side in SIDES]
+    if process.settings.can or process.settings.arms.kind == "piper":
+        return [LinkedArm(side, process.folder) for side in SIDES]
+    states = StateSlot(process.folder)
+    return [SimulatedArm(side, process.folder, states) for side in SIDES]
 
 
 def _read(

@@ -38,7 +38,7 @@ class Freshness:
 
 
 def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
-    """Everything that forbids RUNNING at this moment.
+    """What forbids RUNNING at this moment besides the arms themselves (`arm_reasons`).
 
     Args:
         safety: The limits on ages.
@@ -46,10 +46,9 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
         now_ns: CLOCK_MONOTONIC.
 
     Returns:
-        A text for each, arms first, then cameras, supervisor, processes and chunk; empty when all is fresh.
+        A text for each: cameras, supervisor, processes, chunk; empty when all is fresh.
     """
     return (
-        *arm_reasons(safety, fresh, now_ns),
         *_camera_reasons(safety, fresh, now_ns),
         *unsupervised(safety, fresh.supervised_ns, now_ns),
         *(f"process {name}" for name in fresh.lost_processes),
@@ -60,19 +59,23 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
 def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     """Arms without fresh feedback, or that report a warning or a fault; one such arm makes both hold."""
     silent = silent_arms(safety, fresh.arms, now_ns)
+    if not any(fresh.arms.warning) and not any(fresh.arms.fault):  # as nearly always
+        return silent
     reported = (warning or fault for warning, fault in zip(fresh.arms.warning, fresh.arms.fault, strict=True))
     return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, reported, strict=True) if text)
 
 
 def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple[str, ...]:
     """Arms whose feedback is older than `max_feedback_age_s`, or that were not heard yet."""
-    limit_ms = safety.max_feedback_age_s * 1e3
+    limit_ns = seconds(safety.max_feedback_age_s)
+    if now_ns - min(arms.measured_ns) <= limit_ns:
+        return ()
     return tuple(
         f"{side} arm: no feedback yet; check its power and CAN cable"
         if stamp_ns == messages.NEVER
-        else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {limit_ms:.0f} ms); check its power and CAN cable"
+        else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {_ms(limit_ns)}); check its power and CAN cable"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
-        if now_ns - stamp_ns > seconds(safety.max_feedback_age_s)
+        if now_ns - stamp_ns > limit_ns
     )
 
 

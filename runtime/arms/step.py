@@ -103,9 +103,10 @@ def _find(
 ) -> Findings:
     """What the mode follows from besides what is wanted and latched (transitions.py)."""
     settings = config.settings
-    unwell = outside + safety.arm_reasons(settings.safety, fresh, now_ns)
+    of_arms = safety.arm_reasons(settings.safety, fresh, now_ns)
+    unwell = outside + of_arms
     return Findings(
-        forbids_run=outside + (safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
+        forbids_run=outside + (of_arms + safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
         forbids_takeover=(*unwell, *_unled(config, state, now_ns)) if state.machine.wanted.takeover else (),
         armable=not unwell,
         motors_on=all(fresh.arms.powered),
@@ -119,7 +120,9 @@ def _find_faults(config: ArmsConfig, state: ArmsState, feedback: messages.JointS
     machine = state.machine
     blocked, yields = follow(config.settings.safety, state.following, state.commanded.q, feedback)
     before = machine.latched.fault
-    state.machine = machine.latch(fault=before or safety.arm_fault(feedback) or blocked)
+    fault = before or safety.arm_fault(feedback) or blocked
+    if fault != before:
+        state.machine = machine.latch(fault=fault)
     if blocked and yields and not before:
         state.yields_to = np.where(parking.ARMS, feedback.q, state.commanded.q)  # the grippers keep what they hold
 

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.arms.spline import POWERS, faded, on_spline
 from runtime.host.clock import NS_PER_S
 from runtime.messaging.messages import Blend
 
@@ -80,10 +81,13 @@ class Piece:
         if last == 0:  # one target is a pose
             motion = np.concatenate([self.points, np.zeros((2, self.points.shape[1]))])
         else:
-            of_points, of_curvature = _spline(place - index, self.dt_ns / NS_PER_S, place > -1.0)
-            motion = of_points @ self.points[index : index + 2] + of_curvature @ self.curvature[index : index + 2]
+            pair = slice(index, index + 2)
+            moves = float(place > -1.0)
+            motion = on_spline(
+                self.points[pair], self.curvature[pair], place - index, self.dt_ns / NS_PER_S, moves, POWERS
+            )
         if self.fade_s > 0:
-            motion += _fading((now_ns - self.seam_ns) / NS_PER_S, self.fade_s) @ self.offset
+            motion += faded(self.offset, (now_ns - self.seam_ns) / NS_PER_S, self.fade_s, POWERS)
         return Motion(*motion)
 
 
@@ -164,8 +168,9 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
     """
     if not trajectory.pieces or now_ns > trajectory.end_ns:
         return None
-    live = [piece for piece in trajectory.pieces if now_ns <= piece.end_ns]
-    motions = [piece.at(now_ns) for piece in live]
+    if len(trajectory.pieces) == 1:
+        return trajectory.pieces[0].at(now_ns)
+    motions = [piece.at(now_ns) for piece in trajectory.pieces if now_ns <= piece.end_ns]
     if len(motions) == 1:
         return motions[0]
     weights = _ENSEMBLE_DECAY ** np.arange(len(motions) - 1, -1, -1)
@@ -174,51 +179,6 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
         np.tensordot(weights, np.stack([getattr(motion, name) for motion in motions]), 1) for name in ("q", "dq", "ddq")
     )
     return Motion(q, dq, ddq)
-
-
-def _spline(b: float, dt: float, moves: bool) -> tuple[Array, Array]:
-    """Weights (3, 2) of two neighbouring points, and of the second derivatives at them, in position, velocity and acceleration.
-
-    `b` is the place between them, 0 to 1, `dt` their distance in s. Below 0, down to -1, the spline goes on straight; without
-    `moves` its velocity there is 0.
-    """
-    a = 1.0 - b
-    if b >= 0:
-        points = ((a, b), (-1 / dt, 1 / dt), (0.0, 0.0))
-        bends = ((a**3 - a, b**3 - b), (1 - 3 * a * a, 3 * b * b - 1), (a, b))
-        return np.array(points), np.array(bends) * ((dt * dt / 6,), (dt / 6,), (1.0,))
-    speed = moves / dt
-    bend = dt * dt / 6
-    return (
-        np.array(((a, b), (-speed, speed), (0.0, 0.0))),
-        np.array(((-2 * b * bend, -b * bend), (-2 * speed * bend, -speed * bend), (0.0, 0.0))),
-    )
-
-
-def _fading(after_s: float, fade_s: float) -> Array:
-    """Weights (3, 3): how much of an offset in position, velocity and acceleration is left in each of them after some time.
-
-    They are the quintic in time that begins with the offset and takes all three to zero in `fade_s`.
-    """
-    if after_s >= fade_s:
-        return np.zeros((3, 3))
-    d = fade_s
-    s = max(after_s, 0.0) / d
-    s2, s3, s4, s5 = s**2, s**3, s**4, s**5
-    position = (
-        1 - 10 * s3 + 15 * s4 - 6 * s5,
-        d * (s - 6 * s3 + 8 * s4 - 3 * s5),
-        d * d * (s2 - 3 * s3 + 3 * s4 - s5) / 2,
-    )
-    velocity = (
-        (-30 * s2 + 60 * s3 - 30 * s4) / d,
-        1 - 18 * s2 + 32 * s3 - 15 * s4,
-        d * (2 * s - 9 * s2 + 12 * s3 - 5 * s4) / 2,
-    )
-    acceleration = (
-        (-60 * s + 180 * s2 - 120 * s3) / d**2, (-36 * s + 96 * s2 - 60 * s3) / d, 1 - 9 * s + 18 * s2 - 10 * s3
-    )  # fmt: skip
-    return np.array((position, velocity, acceleration))
 
 
 @cache

@@ -183,7 +183,10 @@ KEPT: Final[dict[str, tuple[Mode, ...]]] = {
 def decide(machine: StateMachine, found: Findings) -> Row | None:
     """The row that applies; None: the mode stays."""
     for row in _ROWS[machine.mode]:
-        if all(guard(machine, found) for guard in row.when):
+        for guard in row.when:
+            if not guard(machine, found):
+                break
+        else:
             return row
     return None
 

@@ -271,7 +271,8 @@ class Bus:
 
         `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond.
         """
-        self.drain(subscribers)
+        remaining_ns = max(0, until_ns - robot_time_ns())
+        self.drain(subscribers, remaining_ns / NS_PER_S)
         while (remaining_ns := until_ns - robot_time_ns()) > 0:
             self.drain(subscribers, remaining_ns / NS_PER_S)
 

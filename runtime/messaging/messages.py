@@ -45,6 +45,8 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     _tensors: ClassVar[dict[str, Tensor | ArraySet]]
+    _nested: ClassVar[frozenset[str]]
+    """Fields that hold other models, which are encoded as maps."""
 
     seq: int = Field(ge=0)
     epoch: int = Field(ge=0)
@@ -57,6 +59,12 @@ class Message(BaseModel):
             for name, field in cls.model_fields.items()
             if any(isinstance(m, Tensor | ArraySet) for m in field.metadata)
         }
+        cls._nested = frozenset(name for name, field in cls.model_fields.items() if _holds_models(field.annotation))
+
+
+def _holds_models(annotation: Any) -> bool:
+    inside = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return inside or any(map(_holds_models, get_args(annotation)))
 
 
 class Episodic(Message):
@@ -393,9 +401,12 @@ def encode(message: Message) -> bytes:
         Its bytes: arrays as maps of dtype, shape and little-endian data.
     """
     body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
-    tensors = message._tensors  # pyright: ignore[reportPrivateUsage]
+    tensors, nested = message._tensors, message._nested  # pyright: ignore[reportPrivateUsage]
     for name, value in message.__dict__.items():
-        body[name] = tensors[name].to_map(value) if name in tensors else _plain(value)
+        if name in tensors:
+            body[name] = tensors[name].to_map(value)
+        else:
+            body[name] = _plain(value) if name in nested else value
     if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
         _local.packer = msgpack.Packer()
     return _local.packer.pack(body)

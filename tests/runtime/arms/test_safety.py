@@ -39,8 +39,13 @@ def with_arms(fresh: Freshness, **changes: Any) -> Freshness:
     return replace(fresh, arms=fresh.arms.model_copy(update=changes))
 
 
+def stale(fresh: Freshness, now_ns: int = NOW_NS) -> tuple[str, ...]:
+    """All that forbids RUNNING: the arms', then the rest."""
+    return safety.arm_reasons(SAFETY, fresh, now_ns) + safety.stale(SAFETY, fresh, now_ns)
+
+
 def test_fresh_inputs_forbid_nothing(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, fresh, NOW_NS) == ()
+    assert stale(fresh) == ()
 
 
 @pytest.mark.parametrize(("side", "name"), [(0, "left"), (1, "right")])
@@ -48,17 +53,17 @@ def test_an_arm_without_feedback_is_named(side: int, name: str, fresh: Freshness
     at_limit, over = NOW_NS - seconds(SAFETY.max_feedback_age_s), NOW_NS - seconds(SAFETY.max_feedback_age_s) - 1
     stamps = [NOW_NS, NOW_NS]
     stamps[side] = at_limit
-    assert safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW_NS) == ()
+    assert stale(with_arms(fresh, measured_ns=(stamps[0], stamps[1]))) == ()
     stamps[side] = over
-    (reason,) = safety.stale(SAFETY, with_arms(fresh, measured_ns=(stamps[0], stamps[1])), NOW_NS)
+    (reason,) = stale(with_arms(fresh, measured_ns=(stamps[0], stamps[1])))
     assert reason.startswith(f"{name} arm: feedback is 50 ms old (limit 50 ms)")
 
 
 def test_a_silent_supervisor_is_named_and_none_at_all_is_not_missed(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_supervision_age_s)
-    assert safety.stale(SAFETY, replace(fresh, supervised_ns=None), NOW_NS) == ()
-    assert safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns), NOW_NS) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, supervised_ns=NOW_NS - limit_ns - 1), NOW_NS)
+    assert stale(replace(fresh, supervised_ns=None)) == ()
+    assert stale(replace(fresh, supervised_ns=NOW_NS - limit_ns)) == ()
+    (reason,) = stale(replace(fresh, supervised_ns=NOW_NS - limit_ns - 1))
     assert reason.startswith("supervisor silent for 1000 ms (limit 1000 ms)")
 
 
@@ -68,7 +73,7 @@ def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh
     reported = ["", ""]
     reported[side] = "motor 3 is hot"
     reporting = with_arms(fresh, **{field: tuple(reported)})
-    assert safety.stale(SAFETY, reporting, NOW_NS) == (f"{name} arm: motor 3 is hot",)
+    assert stale(reporting) == (f"{name} arm: motor 3 is hot",)
     assert safety.arm_fault(reporting.arms) == (f"{name} arm: motor 3 is hot" if field == "fault" else "")
 
 
@@ -78,14 +83,14 @@ def test_both_arms_are_named(fresh: Freshness) -> None:
 
 
 def test_cameras_that_never_reported_are_named(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, health=None), NOW_NS) == ("cameras: no report yet",)
+    assert stale(replace(fresh, health=None)) == ("cameras: no report yet",)
 
 
 def test_a_silent_cameras_process_is_named(fresh: Freshness, build: Build) -> None:
     limit_ns = seconds(SAFETY.max_health_age_s)
     health = build(messages.CameraHealth, stamp_ns=NOW_NS - limit_ns)
-    assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, health=health), NOW_NS + 1)
+    assert stale(replace(fresh, health=health)) == ()
+    (reason,) = stale(replace(fresh, health=health), NOW_NS + 1)
     assert reason.startswith("cameras process silent for 150 ms (limit 150 ms)")
 
 
@@ -95,37 +100,37 @@ def test_each_bad_camera_is_named(fresh: Freshness, build: Build) -> None:
         for camera, verdict in (("head", "no new frame for 120 ms"), ("left_wrist", ""), ("right_wrist", "unplugged"))
     )
     health = build(messages.CameraHealth, stamp_ns=NOW_NS, cameras=states)
-    assert safety.stale(SAFETY, replace(fresh, health=health), NOW_NS) == (
+    assert stale(replace(fresh, health=health)) == (
         "camera head: no new frame for 120 ms",
         "camera right_wrist: unplugged",
     )
 
 
 def test_a_refusal_is_the_reason(fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, refusal="chunk: jumps"), NOW_NS) == ("chunk: jumps",)
+    assert stale(replace(fresh, refusal="chunk: jumps")) == ("chunk: jumps",)
 
 
 @pytest.mark.parametrize("missing", ["observation_ns", "conditions_ns"])
 def test_no_chunk_yet_is_the_reason(missing: str, fresh: Freshness) -> None:
-    assert safety.stale(SAFETY, replace(fresh, **{missing: None}), NOW_NS) == ("no chunk yet",)
+    assert stale(replace(fresh, **{missing: None})) == ("no chunk yet",)
 
 
 def test_an_old_chunk_is_named_with_its_limit(fresh: Freshness) -> None:
     limit_ns = seconds(SAFETY.max_chunk_age_s)
-    assert safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns), NOW_NS) == ()
-    (reason,) = safety.stale(SAFETY, replace(fresh, observation_ns=NOW_NS - limit_ns - 1), NOW_NS)
+    assert stale(replace(fresh, observation_ns=NOW_NS - limit_ns)) == ()
+    (reason,) = stale(replace(fresh, observation_ns=NOW_NS - limit_ns - 1))
     assert reason == "chunk is 600 ms old (limit 600 ms): System 1 is late or gone"
 
 
 def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
-    (reason,) = safety.stale(SAFETY, replace(fresh, runs_out=True), NOW_NS)
+    (reason,) = stale(replace(fresh, runs_out=True))
     assert reason == "chunk is 100 ms old (limit 600 ms), has run out: System 1 is late or gone"
 
 
 def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
     old = replace(fresh, conditions_ns=NOW_NS - seconds(1.2))
-    assert safety.stale(SAFETY, old, NOW_NS) == ()
-    (reason,) = safety.stale(SAFETY, replace(old, conditions_ns=NOW_NS - seconds(1.2) - 1), NOW_NS)
+    assert stale(old) == ()
+    (reason,) = stale(replace(old, conditions_ns=NOW_NS - seconds(1.2) - 1))
     assert reason == "condition is 1200 ms old (limit 1200 ms): System 2 is late or gone"
 
 
@@ -133,19 +138,17 @@ def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) 
     old = replace(
         fresh, conditions_limit_ns=seconds(100), conditions_ns=NOW_NS - seconds(SAFETY.max_condition_age_s) - 1
     )
-    (reason,) = safety.stale(SAFETY, old, NOW_NS)
+    (reason,) = stale(old)
     assert "4000 ms" in reason
 
 
 def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> None:
-    reasons = safety.stale(SAFETY, replace(fresh, observation_ns=0, conditions_ns=0), NOW_NS)
+    reasons = stale(replace(fresh, observation_ns=0, conditions_ns=0))
     assert sorted(reason.split(" is ")[0] for reason in reasons) == ["chunk", "condition"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(fresh: Freshness) -> None:
-    assert (
-        len(safety.stale(SAFETY, replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"), NOW_NS)) == 4
-    )
+    assert len(stale(replace(with_arms(fresh, measured_ns=(0, 0)), health=None, refusal="x"))) == 4
 
 
 @pytest.mark.parametrize("joint", WITHOUT_GRIPPERS)

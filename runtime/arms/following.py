@@ -51,7 +51,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
     if (
         following.beyond == (0, 0)
         and all(following.led_there)
-        and _both_near(commanded, np.array(feedback.q), limits.following_rad)
+        and both_near(commanded, np.array(feedback.q), limits.following_rad)
     ):  # as nearly always
         following.q, following.measured_ns = feedback.q, feedback.measured_ns
         return "", False
@@ -70,8 +70,14 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
 
 
 @compiled("b1(f8[::1],f8[::1],f8)")
-def _both_near(commanded: Array, q: Array, following_rad: float) -> bool:
-    """Whether no joint of either arm is farther from the command; a gripper that holds something may be, NaN is not near."""
+def both_near(commanded: Array, q: Array, following_rad: float) -> bool:
+    """Whether every joint of both arms is near its command; a gripper that holds something need not be. NaN is not near.
+
+    Args:
+        commanded: (14,) rad, grippers m.
+        q: (14,) as read.
+        following_rad: How far a joint may be away.
+    """
     for joint in range(2 * _ARM):
         if joint % _ARM != _ARM - 1 and not abs(commanded[joint] - q[joint]) <= following_rad:
             return False

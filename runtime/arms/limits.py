@@ -127,17 +127,21 @@ def _clear(limits: Limits, candidate: Motion, way: Array, here: Array) -> bool:
     `way` (J,) is its stop distance. The joints do not stop all at once, so the real way bends off the straight line to their
     stop, the more the longer it is: the distances asked for grow with it (`_BEND_M_PER_RAD`).
     """
-    bend_m = _bend_m(candidate.dq, way)
-    if bend_m < 0:
+    if not candidate.dq.any():
         return True
-    least_m, nearest_m = limits.min_fingertip_m + bend_m, limits.min_arm_distance_m + bend_m
+    bend = bend_m(way)
+    least_m, nearest_m = limits.min_fingertip_m + bend, limits.min_arm_distance_m + bend
     return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m)
 
 
-@compiled("f8(f8[::1],f8[::1])")
-def _bend_m(dq: Array, way: Array) -> float:
-    """How far the real way of a stop may leave the straight line, m; below 0: nothing moves."""
-    longest, moves = 0.0, False
+@compiled("f8(f8[::1])")
+def bend_m(way: Array) -> float:
+    """How far the real way of a stop may leave the straight line, m.
+
+    Args:
+        way: (J,) until rest.
+    """
+    longest = 0.0
     for joint in range(len(way)):
-        longest, moves = max(longest, abs(way[joint])), moves or dq[joint] != 0.0
-    return min(_BEND_M_PER_RAD * longest, _LARGEST_BEND_M) if moves else -1.0
+        longest = max(longest, abs(way[joint]))
+    return min(_BEND_M_PER_RAD * longest, _LARGEST_BEND_M)

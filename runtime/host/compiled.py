@@ -5,11 +5,12 @@ For what runs 200 times a second on a handful of numbers: there Python takes lon
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,14 +31,23 @@ def part(function: Function) -> Function:
     return register_jitable(function)
 
 
-@intrinsic
-def fused(context: Any, a: Any, b: Any, c: Any) -> Any:
-    """In compiled code a * b + c, rounded once (IEEE 754 fusedMultiplyAdd)."""
+def fused(a: float, b: float, c: float) -> float:
+    """a * b + c, rounded once (IEEE 754 fusedMultiplyAdd); one instruction in compiled code."""
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    return float(exact) if exact else a * b + c  # a zero has a sign
 
+
+@intrinsic
+def _fused(context: Any, a: Any, b: Any, c: Any) -> Any:
     def make(context: Any, builder: Any, signature: Any, numbers: Any) -> Any:
         return builder.fma(*numbers)
 
     return types.float64(types.float64, types.float64, types.float64), make
+
+
+@overload(fused, inline="always")
+def _of_fused(a, b, c):  # pyright: ignore  # numba compares the names of both, annotations included
+    return lambda a, b, c: _fused(a, b, c)  # pyright: ignore
 
 
 def _make(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

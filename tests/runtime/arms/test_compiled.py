@@ -1,0 +1,100 @@
+"""What is compiled for one tick, in both its forms: as its source says, and as machine code. Called by pytest.
+
+That .ci/run covers the source is why each is called as written too. clearance.py and joint_limits.py: test_clearance.py.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.interpolate import BPoly, CubicSpline
+
+from runtime.arms import following, limits, spline
+from runtime.arms.trajectory import second_derivatives
+from runtime.host.compiled import compiled, fused
+
+DT_S = 0.04
+
+
+def forms(function: Any) -> list[Any]:
+    return [function, getattr(function, "py_func", function)]
+
+
+@pytest.mark.parametrize("on_spline", forms(spline.on_spline))
+def test_a_point_between_two_others_is_that_of_a_natural_spline(on_spline: Any) -> None:
+    q = np.random.default_rng(1).normal(size=(9, 14))
+    curvature = second_derivatives(9) @ q / DT_S**2
+    expected = CubicSpline(np.arange(9) * DT_S, q, bc_type="natural")
+    for place in (0.0, 0.3, 3.5, 6.999, 8.0):
+        index = min(int(place), 7)
+        made = on_spline(q[index : index + 2], curvature[index : index + 2], place - index, DT_S, 1.0, spline.POWERS)
+        for order, row in enumerate(made):
+            np.testing.assert_allclose(row, expected(place * DT_S, order), atol=1e-9 / DT_S**order)
+
+
+@pytest.mark.parametrize("on_spline", forms(spline.on_spline))
+@pytest.mark.parametrize("moves", [0.0, 1.0])
+def test_before_the_first_point_it_goes_on_straight_or_stands(on_spline: Any, moves: float) -> None:
+    q = np.random.default_rng(2).normal(size=(9, 14))
+    curvature = second_derivatives(9) @ q / DT_S**2
+    slope = CubicSpline(np.arange(9) * DT_S, q, bc_type="natural")(0.0, 1)
+    made = on_spline(q[:2], curvature[:2], -0.5, DT_S, moves, spline.POWERS)
+    np.testing.assert_allclose(made[0], q[0] - slope * 0.5 * DT_S, atol=1e-12)
+    np.testing.assert_allclose(made[1], slope * moves, atol=1e-9)
+    assert not made[2].any()
+
+
+@pytest.mark.parametrize("faded", forms(spline.faded))
+def test_an_offset_fades_out_along_the_quintic_that_its_ends_define(faded: Any) -> None:
+    offset = np.random.default_rng(3).normal(size=(3, 14))
+    quintic = BPoly.from_derivatives([0, 0.25], [list(offset), [np.zeros(14)] * 3])
+    for after_s in (0.0, 0.01, 0.125, 0.249):
+        made = faded(offset, after_s, 0.25, spline.POWERS)
+        for order, row in enumerate(made):
+            np.testing.assert_allclose(row, quintic(after_s, nu=order), atol=1e-10 / 0.25 ** (order + 2))
+    np.testing.assert_array_equal(faded(offset, -0.1, 0.25, spline.POWERS), faded(offset, 0.0, 0.25, spline.POWERS))
+    for after_s in (0.25, 3.0):
+        assert not faded(offset, after_s, 0.25, spline.POWERS).any()
+
+
+def test_both_forms_round_alike_as_matrix_products_did() -> None:
+    dice = np.random.default_rng(4)
+    for _ in range(200):
+        points, curvature, offset = dice.normal(size=(2, 14)), dice.normal(size=(2, 14)), dice.normal(size=(3, 14))
+        b, after_s = dice.uniform(-1, 1), dice.uniform(0, 0.2)
+        made = [form(points, curvature, b, DT_S, 1.0, spline.POWERS).tobytes() for form in forms(spline.on_spline)]
+        left = [form(offset, after_s, 0.25, spline.POWERS).tobytes() for form in forms(spline.faded)]
+        assert len(set(made)) == len(set(left)) == 1
+
+
+@compiled("f8(f8,f8,f8)")
+def _fused(a: float, b: float, c: float) -> float:
+    return fused(a, b, c)
+
+
+@pytest.mark.parametrize("form", [_fused, fused])
+def test_a_fused_sum_is_rounded_once(form: Any) -> None:
+    a = 1 + 2.0**-30
+    assert form(a, a, -1.0) == 2.0**-29 + 2.0**-60
+    assert a * a - 1 == 2.0**-29, "with two roundings the last part is lost"
+
+
+@pytest.mark.parametrize("near", forms(following.both_near))
+def test_a_joint_is_near_up_to_the_limit_and_a_gripper_anywhere(near: Any) -> None:
+    commanded = np.linspace(-1, 1, 14)
+    for joint in range(14):
+        for away, expected in ((0.1, True), (-0.1, True), (0.11, False), (-0.11, False), (np.nan, False)):
+            q = commanded.copy()
+            q[joint] += away
+            q = np.where(np.abs(q - commanded - away) < 1e-15, commanded + away, q)
+            assert near(commanded, q, 0.1 + 1e-9) == (expected or joint in (6, 13)), (joint, away)
+
+
+@pytest.mark.parametrize("bend_m", forms(limits.bend_m))
+def test_a_longer_way_bends_more_up_to_the_largest_bend(bend_m: Any) -> None:
+    way = np.zeros(14)
+    assert bend_m(way) == 0
+    way[9], way[3] = -0.5, 0.2
+    assert bend_m(way) == pytest.approx(0.06)
+    way[9] = 9.0
+    assert bend_m(way) == 0.12

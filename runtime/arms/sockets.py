@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from runtime.arms.state import ArmsOutputs
 from runtime.messaging import messages
-from runtime.messaging.bus import Received
+from runtime.messaging.subscriber import Received
 from runtime.process.base import Process
 
 _STATES = ("camera_health", "supervision", "episode", "instruction", "deadman")

@@ -21,7 +21,8 @@ from runtime.errors import RuntimeFault
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder
 from runtime.messaging import messages
-from runtime.messaging.bus import Bus, Publisher
+from runtime.messaging.bus import Bus
+from runtime.messaging.publisher import Publisher
 from runtime.process.base import RunFile
 from runtime.process.processes import PROCESSES
 

@@ -9,7 +9,7 @@ from typing import Any
 from runtime.console import requests
 from runtime.console.lease import Lease
 from runtime.messaging import messages
-from runtime.messaging.bus import Publisher
+from runtime.messaging.publisher import Publisher
 
 _SOURCE = "console"
 _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000

@@ -23,6 +23,7 @@ class Topic:
     max_age_s: float | None  # above it a reader must treat the newest message as stale
     logged: bool = True
     max_bytes: int = 1 << 16
+    ring: bool = False  # it travels through shared memory, which wakes nobody (ring_topic.py); it has one publisher
 
     def senders(self, processes: Sequence[str]) -> tuple[str, ...]:
         """Who publishes it, where `processes` are all there are."""
@@ -43,9 +44,9 @@ TOPICS: dict[str, Topic] = {
         Topic("conditions", messages.Conditions, ("system2",), None, None, max_bytes=1 << 23),
         Topic("chunk", messages.ActionChunk, ("system1",), None, 0.6),
         Topic("skip", messages.Skip, ("system1",), None, None),
-        Topic("joint_state", messages.JointState, ("arms",), 200, 0.05),
-        Topic("arm_target", messages.ArmTarget, ("arms",), 200, 0.05),
-        Topic("leader_state", messages.LeaderState, ("arms",), 200, 0.05),
+        Topic("joint_state", messages.JointState, ("arms",), 200, 0.05, ring=True),
+        Topic("arm_target", messages.ArmTarget, ("arms",), 200, 0.05, ring=True),
+        Topic("leader_state", messages.LeaderState, ("arms",), 200, 0.05, ring=True),
         Topic("safety", messages.SafetyState, ("arms",), 5, 0.5),
         Topic("operator_command", messages.OperatorCommand, ("supervisor", "console", "arms", OPERATOR), None, None),
         Topic("instruction", messages.Instruction, ("supervisor",), 5, 1.0),

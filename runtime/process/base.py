@@ -23,7 +23,8 @@ from runtime.host.child_process import die_with_parent
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.shutdown import Ending
 from runtime.messaging import messages
-from runtime.messaging.bus import Bus, Publisher
+from runtime.messaging.bus import Bus
+from runtime.messaging.publisher import Publisher
 from runtime.process.processes import PROCESSES, row
 from runtime.process.role import POLICY, Role
 

@@ -13,7 +13,7 @@ import numpy as np
 from runtime.errors import SessionError
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
-from runtime.messaging.bus import Publisher
+from runtime.messaging.publisher import Publisher
 from runtime.process.base import Process
 
 EVERY_NS = 10_000_000_000

@@ -26,8 +26,10 @@ from runtime.host.revision import revision
 from runtime.host.run_folder import BOX_PREFIX, MemoryFolder
 from runtime.host.terminal import say
 from runtime.messaging import messages
-from runtime.messaging.bus import Bus, Publisher, Subscriber
+from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.publisher import Publisher
+from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import topic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import RunFile

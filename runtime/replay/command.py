@@ -18,7 +18,7 @@ from runtime.host.next_step import say_next
 from runtime.host.progress import bar, waiting
 from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
 from runtime.host.terminal import say, unread_within
-from runtime.messaging.bus import LONGEST_PATH, socket_path
+from runtime.messaging.socket_topic import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
 from runtime.process.processes import PROCESSES
 from runtime.replay.flags import REPLAY, Process, ReplayFlags, names

@@ -9,8 +9,9 @@ from pathlib import Path
 from runtime.errors import SessionError
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
-from runtime.messaging.bus import Bus, Publisher
+from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.publisher import Publisher
 from runtime.messaging.topics import topic
 from runtime.process.processes import PROCESSES
 from runtime.session.reader import Session, decode_all

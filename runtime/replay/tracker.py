@@ -5,7 +5,7 @@ What a chunk is made of is in runtime/replay/tracker_step.py.
 """
 
 from runtime.config import live_tuning
-from runtime.host.clock import robot_time_ns
+from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
 from runtime.process.base import Process
 from runtime.process.snapshot import Snapshots
@@ -25,7 +25,7 @@ def main(process: Process) -> None:
     process.settle(settings.system1.nice)
     while process.running:
         process.stepped()
-        bus.wait(_POLL_S)
+        bus.wait(min(_POLL_S, max(0.0, (due_ns - robot_time_ns()) / NS_PER_S)))
         for name, subscriber in states.items():
             for received in subscriber.take():
                 held[name] = received.message

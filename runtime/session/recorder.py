@@ -18,8 +18,8 @@ from runtime.config.settings import Recorder as RecorderSettings
 from runtime.config.settings import public_settings_json
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
-from runtime.messaging.bus import Subscriber
 from runtime.messaging.frame_ring import FrameRing
+from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import TOPICS
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log

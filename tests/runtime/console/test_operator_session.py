@@ -9,8 +9,8 @@ import pytest
 
 from runtime.console.operator_session import OperatorSession
 from runtime.messaging import messages
-from runtime.messaging.bus import Publisher
 from runtime.messaging.messages import Message
+from runtime.messaging.publisher import Publisher
 
 Build = Callable[..., Any]
 NOW_NS, EPOCH = 5_000_000_000, 77

@@ -14,7 +14,7 @@ from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
-from runtime.messaging.bus import endpoint
+from runtime.messaging.socket_topic import endpoint
 from runtime.messaging.topics import OPERATOR, TOPICS, topic, topic_of
 from runtime.process.processes import PROCESSES, TABLE, row
 

@@ -11,7 +11,8 @@ import pytest
 from runtime.config.settings import Settings, load_settings
 from runtime.host import terminal
 from runtime.messaging import messages
-from runtime.messaging.bus import Bus, Publisher
+from runtime.messaging.bus import Bus
+from runtime.messaging.publisher import Publisher
 from runtime.process.processes import row
 from runtime.supervisor import supervisor
 from runtime.supervisor.status_line import StatusLine, fitted, joined

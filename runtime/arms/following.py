@@ -51,7 +51,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
     if (
         following.beyond == (0, 0)
         and all(following.led_there)
-        and both_near(commanded, np.array(feedback.q), limits.following_rad)
+        and follows(commanded, np.array(feedback.q), limits.following_rad)
     ):  # as nearly always
         following.q, following.measured_ns = feedback.q, feedback.measured_ns
         return "", False
@@ -70,7 +70,7 @@ def follow(limits: Safety, following: Following, commanded: Array, feedback: mes
 
 
 @compiled("b1(f8[::1],f8[::1],f8)")
-def both_near(commanded: Array, q: Array, following_rad: float) -> bool:
+def follows(commanded: Array, q: Array, following_rad: float) -> bool:
     """Whether every joint of both arms is near its command; a gripper that holds something need not be. NaN is not near.
 
     Args:

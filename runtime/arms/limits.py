@@ -140,6 +140,9 @@ def bend_m(way: Array) -> float:
 
     Args:
         way: (J,) until rest.
+
+    Returns:
+        `_BEND_M_PER_RAD` for the joint that moves most, `_LARGEST_BEND_M` at most.
     """
     longest = 0.0
     for joint in range(len(way)):

@@ -107,4 +107,4 @@ def faded(offset: Array, after_s: float, fade_s: float, powers: Array) -> Array:
     return made
 
 
-POWERS = np.array([2.0, 3.0, 4.0, 5.0])
+POWERS = np.array([2.0, 3.0, 4.0, 5.0])  # derived: a quintic in time has these, and a cubic the second of them

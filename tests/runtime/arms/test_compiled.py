@@ -28,8 +28,8 @@ def test_a_point_between_two_others_is_that_of_a_natural_spline(on_spline: Any) 
     for place in (0.0, 0.3, 3.5, 6.999, 8.0):
         index = min(int(place), 7)
         made = on_spline(q[index : index + 2], curvature[index : index + 2], place - index, DT_S, 1.0, spline.POWERS)
-        for order, row in enumerate(made):
-            np.testing.assert_allclose(row, expected(place * DT_S, order), atol=1e-9 / DT_S**order)
+        for derivative, row in enumerate(made):
+            np.testing.assert_allclose(row, expected(place * DT_S, derivative), atol=1e-9 / DT_S**derivative)
 
 
 @pytest.mark.parametrize("on_spline", forms(spline.on_spline))
@@ -50,8 +50,8 @@ def test_an_offset_fades_out_along_the_quintic_that_its_ends_define(faded: Any) 
     quintic = BPoly.from_derivatives([0, 0.25], [list(offset), [np.zeros(14)] * 3])
     for after_s in (0.0, 0.01, 0.125, 0.249):
         made = faded(offset, after_s, 0.25, spline.POWERS)
-        for order, row in enumerate(made):
-            np.testing.assert_allclose(row, quintic(after_s, nu=order), atol=1e-10 / 0.25 ** (order + 2))
+        for derivative, row in enumerate(made):
+            np.testing.assert_allclose(row, quintic(after_s, nu=derivative), atol=1e-10 / 0.25 ** (derivative + 2))
     np.testing.assert_array_equal(faded(offset, -0.1, 0.25, spline.POWERS), faded(offset, 0.0, 0.25, spline.POWERS))
     for after_s in (0.25, 3.0):
         assert not faded(offset, after_s, 0.25, spline.POWERS).any()
@@ -79,15 +79,15 @@ def test_a_fused_sum_is_rounded_once(form: Any) -> None:
     assert a * a - 1 == 2.0**-29, "with two roundings the last part is lost"
 
 
-@pytest.mark.parametrize("near", forms(following.both_near))
-def test_a_joint_is_near_up_to_the_limit_and_a_gripper_anywhere(near: Any) -> None:
+@pytest.mark.parametrize("follows", forms(following.follows))
+def test_a_joint_follows_up_to_the_limit_and_a_gripper_anywhere(follows: Any) -> None:
     commanded = np.linspace(-1, 1, 14)
     for joint in range(14):
         for away, expected in ((0.1, True), (-0.1, True), (0.11, False), (-0.11, False), (np.nan, False)):
             q = commanded.copy()
             q[joint] += away
             q = np.where(np.abs(q - commanded - away) < 1e-15, commanded + away, q)
-            assert near(commanded, q, 0.1 + 1e-9) == (expected or joint in (6, 13)), (joint, away)
+            assert follows(commanded, q, 0.1 + 1e-9) == (expected or joint in (6, 13)), (joint, away)
 
 
 @pytest.mark.parametrize("bend_m", forms(limits.bend_m))

@@ -48,9 +48,9 @@ def with_snapshots(monkeypatch: pytest.MonkeyPatch, spoiled: bool = False) -> Se
     monkeypatch.setattr(lockstep, "run", ran)
     for cut, state in states.items():
         if spoiled:
-            told = snapshot.unpack(state, lockstep.arms_state.SAVED)
-            told.dropped += 5
-            state = pack(told)
+            other = snapshot.unpack(state, lockstep.arms_state.SAVED)
+            other.dropped += 5
+            state = pack(other)
         taken = messages.Snapshot(
             seq=cut, epoch=1, stamp_ns=whole[cut].stamp_ns, process="arms", after_seq=cut, state=state
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.messaging import bus, messages
+from runtime.messaging import messages, socket_topic
 from runtime.messaging.bus import Bus
 from runtime.process.processes import PROCESSES
 from runtime.supervisor import operator, run_client
@@ -116,7 +116,7 @@ def test_which_run_is_meant(folder: Path, state: Path) -> None:
 
 
 def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus, "endpoint", lambda *_: "ipc:///nowhere/at/all")
+    monkeypatch.setattr(socket_topic, "endpoint", lambda *_: "ipc:///nowhere/at/all")
     with pytest.raises(RuntimeFault, match=f"{folder}: cannot be opened .* as the user of the run"):
         operator.main(["hold"])
 

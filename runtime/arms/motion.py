@@ -5,17 +5,18 @@ Called by step.py once a tick, after the mode has followed.
 import numpy as np
 
 from runtime.arms import chunk_intake, limits, parking
+from runtime.arms.safety import LONGEST_GAP_NS
 from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsState, armed
 from runtime.arms.trajectory import Motion, evaluate
 from runtime.messaging import messages
 
 _RESOLUTION_RAD = 2e-5
 """Derived: frames 0x155 to 0x157 count 0.001 degrees, 1.7e-5 rad; a smaller change by the limits is none."""
-_HELD_NS = 50_000_000
-"""The age up to which can_bus.py forwards a target (_FRESH_S): after a longer gap the arm has held."""
 
 
-def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages.Mode) -> tuple[limits.Array, bool]:
+def move(
+    config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages.Mode, stalled: bool
+) -> tuple[limits.Array, bool]:
     """Advance `state.commanded` by one tick.
 
     Args:
@@ -23,6 +24,7 @@ def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages
         state: Its command, way to a pose, and trajectory change.
         inputs: Feedback and deadline of this tick.
         was: The mode before this tick.
+        stalled: Nothing was sent for so long that the arms stand (safety.stalled).
 
     Returns:
         (14,) the wanted pose before the safety layer, rad, grippers m, and whether the safety layer had to change it.
@@ -32,7 +34,7 @@ def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages
         still = np.zeros(messages.JOINTS)
         state.commanded = Motion(np.array(inputs.feedback.q), still, still)
         return state.commanded.q, False
-    state.commanded = _where_they_are(state, inputs)
+    state.commanded = _where_they_are(state, inputs, stalled)
     if mode != "FAULT":
         state.yields_to = None
     if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced while the arms held: begin it from here
@@ -51,14 +53,14 @@ def move(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages
     return wanted.q, bool(np.abs(state.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
 
 
-def _where_they_are(state: ArmsState, inputs: ArmsInputs) -> Motion:
+def _where_they_are(state: ArmsState, inputs: ArmsInputs, stalled: bool) -> Motion:
     """The command from which this tick goes on: what was commanded last, except for arms that did not follow it.
 
     An arm with a fault or without power is sent nothing (can_bus.py) and may be led by hand: its command is where it is, so
     that it does not return with a jump afterwards. After a gap without targets the arms stand where they were told to be.
     """
     now = state.commanded
-    still = inputs.deadline_ns - state.commanded_ns > _HELD_NS
+    still = stalled or inputs.deadline_ns - state.commanded_ns > LONGEST_GAP_NS
     arms = zip(inputs.feedback.fault, inputs.feedback.powered, strict=True)
     led_arms = [bool(fault) or not powered for fault, powered in arms]
     if not still and not any(led_arms):

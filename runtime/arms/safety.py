@@ -22,6 +22,10 @@ _FUTURE_NS = 1_000_000_000
 observation that has been made, and no dt is longer (messages.LONGEST_DT_NS)."""
 
 
+LONGEST_GAP_NS = 50_000_000
+"""Between two ticks. The age up to which can_bus.py forwards a target (_FRESH_S): after a longer gap the arm has held."""
+
+
 @dataclass(frozen=True)
 class Freshness:
     """What `stale` judges; times are CLOCK_MONOTONIC ns, None: there is none yet."""
@@ -54,6 +58,20 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
         *(f"process {name}" for name in fresh.lost_processes),
         *_chunk_reasons(safety, fresh, now_ns),
     )
+
+
+def stalled(dt_s: float, ticked_ns: int, now_ns: int) -> tuple[str, ...]:
+    """That the arms were sent nothing for so long that they have come to a stand where they were told to be.
+
+    Args:
+        dt_s: One tick: of slow ones two may pass, and half a tick of lateness.
+        ticked_ns: When the last tick began; negative: there was none.
+        now_ns: When this one did. A clock that went back counts like one that went on.
+    """
+    gap_ns, limit_ns = abs(now_ns - ticked_ns), max(LONGEST_GAP_NS, seconds(2.5 * dt_s))
+    if ticked_ns < 0 or gap_ns <= limit_ns:
+        return ()
+    return (f"no targets were sent for {_ms(gap_ns)} (limit {_ms(limit_ns)}): arms hung, or the machine is overloaded",)
 
 
 def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class ArmsState:
     last_chunk: tuple[int, int] = (NONE, NONE)  # epoch, seq
     dropped: int = 0
     rejected: int = 0
+    ticked_ns: int = NONE  # when the last tick began
     ticks: int = 0
     running_ticks: int = 0
     safety_seq: int = 0

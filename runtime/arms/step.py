@@ -59,11 +59,12 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     motor_commands += _switch_on(config, state, inputs.feedback, outside, now_ns)
     state.machine = safety.check_deadman(config.settings.safety, state.machine, state.deadman, now_ns)
     was = state.machine.mode
-    machine = transitions.settle(state.machine, _find(config, state, fresh, outside, now_ns), now_ns)
+    gap = safety.stalled(config.dt_s, state.ticked_ns, now_ns) if armed(state.machine) else ()
+    machine = transitions.settle(state.machine, _find(config, state, fresh, outside + gap, now_ns), now_ns)
     state.machine, changed = machine, machine.mode != was
     answers = any(isinstance(message, messages.OperatorCommand) for message in inputs.messages)
-    wanted, limited = move(config, state, inputs, was)
-    state.commanded_ns = inputs.deadline_ns
+    wanted, limited = move(config, state, inputs, was, stalled=bool(gap))
+    state.commanded_ns, state.ticked_ns = inputs.deadline_ns, now_ns
     state.ticks += 1
     state.running_ticks += machine.mode == "RUNNING"
     target = unchecked.made(
@@ -99,14 +100,14 @@ def _switch_on(
 
 
 def _find(
-    config: ArmsConfig, state: ArmsState, fresh: safety.Freshness, outside: tuple[str, ...], now_ns: int
+    config: ArmsConfig, state: ArmsState, fresh: safety.Freshness, unready: tuple[str, ...], now_ns: int
 ) -> Findings:
-    """What the mode follows from besides what is wanted and latched (transitions.py)."""
+    """What the mode follows from besides what is wanted and latched (transitions.py). `unready`: what else forbids to move."""
     settings = config.settings
     of_arms = safety.arm_reasons(settings.safety, fresh, now_ns)
-    unwell = outside + of_arms
+    unwell = unready + of_arms
     return Findings(
-        forbids_run=outside + (of_arms + safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
+        forbids_run=unready + (of_arms + safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
         forbids_takeover=(*unwell, *_unled(config, state, now_ns)) if state.machine.wanted.takeover else (),
         armable=not unwell,
         motors_on=all(fresh.arms.powered),

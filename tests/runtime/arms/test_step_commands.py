@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arms_rig import Rig
+from arms_rig import TICK_NS, Rig
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS, ready_pose
+from runtime.arms import safety
 from runtime.arms.commands import STOPPED
 from runtime.arms.trajectory import Motion
 from runtime.messaging import messages
@@ -208,6 +209,52 @@ def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
     running.now_ns += 300_000_000
     made = running.tick()
     assert np.abs(made.target.q - stood).max() < 1e-3
+
+
+@pytest.mark.parametrize("gap_ns", [51_000_000, 300_000_000, 8_000_000_000, -51_000_000])
+@pytest.mark.parametrize("resumes", [True, False])
+def test_after_a_gap_the_arms_hold_and_run_again_by_the_profiles_rule(build: Build, gap_ns: int, resumes: bool) -> None:
+    """In simulation on a chunk that is made after the gap, on a robot by an operator's command alone."""
+    rig = Rig(build, "--arms.auto_resume" if resumes else "--no-arms.auto_resume")
+    rig.run(0.3)
+    if not resumes:
+        rig.tick(rig.command("run"))
+    assert rig.run(0.5).target.mode == "RUNNING"
+    made_before = rig.chunk()
+    stood = rig.state.commanded.q.copy()
+    rig.now_ns += gap_ns - TICK_NS
+    made = rig.tick(made_before)
+    assert made.target.mode == "HOLD" and rig.state.machine.status.holds == 1
+    assert f"no targets were sent for {abs(gap_ns) / 1e6:.0f} ms (limit 50 ms)" in rig.reasons
+    for _ in range(20):
+        assert np.abs(rig.tick().target.q - stood).max() < 1e-6, "they stand where they were told to be"
+    assert rig.mode == "HOLD"
+    assert rig.run(0.3).target.mode == ("RUNNING" if resumes else "HOLD")
+    rig.tick(rig.command("arm"), rig.command("run"))
+    assert rig.run(0.3).target.mode == "RUNNING"
+
+
+def test_a_gap_of_fifty_milliseconds_or_ten_slow_ticks_is_none(build: Build) -> None:
+    rig = Rig(build)
+    assert rig.run(0.5).target.mode == "RUNNING"
+    rig.now_ns += 50_000_000 - TICK_NS
+    assert rig.tick().target.mode == "RUNNING"
+    assert safety.stalled(0.05, 10**12, 10**12 + 120_000_000) == ()
+    assert safety.stalled(0.05, 10**12, 10**12 + 130_000_000) != ()
+
+
+def test_a_gap_ends_the_way_to_a_pose(build: Build) -> None:
+    rig = Rig(build, "--arms.start", "hold")
+    rig.run(0.3)
+    rig.tick(rig.command("ready"))
+    rig.run(0.2)
+    assert "moving to the ready pose" in rig.reasons and np.abs(rig.state.commanded.dq).max() > 0.01
+    rig.now_ns += 200_000_000
+    rig.tick()
+    assert "move to the ready pose ended: no targets were sent for 205 ms" in rig.reasons
+    stood = rig.state.commanded.q.copy()
+    rig.run(0.5)
+    assert np.abs(rig.state.commanded.q - stood).max() < 1e-6
 
 
 def test_an_order_that_comes_again_after_anothers_is_not_obeyed_again(running: Rig) -> None:

@@ -211,7 +211,7 @@ def test_arms_go_on_from_where_they_stand_after_a_gap(running: Rig) -> None:
     assert np.abs(made.target.q - stood).max() < 1e-3
 
 
-@pytest.mark.parametrize("gap_ns", [51_000_000, 300_000_000, 8_000_000_000, -51_000_000])
+@pytest.mark.parametrize("gap_ns", [51_000_000, 300_000_000, 8_000_000_000])
 @pytest.mark.parametrize("resumes", [True, False])
 def test_after_a_gap_the_arms_hold_and_run_again_by_the_profiles_rule(build: Build, gap_ns: int, resumes: bool) -> None:
     """In simulation on a chunk that is made after the gap, on a robot by an operator's command alone."""
@@ -225,7 +225,7 @@ def test_after_a_gap_the_arms_hold_and_run_again_by_the_profiles_rule(build: Bui
     rig.now_ns += gap_ns - TICK_NS
     made = rig.tick(made_before)
     assert made.target.mode == "HOLD" and rig.state.machine.status.holds == 1
-    assert f"no targets were sent for {abs(gap_ns) / 1e6:.0f} ms (limit 50 ms)" in rig.reasons
+    assert f"no targets were sent for {gap_ns / 1e6:.0f} ms (limit 50 ms)" in rig.reasons
     for _ in range(20):
         assert np.abs(rig.tick().target.q - stood).max() < 1e-6, "they stand where they were told to be"
     assert rig.mode == "HOLD"
@@ -241,6 +241,14 @@ def test_a_gap_of_fifty_milliseconds_or_ten_slow_ticks_is_none(build: Build) -> 
     assert rig.tick().target.mode == "RUNNING"
     assert safety.stalled(0.05, 10**12, 10**12 + 120_000_000) == ()
     assert safety.stalled(0.05, 10**12, 10**12 + 130_000_000) != ()
+
+
+def test_a_clock_that_goes_back_counts_as_a_gap(running: Rig) -> None:
+    stood = running.state.commanded.q.copy()
+    running.now_ns -= 60_000_000
+    made = running.tick()
+    assert made.target.mode == "HOLD" and np.abs(made.target.q - stood).max() < 1e-6
+    assert "no targets were sent for 55 ms" in running.reasons
 
 
 def test_a_gap_ends_the_way_to_a_pose(build: Build) -> None:

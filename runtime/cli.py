@@ -14,6 +14,7 @@ from typing import Any
 from runtime.config.command_line import CommandLine
 from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host import cache_folder, remedies, text_encoding
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def main() -> int:
     """Run the subcommand that the line names. A refusal is one line: status 2 for bad settings, 1 for what could not be
     done.
     """
+    text_encoding.ensure()
+    cache_folder.ensure_home()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(overview())
@@ -76,6 +79,10 @@ def main() -> int:
         return 2
     except RuntimeFault as error:
         print(f"video2act: {error}", file=sys.stderr)
+    except OSError as error:  # of the machine, not of ours: a full disk, a path that is too long, too many open files
+        print(f"video2act: {remedies.line(error)}", file=sys.stderr)
+    except MemoryError:
+        print("video2act: out of memory; end other programs, or give less data", file=sys.stderr)
     except KeyboardInterrupt:
         print("video2act: stopped", file=sys.stderr)
         return 130

@@ -11,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.config.policy import policy_needs
 from runtime.config.settings import Camera, Settings
-from runtime.devices.cameras import ring_slots
+from runtime.devices import ring_room
 from runtime.doctor.report import Row
 from runtime.errors import RuntimeFault
 from runtime.host import overload, realtime
 from runtime.host.clock import Rate, robot_time_ns
 from runtime.host.overload import Processors
 from runtime.host.run_folder import MEMORY_FOLDER
-from runtime.messaging.frame_ring import slot_bytes
 from runtime.process.role import POLICY, Role
 
 _BYTES_OF_PIXEL, _SIMULATED_BYTES_OF_PIXEL = 0.108, 0.204
@@ -30,7 +28,6 @@ _TIMER_HZ, _TIMER_TICKS = 200, 200  # as the arms tick; one second of it
 _MOST_BUSY_PERCENT, _MOST_STOLEN_PERCENT, _FEWEST_CORES = 50.0, 5.0, 2
 """Chosen: the simulated robot takes about one of two cores, and stolen time comes as stalls, which no average shows."""
 _LEAST_FREE_BYTES, _ENOUGH_HOURS = 2e9, 2.0  # chosen: twice the recorder's reserve; an afternoon's sessions
-_LEAST_RUN_BYTES = 64e6  # sockets, slots; chosen: far above what they take
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _NVIDIA_S = 10.0  # longest wait for nvidia-smi; chosen: its first call loads the driver
 
@@ -115,21 +112,21 @@ def _picture_bytes_s(camera: Camera) -> float:
 
 def shared_memory(folder: Path, settings: Settings) -> Row:
     """Whether the rings of all cameras fit twice where pictures pass between the processes."""
-    free, needed = shutil.disk_usage(folder).free, 2 * _rings_bytes(settings)
+    needed = 2 * _run_bytes(settings)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Row("shared memory", "fail", f"{folder}: {error.strerror}", f"mount it: mount -t tmpfs tmpfs {folder}")
     found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f} GB"
     remedy = f"delete files there; start a container with --shm-size={max(2, math.ceil(needed / 1e9))}g"
     return Row("shared memory", "pass" if free > needed else "fail", found, remedy)
 
 
-def _rings_bytes(settings: Settings) -> float:
+def _run_bytes(settings: Settings) -> float:
     try:
-        needs = policy_needs(settings)
+        return ring_room.rings_bytes(settings) + ring_room.BESIDE_BYTES
     except RuntimeFault:  # the row of the policy says so
-        return _LEAST_RUN_BYTES
-    cameras = settings.cameras.by_name().values()
-    return _LEAST_RUN_BYTES + sum(
-        ring_slots(needs, camera.rate_hz) * slot_bytes(camera.width_px, camera.height_px) for camera in cameras
-    )
+        return ring_room.BESIDE_BYTES
 
 
 def real_time(settings: Settings) -> Row:

@@ -5,6 +5,7 @@ Where the user's cache cannot be written (no HOME, another user's, a full or rea
 """
 
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +17,31 @@ _MINE = 0o700  # the mode of a folder that only its owner may enter
 
 def usual(kind: str) -> tuple[Path, ...]:
     """The user's cache of a kind, and a folder in /tmp. Who has no home has the second alone."""
-    beside = Path(tempfile.gettempdir()) / f"video2act-{os.geteuid()}" / kind
-    if beside.exists() and beside.stat().st_uid != os.geteuid():  # anybody may make it there
-        beside = beside.with_name("none")
+    beside = _in_tmp() / kind
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # no HOME, and no such user
         return (beside,)
     return root / "video2act" / kind, beside
+
+
+def ensure_home() -> None:
+    """Give a user without a home one in /tmp: libraries would keep their files in a folder `~` of the working directory."""
+    try:
+        Path.home()
+    except RuntimeError:  # no HOME, and no such user: a container that runs under any number
+        os.environ["HOME"] = str(_in_tmp())
+
+
+def _in_tmp() -> Path:
+    """This user's folder in /tmp; another name where somebody else has taken it, since anybody may make it there."""
+    folder = Path(tempfile.gettempdir()) / f"video2act-{os.geteuid()}"
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return folder
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return folder if mine else folder.with_name(f"{folder.name}-none")
 
 
 def writable(folders: Sequence[Path]) -> tuple[Path, str]:

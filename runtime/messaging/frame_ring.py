@@ -66,15 +66,19 @@ class FrameRing:
         if left is not None and (left.width_px, left.height_px, left.slots) == (width_px, height_px, slots):
             return left
         free = os.statvfs(path.parent)
-        if free.f_bavail * free.f_frsize < size:
-            raise RuntimeFault(
-                f"{path.parent}: {free.f_bavail * free.f_frsize >> 20} MiB free, frames of {path.stem} need "
-                f"{size >> 20} MiB; enlarge it (in a container: --shm-size=2g)"
-            )
+        free_bytes = free.f_bavail * free.f_frsize
+        no_room = RuntimeFault(
+            f"{path.parent}: {free_bytes >> 20} MiB free, frames of {path.stem} need "
+            f"{size >> 20} MiB; enlarge it (in a container: --shm-size=2g)"
+        )
+        if free_bytes < size:
+            raise no_room
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
             mapping = mmap.mmap(descriptor, size, flags=_MAP_FLAGS)
+        except OSError:  # several cameras ask at once: only the attempt shows whether there is room for all
+            raise no_room from None
         finally:
             os.close(descriptor)
         _RING.pack_into(mapping, 0, _MAGIC, width_px, height_px, slots, 0)

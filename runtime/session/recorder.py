@@ -9,6 +9,7 @@ import platform
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Recorder as RecorderSettings
 from runtime.config.settings import public_settings_json
+from runtime.host import remedies
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
@@ -24,6 +26,7 @@ from runtime.messaging.topics import TOPICS
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
 from runtime.process.role import METADATA
+from runtime.session import table_file
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
 from runtime.session.summary import Accumulator
 from runtime.session.viewers import wall_offset_ns
@@ -133,11 +136,22 @@ def main(process: Process) -> None:
     table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()
+    keep_table(process, table)
     try:
-        (process.session / SUMMARY_NAME).write_text(json.dumps(table, indent=1) + "\n")
         recorder.save_pictures()
-    except OSError as error:  # a full disk takes the pictures, not the table from the operator
-        log.error("%s: cannot be written (%s); frames or the summary are missing", process.session, error.strerror)
+    except OSError as error:
+        log.error("%s: frames of the cameras are missing", remedies.line(error, process.session))
+
+
+def keep_table(process: Process, table: dict[str, Any]) -> None:
+    """Write the table of the run: for the supervisor into shared memory, where a full disk does not take it; and beside the
+    session.
+    """
+    for folder in (process.folder, process.session):
+        try:
+            table_file.write(folder / SUMMARY_NAME, table)
+        except OSError as error:
+            log.error("%s: the summary is missing", remedies.line(error, folder))
 
 
 def keep_reserve(writer: SessionWriter, settings: RecorderSettings, folder: Path) -> None:

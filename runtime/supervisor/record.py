@@ -5,7 +5,6 @@ With the stock wiring each leader leads its follower over their common bus: noth
 watches. A simulated robot has emulated leaders, which the scripted expert leads.
 """
 
-import json
 from contextlib import closing
 from dataclasses import replace
 
@@ -128,7 +127,7 @@ class Recording(Robot):
         """Print how many were kept, and the command that makes training data of them."""
         counts = {name: getattr(self.status.takes, name) for name in ("kept", "discarded")}
         if self.settings.json_file is not None:
-            self.settings.json_file.write_text(json.dumps(counts) + "\n")
+            self.write(self.settings.json_file, counts)
         say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
         say_next("export training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
 

@@ -4,12 +4,12 @@ Called by runtime/cli.py; record and the replay on the robot run it with other k
 Owns the run's folder in shared memory, its children, the operator's keys and the commands that come from them.
 """
 
-import json
 import os
 import re
 import signal
 import time
-from contextlib import closing, suppress
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -20,8 +20,9 @@ from runtime.config import output_paths
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_of, settings_to_json
 from runtime.console import access
+from runtime.devices import ring_room
 from runtime.errors import RuntimeFault
-from runtime.host import terminal
+from runtime.host import remedies, terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
 from runtime.host.next_step import say_next
 from runtime.host.realtime import AwakeProcessors
@@ -37,7 +38,7 @@ from runtime.process.fork_server import ForkServer
 from runtime.process.processes import PROCESSES, TABLE
 from runtime.process.role import POLICY, Role
 from runtime.remote import keys
-from runtime.session import summary
+from runtime.session import summary, table_file
 from runtime.session.format import SUMMARY_NAME
 from runtime.session.summary import EXIT_SOURCE
 from runtime.supervisor import operator_changes, supervisor
@@ -72,9 +73,9 @@ class Robot:
         if settings.json_file is not None:
             output_paths.check_writable(settings.json_file, "--json")
         self.settings = settings
-        self.session = _session_folder(settings)
-        self._memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+        self._memory_folder, self.session = _folders(settings)
         self.folder = self._memory_folder.path
+        self._table: dict[str, Any] = {}  # of the run, as the recorder left it
         reported = RunFile(settings=settings_to_json(settings), session=self.session, revision=revision(), role=role)
         reported.save(self.folder)
         self._bus = Bus(self.folder, "supervisor", PROCESSES)
@@ -127,6 +128,7 @@ class Robot:
             self._bus.close()
             if self._awake is not None:
                 self._awake.release()
+            self._table = table_file.read(self.folder)
             self._memory_folder.remove()
         self.print_end()
         return 1 if failed else 0
@@ -335,20 +337,24 @@ class Robot:
 
     def print_end(self) -> None:
         """Print the table of the run, and write it as JSON where that was asked for."""
-        path = self.session / SUMMARY_NAME
-        if not path.exists():
-            say(
-                "video2act: no summary: the recorder was off or killed, or the disk is full; ./launch/replay.sh reads the rest"
-            )
+        if not self._table:
+            say("video2act: no summary: the recorder was off or killed; ./launch/replay.sh reads what was recorded")
             return
-        table = json.loads(path.read_text()) | self._overloaded()
-        with suppress(OSError):  # the disk is full
-            path.write_text(json.dumps(table, indent=1) + "\n")
+        table = self._table | self._overloaded()
+        self.write(self.session / SUMMARY_NAME, table)
         say("\n".join(summary.lines(table)))
         say("video2act: the arms hold their last pose; their motors stay on")
         say_next("replay the session", "replay", self.session, "--lockstep")
         if self.settings.json_file is not None:
-            self.settings.json_file.write_text(json.dumps(table, indent=1) + "\n")
+            self.write(self.settings.json_file, table)
+
+    @staticmethod
+    def write(path: Path, table: Mapping[str, Any]) -> None:
+        """Write a table as JSON. A full disk takes the file, neither the rest of the end nor the exit status."""
+        try:
+            table_file.write(path, table)
+        except OSError as error:
+            say(f"video2act: not written: {remedies.line(error, path)}")
 
     def _overloaded(self) -> dict[str, str]:
         """What the supervisor saw of an overloaded machine, for the table; the recorder's own row knows the arms' ticks
@@ -381,6 +387,17 @@ def examined(settings: Settings, role: Role) -> Role:
     say("\n".join(table(rows)))
     failed = f"preflight failed: {found}; fix it and restart" if (found := failures(rows)) else ""
     return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failed)))})
+
+
+def _folders(settings: Settings) -> tuple[MemoryFolder, Path]:
+    """The run's folder in shared memory, with room for its frames, and the session's; neither where one is refused."""
+    memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+    try:
+        ring_room.check(memory_folder.path, settings)
+        return memory_folder, _session_folder(settings)
+    except RuntimeFault:
+        memory_folder.remove()
+        raise
 
 
 def _session_folder(settings: Settings) -> Path:

@@ -2,13 +2,14 @@
 Used by the command `operator` and by benchmarks of a live run.
 """
 
+import os
 import subprocess
 import time
 from pathlib import Path
 
 from runtime.errors import RuntimeFault
 from runtime.host.clock import robot_time_ns
-from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
+from runtime.host.run_folder import others, running
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.topics import OPERATOR
@@ -27,17 +28,19 @@ def run_folder(pid: int | None) -> Path:
     Raises:
         RuntimeFault: There is none, or not just one.
     """
-    found = {path.name.split("-")[1]: path for path in MEMORY_FOLDER.glob(f"{RUN_PREFIX}[0-9]*-*")}
-    running = {int(number): path for number, path in found.items() if Path(f"/proc/{number}/stat").exists()}
-    if pid is not None:
-        running = {number: path for number, path in running.items() if number == pid}
-    if len(running) == 1:
-        return next(iter(running.values()))
-    if running:
-        raise RuntimeFault(f"several robots are running; give --run with one of {', '.join(map(str, sorted(running)))}")
-    raise RuntimeFault(
-        "no robot is running" + (f" as process {pid}" if pid is not None else "") + "; start one with ./launch/robot.sh"
-    )
+    found = [(number, path) for number, path in running() if pid in (None, number)]
+    if len(found) == 1:
+        return found[0][1]
+    if found:
+        numbers = ", ".join(str(number) for number, _ in found)
+        raise RuntimeFault(f"several robots are running; give --run with one of {numbers}")
+    asked = f" as process {pid}" if pid is not None else ""
+    raise RuntimeFault(f"no robot is running{asked}; start one with ./launch/robot.sh{_elsewhere()}")
+
+
+def _elsewhere() -> str:
+    """Which other user's run may be meant. Only its owner can command it."""
+    return "".join(f"; user {name} may have one: run this as that user (sudo -u {name} ...)" for name in others()[:1])
 
 
 def child(folder: Path, name: str) -> int:
@@ -46,16 +49,16 @@ def child(folder: Path, name: str) -> int:
     Raises:
         RuntimeFault: It does not run.
     """
-    found = subprocess.run(["pgrep", "-f", f"runtime.process.base {name} {folder}"], capture_output=True, text=True)
-    if not found.stdout:
+    found = children(folder)
+    if name not in found:
         raise RuntimeFault(f"unknown process {name!r} of the run in {folder}")
-    return int(found.stdout.split()[0])
+    return found[name]
 
 
 def children(folder: Path) -> dict[str, int]:
     """The process ids of all that the run's supervisor has started, by name."""
-    found = subprocess.run(["pgrep", "-af", f"runtime.process.base .* {folder}"], capture_output=True, text=True).stdout
-    words = (line.split() for line in found.splitlines())
+    mine = ["pgrep", "-u", str(os.geteuid()), "-af", f"runtime.process.base .* {folder}"]
+    words = (line.split() for line in subprocess.run(mine, capture_output=True, text=True).stdout.splitlines())
     return {line[line.index("runtime.process.base") + 1]: int(line[0]) for line in words}
 
 

@@ -87,13 +87,18 @@ def test_shared_memory(free: float, verdict: str, tmp_path: Path, monkeypatch: p
     assert row.verdict == verdict and "--shm-size" in row.remedy
 
 
+def test_shared_memory_that_is_missing_is_a_row(tmp_path: Path) -> None:
+    row = machine.shared_memory(tmp_path / "shm", SIM)
+    assert row.verdict == "fail" and "No such file" in row.found and "mount -t tmpfs" in row.remedy
+
+
 def test_large_pictures_need_more_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(1.5e9))
     sizes = [
         f for name in CAMERAS for f in (f"--cameras.{name}.width_px", "1280", f"--cameras.{name}.height_px", "720")
     ]
     row = machine.shared_memory(tmp_path, load_settings(sizes))
-    assert row.verdict == "fail" and "a run needs 2.1" in row.found and "--shm-size=3g" in row.remedy
+    assert row.verdict == "fail" and "a run needs 2.0" in row.found and "--shm-size=2g" in row.remedy
     broken = load_settings(["--policy.checkpoint", "/nowhere"])
     assert machine.shared_memory(tmp_path, broken).verdict == "pass", "the policy's own row tells"
 

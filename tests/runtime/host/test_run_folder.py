@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.errors import RuntimeFault
 from runtime.host import run_folder
 from runtime.host.run_folder import BOX_PREFIX, RUN_PREFIX, MemoryFolder
 
@@ -54,3 +55,31 @@ def test_what_was_not_made_here_stays(shared: Path) -> None:
         (shared / name / "ring").touch()
     run_folder.sweep()
     assert sorted(path.name for path in shared.iterdir()) == ["something-else", "video2act-bench-x"]
+
+
+def test_a_link_leads_no_sweep_elsewhere(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("home")
+    (elsewhere / "alive").touch()
+    (shared / "video2act-1-x").symlink_to(elsewhere)
+    run_folder.sweep()
+    assert (elsewhere / "alive").exists() and run_folder.running() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_another_users_folder_stays(shared: Path) -> None:
+    theirs = shared / f"{RUN_PREFIX}1-x"
+    theirs.mkdir()
+    (theirs / "alive").touch()
+    os.chown(theirs, 65534, 65534)
+    run_folder.sweep()
+    assert theirs.exists() and run_folder.running() == []
+    assert run_folder.others() == ["nobody"]
+
+
+def test_no_shared_memory_is_one_line(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "MEMORY_FOLDER", shared / "shm")
+    with pytest.raises(
+        RuntimeFault, match=r"/shm: No such file or directory; .* mount a tmpfs, .*--shm-size=2g"
+    ) as error:
+        MemoryFolder(BOX_PREFIX)
+    assert "\n" not in str(error.value)

@@ -3,6 +3,7 @@
 Rings lie in the test's own folder, so nothing is left in /dev/shm.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Generator
@@ -180,6 +181,17 @@ class FileSystem(NamedTuple):
 
     f_bavail: int
     f_frsize: int
+
+
+def test_another_camera_that_takes_the_room_meanwhile_gives_the_same_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", taken)
+    with pytest.raises(RuntimeFault, match=r"MiB free, frames of head need 1 MiB.*--shm-size"):
+        FrameRing.create(tmp_path / "head.ring", 640, 480, 1)
 
 
 def test_a_file_system_that_is_too_small_gives_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

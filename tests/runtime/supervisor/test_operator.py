@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host import run_folder
+from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
 from runtime.messaging import messages, socket_topic
 from runtime.messaging.bus import Bus
 from runtime.process.processes import PROCESSES
@@ -21,6 +23,7 @@ class Arms:
 
     def __init__(self, folder: Path, answer: str | None) -> None:
         self.heard: list[messages.OperatorCommand] = []
+        self.folder = folder
         self._bus = Bus(folder, "arms", PROCESSES)
         self._states, self._commands = self._bus.publisher("safety"), self._bus.subscriber("operator_command")
         self._answer, self._ended = answer, threading.Event()
@@ -59,16 +62,16 @@ class Arms:
 def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where runs are looked for; its path is short, since a socket's must stay below 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="v2a-") as made:
-        monkeypatch.setattr(run_client, "MEMORY_FOLDER", Path(made))
+        monkeypatch.setattr(run_folder, "MEMORY_FOLDER", Path(made))
         yield Path(made)
 
 
 @pytest.fixture
-def folder(state: Path) -> Path:
+def folder(state: Path) -> Iterator[Path]:
     """Of a run whose supervisor is this process."""
-    made = state / f"video2act-{os.getpid()}-x"
-    made.mkdir()
-    return made
+    with MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-") as made:
+        assert made.parent == state
+        yield made
 
 
 @pytest.fixture
@@ -107,12 +110,33 @@ def test_which_run_is_meant(folder: Path, state: Path) -> None:
     (state / "video2act-replay-abc").mkdir()
     (state / "video2act-999999999-gone").mkdir()
     assert run_client.run_folder(None) == folder
-    (state / "video2act-1-init").mkdir()
-    with pytest.raises(RuntimeFault, match=f"give --run with one of 1, {os.getpid()}"):
-        run_client.run_folder(None)
-    assert run_client.run_folder(os.getpid()) == folder
+    with MemoryFolder(f"{RUN_PREFIX}1-"):
+        with pytest.raises(RuntimeFault, match=f"give --run with one of 1, {os.getpid()}"):
+            run_client.run_folder(None)
+        assert run_client.run_folder(os.getpid()) == folder
     with pytest.raises(RuntimeFault, match=r"no robot is running as process 77; start one with \./launch/robot\.sh"):
         run_client.run_folder(77)
+
+
+@pytest.mark.parametrize("name", ["video2act-1-x", "video2act-1-", "video2act-x-1", "video2act-1x-y"])
+def test_a_folder_that_anybody_made_stops_no_hold(arms: Arms, state: Path, name: str) -> None:
+    """Of a number whose process lives, with a lock that nobody holds: it is no run."""
+    (state / name).mkdir()
+    (state / name / "alive").touch()
+    (state / "video2act-2-linked").symlink_to(arms.folder)
+    assert operator.main(["hold"]) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_another_users_run_is_neither_commanded_nor_in_the_way(folder: Path, state: Path) -> None:
+    with MemoryFolder(f"{RUN_PREFIX}1-") as theirs:
+        os.chown(theirs, 65534, 65534)
+        assert run_client.run_folder(None) == folder
+        with pytest.raises(
+            RuntimeFault, match=r"no robot is running as process 1; .* run this as that user \(sudo -u nobody"
+        ):
+            run_client.run_folder(1)
+        os.chown(theirs, 0, 0)
 
 
 def test_somebody_elses_run_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,20 @@
 """What the robot command refuses, before any process is started. Called by pytest."""
 
+import errno
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from runtime import cli
+from runtime.host import run_folder
+from runtime.session import table_file
+from runtime.supervisor.robot import Robot
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +46,34 @@ def test_a_bad_flag_is_one_line_and_status_2(
     reported = capsys.readouterr()
     assert said in reported.err and reported.out == ""
     assert len(reported.err.splitlines()) == 1
+
+
+class Usage(NamedTuple):
+    """The part of shutil.disk_usage that is asked for."""
+
+    free: int
+
+
+def test_full_shared_memory_is_one_line_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(run_folder, "MEMORY_FOLDER", memory)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(20_000_000))
+    monkeypatch.setattr(sys, "argv", ["video2act", "robot", "--sessions", str(tmp_path / "sessions")])
+    assert cli.main() == 1
+    assert "20 MB free, a run needs " in capsys.readouterr().err
+    assert not list(memory.iterdir()) and not (tmp_path / "sessions").exists()
+
+
+def test_a_full_disk_takes_the_table_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(table_file.whole_file, "write", full)
+    Robot.write(tmp_path / "summary.json", {"a": 1})
+    said = capsys.readouterr().out
+    assert said == f"video2act: not written: {tmp_path}/summary.json: No space left on device; free space there\n"

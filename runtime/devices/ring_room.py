@@ -1,0 +1,34 @@
+"""Room in shared memory for the frames of all cameras: what a run needs, and whether it is there before anything starts.
+Called by the robot command and the doctor.
+"""
+
+import shutil
+from pathlib import Path
+
+from runtime.config.policy import policy_needs
+from runtime.config.settings import Settings
+from runtime.devices.cameras import ring_slots
+from runtime.errors import RuntimeFault
+from runtime.messaging.frame_ring import slot_bytes
+
+BESIDE_BYTES = 8_000_000
+"""Of a run in shared memory beside its rings: sockets, slots, the table. Chosen: several times what they take."""
+
+
+def rings_bytes(settings: Settings) -> float:
+    """Bytes of the rings of all cameras. Raises RuntimeFault where the policy cannot be read."""
+    needs = policy_needs(settings)
+    return sum(
+        ring_slots(needs, camera.rate_hz) * slot_bytes(camera.width_px, camera.height_px)
+        for camera in settings.cameras.by_name().values()
+    )
+
+
+def check(folder: Path, settings: Settings) -> None:
+    """Raises RuntimeFault where a run does not fit into what is free in the memory file system of `folder`."""
+    free, needed = shutil.disk_usage(folder).free, rings_bytes(settings) + BESIDE_BYTES
+    if free < needed:
+        raise RuntimeFault(
+            f"{folder.parent}: {free / 1e6:.0f} MB free, a run needs {needed / 1e6:.0f} MB; delete files there, "
+            "or enlarge it (in a container: --shm-size=2g)"
+        )

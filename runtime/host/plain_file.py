@@ -1,0 +1,29 @@
+"""Files of a session that came from elsewhere: only what is really a file is opened, and no more read than allowed.
+Used by the reader and the index of sessions.
+
+A link shows any file of this machine, a pipe never ends, a device gives without end.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading. Raises OSError, also for a link, a folder, a pipe or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read(path: Path, most_bytes: int) -> bytes:
+    """All bytes of a file. Raises OSError as `opened` does, and where there are more than `most_bytes`."""
+    with opened(path) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", str(path))
+    return data

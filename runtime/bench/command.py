@@ -5,7 +5,6 @@ Called by runtime/cli.py.
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from runtime.bench.flags import BENCH, BenchFlags
 from runtime.errors import RuntimeFault
 from runtime.host import machine
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.terminal import say
 
@@ -124,7 +124,7 @@ def _fuzz(options: BenchFlags) -> dict[str, Any]:
     from runtime.bench import fuzz
 
     say(f"video2act bench: {machine.describe()}; hostile chunks, seed {options.seed}")
-    result = fuzz.run(options.chunks, options.seed, options.workers or os.cpu_count() or 1)
+    result = fuzz.run(options.chunks, options.seed, options.workers or usable_processors())
     say(f"  {'kind':<24}{'chunks':>10}")
     for kind, count in result["chunks"].items():
         say(f"  {kind:<24}{count:>10}")

@@ -4,7 +4,6 @@ Called by command.py for every robot.
 
 import ctypes
 import math
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +17,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import overload, realtime
 from runtime.host.clock import Rate, robot_time_ns
 from runtime.host.overload import Processors
+from runtime.host.processors import usable_processors
 from runtime.host.run_folder import MEMORY_FOLDER
 from runtime.process.role import POLICY, Role
 
@@ -164,7 +164,7 @@ def graphics(settings: Settings) -> Row:
     return Row(
         "GPU",
         "pass" if small else "warning",
-        f"none found: the {settings.policy.size} policy runs on {os.cpu_count()} processor cores",
+        f"none found: the {settings.policy.size} policy runs on {usable_processors()} processor cores",
         "a full policy needs a GPU; run System 2 on a GPU box with ./launch/system2.sh",
     )
 

@@ -7,7 +7,6 @@ figures again on one machine and build.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.progress import bar
 from runtime.host.revision import revision
 from runtime.host.terminal import say
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
         make_folder(options.films, "--films")
     names = tasks(options.task)
     latencies = _latencies(options)
-    with WorkerPool("evaluate", options.workers or os.cpu_count() or 1, options.ray) as pool:
+    with WorkerPool("evaluate", options.workers or usable_processors(), options.ray) as pool:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
             by_task = {task: _settings(given, more, task) for task in names}

@@ -7,7 +7,6 @@ figures that they have in common.
 """
 
 import json
-import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant
 from runtime.host.machine import describe
+from runtime.host.processors import usable_processors
 from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.training import command as training
@@ -250,7 +250,7 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
     arguments = ["action", "--seed", str(seed), "--out", str(folder)]
     arguments += ["--data", str(options.data), "--video", str(options.video)]
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
-    arguments += ["--workers", str(options.workers or os.cpu_count() or 1), "--processes", str(options.processes)]
+    arguments += ["--workers", str(options.workers or usable_processors()), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
     training.train([*arguments, *variant.policy])
     return folder

@@ -2,12 +2,12 @@
 Asked by whoever would blame a late message, a torn reading or a silent process on a cable or a crash.
 """
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.host.clock import NS_PER_S
+from runtime.host.processors import usable_processors
 
 LATE_TICK_MS = 5.0  # of the arms, p99: a whole period of 200 Hz
 LAG_MS = 50.0  # of the simulated physics behind the clock: the arms hold on feedback of that age
@@ -53,9 +53,7 @@ class Processors:
         self._last, total = ticks, sum(passed)
         idle, stolen = passed[_IDLE] + passed[_WAITS_FOR_DISK], passed[_STOLEN]
         busy_percent, stolen_percent = (100 * (total - idle) / total, 100 * stolen / total) if total else (0.0, 0.0)
-        return Pressure(
-            len(os.sched_getaffinity(0)), float(self.load.read_text().split()[0]), busy_percent, stolen_percent
-        )
+        return Pressure(usable_processors(), float(self.load.read_text().split()[0]), busy_percent, stolen_percent)
 
     def _ticks(self) -> list[int]:
         return [int(ticks) for ticks in self.stat.read_text().splitlines()[0].split()[1 : 1 + _TOTAL]]

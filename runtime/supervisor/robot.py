@@ -25,6 +25,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import remedies, terminal
 from runtime.host.clock import Rate, robot_time_ns, seconds, wall_clock_label
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.revision import revision
 from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
@@ -99,7 +100,7 @@ class Robot:
         self._typed = TypedCommands(self.command, self.status.answer, _EPOCH)
         self._children = Children(self.folder, self.session / "logs", self._no_log, server)
         rows = [row for row in TABLE if row.runs(settings, role)]
-        self._state = supervisor.beginning(rows, len(os.sched_getaffinity(0)), robot_time_ns())
+        self._state = supervisor.beginning(rows, usable_processors(), robot_time_ns())
         self.plan = operator_changes.Plan(settings.instruction or INSTRUCTIONS[settings.task][0], robot_time_ns())
         self._started_ns = robot_time_ns()
         self._unheard = {name for name in names if topic(name).logged}

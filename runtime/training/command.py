@@ -5,8 +5,6 @@ OUT holds the run: `run.json` (every setting, the revision), `state/` to resume 
 came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
-import os
-
 import torch
 
 from models.data.demonstrations import find
@@ -14,6 +12,7 @@ from models.errors import ModelError
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, needs, ranks
@@ -94,7 +93,7 @@ def _understood(arguments: list[str]) -> Run:
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
         cloning=cloning,
         filming=filming,
-        workers=options.workers or (gpus if config.published.video else 0) or os.cpu_count() or 1,
+        workers=options.workers or (gpus if config.published.video else 0) or usable_processors(),
         ray=options.ray,
         seed=options.seed,
         device="cuda" if torch.cuda.is_available() else "cpu",

@@ -6,7 +6,6 @@ A scene that the expert does not do is noted by an empty `.failed` file and anot
 """
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from models.data.episode import Episode, check
 from models.errors import ModelError
 from runtime.errors import SettingsError
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.progress import bar
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     for folder in folders:
         _check_alike(folder, options)
     try:
-        with WorkerPool("demos", options.workers or os.cpu_count() or 1, options.ray) as pool:
+        with WorkerPool("demos", options.workers or usable_processors(), options.ray) as pool:
             for name in names:
                 made, failed = _make(pool, name, options)
                 say(f"{name}: {made} demonstrations in {options.out / name}; the expert failed in {failed} scenes")

@@ -27,6 +27,7 @@ from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
 from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.processors import usable_processors
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import command as train
 from runtime.training import demos, needs, preparation, stages
@@ -348,7 +349,7 @@ def test_cores_prepare_what_a_small_video_model_reads_and_gpus_what_a_published_
     line = ["video", "--data", str(data), "--out", str(tmp_path)]
     small, full = (train._understood([*line, "--profile", size]) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
     assert (small.prepares_on, full.prepares_on) == ("cpu", "cuda")
-    assert (small.workers, full.workers) == (os.cpu_count(), 1)
+    assert (small.workers, full.workers) == (usable_processors(), 1)
 
 
 def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def groups(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]:
         ("0::/robot.slice/a.scope\n", {"robot.slice/cpu.max": "350000 100000\n", "robot.slice/a.scope/cpu.max": "max 1"}, 3),
         ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
         ("0::/\n", {"cpu.max": "9900000 100000\n"}, 8),
-        ("4:memory:/x\n1:cpu,pids:/x\n", {"cpu,pids/x/cpu.cfs_quota_us": "400000", "cpu,pids/x/cpu.cfs_period_us": "100000"}, 4),
+        ("4:memory:/x\n1:cpu,x:/x\n", {"cpu,x/x/cpu.cfs_quota_us": "400000", "cpu,x/x/cpu.cfs_period_us": "100000"}, 4),
         ("1:cpu:/elsewhere\n", {"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
         ("1:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
         ("nonsense", {"cpu.max": "nonsense"}, 8),

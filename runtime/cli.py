@@ -14,7 +14,7 @@ from typing import Any
 from runtime.config.command_line import CommandLine
 from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.host import cache_folder, remedies, text_encoding
+from runtime.host import cache_folder, remedies, terminal, text_encoding
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def main() -> int:
         flags_of(name).read(sys.argv[2:])  # before the command, which may take seconds to load, reads them again
         return importlib.import_module(COMMANDS[name].module).main(sys.argv[2:])
     except SettingsError as error:
-        print(f"video2act: {error}", file=sys.stderr)
+        print(f"video2act: {terminal.plain(str(error))}", file=sys.stderr)
         return 2
     except RuntimeFault as error:
-        print(f"video2act: {error}", file=sys.stderr)
+        print(f"video2act: {terminal.plain(str(error))}", file=sys.stderr)
     except OSError as error:  # of the machine, not of ours: a full disk, a path that is too long, too many open files
         print(f"video2act: {remedies.line(error)}", file=sys.stderr)
     except MemoryError:

@@ -21,6 +21,9 @@ JPEG_QUALITY = 95
 DEMONSTRATION_HZ = 30  # the cameras' rate (Video2Act, table 3), at which the Cobot Magic's recorder writes
 SHORTEST_STEPS = 32
 """Chosen: half a chunk, about a second; what is shorter was broken off. (RDT-1B leaves out what is shorter than 128.)"""
+_LONGEST_TASK = 100  # letters; chosen: our longest has 23, and a file's name may have 255 bytes
+_LARGEST_PICTURE_PX = 1 << 24
+"""Chosen: eight times the pixels of 1920x1080; a JPEG of a few bytes may claim four billion, and decoding believes it."""
 _FASTEST_RAD = 0.5
 """Between two steps: 15 rad/s, five times what a Piper accepts (3 rad/s). More is a lost packet or a glitch."""
 _NARROWEST_M, _WIDEST_M = -0.02, 0.15
@@ -45,13 +48,20 @@ class Episode:
         return len(self.q)
 
 
+def task_name(text: str, source: str) -> str:
+    """A task's name, unchanged. Raises ModelError where it is none: files are named after it, so it must lead nowhere else."""
+    if text.isprintable() and 0 < len(text) <= _LONGEST_TASK and "/" not in text and not text.startswith("."):
+        return text
+    raise ModelError(f"{source}: its task {text[:40]!r} is not a name of 1 to {_LONGEST_TASK} letters; rename it")
+
+
 def is_jpeg(picture: bytes) -> bool:
-    """Whether bytes begin as a JPEG; one that is cut off later is found when it is decoded."""
+    """Whether bytes begin as a JPEG of a possible size; one that is cut off later is found when it is decoded."""
     try:
-        simplejpeg.decode_jpeg_header(picture)
+        height_px, width_px, *_ = simplejpeg.decode_jpeg_header(picture)
     except ValueError:
         return False
-    return True
+    return height_px * width_px <= _LARGEST_PICTURE_PX
 
 
 def check(episode: Episode, source: str) -> Episode:
@@ -60,6 +70,7 @@ def check(episode: Episode, source: str) -> Episode:
     Raises ModelError with `source` and the first thing that makes it unfit: length, shapes, NaN, a camera or picture that is
     missing, no instruction, grippers that are not in m, a joint that jumps.
     """
+    task_name(episode.task, source)
     steps = len(episode)
     if steps < SHORTEST_STEPS:
         raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; leave it out")

@@ -523,7 +523,7 @@ def settings_from_json(text: str) -> Settings:
     """Settings from the JSON of this version or a former one. Raises SettingsError."""
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON ({error})") from None
     if not isinstance(values, dict):
         raise SettingsError(f"settings {refusal.shown(values)}: must be a table")

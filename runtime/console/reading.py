@@ -1,36 +1,49 @@
-"""Sessions are read by a process of their own: never on the loop that carries HOLD and the heartbeat of whoever steers.
-Called by app.py, which asks through `Reader`; started by it as `python -m runtime.console.reading FOLDER`.
+"""Sessions are read by processes of their own: never on the loop that carries HOLD and the heartbeat of whoever steers.
+Called by app.py, which asks through `Reader`; each is started by it as `python -m runtime.console.reading FOLDER`.
 
-One request at a time over two pipes: JSON there, bytes back, each behind its length. What the process needs of memory and time
-(it reads a session whole) is nobody else's; it ends with the console, and comes back when it died.
+A session has a process for itself: one that is damaged, endless or huge costs time and memory of nobody who looks at another.
+One request at a time over two pipes: JSON there, bytes back, each behind its length. A process ends with the console, when it
+takes too long, and when others are asked for; it comes back when it is asked again.
 """
 
 import asyncio
 import json
 import os
+import resource
+import select
+import signal
 import struct
 import subprocess
 import sys
-import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 from runtime.console.recorded import SessionIndex
 from runtime.console.source import Picture
-from runtime.errors import SessionError
+from runtime.errors import RuntimeFault, SessionError
 
 _LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
 _FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
 _NICE = 10  # chosen: half of the 19 there are, so that reading a session never delays the robot's processes
+_MOST_PROCESSES = 3  # chosen: two sessions side by side, and one more
+_MEMORY_SHARE = (
+    4  # of the machine's memory each may take so much; chosen, so that all of them leave the robot's its own
+)
+_LEAST_MEMORY_BYTES = 1 << 30  # chosen: 40 minutes of a session
+_LONGEST_S, _LONGEST_S_OF_BYTE = 60.0, 100e-9
+"""Until a session's first answer, and for each of its bytes. Measured: 23 s a GB; four times that for a slow machine."""
+_PIPE_BYTES = 1 << 16
 
 
 class Reader:
-    """Asks that process. Every method raises SessionError for a session that cannot be read."""
+    """Asks those processes. Every method raises SessionError for a session that cannot be read."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._one = threading.RLock()  # an answer that does not come closes, too
+        self._index = SessionIndex(folder)
+        self._open: OrderedDict[str, _Process] = OrderedDict()
 
     async def about(self, name: str) -> str:
         """JSON of a session's beginning, end and marks; read again where it has grown."""
@@ -53,36 +66,84 @@ class Reader:
         return Picture(number, capture_ns, reported[_PICTURE.size :])
 
     def close(self) -> None:
-        """End the process; whoever waits for its answer gets none."""
-        if self._process is not None:
-            self._process.kill()
-        with self._one:
-            if self._process is not None:
-                self._process.communicate()
-                self._process = None
+        """End the processes; whoever waits for their answers gets none."""
+        for process in self._open.values():
+            process.close()
+        self._open.clear()
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of those that live, the last asked one last."""
+        return [pid for process in self._open.values() if (pid := process.pid) is not None]
 
     async def _ask(self, *request: Any) -> bytes:
-        return await asyncio.to_thread(self._asked, request)
+        process = self._of(str(request[1]))
+        return await asyncio.get_running_loop().run_in_executor(process.thread, process.ask, request)
 
-    def _asked(self, request: tuple[Any, ...]) -> bytes:
-        with self._one:
-            self._process = process = self._process or self._started()
-            assert process.stdin is not None and process.stdout is not None
-            try:
-                _send(process.stdin, json.dumps(request).encode())
-                answer = _receive(process.stdout)
-            except OSError:
-                answer = None
-            if answer is None:
-                self.close()
-                raise SessionError(f"{request[1]}: its reading process ended, perhaps out of memory; open it again")
+    def _of(self, name: str) -> "_Process":
+        """The process of a session, made where there is none; the one that was asked longest ago makes room for it."""
+        if name not in self._open:
+            self._open[name] = _Process(self._index.folder, self._index.place(name))
+        self._open.move_to_end(name)
+        while len(self._open) > _MOST_PROCESSES:
+            self._open.popitem(last=False)[1].close()
+        return self._open[name]
+
+
+class _Process:
+    """The process of one session, and the thread that waits for its answers, one after the other."""
+
+    def __init__(self, folder: Path, session: Path) -> None:
+        self._folder, self._session = folder, session
+        self._process: subprocess.Popen[bytes] | None = None
+        self.thread = ThreadPoolExecutor(1, "reading")
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its id; None while it does not live."""
+        return None if self._process is None else self._process.pid
+
+    def ask(self, request: tuple[Any, ...]) -> bytes:
+        """The answer to a request; called in its thread. Raises SessionError."""
+        if self._closed:
+            raise SessionError(f"{request[1]}: was closed for {_MOST_PROCESSES} other sessions; open it again")
+        self._process = process = self._process or self._started()
+        assert process.stdin is not None and process.stdout is not None
+        longest_s = _longest_s(self._session)
+        try:
+            _send(process.stdin, json.dumps(request).encode())
+            answer = _receive(process.stdout, time.monotonic() + longest_s)
+        except TimeoutError:
+            self._end()
+            raise SessionError(f"{request[1]}: no answer within {longest_s:.0f} s; it cannot be shown") from None
+        except OSError:
+            answer = None
+        if answer is None:
+            self._end()
+            raise SessionError(f"{request[1]}: its reading process ended, perhaps out of memory; open it again")
         if answer[:1] == _REFUSED:
             raise SessionError(answer[1:].decode())
         return answer[1:]
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def close(self) -> None:
+        """End it without waiting for an answer; whoever waits for one gets none."""
+        self._closed = True
+        if self._process is not None:
+            self._process.kill()
+        self.thread.submit(self._end)
+        self.thread.shutdown(wait=False)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def _started(self) -> "subprocess.Popen[bytes]":
         line = [sys.executable, "-m", "runtime.console.reading", str(self._folder)]
-        return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(line, stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True)
 
 
 class ReadSession:
@@ -100,23 +161,43 @@ class ReadSession:
         return await self._reader.picture(self._name, camera, at_ns)
 
 
+def _longest_s(session: Path) -> float:
+    """How long reading a session may take."""
+    return _LONGEST_S + _LONGEST_S_OF_BYTE * sum(file.lstat().st_size for file in session.glob("session*.mcap"))
+
+
 def _send(pipe: IO[bytes], data: bytes) -> None:
-    pipe.write(_LENGTH.pack(len(data)) + data)
+    view = memoryview(_LENGTH.pack(len(data)) + data)
+    while view:
+        view = view[pipe.write(view) or 0 :]
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes]) -> bytes | None:
-    """The next message of a pipe; None when the other end is closed."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    data = pipe.read(length)
-    return data if len(data) == length else None
+def _receive(pipe: IO[bytes], deadline: float | None = None) -> bytes | None:
+    """The next message of an unbuffered pipe; None when the other end is closed. Raises TimeoutError."""
+    head = _read(pipe, _LENGTH.size, deadline)
+    return None if head is None else _read(pipe, _LENGTH.unpack(head)[0], deadline)
+
+
+def _read(pipe: IO[bytes], size: int, deadline: float | None) -> bytes | None:
+    """So many bytes; None where the pipe ends before."""
+    readable = select.poll()  # not select: the console may have more than 1024 descriptors
+    readable.register(pipe, select.POLLIN)
+    data = bytearray()
+    while len(data) < size:
+        remaining_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        if not readable.poll(remaining_ms):
+            raise TimeoutError
+        part = pipe.read(min(_PIPE_BYTES, size - len(data)))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
 
 
 def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
     """The answer to a request, its first byte telling whether something was found. Raises SessionError."""
+    signal.alarm(int(_longest_s(index.place(name))))  # it ends by itself, also when whoever asked has
     recorded = index.open(name) if call == "about" else index.opened(name)
     match call:
         case "about":
@@ -132,17 +213,36 @@ def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
             raise AssertionError(call)
 
 
+def _limit_memory() -> int:
+    """Let this process have a share of the machine's memory; files that are only mapped do not count. Returns it, in bytes."""
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    most_bytes = max(_LEAST_MEMORY_BYTES, machine_bytes // _MEMORY_SHARE)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if hard < 0 else min(most_bytes, hard), hard))
+    return most_bytes
+
+
 def main(folder: Path) -> None:
     """Answer requests from the standard input until it is closed."""
     os.nice(_NICE)
-    index = SessionIndex(folder)
+    most_bytes = _limit_memory()
+    index = SessionIndex(folder, keep=1)
+    requests = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may come between the answers
-    while (request := _receive(sys.stdin.buffer)) is not None:
+    while (request := _receive(requests)) is not None:
+        call, name, *rest = json.loads(request)
         try:
-            answer = _answer(index, *json.loads(request))
-        except SessionError as error:
-            answer = _REFUSED + str(error).encode()
+            answer = _answer(index, call, name, *rest)
+        except RuntimeFault as error:
+            answer = _REFUSED + str(error).encode(errors="replace")
+        except MemoryError:
+            index = SessionIndex(folder, keep=1)
+            answer = _REFUSED + f"{name}: needs more than {most_bytes >> 20} MiB to be shown; use replay".encode()
+        except Exception as error:  # noqa: BLE001  the process's edge: whatever is in a file is no reason to end
+            answer = _REFUSED + f"{name}: cannot be shown ({type(error).__name__})".encode(errors="replace")
+        finally:
+            signal.alarm(0)
         _send(answers, answer)
 
 

@@ -5,6 +5,7 @@ Used by the reading process (reading.py).
 import json
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ from runtime.config.settings import Settings, load_settings, settings_from_json
 from runtime.console.events import MARKS, Event, EventDetector
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
-from runtime.errors import SessionError, SettingsError
+from runtime.errors import SessionError, SettingsError, WireError
+from runtime.host import plain_file
 from runtime.messaging import messages
-from runtime.session import reader
-from runtime.session.format import ORIGIN, SUMMARY_NAME
-from runtime.session.reader import Session
+from runtime.messaging.topics import topic_of
+from runtime.session import reader, table_file
+from runtime.session.format import LARGEST_PICTURE_BYTES, ORIGIN
+from runtime.session.reader import Logged, Session
 
 _OFTEN = ("joint_state", "arm_target", "leader_state")  # looked into only when somebody looks there
+_ARRIVED_WITH = "arm_target"  # the topic whose messages stand under ARRIVAL, too
+_LONGEST_TEXT, _LARGEST_NUMBER = 200, 1e15  # of a value in the list; chosen
 _PLOTTED = 4000  # points of a plot over the whole session; chosen: one a pixel of the widest screens
 
 
@@ -81,24 +86,33 @@ class Recorded:
     def _index(self) -> None:
         detector = EventDetector()
         for logged in self.session.messages:
-            topic, payload = logged.topic, logged.payload
-            if topic in _OFTEN:
-                raw = messages.unpack(payload)
-                stamp_ns = int(raw["stamp_ns"])
-                if raw.get("arrivals"):
-                    self._add(ARRIVAL, stamp_ns, payload)
-                if float(raw.get("seam_jump_rad_s", -1)) >= 0:
-                    self.events += detector.note(logged.decode())
-            else:
-                message = logged.decode()
-                stamp_ns = message.stamp_ns
-                self.events += detector.note(message)
-            self._add(topic, stamp_ns, payload)
+            try:
+                self._index_one(logged, detector)
+            except (WireError, KeyError, ValueError, TypeError, OverflowError):
+                self.session.damage.bad_messages += 1
         for topic, stamps in self._stamps.items():
             order = sorted(range(len(stamps)), key=stamps.__getitem__)
             self._stamps[topic] = [stamps[place] for place in order]
             self._payloads[topic] = [self._payloads[topic][place] for place in order]
         self.events.sort(key=lambda event: event.at_ns)
+
+    def _index_one(self, logged: Logged, detector: EventDetector) -> None:
+        """Add one message; one that is looked into only later is not decoded yet."""
+        topic, payload = logged.topic, logged.payload
+        if topic in _OFTEN:
+            raw = messages.unpack(payload)
+            stamp_ns = int(raw["stamp_ns"])
+            if raw.get("arrivals"):
+                self._add(ARRIVAL, stamp_ns, payload)
+            if float(raw.get("seam_jump_rad_s", -1)) >= 0:
+                self.events += detector.note(logged.decode())
+        else:
+            message = logged.decode()
+            if topic_of(message) != topic:
+                raise ValueError(topic)
+            stamp_ns = message.stamp_ns
+            self.events += detector.note(message)
+        self._add(topic, stamp_ns, payload)
 
     def _add(self, topic: str, stamp_ns: int, payload: bytes) -> None:
         self._stamps.setdefault(topic, []).append(stamp_ns)
@@ -106,7 +120,13 @@ class Recorded:
 
     def _at(self, topic: str, at_ns: int) -> messages.Message | None:
         place = bisect_right(self._stamps.get(topic, []), at_ns)
-        return messages.decode_recorded(self._payloads[topic][place - 1])[0] if place else None
+        if not place:
+            return None
+        try:
+            message, _ = messages.decode_recorded(self._payloads[topic][place - 1])
+        except WireError:
+            return None
+        return message if topic_of(message) == (_ARRIVED_WITH if topic == ARRIVAL else topic) else None
 
     def _rate_hz(self, topic: str, at_ns: int, count: int) -> float:
         stamps = self._stamps.get(topic, [])
@@ -124,13 +144,22 @@ class SessionIndex:
     def list(self) -> "list[dict[str, Any]]":
         """One row a session, newest first."""
         folders = {path.parent for path in self.folder.glob("*/session*.mcap")}
-        return [_row(folder) for folder in sorted(folders, reverse=True)]
+        rows: list[dict[str, Any]] = []
+        for folder in sorted(folders, reverse=True):
+            with suppress(OSError):  # it has just been removed
+                rows.append(_row(folder))
+        return rows
 
     def place(self, name: str) -> Path:
         """Where a session lies. Raises SessionError."""
         path = self.folder / name
-        if "/" in name or name in ("", ".", "..") or not path.is_dir():
-            raise SessionError(f"{name[:80]}: does not exist in {self.folder}; choose a session of the list")
+        try:
+            there = "/" not in name and name not in ("", ".", "..") and path.is_dir()
+        except (OSError, ValueError):  # a name that no file can have
+            there = False
+        if not there:
+            shown = name[:80].encode(errors="replace").decode()
+            raise SessionError(f"{shown}: does not exist in {self.folder}; choose a session of the list")
         return path
 
     def open(self, name: str) -> Recorded:
@@ -149,20 +178,26 @@ class SessionIndex:
 
     def thumbnail(self, name: str) -> bytes | None:
         """The last picture of the head camera."""
-        path = self.folder / name / "head.png"
-        return path.read_bytes() if "/" not in name and path.is_file() else None
+        try:
+            return plain_file.read(self.place(name) / "head.png", LARGEST_PICTURE_BYTES)
+        except (OSError, SessionError):
+            return None
 
 
 def _row(folder: Path) -> dict[str, Any]:
     """A recorder that was started again leaves several files; the first is what is opened."""
-    size_bytes = sum(path.stat().st_size for path in folder.glob("session*.mcap"))
+    size_bytes = sum(path.lstat().st_size for path in folder.glob("session*.mcap"))
     row: dict[str, Any] = {"name": folder.name, "megabytes": round(size_bytes / 1e6, 1)}
-    try:
-        table = json.loads((folder / SUMMARY_NAME).read_text())
-    except (OSError, ValueError):
-        return row | {"finished": False}
+    table = {name: value for name, value in table_file.read(folder).items() if _fits(value)}
     kept = ("session_s", "duration_s", "task", "outcome", "ratio_measured", "holds", "faults_latched", "faults", ORIGIN)
-    return row | {"finished": True} | {name: table[name] for name in kept if name in table}
+    return row | {"finished": bool(table)} | {name: table[name] for name in kept if name in table}
+
+
+def _fits(value: object) -> bool:
+    """Whether a value of a table may stand in the list: a page's JSON knows no NaN, and one session must not fill it."""
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TEXT
+    return isinstance(value, int | float) and abs(value) <= _LARGEST_NUMBER
 
 
 def settings_of(session: Session) -> Settings:

@@ -110,7 +110,7 @@ def _credit(message: WSMessage) -> int | None:
     """The time that is asked for; anything that is not understood asks for the newest."""
     try:
         at_ns = json.loads(message.data)["at_ns"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return at_ns if type(at_ns) is int else None
 

@@ -28,6 +28,9 @@ _INPUT, _SPECIAL = 0, 6  # places of iflag and cc in what termios.tcgetattr give
 _DISABLED = b"\0"
 _CLEAR = "\r\x1b[K"  # to the beginning of the line, and nothing on it (ECMA-48 EL)
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow or a function key comes as several characters
+_STEERING = {
+    code: "?" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+}  # C0, DEL, C1 (ECMA-48)
 _NAMES = {" ": "space", "\n": "Enter", "\r": "Enter", "\t": "Tab", "\x1b": "Escape", "\x7f": "Backspace"}
 
 
@@ -91,16 +94,23 @@ def width() -> int | None:
 def show(text: str) -> None:
     """Put a line below all others, in place of the one before; empty: none. The caller fits it to `width`."""
     global _shown
+    text = plain(text)
     if text != _shown:
         _shown = text
         _put(_CLEAR + text)
 
 
+def plain(text: str) -> str:
+    """A text without what steers a terminal: names in a file or on a wire may be anything. Lines stay lines."""
+    return text.translate(_STEERING)
+
+
 def say(text: str) -> None:
-    """Write a line for the operator.
+    """Write a line for the operator; what would steer his terminal is shown as `?`.
 
     If nobody can read it any more, this process gets SIGHUP and what follows goes nowhere.
     """
+    text = plain(text)
     _put(f"{_CLEAR}{text}\n{_shown}" if _shown else f"{text}\n")
 
 

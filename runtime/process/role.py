@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from runtime.errors import SessionError
+
 METADATA = "role"  # its name in a session's metadata
 
 
@@ -31,9 +33,14 @@ class Role(BaseModel):
 
     @classmethod
     def of_session(cls, metadata: Mapping[str, str]) -> "Role":
-        """The role of the run that made a session; former sessions have it among their settings."""
-        if METADATA in metadata:
-            return cls.model_validate_json(metadata[METADATA])
+        """The role of the run that made a session; former sessions have it among their settings. Raises SessionError."""
+        try:
+            return cls.model_validate_json(metadata[METADATA]) if METADATA in metadata else cls._of_former(metadata)
+        except (ValueError, AttributeError, RecursionError):  # pydantic's among them
+            raise SessionError("the session does not say what its run was for: its metadata is damaged") from None
+
+    @classmethod
+    def _of_former(cls, metadata: Mapping[str, str]) -> "Role":
         settings = cast(dict[str, Any], json.loads(metadata.get("settings", "{}")))
         arms = cast(dict[str, Any], settings.get("arms", {}))
         return cls(

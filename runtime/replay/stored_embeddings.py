@@ -23,7 +23,7 @@ class StoredEmbeddings:
             data = self._session.attachments.get(key + EMBEDDING_SUFFIX)
             if data is None:
                 raise Missing(f"embedding {key}")
-            path = self._folder / f"{key}.safetensors"
+            path = self._folder / f"{len(self._held)}.safetensors"  # not by its key: that may lead anywhere
             path.write_bytes(data)
             try:
                 self._held[key] = read_instruction(path)

@@ -19,6 +19,7 @@ from runtime.arms import parking
 from runtime.arms.limits import Limits
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
+from runtime.host import plain_file
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.topics import references
@@ -38,6 +39,7 @@ _APART = 3  # steps, 0.1 s: accelerations are measured over them, since noise fi
 _TARGETS = 64  # 2.1 s: many times what a late run needs; the paper's chunk length (4.2.2)
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
 _NONE = -1
+_LARGEST_BYTES = 64 << 20  # of a movement's file; chosen: five hours
 
 
 @dataclass(frozen=True)
@@ -185,9 +187,11 @@ class TrackerConfig:
 def load(path: Path) -> Way:
     """A way that `save` wrote; its id is a hash of the file. Raises RuntimeFault."""
     try:
-        data = path.read_bytes()
+        data = plain_file.read(path, _LARGEST_BYTES)
         q = np.load(BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if q.ndim != 2 or q.shape[1] != messages.JOINTS or q.dtype.kind != "f" or not np.isfinite(q).all():
+            raise ValueError(f"{q.dtype} {q.shape}")
+    except (OSError, ValueError, MemoryError, EOFError) as error:
         raise RuntimeFault(f"{path}: is not a recorded movement ({error}); run replay.sh --on-robot again") from None
     return Way(q, hashlib.sha256(data).hexdigest()[:16])
 

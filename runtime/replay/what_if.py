@@ -8,7 +8,6 @@ commanded, not where that would have led.
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +24,21 @@ from runtime.arms import step as arms_step
 from runtime.arms.process import execution
 from runtime.config.settings import Settings, public_settings_json, settings_from_json
 from runtime.errors import SessionError
+from runtime.host import plain_file
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
 from runtime.replay.index import Index, Missing
-from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, ORIGIN, SUMMARY_NAME, schema_hash
+from runtime.session import table_file
+from runtime.session.format import (
+    EMBEDDING_SUFFIX,
+    FILE_NAME,
+    LARGEST_PICTURE_BYTES,
+    ORIGIN,
+    SUMMARY_NAME,
+    schema_hash,
+)
 from runtime.session.reader import Session
 from runtime.session.summary import Accumulator
 from runtime.session.writer import SessionWriter
@@ -224,7 +232,7 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
         SessionError: The disk is full.
     """
     folder.mkdir(parents=True)
-    writer = SessionWriter(folder / FILE_NAME, int(origin.metadata.get("wall_offset_ns", "0")))
+    writer = SessionWriter(folder / FILE_NAME, _wall_offset_ns(origin))
     name = origin.path.parent.name
     schema = {"schema": str(messages.SCHEMA_NUMBER), "schema_hash": schema_hash()}
     writer.metadata(origin.metadata | schema | {"settings": public_settings_json(settings), ORIGIN: name})
@@ -242,12 +250,19 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
     writer.close()
     if writer.fault:
         raise SessionError(writer.fault)
-    (folder / SUMMARY_NAME).write_text(json.dumps(table | {ORIGIN: name}, indent=1) + "\n")
+    table_file.write(folder / SUMMARY_NAME, table | {ORIGIN: name})
     for camera in CAMERAS:
-        picture = origin.path.parent / f"{camera}.png"
-        if picture.is_file():
-            shutil.copy(picture, folder / picture.name)
+        with suppress(OSError):
+            picture = plain_file.read(origin.path.parent / f"{camera}.png", LARGEST_PICTURE_BYTES)
+            (folder / f"{camera}.png").write_bytes(picture)
     return table
+
+
+def _wall_offset_ns(origin: Session) -> int:
+    try:
+        return int(origin.metadata.get("wall_offset_ns", "0"))
+    except ValueError:  # damaged; it is a label only
+        return 0
 
 
 _FIGURES = (

@@ -14,6 +14,8 @@ from runtime.messaging import messages
 
 FILE_NAME = "session.mcap"
 SUMMARY_NAME = "summary.json"
+LARGEST_PICTURE_BYTES = 16 << 20
+"""Of a PNG beside a session, as whoever reads it allows. Chosen: twice an uncompressed picture of 1920x1080."""
 ORIGIN = "what_if_of"  # in metadata and summary: the session that this one is a variant of
 METADATA_NAME = "video2act"
 CHUNK_BYTES = 64 * 1024

@@ -6,6 +6,7 @@ chunk the walk finds the next one by the fixed bytes that every LZ4 chunk's head
 """
 
 import mmap
+import stat
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,15 +21,19 @@ from google.protobuf.message import DecodeError
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Attachment, Channel, Chunk, Message, Metadata
-from mcap.stream_reader import breakup_chunk
+from mcap.records import Attachment, Channel, Message, Metadata
+from zstandard import ZstdError
 
 from drivers.cobot_magic import CAMERAS
+from models.data.episode import is_jpeg
 from runtime.errors import SessionError, WireError
+from runtime.host import plain_file, remedies
 from runtime.host.terminal import say
 from runtime.messaging import messages
-from runtime.messaging.topics import topic_of
+from runtime.messaging.topics import TOPICS, topic_of
 from runtime.messaging.upgrades import present_topic
+from runtime.session import chunk
+from runtime.session.chunk import Budget
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
 
 _MAGIC = b"\x89MCAP0\r\n"  # at both ends (the MCAP specification, as all figures below)
@@ -36,12 +41,17 @@ _RECORD = Struct("<BQ")  # opcode, length
 _LZ4_MARK = b"\x03\x00\x00\x00lz4"  # the compression's name behind its length
 _MARK_AT = _RECORD.size + 28  # of the mark within a chunk record: behind start, end, uncompressed size and checksum
 _LARGEST_RECORD = 1 << 28  # chosen: 256 MiB, far above any chunk, so that a damaged length is seen
+_LARGEST_METADATA = 1 << 20  # bytes; chosen: settings take 5 KB
 _KEPT_CHUNKS = 32  # that were read last; chosen: 2 MiB, some 60 pictures of 640x480
 _SCHEMAS = {str(number + 1) for number in range(messages.SCHEMA_NUMBER)}
+_UNREADABLE = (
+    McapError, DecodeError, ZstdError, ValueError, LookupError, ArithmeticError, RuntimeError, EOFError, error,
+)  # fmt: skip
+"""What libraries raise for a record that is damaged."""
 _OTHERS = f"{Path(FILE_NAME).stem}-*.mcap"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Logged:
     """One message as it was on the bus, by what its topic is called now."""
 
@@ -109,26 +119,37 @@ class Session:
 
     def picture(self, camera: str, number: int) -> Any:
         """A frame as (H, W, 3) uint8 RGB, just as the models saw it where the stream is `exact`; None where it was not
-        logged.
+        logged, or is no picture of a possible size.
         """
         jpeg = self.jpeg(camera, number)
-        return None if jpeg is None else simplejpeg.decode_jpeg(jpeg, "RGB")
+        return None if jpeg is None or not is_jpeg(jpeg) else _decoded(jpeg)
 
     def _read_pictures(self, offset: int) -> dict[tuple[str, int], bytes]:
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            _, length = _RECORD.unpack(file.read(_RECORD.size))
-            chunk = Chunk.read(ReadDataStream(BytesIO(file.read(length))))
+        """The pictures of a chunk; none where the file has changed since it was read."""
         found: dict[tuple[str, int], bytes] = {}
-        for record in breakup_chunk(chunk):
-            if isinstance(record, Message) and (camera := self._camera(record)):
-                found[(camera, record.sequence)] = CompressedImage.FromString(record.data).data
+        try:
+            with plain_file.opened(self.path) as file:
+                file.seek(offset)
+                _, length = _RECORD.unpack(file.read(_RECORD.size))
+                stream = ReadDataStream(BytesIO(file.read(min(length, _LARGEST_RECORD))))
+            for record in chunk.records(stream, Budget(self.path, chunk.LARGEST_BYTES)):
+                if isinstance(record, Message) and (camera := self._camera(record)):
+                    found[(camera, record.sequence)] = CompressedImage.FromString(record.data).data
+        except (OSError, *_UNREADABLE):
+            return {}
         return found
 
     def _camera(self, record: Message) -> str:
         channel = self._channels.get(record.channel_id)
         topic = channel.topic if channel is not None else _guess_camera(record.data)
         return topic.removeprefix(IMAGE_PREFIX) if topic.startswith(IMAGE_PREFIX) else ""
+
+
+def _decoded(jpeg: bytes) -> Any:
+    try:
+        return simplejpeg.decode_jpeg(jpeg, "RGB")
+    except ValueError:  # damaged behind its header
+        return None
 
 
 def opened(path: Path) -> Session:
@@ -145,19 +166,20 @@ def read(path: Path) -> Session:
     Raises:
         SessionError: Nothing in it can be used.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path
     try:
-        with file.open("rb") as opened:
+        if stat.S_ISDIR(path.stat().st_mode):
+            file = path / FILE_NAME
+        with plain_file.opened(file) as opened:
             data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)  # an hour is ten gigabytes
     except OSError as error:
-        raise SessionError(
-            f"{file}: cannot be read ({error.strerror}); give the folder of a session, or its {FILE_NAME}"
-        ) from None
+        remedy = f"give the folder of a session, or its {FILE_NAME}"
+        raise SessionError(f"cannot be read: {remedies.line(error, file, remedy)}") from None
     except ValueError:
         raise SessionError(f"{file}: not a session file (it is empty)") from None
     with data:
         session = _read(file, data)
-    if path.is_dir():
+    if file != path:
         session.damage.beside = tuple(sorted(other.name for other in path.glob(_OTHERS)))
     return session
 
@@ -167,9 +189,10 @@ def _read(file: Path, data: mmap.mmap) -> Session:
         raise SessionError(f"{file}: not a session file (it holds no MCAP data)")
     session = Session(file)
     session.damage.unfinished = data[-len(_MAGIC) :] != _MAGIC
+    budget = Budget(file, len(data))
     position, ended = len(_MAGIC), False
     while position + _RECORD.size <= len(data) and not _at_the_end(data, position):
-        following = _take_record(session, data, position)
+        following = _take_record(session, data, position, budget)
         ended = ended or data[position] == Opcode.DATA_END
         if following is None:  # neither the record nor its length can be trusted: look for the next chunk
             following = _next_chunk(data, position)
@@ -182,7 +205,7 @@ def _read(file: Path, data: mmap.mmap) -> Session:
     return session
 
 
-def _take_record(session: Session, data: mmap.mmap, position: int) -> int | None:
+def _take_record(session: Session, data: mmap.mmap, position: int, budget: Budget) -> int | None:
     """Use the record at `position`. Returns where the next one begins, or None when this one is damaged."""
     opcode, length = _RECORD.unpack_from(data, position)
     start = position + _RECORD.size
@@ -192,19 +215,12 @@ def _take_record(session: Session, data: mmap.mmap, position: int) -> int | None
     marked = data[position + _MARK_AT : position + _MARK_AT + len(_LZ4_MARK)] == _LZ4_MARK
     if opcode != Opcode.CHUNK and marked:
         return None  # a chunk whose first byte was damaged
+    if opcode == Opcode.METADATA and length > _LARGEST_METADATA:
+        return None
+    budget.spend(length)
     try:
-        _take(session, position, opcode, data[start:end])
-    except (
-        McapError,
-        DecodeError,
-        ValueError,
-        LookupError,
-        ArithmeticError,
-        RuntimeError,
-        EOFError,
-        MemoryError,
-        error,
-    ):
+        _take(session, position, opcode, data[start:end], budget)
+    except _UNREADABLE:
         return None
     return end
 
@@ -228,11 +244,10 @@ def _next_chunk(data: mmap.mmap, position: int) -> int:
     return mark - _MARK_AT if mark >= 0 else len(data)
 
 
-def _take(session: Session, offset: int, opcode: int, body: bytes) -> None:
+def _take(session: Session, offset: int, opcode: int, body: bytes, budget: Budget) -> None:
     stream = ReadDataStream(BytesIO(body))
     if opcode == Opcode.CHUNK:
-        records = breakup_chunk(Chunk.read(stream), validate_crc=True)
-        for record in records:
+        for record in chunk.records(stream, budget, validate=True):
             if isinstance(record, Channel):
                 session._channels[record.id] = record  # pyright: ignore[reportPrivateUsage]
             elif isinstance(record, Message):
@@ -278,6 +293,11 @@ def decode_all(session: Session) -> Iterator[tuple[str, messages.Message, bytes]
     """
     for logged in session.messages:
         try:
-            yield logged.topic, *messages.decode_recorded(logged.payload)
+            message, payload = messages.decode_recorded(logged.payload)
         except WireError:
+            session.damage.bad_messages += 1
+            continue
+        if logged.topic in TOPICS and topic_of(message) == logged.topic:
+            yield logged.topic, message, payload
+        else:  # no recorder of ours wrote it: a topic's message says which one it is
             session.damage.bad_messages += 1

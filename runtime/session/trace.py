@@ -13,6 +13,7 @@ from typing import Any
 
 from drivers.cobot_magic import CAMERAS
 from runtime.errors import SettingsError
+from runtime.host import whole_file
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging import messages
@@ -33,8 +34,12 @@ def main(arguments: list[str]) -> int:
     out = options.out or session.path.parent / "trace.json.gz"
     made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}
     text = json.dumps(made, separators=(",", ":")).encode()
+    data = gzip.compress(text, 6, mtime=0) if out.suffix == ".gz" else text
     try:
-        out.write_bytes(gzip.compress(text, 6, mtime=0) if out.suffix == ".gz" else text)
+        if options.out is None:  # in a folder that may have come from elsewhere
+            whole_file.write(out, data)
+        else:
+            out.write_bytes(data)
     except OSError as error:
         raise SettingsError(f"--out {out}: {error.strerror}") from None
     say(f"video2act: {out}: wrote {len(made['traceEvents'])} events; open it at ui.perfetto.dev")

@@ -4,11 +4,12 @@ Called by runtime/cli.py; record and the replay on the robot run it with other k
 Owns the run's folder in shared memory, its children, the operator's keys and the commands that come from them.
 """
 
+import json
 import os
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,11 @@ _RECORDER_WAIT_S = 1.5  # for the recorder to finish the file; chosen, so that a
 _RECORDER_START_S = 5.0  # after it states are sent without a recorder; as runtime/process/base.py waits
 _SOURCE = "terminal"
 _EPOCH = 1  # of what this process sends
+
+
+def _into(path: Path, table: Mapping[str, Any]) -> None:
+    """Write a table where the operator wants it: to a pipe or through a link too."""
+    path.write_text(json.dumps(table, indent=1) + "\n")
 
 
 class Robot:
@@ -342,7 +348,7 @@ class Robot:
             say("video2act: no summary: the recorder was off or killed; ./launch/replay.sh reads what was recorded")
             return
         table = self._table | self._overloaded()
-        self.write(self.session / SUMMARY_NAME, table)
+        self.write(self.session / SUMMARY_NAME, table, table_file.write)
         say("\n".join(summary.lines(table)))
         say("video2act: the arms hold their last pose; their motors stay on")
         say_next("replay the session", "replay", self.session, "--lockstep")
@@ -350,10 +356,10 @@ class Robot:
             self.write(self.settings.json_file, table)
 
     @staticmethod
-    def write(path: Path, table: Mapping[str, Any]) -> None:
+    def write(path: Path, table: Mapping[str, Any], way: Callable[[Path, Mapping[str, Any]], None] = _into) -> None:
         """Write a table as JSON. A full disk takes the file, neither the rest of the end nor the exit status."""
         try:
-            table_file.write(path, table)
+            way(path, table)
         except OSError as error:
             say(f"video2act: not written: {remedies.line(error, path)}")
 

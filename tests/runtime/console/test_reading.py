@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hostile_session
 import pytest
 
 from runtime.config.settings import load_settings, settings_to_json
@@ -97,7 +99,7 @@ def test_it_ends_with_whoever_started_it(index: Path) -> None:
     code = (
         "import asyncio, sys, time; from pathlib import Path; from runtime.console.reading import Reader\n"
         f"reader = Reader(Path({str(index)!r})); asyncio.run(reader.about({NAME!r}))\n"
-        "print(reader._process.pid, flush=True); time.sleep(60)"
+        "print(reader.processes[0], flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as console:
         assert console.stdout is not None
@@ -123,6 +125,105 @@ def test_a_session_that_grows_is_read_anew_only_when_it_is_opened(index: Path) -
         file.write(b"\0" * 16)
     assert kept.opened(NAME) is first and len(read) == 1, "while it is looked through"
     assert kept.open(NAME) is not first and len(read) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "a\0b", "\udcff"])
+def test_a_name_that_no_file_can_have_is_one_line(reader: Reader, index: Path, name: str) -> None:
+    with pytest.raises(SessionError, match="does not exist in") as error:
+        asyncio.run(reader.about(name))
+    assert len(str(error.value).encode()) < 400 and SessionIndex(index).thumbnail(name) is None
+
+
+def test_a_session_that_takes_an_hour_costs_nobody_else(
+    reader: Reader, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is stopped before its answer; others are read meanwhile, and in the end it is given up."""
+    shutil.copytree(index / NAME, index / "endless")
+    asyncio.run(reader.about("endless"))
+    (endless,) = children()
+    os.kill(endless, signal.SIGSTOP)
+    monkeypatch.setattr(reading, "_LONGEST_S", 8.0)
+
+    async def both() -> tuple[str, float]:
+        waits = [asyncio.create_task(reader.about("endless")) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await reader.about(NAME)
+        await asyncio.to_thread(SessionIndex(index).list)
+        took_s = time.monotonic() - begun
+        with pytest.raises(SessionError) as refused:
+            await waits[0]
+        for wait in waits[1:]:
+            wait.cancel()
+        return str(refused.value), took_s
+
+    refused, took_s = asyncio.run(both())
+    assert "endless: no answer within 8 s" in refused and took_s < 7
+    assert endless not in children()
+
+
+def test_the_one_that_was_asked_longest_ago_makes_room(reader: Reader, index: Path) -> None:
+    names = [f"{number}" for number in range(5)]
+    for name in names:
+        shutil.copytree(index / NAME, index / name)
+        asyncio.run(reader.about(name))
+    deadline = time.monotonic() + 10
+    while len(children()) > 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert sorted(children()) == sorted(reader.processes)
+    assert json.loads(asyncio.run(reader.about(names[0])))["begin_ns"]
+
+
+def test_what_unpacks_to_gigabytes_is_told_and_leaves_others(reader: Reader, index: Path) -> None:
+    hostile_session.session(index / "bomb", hostile_session.bomb("zstd", 1024))
+    hostile_session.session(index / "flood", hostile_session.flood("zstd", 300_000))
+    for name in ("bomb", "flood"):
+        with pytest.raises(SessionError, match=r"session\.mcap: "):
+            asyncio.run(reader.about(name))
+    assert json.loads(asyncio.run(reader.about(NAME)))["begin_ns"]
+
+
+def test_messages_that_are_none_are_counted_and_the_rest_is_shown(build: Build, tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "session.mcap", 0)
+    fault = build(messages.Fault, stamp_ns=1000)
+    joints = build(messages.JointState, stamp_ns=1000)
+    for topic, payload in (
+        ("fault", b"\xc1"), ("joint_state", b"\x80"), ("chunk", messages.encode(fault)),
+        ("joint_state", messages.encode(fault)), ("fault", messages.encode(fault)),
+        ("joint_state", messages.encode(joints)),
+    ):  # fmt: skip
+        writer.message(topic, fault, payload)
+    writer.close()
+    recorded = Recorded(tmp_path)
+    assert recorded.session.damage.bad_messages == 3
+    assert json.loads(recorded.moment(None))["now_ns"] == 1000
+
+
+def test_the_list_outlives_every_table_and_follows_no_link(
+    index: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    private = tmp_path_factory.mktemp("private")
+    (private / "secret").write_text(json.dumps({"task": "secret"}))
+    tables = {
+        "nested": "[" * 200_000, "list": "[1, 2]", "nan": '{"holds": NaN, "session_s": 1e999, "task": "kept"}',
+        "long": json.dumps({"task": "x" * 10_000, "holds": 10**400}), "huge": " " * (2 << 20),
+    }  # fmt: skip
+    for name, text in tables.items():
+        shutil.copytree(index / NAME, index / name)
+        (index / name / "summary.json").write_text(text)
+    for name, target in (("linked", private / "secret"), ("piped", None), ("dangling", private / "none")):
+        shutil.copytree(index / NAME, index / name)
+        for file in ("summary.json", "head.png"):
+            os.mkfifo(index / name / file) if target is None else (index / name / file).symlink_to(target)
+        if target is not None:
+            (index / name / "session-2.mcap").symlink_to(target)
+    kept = SessionIndex(index)
+    rows = {row["name"]: row for row in kept.list()}
+    assert set(rows) == {NAME, *tables, "linked", "piped", "dangling"}
+    assert "secret" not in json.dumps(list(rows.values()), allow_nan=False)
+    assert rows["nan"]["task"] == "kept" and "task" not in rows["long"]
+    assert {kept.thumbnail(name) for name in ("linked", "piped", "dangling", "..", "../private")} == {None}
 
 
 def children() -> list[int]:

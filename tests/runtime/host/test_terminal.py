@@ -164,3 +164,8 @@ def test_a_reader_that_goes_away_ends_a_sleep(monkeypatch: pytest.MonkeyPatch) -
         assert not terminal.unread_within(0.001), "it still reads"
         os.close(reading)
         assert terminal.unread_within(60)
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("session \x1b[2J\x9b1m\rgone\ttab\nä 大")
+    assert capsys.readouterr().out == "session ?[2J?1m?gone\ttab\nä 大\n"

@@ -1,7 +1,5 @@
 """What the robot command refuses, before any process is started. Called by pytest."""
 
-import errno
-import os
 import shutil
 import signal
 import sys
@@ -13,7 +11,6 @@ import pytest
 
 from runtime import cli
 from runtime.host import run_folder
-from runtime.session import table_file
 from runtime.supervisor.robot import Robot
 
 
@@ -67,13 +64,8 @@ def test_full_shared_memory_is_one_line_before_anything_starts(
     assert not list(memory.iterdir()) and not (tmp_path / "sessions").exists()
 
 
-def test_a_full_disk_takes_the_table_and_not_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(table_file.whole_file, "write", full)
-    Robot.write(tmp_path / "summary.json", {"a": 1})
+def test_a_full_disk_takes_the_table_and_not_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.json").symlink_to("/dev/full")
+    Robot.write(tmp_path / "table.json", {"a": 1})
     said = capsys.readouterr().out
-    assert said == f"video2act: not written: {tmp_path}/summary.json: No space left on device; free space there\n"
+    assert said == f"video2act: not written: {tmp_path}/table.json: No space left on device; free space there\n"

@@ -3,15 +3,17 @@
 Called by runtime/training, and by runtime/replay/on_robot.py for a demonstration that the arms follow.
 """
 
-import glob
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from models.data import hdf5
 from models.data.episode import Episode
+from models.data.foreign_files import under
 from models.data.lerobot import INFO, Dataset
 from models.errors import ModelError
+
+_INFO_PARTS = Path(INFO).parts
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Demonstration:
 
 def find(folder: Path) -> list[Demonstration]:
     """All demonstrations under a folder: files by path, then datasets. Raises ModelError for none, or an unreadable one."""
-    found = [Demonstration(path, None, *hdf5.about(path)) for path in _under(folder, "*.hdf5")]
-    for info in _under(folder, INFO):
+    found = [
+        Demonstration(path, None, *hdf5.about(path)) for path in under(folder, lambda path: path.suffix == ".hdf5")
+    ]
+    for info in under(folder, lambda path: path.parts[-2:] == _INFO_PARTS):
         path = info.parent.parent
         dataset = _dataset(path)
         found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
@@ -41,13 +45,6 @@ def find(folder: Path) -> list[Demonstration]:
             f"{folder}: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some with ./launch/demos.sh"
         )
     return found
-
-
-def _under(folder: Path, pattern: str) -> list[Path]:
-    """Files that match, sorted, each once; links are followed: a folder of some tasks is often made of them."""
-    names = glob.glob(f"**/{pattern}", root_dir=folder, recursive=True)  # noqa: PTH207 (pathlib does not follow links)
-    found = sorted(folder / name for name in names)
-    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
 @lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ DEMONSTRATION_HZ = 30  # the cameras' rate (Video2Act, table 3), at which the Co
 SHORTEST_STEPS = 32
 """Chosen: half a chunk, about a second; what is shorter was broken off. (RDT-1B leaves out what is shorter than 128.)"""
 _LONGEST_TASK = 100  # letters; chosen: our longest has 23, and a file's name may have 255 bytes
-_LARGEST_PICTURE_PX = 1 << 24
+LARGEST_PICTURE_PX = 1 << 24
 """Chosen: eight times the pixels of 1920x1080; a JPEG of a few bytes may claim four billion, and decoding believes it."""
 _FASTEST_RAD = 0.5
 """Between two steps: 15 rad/s, five times what a Piper accepts (3 rad/s). More is a lost packet or a glitch."""
@@ -61,7 +61,7 @@ def is_jpeg(picture: bytes) -> bool:
         height_px, width_px, *_ = simplejpeg.decode_jpeg_header(picture)
     except ValueError:
         return False
-    return height_px * width_px <= _LARGEST_PICTURE_PX
+    return height_px * width_px <= LARGEST_PICTURE_PX
 
 
 def check(episode: Episode, source: str) -> Episode:

@@ -9,6 +9,8 @@ was given RGB and took it for BGR. Instructions: an attribute of ours, or `instr
 
 import json
 import platform
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,11 +19,14 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data.episode import GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check
+from models.data import foreign_files, hdf5_arrays
+from models.data.episode import GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check, task_name
 from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
 ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 is taken to mean: our own opening; deploy/robotwin says the same
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError)
+"""What h5py, NumPy and simplejpeg raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
 _WIDEST_M = 0.15  # no gripper opens so far: what is above is a share (as in episode.py)
 
 
@@ -42,62 +47,60 @@ def write(path: Path, episode: Episode) -> None:
 
 def read(path: Path) -> Episode:
     """Read and check the robot's, RoboTwin's or our own file. Raises ModelError that names the file and what is wrong."""
-    try:
-        with h5py.File(path) as file:
-            return check(_episode(file, path), str(path))
-    except (OSError, ValueError, TypeError) as error:
-        raise _unreadable(path, error) from None
+    with _opened(path) as file:
+        return check(_episode(file, path), str(path))
 
 
 def about(path: Path) -> tuple[str, tuple[str, ...], int]:
     """Task, wordings and number of steps, without reading pictures. Raises ModelError as `read` does."""
-    try:
-        with h5py.File(path) as file:
-            return _task(file, path), _instructions(file, path), len(_array(file, "observations/qpos", path))
-    except (OSError, ValueError, TypeError) as error:
-        raise _unreadable(path, error) from None
+    with _opened(path) as file:
+        return _task(file, path), _instructions(file, path), len(_array(file, "observations/qpos", path))
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Height and width of the first camera's first picture, px. Raises ModelError as `read` does."""
+    with _opened(path) as file:
+        stored = hdf5_arrays.find(file, f"observations/images/{NAMES['head']}", path)
+        if stored is None or not len(stored):
+            raise ModelError(f"{path}: images of camera head are missing; leave it out")
+        if stored.ndim == 4:
+            return stored.shape[1], stored.shape[2]
+        height_px, width_px, *_ = simplejpeg.decode_jpeg_header(bytes(stored[0]))
+        return int(height_px), int(width_px)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[h5py.File]:
+    """A file for reading. Whatever h5py or the content raises is one ModelError."""
     try:
-        with h5py.File(path) as file:
-            stored = file.get(f"observations/images/{NAMES['head']}")
-            if not isinstance(stored, h5py.Dataset) or not len(stored):
-                raise ModelError(f"{path}: images of camera head are missing; leave it out")
-            if stored.ndim == 4:
-                return stored.shape[1], stored.shape[2]
-            height_px, width_px, *_ = simplejpeg.decode_jpeg_header(bytes(stored[0]))
-            return int(height_px), int(width_px)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); leave it out")
+        with h5py.File(foreign_files.plain(path), "r") as file:
+            yield file
+    except _UNREADABLE as error:
+        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); leave it out") from None
 
 
 def _task(file: h5py.File, path: Path) -> str:
-    return str(file.attrs.get("task", path.parent.name))
+    return task_name(str(file.attrs.get("task", path.parent.name)), str(path))
 
 
 def _episode(file: h5py.File, path: Path) -> Episode:
     q, leader = _array(file, "observations/qpos", path), _array(file, "action", path)
     shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
-    robotwins = "observations/qvel" not in file and bool(shares)
+    dq, effort = (_optional(file, f"observations/{name}", path) for name in ("qvel", "effort"))
+    robotwins = dq is None and bool(shares)
     if robotwins:
         for values in (q, leader):
             values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
     still = np.zeros_like(q)
     pictures: dict[str, list[bytes]] = {}
     for camera, name in NAMES.items():
-        stored = file.get(f"observations/images/{name}")
-        if isinstance(stored, h5py.Dataset):
-            pictures[camera] = _jpegs(stored[()], swapped=robotwins)
+        stored = hdf5_arrays.find(file, f"observations/images/{name}", path)
+        if stored is not None:
+            pictures[camera] = _jpegs(hdf5_arrays.rows(stored, path), swapped=robotwins)
     return Episode(
         q=q,
-        dq=_array(file, "observations/qvel", path) if "observations/qvel" in file else still,
-        effort=_array(file, "observations/effort", path) if "observations/effort" in file else still,
+        dq=still if dq is None else dq,
+        effort=still if effort is None else effort,
         leader=leader,
         jpegs=pictures,
         instructions=_instructions(file, path),
@@ -107,9 +110,17 @@ def _episode(file: h5py.File, path: Path) -> Episode:
 
 
 def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
-    stored = file.get(name)
-    if not isinstance(stored, h5py.Dataset):
+    values = _optional(file, name, path)
+    if values is None:
         raise ModelError(f"{path}: /{name} is missing; convert it to the ALOHA layout (README.md)")
+    return values
+
+
+def _optional(file: h5py.File, name: str, path: Path) -> NDArray[np.float32] | None:
+    """Joints (T, J) of a name; None where the file does not have them."""
+    stored = hdf5_arrays.find(file, name, path)
+    if stored is None:
+        return None
     values = np.asarray(stored[()], np.float32)
     if values.ndim != 2 or values.shape[1] != JOINTS:
         raise ModelError(f"{path}: /{name}: expected shape (steps, {JOINTS}), got {values.shape}")
@@ -119,22 +130,24 @@ def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
 def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
     beside = path.with_name("instructions.json")
     try:
-        found = json.loads(str(file.attrs["instructions"]) if "instructions" in file.attrs else beside.read_text())
+        found = json.loads(
+            str(file.attrs["instructions"]) if "instructions" in file.attrs else foreign_files.text(beside)
+        )
     except OSError:
         return ()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its instructions are not JSON ({error}); write a list of texts") from None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in cast(list[Any], found)):
         raise ModelError(f"{path}: its instructions must be a JSON list of texts")
     return tuple(cast(list[str], found))
 
 
-def _jpegs(stored: NDArray[Any], swapped: bool) -> list[bytes]:
-    """JPEGs of a camera, T of them, from pictures (T, H, W, 3) or JPEGs as padded rows or byte strings.
+def _jpegs(stored: Sequence[Any], swapped: bool) -> list[bytes]:
+    """JPEGs of a camera, T of them, from pictures (H, W, 3) each, or JPEGs as padded rows or byte strings.
 
     `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
     """
-    if stored.ndim == 4:
+    if len(stored) and np.ndim(stored[0]) == 3:
         return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), JPEG_QUALITY) for picture in stored]
     jpegs = [bytes(row).rstrip(b"\0") for row in stored]
     return [_with_red_and_blue_in_place(jpeg) for jpeg in jpegs] if swapped else jpegs

@@ -15,18 +15,31 @@ from typing import Any, cast
 import av
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import simplejpeg
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from models.data.episode import DEMONSTRATION_HZ, JOINTS, JPEG_QUALITY, Episode, check
+from models.data import foreign_files, lerobot_places, parquet_rows
+from models.data.episode import (
+    DEMONSTRATION_HZ,
+    JOINTS,
+    JPEG_QUALITY,
+    LARGEST_PICTURE_PX,
+    Episode,
+    check,
+    task_name,
+)
 from models.data.hdf5 import NAMES
 from models.errors import ModelError
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
+_UNREADABLE = (
+    OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError,
+    pa.ArrowException, FFmpegError,
+)  # fmt: skip
+"""What pyarrow, av and Pillow raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
 
 
 class Dataset:
@@ -35,11 +48,10 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            info: Any = json.loads((folder / INFO).read_text())
-            self.rows = [
-                row for path in sorted((folder / "meta" / "episodes").rglob("*.parquet")) for row in _rows(path)
-            ]
-        except (OSError, ValueError, pa.ArrowException) as error:
+            info: Any = json.loads(foreign_files.text(folder / INFO))
+            tables = foreign_files.under(folder / "meta" / "episodes", lambda path: path.suffix == ".parquet")
+            self.rows = [_checked(row, folder) for path in tables for row in parquet_rows.rows(path, "stats/")]
+        except _UNREADABLE as error:
             raise ModelError(
                 f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r}); convert it again"
             ) from None
@@ -58,23 +70,24 @@ class Dataset:
     def about(self, index: int) -> tuple[str, tuple[str, ...], int]:
         """Task, wordings and number of steps of an episode."""
         row = self.rows[index]
-        return str(row.get("task_name") or self.folder.name), tuple(row["tasks"]), int(row["length"])
+        task = task_name(str(row.get("task_name") or self.folder.name), f"{self.folder} episode {index}")
+        return task, tuple(row["tasks"]), row["length"]
 
     def read(self, index: int) -> Episode:
         """Read and check an episode. Raises ModelError that names it and what makes it unfit."""
         row = self.rows[index]
-        place = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
-        path = self.folder / str(self._info["data_path"]).format(**place)
+        path = self._place("data_path", row, "data")
         try:
-            table = pq.read_table(path, filters=[("episode_index", "=", index)])
+            table = parquet_rows.episode(path, index, row["length"])
             numbers = {field: _joints(table, name) for name, field in NUMBERS.items()}
             jpegs = {camera: self._jpegs(table, row, name) for camera, name in NAMES.items()}
-        except (OSError, KeyError, ValueError, pa.ArrowException, FFmpegError) as error:
+        except _UNREADABLE as error:
             raise ModelError(
                 f"{path}: episode {index} cannot be read ({str(error)[:100]!r}); convert the dataset again"
             ) from None
         q = numbers["q"]
-        assert q is not None
+        if q is None or numbers["leader"] is None:
+            raise ModelError(f"{path}: observation.state or action is missing; convert the dataset again")
         filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
         task, texts, _ = self.about(index)
         episode = Episode(**filled, jpegs=jpegs, instructions=texts, task=task, seed=int(row.get("seed", -1)))
@@ -94,20 +107,32 @@ class Dataset:
         if not isinstance(self._info.get("data_path"), str):
             raise ModelError(f"{self.folder}: data_path is missing in {INFO}")
 
+    def _place(self, name: str, row: dict[str, Any], prefix: str, **others: object) -> Path:
+        """A file of the dataset by its pattern in the description, for an episode's row."""
+        numbers = {field: row[f"{prefix}/{field}"] for field in ("chunk_index", "file_index")}
+        return lerobot_places.place(self.folder, name, self._info.get(name), numbers | others)
+
     def _jpegs(self, table: pa.Table, row: dict[str, Any], camera: str) -> list[bytes]:
         key = f"observation.images.{camera}"
         if self._info["features"][key]["dtype"] == "image":
             return [_jpeg(value["bytes"]) for value in table[key].to_pylist()]
-        place = {"chunk_index": row[f"videos/{key}/chunk_index"], "file_index": row[f"videos/{key}/file_index"]}
-        path = self.folder / str(self._info["video_path"]).format(video_key=key, **place)
+        path = self._place("video_path", row, f"videos/{key}", video_key=key)
         first = round(float(row[f"videos/{key}/from_timestamp"]) * DEMONSTRATION_HZ)
-        pictures = itertools.islice(_pictures(path), first, first + int(row["length"]))
+        pictures = itertools.islice(_pictures(path), first, first + row["length"])
         return [simplejpeg.encode_jpeg(picture, JPEG_QUALITY) for picture in pictures]
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
-    return pq.read_table(path, columns=names).to_pylist()
+def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """An episode's row, unchanged. Raises ModelError where a number of it is none."""
+    texts = row.get("tasks")
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast(list[Any], texts)):
+        raise ModelError(f"{folder}: tasks of an episode must be a list of texts, got {texts!r:.40}; convert it again")
+    most = foreign_files.LONGEST_STEPS
+    for name in ("length", "data/chunk_index", "data/file_index"):
+        value = row.get(name)
+        if not isinstance(value, int) or not 0 <= value <= most:
+            raise ModelError(f"{folder}: {name} of an episode must be 0 to {most}, got {value!r:.40}; convert it again")
+    return row
 
 
 def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:
@@ -124,6 +149,8 @@ def _jpeg(stored: bytes) -> bytes:
     from PIL import Image
 
     with Image.open(io.BytesIO(stored)) as picture:
+        if picture.width * picture.height > LARGEST_PICTURE_PX:
+            raise ValueError(f"a picture of {picture.width}x{picture.height} px")
         return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), JPEG_QUALITY)
 
 
@@ -131,4 +158,6 @@ def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The pictures (H, W, 3) uint8 RGB of a video, decoded from its beginning."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
+            if frame.width * frame.height > LARGEST_PICTURE_PX:
+                raise ValueError(f"{path.name}: {frame.width}x{frame.height} px")
             yield np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)

@@ -45,7 +45,9 @@ _AUTO_PERIOD_S = (
     0.1  # with which an `auto` period begins; three frames at 30 Hz, as the paper's System 1 (10 chunks a second)
 )
 _LONGEST_STROKE_M = 0.1  # of the maker's second gripper; the paper's opens 85 mm (appendix A), the SDK stops at 70 mm
-ADDRESS = r"^tcp://[^:]+:\d+$"
+_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+ADDRESS = rf"^tcp://([^:\[\]]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]):{_PORT}$"
+"""Of a machine by name, IPv4 or, in brackets, IPv6."""
 _EACH = "one per joint (j1 to j6, gripper)"
 _Above0 = Annotated[float, Field(gt=0)]
 _Limits = tuple[_Above0, _Above0, _Above0, _Above0, _Above0, _Above0, _Above0]
@@ -181,7 +183,7 @@ class System2(System):
     nice: int = Field(default=10, ge=0, le=19)
     """Niceness of the inference thread after loading; above System 1's, so that System 1 goes first."""
     remote: Annotated[str, Says(expects="tcp://ADDRESS:PORT")] = Field(default="", pattern=rf"^$|{ADDRESS}")
-    """tcp://ADDRESS:PORT on which the robot waits for system2.sh on a GPU box; empty: System 2 runs here."""
+    """tcp://ADDRESS:PORT on which the robot waits for system2.sh on a GPU box, IPv6 in brackets; empty: System 2 runs here."""
     keys: Path | None = None
     """Folder of the keys that keys.sh wrote; --system2.remote needs it."""
     storage: Literal["same", "float8"] = "same"

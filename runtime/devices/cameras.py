@@ -31,6 +31,9 @@ _READ_TIMEOUT_S = 0.5  # longest wait for a picture; chosen: the thread ends wit
 _OPEN_POLL_S = 0.02  # chosen: as short as the wait for one picture
 _SILENT_S = 5.0  # then it is opened again; chosen: the arms have held long before, and opening a camera takes seconds
 _AGAIN_S = 1.0  # between two tries; chosen: a plug that is pushed back in is found at once for a person
+_AHEAD_NS = (
+    50_000_000  # by so much a device's clock may be misjudged; chosen: more than a period, less than a set may differ
+)
 _SWITCH_S = 0.0005  # between the camera threads: at Python's 5 ms one picture waits for another's bookkeeping
 
 CameraFactory = Callable[[str, Settings, Path], Camera]
@@ -51,6 +54,21 @@ class CameraMonitor:
     opened: bool = False
     captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
     delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
+    newest_ns: int = 0  # capture time of the newest frame that was in order
+    misplaced: str = ""  # what is wrong with the last frame's capture time
+
+    def in_order(self, frame: CameraFrame) -> bool:
+        """Whether a frame was exposed no earlier than the one before, and before it was handed over. Who reads frames relies
+        on that: they search them by time.
+        """
+        ahead_ns, back_ns = frame.capture_ns - frame.returned_ns, self.newest_ns - frame.capture_ns
+        if ahead_ns > _AHEAD_NS:
+            self.misplaced = f"its capture time is {ahead_ns / 1e6:.0f} ms ahead of the clock"
+        elif back_ns > 0:
+            self.misplaced = f"its capture time went back by {back_ns / 1e6:.0f} ms"
+        else:
+            self.newest_ns, self.misplaced = frame.capture_ns, ""
+        return not self.misplaced
 
     def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now_ns: int) -> None:
         """Note a frame. One with the same stamp, number or (noisy cameras) bytes as the last does not count as new.
@@ -93,6 +111,7 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
         text = "no frame yet"
     elif not text and now_ns - monitor.progress_ns > seconds(late_s):
         text = f"no new frame for {(now_ns - monitor.progress_ns) / 1e6:.0f} ms (limit {late_s * 1e3:.0f} ms)"
+        text += monitor.misplaced and f": {monitor.misplaced}"
     elif not text and now_ns - monitor.capture_ns > seconds(late_s) * 2:
         text = f"frames are {(now_ns - monitor.capture_ns) / 1e6:.0f} ms old (limit {late_s * 2e3:.0f} ms)"
     text = text or behind
@@ -237,6 +256,8 @@ def _pass_on(process: Process, camera: Camera, monitor: CameraMonitor) -> None:
     notices = process.publisher(f"frame.{name}")
     number, previous = ring.newest, None
     for frame in frames(process, camera, monitor):
+        if not monitor.in_order(frame):
+            continue
         number += 1
         ring.write(number, frame.capture_ns, frame.pixels, frame.jpeg)
         notices.send(

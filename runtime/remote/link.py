@@ -41,7 +41,7 @@ class Link:
         """
         own = load(keys, ROBOT, BOX)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        made = cls(_socket(context, zmq.ROUTER), context)
+        made = cls(_socket(context, zmq.ROUTER, address), context)
         made._guard = guard = ThreadAuthenticator(context)
         guard.start()
         guard.configure_curve_callback(credentials_provider=_Only(own.other))
@@ -54,7 +54,7 @@ class Link:
         except zmq.ZMQError as error:
             made.close()
             raise RuntimeFault(
-                f"--system2.remote {address}: cannot be opened ({error.strerror}); give another port, or 0.0.0.0"
+                f"--system2.remote {address}: cannot be opened ({error.strerror}); give another port, or 0.0.0.0, or [::]"
             ) from None
         return made
 
@@ -63,7 +63,7 @@ class Link:
         """The box's end; it connects by itself, again and again. Raises SettingsError where the keys cannot be read."""
         own = load(keys, BOX, ROBOT)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        made = cls(_socket(context, zmq.DEALER), context)
+        made = cls(_socket(context, zmq.DEALER, address), context)
         made.socket.curve_publickey, made.socket.curve_secretkey = own.public, own.secret
         made.socket.curve_serverkey = own.other
         made.socket.setsockopt(zmq.ROUTING_ID, BOX.encode())  # the same after the line was cut
@@ -125,8 +125,9 @@ class _Only:
         return key == self._key
 
 
-def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
+def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, address: str) -> "zmq.Socket[bytes]":
     made = context.socket(kind)
+    made.setsockopt(zmq.IPV6, int("[" in address))  # for all would look names up otherwise
     made.set_hwm(_QUEUE)
     for option, value in (
         (zmq.LINGER, 100), (zmq.HEARTBEAT_IVL, _ALIVE_MS), (zmq.HEARTBEAT_TIMEOUT, _GONE_MS),

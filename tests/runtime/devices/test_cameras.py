@@ -3,6 +3,7 @@
 Frames are made by hand; time is a number.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from runtime.devices import cameras
 from runtime.devices.cameras import CameraMonitor, frames, make_camera, ring_slots, verdict
 from runtime.errors import RuntimeFault
 from runtime.host.clock import seconds
+from runtime.messaging import messages
 
 START_NS = 1_000_000_000_000
 PERIOD_NS = 33_333_333
@@ -249,6 +251,54 @@ def test_a_silent_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(plug, "pause", lambda duration_s: plug.events.clear())
     assert list(made) == []
     assert plug.calls == ["open", "close"]
+
+
+class Out:
+    """A process that notes what a camera's thread tells; the rest of it is a plug."""
+
+    def __init__(self, plug: Plug, settings: Settings, folder: Path) -> None:
+        self._plug, self.settings, self.folder, self.epoch = plug, settings, folder, 1
+        self.notices: list[messages.Frame] = []
+
+    @property
+    def running(self) -> bool:
+        return self._plug.running
+
+    def pause(self, duration_s: float) -> None:
+        self._plug.pause(duration_s)
+
+    def publisher(self, name: str) -> "Out":
+        assert name == "frame.head"
+        return self
+
+    def send(self, notice: messages.Frame) -> None:
+        self.notices.append(notice)
+
+
+@pytest.mark.parametrize(
+    ("wrong_ns", "said"),
+    [
+        (-2 * PERIOD_NS, "its capture time went back by 133 ms"),
+        (-(10**15), "its capture time went back by"),
+        (10**15, "its capture time is 1000000000 ms ahead of the clock"),
+    ],
+    ids=["back", "far back", "ahead"],
+)
+def test_a_picture_whose_stamp_is_out_of_order_goes_to_nobody(
+    wrong_ns: int, said: str, settings: Settings, tmp_path: Path
+) -> None:
+    """Readers search frames by time; one that is ahead of all others would hide those that follow."""
+    wrong = replace(frame(5), capture_ns=frame(5).capture_ns + wrong_ns)
+    pictures = [*healthy(4), wrong, frame(6), frame(7)]
+    plug, monitor = Plug(*pictures), CameraMonitor(30.0, True, START_NS)
+    out = Out(plug, settings, tmp_path)
+    cameras._pass_on(out, plug, monitor)  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+    times = [notice.capture_ns for notice in out.notices]
+    assert times == [frame(count).capture_ns for count in (1, 2, 3, 4, 6, 7)]
+    assert [notice.seq for notice in out.notices] == [1, 2, 3, 4, 5, 6]
+    assert monitor.misplaced == "" and not monitor.in_order(wrong) and said in monitor.misplaced
+    late = verdict("head", monitor, LATE_S, monitor.progress_ns + seconds(1.0)).verdict
+    assert late.startswith("no new frame for 1000 ms (limit 100 ms): its capture time ")
 
 
 def test_a_camera_whose_pictures_find_no_room_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

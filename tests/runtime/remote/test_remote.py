@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from live_run import START_S, LiveRun
 
+from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import clock
 from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER
 from runtime.messaging import messages
 from runtime.remote import gpu_side, keys
 from runtime.remote.comparison import Comparison
+from runtime.remote.flags import SYSTEM2
 from runtime.remote.link import Link
 from runtime.remote.packets import HELLO, MESSAGE, PING, number, stamp
 from runtime.session import reader
@@ -133,6 +135,32 @@ def test_packets_pass_both_ways_once_the_box_said_hello(robot: tuple[Link, str],
         link.send(PING, stamp(-5))
         ((kind, part),) = until(box, lambda: None)
         assert kind == PING and number(part) == -5
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(("waits", "comes"), [("[::1]", "[::1]"), ("[::]", "127.0.0.1"), ("[::]", "[::1]")])
+def test_packets_pass_over_ipv6(waits: str, comes: str, made: Path) -> None:
+    port = free_port()
+    with Link.waiting(f"tcp://{waits}:{port}", made) as link, Link.coming(f"tcp://{comes}:{port}", made) as box:
+        assert until(link, lambda: box.send(HELLO, stamp(1)))[0] == (HELLO, stamp(1))
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://[::1]:5760", "tcp://[fe80::1%eth0]:5760", "tcp://robot:5760", "tcp://10.0.0.2:5760"]
+)
+def test_addresses_of_every_kind_are_taken(address: str, made: Path) -> None:
+    line = ["--system2.remote", address, "--system2.keys", str(made)]
+    assert load_settings(line).system2.remote == address
+    assert SYSTEM2.read(["--robot", address, "--keys", str(made)])[0].robot == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://::1:5760", "tcp://[::1]", "tcp://[robot]:5760", "udp://[::1]:5760", "tcp://[::1]:65536", "tcp://a:0"],
+)
+def test_an_address_that_is_none_is_refused_at_once(address: str, made: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--system2\.remote"):
+        load_settings(["--system2.remote", address, "--system2.keys", str(made)])
 
 
 def test_a_box_with_other_keys_is_not_heard(robot: tuple[Link, str], made: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.data.foreign_files import LONGEST_STEPS, most_bytes
 from models.errors import ModelError
 
-_MIB = 1 << 20
+_MIB = 1 << 20  # by definition
 
 
 def find(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:

@@ -29,13 +29,13 @@ _LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
 _FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
 _NICE = 10  # chosen: half of the 19 there are, so that reading a session never delays the robot's processes
 _MOST_PROCESSES = 3  # chosen: two sessions side by side, and one more
-_MEMORY_SHARE = (
+_SHARE_OF_MACHINE = (
     4  # of the machine's memory each may take so much; chosen, so that all of them leave the robot's its own
 )
-_LEAST_MEMORY_BYTES = 1 << 30  # chosen: 40 minutes of a session
+_LEAST_BYTES = 1 << 30  # chosen: 40 minutes of a session
 _LONGEST_S, _LONGEST_S_OF_BYTE = 60.0, 100e-9
 """Until a session's first answer, and for each of its bytes. Measured: 23 s a GB; four times that for a slow machine."""
-_PIPE_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 16  # at once; as much as a pipe of Linux holds
 
 
 class Reader:
@@ -213,10 +213,10 @@ def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
             raise AssertionError(call)
 
 
-def _limit_memory() -> int:
+def _limit_data() -> int:
     """Let this process have a share of the machine's memory; files that are only mapped do not count. Returns it, in bytes."""
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    most_bytes = max(_LEAST_MEMORY_BYTES, machine_bytes // _MEMORY_SHARE)
+    most_bytes = max(_LEAST_BYTES, machine_bytes // _SHARE_OF_MACHINE)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if hard < 0 else min(most_bytes, hard), hard))
     return most_bytes
@@ -225,7 +225,7 @@ def _limit_memory() -> int:
 def main(folder: Path) -> None:
     """Answer requests from the standard input until it is closed."""
     os.nice(_NICE)
-    most_bytes = _limit_memory()
+    most_bytes = _limit_data()
     index = SessionIndex(folder, keep=1)
     requests = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

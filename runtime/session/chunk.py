@@ -14,10 +14,10 @@ from runtime.errors import SessionError
 
 LARGEST_BYTES = 16 << 20
 """Of an unpacked chunk. Ours hold 64 KiB and one message more (conditions: 8 MiB at most); others' tools write 4 MiB."""
-_LEAST_WORK_BYTES = 16 << 20
+_LEAST_WORK_BYTES = 16 << 20  # chosen: a cut file of a few bytes may hold one whole chunk
 _MOST_EXPANSION = 20
 """Of a whole file, unpacked. Measured: 2 to 3, and 11 of the best packed chunk. What has to be tried again counts too."""
-_MIB = 1 << 20
+_MIB = 1 << 20  # by definition
 
 
 class Budget:

@@ -398,12 +398,12 @@ def examined(settings: Settings, role: Role) -> Role:
 
 def _folders(settings: Settings) -> tuple[MemoryFolder, Path]:
     """The run's folder in shared memory, with room for its frames, and the session's; neither where one is refused."""
-    memory_folder = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
+    shared = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
     try:
-        ring_room.check(memory_folder.path, settings)
-        return memory_folder, _session_folder(settings)
+        ring_room.check(shared.path, settings)
+        return shared, _session_folder(settings)
     except RuntimeFault:
-        memory_folder.remove()
+        shared.remove()
         raise
 
 

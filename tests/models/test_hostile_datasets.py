@@ -42,7 +42,7 @@ def episode() -> Episode:
 
 
 @pytest.fixture(autouse=True)
-def little_memory() -> Generator[None]:
+def little_room() -> Generator[None]:
     """Whoever believes a file fails here, not by taking the machine's memory."""
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, before[1]))
@@ -50,10 +50,10 @@ def little_memory() -> Generator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def one_line(act: Callable[[], object]) -> str:
+def one_line(call: Callable[[], object]) -> str:
     begun = time.monotonic()
     with pytest.raises(ModelError) as error:
-        act()
+        call()
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
     assert time.monotonic() - begun < 20
     return str(error.value)

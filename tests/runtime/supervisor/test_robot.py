@@ -54,14 +54,14 @@ class Usage(NamedTuple):
 def test_full_shared_memory_is_one_line_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    memory = tmp_path / "memory"
-    memory.mkdir()
-    monkeypatch.setattr(run_folder, "MEMORY_FOLDER", memory)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(run_folder, "MEMORY_FOLDER", shared)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(20_000_000))
     monkeypatch.setattr(sys, "argv", ["video2act", "robot", "--sessions", str(tmp_path / "sessions")])
     assert cli.main() == 1
     assert "20 MB free, a run needs " in capsys.readouterr().err
-    assert not list(memory.iterdir()) and not (tmp_path / "sessions").exists()
+    assert not list(shared.iterdir()) and not (tmp_path / "sessions").exists()
 
 
 def test_a_full_disk_takes_the_table_and_not_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

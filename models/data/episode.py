@@ -61,7 +61,7 @@ def is_jpeg(picture: bytes) -> bool:
         height_px, width_px, *_ = simplejpeg.decode_jpeg_header(picture)
     except ValueError:
         return False
-    return height_px * width_px <= LARGEST_PICTURE_PX
+    return int(height_px) * int(width_px) <= LARGEST_PICTURE_PX
 
 
 def check(episode: Episode, source: str) -> Episode:

@@ -8,13 +8,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5l
 from numpy.typing import NDArray
 
 from models.data.foreign_files import LONGEST_STEPS, most_bytes
 from models.errors import ModelError
 
 _MIB = 1 << 20  # by definition
+_HARD_LINK = 0  # H5L_TYPE_HARD of HDF5's H5Lpublic.h
 
 
 def find(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
@@ -33,7 +33,7 @@ def find(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
         links = place.id.links if isinstance(place, h5py.Group) else None
         if links is None or not links.exists(part.encode()):
             return None
-        if links.get_info(part.encode()).type != h5l.TYPE_HARD:
+        if links.get_info(part.encode()).type != _HARD_LINK:
             raise ModelError(f"{path}: /{name} is a link; copy what it leads to into the file")
         place = place[part]
     if not isinstance(place, h5py.Dataset):

@@ -11,7 +11,7 @@ from models.data import hdf5, lerobot_writer
 from models.data.episode import Episode
 from models.errors import ModelError
 from runtime.config.output_paths import check_folder
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SessionError
 from runtime.host.next_step import say_next
 from runtime.host.progress import waiting
 from runtime.host.terminal import say
@@ -21,31 +21,55 @@ from runtime.session.flags import EXPORT
 
 
 def main(arguments: list[str]) -> int:
-    """Write all episodes of the sessions of the line. Called by runtime/cli.py; returns 0."""
+    """Write all episodes of the sessions of the line. Called by runtime/cli.py; returns 1 where a session was left out."""
     options, _ = EXPORT.read(arguments)
     check_folder(options.out, "--out")
+    sessions = Sessions(options.sessions, options.failures)
     try:
         with waiting(f"export to {options.out}"):
             if options.to == "lerobot":
-                count = lerobot_writer.write(options.out, _all(options.sessions, options.failures))
+                count = lerobot_writer.write(options.out, (episode for _, some in sessions for episode in some))
             else:
-                count = _write_hdf5(options.out, options.sessions, options.failures)
+                count = _write_hdf5(options.out, sessions)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     say(f"{options.out}: {count} episodes")
     if count:
         say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
-    return 0
+    return int(sessions.left_out > 0)
 
 
-def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
+class Sessions:
+    """The episodes of some sessions. One that cannot be read, or holds nothing, costs none of the others: it is said, once."""
+
+    def __init__(self, paths: Sequence[Path], failures: bool) -> None:
+        self._paths, self._failures = list(paths), failures
+        self.left_out = 0
+        self._said = False
+
+    def __iter__(self) -> Iterator[tuple[reader.Session, list[Episode]]]:
+        """Each session with its episodes, read again each time. Raises what is wrong where only one is left."""
+        for path in tuple(self._paths):
+            try:
+                session = reader.read(path) if self._said else reader.opened(path)
+                some = episodes(session, self._failures, verbose=not self._said)
+            except (SessionError, ModelError) as error:
+                if len(self._paths) == 1:
+                    raise
+                self._paths.remove(path)
+                self.left_out += 1
+                say(f"video2act: left out: {error}")
+                continue
+            yield session, some
+        self._said = True
+
+
+def _write_hdf5(out: Path, sessions: Sessions) -> int:
     count = 0
-    for path in sessions:  # before the first one is written: another one's fault leaves nothing half-done
-        for _ in episodes(reader.opened(path), failures):
-            pass
-    for path in sessions:
-        session = reader.read(path)
-        for number, episode in enumerate(episodes(session, failures, verbose=False)):
+    for _ in sessions:  # before the first one is written: a fault leaves nothing half-done
+        pass
+    for session, some in sessions:
+        for number, episode in enumerate(some):
             file = out / episode.task / f"{session.path.resolve().parent.name}_{number}.hdf5"
             if file.exists():
                 raise ModelError(f"{file}: already exists; give another --out, or delete it")
@@ -53,8 +77,3 @@ def _write_hdf5(out: Path, sessions: Sequence[Path], failures: bool) -> int:
             hdf5.write(file, episode)
             count += 1
     return count
-
-
-def _all(sessions: Sequence[Path], failures: bool) -> Iterator[Episode]:
-    for path in sessions:
-        yield from episodes(reader.opened(path), failures)

@@ -25,15 +25,17 @@ class SharedSlot:
     """
 
     def __init__(self, path: Path, capacity: int) -> None:
+        """Raises DriverError where the file system is full: a page that is missing later would end the process."""
         self.path = path
         self._capacity = capacity
         self._half = _LENGTH.size + capacity
         size = _HEADER_BYTES + 2 * self._half
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if os.fstat(descriptor).st_size < size:
-                os.ftruncate(descriptor, size)
+            os.posix_fallocate(descriptor, 0, size)  # keeps what is there
             self._map = mmap.mmap(descriptor, size)
+        except OSError as error:
+            raise DriverError(f"{path}: {error.strerror}; free or enlarge {path.parent}") from None
         finally:
             os.close(descriptor)
         self._view = memoryview(self._map)

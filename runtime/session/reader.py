@@ -44,6 +44,7 @@ _LARGEST_RECORD = 1 << 28  # chosen: 256 MiB, far above any chunk, so that a dam
 _LARGEST_METADATA = 1 << 20  # bytes; chosen: settings take 5 KB
 _KEPT_CHUNKS = 32  # that were read last; chosen: 2 MiB, some 60 pictures of 640x480
 _SCHEMAS = {str(number + 1) for number in range(messages.SCHEMA_NUMBER)}
+_MOST_GUESSES = 100  # messages of a channel; chosen: one in so many may be damaged, and what is not ours stays unknown
 _UNREADABLE = (
     McapError, DecodeError, ZstdError, ValueError, LookupError, ArithmeticError, RuntimeError, EOFError, error,
 )  # fmt: skip
@@ -99,6 +100,9 @@ class Session:
     _pictures: dict[tuple[str, int], int] = field(default_factory=dict)  # -> offset of the chunk that holds it
     _chunks: OrderedDict[int, dict[tuple[str, int], bytes]] = field(default_factory=OrderedDict)
     _channels: dict[int, Channel] = field(default_factory=dict)
+    _guesses: dict[int, tuple[str, int]] = field(
+        default_factory=dict
+    )  # topic and tries, by a channel that is not known
 
     @property
     def schema(self) -> int:
@@ -263,11 +267,20 @@ def _take(session: Session, offset: int, opcode: int, body: bytes, budget: Budge
 
 def _take_message(session: Session, offset: int, record: Message) -> None:
     channel = session._channels.get(record.channel_id)  # pyright: ignore[reportPrivateUsage]
-    topic = channel.topic if channel is not None else _guess_topic(record.data)
+    topic = channel.topic if channel is not None else _guessed_topic(session, record)
     if topic.startswith(IMAGE_PREFIX):
         session._pictures[(topic.removeprefix(IMAGE_PREFIX), record.sequence)] = offset  # pyright: ignore[reportPrivateUsage]
     elif topic and (channel is None or channel.message_encoding == RAW_ENCODING):
         session.messages.append(Logged(present_topic(topic), record.data))
+
+
+def _guessed_topic(session: Session, record: Message) -> str:
+    """The topic of a message whose channel is not known: found once for all of that channel, or given up after some."""
+    known, tries = session._guesses.get(record.channel_id, ("", 0))  # pyright: ignore[reportPrivateUsage]
+    if not known and tries < _MOST_GUESSES:
+        known = _guess_topic(record.data)
+        session._guesses[record.channel_id] = known, tries + 1  # pyright: ignore[reportPrivateUsage]
+    return known
 
 
 def _guess_topic(payload: bytes) -> str:

@@ -1,6 +1,7 @@
 """The newest-value slot, between real processes: whole values only, never a wait, never a value lost.
 Called by pytest; every child is killed by the fixture that started it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -184,3 +185,17 @@ def test_value_half_written_beside_the_newest_does_not_disturb_it(slot: SharedSl
     with slot.path.open("r+b") as file:
         file.write(after)
     assert slot.read() == b"new value"
+
+
+def test_a_slot_without_room_is_one_line_and_no_signal_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DriverError, match=r"slot: No space left on device; free or enlarge"):
+        SharedSlot(tmp_path / "slot", 100)
+
+
+def test_a_slots_pages_are_there_from_the_beginning(tmp_path: Path) -> None:
+    SharedSlot(tmp_path / "slot", 1 << 20).close()
+    assert (tmp_path / "slot").stat().st_blocks * 512 >= 2 << 20

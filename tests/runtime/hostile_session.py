@@ -7,7 +7,7 @@ import lz4.frame
 import zstandard
 
 MAGIC = b"\x89MCAP0\r\n"
-CHUNK, MESSAGE, METADATA, UNKNOWN = 0x06, 0x05, 0x0C, 0x7F
+CHANNEL, MESSAGE, CHUNK, UNKNOWN = 0x04, 0x05, 0x06, 0x7F
 
 
 def record(opcode: int, body: bytes) -> bytes:
@@ -29,10 +29,15 @@ def bomb(compression: str, mib: int, chunks: int = 1) -> bytes:
     return MAGIC + chunk(zeros, compression) * chunks + MAGIC
 
 
-def flood(compression: str, messages: int) -> bytes:
-    """A file of many tiny messages, packed well."""
+def flood(compression: str, messages: int, described: bool = False) -> bytes:
+    """A file of many tiny messages, packed well; their channel is described, or nobody knows what it was."""
     one = record(MESSAGE, struct.pack("<HIQQ", 1, 0, 0, 0) + b"\x80")
-    return MAGIC + chunk(one * messages, compression) * 40 + MAGIC
+    channel = record(CHANNEL, struct.pack("<HH", 1, 0) + _text("fault") + _text("msgpack") + bytes(4))
+    return MAGIC + chunk(channel * described + one * messages, compression) * 40 + MAGIC
+
+
+def _text(value: str) -> bytes:
+    return struct.pack("<I", len(value.encode())) + value.encode()
 
 
 def marks(size_bytes: int) -> bytes:
@@ -43,16 +48,6 @@ def marks(size_bytes: int) -> bytes:
         for place in range(count)
     )
     return MAGIC + b"".join(begins) + MAGIC
-
-
-def metadata(name: str, values: dict[str, str]) -> bytes:
-    """A metadata record."""
-
-    def text(value: str) -> bytes:
-        return struct.pack("<I", len(value.encode())) + value.encode()
-
-    body = b"".join(text(part) for pair in values.items() for part in pair)
-    return record(METADATA, text(name) + struct.pack("<I", len(body)) + body)
 
 
 def session(folder: Path, data: bytes) -> Path:

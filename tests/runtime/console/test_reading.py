@@ -184,6 +184,33 @@ def test_what_unpacks_to_gigabytes_is_told_and_leaves_others(reader: Reader, ind
     assert json.loads(asyncio.run(reader.about(NAME)))["begin_ns"]
 
 
+_GREEDY = """
+import sys
+from pathlib import Path
+from runtime.console import reading
+answer = reading._answer
+def greedy(index, call, name, *rest):
+    return bytes(int(sys.argv[2])) if name == "greedy" else answer(index, call, name, *rest)
+reading._answer = greedy
+reading.main(Path(sys.argv[1]))
+"""
+
+
+def test_one_that_needs_too_much_memory_is_told_and_the_next_one_is_read(index: Path) -> None:
+    """A third of the machine's memory, which nobody would refuse it but its own limit."""
+    third = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
+    line = [sys.executable, "-c", _GREEDY, str(index), str(max(third, 2 << 30))]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None and process.stdout is not None
+        answers: list[bytes | None] = []
+        for name in ("greedy", NAME):
+            reading._send(process.stdin, json.dumps(["about", name]).encode())  # pyright: ignore[reportPrivateUsage]
+            answers.append(reading._receive(process.stdout, time.monotonic() + 60))  # pyright: ignore[reportPrivateUsage]
+        process.stdin.close()
+    assert answers[0] is not None and answers[0].startswith(b"-greedy: needs more than "), answers[0]
+    assert answers[1] is not None and answers[1].startswith(b"+{"), answers[1]
+
+
 def test_messages_that_are_none_are_counted_and_the_rest_is_shown(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     fault = build(messages.Fault, stamp_ns=1000)

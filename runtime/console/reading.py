@@ -18,12 +18,14 @@ import sys
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from runtime.console.recorded import SessionIndex
 from runtime.console.source import Picture
 from runtime.errors import RuntimeFault, SessionError
+from runtime.host import remedies
 
 _LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
 _FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
@@ -108,7 +110,10 @@ class _Process:
         """The answer to a request; called in its thread. Raises SessionError."""
         if self._closed:
             raise SessionError(f"{request[1]}: was closed for {_MOST_PROCESSES} other sessions; open it again")
-        self._process = process = self._process or self._started()
+        try:
+            self._process = process = self._process or self._started()
+        except OSError as error:  # too many open files, no memory
+            raise SessionError(f"{request[1]}: cannot be read: {remedies.line(error)}") from None
         assert process.stdin is not None and process.stdout is not None
         longest_s = _longest_s(self._session)
         try:
@@ -163,7 +168,10 @@ class ReadSession:
 
 def _longest_s(session: Path) -> float:
     """How long reading a session may take."""
-    return _LONGEST_S + _LONGEST_S_OF_BYTE * sum(file.lstat().st_size for file in session.glob("session*.mcap"))
+    size_bytes = 0
+    with suppress(OSError):  # it has just been removed
+        size_bytes = sum(file.lstat().st_size for file in session.glob("session*.mcap"))
+    return _LONGEST_S + _LONGEST_S_OF_BYTE * size_bytes
 
 
 def _send(pipe: IO[bytes], data: bytes) -> None:

@@ -32,9 +32,10 @@ class ArmsSteps:
         return (said,) if made.state is None else (said, (("safety", self._epoch, made.state.seq), made.state))
 
     def _inputs(self, recorded: messages.ArmTarget) -> arms_state.ArmsInputs:
-        feedback, *others = consumed(self._index, recorded)
-        assert isinstance(feedback, messages.JointState)
-        return arms_state.ArmsInputs(feedback, tuple(others), recorded.refused, recorded.deadline_ns)
+        inputs = consumed(self._index, recorded)
+        if not inputs or not isinstance(inputs[0], messages.JointState):  # no arms of ours wrote it
+            raise Missing("joint_state")
+        return arms_state.ArmsInputs(inputs[0], inputs[1:], recorded.refused, recorded.deadline_ns)
 
 
 class TrackerSteps:

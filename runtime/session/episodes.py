@@ -26,6 +26,7 @@ Row = TypeVar("Row")
 # Without a tick or a picture for so long a run's stretch ends; without a leader a demonstration is unfit. Chosen: six steps.
 _LONGEST_GAP_NS = NS_PER_S // 5
 _WORTH_A_LINE_S = 0.5  # of an episode that is missing; chosen: less is how every run begins and ends
+_SHORTEST_TICK_S = 1e-4  # chosen: a fiftieth of the arms'; damaged times have none
 _NOTHING = "the arms never ran"
 
 
@@ -163,12 +164,14 @@ class Log:
         if not ran:
             return None
         sent = self._led(about, sent[ran[0] : ran[-1] + 1])
+        if not sent:  # their times are not in order
+            return None
         q = np.array([target.q for target in sent])
         moves = np.abs(np.diff(q, axis=0, prepend=q[:1])).max(axis=1) > 0.0
         moves |= [target.mode != "HOLD" for target in sent]
         q = q[moves]
         if len(q) > 1:  # from the loop's rate to 30 steps a second
-            tick_s = float(np.median(np.diff([target.deadline_ns for target in sent]))) / NS_PER_S
+            tick_s = max(_SHORTEST_TICK_S, float(np.median(np.diff([t.deadline_ns for t in sent]))) / NS_PER_S)
             places = np.arange(0.0, len(q), 1.0 / (DEMONSTRATION_HZ * tick_s))
             q = np.stack([np.interp(places, np.arange(len(q)), column) for column in q.T], axis=1)
         return q, self._instruction_at(sent[-1].deadline_ns)
@@ -190,6 +193,8 @@ class Log:
         movement = self.movement(about)
         if movement is None:
             return None
+        if not self._joints:
+            raise ModelError(f"{self._session.path} episode {about.number}: no joint states are left; leave it out")
         times = movement.times_ns
         steps = [self._joints[_before(self._joints, time, lambda row: row.stamp_ns)] for time in times]
         episode = Episode(

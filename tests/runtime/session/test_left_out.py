@@ -13,7 +13,7 @@ from models.errors import ModelError
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader
-from runtime.session.episodes import episodes
+from runtime.session.episodes import Log, episodes
 
 Build = Callable[..., Any]
 S, TICK_NS, FRAME_NS = 1_000_000_000, 20_000_000, 33_333_333
@@ -98,3 +98,18 @@ def test_where_nothing_is_left_the_best_reason_is_given(made: Made) -> None:
     made.episode(2, 0.5)
     with pytest.raises(ModelError, match=r"episode 2: must have at least 32 steps, got 1"):
         episodes(made)
+
+
+def test_a_session_that_lost_its_joints_or_the_order_of_its_times_is_no_traceback(made: Made, build: Build) -> None:
+    made.episode(1, 4)
+    whole = list(made.messages)
+    made.messages[:] = [logged for logged in whole if logged.topic != "joint_state"]
+    with pytest.raises(ModelError, match="here episode 1: no joint states are left"):
+        episodes(made)
+    for deadlines in ([5 * S, 4 * S], [S] * 40):
+        made.messages[:] = [logged for logged in whole if logged.topic == "episode"]
+        for place, deadline_ns in enumerate(deadlines):
+            still = np.full(messages.JOINTS, float(place))
+            made.add(messages.ArmTarget, episode=1, mode="RUNNING", q=still, deadline_ns=deadline_ns, sent=True)
+        log = Log(made)
+        assert [log.path(about) is None for about in log.episodes] == [len(deadlines) == 2]

@@ -44,7 +44,8 @@ def changed(golden: reader.Session, dice: random.Random) -> Iterator[tuple[reade
         body: dict[str, Any] = msgpack.unpackb(one.payload, use_list=False)
         if field in body and dice.random() < share:
             body[field] = value if dice.random() < 0.7 else dice.choice(NONSENSE)
-        yield one, msgpack.packb(body)
+        payload: Any = msgpack.packb(body)
+        yield one, payload
 
 
 def written(golden: reader.Session, dice: random.Random, folder: Path) -> Path:

@@ -6,7 +6,6 @@ With --what-if settings of robot.sh follow: --ratio 4, --trajectory.blend none, 
 the session's policy is now.
 """
 
-import os
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from runtime.config.settings import changed
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.next_step import say_next
+from runtime.host.processors import usable_processors
 from runtime.host.progress import bar, waiting
 from runtime.host.run_folder import REPLAY_PREFIX, MemoryFolder
 from runtime.host.terminal import say, unread_within
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 def _lockstep(session: Session, only: Process | None, given: dict[str, Any]) -> int:
     from runtime.replay import lockstep
 
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_processors()
     with bar(
         lockstep.steps((logged.topic for logged in session.messages), only), "replay", "step", leave=False
     ) as shown:

@@ -80,7 +80,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "export": lambda folder: episodes(reader.read(folder)),
     "follow": follow,
     "what if": lambda folder: what_if.Origin.of(reader.read(folder)),
-    "replay": lambda folder: replay(reader.read(folder), lambda settings: settings, lambda: None, only_arms=True),
+    "replay": lambda folder: replay(reader.read(folder), only="arms"),
 }
 
 

@@ -20,7 +20,7 @@ from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.process.role import Role
 from runtime.replay.index import Missing
-from runtime.replay.lockstep import StoredEmbeddings
+from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.tracker_step import load
 from runtime.session import reader, trace
 from runtime.session.writer import SessionWriter

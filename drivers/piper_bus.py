@@ -8,12 +8,14 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import can
 
+from drivers.bounded import BoundedCalls
 from drivers.errors import DriverError
 from drivers.piper_frames import JOINT_COMMAND_IDS, JOINT_IDS, Id
 
@@ -30,6 +32,8 @@ _STREAMED_IDS = frozenset(
 would set the same values again."""
 Heard = Callable[[can.Message], None]
 _numbers = itertools.count()
+_CALL_S = 5.0  # within which python-can opens or closes a bus; chosen: it takes milliseconds
+_REPLUG = "unplug its USB-CAN adapter and plug it in again"
 _LENGTH = 8  # bytes of every frame of a Piper, by its protocol
 _READ_S = 0.02  # how long the reading thread waits for a frame, and so how long `close` may take; chosen: not noticed
 
@@ -49,6 +53,7 @@ class PiperBus:
         self._sdk: Any = None
         self._reading: threading.Thread | None = None
         self._ends = threading.Event()
+        self._bounded = BoundedCalls(_CALL_S)
         self._parsed: dict[int, bytearray] = {}  # data of the newest frame by id, since the bus was opened
         self.ended_by = ""
         """The error that ended the reading thread; empty while it reads."""
@@ -65,9 +70,26 @@ class PiperBus:
 
     def open(self) -> None:
         """Open the bus and read it from now on, without what came before. Raises DriverError that begins with `who`."""
-        from piper_sdk import C_PiperInterface_V2, LogLevel
+        import piper_sdk  # noqa: F401 - no call into a device: it may take as long as the machine takes to load it
 
         self.close()
+        if self._reading is not None:
+            raise DriverError(f"{self._who}: reading the CAN bus hangs (no answer within {_CALL_S:.0f} s); {_REPLUG}")
+        self._bounded(self._open, f"{self._who}: opening the CAN bus", _REPLUG)
+        ends = self._sdk.GetCanBus()
+        if ends is None or ends.recv_bus is None:
+            raise DriverError(f"{self._who}: the CAN bus cannot be opened; run ./launch/doctor.sh")
+        self.ended_by, self._parsed = "", {}
+        self._ends = threading.Event()
+        self._reading = threading.Thread(
+            target=self._read, args=(ends.recv_bus, self._ends), name=f"{self._who} reading", daemon=True
+        )
+        self._reading.start()
+
+    def _open(self) -> None:
+        """Open both ends by the SDK; without them where there is no such bus."""
+        from piper_sdk import C_PiperInterface_V2, LogLevel
+
         if self._sdk is None:  # by a name of its own: the SDK shares an object among those of one name
             name = f"{self._who} {next(_numbers)}"
             self._sdk = C_PiperInterface_V2(name, judge_flag=False, can_auto_init=False, logger_level=LogLevel.SILENT)
@@ -77,30 +99,29 @@ class PiperBus:
                 self._sdk.CreateCanBus(self._channel, bustype=self._interface, judge_flag=False)
                 ends = self._sdk.GetCanBus()
             else:
+                _shut(ends)  # open where the opening came to an end after its caller had given up
                 ends.Init()
         except (ConnectionError, OSError, can.CanError):
             ends = self._sdk.GetCanBus()
             _shut(ends)
-        if ends is None or ends.recv_bus is None:
-            raise DriverError(f"{self._who}: the CAN bus cannot be opened; run ./launch/doctor.sh")
-        if self._interface == "virtual":  # nobody would ever read what comes to the sending end
-            ends.send_bus.shutdown()
+        if self._interface == "virtual" and ends is not None and ends.recv_bus is not None:
+            ends.send_bus.shutdown()  # nobody would ever read what comes to the sending end
             ends.send_bus = ends.recv_bus
-        self.ended_by, self._parsed = "", {}
-        self._ends = threading.Event()
-        self._reading = threading.Thread(
-            target=self._read, args=(ends.recv_bus, self._ends), name=f"{self._who} reading", daemon=True
-        )
-        self._reading.start()
 
     def close(self) -> None:
-        """Let go of the bus, once the reading thread has ended; does nothing where it is not open."""
+        """Let go of the bus, once the reading thread has ended; does nothing where it is not open.
+
+        Where the library hangs it is left behind after some seconds; the next `open` says so.
+        """
         if self._reading is None:
             return
         self._ends.set()
-        self._reading.join()
+        self._reading.join(_CALL_S)
+        if self._reading.is_alive():  # it uses the bus: `open` says so, until it has ended
+            return
         self._reading = None
-        _shut(self._sdk.GetCanBus())
+        with suppress(DriverError):  # what hangs is told by the next `open`
+            self._bounded(lambda: _shut(self._sdk.GetCanBus()), f"{self._who}: closing the CAN bus", _REPLUG)
 
     def _read(self, bus: can.BusABC, ends: threading.Event) -> None:
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drivers.camera import Camera, CameraFrame
+from drivers.camera_process import OPEN_S, CameraProcess
 from drivers.errors import DriverError
 from models.requirements import Requirements
 from runtime.config.policy import policy_needs
@@ -29,6 +30,8 @@ _RATE_FRAMES = 30  # over which a camera's rate is measured; chosen: one second 
 _DELAY_FRAMES = 3  # the quickest of them counts: a picture that comes late once is no skewed camera
 _READ_TIMEOUT_S = 0.5  # longest wait for a picture; chosen: the thread ends within it when the process does
 _OPEN_POLL_S = 0.02  # chosen: as short as the wait for one picture
+_TOGETHER_S = 3.0
+"""How long cameras wait for each other before they are judged. Chosen: most open within it; one that hangs blinds no other."""
 _SILENT_S = 5.0  # then it is opened again; chosen: the arms have held long before, and opening a camera takes seconds
 _AGAIN_S = 1.0  # between two tries; chosen: a plug that is pushed back in is found at once for a person
 _AHEAD_NS = (
@@ -52,6 +55,7 @@ class CameraMonitor:
     checksum: int = 0
     fault: str = ""
     opened: bool = False
+    opening_ns: int = 0  # since when it is being opened; 0: it is not
     captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
     delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
     newest_ns: int = 0  # capture time of the newest frame that was in order
@@ -107,7 +111,9 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
     span_ns = monitor.captures[-1] - monitor.captures[0] if len(monitor.captures) > 1 else 0
     rate_hz = (len(monitor.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
     text = monitor.fault
-    if not text and monitor.number == 0:
+    if not text and monitor.opening_ns:
+        text = _opening((now_ns - monitor.opening_ns) / NS_PER_S)
+    elif not text and monitor.number == 0:
         text = "no frame yet"
     elif not text and now_ns - monitor.progress_ns > seconds(late_s):
         text = f"no new frame for {(now_ns - monitor.progress_ns) / 1e6:.0f} ms (limit {late_s * 1e3:.0f} ms)"
@@ -118,6 +124,13 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
     return messages.CameraState(
         camera=camera, number=monitor.number, capture_ns=monitor.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
     )
+
+
+def _opening(since_s: float) -> str:
+    """Of a camera that is being opened; its driver's own limit, where it has one, ends the waiting."""
+    if since_s <= OPEN_S:
+        return f"opening, for {since_s:.0f} s (limit {OPEN_S:.0f} s)"
+    return f"hangs in open(), for {since_s:.0f} s (limit {OPEN_S:.0f} s); unplug it and plug it in again"
 
 
 def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:
@@ -155,18 +168,8 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
                 return faults[name]
 
             return FaultyCamera(made, switched)
-        case "realsense":
-            from drivers.realsense import RealSenseCamera
-
-            return RealSenseCamera(name, camera.device, *size)
-        case "uvc":
-            from drivers.uvc import UvcCamera
-
-            return UvcCamera(name, camera.device, *size)
-        case "file":
-            from drivers.file_camera import FileCamera
-
-            return FileCamera(name, camera.device, *size)
+        case "realsense" | "uvc" | "file":
+            return CameraProcess(camera.kind, name, camera.device, *size)
 
 
 def ring_slots(needs: Requirements, rate_hz: float) -> int:
@@ -216,8 +219,11 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
 
 
 def _wait_until_open(process: Process, monitors: dict[str, CameraMonitor]) -> None:
-    """Wait until all cameras are open or have failed, which can take seconds: before there is nothing to judge."""
-    while process.running and not all(monitor.opened or monitor.fault for monitor in monitors.values()):
+    """Wait until all cameras are open or have failed: before there is nothing to judge. One that hangs is not waited for."""
+    until_ns = robot_time_ns() + seconds(_TOGETHER_S)
+    while process.running and robot_time_ns() < until_ns:
+        if all(monitor.opened or monitor.fault for monitor in monitors.values()):
+            return
         process.pause(_OPEN_POLL_S)
 
 
@@ -283,8 +289,9 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
     """
     while process.running:
         try:
+            monitor.opening_ns = robot_time_ns()
             camera.open()
-            monitor.opened, monitor.fault = True, ""
+            monitor.opened, monitor.fault, monitor.opening_ns = True, "", 0
             yield from _until_silent(process, camera)
             camera.close()
         except DriverError as error:
@@ -299,7 +306,7 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
 
 def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
     """Note why, and close the camera as far as it still can be."""
-    monitor.fault = why
+    monitor.fault, monitor.opening_ns = why, 0
     if monitor.opened:
         try:
             camera.close()

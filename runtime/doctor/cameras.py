@@ -2,16 +2,19 @@
 Called by command.py.
 """
 
-import threading
 import time
 from pathlib import Path
 
 from drivers.errors import DriverError
 from runtime.config.settings import Settings
 from runtime.devices.cameras import make_camera
+from runtime.doctor.bounded import Check, at_once
 from runtime.doctor.report import Row
 
 _POLL_S = 1.5  # pictures are counted for so long; chosen: 45 at 30 Hz
+_LIMIT_S = (
+    40.0  # for all of it; chosen: longer than a driver may take to load, open and close (drivers/camera_process.py)
+)
 _LEAST_SHARE = 0.9  # of the rate that was asked for; chosen: four of 45 may be late
 _BY_NUMBER = "/dev/video"
 _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
@@ -19,16 +22,11 @@ _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need mor
 
 def check(settings: Settings) -> list[Row]:
     """Open all cameras at once, as they will run, and count their pictures."""
-    rows: dict[str, Row] = {}
-    threads = [
-        threading.Thread(target=lambda name=name: rows.update({name: _check(name, settings)}))
+    checks = [
+        Check(f"camera {name}", lambda name=name: [_check(name, settings)], "unplug it and plug it in again")
         for name in settings.cameras.by_name()
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [rows[name] for name in settings.cameras.by_name()]
+    return at_once(checks, _LIMIT_S)
 
 
 def _check(name: str, settings: Settings) -> Row:
@@ -46,7 +44,10 @@ def _check(name: str, settings: Settings) -> Row:
                 stamps.append(frame.capture_ns)
         camera.close()
     except DriverError as error:
-        return Row(row, "fail", str(error), "check its cable, and that it is the right camera")
+        found, _, remedy = str(error).rpartition("; ")
+        return Row(
+            row, "fail", found or remedy, remedy if found else "check its cable, and that it is the right camera"
+        )
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return Row(row, "fail", f"{wanted.kind} {wanted.device}: no frames", "unplug it and plug it in again")
     rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)

@@ -7,8 +7,9 @@ With --can the emulated arms are checked through the same driver, on buses of th
 import json
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from drivers.can_hub import INTERFACE
@@ -19,11 +20,14 @@ from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.piper_leader_emulator import PiperLeaderEmulator
 from runtime.config.settings import Settings, settings_of
 from runtime.doctor import buses, cameras, machine, other_programs
+from runtime.doctor.bounded import Check, in_turn
 from runtime.doctor.flags import DOCTOR
 from runtime.doctor.report import Row, failures, table
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.process.role import POLICY, Role
+
+_REPLUG = "unplug its USB-CAN adapter and plug it in again"
 
 
 def main(arguments: list[str]) -> int:
@@ -54,22 +58,36 @@ def examine(settings: Settings, faults: dict[str, Faults] | None = None, role: R
     """
     rows = machine.check(settings, role)
     if settings.can:
-        rows += [
-            row
-            for side in SIDES
-            for row in _emulated(side, settings, (faults or {}).get(side, Faults()), role.recording)
-        ]
+        rows += in_turn(
+            *(
+                Check(
+                    f"arm {side}",
+                    partial(_emulated, side, settings, (faults or {}).get(side, Faults()), role.recording),
+                )
+                for side in SIDES
+            )
+        )
     elif settings.arms.kind == "piper":
-        rows += other_programs.check((*settings.arms.interfaces, *settings.arms.leader_interfaces))
-        for side, interface, usb in zip(SIDES, settings.arms.interfaces, settings.arms.usb_places, strict=True):
-            interface_row = buses.check_interface(side, interface, usb)
-            rows.append(interface_row)
-            if interface_row.verdict != "fail":
-                rows += buses.check_arm(PiperArm(side, interface, led=role.recording), settings, role.recording)
-        if settings.arms.leaders == "own":
-            for side, interface in zip(SIDES, settings.arms.leader_interfaces, strict=True):
-                rows += _leader(side, interface)
+        rows += in_turn(*_real(settings, role.recording))
     return rows + cameras.check(settings)
+
+
+def _real(settings: Settings, led: bool) -> Iterator[Check]:
+    """What is asked of real arms, in order: who else holds them, then each arm, then the leaders on buses of their own."""
+    arms = settings.arms
+    yield Check("other programs", partial(other_programs.check, (*arms.interfaces, *arms.leader_interfaces)))
+    for side, interface, usb in zip(SIDES, arms.interfaces, arms.usb_places, strict=True):
+        yield Check(f"arm {side}", partial(_arm, side, interface, usb, settings, led), _REPLUG)
+    if arms.leaders == "own":
+        for side, interface in zip(SIDES, arms.leader_interfaces, strict=True):
+            yield Check(f"leader {side}", partial(_leader, side, interface), _REPLUG)
+
+
+def _arm(side: str, interface: str, usb: str, settings: Settings, led: bool) -> list[Row]:
+    row = buses.check_interface(side, interface, usb)
+    return (
+        [row] if row.verdict == "fail" else [row, *buses.check_arm(PiperArm(side, interface, led=led), settings, led)]
+    )
 
 
 def _emulated(side: str, settings: Settings, faults: Faults, led: bool) -> list[Row]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from runtime.config.settings import Camera, Settings
 from runtime.devices import ring_room
+from runtime.doctor.bounded import Check, in_turn
 from runtime.doctor.report import Row
 from runtime.errors import RuntimeFault
 from runtime.host import overload, realtime
@@ -34,17 +35,21 @@ _NVIDIA_S = 10.0  # longest wait for nvidia-smi; chosen: its first call loads th
 
 def check(settings: Settings, role: Role = POLICY) -> list[Row]:
     """All rows about the computer that the run's role needs."""
-    rows = [
-        processors(Processors(), _timer_late_ms()),
-        disk(settings),
-        shared_memory(MEMORY_FOLDER, settings),
-        real_time(settings),
-        clock(),
+    checks = [
+        Check("processors", lambda: [processors(Processors(), _timer_late_ms())]),
+        Check("disk", lambda: [disk(settings)], "give a folder on a disk that answers with --sessions"),
+        Check("shared memory", lambda: [shared_memory(MEMORY_FOLDER, settings)]),
+        Check("real time", lambda: [real_time(settings)]),
+        Check("clock", lambda: [clock()]),
     ]
-    if role.recording:  # nothing is sent to the arms while demonstrations are recorded
-        return rows
-    networks = [graphics(settings), policy(settings)] if role.by_policy else []
-    return [*rows, *networks, mount(settings)]
+    if role.by_policy and not role.recording:
+        checks.append(
+            Check("GPU", lambda: [graphics(settings)], "run nvidia-smi; if it hangs too, restart the computer")
+        )
+        checks.append(Check("policy", lambda: [policy(settings)], "give a folder on a disk that answers"))
+    if not role.recording:  # nothing is sent to the arms while demonstrations are recorded
+        checks.append(Check("mount", lambda: [mount(settings)]))
+    return in_turn(*checks)
 
 
 def mount(settings: Settings) -> Row:

@@ -1,5 +1,6 @@
 """Devices for the camera drivers: librealsense's software device, a USB camera at OpenCV's place, a video file."""
 
+import os
 import queue
 import threading
 import time
@@ -12,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pyrealsense2
+import pytest
 import simplejpeg
 from numpy.typing import NDArray
 
@@ -185,3 +187,49 @@ def file_rig(folder: Path) -> CameraRig:
         due.release()
 
     return CameraRig(camera, step, lambda: None)
+
+
+class Library:
+    """A stand-in for pyrealsense2 that other processes import: it does in a call what a library does that hangs or crashes."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._module = folder / "pyrealsense2.py"
+        monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{Path(__file__).parents[2]}")
+
+    def does(self, call: str, what: str) -> None:
+        """Write the module: `call` is open, read or close, `what` a line of Python with `ctypes`, `os` and `time`."""
+        lines = {"open": "pass", "read": "pass", "close": "pass"} | {call: what}
+        self._module.write_text(_LIBRARY.format(**lines))
+
+
+HANGS = "ctypes.PyDLL(None).sleep(600)"
+"""A call into C that keeps Python's lock, as librealsense's `pipeline.start` does."""
+_LIBRARY = """
+import ctypes, os, time
+
+class Any:
+    def __getattr__(self, name):
+        return Any()
+    def __call__(self, *words):
+        return Any()
+    def __iter__(self):
+        return iter(())
+    def __bool__(self):
+        return False
+
+def __getattr__(name):
+    return Any()
+
+class pipeline(Any):
+    def start(self, config, frames):
+        {open}
+    def stop(self):
+        {close}
+
+class frame_queue(Any):
+    def __init__(self, size):
+        pass
+    def try_wait_for_frame(self, timeout_ms):
+        {read}
+        return False, None
+"""

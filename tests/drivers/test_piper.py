@@ -1,6 +1,7 @@
 """The Piper driver through the real piper_sdk, on an emulated bus with an emulated arm: start, motion, and every fault named.
 Called by pytest; the SDK's threads are real, so these tests take real time, bounded."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers import piper_bus
 from drivers import piper_frames as frames
 from drivers.arm import ArmState
+from drivers.can_hub import HubBus
 from drivers.emulated_bus import EmulatedBus, LeaderBus
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
@@ -503,3 +506,51 @@ def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
 def test_a_master_without_a_bus_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DriverError, match=r"left leader on .*: the CAN bus cannot be opened"):
         PiperLeader("left", str(tmp_path / "nowhere"), "hub", lambda q, stamp_ns: None).connect()
+
+
+def test_a_bus_that_hangs_in_opening_is_named_and_opened_once_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody accepts its connection, as where an adapter's driver hangs."""
+    monkeypatch.setattr(piper_bus, "_CALL_S", 0.3)
+    path, others = tmp_path / "can", list[socket.socket]()
+    hanging = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    hanging.bind(str(path))
+    hanging.listen(0)
+    others.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    others[0].connect(str(path))
+    arm, threads = PiperArm("right", str(path), "hub"), threading.active_count()
+    for _ in range(3):
+        with pytest.raises(DriverError, match=r"opening the CAN bus hangs .*; unplug its USB-CAN adapter and plug"):
+            arm.connect()
+    assert threading.active_count() == threads + 1, "one is left behind, not one a try"
+    for end in (hanging, *others):
+        end.close()
+    path.unlink()
+    bus = EmulatedBus(path, PiperEmulator(KinematicBody()))
+    deadline = time.monotonic() + _SEEN_S
+    while threading.active_count() > threads:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    arm.connect()
+    while arm.read() is None and time.monotonic() < deadline:
+        bus.step()
+        time.sleep(0.005)
+    assert arm.read() is not None
+    arm.close()
+    bus.close()
+
+
+def test_a_bus_that_hangs_in_reading_is_let_go(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.ready()
+    monkeypatch.setattr(piper_bus, "_CALL_S", 0.3)
+    hangs, began = threading.Event(), time.monotonic()
+    monkeypatch.setattr(HubBus, "_recv_internal", lambda bus, timeout: (None, hangs.wait()))
+    time.sleep(0.1)
+    rig.arm.close()
+    with pytest.raises(DriverError, match="reading the CAN bus hangs"):
+        rig.arm.connect()
+    assert time.monotonic() - began < 2
+    monkeypatch.undo()
+    hangs.set()
+    rig.ready()

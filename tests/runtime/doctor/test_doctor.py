@@ -1,6 +1,7 @@
 """The doctor: every check's pass, warning and fail with its remedy; the emulated robot with each fault. Called by pytest."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from drivers.cobot_magic import CAMERAS
 from drivers.piper_emulator import Faults
 from drivers.uvc import UvcCamera
 from runtime.config.settings import Policy, load_settings
-from runtime.doctor import buses, cameras, command, machine, other_programs
+from runtime.doctor import bounded, buses, cameras, command, machine, other_programs
 from runtime.doctor.report import Row, failures, table
 from runtime.host import realtime
 from runtime.host.overload import Processors
@@ -438,3 +439,35 @@ def test_a_robot_that_is_ready_is_started_next(
     monkeypatch.setattr(command, "examine", lambda _: [Row("disk", "pass", "much")])
     assert command.main(["--json", str(tmp_path / "rows.json"), *flags]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith(said)
+
+
+def test_a_camera_that_hangs_is_named_and_the_doctor_ends(tmp_path: Path) -> None:
+    """A pipe that nobody writes into stands for it. Before, the doctor never came to an end."""
+    write_video(tmp_path / "left.avi", 5)
+    os.mkfifo(tmp_path / "head.avi")
+    flags = ["--cameras.head.kind", "file", "--cameras.head.device", str(tmp_path / "head.avi")]
+    flags += ["--cameras.left_wrist.kind", "file", "--cameras.left_wrist.device", str(tmp_path / "left.avi")]
+    file = tmp_path / "doctor.json"
+    arguments = [sys.executable, "-m", "runtime.cli", "doctor", "--profile", "sim", "--json", str(file), *flags]
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    rows = {row["name"]: row for row in json.loads(file.read_text())}
+    assert run.returncode == 1
+    assert "hangs in open() (no answer within 10.0 s)" in rows["camera head"]["found"]
+    assert rows["camera head"]["remedy"] == "give a video file on a disk that answers"
+    assert "frames/s" in rows["camera left_wrist"]["found"]
+
+
+def test_a_bus_that_hangs_is_named_and_the_other_is_judged(
+    network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the adapter's driver hangs in the kernel."""
+    monkeypatch.setattr(bounded, "CHECK_S", 1.0)
+    monkeypatch.setattr(command.other_programs, "check", lambda interfaces: [Row("ROS nodes", "pass", "none")])
+    hangs = threading.Event()
+    monkeypatch.setattr(buses, "check_arm", lambda *_: [hangs.wait()])
+    settings = load_settings(["--profile", "cobot_magic"])
+    rows = {row.name: row for row in command.examine(settings)}
+    hangs.set()
+    assert rows["arm left"].found.startswith("hangs in ") and "no answer within 1 s" in rows["arm left"].found
+    assert rows["arm left"].remedy == "unplug its USB-CAN adapter and plug it in again"
+    assert rows["bus right"].found == "interface can_right does not exist"

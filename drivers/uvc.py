@@ -15,11 +15,13 @@ import simplejpeg
 from drivers import optional
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
+from drivers.frame_rate import LEAST_SHARE
 
 _OLDEST_NS = 1_000_000_000
 """A stamp older than this, or in the future, is none of CLOCK_MONOTONIC's. Chosen: the kernel keeps one picture, 33 ms old."""
 _MOST_BROKEN = 10  # pictures in a row that end the stream; chosen: one in thousands is broken, never so many
 _FORMATS = "v4l2-ctl --list-formats-ext"
+_CHOOSE = f"choose a size and rate of its MJPG formats ({_FORMATS})"
 _REMEDY = "check its cable and USB port, and end other programs that use it"
 
 
@@ -68,8 +70,15 @@ class UvcCamera:
         if given not in (0, round(wanted[0][1])):
             self.close()
             text = given.to_bytes(4, "little", signed=True).decode(errors="replace")
+            raise DriverError(f"{self._device}: sends {text}, expected MJPG; {_CHOOSE}")
+        given_hz = capture.get(
+            cv2.CAP_PROP_FPS
+        )  # likewise; more than was asked for is left out later, by the times of capture
+        if 0 < given_hz < LEAST_SHARE * self.rate_hz:
+            self.close()
             raise DriverError(
-                f"{self._device}: sends {text}, expected MJPG; choose a size and rate of its MJPG formats ({_FORMATS})"
+                f"{self._device}: sends {given_hz:.0f} frames per second at {self.width_px}x{self.height_px}, "
+                f"expected {self.rate_hz:.0f}; {_CHOOSE}"
             )
 
     def read(self, timeout_s: float) -> CameraFrame | None:

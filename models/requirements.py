@@ -31,7 +31,8 @@ class VideoWindow(Part):
     camera: str
     frames: int = Field(ge=1, le=4096)  # chosen: 136 s at 30 Hz; more is a slip or a damaged file
     stride_s: float | None = Field(default=None, gt=0)
-    """Distance of its frames in time, on a fixed grid of frame numbers; none: the newest frames, one after another."""
+    """Distance of its frames in time, on a fixed grid of frame numbers; none: the newest frame and earlier ones, as far apart
+    as the targets."""
 
 
 class ConditionArray(Part):

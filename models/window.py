@@ -48,7 +48,11 @@ class LatentRing:
         self._latents: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def __contains__(self, number: int) -> bool:
-        return number in self._latents
+        """Whether the frame is there. One that is asked for is forgotten last: a window's frames stay until all are encoded."""
+        if number not in self._latents:
+            return False
+        self._latents.move_to_end(number)
+        return True
 
     def encode(self, number: int, picture: torch.Tensor) -> None:
         """Encode a resized picture (1, 3, H, W) unless that very frame is there. Raises ModelError for another size."""

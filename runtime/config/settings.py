@@ -186,6 +186,8 @@ class System2(System):
     """tcp://ADDRESS:PORT on which the robot waits for system2.sh on a GPU box, IPv6 in brackets; empty: System 2 runs here."""
     keys: Path | None = None
     """Folder of the keys that keys.sh wrote; --system2.remote needs it."""
+    windows: Literal["time", "frames"] = "time"
+    """time: a video window holds the frames nearest to its times; frames: it counts frames, at whatever rate they come."""
     storage: Literal["same", "float8"] = "same"
     """float8: keep the video model's weights in half the memory and convert each layer to `dtype` when it runs."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from drivers.camera import Camera, CameraFrame
 from drivers.camera_process import OPEN_S, CameraProcess
 from drivers.errors import DriverError
+from drivers.frame_rate import REFUSED_SHARE, Decimator, measured_hz
 from models.requirements import Requirements
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
@@ -37,6 +38,7 @@ _AGAIN_S = 1.0  # between two tries; chosen: a plug that is pushed back in is fo
 _AHEAD_NS = (
     50_000_000  # by so much a device's clock may be misjudged; chosen: more than a period, less than a set may differ
 )
+SLOW_REMEDY = "light the scene, or use a USB 3 port of its own, without a hub"
 _SWITCH_S = 0.0005  # between the camera threads: at Python's 5 ms one picture waits for another's bookkeeping
 
 CameraFactory = Callable[[str, Settings, Path], Camera]
@@ -49,6 +51,7 @@ class CameraMonitor:
     rate_hz: float
     noisy: bool
     started_ns: int
+    simulated: bool = False
     number: int = 0
     capture_ns: int = 0
     progress_ns: int = 0  # when the last truly new picture came
@@ -57,6 +60,9 @@ class CameraMonitor:
     opened: bool = False
     opening_ns: int = 0  # since when it is being opened; 0: it is not
     captures: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_FRAMES))
+    arrived: deque[int] = field(
+        default_factory=lambda: deque(maxlen=_RATE_FRAMES)
+    )  # captures, also of what is left out
     delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_DELAY_FRAMES))  # from exposure to here
     newest_ns: int = 0  # capture time of the newest frame that was in order
     misplaced: str = ""  # what is wrong with the last frame's capture time
@@ -120,10 +126,20 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
         text += monitor.misplaced and f": {monitor.misplaced}"
     elif not text and now_ns - monitor.capture_ns > seconds(late_s) * 2:
         text = f"frames are {(now_ns - monitor.capture_ns) / 1e6:.0f} ms old (limit {late_s * 2e3:.0f} ms)"
+    elif not text:
+        text = _slow(monitor)
     text = text or behind
     return messages.CameraState(
         camera=camera, number=monitor.number, capture_ns=monitor.capture_ns, rate_hz=round(rate_hz, 2), verdict=text
     )
+
+
+def _slow(monitor: CameraMonitor) -> str:
+    """Of a camera that has long sent fewer pictures than it was asked for; simulated ones do so where the machine is slow."""
+    arrived, least_hz = tuple(monitor.arrived), REFUSED_SHARE * monitor.rate_hz
+    if monitor.simulated or len(arrived) < _RATE_FRAMES or (rate_hz := measured_hz(arrived)) >= least_hz:
+        return ""
+    return f"sends {rate_hz:.1f} frames per second (limit {least_hz:.1f}); {SLOW_REMEDY}"
 
 
 def _opening(since_s: float) -> str:
@@ -187,7 +203,8 @@ def main(process: Process, factory: CameraFactory = make_camera) -> None:
     threads: list[threading.Thread] = []
     for name in settings.cameras.by_name():
         camera = factory(name, settings, process.folder)
-        monitors[name] = CameraMonitor(camera.rate_hz, camera.noisy, robot_time_ns())
+        simulated = settings.cameras.by_name()[name].kind == "simulated"
+        monitors[name] = CameraMonitor(camera.rate_hz, camera.noisy, robot_time_ns(), simulated)
         threads.append(threading.Thread(target=_stream, args=(process, camera, monitors[name]), name=name, daemon=True))
     health = process.publisher("camera_health")
     for thread in threads:
@@ -292,7 +309,7 @@ def frames(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator
             monitor.opening_ns = robot_time_ns()
             camera.open()
             monitor.opened, monitor.fault, monitor.opening_ns = True, "", 0
-            yield from _until_silent(process, camera)
+            yield from _until_silent(process, camera, monitor)
             camera.close()
         except DriverError as error:
             _lost(camera, monitor, str(error))
@@ -314,10 +331,14 @@ def _lost(camera: Camera, monitor: CameraMonitor, why: str) -> None:
             log.exception("camera %s cannot be closed", camera.name)
 
 
-def _until_silent(process: Process, camera: Camera) -> Iterator[CameraFrame]:
-    heard_ns = robot_time_ns()
+def _until_silent(process: Process, camera: Camera, monitor: CameraMonitor) -> Iterator[CameraFrame]:
+    """A camera's frames while it gives any; of a device that is quicker than was asked for those that are due."""
+    heard_ns, decimator = robot_time_ns(), Decimator(camera.rate_hz)
+    monitor.arrived.clear()
     while process.running and robot_time_ns() - heard_ns < seconds(_SILENT_S):
         frame = camera.read(_READ_TIMEOUT_S)
         if frame is not None:
             heard_ns = robot_time_ns()
-            yield frame
+            monitor.arrived.append(frame.capture_ns)
+            if monitor.simulated or decimator.takes(frame.capture_ns):
+                yield frame

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from drivers.errors import DriverError
-from runtime.config.settings import Settings
-from runtime.devices.cameras import make_camera
+from drivers.frame_rate import LEAST_SHARE, MOST_SHARE, REFUSED_SHARE
+from runtime.config.settings import Camera, Settings
+from runtime.devices.cameras import SLOW_REMEDY, make_camera
 from runtime.doctor.bounded import Check, at_once
 from runtime.doctor.report import Row
 
@@ -15,7 +16,6 @@ _POLL_S = 1.5  # pictures are counted for so long; chosen: 45 at 30 Hz
 _LIMIT_S = (
     40.0  # for all of it; chosen: longer than a driver may take to load, open and close (drivers/camera_process.py)
 )
-_LEAST_SHARE = 0.9  # of the rate that was asked for; chosen: four of 45 may be late
 _BY_NUMBER = "/dev/video"
 _SLOW_LINK = "2"  # of a RealSense: raw pictures of three cameras' size need more than USB 2 carries
 
@@ -50,14 +50,26 @@ def _check(name: str, settings: Settings) -> Row:
         )
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return Row(row, "fail", f"{wanted.kind} {wanted.device}: no frames", "unplug it and plug it in again")
-    rate_hz = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9)
-    link = f" by USB {camera.usb}" if camera.usb else ""
+    return _judged(row, wanted, camera.usb, (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9))
+
+
+def _judged(row: str, wanted: Camera, usb: str, rate_hz: float) -> Row:
+    """A camera that gives pictures, at a measured rate; `usb`: the version of its link, where it is told."""
+    link = f" by USB {usb}" if usb else ""
     found = f"{wanted.kind} {wanted.device or 'the only one'}{link}: {rate_hz:.1f} of {wanted.rate_hz:.0f} frames/s"
-    if wanted.kind == "realsense" and camera.usb.startswith(_SLOW_LINK):
+    if rate_hz < REFUSED_SHARE * wanted.rate_hz:
+        return Row(row, "fail", f"{found} (limit {REFUSED_SHARE * wanted.rate_hz:.1f})", SLOW_REMEDY)
+    if wanted.kind == "realsense" and usb.startswith(_SLOW_LINK):
         return Row(row, "warning", found, "plug it into a USB 3 port with a USB 3 cable")
     if wanted.kind == "uvc" and wanted.device.startswith(_BY_NUMBER):
         remedy = "give its path /dev/v4l/by-path/...: numbers change with the order of plugging in"
         return Row(row, "warning", f"{found}; left and right wrist may be swapped", remedy)
-    if rate_hz < _LEAST_SHARE * wanted.rate_hz:
-        return Row(row, "warning", found, "light the scene, or use a USB 3 port of its own, without a hub")
+    if rate_hz < LEAST_SHARE * wanted.rate_hz:
+        return Row(row, "warning", found, SLOW_REMEDY)
+    if rate_hz > MOST_SHARE * wanted.rate_hz:
+        name = row.removeprefix("camera ")
+        remedy = f"choose its rate with v4l2-ctl, or set --cameras.{name}.rate_hz {rate_hz:.0f}"
+        return Row(
+            row, "warning", f"{found}: it ignores the rate that it is asked for; the others are left out", remedy
+        )
     return Row(row, "pass", found)

@@ -9,6 +9,7 @@ from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 
+_STRIDE_SHARE = 0.1  # of a window's distances, that they may be off; chosen: motion seems so much quicker or slower
 KEPT_FRAMES = 256
 """Newest frames of a camera that both systems can look back at. Chosen: 8.5 s at 30 Hz; a longer window is refused here."""
 _ASPECT_SHARE, _RATE_SHARE, _GRIPPER_M = 0.01, 0.99, 1e-3
@@ -44,6 +45,7 @@ def mismatches(needs: Requirements, settings: Settings) -> list[str]:
         *_cameras(needs, settings),
         *_pictures(needs, settings),
         *_rates(needs, settings),
+        *_strides(needs, settings),
         *_history(needs, settings),
         *_layout(needs),
         *_duration(needs, settings),
@@ -88,6 +90,20 @@ def _rates(needs: Requirements, settings: Settings) -> Iterator[str]:
             )
 
 
+def _strides(needs: Requirements, settings: Settings) -> Iterator[str]:
+    """Windows whose frames a real camera cannot give at their distance; simulated ones may be slower, to spare the machine."""
+    for window in needs.windows if settings.arms.kind == "piper" else ():
+        camera = settings.cameras.by_name().get(window.camera)
+        if camera is None or window.stride_s is None:
+            continue
+        apart = max(1, round(window.stride_s * camera.rate_hz))
+        if abs(apart / camera.rate_hz / window.stride_s - 1) > _STRIDE_SHARE:
+            yield (
+                f"needs frames {window.stride_s:g} s apart, camera {window.camera} sends them {1 / camera.rate_hz:.3f} s "
+                f"apart; set --cameras.{window.camera}.rate_hz {apart / window.stride_s:g}"
+            )
+
+
 def _history(needs: Requirements, settings: Settings) -> Iterator[str]:
     there = settings.cameras.by_name()
     for name in _named(needs, settings):
@@ -110,13 +126,13 @@ def span_s(needs: Requirements, window: int, rate_hz: float) -> float:
     Args:
         needs: Of the checkpoint.
         window: Index into `needs.windows`.
-        rate_hz: Of its camera; frames stand no closer than this camera's.
+        rate_hz: Of its camera; frames stand no closer than this camera's, nor than the policy's targets without a grid.
 
     Returns:
         s.
     """
     chosen = needs.windows[window]
-    return chosen.frames * (1 / rate_hz if chosen.stride_s is None else max(chosen.stride_s, 1 / rate_hz))
+    return chosen.frames * max(needs.dt_s if chosen.stride_s is None else chosen.stride_s, 1 / rate_hz)
 
 
 def _layout(needs: Requirements) -> Iterator[str]:

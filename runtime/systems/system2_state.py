@@ -65,3 +65,10 @@ class System2Config:
         if window.stride_s is None:
             return None
         return max(1, round(window.stride_s * self.settings.cameras.by_name()[window.camera].rate_hz))
+
+    def frames_apart(self, window: VideoWindow) -> int:
+        """Frames between neighbours of a window; those of one without a grid are as far apart as the policy's targets."""
+        stride = self.stride(window)
+        if stride is not None or self.settings.system2.windows == "frames":
+            return stride or 1
+        return max(1, round(self.slow.needs.dt_s * self.settings.cameras.by_name()[window.camera].rate_hz))

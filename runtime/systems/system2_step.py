@@ -1,14 +1,14 @@
-"""One condition of System 2: whether one is due, which frames its windows hold, and the tokens. Deterministic.
+"""One condition of System 2: whether one is due, and its tokens. Deterministic.
 Called by system2.py, the virtual clock and the replay.
 
-When one is due says trigger.py. The policy is known by its protocol alone (runtime/policy/protocols.py).
+When one is due says trigger.py, which frames its windows hold video_windows.py. The policy is known by its protocol alone
+(runtime/policy/protocols.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from models.requirements import VideoWindow
-from models.window import FrameTime, grid_frames, widest_gap_ns
+from models.window import FrameTime, widest_gap_ns
 from runtime.config import live_tuning
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages, topics
@@ -16,67 +16,7 @@ from runtime.policy.protocols import EncodedInstruction, SlowPolicy
 from runtime.systems.frame_sets import PictureSource
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 from runtime.systems.trigger import decide, run_of
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The frames of a condition by window, oldest first."""
-
-    frames: Mapping[str, tuple[messages.Frame, ...]]
-    before: tuple[messages.Frame, ...] = ()
-    """The last frames of the episode before, where they tell which frames began this one."""
-
-
-def windows(config: System2Config, inputs: System2Inputs) -> Windows | None:
-    """Notices of every window.
-
-    Before its first frame the episode looked like that one, as in training (models/train/prepared.py).
-
-    Args:
-        config: Settings and policy.
-        inputs: Frames by camera.
-
-    Returns:
-        None while frames of the episode are missing.
-    """
-    found: dict[str, tuple[messages.Frame, ...]] = {}
-    before: list[messages.Frame] = []
-    for camera in config.cameras:
-        chosen = [window for window in config.windows if window.camera == camera]
-        seen = _of_camera(config, chosen, inputs.frames.get(camera, ()), inputs.episode.started_ns)
-        if seen is None:
-            return None
-        found |= seen.frames
-        before += seen.before
-    return Windows({window.name: found[window.name] for window in config.windows}, tuple(before))
-
-
-def _of_camera(
-    config: System2Config, chosen: Sequence[VideoWindow], notices: Sequence[messages.Frame], started_ns: int
-) -> Windows | None:
-    """The windows of one camera, from the frames of this episode; None while one is missing."""
-    frames = [frame for frame in notices if frame.capture_ns >= started_ns]
-    if not frames:
-        return None
-    by_number = {frame.seq: frame for frame in frames}
-    first, newest = frames[0].seq, frames[-1].seq
-    numbers = {window.name: _numbers(config, window, newest) for window in chosen}
-    before = tuple(frame for frame in notices if frame.seq == first - 1)
-    begins = first == 0 or bool(before)  # else the frames before it are only not known any more
-    if begins:
-        before = before if min(some[0] for some in numbers.values()) < first else ()
-        numbers = {name: [max(number, first) for number in some] for name, some in numbers.items()}
-    if any(number not in by_number for some in numbers.values() for number in some):
-        return None
-    return Windows({name: tuple(by_number[number] for number in some) for name, some in numbers.items()}, before)
-
-
-def _numbers(config: System2Config, window: VideoWindow, newest: int) -> list[int]:
-    """The frame numbers that a window holds when `newest` is the newest frame, oldest first."""
-    stride = config.stride(window)
-    if stride is None:
-        return list(range(newest - window.frames + 1, newest + 1))
-    return grid_frames(newest, stride, window.frames)
+from runtime.systems.video_windows import Windows, windows
 
 
 def step(

@@ -207,6 +207,25 @@ def test_a_usb_camera_that_gives_no_jpeg_is_named(
         camera.read(2.0)
 
 
+@pytest.mark.parametrize(
+    ("given_hz", "refused"), [(15.0, True), (0.0, False), (-1.0, False), (30.0, False), (60.0, False)]
+)
+def test_a_usb_camera_that_cannot_give_the_rate_is_refused(
+    given_hz: float, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate is read back: a camera takes the nearest that it has. Of a quicker one the rest is left out."""
+    device = UsbDevice()
+    monkeypatch.setattr(device, "get", lambda key: given_hz if key == cv2.CAP_PROP_FPS else 0.0)
+    camera = UvcCamera("left_wrist", "/dev/video9", 80, 60, 30, lambda path: device)
+    if not refused:
+        camera.open()
+        return
+    with pytest.raises(
+        DriverError, match=r"^/dev/video9: sends 15 frames per second at 80x60, expected 30; choose a size and"
+    ):
+        camera.open()
+
+
 def test_an_unplugged_usb_camera_is_named(usb: tuple[UsbDevice, UvcCamera], monkeypatch: pytest.MonkeyPatch) -> None:
     device, camera = usb
     device.push()

@@ -88,6 +88,15 @@ def test_oldest_frame_is_dropped_when_the_ring_is_full(ring: LatentRing) -> None
     assert [number in ring for number in (1, 2, 3, 4)] == [False, True, True, True]
 
 
+def test_a_frame_that_was_asked_for_is_dropped_last(ring: LatentRing) -> None:
+    """A window's frames are asked for one by one, and encoded where they are missing: none may push out another."""
+    for number in (1, 2, 3):
+        ring.encode(number, frame(number))
+    assert 1 in ring
+    ring.encode(4, frame(4))
+    assert [number in ring for number in (1, 2, 3, 4)] == [True, False, True, True]
+
+
 def test_clear_forgets_every_frame(ring: LatentRing) -> None:
     ring.encode(1, frame(1))
     ring.clear()

@@ -163,6 +163,25 @@ def test_the_rate_is_that_of_the_captures() -> None:
     assert verdict("head", monitored(frames), LATE_S, START_NS).rate_hz == pytest.approx(15.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("rate_hz", "said"), [(15.0, True), (20.0, False), (30.0, False), (60.0, False)])
+def test_a_camera_that_is_much_too_slow_is_told(rate_hz: float, said: bool) -> None:
+    """Half the rate, as in the dark, is within the age of frames that is allowed."""
+    monitor = monitored(healthy())
+    monitor.arrived.extend(START_NS + round(count * 1e9 / rate_hz) for count in range(30))
+    assert (judged(monitor, 0.0) == "sends 15.0 frames per second (limit 18.0); " + cameras.SLOW_REMEDY) is said
+    monitor.simulated = True
+    assert judged(monitor, 0.0) == "", "what a slow machine draws is reported otherwise"
+
+
+@pytest.mark.parametrize("rate_hz", [60, 90])
+def test_of_a_camera_that_is_too_quick_the_rest_is_left_out(rate_hz: int) -> None:
+    made = [frame(count, capture_ns=START_NS + round(count * 1e9 / rate_hz)) for count in range(1, 181)]
+    plug, monitor = Plug(*made), CameraMonitor(30.0, True, START_NS)
+    seen = [taken.capture_ns for taken in frames(plug, plug, monitor)]  # pyright: ignore[reportArgumentType]
+    assert seen == [taken.capture_ns for taken in made[:: rate_hz // 30]]
+    assert len(monitor.arrived) == 30
+
+
 def test_a_ring_holds_the_longest_window_and_a_second() -> None:
     policy = small()
     slots = ring_slots(needs_of(policy), 30.0)

@@ -1,18 +1,22 @@
 """The doctor: every check's pass, warning and fail with its remedy; the emulated robot with each fault. Called by pytest."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from camera_rigs import UsbDevice, record_realsense, write_video
 
 from drivers import piper_bus, piper_identity
+from drivers.camera import CameraFrame
 from drivers.can_hub import INTERFACE, Hub
 from drivers.cobot_magic import CAMERAS
 from drivers.piper_emulator import Faults
@@ -299,13 +303,48 @@ def test_a_wrist_camera_is_named_by_its_place(device: str, verdict: str, monkeyp
     pushing = threading.Thread(target=lambda: [usb.push() for _ in range(60)])
     monkeypatch.setattr(cameras, "make_camera", made)
     monkeypatch.setattr(cameras, "_POLL_S", 0.5)
-    monkeypatch.setattr(cameras, "_LEAST_SHARE", 0.0)  # whatever else runs here
+    monkeypatch.setattr(cameras, "LEAST_SHARE", 0.0)  # whatever else runs here
+    monkeypatch.setattr(cameras, "REFUSED_SHARE", 0.0)
+    monkeypatch.setattr(cameras, "MOST_SHARE", 9.0)  # the settings say 30, it gives 100
     pushing.start()
     settings = load_settings(["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", device])
     row = next(row for row in cameras.check(settings) if row.name == "camera left_wrist")
     pushing.join()
     assert row.verdict == verdict
     assert ("numbers change" in row.remedy) == (verdict == "warning")
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "verdict", "said", "remedy"),
+    [
+        (30.2, "pass", "30.2 of 30 frames/s", ""),
+        (25.0, "warning", "25.0 of 30 frames/s", "light the scene"),
+        (15.0, "fail", "15.0 of 30 frames/s (limit 18.0)", "light the scene"),
+        (60.0, "warning", "60.0 of 30 frames/s: it ignores the rate", "or set --cameras.left_wrist.rate_hz 60"),
+        (90.0, "warning", "the others are left out", "choose its rate with v4l2-ctl"),
+    ],
+)
+def test_a_camera_of_another_rate_does_not_pass(
+    rate_hz: float, verdict: str, said: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, one of 60 or 90 frames a second passed where 30 were asked for, and one of 15 was a warning."""
+    monkeypatch.setattr(cameras, "_POLL_S", 0.3)
+    begun_ns, count = time.monotonic_ns(), itertools.count()
+
+    def read(camera: UvcCamera, timeout_s: float) -> CameraFrame:
+        number = next(count)
+        time.sleep(0.01)
+        stamp_ns = begun_ns + round(number * 1e9 / rate_hz)
+        return CameraFrame(number, stamp_ns, stamp_ns, np.zeros((60, 80, 3), np.uint8), b"", True)
+
+    monkeypatch.setattr(UvcCamera, "read", read)
+    made = UvcCamera("left_wrist", "/dev/v4l/by-path/left", 80, 60, 30.0, lambda path: UsbDevice())
+    monkeypatch.setattr(cameras, "make_camera", lambda *_: made)
+    settings = load_settings(
+        ["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", "/dev/v4l/by-path/left"]
+    )
+    row = next(row for row in cameras.check(settings) if row.name == "camera left_wrist")
+    assert row.verdict == verdict and said in row.found and remedy in row.remedy
 
 
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

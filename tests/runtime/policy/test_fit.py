@@ -98,6 +98,19 @@ def test_every_size_fits_the_robots_there_are(config: Any) -> None:
     assert fit.mismatches(needs_of(config), load_settings(["--profile", "cobot_magic"])) == []
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "instead"), [(10, ""), (20, ""), (30, ""), (60, ""), (25, "20"), (15, "20"), (5, "10")]
+)
+def test_a_real_camera_gives_a_windows_frames_at_their_distance(rate_hz: int, instead: str) -> None:
+    window = VideoWindow(name="a", camera="head", frames=4, stride_s=0.1)
+    needs = needs_of(small()).model_copy(update={"windows": (window,)})
+    flags = ["--cameras.head.rate_hz", str(rate_hz)]
+    assert fit.mismatches(needs, load_settings(flags)) == [], "simulated"
+    found = fit.mismatches(needs, load_settings(["--profile", "cobot_magic", *flags]))
+    assert [line.rpartition(" ")[2] for line in found] == ([instead] if instead else [])
+    assert all(line.startswith("needs frames 0.1 s apart, camera head sends them") for line in found)
+
+
 def with_needs(folder: Path, **changes: Any) -> Path:
     """The golden policy with needs of its own."""
     for file in GOLDEN.iterdir():

@@ -12,14 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 from models.policy import InstructionEmbedding
+from models.requirements import ConditionArray, Requirements, VideoWindow
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.policy.video2act import SlowVideo2Act
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
-from runtime.systems.system2_step import Windows, gather, references, step, windows
+from runtime.systems.system2_step import gather, references, step
 from runtime.systems.trigger import decide
+from runtime.systems.video_windows import Windows, windows
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -38,6 +40,13 @@ def config(settings: Settings) -> System2Config:
 @pytest.fixture(scope="module")
 def embedding(settings: Settings) -> InstructionEmbedding:
     return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
+
+
+class Slow:
+    """A policy of which only the windows are asked."""
+
+    def __init__(self, chosen: tuple[VideoWindow, ...]) -> None:
+        self.needs = Requirements(windows=chosen, conditions=(ConditionArray(name="a", dtype="float32", shape=(1,)),))
 
 
 def frames(build: Build, numbers: range) -> dict[str, tuple[messages.Frame, ...]]:
@@ -162,10 +171,95 @@ def test_the_grid_does_not_move_with_the_newest_frame(
     assert len(lows) == 1, "96, 97 and 98 share their grid frames"
 
 
-@pytest.mark.parametrize("missing", [100, 99, 54, 96])
-def test_a_gap_in_the_window_gives_none(missing: int, config: System2Config, inputs: System2Inputs) -> None:
-    chosen = windows(config, without(inputs, lambda number: number == missing))
-    assert chosen is None or missing == 100  # without its newest frame the window ends at the one before
+def counting(config: System2Config, how: str) -> System2Config:
+    """With windows counted so."""
+    system2 = config.settings.system2.model_copy(update={"windows": how})
+    return replace(config, settings=config.settings.model_copy(update={"system2": system2}))
+
+
+@pytest.mark.parametrize(("missing", "instead"), [(54, 55), (96, 97), (57, 58)])
+def test_for_a_lost_frame_stands_the_one_nearest_in_time(
+    missing: int, instead: int, config: System2Config, inputs: System2Inputs
+) -> None:
+    seen = without(inputs, lambda number: number == missing)
+    chosen = windows(config, seen)
+    assert chosen is not None
+    wanted = [instead if number == missing else number for number in range(54, 100, 3)]
+    assert numbers(chosen.frames["low"])[:-1] == wanted[:-1]
+    assert windows(counting(config, "frames"), seen) is None, "as in the sessions of former versions"
+
+
+def test_a_lost_newest_but_one_leaves_two_that_follow_each_other(config: System2Config, inputs: System2Inputs) -> None:
+    chosen = windows(config, without(inputs, lambda number: number == 99))
+    assert chosen is not None and numbers(chosen.frames["high"]) == [98, 100]
+
+
+@pytest.mark.parametrize("rate_hz", [15, 20, 30, 31, 45, 60, 90])
+def test_a_window_lasts_as_long_at_any_rate(
+    rate_hz: int, config: System2Config, inputs: System2Inputs, build: Build
+) -> None:
+    """The settings say 30: counted in frames, a window of 1.5 s would last 0.5 s at 90 pictures a second, and 3 s at 15."""
+    made = [build(messages.Frame, seq=n, capture_ns=START_NS + round(n * 1e9 / rate_hz)) for n in range(1, 3 * rate_hz)]
+    chosen = windows(config, replace(inputs, frames={"head": tuple(made)}))
+    counted = windows(counting(config, "frames"), replace(inputs, frames={"head": tuple(made)}))
+    assert chosen is not None
+    times_ns = np.array([frame.capture_ns for frame in chosen.frames["low"]])
+    np.testing.assert_allclose(np.diff(times_ns), 1e8, atol=1e9 / rate_hz + 1e3)
+    assert times_ns[-1] - times_ns[0] == pytest.approx(1.5e9, abs=0.6e9 / rate_hz)
+    high, after = (frame.capture_ns for frame in chosen.frames["high"])
+    assert after - high == pytest.approx(max(PERIOD_NS, 1e9 / rate_hz), abs=0.51e9 / rate_hz)
+    if rate_hz == 90:
+        assert counted is not None
+        counted_ns = [frame.capture_ns for frame in counted.frames["low"]]
+        assert counted_ns[-1] - counted_ns[0] == pytest.approx(0.5e9, abs=1e3), "as it was"
+
+
+def test_neighbours_are_as_far_apart_at_twice_the_rate(
+    config: System2Config, inputs: System2Inputs, build: Build
+) -> None:
+    """Where the settings say so; the policy has seen pictures at 30 Hz."""
+    head = config.settings.cameras.head.model_copy(update={"rate_hz": 60})
+    cameras = config.settings.cameras.model_copy(update={"head": head})
+    quick = replace(config, settings=config.settings.model_copy(update={"cameras": cameras}))
+    made = [build(messages.Frame, seq=n, capture_ns=START_NS + n * PERIOD_NS // 2) for n in range(1, 121)]
+    chosen = windows(quick, replace(inputs, frames={"head": tuple(made)}))
+    assert chosen is not None
+    assert numbers(chosen.frames["high"]) == [118, 120] and numbers(chosen.frames["low"])[-2:] == [114, 120]
+
+
+def irregular(build: Build, random: np.random.Generator) -> tuple[messages.Frame, ...]:
+    """Frames of a camera at any rate, with jitter, stalls, and notices that are lost."""
+    period_s = 1 / random.uniform(8, 95)
+    steps_s = period_s * (1 + random.uniform(-0.3, 0.3, 250)) + np.where(
+        random.random(250) < 0.03, random.uniform(0, 1, 250), 0
+    )
+    captures_ns = START_NS + np.cumsum(steps_s * 1e9).astype(np.int64)
+    kept = random.random(250) > random.choice([0.0, 0.02, 0.3])
+    first = int(random.integers(0, 3))
+    return tuple(
+        build(messages.Frame, seq=first + place, capture_ns=int(capture_ns))
+        for place, capture_ns in enumerate(captures_ns) if kept[place]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_a_camera_does_its_windows_are_those_of_a_replay(
+    seed: int, config: System2Config, inputs: System2Inputs, build: Build
+) -> None:
+    """And a frame that comes later, or was forgotten, changes no window but by being nearer."""
+    random = np.random.default_rng(seed)
+    made = irregular(build, random)
+    begun_ns = START_NS + int(random.uniform(0, made[-1].capture_ns - START_NS))
+    some = tuple(
+        w for w in config.windows if seed % 3 or w.stride_s is not None
+    )  # also a policy without the newest ones
+    asked = replace(inputs, episode=build(messages.Episode, started_ns=begun_ns), frames={"head": made})
+    limited = replace(config, slow=Slow(some))
+    chosen = windows(limited, asked)
+    if chosen is None:
+        return
+    known = {ref[2] for ref in references(asked, chosen) if ref[0] == "frame.head"}
+    assert windows(limited, without(asked, lambda number: number not in known)) == chosen
 
 
 def test_a_gap_beside_the_window_does_no_harm(config: System2Config, inputs: System2Inputs) -> None:

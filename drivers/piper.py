@@ -20,9 +20,10 @@ from drivers import piper_identity, plausible
 from drivers.arm import ARM_JOINTS, ArmState
 from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
-from drivers.piper_bus import PiperBus, read_link, why_off
+from drivers.piper_bus import Link, PiperBus, read_link, why_off
 from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, JOINT_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
+from drivers.piper_traffic import Finding, of_silence
 from drivers.piper_triple import Triple
 from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, warning_of
 
@@ -44,6 +45,8 @@ _NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000
 _REMEMBERED_NS = 500_000_000
 """How long a fault is reported after its cause: a foreign target, a lost arm, a refused target. Chosen: `arms` looks 200 times
 a second, so it cannot be missed; a person can still see it."""
+_SETTLED_NS = 20_000_000
+"""After an arm's last whole set of joints what comes is no remainder of it. Chosen: four periods."""
 _LED_TEXT = "a leader arm leads it; unplug the leader and restart robot.sh"
 _FOREIGN_TEXT = "another sender commands it (CAN id 0x{:03x}); unplug the leader arm and end other programs on its bus"
 ENABLE_EVERY_S = 0.05  # between attempts; chosen: two states of the motors (25 ms each) come meanwhile
@@ -142,7 +145,15 @@ class PiperArm:
         """What is known of the cause while nothing is heard; empty: nothing. Asks the kernel, for some milliseconds."""
         if self._bus.ended_by:
             return f"its CAN reading thread ended ({self._bus.ended_by}); reopening the bus"
-        return why_off(read_link(self._channel)) if self._interface == "socketcan" else ""
+        off = why_off(read_link(self._channel)) if self._interface == "socketcan" else ""
+        state = self.read()
+        carried = self._bus.traffic.of_an_arm(0 if state is None else state.stamp_ns + _SETTLED_NS)
+        return off or (str(carried) if carried else "")
+
+    def silence(self) -> Finding:
+        """What its bus carries instead of feedback, or what it tells that it carries nothing. Asks the kernel."""
+        link = read_link(self._channel) if self._interface == "socketcan" else Link()
+        return self._bus.traffic.of_an_arm() or of_silence(link.state)
 
     def report_warning(self, why: str, after_ns: int) -> None:
         """Report the last reading again with a warning, unless one newer than that of `after_ns` has come."""

@@ -18,6 +18,7 @@ import can
 from drivers.bounded import BoundedCalls
 from drivers.errors import DriverError
 from drivers.piper_frames import JOINT_COMMAND_IDS, JOINT_IDS, Id
+from drivers.piper_traffic import Traffic
 
 NETWORK = Path("/sys/class/net")
 UNREAD_IDS = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}
@@ -55,6 +56,8 @@ class PiperBus:
         self._ends = threading.Event()
         self._bounded = BoundedCalls(_CALL_S)
         self._parsed: dict[int, bytearray] = {}  # data of the newest frame by id, since the bus was opened
+        self.traffic = Traffic()
+        """What has come since the bus was opened."""
         self.ended_by = ""
         """The error that ended the reading thread; empty while it reads."""
 
@@ -79,7 +82,7 @@ class PiperBus:
         ends = self._sdk.GetCanBus()
         if ends is None or ends.recv_bus is None:
             raise DriverError(f"{self._who}: the CAN bus cannot be opened; run ./launch/doctor.sh")
-        self.ended_by, self._parsed = "", {}
+        self.ended_by, self._parsed, self.traffic = "", {}, Traffic()
         self._ends = threading.Event()
         self._reading = threading.Thread(
             target=self._read, args=(ends.recv_bus, self._ends), name=f"{self._who} reading", daemon=True
@@ -134,9 +137,11 @@ class PiperBus:
 
     def _take(self, message: can.Message) -> None:
         if why := not_a_frame(message):
+            self.traffic.note_none(why)
             self._not_feedback(why)
             return
         number, data = message.arbitration_id, message.data
+        self.traffic.note(number)
         if number in UNREAD_IDS:
             return
         if number not in _STREAMED_IDS or self._parsed.get(number) != data:

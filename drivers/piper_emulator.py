@@ -33,6 +33,7 @@ _STOPPED = 1  # arm_status in frame 0x2A1: emergency stop
 _ON, _ERROR, _HOT = 0x40, 0x20, 0x02  # bits 6, 5 and 1 of a motor's status, in frames 0x261 to 0x266
 _MOTOR_OF_BITS = 2  # the motor whose status bits can be set one by one; chosen: joint 2 carries the most
 _GRIPPER_ON, _GRIPPER_HOMED = 0x40, 0x80  # bits 6 and 7 of the gripper's status, in frame 0x2A8
+_LEADING = 0x100  # added to the numbers of its feedback while it leads
 _STRANGE: dict[str, Frame] = {  # frames with the number of joints 1 and 2 that are no feedback
     "short": (Id.JOINTS, bytes(4)),
     "empty": (Id.JOINTS, b""),
@@ -70,6 +71,8 @@ class Faults(BaseModel):
     """Feedback goes on without ever changing."""
     leader: bool = False
     """A leader arm is plugged in and commands the joints (0x155 to 0x157); its hand moves away slowly."""
+    leads: Literal["", "silent", "feedback"] = ""
+    """The arm itself is set to lead: it is silent while nobody moves it, or tells its state at other numbers."""
     foreign: int = Field(default=0, ge=0, le=0x7FF)
     """Somebody else sends frames of this id; 0 nobody."""
     mute: bool = False
@@ -202,13 +205,21 @@ class PiperEmulator:
         self.body.advance(dt_s)
         reading = self._kept if self.faults.frozen and self._kept is not None else self.body.reading()
         self._kept = (reading[0].copy(), reading[1].copy(), reading[2].copy())
-        said = [*self._answers, *self._feedback(*reading)]
+        said = self._on_the_bus(self._answers, self._feedback(*reading))
         self._answers = []
         if self.faults.foreign:
             said.append((self.faults.foreign, bytes(8)))
         if self.faults.leader:
             said += frames.joints(reading[0][:6], Id.JOINT_COMMAND)
         return said
+
+    def _on_the_bus(self, answers: list[Frame], feedback: list[Frame]) -> list[Frame]:
+        """What of its answers and its feedback goes on the bus, by whether it is set to lead."""
+        if self.faults.leads == "silent":
+            return []
+        if self.faults.leads == "feedback":
+            feedback = [(number + _LEADING, data) for number, data in feedback if Id.STATUS <= number <= Id.GRIPPER]
+        return [*answers, *feedback]
 
     def _joint_target(self, number: int, data: bytes, now_ns: int) -> None:
         """Take a frame of a target, which is followed once all three are there, if the arm is ready."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from drivers.piper_bus import PiperBus
 from drivers.piper_frames import JOINT_COMMAND_IDS, Array, from_wire
+from drivers.piper_traffic import Finding
 from drivers.piper_triple import Triple
 
 _MOTORS = range(1, 7)  # numbers in the SDK's names
@@ -35,6 +36,10 @@ class PiperLeader:
     def close(self) -> None:
         """Let go of the bus; `tell` is called no more then."""
         self._bus.close()
+
+    def silence(self) -> Finding | None:
+        """What its bus carries instead of targets; None: nothing."""
+        return self._bus.traffic.of_a_leader()
 
     def _heard(self, message: can.Message) -> None:
         """Note a frame; a whole set of joints is passed on. Called by the bus's reading thread."""

@@ -127,6 +127,7 @@ def main(process: Process) -> None:
     # One for good: so is the SDK's object.
     arm = make_arm(side, process.settings, process.folder, tell, process.role.recording)
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters in as before"))
+    silent = OnChange(lambda text: process.fault("arm", text))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
     while process.running:
         exchanged = _exchanged(process.settings, side)
@@ -144,6 +145,8 @@ def main(process: Process) -> None:
         if arm.read() is not None:
             state("")  # it was heard: whatever comes now is news
         if process.running:
+            why = arm.why_silent() or _never_heard(arm, process.settings)
+            silent(f"{side} arm: no feedback: {why}" if why else "")
             state(f"silent for {_SILENT_S:.0f} s; reopening the bus")
         arm.close()
     targets.close()
@@ -193,6 +196,11 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
                 arm.reset()
             case _:
                 pass
+
+
+def _never_heard(arm: PiperArm, settings: Settings) -> str:
+    """What a real bus tells of an arm that was never heard on it; an emulated one may only not have begun."""
+    return "" if settings.can or arm.read() is not None else str(arm.silence())
 
 
 def _examine(arm: PiperArm, after_ns: int) -> None:

@@ -9,6 +9,7 @@ from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
+from drivers.piper_traffic import Finding
 from runtime.config.settings import Settings
 from runtime.doctor.report import Row
 
@@ -84,12 +85,9 @@ def check_leader(side: str, channel: str, interface: str = "socketcan") -> Row:
     finally:
         leader.close()
     if not heard:
-        return Row(
-            name,
-            "warning",
-            "no feedback: `takeover` is not possible",
-            "switch it on, and set it to lead (CAN id 0x470)",
-        )
+        nothing = Finding("nothing is on its bus", "switch it on, and set it to lead (CAN id 0x470)")
+        silence = leader.silence() or nothing
+        return Row(name, "warning", f"no targets: `takeover` is not possible; {silence.found}", silence.remedy)
     return Row(name, "pass", f"{len(heard) / _LISTEN_S:.0f} targets/s on its own bus")
 
 
@@ -99,7 +97,8 @@ def _listen(arm: PiperArm, name: str, settings: Settings) -> Row:
     time.sleep(_LISTEN_S)
     last = arm.read()
     if first is None or last is None or last.number == first.number:
-        return Row(name, "fail", "no feedback", "check its power, CAN cable and terminating resistor")
+        silence = arm.silence()
+        return Row(name, "fail", f"no feedback: {silence.found}", silence.remedy)
     rate_hz = (last.number - first.number) / ((last.stamp_ns - first.stamp_ns) / 1e9)
     found = f"{rate_hz:.0f} readings/s, motors {'on' if arm.switched_on else 'off'}"
     if out := plausible.outside(last.q, settings.safety.low, settings.safety.high):

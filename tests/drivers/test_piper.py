@@ -278,10 +278,15 @@ def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch
     tool.write_text("""#!/bin/sh\necho '[{"linkinfo": {"info_data": {"state": "'$STATE'"}}}]'\n""")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    for state, said in (("BUS-OFF", "bus-off after too many CAN errors"), ("ERROR-ACTIVE", "")):
+    for state, said, silence in (
+        ("BUS-OFF", "bus-off after too many CAN errors", "nothing is on its bus"),
+        ("ERROR-ACTIVE", "", "somebody acknowledges: an arm that is set to lead is silent"),
+        ("ERROR-PASSIVE", "", "nobody acknowledges what is sent; check its power"),
+    ):
         monkeypatch.setenv("STATE", state)
-        assert PiperArm("left", "can_left").why_silent().startswith(said)
-        assert bool(PiperArm("left", "can_left").why_silent()) == bool(said)
+        arm = PiperArm("left", "can_left")
+        assert arm.why_silent().startswith(said) and bool(arm.why_silent()) == bool(said)
+        assert silence in str(arm.silence())
 
 
 @pytest.mark.parametrize(
@@ -506,6 +511,37 @@ def test_a_master_on_its_own_bus_says_where_it_is_led(tmp_path: Path) -> None:
 def test_a_master_without_a_bus_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DriverError, match=r"left leader on .*: the CAN bus cannot be opened"):
         PiperLeader("left", str(tmp_path / "nowhere"), "hub", lambda q, stamp_ns: None).connect()
+
+
+def test_an_arm_that_leads_is_no_arm_without_power(rig: Rig) -> None:
+    """It sends its feedback at other numbers; before, it was said to be silent."""
+    rig.fault(leads="feedback")
+    rig.arm.connect()
+    time.sleep(0.2)
+    assert rig.arm.read() is None
+    said = "it is set to lead: its feedback comes as 0x3a1, 0x3a2, 0x3a3, 0x3a4, ...; set it to follow with the vendor's tool"
+    assert rig.arm.why_silent().startswith(said) and str(rig.arm.silence()).startswith(said)
+
+
+def test_an_arm_that_is_set_to_lead_while_it_runs_says_so_in_its_last_reading(rig: Rig) -> None:
+    rig.ready()
+    assert rig.arm.why_silent() == ""
+    rig.fault(leads="feedback")
+    time.sleep(0.2)
+    last = rig.reading()
+    rig.arm.report_warning(rig.arm.why_silent(), last.stamp_ns)
+    assert rig.reading().warning.startswith("it is set to lead: its feedback comes as 0x3a1")
+    rig.fault()
+    assert rig.sees(lambda state: state.stamp_ns > last.stamp_ns).warning == ""
+
+
+def test_a_bus_without_anything_says_what_may_be_meant(rig: Rig) -> None:
+    rig.fault(leads="silent")
+    rig.arm.connect()
+    time.sleep(0.2)
+    assert rig.arm.why_silent() == "", "the age of the feedback tells"
+    assert str(rig.arm.silence()).startswith("nothing is on its bus; check its power")
+    assert "an arm that is set to lead is silent: set it to follow" in rig.arm.silence().remedy
 
 
 def test_a_bus_that_hangs_in_opening_is_named_and_opened_once_it_answers(

@@ -19,7 +19,8 @@ from drivers import piper_bus, piper_identity
 from drivers.camera import CameraFrame
 from drivers.can_hub import INTERFACE, Hub
 from drivers.cobot_magic import CAMERAS
-from drivers.piper_emulator import Faults
+from drivers.emulated_bus import EmulatedBus
+from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.uvc import UvcCamera
 from runtime.config.settings import Policy, load_settings
 from runtime.doctor import bounded, buses, cameras, command, machine, other_programs
@@ -199,7 +200,9 @@ def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) ->
 @pytest.mark.parametrize(
     ("faults", "row", "said"),
     [
-        ({"silent": True}, "arm left", "no feedback"),
+        ({"silent": True}, "arm left", "no feedback: nothing is on its bus"),
+        ({"leads": "silent"}, "arm left", "no feedback: nothing is on its bus"),
+        ({"leads": "feedback"}, "arm left", "no feedback: it is set to lead: its feedback comes as 0x3a1"),
         ({"status": 5}, "arm left", "status 5: a joint does not communicate"),
         ({"hot_motor": 2}, "arm left", "motor 2 is at 90 °C"),
         ({"torn": True}, "arm left", "readings were torn"),
@@ -246,6 +249,19 @@ def test_a_silent_master_of_its_own_bus_forbids_nothing(monkeypatch: pytest.Monk
     assert row.verdict == "warning" and "`takeover` is not possible" in row.found
     gone = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
     assert gone.verdict == "fail" and "the CAN bus cannot be opened" in gone.found
+
+
+def test_a_master_that_is_set_to_follow_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
+    bus, ended = EmulatedBus(tmp_path / "bus", PiperEmulator(KinematicBody())), threading.Event()
+    thread = threading.Thread(target=bus.run, args=(lambda: not ended.is_set(),))
+    thread.start()
+    row = buses.check_leader("left", str(tmp_path / "bus"), INTERFACE)
+    ended.set()
+    thread.join()
+    bus.close()
+    assert row.verdict == "warning" and "it is set to follow: it sends feedback" in row.found
+    assert "set it to lead" in row.remedy
 
 
 def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

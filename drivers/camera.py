@@ -44,6 +44,7 @@ class Camera(Protocol):
     height_px: int
     rate_hz: float
     noisy: bool  # whether two pictures with the same bytes mean a frozen camera
+    damaged: int  # pictures since it was opened that could not be decoded
     usb: str  # version of its USB link once it is open, such as "3.2"; empty where there is none or it is not told
 
     def open(self) -> None:

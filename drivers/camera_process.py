@@ -38,7 +38,7 @@ class CameraProcess:
 
     def __init__(self, kind: str, name: str, device: str, width_px: int, height_px: int, rate_hz: float) -> None:
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
-        self.noisy, self.usb = kind != "file", ""
+        self.noisy, self.usb, self.damaged = kind != "file", "", 0
         self._kind, self._device = kind, device
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
@@ -50,6 +50,7 @@ class CameraProcess:
         self._start()
         self._answer(b"", "the driver's start", _LOAD_S)
         try:
+            self.damaged = 0
             self.usb = self._answer(OPEN, "open()", OPEN_S)[1:].decode()
         except DriverError:
             self._end()
@@ -61,7 +62,7 @@ class CameraProcess:
         if answer[:1] != FRAME:
             return None
         assert self._pixels is not None
-        number, capture_ns, _, exact = HEAD.unpack_from(answer, 1)
+        number, capture_ns, _, exact, self.damaged = HEAD.unpack_from(answer, 1)
         shared = np.frombuffer(self._pixels, np.uint8).reshape(self.height_px, self.width_px, 3)
         jpeg = answer[1 + HEAD.size :]
         return CameraFrame(number, capture_ns, time.monotonic_ns(), shared.copy(), jpeg, exact)

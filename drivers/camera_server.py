@@ -28,7 +28,9 @@ DRIVERS = {
 READY, OPEN, READ, CLOSE, FRAME, NOTHING, REFUSED = (letter.encode() for letter in "YORCFNE")
 """First byte of a request or an answer. READY: the driver is loaded; REFUSED: with the text of a DriverError."""
 WAIT = struct.Struct("<d")  # of a read, s
-HEAD = struct.Struct("<qqq?")  # of a frame: number, capture_ns, returned_ns, exact; its JPEG follows
+HEAD = struct.Struct(
+    "<qqq?q"
+)  # of a frame: number, capture_ns, returned_ns, exact, damaged before it; its JPEG follows
 _LENGTH = struct.Struct("<I")
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # of linux/prctl.h
 
@@ -84,11 +86,11 @@ def _answer(camera: Camera, request: bytes, pixels: NDArray[np.uint8]) -> bytes:
     if frame is None:
         return NOTHING
     pixels[:] = frame.pixels
-    return FRAME + _packed(frame)
+    return FRAME + _packed(frame, camera.damaged)
 
 
-def _packed(frame: CameraFrame) -> bytes:
-    return HEAD.pack(frame.number, frame.capture_ns, frame.returned_ns, frame.exact) + frame.jpeg
+def _packed(frame: CameraFrame, damaged: int) -> bytes:
+    return HEAD.pack(frame.number, frame.capture_ns, frame.returned_ns, frame.exact, damaged) + frame.jpeg
 
 
 def main(kind: str, name: str, device: str, size: str, rate_hz: str, descriptors: str, maker: str) -> int:

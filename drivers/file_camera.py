@@ -1,6 +1,6 @@
 """A camera that shows a video file in a camera's rhythm, from its beginning again when it has ended (PyAV).
 
-Made by runtime/devices/cameras.py for the kind `file`.
+Run by drivers/camera_server.py for the kind `file`.
 """
 
 import time
@@ -29,6 +29,7 @@ class FileCamera:
 
     noisy = False
     usb = ""
+    damaged = 0
 
     def __init__(
         self, name: str, path: str, width_px: int, height_px: int, rate_hz: float,

@@ -3,6 +3,7 @@
 Used by drivers/piper.py, drivers/piper_leader.py and the doctor.
 """
 
+import importlib
 import itertools
 import json
 import subprocess
@@ -73,8 +74,9 @@ class PiperBus:
 
     def open(self) -> None:
         """Open the bus and read it from now on, without what came before. Raises DriverError that begins with `who`."""
-        import piper_sdk  # noqa: F401 - no call into a device: it may take as long as the machine takes to load it
-
+        importlib.import_module(
+            "piper_sdk"
+        )  # no call into a device: it may take as long as the machine takes to load it
         self.close()
         if self._reading is not None:
             raise DriverError(f"{self._who}: reading the CAN bus hangs (no answer within {_CALL_S:.0f} s); {_REPLUG}")

@@ -1,6 +1,6 @@
 """A RealSense's colour stream by pyrealsense2: live by serial number, or a recorded device file in its own rhythm.
 
-Made by runtime/devices/cameras.py for the kind `realsense`.
+Run by drivers/camera_server.py for the kind `realsense`.
 The models see the decoded JPEG that the session logs, so that a replay sees the same. Stamps are the device's, brought to
 CLOCK_MONOTONIC: librealsense's own conversion follows the wall clock.
 """
@@ -17,7 +17,10 @@ from drivers.camera import CameraFrame
 from drivers.device_clock import DeviceClock
 from drivers.errors import DriverError
 from drivers.jpeg import as_seen
+from drivers.permission import refusal
 
+USB_DEVICES, USB_NODES = Path("/sys/bus/usb/devices"), Path("/dev/bus/usb")  # the kernel's
+_INTEL, _PRODUCTS = "8086", ("0a", "0b")  # as in deploy/realsense.rules
 _REMEDY = "plug it into a USB 3 port and end other programs that use it"
 
 
@@ -25,6 +28,7 @@ class RealSenseCamera:
     """The colour camera of a RealSense. `device`: its serial number, the path of a recorded file, or empty for the only one."""
 
     noisy = True
+    damaged = 0  # it sends pixels
 
     def __init__(self, name: str, device: str, width_px: int, height_px: int, rate_hz: float) -> None:
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
@@ -40,7 +44,9 @@ class RealSenseCamera:
         try:
             self._start(rs, self._frames)
         except RuntimeError as error:
-            raise DriverError(f"{self._who}: {_short(error)}; {_plugged_in(rs)}{_REMEDY}") from None
+            raise DriverError(
+                f"{self._who}: {_forbidden() or f'{_short(error)}; {_plugged_in(rs)}{_REMEDY}'}"
+            ) from None
 
     def read(self, timeout_s: float) -> CameraFrame | None:
         """Wait for the next picture; None after `timeout_s`. Raises DriverError when it was unplugged, or for another size."""
@@ -99,6 +105,18 @@ class RealSenseCamera:
         if self._first is None or number < self._first:  # begun, or begun anew
             self._first = number
         return number - self._first + 1, self._clock.monotonic_ns(colour.get_timestamp() / 1e3, arrival_ns)
+
+
+def _forbidden() -> str:
+    """Why a RealSense that is plugged in cannot be opened by this user, with the remedy; empty: none is, or it can."""
+    for place in sorted(USB_DEVICES.glob("*/idVendor")):
+        with suppress(OSError, ValueError):  # it has just been unplugged
+            product = (place.parent / "idProduct").read_text()
+            if place.read_text().strip() == _INTEL and product.startswith(_PRODUCTS):
+                bus, device = (int((place.parent / name).read_text()) for name in ("busnum", "devnum"))
+                if refused := refusal(USB_NODES / f"{bus:03d}/{device:03d}"):
+                    return f"{refused}; where it has no group install deploy/realsense.rules"
+    return ""
 
 
 def _plugged_in(rs: Any) -> str:

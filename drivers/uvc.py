@@ -1,7 +1,7 @@
 """A USB camera by OpenCV's V4L2: its own JPEG as it came, chosen by the place of its plug (/dev/v4l/by-path/...).
 
-Made by runtime/devices/cameras.py for the kind `uvc`; the wrists' Orbbec Dabai give their colour so. Nothing is encoded again:
-what the camera sent is what the models see decoded, and what the session logs.
+Run by drivers/camera_server.py for the kind `uvc`; the wrists' Orbbec Dabai give their colour so. Nothing is encoded again but
+what has a flaw: what the camera sent is what the models see decoded, and what the session logs.
 """
 
 import time
@@ -16,6 +16,8 @@ from drivers import optional
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 from drivers.frame_rate import LEAST_SHARE
+from drivers.jpeg import as_seen, recovered
+from drivers.permission import refusal
 
 _OLDEST_NS = 1_000_000_000
 """A stamp older than this, or in the future, is none of CLOCK_MONOTONIC's. Chosen: the kernel keeps one picture, 33 ms old."""
@@ -30,6 +32,8 @@ def open_v4l2(device: str) -> Any:
     cv2 = optional.load("cv2", device)
     if not Path(device).exists():
         raise DriverError(f"{device}: does not exist; list the devices with ls -l /dev/v4l/by-path")
+    if refused := refusal(Path(device)):
+        raise DriverError(refused)
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
 
@@ -44,6 +48,7 @@ class UvcCamera:
         capture: Callable[[str], Any] = open_v4l2,
     ) -> None:  # fmt: skip
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
+        self.damaged = 0
         self._device, self._open = device, capture
         self._capture: Any = None
 
@@ -55,7 +60,7 @@ class UvcCamera:
         capture = self._open(self._device)
         if not capture.isOpened():
             raise DriverError(f"{self._device}: cannot be opened; {_REMEDY}")
-        self._capture, self._count, self._broken = capture, 0, 0
+        self._capture, self._count, self._broken, self.damaged = capture, 0, 0, 0
         wanted = (
             (cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*"MJPG"))),
             (cv2.CAP_PROP_FRAME_WIDTH, float(self.width_px)),
@@ -102,6 +107,7 @@ class UvcCamera:
                 self._broken = 0
                 return frame
             self._broken += 1
+            self.damaged += 1
             if self._broken >= _MOST_BROKEN:
                 raise DriverError(
                     f"{self._device}: the last {self._broken} frames are not JPEG; check that it offers MJPG ({_FORMATS})"
@@ -115,11 +121,16 @@ class UvcCamera:
             self._capture = None
 
     def _frame(self, jpeg: bytes, arrival_ns: int) -> CameraFrame | None:
-        """A frame of a JPEG; None when that is broken, as one in thousands is. Raises DriverError for another size."""
+        """A frame of a JPEG; None when that is broken, as one in thousands is. Raises DriverError for another size.
+
+        One with a harmless flaw is encoded again, so that whoever reads the session needs no tolerant decoder.
+        """
         try:
             pixels = simplejpeg.decode_jpeg(jpeg, "RGB")
         except ValueError:
-            return None
+            if (flawed := recovered(jpeg)) is None:
+                return None
+            jpeg, pixels = as_seen(flawed)
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
                 f"{self._device}: sends {pixels.shape[1]}x{pixels.shape[0]}, expected {self.width_px}x{self.height_px}; "

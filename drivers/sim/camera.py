@@ -23,6 +23,7 @@ class SimulatedCamera:
 
     noisy = True
     usb = ""
+    damaged = 0
 
     def __init__(
         self, name: str, task: Task, folder: Path, width_px: int, height_px: int, rate_hz: float, seed: int

@@ -39,6 +39,11 @@ class FaultyCamera:
         self._camera, self._faults = camera, faults
         self._last: CameraFrame | None = None
 
+    @property
+    def damaged(self) -> int:
+        """As of the camera itself."""
+        return self._camera.damaged
+
     def open(self) -> None:
         self._check(self._faults())
         self._camera.open()

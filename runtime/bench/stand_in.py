@@ -46,6 +46,7 @@ class ReadyCamera:
 
     noisy = False
     usb = ""
+    damaged = 0
 
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
         camera = settings.cameras.by_name()[name]

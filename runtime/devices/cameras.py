@@ -56,6 +56,7 @@ class CameraMonitor:
     capture_ns: int = 0
     progress_ns: int = 0  # when the last truly new picture came
     checksum: int = 0
+    damaged: int = 0  # when it was said last
     fault: str = ""
     opened: bool = False
     opening_ns: int = 0  # since when it is being opened; 0: it is not
@@ -79,6 +80,14 @@ class CameraMonitor:
         else:
             self.newest_ns, self.misplaced = frame.capture_ns, ""
         return not self.misplaced
+
+    def note_damaged(self, camera: str, count: int) -> None:
+        """Log how many pictures could not be decoded since the camera was opened, each time that they have doubled."""
+        if count >= max(1, 2 * self.damaged):
+            self.damaged = count
+            log.warning(
+                "%s: %d frames could not be decoded since it was opened; use another cable or USB port", camera, count
+            )
 
     def saw(self, number: int, frame: CameraFrame, previous: CameraFrame | None, now_ns: int) -> None:
         """Note a frame. One with the same stamp, number or (noisy cameras) bytes as the last does not count as new.
@@ -335,10 +344,12 @@ def _until_silent(process: Process, camera: Camera, monitor: CameraMonitor) -> I
     """A camera's frames while it gives any; of a device that is quicker than was asked for those that are due."""
     heard_ns, decimator = robot_time_ns(), Decimator(camera.rate_hz)
     monitor.arrived.clear()
+    monitor.damaged = 0
     while process.running and robot_time_ns() - heard_ns < seconds(_SILENT_S):
         frame = camera.read(_READ_TIMEOUT_S)
         if frame is not None:
             heard_ns = robot_time_ns()
             monitor.arrived.append(frame.capture_ns)
+            monitor.note_damaged(camera.name, camera.damaged)
             if monitor.simulated or decimator.takes(frame.capture_ns):
                 yield frame

@@ -50,7 +50,11 @@ def _check(name: str, settings: Settings) -> Row:
         )
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return Row(row, "fail", f"{wanted.kind} {wanted.device}: no frames", "unplug it and plug it in again")
-    return _judged(row, wanted, camera.usb, (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9))
+    judged = _judged(row, wanted, camera.usb, (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9))
+    if camera.damaged and judged.verdict == "pass":
+        found = f"{judged.found}, and {camera.damaged} damaged"
+        return Row(row, "warning", found, "use another cable, or a USB port of its own, without a hub")
+    return judged
 
 
 def _judged(row: str, wanted: Camera, usb: str, rate_hz: float) -> Row:

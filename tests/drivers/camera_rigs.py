@@ -115,11 +115,11 @@ class UsbDevice:
         self._held: tuple[bytes, float] | None = None
         self.settings = dict[int, float]()
 
-    def push(self) -> None:
-        """One picture, in the camera's rhythm."""
+    def push(self, jpeg: bytes = b"") -> None:
+        """One picture, in the camera's rhythm, or these bytes in its place."""
         wait_for_trigger(100.0)
         self._count += 1
-        self._jpegs.put((simplejpeg.encode_jpeg(picture(self._count), 90, "RGB"), time.monotonic() * 1e3))
+        self._jpegs.put((jpeg or simplejpeg.encode_jpeg(picture(self._count), 90, "RGB"), time.monotonic() * 1e3))
 
     def isOpened(self) -> bool:
         """It is plugged in."""
@@ -164,6 +164,21 @@ def uvc_rig(folder: Path) -> CameraRig:
     return CameraRig(
         UvcCamera("left_wrist", "/dev/video9", 80, 60, 100.0, lambda path: device), device.push, lambda: None
     )
+
+
+def with_restarts(quality: int = 90) -> tuple[bytes, list[int]]:
+    """A JPEG of a picture (60, 80, 3) with restart markers, as webcams send it, and where these are."""
+    smooth = cv2.resize(picture(1)[:6, :8], (80, 60), interpolation=cv2.INTER_CUBIC)
+    _, encoded = cv2.imencode(".jpg", smooth, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, 5])
+    jpeg = encoded.tobytes()
+    return jpeg, [place for place in range(len(jpeg)) if jpeg[place] == 0xFF and 0xD0 <= jpeg[place + 1] <= 0xD7]
+
+
+def with_stray_bytes(count: int) -> bytes:
+    """Such a JPEG with bytes too many before each restart marker (opencv#9477)."""
+    jpeg, places = with_restarts()
+    parts = [jpeg[start:end] for start, end in zip([0, *places], [*places, len(jpeg)], strict=True)]
+    return bytes(count).join(parts)
 
 
 def write_video(path: Path, pictures: int) -> None:

@@ -127,7 +127,9 @@ def test_a_process_that_the_kernel_does_not_end_is_no_reason_for_another(
         with pytest.raises(DriverError, match=f"hangs in the kernel .process {first} cannot be ended.; power-cycle"):
             camera.open()
         assert pid_of(camera) == first
-    camera._process.__class__ = subprocess.Popen  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    process = camera._process  # pyright: ignore[reportPrivateUsage]
+    assert process is not None
+    process.__class__ = subprocess.Popen  # it ends after all
     library.does("open", "pass")
     camera.open()
     camera.close()

@@ -4,9 +4,13 @@ A recorded device file passes librealsense's own recorder and pipeline; a MJPG f
 JPEG of each picture as V4L2 does.
 """
 
+import grp
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,19 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
-from camera_rigs import RECORDED, SoftwareRealSense, UsbDevice, picture, record_realsense, write_video
+from camera_rigs import (
+    RECORDED,
+    SoftwareRealSense,
+    UsbDevice,
+    picture,
+    record_realsense,
+    with_restarts,
+    with_stray_bytes,
+    write_video,
+)
 from numpy.typing import NDArray
 
+from drivers import realsense
 from drivers.camera import CameraFrame
 from drivers.errors import DriverError
 from drivers.file_camera import FileCamera
@@ -183,6 +197,101 @@ def test_a_broken_jpeg_is_left_out(usb: tuple[UsbDevice, UvcCamera], monkeypatch
     frame = camera.read(1.0)
     assert frame is not None and frame.number == 1
     assert camera.read(0.05) is None
+
+
+@pytest.mark.parametrize(
+    "jpeg",
+    [with_stray_bytes(2), with_stray_bytes(8), with_restarts()[0][:-2]],
+    ids=["2 stray bytes", "8 stray bytes", "no end"],
+)
+def test_a_jpeg_with_a_flaw_that_costs_no_pixel_is_taken(jpeg: bytes, usb: tuple[UsbDevice, UvcCamera]) -> None:
+    """Before, a camera that sends nothing else was refused after ten pictures; other programs show them."""
+    device, camera = usb
+    with pytest.raises(ValueError, match=r"extraneous bytes|Premature end"):
+        simplejpeg.decode_jpeg(jpeg, "RGB")
+    for _ in range(12):
+        device.push(jpeg)
+    frames = taken(camera, 12)
+    whole = simplejpeg.decode_jpeg(with_restarts()[0], "RGB")
+    assert camera.damaged == 0 and [frame.number for frame in frames] == list(range(1, 13))
+    for frame in frames:
+        assert np.abs(frame.pixels.astype(int) - whole).mean() < 3, "encoded once more"
+        np.testing.assert_array_equal(
+            simplejpeg.decode_jpeg(frame.jpeg, "RGB"), frame.pixels
+        )  # strictly: as any reader
+
+
+def damaged() -> dict[str, bytes]:
+    """Pictures of which a part is lost, by what happened to them."""
+    jpeg, places = with_restarts()
+    return {
+        "cut off": jpeg[: len(jpeg) // 2],
+        "a packet lost": jpeg[: places[1] + 20] + jpeg[places[1] + 120 :],
+        "a marker lost": jpeg[: places[2]] + jpeg[places[2] + 2 :],
+        "nothing": b"",
+        "no JPEG": b"\xff\xd8broken",
+    }
+
+
+@pytest.mark.parametrize("jpeg", damaged().values(), ids=damaged().keys())
+def test_a_picture_that_lacks_a_part_is_left_out_and_counted(jpeg: bytes, usb: tuple[UsbDevice, UvcCamera]) -> None:
+    device, camera = usb
+    for _ in range(3):
+        device.push(jpeg or b"\0")
+        device.push()
+    frames = taken(camera, 3)
+    assert camera.damaged == 3 and [frame.number for frame in frames] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o660, "who is not in group video; run sudo usermod -a -G video"), (0o600, "nor for")]
+)
+def test_a_device_without_permission_names_the_group(mode: int, said: str, tmp_path: Path) -> None:
+    """Before, it was said to be held by another program, or not to be plugged in."""
+    device = tmp_path / "video0"
+    device.touch()
+    with no_permission(device, mode), pytest.raises(DriverError, match=said) as raised:
+        UvcCamera("left_wrist", str(device), 80, 60, 30).open()
+    assert str(raised.value).startswith(f"{device}: no permission for ") and "cannot be opened" not in str(raised.value)
+
+
+def test_a_realsense_without_permission_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realsense, "USB_DEVICES", tmp_path / "sys")
+    monkeypatch.setattr(realsense, "USB_NODES", tmp_path / "dev")
+    for name, maker, product, device in (("1-1", "1d6b", "0002", 2), ("2-4", "8086", "0b07", 7)):
+        (tmp_path / "sys" / name).mkdir(parents=True)
+        for file, value in (("idVendor", maker), ("idProduct", product), ("busnum", 2), ("devnum", device)):
+            (tmp_path / "sys" / name / file).write_text(f"{value}\n")
+    node = tmp_path / "dev" / "002" / "007"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    camera = RealSenseCamera("head", "", 80, 60, 30)
+    with pytest.raises(DriverError, match="no RealSense is plugged in"):
+        camera.open()
+    said = (
+        r"^RealSense of any number: /.*/002/007: no permission for .* group video; run sudo usermod .*realsense.rules"
+    )
+    with no_permission(node, 0o660), pytest.raises(DriverError, match=said):
+        camera.open()
+
+
+@contextmanager
+def no_permission(device: Path, mode: int) -> Iterator[None]:
+    """The device is another user's, and of group video, whoever runs the tests."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: only root gives a file away")
+    for folder in device.relative_to("/tmp").parents:
+        (Path("/tmp") / folder).chmod(0o755)
+    os.chown(device, 0, grp.getgrnam("video").gr_gid)
+    device.chmod(mode)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setgroups(groups)
 
 
 def test_jpeg_and_the_shortest_queue_are_asked_for(usb: tuple[UsbDevice, UvcCamera]) -> None:

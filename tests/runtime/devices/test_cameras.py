@@ -182,6 +182,15 @@ def test_of_a_camera_that_is_too_quick_the_rest_is_left_out(rate_hz: int) -> Non
     assert len(monitor.arrived) == 30
 
 
+def test_pictures_that_cannot_be_decoded_are_said_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = monitored(healthy())
+    for count in range(100):
+        monitor.note_damaged("head", count)
+    said = [record.getMessage() for record in caplog.records]
+    assert [int(line.split()[1]) for line in said] == [1, 2, 4, 8, 16, 32, 64]
+    assert said[0] == "head: 1 frames could not be decoded since it was opened; use another cable or USB port"
+
+
 def test_a_ring_holds_the_longest_window_and_a_second() -> None:
     policy = small()
     slots = ring_slots(needs_of(policy), 30.0)
@@ -201,6 +210,7 @@ class Plug:
     """A camera that is plugged in and out; one event a call of open or read: a picture, None, or an error."""
 
     name, width_px, height_px, rate_hz, noisy = "head", 2, 2, 30.0, True
+    damaged = 0
 
     def __init__(self, *events: CameraFrame | str | None) -> None:
         self.events = list(events)

@@ -363,6 +363,23 @@ def test_a_camera_of_another_rate_does_not_pass(
     assert row.verdict == verdict and said in row.found and remedy in row.remedy
 
 
+def test_a_camera_with_damaged_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    usb = UsbDevice()
+    monkeypatch.setattr(
+        cameras, "make_camera", lambda *_: UvcCamera("left_wrist", "/dev/v4l/by-path/l", 80, 60, 100, lambda path: usb)
+    )
+    monkeypatch.setattr(cameras, "_POLL_S", 0.5)
+    pushing = threading.Thread(target=lambda: [usb.push(b"\xff\xd8broken" if n in (5, 9) else b"") for n in range(60)])
+    flags = ["--cameras.left_wrist.kind", "uvc", "--cameras.left_wrist.device", "/dev/v4l/by-path/l"]
+    pushing.start()
+    settings = load_settings([*flags, "--cameras.left_wrist.rate_hz", "100"])
+    monkeypatch.setattr(cameras, "LEAST_SHARE", 0.0)  # whatever else runs here
+    monkeypatch.setattr(cameras, "REFUSED_SHARE", 0.0)
+    row = next(row for row in cameras.check(settings) if row.name == "camera left_wrist")
+    pushing.join()
+    assert row.verdict == "warning" and row.found.endswith("frames/s, and 2 damaged") and "another cable" in row.remedy
+
+
 def test_who_holds_the_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(other_programs, "PROCESSES", tmp_path)
     monkeypatch.setattr(other_programs, "USB_DEVICES", tmp_path / "usb")

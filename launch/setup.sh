@@ -64,10 +64,10 @@ installed_with() {  # STAMP EXTRA...: whether an installation of that lock had a
 under_way=.venv/under-way
 
 install_python_packages() {
-    local extras stamp_file stamp interpreter
+    local extras stamp_file stamp interpreter lists extra
     extras=$(IFS=,; echo "$*")  # "dev,robot", as pip wants it
     stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
-    stamp=$(cat pyproject.toml requirements.lock | sha256sum)
+    stamp=$(cat pyproject.toml requirements.lock locked/*.txt | sha256sum)
     if [ ! -e "$under_way" ] && installed_with "$stamp" ${extras//,/ }; then return; fi
     exec 9<.   # let go of below, and by no child held on to
     flock --nonblock 9 || { echo "video2act: waiting for another installation in $PWD"; flock 9; }
@@ -81,12 +81,15 @@ install_python_packages() {
         "$interpreter" -m venv --clear .venv 9<&-
     fi
     touch "$under_way"
-    # torch first and alone, at its pin: whichever build of it the machine offers then satisfies everything that follows.
-    echo "video2act: 2 of 4: torch (200 MB to fetch without CUDA, 3 GB with it)"
+    lists=(locked/build.txt locked/base.txt)
+    for extra in ${extras//,/ }; do lists+=("locked/$extra.txt"); done
+    echo "video2act: 2 of 4: $(cat "${lists[@]}" | grep -c ==) packages by their hashes (600 MB to fetch)"
+    pip_install --require-hashes --no-deps "${lists[@]/#/--requirement=}" 9<&-
+    # torch alone, at its pin and without a hash: the machine chooses the build. Whatever it needs of the others is there by now.
+    echo "video2act: 3 of 4: torch (200 MB to fetch without CUDA, 3 GB with it)"
     pip_install "$(grep '^torch==' requirements.lock)" 9<&-
-    echo "video2act: 3 of 4: $(grep -c == requirements.lock) other packages at most (600 MB to fetch)"
-    pip_install -c requirements.lock -e ".${extras:+[$extras]}" 9<&-
-    echo "video2act: 4 of 4: compiling the arms' limits"
+    echo "video2act: 4 of 4: video2act itself, and compiling the arms' limits"
+    pip_install --no-deps --no-build-isolation -e . 9<&-
     .venv/bin/python -c "import runtime.arms.limits" 9<&-
     echo "$stamp" >"$stamp_file"
     rm "$under_way"

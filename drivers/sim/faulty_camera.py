@@ -35,14 +35,10 @@ class FaultyCamera:
 
     def __init__(self, camera: Camera, faults: Callable[[], CameraFaults]) -> None:
         self.name, self.width_px, self.height_px = camera.name, camera.width_px, camera.height_px
+        self.damaged = 0
         self.rate_hz, self.noisy, self.usb = camera.rate_hz, camera.noisy, camera.usb
         self._camera, self._faults = camera, faults
         self._last: CameraFrame | None = None
-
-    @property
-    def damaged(self) -> int:
-        """As of the camera itself."""
-        return self._camera.damaged
 
     def open(self) -> None:
         self._check(self._faults())
@@ -58,6 +54,7 @@ class FaultyCamera:
             return self._last
         time.sleep(faults.slow_s)
         frame = self._camera.read(timeout_s)
+        self.damaged = self._camera.damaged
         self._last = frame or last
         if frame is None or not faults.skew_s:
             return frame

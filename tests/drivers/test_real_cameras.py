@@ -9,7 +9,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -276,7 +276,7 @@ def test_a_realsense_without_permission_names_the_group(tmp_path: Path, monkeypa
 
 
 @contextmanager
-def no_permission(device: Path, mode: int) -> Iterator[None]:
+def no_permission(device: Path, mode: int) -> Generator[None]:
     """The device is another user's, and of group video, whoever runs the tests."""
     if os.geteuid() != 0:
         pytest.skip("needs root: only root gives a file away")

@@ -2,8 +2,10 @@
 
 import configparser
 import os
+import pwd
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -115,6 +117,57 @@ def test_a_bad_flag_is_one_line_and_nothing_is_written(arguments: list[str], sai
     done = install(*arguments)
     assert done.returncode == 2
     assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+HARDENED = {
+    "NoNewPrivileges": "yes", "PrivateTmp": "yes", "ProtectKernelTunables": "yes", "ProtectKernelModules": "yes",
+    "ProtectControlGroups": "yes", "RestrictSUIDSGID": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("video2act.service", {"CapabilityBoundingSet": "CAP_SYS_NICE", "ProtectSystem": "full"}),
+        (
+            "video2act-system2.service",
+            {"CapabilityBoundingSet": "", "ProtectSystem": "full", "RestrictRealtime": "yes"},
+        ),
+        ("video2act-can@.service", {"CapabilityBoundingSet": "CAP_NET_ADMIN", "ProtectSystem": "strict"}),
+    ],
+)
+def test_a_service_has_no_more_rights_than_it_needs(name: str, own: dict[str, str]) -> None:
+    service = unit(DEPLOY / name)["Service"]
+    assert {key: service.get(key) for key in HARDENED | own} == HARDENED | own
+    families = set(service["RestrictAddressFamilies"].split())
+    assert families >= {"AF_UNIX", "AF_NETLINK"} and ("AF_CAN" in families) == (name == "video2act.service")
+
+
+def test_the_robots_service_keeps_what_it_needs() -> None:
+    """Real time, locked memory, cameras; numba and torch compile while they run."""
+    service = unit(DEPLOY / "video2act.service")["Service"]
+    assert service["LimitRTPRIO"] == "90" and service["LimitMEMLOCK"] == "infinity"
+    assert not {"RestrictRealtime", "PrivateDevices", "MemoryDenyWriteExecute", "ProtectHome", "ProtectClock"} & set(
+        service
+    )
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    (user,) = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == os.geteuid()} or {"root"}
+    for path in DEPLOY.glob("*.service"):
+        text = path.read_text().replace("@USER@", user).replace("@FOLDER@", str(ROOT))
+        (tmp_path / path.name.replace("@.", "@can_left.")).write_text(re.sub(r"@[A-Z]+@", "x", text))
+    files = sorted(map(str, tmp_path.iterdir()))
+    said = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, timeout=60).stderr
+    assert not re.search(r"Unknown (key|section|lvalue)|Failed to parse|not executable", said), said
+
+
+def test_the_image_is_no_roots() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    user = lines.index("USER video2act")
+    assert any(line.startswith("RUN bash -c 'extras=") for line in lines[user:]), "what is installed is the user's own"
+    assert not any(line.startswith("USER") for line in lines[user + 1 :])
 
 
 def test_every_file_that_the_texts_name_is_there() -> None:

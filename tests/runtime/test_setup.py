@@ -4,16 +4,19 @@ The interpreter that makes the venv is a stand-in, and so is the one inside, whi
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = "libEGL.so.1 libEGL_mesa.so.0 libGL.so.1 libOpenGL.so.0 swrast_dri.so libusb-1.0.so.0"
+SET_UP = ["venv", "pip", "pip", "pip"]  # what is asked of Python's -m: the packages by their hashes, torch, ours
 INSIDE = """#!/bin/bash
 echo "$*" >>"$LOG"
 case "$*" in *" torch=="*) [ -z "${HANG_IN_TORCH:-}" ] || sleep 60; [ -z "${OFFLINE:-}" ] || exit 1 ;; esac
@@ -38,6 +41,7 @@ class Checkout:
         shutil.copy(ROOT / "launch" / "setup.sh", self.folder / "launch")
         for name in ("pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / name, self.folder)
+        shutil.copytree(ROOT / "locked", self.folder / "locked")
         programs = folder / "programs"
         programs.mkdir()
         self._write(programs / "ldconfig", f'#!/bin/sh\nfor name in {LIBRARIES}; do echo "  $name (x)"; done\n')
@@ -87,13 +91,50 @@ def checkout(tmp_path: Path) -> Checkout:
 
 def test_a_new_checkout_is_set_up_once(checkout: Checkout) -> None:
     said = checkout.set_up()
-    assert checkout.asked == ["venv", "pip", "pip"]
+    assert checkout.asked == SET_UP
     assert said.splitlines()[-1] == f"ready: {checkout.folder}/.venv/bin/python"
-    for part in ("3 GB of disk", "1 of 4: the environment", "2 of 4: torch (200 MB", "3 of 4: ", "4 of 4: compiling"):
+    for part in (
+        "3 GB of disk",
+        "1 of 4: the environment",
+        "2 of 4: 115 packages by their hashes",
+        "3 of 4: torch (200 MB",
+        "4 of 4: video2act itself",
+    ):
         assert part in said
     assert checkout.log.read_text().splitlines()[-1] == "-c import runtime.arms.limits"
     assert checkout.set_up() == f"ready: {checkout.folder}/.venv/bin/python\n", "nothing on the next start"
     assert checkout.asked == []
+
+
+def test_packages_are_taken_by_their_hashes_and_ours_without_any_other(checkout: Checkout) -> None:
+    checkout.set_up()
+    _, packages, torch, ours, *_ = checkout.log.read_text().splitlines()
+    assert "--require-hashes --no-deps" in packages
+    assert re.findall(r"--requirement=(\S+)", packages) == ["locked/build.txt", "locked/base.txt", "locked/robot.txt"]
+    assert re.search(r" torch==[\d.]+$", torch)
+    assert ours.endswith(" --no-deps --no-build-isolation -e .")
+
+
+def pins(text: str) -> dict[str, str]:
+    """Version by name, as packages are compared: in lower case, with dashes."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.M)
+    return {re.sub(r"[._]", "-", name.lower()): version for name, version in found}
+
+
+def test_every_pinned_package_has_its_hashes() -> None:
+    """One version in two places would be two; `locked/renew.sh` writes them anew."""
+    lists = {path.stem: path.read_text() for path in (ROOT / "locked").glob("*.txt")}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(lists) == {"base", "build", "uv", *extras}
+    pinned = pins((ROOT / "requirements.lock").read_text())
+    hashed = pins("\n".join(lists.values()))
+    assert {name: hashed.get(name) for name in pinned if name != "torch"} == {
+        name: version for name, version in pinned.items() if name != "torch"
+    }
+    assert "torch" not in hashed and not any(name.startswith("nvidia-") for name in hashed)
+    for name, text in lists.items():
+        for entry in re.split(r"\n(?=\w)", text.strip()):
+            assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), f"{name}: {entry}"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +146,7 @@ def test_a_set_up_that_was_killed_is_made_anew(checkout: Checkout, asked: str, h
     assert (checkout.folder / ".venv").is_dir()
     said = checkout.set_up()
     assert "an earlier set-up was interrupted" in said
-    assert checkout.asked == ["venv", "pip", "pip"]
+    assert checkout.asked == SET_UP
     assert said.splitlines()[-1].startswith("ready: ")
     assert checkout.set_up().startswith("ready: ")
 
@@ -115,7 +156,7 @@ def test_other_packages_go_into_the_environment_that_is_there(checkout: Checkout
     lock = checkout.folder / "requirements.lock"
     lock.write_text(lock.read_text() + "another==1\n")
     assert "interrupted" not in checkout.set_up()
-    assert checkout.asked == ["pip", "pip"]
+    assert checkout.asked == SET_UP[1:]
 
 
 def test_what_pip_could_not_fetch_costs_nothing_that_is_there(checkout: Checkout) -> None:
@@ -146,4 +187,4 @@ def test_two_set_ups_at_once_do_not_meet(checkout: Checkout) -> None:
     first.communicate()
     said, _ = second.communicate(timeout=60)
     assert "waiting for another installation" in said and said.splitlines()[-1].startswith("ready: ")
-    assert checkout.asked == ["venv", "pip", "pip"]
+    assert checkout.asked == SET_UP

@@ -240,6 +240,11 @@ def test_vendored_files_are_those_of_their_packages() -> None:
     for row in rows:
         assert hashlib.sha256((vendor / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
         assert (vendor / row["licence"]).is_file()
+        said = (row["file"], row["package"], row["version"], row["path"])
+        assert all(said) and re.fullmatch(r"[0-9]+(\.[0-9]+){2}", row["version"]), said
+        assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", row["integrity"]), f"npm's, of {said}; see tests/vendored.sh"
+    of_package = {(row["package"], row["version"], row["integrity"]) for row in rows}
+    assert len(of_package) == len({row["package"] for row in rows}), "one version of each package"
     reported = {row["file"] for row in rows} | {row["licence"] for row in rows} | {"vendor.json"}
     assert {path.name for path in vendor.iterdir()} == reported
 

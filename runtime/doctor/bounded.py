@@ -4,6 +4,7 @@ Used by the rest of runtime/doctor for everything that it asks.
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -43,9 +44,9 @@ def at_once(checks: Sequence[Check], limit_s: float) -> list[Row]:
     ]
     for thread in threads:
         thread.start()
-    rows: list[Row] = []
+    rows, until_s = list[Row](), time.monotonic() + limit_s
     for check, answer, thread in zip(checks, answers, threads, strict=True):
-        thread.join(limit_s)
+        thread.join(max(0.0, until_s - time.monotonic()))
         if thread.is_alive():
             where = _where(sys._current_frames().get(thread.ident or 0))  # pyright: ignore[reportPrivateUsage]
             rows.append(Row(check.name, "fail", f"hangs in {where} (no answer within {limit_s:.0f} s)", check.remedy))

@@ -70,7 +70,7 @@ install_for_user() {  # the venv; with a Python of $user's own where the system 
     done
     if [ -z "$python" ]; then
         echo "video2act: Python 3.11 is missing; installing one for $user"
-        sudo -u "$user" -H python3 -m pip install --user --quiet --require-hashes -r "$folder/locked/uv.txt"
+        sudo -u "$user" -H python3 -m pip install --user --quiet --require-hashes -r "$folder/launch/locked/uv.txt"
         sudo -u "$user" -H python3 -m uv python install 3.11
         python=$(sudo -u "$user" -H python3 -m uv python find 3.11)
     fi

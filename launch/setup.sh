@@ -67,7 +67,7 @@ install_python_packages() {
     local extras stamp_file stamp interpreter lists extra
     extras=$(IFS=,; echo "$*")  # "dev,robot", as pip wants it
     stamp_file=.venv/installed-for${extras:+-${extras//,/-}}
-    stamp=$(cat pyproject.toml requirements.lock locked/*.txt | sha256sum)
+    stamp=$(cat pyproject.toml requirements.lock launch/locked/*.txt | sha256sum)
     if [ ! -e "$under_way" ] && installed_with "$stamp" ${extras//,/ }; then return; fi
     exec 9<.   # let go of below, and by no child held on to
     flock --nonblock 9 || { echo "video2act: waiting for another installation in $PWD"; flock 9; }
@@ -81,8 +81,8 @@ install_python_packages() {
         "$interpreter" -m venv --clear .venv 9<&-
     fi
     touch "$under_way"
-    lists=(locked/build.txt locked/base.txt)
-    for extra in ${extras//,/ }; do lists+=("locked/$extra.txt"); done
+    lists=(launch/locked/build.txt launch/locked/base.txt)
+    for extra in ${extras//,/ }; do lists+=("launch/locked/$extra.txt"); done
     echo "video2act: 2 of 4: $(cat "${lists[@]}" | grep -c ==) packages by their hashes (600 MB to fetch)"
     pip_install --require-hashes --no-deps "${lists[@]/#/--requirement=}" 9<&-
     # torch alone, at its pin and without a hash: the machine chooses the build. Whatever it needs of the others is there by now.
@@ -90,7 +90,7 @@ install_python_packages() {
     pip_install "$(grep '^torch==' requirements.lock)" 9<&-
     echo "video2act: 4 of 4: video2act itself, and compiling the arms' limits"
     pip_install --no-deps --no-build-isolation -e . 9<&-
-    .venv/bin/python -c "import runtime.arms.limits" 9<&-
+    .venv/bin/python -c "import runtime.arms.step" 9<&-
     echo "$stamp" >"$stamp_file"
     rm "$under_way"
     exec 9<&-

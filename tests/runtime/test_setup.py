@@ -41,7 +41,7 @@ class Checkout:
         shutil.copy(ROOT / "launch" / "setup.sh", self.folder / "launch")
         for name in ("pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / name, self.folder)
-        shutil.copytree(ROOT / "locked", self.folder / "locked")
+        shutil.copytree(ROOT / "launch" / "locked", self.folder / "launch" / "locked")
         programs = folder / "programs"
         programs.mkdir()
         self._write(programs / "ldconfig", f'#!/bin/sh\nfor name in {LIBRARIES}; do echo "  $name (x)"; done\n')
@@ -110,7 +110,11 @@ def test_packages_are_taken_by_their_hashes_and_ours_without_any_other(checkout:
     checkout.set_up()
     _, packages, torch, ours, *_ = checkout.log.read_text().splitlines()
     assert "--require-hashes --no-deps" in packages
-    assert re.findall(r"--requirement=(\S+)", packages) == ["locked/build.txt", "locked/base.txt", "locked/robot.txt"]
+    assert re.findall(r"--requirement=(\S+)", packages) == [
+        "launch/locked/build.txt",
+        "launch/locked/base.txt",
+        "launch/locked/robot.txt",
+    ]
     assert re.search(r" torch==[\d.]+$", torch)
     assert ours.endswith(" --no-deps --no-build-isolation -e .")
 
@@ -122,8 +126,8 @@ def pins(text: str) -> dict[str, str]:
 
 
 def test_every_pinned_package_has_its_hashes() -> None:
-    """One version in two places would be two; `locked/renew.sh` writes them anew."""
-    lists = {path.stem: path.read_text() for path in (ROOT / "locked").glob("*.txt")}
+    """One version in two places would be two; `launch/locked/renew.sh` writes them anew."""
+    lists = {path.stem: path.read_text() for path in (ROOT / "launch" / "locked").glob("*.txt")}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(lists) == {"base", "build", "uv", *extras}
     pinned = pins((ROOT / "requirements.lock").read_text())

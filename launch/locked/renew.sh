@@ -4,7 +4,7 @@
 # what an extra adds. torch is left out: which build of it a machine gets, for which processor, is the machine's to choose; its
 # version is pinned in requirements.lock.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 extras=(robot dev ray lora mutation)
 compile() {  # FILE ARGUMENTS...
     local file=$1
@@ -20,7 +20,7 @@ echo uv | compile "$folder/uv.txt" -
 compile "$folder/base.txt" pyproject.toml
 for extra in "${extras[@]}"; do compile "$folder/$extra.txt" pyproject.toml --extra "$extra"; done
 # What only torch needs, for its own processor, comes with it; an entry is its first line and the hashes below.
-awk -v into=locked '
+awk -v into=launch/locked '
     FNR == 1 { file = FILENAME; sub(/.*\//, "", file); printf "" >(into "/" file) }
     /^[A-Za-z0-9]/ {
         name = $0; sub(/[=;].*/, "", name)

@@ -13,7 +13,7 @@ from drivers.errors import DriverError
 
 _HEADER_BYTES = 8  # how many values were written
 _LENGTH = struct.Struct("<q")
-_READ_ATTEMPTS = 100
+_READ_ATTEMPTS = 1000
 """Chosen: a read is repeated when the writer wrote during it, in microseconds; 1000 writes a second do not hit it so often."""
 
 

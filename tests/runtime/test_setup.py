@@ -101,7 +101,7 @@ def test_a_new_checkout_is_set_up_once(checkout: Checkout) -> None:
         "4 of 4: video2act itself",
     ):
         assert part in said
-    assert checkout.log.read_text().splitlines()[-1] == "-c import runtime.arms.limits"
+    assert checkout.log.read_text().splitlines()[-1] == "-c import runtime.arms.step"
     assert checkout.set_up() == f"ready: {checkout.folder}/.venv/bin/python\n", "nothing on the next start"
     assert checkout.asked == []
 

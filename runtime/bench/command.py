@@ -31,7 +31,14 @@ _PEERS = {
 def main(arguments: list[str]) -> int:
     """Measure, print, and write the same as JSON. Called by runtime/cli.py; returns 1 where a limit was not kept, else 0."""
     options, _ = BENCH.read(arguments)
-    kinds = (("models", _models), ("can", _can), ("fuzz", _fuzz), ("console", _console), ("budget", _budget))
+    kinds = (
+        ("models", _models),
+        ("can", _can),
+        ("fuzz", _fuzz),
+        ("console", _console),
+        ("links", _links),
+        ("budget", _budget),
+    )
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(results, indent=1) + "\n")
@@ -107,6 +114,13 @@ def _console(options: BenchFlags) -> dict[str, Any]:
         f"video2act bench: {machine.describe()}; the console on a live simulated robot, a browser without a GPU beside it"
     )
     return console.run(options.seconds, options.repeats, say) | {"machine": machine.describe()}
+
+
+def _links(options: BenchFlags) -> dict[str, Any]:
+    from runtime.bench import console_links
+
+    say(f"video2act bench: {machine.describe()}; the console's page behind a proxy, a browser without a GPU beside it")
+    return console_links.run(options.seconds, options.repeats, say) | {"machine": machine.describe()}
 
 
 def _budget(options: BenchFlags) -> dict[str, Any]:

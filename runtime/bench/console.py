@@ -105,6 +105,17 @@ def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, A
             robot.end()
 
 
+def needs_browser() -> Any:
+    """Playwright's entrance. Raises RuntimeFault without it, or without Chromium."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise RuntimeFault("--console needs playwright; run ./launch/test.sh, which installs it") from None
+    if not Path(CHROMIUM).exists():
+        raise RuntimeFault(f"--console needs {CHROMIUM}; run ./launch/test.sh, which installs it")
+    return sync_playwright
+
+
 async def _slow_viewers(
     robot: _Run, address: str, seconds: float, rounds: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -163,13 +174,7 @@ def _own_mb(process: int) -> float:
 
 
 def _in_browser(robot: _Run, address: str, seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise RuntimeFault("--console needs playwright; run ./launch/test.sh, which installs it") from None
-    if not Path(CHROMIUM).exists():
-        raise RuntimeFault(f"--console needs {CHROMIUM}; run ./launch/test.sh, which installs it")
-    with sync_playwright() as playwright:
+    with needs_browser()() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)

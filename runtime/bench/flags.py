@@ -9,7 +9,7 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.output_paths import check_writable
 
-_KINDS = ("models", "can", "fuzz", "console", "budget")
+_KINDS = ("models", "can", "fuzz", "console", "links", "budget")
 
 
 class BenchFlags(Flags):
@@ -29,10 +29,12 @@ class BenchFlags(Flags):
     """Send hostile chunks, judged by what reaches the emulated arms."""
     console: bool = False
     """Measure the console page in a browser: ages, hold, slow viewers."""
+    links: bool = False
+    """Measure the console page over long and lossy links: HOLD, pictures, ages."""
     budget: bool = False
     """Measure the share of a core that each process of the simulated robot needs; every repeat runs another task."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)
-    """With --can, --console and --budget: length of a quiet run in seconds."""
+    """With --can, --console, --links (each link) and --budget: length of a quiet run in seconds."""
     chunks: int = Field(default=1_000_000, ge=1, le=10**9)
     """With --fuzz: number of chunks."""
     seed: int = Field(default=0, ge=0, le=10**9)

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from drivers.cobot_magic import CAMERAS
-from runtime.console import metrics, sockets
+from runtime.console import metrics, requests, sockets
 from runtime.console.guard import COOKIE, Guard
 from runtime.console.live import Live
 from runtime.console.operator_session import OperatorSession
@@ -26,6 +26,7 @@ from runtime.console.recorded import SessionIndex
 from runtime.console.sockets import Ticks
 from runtime.console.source import Source
 from runtime.errors import SessionError
+from runtime.host.clock import robot_time_ns
 
 STATIC = Path(__file__).parent / "static"
 _LIVE = "live"
@@ -60,6 +61,8 @@ def application(console: Console) -> web.Application:
             web.get("/moments", serve.moments),
             web.get("/pictures/{camera}", serve.pictures),
             web.get("/operator", serve.operator),
+            web.post("/hold", serve.hold),
+            web.post("/reach", serve.reach),
             web.get("/sessions", serve.sessions),
             web.get("/sessions/{name}", serve.session),
             web.get("/sessions/{name}/joints", serve.joints),
@@ -152,6 +155,19 @@ class _Routes:
             raise web.HTTPNotFound(text="no robot is running\n")
         return await sockets.operator_socket(request, self._console.operator)
 
+    async def hold(self, request: web.Request) -> web.StreamResponse:
+        """HOLD over a connection of its own, for a page whose socket is silent; it asks until this answers."""
+        if self._console.operator is None:
+            raise web.HTTPNotFound(text="no robot is running\n")
+        press = request.query.get("press", "")[: requests.PRESS_LETTERS]
+        self._console.operator.hold(sockets.page_name(request), press, robot_time_ns())
+        return web.Response(status=204)
+
+    async def reach(self, request: web.Request) -> web.StreamResponse:
+        """Nothing, at once: the page wants to know whether the robot can be reached again."""
+        del request
+        return web.Response(status=204)
+
     async def sessions(self, request: web.Request) -> web.StreamResponse:
         del request
         return web.json_response(await asyncio.to_thread(self._console.index.list))
@@ -173,7 +189,7 @@ class _Routes:
         """The live run's figures in Prometheus's text format (metrics.py)."""
         del request
         live = self._console.live
-        reported = json.loads(await live.moment()) if live is not None else {}
+        reported = json.loads(sockets.whole(await live.moment())) if live is not None else {}
         return web.Response(body=metrics.text(reported).encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _source(self, request: web.Request) -> Source:

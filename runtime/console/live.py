@@ -2,7 +2,6 @@
 Used by the console's process and the replay's page; app.py serves it as a Source.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from runtime.config.settings import Settings
 from runtime.console.events import MARKS, Event, EventDetector
-from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
+from runtime.console.source import RATED, SHOWN_EVENTS, Picture, parts, rate_hz
 from runtime.console.view import ARRIVAL, STATES, view
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages
@@ -48,14 +47,14 @@ class Live:
         self._detector = EventDetector()
         self._stamps = {name: deque[int](maxlen=count) for name, count in RATED.items()}
         self._rings: dict[str, FrameRing] = {}
-        self._moment = ""
+        self._moment: dict[str, str] = {}
 
     def update(self) -> None:
         """Take what came on the bus; the next moment is made of it."""
         for subscriber in self._subscribers:
             for received in subscriber.take():
                 self._take(subscriber.topic.name, received.message)
-        self._moment = ""
+        self._moment = {}
 
     @property
     def safety(self) -> messages.SafetyState | None:
@@ -63,12 +62,15 @@ class Live:
         state = self._held.get("safety")
         return state if isinstance(state, messages.SafetyState) else None
 
-    async def moment(self, at_ns: int | None = None) -> str:
-        """The newest moment as JSON, made once for all who ask; there is no other (`at_ns` is not read)."""
+    def now_ns(self) -> int:
+        """The run's time, by the clock of its messages' stamps."""
+        return self._clock()
+
+    async def moment(self, at_ns: int | None = None) -> dict[str, str]:
+        """The newest moment's parts as JSON, made once for all who ask; there is no other (`at_ns` is not read)."""
         del at_ns
         if not self._moment:
-            shown = view(self._settings, self._held, list(self._events), self.rates_hz(), self._clock())
-            self._moment = json.dumps(shown, separators=(",", ":"))
+            self._moment = parts(view(self._settings, self._held, list(self._events), self.rates_hz(), self._clock()))
         return self._moment
 
     async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:

@@ -2,6 +2,7 @@
 Called by sockets.py for each request, and by the console's process 20 times a second.
 """
 
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,47 +16,71 @@ _SOURCE = "console"
 _AGAIN_NS, _GIVE_UP_NS = 100_000_000, 3_000_000_000
 """Between two sendings of a command, and until it gives up. Chosen: as other terminals give up."""
 _OLD_NS = 2_000_000_000  # what was asked of a robot that was seen so long ago waited in a connection that hung; chosen
+_LONGEST_TRIP_NS = 3_000_000_000
+"""A page further away is believed no more than this. Chosen: what a link over a satellite and a bad radio still has."""
+_TRIPS = 100  # round trips of a page of which the shortest counts: five seconds, so that a stall is none of its way
+_PRESSES = 1000  # of HOLD that are remembered; chosen: what hands press in an hour
 
 
 class OperatorSession:
-    """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell commands apart by it."""
+    """Holds the lease and sends what is allowed. `epoch`: nobody else's, since the arms tell commands apart by it.
+
+    `who` is a page, by its own name, which it keeps over all of its connections.
+    """
 
     def __init__(self, publishers: dict[str, Publisher], epoch: int) -> None:
         self.lease = Lease()
         self._publishers, self._epoch = publishers, epoch
-        self.holds = 0  # that were passed on
         self._unanswered: messages.OperatorCommand | None = None
         self._counts = dict.fromkeys(publishers, 0)
         self._listeners: list[Callable[[], Any]] = []
+        self._connections = Counter[str]()
+        self._presses = deque[str](maxlen=_PRESSES)
+        self._trips_ns: dict[str, deque[int]] = {}
 
-    def hear(self, who: str, text: str, now_ns: int) -> str:
-        """One request of a page. Returns why it is refused; empty: it was done."""
-        request, before = requests.parse(text), replace(self.lease)
+    def enter(self, who: str) -> None:
+        """A page has opened a connection, perhaps a second one beside one that is silent."""
+        self._connections[who] += 1
+        self._trips_ns.setdefault(who, deque(maxlen=_TRIPS))
+
+    def leave(self, who: str) -> None:
+        """A connection of a page has ended. With its last one the page is gone, and with a deadman on the arms hold."""
+        self._connections[who] -= 1
+        if self._connections[who] <= 0:
+            del self._connections[who]
+            self._trips_ns.pop(who, None)
+            self._give(who, self.lease.beat_ns)
+
+    def hear(self, who: str, request: requests.Request | str, now_ns: int) -> str:
+        """One request of a page, as requests.parse gives it. Returns why it is refused; empty: it was done."""
+        before = replace(self.lease)
         match request:
             case str():
                 return request
             case requests.Beat():
                 self.lease.beat(who, now_ns)
+                self._note_trip(who, request, now_ns)
                 return ""
             case requests.Take():
                 refused = self.lease.take(who, request.name, now_ns)
                 self.beat(now_ns)  # whoever is relieved drives no more, nor does his deadman
             case requests.Give():
-                self.leave(who, now_ns)
+                self._give(who, now_ns)
                 return ""
             case requests.Deadman():
                 refused = self.lease.allows(who, None)
                 if not refused:
                     self.lease.deadman = request.wanted
                     self.beat(now_ns)
+            case requests.Command(command="hold"):
+                self.hold(who, request.press, now_ns)
+                return ""
             case requests.Command():
-                refused = self.lease.allows(who, request.command)
-                if request.command != "hold":
-                    refused = refused or _old(request.seen_ns, now_ns)
+                refused = self.lease.allows(who, request.command) or self._old(who, request.seen_ns, now_ns)
                 if not refused:
                     self._command(request.command, request.confirmed, self._name(who), now_ns)
             case requests.Steer():
-                refused = self.lease.allows(who, None) or _old(request.seen_ns, now_ns)
+                refused = self.lease.allows(who, None) or self._old(who, request.seen_ns, now_ns)
                 if not refused:
                     wish = request.model_dump(exclude={"type", "seen_ns"})
                     self._send("steering", messages.Steering, now_ns, source=self._name(who), **wish)
@@ -63,14 +88,13 @@ class OperatorSession:
             self._changed()
         return refused
 
-    def leave(self, who: str, now_ns: int | None = None) -> None:
-        """A page gives the lease back, or is gone: with a deadman on, the arms hold."""
-        source = self._name(who)
-        if self.lease.give(who):
-            stamp_ns = self.lease.beat_ns if now_ns is None else now_ns
-            self._command("hold", False, source, stamp_ns)
-            self.beat(stamp_ns)
-        self._changed()
+    def hold(self, who: str, press: str, now_ns: int) -> None:
+        """Hold the arms, as everybody may. A `press` that was obeyed once is not again, whichever way it comes, and when."""
+        if press in self._presses:
+            return
+        if press:
+            self._presses.append(press)
+        self._command("hold", False, self._name(who), now_ns)
 
     def beat(self, now_ns: int) -> None:
         """Tell the arms how the page of whoever steers is, 20 times a second.
@@ -105,12 +129,35 @@ class OperatorSession:
         for changed in list(self._listeners):
             changed()
 
+    def _give(self, who: str, now_ns: int) -> None:
+        source = self._name(who)
+        if self.lease.give(who):
+            self._command("hold", False, source, now_ns)
+            self.beat(now_ns)
+        self._changed()
+
     def _name(self, who: str) -> str:
         return f"{_SOURCE}: {self.lease.name}" if who == self.lease.holder else _SOURCE
 
+    def _note_trip(self, who: str, beat: requests.Beat, now_ns: int) -> None:
+        if beat.echo_ns is not None and who in self._trips_ns:
+            self._trips_ns[who].append(max(0, now_ns - beat.echo_ns - round(beat.kept_ms * 1e6)))
+
+    def _old(self, who: str, seen_ns: int | None, now_ns: int) -> str:
+        """Why a request comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not.
+
+        What a page shows is as old as its way is long, and so is what comes back: its round trip is allowed for.
+        """
+        if seen_ns is None:
+            return "seen_ns is missing; give the robot time that the page shows"
+        limit_ns = _OLD_NS + min(min(self._trips_ns.get(who, ()), default=0), _LONGEST_TRIP_NS)
+        if 0 <= now_ns - seen_ns <= limit_ns:
+            return ""
+        age_s, limit_s = abs(now_ns - seen_ns) / 1e9, limit_ns / 1e9
+        return f"the page showed the robot {age_s:.1f} s ago (limit {limit_s:.0f} s); wait for the connection and repeat it"
+
     def _command(self, command: messages.CommandName, confirmed: bool, source: str, now_ns: int) -> None:
         fields = {"command": command, "source": source, "confirmed": confirmed}
-        self.holds += command == "hold"
         sent = self._send("operator_command", messages.OperatorCommand, now_ns, **fields)
         assert isinstance(sent, messages.OperatorCommand)
         self._unanswered = sent
@@ -120,13 +167,3 @@ class OperatorSession:
         self._counts[topic] += 1
         self._publishers[topic].send(message)
         return message
-
-
-def _old(seen_ns: int | None, now_ns: int) -> str:
-    """Why a request comes too late to be carried out: whoever asked may have left, or hold by now. Empty: it does not."""
-    if seen_ns is None:
-        return "seen_ns is missing; give the robot time that the page shows"
-    if 0 <= now_ns - seen_ns <= _OLD_NS:
-        return ""
-    age_s, limit_s = abs(now_ns - seen_ns) / 1e9, _OLD_NS / 1e9
-    return f"the page showed the robot {age_s:.1f} s ago (limit {limit_s:.0f} s); wait for the connection and repeat it"

@@ -55,9 +55,9 @@ class Reader:
         """JSON of all joints over the whole session."""
         return (await self._ask("joints", name)).decode()
 
-    async def moment(self, name: str, at_ns: int | None) -> str:
+    async def moment(self, name: str, at_ns: int | None) -> dict[str, str]:
         """The moment of a session at a time, as Source gives it; None: its last."""
-        return (await self._ask("moment", name, at_ns)).decode()
+        return json.loads(await self._ask("moment", name, at_ns))
 
     async def picture(self, name: str, camera: str, at_ns: int | None) -> Picture | None:
         """A camera's picture in a session at a time, as Source gives it; None: its last."""
@@ -159,7 +159,10 @@ class ReadSession:
     def __init__(self, reader: Reader, name: str) -> None:
         self._reader, self._name = reader, name
 
-    async def moment(self, at_ns: int | None = None) -> str:
+    def now_ns(self) -> int:
+        return 0
+
+    async def moment(self, at_ns: int | None = None) -> dict[str, str]:
         return await self._reader.moment(self._name, at_ns)
 
     async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
@@ -213,7 +216,7 @@ def _answer(index: SessionIndex, call: str, name: str, *rest: Any) -> bytes:
         case "joints":
             return _FOUND + recorded.joints().encode()
         case "moment":
-            return _FOUND + recorded.moment(*rest).encode()
+            return _FOUND + json.dumps(recorded.moment(*rest)).encode()
         case "picture":
             found = recorded.picture(*rest)
             return _NONE if found is None else _FOUND + _PICTURE.pack(found.number, found.capture_ns) + found.jpeg

@@ -12,7 +12,7 @@ from typing import Any
 from drivers.cobot_magic import CAMERAS
 from runtime.config.settings import Settings, load_settings, settings_from_json
 from runtime.console.events import MARKS, Event, EventDetector
-from runtime.console.source import RATED, SHOWN_EVENTS, Picture, rate_hz
+from runtime.console.source import RATED, SHOWN_EVENTS, Picture, parts, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError, WireError
 from runtime.host import plain_file
@@ -43,14 +43,14 @@ class Recorded:
             raise SessionError(f"{path}: holds no messages")
         self.begin_ns, self.end_ns = min(stamps[0] for stamps in ends), max(stamps[-1] for stamps in ends)
 
-    def moment(self, at_ns: int | None) -> str:
-        """JSON of a moment (runtime/console/view.py); None: the last one."""
+    def moment(self, at_ns: int | None) -> dict[str, str]:
+        """The parts of a moment (runtime/console/view.py) as JSON; None: the last one."""
         at = self.end_ns if at_ns is None else at_ns
         held = {topic: message for topic in (*STATES, ARRIVAL) if (message := self._at(topic, at)) is not None}
         until = bisect_right(self.events, at, key=lambda event: event.at_ns)
         events = [event for event in self.events[:until] if event.kind not in MARKS][-SHOWN_EVENTS:]
         rates = {name: self._rate_hz(name, at, count) for name, count in RATED.items()}
-        return json.dumps(view(self.settings, held, events, rates, at), separators=(",", ":"))
+        return parts(view(self.settings, held, events, rates, at))
 
     def picture(self, camera: str, at_ns: int | None) -> Picture | None:
         """What a camera showed; None: nothing yet."""

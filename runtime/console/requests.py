@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from runtime.messaging import messages
 
 LARGEST_BYTES = 16_384  # of a request; chosen: an instruction and a note of 1000 letters each, and room for escapes
+PRESS_LETTERS = 80  # of what a page calls one press of HOLD; chosen: its own name and a number
 _JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 
@@ -47,9 +48,16 @@ class Give(_Request):
 
 
 class Beat(_Request):
-    """A page says that it lives, 20 times a second while it has the lease."""
+    """A page says that it lives, 20 times a second.
+
+    It is answered by `sent_ms` and the robot's time, so that the page knows the round trip. By the next one so does the
+    console: `echo_ns` is the time of the last answer, which the page has had for `kept_ms`.
+    """
 
     type: Literal["beat"]
+    sent_ms: float = Field(default=0, allow_inf_nan=False)
+    echo_ns: int | None = None
+    kept_ms: float = Field(default=0, ge=0, allow_inf_nan=False)
 
 
 class Deadman(_Request):
@@ -66,6 +74,7 @@ class Command(_Request):
     command: messages.CommandName
     confirmed: bool = False
     seen_ns: int | None = None  # the robot's time that the page shows; HOLD needs none
+    press: str = Field(default="", max_length=PRESS_LETTERS)  # of a HOLD: what was pressed once is obeyed once
 
 
 class Steer(_Request):

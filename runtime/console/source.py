@@ -2,9 +2,10 @@
 Used by app.py and sockets.py.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from runtime.host.clock import NS_PER_S
 
@@ -27,13 +28,22 @@ class Source(Protocol):
 
     live: bool
 
-    async def moment(self, at_ns: int | None) -> str:
-        """A moment as JSON; what it holds is said in runtime/console/view.py."""
+    def now_ns(self) -> int:
+        """The run's time now; of a session 0."""
+        ...
+
+    async def moment(self, at_ns: int | None) -> dict[str, str]:
+        """The parts of a moment, each as JSON; what it holds is said in runtime/console/view.py."""
         ...
 
     async def picture(self, camera: str, at_ns: int | None) -> Picture | None:
         """What a camera showed; None: nothing yet."""
         ...
+
+
+def parts(moment: Mapping[str, Any]) -> dict[str, str]:
+    """A moment's parts as JSON, each by itself: what has not changed need not be sent again."""
+    return {name: json.dumps(part, separators=(",", ":")) for name, part in moment.items()}
 
 
 def rate_hz(stamps: Sequence[int]) -> float:

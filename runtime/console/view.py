@@ -59,6 +59,7 @@ def view(
         "instruction": _instruction(_of(held, "instruction", messages.Instruction)),
         "episode": _episode(settings, held),
         "ratio": _ratio(settings, held, rates_hz, now_ns),
+        "maps": _maps(_of(held, "conditions", messages.Conditions)),
         "conditions": _conditions(_of(held, "conditions", messages.Conditions), now_ns),
         "cameras": [_camera(held, camera, now_ns) for camera in CAMERAS],
         "joints": {
@@ -74,7 +75,8 @@ def view(
             if commanded is None
             else rounded(link_points(commanded, bases_of(settings.safety.mount))),
         },
-        "chunk": _chunk(settings, chunk, joints),
+        "chunk": _chunk(settings, chunk),
+        "consumed": _consumed(chunk, joints),
         "seam_ns": _seam_ns(_of(held, ARRIVAL, messages.ArmTarget)),
         "latency": _latency(chunk, _of(held, ARRIVAL, messages.ArmTarget)),
         "processes": _processes(_of(held, "supervision", messages.Supervision)),
@@ -194,10 +196,13 @@ def _conditions(message: messages.Conditions | None, now_ns: int) -> dict[str, A
         "windows": [window.model_dump() for window in message.windows],
         "widest_gap_ms": round(message.widest_gap_ns / _MS),
         "forward_ms": round(message.timing.forward_ns / _MS),
-        "maps": {
-            name: _map(strength.values, message.covers.get(name, WHOLE)) for name, strength in message.maps.items()
-        },
     }
+
+
+def _maps(message: messages.Conditions | None) -> dict[str, Any]:
+    if message is None:
+        return {}
+    return {name: _map(strength.values, message.covers.get(name, WHOLE)) for name, strength in message.maps.items()}
 
 
 def _map(strength: NDArray[np.uint8], covers: messages.Rectangle) -> dict[str, Any]:
@@ -220,14 +225,11 @@ def _camera(held: Held, camera: str, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _chunk(
-    settings: Settings, chunk: messages.ActionChunk | None, joints: messages.JointState | None
-) -> dict[str, Any] | None:
+def _chunk(settings: Settings, chunk: messages.ActionChunk | None) -> dict[str, Any] | None:
     """The newest chunk: its targets, and the fingertips' way through them, (2, H, 3) m."""
     if chunk is None:
         return None
     tips = link_points(chunk.q.astype(np.float64), bases_of(settings.safety.mount))[:, :, _TIPS, :].mean(axis=2)
-    executing = joints is not None and (joints.chunk_epoch, joints.chunk_seq) == (chunk.epoch, chunk.seq)
     return {
         "seq": chunk.seq,
         "t0_ns": chunk.t0_ns,
@@ -235,8 +237,14 @@ def _chunk(
         "q": rounded(chunk.q),
         "path": rounded(tips.transpose(1, 0, 2)),
         "committed": chunk.committed,
-        "consumed": joints.consumed if joints is not None and executing else 0,
     }
+
+
+def _consumed(chunk: messages.ActionChunk | None, joints: messages.JointState | None) -> int:
+    """How many targets of the newest chunk were executed."""
+    if chunk is None or joints is None or (joints.chunk_epoch, joints.chunk_seq) != (chunk.epoch, chunk.seq):
+        return 0
+    return joints.consumed
 
 
 def _seam_ns(target: messages.ArmTarget | None) -> int:

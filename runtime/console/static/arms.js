@@ -82,7 +82,7 @@ class Scene {
         const points = [0, 1, 2, 3, 4, 5].map((point) => commanded[side][point]);
         trace(this.joints[side], points);
       }
-      if (moment.chunk) trace(this.paths[side], moment.chunk.path[side].slice(moment.chunk.consumed));
+      if (moment.chunk) trace(this.paths[side], moment.chunk.path[side].slice(moment.consumed));
     }
     this.draw();
   }

@@ -1,6 +1,7 @@
 // The three cameras, each with its age; over the head picture, at will, what System 2 looks at.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
+import { link } from "./link.js";
 import { openPictures } from "./sockets.js";
 
 const LATE_MS = 200;
@@ -9,16 +10,16 @@ const KEPT_AGES = 5000;
 const NONE = "none";
 const COLOURS = [[64, 200, 255], [255, 120, 40], [160, 255, 90], [230, 110, 255]]; // of a policy's maps, in order
 
-export function Cameras({ source, at, clock, moment, lost }) {
+export function Cameras({ source, at, moment, lost }) {
   const [overlay, setOverlay] = useState(NONE);
-  const maps = moment.conditions?.maps ?? {};
+  const { maps } = moment;
   const names = Object.keys(maps);
   const choices = [NONE, ...names].map((name) => html`
     <button class=${name === overlay ? "chosen" : ""} onClick=${() => setOverlay(name)}>${name}</button>`);
   return html`<section class="cameras">
     <div class="row small">System 2 sees: ${choices}<${Seen} moment=${moment} /></div>
     <div class="pictures">
-      ${moment.cameras.map((state) => html`<${Camera} key=${state.camera} ...${{ source, at, clock, state, lost }}
+      ${moment.cameras.map((state) => html`<${Camera} key=${state.camera} ...${{ source, at, state, lost }}
         map=${state.camera === "head" ? maps[overlay] ?? null : null}
         colour=${COLOURS[Math.max(0, names.indexOf(overlay)) % COLOURS.length]} seen=${moment.conditions} />`)}
     </div>
@@ -33,7 +34,7 @@ function Seen({ moment }) {
     ${`condition ${conditions.seq} (${conditions.trigger}) saw ${saw.join(" and ")}; ${conditions.age_ms} ms old`}</span>`;
 }
 
-function Camera({ source, at, clock, state, map, colour, seen, lost }) {
+function Camera({ source, at, state, map, colour, seen, lost }) {
   const canvas = useRef(null);
   const over = useRef(null);
   const [age, setAge] = useState(null);
@@ -41,7 +42,7 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
   const captured = useRef(null);
   useEffect(() => {
     const ageing = setInterval(() => { // also when no picture comes any more
-      if (captured.current !== null && at() === null) setAge(clock.ageMs(captured.current));
+      if (captured.current !== null && at() === null) setAge(link.ageMs(captured.current));
     }, AGEING_MS);
     const pictures = openPictures(source, state.camera, at, (picture) => {
       const place = canvas.current;
@@ -57,13 +58,14 @@ function Camera({ source, at, clock, state, map, colour, seen, lost }) {
       if (place.width !== bitmap.width) [place.width, place.height] = [bitmap.width, bitmap.height];
       place.getContext("2d").drawImage(bitmap, 0, 0);
       bitmap.close();
-      const shown = at() === null ? clock.ageMs(captureNs) : (at() - captureNs) / 1e6;
+      const shown = at() === null ? link.ageMs(captureNs) : (at() - captureNs) / 1e6;
       captured.current = captureNs;
       setAge(shown);
       setNumber(number);
       const ages = (window.video2act.ages[state.camera] ??= []);
       ages.push(shown);
       if (ages.length > KEPT_AGES) ages.shift();
+      window.video2act.drawn[state.camera] = { ageMs: shown, captureNs, atMs: performance.timeOrigin + performance.now() };
     });
     return () => { clearInterval(ageing); pictures.close(); };
   }, [source, state.camera]);

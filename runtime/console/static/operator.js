@@ -15,20 +15,22 @@ export function useOperator(live) {
   useEffect(() => {
     if (!live) return undefined;
     const opened = openOperator({
-      lease: (reported) => { setConnected(true); setLease(reported); },
+      lease: setLease,
       refused: setRefused,
       held: () => setRefused((said) => (said === NOT_HEARD ? "" : said)),
       unheard: () => setRefused(NOT_HEARD),
-      lost: () => { setConnected(false); setLease(FREE); },
+      well: setConnected,
       seen: () => seen.current,
     });
     socket.current = window.video2act.operator = opened;
-    // Space holds from everywhere but where texts are typed; it presses no button and ticks no box.
+    // Space holds from everywhere but where texts are typed; it presses no button and ticks no box. A key that stays down is one
+    // press: Enter on a button, too.
     const space = (event) => {
-      if (event.code !== "Space" || writes(event.target)) return;
+      const repeated = event.repeat && event.target.tagName === "BUTTON";
+      if ((event.code !== "Space" && !repeated) || writes(event.target)) return;
       event.preventDefault();
       event.stopPropagation();
-      if (event.type === "keydown") hold();
+      if (event.type === "keydown" && !event.repeat) hold();
     };
     for (const type of ["keydown", "keyup"]) window.addEventListener(type, space, true);
     return () => {

@@ -3,10 +3,12 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Hold, useOperator } from "./operator.js";
 import { html } from "./html.js";
+import { link } from "./link.js";
 import { Robot } from "./robot.js";
 import { Replay, Sessions } from "./sessions.js";
 
-window.video2act = { ages: {} }; // what tests and curious people look at
+link.start();
+window.video2act = { ages: {}, drawn: {}, link }; // what tests and curious people look at
 
 function Page({ about }) {
   const [place, setPlace] = useState(location.hash.slice(1));
@@ -31,4 +33,8 @@ function Page({ about }) {
       : html`<${Robot} key="live" source="live" at=${() => null} operator=${about.steered ? operator : null} />`}`;
 }
 
-fetch("/about").then((answer) => answer.json()).then((about) => render(html`<${Page} about=${about} />`, document.body));
+const asked = performance.now();
+fetch("/about").then((answer) => {
+  link.guess(performance.now() - asked);
+  return answer.json();
+}).then((about) => render(html`<${Page} about=${about} />`, document.body));

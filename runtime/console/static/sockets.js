@@ -1,132 +1,233 @@
 // The three kinds of sockets. Moments and pictures come one for each credit, so a slow page sees fewer, never older ones.
+import { link } from "./link.js";
 
 const AGAIN_MS = 500;
+const CHECK_MS = 100;
+const SILENT_MS = 1000; // of a robot that answers at once
+const OPENING_TRIPS = 4; // TCP, TLS, the socket's own greeting, and room
+const SOCKETS = 5; // of a page, which a browser opens one after another
+const READING_MS = 10000; // of a session, which may have to be read first
+const MOMENTS = 8; // at most in flight, as the next
+const PICTURES = 4;
 
 function address(path) {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
 }
 
-// Keeps a socket open. `begin(socket)` is called at each opening, `heard(data)` for each message, `lost()` when it is gone.
-function keep(path, { begin, heard, lost }) {
+// The times of the questions that were not answered yet.
+class Waits {
+  times = [];
+  ask() { this.times.push(performance.now()); }
+  answer() { this.times.shift(); }
+  sinceMs() { return this.times.length ? performance.now() - this.times[0] : 0; }
+}
+
+// Keeps a socket open. One that does not answer is not cut: a second one takes its place as soon as that is open. `begin()` is
+// called at each opening, `heard(data)` for each message, `well(whether)` when it changes. An `eager` one tries again and again,
+// the others when anything at all comes from there.
+function keep(path, { begin, heard, well, silentMs = SILENT_MS, eager = false }) {
   let socket = null;
-  let ended = false;
+  let next = null;
+  let triedAt = 0;
+  let known = null;
+  let waits = new Waits();
+  const isWell = () => socket?.readyState === WebSocket.OPEN && waits.sinceMs() < link.patienceMs(silentMs);
   function open() {
-    socket = new WebSocket(address(path));
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => begin(socket);
-    socket.onmessage = (message) => heard(message.data, socket);
-    socket.onclose = () => {
-      lost?.();
-      if (!ended) setTimeout(open, AGAIN_MS);
+    const opened = next = new WebSocket(address(path));
+    triedAt = performance.now();
+    opened.binaryType = "arraybuffer";
+    opened.onopen = () => {
+      drop(socket);
+      [socket, next, waits] = [opened, null, new Waits()];
+      link.hear();
+      begin();
+      check();
+    };
+    opened.onmessage = (message) => {
+      link.hear();
+      heard(message.data);
+    };
+    opened.onclose = () => {
+      if (opened === next) next = null;
+      check();
     };
   }
+  function check() {
+    const now = isWell();
+    if (now !== known) well?.(known = now);
+    if (now && next) next = drop(next);
+    if (now) return;
+    const passedMs = performance.now() - triedAt;
+    const again = next && triedAt < link.backAt; // what was begun on the dead link is late by a retransmission
+    if (again || passedMs > link.patienceMs(SILENT_MS, OPENING_TRIPS * (eager ? 1 : SOCKETS))) next = drop(next);
+    if (!next && (again || passedMs > AGAIN_MS) && (eager || link.reachable())) open();
+  }
+  const checking = setInterval(check, CHECK_MS);
+  link.keepers.add(isWell);
   open();
   return {
+    isOpen: () => socket?.readyState === WebSocket.OPEN,
+    isWell,
+    waits: () => waits,
     send: (value) => {
-      if (socket.readyState !== WebSocket.OPEN) return false;
+      if (socket?.readyState !== WebSocket.OPEN) return false;
       socket.send(JSON.stringify(value));
       return true;
     },
-    close: () => { ended = true; socket.close(); },
-    lose: () => socket.close(),
+    close: () => {
+      clearInterval(checking);
+      link.keepers.delete(isWell);
+      drop(socket);
+      drop(next);
+    },
+    lose: () => { socket?.close(); }, // for tests
   };
 }
 
-// How far the server's clock is ahead of ours, in ms: the smallest difference seen is the one least delayed on the way.
-export class Clock {
-  offsetMs = null;
-  note(serverNs) {
-    const offset = serverNs / 1e6 - performance.now();
-    this.offsetMs = this.offsetMs === null ? offset : Math.max(offset, this.offsetMs - 0.01);
+// Nothing waits for its end, which on a dead link comes after a minute.
+function drop(socket) {
+  if (socket) {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
   }
-  ageMs(stampNs) {
-    return this.offsetMs === null ? null : performance.now() + this.offsetMs - stampNs / 1e6;
-  }
+  return null;
 }
 
-// Moments of a run or a session. `at()` gives the time that is looked at, null for the newest.
-export function openMoments(source, at, shown, lost) {
-  const ask = asks(at);
-  return keep(`/moments?source=${encodeURIComponent(source)}`, {
-    begin: (socket) => ask(socket, true),
-    heard: (data, socket) => {
-      shown(JSON.parse(data));
-      ask(socket);
-    },
-    lost,
-  });
-}
-
-// Gives a credit at the next frame of the screen; of a session only when another time is looked at.
-function asks(at) {
+// A keeper of answers to credits. A credit is given at the next frame of the screen; of a session one at a time, and only when
+// another time is looked at. `heard(data, taken)` calls `taken()` when it has done with an answer.
+function keepAsking(path, { at, most, begin, heard, well }) {
   let asked;
-  return function ask(socket, first = false) {
+  let asking = false;
+  let round = 0; // of openings: what one has begun does not go on in the next
+  const ask = (first = false) => {
+    if (asking) return;
+    asking = true;
+    const own = round;
     requestAnimationFrame(() => {
-      if (socket.readyState !== WebSocket.OPEN) return;
+      asking = false;
+      if (!kept.isOpen()) return;
+      if (own !== round) return ask(true);
       const wanted = at();
-      if (!first && wanted !== null && wanted === asked) return ask(socket);
+      if (!first && wanted !== null && wanted === asked) return ask();
       asked = wanted;
-      socket.send(JSON.stringify({ at_ns: wanted }));
+      kept.waits().ask();
+      kept.send({ at_ns: wanted, sent_ms: performance.now() });
+      if (wanted === null && kept.waits().times.length < link.inFlight(most)) ask();
     });
   };
+  const kept = keep(path, {
+    begin: () => {
+      round += 1;
+      begin?.();
+      ask(true);
+    },
+    heard: (data) => {
+      const own = round;
+      heard(data, () => {
+        if (own !== round) return;
+        kept.waits().answer();
+        if (kept.waits().times.length < (at() === null ? link.inFlight(most) : 1)) ask();
+      });
+    },
+    well,
+    silentMs: at() === null ? SILENT_MS : READING_MS,
+  });
+  return kept;
+}
+
+// Moments of a run or a session. `at()` gives the time that is looked at, null for the newest. What a moment leaves out has not
+// changed since the one before.
+export function openMoments(source, at, shown, well) {
+  let whole = {};
+  return keepAsking(`/moments?source=${encodeURIComponent(source)}`, {
+    at,
+    most: MOMENTS,
+    begin: () => { whole = {}; },
+    heard: (data, taken) => {
+      const reported = JSON.parse(data);
+      if ("echo_ms" in reported) return link.note(reported.echo_ms, reported.now_ns);
+      whole = { ...whole, ...reported };
+      shown(whole);
+      taken();
+    },
+    well,
+  });
 }
 
 const HEADER_BYTES = 24;
 
-// Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where a session has none yet; the next is asked
-// for when this one is drawn.
+// Pictures of one camera: `shown({number, captureNs, bitmap})`, `shown(null)` where there is none yet; the next is asked for when
+// this one is drawn. A header alone says that there is nothing newer.
 export function openPictures(source, camera, at, shown) {
-  const ask = asks(at);
-  return keep(`/pictures/${camera}?source=${encodeURIComponent(source)}`, {
-    begin: (socket) => ask(socket, true),
-    heard: async (data, socket) => {
+  let newest = 0;
+  return keepAsking(`/pictures/${camera}?source=${encodeURIComponent(source)}`, {
+    at,
+    most: PICTURES,
+    begin: () => { newest = 0; },
+    heard: async (data, taken) => {
       const header = new DataView(data);
       const [number, captureNs] = [0, 8].map((place) => Number(header.getBigInt64(place, true)));
       try {
-        if (data.byteLength === HEADER_BYTES) shown(null);
-        else shown({ number, captureNs, bitmap: await createImageBitmap(new Blob([data.slice(HEADER_BYTES)], { type: "image/jpeg" })) });
+        if (data.byteLength > HEADER_BYTES) {
+          const bitmap = await createImageBitmap(new Blob([data.slice(HEADER_BYTES)], { type: "image/jpeg" }));
+          if (at() !== null || number > newest) shown({ number, captureNs, bitmap }); // one that was decoded late is not shown
+          newest = Math.max(newest, number);
+        } else if (number === 0) shown(null);
       } catch { // a picture that cannot be decoded: its age goes on growing
       }
-      ask(socket);
+      taken();
     },
   });
 }
 
 const BEAT_MS = 50;
 const HELD_MS = 300;
-const HOLD = { type: "command", command: "hold", confirmed: false };
+const PAGE = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-// The operator's socket: says that the page lives, 20 times a second, while it is open. A hold is sent until the robot has heard
-// it: a connection that is dead may look open for minutes. `unheard()` is called while it has not, `held()` when it has. `seen()`:
-// the robot's time that is shown.
-export function openOperator({ lease, refused, held, unheard, lost, seen }) {
-  let holds = false;
-  let waits = null;
-  const socket = keep("/operator", {
-    begin: (socket) => holds && socket.send(JSON.stringify(HOLD)),
+// The operator's socket: says that the page lives, 20 times a second, while it is open. A hold goes over it and beside it until
+// the robot has heard it: a connection that is dead may check open for minutes, and one that lost something waits for that. `unheard()` is called while it has not,
+// `held()` when it has. `seen()`: the robot's time that is shown.
+export function openOperator({ lease, refused, held, unheard, well, seen }) {
+  let press = null; // the hold that was not heard yet
+  let presses = 0;
+  let late = null;
+  let echo = null; // the last beat's answer, and when it came
+  const wish = () => ({ type: "command", command: "hold", press });
+  const heard = (which) => {
+    if (which !== press) return;
+    link.errands.delete("hold");
+    clearTimeout(late);
+    press = null;
+    held();
+  };
+  const socket = keep(`/operator?page=${PAGE}`, {
+    eager: true,
+    begin: () => press && socket.send(wish()),
     heard: (data) => {
       const reported = JSON.parse(data);
-      if (reported.type === "lease") lease(reported);
+      if (reported.type === "beat") {
+        socket.waits().answer();
+        link.note(reported.sent_ms, reported.now_ns);
+        echo = { ns: reported.now_ns, at: performance.now() };
+      } else if (reported.type === "lease") lease(reported);
       else if (reported.type === "refused") refused(reported.why);
-      else if (holds) {
-        holds = false;
-        clearTimeout(waits);
-        held();
-      }
+      else heard(reported.press);
     },
-    lost,
+    well,
   });
   function hold() {
-    holds = true;
-    clearTimeout(waits);
-    const late = () => {
-      unheard();
-      socket.lose(); // the next connection begins with it
-    };
-    if (socket.send(HOLD)) waits = setTimeout(late, HELD_MS);
+    const own = press = `${PAGE}-${presses += 1}`;
+    clearTimeout(late);
+    if (socket.send(wish())) late = setTimeout(unheard, link.patienceMs(HELD_MS));
     else unheard();
+    link.insist("hold", { path: `/hold?page=${PAGE}&press=${own}`, done: () => heard(own) });
   }
-  const beat = setInterval(() => socket.send({ type: "beat" }), BEAT_MS);
+  const beat = setInterval(() => {
+    if (!socket.isWell()) return; // what piles up on a dead connection would come all at once
+    socket.waits().ask();
+    const answered = echo && { echo_ns: echo.ns, kept_ms: performance.now() - echo.at };
+    socket.send({ type: "beat", sent_ms: performance.now(), ...answered });
+  }, BEAT_MS);
   return {
     hold,
     take: (name) => socket.send({ type: "take", name }),
@@ -136,6 +237,6 @@ export function openOperator({ lease, refused, held, unheard, lost, seen }) {
     steer: (wish) => socket.send({ type: "steer", ...wish, seen_ns: seen() }),
     stopBeating: () => clearInterval(beat), // for tests: a page that hangs
     lose: () => socket.lose(), // and one whose connection breaks
-    close: () => { clearInterval(beat); clearTimeout(waits); socket.close(); },
+    close: () => { clearInterval(beat); clearTimeout(late); link.errands.delete("hold"); socket.close(); },
   };
 }

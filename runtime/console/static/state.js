@@ -58,7 +58,7 @@ function rate(hz) {
 export function Log({ moment }) {
   const events = moment.events.slice(-40).reverse();
   return html`<ol class="log">${events.map((event) => html`
-    <li class=${event.text.endsWith(": alive") ? "muted" : event.kind}><time>${((event.at_ns - moment.now_ns) / 1e9).toFixed(1)} s</time> ${event.text}</li>`)}</ol>`;
+    <li class=${event.text.endsWith(": alive") ? "muted" : event.kind}><time>${((event.at_ns - moment.now_ns) / 1e9 - (moment.late_ms ?? 0) / 1e3).toFixed(1)} s</time> ${event.text}</li>`)}</ol>`;
 }
 
 function ms(value) {

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from runtime.console import requests
 from runtime.console.operator_session import OperatorSession
 from runtime.messaging import messages
 from runtime.messaging.messages import Message
@@ -45,12 +46,14 @@ class Rig:
         """A page's request at `now`; what it is answered. It shows the robot as it is now, unless the request says other."""
         if request["type"] in ("command", "steer"):
             request = {"seen_ns": self.now_ns, **request}
-        return self.operator.hear(who, json.dumps(request), self.now_ns)
+        return self.operator.hear(who, requests.parse(json.dumps(request)), self.now_ns)
 
 
 @pytest.fixture
 def rig() -> Rig:
     made = Rig()
+    for page in ("anna", "ben"):
+        made.operator.enter(page)
     made.say("anna", type="take", name="Anna")
     return made
 
@@ -95,6 +98,50 @@ def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Ri
     assert rig.say("anna", type="command", command="hold", seen_ns=seen_ns) == ""
     assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 1999 * MS) == ""
     assert [cast(messages.OperatorCommand, command).command for command in rig.commands.messages] == ["hold", "run"]
+
+
+def test_what_is_pressed_once_is_obeyed_once_whichever_way_it_comes_and_when(rig: Rig) -> None:
+    """Over the socket, beside it, and a minute later out of a connection that was dead; another press is another HOLD."""
+    for press in ("anna-1", "anna-1", "anna-2"):
+        assert rig.say("anna", type="command", command="hold", press=press) == ""
+    rig.operator.hold("anna", "anna-2", NOW_NS)
+    rig.say("anna", type="command", command="arm")
+    rig.now_ns += 60_000 * MS
+    rig.say("anna", type="command", command="hold", press="anna-1")
+    assert [cast(messages.OperatorCommand, one).command for one in rig.commands.messages] == ["hold", "hold", "arm"]
+    rig.say("anna", type="command", command="hold")
+    rig.say("anna", type="command", command="hold")
+    assert len(rig.commands.messages) == 5, "one that names no press is always obeyed"
+
+
+def test_a_page_keeps_the_lease_when_one_of_its_two_connections_ends(rig: Rig) -> None:
+    rig.operator.enter("anna")
+    rig.say("anna", type="deadman", wanted=True)
+    rig.operator.leave("anna")
+    assert rig.operator.describe("anna") == {"holder": "Anna", "mine": True, "deadman": True}
+    assert not rig.commands.messages
+    rig.operator.leave("anna")
+    assert rig.operator.lease.holder == ""
+    assert [cast(messages.OperatorCommand, one).command for one in rig.commands.messages] == ["hold"]
+
+
+def beat(rig: Rig, trip_ms: int, kept_ms: int = 20) -> None:
+    """One beat of a page so far away."""
+    rig.say("anna", type="beat", sent_ms=7.5, echo_ns=rig.now_ns - (trip_ms + kept_ms) * MS, kept_ms=kept_ms)
+
+
+@pytest.mark.parametrize(("trip_ms", "limit_ms"), [(0, 2000), (2400, 4400), (60_000, 5000)])
+def test_a_page_far_away_may_order_by_what_it_can_see(rig: Rig, trip_ms: int, limit_ms: int) -> None:
+    """What it shows is as old as its way is long; but what it says of that is believed up to a limit only."""
+    beat(rig, trip_ms)
+    assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - limit_ms * MS) == ""
+    assert "repeat it" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - (limit_ms + 1) * MS)
+
+
+def test_a_stall_is_no_longer_way(rig: Rig) -> None:
+    for trip_ms in (50, 1900, 1900, 1900):
+        beat(rig, trip_ms)
+    assert "repeat it" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 2100 * MS)
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:

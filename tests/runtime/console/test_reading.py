@@ -92,7 +92,7 @@ def test_one_that_dies_is_told_and_comes_back(reader: Reader) -> None:
     os.kill(child, 9)
     with pytest.raises(SessionError, match=f"{NAME}: its reading process ended"):
         asyncio.run(reader.moment(NAME, None))
-    assert json.loads(asyncio.run(reader.moment(NAME, None)))["joints"]["measured"]
+    assert json.loads(asyncio.run(reader.moment(NAME, None))["joints"])["measured"]
 
 
 def test_it_ends_with_whoever_started_it(index: Path) -> None:

@@ -133,6 +133,6 @@ def test_a_session_is_played_as_if_it_ran_but_nobody_can_take_it_for_a_robot(sho
         end_ns = max(message.stamp_ns for _, message, _ in decode_all(reader.read(folder)))
         until(page, "(end) => window.video2act.moment.now_ns === end", end_ns)
         moment = page.evaluate("window.video2act.moment")
-        recorded = json.loads(Recorded(folder).moment(end_ns))
+        recorded = {name: json.loads(part) for name, part in Recorded(folder).moment(end_ns).items()}
     for part in ("safety", "joints", "chunk", "conditions", "cameras", "instruction", "episode"):
         assert moment[part] == recorded[part], "the same as of the session at that moment, ages too"

@@ -60,7 +60,7 @@ def test_everything_is_there(held: dict[str, messages.Message]) -> None:
     assert np.shape(made["chunk"]["path"]) == (2, 64, 3)
     assert np.shape(made["arms"]["measured"]) == np.shape(made["arms"]["commanded"]) == (2, 10, 3)
     assert made["conditions"]["windows"][1] == {"name": "low", "camera": "head", "frames": [3, 6, 9]}
-    assert made["conditions"]["maps"]["boundaries"]["width"] == 3
+    assert made["maps"]["boundaries"]["width"] == 3
     assert made["cameras"][0]["age_ms"] == 40
     assert made["events"] == [{"at_ns": made["now_ns"], "kind": "fault", "text": "x"}]
 
@@ -130,7 +130,7 @@ def test_it_says_what_to_do(mode: str, reasons: tuple[str, ...], flags: list[str
 
 
 def test_maps_lie_over_what_they_are_of(held: dict[str, messages.Message]) -> None:
-    maps = shown(held)["conditions"]["maps"]
+    maps = shown(held)["maps"]
     assert maps["motion"]["covers"] == [0.125, 0.0, 0.75, 1.0]
     assert maps["boundaries"]["covers"] == [0, 0, 1, 1], "of the whole picture, where nothing else is said"
 

@@ -56,6 +56,8 @@ class StandInRobot:
         self.settings = load_settings(["--no-recorder.enabled", "--console.port", "0", *flags])
         self.mode: messages.Mode = "RUNNING"
         self.reasons: tuple[str, ...] = ()
+        self.answer = ""  # to the newest command
+        self.verdict = ""  # on every camera
         self.heard: list[tuple[messages.OperatorCommand, int]] = []
         self._since_ns = robot_time_ns()
         self._answered = (-1, -1)
@@ -190,7 +192,7 @@ def _safety(robot: StandInRobot, now_ns: int) -> messages.SafetyState:
     return messages.SafetyState(
         seq=0, epoch=1, stamp_ns=now_ns, episode=1, mode=robot.mode, reasons=robot.reasons, since_ns=robot.since_ns,
         chunk_age_ns=100_000_000, condition_age_ns=500_000_000, feedback_age_ns=2_000_000, holds=0, faults=0,
-        chunks_dropped=0, chunks_rejected=0, ticks=1, running_ticks=1, answered=robot.answered,
+        chunks_dropped=0, chunks_rejected=0, ticks=1, running_ticks=1, answered=robot.answered, answer=robot.answer,
     )  # fmt: skip
 
 
@@ -235,7 +237,7 @@ def _conditions(robot: StandInRobot, now_ns: int) -> messages.Conditions:
 
 def _health(robot: StandInRobot, now_ns: int) -> messages.CameraHealth:
     states = tuple(
-        messages.CameraState(camera=camera, number=1, capture_ns=now_ns, rate_hz=float(_HZ), verdict="")
+        messages.CameraState(camera=camera, number=1, capture_ns=now_ns, rate_hz=float(_HZ), verdict=robot.verdict)
         for camera in CAMERAS
     )
     return messages.CameraHealth(seq=0, epoch=1, stamp_ns=now_ns, cameras=states)

@@ -10,7 +10,7 @@ const TABLE_M = 0.74;
 const DRAW_EVERY_MS = 80; // a tablet, and a browser without a GPU, have other things to do
 const COLOURS = { measured: 0x8fa3b8, commanded: 0xffb000, path: 0x2ea8ff, moving: 0x35c46a, fault: 0xe5484d };
 
-export function Arms({ moment }) {
+export function Arms({ moment, recorded }) {
   const place = useRef(null);
   const scene = useRef(null);
   useEffect(() => {
@@ -22,7 +22,7 @@ export function Arms({ moment }) {
     }
     return () => scene.current.close();
   }, []);
-  useEffect(() => scene.current?.show(moment), [moment]);
+  useEffect(() => scene.current?.show(moment, recorded), [moment]);
   return html`<section class="arms" ref=${place}><span class="small legend"><span class="key measured">measured</span>
     <span class="key commanded">commanded</span> <span class="key chunk">chunk</span></span></section>`;
 }
@@ -64,13 +64,13 @@ class Scene {
     return object;
   }
 
-  show(moment) {
+  show(moment, recorded) {
     const now = performance.now();
     if (now - this.shownMs < DRAW_EVERY_MS) return;
     this.shownMs = now;
     const { measured, commanded } = moment.arms;
     const mode = moment.safety?.mode;
-    const colour = mode === "FAULT" ? COLOURS.fault : mode === "RUNNING" || mode === "TAKEOVER" ? COLOURS.moving : COLOURS.measured;
+    const colour = recorded ? COLOURS.measured : mode === "FAULT" ? COLOURS.fault : mode === "RUNNING" || mode === "TAKEOVER" ? COLOURS.moving : COLOURS.measured;
     for (const side of [0, 1]) {
       if (measured) {
         LINKS.forEach(([from, to], index) => {

@@ -5,6 +5,8 @@ const TYPICAL = 20; // of which the median is shown
 const DRIFT = 0.02; // a round trip that is a second old counts as 20 ms longer
 const SLACK_MS = 20; // two round trips that tell clocks further apart are of two clocks: a computer that was started again
 const SILENT_MS = 1000;
+const TICK_MS = 50;
+const STALLED_MS = 150; // a page that itself stood still for longer has heard nothing, whatever came
 const PROBE_MS = 250;
 const PROBES = 4; // and a patient one beside them: a browser opens six connections to a host
 const PATIENT_MS = 10000; // of that one, for a link that has come back slower than it was
@@ -15,7 +17,7 @@ class Link {
   heardAt = performance.now();
   backAt = 0; // when something came again after silence
   roundTripMs = null; // the median of the last ones
-  keepers = new Set(); // of the sockets (sockets.js): each tells whether something comes
+  keepers = new Set(); // of the sockets (sockets.js)
   errands = new Map(); // what must arrive, by name: the addresses that are asked until one answers
   #trips = []; // {at, tripMs, offsetMs}, oldest first
   #probes = []; // under way
@@ -67,13 +69,22 @@ class Link {
   // Asks until something answers, each time over a new connection: what was sent on a dead one may arrive a minute later. (Not by
   // WebSockets: a browser delays those to a host where many have failed.)
   start() {
+    let last = performance.now();
     setInterval(() => {
       const now = performance.now();
-      const silent = !this.reachable() && [...this.keepers].some((well) => !well());
+      const stalledMs = now - last - TICK_MS;
+      last = now;
+      if (stalledMs > STALLED_MS) { // what came meanwhile is heard first
+        this.heardAt += stalledMs;
+        for (const keeper of this.keepers) keeper.forgive(stalledMs);
+        return;
+      }
+      for (const keeper of this.keepers) keeper.check();
+      const silent = !this.reachable() && [...this.keepers].some((keeper) => !keeper.isWell());
       if (!silent && !this.errands.size && now - this.#probedAt < WARM_MS) return;
       if (silent) giveUpPictures();
       if (now - this.#probedAt > Math.max(PROBE_MS, this.roundTripMs ?? 0)) this.#ask();
-    }, 50);
+    }, TICK_MS);
   }
 
   // Something must arrive: it is sent now, and again until `done` has been called or it is taken back.

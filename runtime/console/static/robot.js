@@ -4,48 +4,49 @@ import { Arms } from "./arms.js";
 import { Cameras } from "./cameras.js";
 import { html } from "./html.js";
 import { History, Plots, Recording } from "./plots.js";
-import { aged, link } from "./link.js";
 import { openMoments } from "./sockets.js";
-import { Banner, Figures, Latency, Log, Processes } from "./state.js";
+import { Figures, Latency, Log, Processes, Recorded } from "./state.js";
 import { Steering } from "./steering.js";
 
-const AGEING_MS = 200;
+const NOW = () => null;
 
-// `at`: the time to show, null for now. `seek`: how a click goes to another time (ns), of a session. `operator`: of a live robot.
-export function Robot({ source, at, seek, operator }) {
-  const [newest, setNewest] = useState(null);
-  const [lost, setLost] = useState(false);
-  const [, setAgeing] = useState(0);
+// `live`: what live.js knows. `operator`: of a robot that can be steered. `replays`: the session that is played in place of a robot.
+export function LiveRobot({ live, operator, replays }) {
+  const { moment, lost, history } = live;
+  useEffect(() => { window.video2act.moment = window.video2act.live; }, [moment]);
+  if (!moment) return null;
+  return html`<${Robot} ...${{ moment, lost, history, operator, recorded: Boolean(replays) }} source="live" at=${NOW} />`;
+}
+
+// `at`: the time to show. `seek`: how a click goes to another time (ns).
+export function RecordedRobot({ name, at, seek }) {
+  const [moment, setMoment] = useState(null);
   const [history, setHistory] = useState(() => new History());
-  const live = source === "live";
   useEffect(() => {
-    const moments = openMoments(source, at, (reported) => {
-      operator?.saw(reported.now_ns);
-      if (live) history.note(reported);
+    const moments = openMoments(name, at, (reported) => {
       window.video2act.moment = reported;
-      setNewest(reported);
-    }, (well) => setLost(live && !well));
-    const timer = setInterval(() => live && setAgeing(performance.now()), AGEING_MS); // also when no moment comes any more
-    if (!live) {
-      fetch(`/sessions/${encodeURIComponent(source)}/joints`).then((answer) => answer.json())
-        .then((reported) => setHistory(new Recording(reported)), () => {}); // without it the plots stay empty
-    }
-    return () => { clearInterval(timer); moments.close(); };
-  }, [source]);
-  const deadman = Boolean(operator?.lease.mine && operator.lease.deadman);
-  const moment = live && newest ? aged(newest, link.ageMs(newest.now_ns)) : newest;
-  if (!moment) return html`<${Banner} moment=${null} lost=${lost} deadman=${deadman} />`;
+      setMoment(reported);
+    });
+    const ending = new AbortController();
+    fetch(`/sessions/${encodeURIComponent(name)}/joints`, { signal: ending.signal }).then((answer) => answer.json())
+      .then((reported) => setHistory(new Recording(reported)), () => {}); // without it the plots stay empty
+    return () => { ending.abort(); moments.close(); };
+  }, [name]);
+  return html`<div class="recorded"><${Recorded} name=${name} moment=${moment} />
+    ${moment && html`<${Robot} ...${{ moment, history, at, seek }} source=${name} lost=${false} recorded />`}</div>`;
+}
+
+function Robot({ source, at, moment, lost, history, seek, operator, recorded }) {
   return html`<article class=${lost ? "robot lost" : "robot"}>
-    <${Banner} moment=${moment} lost=${lost} deadman=${deadman} />
     <div class="grid">
       <div class="left">
         <${Cameras} ...${{ source, at, moment, lost }} />
-        <div class="both"><${Arms} moment=${moment} /><${Plots} moment=${moment} history=${history} seek=${seek} /></div>
+        <div class="both"><${Arms} moment=${moment} recorded=${recorded} /><${Plots} moment=${moment} history=${history} seek=${seek} /></div>
         <${Latency} bars=${moment.latency} />
         <${Processes} rows=${moment.processes} stale=${moment.stale} />
       </div>
       <aside>
-        ${operator ? html`<${Steering} ...${{ moment, operator, lost }} />` : html`<p class="small">${moment.instruction?.text}</p>`}
+        ${operator ? html`<${Steering} ...${{ moment, operator, lost }} />` : html`<p class="small instruction">${moment.instruction?.text}</p>`}
         <${Figures} moment=${moment} />
         <${Log} moment=${moment} />
       </aside>

@@ -1,7 +1,7 @@
 // Recorded sessions: the list, and one (or two side by side) under a scrubber over all their streams.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
-import { Robot } from "./robot.js";
+import { RecordedRobot } from "./robot.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const JUMPS = ["fault", "mode", "seam", "condition", "instruction", "episode"];
@@ -9,7 +9,11 @@ const JUMPS = ["fault", "mode", "seam", "condition", "instruction", "episode"];
 export function Sessions({ open }) {
   const [rows, setRows] = useState(null);
   const [second, setSecond] = useState(null);
-  useEffect(() => { fetch("/sessions").then((answer) => answer.json()).then(setRows); }, []);
+  useEffect(() => {
+    const ending = new AbortController();
+    fetch("/sessions", { signal: ending.signal }).then((answer) => answer.json()).then(setRows, () => {});
+    return () => ending.abort();
+  }, []);
   if (!rows) return html`<p class="muted">reading sessions</p>`;
   if (!rows.length) return html`<p class="muted">no sessions yet</p>`;
   const choose = (name) => (second ? open([second, name]) : open([name]));
@@ -86,7 +90,7 @@ export function Replay({ names }) {
     </div>
     ${about.some((one) => one.damage.length) && html`<p class="bad">${about.flatMap((one) => one.damage).join("; ")}</p>`}
     <div class=${names.length > 1 ? "beside" : ""}>${names.map((name, index) => html`
-      <${Robot} key=${name} source=${name} at=${() => Math.round(Math.min(about[index].begin_ns + playhead.current * 1e9, about[index].end_ns))}
+      <${RecordedRobot} key=${name} name=${name} at=${() => Math.round(Math.min(about[index].begin_ns + playhead.current * 1e9, about[index].end_ns))}
         seek=${(ns) => { setPlaying(false); go((ns - about[index].begin_ns) / 1e9); }} />`)}</div>
   </section>`;
 }

@@ -2,7 +2,6 @@
 import { link } from "./link.js";
 
 const AGAIN_MS = 500;
-const CHECK_MS = 100;
 const SILENT_MS = 1000; // of a robot that answers at once
 const OPENING_TRIPS = 4; // TCP, TLS, the socket's own greeting, and room
 const SOCKETS = 5; // of a page, which a browser opens one after another
@@ -19,6 +18,7 @@ class Waits {
   times = [];
   ask() { this.times.push(performance.now()); }
   answer() { this.times.shift(); }
+  forgive(ms) { this.times = this.times.map((time) => time + ms); }
   sinceMs() { return this.times.length ? performance.now() - this.times[0] : 0; }
 }
 
@@ -62,8 +62,12 @@ function keep(path, { begin, heard, well, silentMs = SILENT_MS, eager = false })
     if (again || passedMs > link.patienceMs(SILENT_MS, OPENING_TRIPS * (eager ? 1 : SOCKETS))) next = drop(next);
     if (!next && (again || passedMs > AGAIN_MS) && (eager || link.reachable())) open();
   }
-  const checking = setInterval(check, CHECK_MS);
-  link.keepers.add(isWell);
+  function forgive(ms) {
+    triedAt += ms;
+    waits.forgive(ms);
+  }
+  const keeper = { isWell, check, forgive };
+  link.keepers.add(keeper);
   open();
   return {
     isOpen: () => socket?.readyState === WebSocket.OPEN,
@@ -75,8 +79,7 @@ function keep(path, { begin, heard, well, silentMs = SILENT_MS, eager = false })
       return true;
     },
     close: () => {
-      clearInterval(checking);
-      link.keepers.delete(isWell);
+      link.keepers.delete(keeper);
       drop(socket);
       drop(next);
     },
@@ -185,8 +188,8 @@ const HELD_MS = 300;
 const PAGE = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // The operator's socket: says that the page lives, 20 times a second, while it is open. A hold goes over it and beside it until
-// the robot has heard it: a connection that is dead may check open for minutes, and one that lost something waits for that. `unheard()` is called while it has not,
-// `held()` when it has. `seen()`: the robot's time that is shown.
+// the robot has heard it: a connection that is dead may seem open for minutes, and one that lost something waits for that.
+// `unheard()` is called while it has not, `held()` when it has. `seen()`: the robot's time that is shown.
 export function openOperator({ lease, refused, held, unheard, well, seen }) {
   let press = null; // the hold that was not heard yet
   let presses = 0;

@@ -1,19 +1,58 @@
 // How the robot stands, in one look: whether it moves, why not, what to do; ages, ratio, latencies, processes, the log.
 import { html } from "./html.js";
+import { link } from "./link.js";
 
-export function Banner({ moment, lost, deadman }) {
+// What the live robot does, on every view: since when, why, how far away it is, who steers. Always of the same size: nothing below
+// it moves when the robot does something else.
+export function Strip({ moment, lost, operator }) {
   const safety = moment?.safety;
   const mode = lost ? "LOST" : safety?.mode ?? "STARTING";
-  const gone = `no connection to the robot; ${deadman ? "the arms hold (deadman)" : "the robot continues by itself"}`;
-  const fault = lost || !moment?.recording?.fault ? [] : [`not recorded: ${moment.recording.fault}`];
-  const reasons = lost ? [gone] : [...(safety?.reasons ?? []), ...fault];
+  const [first = "", ...others] = lost ? [gone(safety, operator)] : [...(safety?.reasons ?? []), ...unrecorded(moment)];
+  const todo = lost ? "check the network" : safety?.todo ?? "";
   const moves = lost || !safety || safety.moves === null ? "" : safety.moves ? "the arms move" : "the arms stand still";
+  const since = lost ? link.silentMs() / 1000 : safety?.since_s;
+  const all = [first, ...others, todo].filter(Boolean).join("; ");
   return html`<header class=${`banner ${mode.toLowerCase().replaceAll(" ", "-")}`} role="status">
     <strong>${mode}</strong>
-    <span>${moves}</span>
-    <span class="reasons">${reasons.join("; ")}</span>
-    <span class="todo">${lost ? "check the network" : safety?.todo ?? ""}</span>
+    <span class="moves">${moves} <small>${since === undefined ? "" : `for ${duration(since)}`}</small></span>
+    <span class="reasons" title=${all}>${first}${others.length > 0 && html` <small>and ${others.length} more</small>`} <i>${todo}</i></span>
+    <span class="way">${lost ? "no answer" : `live, round trip ${trip(link.roundTripMs)}`}</span>
+    <span class="steers">${steers(operator?.lease)}</span>
   </header>`;
+}
+
+// How a recording stood at the moment that is looked at: never to be taken for the live robot.
+export function Recorded({ name, moment }) {
+  const safety = moment?.safety;
+  const moved = !safety || safety.moves === null ? "" : safety.moves ? "the arms moved" : "the arms stood still";
+  return html`<header class="then"><b>recording</b> <span class="muted">${name}</span>
+    ${safety && html`<span>was <strong>${safety.mode}</strong> for ${duration(safety.since_s)}</span> <span>${moved}</span>`}
+    <span class="reasons" title=${safety?.reasons.join("; ")}>${safety?.reasons.join("; ")}</span></header>`;
+}
+
+function gone(safety, operator) {
+  const holds = operator?.lease.mine && operator.lease.deadman;
+  const was = safety ? ` (it was ${safety.mode})` : "";
+  return `no connection to the robot${was}; ${holds ? "the arms hold (deadman)" : "the robot continues by itself"}`;
+}
+
+function unrecorded(moment) {
+  return moment?.recording?.fault ? [`not recorded: ${moment.recording.fault}`] : [];
+}
+
+function steers(lease) {
+  if (!lease) return "";
+  return lease.mine ? "you steer" : lease.holder ? `${lease.holder} steers` : "nobody steers";
+}
+
+function trip(ms) {
+  return ms === null ? "-" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+function duration(seconds) {
+  const whole = Math.floor(Math.max(0, seconds));
+  const [minutes, hours] = [Math.floor(whole / 60), Math.floor(whole / 3600)];
+  return hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
 export function Figures({ moment }) {

@@ -26,26 +26,27 @@ export function Steering({ moment, operator, lost }) {
   const rename = (event) => { setName(event.target.value); localStorage.setItem("name", event.target.value); };
   const answer = moment?.safety?.answer;
   return html`<section class="steering">
-    <div class="row">
+    <div class="row lease">
+      <input value=${name} onInput=${rename} disabled=${mine} maxlength="80" aria-label="your name" />
       ${mine
         ? html`<button onClick=${() => operator.socket().give()}>give back the lease</button>`
-        : html`<input value=${name} onInput=${rename} maxlength="80" aria-label="your name" />
-          <button disabled=${!connected} onClick=${() => { operator.clear(); operator.socket().take(name || "operator"); }}>take the lease</button>`}
-      <span class="muted">${!connected ? "no connection" : lease.holder ? (mine ? "you hold the lease" : `${lease.holder} holds the lease`) : "nobody holds the lease"}</span>
+        : html`<button disabled=${!connected} onClick=${() => { operator.clear(); operator.socket().take(name || "operator"); }}>take the lease</button>`}
     </div>
+    <span class="muted line">${!connected ? "no connection" : lease.holder ? (mine ? "you hold the lease" : `${lease.holder} holds the lease`) : "nobody holds the lease"}</span>
     <label class="row small"><input type="checkbox" checked=${lease.deadman} disabled=${!mine}
       onChange=${(event) => operator.socket().deadman(event.target.checked)} /> hold when this page is lost (deadman)</label>
     <div class="row commands">${COMMANDS.map(([command, hint]) => html`
       <button disabled=${!mine} title=${hint} onClick=${() => operator.send(command)}>${command}</button>`)}</div>
-    <div class="row commands">${CONFIRMED.map(([label, command, warning]) => html`
-      <button class="danger" disabled=${!mine} onClick=${() => setAsking({ label, command: command || label, warning })}>${label}</button>`)}</div>
-    ${asking && html`<${Question} ...${asking} close=${() => setAsking(null)} give=${(command) => operator.send(command, true)} />`}
-    ${answer && html`<p class="bad answer" role="alert">${answer}</p>`}
+    <div class="row commands dangers">${CONFIRMED.map(([label, command, warning]) => html`
+      <button class="danger" disabled=${!mine} onClick=${() => setAsking({ label, command: command || label, warning })}>${label}</button>`)}
+      ${asking && html`<${Question} ...${asking} close=${() => setAsking(null)} give=${(command) => operator.send(command, true)} />`}</div>
+    <p class="bad answer" role="alert" title=${answer}>${answer}</p>
     <${Wishes} moment=${moment} mine=${mine} steer=${(wish) => operator.socket().steer(wish)} />
   </section>`;
 }
 
-// Within the page, which goes on beating meanwhile; what is chosen first does nothing.
+// Within the page, which goes on beating meanwhile; what is chosen first does nothing. It lies above the button that was pressed, so
+// that no second touch there says yes.
 function Question({ label, command, warning, close, give }) {
   const cancel = useRef(null);
   useEffect(() => cancel.current?.focus(), []);
@@ -67,14 +68,22 @@ function Whole({ value, disabled, given }) {
 }
 
 function Wishes({ moment, mine, steer }) {
-  const [text, setText] = useState(null);
+  const [draft, setDraft] = useState("");
   const [note, setNote] = useState("");
   const reported = moment?.instruction?.text ?? "";
   const judge = (result) => { steer({ result, note }); setNote(""); };
-  return html`<form class="wishes" onSubmit=${(event) => { event.preventDefault(); steer({ instruction: (text ?? reported).replace(/\s+/g, " ").trim() }); setText(null); }}>
-    <label>instruction<textarea rows="2" maxlength="1000" disabled=${!mine} value=${text ?? reported}
-      onInput=${(event) => setText(event.target.value)}></textarea></label>
-    <div class="row"><button type="submit" disabled=${!mine || !(text ?? reported).trim()}>tell the robot</button>
+  const tell = (event) => {
+    event.preventDefault();
+    steer({ instruction: draft.replace(/\s+/g, " ").trim() });
+    setDraft("");
+  };
+  return html`<form class="wishes" onSubmit=${tell}>
+    <div class="instruction"><small class="muted">the robot does</small> <q title=${reported}>${reported}</q></div>
+    <label><span class="muted">new instruction${draft.trim() && html`<b class="bad">, not sent yet</b>`}</span>
+      <textarea rows="2" maxlength="1000" disabled=${!mine} value=${draft} placeholder="what it shall do instead"
+      onInput=${(event) => setDraft(event.target.value)}></textarea></label>
+    <div class="row"><button type="submit" disabled=${!mine || !draft.trim()}>tell the robot</button>
+      <button type="button" disabled=${!mine || !reported} title="edit the present instruction" onClick=${() => setDraft(reported)}>edit</button>
       <label class="small">1:<${Whole} value=${moment?.ratio.wanted} disabled=${!mine} given=${(ratio) => steer({ ratio })} /></label>
       <label class="small">blend <select disabled=${!mine} value=${moment?.episode?.blend}
         onChange=${(event) => steer({ blend: event.target.value })}>${BLENDS.map((blend) => html`<option>${blend}</option>`)}</select></label>

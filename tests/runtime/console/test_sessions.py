@@ -51,8 +51,9 @@ def beside(page: Page) -> None:
 
 
 def said(page: Page) -> list[str]:
-    """All that each of the two says."""
-    return page.locator(".beside > *").all_inner_texts()
+    """All that each of the two says, but for its name."""
+    texts = page.locator(".beside > *").all_inner_texts()
+    return [text.replace(name, "") for name, text in zip(NAMES, texts, strict=True)]
 
 
 def alike(page: Page, before: list[str]) -> str:

@@ -12,6 +12,7 @@ from cryptography import x509
 from runtime.config.settings import LOOPBACK, TOKEN
 from runtime.config.settings import Page as Settings
 from runtime.errors import SettingsError
+from runtime.host.terminal import width
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"
 """What certificate.sh writes into its folder."""
@@ -24,6 +25,15 @@ def url(settings: Settings, port: int) -> str:
     known = token(settings)
     query = f"?token={known}" if known else ""
     return f"http{'s' if settings.certificate else ''}://{_reached_by(settings)}:{port}/{query}"
+
+
+def printed(settings: Settings, address: str) -> str:
+    """How a command tells an address: with its token on a terminal alone, since journals and files are read by others."""
+    plain, _, known = address.partition("?")
+    if not known or width() is not None:
+        return address
+    place = "--console.token" if settings.token or settings.certificate is None else settings.certificate / TOKEN_FILE
+    return f"{plain} (add ?token= and the token of {place})"
 
 
 def _reached_by(settings: Settings) -> str:

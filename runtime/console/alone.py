@@ -6,7 +6,7 @@ import asyncio
 import signal
 
 from runtime.console import app
-from runtime.console.access import check, encryption, token, url
+from runtime.console.access import check, encryption, printed, token, url
 from runtime.console.flags import CONSOLE
 from runtime.console.guard import Guard
 from runtime.console.recorded import SessionIndex
@@ -35,6 +35,6 @@ def main(arguments: list[str]) -> int:
     console = app.Console(Guard(options.host, token(options)), SessionIndex(options.sessions))
     app.run_forever(
         app.application(console), options.host, options.port, encryption(options),
-        lambda port: say(f"video2act: sessions at {url(options, port)}"), serve(),
+        lambda port: say(f"video2act: sessions at {printed(options, url(options, port))}"), serve(),
     )  # fmt: skip
     return 0

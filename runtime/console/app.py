@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from drivers.cobot_magic import CAMERAS
 from runtime.console import metrics, requests, sockets
+from runtime.console.door import Door
 from runtime.console.guard import COOKIE, Guard
 from runtime.console.live import Live
 from runtime.console.operator_session import OperatorSession
@@ -32,6 +34,10 @@ STATIC = Path(__file__).parent / "static"
 _LIVE = "live"
 _WELCOME = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>video2act</title>'
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
+
+
+_DOOR = web.AppKey("door", Door)
+_KEPT_S = 15.0  # a connection without a request; chosen: a page keeps one for HOLD by a request each 5 s
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,12 @@ class Console:
     replays: str = ""
 
 
-def application(console: Console) -> web.Application:
+def application(console: Console, door: Door | None = None) -> web.Application:
     """The routes of pages, sessions and sockets, each behind the guard's check."""
-    app = web.Application(middlewares=[_checked(console.guard)])
+    door = door or Door()
+    app = web.Application(middlewares=[_checked(console.guard, door)])
+    app[_DOOR] = door
+    app.on_response_prepare.append(_harden)
     reader = Reader(console.index.folder)
     serve = _Routes(console, reader)
     app.add_routes(
@@ -80,9 +89,7 @@ def application(console: Console) -> web.Application:
     return app
 
 
-def _checked(guard: Guard) -> Middleware:
-    policy = _policy()
-
+def _checked(guard: Guard, door: Door) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
@@ -92,24 +99,32 @@ def _checked(guard: Guard) -> Middleware:
             welcome = web.Response(text=_WELCOME, content_type="text/html")
             welcome.set_cookie(COOKIE, request.query["token"], httponly=True, samesite="Strict", secure=request.secure)
             welcome.headers["Cache-Control"] = "no-store"
-            welcome.headers["Referrer-Policy"] = "no-referrer"
             return welcome
         refused = guard.refuses(
             headers.get("Host", ""),
             headers.get("Origin"),
             request.cookies.get(COOKIE, ""),
             headers.get("Authorization", ""),
+            request.secure,
         )
         if refused is not None:
             return web.Response(status=refused[0], text=f"{refused[1]}\n")
-        response = await handler(request)
-        if not response.prepared:
-            response.headers["Content-Security-Policy"] = policy
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            response.headers["Cache-Control"] = "no-cache"
-        return response
+        if door.refuses(request.protocol, request.path):
+            full = web.HTTPServiceUnavailable(text="too many connections; close some pages\n")
+            full.force_close()  # the place is wanted
+            raise full
+        return await handler(request)
 
     return check
+
+
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer, errors too, says what a browser may do with it."""
+    del request
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 def _policy() -> str:
@@ -120,6 +135,9 @@ def _policy() -> str:
         f"default-src 'self'; script-src 'self' 'sha256-{digest}'; img-src 'self' blob: data:; "
         "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
     )
+
+
+_POLICY = _policy()
 
 
 class _Routes:
@@ -223,18 +241,26 @@ def run_forever(
 async def _run(
     app: web.Application, host: str, port: int, certificate: Any, ready: Callable[[int], None], serve: Awaitable[None]
 ) -> None:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, keepalive_timeout=_KEPT_S)
     await runner.setup()
+    assert runner.server is not None
+    with _listening(host, port) as listening:
+        accepting = asyncio.create_task(app[_DOOR].serve(listening, runner.server, certificate))
+        try:
+            ready(int(listening.getsockname()[1]))
+            await serve
+        finally:
+            accepting.cancel()
+            await asyncio.gather(accepting, return_exceptions=True)
+            await runner.cleanup()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Where the page is served; a port that is taken gives way to a free one."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     try:
-        for choice in (port, 0):
-            site = web.TCPSite(runner, host, choice, ssl_context=certificate)
-            try:
-                await site.start()
-                break
-            except OSError:
-                if choice == 0:
-                    raise
-        ready(int(runner.addresses[0][1]))
-        await serve
-    finally:
-        await runner.cleanup()
+        made = socket.create_server(address[:2], family=family)
+    except OSError:
+        made = socket.create_server((address[0], 0), family=family)
+    made.setblocking(False)
+    return made

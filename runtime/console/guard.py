@@ -22,19 +22,24 @@ class Guard:
     host: str
     token: str
 
-    def refuses(self, host: str, origin: str | None, cookie: str, authorization: str) -> tuple[int, str] | None:
-        """Why a request is refused, as HTTP status and text; None: it may pass. `host`, `origin`: its headers."""
+    def refuses(
+        self, host: str, origin: str | None, cookie: str, authorization: str, secure: bool
+    ) -> tuple[int, str] | None:
+        """Why a request is refused, as HTTP status and text; None: it may pass. `host`, `origin`: its headers.
+
+        `secure`: it came by TLS. A page of the same host that did not is another: whoever is on the way can write it.
+        """
         try:
             name = urlsplit(f"//{host}").hostname or ""
-            page = None if origin is None else urlsplit(origin).netloc
+            page = None if origin is None else urlsplit(origin)
         except ValueError:
             return 403, "Host or Origin header is malformed"
         if self.host in LOOPBACK and name not in LOOPBACK:
             return 403, f"Host: expected {self.host}, got {name[:80]!r}"
-        if origin is not None and page != host:
-            return 403, f"Origin: pages of {origin[:80]!r} may not use this console"
+        if page is not None and (page.scheme, page.netloc) != ("https" if secure else "http", host):
+            return 403, f"Origin: pages of {(origin or '')[:80]!r} may not use this console"
         if self.token and not (self._is_token(cookie) or self._is_token(authorization.removeprefix(_BEARER))):
-            return 401, "token is missing or wrong; open the address that robot.sh printed, with ?token=..."
+            return 401, "token is missing or wrong; open the address with ?token= and the token, as robot.sh tells"
         return None
 
     def lets_in(self, token: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.config.settings import Console as Settings
 from runtime.console import app
-from runtime.console.access import encryption, token, url
+from runtime.console.access import encryption, printed, token, url
 from runtime.console.guard import Guard
 from runtime.console.live import Live
 from runtime.console.recorded import SessionIndex, settings_of
@@ -49,7 +49,7 @@ def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> No
     try:
         app.run_forever(
             app.application(console), settings.host, settings.port, encryption(settings),
-            lambda port: say(f"video2act: playing {name} at {url(settings, port)} until Ctrl-C"), serve(),
+            lambda port: say(f"video2act: playing {name} at {printed(settings, url(settings, port))} until Ctrl-C"), serve(),
         )  # fmt: skip
     finally:
         bus.close()

@@ -310,7 +310,7 @@ class Robot:
         file = self.folder / CONSOLE_FILE
         if self._console == "" and file.exists():
             self._console = file.read_text()
-            say(f"video2act: console {self._console}")
+            say(f"video2act: console {access.printed(self.settings.console, self._console)}")
 
     def is_over(self) -> bool:
         """Whether the run ends by itself now: --seconds after the first RUNNING, pauses included."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
 import shutil
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
+from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
 
 from runtime import cli
 from runtime.config.settings import load_settings
@@ -26,8 +29,11 @@ S = 1_000_000_000
 
 
 @pytest.mark.parametrize(
-    ("guard", "host", "origin", "cookie", "authorization", "status"),
+    ("guard", "host", "origin", "cookie", "authorization", "status"),  # with a token: over TLS
     [
+        (Guard("127.0.0.1", ""), HERE, "https://127.0.0.1:8770", "", "", 403),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", "http://robot:8770", TOKEN, "", 403),
+        (Guard("0.0.0.0", TOKEN), "robot:8770", "ftp://robot:8770", TOKEN, "", 403),
         (Guard("127.0.0.1", ""), HERE, None, "", "", None),
         (Guard("127.0.0.1", ""), "localhost:8770", "http://localhost:8770", "", "", None),
         (Guard("127.0.0.1", ""), "[::1]:8770", None, "", "", None),
@@ -50,7 +56,7 @@ S = 1_000_000_000
 def test_who_is_let_in(
     guard: Guard, host: str, origin: str | None, cookie: str, authorization: str, status: int | None
 ) -> None:
-    refused = guard.refuses(host, origin, cookie, authorization)
+    refused = guard.refuses(host, origin, cookie, authorization, secure=bool(guard.token))
     assert (None if refused is None else refused[0]) == status
 
 
@@ -195,7 +201,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
         base = url(settings, found[0]).partition("?")[0].rstrip("/")
         async with ClientSession() as client:
             async with client.get(f"{base}/about", ssl=client_context) as answer:
-                assert answer.status == 401 and "token" in await answer.text()
+                assert answer.status == 401 and "token" in await answer.text() and hardened(answer)
             async with client.get(f"{base}/?token=wrong-wrong-wrong", ssl=client_context) as answer:
                 assert answer.status == 401
         async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # else none for a bare address
@@ -210,7 +216,7 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
             async with client.get(
                 f"{base}/about", ssl=client_context, headers={"Origin": "https://evil.example"}
             ) as answer:
-                assert answer.status == 403
+                assert answer.status == 403 and hardened(answer)
             with pytest.raises(WSServerHandshakeError, match="403"):
                 await opened(client, f"{base}/moments", client_context, "https://evil.example")
             socket = await opened(client, f"{base}/moments?source={NAME}", client_context, base)
@@ -228,9 +234,47 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
                 "/pictures/none",
             ):
                 async with client.get(f"{base}{lacking}", ssl=client_context) as answer:
-                    assert answer.status == 404, lacking
+                    assert answer.status == 404 and hardened(answer), lacking
+            async with client.post(f"{base}/about", ssl=client_context) as answer:
+                assert answer.status == 405 and hardened(answer)
 
     app.run_forever(app.application(console), "127.0.0.1", 0, encryption(settings), found.append, use())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_token_is_printed_on_a_terminal_alone(tmp_path: Path, terminal: bool) -> None:
+    """What goes into a journal or a file is read by others."""
+    line = [
+        sys.executable,
+        "-m",
+        "runtime.cli",
+        "console",
+        "--sessions",
+        str(tmp_path),
+        "--port",
+        "0",
+        "--token",
+        TOKEN,
+    ]
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    with (
+        subprocess.Popen(line, stdout=theirs, env=os.environ | {"TERM": "xterm"}) as console,
+        os.fdopen(ours) as output,
+    ):
+        os.close(theirs)
+        shown = next(text for text in output if "sessions at" in text)
+        console.terminate()
+    assert (TOKEN in shown) == terminal
+    assert terminal or "(add ?token= and the token of --console.token)" in shown
+
+
+def hardened(answer: ClientResponse) -> bool:
+    """Whether an answer, whatever it is, says what a browser may do with it."""
+    headers = answer.headers
+    return (
+        "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        and headers["X-Content-Type-Options"] == "nosniff"
+    )
 
 
 def test_the_address_that_is_told_can_be_opened(tmp_path: Path) -> None:

@@ -28,16 +28,16 @@ class Serving:
         self._line = [sys.executable, "-m", "runtime.cli", *arguments]
 
     def __enter__(self) -> str:
-        self._process = subprocess.Popen(self._line, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        lines = iter(self._process.stdout.readline, "")
+        self.process = subprocess.Popen(self._line, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        lines = iter(self.process.stdout.readline, "")
         return next(found.group() for line in lines if (found := re.search(r"https?://\S+", line)))
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdout is not None
-        self._process.terminate()
-        self._process.stdout.close()
-        assert self._process.wait(20) == 0
+        assert self.process.stdout is not None
+        self.process.terminate()
+        self.process.stdout.close()
+        assert self.process.wait(20) == 0
 
 
 class Alone(Serving):

@@ -14,6 +14,8 @@ from typing import Any
 
 import hostile_session
 import pytest
+from aiohttp import ClientSession
+from console_page import Alone
 
 from runtime.config.settings import load_settings, settings_to_json
 from runtime.console import reading
@@ -264,3 +266,36 @@ def children() -> list[int]:
         except OSError:
             continue
     return found
+
+
+def own_mb(process: int) -> float:
+    """Memory that is this process's alone."""
+    return int(Path(f"/proc/{process}/status").read_text().partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def test_the_console_does_not_grow_while_a_session_is_read(index: Path) -> None:
+    """Nor does it need a thread for each that reads."""
+
+    async def read(url: str, process: int) -> tuple[float, int]:
+        async with ClientSession() as client:
+            for _ in range(2):  # to be warm, and to be measured
+                before_mb = own_mb(process)
+                await asyncio.gather(*(moments(client, url, 300) for _ in range(4)))
+                for _ in range(20):
+                    async with client.get(f"{url}sessions/{NAME}/joints") as answer:
+                        await answer.read()
+            return own_mb(process) - before_mb, len(list(Path(f"/proc/{process}/task").iterdir()))
+
+    serving = Alone(index)
+    with serving as url:
+        grown_mb, threads = asyncio.run(read(url, serving.process.pid))
+    assert grown_mb < 2 and threads < 8
+
+
+async def moments(client: ClientSession, url: str, count: int) -> None:
+    """Look at so many moments of the session."""
+    recorded = await (await client.get(f"{url}sessions/{NAME}")).json()
+    async with client.ws_connect(f"{url}moments?source={NAME}") as socket:
+        for step in range(count):
+            await socket.send_json({"at_ns": recorded["begin_ns"] + step * 10_000_000})
+            await socket.receive()

@@ -223,7 +223,7 @@ def _chunk(robot: StandInRobot, now_ns: int) -> messages.ActionChunk:
     return made.model_copy(
         update={
             "stamp_ns": now_ns, "t0_ns": now_ns, "observation_ns": now_ns - 40_000_000,
-            "frame_returned_ns": now_ns - 30_000_000, "q": np.stack([_swing(at) for at in ahead_ns]).astype(np.float32),
+            "frame_returned_ns": now_ns - 30_000_000, "q": np.stack([_swing(int(at)) for at in ahead_ns]).astype(np.float32),
             "timing": messages.Timing(finished_ns=now_ns, prepare_ns=5_000_000, forward_ns=20_000_000),
         }
     )  # fmt: skip

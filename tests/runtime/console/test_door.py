@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ def with_door(
 
 
 @contextmanager
-def half(port: int, text: bytes = HALF) -> Iterator[socket.socket]:
+def half(port: int, text: bytes = HALF) -> Generator[socket.socket]:
     """A connection that goes no further."""
     with closing(socket.create_connection(("127.0.0.1", port), 5)) as made:
         made.sendall(text)

@@ -76,7 +76,7 @@ def test_several_may_ask_at_once(reader: Reader, index: Path) -> None:
     recorded = Recorded(index / NAME)
     times_ns = [recorded.begin_ns + step * 10_000_000 for step in range(20)]
 
-    async def all_of_them() -> list[str]:
+    async def all_of_them() -> list[dict[str, str]]:
         return list(await asyncio.gather(*(reader.moment(NAME, at_ns) for at_ns in times_ns)))
 
     assert asyncio.run(all_of_them()) == [recorded.moment(at_ns) for at_ns in times_ns]
@@ -278,6 +278,7 @@ def test_the_console_does_not_grow_while_a_session_is_read(index: Path) -> None:
 
     async def read(url: str, process: int) -> tuple[float, int]:
         async with ClientSession() as client:
+            before_mb = 0.0
             for _ in range(2):  # to be warm, and to be measured
                 before_mb = own_mb(process)
                 await asyncio.gather(*(moments(client, url, 300) for _ in range(4)))

@@ -175,8 +175,8 @@ def test_writer_stopped_in_mid_write_leaves_a_whole_value_readable(tmp_path: Pat
     assert len(seen) > 5
 
 
-def test_value_half_written_beside_the_newest_does_not_disturb_it(slot: SharedSlot) -> None:
-    """A writer that dies in mid-write has touched anything but the newest half and the count."""
+def test_value_partly_written_beside_the_newest_does_not_disturb_it(slot: SharedSlot) -> None:
+    """A writer that dies in mid-write has touched anything but the newest place and the count."""
     slot.write(b"old value")
     slot.write(b"new value")
     before = slot.path.read_bytes()

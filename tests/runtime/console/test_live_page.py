@@ -99,7 +99,7 @@ def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
 
 
 def test_all_joints_of_an_arm_are_plotted_at_once_or_one_of_them(page: Page) -> None:
-    until(page, "window.video2act.moment.joints.measured !== null")
+    until(page, "(window.video2act.moment?.joints.measured ?? null) !== null")
     page.get_by_label("joint").select_option("right arm")
     drawn = page.locator(".several canvas")
     expect(drawn).to_have_count(7)

@@ -1,6 +1,7 @@
 """Teleoperation with four arms: emulated leaders lead emulated followers over two buses, the real SDK listens, and what was
 recorded comes back out of an HDF5 file. Called by pytest; a live run."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
     ]
     wanted = [*decided, (3, "ready"), (3, "recording"), (3, "kept")]
     assert states(run) == wanted
-    assert run.json.read_text() == '{"kept": 2, "discarded": 1}\n'
+    assert json.loads(run.json.read_text()) == {"kept": 2, "discarded": 1}
 
 
 @pytest.mark.live

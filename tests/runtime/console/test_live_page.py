@@ -42,6 +42,7 @@ def page(run: LiveRun, show: Open) -> Page:
     """The robot's page, with a moment on it."""
     made = show(address(run))
     expect(made.locator(".banner strong")).not_to_have_text("STARTING", timeout=WAIT_MS)
+    until(made, "Boolean(window.video2act.moment)")
     return made
 
 
@@ -99,7 +100,7 @@ def test_pictures_move_and_the_whole_robot_is_shown(page: Page) -> None:
 
 
 def test_all_joints_of_an_arm_are_plotted_at_once_or_one_of_them(page: Page) -> None:
-    until(page, "(window.video2act.moment?.joints.measured ?? null) !== null")
+    until(page, "window.video2act.moment.joints.measured !== null")
     page.get_by_label("joint").select_option("right arm")
     drawn = page.locator(".several canvas")
     expect(drawn).to_have_count(7)

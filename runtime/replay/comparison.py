@@ -73,8 +73,9 @@ def compare(index: Index, key: Key, made: messages.Message | None, report: Repor
         count.not_comparable += 1
         return
     count.compared += 1
-    if made is not None:
-        made = _with(made, index.messages[key], _ADDED.get(index.session.schema, {}))
+    added = _ADDED.get(index.session.schema)
+    if made is not None and added is not None:
+        made = _with(made, index.messages[key], added)
     if made is not None and messages.encode(made) == recorded:
         return
     if made is not None and index.other_revision:

@@ -6,6 +6,7 @@ was measured while a step ran (timing, arrivals) is taken from the record. A pro
 a stretch ends in another state than the snapshot's, the next one is made again from the state itself.
 """
 
+import gc
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,8 +116,12 @@ def _results(work: _Work, stretches: Sequence[Stretch], workers: int) -> Iterato
     if workers < 2:
         yield from map(work.run, stretches)
         return
-    with WorkerPool("replay", workers, begin=lambda: _IN_WORKER.append(work)) as pool:
-        yield from pool.results(_run_in_worker, stretches)
+    gc.freeze()  # else the workers would walk through the whole session, and so copy it
+    try:
+        with WorkerPool("replay", workers, begin=lambda: _IN_WORKER.append(work)) as pool:
+            yield from pool.results(_run_in_worker, stretches)
+    finally:
+        gc.unfreeze()
 
 
 _IN_WORKER: list[_Work] = []

@@ -100,6 +100,10 @@ def where(page: Page) -> dict[str, tuple[float, float]]:
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (820, 1180), (390, 844)])
 def test_nothing_moves_under_a_finger(running: StandInRobot, show: Open, width: int, height: int) -> None:
     page = opened(show, running, width, height)
+    page.locator(".wishes q").evaluate("(q) => { q.textContent = 'put the red block on the blue mat, '.repeat(9); }")
+    reported, draft = page.locator(".wishes q").bounding_box(), page.locator(".wishes label").first.bounding_box()
+    assert reported is not None and draft is not None
+    assert reported["y"] + reported["height"] <= draft["y"], "two lines of what the robot does have room"
     strip, before = page.locator(".banner strong"), where(page)
     page.get_by_role("button", name="take the lease").click()
     expect(page.get_by_text("you hold the lease", exact=True)).to_be_visible()

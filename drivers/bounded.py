@@ -35,11 +35,13 @@ class BoundedCalls:
             except Exception as raised:  # noqa: BLE001 - the thread's edge: raised again below
                 error.append(raised)
 
-        if self._hanging is None or not self._hanging.is_alive():
-            self._hanging = threading.Thread(target=made, daemon=True)
-            self._hanging.start()
-            self._hanging.join(self._limit_s)
+        hangs = DriverError(f"{what} hangs (no answer within {self._limit_s:.0f} s); {remedy}")
+        if self._hanging is not None and self._hanging.is_alive():
+            raise hangs
+        self._hanging = threading.Thread(target=made, daemon=True)
+        self._hanging.start()
+        self._hanging.join(self._limit_s)
         if self._hanging.is_alive():
-            raise DriverError(f"{what} hangs (no answer within {self._limit_s:.0f} s); {remedy}")
+            raise hangs
         if error:
             raise error[0]

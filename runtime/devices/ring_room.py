@@ -1,4 +1,4 @@
-"""Room in shared memory for the frames of all cameras: what a run needs, and whether it is there before anything starts.
+"""Room in shared memory for frames and messages: what a run needs, and whether it is there before anything starts.
 Called by the robot command and the doctor.
 """
 
@@ -10,12 +10,15 @@ from runtime.config.settings import Settings
 from runtime.devices.cameras import ring_slots
 from runtime.errors import RuntimeFault
 from runtime.messaging.frame_ring import slot_bytes
+from runtime.messaging.ring_topic import CAPACITY_BYTES
+from runtime.messaging.topics import TOPICS
 
-BESIDE_BYTES = 8_000_000
-"""Of a run in shared memory beside its rings: sockets, slots, the table. Chosen: several times what they take."""
+_SOCKETS_BYTES = 8_000_000  # sockets, slots, the table; chosen: several times what they take
+BESIDE_BYTES = _SOCKETS_BYTES + CAPACITY_BYTES * sum(topic.ring for topic in TOPICS.values())
+"""Of a run in shared memory beside its frames: the topics that travel through rings, and what is small."""
 
 
-def rings_bytes(settings: Settings) -> float:
+def frames_bytes(settings: Settings) -> float:
     """Bytes of the rings of all cameras. Raises RuntimeFault where the policy cannot be read."""
     needs = policy_needs(settings)
     return sum(
@@ -26,7 +29,7 @@ def rings_bytes(settings: Settings) -> float:
 
 def check(folder: Path, settings: Settings) -> None:
     """Raises RuntimeFault where a run does not fit into what is free in the memory file system of `folder`."""
-    free, needed = shutil.disk_usage(folder).free, rings_bytes(settings) + BESIDE_BYTES
+    free, needed = shutil.disk_usage(folder).free, frames_bytes(settings) + BESIDE_BYTES
     if free < needed:
         raise RuntimeFault(
             f"{folder.parent}: {free / 1e6:.0f} MB free, a run needs {needed / 1e6:.0f} MB; delete files there, "

@@ -116,20 +116,20 @@ def _picture_bytes_s(camera: Camera) -> float:
 
 
 def shared_memory(folder: Path, settings: Settings) -> Row:
-    """Whether the rings of all cameras fit twice where pictures pass between the processes."""
+    """Whether what a run shares fits twice where pictures and messages pass between the processes."""
     needed = 2 * _run_bytes(settings)
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         return Row("shared memory", "fail", f"{folder}: {error.strerror}", f"mount it: mount -t tmpfs tmpfs {folder}")
     found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f} GB"
-    remedy = f"delete files there; start a container with --shm-size={max(2, math.ceil(needed / 1e9))}g"
+    remedy = f"delete files there; start a container with --shm-size={max(2, math.ceil(needed / 2**30))}g"
     return Row("shared memory", "pass" if free > needed else "fail", found, remedy)
 
 
 def _run_bytes(settings: Settings) -> float:
     try:
-        return ring_room.rings_bytes(settings) + ring_room.BESIDE_BYTES
+        return ring_room.frames_bytes(settings) + ring_room.BESIDE_BYTES
     except RuntimeFault:  # the row of the policy says so
         return ring_room.BESIDE_BYTES
 

@@ -11,7 +11,7 @@ from runtime.messaging.publisher import Publisher
 from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import Topic
 
-_CAPACITY_BYTES = 1 << 23
+CAPACITY_BYTES = 1 << 23
 """Chosen: 8 MiB, a minute of joint states (640 bytes, 200 a second), longer than a disk holds the recorder up."""
 
 
@@ -25,7 +25,7 @@ class RingPublisher(Publisher):
 
     def __init__(self, folder: Path, topic: Topic, process: str, processes: Sequence[str]) -> None:
         super().__init__(topic, process, processes)
-        self._ring = MessageRing.create(ring_path(folder, topic), _CAPACITY_BYTES)
+        self._ring = MessageRing.create(ring_path(folder, topic), CAPACITY_BYTES)
 
     def send_raw(self, payload: bytes) -> None:
         """Copy an encoded message into the ring."""
@@ -55,18 +55,16 @@ class RingSubscriber(Subscriber):
         self._ring = self._ring or MessageRing.attach(self._path)
         if self._ring is None:
             return False
-        begun = self._place
+        ring, begun = self._ring, self._place
         if self._newest:
-            self._place = max(self._place, min(self._ring.last, self._ring.end))
-        while (found := self._ring.read(self._at_least_begin(self._ring))) is not None:
+            self._place = max(self._place, min(ring.last, ring.end))
+        while True:
+            self._place = max(self._place, ring.begin)  # what is overwritten shows as a gap in the messages' numbers
+            found = ring.read(self._place)
+            if found is None:
+                return self._place != begun
             payload, self._place = found
             self.accept(payload)
-        return self._place != begun
-
-    def _at_least_begin(self, ring: MessageRing) -> int:
-        """Where to read on: messages that are overwritten show as a gap in their numbers."""
-        self._place = max(self._place, ring.begin)
-        return self._place
 
     def close(self) -> None:
         """Unmap the ring."""

@@ -21,7 +21,7 @@ from runtime.host.terminal import say, unread_within
 from runtime.messaging.socket_topic import LONGEST_PATH, socket_path
 from runtime.messaging.topics import TOPICS
 from runtime.process.processes import PROCESSES
-from runtime.replay.flags import REPLAY, Process, ReplayFlags, names
+from runtime.replay.flags import REPLAY, ReplayFlags, Stepping, names
 from runtime.session import reader
 from runtime.session.reader import Session
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     return _paced(session, options) if options.paced else _lockstep(session, options.only, given)
 
 
-def _lockstep(session: Session, only: Process | None, given: dict[str, Any]) -> int:
+def _lockstep(session: Session, only: Stepping | None, given: dict[str, Any]) -> int:
     from runtime.replay import lockstep
 
     cores = usable_processors()

@@ -12,7 +12,7 @@ from runtime.config.field import Says
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
-Process = Literal["arms", "system1", "system2"]
+Stepping = Literal["arms", "system1", "system2"]
 MODES = ("lockstep", "what_if", "on_robot", "paced")
 CHANGEABLE = ("policy", "ratio", "trajectory", "safety")
 CHOICE = "--ratio N, --policy..., --trajectory... or --safety..."
@@ -38,7 +38,7 @@ class ReplayFlags(Flags):
     """Folder of a session, or its MCAP file; with --on-robot also a demonstration or a dataset."""
     lockstep: bool = False
     """Run every step again; every byte must be the same."""
-    only: Process | None = None
+    only: Stepping | None = None
     """With --lockstep: the process whose steps are run again, from what the others sent; arms needs no policy."""
     what_if: bool = False
     """Run the same inputs under other settings, and write a new session."""

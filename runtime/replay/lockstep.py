@@ -18,7 +18,7 @@ from runtime.errors import SessionError, SettingsError
 from runtime.host.worker_pool import WorkerPool
 from runtime.process.role import Role
 from runtime.replay.comparison import Report
-from runtime.replay.flags import Process
+from runtime.replay.flags import Stepping
 from runtime.replay.index import Index
 from runtime.replay.robot_steps import ArmsSteps, TrackerSteps
 from runtime.replay.stretch import Done, Steps, Stretch, cut, run
@@ -26,7 +26,7 @@ from runtime.session.reader import Session
 from runtime.systems.system1_state import System1State
 from runtime.systems.system2_state import System2State
 
-TOPICS: dict[Process, tuple[str, ...]] = {
+TOPICS: dict[Stepping, tuple[str, ...]] = {
     "system2": ("conditions",),
     "system1": ("chunk", "skip"),
     "arms": ("arm_target",),
@@ -39,7 +39,7 @@ def replay(
     session: Session,
     moved: Callable[[Settings], Settings] = lambda settings: settings,
     passed: _Passed = lambda steps: None,
-    only: Process | None = None,
+    only: Stepping | None = None,
     workers: int = 1,
 ) -> Report:
     """Run the session again through the real steps, and compare.
@@ -78,7 +78,7 @@ class _Work:
     folder: Path
     _steps: dict[tuple[str, int], Steps] = field(default_factory=dict[tuple[str, int], Steps])
 
-    def cut(self, process: Process) -> Iterator[Stretch]:
+    def cut(self, process: Stepping) -> Iterator[Stretch]:
         """A process's stretches. Where a recorded movement took System 1's place there is no System 2."""
         system1 = TrackerSteps.classes if self.role.tracks else (System1State,)
         classes = {"system2": (System2State,), "system1": system1, "arms": arms_state.SAVED}[process]
@@ -147,7 +147,7 @@ def _place(stretch: Stretch) -> tuple[str, int, int]:
     return stretch.process, stretch.epoch, stretch.begin
 
 
-def steps(topics: Iterable[str], only: Process | None) -> int:
+def steps(topics: Iterable[str], only: Stepping | None) -> int:
     """How many of a session's messages a replay makes again."""
     wanted = {topic for process, names in TOPICS.items() if only in (None, process) for topic in names}
     return sum(topic in wanted for topic in topics)

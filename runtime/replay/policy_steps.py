@@ -17,17 +17,27 @@ from runtime.systems.system1_state import System1Config, System1Inputs, System1S
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
 
-class System2Steps:
+class _PolicySteps:
+    """What the steps of both systems read: the session's messages, pictures and encoded instructions."""
+
+    def __init__(self, index: Index, folder: Path, epoch: int) -> None:
+        self._index, self._epoch = index, epoch
+        self._pictures, self._embeddings = _Pictures(index.session), StoredEmbeddings(index.session, folder)
+
+    def _frames(self, recorded: messages.Episodic) -> tuple[messages.Frame, ...]:
+        return tuple(message for message in consumed(self._index, recorded) if isinstance(message, messages.Frame))
+
+
+class System2Steps(_PolicySteps):
     """One life of System 2."""
 
     classes = (System2State,)
 
     def __init__(self, index: Index, settings: Settings, folder: Path, epoch: int) -> None:
+        super().__init__(index, folder, epoch)
         prepare_torch(settings.system2)
         checkpoint = open_checkpoint(settings)
-        self._index, self._epoch = index, epoch
         self._config = System2Config(settings, slow_system(settings, checkpoint), checkpoint.id)
-        self._pictures, self._embeddings = _Pictures(index.session), StoredEmbeddings(index.session, folder)
 
     def fresh(self, first: messages.Message) -> System2State:
         return System2State()
@@ -49,7 +59,7 @@ class System2Steps:
         return ((("conditions", self._epoch, recorded.seq), made),)
 
     def _inputs(self, recorded: messages.Conditions) -> System2Inputs:
-        frames = [message for message in consumed(self._index, recorded) if isinstance(message, messages.Frame)]
+        frames = self._frames(recorded)
         by_camera = {name: [frame for frame in frames if frame.camera == name] for name in self._config.cameras}
         inputs = system2_step.gather(states_consumed(self._index, recorded), by_camera)
         if inputs is None:
@@ -57,17 +67,16 @@ class System2Steps:
         return inputs
 
 
-class System1Steps:
+class System1Steps(_PolicySteps):
     """One life of System 1."""
 
     classes = (System1State,)
 
     def __init__(self, index: Index, settings: Settings, folder: Path, epoch: int) -> None:
+        super().__init__(index, folder, epoch)
         prepare_torch(settings.system1)
         checkpoint = open_checkpoint(settings)
-        self._index, self._epoch = index, epoch
         self._config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
-        self._pictures, self._embeddings = _Pictures(index.session), StoredEmbeddings(index.session, folder)
 
     def fresh(self, first: messages.Message) -> System1State:
         return System1State()
@@ -83,8 +92,7 @@ class System1Steps:
         return chunk_made(recorded, made)
 
     def _inputs(self, recorded: messages.ActionChunk | messages.Skip) -> System1Inputs:
-        frames = tuple(message for message in consumed(self._index, recorded) if isinstance(message, messages.Frame))
-        cameras = len(self._config.fast.needs.cameras)
+        frames, cameras = self._frames(recorded), len(self._config.fast.needs.cameras)
         sets = tuple(frames[place : place + cameras] for place in range(0, len(frames), cameras))
         inputs = system1_step.inputs_of(states_consumed(self._index, recorded), sets)
         if inputs is None:

@@ -66,19 +66,15 @@ def other(tmp_path: Path) -> Path:
     return tmp_path / "other.hdf5"
 
 
-def external(file: h5py.File, other: Path) -> None:
-    del file["action"]
-    file["action"] = h5py.ExternalLink(str(other), "/action")
+def external(name: str) -> Callable[[h5py.File, Path], None]:
+    """An array or a group that is a link to the one of that name in another file."""
 
+    def edit(file: h5py.File, other: Path) -> None:
+        del file[name]
+        file[name] = h5py.ExternalLink(str(other), f"/{name}")
 
-def external_group(file: h5py.File, other: Path) -> None:
-    del file["observations"]
-    file["observations"] = h5py.ExternalLink(str(other), "/observations")
-
-
-def external_optional(file: h5py.File, other: Path) -> None:
-    del file["observations/qvel"]
-    file["observations/qvel"] = h5py.ExternalLink(str(other), "/observations/qvel")
+    edit.__name__ = f"external {name}"
+    return edit
 
 
 def soft(file: h5py.File, other: Path) -> None:
@@ -101,7 +97,16 @@ def virtual(file: h5py.File, other: Path) -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [external, external_group, external_optional, soft, bytes_of_another_file, virtual],
+    [
+        external("action"),
+        external("observations"),
+        external("observations/qvel"),
+        external("observations/images"),
+        external(HEAD),
+        soft,
+        bytes_of_another_file,
+        virtual,
+    ],
     ids=lambda edit: edit.__name__,
 )
 def test_a_file_reaches_no_other(edit: Callable[[h5py.File, Path], None], other: Path, tmp_path: Path) -> None:

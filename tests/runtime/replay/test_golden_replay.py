@@ -20,7 +20,7 @@ from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.replay import index
 from runtime.replay.comparison import Report
-from runtime.replay.flags import Process
+from runtime.replay.flags import Stepping
 from runtime.replay.lockstep import replay
 from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.what_if import Origin, WhatIf, write
@@ -50,7 +50,7 @@ def moved(settings: Settings, **changes: object) -> Settings:
     return settings.model_copy(update={"policy": policy, **changes})
 
 
-def replayed(folder: Path, only: Process | None = None) -> Report:
+def replayed(folder: Path, only: Stepping | None = None) -> Report:
     """The session once more, with its policy from where it lies here."""
     return replay(reader.read(folder), moved, only=only)
 

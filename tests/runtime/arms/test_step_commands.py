@@ -251,6 +251,17 @@ def test_a_clock_that_goes_back_counts_as_a_gap(running: Rig) -> None:
     assert "no targets were sent for 55 ms" in running.reasons
 
 
+def test_a_gap_in_a_fault_moves_nothing_and_clears_nothing(running: Rig) -> None:
+    running.arms = {"fault": ("motor 3 is hot", "")}
+    running.run(0.5)
+    assert running.mode == "FAULT"
+    stood = running.state.commanded.q.copy()
+    running.now_ns += 400_000_000
+    running.run(0.3)
+    assert running.mode == "FAULT" and "motor 3 is hot" in running.reasons
+    assert np.abs(running.state.commanded.q - stood)[7:].max() < 1e-6
+
+
 def test_a_gap_ends_the_way_to_a_pose(build: Build) -> None:
     rig = Rig(build, "--arms.start", "hold")
     rig.run(0.3)

@@ -82,6 +82,19 @@ def test_the_arms_are_braked_before_they_are_led(teacher: Teacher) -> None:
     assert rig.state.machine.status.holds == 0, "an order is no incident"
 
 
+def test_a_gap_of_the_ticks_ends_a_takeover_until_it_is_asked_for_again(teacher: Teacher) -> None:
+    rig = took_over(teacher).rig
+    stood = rig.state.commanded.q.copy()
+    rig.now_ns += 100_000_000
+    assert teacher.leads(duration_s=0.005).mode == "HOLD"
+    assert "no targets were sent for 105 ms" in rig.reasons
+    teacher.leads(lambda at_s: np.full(messages.JOINTS, 0.01))
+    assert rig.mode == "HOLD" and np.abs(rig.state.commanded.q - stood).max() < 1e-6, "hands lead them no more"
+    teacher.q = rig.measured.copy()
+    rig.tick(rig.command("takeover"), teacher.says())
+    assert teacher.leads().mode == "TAKEOVER"
+
+
 def test_the_arms_follow_the_hands(teacher: Teacher) -> None:
     took_over(teacher)
 

@@ -16,7 +16,7 @@ class BoundedCalls:
         self._limit_s = limit_s
         self._hanging: threading.Thread | None = None
 
-    def __call__(self, call: Callable[[], None], what: str, remedy: str) -> None:
+    def __call__(self, call: Callable[[], object], what: str, remedy: str) -> None:
         """Make a call, and raise what it raises.
 
         Args:

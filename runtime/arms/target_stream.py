@@ -101,7 +101,8 @@ class TargetStream:
             self._due_ns = command.stamp_ns
         else:
             ticks = (now_ns - self._waited_ns - self._due_ns) // self._tick_ns
-            if ticks < 1 or not self.moves:
+            is_next = command.stamp_ns > self._due_ns and 0 <= now_ns - command.stamp_ns < self._waited_ns
+            if ticks < 1 or is_next or not self.moves:
                 return False
             for _ in range(ticks):
                 motion = brake_joints(self._limits, motion, self._dt_s)

@@ -198,6 +198,15 @@ def test_a_tick_that_comes_twice_is_sent_once(wire: Wire) -> None:
     assert wire.seen["acceleration"] <= EXACT
 
 
+def test_a_target_of_the_future_keeps_no_arm_from_braking(wire: Wire) -> None:
+    """It is of another clock, or nonsense."""
+    wire.until_fast()
+    wire.command = ArmCommand(wire.q[-1], wire.now_ns + 10**12)
+    wire.until_ns = wire.now_ns + 2_000_000_000
+    wire.look_until(wire.until_ns)
+    assert not wire.stream.moves and wire.seen["acceleration"] <= EXACT
+
+
 def test_a_target_that_no_limit_allows_is_approached_within_them() -> None:
     """Whoever sends it: this is the last place before the motors."""
     stream = TargetStream(TABLE, TICK_S)

@@ -96,8 +96,8 @@ class TargetStream:
             motion[1:] = 0
         if self.is_due(command, now_ns):
             ticks = 1 if stood else max(1, round((command.stamp_ns - self._due_ns) / self._tick_ns))
-            told = np.stack((command.q, command.dq, command.ddq))
-            self._motion = told if self._continues(motion, told, ticks) else self._toward(motion, told)
+            target = np.stack((command.q, command.dq, command.ddq))
+            self._motion = target if self._continues(motion, target, ticks) else self._toward(motion, target)
             self._due_ns = command.stamp_ns
         else:
             ticks = (now_ns - self._waited_ns - self._due_ns) // self._tick_ns
@@ -111,15 +111,15 @@ class TargetStream:
         self._sent_ns = now_ns
         return True
 
-    def _continues(self, motion: Array, told: Array, ticks: int) -> bool:
-        return bool(continues(self._limits, motion, told, ticks, self._dt_s))
+    def _continues(self, motion: Array, target: Array, ticks: int) -> bool:
+        return bool(continues(self._limits, motion, target, ticks, self._dt_s))
 
-    def _toward(self, motion: Array, told: Array) -> Array:
-        return np.ascontiguousarray(track_joints(self._limits, motion, told[0], told[1], self._dt_s)[:3])
+    def _toward(self, motion: Array, target: Array) -> Array:
+        return np.ascontiguousarray(track_joints(self._limits, motion, target[0], target[1], self._dt_s)[:3])
 
 
 @compiled("b1(f8[:,::1],f8[:,::1],f8[:,::1],i8,f8)")
-def continues(limits: Array, motion: Array, told: Array, ticks: int, dt_s: float) -> Any:
+def continues(limits: Array, motion: Array, target: Array, ticks: int, dt_s: float) -> Any:
     """Whether a target can follow what was sent last, some ticks later, within speed, acceleration and jerk.
 
     After one tick it is asked of the arithmetic of joint_limits.py, to the last digit. After several the way may differ from
@@ -128,14 +128,14 @@ def continues(limits: Array, motion: Array, told: Array, ticks: int, dt_s: float
     Args:
         limits: (5, J).
         motion: (3, J) sent last.
-        told: (3, J) the target.
+        target: (3, J).
         ticks: Between both.
         dt_s: One tick.
     """
     passed_s = ticks * dt_s
     for joint in range(motion.shape[1]):
         velocity, acceleration, jerk = limits[2, joint], limits[3, joint], limits[4, joint]
-        q, dq, ddq = told[0, joint], told[1, joint], told[2, joint]
+        q, dq, ddq = target[0, joint], target[1, joint], target[2, joint]
         before_dq, before_ddq = motion[1, joint], motion[2, joint]
         way = q - motion[0, joint]
         if abs(dq) > velocity + _ROUNDING or abs(ddq) > acceleration + _ROUNDING:

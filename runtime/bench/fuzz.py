@@ -162,7 +162,7 @@ class Fuzz:
         self._state = arms_state.start(self.config, self._feedback(), self._now_ns)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
         self._targets: tuple[Motion, int] | None = None  # the newest for both buses, and when it was due
-        self._looked_ns = 0  # when the buses' processes looked last
+        self._served_ns = 0  # when the buses' processes looked last
         self._blind = 0  # ticks in which the buses are held up
         self.kinds = {
             "arms held up": self._hold_arms_up, "buses held up": self._hold_buses_up, "all held up": self._hold_all_up,
@@ -212,7 +212,7 @@ class Fuzz:
     def _hold_arms_up(self) -> None:
         """The buses go on: what they send now stops the arms."""
         for _ in range(self._dice.choice(_MISSED_TICKS)):
-            self._look()
+            self._serve()
             self._now_ns += self.config.tick_ns
 
     def _hold_buses_up(self) -> None:
@@ -285,10 +285,10 @@ class Fuzz:
             self._targets = made.motion, made.due_ns
         found.faults = self._state.machine.status.faults
         if not self._blind:
-            self._look()
+            self._serve()
         self._now_ns += self.config.tick_ns
 
-    def _look(self) -> None:
+    def _serve(self) -> None:
         """What both buses' processes send when this tick's target is due there, and what arrives."""
         if self._targets is None:
             return
@@ -299,7 +299,7 @@ class Fuzz:
             sends = one.send(ArmCommand(motion.q[own], due_ns, 0, (), motion.dq[own], motion.ddq[own]), now_ns)
             self._arrived(one, sends, now_ns)
             sent |= sends
-        stands, self._looked_ns = now_ns == self._looked_ns, now_ns
+        stands, self._served_ns = now_ns == self._served_ns, now_ns
         if stands and not sent:
             return  # no time has passed for the motors either
         self._q = np.concatenate([one.stream.q for one in self._wires])

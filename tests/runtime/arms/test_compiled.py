@@ -104,7 +104,9 @@ TICK_S = 0.005
 BOTH = np.array([[-1.0, -1.0], [1.0, 1.0], [3.0, 0.25], [5.0, 2.0], [100.0, 60.0]])  # of a joint and of a gripper
 
 
-def told(dq: float, ddq: float, ticks: int = 1, speed: float = 0.0, off: tuple[float, float] = (0, 0)) -> np.ndarray:
+def target_after(
+    dq: float, ddq: float, ticks: int = 1, speed: float = 0.0, off: tuple[float, float] = (0, 0)
+) -> np.ndarray:
     """Where a joint is after so many ticks from a speed on, by one acceleration; the gripper stands. (3, 2)."""
     way = dq * TICK_S if ticks == 1 else (speed + dq) / 2 * ticks * TICK_S
     return np.array([[way + off[0], off[1]], [dq, 0.0], [ddq, 0.0]])
@@ -114,20 +116,20 @@ def told(dq: float, ddq: float, ticks: int = 1, speed: float = 0.0, off: tuple[f
 @pytest.mark.parametrize(
     ("speed", "target", "ticks", "expected"),
     [
-        (0.0, told(0.0, 0.0), 1, True),
-        (1.0, told(1.0, 0.0), 1, True),
-        (1.0, told(1.0025, 0.5), 1, True),
-        (1.0, told(1.003, 0.6), 1, False),  # jerk
-        (3.0, told(3.0025, 0.5), 1, False),  # velocity
-        (1.0, told(1.026, 5.2), 1, False),  # acceleration
-        (1.0, told(1.0025, 0.0), 1, False),  # a speed that its acceleration does not give
-        (1.0, told(1.0, 0.0, off=(1e-6, 0.0)), 1, False),  # a way that its speed does not give
-        (1.0, told(1.0, 0.0, off=(0.0, 1e-6)), 1, False),  # any joint
-        (1.0, told(1.04, 1.4, 3, 1.0), 3, True),
-        (1.0, told(1.04, 1.6, 3, 1.0), 3, False),
-        (1.0, told(1.08, 1.4, 3, 1.0), 3, False),
-        (1.0, told(1.04, 1.4, 3, 1.0, (2e-4, 0.0)), 3, True),
-        (1.0, told(1.04, 1.4, 3, 1.0, (4e-4, 0.0)), 3, False),
+        (0.0, target_after(0.0, 0.0), 1, True),
+        (1.0, target_after(1.0, 0.0), 1, True),
+        (1.0, target_after(1.0025, 0.5), 1, True),
+        (1.0, target_after(1.003, 0.6), 1, False),  # jerk
+        (3.0, target_after(3.0025, 0.5), 1, False),  # velocity
+        (1.0, target_after(1.026, 5.2), 1, False),  # acceleration
+        (1.0, target_after(1.0025, 0.0), 1, False),  # a speed that its acceleration does not give
+        (1.0, target_after(1.0, 0.0, off=(1e-6, 0.0)), 1, False),  # a way that its speed does not give
+        (1.0, target_after(1.0, 0.0, off=(0.0, 1e-6)), 1, False),  # any joint
+        (1.0, target_after(1.04, 1.4, 3, 1.0), 3, True),
+        (1.0, target_after(1.04, 1.6, 3, 1.0), 3, False),
+        (1.0, target_after(1.08, 1.4, 3, 1.0), 3, False),
+        (1.0, target_after(1.04, 1.4, 3, 1.0, (2e-4, 0.0)), 3, True),
+        (1.0, target_after(1.04, 1.4, 3, 1.0, (4e-4, 0.0)), 3, False),
     ],
 )
 def test_a_target_continues_what_was_sent_only_within_the_limits(

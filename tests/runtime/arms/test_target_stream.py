@@ -17,7 +17,7 @@ from runtime.arms.target_stream import TargetStream
 from runtime.config.settings import Safety
 
 Build = Callable[..., Any]
-LOOK_NS = 500_000
+POLL_NS = 500_000
 LATE_NS = 600_000  # that a target is written after it is due, on a machine with time
 LIMITS = Limits.of(Safety())
 TABLE = LIMITS.table[:, :7]
@@ -34,7 +34,7 @@ class Wire:
         self.stream.begin(rig.state.commanded.q[:7], rig.now_ns)  # before anything moves
         self.command = ArmCommand(np.zeros(7), 0)
         self.now_ns = rig.now_ns
-        self.next_look_ns = rig.now_ns
+        self.next_ns = rig.now_ns
         self.late_ns, self.until_ns = LATE_NS, 0
         self.at_ns: list[int] = []
         self.q: list[np.ndarray] = []
@@ -44,19 +44,19 @@ class Wire:
         began_ns = self.rig.now_ns + self.rig.late_ns
         every = (self.rig.chunk(),) if self.rig.ticks % 20 == 0 else ()
         made = self.rig.tick(*every)
-        self.look_until(began_ns + self.late_ns)
+        self.serve_until(began_ns + self.late_ns)
         if made.target.sent:
             own = made.motion
             self.command = ArmCommand(own.q[:7], made.due_ns, 0, (), own.dq[:7], own.ddq[:7])
 
-    def look_until(self, until_ns: int) -> None:
+    def serve_until(self, until_ns: int) -> None:
         """Of the bus's process."""
-        while self.next_look_ns <= until_ns:
-            self.now_ns = self.next_look_ns
+        while self.next_ns <= until_ns:
+            self.now_ns = self.next_ns
             if self.stream.step(self.command, self.now_ns):
                 self.at_ns.append(self.now_ns)
                 self.q.append(self.stream.q.copy())
-            self.next_look_ns += LOOK_NS
+            self.next_ns += POLL_NS
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s / TICK_S)):
@@ -68,7 +68,7 @@ class Wire:
 
     def stall_bus(self, gap_ns: int) -> None:
         """No look for so long, while `arms` ticks on."""
-        self.next_look_ns += gap_ns // LOOK_NS * LOOK_NS
+        self.next_ns += gap_ns // POLL_NS * POLL_NS
 
     @property
     def apart(self) -> float:
@@ -131,7 +131,7 @@ def test_the_death_of_the_arms_process_is_a_stop_within_the_limits(wire: Wire) -
     wire.until_fast()
     died_ns = wire.now_ns
     wire.until_ns = died_ns + 5_000_000_000
-    wire.look_until(wire.until_ns)
+    wire.serve_until(wire.until_ns)
     assert wire.seen["acceleration"] <= EXACT
     assert not wire.stream.moves and wire.at_ns[-1] - died_ns < 700_000_000, "bounded, then rest"
     assert wire.at_ns[-1] - wire.at_ns[-2] == TICK_NS, "step by step until then"
@@ -180,7 +180,7 @@ def test_a_clock_that_goes_back_costs_one_tick(wire: Wire, back_ms: int) -> None
     wire.until_fast()
     before, count = wire.q[-1].copy(), len(wire.q)
     wire.rig.now_ns -= back_ms * 1_000_000
-    wire.next_look_ns -= back_ms * 1_000_000
+    wire.next_ns -= back_ms * 1_000_000
     wire.run(0.1)
     made = np.stack((before, *wire.q[count:]))
     assert len(made) > 15, "it goes on at once"
@@ -203,7 +203,7 @@ def test_a_target_of_the_future_keeps_no_arm_from_braking(wire: Wire) -> None:
     wire.until_fast()
     wire.command = ArmCommand(wire.q[-1], wire.now_ns + 10**12)
     wire.until_ns = wire.now_ns + 2_000_000_000
-    wire.look_until(wire.until_ns)
+    wire.serve_until(wire.until_ns)
     assert not wire.stream.moves and wire.seen["acceleration"] <= EXACT
 
 
@@ -225,9 +225,9 @@ def test_a_target_that_no_limit_allows_is_approached_within_them() -> None:
 def test_a_target_that_claims_another_speed_than_it_has_is_not_believed(field: str) -> None:
     stream = TargetStream(TABLE, TICK_S)
     stream.begin(np.zeros(7), 0)
-    told: dict[str, Any] = {"dq": np.zeros(7), "ddq": np.zeros(7)}
-    told[field] = np.full(7, 2.0)
-    assert stream.step(ArmCommand(np.zeros(7), TICK_NS, **told), TICK_NS + TICK_NS // 2)
+    claimed: dict[str, Any] = {"dq": np.zeros(7), "ddq": np.zeros(7)}
+    claimed[field] = np.full(7, 2.0)
+    assert stream.step(ArmCommand(np.zeros(7), TICK_NS, **claimed), TICK_NS + TICK_NS // 2)
     for tick in range(2, 300):
         stream.step(ArmCommand(np.zeros(7), 0), tick * TICK_NS + TICK_NS // 2)
         assert np.abs(stream.q).max() < 0.01

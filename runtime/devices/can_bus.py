@@ -16,15 +16,17 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.arm import ArmState, MotorCommand
+from drivers.arm import ArmState
 from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
-from drivers.piper import ENABLE_EVERY_S, PiperArm
+from drivers.piper import PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.config.settings import Settings
+from runtime.devices import motor_commands
+from runtime.devices.motor_commands import MotorAction, MotorState, Shown
 from runtime.host import realtime
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.host.overload import Stall
@@ -37,24 +39,19 @@ _POLL_S = 0.0005  # between two looks at the slot; chosen: a tenth of a tick, so
 _REST_S = 0.004  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
 _SWITCH_S = 0.0002
 """Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
-_ENABLE_S = 3.0
-"""Chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look."""
 _AGAIN_S = 1.0  # between two tries to open the bus; chosen
 _QUIET_S = 0.055  # without a reading its cause is looked for; just after `arms` holds, which is at 50 ms
 _SILENT_S = 2.0
 """After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
 _LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
 _WHAT_NOW = "send `clear`, then `run`"
-Action = MotorCommand | Literal["forward", "give up", "too far", ""]
+Action = MotorAction | Literal["forward", "too far"]
 
 
 @dataclass
-class CanBusState:
+class CanBusState(MotorState):
     """What `step` remembers of commands and targets between two looks."""
 
-    obeyed: int  # number of the newest command that was taken up
-    enabling_since_ns: int = 0  # 0: it is not
-    tried_ns: int = 0
     forwarded_ns: int = 0  # stamp of the newest target that was
     forwarded_at_ns: int = 0
     withheld: bool = True  # nothing was forwarded lately
@@ -62,19 +59,20 @@ class CanBusState:
 
 @dataclass(frozen=True)
 class Arm:
-    """What `step` has to know of the arm: power, fault, and how far its joints are from a new target."""
+    """What `step` has to know of the arm: power, fault, how far its joints are from a new target, and what it shows."""
 
     powered: bool
     fault: str = ""
     apart_rad: float = 0.0  # largest distance of its joints from a target that is new
+    done: bool = False  # it reports what the pending command makes of it
+    error: str = ""  # why that command could not be sent
 
 
 def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
     """What to do about the newest command and target.
 
-    To enable is tried again until it is done or took too long, unless another command came after it; the others are carried
-    out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
-    would go there as fast as it can.
+    Commands to the motors are sent until the arm shows them (motor_commands.py). Targets go to an arm that is on and well,
+    while they are fresh; after a gap only if they are near: it would go there as fast as it can.
 
     Args:
         bus_state: Changed in place.
@@ -85,30 +83,16 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
     Returns:
         One action; empty: nothing to do.
     """
-    if new := command.since(bus_state.obeyed):
-        place = next((place for place, motor_command in enumerate(new) if motor_command != "enable"), len(new) - 1)
-        bus_state.obeyed = command.number - len(new) + place + 1
-        bus_state.enabling_since_ns = now_ns if new[place] == "enable" else 0
-        bus_state.tried_ns = 0
-        if new[place] != "enable":
-            return new[place]
-    bus_state.withheld = bus_state.withheld or now_ns - bus_state.forwarded_at_ns > seconds(_GAP_S)
-    if arm.powered and not arm.fault:
-        bus_state.enabling_since_ns = 0
-        if command.stamp_ns == bus_state.forwarded_ns or now_ns - command.stamp_ns > seconds(_FRESH_S):
-            return ""
-        if bus_state.withheld and arm.apart_rad > _REJOIN_RAD:
-            return "too far"
-        bus_state.forwarded_ns, bus_state.forwarded_at_ns, bus_state.withheld = command.stamp_ns, now_ns, False
-        return "forward"
-    bus_state.withheld = True
-    if not bus_state.enabling_since_ns or now_ns - bus_state.tried_ns < seconds(ENABLE_EVERY_S):
+    well = arm.powered and not arm.fault
+    bus_state.withheld = bus_state.withheld or not well or now_ns - bus_state.forwarded_at_ns > seconds(_GAP_S)
+    if action := motor_commands.next_action(bus_state, command, Shown(well, arm.done, arm.error), now_ns):
+        return action
+    if not well or command.stamp_ns == bus_state.forwarded_ns or now_ns - command.stamp_ns > seconds(_FRESH_S):
         return ""
-    if now_ns - bus_state.enabling_since_ns > seconds(_ENABLE_S):
-        bus_state.enabling_since_ns = 0
-        return "give up"
-    bus_state.tried_ns = now_ns
-    return "enable"
+    if bus_state.withheld and arm.apart_rad > _REJOIN_RAD:
+        return "too far"
+    bus_state.forwarded_ns, bus_state.forwarded_at_ns, bus_state.withheld = command.stamp_ns, now_ns, False
+    return "forward"
 
 
 def main(process: Process) -> None:
@@ -129,12 +113,14 @@ def main(process: Process) -> None:
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters in as before"))
     silent = OnChange(lambda text: process.fault("arm", text))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
+    bus_state = CanBusState(targets.read().number)
     while process.running:
         exchanged = _exchanged(process.settings, side)
         fault(exchanged)  # as after they were plugged in again
         # What was commanded while the bus was not heard is not done later, when nobody expects it or supports the arm; what
         # comes from here on may answer the first reading already.
-        bus_state = CanBusState(targets.read().number)
+        before, bus_state = bus_state, CanBusState(targets.read().number)
+        motor_commands.keep_undone(bus_state, before)
         closed = exchanged or _connect(arm)
         if closed:
             state(closed)
@@ -163,6 +149,7 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
     """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
+    undone = OnChange(lambda text: process.fault("arm", f"{arm.name} arm: {text}"))
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
     while process.running or _brakes(targets, asked_ns):
@@ -175,13 +162,15 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
         if reading is not None and now_ns - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
-        action = step(bus_state, command, _arm(arm, reading, command, bus_state), now_ns)
+        action = step(bus_state, command, _arm(arm, reading, command, bus_state, now_ns), now_ns)
+        arm.report_undone(why := motor_commands.not_carried_out(bus_state, now_ns))
+        undone(why)
         pause_s = _REST_S if action == "forward" else _POLL_S
         match action:
             case "enable":
                 lacks = arm.switch_on(lambda: targets.read().number > bus_state.obeyed)  # a stop does not wait
             case "give up":
-                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
+                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {motor_commands.ENABLE_S} s")
             case "forward":
                 arm.command(command.q, command.stamp_ns)
             case "too far":
@@ -216,9 +205,20 @@ def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
     return asked_lately and now_ns - targets.read().stamp_ns < seconds(_FRESH_S)
 
 
-def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState) -> Arm:
+def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState, now_ns: int) -> Arm:
     apart_rad = 0.0 if command.stamp_ns == bus_state.forwarded_ns else _apart_rad(arm, command)
-    return Arm(arm.powered, reading.fault if reading is not None else "", apart_rad)
+    fault = reading.fault if reading is not None else ""
+    return Arm(
+        arm.powered, fault, apart_rad, motor_commands.due(bus_state, now_ns) and _shows(arm, bus_state), arm.send_error
+    )
+
+
+def _shows(arm: PiperArm, bus_state: CanBusState) -> bool:
+    """Whether an arm shows the pending command; one that was told to stop in vain need not, once somebody cut its power."""
+    pending = bus_state.pending
+    if pending == "stop" and bus_state.over and arm.shows("release"):
+        return True
+    return pending is not None and arm.shows(pending)
 
 
 def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:

@@ -55,13 +55,26 @@ def test_it_gives_up_once() -> None:
 
 
 @pytest.mark.parametrize("motor_command", ["stop", "release", "reset"])
-def test_other_orders_are_carried_out_once_and_end_the_switching_on(motor_command: MotorCommand) -> None:
+def test_other_orders_are_carried_out_and_end_the_switching_on(motor_command: MotorCommand) -> None:
     state = CanBusState(0)
     assert step(state, ArmCommand(Q, 0, 1, ("enable",) * 1), Arm(False), NOW_NS) == "enable"
     assert (
         step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.1)) == motor_command
     )
-    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.2)) == ""
+    shown = Arm(False, done=True)
+    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), shown, NOW_NS + seconds(0.2)) == ""
+    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.3)) == ""
+
+
+@pytest.mark.parametrize("motor_command", ["stop", "release", "reset"])
+def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -> None:
+    """The braking of an arm that is to stop; one that is released is sent nothing: its driver calls it off."""
+    state, sent = CanBusState(0), list[str]()
+    for tick in range(30):
+        now_ns = NOW_NS + tick * seconds(0.005)
+        sent.append(step(state, ArmCommand(Q, now_ns, 1, (motor_command,)), Arm(True), now_ns))
+    assert [tick for tick, action in enumerate(sent) if action == motor_command] == [0, 10, 20]
+    assert sent.count("forward") == 27
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:

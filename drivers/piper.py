@@ -121,7 +121,7 @@ class PiperArm:
         if self._bus.unsent == unsent:
             return lacks
         self.powered = powered  # it was not told where to stay, or not asked whether it is fit
-        return f"frames cannot be sent: {self._bus.send_error}; {REPLUG}"
+        return f"{self.unsent}; {REPLUG}"
 
     def _try_to_switch_on(self, over: Callable[[], bool]) -> str:
         if self._led:
@@ -219,6 +219,11 @@ class PiperArm:
         """Whether what it reports, on this connection, is what that command makes of an arm."""
         reports = _MOTOR_STATES.keys() if motor_command in ("enable", "release") else {Id.STATUS}
         return self._reported_states >= reports and shown_as(self._sdk, motor_command)
+
+    @property
+    def unsent(self) -> str:
+        """That frames could not be sent since it was connected, and why; empty: all could."""
+        return f"frames cannot be sent: {self._bus.send_error}" if self._bus.unsent else ""
 
     def report_undone(self, why: str) -> None:
         """Report with every reading, as a warning, which command it does not show; empty: none."""

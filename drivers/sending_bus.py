@@ -21,7 +21,7 @@ class SendingBus(can.BusABC):
         """Frames that could not be sent."""
         self.error = ""
         """Why the newest of them could not be."""
-        super().__init__(channel=None)
+        super().__init__(channel=bus.channel_info)
 
     def send(self, msg: can.Message, timeout: float | None = None) -> None:
         """Send a frame. Raises what the other bus raises."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import can
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 
 from drivers import piper_bus
 from drivers import piper_frames as frames
-from drivers.arm import ArmState
+from drivers.arm import ArmState, MotorCommand
 from drivers.can_hub import HubBus
 from drivers.emulated_bus import EmulatedBus, LeaderBus
 from drivers.errors import DriverError
@@ -515,7 +515,10 @@ def test_a_new_connection_begins_without_the_faults_of_the_last(rig: Rig) -> Non
 @pytest.mark.parametrize("fault", [{"send_fails": True}, {"deaf": True}])
 def test_what_a_command_makes_of_an_arm_shows_once_it_has_come(rig: Rig, fault: dict[str, Any]) -> None:
     rig.ready()
-    for command, how in (("stop", rig.arm.stop), ("reset", rig.arm.reset), ("release", rig.arm.release)):
+    commands: dict[MotorCommand, Callable[[], None]] = {
+        "stop": rig.arm.stop, "reset": rig.arm.reset, "release": rig.arm.release
+    }  # fmt: skip
+    for command, how in commands.items():
         if command == "release":
             rig.arm.enable(_SEEN_S)
         rig.fault(**fault)
@@ -538,7 +541,7 @@ def test_what_an_arm_reported_on_an_earlier_connection_shows_nothing(rig: Rig) -
     assert rig.arm.shows("stop")
     rig.fault(silent=True)
     rig.arm.connect()
-    assert not any(rig.arm.shows(command) for command in ("stop", "reset", "release", "enable"))
+    assert not any(rig.arm.shows(command) for command in get_args(MotorCommand))
     rig.fault()
     rig.sees_first()
     rig.sees(lambda state: rig.arm.shows("stop") and rig.arm.shows("enable"))

@@ -58,6 +58,7 @@ class Passive(can.BusABC):
 
     def __init__(self) -> None:
         self.tried = 0
+        self.closed = False
         super().__init__(channel="passive")
 
     @property
@@ -72,6 +73,10 @@ class Passive(can.BusABC):
         self.tried += 1
         raise TimeoutError
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.closed = True
+
 
 def test_a_bus_with_many_errors_is_tried(sdk: Any) -> None:
     """Without this the SDK sends nothing there, and tells nobody: a stop would be dropped."""
@@ -83,4 +88,4 @@ def test_a_bus_with_many_errors_is_tried(sdk: Any) -> None:
     sdk.SendCanMessage(0x150, bytes(8))
     assert (passive.tried, sdk.send_bus.unsent, sdk.send_bus.error) == (1, 1, "TimeoutError")
     sdk.send_bus.shutdown()
-    assert passive._is_shutdown
+    assert passive.closed

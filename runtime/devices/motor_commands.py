@@ -18,10 +18,13 @@ ENABLE_S = 3.0
 """Chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look."""
 _EVERY_S = ENABLE_EVERY_S
 """Between two tries, and from one until the arm is judged: two states of every motor (25 ms each) come meanwhile."""
-_LATE_S = 0.1
-"""After it the operator is told. Chosen: two tries have passed, and it is the time in which a fault has to show."""
+_UNSENT_S, _UNSHOWN_S = 0.1, 0.3
+"""After which the operator is told of what cannot be sent, and of what the arm does not show. Chosen: two tries failed, and it
+is the time in which a fault has to show; six tries, since a busy machine was seen to take 0.1 s (emulated arm), and nobody
+shall reach for the power switch of an arm that obeys."""
 _REPEATED_S = 2.0
-"""Longest repetition. Chosen: a person who was told in the first second has reached for the power switch by then."""
+"""Longest repetition. Chosen: a person who was told in the first second has reached for the power switch by then. What the
+kernel took and the adapter has not sent yet cannot be taken back: it may still go out when the adapter recovers."""
 _COMMANDS = {"stop": "stop", "release": "release", "reset": "clear"}  # what the operator sent
 MotorAction = MotorCommand | Literal["give up", ""]
 
@@ -78,7 +81,8 @@ def due(state: MotorState, now_ns: int) -> bool:
 
 def not_carried_out(state: MotorState, now_ns: int) -> str:
     """Which command the arm does not show, why, and the remedy; empty: none, or it has the time yet."""
-    if state.pending is None or state.pending == "enable" or now_ns - state.since_ns < seconds(_LATE_S):
+    late_ns = seconds(_UNSENT_S if state.error else _UNSHOWN_S)
+    if state.pending is None or state.pending == "enable" or now_ns - state.since_ns < late_ns:
         return ""
     within = f" within {_REPEATED_S:.0f} s" if state.over else ""
     why = f"it cannot be sent: {state.error}" if state.error else "the arm does not report it"

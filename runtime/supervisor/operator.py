@@ -17,8 +17,8 @@ from runtime.supervisor.run_client import Operator, run_folder
 
 _CONFIRMED = ("stop", "release")
 _OF_MOTORS = ("stop", "release", "clear")
-_SHOWN_S = 0.5
-"""Until an arm that does not show such a command is named. Derived: 0.1 s in its CAN process (motor_commands.py), the 0.2 s
+_SHOWN_S = 0.7
+"""Until an arm that does not show such a command is named. Derived: 0.3 s in its CAN process (motor_commands.py), the 0.2 s
 from one state of the arms to the next, and a reserve."""
 _FOLLOWS: dict[CommandName, CommandName] = {
     "arm": "run", "run": "hold", "takeover": "run", "hold": "arm", "stop": "clear", "ready": "run", "rest": "release",

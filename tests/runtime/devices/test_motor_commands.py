@@ -106,13 +106,14 @@ def test_an_arm_that_is_armed_in_the_same_look_is_let_fall_once_at_most(before: 
     ("motor_command", "name"), [("stop", "`stop`"), ("release", "`release`"), ("reset", "`clear`")]
 )
 @pytest.mark.parametrize(
-    ("shown", "why"), [(OFF, "the arm does not report it"), (UNSENT, "it cannot be sent: No buffer space")]
+    ("shown", "late_s", "why"),
+    [(OFF, 0.3, "the arm does not report it"), (UNSENT, 0.1, "it cannot be sent: No buffer space")],
 )
 def test_what_is_not_shown_is_told_with_the_remedy(
-    motor_command: MotorCommand, name: str, shown: Shown, why: str
+    motor_command: MotorCommand, name: str, shown: Shown, late_s: float, why: str
 ) -> None:
     commanded = Commanded(motor_command)
-    commanded.looks(0.099, shown)
+    commanded.looks(late_s - 0.001, shown)
     assert commanded.warning == "", "it had no time yet"
     commanded.looks(0.002, shown)
     assert commanded.warning == f"{name} not carried out: {why}; support the arm, then use its power switch"
@@ -131,7 +132,7 @@ def test_an_error_of_some_frames_stays_told() -> None:
     commanded.looks(0.5)
     assert "No buffer space" in commanded.warning
     commanded.give("stop")
-    commanded.looks(0.2)
+    commanded.looks(0.4)
     assert "does not report it" in commanded.warning
 
 

@@ -6,7 +6,7 @@ So a command is sent again until the arm reports what it makes of it, for 2 s. `
 with the next command, whichever it is, and none outlives its connection.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from drivers.arm import NOT_CARRIED_OUT, MotorCommand
@@ -34,6 +34,7 @@ class MotorState:
     """What is remembered of commands to the motors between two looks."""
 
     obeyed: int  # number of the newest command that was taken up
+    _: KW_ONLY
     pending: MotorCommand | None = None  # that one, until the arm shows it
     since_ns: int = 0
     tried_ns: int = 0  # when it was sent or judged last; 0: not yet

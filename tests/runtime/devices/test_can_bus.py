@@ -70,11 +70,11 @@ def test_other_orders_are_carried_out_and_end_the_switching_on(motor_command: Mo
 def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -> None:
     """The braking of an arm that is to stop; one that is released is sent nothing: its driver calls it off."""
     state, sent = CanBusState(0), list[str]()
-    for tick in range(30):
-        now_ns = NOW_NS + tick * seconds(0.005)
-        sent.append(step(state, ArmCommand(Q, now_ns, 1, (motor_command,)), Arm(True), now_ns))
-    assert [tick for tick, action in enumerate(sent) if action == motor_command] == [0, 10, 20]
-    assert sent.count("forward") == 27
+    for look in range(150):  # one a millisecond; a target every five
+        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (look, look // 5 * 5))
+        sent.append(step(state, ArmCommand(Q, stamp_ns, 1, (motor_command,)), Arm(True), now_ns))
+    assert [look for look, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
+    assert sent.count("forward") == 30
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:

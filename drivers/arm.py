@@ -14,6 +14,8 @@ MotorCommand = Literal["enable", "stop", "release", "reset"]
 """What an operator can ask of an arm's motors; no driver does any of it by itself."""
 EMERGENCY_STOP = "emergency stop"
 """The warning of an arm that was stopped, by us or by its own button, until a reset takes the stop back."""
+NOT_CARRIED_OUT = "not carried out"
+"""In the warning of an arm that was stopped, released or reset by us and does not show it."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ piper_sdk does. Frames pass in packets over Unix sockets, in order: what a devic
 a frame costs a fifth of a processor for each bus (one wake-up of Python a frame, 3000 a second).
 """
 
+import errno
 import os
 import select
 import selectors
@@ -30,6 +31,7 @@ _ID = ERROR - 1  # the 29 bits of an id, SocketCAN's CAN_EFF_MASK
 _EVERYBODY = -1  # no process has this id: a connection that says it hears all others
 _FRAME_S = 120e-6  # of 8 bytes at 1 Mbit/s: 111 bits and some stuffed ones (CAN 2.0, part A)
 _GONE = "the emulated bus has closed"
+_FULL = ".full"  # ends the name of a file beside the socket: while that is there, nobody can send
 
 
 class HubBus(can.BusABC):
@@ -40,6 +42,7 @@ class HubBus(can.BusABC):
     ) -> None:  # python-can and piper_sdk pass what their own interfaces take
         del others
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._full = Path(channel + _FULL)
         try:
             self._socket.connect(channel)
             self._socket.send(_HELLO.pack(_EVERYBODY if local_loopback else os.getpid()))
@@ -53,8 +56,10 @@ class HubBus(can.BusABC):
         super().__init__(channel=channel, can_filters=can_filters)
 
     def send(self, msg: can.Message, timeout: float | None = None) -> None:
-        """Put a frame on the bus. Raises CanOperationError when the bus is gone."""
-        del timeout  # the hub always takes frames
+        """Put a frame on the bus. Raises CanOperationError when the bus is gone, or takes nothing, as SocketCAN does then."""
+        del timeout  # neither is waited for
+        if self._full.exists():
+            raise can.CanOperationError(f"Failed to transmit: {os.strerror(errno.ENOBUFS)}", errno.ENOBUFS)
         try:
             self._socket.send(_packet(_marked(msg), bytes(msg.data), time.time_ns() / 1e9))
         except OSError as error:
@@ -91,11 +96,26 @@ class Hub:
         self.silent = False  # nobody hears anybody: a broken wire
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
+        self._full_file, self._is_full = path.with_name(path.name + _FULL), False
+        self._full_file.unlink(missing_ok=True)
         self._listening.bind(str(path))
         self._listening.listen()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._groups: dict[socket.socket, int | None] = {}  # None: has not said hello yet
+
+    @property
+    def full(self) -> bool:
+        """Whether no participant can send, as where an adapter's queue is full (ENOBUFS); all go on hearing the device."""
+        return self._is_full
+
+    @full.setter
+    def full(self, full: bool) -> None:
+        self._is_full = full
+        if full:
+            self._full_file.touch()
+        else:
+            self._full_file.unlink(missing_ok=True)
 
     def poll(self, timeout_s: float) -> list[Frame]:
         """Wait for at most `timeout_s`, and pass what participants sent on to the others. Returns those frames, in order."""
@@ -132,6 +152,7 @@ class Hub:
         self.cut()
         self._selector.close()
         self._listening.close()
+        self.full = False
         self.path.unlink(missing_ok=True)
 
     def _read(self, participant: socket.socket) -> list[Frame]:

@@ -63,10 +63,13 @@ class EmulatedBus:
             time.sleep(left_ns / 1e9)
         now_ns = time.monotonic_ns()
         self._next_ns = max(self._next_ns + _PERIOD_NS, now_ns)  # a late tick does not make the next ones hurry
-        for frame in self.hub.poll(0.0):
-            self.arm.hear(frame, now_ns)
         faults = self.arm.faults
+        for frame in self.hub.poll(0.0):
+            if not faults.deaf:
+                self.arm.hear(frame, now_ns)
         self.hub.silent = faults.silent
+        if faults.send_fails != self.hub.full:
+            self.hub.full = faults.send_fails
         if faults.cut:
             self.hub.cut()
         said = [] if self.leader is None else self.leader.tick()

@@ -17,22 +17,19 @@ import can
 import numpy as np
 
 from drivers import piper_identity, plausible
-from drivers.arm import ARM_JOINTS, ArmState
+from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
 from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
-from drivers.piper_bus import Link, PiperBus, read_link, why_off
+from drivers.piper_bus import REPLUG, Link, PiperBus, read_link, why_off
 from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, JOINT_IDS, Array, Id, from_wire, to_wire
 from drivers.piper_leader import led_to
 from drivers.piper_traffic import Finding, of_silence
 from drivers.piper_triple import Triple
-from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, taken_away, warning_of
+from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, shown_as, taken_away, warning_of
 
 # Frames besides the joints' that the arm must have sent before it is believed, and their names in messages.
-_STATES = {
-    Id.STATUS: "the arm's status",
-    Id.GRIPPER: "the gripper's state",
-    **{Id.SLOW + n - 1: f"the state of motor {n}" for n in range(1, 7)},
-}
+_MOTOR_STATES = {Id.SLOW + n - 1: f"the state of motor {n}" for n in MOTORS}
+_STATES = {Id.STATUS: "the arm's status", Id.GRIPPER: "the gripper's state", **_MOTOR_STATES}
 _ANSWER_S = 0.6
 """How long a motor may take to answer. Chosen: it is asked three times meanwhile, since a frame may be lost."""
 _STATE_SETS = 18
@@ -42,9 +39,12 @@ _TORN_SETS = 3  # of the newest 20 (Triple) that are a warning; chosen: one alon
 _STEADY_SETS = 5  # readings, over 20 ms, that agree before the arm is sent to stay there; chosen: a false one shows
 _NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000
 """So many frames that are no feedback, within that time, are a warning. Chosen: one alone happens; 100 ms as above."""
+_UNSENT, _UNSENT_OF = 2, 20
+"""So many of the newest targets that could not be sent are a fault. Chosen: one alone is made up for by the next one; two show
+within 5 ms at 200 targets a second, within 50 ms at 20, the fewest that can be set."""
 _REMEMBERED_NS = 500_000_000
-"""How long a fault is reported after its cause: a foreign target, a lost arm, a refused target. Chosen: `arms` looks 200 times
-a second, so it cannot be missed; a person can still see it."""
+"""How long a fault is reported after its cause: a foreign target, a lost arm, a refused or unsent target. Chosen: `arms` looks
+200 times a second, so it cannot be missed; a person can still see it."""
 _SETTLED_NS = 20_000_000
 """After an arm's last whole set of joints what comes is no remainder of it. Chosen: four periods."""
 _LED_TEXT = "a leader arm leads it; unplug the leader and restart robot.sh"
@@ -81,6 +81,11 @@ class PiperArm:
         self._fit = False  # what it has stored of its motors was looked at since it was off
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
         self._refused: tuple[int, str] = (0, "")  # when a target was, and why
+        self._sent: deque[bool] = deque(maxlen=_UNSENT_OF)  # whether each of the newest targets was
+        self._unsent: tuple[int, str] = (0, "")  # when the newest of too many was not, and why
+        self.send_error = ""
+        """Why the newest command to stop, release or reset it could not be sent; empty: it was."""
+        self._undone = ""  # which command to its motors it does not show, and what to do about that
         self._last: Array | None = None
 
     def connect(self) -> None:
@@ -89,6 +94,8 @@ class PiperArm:
         self._reported_states.clear()
         self._newest.clear()
         self._no_frames.clear()
+        self._sent.clear()
+        self._unsent = (0, "")
         self._joints, self._leaders = Triple(JOINT_IDS), Triple(JOINT_COMMAND_IDS)
         self._bus.open()
         self._sdk.PiperInit()  # asks what it is; the answers come by themselves
@@ -109,6 +116,14 @@ class PiperArm:
 
         The first one asks the motors, which may take a second; `over` is asked meanwhile whether to give up.
         """
+        unsent, powered = self._bus.unsent, self.powered
+        lacks = self._try_to_switch_on(over)
+        if self._bus.unsent == unsent:
+            return lacks
+        self.powered = powered  # it was not told where to stay, or not asked whether it is fit
+        return f"{self.unsent}; {REPLUG}"
+
+    def _try_to_switch_on(self, over: Callable[[], bool]) -> str:
         if self._led:
             return _LED_TEXT
         if self.read() is None:
@@ -159,7 +174,7 @@ class PiperArm:
         """Report the last reading again with a warning, unless one newer than that of `after_ns` has come."""
         with self._lock:
             if self._state is not None and self._state.stamp_ns == after_ns:
-                self._pass_on(replace(self._state, warning=why))
+                self._pass_on(replace(self._state, warning=_joined(self._undone, why)))
 
     def read(self) -> ArmState | None:
         """The newest reading of a whole set of joints, without waiting; None before the first since `connect`."""
@@ -171,7 +186,11 @@ class PiperArm:
         del now_ns
         if self._led:
             raise DriverError(f"{self._who}: {_LED_TEXT}")
+        before = self._bus.unsent
         self._send(q)
+        self._sent.append(self._bus.unsent == before)
+        if not self._sent[-1] and self._sent.count(False) >= _UNSENT:
+            self._unsent = time.monotonic_ns(), f"targets cannot be sent: {self._bus.send_error}; {REPLUG}"
 
     def hold(self, now_ns: int) -> None:
         """Send the last target again; does nothing before the first one."""
@@ -184,17 +203,31 @@ class PiperArm:
 
     def stop(self) -> None:
         """The damped stop: the arm sinks slowly. Only by an operator's command."""
-        self._sdk.EmergencyStop(1)
+        self._tell_motors(lambda: self._sdk.EmergencyStop(1))
 
     def release(self) -> None:
         """Take the power from the motors: the arm falls if nothing carries it. Only by an operator's command, at rest."""
         self.powered = self._fit = False
-        self._sdk.DisableArm(7)
+        self._tell_motors(lambda: self._sdk.DisableArm(7))
 
     def reset(self) -> None:
         """Take a stop back, and the power with it (0x150 = 2): the arm falls. Only by an operator's command."""
         self.powered = self._fit = False
-        self._sdk.EmergencyStop(2)
+        self._tell_motors(lambda: self._sdk.EmergencyStop(2))
+
+    def shows(self, motor_command: MotorCommand) -> bool:
+        """Whether what it reports, on this connection, is what that command makes of an arm."""
+        reports = _MOTOR_STATES.keys() if motor_command in ("enable", "release") else {Id.STATUS}
+        return self._reported_states >= reports and shown_as(self._sdk, motor_command)
+
+    @property
+    def unsent(self) -> str:
+        """That frames could not be sent since it was connected, and why; empty: all could."""
+        return f"frames cannot be sent: {self._bus.send_error}" if self._bus.unsent else ""
+
+    def report_undone(self, why: str) -> None:
+        """Report with every reading, as a warning, which command it does not show; empty: none."""
+        self._undone = why
 
     def close(self) -> None:
         """Let go of the bus. The arm stays powered and holds."""
@@ -229,6 +262,11 @@ class PiperArm:
         self._sdk.JointCtrl(*to_wire(q[:6]))
         opening = round(float(np.clip(q[6], 0.0, self._stroke_m)) * 1e6)
         self._sdk.GripperCtrl(opening, round(self._gripper_nm * 1e3), 1, 0)
+
+    def _tell_motors(self, tell: Callable[[], None]) -> None:
+        unsent = self._bus.unsent
+        tell()
+        self.send_error = self._bus.send_error if self._bus.unsent > unsent else ""
 
     def _heard_nothing(self, why: str) -> None:
         """Note a frame that is no feedback, and why. Called by the bus's reading thread."""
@@ -270,6 +308,7 @@ class PiperArm:
         number, reported = 0 if before is None else before.number + 1, self._reported()
         warning = reported or self._unreported() or self._torn()  # what comes late or torn may be well again by itself
         fault = self._fault(reported)
+        warning = _joined(self._undone, warning)
         state = ArmState(number, began_ns, q, dq, effort, self.powered, warning, fault, *self._leader)
         for array in (q, dq, effort):
             array.flags.writeable = False
@@ -287,7 +326,7 @@ class PiperArm:
         """What a person has to look at before the arm may go on; empty: nothing."""
         if self.commanded_by_others:
             return self._foreign_text
-        for since_ns, why in (self._lost, self._refused):
+        for since_ns, why in (self._lost, self._refused, self._unsent):
             if why and time.monotonic_ns() - since_ns < _REMEMBERED_NS:
                 return why
         return reported if self.powered else ""
@@ -334,3 +373,7 @@ class PiperArm:
         if out := plausible.outside(readings[-1], LOW, (*HIGH[:6], self._stroke_m)):
             return f"{out}; move the arm back by hand, or set the joint's zero with the vendor's tool"
         return plausible.unsteady(readings)
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)

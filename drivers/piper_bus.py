@@ -20,6 +20,7 @@ from drivers.bounded import BoundedCalls
 from drivers.errors import DriverError
 from drivers.piper_frames import JOINT_COMMAND_IDS, JOINT_IDS, Id
 from drivers.piper_traffic import Traffic
+from drivers.sending_bus import SendingBus
 
 NETWORK = Path("/sys/class/net")
 UNREAD_IDS = {Id.END_POSE, Id.END_POSE + 1, Id.END_POSE + 2}
@@ -35,7 +36,7 @@ would set the same values again."""
 Heard = Callable[[can.Message], None]
 _numbers = itertools.count()
 _CALL_S = 5.0  # within which python-can opens or closes a bus; chosen: it takes milliseconds
-_REPLUG = "unplug its USB-CAN adapter and plug it in again"
+REPLUG = "unplug its USB-CAN adapter and plug it in again"
 _LENGTH = 8  # bytes of every frame of a Piper, by its protocol
 _READ_S = 0.02  # how long the reading thread waits for a frame, and so how long `close` may take; chosen: not noticed
 
@@ -53,6 +54,7 @@ class PiperBus:
         self._who, self._channel, self._interface = who, channel, interface
         self._heard, self._not_feedback = heard, not_feedback
         self._sdk: Any = None
+        self._sending: SendingBus | None = None
         self._reading: threading.Thread | None = None
         self._ends = threading.Event()
         self._bounded = BoundedCalls(_CALL_S)
@@ -68,6 +70,16 @@ class PiperBus:
         return self._sdk
 
     @property
+    def unsent(self) -> int:
+        """Frames that could not be sent since the bus was opened."""
+        return 0 if self._sending is None else self._sending.unsent
+
+    @property
+    def send_error(self) -> str:
+        """Why the newest of those frames could not be sent; empty: there is none."""
+        return "" if self._sending is None else self._sending.error
+
+    @property
     def is_open(self) -> bool:
         """Whether it was opened and not closed since."""
         return self._reading is not None
@@ -79,11 +91,12 @@ class PiperBus:
         )  # no call into a device: it may take as long as the machine takes to load it
         self.close()
         if self._reading is not None:
-            raise DriverError(f"{self._who}: reading the CAN bus hangs (no answer within {_CALL_S:.0f} s); {_REPLUG}")
-        self._bounded(self._open, f"{self._who}: opening the CAN bus", _REPLUG)
+            raise DriverError(f"{self._who}: reading the CAN bus hangs (no answer within {_CALL_S:.0f} s); {REPLUG}")
+        self._bounded(self._open, f"{self._who}: opening the CAN bus", REPLUG)
         ends = self._sdk.GetCanBus()
         if ends is None or ends.recv_bus is None:
             raise DriverError(f"{self._who}: the CAN bus cannot be opened; run ./launch/doctor.sh")
+        self._sending = ends.send_bus = SendingBus(ends.send_bus)
         self.ended_by, self._parsed, self.traffic = "", {}, Traffic()
         self._ends = threading.Event()
         self._reading = threading.Thread(
@@ -126,7 +139,7 @@ class PiperBus:
             return
         self._reading = None
         with suppress(DriverError):  # what hangs is told by the next `open`
-            self._bounded(lambda: _shut(self._sdk.GetCanBus()), f"{self._who}: closing the CAN bus", _REPLUG)
+            self._bounded(lambda: _shut(self._sdk.GetCanBus()), f"{self._who}: closing the CAN bus", REPLUG)
 
     def _read(self, bus: can.BusABC, ends: threading.Event) -> None:
         try:

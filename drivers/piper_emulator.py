@@ -52,6 +52,10 @@ class Faults(BaseModel):
     """Nothing passes the bus, as with a broken wire."""
     cut: bool = False
     """The bus throws everybody out, as when the adapter is unplugged."""
+    send_fails: bool = False
+    """Nobody can send to it (ENOBUFS), as where an adapter's queue is full; what it sends goes on coming."""
+    deaf: bool = False
+    """What is sent to it is lost on the way, and nobody is told; what it sends goes on coming."""
     late_enable_s: float = Field(default=0.0, ge=0)
     """How long the motors take to switch on."""
     status: int = Field(default=0, ge=0, le=15)

@@ -6,13 +6,14 @@ motors and gripper.
 
 from typing import Any
 
-from drivers.arm import EMERGENCY_STOP
+from drivers.arm import EMERGENCY_STOP, MotorCommand
 
 MOTORS = range(1, 7)  # numbers in the SDK's names
 BY_CAN, TEACHING = 1, 2  # who controls it (0x2A1)
 ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
+_STOPPED = 1
 _STATUS_TEXT = {  # by arm_status in frame 0x2A1
-    1: EMERGENCY_STOP,
+    _STOPPED: EMERGENCY_STOP,
     2: "no solution",
     3: "singularity",
     4: "target angle beyond its limit",
@@ -80,6 +81,12 @@ def taken_away(sdk: Any) -> str:
         if motor.can_id and not motor.foc_status.driver_enable_status:
             return f"motor {number} is switched off"
     return ""
+
+
+def shown_as(sdk: Any, motor_command: MotorCommand) -> bool:
+    """Whether what the arm reports is what that command makes of it: motors on or off, emergency stop or none."""
+    stopped, on = int(sdk.GetArmStatus().arm_status.arm_status) == _STOPPED, sdk.GetArmEnableStatus()
+    return {"enable": all(on), "release": not any(on), "stop": stopped, "reset": not stopped}[motor_command]
 
 
 def _motor_warning(number: int, motor: Any) -> str:

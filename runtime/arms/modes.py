@@ -87,3 +87,4 @@ class Findings:
     motors_on: bool = True  # both arms'
     resumes: bool = False  # a HOLD for a reason ends by itself (simulation)
     unfit: str = ""  # why the checks before the start forbid to arm
+    undone: tuple[str, ...] = ()  # commands to the motors that an arm does not show

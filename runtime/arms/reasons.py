@@ -18,7 +18,7 @@ def why_not(machine: StateMachine, found: Findings) -> tuple[str, ...]:
         case "TAKEOVER":
             return ("the leaders lead the arms",)
         case "FAULT":
-            return (machine.latched.fault,)
+            return (*found.undone, machine.latched.fault)
         case "DISARMED":
             return (_why_not_armed(machine, found), *found.forbids_run)
         case "HOLD":  # pragma: no branch - there is no other mode

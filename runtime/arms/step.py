@@ -6,7 +6,7 @@ Everything is decided from the state, the inputs and the time that are given.
 
 import numpy as np
 
-from drivers.arm import EMERGENCY_STOP, MotorCommand
+from drivers.arm import EMERGENCY_STOP, NOT_CARRIED_OUT, MotorCommand
 from runtime.arms import chunk_intake, commands, parking, safety, takeover, transitions
 from runtime.arms.following import Following, follow
 from runtime.arms.modes import Findings
@@ -120,6 +120,7 @@ def _find(
         motors_on=all(fresh.arms.powered),
         resumes=settings.arms.auto_resume,
         unfit=config.unfit,
+        undone=tuple(text for text in of_arms if NOT_CARRIED_OUT in text),
     )
 
 

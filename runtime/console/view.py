@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm import EMERGENCY_STOP
+from drivers.arm import EMERGENCY_STOP, NOT_CARRIED_OUT
 from drivers.cobot_magic import CAMERAS
 from runtime.arms.collision import bases_of, link_points
 from runtime.arms.reasons import BLOCKED, HELD, MOVING, WAITS
@@ -123,6 +123,8 @@ def _safety(
 def _todo(settings: Settings, state: messages.SafetyState) -> str:
     """What an operator does next, in the words of the commands."""
     why = "; ".join(state.reasons)
+    if NOT_CARRIED_OUT in why:
+        return "support the arms, then use the power switch"
     match state.mode:
         case "RUNNING":
             return ""

@@ -17,17 +17,19 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
+from drivers.arm import ARM_JOINTS, ArmState
 from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
-from drivers.piper import ENABLE_EVERY_S, PiperArm
+from drivers.piper import PiperArm
 from drivers.piper_bus import elsewhere
 from runtime.arms.limits import Array, Limits
 from runtime.arms.target_stream import FRESH_S, TargetStream
 from runtime.config.settings import Settings
+from runtime.devices import motor_commands
+from runtime.devices.motor_commands import MotorAction, MotorState, Shown
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.overload import Stall
@@ -39,42 +41,39 @@ _POLL_S = 0.0005  # between two looks at the slot where no target is expected; c
 _LONGEST_PAUSE_S = 0.004  # until a target is due; each look takes time from the reading thread; chosen: most of a tick
 _SWITCH_S = 0.0002
 """Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
-_ENABLE_S = 3.0
-"""Chosen: an arm needs two or more EnableArm frames, which go out every 50 ms; then a person has to look."""
 _AGAIN_S = 1.0  # between two tries to open the bus; chosen
 _QUIET_S = 0.055  # without a reading its cause is looked for; just after `arms` holds, which is at 50 ms
 _SILENT_S = 2.0
 """After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
 _LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
 _WHAT_NOW = "send `clear`, then `run`"
-Action = MotorCommand | Literal["send", "give up", "too far", ""]
+Action = MotorAction | Literal["send", "too far"]
 
 
-@dataclass
-class CanBusState:
+@dataclass(kw_only=True)
+class CanBusState(MotorState):
     """What `step` remembers of commands and targets between two looks."""
 
-    obeyed: int  # number of the newest command that was taken up
     stream: TargetStream  # what it was sent, and where that leads
-    enabling_since_ns: int = 0  # 0: it is not
-    tried_ns: int = 0
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What `step` has to know of the arm: power, fault, where it is, and how far that is from a new target."""
+    """What `step` has to know of the arm: power, fault, where it is, how far a new target is from that, what it shows."""
 
     powered: bool
     fault: str = ""
     apart_rad: float = 0.0  # largest distance of its joints from a target that is new
     q: Array = field(default_factory=lambda: np.zeros(ARM_JOINTS))
+    done: bool = False  # it reports what the pending command makes of it
+    error: str = ""  # why that command could not be sent
 
 
 def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
     """What to do about the newest command and target.
 
-    To enable is tried again until it is done or took too long, unless another command came after it; the others are carried
-    out once, one a step. Targets go to an arm that is on and well; after a gap only if they are near, and from where it is.
+    Commands to the motors are sent until the arm shows them (motor_commands.py). Targets and the steps of a stop go to an arm
+    that is on and well; after a gap only if they are near, and from where it is.
 
     Args:
         bus_state: Changed in place.
@@ -85,24 +84,13 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
     Returns:
         One action; empty: nothing to do. `send`: what `bus_state.stream` has made of the targets.
     """
-    if new := command.since(bus_state.obeyed):
-        place = next((place for place, motor_command in enumerate(new) if motor_command != "enable"), len(new) - 1)
-        bus_state.obeyed = command.number - len(new) + place + 1
-        bus_state.enabling_since_ns = now_ns if new[place] == "enable" else 0
-        bus_state.tried_ns = 0
-        if new[place] != "enable":
-            return new[place]
-    if arm.powered and not arm.fault:
-        bus_state.enabling_since_ns = 0
+    well = arm.powered and not arm.fault
+    action = motor_commands.next_action(bus_state, command, Shown(well, arm.done, arm.error), now_ns)
+    if not well:
+        bus_state.stream.end()
+    elif not action:
         return _send(bus_state.stream, command, arm, now_ns)
-    bus_state.stream.end()
-    if not bus_state.enabling_since_ns or now_ns - bus_state.tried_ns < seconds(ENABLE_EVERY_S):
-        return ""
-    if now_ns - bus_state.enabling_since_ns > seconds(_ENABLE_S):
-        bus_state.enabling_since_ns = 0
-        return "give up"
-    bus_state.tried_ns = now_ns
-    return "enable"
+    return action
 
 
 def _send(stream: TargetStream, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
@@ -140,12 +128,14 @@ def main(process: Process) -> None:
     fault = OnChange(lambda text: process.fault("bus", f"{text}; plug the adapters in as before"))
     silent = OnChange(lambda text: process.fault("arm", text))
     state = OnChange(lambda text: log.info("%s: %s", process.name, text))
+    bus_state = _begin(process, targets)
     while process.running:
         exchanged = _exchanged(process.settings, side)
         fault(exchanged)  # as after they were plugged in again
         # What was commanded while the bus was not heard is not done later, when nobody expects it or supports the arm; what
         # comes from here on may answer the first reading already.
-        bus_state = CanBusState(targets.read().number, stream_of(process.settings, side))
+        before, bus_state = bus_state, _begin(process, targets)
+        motor_commands.keep_undone(bus_state, before)
         closed = exchanged or _connect(arm)
         if closed:
             state(closed)
@@ -171,6 +161,11 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
     return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 
+def _begin(process: Process, targets: TargetSlot) -> CanBusState:
+    """The state at the beginning of a connection: what was commanded before is done already."""
+    return CanBusState(targets.read().number, stream=stream_of(process.settings, process.name.removeprefix("can_")))
+
+
 def stream_of(settings: Settings, side: str) -> TargetStream:
     """The stream of one side's targets, by the limits and the rate of the settings."""
     at = ARM_JOINTS * SIDES.index(side)
@@ -180,6 +175,7 @@ def stream_of(settings: Settings, side: str) -> TargetStream:
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
     """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
+    undone = OnChange(lambda text: process.fault("arm", f"{arm.name} arm: {text}"))
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
     while process.running or _brakes(bus_state.stream, asked_ns):
@@ -192,14 +188,16 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
         if reading is not None and now_ns - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
-        action = step(bus_state, command, _arm(arm, reading, command, bus_state.stream, now_ns), now_ns)
+        action = step(bus_state, command, _arm(arm, reading, command, bus_state, now_ns), now_ns)
+        arm.report_undone(why := motor_commands.not_carried_out(bus_state, now_ns))
+        undone(why)
         left_s = (bus_state.stream.next_ns(now_ns) - robot_time_ns()) / NS_PER_S
         pause_s = min(max(left_s, _POLL_S), _LONGEST_PAUSE_S)
         match action:
             case "enable":
                 lacks = arm.switch_on(lambda: targets.read().number > bus_state.obeyed)  # a stop does not wait
             case "give up":
-                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
+                process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {motor_commands.ENABLE_S} s")
             case "send":
                 arm.command(bus_state.stream.q, command.stamp_ns)
             case "too far":
@@ -234,11 +232,20 @@ def _brakes(stream: TargetStream, asked_ns: int) -> bool:
     return asked_lately and stream.begun and (stream.moves or stream.silent_ns(now_ns) < seconds(FRESH_S))
 
 
-def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, stream: TargetStream, now_ns: int) -> Arm:
+def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState, now_ns: int) -> Arm:
+    done = motor_commands.due(bus_state, now_ns) and _shows(arm, bus_state)
     if reading is None:
-        return Arm(arm.powered, apart_rad=math.inf)
-    apart_rad = _apart_rad(arm, command) if _interrupted(stream, now_ns) else 0.0
-    return Arm(arm.powered, reading.fault, apart_rad, reading.q)
+        return Arm(arm.powered, apart_rad=math.inf, done=done, error=arm.send_error)
+    apart_rad = _apart_rad(arm, command) if _interrupted(bus_state.stream, now_ns) else 0.0
+    return Arm(arm.powered, reading.fault, apart_rad, reading.q, done, arm.send_error)
+
+
+def _shows(arm: PiperArm, bus_state: CanBusState) -> bool:
+    """Whether an arm shows the pending command; one that was told to stop in vain need not, once somebody cut its power."""
+    pending = bus_state.pending
+    if pending == "stop" and bus_state.over and arm.shows("release"):
+        return True
+    return pending is not None and arm.shows(pending)
 
 
 def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:

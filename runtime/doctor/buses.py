@@ -63,7 +63,10 @@ def check_arm(arm: PiperArm, settings: Settings, led: bool = False) -> list[Row]
     except DriverError as error:
         return [Row(name, "fail", str(error))]
     try:
-        return [_listen(arm, name, settings), _leaders(arm, name, led), *_identity(arm, name, settings)]
+        heard, identity = [_listen(arm, name, settings), _leaders(arm, name, led)], _identity(arm, name, settings)
+        if arm.unsent:  # it was not even asked
+            identity = [Row(f"{name}, sending", "fail", arm.unsent, piper_bus.REPLUG)]
+        return [*heard, *identity]
     finally:
         arm.close()
 

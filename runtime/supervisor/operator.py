@@ -6,7 +6,9 @@ Called by runtime/cli.py.
 
 import os
 import sys
+import time
 
+from drivers.arm import NOT_CARRIED_OUT
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging.messages import CommandName
@@ -14,6 +16,10 @@ from runtime.supervisor.flags import OPERATOR
 from runtime.supervisor.run_client import Operator, run_folder
 
 _CONFIRMED = ("stop", "release")
+_OF_MOTORS = ("stop", "release", "clear")
+_SHOWN_S = 0.7
+"""Until an arm that does not show such a command is named. Derived: 0.3 s in its CAN process (motor_commands.py), the 0.2 s
+from one state of the arms to the next, and a reserve."""
 _FOLLOWS: dict[CommandName, CommandName] = {
     "arm": "run", "run": "hold", "takeover": "run", "hold": "arm", "stop": "clear", "ready": "run", "rest": "release",
     "release": "arm", "clear": "arm",
@@ -25,8 +31,8 @@ _AIMS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Send the command of the line. Returns 0 when it was obeyed, 1 when it was refused; raises RuntimeFault without an
-    answer.
+    """Send the command of the line. Returns 0 when it was obeyed, 1 when it was refused or an arm does not show it; raises
+    RuntimeFault without an answer.
     """
     options, _ = OPERATOR.read(arguments)
     command = options.command
@@ -35,15 +41,29 @@ def main(arguments: list[str]) -> int:
     operator = Operator(folder)
     try:
         answer = operator.give(command, confirmed)
+        result = f"refused: {answer.answer}" if answer.answer else "accepted"
+        say(f"{command}: {result}; mode {'; '.join((answer.mode, *answer.reasons))}")
+        undone = "" if answer.answer or command not in _OF_MOTORS else _undone(operator)
     finally:
         operator.close()
-    result = f"refused: {answer.answer}" if answer.answer else "accepted"
-    say(f"{command}: {result}; mode {'; '.join((answer.mode, *answer.reasons))}")
-    if answer.answer:
+    if undone:
+        say(f"{command}: {undone}")
+    if answer.answer or undone:
         return 1
     follows = _FOLLOWS[command]
     say_next(_AIMS[follows], "operator", follows)
     return 0
+
+
+def _undone(operator: Operator) -> str:
+    """What an arm does not show of a command that its motors were given just now; empty: nothing is known to be missing."""
+    until = time.monotonic() + _SHOWN_S
+    while (left_s := until - time.monotonic()) > 0:
+        operator.bus.wait(left_s)
+        for state in operator.hear():
+            if undone := [reason for reason in state.reasons if NOT_CARRIED_OUT in reason]:
+                return undone[0]
+    return ""
 
 
 def _confirms(command: str) -> bool:

@@ -101,6 +101,33 @@ def test_a_broken_wire_carries_nothing(hub: Hub) -> None:
         assert heard(bus) == [(3, b"")]
 
 
+def test_a_full_queue_takes_nothing_and_lets_everything_be_heard(hub: Hub) -> None:
+    """Also of participants in other processes, and of those that come later."""
+    with joined(hub) as bus:
+        hub.full = True
+        with joined(hub) as late:
+            for end in (bus, late):
+                with pytest.raises(can.CanOperationError, match=r"No buffer space available \[Error Code 105\]"):
+                    end.send(message(2))
+            hub.send([(1, b"")])
+            assert hub.poll(0.1) == [] and heard(bus) == heard(late) == [(1, b"")]
+        hub.full = False
+        bus.send(message(3))
+        assert hub.poll(0.1) == [(3, b"\1\2")], "what could not be sent does not come later"
+
+
+def test_a_hub_that_ended_with_a_full_queue_leaves_nothing(tmp_path: Path) -> None:
+    first = Hub(tmp_path / "can")
+    first.full = True
+    second = Hub(tmp_path / "can")  # as after a crash of the first
+    with joined(second) as bus:
+        bus.send(message(1))
+        assert second.poll(0.1) == [(1, b"\1\2")]
+    first.close()
+    second.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_cut_bus_is_an_error_on_both_ways(hub: Hub) -> None:
     bus = joined(hub)
     hub.cut()

@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import can
 import numpy as np
 import pytest
 
 from drivers import piper_bus
 from drivers import piper_frames as frames
-from drivers.arm import ArmState
+from drivers.arm import ArmState, MotorCommand
 from drivers.can_hub import HubBus
 from drivers.emulated_bus import EmulatedBus, LeaderBus
 from drivers.errors import DriverError
@@ -438,6 +439,112 @@ def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
     rig.arm.connect()
     with pytest.raises(DriverError, match=r"left arm on .*: no feedback yet; check its power"):
         rig.arm.enable(0.2)
+
+
+def test_an_arm_to_which_nothing_can_be_sent_is_not_called_broken(rig: Rig) -> None:
+    """Neither is its firmware to blame, nor is an arm that was on already taken for one that stays where it is."""
+    rig.arm.connect()
+    rig.fault(send_fails=True)
+    rig.sees_first()
+    said = r"frames cannot be sent: No buffer space available \[Error Code 105\]; unplug its USB-CAN adapter and plug"
+    for _ in range(2):
+        with pytest.raises(DriverError, match=said):
+            rig.arm.enable(0.8)
+        assert not rig.arm.powered and not rig.emulator.heard
+        rig.emulator.enabled, rig.emulator.control, rig.emulator.move = True, 1, 1
+    rig.fault()
+    rig.arm.enable(_SEEN_S)
+
+
+class LostFrames:
+    """Loses some of the frames that a bus is given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lost = 0
+        self.given = 0
+        send = HubBus.send
+
+        def counted(bus: HubBus, msg: Any, timeout: float | None = None) -> None:
+            self.given += 1
+            if self.lost:
+                self.lost -= 1
+                raise can.CanOperationError("Transmit buffer full")
+            send(bus, msg, timeout)
+
+        monkeypatch.setattr(HubBus, "send", counted)
+
+
+def test_one_target_that_could_not_be_sent_is_made_up_for_by_the_next(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of the newest twenty are a fault, whichever of a target's frames it was."""
+    start = rig.ready()
+    frames = LostFrames(monkeypatch)
+    for round_ in range(3):
+        frames.lost = round_ + 1  # of one target
+        for _ in range(20):
+            rig.arm.command(start.q, 0)
+    assert frames.given >= 60 * 4
+    number = rig.reading().number
+    assert rig.sees(lambda state: state.number > number + 3).fault == ""
+    for _ in range(2):
+        frames.lost = 1
+        for _ in range(19):
+            rig.arm.command(start.q, 0)
+    said = "targets cannot be sent: Transmit buffer full; unplug its USB-CAN adapter and plug it in again"
+    assert rig.sees(lambda state: state.fault != "").fault == said
+    rig.sees(lambda state: state.fault == "")
+    rig.arm.command(start.q, 0)
+    number = rig.reading().number
+    assert rig.sees(lambda state: state.number > number + 3).fault == "", "it is over"
+
+
+def test_a_new_connection_begins_without_the_faults_of_the_last(rig: Rig) -> None:
+    state = rig.ready()
+    rig.fault(send_fails=True)
+    time.sleep(0.02)
+    for _ in range(3):
+        rig.arm.command(state.q, 0)
+    rig.sees(lambda state: "targets cannot be sent" in state.fault)
+    rig.fault()
+    time.sleep(0.02)
+    rig.arm.connect()
+    assert rig.sees_first().fault == ""
+
+
+@pytest.mark.parametrize("fault", [{"send_fails": True}, {"deaf": True}])
+def test_what_a_command_makes_of_an_arm_shows_once_it_has_come(rig: Rig, fault: dict[str, Any]) -> None:
+    rig.ready()
+    commands: dict[MotorCommand, Callable[[], None]] = {
+        "stop": rig.arm.stop, "reset": rig.arm.reset, "release": rig.arm.release
+    }  # fmt: skip
+    for command, how in commands.items():
+        if command == "release":
+            rig.arm.enable(_SEEN_S)
+        rig.fault(**fault)
+        time.sleep(0.02)
+        how()
+        time.sleep(0.1)
+        assert not rig.arm.shows(command)
+        assert rig.arm.send_error == ("No buffer space available [Error Code 105]" if "send_fails" in fault else "")
+        rig.fault()
+        time.sleep(0.02)
+        how()
+        time.sleep(0.1)
+        assert rig.arm.shows(command) and rig.arm.send_error == ""
+
+
+def test_what_an_arm_reported_on_an_earlier_connection_shows_nothing(rig: Rig) -> None:
+    rig.ready()
+    rig.arm.stop()
+    rig.sees(lambda state: "emergency stop" in state.warning)
+    assert rig.arm.shows("stop")
+    rig.fault(silent=True)
+    rig.arm.connect()
+    assert not any(rig.arm.shows(command) for command in get_args(MotorCommand))
+    rig.fault()
+    rig.sees_first()
+    rig.sees(lambda state: rig.arm.shows("stop") and rig.arm.shows("enable"))
 
 
 def test_a_stop_ends_the_following_and_closing_leaves_the_arm_on(rig: Rig) -> None:

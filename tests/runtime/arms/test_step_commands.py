@@ -393,6 +393,35 @@ def test_a_stop_sends_nothing_more_until_it_is_cleared_and_armed(running: Rig) -
     np.testing.assert_array_equal(made.target.q, running.measured)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_stop_that_an_arm_does_not_show_is_told_first(side: int, running: Rig) -> None:
+    """The latched reason says that the arms have sunk; this one did not. What the other reports is not told besides."""
+    running.tick(running.command("stop", confirmed=True))
+    undone = "`stop` not carried out: the arm does not report it; support the arm, then use its power switch"
+    warnings = (undone, STATUS) if side == 0 else (STATUS, undone)
+    running.arms = {"warning": warnings}
+    running.tick()
+    assert running.state.machine.status.reasons == (f"{('left', 'right')[side]} arm: {undone}", STOPPED)
+    running.arms = {"warning": (STATUS, STATUS)}
+    running.tick()
+    assert running.reasons == STOPPED
+
+
+@pytest.mark.parametrize("command", ["release", "clear"])
+def test_what_lets_arms_fall_and_did_not_is_told_while_they_are_disarmed(command: str, running: Rig) -> None:
+    if command == "clear":
+        running.tick(running.command("stop", confirmed=True))
+    else:
+        running.tick(running.command("hold"))
+        running.measured = running.config.rest_pose.copy()
+    running.tick(running.command(command, confirmed=True))
+    undone = f"`{command}` not carried out: the arm does not report it; support the arm, then use its power switch"
+    running.arms = {"warning": (undone, ""), "powered": (False, False)}
+    running.tick()
+    assert (running.mode, f"left arm: {undone}" in running.reasons) == ("DISARMED", True)
+    assert running.tick(running.command("arm")).motor_commands == ("enable",), "which ends it"
+
+
 def test_a_stop_by_an_arms_own_button_is_taken_back_by_a_confirmed_clear(running: Rig) -> None:
     running.arms = {"warning": (STATUS, ""), "fault": (STATUS, "")}
     assert running.tick().target.mode == "FAULT"

@@ -188,6 +188,14 @@ def test_every_cell_says_why(mode: messages.Mode, lost: tuple[str, ...]) -> None
         assert why_not(machine, found) == said, cell
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_command_that_an_arm_does_not_show_is_said_in_every_mode_where_one_can_be(mode: messages.Mode) -> None:
+    """In those without targets; in the others it forbids to run, and is said with what forbids that."""
+    undone = ("right arm: `stop` not carried out",)
+    said = why_not(StateMachine(latched=Latched(fault="stopped"), status=Status(mode)), Findings(undone, undone=undone))
+    assert {"FAULT": said == (*undone, "stopped"), "DISARMED": undone[0] in said}.get(mode, True)
+
+
 def test_every_row_of_the_table_decides_somewhere() -> None:
     """None is hidden by those above it."""
     decided = {decide(*before(mode, cell)) for mode in MODES for cell in cells(12)}

@@ -119,6 +119,13 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
         ("FAULT", ("left j1 is blocked",), [], "check the robot, then send `clear` and `run`"),
         ("FAULT", (STOPPED,), [], "support the arms, then clear a stop, `arm`, `run`"),
         ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, then clear a stop, `arm`, `run`"),
+        (
+            "FAULT",
+            ("left arm: `stop` not carried out: why", STOPPED),
+            [],
+            "support the arms, then use the power switch",
+        ),
+        ("DISARMED", ("not armed", "`clear` not carried out"), [], "support the arms, then use the power switch"),
         ("DISARMED", ("not armed",), [], "send `arm`, then `run`"),
         ("DISARMED", ("arming blocked: bus left: down",), [], "fix what blocks arming, then restart"),
         ("TAKEOVER", ("the leaders lead the arms",), [], "send `run` to return the arms to the policy"),

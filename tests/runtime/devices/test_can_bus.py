@@ -33,7 +33,7 @@ WAITED_NS = seconds(0.0025)  # for a target after it was due
 
 def begun(obeyed: int = 0) -> CanBusState:
     """Of a process that has just begun, at 200 Hz."""
-    return CanBusState(obeyed, can_bus.stream_of(load_settings([]), "left"))
+    return CanBusState(obeyed, stream=can_bus.stream_of(load_settings([]), "left"))
 
 
 @pytest.fixture
@@ -62,13 +62,26 @@ def test_it_gives_up_once() -> None:
 
 
 @pytest.mark.parametrize("motor_command", ["stop", "release", "reset"])
-def test_other_orders_are_carried_out_once_and_end_the_switching_on(motor_command: MotorCommand) -> None:
+def test_other_orders_are_carried_out_and_end_the_switching_on(motor_command: MotorCommand) -> None:
     state = begun()
     assert step(state, ArmCommand(Q, 0, 1, ("enable",) * 1), Arm(False), NOW_NS) == "enable"
     assert (
         step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.1)) == motor_command
     )
-    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.2)) == ""
+    shown = Arm(False, done=True)
+    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), shown, NOW_NS + seconds(0.2)) == ""
+    assert step(state, ArmCommand(Q, 0, 2, ("enable", motor_command)), Arm(False), NOW_NS + seconds(0.3)) == ""
+
+
+@pytest.mark.parametrize("motor_command", ["stop", "release", "reset"])
+def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -> None:
+    """The braking of an arm that is to stop; one that is released is sent nothing: its driver calls it off."""
+    state, sent = begun(), list[str]()
+    for look in range(150):  # one a millisecond; a target every five
+        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (look, look // 5 * 5))
+        sent.append(step(state, ArmCommand(Q, stamp_ns, 1, (motor_command,)), Arm(True), now_ns))
+    assert [look for look, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
+    assert sent.count("send") == 30
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:

@@ -16,6 +16,8 @@ def test_sections_are_read_when_the_file_changes(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text('{"right": {"status": 4, "silent": true}, "head": {"frozen": true}}')
     assert file.changed() == {"left": Faults(), "right": Faults(status=4, silent=True)}
     assert file.changed() is None
+    (tmp_path / NAME).write_text('{"left": {"send_fails": true}, "right": {"deaf": true}}')
+    assert file.changed() == {"left": Faults(send_fails=True), "right": Faults(deaf=True)}
 
 
 @pytest.mark.parametrize("broken", ['{"left": {"unknown": 1}}', '{"left": ', "[]", '{"left": {"status": 99}}'])

@@ -210,6 +210,11 @@ def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) ->
         ({"error_bits": 0x0004}, "arm left", "joint 3 does not communicate"),
         ({"jump_joint": 2, "jump_rad": -1.2}, "arm left", "j2 is at -0.15 rad, outside its range 0.00 to 3.14"),
         ({"leader": True}, "arm left, leaders", "another sender commands it"),
+        (
+            {"send_fails": True},
+            "arm left, sending",
+            "frames cannot be sent: No buffer space available [Error Code 105]",
+        ),
         ({"corrupt_limits": True}, "arm left, ranges", "its stored limits are corrupt"),
         ({"acceleration_rad_s2": 2.0}, "arm left, acceleration", "motor 1 allows 2.00 rad/s², less than"),
     ],

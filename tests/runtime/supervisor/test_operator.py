@@ -21,7 +21,9 @@ from runtime.supervisor import operator, run_client
 class Arms:
     """A stand-in at the other end of the bus: answers each order, or stays silent."""
 
-    def __init__(self, folder: Path, answer: str | None) -> None:
+    def __init__(self, folder: Path, answer: str | None, undone: str = "") -> None:
+        """`undone`: told after the answer, of a command that an arm does not show."""
+        self._undone = undone
         self.heard: list[messages.OperatorCommand] = []
         self.folder = folder
         self._bus = Bus(folder, "arms", PROCESSES)
@@ -38,8 +40,11 @@ class Arms:
                 self.heard.append(received.message)
                 if self._answer is not None:
                     self._states.send(self._state(received.message))
+                if self._undone:
+                    time.sleep(0.1)  # as long as an arm is given
+                    self._states.send(self._state(received.message, self._undone))
 
-    def _state(self, message: messages.OperatorCommand) -> messages.SafetyState:
+    def _state(self, message: messages.OperatorCommand, *undone: str) -> messages.SafetyState:
         nothing = dict.fromkeys(
             (
                 "since_ns", "chunk_age_ns", "condition_age_ns", "feedback_age_ns", "holds", "faults", "chunks_dropped",
@@ -48,7 +53,8 @@ class Arms:
             0,
         )  # fmt: skip
         return messages.SafetyState(
-            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD", reasons=("waiting for the operator; send `run`",),
+            seq=0, epoch=1, stamp_ns=time.monotonic_ns(), mode="HOLD",
+            reasons=(*undone, "waiting for the operator; send `run`"),
             answered=(message.epoch, message.seq), answer=self._answer or "", **nothing,
         )  # fmt: skip
 
@@ -97,6 +103,22 @@ def test_a_refused_order_is_an_error(folder: Path, capsys: pytest.CaptureFixture
         arms.close()
     assert capsys.readouterr().out.startswith("release: refused: the arms are not in their rest pose; mode HOLD")
     assert all(message.confirmed for message in arms.heard)
+
+
+@pytest.mark.parametrize("command", ["stop", "release", "clear"])
+def test_what_an_arm_does_not_show_is_told_and_is_an_error(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undone = f"left arm: `{command}` not carried out: the arm does not report it; support the arm"
+    arms = Arms(folder, "", undone)
+    try:
+        assert operator.main([command, "--confirm"]) == 1
+    finally:
+        arms.close()
+    assert capsys.readouterr().out.splitlines() == [
+        f"{command}: accepted; mode HOLD; waiting for the operator; send `run`",
+        f"{command}: {undone}",
+    ]
 
 
 def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from runtime.arms.limits import Array
 from runtime.arms.trajectory import Motion
 from runtime.bench.hostile import Hostile
 from runtime.config.settings import Settings, load_settings
-from runtime.devices.can_bus import stream_of
+from runtime.devices.can_bus_step import stream_of
 from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.host.machine import describe

@@ -1,9 +1,7 @@
 """An arm's CAN bus: targets and commands in, stamped readings out. One process a bus, the only one with the vendor's SDK.
 Started by the supervisor (runtime/process/base.py), once an arm.
 
-Targets pass through a stream that brakes the arm where they stop coming (runtime/arms/target_stream.py). An arm that was not
-sent anything for a while, or that reported a fault, takes targets again only from near where it is. Motors are switched only
-by command.
+Which command or target goes out is in can_bus_step.py; here are the vendor's SDK, the clock, and what is told of the bus.
 """
 
 import math
@@ -11,13 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from drivers.arm import ARM_JOINTS, ArmState
+from drivers.arm import ArmState
 from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
@@ -25,18 +22,15 @@ from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_bus import elsewhere
-from runtime.arms.limits import Array, Limits
 from runtime.arms.target_stream import FRESH_S, TargetStream
 from runtime.config.settings import Settings
 from runtime.devices import motor_commands
-from runtime.devices.motor_commands import MotorAction, MotorState, Shown
+from runtime.devices.can_bus_step import REJOIN_RAD, Arm, CanBusState, interrupted, step, stream_of
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.overload import Stall
 from runtime.process.base import OnChange, Process, log
 
-_GAP_S = 0.15  # without anything sent: by then `arms` brakes, for want of readings or time; chosen: three times FRESH_S
-_REJOIN_RAD = 0.2  # chosen: below `safety.jump_rad` (0.35); at 3 rad/s the way of 0.07 s
 _POLL_S = 0.0005  # between two looks at the slot where no target is expected; chosen: a tenth of a tick
 _LONGEST_PAUSE_S = 0.004  # until a target is due; each look takes time from the reading thread; chosen: most of a tick
 _SWITCH_S = 0.0002
@@ -47,67 +41,6 @@ _SILENT_S = 2.0
 """After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
 _LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
 _WHAT_NOW = "send `clear`, then `run`"
-Action = MotorAction | Literal["send", "too far"]
-
-
-@dataclass(kw_only=True)
-class CanBusState(MotorState):
-    """What `step` remembers of commands and targets between two looks."""
-
-    stream: TargetStream  # what it was sent, and where that leads
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What `step` has to know of the arm: power, fault, where it is, how far a new target is from that, what it shows."""
-
-    powered: bool
-    fault: str = ""
-    apart_rad: float = 0.0  # largest distance of its joints from a target that is new
-    q: Array = field(default_factory=lambda: np.zeros(ARM_JOINTS))
-    done: bool = False  # it reports what the pending command makes of it
-    error: str = ""  # why that command could not be sent
-
-
-def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
-    """What to do about the newest command and target.
-
-    Commands to the motors are sent until the arm shows them (motor_commands.py). Targets and the steps of a stop go to an arm
-    that is on and well; after a gap only if they are near, and from where it is.
-
-    Args:
-        bus_state: Changed in place.
-        command: What `arms` wrote last: motor commands by number, and a target (7,).
-        arm: How it is now.
-        now_ns: CLOCK_MONOTONIC.
-
-    Returns:
-        One action; empty: nothing to do. `send`: what `bus_state.stream` has made of the targets.
-    """
-    well = arm.powered and not arm.fault
-    action = motor_commands.next_action(bus_state, command, Shown(well, arm.done, arm.error), now_ns)
-    if not well:
-        bus_state.stream.end()
-    elif not action:
-        return _send(bus_state.stream, command, arm, now_ns)
-    return action
-
-
-def _send(stream: TargetStream, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
-    """Whether an arm that is on and well is sent something now."""
-    if _interrupted(stream, now_ns):
-        if not stream.is_due(command, now_ns):
-            return ""
-        if arm.apart_rad > _REJOIN_RAD:
-            return "too far"
-    if not stream.begun:
-        stream.begin(arm.q, command.stamp_ns)
-    return "send" if stream.step(command, now_ns) else ""
-
-
-def _interrupted(stream: TargetStream, now_ns: int) -> bool:
-    """Whether an arm was sent nothing for so long that it may be elsewhere."""
-    return not stream.begun or stream.silent_ns(now_ns) > seconds(_GAP_S)
 
 
 def main(process: Process) -> None:
@@ -166,12 +99,6 @@ def _begin(process: Process, targets: TargetSlot) -> CanBusState:
     return CanBusState(targets.read().number, stream=stream_of(process.settings, process.name.removeprefix("can_")))
 
 
-def stream_of(settings: Settings, side: str) -> TargetStream:
-    """The stream of one side's targets, by the limits and the rate of the settings."""
-    at = ARM_JOINTS * SIDES.index(side)
-    return TargetStream(Limits.of(settings.safety).table[:, at : at + ARM_JOINTS], 1 / settings.arms.rate_hz)
-
-
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
     """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
@@ -202,7 +129,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
                 arm.command(bus_state.stream.q, command.stamp_ns)
             case "too far":
                 arm.refuse(
-                    f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD} rad); {_WHAT_NOW}"
+                    f"its target is {_apart_rad(arm, command):.2f} rad away (limit {REJOIN_RAD} rad); {_WHAT_NOW}"
                 )
             case "stop":
                 arm.stop()
@@ -236,7 +163,7 @@ def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state
     done = motor_commands.due(bus_state, now_ns) and _shows(arm, bus_state)
     if reading is None:
         return Arm(arm.powered, apart_rad=math.inf, done=done, error=arm.send_error)
-    apart_rad = _apart_rad(arm, command) if _interrupted(bus_state.stream, now_ns) else 0.0
+    apart_rad = _apart_rad(arm, command) if interrupted(bus_state.stream, now_ns) else 0.0
     return Arm(arm.powered, reading.fault, apart_rad, reading.q, done, arm.send_error)
 
 

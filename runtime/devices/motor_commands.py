@@ -1,5 +1,5 @@
 """Commands to an arm's motors, from when they are taken up until the arm shows that they are carried out. Deterministic.
-Called by can_bus.py at each look at its slot.
+Called by can_bus_step.py at each look at the slot.
 
 A frame that is sent once may never arrive: an adapter can go on receiving while it sends nothing, and tells it late or never.
 So a command is sent again until the arm reports what it makes of it, for 2 s. `release` and `reset` let an arm fall: they end

@@ -15,7 +15,7 @@ from drivers.arm_link import ArmCommand
 from runtime.bench import can_audit
 from runtime.config.settings import load_settings
 from runtime.devices import can_bus
-from runtime.devices.can_bus import Arm, CanBusState, step
+from runtime.devices.can_bus_step import Arm, CanBusState, step, stream_of
 from runtime.devices.fault_injection import NAME
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
@@ -33,7 +33,7 @@ WAITED_NS = seconds(0.0025)  # for a target after it was due
 
 def begun(obeyed: int = 0) -> CanBusState:
     """Of a process that has just begun, at 200 Hz."""
-    return CanBusState(obeyed, stream=can_bus.stream_of(load_settings([]), "left"))
+    return CanBusState(obeyed, stream=stream_of(load_settings([]), "left"))
 
 
 @pytest.fixture

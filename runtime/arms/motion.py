@@ -60,8 +60,8 @@ def move(
 def _where_they_are(config: ArmsConfig, commanded: Motion, feedback: messages.JointState, ticks: int) -> Motion:
     """The command from which this tick goes on: what was commanded last, except for arms that did not follow it.
 
-    An arm with a fault or without power is sent nothing (can_bus_step.py) and may be led by hand: its command is where it is, so
-    that it does not return with a jump afterwards. Where ticks were missed, the arms were braked (target_stream.py).
+    An arm with a fault or without power is sent nothing (can_bus_step.py) and may be led by hand: its command is where it is,
+    so that it does not return with a jump afterwards. Where ticks were missed, the arms were braked (target_stream.py).
 
     Args:
         config: Limits and the tick's length.

@@ -63,9 +63,34 @@ def understood(system: ConditionMaker, shots: Shots, words: int) -> list[NDArray
     return [part.numpy() for part in (made.spatial, made.motion, made.spatial_map, made.motion_map)]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each graph of the tiny policy is written once, which takes seconds, by the test that first needs it."""
+    return tmp_path_factory.mktemp("graphs")
+
+
 @pytest.fixture
-def graphs(tmp_path: Path) -> GraphFolder:
-    return GraphFolder(tmp_path, "checkpoint", 1)
+def graphs(kept: Path) -> GraphFolder:
+    return GraphFolder(kept, "checkpoint", 1)
+
+
+def test_kept_graphs_need_no_torch_network(
+    untrained: Untrained, pictures: Pictures, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first test: it writes them, and those that follow compare with torch what is read again."""
+    shots = pictures(6, 1)
+
+    def both() -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        graphs = GraphFolder(kept, "checkpoint", 1)
+        return chunk(FastGraphs(untrained(1), graphs), shots, 5), understood(SlowGraphs(untrained(1), graphs), shots, 5)
+
+    first = both()
+    for part in ("fast", "slow"):
+        monkeypatch.setattr(Checkpoint, part, lambda _self: pytest.fail("its torch network was made"))
+    again = both()
+    np.testing.assert_array_equal(first[0], again[0])
+    for before, after in zip(first[1], again[1], strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_chunks_are_torchs_for_any_instruction_and_prefix(
@@ -94,15 +119,16 @@ def test_a_policy_without_video_has_a_graph_of_its_own(
 
 @pytest.mark.parametrize("kind", ["hunyuan", "wan"])
 def test_conditions_are_torchs(
-    tiny: PolicyConfig, wan: Wan, untrained: Untrained, pictures: Pictures, graphs: GraphFolder, kind: str
+    tiny: PolicyConfig, wan: Wan, untrained: Untrained, pictures: Pictures, kept: Path, kind: str
 ) -> None:
     """Wan's windows are encoded as videos here, nine frames at once to three latents."""
-    config, video = tiny, tiny.video
+    config, video, graphs = tiny, tiny.video, GraphFolder(kept, "checkpoint", 1)
     if kind == "wan":
         high, low = (
             window.model_copy(update={"height_px": 64, "width_px": 64, "frames": 9})
             for window in (video.high, video.low)
         )
+        graphs = GraphFolder(kept, "wan", 1)
         changed = {"backbone": wan, "encoding": "causal", "high": high, "low": low}
         config = tiny.model_copy(update={"video": video.model_copy(update=changed)})
     checkpoint = Checkpoint(config, untrained(1).statistics, None, 1)
@@ -113,24 +139,6 @@ def test_conditions_are_torchs(
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
         for ours, again in zip(made, understood(slow, shots, words), strict=True):
             np.testing.assert_array_equal(ours, again)
-
-
-def test_kept_graphs_need_no_torch_network(
-    untrained: Untrained, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shots = pictures(6, 1)
-
-    def both() -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-        kept = GraphFolder(tmp_path, "checkpoint", 1)
-        return chunk(FastGraphs(untrained(1), kept), shots, 5), understood(SlowGraphs(untrained(1), kept), shots, 5)
-
-    first = both()
-    for part in ("fast", "slow"):
-        monkeypatch.setattr(Checkpoint, part, lambda _self: pytest.fail("its torch network was made"))
-    again = both()
-    np.testing.assert_array_equal(first[0], again[0])
-    for before, after in zip(first[1], again[1], strict=True):
-        np.testing.assert_array_equal(before, after)
 
 
 def small(weight: float) -> folder.Network:

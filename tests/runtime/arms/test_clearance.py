@@ -1,8 +1,8 @@
 """What is compiled for one tick measures what the arrays of collision.py measure, and does what its source says. By pytest."""
 
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
@@ -11,8 +11,10 @@ from runtime.arms import clearance, joint_limits
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points, sideways_gap_m
 from runtime.arms.limits import Array, Limits
 from runtime.config.settings import Safety
+from runtime.host.compiled import compiled
 
 LIMITS = Limits.of(Safety())
+CLEARANCE = "Tuple((f8,f8))(f8[::1],f8[:,:,::1],f8,f8)"
 NEVER_ENOUGH, ALWAYS_ENOUGH = np.inf, -np.inf
 STOPS = np.linspace(0, 1, 6)[:, None]
 
@@ -27,8 +29,9 @@ def poses(count: int, seed: int = 5) -> Array:
     return np.random.default_rng(seed).uniform(LIMITS.low, LIMITS.high, (count, 14))
 
 
-@pytest.mark.parametrize("form", [numba.njit(clearance.clearance_m), clearance.clearance_m])
-def test_it_is_measured_as_with_arrays(form: Any) -> None:
+@pytest.mark.parametrize("made", [compiled(CLEARANCE), lambda written: written], ids=["compiled", "as written"])
+def test_it_is_measured_as_with_arrays(made: Callable[[Any], Any]) -> None:
+    form = made(clearance.clearance_m)
     for q in poses(60):
         points = link_points(q)
         lowest, apart = form(q, bases(), TABLE_TOP_M, NEVER_ENOUGH)

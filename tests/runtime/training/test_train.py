@@ -1,15 +1,11 @@
-"""`train.sh` as it is called: both stages on two real demonstrations, several processes, a kill in the middle, refusals.
-Called by pytest; everything is small. Stage 1's fixture, a cluster, a refusal and every training of several processes use
-real workers; the others prepare in this process, which has loaded torch already."""
+"""`train.sh` as it is called: both stages on two real demonstrations, what resumes and what is refused.
+Called by pytest; everything is small. All of it happens in this process, which has loaded torch already, but for one refusal
+by a real worker; test_processes.py has the others.
+"""
 
 import json
 import multiprocessing
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,99 +15,17 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from worker_rig import Here
+from training_rig import command, losses
 
 from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.processors import usable_processors
-from runtime.host.worker_pool import WorkerPool
 from runtime.training import command as train
-from runtime.training import demos, needs, preparation, stages
+from runtime.training import needs, preparation, stages
 
-MadeOnce = Callable[[str, Callable[[Path], None]], Path]
-_BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
-_VIDEO = [
-    *(word for name, value in _BACKBONE.items() for word in (f"--policy.video.backbone.{name}", str(value))),
-    *("--policy.video.low.frames", "4", "--policy.video.low.height_px", "32", "--policy.video.low.width_px", "32"),
-    *("--policy.video.high.height_px", "32", "--policy.video.high.width_px", "48"),
-    *("--policy.text.width", "16", "--policy.text.depth", "1", "--policy.text.feed_forward", "32"),
-    *("--filming.windows", "2", "--filming.pictures", "2"),
-]
-_ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "6"]
-
-
-def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
-    """A training's own arguments."""
-    own = _VIDEO if stage == "video" else _ACTION
-    return [stage, "--data", str(data), "--out", str(out), "--workers", "1", *own, *flags]
-
-
-def in_a_process(line: list[str]) -> subprocess.CompletedProcess[str]:
-    """The command by itself: several processes are not launched out of one that may have been part of a cluster."""
-    command_line = [sys.executable, "-m", "runtime.cli", "train", *line]
-    return subprocess.run(command_line, capture_output=True, text=True, timeout=300, check=False)
-
-
-def losses(out: Path, phase: str) -> dict[int, float]:
-    """The curve that TensorBoard would draw."""
-    curves = EventAccumulator(str(out / "curves" / phase)).Reload()
-    return {event.step: event.value for event in curves.Scalars("loss")}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def fresh_accelerator() -> None:
-    """A training has a process of its own; other tests of this one may have trained in another precision."""
-    AcceleratorState._reset_state(reset_partial_state=True)  # pyright: ignore[reportPrivateUsage]
-
-
-@pytest.fixture(scope="module")
-def data(made_once: MadeOnce) -> Path:
-    """Two demonstrations."""
-
-    def make(out: Path) -> None:
-        size = ["--width-px", "64", "--height-px", "48", "--workers", "1"]
-        demos.main(["--task", "pick_apple_messy", "--episodes", "2", "--out", str(out), *size])
-
-    return made_once("training-data", make)
-
-
-@pytest.fixture(scope="module")
-def video(data: Path, made_once: MadeOnce) -> Path:
-    """Stage 1's checkpoint."""
-
-    def make(out: Path) -> None:
-        assert train.main(command("video", data, out, "--steps", "2", "--autoencoder-steps", "2")) == 0
-
-    return made_once("training-video", make) / "checkpoint"
-
-
-@pytest.fixture(scope="module")
-def action(data: Path, video: Path, made_once: MadeOnce) -> Path:
-    """Stage 2's run on top of it, with a cache of its own."""
-
-    def make(out: Path) -> None:
-        shutil.copytree(video.parent / "cache", out / "cache")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(train, "WorkerPool", Here)
-            assert train.main(command("action", data, out, "--video", str(video), "--steps", "2")) == 0
-
-    return made_once("training-action", make)
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test trains in this process it also prepares here: a worker would load torch for seconds."""
-    monkeypatch.setattr(train, "WorkerPool", Here)
-
-
-@pytest.fixture
-def workers(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real ones again, for what is about them."""
-    monkeypatch.setattr(train, "WorkerPool", WorkerPool)
+pytestmark = pytest.mark.usefixtures("fresh_accelerator", "here")
 
 
 def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -> None:
@@ -121,48 +35,6 @@ def test_stage_1_leaves_a_video_model_its_curves_and_its_settings(video: Path) -
     assert run["settings"]["autoencoder"]["steps"] == 2
     assert set(losses(video.parent, "flow")) == {0}
     assert Checkpoint.load(video).slow().backbone.blocks()["dual-stream"]
-
-
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_training_killed_in_the_middle_has_the_same_curve(
-    data: Path, video: Path, action: Path, tmp_path: Path, processes: str
-) -> None:
-    """Points of the curve are 20 steps apart; the state is kept every 10, and the kill falls between.
-
-    What one process trains without being killed it trains here, as the command does.
-    """
-
-    def trained(line: list[str]) -> None:
-        if processes == "1":
-            assert train.main(line) == 0
-        else:
-            done = in_a_process(line)
-            assert done.returncode == 0, done.stderr
-            assert (done.stdout + done.stderr).count("action trained on 2 demonstrations") == 1
-
-    video = video.parent  # the very folder that stage 1 was given
-    length = ["--video", str(video), "--steps", "21", "--schedule.save_every", "10", "--cache", str(action / "cache")]
-    length += ["--processes", processes]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    trained(command("action", data, whole, *length))
-    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
-    first = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not (broken / "action" / "state" / "step.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    while subprocess.run(["pgrep", "-f", str(broken)], capture_output=True, check=False).stdout:
-        assert time.monotonic() < deadline, "whoever it had started ends too"
-        time.sleep(0.05)
-    assert json.loads((broken / "action" / "state" / "step.json").read_text())["step"] < 21
-    trained(command("action", data, broken, *length))
-    assert losses(broken, "action") == losses(whole, "action")
-    assert set(losses(whole, "action")) == {0, 20}
-    assert np.isfinite(list(losses(whole, "action").values())).all()
-    same = [StoredTensors(out / "checkpoint").digest("") for out in (whole, broken)]
-    assert same[0] == same[1]
-    Checkpoint.load(whole / "checkpoint").fast()
 
 
 def test_the_video_model_learns_too_when_asked_to(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
@@ -364,12 +236,6 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("cluster", "workers")
-def test_a_cluster_prepares_the_same_demonstrations(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
-    train.main(command("action", data, tmp_path, "--video", str(video), "--steps", "2", "--ray", "local"))
-    assert losses(tmp_path, "action") == losses(action, "action")
-
-
 def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
     own = preparation._own_device  # pyright: ignore[reportPrivateUsage]
     assert own("cpu") == "cpu"
@@ -377,27 +243,6 @@ def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, device in (("SpawnProcess-1", "cuda:1"), ("SpawnProcess-4", "cuda:0"), ("MainProcess", "cuda:0")):
         monkeypatch.setattr(multiprocessing.current_process(), "name", name)
         assert own("cuda") == device
-
-
-def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, video: Path, tmp_path: Path) -> None:
-    """Only the first holds its average: latents are made of that, and by its measure."""
-    cache = tmp_path / "cache"
-    for samples in (video.parent / "cache").glob("samples-*"):
-        shutil.copytree(samples, cache / samples.name)
-    flags = ("--steps", "1", "--autoencoder-steps", "3", "--processes", "2", "--cache", str(cache))
-    done = in_a_process(command("video", data, tmp_path / "two", *flags))
-    assert done.returncode == 0, done.stderr
-    assert len(list(cache.glob("latents-*"))) == 1
-
-
-def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
-    flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30"]
-    flags += ["--cache", str(action / "cache")]
-    done = in_a_process(command("action", data, tmp_path / "two", *flags))
-    assert done.returncode == 1
-    said = [row for row in done.stderr.splitlines() if row.startswith("video2act: ")]
-    assert "lower --schedule.learning_rate" in said[0]
-    assert "read its reason above" in said[-1]
 
 
 @pytest.mark.parametrize("name", ["short", "a camera is missing", "NaN", "a picture is cut off"])
@@ -497,20 +342,6 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
     line = ["action", "--data", str(data), "--out", str(tmp_path), "--from", str(action / "checkpoint")]
     with pytest.raises(SettingsError, match=r"--policy\.action_source next_puppet: must be master, as in"):
         train.main([*line, "--steps", "1", "--policy.action_source", "next_puppet"])
-
-
-def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
-    """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
-    code = (
-        "import torch; from models import sizes; from models.system2 import SlowSystem\n"
-        "from models.train.choices import Filming\nfrom models.train.video import AutoencoderLoss\n"
-        "torch.set_num_threads(1); backbone = SlowSystem(sizes.by_name('small')).backbone\n"
-        "loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())\n"
-        "batch = {'pictures': torch.randint(0, 255, (8, 3, 1, 96, 128), dtype=torch.uint8), 'seed': torch.tensor([1])}\n"
-        "with torch.autocast('cpu', torch.bfloat16): found = loss(batch)\n"
-        "found.backward(); assert torch.isfinite(found)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
 
 
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:

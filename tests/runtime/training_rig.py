@@ -1,0 +1,35 @@
+"""Trainings small enough for tests: their arguments, the command in a process of its own, and the curve that it leaves."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+_BACKBONE = {"dual_blocks": 1, "single_blocks": 1, "text_dim": 16, "pooled_dim": 16, "vae_channels": "[8,8,8,8]"}
+_VIDEO = [
+    *(word for name, value in _BACKBONE.items() for word in (f"--policy.video.backbone.{name}", str(value))),
+    *("--policy.video.low.frames", "4", "--policy.video.low.height_px", "32", "--policy.video.low.width_px", "32"),
+    *("--policy.video.high.height_px", "32", "--policy.video.high.width_px", "48"),
+    *("--policy.text.width", "16", "--policy.text.depth", "1", "--policy.text.feed_forward", "32"),
+    *("--filming.windows", "2", "--filming.pictures", "2"),
+]
+_ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "6"]
+
+
+def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
+    """A training's own arguments."""
+    own = _VIDEO if stage == "video" else _ACTION
+    return [stage, "--data", str(data), "--out", str(out), "--workers", "1", *own, *flags]
+
+
+def in_a_process(line: list[str]) -> subprocess.CompletedProcess[str]:
+    """The command by itself: several processes are not launched out of one that may have been part of a cluster."""
+    command_line = [sys.executable, "-m", "runtime.cli", "train", *line]
+    return subprocess.run(command_line, capture_output=True, text=True, timeout=300, check=False)
+
+
+def losses(out: Path, phase: str) -> dict[int, float]:
+    """The curve that TensorBoard would draw."""
+    curves = EventAccumulator(str(out / "curves" / phase)).Reload()
+    return {event.step: event.value for event in curves.Scalars("loss")}

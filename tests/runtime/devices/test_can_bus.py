@@ -70,15 +70,15 @@ def test_other_orders_are_carried_out_and_end_the_switching_on(motor_command: Mo
 def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -> None:
     """The braking of an arm that is to stop; one that is released is sent nothing: its driver calls it off."""
     state, sent = CanBusState(0), list[str]()
-    for look in range(150):  # one a millisecond; a target every five
-        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (look, look // 5 * 5))
+    for ms in range(150):  # one a millisecond; a target every five
+        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (ms, ms // 5 * 5))
         sent.append(step(state, ArmCommand(Q, stamp_ns, 1, (motor_command,)), Arm(True), now_ns))
-    assert [look for look, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
+    assert [ms for ms, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
     assert sent.count("forward") == 30
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:
-    """A late tick of `arms`, or a look that took long, may find several."""
+    """A late tick of `arms`, or a ms that took long, may find several."""
     state, command = CanBusState(0), ArmCommand(Q, 0)
     for motor_command in ("enable", "stop", "reset"):
         command = command.with_motor_command(motor_command)

@@ -78,7 +78,7 @@ def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -
 
 
 def test_orders_that_come_at_once_are_all_carried_out_but_to_switch_on() -> None:
-    """A late tick of `arms`, or a ms that took long, may find several."""
+    """A late tick of `arms`, or a look that took long, may find several."""
     state, command = CanBusState(0), ArmCommand(Q, 0)
     for motor_command in ("enable", "stop", "reset"):
         command = command.with_motor_command(motor_command)

@@ -77,10 +77,10 @@ def test_other_orders_are_carried_out_and_end_the_switching_on(motor_command: Mo
 def test_targets_go_on_while_an_order_is_repeated(motor_command: MotorCommand) -> None:
     """The braking of an arm that is to stop; one that is released is sent nothing: its driver calls it off."""
     state, sent = begun(), list[str]()
-    for look in range(150):  # one a millisecond; a target every five
-        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (look, look // 5 * 5))
+    for ms in range(150):  # one a millisecond; a target every five
+        now_ns, stamp_ns = (NOW_NS + seconds(0.001 * age) for age in (ms, ms // 5 * 5))
         sent.append(step(state, ArmCommand(Q, stamp_ns, 1, (motor_command,)), Arm(True), now_ns))
-    assert [look for look, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
+    assert [ms for ms, action in enumerate(sent) if action == motor_command] == [0, 50, 100]
     assert sent.count("send") == 30
 
 

@@ -3,7 +3,7 @@ Called by command.py.
 
 Nothing runs in real time: a tick follows the other at once, on a virtual clock. Feedback is ideal: what goes out is tested.
 What arrives at an arm must be, byte for byte, what the safety layer sent in that tick, and nothing when it sent nothing; and
-what was sent must keep every limit.
+what was sent must keep every limit. Those of links are judged by the simulator's shapes, not by the limits' capsules.
 """
 
 import random
@@ -24,6 +24,7 @@ from runtime.arms import step as arms_step
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array
 from runtime.bench.hostile import Hostile
+from runtime.bench.shapes import SimulatedShapes
 from runtime.config.settings import Settings, load_settings
 from runtime.errors import WireError
 from runtime.host.clock import seconds
@@ -129,6 +130,7 @@ class Fuzz:
         self._left = job.chunks
         self._dice, self._hostile = random.Random(job.seed), Hostile(job.seed)
         self._wires = [_Wire(side, self.settings) for side in SIDES]
+        self._shapes = SimulatedShapes()
         self._now_ns, self._commands, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
@@ -254,6 +256,9 @@ class Fuzz:
         points = link_points(q[-1], limits.bases)
         found.broken["fingertip height"] += fingertip_height_m(points, limits.table_m) < limits.min_fingertip_m
         found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
+        height_m, own_m = self._shapes.measure(q[-1]).min(axis=0)
+        found.broken["link height"] += bool(height_m < limits.min_link_height_m)
+        found.broken["distance within an arm"] += bool(own_m < limits.min_own_distance_m)
         found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
 
 

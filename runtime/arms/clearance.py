@@ -135,7 +135,7 @@ def _own_distance_m(ends: Array, enough_m: float) -> float:
     """
     nearest = enough_m
     for pair in range(len(PAIRS)):
-        first, second = PAIRS[pair]
+        first, second = int(PAIRS[pair, 0]), int(PAIRS[pair, 1])
         reach, square = _REACH_M[first] + _REACH_M[second] + nearest, 0.0
         for row in range(3):
             between = ends[first, 0, row] + ends[first, 1, row] - ends[second, 0, row] - ends[second, 1, row]
@@ -207,5 +207,5 @@ def keeps_clear(
         return True
     own_m[:] = inf
     lowest, apart = clearance_m(here, bases, table_m, inf, own_m, links)
-    kept = ((lowest_links >= links_m) | (lowest_links >= links)).all()
+    kept = bool(((lowest_links >= links_m) | (lowest_links >= links)).all())
     return (height >= least_m or height >= lowest) and (distance >= nearest_m or distance >= apart) and kept

@@ -22,8 +22,8 @@ from runtime.host.machine import describe
 from runtime.host.progress import bar
 
 Array = NDArray[np.float64]
-_LINKS = {"base": 0, "link1": 1, "link2": 2, "link3": 3, "link4": 4, "link5": 5, "link6": 5}
-_LINKS |= {"hand": 6, "finger_a": 6, "finger_b": 6}
+_HAND = dict.fromkeys(("hand", "finger_a", "finger_b"), 6)
+_LINKS = {"base": 0, "link1": 1, "link2": 2, "link3": 3, "link4": 4, "link5": 5, "link6": 5} | _HAND
 """Bodies of an arm in drivers/sim/scene.py, and after how many joints each comes. Link 6 is the axis about which the hand
 turns: it lies within link 5, and the capsule of that covers both."""
 _JOINTS, _FINGERS = tuple(f"joint{number}" for number in range(1, 7)), ("finger_a", "finger_b")

@@ -88,7 +88,7 @@ def arm_distance_m(points: Array) -> float:
     """
     ends = [points[..., arm, ends[links], :].reshape(-1, 3)
             for arm, links in ((0, _LEFT), (1, _RIGHT)) for ends in (BEGINS, ENDS)]  # fmt: skip
-    gaps = _segment_distance(*ends).reshape(-1, len(_LEFT))
+    gaps = segment_distance(*ends).reshape(-1, len(_LEFT))
     return float((gaps - RADIUS_M[_LEFT] - RADIUS_M[_RIGHT]).min())
 
 
@@ -107,7 +107,7 @@ def sideways_gap_m(points: Array) -> float:
     return float(along[..., 0, :].min() - along[..., 1, :].max()) - 2 * float(RADIUS_M.max())
 
 
-def _segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:
+def segment_distance(p0: Array, p1: Array, q0: Array, q1: Array) -> Array:
     """Smallest distances (N,), m, between N pairs of segments whose ends are (N, 3) each."""
     u, v, w = p1 - p0, q1 - q0, p0 - q0
     a, b, c = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)

@@ -1,5 +1,5 @@
 """The limits that every command obeys, whatever a policy wants: range, velocity, acceleration, jerk, braking distance,
-fingertip height and the distance between the arms. Deterministic.
+the height of fingertips and links, the distance between the arms and within each. Deterministic.
 Called by motion.py at every tick. One joint's arithmetic: joint_limits.py.
 
 Legend: J = 14 joints (both arms); q rad (grippers m), dq per s, ddq per s2.
@@ -27,6 +27,12 @@ _BEND_M_PER_RAD, _LARGEST_BEND_M = 0.12, 0.12
 """m per rad of the longest joint's way, and m at most: how far the real way may leave the straight line to the stop.
 Measured over 12,000 random stops at 200 Hz: the 99th percentile is 0.017 m per rad for the fingertips and 0.025 for the arms'
 distance, the largest bend 0.035 and 0.087 m; one stop in each exceeded the allowance, by less than 1 mm."""
+_LINK_BEND_M_PER_RAD, _LARGEST_LINK_BEND_M, _LARGEST_OWN_BEND_M = 0.04, 0.05, 0.03
+_PASSING_M_PER_RAD2 = 0.015
+"""The same for the height of an arm's links, and for the distance between them. The latter bends with the way of the joint that
+moves second most, since one joint alone takes the straight way; `_PASSING_M_PER_RAD2` is what lies between two checked poses.
+Measured over 24,000 random stops of an arm at 200 Hz, half of them folded: the 99.9th percentile is 0.030 m per rad for the
+height and 0.018 for the distance, the largest bend 0.047 and 0.028 m. None exceeded the allowance by more than 1.5, 1.2 mm."""
 _STILL = np.zeros(messages.JOINTS)
 
 
@@ -41,6 +47,8 @@ class Limits:
     jerk: Array
     min_fingertip_m: float
     min_arm_distance_m: float
+    min_link_height_m: float
+    min_own_distance_m: float
     bases: Array  # (2, 4, 4) where the arms stand in the world
     table_m: float
 
@@ -67,14 +75,21 @@ class Limits:
         low[[6, 13]] -= margin[6]  # a closed gripper is its normal place
         high[[6, 13]] += margin[6]
         mount = safety.mount
-        distances = safety.min_fingertip_m, safety.min_arm_distance_m, bases_of(mount), mount.table_m
-        return cls(low + margin, high - margin, velocity, acceleration, jerk, *distances)
+        distances = (
+            safety.min_fingertip_m,
+            safety.min_arm_distance_m,
+            safety.min_link_height_m,
+            safety.min_own_distance_m,
+        )
+        return cls(
+            low + margin, high - margin, velocity, acceleration, jerk, *distances, bases_of(mount), mount.table_m
+        )
 
 
 def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Array | None = None) -> Motion:
     """The next command on the way to a target: exactly there when no limit forbids it, else as close as they allow.
 
-    It brakes where the poses of its stop would come too near the table or the other arm (`_clear`).
+    It brakes where the poses of its stop would come too near the table, the other arm or itself (`_clear`).
 
     Args:
         limits: Of both arms.
@@ -131,7 +146,8 @@ def _clear(limits: Limits, candidate: Motion, way: Array, here: Array) -> bool:
         return True
     bend = bend_m(way)
     least_m, nearest_m = limits.min_fingertip_m + bend, limits.min_arm_distance_m + bend
-    return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m)
+    links_m = least_of_links_m(way, limits.min_link_height_m, limits.min_own_distance_m)
+    return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m, links_m)
 
 
 @compiled("f8(f8[::1])")
@@ -148,3 +164,29 @@ def bend_m(way: Array) -> float:
     for joint in range(len(way)):
         longest = max(longest, abs(way[joint]))
     return min(_BEND_M_PER_RAD * longest, _LARGEST_BEND_M)
+
+
+@compiled("f8[:,::1](f8[::1],f8,f8)")
+def least_of_links_m(way: Array, height_m: float, own_m: float) -> Array:
+    """What is asked of the links of each arm at the checked poses of a stop, so that the real way keeps the two limits.
+
+    Args:
+        way: (J,) until rest.
+        height_m: Least height of a link over the table.
+        own_m: Least distance between links of the same arm; its first joint changes none.
+
+    Returns:
+        (2, 2) of each arm the height and the distance, m.
+    """
+    least_m = np.empty((2, 2))
+    for arm in range(2):
+        turned, longest, second = abs(way[7 * arm]), 0.0, 0.0
+        for joint in range(7 * arm + 1, 7 * arm + 6):
+            joint_way = abs(way[joint])
+            second = max(second, min(longest, joint_way))
+            longest = max(longest, joint_way)
+        bend = _LINK_BEND_M_PER_RAD * max(turned, longest)
+        own_bend = _LINK_BEND_M_PER_RAD * second + _PASSING_M_PER_RAD2 * longest * longest
+        least_m[arm, 0] = height_m + min(bend, _LARGEST_LINK_BEND_M)
+        least_m[arm, 1] = own_m + min(own_bend, _LARGEST_OWN_BEND_M)
+    return least_m

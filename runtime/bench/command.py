@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
         ("console", _console),
         ("links", _links),
         ("budget", _budget),
+        ("shapes", _shapes),
     )
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
     if options.json_file is not None:
@@ -147,6 +148,18 @@ def _fuzz(options: BenchFlags) -> dict[str, Any]:
     say(f"  {'limit':<24}{'broken':>10}{'at most, of it':>17}")
     for name, broken in result["broken"].items():
         say(f"  {name:<24}{broken:>10}" + (f"{result['share'][name]:>17.6f}" if name in result["share"] else ""))
+    return result
+
+
+def _shapes(options: BenchFlags) -> dict[str, Any]:
+    from runtime.bench import shapes
+
+    say(f"video2act bench: {machine.describe()}; random poses, seed {options.seed}")
+    result = shapes.run(options.poses, options.seed)
+    for name in ("arms", "touch", "missed", "refused_though_clear", "refused_though_20_mm_clear"):
+        say(f"{name:<28}{result[name]:>10}")
+    for name, (least, median, most) in result["over_mm"].items():
+        say(f"capsules give a smaller {name} by {least} mm at least, {median} at the median, {most} at p99")
     return result
 
 

@@ -9,7 +9,7 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.output_paths import check_writable
 
-_KINDS = ("models", "can", "fuzz", "console", "links", "budget")
+_KINDS = ("models", "can", "fuzz", "console", "links", "budget", "shapes")
 
 
 class BenchFlags(Flags):
@@ -33,12 +33,16 @@ class BenchFlags(Flags):
     """Measure the console page over long and lossy links: HOLD, pictures, ages."""
     budget: bool = False
     """Measure the share of a core that each process of the simulated robot needs; every repeat runs another task."""
+    shapes: bool = False
+    """Compare the capsules by which the limits keep an arm off itself and the table with the simulated arm's shapes."""
+    poses: int = Field(default=100_000, ge=1, le=10**8)
+    """With --shapes: number of poses."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)
     """With --can, --console, --links (each link) and --budget: length of a quiet run in seconds."""
     chunks: int = Field(default=1_000_000, ge=1, le=10**9)
     """With --fuzz: number of chunks."""
     seed: int = Field(default=0, ge=0, le=10**9)
-    """With --fuzz: seed of the chunks."""
+    """With --fuzz and --shapes: seed of the chunks or poses."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """With --fuzz: worker processes; default: one per core."""
     suggest: bool = False

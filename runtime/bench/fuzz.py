@@ -3,7 +3,8 @@ judged at their end. Called by command.py.
 
 Nothing runs in real time: a tick follows the other at once, on a virtual clock that also stands, jumps and goes back, while
 one process or both are held up. Feedback is ideal: what goes out is tested. What arrives at an arm must be, byte for byte,
-what was sent, and that the safety layer's target as long as nothing was held up; and it must keep every limit, tick after tick.
+what was sent, and that the safety layer's target as long as nothing was held up; and it must keep every limit, tick after
+tick. Those of links are judged by the simulator's shapes, not by the limits' capsules.
 """
 
 import random
@@ -26,6 +27,7 @@ from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_poin
 from runtime.arms.limits import Array
 from runtime.arms.trajectory import Motion
 from runtime.bench.hostile import Hostile
+from runtime.bench.shapes import SimulatedShapes
 from runtime.config.settings import Settings, load_settings
 from runtime.devices.can_bus_step import stream_of
 from runtime.errors import WireError
@@ -156,6 +158,7 @@ class Fuzz:
         self._dice, self._hostile = random.Random(job.seed), Hostile(job.seed)
         self._disturbed, self._met = job.disturbed, False
         self._wires = [_Wire(side, self.settings) for side in SIDES]
+        self._shapes = SimulatedShapes()
         self._now_ns, self._commands, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
@@ -341,6 +344,9 @@ class Fuzz:
         points = link_points(q[-1], limits.bases)
         found.broken["fingertip height"] += fingertip_height_m(points, limits.table_m) < limits.min_fingertip_m
         found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
+        height_m, own_m = self._shapes.measure(q[-1]).min(axis=0)
+        found.broken["link height"] += bool(height_m < limits.min_link_height_m)
+        found.broken["distance within an arm"] += bool(own_m < limits.min_own_distance_m)
         found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
 
 

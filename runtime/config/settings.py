@@ -246,6 +246,10 @@ class Safety(Section):
     """Lowest height of a fingertip above the table."""
     min_arm_distance_m: float = Field(default=0.01, gt=0)
     """Smallest distance between the links of the two arms."""
+    min_link_height_m: float = Field(default=0.005, ge=0)
+    """Lowest height above the table of any other link that moves; fingers have --safety.min_fingertip_m."""
+    min_own_distance_m: float = Field(default=0.005, gt=0)
+    """Smallest distance between links of the same arm, its base included, that are no neighbours."""
     max_feedback_age_s: float = Field(default=0.05, gt=0)
     """Oldest joint feedback with which the arms run."""
     max_chunk_age_s: float = Field(default=0.6, gt=0)

@@ -137,3 +137,16 @@ def test_a_target_continues_what_was_sent_only_within_the_limits(
 ) -> None:
     motion = np.array([[0.0, 0.0], [speed, 0.0], [0.0, 0.0]])
     assert continues(BOTH, motion, target, ticks, TICK_S) is expected
+
+
+@pytest.mark.parametrize("least_of_links_m", forms(limits.least_of_links_m))
+def test_more_is_asked_of_the_links_of_an_arm_with_a_longer_way(least_of_links_m: Any) -> None:
+    """Its first joint counts for the height alone, a gripper for neither, and the other arm not at all."""
+    way = np.zeros(14)
+    way[[3, 5, 6, 7]] = -0.5, 0.25, 9.0, 0.25
+    own_m = 0.2 + 0.04 * 0.25 + 0.015 * 0.5**2
+    np.testing.assert_allclose(least_of_links_m(way, 0.1, 0.2), [[0.12, own_m], [0.11, 0.2]])
+    way[[3, 5]] = 0.25, -0.5  # in whatever order
+    np.testing.assert_allclose(least_of_links_m(way, 0.1, 0.2), [[0.12, own_m], [0.11, 0.2]])
+    way[:] = 9.0
+    np.testing.assert_allclose(least_of_links_m(way, 0.1, 0.2), [[0.15, 0.23], [0.15, 0.23]])

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from drivers.cobot_magic import ready_pose
+from drivers.cobot_magic import REST_Q_RAD, ready_pose
+from runtime.arms.bodies import capsule_ends, link_height_m, own_distance_m
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array, Limits, brake, stop_distance, track
+from runtime.arms.parking import toward
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Mount, Safety
 
@@ -21,7 +23,9 @@ DT_S = 0.005
 JOINTS = 14
 SAFETY = Safety()
 LIMITS = Limits.of(SAFETY)
-APART = replace(LIMITS, min_fingertip_m=-10.0, min_arm_distance_m=-10.0)  # joint limits alone
+APART = replace(
+    LIMITS, min_fingertip_m=-10.0, min_arm_distance_m=-10.0, min_link_height_m=-10.0, min_own_distance_m=-10.0
+)  # joint limits alone
 ALLOWANCE = 1 + 1e-6
 BRAKE_TICKS = 800
 
@@ -239,6 +243,91 @@ def test_distances_hold_on_random_courses(seed: int) -> None:
             lowest, nearest = min(lowest, fingertip_height_m(points)), min(nearest, arm_distance_m(points))
     assert lowest >= SAFETY.min_fingertip_m - 0.005
     assert nearest >= SAFETY.min_arm_distance_m - 0.005
+
+
+def folded(side: int, **joints: float) -> Array:
+    """The ready pose with one arm folded back onto its stop, and joints of it by name."""
+    q = ready_pose()
+    q[7 * side : 7 * side + 6] = 0.0, 1.0, -0.3, 0.0, 0.0, 0.0
+    for name, value in joints.items():
+        q[7 * side + int(name[1:]) - 1] = value
+    return q
+
+
+UNDER_THE_TABLE = (
+    {"j2": 3.0, "j3": -1.6, "j5": -1.2},  # hand bent upwards, so that wrist and forearm come first
+    {"j2": 3.1, "j3": -2.2, "j5": -1.2, "j4": 1.5},
+    {"j2": 3.1, "j3": -2.6, "j5": 0.5},
+)
+
+
+@pytest.mark.parametrize("joints", UNDER_THE_TABLE)
+@pytest.mark.parametrize("side", [0, 1])
+def test_no_link_is_driven_into_the_table(side: int, joints: dict[str, float]) -> None:
+    """Over a table 50 mm above the bases' feet, which elbows reach as well."""
+    limits = replace(LIMITS, table_m=LIMITS.table_m + 0.05, min_fingertip_m=-10.0)
+    wanted, lowest, unlimited = folded(side, **joints), np.inf, np.inf
+    now = free = still(ready_pose())
+    for _ in range(600):
+        now, free = track(limits, now, wanted, DT_S), track(APART, free, wanted, DT_S)
+        lowest = min(lowest, link_height_m(capsule_ends(now.q)[side], limits.table_m))
+        unlimited = min(unlimited, link_height_m(capsule_ends(free.q)[side], limits.table_m))
+    assert unlimited < -0.03, "without the limit they would be below"
+    assert lowest > SAFETY.min_link_height_m - 0.004
+
+
+INTO_ITSELF = (
+    {"j2": 3.1, "j3": -0.05},  # folded, swung over the shoulder: the forearm comes down on the base
+    {"j2": 1.6, "j3": -0.05, "j5": 1.2},
+    {"j2": 2.5, "j3": -0.02, "j4": 0.6, "j5": 1.2},
+    {"j1": 2.5, "j2": 3.1, "j3": -0.3, "j5": 1.2},
+)
+
+
+@pytest.mark.parametrize("joints", INTO_ITSELF)
+@pytest.mark.parametrize("side", [0, 1])
+def test_no_arm_is_driven_into_itself(side: int, joints: dict[str, float]) -> None:
+    limits = replace(LIMITS, min_fingertip_m=-10.0, min_arm_distance_m=-10.0, min_link_height_m=-10.0)
+    wanted, nearest, unlimited = folded(side, **joints), np.inf, np.inf
+    now = free = still(folded(side))
+    for _ in range(600):
+        now, free = track(limits, now, wanted, DT_S), track(APART, free, wanted, DT_S)
+        nearest = min(nearest, own_distance_m(capsule_ends(now.q)[side]))
+        unlimited = min(unlimited, own_distance_m(capsule_ends(free.q)[side]))
+    assert unlimited < -0.01, "without the limit it would hit itself"
+    assert nearest > SAFETY.min_own_distance_m - 0.004
+
+
+def test_an_arm_that_is_too_near_itself_may_move_away() -> None:
+    tight = replace(LIMITS, min_own_distance_m=0.06)
+    now, wanted = still(folded(0, j3=-0.05)), folded(0, j3=-1.0)
+    assert own_distance_m(capsule_ends(now.q)) < 0.03
+    for _ in range(400):
+        now = track(tight, now, wanted, DT_S)
+    np.testing.assert_allclose(now.q, wanted, atol=1e-3)
+
+
+def test_a_link_that_is_too_low_may_be_lifted() -> None:
+    tight, low = replace(LIMITS, min_link_height_m=0.1), ready_pose()
+    low[[1, 2]] = 2.2, -0.8
+    assert link_height_m(capsule_ends(low)) < -0.02
+    now, wanted = still(low), low - 0.8 * np.eye(JOINTS)[1]
+    for _ in range(600):
+        now = track(tight, now, wanted, DT_S)
+    np.testing.assert_allclose(now.q, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(("begin", "goal"), [("ready", "rest"), ("rest", "ready"), ("zero", "ready")])
+def test_parking_is_what_it_is_without_the_limits_of_links(begin: str, goal: str) -> None:
+    places = {"ready": ready_pose(), "rest": np.tile([*REST_Q_RAD, 0.0], 2), "zero": np.zeros(JOINTS)}
+    former = replace(LIMITS, min_link_height_m=-10.0, min_own_distance_m=-10.0)
+    now, way = still(places[begin]), None
+    for _ in range(700):
+        way = toward(places[goal], way, now, DT_S)
+        after = track(LIMITS, now, way.q, DT_S, way.dq)
+        np.testing.assert_array_equal(after.q, track(former, now, way.q, DT_S, way.dq).q)
+        now = after
+    np.testing.assert_allclose(now.q, places[goal], atol=1e-3)
 
 
 def test_arms_that_are_too_close_may_move_apart() -> None:

@@ -80,6 +80,18 @@ def test_a_limit_that_is_not_kept_is_found(name: str, times: dict[str, float], m
     assert fuzz.attack(fuzz.Job(FEWER_CHUNKS, 1)).broken[name] > 0
 
 
+@pytest.mark.parametrize(
+    ("limit", "name"), [("min_link_height_m", "link height"), ("min_own_distance_m", "distance within an arm")]
+)
+def test_links_that_come_too_near_are_found(limit: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ready pose is too near already, for a judge that asks for 0.15 m."""
+    of = Limits.of
+    monkeypatch.setattr(Limits, "of", lambda safety: replace(of(safety), **{limit: 0.15}))  # pyright: ignore
+    found = fuzz.attack(fuzz.Job(100, 1))
+    assert found.broken[name] == found.sent > 0
+    assert found.broken.total() == found.broken[name]
+
+
 def test_wrong_bytes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     command = PiperArm.command
 

@@ -22,13 +22,16 @@ from runtime.host.machine import describe
 from runtime.host.progress import bar
 
 Array = NDArray[np.float64]
-_HAND = dict.fromkeys(("hand", "finger_a", "finger_b"), 6)
+_HAND = dict.fromkeys(("hand", "finger_a", "finger_b"), 6)  # follows all six joints, as scene.py builds it
 _LINKS = {"base": 0, "link1": 1, "link2": 2, "link3": 3, "link4": 4, "link5": 5, "link6": 5} | _HAND
 """Bodies of an arm in drivers/sim/scene.py, and after how many joints each comes. Link 6 is the axis about which the hand
 turns: it lies within link 5, and the capsule of that covers both."""
-_JOINTS, _FINGERS = tuple(f"joint{number}" for number in range(1, 7)), ("finger_a", "finger_b")
+_JOINTS, _FINGERS = (
+    tuple(f"joint{number}" for number in range(1, 7)),
+    ("finger_a", "finger_b"),
+)  # as scene.py names them
 _APART = 3  # joints between links that must keep apart; nearer ones are neighbours (runtime/arms/bodies.py)
-_FAR_M = 0.2  # chosen: what is farther apart needs no figure
+_DISTANT_M = 0.2  # chosen: what is farther apart needs no figure
 _FOLDED_SHARE, _FOLDED_RAD = 0.5, 0.6  # of the poses, and their third joints at most; chosen: there an arm meets itself
 _LOW_M = 0.08  # heights and distances that are compared; chosen: below the shoulder, which only turns and is left out
 _ROUNDING_M = 1e-9  # by which a height may be off
@@ -61,7 +64,7 @@ class SimulatedShapes:
 
         Returns:
             (2, 2) of each arm the height of its lowest link over the table, fingers left out, and the smallest distance between
-            links of its own, `_FAR_M` at most; m.
+            links of its own, `_DISTANT_M` at most; m.
         """
         for arm, one in zip(self._arms, q.reshape(2, -1), strict=True):
             self._data.qpos[arm.joints], self._data.qpos[arm.fingers] = one[:6], one[6] / 2
@@ -69,7 +72,7 @@ class SimulatedShapes:
         return np.array([(min(map(self._height_m, arm.lifted)), self._own_distance_m(arm.pairs)) for arm in self._arms])
 
     def _own_distance_m(self, pairs: list[tuple[int, int]]) -> float:
-        nearest = _FAR_M
+        nearest = _DISTANT_M
         for first, second in pairs:
             gap = mujoco.mj_geomDistance(self._model, self._data, first, second, nearest, None)
             nearest = min(nearest, float(gap))
@@ -125,9 +128,9 @@ def run(poses: int, seed: int) -> dict[str, Any]:
 
 
 def _figures(found: Array, least_m: float) -> dict[str, Any]:
-    height, distance, low, near = found.T
-    touch, refused, missed = distance <= 0, near < least_m, (distance < least_m) & (near >= least_m)
-    over = {"height": (height - low)[height < _LOW_M], "distance": (distance - near)[distance < _LOW_M]}
+    height, distance, low, by_capsules = found.T
+    touch, refused, missed = distance <= 0, by_capsules < least_m, (distance < least_m) & (by_capsules >= least_m)
+    over = {"height": (height - low)[height < _LOW_M], "distance": (distance - by_capsules)[distance < _LOW_M]}
     return {
         "arms": len(found),
         "touch": int(touch.sum()),

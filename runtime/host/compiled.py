@@ -4,8 +4,12 @@ Used by runtime/arms: joint_limits.py, clearance.py, spline.py and following.py.
 For what runs 200 times a second on a handful of numbers: there Python takes longer between the operations than for them.
 """
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -52,9 +56,30 @@ def _of_fused(a, b, c):  # pyright: ignore  # numba compares the names of both, 
 
 def _make(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        _forget_other_sources(Path(function.__code__.co_filename).parent)
         try:
             return numba.njit(signature, cache=True)(function)
         except RuntimeError:  # neither the folder of the source nor the user's cache can be written
             return numba.njit(signature)(function)
 
     return make
+
+
+@cache
+def _forget_other_sources(folder: Path) -> None:
+    """Delete what was compiled in a folder when one of its sources, or of the drivers', was another.
+
+    numba sees a change of the file that it compiles, not of those from which that has its numbers. Where this folder cannot be
+    written, nothing is kept in it.
+    """
+    drivers = Path(__file__).parents[2] / "drivers"
+    sources = sorted((*folder.glob("*.py"), *drivers.glob("*.py")))
+    digest = hashlib.sha256(b"".join(hashlib.sha256(source.read_bytes()).digest() for source in sources)).hexdigest()
+    kept = folder / "__pycache__" / "compiled.sources"
+    with suppress(OSError):
+        if kept.is_file() and kept.read_text() == digest:
+            return
+        kept.parent.mkdir(exist_ok=True)
+        for made in kept.parent.glob("*.nbi"):
+            made.unlink(missing_ok=True)
+        kept.write_text(digest)

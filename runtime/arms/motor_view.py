@@ -1,0 +1,46 @@
+"""An arm's targets as its motors see them: at the times at which they were sent, joined by straight lines.
+Called by the benchmark of hostile chunks, the command `faults` and tests; nothing of the running robot.
+
+A target that comes late is an arm that stands meanwhile, whatever the numbers of the targets say.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.arms.limits import Limits
+from runtime.host.clock import NS_PER_S
+
+Array = NDArray[np.float64]
+WINDOW_S = 0.02
+"""Over which speeds are measured where times are real ones. Chosen: four ticks. A target that goes out 0.3 ms late at 1 rad/s
+is 0.75 rad/s2 by it, a seventh of the limit; a speed of 1 rad/s that ends at once is ten times the limit."""
+
+
+def shares(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S) -> dict[str, float]:
+    """How much of the limits on speed and acceleration is used at most, 1 being all of it.
+
+    Args:
+        limits: Of both arms, or of as many joints as `q` has.
+        at_ns: (N,) when each target was sent, rising.
+        q: (N, J) targets of one arm (J = 7, the left one's limits count) or of both, rad, grippers m.
+        window_s: Over which a speed is measured; one tick where the times are exact.
+
+    Returns:
+        `velocity` and `acceleration`; 0 where there are fewer than two targets.
+    """
+    if len(at_ns) < 2:
+        return {"velocity": 0.0, "acceleration": 0.0}
+    joints = q.shape[1]
+    at_s = (at_ns - at_ns[0]) / NS_PER_S
+    before, now, after = (_joined(at_s, q, at_s + shift) for shift in (-window_s, 0.0, window_s))
+    speed = (after - now) / window_s
+    change = (after - 2 * now + before) / window_s**2
+    return {
+        "velocity": float(np.abs(speed / limits.velocity[:joints]).max()),
+        "acceleration": float(np.abs(change / limits.acceleration[:joints]).max()),
+    }
+
+
+def _joined(at_s: Array, q: Array, when_s: Array) -> Array:
+    """(N, J) where the lines are at other times; before the first target and after the last one they stand."""
+    return np.stack([np.interp(when_s, at_s, q[:, joint]) for joint in range(q.shape[1])], axis=1)

@@ -28,16 +28,22 @@ def shares(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float =
     Returns:
         `velocity` and `acceleration`; 0 where there are fewer than two targets.
     """
+    found = shares_at(limits, at_ns, q, window_s)
+    return {name: float(each.max(initial=0.0)) for name, each in found.items()}
+
+
+def shares_at(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S) -> dict[str, Array]:
+    """The same around each target, (N,): for a part of a run, whose first target must not count as the end of a stand."""
     if len(at_ns) < 2:
-        return {"velocity": 0.0, "acceleration": 0.0}
+        return {"velocity": np.zeros(len(at_ns)), "acceleration": np.zeros(len(at_ns))}
     joints = q.shape[1]
     at_s = (at_ns - at_ns[0]) / NS_PER_S
     before, now, after = (_joined(at_s, q, at_s + shift) for shift in (-window_s, 0.0, window_s))
     speed = (after - now) / window_s
     change = (after - 2 * now + before) / window_s**2
     return {
-        "velocity": float(np.abs(speed / limits.velocity[:joints]).max()),
-        "acceleration": float(np.abs(change / limits.acceleration[:joints]).max()),
+        "velocity": np.abs(speed / limits.velocity[:joints]).max(axis=1),
+        "acceleration": np.abs(change / limits.acceleration[:joints]).max(axis=1),
     }
 
 

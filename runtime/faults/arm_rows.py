@@ -1,4 +1,4 @@
-"""Faults of emulated arms and their buses. Numbers in `Switched` are the emulator's: a status or a motor as frames count them."""
+"""Faults of emulated arms and their buses. Numbers are the emulator's: a status or a motor as its frames count them."""
 
 import signal
 
@@ -47,6 +47,6 @@ READINGS = (
     Row("remote frames", Switched("left", {"strange": "remote"}), "left arm: torn frames", _ARM_MS, held_ms=_ARM_MS),
 )  # fmt: skip
 SWITCHED_ON = (
-    Row("late enable", LateEnable(_LATE_S), "not enabled within", seen_ms=3500, reaction="none"),
+    Row("late enable", LateEnable(_LATE_S), "not enabled within", seen_ms=3500, reaction="none", running=False),
     Row("corrupt limits", CorruptLimits(), "doctor: ", seen_ms=5000, reaction="none"),
 )

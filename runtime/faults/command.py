@@ -27,15 +27,15 @@ def main(arguments: list[str]) -> int:
 def _matrix(flags: FaultsFlags) -> dict[str, Any]:
     steal = machine.StealMeter.start()
     robots = ROBOTS if flags.only is None else matrix.chosen(ROBOTS, flags.only)
-    verdicts = matrix.run(robots, flags.repeats, say)
+    outcome = matrix.run(robots, flags.repeats, say, flags.sessions)
     if flags.repeats > 1:
         say(f"all {flags.repeats} runs")
         say(table.HEAD)
-        for verdict in verdicts:
+        for verdict in outcome.verdicts:
             say(table.line(verdict))
-    missed = table.misses(verdicts)
+    missed = table.misses(outcome)
     for text in missed:
         say(f"missed: {text}")
-    say(f"{len(verdicts)} rows, {len({text.partition(':')[0] for text in missed})} missed (steal {steal.percent()} %)")
-    rows = {verdict.row.name: table.plain(verdict) for verdict in verdicts}
+    rows = {verdict.row.name: table.plain(verdict) for verdict in outcome.verdicts}
+    say(f"{len(rows)} rows, {sum(bool(row['missed']) for row in rows.values())} missed (steal {steal.percent()} %)")
     return {"machine": machine.describe(), "repeats": flags.repeats, "rows": rows, "missed": missed, "kept": not missed}

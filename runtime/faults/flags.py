@@ -11,12 +11,14 @@ from runtime.config.output_paths import check_writable
 
 
 class FaultsFlags(Flags):
-    """Put every fault of the matrix into running simulated robots; measure what is told, when arms hold, when they run again."""
+    """Put every fault of the matrix into running simulated robots, and measure when it is told and when the arms hold."""
 
     only: Annotated[str | None, Says(metavar="NAME")] = None
     """Only the rows whose names begin so."""
     repeats: int = Field(default=5, ge=1, le=100)
     """Runs of each robot, every row once in each; median and worst are reported."""
+    sessions: Annotated[Path | None, Says(metavar="DIR")] = None
+    """Keep the sessions of the runs in this folder; default: they are removed."""
     json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
         default=None, validation_alias="json"
     )

@@ -11,8 +11,14 @@ from runtime.faults.row import Row, Sample
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 
-_BETWEEN_S = (0.5, 1.0)  # of quiet running before a fault, by chance: no period of the robot's may hide something; chosen
-_MOVES_RAD_S, _MOVES_S = 0.1, 6.0  # arms that stand brake easily: so fast they shall be, or it is not waited longer; chosen
+_BETWEEN_S = (
+    0.5,
+    1.0,
+)  # of quiet running before a fault, by chance: no period of the robot's may hide something; chosen
+_MOVES_RAD_S, _MOVES_S = (
+    0.1,
+    6.0,
+)  # arms that stand brake easily: so fast they shall be, or it is not waited longer; chosen
 _AFTER_S = 1.0  # of running that is watched after it; chosen: the first chunk is taken within it
 _PATIENCE_S = 3.0  # beyond a figure it is waited for what it is of, so that a miss has a figure too; chosen
 _MOST_OTHERS = 3  # holds for another reason until the machine counts as too busy to measure on; chosen
@@ -33,14 +39,14 @@ def inject(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
 
 def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
     if not robot.run_again(2 * row.back_s):
-        now_ns = robot_time_ns()
-        return Sample(now_ns, now_ns, wrong=f"the robot did not run before it: {_reasons(robot)}")
+        return _wrong(f"the robot did not run before it: {_reasons(robot)}")
     try:
         row.fault.prepare(robot)
     except RuntimeFault as error:
-        return Sample(robot_time_ns(), robot_time_ns(), wrong=str(error))
+        return _wrong(str(error))
     robot.pause(dice.uniform(*_BETWEEN_S))
-    robot.wait(lambda: robot.mode != "RUNNING" or robot.speed_rad_s() > _MOVES_RAD_S, _MOVES_S)
+    if row.running and not _moves(robot, 2 * row.back_s):
+        return _wrong(f"the robot did not run before it: {_reasons(robot)}")
     lost, restarts, mode = robot.lost, robot.restarts, robot.mode
     robot.events.clear()
     sample = Sample(robot_time_ns(), moving_rad_s=robot.speed_rad_s())
@@ -49,7 +55,8 @@ def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
         sample.seen_ms = (robot_time_ns() - sample.began_ns) / 1e6
     _watch(robot, row, sample, mode)
     sample.measured["late ms"] = max(
-        ((tick.stamp_ns - tick.deadline_ns) / 1e6 for tick in robot.ticks if tick.stamp_ns > sample.began_ns), default=0.0
+        ((tick.stamp_ns - tick.deadline_ns) / 1e6 for tick in robot.ticks if tick.stamp_ns > sample.began_ns),
+        default=0.0,
     )
     if row.reaction == "end":
         sample.measured["gone ms"] = _gone_ms(robot, sample.began_ns)
@@ -64,6 +71,20 @@ def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
     sample.restarted = tuple(name for name, count in robot.restarts.items() if count > restarts.get(name, 0))
     sample.ended_ns = robot_time_ns()
     return sample
+
+
+def _moves(robot: LiveRobot, timeout_s: float) -> bool:
+    """Wait until it runs, and if it can be had until it moves. Returns whether it runs within `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and robot.run_again(timeout_s):
+        robot.wait(lambda: robot.mode != "RUNNING" or robot.speed_rad_s() > _MOVES_RAD_S, _MOVES_S)
+        if robot.mode == "RUNNING":
+            return True
+    return False
+
+
+def _wrong(why: str) -> Sample:
+    return Sample(robot_time_ns(), robot_time_ns(), wrong=why)
 
 
 def _watch(robot: LiveRobot, row: Row, sample: Sample, mode: str) -> None:
@@ -91,7 +112,7 @@ def note(row: Row, sample: Sample, message: messages.Message, mode: str) -> None
         sample.seen_ms, sample.said = after_ms, told
     if isinstance(message, messages.SafetyState) and message.mode != mode and sample.held_ms is None:
         if row.reaction != "bus":
-            sample.held_ms = after_ms
+            sample.held_ms, sample.held_said = after_ms, "; ".join(message.reasons)
         sample.said = sample.said or "; ".join(message.reasons)
     if sample.held_ms is not None and sample.because_ms is None:
         because = row.because or row.says
@@ -108,9 +129,9 @@ def _complete(row: Row, sample: Sample) -> bool:
 
 def _other_reason(row: Row, sample: Sample) -> bool:
     """Whether the arms held, but not for this fault."""
-    if row.reaction != "hold" or sample.held_ms is None:
+    if row.reaction not in ("hold", "none") or sample.held_ms is None:
         return False
-    return sample.because_ms is None or sample.because_ms - sample.held_ms > _TOGETHER_MS
+    return row.reaction == "none" or sample.because_ms is None or sample.because_ms - sample.held_ms > _TOGETHER_MS
 
 
 def _gone_ms(robot: LiveRobot, began_ns: int) -> float:

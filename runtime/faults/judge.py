@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from runtime.faults.row import Row, Sample
+from runtime.faults.row import Robot, Row, Sample
 
 _OVER = 1 + 1e-6  # of a limit: what float64 loses in second differences
 _MOVES_RAD_S = 0.1  # an arm that is slower has nothing to brake; as inject.py waits for
@@ -16,22 +16,31 @@ class Verdict:
     """A row with all of its samples, and what of it is missed, a line each."""
 
     row: Row
-    robot: str
+    robot: Robot
     samples: list[Sample] = field(default_factory=list[Sample])
     missed: list[str] = field(default_factory=list[str])
 
 
+@dataclass
+class Outcome:
+    """What came of the whole matrix."""
+
+    verdicts: list[Verdict] = field(default_factory=list[Verdict])
+    sessions: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """What is wrong with the runs' sessions: the robot's name, and a line."""
+
+
 def judge(verdict: Verdict) -> None:
     """Fill in what is missed by the samples."""
-    row, samples = verdict.row, verdict.samples
+    row, samples, slack_ms = verdict.row, verdict.samples, verdict.robot.slack_ms
     miss = verdict.missed
     miss += dict.fromkeys(sample.wrong for sample in samples if sample.wrong)
     samples = [sample for sample in samples if not sample.wrong]
     if not samples:
         return
     if row.says:
-        miss += _late("told", f"nothing tells {row.says!r}", [one.seen_ms for one in samples], row.seen_ms)
-    miss += _reaction(row, samples)
+        miss += _late("told", f"nothing tells {row.says!r}", [one.seen_ms for one in samples], row.seen_ms + slack_ms)
+    miss += _reaction(row, samples, row.held_ms + slack_ms)
     if row.reaction != "end":
         miss += _late("RUNNING again", "not RUNNING again", [one.back_ms for one in samples], row.back_s * 1e3)
     for name, most in row.most.items():
@@ -47,20 +56,20 @@ def judge(verdict: Verdict) -> None:
             miss.append(f"the motors saw {worst:.2f} times the limit of {name}")
 
 
-def _reaction(row: Row, samples: Sequence[Sample]) -> list[str]:
+def _reaction(row: Row, samples: Sequence[Sample], most_ms: float) -> list[str]:
     held = [one.held_ms for one in samples]
     match row.reaction:
         case "none":
-            return [f"the arms left their mode: {one.said}" for one in samples if one.held_ms is not None][:1]
+            return [f"the arms left their mode: {one.held_said}" for one in samples if one.held_ms is not None][:1]
         case "bus":
             moved = [one.held_ms for one in samples if one.moving_rad_s > _MOVES_RAD_S]
-            return _late("braking", "no braking was seen", moved, row.held_ms)
+            return _late("braking", "no braking was seen", moved, most_ms)
         case "end":
-            return _late("held", "the arms did not hold", held, row.held_ms)
+            return _late("held", "the arms did not hold", held, most_ms)
         case "hold":
-            unnamed = [one.said for one in samples if one.held_ms is not None and one.because_ms is None]
+            unnamed = [one.held_said for one in samples if one.held_ms is not None and one.because_ms is None]
             named = [f"the arms held for another reason: {said}" for said in unnamed[:1]]
-            return named + _late("held", "the arms did not hold", held, row.held_ms)
+            return named + _late("held", "the arms did not hold", held, most_ms)
 
 
 def _late(what: str, never: str, values: Sequence[float | None], most: float) -> list[str]:

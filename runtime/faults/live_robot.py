@@ -23,7 +23,9 @@ from runtime.messaging import messages
 from runtime.supervisor import run_client
 
 _START_S, _END_S, _POLL_S = 180.0, 30.0, 0.02  # longest start and longest end; between two looks at the bus; chosen
-_RUNS_S = 1.0  # it is waited for RUNNING before commands are given; chosen: a HOLD that ends by itself does so within it
+_RUNS_S = (
+    1.0  # it is waited for RUNNING before commands are given; chosen: a HOLD that ends by itself does so within it
+)
 _DEPTH = 4000  # targets that may wait; chosen: 20 s at 200 Hz, longer than any injection takes to begin
 _SPEED_TICKS = 8  # over which a speed is taken; chosen: 40 ms at 200 Hz
 _GRIPPERS = (6, 13)  # their speed is in m/s and says nothing of the arms'
@@ -139,6 +141,7 @@ class LiveRobot:
         """Wait until it runs, by the commands that are needed. Returns whether it does within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.alive:
+            self.state = None  # what was said before the question says nothing of now
             if self.wait(lambda: self.mode == "RUNNING", _RUNS_S):
                 return True
             self.command("clear", "arm")

@@ -26,7 +26,9 @@ class LateEnable:
     def prepare(self, robot: LiveRobot) -> None:
         """Release the arms, which have to be armed before they can be late."""
         if not robot.release(_RELEASE_S):
-            raise RuntimeFault(f"the arms were not released within {_RELEASE_S:.0f} s: {robot.state and robot.state.reasons}")
+            raise RuntimeFault(
+                f"the arms were not released within {_RELEASE_S:.0f} s: {robot.state and robot.state.reasons}"
+            )
         switch(robot.folder, {"left": {"late_enable_s": self.late_s}})
 
     def begin(self, robot: LiveRobot) -> str:
@@ -40,7 +42,7 @@ class LateEnable:
 
 @dataclass(frozen=True)
 class CorruptLimits:
-    """Stored ranges that make no sense: the doctor reads them on the same bus while the robot runs; it forbids to arm a real one."""
+    """Stored ranges that make no sense: the doctor reads them on the running robot's bus; it forbids to arm a real one."""
 
     def prepare(self, robot: LiveRobot) -> None:
         switch(robot.folder, {"left": {"corrupt_limits": True}})

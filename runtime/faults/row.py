@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 from runtime.faults.live_robot import LiveRobot
 
 Reaction = Literal["hold", "none", "bus", "end"]
-"""What the arms must do: hold, as `arms` says; stay in their mode; brake, as the emulated arms see it, where no `arms` can say so;
-or hold while the whole run ends."""
+"""What the arms must do: hold, as `arms` says; stay in their mode; brake, as the emulated arms see it, where no `arms` can say
+so; or hold while the whole run ends."""
 
 
 class Injection(Protocol):
@@ -48,6 +48,8 @@ class Row:
     """How long the fault stays after that; with no reaction wanted, how long it is looked at."""
     back_s: float = 20.0
     """Figure: from the end of the fault to RUNNING, with the commands that an operator gives."""
+    running: bool = True
+    """Whether the arms run when the fault comes, and shall move then."""
     kept: tuple[str, ...] = ()
     """Processes that may not be started again."""
     most: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -67,6 +69,8 @@ class Robot:
     """Whether its arms are emulated, so that what they hear is known."""
     disk_mb: int = 0
     """Size of a disk of its own for its session; 0: none."""
+    slack_ms: float = 0.0
+    """Added to the figures for what is told and when arms hold: its limits are wider than a real robot's."""
 
 
 @dataclass
@@ -80,12 +84,12 @@ class Sample:
     because_ms: float | None = None  # until the reason to hold names the fault
     back_ms: float | None = None
     said: str = ""
+    held_said: str = ""  # the reasons with which the arms left their mode
     moving_rad_s: float = 0.0  # fastest joint at the beginning
     lost: int = 0  # messages, by all processes' counters
     restarted: tuple[str, ...] = ()
     measured: dict[str, float] = field(default_factory=dict[str, float])
     shares: dict[str, float] = field(default_factory=dict[str, float])
     """Of each limit, as the motor sees it; 1 is the limit."""
-    session: tuple[str, ...] = ()  # what is wrong with the session of its run
     others: int = 0  # holds for another reason, after which the injection was repeated
     wrong: str = ""  # what stopped the injection itself

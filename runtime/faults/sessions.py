@@ -2,7 +2,7 @@
 Called by matrix.py for every run that has ended.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.errors import RuntimeFault
@@ -52,7 +52,7 @@ def examine(folder: Path) -> Examined:
         try:
             found = _with(found, path)
         except RuntimeFault as error:
-            found = Examined(**{**vars(found), "unreadable": found.unreadable or str(error)})
+            found = replace(found, unreadable=found.unreadable or str(error))
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runtime.faults.judge import Verdict, figures
+from runtime.faults.judge import Outcome, Verdict, figures
 from runtime.faults.row import Sample
 
 HEAD = (
@@ -34,9 +34,10 @@ def _pair(samples: Sequence[Sample], name: str) -> str:
     return f"{'-':>8}{'-':>8}" if found is None else f"{found[0]:>8.0f}{found[1]:>8.0f}"
 
 
-def misses(verdicts: Sequence[Verdict]) -> list[str]:
-    """Which rows miss their figures and why, a line each."""
-    return [f"{verdict.row.name}: {missed}" for verdict in verdicts for missed in verdict.missed]
+def misses(outcome: Outcome) -> list[str]:
+    """Which rows miss their figures and why, and what is wrong with the sessions, a line each."""
+    rows = [f"{verdict.row.name}: {missed}" for verdict in outcome.verdicts for missed in verdict.missed]
+    return rows + [f"{robot}: {found}" for robot, found in dict.fromkeys(outcome.sessions)]
 
 
 def plain(verdict: Verdict) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def plain(verdict: Verdict) -> dict[str, Any]:
     names = ("seen_ms", "held_ms", "back_ms")
     found = {name: figures(samples, lambda sample, name=name: getattr(sample, name)) for name in names}
     return {
-        "robot": verdict.robot,
+        "robot": verdict.robot.name,
         "figures": {"seen_ms": row.seen_ms, "held_ms": row.held_ms, "back_ms": row.back_s * 1e3} | dict(row.most),
         "reaction": row.reaction,
         **{name: pair and {"median": pair[0], "worst": pair[1]} for name, pair in found.items()},

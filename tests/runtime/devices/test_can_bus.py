@@ -13,10 +13,10 @@ from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import MotorCommand
 from drivers.arm_link import ArmCommand, TargetSlot
-from runtime.bench import can_audit
 from runtime.devices import can_bus
 from runtime.devices.can_bus import Arm, CanBusState, step
 from runtime.devices.fault_injection import NAME
+from runtime.faults import can_audit
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.session import reader

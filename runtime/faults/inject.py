@@ -53,6 +53,8 @@ def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
     sample.said = row.fault.begin(robot)
     if sample.said and row.says in sample.said:
         sample.seen_ms = (robot_time_ns() - sample.began_ns) / 1e6
+    for message in list(robot.events):
+        note(row, sample, message, mode)
     _watch(robot, row, sample, mode)
     sample.measured["late ms"] = max(
         ((tick.stamp_ns - tick.deadline_ns) / 1e6 for tick in robot.ticks if tick.stamp_ns > sample.began_ns),
@@ -143,4 +145,4 @@ def _gone_ms(robot: LiveRobot, began_ns: int) -> float:
 
 
 def _reasons(robot: LiveRobot) -> str:
-    return "; ".join(robot.state.reasons) if robot.state else "no state was heard"
+    return "; ".join(robot.state.reasons) if robot.state else "arms silent"

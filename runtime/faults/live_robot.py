@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -29,6 +30,12 @@ _RUNS_S = (
 _DEPTH = 4000  # targets that may wait; chosen: 20 s at 200 Hz, longer than any injection takes to begin
 _SPEED_TICKS = 8  # over which a speed is taken; chosen: 40 ms at 200 Hz
 _GRIPPERS = (6, 13)  # their speed is in m/s and says nothing of the arms'
+
+
+class SupportsClose(Protocol):
+    """Something that is open until somebody closes it."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class LiveRobot:
         self.ticks: list[Tick] = []
         self.state: messages.SafetyState | None = None
         self.supervision: messages.Supervision | None = None
+        self.closing: dict[str, SupportsClose] = {}
+        """What injections keep from one row to the next, by name; closed with the run."""
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -137,6 +146,10 @@ class LiveRobot:
             except RuntimeFault:
                 return
 
+    def say_raw(self, payload: bytes) -> None:
+        """Send any bytes where an operator's commands are heard."""
+        self._operator.send_raw(payload)
+
     def run_again(self, timeout_s: float) -> bool:
         """Wait until it runs, by the commands that are needed. Returns whether it does within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
@@ -194,6 +207,8 @@ class LiveRobot:
                 self.listen()
         finally:
             took_s = time.monotonic() - began
+            for each in self.closing.values():
+                each.close()
             self._operator.close()
             self.process.kill()
             self.process.wait()

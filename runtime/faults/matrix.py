@@ -14,7 +14,7 @@ from pathlib import Path
 from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
-from runtime.faults import motor, sessions, table
+from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.inject import inject
 from runtime.faults.judge import Outcome, Verdict, judge
 from runtime.faults.live_robot import LiveRobot
@@ -46,7 +46,7 @@ def run(robots: Sequence[Robot], repeats: int, say: Say, keep: Path | None = Non
             for robot in robots:
                 with _folder(robot, keep and keep / f"{robot.name} {repeat + 1}") as folder:
                     samples, lines = _serve(robot, folder, dice, say, shown.update)
-                outcome.sessions += [(robot.name, line) for line in lines]
+                outcome.sessions += [(f"session of {robot.name!r}", line) for line in lines]
                 for verdict, sample in zip(found[robot.name], samples, strict=True):
                     verdict.samples.append(sample)
     for verdict in outcome.verdicts:
@@ -70,7 +70,7 @@ def _serve(
         session = live.session
     finally:
         live.end()
-    return samples, _look_back(robot, live, session, samples)
+    return samples, _look_back(robot, live, session, samples, say)
 
 
 def _missing() -> Sample:
@@ -78,11 +78,14 @@ def _missing() -> Sample:
     return Sample(now_ns, now_ns, wrong="the run had ended before it; give --sessions DIR and read its logs")
 
 
-def _look_back(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[Sample]) -> list[str]:
+def _look_back(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[Sample], say: Say) -> list[str]:
     """What is known of the samples only after the run: what the motors saw, and what the session holds."""
     limits = Limits.of(load_settings([*robot.flags]).safety)
     views = motor.emulated(session, limits) if robot.emulated else motor.simulated(live.ticks, limits)
     examined = sessions.examine(session)
+    if robot.emulated:
+        for side, row in can_audit.compare_sent(session, live.ticks).items():
+            say(f"  {robot.name}: {side} arm, targets: " + ", ".join(f"{what} {count}" for what, count in row.items()))
     for row, sample in zip(robot.rows, samples, strict=True):
         sample.shares = motor.shares(views, sample.began_ns, sample.ended_ns)
         if row.reaction == "bus":

@@ -3,7 +3,7 @@
 A row that ends its run, or its session, is the last one of a robot.
 """
 
-from runtime.faults import arm_rows, camera_rows, process_rows
+from runtime.faults import arm_rows, camera_rows, message_rows, process_rows
 from runtime.faults.row import Robot, Row
 
 _SIMULATED = ("--profile", "sim", "--console.port", "0")
@@ -33,6 +33,7 @@ ROBOTS = (
         (*process_rows.SYSTEMS, *process_rows.OTHERS, process_rows.CTRL_C),
         emulated=False,
     ),
+    Robot("emulated arms, hostile messages", (*_SIMULATED, "--can"), message_rows.MESSAGES),
     Robot("small disk", _SIMULATED, (process_rows.DISK_FULL,), emulated=False, disk_mb=256),
     Robot("emulated arms, once more", (*_SIMULATED, "--can"), (process_rows.SUPERVISOR_KILLED,)),
 )

@@ -213,7 +213,7 @@ CHECKED: list[tuple[list[str], str]] = [
     (["instruct"], "TEXTS is missing; give one or more instructions"),
     (["instruct", " "], "TEXTS (empty): must be one or more instructions"),
     (["bench", "--suggest"], "--suggest: needs --models"),
-    (["bench", "--models", "--can"], "--models, --can: exclude each other"),
+    (["bench", "--models", "--fuzz"], "--models, --fuzz: exclude each other"),
     (["keys"], "FOLDER is missing; give a new folder"),
     (["certificate"], "FOLDER is missing; give a folder"),
 ]

@@ -28,6 +28,10 @@ ARMS = (
     _left("joint outside its range", "left arm: joint 2 is outside its range", error_bits=1 << 9),
     _left("leader plugged in", "left arm: another sender commands it", leader=True),
     _left("arm set to lead", _OLD, leads="silent"),
+    _left("arm tells as a leader", _OLD, leads="feedback"),
+    Row(
+        "arm tells only its joints", Switched("left", {"mute": True}), "reports its joints but not", 1500, held_ms=1500
+    ),
     _left("torn joint triples", "joint readings were torn", torn=True),
     _left("gripper stuck", "left arm: gripper reports", gripper_stuck=True),
     _left("teach mode", "left arm: in teach mode", teaching=True),

@@ -112,10 +112,9 @@ def note(row: Row, sample: Sample, message: messages.Message, mode: str) -> None
     told = next((text for text in texts if row.says and row.says in text), "")
     if told and sample.seen_ms is None:
         sample.seen_ms, sample.said = after_ms, told
-    if isinstance(message, messages.SafetyState) and message.mode != mode and sample.held_ms is None:
-        if row.reaction != "bus":
-            sample.held_ms, sample.held_said = after_ms, "; ".join(message.reasons)
-        sample.said = sample.said or "; ".join(message.reasons)
+    left = isinstance(message, messages.SafetyState) and message.mode != mode and row.reaction != "bus"
+    if left and sample.held_ms is None:
+        sample.held_ms, sample.held_said = after_ms, "; ".join(texts)
     if sample.held_ms is not None and sample.because_ms is None:
         because = row.because or row.says
         if any(because in text for text in texts):
@@ -145,4 +144,4 @@ def _gone_ms(robot: LiveRobot, began_ns: int) -> float:
 
 
 def _reasons(robot: LiveRobot) -> str:
-    return "; ".join(robot.state.reasons) if robot.state else "arms silent"
+    return "; ".join(robot.reasons) or "arms silent"

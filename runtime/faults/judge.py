@@ -44,9 +44,11 @@ def judge(verdict: Verdict) -> None:
     if row.reaction != "end":
         miss += _late("RUNNING again", "not RUNNING again", [one.back_ms for one in samples], row.back_s * 1e3)
     for name, most in row.most.items():
-        worst = max((one.measured[name] for one in samples if name in one.measured), default=None)
-        if worst is None or worst > most:
-            miss.append(f"{name} {'was not measured' if worst is None else f'{worst:.0f}'} (limit {most:.0f})")
+        measured = [one.measured[name] for one in samples if name in one.measured]
+        if len(measured) < len(samples):
+            miss.append(f"{name}: not measured in {len(samples) - len(measured)} of {len(samples)}")
+        elif max(measured) > most:
+            miss.append(f"{name} {max(measured):.0f} (limit {most:.0f})")
     for name in row.kept:
         if any(name in one.restarted for one in samples):
             miss.append(f"{name} was started again")

@@ -101,6 +101,11 @@ class LiveRobot:
         """The newest mode; empty: nothing was heard yet."""
         return self.state.mode if self.state else ""
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it does not run, as it says itself."""
+        return self.state.reasons if self.state else ()
+
     def listen(self) -> list[messages.Message]:
         """Wait a moment for news, take them in, and return them."""
         self._operator.bus.wait(_POLL_S)
@@ -158,7 +163,7 @@ class LiveRobot:
             if self.wait(lambda: self.mode == "RUNNING", _RUNS_S):
                 return True
             self.command("clear", "arm")
-            if self.state is not None and any("jumps" in reason for reason in self.state.reasons):
+            if any("jumps" in reason for reason in self.reasons):
                 self.move("ready", timeout_s)  # arms that sank are too far from where the policy wants them
             self.command("run")
         return False
@@ -167,7 +172,7 @@ class LiveRobot:
         """Move to the ready or the rest pose by commands. Returns whether the arms are there within `timeout_s`."""
         self.command(pose)
         self.pause(0.3)
-        return self.wait(lambda: self.state is not None and not _moves(self.state), timeout_s)
+        return self.wait(lambda: not any(reason.startswith(MOVING) for reason in self.reasons), timeout_s)
 
     def release(self, timeout_s: float) -> bool:
         """Move to the rest pose and release the arms, by commands. Returns whether they are released within `timeout_s`."""
@@ -227,8 +232,3 @@ class LiveRobot:
         for pid in run_client.children(self.folder).values():
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _moves(state: messages.SafetyState) -> bool:
-    """Whether the arms are on the way to a pose."""
-    return any(reason.startswith(MOVING) for reason in state.reasons)

@@ -6,7 +6,7 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +97,7 @@ def _look_back(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[S
 
 
 @contextmanager
-def _folder(robot: Robot, keep: Path | None) -> Iterator[Path]:
+def _folder(robot: Robot, keep: Path | None) -> Generator[Path]:
     """A folder for a run; its sessions have a small disk of their own where the robot asks for it and this user may mount one.
 
     `keep`: where they are copied at the end.

@@ -32,17 +32,17 @@ class HostileChunks:
         return ""
 
     def _changed(self, hostile: Hostile, payload: bytes) -> list[bytes]:
+        good = messages.decode(payload, messages.ActionChunk)
+        assert isinstance(good, messages.ActionChunk)
         match self.kind:
             case "twice":
                 return [payload, payload]
             case "far outside the ranges":
-                good = messages.decode(payload, messages.ActionChunk)
                 return [messages.encode(good.model_copy(update={"q": good.q + 9}))]
             case "jumping":
-                good = messages.decode(payload, messages.ActionChunk)
                 return [messages.encode(good.model_copy(update={"q": good.q * 0.2}))]
             case kind:
-                return [hostile.of(kind, messages.decode(payload, messages.ActionChunk))]
+                return [hostile.of(kind, good)]
 
     def end(self, robot: LiveRobot) -> Mapping[str, float]:
         Wire.of(robot, "chunk").change = None
@@ -86,13 +86,13 @@ def mutated(payload: bytes, dice: random.Random) -> bytes:
         case 1:
             del data[dice.randrange(len(data)) :]
         case 2:
-            data += data
+            data = data + data
         case 3 if dice.random() < 0.01:
-            data *= _LARGEST // len(data)
+            data = data * (_LARGEST // len(data))
         case _:
             for _ in range(dice.choice((1, 2, 20))):
                 data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-    return bytes(data) if data != payload else b"\xc1"
+    return bytes(data) if bytes(data) != payload else b"\xc1"
 
 
 def _hostile(kind: str, says: str, **more: Any) -> Row:

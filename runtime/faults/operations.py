@@ -26,9 +26,7 @@ class LateEnable:
     def prepare(self, robot: LiveRobot) -> None:
         """Release the arms, which have to be armed before they can be late."""
         if not robot.release(_RELEASE_S):
-            raise RuntimeFault(
-                f"the arms were not released within {_RELEASE_S:.0f} s: {robot.state and robot.state.reasons}"
-            )
+            raise RuntimeFault(f"the arms were not released within {_RELEASE_S:.0f} s: {robot.reasons}")
         switch(robot.folder, {"left": {"late_enable_s": self.late_s}})
 
     def begin(self, robot: LiveRobot) -> str:

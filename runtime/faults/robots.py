@@ -3,7 +3,7 @@
 A row that ends its run, or its session, is the last one of a robot.
 """
 
-from runtime.faults import arm_rows, camera_rows, message_rows, process_rows
+from runtime.faults import arm_rows, camera_rows, message_rows, page_rows, process_rows
 from runtime.faults.row import Robot, Row
 
 _SIMULATED = ("--profile", "sim", "--console.port", "0")
@@ -30,7 +30,7 @@ ROBOTS = (
     Robot(
         "simulated robot",
         _SIMULATED,
-        (*process_rows.SYSTEMS, *process_rows.OTHERS, process_rows.CTRL_C),
+        (*process_rows.SYSTEMS, *process_rows.OTHERS, *page_rows.PAGES, process_rows.CTRL_C),
         emulated=False,
     ),
     Robot("emulated arms, hostile messages", (*_SIMULATED, "--can"), message_rows.MESSAGES),

@@ -1,4 +1,6 @@
-"""Faults of emulated arms and their buses. Numbers are the emulator's: a status or a motor as its frames count them."""
+"""Faults of emulated arms and their buses. Numbers are the emulator's: a status or a motor as its frames count them.
+Read by robots.py.
+"""
 
 import signal
 
@@ -15,12 +17,14 @@ def _left(name: str, says: str, seen_ms: float = _ARM_MS, **faults: object) -> R
     return Row(name, Switched("left", faults), says, seen_ms, held_ms=_ARM_MS)
 
 
+# Figures are the matrix's; what a fault is made of is chosen.
 BUSES = (
     _left("silent bus", _OLD, silent=True),
     _left("bus cut off", _OLD, cut=True),
     Row("CAN process stopped", Signalled("can_left", signal.SIGSTOP), _OLD, _ARM_MS, held_ms=_ARM_MS),
     Row("CAN process killed", Signalled("can_left", signal.SIGKILL), _OLD, _ARM_MS, held_ms=_ARM_MS),
 )
+# Figures are the matrix's; what a fault is made of is chosen.
 ARMS = (
     _left("stop status", "left arm: status 1", status=1),
     _left("status 4", "left arm: status 4", status=4),
@@ -38,6 +42,7 @@ ARMS = (
     _left("motor error", "left arm: motor 3 reports: driver error", motor_error=3),
     _left("hot motor", "left arm: motor 5 is", hot_motor=5),
 )
+# Figures are the matrix's; what a fault is made of is chosen.
 READINGS = (
     Row(
         "one false joint reading", Switched("left", {"jump_rad": 1.5, "jump_every": 400}), "left arm: reading jumped: j1",
@@ -50,6 +55,7 @@ READINGS = (
     ),
     Row("remote frames", Switched("left", {"strange": "remote"}), "left arm: torn frames", _ARM_MS, held_ms=_ARM_MS),
 )  # fmt: skip
+# Figures are the matrix's; what a fault is made of is chosen.
 SWITCHED_ON = (
     Row("late enable", LateEnable(_LATE_S), "not enabled within", seen_ms=3500, reaction="none", running=False),
     Row("corrupt limits", CorruptLimits(), "doctor: ", seen_ms=5000, reaction="none"),

@@ -1,4 +1,4 @@
-"""Faults of simulated cameras."""
+"""Faults of simulated cameras, as drivers/sim/faulty_camera.py knows them. Read by robots.py."""
 
 from runtime.faults.injections import Switched
 from runtime.faults.row import Row
@@ -10,6 +10,7 @@ def _row(name: str, camera: str, says: str, **faults: object) -> Row:
     return Row(f"camera {name}", Switched(camera, faults), f"camera {camera}: {says}", _CAMERA_MS, held_ms=_CAMERA_MS)
 
 
+# Figures are the matrix's; what a fault is made of is chosen.
 CAMERAS = (
     _row("frozen", "head", "no new frame", frozen=True),
     _row("repeats its frame", "head", "no new frame", same_bytes=True),

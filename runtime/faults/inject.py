@@ -55,7 +55,7 @@ def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
         sample.seen_ms = (robot_time_ns() - sample.began_ns) / 1e6
     for message in list(robot.events):
         note(row, sample, message, mode)
-    _watch(robot, row, sample, mode)
+    _observe(robot, row, sample, mode)
     sample.measured["late ms"] = max(
         ((tick.stamp_ns - tick.deadline_ns) / 1e6 for tick in robot.ticks if tick.stamp_ns > sample.began_ns),
         default=0.0,
@@ -89,7 +89,7 @@ def _wrong(why: str) -> Sample:
     return Sample(robot_time_ns(), robot_time_ns(), wrong=why)
 
 
-def _watch(robot: LiveRobot, row: Row, sample: Sample, mode: str) -> None:
+def _observe(robot: LiveRobot, row: Row, sample: Sample, mode: str) -> None:
     """Look until the fault has been told and the arms have reacted, and then for as long as it lasts."""
     figures_ms = (row.seen_ms, row.held_ms if row.reaction == "hold" else 0.0)
     until = time.monotonic() + max(figures_ms) / 1e3 + _PATIENCE_S
@@ -109,9 +109,9 @@ def note(row: Row, sample: Sample, message: messages.Message, mode: str) -> None
         return
     texts = message.reasons if isinstance(message, messages.SafetyState) else ()
     texts = (message.text,) if isinstance(message, messages.Fault) else texts
-    told = next((text for text in texts if row.says and row.says in text), "")
-    if told and sample.seen_ms is None:
-        sample.seen_ms, sample.said = after_ms, told
+    found = next((text for text in texts if row.says and row.says in text), "")
+    if found and sample.seen_ms is None:
+        sample.seen_ms, sample.said = after_ms, found
     left = isinstance(message, messages.SafetyState) and message.mode != mode and row.reaction != "bus"
     if left and sample.held_ms is None:
         sample.held_ms, sample.held_said = after_ms, "; ".join(texts)
@@ -122,10 +122,10 @@ def note(row: Row, sample: Sample, message: messages.Message, mode: str) -> None
 
 
 def _complete(row: Row, sample: Sample) -> bool:
-    told = sample.seen_ms is not None or not row.says
+    reported = sample.seen_ms is not None or not row.says
     if row.reaction in ("none", "bus"):
-        return told
-    return told and sample.held_ms is not None and sample.because_ms is not None
+        return reported
+    return reported and sample.held_ms is not None and sample.because_ms is not None
 
 
 def _other_reason(row: Row, sample: Sample) -> bool:

@@ -70,7 +70,7 @@ def _serve(
         session = live.session
     finally:
         live.end()
-    return samples, _look_back(robot, live, session, samples, say)
+    return samples, _find_after(robot, live, session, samples, say)
 
 
 def _missing() -> Sample:
@@ -78,7 +78,7 @@ def _missing() -> Sample:
     return Sample(now_ns, now_ns, wrong="the run had ended before it; give --sessions DIR and read its logs")
 
 
-def _look_back(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[Sample], say: Say) -> list[str]:
+def _find_after(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[Sample], say: Say) -> list[str]:
     """What is known of the samples only after the run: what the motors saw, and what the session holds."""
     limits = Limits.of(load_settings([*robot.flags]).safety)
     views = motor.emulated(session, limits) if robot.emulated else motor.simulated(live.ticks, limits)

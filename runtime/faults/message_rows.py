@@ -1,4 +1,6 @@
-"""Messages as nobody should send them, on the live sockets: hostile chunks in System 1's place, and noise on other topics."""
+"""Messages as nobody should send them, on the live sockets: hostile chunks in System 1's place, and noise on other topics.
+Read by robots.py.
+"""
 
 import random
 from collections.abc import Mapping
@@ -101,6 +103,7 @@ def _hostile(kind: str, says: str, **more: Any) -> Row:
 
 _STAMP: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": 1}
 _NO_CHUNK_MS = 800.0  # figure: the age of a chunk's observation (0.6 s), and what a chunk that is refused may add
+# Figures are the matrix's; what a fault is made of is chosen.
 MESSAGES = (
     _hostile("NaN or infinity", "refused: values not finite", seen_ms=400, held_ms=400),
     _hostile("wrong shape", "refused: values not finite", seen_ms=400, held_ms=400),

@@ -1,4 +1,6 @@
-"""Faults of pages and of the way to them: slow viewers, a link that falls silent, half requests that nobody ends."""
+"""Faults of pages and of the way to them: slow viewers, a link that falls silent, half requests that nobody ends.
+Read by robots.py.
+"""
 
 import socket
 import time
@@ -106,6 +108,7 @@ class HalfRequests:
         return {"answer ms": took_ms}
 
 
+# Figures are the matrix's; what a fault is made of is chosen.
 PAGES = (
     Row(
         "slow viewers", SlowViewers(), "", reaction="none", lasts_s=8.0, kept=("console", "arms"),

@@ -49,7 +49,7 @@ class Pages:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     def close(self) -> None:
-        """Close every page."""
+        """Leave the console, by every page at once, and end the thread."""
         self.run(_cancelled(), 5.0)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

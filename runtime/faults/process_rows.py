@@ -1,4 +1,4 @@
-"""Processes that are killed or stopped, and the end of a run."""
+"""Processes that are killed or stopped, a full disk, and the end of a run. Read by robots.py."""
 
 import signal
 
@@ -18,6 +18,7 @@ def _others(name: str) -> tuple[str, ...]:
     return tuple(part for part in _PARTS if part != name)
 
 
+# Figures are the matrix's; what a fault is made of is chosen.
 SYSTEMS = (
     Row(
         "System 1 killed", Signalled("system1", _KILL), "process system1", 100, held_ms=100, back_s=_LOADS_S,
@@ -37,12 +38,14 @@ SYSTEMS = (
         held_ms=_AGE_MS, lasts_s=8.0, back_s=_LOADS_S, kept=_others("system2"),
     ),
 )  # fmt: skip
+# Figures are the matrix's; what a fault is made of is chosen.
 ARMS = (
     Row("arms killed", Signalled("arms", _KILL), "arms ended with signal 9", 200, reaction="bus", held_ms=50,
         kept=_others("arms")),
     Row("arms stopped", Signalled("arms", _STOP), "arms sends no heartbeat", 250, reaction="bus", held_ms=50, lasts_s=1.0,
         kept=_PARTS),
 )  # fmt: skip
+# Figures are the matrix's; what a fault is made of is chosen.
 OTHERS = (
     Row("cameras killed", Signalled("cameras", _KILL), "cameras process silent", 250, held_ms=250, kept=_others("cameras")),
     Row("cameras stopped", Signalled("cameras", _STOP), "cameras process silent", 250, held_ms=250, kept=_PARTS),
@@ -64,14 +67,18 @@ OTHERS = (
         kept=_PARTS, most={"late ms": 5.0},
     ),
 )  # fmt: skip
+# Figures are the matrix's; what a fault is made of is chosen.
 DISK_FULL = Row(
     "disk full", FullDisk(), "recording stopped", 1000, reaction="none", lasts_s=3.0, kept=(*_PARTS, "recorder"),
     most={"late ms": 5.0}, cuts_session=True,
 )  # fmt: skip
+# Figures are the matrix's; what a fault is made of is chosen.
 SIGTERM = Row(
     "SIGTERM", Signalled("supervisor", signal.SIGTERM), "", reaction="end", held_ms=200, most={"gone ms": 2000}
 )
+# Figures are the matrix's; what a fault is made of is chosen.
 CTRL_C = Row("Ctrl-C", Signalled("supervisor", signal.SIGINT), "", reaction="end", held_ms=200, most={"gone ms": 2000})
+# Figures are the matrix's; what a fault is made of is chosen.
 SUPERVISOR_KILLED = Row(
     "supervisor killed", Signalled("supervisor", _KILL), "", reaction="end", held_ms=200, most={"gone ms": 3000},
     cuts_session=True,

@@ -13,6 +13,7 @@ _STRICT = (
 """A real robot's limits, which the profile of the simulated one widens."""
 _WIDER_MS = 120.0  # the profile's limits of cameras, beyond a real robot's; its feedback may be 100 ms older
 
+# Chosen: a disk that holds some minutes.
 ROBOTS = (
     Robot(
         "emulated arms",

@@ -214,6 +214,7 @@ CHECKED: list[tuple[list[str], str]] = [
     (["instruct", " "], "TEXTS (empty): must be one or more instructions"),
     (["bench", "--suggest"], "--suggest: needs --models"),
     (["bench", "--models", "--fuzz"], "--models, --fuzz: exclude each other"),
+    (["faults", "--repeats", "0"], "--repeats 0: must be a whole number from 1 to 100"),
     (["keys"], "FOLDER is missing; give a new folder"),
     (["certificate"], "FOLDER is missing; give a folder"),
 ]

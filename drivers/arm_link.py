@@ -8,7 +8,7 @@ import json
 import struct
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -26,8 +26,8 @@ LED = "led"
 _KEPT = 4
 """Commands to the motors that a slot remembers. A reader looks every millisecond, but may be busy for up to a second asking the
 motors something; four is more than an operator sends in that time."""
-# stamp_ns; number of the newest command and the indices of the last ones, newest last; q
-_COMMAND = struct.Struct(f"<qq{_KEPT}b{ARM_JOINTS}d")
+# stamp_ns; number of the newest command and the indices of the last ones, newest last; q, dq, ddq
+_COMMAND = struct.Struct(f"<qq{_KEPT}b{3 * ARM_JOINTS}d")
 # number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
 _MOTOR_COMMANDS: tuple[MotorCommand, ...] = get_args(MotorCommand)
@@ -37,14 +37,19 @@ _LONGEST_TEXT = 400  # letters of a warning or fault; chosen: they are a line or
 _POLL_S = 0.01  # chosen: two ticks of the 200 Hz at which arms report
 
 
+STILL = np.zeros(ARM_JOINTS)
+
+
 @dataclass(frozen=True)
 class ArmCommand:
     """The last target of an arm, and the last commands to its motors."""
 
     q: Array  # (7,): joints rad, gripper opening m
-    stamp_ns: int  # of the target; 0: there is none yet
+    stamp_ns: int  # when the target is due; 0: there is none yet
     number: int = 0  # counts the commands to its motors; 0: there was none
     motor_commands: tuple[MotorCommand, ...] = ()  # the last of them, the newest last
+    dq: Array = field(default_factory=lambda: STILL)  # (7,) per s: how the arm moves there, and so can stop from there
+    ddq: Array = field(default_factory=lambda: STILL)  # (7,) per s2
 
     def since(self, number: int) -> tuple[MotorCommand, ...]:
         """The commands to the motors after that number, oldest first; at most the four that are remembered."""
@@ -67,7 +72,8 @@ class TargetSlot:
     def write(self, command: ArmCommand) -> None:
         """Replace the command; never waits for the reader."""
         indices = _indices(command.motor_commands)
-        self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *indices, *command.q.tolist()))
+        numbers = (*command.q.tolist(), *command.dq.tolist(), *command.ddq.tolist())
+        self._slot.write(_COMMAND.pack(command.stamp_ns, command.number, *indices, *numbers))
 
     def read(self) -> ArmCommand:
         """The newest command; before the first one, one with stamp_ns 0 and no commands to the motors."""
@@ -76,7 +82,8 @@ class TargetSlot:
             return _NO_COMMAND
         stamp_ns, number, *rest = _COMMAND.unpack(payload)
         motor_commands = tuple(_MOTOR_COMMANDS[index] for index in rest[:_KEPT] if index != _NO_MOTOR_COMMAND)
-        return ArmCommand(np.array(rest[_KEPT:]), stamp_ns, number, motor_commands)
+        q, dq, ddq = np.array(rest[_KEPT:]).reshape(3, ARM_JOINTS)
+        return ArmCommand(q, stamp_ns, number, motor_commands, dq, ddq)
 
     def close(self) -> None:
         """Unmap the memory; the file stays for the other side."""
@@ -173,14 +180,21 @@ class SlotArm(ABC):
         """The newest reading, without waiting; None before the other process gave one."""
         ...
 
-    def command(self, q: Array, now_ns: int) -> None:
-        """Send one target: q (7,), rad and m, copied; stamped with `now_ns`, by which the other side sees its age."""
+    def command(self, q: Array, now_ns: int, dq: Array = STILL, ddq: Array = STILL) -> None:
+        """Send one target.
+
+        Args:
+            q: (7,) rad and m, copied.
+            now_ns: When it is due, by which the other side sees its age and keeps time.
+            dq: (7,) per s, how the arm moves there; at rest where it is left out.
+            ddq: (7,) per s2.
+        """
         before = self._command
-        self._command = ArmCommand(q.copy(), now_ns, before.number, before.motor_commands)
+        self._command = ArmCommand(q.copy(), now_ns, before.number, before.motor_commands, dq.copy(), ddq.copy())
         self._targets.write(self._command)
 
     def hold(self, now_ns: int) -> None:
-        """Send the last target again with a new stamp; does nothing before the first one."""
+        """Send the last target again with a new stamp, to rest there; does nothing before the first one."""
         if self._command.stamp_ns:
             self.command(self._command.q, now_ns)
 

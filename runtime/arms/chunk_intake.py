@@ -13,14 +13,14 @@ from runtime.arms.trajectory import Piece, Style, Trajectory, evaluate, join, la
 from runtime.messaging import messages
 
 
-def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, deadline_ns: int, now_ns: int) -> float:
+def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, due_ns: int, now_ns: int) -> float:
     """Drop, refuse or splice a chunk, and count what is not used. A chunk outside the ranges latches a fault.
 
     Args:
         config: Limits, style and settings.
         state: Changed by what becomes of the chunk.
         chunk: Decoded; q (H, 14) float32, rad, grippers m.
-        deadline_ns: Of this tick.
+        due_ns: When this tick's target is.
         now_ns: When it began.
 
     Returns:
@@ -37,35 +37,35 @@ def consider(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, 
         state.rejected += 1
         state.machine = state.machine.latch(fault=fault)
         return -1.0
-    begins_ns = _begins_ns(config, state, state.machine.mode, chunk.t0_ns, deadline_ns)
+    begins_ns = _begins_ns(config, state, state.machine.mode, chunk.t0_ns, due_ns)
     piece = lay(chunk.q.astype(np.float64), begins_ns, chunk.dt_ns, _style(config, state))
-    state.refusal = safety.jump(settings.safety, piece.at(deadline_ns).q, state.commanded.q)
+    state.refusal = safety.jump(settings.safety, piece.at(due_ns).q, state.commanded.q)
     if state.refusal:
         state.rejected += 1
         return -1.0
-    return _splice(config, state, chunk, piece, deadline_ns)
+    return _splice(config, state, chunk, piece, due_ns)
 
 
-def _begins_ns(config: ArmsConfig, state: ArmsState, mode: messages.Mode, t0_ns: int, deadline_ns: int) -> int:
-    """When a chunk's first target is due: at its own time, but not before the deadline where the arms stand.
+def _begins_ns(config: ArmsConfig, state: ArmsState, mode: messages.Mode, t0_ns: int, due_ns: int) -> int:
+    """When a chunk's first target is due: at its own time, but not before this tick's where the arms stand.
 
     What it saw of standing arms is still so, and on a slow machine its targets of by now could be too far away for ever. A
     `prefix` is continued at the times it was made for.
     """
     stands = mode == "HOLD" and parking.stands(state.commanded)
-    return max(t0_ns, deadline_ns) if stands and _style(config, state).blend != "prefix" else t0_ns
+    return max(t0_ns, due_ns) if stands and _style(config, state).blend != "prefix" else t0_ns
 
 
-def _splice(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, piece: Piece, deadline_ns: int) -> float:
+def _splice(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, piece: Piece, due_ns: int) -> float:
     """Execute a chunk from now on. Returns the largest velocity step it makes, rad/s, without grippers; -1: none was run
     before.
     """
-    before = evaluate(state.trajectory, deadline_ns) if state.machine.mode == "RUNNING" else None
+    before = evaluate(state.trajectory, due_ns) if state.machine.mode == "RUNNING" else None
     state.trajectory = join(state.trajectory, piece, state.commanded_ns, state.commanded, _style(config, state))
     state.executing = Executing(
         chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns
     )
-    after = evaluate(state.trajectory, deadline_ns)
+    after = evaluate(state.trajectory, due_ns)
     if before is None or after is None:
         return -1.0
     return float(np.abs(after.dq - before.dq)[WITHOUT_GRIPPERS].max())

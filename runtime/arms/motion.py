@@ -5,26 +5,27 @@ Called by step.py once a tick, after the mode has followed.
 import numpy as np
 
 from runtime.arms import chunk_intake, limits, parking
-from runtime.arms.safety import LONGEST_GAP_NS
-from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsState, armed
+from runtime.arms.state import ArmsConfig, ArmsState, armed
 from runtime.arms.trajectory import Motion, evaluate
 from runtime.messaging import messages
 
+_LONGEST_STOP_S = 2.0
+"""Chosen: three times what `limits.brake` needs from 3 rad/s with the default limits; no gap is counted for longer."""
 _RESOLUTION_RAD = 2e-5
 """Derived: frames 0x155 to 0x157 count 0.001 degrees, 1.7e-5 rad; a smaller change by the limits is none."""
 
 
 def move(
-    config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, was: messages.Mode, stalled: bool
+    config: ArmsConfig, state: ArmsState, feedback: messages.JointState, was: messages.Mode, due_ns: int
 ) -> tuple[limits.Array, bool]:
     """Advance `state.commanded` by one tick.
 
     Args:
         config: Limits, poses and the tick's length.
         state: Its command, way to a pose, and trajectory change.
-        inputs: Feedback and deadline of this tick.
+        feedback: Of this tick.
         was: The mode before this tick.
-        stalled: Nothing was sent for so long that the arms stand (safety.stalled).
+        due_ns: When this tick's target is due; at the last one's nothing changes.
 
     Returns:
         (14,) the wanted pose before the safety layer, rad, grippers m, and whether the safety layer had to change it.
@@ -32,9 +33,12 @@ def move(
     mode = state.machine.mode
     if was == "DISARMED" or not armed(state.machine):  # the first command is where the arms are, by this tick's reading
         still = np.zeros(messages.JOINTS)
-        state.commanded = Motion(np.array(inputs.feedback.q), still, still)
+        state.commanded = Motion(np.array(feedback.q), still, still)
         return state.commanded.q, False
-    state.commanded = _where_they_are(state, inputs, stalled)
+    ticks = round((due_ns - state.commanded_ns) / config.tick_ns)
+    if ticks == 0:  # a clock that stood: the motors were sent this target already
+        return state.commanded.q, False
+    state.commanded = _where_they_are(config, state.commanded, feedback, ticks)
     if mode != "FAULT":
         state.yields_to = None
     if mode == "RUNNING" and was != "RUNNING":  # the chunk was spliced while the arms held: begin it from here
@@ -43,7 +47,7 @@ def move(
         wanted = state.way = _toward_pose(config, state)
     else:
         state.way, state.passed_ready = None, False  # on the way to a pose: first the arms are braked
-        wanted = _wanted(state, inputs.deadline_ns)
+        wanted = _wanted(state, due_ns)
     if state.yields_to is not None:
         wanted = Motion(state.yields_to, np.zeros(messages.JOINTS), np.zeros(messages.JOINTS))
     if wanted is None:
@@ -53,21 +57,27 @@ def move(
     return wanted.q, bool(np.abs(state.commanded.q - wanted.q).max() > _RESOLUTION_RAD)
 
 
-def _where_they_are(state: ArmsState, inputs: ArmsInputs, stalled: bool) -> Motion:
+def _where_they_are(config: ArmsConfig, commanded: Motion, feedback: messages.JointState, ticks: int) -> Motion:
     """The command from which this tick goes on: what was commanded last, except for arms that did not follow it.
 
     An arm with a fault or without power is sent nothing (can_bus.py) and may be led by hand: its command is where it is, so
-    that it does not return with a jump afterwards. After a gap without targets the arms stand where they were told to be.
+    that it does not return with a jump afterwards. Where ticks were missed, the arms were braked (target_stream.py).
+
+    Args:
+        config: Limits and the tick's length.
+        commanded: The last command.
+        feedback: Of this tick.
+        ticks: Since the last command. A clock that went back counts as one.
     """
-    now = state.commanded
-    still = stalled or inputs.deadline_ns - state.commanded_ns > LONGEST_GAP_NS
-    arms = zip(inputs.feedback.fault, inputs.feedback.powered, strict=True)
+    now = commanded
+    for _ in range(min(ticks - 1, round(_LONGEST_STOP_S / config.dt_s))):
+        now = limits.brake(config.limits, now, config.dt_s)
+    arms = zip(feedback.fault, feedback.powered, strict=True)
     led_arms = [bool(fault) or not powered for fault, powered in arms]
-    if not still and not any(led_arms):
+    if not any(led_arms):
         return now
     led = np.repeat(led_arms, messages.JOINTS // 2)
-    q, stands = np.where(led, inputs.feedback.q, now.q), led | still
-    return Motion(q, np.where(stands, 0.0, now.dq), np.where(stands, 0.0, now.ddq))
+    return Motion(np.where(led, feedback.q, now.q), np.where(led, 0.0, now.dq), np.where(led, 0.0, now.ddq))
 
 
 def _toward_pose(config: ArmsConfig, state: ArmsState) -> Motion:
@@ -85,11 +95,11 @@ def _is_near(config: ArmsConfig, now: Motion) -> bool:
     return parking.near(config.ready_pose, now.q) or parking.near(config.rest_pose, now.q)
 
 
-def _wanted(state: ArmsState, deadline_ns: int) -> Motion | None:
+def _wanted(state: ArmsState, due_ns: int) -> Motion | None:
     """What the policy or the leaders want the arms to do; None: nothing, they brake."""
     match state.machine.mode:
         case "RUNNING":
-            return evaluate(state.trajectory, deadline_ns)
+            return evaluate(state.trajectory, due_ns)
         case "TAKEOVER" if state.leader is not None:
             still = np.zeros(messages.JOINTS)
             return Motion(state.leader.q, still, still)

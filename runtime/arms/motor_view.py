@@ -16,7 +16,9 @@ WINDOW_S = 0.02
 is 0.75 rad/s2 by it, a seventh of the limit; a speed of 1 rad/s that ends at once is ten times the limit."""
 
 
-def shares(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S) -> dict[str, float]:
+def shares(
+    limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S, until_ns: int = 0
+) -> dict[str, float]:
     """How much of the limits on speed and acceleration is used at most, 1 being all of it.
 
     Args:
@@ -24,21 +26,24 @@ def shares(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float =
         at_ns: (N,) when each target was sent, rising.
         q: (N, J) targets of one arm (J = 7, the left one's limits count) or of both, rad, grippers m.
         window_s: Over which a speed is measured; one tick where the times are exact.
+        until_ns: Up to when nothing else was sent; until then the arm stands where it was sent last. Else what comes after
+            the last target is not judged.
 
     Returns:
-        `velocity` and `acceleration`; 0 where there are fewer than two targets.
+        `velocity` and `acceleration`; 0 where the record is shorter than a window.
     """
-    found = shares_at(limits, at_ns, q, window_s)
+    found = shares_at(limits, at_ns, q, window_s, until_ns)
     return {name: float(each.max(initial=0.0)) for name, each in found.items()}
 
 
-def shares_at(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S) -> dict[str, Array]:
-    """The same around each target, (N,): for a part of a run, whose first target must not count as the end of a stand."""
-    if len(at_ns) < 2:
-        return {"velocity": np.zeros(len(at_ns)), "acceleration": np.zeros(len(at_ns))}
+def shares_at(
+    limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S, until_ns: int = 0
+) -> dict[str, Array]:
+    """The same around each target up to the last one that can be judged, (K,): for the parts of one long record."""
     joints = q.shape[1]
     at_s = (at_ns - at_ns[0]) / NS_PER_S
-    before, now, after = (_joined(at_s, q, at_s + shift) for shift in (-window_s, 0.0, window_s))
+    judged_s = at_s[at_s + window_s <= (max(until_ns, int(at_ns[-1])) - at_ns[0]) / NS_PER_S]
+    before, now, after = (_joined(at_s, q, judged_s + shift) for shift in (-window_s, 0.0, window_s))
     speed = (after - now) / window_s
     change = (after - 2 * now + before) / window_s**2
     return {
@@ -48,5 +53,5 @@ def shares_at(limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: floa
 
 
 def _joined(at_s: Array, q: Array, when_s: Array) -> Array:
-    """(N, J) where the lines are at other times; before the first target and after the last one they stand."""
+    """(M, J) where the lines are at other times; before the first target and after the last one they stand."""
     return np.stack([np.interp(when_s, at_s, q[:, joint]) for joint in range(q.shape[1])], axis=1)

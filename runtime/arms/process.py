@@ -67,7 +67,7 @@ def main(process: Process) -> None:
         relayed = () if leaders is None or led is None else (led,)
         inputs = ArmsInputs(feedback, (*relayed, *(item.message for item in received)), refused, deadline_ns)
         outputs = step(config, state, inputs, process.epoch, now_ns)
-        _carry_out(arms, outputs, now_ns)
+        _carry_out(arms, outputs)
         sockets.publish(feedback, led, outputs, received)
         for name, text in outputs.faults:
             process.fault(name, text)
@@ -96,14 +96,16 @@ def _settle(process: Process, arms: Sequence[SlotArm]) -> None:
         )
 
 
-def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs, now_ns: int) -> None:
+def _carry_out(arms: Sequence[SlotArm], outputs: ArmsOutputs) -> None:
     """Tell the motors what a tick commands, then send the targets, unless the arms are not ours to command."""
     for motor_command in outputs.motor_commands:
         for arm in arms:
             arm.ask(motor_command)
     if outputs.target.sent:
+        motion = outputs.motion
         for side, arm in enumerate(arms):
-            arm.command(outputs.target.q[7 * side : 7 * side + 7], now_ns)
+            own = slice(ARM_JOINTS * side, ARM_JOINTS * (side + 1))
+            arm.command(motion.q[own], outputs.due_ns, motion.dq[own], motion.ddq[own])
 
 
 def _brakes(state: ArmsState | None, asked_ns: int | None) -> bool:

@@ -23,7 +23,7 @@ observation that has been made, and no dt is longer (messages.LONGEST_DT_NS)."""
 
 
 LONGEST_GAP_NS = 50_000_000
-"""Between two ticks. The age up to which can_bus.py forwards a target (_FRESH_S): after a longer gap the arm has held."""
+"""Between two ticks. The age up to which a target is sent on (target_stream.py): chosen as ten ticks at 200 Hz."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
 
 
 def stalled(dt_s: float, ticked_ns: int, now_ns: int) -> tuple[str, ...]:
-    """That the arms were sent nothing for so long that they have come to a stand where they were told to be.
+    """That the arms were told nothing for so long that they brake by themselves, or stand (target_stream.py).
 
     Args:
         dt_s: One tick: of slow ones two may pass, and half a tick of lateness.

@@ -13,6 +13,7 @@ from runtime.arms.limits import Limits
 from runtime.arms.modes import Latched, StateMachine, Status, Wanted
 from runtime.arms.trajectory import Motion, Piece, Style, Trajectory
 from runtime.config.settings import Settings
+from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.messaging.messages import Message
 
@@ -37,7 +38,7 @@ class ArmsState:
     """Everything that `step` remembers; saved in snapshots."""
 
     commanded: Motion
-    commanded_ns: int
+    commanded_ns: int  # when that was due
     machine: StateMachine = field(default_factory=StateMachine)
     trajectory: Trajectory = field(default_factory=Trajectory)
     executing: Executing = field(default_factory=Executing)
@@ -76,7 +77,7 @@ class ArmsInputs:
     feedback: messages.JointState
     messages: tuple[Message, ...]
     refused: int  # chunks that could not even be decoded
-    deadline_ns: int
+    deadline_ns: int  # when the tick was due; of several that were missed, the first
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class ArmsOutputs:
     state: messages.SafetyState | None
     faults: tuple[tuple[str, str], ...]
     motor_commands: tuple[MotorCommand, ...]  # what both arms' motors are told, in order
+    motion: Motion  # of the target: how it can be stopped from there
+    due_ns: int  # of the target
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class ArmsConfig:
     limits: Limits
     style: Style
     dt_s: float
+    tick_ns: int
     ready_pose: parking.Pose  # (14,) where work begins
     rest_pose: parking.Pose  # (14,) where the arms' power can be taken
     unfit: str  # why the arms may not be armed
@@ -108,7 +112,8 @@ class ArmsConfig:
         style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
         ready, rest = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
-        return cls(settings, Limits.of(settings.safety), style, 1 / arms.rate_hz, ready, rest, unfit)
+        dt_s = 1 / arms.rate_hz
+        return cls(settings, Limits.of(settings.safety), style, dt_s, seconds(dt_s), ready, rest, unfit)
 
 
 SAVED = (ArmsState, Executing, Following, StateMachine, Wanted, Latched, Status, Motion, Trajectory, Piece)

@@ -39,18 +39,19 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     Raises:
         TypeError: An input is of a message type that the arms do not read.
     """
+    due_ns = _due_ns(config, inputs.deadline_ns, now_ns)
     seam = -1.0
     motor_commands: list[MotorCommand] = []
     for message in inputs.messages:
         if isinstance(message, messages.OperatorCommand):
             motor_commands += _obey(config, state, message, inputs.feedback, now_ns)
         else:
-            seam = max(seam, _consume(config, state, message, inputs.deadline_ns, now_ns))
+            seam = max(seam, _consume(config, state, message, due_ns, now_ns))
     if inputs.refused:
         state.rejected += inputs.refused
         text = f"{inputs.refused} chunk(s) refused: values not finite, or wrong shape; check the policy"
         state.machine = state.machine.latch(fault=text)
-    fresh = _freshness(state, inputs)
+    fresh = _freshness(state, inputs.feedback, due_ns)
     if armed(state.machine):
         _find_faults(config, state, inputs.feedback)
     else:
@@ -63,8 +64,8 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     machine = transitions.settle(state.machine, _find(config, state, fresh, outside + gap, now_ns), now_ns)
     state.machine, changed = machine, machine.mode != was
     answers = any(isinstance(message, messages.OperatorCommand) for message in inputs.messages)
-    wanted, limited = move(config, state, inputs, was, stalled=bool(gap))
-    state.commanded_ns, state.ticked_ns = inputs.deadline_ns, now_ns
+    wanted, limited = move(config, state, inputs.feedback, was, due_ns)
+    state.commanded_ns, state.ticked_ns = due_ns, now_ns
     state.ticks += 1
     state.running_ticks += machine.mode == "RUNNING"
     target = unchecked.made(
@@ -86,7 +87,13 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
         },
     )
     faults = (("safety", machine.latched.fault),) if changed and machine.mode == "FAULT" else ()
-    return ArmsOutputs(target, _say(state, fresh, epoch, now_ns, changed or answers), faults, tuple(motor_commands))
+    said = _say(state, fresh, epoch, now_ns, changed or answers)
+    return ArmsOutputs(target, said, faults, tuple(motor_commands), state.commanded, due_ns)
+
+
+def _due_ns(config: ArmsConfig, deadline_ns: int, now_ns: int) -> int:
+    """The newest deadline that has come: a late tick makes the target of by now, those that were missed are not made up for."""
+    return deadline_ns + max(0, (now_ns - deadline_ns) // config.tick_ns) * config.tick_ns
 
 
 def _switch_on(
@@ -163,13 +170,13 @@ def _obey(
     return () if motor_command is None else (motor_command,)
 
 
-def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, deadline_ns: int, now_ns: int) -> float:
+def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, due_ns: int, now_ns: int) -> float:
     """Take one message into the state. Returns the seam's velocity jump, rad/s, if it was a chunk that was spliced in; else
     -1.
     """
     match message:
         case messages.ActionChunk():
-            return chunk_intake.consider(config, state, message, deadline_ns, now_ns)
+            return chunk_intake.consider(config, state, message, due_ns, now_ns)
         case messages.CameraHealth():
             state.health = message
         case messages.Deadman():
@@ -196,16 +203,16 @@ def _consume(config: ArmsConfig, state: ArmsState, message: messages.Message, de
     return -1.0
 
 
-def _freshness(state: ArmsState, inputs: ArmsInputs) -> safety.Freshness:
+def _freshness(state: ArmsState, feedback: messages.JointState, due_ns: int) -> safety.Freshness:
     executing = state.executing
     some = executing.seq != NONE
     return safety.Freshness(
-        arms=inputs.feedback,
+        arms=feedback,
         health=state.health,
         observation_ns=executing.observation_ns if some else None,
         conditions_ns=executing.conditions_ns if some else None,
         conditions_limit_ns=executing.conditions_limit_ns,
-        runs_out=some and inputs.deadline_ns > state.trajectory.end_ns,
+        runs_out=some and due_ns > state.trajectory.end_ns,
         refusal=state.refusal,
         supervised_ns=state.supervised_ns,
         lost_processes=state.lost_processes,

@@ -1,9 +1,9 @@
-"""Hostile chunks through the wire format, the arms' step and the vendor's SDK to two emulated arms, judged at their end.
-Called by command.py.
+"""Hostile chunks through the wire format, the arms' step, the stream of targets and the vendor's SDK to two emulated arms,
+judged at their end. Called by command.py.
 
-Nothing runs in real time: a tick follows the other at once, on a virtual clock. Feedback is ideal: what goes out is tested.
-What arrives at an arm must be, byte for byte, what the safety layer sent in that tick, and nothing when it sent nothing; and
-what was sent must keep every limit.
+Nothing runs in real time: a tick follows the other at once, on a virtual clock that also stands, jumps and goes back, while
+one process or both are held up. Feedback is ideal: what goes out is tested. What arrives at an arm must be, byte for byte,
+what was sent, and that the safety layer's target as long as nothing was held up; and it must keep every limit, tick after tick.
 """
 
 import random
@@ -16,6 +16,7 @@ import can
 import numpy as np
 
 from drivers import piper_frames
+from drivers.arm_link import ArmCommand
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.piper import PiperArm
 from drivers.piper_emulator import KinematicBody, PiperEmulator
@@ -23,8 +24,10 @@ from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array
+from runtime.arms.trajectory import Motion
 from runtime.bench.hostile import Hostile
 from runtime.config.settings import Settings, load_settings
+from runtime.devices.can_bus import stream_of
 from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.host.machine import describe
@@ -41,6 +44,12 @@ _CHUNKS = (0, 0, 1, 1, 2, 4, 16)  # in one tick, drawn evenly; chosen: 16 are as
 _AGAIN_TICKS = 4  # after a fault, until it is cleared; chosen: a latched fault must hold for some ticks
 _LATCHED_SHARE = 0.1  # so many ticks are told of what could not be decoded, which latches a fault; chosen
 _QUIET_SHARE, _QUIET_TICKS = 0.02, 100  # now and then what was taken last is carried out undisturbed, for 0.5 s; chosen
+_DISTURBED_SHARE = (
+    0.01  # of the ticks in the jobs that are disturbed; chosen: what moves is met a hundred times in each
+)
+_MISSED_TICKS = (1, 2, 3, 5, 9, 11, 20, 60, 200)  # by a process that is held up: 5 ms to 1 s; chosen around every limit
+_STANDS_TICKS = (4, 11, 20, 29)  # after which motors stand whose bus is held up: 20 to 145 ms
+_BACK_NS = (1_000_000, 5_000_000, 100_000_000, 10_000_000_000)  # by which a clock goes back
 _RESOLUTION_M_OR_RAD = 1e-6  # by which a gripper's opening may be off: its frame (0x159) counts 0.001 mm
 _ROUNDING = 1e-6  # of finite differences: float64 loses six digits in the third one
 _PLAIN, _PERMISSIVE = (
@@ -61,6 +70,11 @@ class Job:
         """Every other share lets jumps pass, so that the limits on motion have to stop them."""
         return _PERMISSIVE if self.seed % 2 else _PLAIN
 
+    @property
+    def disturbed(self) -> bool:
+        """Two of four shares meet stalls and a false clock as well."""
+        return self.seed % 4 > 1
+
 
 @dataclass
 class Found:
@@ -71,6 +85,7 @@ class Found:
     ticks: int = 0
     sent: int = 0  # ticks in which targets went out
     running: int = 0
+    disturbed: Counter[str] = field(default_factory=Counter)  # ticks, by what was held up
     faults: int = 0
     spliced: int = 0
     wrong_bytes: int = 0  # ticks whose frames at an arm were not those of the tick's target
@@ -83,6 +98,7 @@ class Found:
         for name in ("undecodable", "ticks", "sent", "running", "faults", "spliced", "wrong_bytes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.chunks.update(other.chunks)
+        self.disturbed.update(other.disturbed)
         self.broken.update(other.broken)  # `+=` would forget those that are at 0
         self.travelled_rad = max(self.travelled_rad, other.travelled_rad)
         for name, share in other.share.items():
@@ -90,15 +106,25 @@ class Found:
 
 
 class _Wire:
-    """The real driver of one arm at one end of a bus, the emulated arm at the other."""
+    """The stream and the real driver of one arm at one end of a bus, the emulated arm at the other."""
 
     def __init__(self, side: str, settings: Settings) -> None:
+        self.stream = stream_of(settings, side)
         channel = f"{side}-{uuid.uuid4()}"
         self._arm_end = can.Bus(channel, interface="virtual")
         self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
         self.arm.connect()
         self.emulator = PiperEmulator(KinematicBody(), keep=1)
         self.grips: list[piper_frames.GripperCommand] = []
+
+    def send(self, command: ArmCommand, now_ns: int) -> bool:
+        """What the arm's bus process does in one look. Returns whether it sent something."""
+        if not self.stream.begun:
+            self.stream.begin(command.q, command.stamp_ns)
+        sent = self.stream.step(command, now_ns)
+        if sent:
+            self.arm.command(self.stream.q, now_ns)
+        return sent
 
     def arrived(self, now_ns: int) -> tuple[bytes, ...]:
         """Whole joint targets that have come to the arm since the last call."""
@@ -128,12 +154,20 @@ class Fuzz:
         self.found = Found()
         self._left = job.chunks
         self._dice, self._hostile = random.Random(job.seed), Hostile(job.seed)
+        self._disturbed, self._met = job.disturbed, False
         self._wires = [_Wire(side, self.settings) for side in SIDES]
         self._now_ns, self._commands, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
         self._begin: Array = self._q
         self._state = arms_state.start(self.config, self._feedback(), self._now_ns)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
+        self._targets: tuple[Motion, int] | None = None  # the newest for both buses, and when it was due
+        self._served_ns = 0  # when the buses' processes looked last
+        self._blind = 0  # ticks in which the buses are held up
+        self.kinds = {
+            "arms held up": self._hold_arms_up, "buses held up": self._hold_buses_up, "all held up": self._hold_all_up,
+            "clock goes back": self._turn_back, "clock stands": self._stand,
+        }  # fmt: skip
         stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now_ns}
         self._tick(
             messages.Episode(**stamp, number=1, task="fuzz", seed=job.seed, started_ns=self._now_ns),
@@ -154,6 +188,7 @@ class Fuzz:
                 except WireError:
                     refused += 1
             self.found.undecodable += refused
+            self._disturb()
             self._tick(*arrived, *self._way_back(), refused=refused if self._dice.random() < _LATCHED_SHARE else 0)
             if self._dice.random() < _QUIET_SHARE:
                 for _ in range(_QUIET_TICKS):
@@ -164,6 +199,40 @@ class Fuzz:
         """Close both buses and their drivers."""
         for one in self._wires:
             one.close()
+
+    def _disturb(self) -> None:
+        """Now and then: hold up a process, or let the clock go wrong."""
+        if not self._disturbed or self._dice.random() > _DISTURBED_SHARE:
+            return
+        kind = self._dice.choice(tuple(self.kinds))
+        self._met = True
+        self.found.disturbed[kind] += 1
+        self.kinds[kind]()
+
+    def _hold_arms_up(self) -> None:
+        """The buses go on: what they send now stops the arms."""
+        for _ in range(self._dice.choice(_MISSED_TICKS)):
+            self._serve()
+            self._now_ns += self.config.tick_ns
+
+    def _hold_buses_up(self) -> None:
+        """The arms stand meanwhile where they were sent last."""
+        self._blind = self._dice.choice(_STANDS_TICKS)
+        for _ in range(self._blind):
+            self._tick()
+        self._blind = 0
+        self._sent.extend([self._q] * 3)
+
+    def _hold_all_up(self) -> None:
+        self._now_ns += self._dice.choice(_STANDS_TICKS) * self.config.tick_ns
+        self._sent.extend([self._q] * 3)
+
+    def _turn_back(self) -> None:
+        self._now_ns = max(_START_NS, self._now_ns - self._dice.choice(_BACK_NS))
+
+    def _stand(self) -> None:
+        """The last tick comes once more."""
+        self._now_ns -= self.config.tick_ns
 
     def _good(self) -> messages.ActionChunk:
         """The next chunk of an honest System 1, on its way somewhere near."""
@@ -205,32 +274,50 @@ class Fuzz:
         health = messages.CameraHealth(seq=0, epoch=1, stamp_ns=now_ns, cameras=())
         inputs = arms_state.ArmsInputs(self._feedback(), (health, *arrived), refused, now_ns)
         before = self._state.executing.seq, self._state.executing.epoch
-        target = arms_step.step(self.config, self._state, inputs, 1, now_ns).target
+        made = arms_step.step(self.config, self._state, inputs, 1, now_ns)
+        target = made.target
         messages.encode(target)
         found.ticks += 1
         found.running += target.mode == "RUNNING"
         found.spliced += before != (self._state.executing.seq, self._state.executing.epoch)
         if target.sent:
             found.sent += 1
-            for side, one in enumerate(self._wires):
-                one.arm.command(target.q[_ARM * side : _ARM * side + _ARM], now_ns)
-            self._q = np.array(target.q)
-            self._sent.append(self._q)
-            self._judge()
+            self._targets = made.motion, made.due_ns
         found.faults = self._state.machine.status.faults
-        self._arrived(target, now_ns)
-        self._now_ns += round(self.config.dt_s * 1e9)
+        if not self._blind:
+            self._serve()
+        self._now_ns += self.config.tick_ns
 
-    def _arrived(self, target: messages.ArmTarget, now_ns: int) -> None:
+    def _serve(self) -> None:
+        """What both buses' processes send when this tick's target is due there, and what arrives."""
+        if self._targets is None:
+            return
+        (motion, due_ns), now_ns = self._targets, self._now_ns + self.config.tick_ns // 2
+        sent = False
         for side, one in enumerate(self._wires):
-            q = target.q[_ARM * side : _ARM * side + _ARM]
-            frames = piper_frames.joints(q[:6], piper_frames.Id.JOINT_COMMAND)
-            wanted = (b"".join(data for _, data in frames),) if target.sent else ()
-            right = one.arrived(now_ns) == wanted and len(one.grips) == len(wanted)
-            for grip in one.grips:
-                right &= abs(grip.opening_m - np.clip(q[6], 0, self.settings.safety.high[-1])) < _RESOLUTION_M_OR_RAD
-                right &= grip.effort_nm <= self.settings.safety.gripper_nm + 1e-9 and not grip.zero
-            self.found.wrong_bytes += not right
+            own = slice(_ARM * side, _ARM * side + _ARM)
+            sends = one.send(ArmCommand(motion.q[own], due_ns, 0, (), motion.dq[own], motion.ddq[own]), now_ns)
+            self._arrived(one, sends, now_ns)
+            sent |= sends
+        stands, self._served_ns = now_ns == self._served_ns, now_ns
+        if stands and not sent:
+            return  # no time has passed for the motors either
+        self._q = np.concatenate([one.stream.q for one in self._wires])
+        if not self._met:  # nothing was held up: it is the safety layer that keeps the limits
+            self.found.wrong_bytes += not np.array_equal(self._q, motion.q)
+            self._q = np.array(motion.q)
+        self._sent.append(self._q)
+        self._judge()
+
+    def _arrived(self, one: _Wire, sent: bool, now_ns: int) -> None:
+        q = one.stream.q
+        frames = piper_frames.joints(q[:6], piper_frames.Id.JOINT_COMMAND)
+        wanted = (b"".join(data for _, data in frames),) if sent else ()
+        right = one.arrived(now_ns) == wanted and len(one.grips) == len(wanted)
+        for grip in one.grips:
+            right &= abs(grip.opening_m - np.clip(q[6], 0, self.settings.safety.high[-1])) < _RESOLUTION_M_OR_RAD
+            right &= grip.effort_nm <= self.settings.safety.gripper_nm + 1e-9 and not grip.zero
+        self.found.wrong_bytes += not right
 
     def _judge(self) -> None:
         """The newest targets against every limit, by finite differences."""
@@ -266,7 +353,7 @@ def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:
             found.add(made)
             shown.update(made.chunks.total())
     kept = not found.wrong_bytes and not found.broken.total()
-    plain = asdict(found) | {"chunks": dict(found.chunks), "broken": dict(found.broken)}
+    plain = asdict(found) | {name: dict(getattr(found, name)) for name in ("chunks", "broken", "disturbed")}
     return plain | {"seed": seed, "kept": kept, "machine": describe()}
 
 

@@ -1,8 +1,9 @@
 """An arm's CAN bus: targets and commands in, stamped readings out. One process a bus, the only one with the vendor's SDK.
 Started by the supervisor (runtime/process/base.py), once an arm.
 
-A target is forwarded while it is fresh: when `arms` stops, the arm holds its last one. An arm that was not sent anything for a
-while, or that reported a fault, takes targets again only from near where it is. Motors are switched only by command.
+Targets pass through a stream that brakes the arm where they stop coming (runtime/arms/target_stream.py). An arm that was not
+sent anything for a while, or that reported a fault, takes targets again only from near where it is. Motors are switched only
+by command.
 """
 
 import math
@@ -10,13 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from drivers.arm import ArmState, MotorCommand
+from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
 from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
@@ -24,17 +25,18 @@ from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import ENABLE_EVERY_S, PiperArm
 from drivers.piper_bus import elsewhere
+from runtime.arms.limits import Array, Limits
+from runtime.arms.target_stream import FRESH_S, TargetStream
 from runtime.config.settings import Settings
 from runtime.host import realtime
-from runtime.host.clock import robot_time_ns, seconds
+from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.overload import Stall
 from runtime.process.base import OnChange, Process, log
 
-_FRESH_S = 0.05  # age up to which a target is forwarded; chosen: ten ticks at 200 Hz, as old as feedback may be
-_GAP_S = 0.15  # without a target: by then `arms` brakes, for want of readings or time; chosen: three times _FRESH_S
+_GAP_S = 0.15  # without anything sent: by then `arms` brakes, for want of readings or time; chosen: three times FRESH_S
 _REJOIN_RAD = 0.2  # chosen: below `safety.jump_rad` (0.35); at 3 rad/s the way of 0.07 s
-_POLL_S = 0.0005  # between two looks at the slot; chosen: a tenth of a tick, so that a target waits 0.25 ms on average
-_REST_S = 0.004  # after a target: the next one comes 5 ms later, and each look takes time from the reading thread
+_POLL_S = 0.0005  # between two looks at the slot where no target is expected; chosen: a tenth of a tick
+_LONGEST_PAUSE_S = 0.004  # until a target is due; each look takes time from the reading thread; chosen: most of a tick
 _SWITCH_S = 0.0002
 """Between the SDK's parsing thread and this loop: 4 to 9 % of the targets are overtaken, at 5 ms 5 to 17 %."""
 _ENABLE_S = 3.0
@@ -45,7 +47,7 @@ _SILENT_S = 2.0
 """After it the bus is opened again; chosen: the SDK is blind for about 1 s after each opening (measured)."""
 _LAST_S = 0.9  # longest braking at the end: 0.7 s (runtime/arms/process.py) and a reserve of 0.2 s
 _WHAT_NOW = "send `clear`, then `run`"
-Action = MotorCommand | Literal["forward", "give up", "too far", ""]
+Action = MotorCommand | Literal["send", "give up", "too far", ""]
 
 
 @dataclass
@@ -53,28 +55,26 @@ class CanBusState:
     """What `step` remembers of commands and targets between two looks."""
 
     obeyed: int  # number of the newest command that was taken up
+    stream: TargetStream  # what it was sent, and where that leads
     enabling_since_ns: int = 0  # 0: it is not
     tried_ns: int = 0
-    forwarded_ns: int = 0  # stamp of the newest target that was
-    forwarded_at_ns: int = 0
-    withheld: bool = True  # nothing was forwarded lately
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What `step` has to know of the arm: power, fault, and how far its joints are from a new target."""
+    """What `step` has to know of the arm: power, fault, where it is, and how far that is from a new target."""
 
     powered: bool
     fault: str = ""
     apart_rad: float = 0.0  # largest distance of its joints from a target that is new
+    q: Array = field(default_factory=lambda: np.zeros(ARM_JOINTS))
 
 
 def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
     """What to do about the newest command and target.
 
     To enable is tried again until it is done or took too long, unless another command came after it; the others are carried
-    out once, one a step. Targets go to an arm that is on and well, while they are fresh; after a gap only if they are near: it
-    would go there as fast as it can.
+    out once, one a step. Targets go to an arm that is on and well; after a gap only if they are near, and from where it is.
 
     Args:
         bus_state: Changed in place.
@@ -83,7 +83,7 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
         now_ns: CLOCK_MONOTONIC.
 
     Returns:
-        One action; empty: nothing to do.
+        One action; empty: nothing to do. `send`: what `bus_state.stream` has made of the targets.
     """
     if new := command.since(bus_state.obeyed):
         place = next((place for place, motor_command in enumerate(new) if motor_command != "enable"), len(new) - 1)
@@ -92,16 +92,10 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
         bus_state.tried_ns = 0
         if new[place] != "enable":
             return new[place]
-    bus_state.withheld = bus_state.withheld or now_ns - bus_state.forwarded_at_ns > seconds(_GAP_S)
     if arm.powered and not arm.fault:
         bus_state.enabling_since_ns = 0
-        if command.stamp_ns == bus_state.forwarded_ns or now_ns - command.stamp_ns > seconds(_FRESH_S):
-            return ""
-        if bus_state.withheld and arm.apart_rad > _REJOIN_RAD:
-            return "too far"
-        bus_state.forwarded_ns, bus_state.forwarded_at_ns, bus_state.withheld = command.stamp_ns, now_ns, False
-        return "forward"
-    bus_state.withheld = True
+        return _send(bus_state.stream, command, arm, now_ns)
+    bus_state.stream.end()
     if not bus_state.enabling_since_ns or now_ns - bus_state.tried_ns < seconds(ENABLE_EVERY_S):
         return ""
     if now_ns - bus_state.enabling_since_ns > seconds(_ENABLE_S):
@@ -109,6 +103,23 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
         return "give up"
     bus_state.tried_ns = now_ns
     return "enable"
+
+
+def _send(stream: TargetStream, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
+    """Whether an arm that is on and well is sent something now."""
+    if _interrupted(stream, now_ns):
+        if not stream.is_due(command, now_ns):
+            return ""
+        if arm.apart_rad > _REJOIN_RAD:
+            return "too far"
+    if not stream.begun:
+        stream.begin(arm.q, command.stamp_ns)
+    return "send" if stream.step(command, now_ns) else ""
+
+
+def _interrupted(stream: TargetStream, now_ns: int) -> bool:
+    """Whether an arm was sent nothing for so long that it may be elsewhere."""
+    return not stream.begun or stream.silent_ns(now_ns) > seconds(_GAP_S)
 
 
 def main(process: Process) -> None:
@@ -134,7 +145,7 @@ def main(process: Process) -> None:
         fault(exchanged)  # as after they were plugged in again
         # What was commanded while the bus was not heard is not done later, when nobody expects it or supports the arm; what
         # comes from here on may answer the first reading already.
-        bus_state = CanBusState(targets.read().number)
+        bus_state = CanBusState(targets.read().number, stream_of(process.settings, side))
         closed = exchanged or _connect(arm)
         if closed:
             state(closed)
@@ -160,12 +171,18 @@ def make_arm(side: str, settings: Settings, folder: Path, tell: Callable[[ArmSta
     return PiperArm(side, channel, interface, settings.safety.gripper_nm, settings.safety.high[-1], tell, led)
 
 
+def stream_of(settings: Settings, side: str) -> TargetStream:
+    """The stream of one side's targets, by the limits and the rate of the settings."""
+    at = ARM_JOINTS * SIDES.index(side)
+    return TargetStream(Limits.of(settings.safety).table[:, at : at + ARM_JOINTS], 1 / settings.arms.rate_hz)
+
+
 def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanBusState, stall: Stall) -> None:
     """Serve until asked to end, or until the bus has been silent for 2 s and is better opened again."""
     since_ns, lacks, asked_ns = robot_time_ns(), "", 0
     pause_s = _POLL_S
     examined_ns = 0  # the reading after which the cause of a silence was looked for
-    while process.running or _brakes(targets, asked_ns):
+    while process.running or _brakes(bus_state.stream, asked_ns):
         asked_ns = asked_ns or (0 if process.running else robot_time_ns())
         stall.sleep(pause_s)
         process.stepped()
@@ -175,15 +192,16 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
         if reading is not None and now_ns - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
-        action = step(bus_state, command, _arm(arm, reading, command, bus_state), now_ns)
-        pause_s = _REST_S if action == "forward" else _POLL_S
+        action = step(bus_state, command, _arm(arm, reading, command, bus_state.stream, now_ns), now_ns)
+        left_s = (bus_state.stream.next_ns(now_ns) - robot_time_ns()) / NS_PER_S
+        pause_s = min(max(left_s, _POLL_S), _LONGEST_PAUSE_S)
         match action:
             case "enable":
                 lacks = arm.switch_on(lambda: targets.read().number > bus_state.obeyed)  # a stop does not wait
             case "give up":
                 process.fault("arm", f"{arm.name} arm: {lacks}; not enabled within {_ENABLE_S} s")
-            case "forward":
-                arm.command(command.q, command.stamp_ns)
+            case "send":
+                arm.command(bus_state.stream.q, command.stamp_ns)
             case "too far":
                 arm.refuse(
                     f"its target is {_apart_rad(arm, command):.2f} rad away (limit {_REJOIN_RAD} rad); {_WHAT_NOW}"
@@ -209,16 +227,18 @@ def _examine(arm: PiperArm, after_ns: int) -> None:
         arm.report_warning(why, after_ns)
 
 
-def _brakes(targets: TargetSlot, asked_ns: int) -> bool:
-    """Whether `arms` still sends targets, though all have been asked to end: it brakes, and this is its only way to the arm."""
+def _brakes(stream: TargetStream, asked_ns: int) -> bool:
+    """Whether the arm is still sent something, though all have been asked to end: braked, it is reached by this way alone."""
     now_ns = robot_time_ns()
     asked_lately = not asked_ns or now_ns - asked_ns < seconds(_LAST_S)
-    return asked_lately and now_ns - targets.read().stamp_ns < seconds(_FRESH_S)
+    return asked_lately and stream.begun and (stream.moves or stream.silent_ns(now_ns) < seconds(FRESH_S))
 
 
-def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState) -> Arm:
-    apart_rad = 0.0 if command.stamp_ns == bus_state.forwarded_ns else _apart_rad(arm, command)
-    return Arm(arm.powered, reading.fault if reading is not None else "", apart_rad)
+def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, stream: TargetStream, now_ns: int) -> Arm:
+    if reading is None:
+        return Arm(arm.powered, apart_rad=math.inf)
+    apart_rad = _apart_rad(arm, command) if _interrupted(stream, now_ns) else 0.0
+    return Arm(arm.powered, reading.fault, apart_rad, reading.q)
 
 
 def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:

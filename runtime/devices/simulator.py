@@ -4,12 +4,17 @@ Started by the supervisor (runtime/process/base.py); the world of evaluation tak
 
 from dataclasses import dataclass, field
 
-from drivers.arm_link import TargetSlot
+import numpy as np
+
+from drivers.arm_link import ArmCommand, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import make_task
+from runtime.arms.limits import Limits
+from runtime.arms.target_stream import TargetStream
+from runtime.config.settings import Settings
 from runtime.host import realtime
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.messaging import messages
@@ -31,6 +36,7 @@ class Simulation:
     number: int = 0
     episode: int = 0
     done: bool = False  # the task, at some moment of this episode: touched afterwards it stays done
+    streams: dict[int, TargetStream] = field(default_factory=dict)  # by side; none for arms behind a bus of their own
     obeyed: dict[int, int] = field(default_factory=dict)  # by side: the number of the newest command to its motors
 
 
@@ -53,8 +59,7 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) ->
             for motor_command in command.since(simulation.obeyed.get(side, 0)):
                 simulation.physics.switch_motors(side, motor_command)
             simulation.obeyed[side] = command.number
-            if command.stamp_ns:
-                simulation.physics.command(side, command.q)
+            _send(simulation, side, command, now_ns)
         simulation.physics.advance(int(cycles) * STEPS_PER_CYCLE)
         simulation.number += int(cycles)
     gone_ns = max(0, lag_ns - _MOST_CYCLES * _CYCLE_NS)
@@ -62,10 +67,34 @@ def step(simulation: Simulation, targets: dict[int, TargetSlot], now_ns: int) ->
     return lag_ns
 
 
+def _send(simulation: Simulation, side: int, command: ArmCommand, now_ns: int) -> None:
+    """Give one arm what the process of its bus would send it now; behind a bus it was sent already."""
+    physics, stream = simulation.physics, simulation.streams.get(side)
+    if stream is None:
+        if command.stamp_ns:
+            physics.command(side, command.q)
+    elif not physics.powered[side]:
+        stream.end()
+    elif stream.begun or stream.is_due(command, now_ns):
+        if not stream.begun:
+            stream.begin(physics.arms()[side][0], command.stamp_ns)
+        if stream.step(command, now_ns):
+            physics.command(side, stream.q)
+
+
+def streams_of(settings: Settings) -> dict[int, TargetStream]:
+    """A stream for each side, by the limits and the rate of the settings. The arms' motors stand still with this process."""
+    if settings.can:
+        return {}
+    table = np.split(Limits.of(settings.safety).table, len(SIDES), axis=1)
+    return {side: TargetStream(table[side], 1 / settings.arms.rate_hz, stands=False) for side in range(len(SIDES))}
+
+
 def main(process: Process) -> None:
     """Physics at 200 Hz until asked to end; the scene is told 29 times a second."""
     settings = process.settings
-    simulation = Simulation(Physics(make_task(settings.task, settings.shift)), robot_time_ns())
+    physics = Physics(make_task(settings.task, settings.shift))
+    simulation = Simulation(physics, robot_time_ns(), streams=streams_of(settings))
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)
     targets = {side: TargetSlot(process.folder, "simulator", name) for side, name in enumerate(SIDES)}
@@ -80,7 +109,6 @@ def main(process: Process) -> None:
         for received in episodes.take():
             start_episode(simulation, received.message, process.role.recording)
         worst_lag_ns = max(worst_lag_ns, step(simulation, targets, robot_time_ns()) - _CYCLE_NS)
-        physics = simulation.physics
         stamp_ns = simulation.simulated_ns
         left, right = physics.powered
         states.write(

@@ -65,6 +65,8 @@ def shares(views: Sequence[MotorView], from_ns: int, to_ns: int) -> dict[str, fl
     """The largest share of each limit in a stretch, over all views; empty: nothing was sent."""
     found: dict[str, float] = {}
     for view in views:
+        if not len(view.at_ns):
+            continue
         part = view.places(from_ns, to_ns)
         for name, each in shares_at(view.limits, view.at_ns, view.q).items():
             if len(each[part]):

@@ -35,7 +35,13 @@ ROBOTS = (
         emulated=False,
     ),
     Robot("emulated arms, hostile messages", (*_SIMULATED, "--can"), message_rows.MESSAGES),
-    Robot("small disk", _SIMULATED, (process_rows.DISK_FULL,), emulated=False, disk_mb=256),
+    Robot(
+        "small disk",
+        (*_SIMULATED, "--recorder.reserve_gib", "0"),
+        (process_rows.DISK_FULL,),
+        emulated=False,
+        disk_mb=256,
+    ),
     Robot("emulated arms, once more", (*_SIMULATED, "--can"), (process_rows.SUPERVISOR_KILLED,)),
 )
 

@@ -33,6 +33,7 @@ class Rig:
         self.measured[[4, 11]] -= 0.2
         self.state = arms_state.start(self.config, self._feedback(0), self.now_ns)
         self.ticks = 0
+        self.late_ns = 0  # by which the next tick begins after its deadline; those that it misses are passed over
         self.chunks = self.commands = 0
         self.health_ok = True
         self.frozen_side: int | None = None
@@ -63,12 +64,13 @@ class Rig:
             self._feedback(self.ticks), (*self.waiting, *report, *arrived), refused, self.now_ns
         )
         self.waiting = []
-        made = arms_step.step(self.config, self.state, inputs, 1, self.now_ns)
+        made = arms_step.step(self.config, self.state, inputs, 1, self.now_ns + self.late_ns)
         if made.target.sent:
             self.measured = made.target.q.copy()
         self.outputs.append(made)
         self.ticks += 1
-        self.now_ns += TICK_NS
+        self.now_ns += TICK_NS * (1 + self.late_ns // TICK_NS)
+        self.late_ns = 0
         return made
 
     def run(self, duration_s: float, chunk_every_s: float | None = 0.1) -> arms_state.ArmsOutputs:

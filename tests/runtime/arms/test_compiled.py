@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BPoly, CubicSpline
 
-from runtime.arms import following, limits, spline
+from runtime.arms import following, limits, spline, target_stream
 from runtime.arms.trajectory import second_derivatives
 from runtime.host.compiled import compiled, fused
 
@@ -98,3 +98,42 @@ def test_a_longer_way_bends_more_up_to_the_largest_bend(bend_m: Any) -> None:
     assert bend_m(way) == pytest.approx(0.06)
     way[9] = 9.0
     assert bend_m(way) == 0.12
+
+
+TICK_S = 0.005
+BOTH = np.array([[-1.0, -1.0], [1.0, 1.0], [3.0, 0.25], [5.0, 2.0], [100.0, 60.0]])  # of a joint and of a gripper
+
+
+def target_after(
+    dq: float, ddq: float, ticks: int = 1, speed: float = 0.0, off: tuple[float, float] = (0, 0)
+) -> np.ndarray:
+    """Where a joint is after so many ticks from a speed on, by one acceleration; the gripper stands. (3, 2)."""
+    way = dq * TICK_S if ticks == 1 else (speed + dq) / 2 * ticks * TICK_S
+    return np.array([[way + off[0], off[1]], [dq, 0.0], [ddq, 0.0]])
+
+
+@pytest.mark.parametrize("continues", forms(target_stream.continues))
+@pytest.mark.parametrize(
+    ("speed", "target", "ticks", "expected"),
+    [
+        (0.0, target_after(0.0, 0.0), 1, True),
+        (1.0, target_after(1.0, 0.0), 1, True),
+        (1.0, target_after(1.0025, 0.5), 1, True),
+        (1.0, target_after(1.003, 0.6), 1, False),  # jerk
+        (3.0, target_after(3.0025, 0.5), 1, False),  # velocity
+        (1.0, target_after(1.026, 5.2), 1, False),  # acceleration
+        (1.0, target_after(1.0025, 0.0), 1, False),  # a speed that its acceleration does not give
+        (1.0, target_after(1.0, 0.0, off=(1e-6, 0.0)), 1, False),  # a way that its speed does not give
+        (1.0, target_after(1.0, 0.0, off=(0.0, 1e-6)), 1, False),  # any joint
+        (1.0, target_after(1.04, 1.4, 3, 1.0), 3, True),
+        (1.0, target_after(1.04, 1.6, 3, 1.0), 3, False),
+        (1.0, target_after(1.08, 1.4, 3, 1.0), 3, False),
+        (1.0, target_after(1.04, 1.4, 3, 1.0, (2e-4, 0.0)), 3, True),
+        (1.0, target_after(1.04, 1.4, 3, 1.0, (4e-4, 0.0)), 3, False),
+    ],
+)
+def test_a_target_continues_what_was_sent_only_within_the_limits(
+    continues: Any, speed: float, target: np.ndarray, ticks: int, expected: bool
+) -> None:
+    motion = np.array([[0.0, 0.0], [speed, 0.0], [0.0, 0.0]])
+    assert continues(BOTH, motion, target, ticks, TICK_S) is expected

@@ -45,5 +45,14 @@ def test_an_arm_of_seven_joints_is_measured_by_its_own_limits() -> None:
     assert seen == {"velocity": pytest.approx(0.5, abs=0.01), "acceleration": pytest.approx(1.0, abs=0.01)}
 
 
+def test_where_nothing_follows_the_arm_stands() -> None:
+    """Only where that is known: a record that was cut says nothing of what came then."""
+    at_ns = np.arange(100, dtype=np.int64) * TICK_NS
+    ramp = np.minimum(np.arange(100) * 0.02, 1.0)
+    assert shares(LIMITS, at_ns, moved(ramp), 0.005)["acceleration"] == pytest.approx(0.8, abs=0.01)
+    died = shares(LIMITS, at_ns, moved(ramp), 0.005, until_ns=int(at_ns[-1]) + 100_000_000)
+    assert died["acceleration"] == pytest.approx(1 / 0.005 / 5, rel=0.01)
+
+
 def test_a_single_target_moves_nothing() -> None:
     assert shares(LIMITS, np.array([5], dtype=np.int64), np.ones((1, 7))) == {"velocity": 0.0, "acceleration": 0.0}

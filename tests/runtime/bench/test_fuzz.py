@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drivers.piper import PiperArm
-from runtime.arms import limits
+from runtime.arms import limits, target_stream
 from runtime.arms.limits import Array, Limits
 from runtime.arms.trajectory import Motion
 from runtime.bench import fuzz
@@ -27,6 +27,35 @@ def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
     assert found.running > 0.3 * found.ticks and found.faults > 0
     assert found.travelled_rad > 0.05, "they should have moved"
     assert max(found.share.values()) > 0.99, "and have come near a limit"
+
+
+@pytest.mark.parametrize("kind", ["arms held up", "buses held up", "all held up", "clock goes back", "clock stands"])
+def test_what_is_held_up_breaks_no_limit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One kind alone, three times as often: velocity, acceleration and jerk from tick to tick, as the motors see them."""
+    attacked = fuzz.Fuzz(fuzz.Job(FEWER_CHUNKS, 3))
+    monkeypatch.setattr(fuzz, "_DISTURBED_SHARE", 0.03)
+    monkeypatch.setattr(attacked, "kinds", {kind: attacked.kinds[kind]})
+    try:
+        found = attacked.run()
+    finally:
+        attacked.close()
+    assert found.disturbed[kind] > 10 and found.travelled_rad > 0.05
+    assert found.wrong_bytes == 0 and found.broken.total() == 0, found.share
+
+
+def test_a_process_that_stops_at_once_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was before: without targets the arm stood at its last one, whatever its speed."""
+    monkeypatch.setattr(fuzz, "_DISTURBED_SHARE", 0.03)
+    stops = target_stream.brake_joints
+
+    def at_once(bounds: Array, motion: Array, dt_s: float) -> Array:
+        return (
+            np.stack((motion[0], 0 * motion[1], 0 * motion[2])) if bounds.shape[1] == 7 else stops(bounds, motion, dt_s)
+        )
+
+    monkeypatch.setattr(target_stream, "brake_joints", at_once)
+    found = fuzz.attack(fuzz.Job(FEWER_CHUNKS, 3))
+    assert found.broken["acceleration"] > 0 and found.share["acceleration"] > 2
 
 
 def test_the_same_seed_gives_the_same() -> None:

@@ -5,7 +5,7 @@ Called by runtime/cli.py.
 import json
 from typing import Any
 
-from runtime.faults import matrix, table
+from runtime.faults import endurance, matrix, packets, starts, table
 from runtime.faults.flags import FAULTS, FaultsFlags
 from runtime.faults.robots import ROBOTS
 from runtime.host import machine
@@ -17,7 +17,14 @@ def main(arguments: list[str]) -> int:
     """Run the matrix, print it, and write the same as JSON. Called by runtime/cli.py."""
     flags, _ = FAULTS.read(arguments)
     say(f"video2act faults: {machine.describe()}")
-    results = _matrix(flags)
+    if flags.starts is not None:
+        results = starts.run(flags.starts, say)
+    elif flags.packets is not None:
+        results = packets.run(flags.packets, say)
+    elif flags.endurance is not None:
+        results = endurance.run(flags.endurance, say)
+    else:
+        results = _matrix(flags)
     if flags.json_file is not None:
         flags.json_file.write_text(json.dumps(results, indent=1) + "\n")
     say_next("check whether this machine is ready for the robot", "doctor")

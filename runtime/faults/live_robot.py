@@ -202,8 +202,8 @@ class LiveRobot:
         """The folder of the session that this run records."""
         return next(path for path in self._sessions.iterdir() if path.is_dir())
 
-    def end(self, number: int = signal.SIGTERM) -> float:
-        """End the run, and kill what is left of it. Returns how long its end took, s."""
+    def end(self, number: int = signal.SIGTERM, sweep: bool = True) -> float:
+        """End the run, and with `sweep` kill what is left of it. Returns how long its end took, s."""
         began = time.monotonic()
         if self.alive:
             self.process.send_signal(number)
@@ -217,15 +217,16 @@ class LiveRobot:
             self._operator.close()
             self.process.kill()
             self.process.wait()
-            self._clear()
+            if sweep:
+                self.sweep()
         return took_s
 
     def left(self) -> list[str]:
         """Names of its processes that still run."""
         return sorted(run_client.children(self.folder))
 
-    def _clear(self) -> None:
-        """Nothing stays where the supervisor could not end its processes itself, which brake the arms meanwhile."""
+    def sweep(self) -> None:
+        """Kill what stayed where the supervisor could not end its processes itself, which brake the arms meanwhile."""
         deadline = time.monotonic() + 3.0
         while self.left() and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -32,7 +32,7 @@ def inject(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
     while True:
         sample = _once(robot, row, dice)
         sample.others = others
-        if not _other_reason(row, sample) or others == _MOST_OTHERS:
+        if row.once or not _other_reason(row, sample) or others == _MOST_OTHERS:
             return sample
         others += 1
 
@@ -93,7 +93,8 @@ def _observe(robot: LiveRobot, row: Row, sample: Sample, mode: str) -> None:
     """Look until the fault has been told and the arms have reacted, and then for as long as it lasts."""
     figures_ms = (row.seen_ms, row.held_ms if row.reaction == "hold" else 0.0)
     until = time.monotonic() + max(figures_ms) / 1e3 + _PATIENCE_S
-    while time.monotonic() < until and robot.alive and not _complete(row, sample):
+    # Of a run that ends the processes still talk when its supervisor is gone.
+    while time.monotonic() < until and (robot.alive or row.reaction == "end") and not _complete(row, sample):
         for message in robot.listen():
             note(row, sample, message, mode)
     until = time.monotonic() + row.lasts_s

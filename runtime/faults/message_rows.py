@@ -15,6 +15,7 @@ from runtime.messaging import messages
 from runtime.messaging.topics import OPERATOR
 
 _NOISE, _NOISE_HZ = 2000, 1000.0  # messages of noise, and how many a second; chosen
+_LONG_SHARE = 0.05  # of one kind of noise in five; chosen: one message in a hundred is too long
 _LARGEST = 1 << 18  # bytes of one; chosen: four times what these topics may carry
 
 
@@ -88,8 +89,8 @@ def mutated(payload: bytes, dice: random.Random) -> bytes:
         case 1:
             del data[dice.randrange(len(data)) :]
         case 2:
-            data = data + data
-        case 3 if dice.random() < 0.01:
+            data = data + data[: dice.randrange(1, len(data) + 1)]
+        case 3 if dice.random() < _LONG_SHARE:
             data = data * (_LARGEST // len(data))
         case _:
             for _ in range(dice.choice((1, 2, 20))):

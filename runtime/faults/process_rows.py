@@ -70,7 +70,7 @@ OTHERS = (
 # Figures are the matrix's; what a fault is made of is chosen.
 DISK_FULL = Row(
     "disk full", FullDisk(), "recording stopped", 1000, reaction="none", lasts_s=3.0, kept=(*_PARTS, "recorder"),
-    most={"late ms": 5.0}, cuts_session=True,
+    most={"late ms": 5.0}, once=True, cuts_session=True,
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.
 SIGTERM = Row(

@@ -54,6 +54,8 @@ class Row:
     """Processes that may not be started again."""
     most: Mapping[str, float] = field(default_factory=dict[str, float])
     """Further figures by name, of what the injection measures itself, and `late ms`: of a tick of the arms."""
+    once: bool = False
+    """Whether it can be put into a run only once, whatever else the arms held for meanwhile."""
     cuts_session: bool = False
     """Whether a session may lack its newest messages: who writes it is killed."""
 

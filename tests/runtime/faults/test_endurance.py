@@ -27,7 +27,7 @@ def test_growth_is_told_by_the_hour_without_the_beginning() -> None:
 def test_most_mutated_packets_are_no_messages_any_more(topic: str, sender: str, good: messages.Message) -> None:
     dice, payload = random.Random(1), messages.encode(good)
     made = [mutated(payload, dice) for _ in range(500)]
-    assert payload not in made and len(set(made)) > 450
+    assert payload not in made and len(set(made)) > 350
     assert max(map(len, made)) > 1 << 16, "one is longer than its topic allows"
     assert 0.8 < sum(not packets.readable(packet, type(good)) for packet in made) / 500 < 1
     assert packets.readable(payload, type(good))

@@ -43,7 +43,7 @@ def run(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
                     robot.pause(_EVERY_S)
                     robot.events.clear()
                     robot.ticks.clear()
-                    look(robot, looks)
+                    note(robot, looks)
                     at_s.append(len(at_s) * _EVERY_S)
                     shown.update(_EVERY_S)
             restarts = {name: count for name, count in robot.restarts.items() if count}
@@ -58,7 +58,7 @@ def run(minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
     return {"minutes": minutes, "rows": rows, "restarts": restarts, "missed": over, "kept": not over and not restarts}
 
 
-def look(robot: LiveRobot, looks: Looks) -> None:
+def note(robot: LiveRobot, looks: Looks) -> None:
     """Add a row for each process that lives."""
     for name, pid in {**run_client.children(robot.folder), "supervisor": robot.process.pid}.items():
         try:

@@ -69,7 +69,7 @@ OTHERS = (
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.
 DISK_FULL = Row(
-    "disk full", FullDisk(), "recording stopped", 1000, reaction="none", lasts_s=3.0, kept=(*_PARTS, "recorder"),
+    "disk full", FullDisk(), "recording stopped", 2000, reaction="none", lasts_s=3.0, kept=(*_PARTS, "recorder"),
     most={"late ms": 5.0}, once=True, cuts_session=True,
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.

@@ -94,6 +94,8 @@ class Hub:
         self.path = path
         self.dropped = 0  # frames that a participant was too slow for
         self.silent = False  # nobody hears anybody: a broken wire
+        self.sent_ns: list[int] = []
+        """When the frames of the last `poll` were sent, CLOCK_MONOTONIC."""
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         self._full_file, self._is_full = path.with_name(path.name + _FULL), False
@@ -120,6 +122,8 @@ class Hub:
     def poll(self, timeout_s: float) -> list[Frame]:
         """Wait for at most `timeout_s`, and pass what participants sent on to the others. Returns those frames, in order."""
         heard: list[Frame] = []
+        self.sent_ns = []
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()  # of frames' own times, which are the wall clock's
         for key, _ in self._selector.select(max(0.0, timeout_s)):
             if key.fileobj is self._listening:
                 participant, _ = self._listening.accept()
@@ -171,8 +175,9 @@ class Hub:
             elif self._groups[participant] is None:
                 self._groups[participant] = _HELLO.unpack(packet)[0]
             elif not self.silent:
-                number, length, _, data = _FRAME.unpack(packet)
+                number, length, sent_s, data = _FRAME.unpack(packet)
                 heard.append((number, data[:length]))
+                self.sent_ns.append(round(sent_s * 1e9) - self._ahead_ns)
                 self._pass_on(packet, participant)
         return heard
 

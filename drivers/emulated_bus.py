@@ -57,16 +57,16 @@ class EmulatedBus:
         """Wait until the arm's next tick is due, pass it what was sent, then send what it says; applies the faults of the bus.
 
         It looks once a tick, as an arm's controller does: waking up for each of the five frames of a target costs 2000 wake-ups
-        a second.
+        a second. What it hears bears the time at which it was sent.
         """
         if (left_ns := self._next_ns - time.monotonic_ns()) > 0:
             time.sleep(left_ns / 1e9)
         now_ns = time.monotonic_ns()
         self._next_ns = max(self._next_ns + _PERIOD_NS, now_ns)  # a late tick does not make the next ones hurry
         faults = self.arm.faults
-        for frame in self.hub.poll(0.0):
+        for frame, sent_ns in zip(self.hub.poll(0.0), self.hub.sent_ns, strict=True):
             if not faults.deaf:
-                self.arm.hear(frame, now_ns)
+                self.arm.hear(frame, min(sent_ns, now_ns))
         self.hub.silent = faults.silent
         if faults.send_fails != self.hub.full:
             self.hub.full = faults.send_fails

@@ -48,6 +48,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "set up": {
         "bench": Command("runtime.bench.command", "measure this machine"),
+        "faults": Command("runtime.faults.command", "put faults into a simulated robot and measure what it does"),
         "keys": Command("runtime.remote.keys", "create the keys of robot and GPU box"),
         "certificate": Command("runtime.console.certificate", "create the certificate of the console page"),
     },

@@ -45,7 +45,7 @@ PLAIN_SENSES = {  # identifiers that are such a word and nothing else, by file
         "drivers/sim/experts/script.py",
         "models/train/loop.py",
         "runtime/console/recorded.py",
-        "tests/runtime/bench/",
+        "tests/runtime/faults/",
     ),
     "memory": ("runtime/bench/",),
     "spread": (

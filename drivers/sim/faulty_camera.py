@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from drivers.camera import Camera, CameraFrame, wait_for_trigger
 from drivers.errors import DriverError
 
+_HANGS_S = 0.05  # between two looks whether it still hangs; chosen
+
 
 class CameraFaults(BaseModel):
     """What is wrong with a camera; nothing by default. Read from `faults.json`, strictly."""
@@ -24,6 +26,8 @@ class CameraFaults(BaseModel):
     """The last picture again and again, under new numbers and stamps."""
     unplugged: bool = False
     """It cannot be read or opened; it is found again when the fault ends."""
+    hangs: bool = False
+    """It is gone, and opening it again does not return while this lasts."""
     slow_s: float = Field(default=0.0, ge=0, le=10)
     """So much longer for each picture."""
     skew_s: float = Field(default=0.0, ge=0, le=10)
@@ -31,7 +35,8 @@ class CameraFaults(BaseModel):
 
 
 class FaultyCamera:
-    """A `Camera` with something wrong: `faults` is asked at every picture what it is. `unplugged` raises DriverError."""
+    """A `Camera` with something wrong: `faults` is asked at every picture what it is. `unplugged` and `hangs` raise
+    DriverError."""
 
     def __init__(self, camera: Camera, faults: Callable[[], CameraFaults]) -> None:
         self.name, self.width_px, self.height_px = camera.name, camera.width_px, camera.height_px
@@ -41,6 +46,8 @@ class FaultyCamera:
         self._last: CameraFrame | None = None
 
     def open(self) -> None:
+        while self._faults().hangs:
+            time.sleep(_HANGS_S)
         self._check(self._faults())
         self._camera.open()
 
@@ -64,5 +71,5 @@ class FaultyCamera:
         self._camera.close()
 
     def _check(self, faults: CameraFaults) -> None:
-        if faults.unplugged:
+        if faults.unplugged or faults.hangs:
             raise DriverError("device is gone; check its cable and USB port")

@@ -32,17 +32,23 @@ def shares(
     Returns:
         `velocity` and `acceleration`; 0 where the record is shorter than a window.
     """
+    found = shares_at(limits, at_ns, q, window_s, until_ns)
+    return {name: float(each.max(initial=0.0)) for name, each in found.items()}
+
+
+def shares_at(
+    limits: Limits, at_ns: NDArray[np.int64], q: Array, window_s: float = WINDOW_S, until_ns: int = 0
+) -> dict[str, Array]:
+    """The same around each target up to the last one that can be judged, (K,): for the parts of one long record."""
     joints = q.shape[1]
     at_s = (at_ns - at_ns[0]) / NS_PER_S
     judged_s = at_s[at_s + window_s <= (max(until_ns, int(at_ns[-1])) - at_ns[0]) / NS_PER_S]
-    if not len(judged_s):
-        return {"velocity": 0.0, "acceleration": 0.0}
     before, now, after = (_joined(at_s, q, judged_s + shift) for shift in (-window_s, 0.0, window_s))
     speed = (after - now) / window_s
     change = (after - 2 * now + before) / window_s**2
     return {
-        "velocity": float(np.abs(speed / limits.velocity[:joints]).max()),
-        "acceleration": float(np.abs(change / limits.acceleration[:joints]).max()),
+        "velocity": np.abs(speed / limits.velocity[:joints]).max(axis=1),
+        "acceleration": np.abs(change / limits.acceleration[:joints]).max(axis=1),
     }
 
 

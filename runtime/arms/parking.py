@@ -48,6 +48,7 @@ def toward(pose: Pose, wanted: Motion | None, commanded: Motion, dt_s: float) ->
     given.target_position = pose.tolist()
     given.current_position, given.current_velocity = now.q.tolist(), now.dq.tolist()
     given.current_acceleration = now.ddq.tolist()
+    planner.reset()  # what it planned before is no state of ours: a replay that begins here would lack it
     planner.update(given, made)
     return Motion(np.array(made.new_position), np.array(made.new_velocity), np.array(made.new_acceleration))
 

@@ -33,7 +33,6 @@ def main(arguments: list[str]) -> int:
     options, _ = BENCH.read(arguments)
     kinds = (
         ("models", _models),
-        ("can", _can),
         ("fuzz", _fuzz),
         ("console", _console),
         ("links", _links),
@@ -96,16 +95,6 @@ def _models(options: BenchFlags) -> dict[str, Any]:
         result["suggestion"] = models.suggest(result)
         say(_profile(result["suggestion"]))
     return result
-
-
-def _can(options: BenchFlags) -> dict[str, Any]:
-    from runtime.bench import faults
-
-    say(f"video2act bench: {machine.describe()}; emulated arms, feedback limit 50 ms")
-    steal = machine.StealMeter.start()
-    result = faults.run(options.seconds, options.repeats, say)
-    say(f"time from a fault to both arms' HOLD, ms, median and worst of {options.repeats} (steal {steal.percent()} %)")
-    return result | {"machine": machine.describe(), "repeats": options.repeats}
 
 
 def _console(options: BenchFlags) -> dict[str, Any]:

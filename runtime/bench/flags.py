@@ -9,11 +9,11 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.output_paths import check_writable
 
-_KINDS = ("models", "can", "fuzz", "console", "links", "budget", "shapes")
+_KINDS = ("models", "fuzz", "console", "links", "budget", "shapes")
 
 
 class BenchFlags(Flags):
-    """Measure this machine: the runtime, or with a flag the networks, emulated arms, hostile chunks, console or load."""
+    """Measure this machine: the runtime, or with a flag the networks, hostile chunks, console or load."""
 
     json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
         default=None, validation_alias="json"
@@ -23,8 +23,6 @@ class BenchFlags(Flags):
     """Runs; the median is reported."""
     models: bool = False
     """Measure the networks."""
-    can: bool = False
-    """Measure emulated arms: CAN bytes sent, time from a fault to HOLD."""
     fuzz: bool = False
     """Send hostile chunks, judged by what reaches the emulated arms."""
     console: bool = False
@@ -38,7 +36,7 @@ class BenchFlags(Flags):
     poses: int = Field(default=100_000, ge=1, le=10**8)
     """With --shapes: number of poses."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)
-    """With --can, --console, --links (each link) and --budget: length of a quiet run in seconds."""
+    """With --console, --links (each link) and --budget: length of a quiet run in seconds."""
     chunks: int = Field(default=1_000_000, ge=1, le=10**9)
     """With --fuzz: number of chunks."""
     seed: int = Field(default=0, ge=0, le=10**9)

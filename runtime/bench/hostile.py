@@ -1,5 +1,5 @@
 """Chunks as nobody should send them, as payloads: what a broken, late, restarted or lying System 1 could put on the wire.
-Used by fuzz.py.
+Used by fuzz.py and by the command `faults`.
 
 Each kind is one way to be wrong; numbers go to their extremes. Seeded.
 """
@@ -47,6 +47,10 @@ class Hostile:
         """A kind by chance, and what comes over the wire instead of `good`."""
         kind = self._dice.choice(tuple(self._kinds))
         return kind, self._kinds[kind](good)
+
+    def of(self, kind: str, good: messages.ActionChunk) -> bytes:
+        """What comes over the wire instead of `good`, of one kind."""
+        return self._kinds[kind](good)
 
     def _wild(self, good: messages.ActionChunk) -> bytes:
         """Targets around the pose: noisy, jumping, beyond the limits, or as large as a float can be."""

@@ -1,5 +1,5 @@
 """What an emulated arm heard in a run, written down when it ends.
-Called by the emulator; runtime/bench/can_audit.py compares it with what was sent.
+Called by the emulator; runtime/faults reads it.
 """
 
 from pathlib import Path

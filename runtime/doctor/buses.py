@@ -1,5 +1,5 @@
 """The CAN buses: up, mapped to the right adapter, an arm at the other end that is well, and nobody else commanding it.
-Called by command.py on a real robot or an emulated bus; the benchmark of faults checks corrupt limits by it.
+Called by command.py on a real robot or an emulated bus; the command `faults` checks corrupt limits by it.
 """
 
 import time

@@ -108,6 +108,10 @@ class Operator:
                     return received.message
         return None
 
+    def send_raw(self, payload: bytes) -> None:
+        """Send any bytes as a command, once; nobody answers what cannot be read."""
+        self._commands.send_raw(payload)
+
     def hear(self) -> list[messages.SafetyState]:
         """The safety states that came since the last call, the newest last; does not wait."""
         arrived = (received.message for received in self._safety.take())

@@ -213,7 +213,8 @@ CHECKED: list[tuple[list[str], str]] = [
     (["instruct"], "TEXTS is missing; give one or more instructions"),
     (["instruct", " "], "TEXTS (empty): must be one or more instructions"),
     (["bench", "--suggest"], "--suggest: needs --models"),
-    (["bench", "--models", "--can"], "--models, --can: exclude each other"),
+    (["bench", "--models", "--fuzz"], "--models, --fuzz: exclude each other"),
+    (["faults", "--repeats", "0"], "--repeats 0: must be a whole number from 1 to 100"),
     (["keys"], "FOLDER is missing; give a new folder"),
     (["certificate"], "FOLDER is missing; give a folder"),
 ]

@@ -71,3 +71,15 @@ def test_it_begins_anew_where_the_command_was_kept_back() -> None:
     kept = Motion(away(), STILL, STILL)
     np.testing.assert_allclose(parking.toward(ready_pose(), middle, kept, DT_S).q, away(), atol=1e-5)
     assert np.abs(parking.toward(ready_pose(), middle, middle, DT_S).q - away()).max() > 0.1
+
+
+def test_a_way_goes_on_alike_without_what_was_planned_before() -> None:
+    """As in a replay that begins in the middle of it."""
+    now, wanted = Motion(away(), STILL, STILL), None
+    for tick in range(200):
+        after = parking.toward(ready_pose(), wanted, now, DT_S)
+        if tick % 50 == 20:
+            parking._planner.cache_clear()  # pyright: ignore[reportPrivateUsage]
+            again = parking.toward(ready_pose(), wanted, now, DT_S)
+            assert all(np.array_equal(getattr(after, name), getattr(again, name)) for name in ("q", "dq", "ddq"))
+        wanted = now = after

@@ -12,11 +12,11 @@ from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import MotorCommand
 from drivers.arm_link import ArmCommand
-from runtime.bench import can_audit
 from runtime.config.settings import load_settings
 from runtime.devices import can_bus
 from runtime.devices.can_bus_step import Arm, CanBusState, step, stream_of
 from runtime.devices.fault_injection import NAME
+from runtime.faults import can_audit
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.session import reader

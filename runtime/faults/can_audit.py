@@ -1,11 +1,13 @@
 """Whether an emulated arm heard what the safety layer sent, byte for byte, and nothing else: a session's targets against the
 frames at the far end of the bus, which the emulator writes down when a run ends.
-Called by faults.py.
+Called by matrix.py for every run of emulated arms.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +19,16 @@ from runtime.messaging import messages
 from runtime.session import reader
 
 _ARM = 7  # joints of an arm with its gripper
+
+
+class Sent(Protocol):
+    """A target as `arms` sent it: when, and its joints (14,), rad and m."""
+
+    @property
+    def stamp_ns(self) -> int: ...
+
+    @property
+    def q(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -41,10 +53,15 @@ def compare(session: Path) -> dict[str, Any]:
     """
     targets = [m for _, m, _ in reader.decode_all(reader.read(session)) if isinstance(m, messages.ArmTarget) and m.sent]
     targets.sort(key=lambda target: (target.epoch, target.seq))
+    return compare_sent(session, targets)
+
+
+def compare_sent(session: Path, targets: Sequence[Sent]) -> dict[str, Any]:
+    """The same with targets that somebody else has listened to, in order."""
     return {side: asdict(_compare(session, side, place, targets)) for place, side in enumerate(SIDES)}
 
 
-def _compare(session: Path, side: str, place: int, targets: list[messages.ArmTarget]) -> Comparison:
+def _compare(session: Path, side: str, place: int, targets: Sequence[Sent]) -> Comparison:
     path = can_log.path_of(session, side)
     if not path.exists():
         raise SessionError(f"{session}: holds no record of an emulated bus; give a run with --can")
@@ -53,11 +70,14 @@ def _compare(session: Path, side: str, place: int, targets: list[messages.ArmTar
     began_ns = targets[0].stamp_ns if targets else 0
     running = [joints for at_ns, joints in heard if at_ns >= began_ns]
     sent = [_bytes(target.q[_ARM * place : _ARM * place + 6]) for target in targets]
+    places: dict[bytes, list[int]] = {}
+    for number, joints in enumerate(sent):
+        places.setdefault(joints, []).append(number)
     equal, at = 0, 0
     for joints in running:
-        found = next((number for number in range(at, len(sent)) if sent[number] == joints), None)
-        if found is not None:
-            equal, at = equal + 1, found + 1
+        here = places.get(joints, [])
+        if (found := bisect_left(here, at)) < len(here):
+            equal, at = equal + 1, here[found] + 1
     return Comparison(len(sent), len(running), equal, len(sent) - equal, len(heard) - len(running))
 
 

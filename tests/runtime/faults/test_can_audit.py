@@ -9,9 +9,9 @@ import pytest
 
 from drivers import piper_frames
 from drivers.piper_emulator import Heard
-from runtime.bench import can_audit
 from runtime.devices import can_log
 from runtime.errors import SessionError
+from runtime.faults import can_audit
 from runtime.messaging import messages
 from runtime.session import reader
 

@@ -1,0 +1,48 @@
+"""The command line of `faults`. Read by runtime/cli.py before the command is loaded."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from runtime.config.command_line import CommandLine, Flags
+from runtime.config.field import Says
+from runtime.config.output_paths import check_writable
+
+_INSTEAD = ("endurance", "starts", "packets")
+
+
+class FaultsFlags(Flags):
+    """Put every fault of the matrix into running simulated robots, and measure when it is told and when the arms hold."""
+
+    only: Annotated[str | None, Says(metavar="NAME")] = None
+    """Only the rows whose names begin so."""
+    repeats: int = Field(default=5, ge=1, le=100)
+    """Runs of each robot, every row once in each; median and worst are reported."""
+    endurance: float | None = Field(default=None, gt=0, le=10_000)
+    """Instead: run so many minutes with the console open, and measure how memory, descriptors and threads grow."""
+    starts: int | None = Field(default=None, ge=1, le=10_000)
+    """Instead: so many starts and stops; none may leave anything behind."""
+    packets: int | None = Field(default=None, ge=3, le=10**8)
+    """Instead: so many mutated packets into the live sockets; no process may end, and each packet is counted."""
+    sessions: Annotated[Path | None, Says(metavar="DIR")] = None
+    """Keep the sessions of the runs in this folder; default: they are removed."""
+    json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(
+        default=None, validation_alias="json"
+    )
+    """Write all figures and samples to this file."""
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> Self:
+        chosen = [f"--{name}" for name in ("only", *_INSTEAD) if getattr(self, name) is not None]
+        if len(chosen) > 1:
+            raise ValueError(f"{', '.join(chosen)}: exclude each other; give one of them")
+        return self
+
+
+def _check(flags: FaultsFlags, _given: dict[str, Any]) -> None:
+    if flags.json_file is not None:
+        check_writable(flags.json_file, "--json")
+
+
+FAULTS = CommandLine("faults", FaultsFlags, check=_check)

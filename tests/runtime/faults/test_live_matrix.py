@@ -1,0 +1,48 @@
+"""The short form of the matrix on a real run of emulated arms: the quickest rows, once each. Called by pytest."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import machine_need
+import pytest
+
+from runtime.faults import matrix
+from runtime.faults.judge import Outcome
+from runtime.faults.robots import SHORT
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outcome, Path]]:
+    """What came of one run, and where its session is kept."""
+    keep = tmp_path_factory.mktemp("kept")
+    yield matrix.run([SHORT], 1, print, keep), keep
+
+
+def test_each_fault_is_told_and_the_arms_react(outcome: tuple[Outcome, Path]) -> None:
+    for verdict in outcome[0].verdicts:
+        (sample,) = verdict.samples
+        assert not sample.wrong, verdict.row.name
+        assert sample.seen_ms is not None or not verdict.row.says, verdict.row.name
+        assert sample.held_ms is not None, verdict.row.name
+
+
+def test_its_session_replays_and_is_kept(outcome: tuple[Outcome, Path]) -> None:
+    assert outcome[0].sessions == []
+    assert list(outcome[1].glob("*/sessions/*/session.mcap"))
+
+
+def test_no_row_misses_its_figure(outcome: tuple[Outcome, Path]) -> None:
+    """On a machine that does not give the run what it needs, nothing of it can be judged."""
+    session = next(outcome[1].glob("*/sessions/*"))
+    if machine_need.lacking(ratios := machine_need.needs(session)):
+        pytest.skip(f"needs more than this machine gives ({machine_need.line(ratios)}); decided by test_inject.py")
+    assert [(verdict.row.name, verdict.missed) for verdict in outcome[0].verdicts if verdict.missed] == []
+
+
+def test_no_process_is_left(outcome: tuple[Outcome, Path]) -> None:
+    del outcome
+    left = subprocess.run(["pgrep", "-af", "video2act-faults-"], capture_output=True, text=True, check=False).stdout
+    assert left == ""

@@ -1,0 +1,54 @@
+"""The matrix itself: names, order, and that every kind of fault that the emulators know is in it. Called by pytest."""
+
+import pytest
+
+from drivers.sim.faulty_camera import CameraFaults
+from runtime.config.settings import load_settings
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.faults import command, matrix
+from runtime.faults.injections import Switched
+from runtime.faults.robots import ROBOTS, SHORT
+from runtime.process.processes import TABLE
+
+ROWS = [row for robot in ROBOTS for row in robot.rows]
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    names = [row.name for row in ROWS]
+    assert len(names) == len(set(names)) > 40
+
+
+def test_what_ends_a_run_is_its_last_row() -> None:
+    for robot in (*ROBOTS, SHORT):
+        assert all(row.reaction != "end" for row in robot.rows[:-1]), robot.name
+        load_settings([*robot.flags])
+
+
+def test_every_process_that_an_operator_depends_on_is_killed_and_stopped() -> None:
+    names = {row.name for row in ROWS}
+    for process in ("System 1", "System 2", "arms", "cameras", "recorder", "console", "supervisor"):
+        assert {f"{process} killed", f"{process} stopped"} <= names
+    kept = {name for row in ROWS for name in row.kept}
+    assert kept <= {row.name for row in TABLE}
+
+
+def test_every_fault_of_a_camera_is_a_row() -> None:
+    switched = [row.fault for row in ROWS if isinstance(row.fault, Switched) and row.fault.part != "left"]
+    assert {name for fault in switched for name in fault.faults} == set(CameraFaults.model_fields)
+
+
+def test_the_short_form_has_rows_of_the_whole_one() -> None:
+    assert set(map(id, SHORT.rows)) <= set(map(id, ROWS)) and 6 <= len(SHORT.rows) <= 8
+
+
+def test_rows_are_chosen_by_the_beginning_of_their_names() -> None:
+    found = matrix.chosen(ROBOTS, "camera")
+    assert [row.name for robot in found for row in robot.rows][:2] == ["camera frozen", "camera repeats its frame"]
+    assert all(row.name.startswith("camera") for robot in found for row in robot.rows)
+    with pytest.raises(RuntimeFault, match=r"--only flood: no row begins so; give one of: .*silent bus"):
+        matrix.chosen(ROBOTS, "flood")
+
+
+def test_a_number_of_repeats_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(SettingsError, match="--repeats"):
+        command.main(["--repeats", "0"])

@@ -3,8 +3,8 @@ Called by the process that holds an arm's bus (runtime/devices/can_bus.py) and b
 
 Every target says how the arm moves there, and so how it can stop: where the next one does not come in time, the arm is braked
 within its limits, whatever became of `arms`. A target is sent half a tick after it was due, so that the motors see an even
-rhythm although ticks begin unevenly; a late one finds its place taken by the stop's first step, and the next one goes on from
-there. Nothing is sent that limits on speed, acceleration and jerk forbid.
+rhythm although ticks begin unevenly. Where a late one finds its place taken by the stop's first step, the next step is taken
+from that target. Nothing is sent that limits on speed, acceleration and jerk forbid.
 """
 
 from typing import Any
@@ -23,6 +23,8 @@ _WAITED_TICKS = 0.5  # for a target, after it is due; chosen: a tick takes a ten
 _STANDS_TICKS = 3.0
 """After so many without anything sent the motors have reached the last target, and stand. Chosen: one or two late ones are
 passed over, the way between two targets then takes so much longer."""
+_MOST_TICKS = 20  # that are tracked at once; chosen: a simulator catches up no more (simulator.py), a bus three
+_LONGEST_STOP_TICKS = 400  # that are counted; chosen: three times what a stop from 3 rad/s takes at 200 Hz
 _ROUNDING = 1e-9  # rad, per s or per s2; float64 rounds a tick by 1e-15
 
 
@@ -35,33 +37,43 @@ class TargetStream:
         self._limits, self._dt_s, self._tick_ns = np.ascontiguousarray(limits), dt_s, seconds(dt_s)
         self._waited_ns = round(_WAITED_TICKS * self._tick_ns)
         self._stands_ns = round(_STANDS_TICKS * self._tick_ns) if stands else None
-        self._motion: Array | None = None  # (3, J): q, dq, ddq of what was sent last
-        self._due_ns = self._sent_ns = 0
+        self._sent: Array | None = None  # (3, J): q, dq, ddq of what was sent last
+        self._target = self._wanted = np.zeros(
+            (3, limits.shape[1])
+        )  # the newest; and that, or a step of the stop from there
+        self._stamp_ns, self._unsent = (
+            0,
+            False,
+        )  # of the newest target: when it was due, and that nothing came of it yet
+        self._wanted_ns = self._due_ns = self._sent_ns = (
+            0  # when that is due, when what was sent was due, and when it was sent
+        )
 
     @property
     def begun(self) -> bool:
         """Whether it is known where the arm was sent last."""
-        return self._motion is not None
+        return self._sent is not None
 
     @property
     def q(self) -> Array:
         """(J,) what was sent last."""
-        assert self._motion is not None
-        return self._motion[0]
+        assert self._sent is not None
+        return self._sent[0]
 
     @property
     def moves(self) -> bool:
         """Whether what was sent last is not the end of a way."""
-        return self._motion is not None and bool(self._motion[1:].any())
+        return self._sent is not None and (bool(self._sent[1:].any()) or not np.array_equal(self._sent, self._wanted))
 
     def begin(self, q: Array, now_ns: int) -> None:
         """Begin where the arm is, q (J,), at rest; nothing is sent by that."""
-        self._motion = np.stack((q, np.zeros_like(q), np.zeros_like(q)))
-        self._due_ns, self._sent_ns = now_ns - self._waited_ns - self._tick_ns, now_ns
+        self._sent = self._wanted = self._target = np.stack((q, np.zeros_like(q), np.zeros_like(q)))
+        self._due_ns = self._wanted_ns = now_ns - self._waited_ns - self._tick_ns
+        self._sent_ns = now_ns
 
     def end(self) -> None:
         """Forget where the arm was sent: it has no power, or somebody led it away."""
-        self._motion = None
+        self._sent = None
 
     def silent_ns(self, now_ns: int) -> int:
         """How long nothing has been sent."""
@@ -73,8 +85,7 @@ class TargetStream:
 
     def is_due(self, command: ArmCommand, now_ns: int) -> bool:
         """Whether a target is new, fresh, and its time has come."""
-        age_ns = now_ns - command.stamp_ns
-        return command.stamp_ns > self._due_ns and self._waited_ns <= age_ns <= seconds(FRESH_S)
+        return self._is_new(command, now_ns) and now_ns - command.stamp_ns >= self._waited_ns
 
     def step(self, command: ArmCommand, now_ns: int) -> bool:
         """Advance `q` to what is to be sent now.
@@ -86,36 +97,56 @@ class TargetStream:
         Returns:
             Whether there is something to send.
         """
-        motion = self._motion
-        assert motion is not None
+        assert self._sent is not None
         if now_ns < self._sent_ns:  # a clock that went back: the last target was sent a tick ago
-            self._due_ns += now_ns - self._tick_ns - self._sent_ns
-            self._sent_ns = now_ns - self._tick_ns
-        stood = self._stands_ns is not None and now_ns - self._sent_ns > self._stands_ns
-        if stood:
-            motion[1:] = 0
-        if self.is_due(command, now_ns):
-            ticks = 1 if stood else max(1, round((command.stamp_ns - self._due_ns) / self._tick_ns))
-            target = np.stack((command.q, command.dq, command.ddq))
-            self._motion = target if self._continues(motion, target, ticks) else self._toward(motion, target)
-            self._due_ns = command.stamp_ns
-        else:
-            ticks = (now_ns - self._waited_ns - self._due_ns) // self._tick_ns
-            is_next = command.stamp_ns > self._due_ns and 0 <= now_ns - command.stamp_ns < self._waited_ns
-            if ticks < 1 or is_next or not self.moves:
-                return False
-            for _ in range(ticks):
-                motion = brake_joints(self._limits, motion, self._dt_s)
-            self._motion = motion
-            self._due_ns += ticks * self._tick_ns
-        self._sent_ns = now_ns
+            back_ns = self._sent_ns + self._tick_ns - now_ns
+            self._due_ns, self._wanted_ns, self._sent_ns = (
+                at_ns - back_ns for at_ns in (self._due_ns, self._wanted_ns, self._sent_ns)
+            )
+        if self._is_new(command, now_ns):
+            self._take(command)
+        self._brake_wanted(now_ns)
+        ticks = round((self._wanted_ns - self._due_ns) / self._tick_ns)
+        if ticks < 1 or now_ns - self._wanted_ns < self._waited_ns or not (self._unsent or self.moves):
+            return False
+        if self._stands_ns is not None and now_ns - self._sent_ns > self._stands_ns:
+            self._sent, ticks = np.stack((self._sent[0], *np.zeros((2, len(self._sent[0]))))), 1
+        self._sent, self._due_ns, self._sent_ns = self._after(self._sent, ticks), self._wanted_ns, now_ns
+        self._unsent = False
         return True
 
-    def _continues(self, motion: Array, target: Array, ticks: int) -> bool:
-        return bool(continues(self._limits, motion, target, ticks, self._dt_s))
+    def _is_new(self, command: ArmCommand, now_ns: int) -> bool:
+        return command.stamp_ns != self._stamp_ns and 0 <= now_ns - command.stamp_ns <= seconds(FRESH_S)
 
-    def _toward(self, motion: Array, target: Array) -> Array:
-        return np.ascontiguousarray(track_joints(self._limits, motion, target[0], target[1], self._dt_s)[:3])
+    def _take(self, command: ArmCommand) -> None:
+        """Want a new target. One that does not continue the last is to rest where it is, whatever it says of its speed."""
+        target = np.stack((command.q, command.dq, command.ddq))
+        ticks = max(1, round((command.stamp_ns - self._stamp_ns) / self._tick_ns))
+        if not continues(self._limits, self._target, target, ticks, self._dt_s):
+            target[1:] = 0
+        self._target = self._wanted = target
+        self._stamp_ns, self._unsent = command.stamp_ns, True
+        self._wanted_ns = command.stamp_ns
+
+    def _brake_wanted(self, now_ns: int) -> None:
+        """Advance what is wanted along its stop, to the newest tick whose time has come."""
+        ticks = (now_ns - self._waited_ns - self._wanted_ns) // self._tick_ns
+        if ticks < 1:
+            return
+        for _ in range(min(ticks, _LONGEST_STOP_TICKS)):
+            self._wanted = brake_joints(self._limits, self._wanted, self._dt_s)
+        self._wanted_ns += ticks * self._tick_ns
+
+    def _after(self, sent: Array, ticks: int) -> Array:
+        """(3, J) what is wanted, some ticks after what was sent, or as near to that as the limits allow."""
+        if continues(self._limits, sent, self._wanted, ticks, self._dt_s):
+            return self._wanted
+        q, dq, _ = self._wanted
+        for left in range(min(ticks, _MOST_TICKS) - 1, -1, -1):
+            sent = np.ascontiguousarray(
+                track_joints(self._limits, sent, q - left * self._dt_s * dq, dq, self._dt_s)[:3]
+            )
+        return sent
 
 
 @compiled("b1(f8[:,::1],f8[:,::1],f8[:,::1],i8,f8)")

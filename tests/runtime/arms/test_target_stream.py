@@ -73,7 +73,7 @@ class Wire:
     @property
     def apart(self) -> float:
         """How far what was sent last is from the newest target that was due, rad or m."""
-        due = [made for made in self.rig.outputs[-3:] if made.due_ns <= self.at_ns[-1] - TICK_NS // 2]
+        due = [made for made in self.rig.outputs[-60:] if made.due_ns <= self.at_ns[-1] - TICK_NS // 2]
         return float(np.abs(self.q[-1] - due[-1].target.q[:7]).max())
 
     def until_fast(self, least_rad_s: float = 0.15) -> None:
@@ -137,6 +137,18 @@ def test_the_death_of_the_arms_process_is_a_stop_within_the_limits(wire: Wire) -
     assert wire.at_ns[-1] - wire.at_ns[-2] == TICK_NS, "step by step until then"
 
 
+@pytest.mark.parametrize("late_ms", [2.6, 3.0, 4.4, 6.0, 9.0])
+def test_targets_that_are_always_late_are_followed_all_the_same(wire: Wire, late_ms: float) -> None:
+    """A tick that takes longer than half a tick, each time: what is sent is a step of a stop, but of the newest target's."""
+    wire.late_ns = round(late_ms * 1e6)
+    apart = list[float]()
+    for _ in range(300):
+        wire.tick()
+        apart.append(wire.apart)
+    assert np.abs(wire.rig.state.commanded.dq[:7]).max() > 0.01 and max(apart) < 1e-3
+    assert wire.seen["acceleration"] <= EXACT
+
+
 def test_a_stall_changes_nothing_of_where_the_arms_go(wire: Wire) -> None:
     """A short one: the next targets are met again, to the resolution of a frame."""
     wire.until_fast()
@@ -154,6 +166,19 @@ def test_a_bus_process_that_is_late_by_a_tick_or_two_passes_them_over(wire: Wire
         assert wire.apart < 1e-9, "what comes next is sent as it is"
     seen = shares(LIMITS, np.array(wire.at_ns, dtype=np.int64), np.array(wire.q))
     assert seen["acceleration"] <= EXACT
+
+
+@pytest.mark.parametrize(("stands", "most_ticks"), [(True, 3), (False, 3), (False, 12)])
+def test_a_process_that_is_always_late_does_not_fall_behind(wire: Wire, stands: bool, most_ticks: int) -> None:
+    """It passes ticks over again and again, and makes all of the way that the targets make meanwhile."""
+    wire.stream._stands_ns = wire.stream._stands_ns if stands else None  # pyright: ignore[reportPrivateUsage]
+    dice, apart = random.Random(1), list[float]()
+    for _ in range(120):
+        missed = dice.randrange(most_ticks)
+        wire.stall_bus(missed * TICK_NS)
+        wire.run((missed + 2) * TICK_S)
+        apart.append(wire.apart)
+    assert np.mean(apart) < 2e-3 and max(apart) < 0.02, "rad; at up to 0.3 rad/s a tick is 1.5 mrad"
 
 
 @pytest.mark.parametrize("gap_ms", [20, 50, 100, 149])
@@ -240,7 +265,7 @@ def test_motors_that_stand_still_with_their_process_are_passed_on_what_is_due() 
     for stands in (True, False):
         stream = TargetStream(TABLE, TICK_S, stands)
         stream.begin(wanted, 0)
-        stream._motion = np.stack((wanted, speed, np.zeros(7)))  # pyright: ignore[reportPrivateUsage]
+        stream._sent = np.stack((wanted, speed, np.zeros(7)))  # pyright: ignore[reportPrivateUsage]
         due_ns = 20 * TICK_NS
         assert stream.step(ArmCommand(speed * due_ns / 1e9, due_ns, 0, (), speed, np.zeros(7)), due_ns + TICK_NS // 2)
         assert (np.abs(stream.q - speed * due_ns / 1e9).max() < 1e-9) is not stands

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.arm_link import ArmCommand
+from drivers.arm_link import STILL, ArmCommand
 from runtime.arms.joint_limits import brake_joints, track_joints
 from runtime.host.clock import seconds
 from runtime.host.compiled import compiled
@@ -38,16 +38,16 @@ class TargetStream:
         self._waited_ns = round(_WAITED_TICKS * self._tick_ns)
         self._stands_ns = round(_STANDS_TICKS * self._tick_ns) if stands else None
         self._sent: Array | None = None  # (3, J): q, dq, ddq of what was sent last
-        self._target = self._wanted = np.zeros(
-            (3, limits.shape[1])
-        )  # the newest; and that, or a step of the stop from there
-        self._stamp_ns, self._unsent = (
+        self._due_ns = self._sent_ns = 0  # when that was due, and when it was sent
+        self._target = np.zeros((3, limits.shape[1]))  # the newest whose time has come
+        self._stamp_ns = 0  # when it was due
+        self._unsent = False  # nothing came of it yet
+        self._wanted, self._wanted_ns = (
+            self._target,
             0,
-            False,
-        )  # of the newest target: when it was due, and that nothing came of it yet
-        self._wanted_ns = self._due_ns = self._sent_ns = (
-            0  # when that is due, when what was sent was due, and when it was sent
-        )
+        )  # the target, or a step of the stop from there; and when it is due
+        self._next: ArmCommand | None = None  # a newer one, whose time has not come
+        self._seen_ns = 0  # stamp of the newest that was seen
 
     @property
     def begun(self) -> bool:
@@ -103,8 +103,9 @@ class TargetStream:
             self._due_ns, self._wanted_ns, self._sent_ns = (
                 at_ns - back_ns for at_ns in (self._due_ns, self._wanted_ns, self._sent_ns)
             )
-        if self._is_new(command, now_ns):
-            self._take(command)
+        self._take_due(command if self._is_new(command, now_ns) else None, now_ns)
+        if self._next is not None and now_ns - self._waited_ns - self._wanted_ns >= self._tick_ns:
+            return False  # those between were passed over while this process was held up: the next one comes at once
         self._brake_wanted(now_ns)
         ticks = round((self._wanted_ns - self._due_ns) / self._tick_ns)
         if ticks < 1 or now_ns - self._wanted_ns < self._waited_ns or not (self._unsent or self.moves):
@@ -116,17 +117,27 @@ class TargetStream:
         return True
 
     def _is_new(self, command: ArmCommand, now_ns: int) -> bool:
-        return command.stamp_ns != self._stamp_ns and 0 <= now_ns - command.stamp_ns <= seconds(FRESH_S)
+        return command.stamp_ns != self._seen_ns and 0 <= now_ns - command.stamp_ns <= seconds(FRESH_S)
+
+    def _take_due(self, newer: ArmCommand | None, now_ns: int) -> None:
+        """Take the targets whose time has come: the one that waited, and a `newer` one, which else waits."""
+        if newer is not None:
+            self._seen_ns = newer.stamp_ns
+        for command in (self._next, newer):
+            if command is not None and now_ns - command.stamp_ns >= self._waited_ns:
+                self._take(command)
+                self._next = None
+            elif command is not None:
+                self._next = command
 
     def _take(self, command: ArmCommand) -> None:
         """Want a new target. One that does not continue the last is to rest where it is, whatever it says of its speed."""
-        target = np.stack((command.q, command.dq, command.ddq))
+        before, self._target = self._target, np.stack((command.q, command.dq, command.ddq))
         ticks = max(1, round((command.stamp_ns - self._stamp_ns) / self._tick_ns))
-        if not continues(self._limits, self._target, target, ticks, self._dt_s):
-            target[1:] = 0
-        self._target = self._wanted = target
-        self._stamp_ns, self._unsent = command.stamp_ns, True
-        self._wanted_ns = command.stamp_ns
+        credible = continues(self._limits, before, self._target, ticks, self._dt_s)
+        self._wanted = self._target if credible else np.stack((command.q, STILL, STILL))
+        self._stamp_ns = self._wanted_ns = command.stamp_ns
+        self._unsent = True
 
     def _brake_wanted(self, now_ns: int) -> None:
         """Advance what is wanted along its stop, to the newest tick whose time has come."""

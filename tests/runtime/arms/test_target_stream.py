@@ -4,6 +4,7 @@ Called by pytest; the arms' step and the stream on one fake clock, by which a lo
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Wire:
         self.command = ArmCommand(np.zeros(7), 0)
         self.now_ns = rig.now_ns
         self.next_ns = rig.now_ns
-        self.late_ns, self.until_ns = LATE_NS, 0
+        self.late_ns, self.until_ns, self.poll_ns = LATE_NS, 0, POLL_NS
         self.at_ns: list[int] = []
         self.q: list[np.ndarray] = []
 
@@ -56,7 +57,7 @@ class Wire:
             if self.stream.step(self.command, self.now_ns):
                 self.at_ns.append(self.now_ns)
                 self.q.append(self.stream.q.copy())
-            self.next_ns += POLL_NS
+            self.next_ns += self.poll_ns
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s / TICK_S)):
@@ -135,6 +136,34 @@ def test_the_death_of_the_arms_process_is_a_stop_within_the_limits(wire: Wire) -
     assert wire.seen["acceleration"] <= EXACT
     assert not wire.stream.moves and wire.at_ns[-1] - died_ns < 700_000_000, "bounded, then rest"
     assert wire.at_ns[-1] - wire.at_ns[-2] == TICK_NS, "step by step until then"
+
+
+def test_one_target_that_continues_nothing_costs_the_next_ones_nothing(wire: Wire) -> None:
+    wire.until_fast()
+    wire.command = replace(wire.command, dq=np.full(7, -1.0))
+    apart = list[float]()
+    for _ in range(60):
+        wire.tick()
+        apart.append(wire.apart)
+    assert max(apart) < 1e-3 and wire.seen["acceleration"] <= EXACT
+
+
+@pytest.mark.parametrize("phase_ms", [0.0, 0.5, 1.0, 1.5, 2.0, 2.4, 2.5, 2.6, 3.0, 4.0, 4.9])
+@pytest.mark.parametrize("stands", [True, False])
+def test_who_polls_once_a_tick_follows_whatever_its_phase(build: Build, phase_ms: float, stands: bool) -> None:
+    """As the simulator does: a newer target is there before the last one's time has come."""
+    wire = Wire(Rig(build))
+    wire.stream._stands_ns = wire.stream._stands_ns if stands else None  # pyright: ignore[reportPrivateUsage]
+    wire.poll_ns = TICK_NS
+    wire.next_ns = wire.rig.now_ns + round(phase_ms * 1e6)
+    wire.run(0.3)
+    apart = list[float]()
+    for _ in range(300):
+        wire.tick()
+        apart.append(wire.apart)
+    assert np.abs(wire.rig.state.commanded.dq[:7]).max() > 0.01 and max(apart) < 2e-3
+    assert wire.seen["acceleration"] <= EXACT
+    assert set(np.diff(wire.at_ns)) == {TICK_NS}
 
 
 @pytest.mark.parametrize("late_ms", [2.6, 3.0, 4.4, 6.0, 9.0])

@@ -7,6 +7,7 @@ Called by runtime/cli.py.
 import os
 import sys
 
+from runtime.arms.reasons import CONFIRM_IT
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging.messages import CommandName
@@ -19,7 +20,7 @@ _FOLLOWS: dict[CommandName, CommandName] = {
     "release": "arm", "clear": "arm",
 }  # fmt: skip
 _AIMS = {
-    "arm": "arm the arms", "run": "let the policy move them", "hold": "stop them", "clear": "clear the stop",
+    "arm": "arm the arms", "run": "let the policy move them", "hold": "hold them in place", "clear": "clear the stop",
     "release": "cut their power",
 }  # fmt: skip
 
@@ -38,12 +39,21 @@ def main(arguments: list[str]) -> int:
     finally:
         operator.close()
     result = f"refused: {answer.answer}" if answer.answer else "accepted"
-    say(f"{command}: {result}; mode {'; '.join((answer.mode, *answer.reasons))}")
+    reasons = [reason for reason in answer.reasons if reason not in answer.answer]  # a sentence is said once
+    say(f"{command}: {result}; mode {'; '.join((answer.mode, *reasons))}")
     if answer.answer:
+        _say_how_to_confirm(command, answer.answer)
         return 1
     follows = _FOLLOWS[command]
     say_next(_AIMS[follows], "operator", follows)
     return 0
+
+
+def _say_how_to_confirm(command: CommandName, answer: str) -> None:
+    """The command to type next where a refusal asks for a confirmation, which is a flag here and a box on the page."""
+    if CONFIRM_IT in answer:
+        named = "clear" if "`clear`" in answer else command
+        say_next("confirm that somebody supports the arms", "operator", named, "--confirm")
 
 
 def _confirms(command: str) -> bool:

@@ -7,10 +7,10 @@ Called by runtime/cli.py.
 import os
 import sys
 
-from runtime.arms.reasons import CONFIRM_IT
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging.messages import CommandName
+from runtime.supervisor.confirmation import to_confirm
 from runtime.supervisor.flags import OPERATOR
 from runtime.supervisor.run_client import Operator, run_folder
 
@@ -42,18 +42,12 @@ def main(arguments: list[str]) -> int:
     reasons = [reason for reason in answer.reasons if reason not in answer.answer]  # a sentence is said once
     say(f"{command}: {result}; mode {'; '.join((answer.mode, *reasons))}")
     if answer.answer:
-        _say_how_to_confirm(command, answer.answer)
+        if how := to_confirm(command, answer.answer):
+            say(f"video2act: {how}")
         return 1
     follows = _FOLLOWS[command]
     say_next(_AIMS[follows], "operator", follows)
     return 0
-
-
-def _say_how_to_confirm(command: CommandName, answer: str) -> None:
-    """The command to type next where a refusal asks for a confirmation, which is a flag here and a box on the page."""
-    if CONFIRM_IT in answer:
-        named = "clear" if "`clear`" in answer else command
-        say_next("confirm that somebody supports the arms", "operator", named, "--confirm")
 
 
 def _confirms(command: str) -> bool:

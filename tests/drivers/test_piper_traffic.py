@@ -74,7 +74,7 @@ def test_what_is_no_frame_is_told_where_nothing_else_is_there() -> None:
     [
         ((0x2A1, 0x2A5), "it is set to follow: it sends feedback (0x2a1, 0x2a5)"),
         (LEADS, "it leads, but sends no targets (0x3a1"),
-        ((0x123,), "its bus carries other frames (0x123)"),
+        ((0x123,), "its bus carries only other frames (0x123)"),
     ],
 )
 def test_a_leader_without_targets_is_told_likewise(numbers: tuple[int, ...], said: str) -> None:

@@ -53,6 +53,6 @@ def test_too_few_descriptors_are_named_before_anything_starts(tmp_path: Path) ->
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "video2act: at most 64 files may be open at once (512 needed); raise it with ulimit -n 512, "
-        "or LimitNOFILE= of the service"
+        "or LimitNOFILE=512 in the service"
     ]
     assert not list(tmp_path.iterdir()), "no folder of a session that never began"

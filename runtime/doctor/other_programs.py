@@ -81,7 +81,7 @@ def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
             "run the doctor with sudo once to see which, and end it (candump counts too)",
         )
     named = "; ".join(f"{command[:60]} (process {pid})" for pid, command in sorted(sockets.items()))
-    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it with kill {' '.join(map(str, sorted(sockets)))}")
+    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it with `kill {' '.join(map(str, sorted(sockets)))}`")
 
 
 def _camera_devices() -> set[str]:
@@ -103,7 +103,7 @@ def _row(name: str, found: dict[int, str], remedy: str) -> Row:
     if not found:
         return Row(name, "pass", "none")
     texts = "; ".join(f"{text[:60]} (process {pid})" for pid, text in sorted(found.items()))
-    return Row(name, "fail", texts, f"{remedy} {' '.join(map(str, sorted(found)))}")
+    return Row(name, "fail", texts, f"{remedy} `kill {' '.join(map(str, sorted(found)))}`")
 
 
 def _command(place: Path) -> str:

@@ -225,7 +225,7 @@ def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, 
         (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss, so that the"),
         (["action", "--profile", "full", "--processes", "3"], 80, "GiB .* has 80.0 GiB: give --processes 1"),
         (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GiB: use a larger one"),
-        (["action", "--profile", "full"], 24, "needs 61.* GiB .* has 24.0 GiB: use a larger one"),
+        (["action", "--profile", "full"], 24, "needs 6[01].* GiB .* has 24.0 GiB: use a larger one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(

@@ -35,7 +35,7 @@ class BoundedCalls:
             except Exception as raised:  # noqa: BLE001 - the thread's edge: raised again below
                 error.append(raised)
 
-        hangs = DriverError(f"{what} hangs (no answer within {self._limit_s:.0f} s); {remedy}")
+        hangs = DriverError(f"{what} hung (no answer within {self._limit_s:.0f} s); {remedy}")
         if self._hanging is not None and self._hanging.is_alive():
             raise hangs
         self._hanging = threading.Thread(target=made, daemon=True)

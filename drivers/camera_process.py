@@ -83,7 +83,7 @@ class CameraProcess:
     def _start(self) -> None:
         if self._process is not None:
             raise DriverError(
-                f"{self._who}: its driver hangs in the kernel (process {self._process.pid} cannot be ended); "
+                f"{self._who}: its driver hung in the kernel (process {self._process.pid} cannot be ended); "
                 f"power-cycle its USB hub, or restart the computer"
             )
         size = self.width_px * self.height_px * 3
@@ -123,7 +123,7 @@ class CameraProcess:
         except TimeoutError:
             self._end()
             raise DriverError(
-                f"{self._who}: hangs in {call} (no answer within {limit_s:.1f} s); {_REMEDIES[self._kind]}"
+                f"{self._who}: hung in {call} (no answer within {limit_s:.1f} s); {_REMEDIES[self._kind]}"
             ) from None
         except OSError:  # it has ended
             answer = b""

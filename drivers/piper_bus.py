@@ -91,7 +91,7 @@ class PiperBus:
         )  # no call into a device: it may take as long as the machine takes to load it
         self.close()
         if self._reading is not None:
-            raise DriverError(f"{self._who}: reading the CAN bus hangs (no answer within {_CALL_S:.0f} s); {REPLUG}")
+            raise DriverError(f"{self._who}: reading the CAN bus hung (no answer within {_CALL_S:.0f} s); {REPLUG}")
         self._bounded(self._open, f"{self._who}: opening the CAN bus", REPLUG)
         ends = self._sdk.GetCanBus()
         if ends is None or ends.recv_bus is None:

@@ -16,6 +16,7 @@ _LEADING, _SHIFTED = 0x100, (0x10, 0x20)
 """How far an arm's feedback is shifted in the leader state (pyAgxArm#55), and where frame 0x470 says so (MasterSlaveConfig)."""
 _SHOWN = 4  # frame numbers in a message; chosen: it stays one line
 _FOLLOW = "set it to follow with the vendor's tool (frame 0x470, 0xfc), then power-cycle it"
+_MOVE = "move it by hand, and power-cycle it if still no targets come"
 _POWER = "check its power, CAN cable and terminating resistor"
 
 
@@ -55,11 +56,9 @@ class Traffic:
         if shifted := [number for number in heard if any(number - by in _FEEDBACK_IDS for by in _SHIFTED)]:
             return Finding(f"its feedback is shifted to {_listed(shifted)}", _FOLLOW)
         if any(number in _FEEDBACK_IDS or number in _MOTOR_IDS for number in heard):
-            return Finding(f"it sends {_listed(heard)}, but no joints", "power-cycle it")
+            return Finding(f"it sends frames {_listed(heard)}, but no joint feedback", "power-cycle it")
         if heard and all(number in _ANSWER_IDS for number in heard):
-            found = (
-                f"it answers questions ({_listed(heard)}), but sends no feedback: an arm that is set to lead does so"
-            )
+            found = f"it answers queries ({_listed(heard)}) but sends no feedback, as an arm set to lead does"
             return Finding(found, _FOLLOW)
         if any(number in JOINT_COMMAND_IDS for number in heard):
             found = f"its bus carries the targets of a leader ({_listed(heard)}) and no feedback"
@@ -72,7 +71,7 @@ class Traffic:
         if any(number in JOINT_COMMAND_IDS for number in heard):
             return None
         if any(number - _LEADING in _FEEDBACK_IDS for number in heard):
-            return Finding(f"it leads, but sends no targets ({_listed(heard)})", "move it by hand; then power-cycle it")
+            return Finding(f"it leads, but sends no targets ({_listed(heard)})", _MOVE)
         if any(number in _FEEDBACK_IDS for number in heard):
             remedy = "set it to lead with the vendor's tool (frame 0x470, 0xfa), then power-cycle it"
             return Finding(f"it is set to follow: it sends feedback ({_listed(heard)})", remedy)
@@ -81,11 +80,11 @@ class Traffic:
     def _of_nobody(self, heard: list[int], since_ns: int) -> Finding | None:
         if heard:
             who = "another sender's commands" if all(number in COMMAND_IDS for number in heard) else "other frames"
-            return Finding(f"its bus carries {who} ({_listed(heard)}), and nothing of an arm", _POWER)
+            return Finding(f"its bus carries only {who} ({_listed(heard)}), and nothing from an arm", _POWER)
         strange = [why for why, at_ns in list(self._no_frames.items()) if at_ns > since_ns]
         if strange:
             return Finding(
-                f"its bus carries only what is no frame of a Piper ({strange[0]})", f"{_POWER}, and the bit rate"
+                f"its bus carries only frames that no Piper sends ({strange[0]})", f"{_POWER}, and the bit rate"
             )
         return None
 
@@ -93,11 +92,11 @@ class Traffic:
 def of_silence(state: str) -> Finding:
     """What a bus that carries nothing tells, by the state of the kernel's interface; empty where that is not known."""
     if state == "ERROR-ACTIVE":  # what we sent was acknowledged, else the interface would count errors
-        found = "nothing is on its bus, but somebody acknowledges: an arm that is set to lead is silent while nobody moves it"
+        found = "no frames on its bus, but ours are acknowledged: it may be set to lead, and is then silent until moved"
         return Finding(found, f"move it by hand and look again; if it leads, {_FOLLOW}")
     if state in ("ERROR-WARNING", "ERROR-PASSIVE"):
-        return Finding("nothing is on its bus, and nobody acknowledges what is sent", _POWER)
-    return Finding("nothing is on its bus", f"{_POWER}; an arm that is set to lead is silent: {_FOLLOW}")
+        return Finding("no frames on its bus, and ours are not acknowledged", _POWER)
+    return Finding("no frames on its bus", f"{_POWER}; an arm that is set to lead is silent: {_FOLLOW}")
 
 
 def _listed(numbers: list[int]) -> str:

@@ -12,40 +12,44 @@ MOTORS = range(1, 7)  # numbers in the SDK's names
 BY_CAN, TEACHING = 1, 2  # who controls it (0x2A1)
 ENDED_BY_A_TARGET = (2, 3, 4)  # status codes about a target: the next good one ends them
 _STOPPED = 1
+_MOVE_ON = "send `clear`, then `ready`"
+_FREE = "free the arm, then send `clear`"
+_POWER_CYCLE = "power-cycle the arm"
+_END_TEACHING = "end it by its teach button, then send `arm`"
 _STATUS_TEXT = {  # by arm_status in frame 0x2A1
-    _STOPPED: EMERGENCY_STOP,
-    2: "no solution",
-    3: "singularity",
-    4: "target angle beyond its limit",
-    5: "a joint does not communicate",
-    6: "a joint's brake is not released",
-    7: "collision",
-    8: "overspeed while moved by hand",
-    9: "abnormal joint state",
-    10: "other fault",
-    11: "recording a taught trajectory",
-    12: "playing a taught trajectory",
-    13: "paused in a taught trajectory",
-    14: "controller too hot",
-    15: "brake resistor too hot",
+    _STOPPED: f"{EMERGENCY_STOP}; support the arm, then send `clear` and confirm it",
+    2: f"the arm finds no joint solution for its target; {_MOVE_ON}",
+    3: f"its target is at a singularity; {_MOVE_ON}",
+    4: f"target angle beyond its limit; {_MOVE_ON}",
+    5: "a joint does not communicate; check its cable or power-cycle the arm",
+    6: f"a joint's brake is not released; {_POWER_CYCLE}",
+    7: f"collision; {_FREE}",
+    8: "overspeed while moved by hand; move it more slowly, then send `clear`",
+    9: f"abnormal joint state; {_POWER_CYCLE}",
+    10: f"other fault; {_POWER_CYCLE}",
+    11: f"recording a taught trajectory; {_END_TEACHING}",
+    12: f"playing a taught trajectory; {_END_TEACHING}",
+    13: f"paused in a taught trajectory; {_END_TEACHING}",
+    14: "controller too hot; let it cool down",
+    15: "brake resistor too hot; let it cool down",
 }
 _HOT_CELSIUS = 80
 """Chosen: nothing in the SDK names a limit; the arm's own flags (motor_overheating, driver_overheating) come besides."""
 _POWER_FLAGS = {
     "voltage_too_low": "voltage too low; measure its supply",
-    "driver_overcurrent": "current too high",
+    "driver_overcurrent": f"current too high; {_FREE}",
     "motor_overheating": "motor too hot; let it cool down",
     "driver_overheating": "driver too hot; let it cool down",
 }
 # The SDK's names of the bits of frames 0x261 to 0x266 and 0x2A8; an error comes with others, so it is named last.
 _MOTOR_FLAGS = _POWER_FLAGS | {
-    "collision_status": "collision",
-    "stall_status": "stalled",
-    "driver_error_status": "driver error",
+    "collision_status": f"collision; {_FREE}",
+    "stall_status": f"stalled; {_FREE}",
+    "driver_error_status": f"driver error; {_POWER_CYCLE}",
 }
 _GRIPPER_FLAGS = _POWER_FLAGS | {
-    "sensor_status": "sensor error",
-    "driver_error_status": "driver error",
+    "sensor_status": f"sensor error; {_POWER_CYCLE}",
+    "driver_error_status": f"driver error; {_POWER_CYCLE}",
 }
 
 
@@ -53,7 +57,7 @@ def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
     """The first thing that the arm itself reports as wrong, the status codes `but` set aside; empty: nothing."""
     status = sdk.GetArmStatus().arm_status
     if (code := int(status.arm_status)) and code not in but:
-        return f"status {code}: {_STATUS_TEXT.get(code, 'unknown')}"
+        return f"status {code}: {_STATUS_TEXT.get(code, f'unknown to this version; {_POWER_CYCLE}')}"
     for number in MOTORS:
         if getattr(status.err_status, f"communication_status_joint_{number}"):
             return f"joint {number} does not communicate; check its cable or power-cycle the arm"
@@ -61,7 +65,7 @@ def warning_of(sdk: Any, but: tuple[int, ...] = ()) -> str:
         if getattr(status.err_status, f"joint_{number}_angle_limit"):
             return f"joint {number} is outside its range; move it back by hand"
     if int(status.ctrl_mode) == TEACHING:
-        return "in teach mode; press its teach button"
+        return f"in teach mode; {_END_TEACHING}"
     motors = sdk.GetArmLowSpdInfoMsgs()
     for number in MOTORS:
         if found := _motor_warning(number, getattr(motors, f"motor_{number}")):
@@ -79,7 +83,7 @@ def taken_away(sdk: Any) -> str:
     for number in MOTORS:
         motor = getattr(motors, f"motor_{number}")
         if motor.can_id and not motor.foc_status.driver_enable_status:
-            return f"motor {number} is switched off"
+            return f"motor {number} is switched off; send `arm`, or power-cycle the arm"
     return ""
 
 

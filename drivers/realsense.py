@@ -63,7 +63,7 @@ class RealSenseCamera:
             raise DriverError(f"{self._who}: {_short(error)}; {_REMEDY}") from None
         if raw.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
-                f"{self._who}: sends {raw.shape[1]}x{raw.shape[0]}, expected {self.width_px}x{self.height_px}"
+                f"{self._who}: sends {raw.shape[1]}x{raw.shape[0]} px, expected {self.width_px}x{self.height_px} px"
             )
         number, capture_ns = self._stamp(colour, arrival_ns)
         jpeg, pixels = as_seen(raw)

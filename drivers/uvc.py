@@ -82,7 +82,7 @@ class UvcCamera:
         if 0 < given_hz < LEAST_SHARE * self.rate_hz:
             self.close()
             raise DriverError(
-                f"{self._device}: sends {given_hz:.0f} frames per second at {self.width_px}x{self.height_px}, "
+                f"{self._device}: sends {given_hz:.0f} frames/s at {self.width_px}x{self.height_px} px, "
                 f"expected {self.rate_hz:.0f}; {_CHOOSE}"
             )
 
@@ -133,7 +133,7 @@ class UvcCamera:
             jpeg, pixels = as_seen(flawed)
         if pixels.shape != (self.height_px, self.width_px, 3):
             raise DriverError(
-                f"{self._device}: sends {pixels.shape[1]}x{pixels.shape[0]}, expected {self.width_px}x{self.height_px}; "
+                f"{self._device}: sends {pixels.shape[1]}x{pixels.shape[0]} px, expected {self.width_px}x{self.height_px} px; "
                 f"choose a size that it offers ({_FORMATS})"
             )
         self._count += 1

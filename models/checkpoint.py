@@ -245,7 +245,9 @@ def load_embedding(path: Path) -> InstructionEmbedding:
         tensors = load_file(path)
         return InstructionEmbedding(tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"]))
     except (SafetensorError, KeyError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); delete it, and it is written again") from None
+        raise ModelError(
+            f"{path}: cannot be read ({error}); delete it; it is written again at the next start"
+        ) from None
 
 
 def _redraw(weights: list[torch.Tensor], seed: int) -> None:

@@ -157,7 +157,8 @@ class Filters(Part):
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
     motion: Literal["fft", "none"] = "fft"
     place: Literal["features", "latents"] = "features"
-    """On the blocks' features (Video2Act, eq. (3)), or on the latents that go into the blocks (released code)."""
+    """Where the filters act: on the blocks' features (Video2Act, eq. (3)), or on the latents that go into the blocks (released
+    code)."""
     low_bin: int = Field(default=1, ge=0)
     """First frequency bin kept by the high-pass; 1 drops only the mean."""
     high_bin: int | None = None
@@ -212,9 +213,9 @@ class Keypoints(Part):
     """Numbers of a token."""
     points: int = 32  # Levine et al. 2016
     channels: tuple[int, int] = (32, 64)
-    """Of the two convolutions, which look at 16 x 16 px every 4."""
+    """Channels of the two convolutions (receptive field 16x16 px, stride 4 px)."""
     grid: int = 4
-    """Beside the keypoints: so many by so many averages of patches."""
+    """N: also N x N averages of image patches."""
 
     @property
     def tokens(self) -> int:
@@ -251,8 +252,8 @@ class Head(Part):
     token_targets: int = Field(default=1, ge=1)
     """Targets per token; RDT-1B has 1, more make a small head several times as fast."""
     guess_width: int = Field(default=0, ge=0)
-    """Above 0: width of a perceptron that estimates the chunk from joints and keypoints; the transformer, which it also
-    modulates (adaLN), corrects it. This learns ten times as fast from few samples; RDT-1B has none."""
+    """Width of a perceptron that estimates the chunk from joints and keypoints; the transformer corrects it. It learns faster
+    from few samples. 0: none, as in RDT-1B."""
     guess_tokens: int = Field(default=0, ge=0)
     """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
 

@@ -84,7 +84,7 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
     except ValueError as error:
         reason = " ".join(str(error).split()[:30])
         raise ModelError(
-            f"checkpoint {folder}: {ABOUT} cannot be read ({reason}); a later version may have written it"
+            f"checkpoint {folder}: {ABOUT} cannot be read ({reason}); update video2act, or give another checkpoint"
         ) from None
     if about.policy not in KINDS:
         raise ModelError(
@@ -94,6 +94,7 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
         theirs, ours = getattr(about.needs, name), getattr(derived, name)
         if theirs != ours and name not in _UNKNOWN_TO_CONFIG:
             raise ModelError(
-                f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT}, but {ours!r:.80} in config.json; save it again"
+                f"checkpoint {folder}: {name} is {theirs!r:.80} in {ABOUT}, but {ours!r:.80} in config.json; "
+                "train it again, or give another checkpoint"
             )
     return needs_of(config).model_copy(update={name: getattr(about.needs, name) for name in _UNKNOWN_TO_CONFIG})

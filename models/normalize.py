@@ -55,7 +55,7 @@ class Statistics:
         wrong = [f"{name!r} is missing" for name in wanted if name not in values]
         wrong += [f"unknown entry {name!r}" for name in values if name not in wanted]
         if wrong:
-            raise ModelError(f"stats.json: {wrong[0]}; save the checkpoint again with this version")
+            raise ModelError(f"stats.json: {wrong[0]}; train it again, or give another checkpoint")
         arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name not in _FLAGS}
         if arrays["mean"].ndim != 2:
             raise ModelError(f"stats.json: mean: expected shape (targets, joints), got {arrays['mean'].shape}")

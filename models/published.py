@@ -99,9 +99,13 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split()[:20])
         raise ModelError(f"{path}: cannot be loaded ({reason}); fetch it again with ./launch/weights.sh") from None
-    for what, defect in (("missing_keys", "is missing"), ("mismatched_keys", "has another shape")):
-        for name in sorted(map(str, report.get(what) or ())):
-            raise ModelError(f"{path}: {name} {defect}; give the model that the policy names")
+    found = [f"{name} is missing" for name in report.get("missing_keys") or ()]
+    found += [
+        f"{name}: expected shape {tuple(ours)}, got {tuple(theirs)}"
+        for name, theirs, ours in report.get("mismatched_keys") or ()
+    ]
+    if found:
+        raise ModelError(f"{path}: {min(found)}; give the model that the policy names")
     return model
 
 

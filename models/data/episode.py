@@ -11,6 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.config import CAMERAS
+from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 
 Array = NDArray[np.float32]
@@ -73,30 +74,26 @@ def check(episode: Episode, source: str) -> Episode:
     task_name(episode.task, source)
     steps = len(episode)
     if steps < SHORTEST_STEPS:
-        raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; leave it out")
+        raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; {REMOVE}")
     for name in ("q", "dq", "effort", "leader"):
         values: Array = getattr(episode, name)
         if values.shape != (steps, JOINTS):
-            raise ModelError(f"{source}: {name}: expected shape {(steps, JOINTS)}, got {values.shape}; leave it out")
+            raise ModelError(f"{source}: {name}: expected shape {(steps, JOINTS)}, got {values.shape}; {REMOVE}")
         if not np.isfinite(values).all():
             step, joint = np.argwhere(~np.isfinite(values))[0]
-            raise ModelError(
-                f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; leave it out"
-            )
+            raise ModelError(f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; {REMOVE}")
     for camera in CAMERAS:
         if camera not in episode.jpegs:
             raise ModelError(
-                f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); leave it out"
+                f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); {REMOVE}"
             )
         if len(episode.jpegs[camera]) != steps:
             raise ModelError(
-                f"{source}: camera {camera}: expected {steps} images, got {len(episode.jpegs[camera])}; leave it out"
+                f"{source}: camera {camera}: expected {steps} images, got {len(episode.jpegs[camera])}; {REMOVE}"
             )
         for step, jpeg in enumerate(episode.jpegs[camera]):
             if not is_jpeg(jpeg):
-                raise ModelError(
-                    f"{source}: camera {camera} has no image at step {step} ({len(jpeg)} bytes); leave it out"
-                )
+                raise ModelError(f"{source}: camera {camera} has no image at step {step} ({len(jpeg)} bytes); {REMOVE}")
     if not any(text.strip() for text in episode.instructions):
         raise ModelError(f"{source}: its instruction is missing; write instructions.json beside it, a list of texts")
     for name, joint in itertools.product(("q", "leader"), GRIPPERS):
@@ -112,6 +109,6 @@ def check(episode: Episode, source: str) -> Episode:
     if jumps.max() > _FASTEST_RAD:
         step = int(jumps.max(axis=1).argmax())
         raise ModelError(
-            f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step} (limit {_FASTEST_RAD} rad); leave it out"
+            f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step} (limit {_FASTEST_RAD} rad); {REMOVE}"
         )
     return episode

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from models.errors import ModelError
 
+REMOVE = "remove this demonstration, or give another"
+"""The remedy of all that makes a file unfit; `export`, which skips it by itself, does not say it."""
+
 LARGEST_TEXT_BYTES = 16 << 20  # of a JSON file; chosen: LeRobot's largest have some 100 KB
 LONGEST_STEPS = 1 << 17  # of a demonstration; chosen: over an hour at 30 Hz
 _LEAST_BYTES, _MOST_EXPANSION = 64 << 20, 100
@@ -23,7 +26,7 @@ def most_bytes(stored_bytes: int) -> int:
 def plain(path: Path) -> Path:
     """The path, unchanged, if it leads to a file. Raises ModelError for a pipe or device: nobody knows where those end."""
     if path.exists() and not path.is_file():
-        raise ModelError(f"{path}: is not a file; leave it out")
+        raise ModelError(f"{path}: is not a file; {REMOVE}")
     return path
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from models.data import foreign_files, hdf5_arrays
 from models.data.episode import GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check, task_name
+from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 
 NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
@@ -62,7 +63,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     with _opened(path) as file:
         stored = hdf5_arrays.find(file, f"observations/images/{NAMES['head']}", path)
         if stored is None or not len(stored):
-            raise ModelError(f"{path}: images of camera head are missing; leave it out")
+            raise ModelError(f"{path}: images of camera head are missing; {REMOVE}")
         if stored.ndim == 4:
             return stored.shape[1], stored.shape[2]
         height_px, width_px, *_ = simplejpeg.decode_jpeg_header(bytes(stored[0]))
@@ -76,7 +77,7 @@ def _opened(path: Path) -> Generator[h5py.File]:
         with h5py.File(foreign_files.plain(path), "r") as file:
             yield file
     except _UNREADABLE as error:
-        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); leave it out") from None
+        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); {REMOVE}") from None
 
 
 def _task(file: h5py.File, path: Path) -> str:

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.foreign_files import LONGEST_STEPS, most_bytes
+from models.data.foreign_files import LONGEST_STEPS, REMOVE, most_bytes
 from models.errors import ModelError
 
 _MIB = 1 << 20  # by definition
@@ -51,7 +51,7 @@ def _check_size(stored: h5py.Dataset, name: str, path: Path) -> None:
     claimed, held = int(stored.nbytes), int(stored.id.get_storage_size())
     if claimed > most_bytes(held):
         raise ModelError(
-            f"{path}: /{name} claims {claimed / _MIB:.0f} MiB where {held / _MIB:.1f} MiB are stored; leave it out"
+            f"{path}: /{name} claims {claimed / _MIB:.0f} MiB where {held / _MIB:.1f} MiB are stored; {REMOVE}"
         )
 
 
@@ -67,6 +67,6 @@ def rows(stored: h5py.Dataset, path: Path) -> list[NDArray[Any] | bytes]:
         row: Any = stored[place]
         remaining -= row.nbytes if isinstance(row, np.ndarray) else len(row)
         if remaining < 0:
-            raise ModelError(f"{path}: {stored.name} unpacks to more than the file can hold; leave it out")
+            raise ModelError(f"{path}: {stored.name} unpacks to more than the file can hold; {REMOVE}")
         found.append(row)
     return found

@@ -64,7 +64,7 @@ class Dataset:
                 f"{folder}: expected LeRobot {VERSION}, got {version}; convert it with LeRobot's own script"
             )
         if rate != DEMONSTRATION_HZ:
-            raise ModelError(f"{folder}: expected {DEMONSTRATION_HZ} frames per second, got {rate}; resample it")
+            raise ModelError(f"{folder}: expected {DEMONSTRATION_HZ} frames/s, got {rate}; resample it")
         self._check_features()
 
     def about(self, index: int) -> tuple[str, tuple[str, ...], int]:

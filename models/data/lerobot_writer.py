@@ -39,7 +39,7 @@ def write(folder: Path, episodes: Iterable[Episode]) -> int:
     Raises ModelError when the folder is there already, when there are no episodes, or for a damaged picture.
     """
     if folder.exists():
-        raise ModelError(f"{folder}: already exists, and a LeRobot dataset is written at once; give another folder")
+        raise ModelError(f"{folder}: already exists, and a LeRobot dataset cannot be extended; give another folder")
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)

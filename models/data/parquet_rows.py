@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.data.foreign_files import most_bytes
+from models.data.foreign_files import REMOVE, most_bytes
 from models.errors import ModelError
 
 _ROWS = 64  # that are unpacked at once; chosen: two seconds of three cameras, 6 MB
@@ -32,7 +32,7 @@ def episode(path: Path, index: int, length: int) -> pa.Table:
         for batch in file.iter_batches(_ROWS, row_groups=_groups(file, index)):
             remaining -= batch.nbytes
             if remaining < 0:
-                raise ModelError(f"{path}: unpacks to more than a file of its size can hold; leave it out")
+                raise ModelError(f"{path}: unpacks to more than a file of its size can hold; {REMOVE}")
             mine = batch.filter(pa.array(np.asarray(batch.column("episode_index")) == index))
             count += mine.num_rows
             if count > length:
@@ -50,7 +50,7 @@ def rows(path: Path, leave_out: str) -> list[dict[str, Any]]:
         for batch in file.iter_batches(_ROWS, columns=names):
             remaining -= batch.nbytes + _BYTES_OF_ROW * batch.num_rows
             if remaining < 0:
-                raise ModelError(f"{path}: unpacks to more than a file of its size can hold; leave it out")
+                raise ModelError(f"{path}: unpacks to more than a file of its size can hold; {REMOVE}")
             found += batch.to_pylist()
     return found
 

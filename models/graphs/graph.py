@@ -18,7 +18,7 @@ from torch import nn
 from models.errors import ModelError
 
 _OPSET = 17  # the newest that this exporter writes
-_AGAIN = "delete it, and it is written again"
+_AGAIN = "delete it; it is written again at the next start"
 
 
 class Graph:

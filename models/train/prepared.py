@@ -20,6 +20,7 @@ from models import images
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, Episode
+from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 from models.system2 import SlowSystem
 from models.window import grid_frames
@@ -146,7 +147,7 @@ def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
     try:
         return simplejpeg.decode_jpeg(jpeg)
     except ValueError as error:
-        raise ModelError(f"holds a damaged image ({error}); leave it out") from None
+        raise ModelError(f"holds a damaged image ({error}); {REMOVE}") from None
 
 
 def write(path: Path, tensors: Tensors) -> None:
@@ -164,7 +165,9 @@ class Prepared:
         try:
             self._file = safe_open(path, "pt")
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); delete it, and it is written again") from None
+            raise ModelError(
+                f"{path}: cannot be read ({error}); delete it; it is written again at the next start"
+            ) from None
         self._slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
 
     def __getitem__(self, name: str) -> torch.Tensor:

@@ -12,13 +12,12 @@ from typing import Final, Literal
 
 from drivers.arm import EMERGENCY_STOP, MotorCommand
 from runtime.arms.modes import StateMachine
-from runtime.arms.reasons import BLOCKED, HELD
+from runtime.arms.reasons import BLOCKED, CONFIRM_IT, HELD
 from runtime.arms.takeover import STOCK_WIRING
 from runtime.arms.transitions import ARMED
 from runtime.messaging import messages
 
-_CONFIRM = "support the arms, then send it again with --confirm"
-STOPPED = "stopped by an operator, the arms have sunk; support them, then send `clear` with --confirm"
+STOPPED = f"stopped by an operator: the arms sink; support them, then send `clear` {CONFIRM_IT}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def obey(
 
 def _may_arm(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if arms.stopped and not machine.latched.stopped:
-        return f"an arm reports an {EMERGENCY_STOP}; support it, then send `clear` with --confirm"
+        return f"an arm reports an {EMERGENCY_STOP}; support it, then send `clear` {CONFIRM_IT}"
     if machine.latched.stopped:
         return STOPPED
     if arms.unfit:
@@ -78,13 +77,13 @@ def _arm(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
 def _may_run(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     """On a robot it is obeyed at once or not at all: nobody may be near arms that begin to move when a cable is plugged in."""
     if machine.latched.fault:
-        return f"{machine.latched.fault}; send `clear` first"
+        return _cleared_before("run", machine)
     if machine.latched.held:
         return HELD
     if not machine.wanted.arm:
         return "not armed; send `arm` first"
     if not arms.waits and machine.mode not in ARMED:
-        return f"`run` needs armed arms, the mode is {machine.mode}; wait for HOLD, then send `run` again"
+        return f"`run` needs armed arms (mode {machine.mode}); wait for HOLD, then send `run` again"
     if not arms.waits and machine.status.forbidden and machine.mode != "RUNNING":
         return f"{machine.status.forbidden[0]}; fix it, then send `run` again"
     return ""
@@ -104,7 +103,21 @@ def _may_take_over(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
 
 
 def _not_armed(command: str, machine: StateMachine) -> str:
-    return f"`{command}` needs armed arms, the mode is {machine.mode}; send `clear`, then `arm`"
+    """Why a movement is refused, with what arms the arms from here: a fault's end leaves those armed that had been."""
+    if machine.mode == "FAULT":
+        return _cleared_before(command, machine)
+    then = f"wait for HOLD, then send `{command}` again" if machine.wanted.arm else f"send `arm`, then `{command}`"
+    return f"`{command}` needs armed arms (mode {machine.mode}); {then}"
+
+
+def _cleared_before(command: str, machine: StateMachine) -> str:
+    """A fault with the way out of it, but where it names its own: a stop's arms are supported first."""
+    fault, follows = machine.latched.fault, "arm" if machine.latched.never_armed else command
+    return fault if "`clear`" in fault else f"{fault}; send `clear`, then `{follows}`"
+
+
+def _confirm(command: messages.CommandName) -> str:
+    return f"support the arms, then send `{command}` again {CONFIRM_IT}"
 
 
 def _take_over(machine: StateMachine, arms: Arms) -> tuple[StateMachine, None]:
@@ -131,7 +144,7 @@ def _move(pose: Literal["ready", "rest"], machine: StateMachine, arms: Arms) -> 
 def _may_clear(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     stopped = arms.stopped or machine.latched.stopped
     if stopped and not confirmed:
-        return f"clearing a stop cuts the arms' power: {_CONFIRM}"
+        return f"clearing a stop cuts the arms' power: {_confirm('clear')}"
     if stopped and arms.silent:
         return f"{arms.silent[0]}, then send `clear` again"  # it would not hear that its stop is taken back
     return ""
@@ -145,7 +158,7 @@ def _clear(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorComman
 
 
 def _may_stop(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
-    return "" if confirmed else f"`stop` lets the arms sink: {_CONFIRM}; `hold` keeps them in place"
+    return "" if confirmed else f"`stop` lets the arms sink: {_confirm('stop')}; `hold` keeps them in place"
 
 
 def _stop(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:
@@ -155,12 +168,12 @@ def _stop(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand
 
 def _may_release(machine: StateMachine, confirmed: bool, arms: Arms) -> str:
     if machine.mode not in ("HOLD", "DISARMED"):
-        return f"`release` needs HOLD or DISARMED, the mode is {machine.mode}; send `hold` first"
+        return f"`release` needs HOLD or DISARMED (mode {machine.mode}); send `hold` first"
     if arms.silent:
         return f"{arms.silent[0]}, then send `release` again"
     if not arms.at_rest:
         return "the arms are not in their rest pose and would fall; send `rest` first"
-    return "" if confirmed else f"`release` cuts the arms' power: {_CONFIRM}"
+    return "" if confirmed else f"`release` cuts the arms' power: {_confirm('release')}"
 
 
 def _release(machine: StateMachine, arms: Arms) -> tuple[StateMachine, MotorCommand]:

@@ -6,6 +6,7 @@ from runtime.arms.modes import Findings, StateMachine
 
 HELD = "held by the operator; send `arm`, then `run`"
 WAITS = "waiting for the operator; send `run`"
+CONFIRM_IT = "and confirm it"  # the end of what needs a person beside the arms
 NOT_ON = "motors are not on yet"
 BLOCKED, MOVING = "arming blocked", "moving to"  # the beginnings of two more
 

@@ -71,7 +71,9 @@ def stalled(dt_s: float, ticked_ns: int, now_ns: int) -> tuple[str, ...]:
     gap_ns, limit_ns = abs(now_ns - ticked_ns), max(LONGEST_GAP_NS, seconds(2.5 * dt_s))
     if ticked_ns < 0 or gap_ns <= limit_ns:
         return ()
-    return (f"no targets were sent for {_ms(gap_ns)} (limit {_ms(limit_ns)}): arms hung, or the machine is overloaded",)
+    gap, limit = _ms(gap_ns), _ms(limit_ns)
+    why = "the arms process hung, or the machine is overloaded"
+    return (f"no targets sent for {gap} (limit {limit}): {why}; end other programs",)
 
 
 def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
@@ -128,11 +130,12 @@ def arm_fault(arms: messages.JointState) -> str:
 
 def _camera_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     if fresh.health is None:
-        return ("cameras: no report yet",)
+        return ("no camera report yet; wait for the cameras process",)
     age_ns = now_ns - fresh.health.stamp_ns
     limit_ns = seconds(safety.max_health_age_s)
     if age_ns > limit_ns:
-        return (f"cameras process silent for {_ms(age_ns)} (limit {_ms(limit_ns)}): gone or hung",)
+        why = "hung, ended, or the machine is overloaded"
+        return (f"cameras process silent for {_ms(age_ns)} (limit {_ms(limit_ns)}): {why}; wait for its restart",)
     return tuple(f"camera {state.camera}: {state.verdict}" for state in fresh.health.cameras if state.verdict)
 
 
@@ -145,11 +148,13 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
     limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
     if now_ns - fresh.conditions_ns > limit_ns:
         age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
-        reasons.append(f"condition is {age} old (limit {limit}): System 2 is late or gone")
+        reasons.append(f"conditions are {age} old (limit {limit}): System 2 is late or has ended")
     if fresh.runs_out or now_ns - fresh.observation_ns > seconds(safety.max_chunk_age_s):
         age, limit = _ms(now_ns - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
-        ended = ", has run out" if fresh.runs_out else ""
-        reasons.append(f"chunk is {age} old (limit {limit}){ended}: System 1 is late or gone")
+        found = (
+            f"chunk has run out ({age} old, limit {limit})" if fresh.runs_out else f"chunk is {age} old (limit {limit})"
+        )
+        reasons.append(f"{found}: System 1 is late or has ended")
     return tuple(reasons)
 
 
@@ -200,9 +205,8 @@ def jump(safety: Safety, wanted: Array, commanded: Array) -> str:
     worst = int(distance.argmax())
     if distance[worst] <= safety.jump_rad:
         return ""
-    return (
-        f"chunk: {joint_name(WITHOUT_GRIPPERS[worst])} jumps by {distance[worst]:.2f} rad (limit {safety.jump_rad} rad)"
-    )
+    found = f"{joint_name(WITHOUT_GRIPPERS[worst])} starts {distance[worst]:.2f} rad from its command"
+    return f"chunk refused: {found} (limit {safety.jump_rad} rad); send `ready`, or check the policy"
 
 
 def not_following(safety: Safety, commanded: Array, measured: Array) -> str:

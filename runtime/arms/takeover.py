@@ -42,10 +42,9 @@ def unled(
     worst = int(distance.argmax())
     if distance[worst] <= jump_rad:
         return ()
-    name = joint_name(WITHOUT_GRIPPERS[worst])
-    return (
-        f"takeover: {name} is {distance[worst]:.2f} rad from its leader (limit {jump_rad} rad); move the leader there",
-    )
+    side, joint = joint_name(WITHOUT_GRIPPERS[worst]).split()
+    apart = f"{distance[worst]:.2f} rad from the arm (limit {jump_rad} rad)"
+    return (f"takeover: the {side} leader's {joint} is {apart}; move the leader to the arm's pose",)
 
 
 def silent(measured_ns: tuple[int, int], now_ns: int) -> bool:

@@ -29,7 +29,7 @@ def run(seconds: float, repeats: int, say: Callable[[str], None]) -> dict[str, A
     sync_playwright = needs_browser()
     rows: dict[str, Any] = {}
     say(
-        "  round trip   loss   HOLD ms: median, worst   pictures/s   age ms: shown, true   apart: worst   round trip shown"
+        "  round trip   loss   HOLD ms: median, worst     frames/s   age ms: shown, true   apart: worst   round trip shown"
     )
     with StandInRobot() as robot, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)

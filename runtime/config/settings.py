@@ -86,7 +86,7 @@ class Cameras(Section):
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
     max_frame_age_s: float = Field(default=0.08, gt=0)
-    """A camera without a new frame for this long has failed. At 30 frames per second one frame may be lost, not two."""
+    """A camera without a new frame for this long has failed. At 30 frames/s one frame may be lost, not two."""
     max_lag_s: float = Field(default=0.05, gt=0)
     """A camera whose frames arrive this much later after exposure than another's is reported as skewed."""
     max_skew_s: float = Field(default=0.05, gt=0)
@@ -182,8 +182,8 @@ class System2(System):
 
     nice: int = Field(default=10, ge=0, le=19)
     """Niceness of the inference thread after loading; above System 1's, so that System 1 goes first."""
-    remote: Annotated[str, Says(expects="tcp://ADDRESS:PORT")] = Field(default="", pattern=rf"^$|{ADDRESS}")
-    """tcp://ADDRESS:PORT on which the robot waits for system2.sh on a GPU box, IPv6 in brackets; empty: System 2 runs here."""
+    remote: Annotated[str, Says(expects="tcp://HOST:PORT")] = Field(default="", pattern=rf"^$|{ADDRESS}")
+    """tcp://HOST:PORT on which the robot waits for system2.sh on a GPU box, IPv6 in brackets; empty: System 2 runs here."""
     keys: Path | None = None
     """Folder of the keys that keys.sh wrote; --system2.remote needs it."""
     windows: Literal["time", "frames"] = "time"
@@ -398,7 +398,8 @@ class Settings(Section):
     ratio: int = Field(default=8, ge=1, le=1000)
     """Runs of System 1 for each run of System 2."""
     pacing: Literal["async", "serial", "free"] = "async"
-    """async: System 2 runs once per `ratio`; serial: System 1 waits for it (simulation only); free: it runs without pause."""
+    """async: System 2 runs once every --ratio runs of System 1; serial: System 1 waits for System 2 (simulation only); free:
+    System 2 runs without pause."""
     task: Annotated[str, Says(metavar="NAME", listed=TASK_NAMES)] = Field(
         default="block_handover", min_length=1, max_length=64
     )

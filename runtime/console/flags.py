@@ -28,8 +28,8 @@ class ConsoleFlags(Page, Flags):
 class CertificateFlags(Flags):
     """Create a certificate for the console page, valid for ten years, and a token.
 
-    A browser asks once whether to trust it: compare the printed fingerprint. In a folder with a certificate alone the token is
-    added.
+    A browser asks once whether to trust it: compare the printed fingerprint. A folder that holds only a
+    certificate gets a token added.
     """
 
     folder: CliPositionalArg[Annotated[Path, Says(expects="a folder")]]

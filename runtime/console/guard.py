@@ -35,7 +35,7 @@ class Guard:
         except ValueError:
             return 403, "Host or Origin header is malformed"
         if self.host in LOOPBACK and name not in LOOPBACK:
-            return 403, f"Host: expected {self.host}, got {name[:80]!r}"
+            return 403, f"Host: expected {self.host}, got {name[:80]!r}; open the page at {self.host}"
         if page is not None and (page.scheme, page.netloc) != ("https" if secure else "http", host):
             return 403, f"Origin: pages of {(origin or '')[:80]!r} may not use this console"
         if self.token and not (self._is_token(cookie) or self._is_token(authorization.removeprefix(_BEARER))):

@@ -25,7 +25,7 @@ class Lease:
     def take(self, who: str, name: str, now_ns: int) -> str:
         """Ask for it. A holder who was not heard for 10 s is relieved. Returns why it is refused; empty: it is given."""
         if self.holder not in (_FREE, who) and now_ns - self.beat_ns <= _FORGOTTEN_NS:
-            return f"{self.name} holds the lease; ask for its release"
+            return f"{self.name} holds the lease; ask {self.name} to give it back"
         if self.holder != who:
             self.deadman = False
         self.holder, self.name, self.beat_ns = who, name, now_ns

@@ -149,12 +149,13 @@ class OperatorSession:
         What a page shows is as old as its way is long, and so is what comes back: its round trip is allowed for.
         """
         if seen_ns is None:
-            return "seen_ns is missing; give the robot time that the page shows"
+            return "seen_ns is missing: the page is of another version; reload it"
         limit_ns = _OLD_NS + min(min(self._trips_ns.get(who, ()), default=0), _LONGEST_TRIP_NS)
         if 0 <= now_ns - seen_ns <= limit_ns:
             return ""
         age_s, limit_s = abs(now_ns - seen_ns) / 1e9, limit_ns / 1e9
-        return f"the page showed the robot {age_s:.1f} s ago (limit {limit_s:.0f} s); wait for the connection and repeat it"
+        old = f"the page's view was {age_s:.1f} s old (limit {limit_s:.0f} s)"
+        return f"refused: {old}; wait until it is live, then send it again"
 
     def _command(self, command: messages.CommandName, confirmed: bool, source: str, now_ns: int) -> None:
         fields = {"command": command, "source": source, "confirmed": confirmed}

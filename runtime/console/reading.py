@@ -26,6 +26,7 @@ from runtime.console.recorded import SessionIndex
 from runtime.console.source import Picture
 from runtime.errors import RuntimeFault, SessionError
 from runtime.host import remedies
+from runtime.host.next_step import typed
 
 _LENGTH, _PICTURE = struct.Struct("<I"), struct.Struct("<qq")
 _FOUND, _NONE, _REFUSED = b"+", b"0", b"-"
@@ -109,7 +110,7 @@ class _Process:
     def ask(self, request: tuple[Any, ...]) -> bytes:
         """The answer to a request; called in its thread. Raises SessionError."""
         if self._closed:
-            raise SessionError(f"{request[1]}: was closed for {_MOST_PROCESSES} other sessions; open it again")
+            raise SessionError(f"{request[1]}: closed because {_MOST_PROCESSES} newer sessions are open; open it again")
         try:
             self._process = process = self._process or self._started()
         except OSError as error:  # too many open files, no memory
@@ -121,7 +122,9 @@ class _Process:
             answer = _receive(process.stdout, time.monotonic() + longest_s)
         except TimeoutError:
             self._end()
-            raise SessionError(f"{request[1]}: no answer within {longest_s:.0f} s; it cannot be shown") from None
+            raise SessionError(
+                f"{request[1]}: no answer within {longest_s:.0f} s; {_elsewhere(self._session)}"
+            ) from None
         except OSError:
             answer = None
         if answer is None:
@@ -167,6 +170,16 @@ class ReadSession:
 
     async def picture(self, camera: str, at_ns: int | None = None) -> Picture | None:
         return await self._reader.picture(self._name, camera, at_ns)
+
+
+def _elsewhere(session: Path) -> str:
+    """How a session is shown that is too long or too large for this process."""
+    return f"run {typed('replay', session, '--paced', '--console')}"
+
+
+def _check(session: Path) -> str:
+    """How to find out whether a session is damaged."""
+    return f"check it with {typed('replay', session, '--lockstep')}"
 
 
 def _longest_s(session: Path) -> float:
@@ -249,9 +262,17 @@ def main(folder: Path) -> None:
             answer = _REFUSED + str(error).encode(errors="replace")
         except MemoryError:
             index = SessionIndex(folder, keep=1)
-            answer = _REFUSED + f"{name}: needs more than {most_bytes >> 20} MiB to be shown; use replay".encode()
+            answer = (
+                _REFUSED
+                + f"{name}: needs more than {most_bytes >> 20} MiB to be shown; {_elsewhere(index.folder / name)}".encode()
+            )
         except Exception as error:  # noqa: BLE001  the process's edge: whatever is in a file is no reason to end
-            answer = _REFUSED + f"{name}: cannot be shown ({type(error).__name__})".encode(errors="replace")
+            answer = (
+                _REFUSED
+                + f"{name}: cannot be shown ({type(error).__name__}); {_check(index.folder / name)}".encode(
+                    errors="replace"
+                )
+            )
         finally:
             signal.alarm(0)
         _send(answers, answer)

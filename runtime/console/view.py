@@ -29,7 +29,7 @@ _MS = 1e6  # ns
 _TIPS = (7, 9)  # of the link points: both fingertips
 _MOVING_RAD_S = 0.02  # chosen: above the noise of a standing arm's speed, below anything that a person sees move
 _SILENT_S = 0.7  # states come five times a second at least; chosen: three are missing
-NO_WORD = "NO WORD"
+SILENT = "SILENT"
 _DIGITS = 4  # behind the point; chosen: a tenth of a milliradian or of a millimetre
 ARRIVAL = "arrival"  # beside the topics: the last target at whose tick a chunk came in
 Held = Mapping[str, messages.Message]
@@ -102,9 +102,9 @@ def _safety(
     silent_s = (now_ns - state.stamp_ns) / NS_PER_S
     silent = silent_s > _SILENT_S
     known = joints is not None and now_ns - joints.stamp_ns < _SILENT_S * NS_PER_S and not silent
-    gone = (f"arms process silent for {silent_s:.1f} s (limit {_SILENT_S} s); the arms hold their last target",)
+    gone = (f"arms process silent for {silent_s:.1f} s (limit {_SILENT_S} s); the arms stay at their last target",)
     return {
-        "mode": NO_WORD if silent else state.mode,
+        "mode": SILENT if silent else state.mode,
         "reasons": list(gone if silent else state.reasons),
         "todo": "wait until it is restarted, then send `arm`" if silent else _todo(settings, state),
         "since_s": round((now_ns - state.since_ns) / NS_PER_S, 1),
@@ -133,7 +133,7 @@ def _todo(settings: Settings, state: messages.SafetyState) -> str:
         case "FAULT":
             stopped = "stopped by an operator" in why or EMERGENCY_STOP in why
             return (
-                "support the arms, then clear a stop, `arm`, `run`"
+                "support the arms, then press `clear a stop`, `arm`, `run`"
                 if stopped
                 else "check the robot, then send `clear` and `run`"
             )

@@ -18,6 +18,7 @@ from models.requirements import Requirements
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds
+from runtime.host.figures import without_figures
 from runtime.host.overload import Stall
 from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
@@ -148,14 +149,14 @@ def _slow(monitor: CameraMonitor) -> str:
     arrived, least_hz = tuple(monitor.arrived), REFUSED_SHARE * monitor.rate_hz
     if monitor.simulated or len(arrived) < _RATE_FRAMES or (rate_hz := measured_hz(arrived)) >= least_hz:
         return ""
-    return f"sends {rate_hz:.1f} frames per second (limit {least_hz:.1f}); {SLOW_REMEDY}"
+    return f"sends {rate_hz:.1f} frames/s (limit {least_hz:.1f}); {SLOW_REMEDY}"
 
 
 def _opening(since_s: float) -> str:
     """Of a camera that is being opened; its driver's own limit, where it has one, ends the waiting."""
     if since_s <= OPEN_S:
         return f"opening, for {since_s:.0f} s (limit {OPEN_S:.0f} s)"
-    return f"hangs in open(), for {since_s:.0f} s (limit {OPEN_S:.0f} s); unplug it and plug it in again"
+    return f"hung in open(), for {since_s:.0f} s (limit {OPEN_S:.0f} s); unplug it and plug it in again"
 
 
 def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:
@@ -255,7 +256,7 @@ def _wait_until_open(process: Process, monitors: dict[str, CameraMonitor]) -> No
 
 def kind(state: messages.CameraState) -> str:
     """A verdict without its figures, to see whether another thing is wrong now; empty: well."""
-    return state.verdict[:7]
+    return without_figures(state.verdict)
 
 
 def _report(process: Process, states: tuple[messages.CameraState, ...], said: dict[str, str], stall: Stall) -> None:

@@ -32,6 +32,6 @@ def check(folder: Path, settings: Settings) -> None:
     free, needed = shutil.disk_usage(folder).free, frames_bytes(settings) + BESIDE_BYTES
     if free < needed:
         raise RuntimeFault(
-            f"{folder.parent}: {free / 1e6:.0f} MB free, a run needs {needed / 1e6:.0f} MB; delete files there, "
+            f"{folder.parent}: {free / 2**20:.0f} MiB free, a run needs {needed / 2**20:.0f} MiB; delete files there, "
             "or enlarge it (in a container: --shm-size=2g)"
         )

@@ -49,7 +49,7 @@ def at_once(checks: Sequence[Check], limit_s: float) -> list[Row]:
         thread.join(max(0.0, until_s - time.monotonic()))
         if thread.is_alive():
             where = _where(sys._current_frames().get(thread.ident or 0))  # pyright: ignore[reportPrivateUsage]
-            rows.append(Row(check.name, "fail", f"hangs in {where} (no answer within {limit_s:.0f} s)", check.remedy))
+            rows.append(Row(check.name, "fail", f"hung in {where} (no answer within {limit_s:.0f} s)", check.remedy))
         for error in answer.error:
             raise error
         rows += answer.rows

@@ -33,9 +33,9 @@ def check_interface(side: str, interface: str, usb: str) -> Row:
         return Row(name, "fail", f"interface {interface} does not exist", remedy)
     device = (place / "device").resolve().name
     if exchanged := piper_bus.elsewhere(interface, usb):
-        return Row(
-            name, "fail", exchanged, "plug the adapters in as before, or write their ports into deploy/can-names.rules"
-        )
+        rules = "/etc/udev/rules.d/70-video2act-can.rules"
+        remedy = f"plug the adapters in as before, or set arms.usb_places to the new ports (and {rules})"
+        return Row(name, "fail", exchanged, remedy)
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)
     link = piper_bus.read_link(interface)
@@ -146,9 +146,10 @@ def _accelerations(found: tuple[float, ...], name: str, settings: Settings) -> R
     """Whether the arm allows the accelerations that the safety layer will ask for."""
     row = f"{name}, acceleration"
     for motor, reported in enumerate(found, 1):
-        if reported < settings.safety.acceleration[motor - 1] - _ACCELERATION_TOLERANCE:
-            found_text = f"motor {motor} allows {reported:.2f} rad/s², less than --safety.acceleration"
-            return Row(row, "fail", found_text, f"lower --safety.acceleration to {reported:.2f}")
+        asked = settings.safety.acceleration[motor - 1]
+        if reported < asked - _ACCELERATION_TOLERANCE:
+            found_text = f"motor {motor} allows {reported:.2f} rad/s² (--safety.acceleration asks for {asked:.2f})"
+            return Row(row, "fail", found_text, f"lower joint {motor} of --safety.acceleration to {reported:.2f}")
     return Row(row, "pass", f"{min(found):.1f} rad/s², at least --safety.acceleration")
 
 
@@ -164,14 +165,14 @@ def _ranges(found: tuple[piper_identity.MotorRange, ...], name: str, settings: S
             return Row(
                 row,
                 "fail",
-                f"{span}: narrower than --safety.low {low} to --safety.high {high} rad",
-                "narrow --safety.low and --safety.high to this range",
+                f"{span} (--safety.low to --safety.high: {low} to {high} rad)",
+                f"narrow joint {motor} of --safety.low and --safety.high to this range",
             )
         if reported.speed_rad_s < settings.safety.velocity[motor - 1] - _RANGE_TOLERANCE_RAD:
             return Row(
                 row,
                 "fail",
-                f"{span}: slower than --safety.velocity",
-                f"lower --safety.velocity to {reported.speed_rad_s:.2f}",
+                f"{span} (--safety.velocity asks for {settings.safety.velocity[motor - 1]:.2f})",
+                f"lower joint {motor} of --safety.velocity to {reported.speed_rad_s:.2f}",
             )
     return Row(row, "pass", "at least as wide and fast as --safety.low, --safety.high and --safety.velocity")

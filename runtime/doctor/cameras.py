@@ -73,7 +73,5 @@ def _judged(row: str, wanted: Camera, usb: str, rate_hz: float) -> Row:
     if rate_hz > MOST_SHARE * wanted.rate_hz:
         name = row.removeprefix("camera ")
         remedy = f"choose its rate with v4l2-ctl, or set --cameras.{name}.rate_hz {rate_hz:.0f}"
-        return Row(
-            row, "warning", f"{found}: it ignores the rate that it is asked for; the others are left out", remedy
-        )
+        return Row(row, "warning", f"{found}: it ignores the rate asked for; surplus frames are dropped", remedy)
     return Row(row, "pass", found)

@@ -8,7 +8,7 @@ from runtime.config.settings import Settings, profile_values, settings_of
 
 
 class DoctorFlags(Flags):
-    """Check machine, buses, arms, cameras and policy, and print a remedy for whatever forbids to arm the robot.
+    """Check machine, buses, arms, cameras and policy, and print a remedy for whatever blocks arming.
 
     Nothing moves. With --can the emulated arms are checked through the same driver.
     """

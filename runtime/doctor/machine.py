@@ -76,11 +76,11 @@ def processors(measured: Processors, late_ms: float) -> Row:
         late_ms: How late a 5 ms timer came meanwhile, 99th percentile.
     """
     pressure = measured.check()
-    found = f"{pressure}; a {1e3 / _TIMER_HZ:.0f} ms timer is {late_ms:.1f} ms late (p99)"
+    found = f"{pressure}; a {1e3 / _TIMER_HZ:.0f} ms timer is {late_ms:.1f} ms late (p99, limit {overload.LATE_TICK_MS:.0f} ms)"
     if pressure.stolen_percent > _MOST_STOLEN_PERCENT:
-        return Row("processors", "warning", found, "give this virtual machine cores of its own")
+        return Row("processors", "warning", found, "dedicate CPU cores to this virtual machine")
     if pressure.busy_percent > _MOST_BUSY_PERCENT or late_ms > overload.LATE_TICK_MS:
-        return Row("processors", "warning", found, "end other programs, which top shows: feedback will come late")
+        return Row("processors", "warning", found, "end other programs (see top), or feedback comes late")
     if pressure.cores < _FEWEST_CORES:
         return Row("processors", "warning", found, f"use a machine of at least {_FEWEST_CORES} cores")
     return Row("processors", "pass", found)
@@ -102,7 +102,7 @@ def disk(settings: Settings) -> Row:
     free = shutil.disk_usage(folder).free
     bytes_s = _BESIDE_BYTES_S + sum(map(_picture_bytes_s, settings.cameras.by_name().values()))
     hours = free / bytes_s / 3600
-    found = f"{free / 1e9:.1f} GB free in {folder}, {hours:.1f} hours of sessions"
+    found = f"{free / 2**30:.1f} GiB free in {folder}, {hours:.1f} hours of sessions"
     remedy = "move old sessions away, or give another folder with --sessions"
     if free < _LEAST_FREE_BYTES:
         return Row("disk", "fail", found, remedy)
@@ -122,7 +122,7 @@ def shared_memory(folder: Path, settings: Settings) -> Row:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         return Row("shared memory", "fail", f"{folder}: {error.strerror}", f"mount it: mount -t tmpfs tmpfs {folder}")
-    found = f"{free / 1e9:.1f} GB free in {folder}, a run needs {needed / 1e9:.1f} GB"
+    found = f"{free / 2**30:.1f} GiB free in {folder}, a run needs {needed / 2**30:.1f} GiB"
     remedy = f"delete files there; start a container with --shm-size={max(2, math.ceil(needed / 2**30))}g"
     return Row("shared memory", "pass" if free > needed else "fail", found, remedy)
 
@@ -159,12 +159,13 @@ def clock() -> Row:
 
 def graphics(settings: Settings) -> Row:
     """Which GPUs there are, and whether the settings or the policy's size need one."""
-    wanted = {settings.system1.device, settings.system2.device}
+    wanted = {"--system1.device": settings.system1.device, "--system2.device": settings.system2.device}
     found = _graphics_processors()
     if found:
         return Row("GPU", "pass", "; ".join(found))
-    if any(device.startswith("cuda") for device in wanted):
-        return Row("GPU", "fail", "none found, but --system1.device or --system2.device asks for one", "run nvidia-smi")
+    if asking := " and ".join(flag for flag, device in wanted.items() if device.startswith("cuda")):
+        remedy = f"check the driver with nvidia-smi, or give cpu as {asking}"
+        return Row("GPU", "fail", f"none found, but {asking} asks for one", remedy)
     small = settings.policy.size == "small"
     return Row(
         "GPU",

@@ -50,18 +50,18 @@ def check(interfaces: Sequence[str]) -> list[Row]:
         if held and any(name.startswith(_CAN) for name in held):
             sockets[pid] = command
     return [
-        _row("ROS nodes", ros, "end them before the robot starts with rosnode kill --all, or kill"),
+        _row("ROS nodes", ros, "end them with `rosnode kill --all` or"),
         _cameras(devices, unseen),
         _buses(interfaces, sockets),
     ]
 
 
 def _cameras(devices: dict[int, str], unseen: int) -> Row:
-    row = _row("open cameras", devices, "end the program, or kill")
+    row = _row("open cameras", devices, "end it with")
     if devices or not unseen:
         return row
-    who = "the process of another user" if unseen == 1 else f"{unseen} processes of other users"
-    found = f"none that is visible; {who} cannot be seen"
+    who = "a process of another user" if unseen == 1 else f"{unseen} processes of other users"
+    found = f"none visible, but {who} could not be inspected"
     return Row(row.name, "warning", found, "run the doctor with sudo once")
 
 
@@ -78,10 +78,10 @@ def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:
             "CAN sockets",
             "fail",
             found,
-            "run the doctor with sudo once to see which, and end it; this includes candump",
+            "run the doctor with sudo once to see which, and end it (candump counts too)",
         )
     named = "; ".join(f"{command[:60]} (process {pid})" for pid, command in sorted(sockets.items()))
-    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it with kill {' '.join(map(str, sorted(sockets)))}")
+    return Row("CAN sockets", "fail", f"{found}: {named}", f"end it with `kill {' '.join(map(str, sorted(sockets)))}`")
 
 
 def _camera_devices() -> set[str]:
@@ -103,7 +103,7 @@ def _row(name: str, found: dict[int, str], remedy: str) -> Row:
     if not found:
         return Row(name, "pass", "none")
     texts = "; ".join(f"{text[:60]} (process {pid})" for pid, text in sorted(found.items()))
-    return Row(name, "fail", texts, f"{remedy} {' '.join(map(str, sorted(found)))}")
+    return Row(name, "fail", texts, f"{remedy} `kill {' '.join(map(str, sorted(found)))}`")
 
 
 def _command(place: Path) -> str:

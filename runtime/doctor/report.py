@@ -37,4 +37,5 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 def failures(rows: Sequence[Row]) -> str:
     """What failed, in one line; empty: the robot may be armed."""
-    return "; ".join(f"{row.name}: {row.found}" for row in rows if row.verdict == "fail")
+    failed = (row for row in rows if row.verdict == "fail")
+    return "; ".join(f"{row.name}: {row.found}" + (row.remedy and f" ({row.remedy})") for row in failed)

@@ -109,7 +109,7 @@ MESSAGES = (
     _hostile("NaN or infinity", "refused: values not finite", seen_ms=400, held_ms=400),
     _hostile("wrong shape", "refused: values not finite", seen_ms=400, held_ms=400),
     _hostile("far outside the ranges", "outside its range", seen_ms=400, held_ms=400),
-    _hostile("jumping", "jumps by", seen_ms=_NO_CHUNK_MS, held_ms=_NO_CHUNK_MS),
+    _hostile("jumping", "starts", seen_ms=_NO_CHUNK_MS, held_ms=_NO_CHUNK_MS),
     _hostile("expired", "chunk is", seen_ms=_NO_CHUNK_MS, held_ms=_NO_CHUNK_MS),
     _hostile("twice", "", reaction="none", lasts_s=3.0),
     _hostile("damaged bytes", "refused: values not finite", seen_ms=1500, held_ms=1500),

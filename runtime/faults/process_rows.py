@@ -26,15 +26,15 @@ SYSTEMS = (
     ),
     Row("System 1 stopped", Signalled("system1", _STOP), "process system1", 200, held_ms=200, kept=_PARTS),
     Row(
-        "System 2 killed", Signalled("system2", _KILL), "system2 ended with signal 9", 200, "condition is",
+        "System 2 killed", Signalled("system2", _KILL), "system2 ended with signal 9", 200, "conditions are",
         held_ms=_AGE_MS, back_s=_LOADS_S, kept=_others("system2"),
     ),
     Row(
-        "System 2 stopped", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "condition is",
+        "System 2 stopped", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "conditions are",
         held_ms=_AGE_MS, kept=_PARTS,
     ),
     Row(
-        "System 2 stopped for good", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "condition is",
+        "System 2 stopped for good", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "conditions are",
         held_ms=_AGE_MS, lasts_s=8.0, back_s=_LOADS_S, kept=_others("system2"),
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ def ensure(least: int = LEAST_FILES) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < least:
         raise RuntimeFault(
-            f"{hard} files may be open at once (limit {least} or more); raise it with ulimit -n {least}, "
-            "or LimitNOFILE= of the service"
+            f"at most {hard} files may be open at once ({least} needed); raise it with ulimit -n {least}, "
+            f"or LimitNOFILE={least} in the service"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))

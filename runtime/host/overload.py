@@ -79,7 +79,9 @@ def symptoms(
         if late_tick_ms > LATE_TICK_MS
         else "",
         f"physics {lag_ms:.0f} ms behind (p99, limit {LAG_MS:.0f} ms)" if lag_ms > LAG_MS else "",
-        f"ordinary loops {late_loop_ms:.0f} ms late (p99, limit {LOOP_MS:.0f} ms)" if late_loop_ms > LOOP_MS else "",
+        f"loops without real-time priority {late_loop_ms:.0f} ms late (p99, limit {LOOP_MS:.0f} ms)"
+        if late_loop_ms > LOOP_MS
+        else "",
     ]
     if len(silent) > 1:  # one alone may hang by itself
         worst = max(silent, key=lambda name: silent[name])
@@ -114,7 +116,7 @@ class Stall:
         if not self._recent(now_ns) or "; check " not in text:
             return text
         found = text.partition("; check ")[0]
-        return f"the machine is overloaded (no processor for {self._longest_ms:.0f} ms): {found}; {REMEDY}"
+        return f"the machine is overloaded (no CPU time for {self._longest_ms:.0f} ms): {found}; {REMEDY}"
 
     def _recent(self, now_ns: int) -> bool:
         return now_ns - self._ended_ns < _BLAMED_NS

@@ -9,8 +9,8 @@ LEAST_FILES = 512
 """Descriptors that a process of a run may need. Measured: the supervisor has 65; the console has some more for each page."""
 _LONGEST_NAME = 120  # of a file in a line; chosen
 _REMEDIES = {
-    errno.ENOSPC: "free space there",
-    errno.EDQUOT: "free space of this user there",
+    errno.ENOSPC: "free disk space there",
+    errno.EDQUOT: "free some of this user's disk quota",
     errno.EFBIG: "raise the limit of file sizes (ulimit -f), or give a smaller file",
     errno.EMFILE: f"raise the limit of open files (ulimit -n {LEAST_FILES})",
     errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",

@@ -36,7 +36,7 @@ class EmbeddingCache:
         """
         folder, refused = cache_folder.writable(self.folders)
         self.note = (
-            f"{refused}; keeping encoded instructions in {folder}; XDG_CACHE_HOME names another folder"
+            f"{refused}; keeping encoded instructions in {folder} instead; set XDG_CACHE_HOME to keep them elsewhere"
             if refused
             else ""
         )

@@ -72,10 +72,10 @@ def _pictures(needs: Requirements, settings: Settings) -> Iterator[str]:
         return
     for name in _named(needs, settings):
         camera = settings.cameras.by_name()[name]
-        size = f"{camera.width_px}x{camera.height_px}"
+        size = f"{camera.width_px}x{camera.height_px} px"
         remedy = f"set --cameras.{name}.width_px {wanted.width_px} and --cameras.{name}.height_px {wanted.height_px}"
         if wanted.exact and (camera.width_px, camera.height_px) != (wanted.width_px, wanted.height_px):
-            yield f"needs frames of {wanted.width_px}x{wanted.height_px}, camera {name} sends {size}; {remedy}"
+            yield f"needs frames of {wanted.width_px}x{wanted.height_px} px, camera {name} sends {size}; {remedy}"
         elif abs(camera.width_px * wanted.height_px / (camera.height_px * wanted.width_px) - 1) > _ASPECT_SHARE:
             yield f"needs frames of aspect {wanted.width_px}:{wanted.height_px}, camera {name} sends {size}; {remedy}"
 
@@ -85,7 +85,7 @@ def _rates(needs: Requirements, settings: Settings) -> Iterator[str]:
         rate_hz = settings.cameras.by_name()[name].rate_hz
         if rate_hz < (least_hz := needs.picture_rate_hz or 0.0) * _RATE_SHARE:
             yield (
-                f"needs {least_hz:g} frames per second, camera {name} sends {rate_hz:g}; "
+                f"needs {least_hz:g} frames/s, camera {name} sends {rate_hz:g}; "
                 f"set --cameras.{name}.rate_hz {least_hz:g}"
             )
 
@@ -115,7 +115,7 @@ def _history(needs: Requirements, settings: Settings) -> Iterator[str]:
         kept_s = (KEPT_FRAMES - 1) / rate_hz
         if max(spans_s) > kept_s:
             yield (
-                f"needs {max(spans_s):.1f} s of frames, camera {name} keeps {kept_s:.1f} s at {rate_hz:g} frames per second; "
+                f"needs {max(spans_s):.1f} s of frames, camera {name} keeps {kept_s:.1f} s at {rate_hz:g} frames/s; "
                 f"set --cameras.{name}.rate_hz {(KEPT_FRAMES - 1) / max(spans_s):.3g} or less"
             )
 

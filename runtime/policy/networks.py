@@ -92,7 +92,9 @@ def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onn
 def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
     folder, refused = cache_folder.writable(cache_folder.usual("graphs"))
     if refused:
-        log.warning("%s; keeping graphs of networks in %s; XDG_CACHE_HOME names another folder", refused, folder)
+        log.warning(
+            "%s; keeping graphs of networks in %s instead; set XDG_CACHE_HOME to keep them elsewhere", refused, folder
+        )
     return GraphFolder(folder, checkpoint.id, system.threads)
 
 

@@ -30,7 +30,7 @@ class System2Flags(Flags):
 class KeysFlags(Flags):
     """Create the two key pairs by which the robot and the GPU box recognise each other.
 
-    Copy the folder to both machines, and let nobody else read it: whoever has it can be either of them.
+    Copy the folder to both machines, and let nobody else read it: whoever has it can pose as either machine.
     """
 
     folder: CliPositionalArg[Annotated[Path, Says(expects="a new folder")]]

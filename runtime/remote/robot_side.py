@@ -79,7 +79,7 @@ class RobotSide:
             case (packets.MESSAGE, name, payload):
                 self._publish(name.decode("ascii", "replace"), payload)
             case _:
-                log.warning("unknown packet of %d parts; left out", len(packet))
+                log.warning("ignored an unknown packet of %d parts; install the same revision on both", len(packet))
 
     def check_link(self) -> None:
         """Say when the box is gone, once, and when it is back; and when the line is too slow for what there is to send."""
@@ -90,7 +90,8 @@ class RobotSide:
         elif self._lost and not lost:
             log.info("connected to the GPU box")
         if self._link.dropped > self._dropped and not lost:
-            log.warning("network to the GPU box is too slow: %d packets dropped so far", self._link.dropped)
+            text = "network to the GPU box is too slow: %d packets dropped so far; %s"
+            log.warning(text, self._link.dropped, "use a wired network, or lower --cameras.NAME.rate_hz")
         self._lost, self._dropped = lost, self._link.dropped
 
     def _welcome(self, schema: int, life: int) -> None:

@@ -52,7 +52,7 @@ def _lockstep(session: Session, only: Stepping | None, given: dict[str, Any]) ->
         report = lockstep.replay(session, lambda settings: changed(settings, given), shown.update, only, cores)
     if not report.counts:
         raise RuntimeFault(
-            f"{session.path}: holds no step of a live run; give a session that is no recording and no --what-if"
+            f"{session.path}: holds no steps of a live run; give a session of robot.sh, not one of record.sh or --what-if"
         )
     say(f"{'message':<14}{'compared':>10}{'differ':>8}{'not comparable':>16}")
     for kind, count in sorted(report.counts.items()):

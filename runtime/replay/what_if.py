@@ -272,7 +272,7 @@ _FIGURES = (
     ("age of conditions, ms (p50)", "condition_age_ms.p50"),
     ("velocity step at a seam, rad/s (p99)", "seam_velocity_jump_rad_s.p99"),
     ("share of ticks in RUNNING", "running_fraction"),
-    ("share of those that a limit changed", "limited_fraction"),
+    ("share of RUNNING ticks changed by a limit", "limited_fraction"),
     ("holds", "holds"),
 )
 

@@ -32,8 +32,8 @@ class Budget:
         self.left_bytes -= count_bytes
         if self.left_bytes < 0:
             raise SessionError(
-                f"{self._name}: unpacks to more than {self.most_bytes // _MIB} MiB, as no session of its size does; "
-                "it is damaged or not ours: give another session"
+                f"{self._name}: unpacks to more than {self.most_bytes // _MIB} MiB, too much for a file of its size: "
+                "it is damaged, or not from video2act; give another session"
             )
 
 

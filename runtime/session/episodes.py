@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import CAMERAS
 from models.data.episode import DEMONSTRATION_HZ, Episode, check
+from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 from runtime.host.clock import NS_PER_S
 from runtime.host.terminal import say
@@ -51,7 +52,7 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
         try:
             found = log.episode(about)
         except ModelError as error:
-            unfit.append(str(error))
+            unfit.append(str(error).removesuffix(f"; {REMOVE}"))  # here nobody has to
             continue
         if found is None:
             unfit.append(f"{session.path} episode {about.number}: {log.why_none(about)}")
@@ -61,9 +62,10 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
             parts.append(f"{session.path} episode {about.number}: {shorter}")
     if not some:
         nothing = f"{session.path}: the arms never ran, and no demonstration was kept; give another session"
-        raise ModelError(next((text for text in unfit if not text.endswith(_NOTHING)), nothing))
+        first = next((text for text in unfit if not text.endswith(_NOTHING)), nothing)
+        raise ModelError(first if "; " in first else f"{first}; give another session")
     for text in (*unfit, *parts) if verbose else ():
-        say(f"video2act: left out: {text}")
+        say(f"video2act: skipped: {text}")
     return some
 
 
@@ -194,7 +196,7 @@ class Log:
         if movement is None:
             return None
         if not self._joints:
-            raise ModelError(f"{self._session.path} episode {about.number}: no joint states are left; leave it out")
+            raise ModelError(f"{self._session.path} episode {about.number}: no joint states are left")
         times = movement.times_ns
         steps = [self._joints[_before(self._joints, time, lambda row: row.stamp_ns)] for time in times]
         episode = Episode(
@@ -231,14 +233,10 @@ class Log:
         for time in times:
             picture = self._picture(camera, time)
             if picture is None:
-                raise ModelError(
-                    f"{self._session.path}: camera {camera} has no frame at {time / NS_PER_S:.2f} s; leave it out"
-                )
+                raise ModelError(f"{self._session.path}: camera {camera} has no frame at {time / NS_PER_S:.2f} s")
             jpeg = self._session.jpeg(camera, picture.seq)
             if jpeg is None:
-                raise ModelError(
-                    f"{self._session.path}: frame {picture.seq} of {camera} was not recorded; leave it out"
-                )
+                raise ModelError(f"{self._session.path}: frame {picture.seq} of {camera} was not recorded")
             found.append(jpeg)
         return found
 

@@ -58,7 +58,7 @@ class Sessions:
                     raise
                 self._paths.remove(path)
                 self.left_out += 1
-                say(f"video2act: left out: {error}")
+                say(f"video2act: skipped: {error}")
                 continue
             yield session, some
         self._said = True

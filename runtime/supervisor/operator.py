@@ -12,6 +12,7 @@ from drivers.arm import NOT_CARRIED_OUT
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
 from runtime.messaging.messages import CommandName
+from runtime.supervisor.confirmation import to_confirm
 from runtime.supervisor.flags import OPERATOR
 from runtime.supervisor.run_client import Operator, run_folder
 
@@ -25,7 +26,7 @@ _FOLLOWS: dict[CommandName, CommandName] = {
     "release": "arm", "clear": "arm",
 }  # fmt: skip
 _AIMS = {
-    "arm": "arm the arms", "run": "let the policy move them", "hold": "stop them", "clear": "clear the stop",
+    "arm": "arm the arms", "run": "let the policy move them", "hold": "hold them in place", "clear": "clear the stop",
     "release": "cut their power",
 }  # fmt: skip
 
@@ -42,12 +43,15 @@ def main(arguments: list[str]) -> int:
     try:
         answer = operator.give(command, confirmed)
         result = f"refused: {answer.answer}" if answer.answer else "accepted"
-        say(f"{command}: {result}; mode {'; '.join((answer.mode, *answer.reasons))}")
+        reasons = [reason for reason in answer.reasons if reason not in answer.answer]  # a sentence is said once
+        say(f"{command}: {result}; mode {'; '.join((answer.mode, *reasons))}")
         undone = "" if answer.answer or command not in _OF_MOTORS else _undone(operator)
     finally:
         operator.close()
     if undone:
         say(f"{command}: {undone}")
+    if how := to_confirm(command, answer.answer):
+        say(f"video2act: {how}")
     if answer.answer or undone:
         return 1
     follows = _FOLLOWS[command]

@@ -28,6 +28,8 @@ from runtime.supervisor.status_line import StatusLine
 
 _APART_RAD = 0.3  # chosen: more than a follower lags behind a hand, less than any two useful poses differ
 _WATCHES = "the leaders lead the arms; the safety layer only monitors"
+_NEVER_ARMS = "record.sh never arms the robot: the leaders lead it and the safety layer only monitors; use robot.sh"
+_NO_RECORDER = "the recorder is starting; wait a second, then press s again"
 
 
 class RecordingStatus(StatusLine):
@@ -54,7 +56,7 @@ class RecordingStatus(StatusLine):
         """What a demonstration that began now would be missing; empty: nothing."""
         since_ns = robot_time_ns() - NS_PER_S // 2
         if not self.heard:
-            return "recorder is starting"
+            return _NO_RECORDER
         if self._leader is None or self._leader.stamp_ns < since_ns:
             return "no leader feedback; switch on both leaders"
         joints = self.newest(messages.JointState)
@@ -64,10 +66,10 @@ class RecordingStatus(StatusLine):
             return f"{joint} is {apart.max():.2f} rad from its leader (limit {_APART_RAD} rad); check that the follower is free"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
-            return "no frames yet"
+            return "no camera frames yet; wait, or check cables and USB ports"
         verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
         recording = self.newest(messages.Recording)
-        return "; ".join([*verdicts, recording.fault if recording else "nothing is recorded yet"]).strip("; ")
+        return "; ".join([*verdicts, recording.fault if recording else _NO_RECORDER]).strip("; ")
 
     @property
     def headline(self) -> str:
@@ -155,7 +157,7 @@ def main(arguments: list[str]) -> int:
     """Record with the settings of the robot, its leaders plugged in. Called by runtime/cli.py; returns the exit status."""
     settings = settings_of(RECORD.read(arguments)[1])
     simulated = settings.arms.kind == "simulated"
-    role = Role(recording=True, unfit=f"record.sh arms nothing: {_WATCHES}")
+    role = Role(recording=True, unfit=_NEVER_ARMS)
     changed = {
         "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
         "can": simulated,

@@ -4,13 +4,12 @@ Called by the status line.
 Two texts are alike when they differ in figures only.
 """
 
-import re
 from dataclasses import dataclass, field
 
 from runtime.host.clock import NS_PER_S
+from runtime.host.figures import without_figures
 
 _WINDOW_NS = 10 * NS_PER_S  # as often as a line without a terminal (status_line.py)
-_FIGURE = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Repeats:
 
     def is_new(self, text: str, now_ns: int) -> bool:
         """Whether a text is to be shown now; a text like one of the last ten seconds is counted instead."""
-        alike = _FIGURE.sub("#", text)
+        alike = without_figures(text)
         if alike not in self._reported:
             self._reported[alike] = _Reported(now_ns + _WINDOW_NS)
             return True

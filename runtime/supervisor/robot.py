@@ -392,7 +392,8 @@ def examined(settings: Settings, role: Role) -> Role:
     say("video2act: checking the robot")
     rows = examine(settings, role=role)
     say("\n".join(table(rows)))
-    failed = f"preflight failed: {found}; fix it and restart" if (found := failures(rows)) else ""
+    found, remedy = failures(rows), "fix it, check it with ./launch/doctor.sh, then restart"
+    failed = f"preflight failed: {found}; {remedy}" if found else ""
     return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failed)))})
 
 

@@ -72,7 +72,7 @@ class StatusLine:
         """Why the arms do not run, in their own words."""
         state = self._newest.get("safety")
         if not isinstance(state, messages.SafetyState):
-            return "arms process silent"
+            return "no report from the arms process yet; read logs/arms.log of the session"
         return "; ".join(state.reasons) or state.mode
 
     def read(self) -> None:
@@ -162,7 +162,7 @@ class StatusLine:
         if isinstance(state, messages.SafetyState):
             holds = f"holds {state.holds}, faults {state.faults}"
             if state.chunk_age_ns >= 0:
-                ages = f"chunk {state.chunk_age_ns / 1e6:.0f} ms, condition {state.condition_age_ns / 1e6:.0f} ms old"
+                ages = f"chunk {state.chunk_age_ns / 1e6:.0f} ms, conditions {state.condition_age_ns / 1e6:.0f} ms old"
         recording = self._newest.get("recording")
         if isinstance(recording, messages.Recording) and recording.fault:
             lost, file = file, ""

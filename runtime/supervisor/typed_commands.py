@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
+from runtime.supervisor.confirmation import to_confirm
 
 GIVE_UP_NS = 3 * NS_PER_S  # chosen: the arms answer within a tick; so long nobody presses a key again by mistake
 
@@ -36,6 +37,8 @@ class TypedCommands:
         if state.answer:
             self._waiting = []
             self.tell(f"{name}: refused: {state.answer}")
+            if how := to_confirm(name, state.answer):
+                self.tell(how)
         elif self._waiting:
             self._send_next(now_ns)
         else:

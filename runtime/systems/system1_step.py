@@ -45,9 +45,8 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
     skew = skew_ns(inputs.newest)
     if skew > seconds(settings.cameras.max_skew_s):
         late = min(inputs.newest, key=lambda frame: frame.capture_ns).camera
-        return (
-            f"cameras are {skew / 1e6:.0f} ms apart (limit {settings.cameras.max_skew_s * 1e3:.0f} ms): {late} is late"
-        )
+        apart = f"{skew / 1e6:.0f} ms apart in time (limit {settings.cameras.max_skew_s * 1e3:.0f} ms)"
+        return f"camera frames are {apart}: {late} is late; check its cable and USB port"
     if inputs.joints is None:
         return "no joint state yet"
     if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
@@ -128,9 +127,9 @@ def step(
     prepared = {frames: _prepare(config.fast, frames, pictures) for frames in inputs.sets}
     for frames, made in prepared.items():
         if made is None and not config.fast.has_images(_numbers(frames)):
-            return _skip(
-                state, inputs, f"frames {_numbers(frames)} were overwritten before they were read", epoch, now_ns
-            )
+            lost = f"frames {_numbers(frames)} were overwritten before they were read"
+            why = "the machine is overloaded; end other programs"
+            return _skip(state, inputs, f"{lost}: {why}", epoch, now_ns)
     prepared_ns = robot_time_ns()
     for frames, made in prepared.items():
         if made is not None:

@@ -89,7 +89,7 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
             raise SettingsError(f"{error}; delete the file") from None
         if size != wanted:
             raise SettingsError(
-                f"--width-px, --height-px: {path} has images of {size[1]}x{size[0]}, got {wanted[1]}x{wanted[0]}; "
+                f"--width-px, --height-px: {path} has images of {size[1]}x{size[0]} px, got {wanted[1]}x{wanted[0]} px; "
                 "give another --out"
             )
 

@@ -68,7 +68,7 @@ class TrainFlags(Flags):
     machines: int = Field(default=1, ge=1, le=1024)
     """Machines that train together; run the same command on each."""
     meet: Annotated[str, Says(metavar="HOST:PORT")] = ""
-    """With --machines: address of the first machine."""
+    """With --machines: HOST:PORT of the first machine."""
 
     @field_validator("video", "begin")
     @classmethod

@@ -25,7 +25,7 @@ from runtime.training.run import Run
 
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
-_GB = 1e9  # bytes, as disks and GPUs are sold
+_GIB = 2**30  # bytes
 _NO_ROOM = ("out of memory", "can't allocate memory", "Unable to allocate", "by signal: Killed")
 """What torch says of a GPU and of this machine, numpy, and torch of a loader that was killed for its memory."""
 
@@ -55,13 +55,13 @@ def check(run: Run) -> None:
     needed, there, free = needs(run), _memory_bytes(run.device), _free_bytes(run.out)
     where, wanted = "this machine" if run.device == "cpu" else "a GPU", _wanted(run, needed)
     count = f"{needed.learning / 1e6:.1f} M weights learn"
-    reported = f"{run.stage}: {count}, which needs {_gb(wanted)} GB besides the activations"
+    reported = f"{run.stage}: {count}, which needs {_gib(wanted)} GiB besides the activations"
     if wanted > there:
-        raise RuntimeFault(f"{reported}; {where} has {_gb(there)} GB: {_remedy(run, there)}")
-    say(f"video2act: {reported}; {where} has {_gb(there)} GB")
+        raise RuntimeFault(f"{reported}; {where} has {_gib(there)} GiB: {_remedy(run, there)}")
+    say(f"video2act: {reported}; {where} has {_gib(there)} GiB")
     if needed.disk_bytes > free:
         raise RuntimeFault(
-            f"{run.stage}: states and checkpoints need {_gb(needed.disk_bytes)} GB, --out {run.out} has {_gb(free)} GB "
+            f"{run.stage}: states and checkpoints need {_gib(needed.disk_bytes)} GiB, --out {run.out} has {_gib(free)} GiB "
             "free; give another --out"
         )
 
@@ -111,13 +111,13 @@ def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
         slow = SlowSystem(config)
         of_window = sum(_of_window(slow, window) for window in (config.video.high, config.video.low))
     wanted, free = of_window * sum(len(windows(count)) for count in steps), _free_bytes(cache)
-    reported = f"the features of {len(steps)} demonstrations need {_gb(wanted)} GB"
+    reported = f"the features of {len(steps)} demonstrations need {_gib(wanted)} GiB"
     if wanted > free:
         raise RuntimeFault(
-            f"{reported}, {cache} has {_gb(free)} GB free; give another --cache, or --cloning.prepared false, which computes "
+            f"{reported}, {cache} has {_gib(free)} GiB free; give another --cache, or --cloning.prepared false, which computes "
             "them while training"
         )
-    say(f"video2act: {reported} of {_gb(free)} GB free")
+    say(f"video2act: {reported} of {_gib(free)} GiB free")
 
 
 def _of_window(slow: SlowSystem, window: Window) -> int:
@@ -180,5 +180,5 @@ def _memory_bytes(device: str) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _gb(amount: float) -> str:
-    return f"{amount / _GB:.1f}"
+def _gib(amount: float) -> str:
+    return f"{amount / _GIB:.1f}"

@@ -72,7 +72,7 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
         other = _difference(_completed(settings), wanted)
         if other is not None:
             raise RuntimeFault(
-                f"{path}: begun with another {other}; give another --out, or the settings and data of that run"
+                f"{path}: begun with {other}; give another --out, or repeat the settings and data of that run"
             )
     run.out.mkdir(parents=True, exist_ok=True)
     if revision() not in revisions:
@@ -105,4 +105,4 @@ def _difference(before: Any, now: Any, place: str = "") -> str | None:
             if found is not None:
                 return found
         return None
-    return None if before == now else f"{place} ({before}, now {now})"
+    return None if before == now else f"{place} {before}, now {now}"

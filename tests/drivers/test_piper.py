@@ -280,9 +280,9 @@ def test_a_bus_that_is_off_is_the_cause_of_a_silence(tmp_path: Path, monkeypatch
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     for state, said, silence in (
-        ("BUS-OFF", "bus-off after too many CAN errors", "nothing is on its bus"),
-        ("ERROR-ACTIVE", "", "somebody acknowledges: an arm that is set to lead is silent"),
-        ("ERROR-PASSIVE", "", "nobody acknowledges what is sent; check its power"),
+        ("BUS-OFF", "bus-off after too many CAN errors", "no frames on its bus"),
+        ("ERROR-ACTIVE", "", "ours are acknowledged: it may be set to lead"),
+        ("ERROR-PASSIVE", "", "ours are not acknowledged; check its power"),
     ):
         monkeypatch.setenv("STATE", state)
         arm = PiperArm("left", "can_left")
@@ -416,7 +416,7 @@ def test_an_arm_that_comes_late_is_waited_for(rig: Rig) -> None:
     ("fault", "said"),
     [
         ({"late_enable_s": 60.0}, r"motors \[1, 2, 3, 4, 5, 6\] did not switch on"),
-        ({"status": 7}, "status 7: collision; not enabled"),
+        ({"status": 7}, "status 7: collision; free the arm, then send `clear`; not enabled"),
         ({"teaching": True}, "in teach mode"),
         ({"corrupt_limits": True}, "the stored limits of motor 1 are corrupt"),
     ],
@@ -647,7 +647,7 @@ def test_a_bus_without_anything_says_what_may_be_meant(rig: Rig) -> None:
     rig.arm.connect()
     time.sleep(0.2)
     assert rig.arm.why_silent() == "", "the age of the feedback tells"
-    assert str(rig.arm.silence()).startswith("nothing is on its bus; check its power")
+    assert str(rig.arm.silence()).startswith("no frames on its bus; check its power")
     assert "an arm that is set to lead is silent: set it to follow" in rig.arm.silence().remedy
 
 
@@ -664,7 +664,7 @@ def test_a_bus_that_hangs_in_opening_is_named_and_opened_once_it_answers(
     others[0].connect(str(path))
     arm, threads = PiperArm("right", str(path), "hub"), threading.active_count()
     for _ in range(3):
-        with pytest.raises(DriverError, match=r"opening the CAN bus hangs .*; unplug its USB-CAN adapter and plug"):
+        with pytest.raises(DriverError, match=r"opening the CAN bus hung .*; unplug its USB-CAN adapter and plug"):
             arm.connect()
     assert threading.active_count() == threads + 1, "one is left behind, not one a try"
     for end in (hanging, *others):
@@ -691,7 +691,7 @@ def test_a_bus_that_hangs_in_reading_is_let_go(rig: Rig, monkeypatch: pytest.Mon
     monkeypatch.setattr(HubBus, "_recv_internal", lambda bus, timeout: (None, hangs.wait()))
     time.sleep(0.1)
     rig.arm.close()
-    with pytest.raises(DriverError, match="reading the CAN bus hangs"):
+    with pytest.raises(DriverError, match="reading the CAN bus hung"):
         rig.arm.connect()
     assert time.monotonic() - began < 2
     monkeypatch.undo()

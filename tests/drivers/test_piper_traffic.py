@@ -22,11 +22,19 @@ def carried(*numbers: int) -> Traffic:
         (LEADS, "it is set to lead: its feedback comes as 0x3a1, 0x3a2, 0x3a3, 0x3a4, ...", "set it to follow"),
         (range(0x2B1, 0x2B9), "its feedback is shifted to 0x2b1", "set it to follow"),
         (range(0x2C5, 0x2C8), "its feedback is shifted to 0x2c5, 0x2c6, 0x2c7", "set it to follow"),
-        ((0x2A1, 0x2A8, 0x251), "it sends 0x251, 0x2a1, 0x2a8, but no joints", "power-cycle it"),
-        ((0x473, 0x4AF), "it answers questions (0x473, 0x4af), but sends no feedback", "set it to follow"),
+        ((0x2A1, 0x2A8, 0x251), "it sends frames 0x251, 0x2a1, 0x2a8, but no joint feedback", "power-cycle it"),
+        ((0x473, 0x4AF), "it answers queries (0x473, 0x4af) but sends no feedback", "set it to follow"),
         ((0x151, 0x155, 0x156, 0x157, 0x159), "its bus carries the targets of a leader", "else check its power"),
-        ((0x151,), "its bus carries another sender's commands (0x151), and nothing of an arm", "check its power"),
-        ((0x123, 0x456), "its bus carries other frames (0x123, 0x456), and nothing of an arm", "check its power"),
+        (
+            (0x151,),
+            "its bus carries only another sender's commands (0x151), and nothing from an arm",
+            "check its power",
+        ),
+        (
+            (0x123, 0x456),
+            "its bus carries only other frames (0x123, 0x456), and nothing from an arm",
+            "check its power",
+        ),
     ],
 )
 def test_what_is_there_in_place_of_feedback_is_told(numbers: tuple[int, ...], said: str, remedy: str) -> None:
@@ -53,7 +61,9 @@ def test_what_is_no_frame_is_told_where_nothing_else_is_there() -> None:
     traffic.note_none("an error frame")
     finding = traffic.of_an_arm()
     assert (
-        finding is not None and "no frame of a Piper (an error frame)" in finding.found and "bit rate" in finding.remedy
+        finding is not None
+        and "frames that no Piper sends (an error frame)" in finding.found
+        and "bit rate" in finding.remedy
     )
     traffic.note(0x2A5)
     assert traffic.of_an_arm() is None
@@ -64,7 +74,7 @@ def test_what_is_no_frame_is_told_where_nothing_else_is_there() -> None:
     [
         ((0x2A1, 0x2A5), "it is set to follow: it sends feedback (0x2a1, 0x2a5)"),
         (LEADS, "it leads, but sends no targets (0x3a1"),
-        ((0x123,), "its bus carries other frames (0x123)"),
+        ((0x123,), "its bus carries only other frames (0x123)"),
     ],
 )
 def test_a_leader_without_targets_is_told_likewise(numbers: tuple[int, ...], said: str) -> None:
@@ -74,6 +84,6 @@ def test_a_leader_without_targets_is_told_likewise(numbers: tuple[int, ...], sai
 
 
 def test_a_bus_on_which_nobody_acknowledges_has_nobody() -> None:
-    assert "somebody acknowledges" in of_silence("ERROR-ACTIVE").found
-    assert "nobody acknowledges" in of_silence("ERROR-PASSIVE").found
-    assert of_silence("").found == "nothing is on its bus"
+    assert "ours are acknowledged" in of_silence("ERROR-ACTIVE").found
+    assert "ours are not acknowledged" in of_silence("ERROR-PASSIVE").found
+    assert of_silence("").found == "no frames on its bus"

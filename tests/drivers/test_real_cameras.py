@@ -112,7 +112,7 @@ def test_a_size_that_the_device_does_not_have_is_one_line() -> None:
     camera.open()
     try:
         camera.push()
-        with pytest.raises(DriverError, match="sends 80x60, expected 90x60"):
+        with pytest.raises(DriverError, match="sends 80x60 px, expected 90x60 px"):
             camera.read(1.0)
     finally:
         camera.close()
@@ -330,7 +330,7 @@ def test_a_usb_camera_that_cannot_give_the_rate_is_refused(
         camera.open()
         return
     with pytest.raises(
-        DriverError, match=r"^/dev/video9: sends 15 frames per second at 80x60, expected 30; choose a size and"
+        DriverError, match=r"^/dev/video9: sends 15 frames/s at 80x60 px, expected 30; choose a size and"
     ):
         camera.open()
 
@@ -380,7 +380,7 @@ def test_a_usb_camera_of_another_size_is_named() -> None:
     camera = UvcCamera("left_wrist", "/dev/video9", 640, 480, 30, lambda path: device)
     camera.open()
     device.push()
-    with pytest.raises(DriverError, match="sends 80x60, expected 640x480; choose a size that it offers"):
+    with pytest.raises(DriverError, match="sends 80x60 px, expected 640x480 px; choose a size that it offers"):
         camera.read(1.0)
 
 

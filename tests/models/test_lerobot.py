@@ -151,7 +151,7 @@ def change_info(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
     ("change", "said"),
     [
         (lambda info: info.update(codebase_version="v2.1"), "expected LeRobot v3.0, got v2.1"),
-        (lambda info: info.update(fps=50), "frames per second, got 50"),
+        (lambda info: info.update(fps=50), "frames/s, got 50"),
         (lambda info: info["features"].pop("action"), "feature action is missing"),
         (
             lambda info: info["features"].pop("observation.images.cam_high"),

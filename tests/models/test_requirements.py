@@ -57,8 +57,8 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ("{", "checkpoint.json cannot be read .*a later version may have written it"),
-        ('{"format": 3, "needs": {}}', "checkpoint.json cannot be read .*a later version may have written it"),
+        ("{", "checkpoint.json cannot be read .*update video2act, or give another"),
+        ('{"format": 3, "needs": {}}', "checkpoint.json cannot be read .*update video2act, or give another"),
         ('{"format": 2}', "needs"),
         (
             '{"format": 2, "policy": "openvla", "needs": {}}',
@@ -66,7 +66,7 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
         ),
         (
             '{"format": 2, "needs": {"targets": 16}}',
-            r"history_s is .* in checkpoint.json, but .* in config.json; save it again",
+            r"history_s is .* in checkpoint.json, but .* in config.json; train it again",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import { html } from "./html.js";
 import { openOperator } from "./sockets.js";
 
 const FREE = { holder: "", mine: false, deadman: false };
-const NOT_HEARD = "HOLD is not received: no connection. It is sent again on reconnection; use the robot's own keyboard or power switch";
+const NOT_HEARD = "HOLD has not arrived: no connection. It is resent on reconnection; press space at the robot, or support the arms and cut their power";
 
 export function useOperator(live) {
   const socket = useRef(null);

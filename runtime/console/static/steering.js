@@ -78,9 +78,9 @@ function Wishes({ moment, mine, steer }) {
     setDraft("");
   };
   return html`<form class="wishes" onSubmit=${tell}>
-    <div class="instruction"><small class="muted">the robot does</small> <q title=${reported}>${reported}</q></div>
+    <div class="instruction"><small class="muted">current instruction</small> <q title=${reported}>${reported}</q></div>
     <label><span class="muted">new instruction${draft.trim() && html`<b class="bad">, not sent yet</b>`}</span>
-      <textarea rows="2" maxlength="1000" disabled=${!mine} value=${draft} placeholder="what it shall do instead"
+      <textarea rows="2" maxlength="1000" disabled=${!mine} value=${draft} placeholder="one sentence"
       onInput=${(event) => setDraft(event.target.value)}></textarea></label>
     <div class="row"><button type="submit" disabled=${!mine || !draft.trim()}>tell the robot</button>
       <button type="button" disabled=${!mine || !reported} title="edit the present instruction" onClick=${() => setDraft(reported)}>edit</button>

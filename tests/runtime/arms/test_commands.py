@@ -181,7 +181,11 @@ def test_motors_are_not_switched_on_later(command: Command) -> None:
 
 def test_nothing_runs_with_a_fault(command: Command) -> None:
     machine = armed("FAULT", fault="left arm: motor 3 is hot")
-    assert refused(machine, command("run"), WAITS) == "left arm: motor 3 is hot; send `clear` first"
+    assert refused(machine, command("run"), WAITS) == "left arm: motor 3 is hot; send `clear`, then `run`"
+    never = machine.latch(never_armed=True)
+    assert refused(never, command("run"), WAITS) == "left arm: motor 3 is hot; send `clear`, then `arm`"
+    stop = machine.latch(fault=STOPPED)
+    assert refused(stop, command("run"), WAITS) == STOPPED, "a fault that says how it is cleared is not contradicted"
     machine = reported(machine, command("clear"), Arms())
     assert reported(machine, command("run"), WAITS).wanted.run, "as the terminal's r does"
 
@@ -191,8 +195,14 @@ def test_nothing_runs_with_a_fault(command: Command) -> None:
 def test_only_armed_arms_move_to_a_pose_or_are_led(name: str, mode: messages.Mode, command: Command) -> None:
     """And what ended such a way before is not said any longer; the policy does not run meanwhile."""
     machine, arms = armed(mode, lost=("move to the rest pose ended: left arm: silent",)), Arms(own_leaders=True)
-    if mode in ("DISARMED", "FAULT"):
-        assert mode in refused(machine, command(name), arms)
+    if mode == "DISARMED":
+        switching_on = f"`{name}` needs armed arms (mode DISARMED); wait for HOLD, then send `{name}` again"
+        assert refused(machine.want(arm=True), command(name), arms) == switching_on
+        never = f"`{name}` needs armed arms (mode DISARMED); send `arm`, then `{name}`"
+        assert refused(machine, command(name), arms) == never
+        return
+    if mode == "FAULT":
+        assert refused(machine.latch(fault="x"), command(name), arms) == f"x; send `clear`, then `{name}`"
         return
     made = reported(machine.want(takeover=name != "takeover", pose="ready"), command(name), arms)
     pose = "" if name == "takeover" else name

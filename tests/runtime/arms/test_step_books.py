@@ -135,4 +135,4 @@ def test_a_chunk_that_has_run_out_holds_although_it_is_not_old(build: Build) -> 
     rig.run(2.0, chunk_every_s=None)
     assert rig.mode == "RUNNING"
     rig.run(0.3, chunk_every_s=None)
-    assert rig.mode == "HOLD" and "System 1 is late or gone" in rig.reasons
+    assert rig.mode == "HOLD" and "System 1 is late or has ended" in rig.reasons

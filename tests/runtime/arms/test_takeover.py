@@ -87,7 +87,7 @@ def test_a_gap_of_the_ticks_ends_a_takeover_until_it_is_asked_for_again(teacher:
     stood = rig.state.commanded.q.copy()
     rig.now_ns += 100_000_000
     assert teacher.leads(duration_s=0.005).mode == "HOLD"
-    assert "no targets were sent for 105 ms" in rig.reasons
+    assert "no targets sent for 105 ms" in rig.reasons
     teacher.leads(lambda at_s: np.full(messages.JOINTS, 0.01))
     assert rig.mode == "HOLD" and np.abs(rig.state.commanded.q - stood).max() < 1e-6, "hands lead them no more"
     teacher.q = rig.measured.copy()
@@ -149,7 +149,7 @@ def test_a_lost_hand_or_arm_holds_until_the_order_comes_again(teacher: Teacher, 
         made, why = rig.tick(teacher.says()), "right arm: status 5"
     else:
         teacher.q[9] -= limit + 0.1
-        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from its leader (limit {limit} rad)"
+        made, why = rig.tick(teacher.says()), f"is {limit + 0.1:.2f} rad from the arm (limit {limit} rad)"
     assert made.target.mode == "HOLD" and rig.state.machine.status.holds == 1
     rig.tick()
     assert why in rig.reasons, "it is said until something is ordered"
@@ -222,7 +222,9 @@ def test_what_hinders_is_named(build: Build) -> None:
         return takeover.unled(0.3, state, pose, True, rig.now_ns)
 
     assert unled() == ()
-    assert unled(q=away) == ("takeover: right j2 is 0.40 rad from its leader (limit 0.3 rad); move the leader there",)
+    assert unled(q=away) == (
+        "takeover: the right leader's j2 is 0.40 rad from the arm (limit 0.3 rad); move the leader to the arm's pose",
+    )
     assert "no leader feedback" in unled(measured_ns=(rig.now_ns - 150_000_000, rig.now_ns))[0]
     assert "no leader feedback" in takeover.unled(0.3, None, pose, True, rig.now_ns)[0]
     assert "waiting until the arms have stopped" in takeover.unled(0.3, teacher.says(), pose, False, rig.now_ns)[0]
@@ -250,7 +252,7 @@ def test_on_stock_wiring_a_takeover_is_refused_and_the_policy_runs_on(build: Bui
 def test_arms_that_are_not_armed_cannot_be_led(build: Build) -> None:
     rig = Rig(build, *OWN, "--arms.start", "disarmed")
     rig.tick(rig.command("takeover"))
-    assert rig.state.answer == "`takeover` needs armed arms, the mode is DISARMED; send `clear`, then `arm`"
+    assert rig.state.answer == "`takeover` needs armed arms (mode DISARMED); send `arm`, then `takeover`"
     assert not rig.state.machine.wanted.takeover
 
 

@@ -56,7 +56,7 @@ def test_hold_on_a_silent_link_acts_within_a_second_of_its_return(robot: StandIn
         expect(page.locator(".banner strong")).to_have_text("LOST")
         page.wait_for_timeout(3000)
         page.get_by_role("button", name="HOLD").click()
-        expect(page.locator("nav .answer")).to_contain_text("HOLD is not received")
+        expect(page.locator("nav .answer")).to_contain_text("HOLD has not arrived")
         page.wait_for_timeout(3000)
         link.restore()
         assert heard(robot, page, before + 1) < HOLD_S

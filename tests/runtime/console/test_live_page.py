@@ -225,7 +225,7 @@ def test_the_page_tells_of_a_process_that_hangs_dies_and_comes_back(
     expect(page.locator(".banner")).not_to_contain_text("RUNNING")
     os.kill(hung, signal.SIGKILL)
     until(page, f"(was) => window.video2act.moment.processes.find({row}).restarts > was", arg=before)
-    expect(page.locator(".banner strong")).not_to_have_text("NO WORD", timeout=WAIT_MS)
+    expect(page.locator(".banner strong")).not_to_have_text("SILENT", timeout=WAIT_MS)
     if process == "arms":
         shows(page, "DISARMED")
         expect(page.locator(".banner")).to_contain_text("send `arm`, then `run`")

@@ -93,7 +93,7 @@ def test_what_was_asked_of_a_robot_seen_long_ago_is_refused_but_for_hold(rig: Ri
         {"type": "command", "command": "run"},
         {"type": "steer", "ratio": 4},
     ):
-        assert "repeat it" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
+        assert "send it again" in (answer := rig.say("anna", **request, seen_ns=seen_ns)) or "seen_ns" in answer
     assert not rig.commands.messages and not rig.steering.messages
     assert rig.say("anna", type="command", command="hold", seen_ns=seen_ns) == ""
     assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 1999 * MS) == ""
@@ -135,13 +135,13 @@ def test_a_page_far_away_may_order_by_what_it_can_see(rig: Rig, trip_ms: int, li
     """What it shows is as old as its way is long; but what it says of that is believed up to a limit only."""
     beat(rig, trip_ms)
     assert rig.say("anna", type="command", command="run", seen_ns=NOW_NS - limit_ms * MS) == ""
-    assert "repeat it" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - (limit_ms + 1) * MS)
+    assert "send it again" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - (limit_ms + 1) * MS)
 
 
 def test_a_stall_is_no_longer_way(rig: Rig) -> None:
     for trip_ms in (50, 1900, 1900, 1900):
         beat(rig, trip_ms)
-    assert "repeat it" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 2100 * MS)
+    assert "send it again" in rig.say("anna", type="command", command="run", seen_ns=NOW_NS - 2100 * MS)
 
 
 def test_wishes_go_to_the_supervisor(rig: Rig) -> None:

@@ -99,8 +99,10 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
     assert (fresh["safety"]["mode"], fresh["safety"]["moves"]) == ("RUNNING", True)
     assert fresh["cameras"][0]["verdict"] == ""
     old = shown(held, 800)
-    assert (old["safety"]["mode"], old["safety"]["moves"]) == ("NO WORD", None)
-    assert old["safety"]["reasons"] == ["arms process silent for 0.8 s (limit 0.7 s); the arms hold their last target"]
+    assert (old["safety"]["mode"], old["safety"]["moves"]) == ("SILENT", None)
+    assert old["safety"]["reasons"] == [
+        "arms process silent for 0.8 s (limit 0.7 s); the arms stay at their last target"
+    ]
     assert old["cameras"][0]["verdict"] == "no report for 0.8 s (limit 0.7 s)"
     del held["joint_state"]
     assert shown(held)["safety"]["moves"] is None, "nobody knows"
@@ -117,8 +119,13 @@ def test_nothing_old_is_told_as_if_it_were_so_now(held: dict[str, messages.Messa
         ("HOLD", (HELD,), [], ""),
         ("HOLD", ("moving to the rest pose",), [], "wait, or send `hold`"),
         ("FAULT", ("left j1 is blocked",), [], "check the robot, then send `clear` and `run`"),
-        ("FAULT", (STOPPED,), [], "support the arms, then clear a stop, `arm`, `run`"),
-        ("FAULT", ("left arm: status 1: emergency stop",), [], "support the arms, then clear a stop, `arm`, `run`"),
+        ("FAULT", (STOPPED,), [], "support the arms, then press `clear a stop`, `arm`, `run`"),
+        (
+            "FAULT",
+            ("left arm: status 1: emergency stop",),
+            [],
+            "support the arms, then press `clear a stop`, `arm`, `run`",
+        ),
         (
             "FAULT",
             ("left arm: `stop` not carried out: why", STOPPED),

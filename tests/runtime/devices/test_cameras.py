@@ -152,6 +152,19 @@ def test_pictures_that_come_in_time_but_are_old_are_named() -> None:
     assert judged(monitor, 0.0) == f"frames are 500 ms old (limit {LATE_S * 2e3:.0f} ms)"
 
 
+def test_another_condition_is_another_kind_and_other_figures_are_none() -> None:
+    """Three of them begin with the same word, and a change between these is told at once too."""
+    old, older = "frames are 400 ms old (limit 160 ms)", "frames are 412.5 ms old (limit 160 ms)"
+    behind, lost = "frames arrive 60 ms later than another camera's (limit 50 ms)", "frames cannot be forwarded (full)"
+
+    def kind(verdict: str) -> str:
+        return cameras.kind(messages.CameraState(camera="head", number=1, capture_ns=1, rate_hz=30.0, verdict=verdict))
+
+    assert kind(old) == kind(older)
+    assert len({kind(verdict) for verdict in (old, behind, lost, "no frame yet", "")}) == 5
+    assert kind("") == ""
+
+
 def test_a_drivers_trouble_comes_first() -> None:
     monitor = monitored(healthy())
     monitor.fault = "head: unplugged"
@@ -168,7 +181,7 @@ def test_a_camera_that_is_much_too_slow_is_told(rate_hz: float, said: bool) -> N
     """Half the rate, as in the dark, is within the age of frames that is allowed."""
     monitor = monitored(healthy())
     monitor.arrived.extend(START_NS + round(count * 1e9 / rate_hz) for count in range(30))
-    assert (judged(monitor, 0.0) == "sends 15.0 frames per second (limit 18.0); " + cameras.SLOW_REMEDY) is said
+    assert (judged(monitor, 0.0) == "sends 15.0 frames/s (limit 18.0); " + cameras.SLOW_REMEDY) is said
     monitor.simulated = True
     assert judged(monitor, 0.0) == "", "what a slow machine draws is reported otherwise"
 
@@ -403,7 +416,7 @@ def test_a_camera_that_hangs_in_open_blinds_no_other(
     monkeypatch.setattr(cameras, "OPEN_S", 3.5)
 
     def named(verdicts: dict[str, str]) -> bool:
-        return "hangs" in verdicts["head"]
+        return "hung" in verdicts["head"]
 
     run = Run(settings, tmp_path, named)
     threading.Timer(20.0, lambda: setattr(run, "running", False)).start()
@@ -416,7 +429,7 @@ def test_a_camera_that_hangs_in_open_blinds_no_other(
     cameras.main(run, made)  # pyright: ignore[reportArgumentType]
     first, last = run.judged[0], run.judged[-1]
     assert first["head"] == "opening, for 3 s (limit 4 s)"
-    assert last["head"].startswith("hangs in open(), for 4 s (limit 4 s); unplug it and plug it in again")
+    assert last["head"].startswith("hung in open(), for 4 s (limit 4 s); unplug it and plug it in again")
     assert last["left_wrist"] == last["right_wrist"] == ""
 
 

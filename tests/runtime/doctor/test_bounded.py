@@ -27,7 +27,7 @@ def test_one_that_hangs_is_named_with_where_it_hangs() -> None:
     began = time.monotonic()
     row, other = at_once(checks, 1.0)
     assert time.monotonic() - began < 2.5 and other.name == "other", "the limit is for all of them"
-    assert row == Row("bus", "fail", "hangs in run() of subprocess (no answer within 1 s)", "unplug it")
+    assert row == Row("bus", "fail", "hung in run() of subprocess (no answer within 1 s)", "unplug it")
 
 
 def test_what_a_check_raises_is_raised() -> None:

@@ -51,7 +51,7 @@ def test_what_is_torn_while_the_process_got_no_processor_is_blamed_on_that() -> 
     stall.note(90 * MS, 10 * S)
     stall.note(40 * MS, 10 * S + 1)
     blamed = stall.blamed(TORN, 10 * S + 2)
-    assert blamed.startswith("the machine is overloaded (no processor for 90 ms): 5 of its last 20")
+    assert blamed.startswith("the machine is overloaded (no CPU time for 90 ms): 5 of its last 20")
     assert "CAN" not in blamed
     assert stall.blamed("motor 3 is switched off", 10 * S + 2) == "motor 3 is switched off"
     assert stall.blamed(TORN, 11 * S + 1) == TORN, "it has kept up for a second"
@@ -62,4 +62,4 @@ def test_a_usual_sleep_is_no_stall() -> None:
     stall.note(19 * MS, 10 * S)
     assert stall.blamed(TORN, 10 * S) == TORN
     stall.note(30 * MS, 20 * S)
-    assert "no processor for 30 ms" in stall.blamed(TORN, 20 * S)
+    assert "no CPU time for 30 ms" in stall.blamed(TORN, 20 * S)

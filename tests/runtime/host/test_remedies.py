@@ -14,7 +14,7 @@ from runtime.host import remedies
 
 def test_a_line_has_file_cause_and_remedy() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")
-    assert remedies.line(error) == "/a/b: No space left on device; free space there"
+    assert remedies.line(error) == "/a/b: No space left on device; free disk space there"
     assert remedies.line(OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "/c").startswith("/c: Too many open files; ")
     assert remedies.line(OSError("two\nlines")) == "two"
 
@@ -52,7 +52,7 @@ def test_too_few_descriptors_are_named_before_anything_starts(tmp_path: Path) ->
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "video2act: 64 files may be open at once (limit 512 or more); raise it with ulimit -n 512, "
-        "or LimitNOFILE= of the service"
+        "video2act: at most 64 files may be open at once (512 needed); raise it with ulimit -n 512, "
+        "or LimitNOFILE=512 in the service"
     ]
     assert not list(tmp_path.iterdir()), "no folder of a session that never began"

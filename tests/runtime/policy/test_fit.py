@@ -26,18 +26,18 @@ MISFITS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ),
     (
         {"picture": PictureSize(width_px=640, height_px=480)}, SMALLER,
-        "needs frames of aspect 640:480, camera head sends 320x180; set --cameras.head.width_px 640 and",
+        "needs frames of aspect 640:480, camera head sends 320x180 px; set --cameras.head.width_px 640 and",
     ),
     (
         {"picture": PictureSize(width_px=224, height_px=168, exact=True)}, (),
-        "needs frames of 224x168, camera head sends 256x192; set --cameras.head.width_px 224",
+        "needs frames of 224x168 px, camera head sends 256x192 px; set --cameras.head.width_px 224",
     ),
     (
-        {"picture_rate_hz": 50}, (), "needs 50 frames per second, camera head sends 30; set --cameras.head.rate_hz 50",
+        {"picture_rate_hz": 50}, (), "needs 50 frames/s, camera head sends 30; set --cameras.head.rate_hz 50",
     ),
     (
         {"history_s": (20.0, 0.0)}, (),
-        "needs 20.0 s of frames, camera head keeps 8.5 s at 30 frames per second; set --cameras.head.rate_hz 12.8 or less",
+        "needs 20.0 s of frames, camera head keeps 8.5 s at 30 frames/s; set --cameras.head.rate_hz 12.8 or less",
     ),
     (
         {"windows": (VideoWindow(name="a", camera="left_wrist", frames=100, stride_s=0.5),), "conditions": (GOAL,)}, (),
@@ -126,6 +126,6 @@ def test_a_robot_that_does_not_fit_is_told_before_anything_is_made(tmp_path: Pat
     with_needs(folder, picture_rate_hz=60)
     flags = ["--policy.checkpoint", str(folder), "--sessions", str(tmp_path / "sessions")]
     assert policy_needs(load_settings(flags)).picture_rate_hz == 60
-    with pytest.raises(RuntimeFault, match="policy: needs 60 frames per second, camera head sends 30"):
+    with pytest.raises(RuntimeFault, match="policy: needs 60 frames/s, camera head sends 30"):
         robot.main(flags)
     assert not (tmp_path / "sessions").exists()

@@ -65,7 +65,7 @@ def test_a_hostile_session_costs_none_of_the_others(
         recorded(build, tmp_path / "last"),
     ]
     assert export.main([*map(str, sessions), "--to", to, "--out", str(tmp_path / "out")]) == 1
-    lines = [line for line in capsys.readouterr().out.splitlines() if "left out: " in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "skipped: " in line]
     assert len(lines) == 5, lines
     for line, said in zip(
         lines,

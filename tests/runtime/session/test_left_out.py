@@ -69,13 +69,13 @@ def test_of_a_whole_run_nothing_is_left_out(made: Made, capsys: pytest.CaptureFi
 def test_episodes_without_a_run_are_named(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made.episode(1, 2, mode="HOLD")
     made.episode(2, 4)
-    assert said(made, capsys) == ["video2act: left out: here episode 1: the arms never ran"]
+    assert said(made, capsys) == ["video2act: skipped: here episode 1: the arms never ran"]
 
 
 def test_the_part_in_which_a_camera_missed_is_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made.episode(1, 8, blind=range(2, 3))
     (line,) = said(made, capsys)
-    assert line.startswith("video2act: left out: here episode 1: 3.")
+    assert line.startswith("video2act: skipped: here episode 1: 3.")
     assert line.endswith(" of its 8.0 s, in which the arms held or a camera failed")
 
 
@@ -86,8 +86,8 @@ def test_failures_and_discarded_demonstrations_are_told(made: Made, capsys: pyte
     made.add(messages.Demonstration, number=2, state="discarded")
     made.episode(3, 3)
     assert said(made, capsys) == [
-        "video2act: left out: here episode 1: judged a failure; --failures includes it",
-        "video2act: left out: here episode 2: the demonstration was discarded, not kept",
+        "video2act: skipped: here episode 1: judged a failure; --failures includes it",
+        "video2act: skipped: here episode 2: the demonstration was discarded, not kept",
     ]
 
 

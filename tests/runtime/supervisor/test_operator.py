@@ -121,6 +121,34 @@ def test_what_an_arm_does_not_show_is_told_and_is_an_error(
     ]
 
 
+WAITING = "waiting for the operator; send `run`"
+BY_A_STOP = "stopped by an operator: the arms sink; support them, then send `clear` and confirm it"
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "said"),
+    [
+        ("run", WAITING, [f"run: refused: {WAITING}; mode HOLD"]),
+        ("arm", BY_A_STOP, [f"arm: refused: {BY_A_STOP}; mode HOLD; {WAITING}", "operator.sh clear --confirm"]),
+        (
+            "stop", "support the arms, then send `stop` again and confirm it; `hold` keeps them",
+            ["mode HOLD", "operator.sh stop --confirm"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_said_once_and_how_to_confirm(
+    folder: Path, command: str, answer: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = Arms(folder, answer)
+    try:
+        assert operator.main([command]) == 1
+    finally:
+        arms.close()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(said) and all(part in line for part, line in zip(said, lines, strict=True))
+    assert sum(line.count(answer) for line in lines) == 1
+
+
 def test_arms_that_do_not_answer_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_client, "_GIVE_UP_S", 0.3)
     with pytest.raises(RuntimeFault, match="stop: no answer from the arms process"):

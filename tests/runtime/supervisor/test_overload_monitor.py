@@ -83,7 +83,9 @@ def test_ordinary_loops_that_come_late_are_a_sign(machine: Machine) -> None:
     for _ in range(100):
         machine.now_ns += 50 * MS
         machine.monitor.own(80 * MS, machine.now_ns)
-    assert machine.monitor.judge(machine.now_ns).startswith("ordinary loops 80 ms late (p99, limit 50 ms)")
+    assert machine.monitor.judge(machine.now_ns).startswith(
+        "loops without real-time priority 80 ms late (p99, limit 50 ms)"
+    )
 
 
 def test_how_long_it_was_overloaded_is_counted_from_the_first_running(machine: Machine) -> None:
@@ -105,7 +107,7 @@ def test_what_is_late_then_is_blamed_on_the_machine_first(machine: Machine) -> N
     jumped = "left arm: reading jumped: j5 by 1.66 rad in 20 ms; ignored (1 so far); check the CAN cable"
     assert machine.monitor.attributed(jumped).endswith("ignored (1 so far)")
     assert machine.monitor.attributed("left j1 is blocked; look at it") == "left j1 is blocked; look at it"
-    said = "the machine is overloaded (no processor for 90 ms): torn"
+    said = "the machine is overloaded (no CPU time for 90 ms): torn"
     assert machine.monitor.attributed(said) == said, "once"
 
 

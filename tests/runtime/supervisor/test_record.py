@@ -73,7 +73,7 @@ def test_what_became_of_each_is_in_the_session(run: LiveRun) -> None:
 def test_the_screen_says_who_leads(run: LiveRun) -> None:
     said = run.log.read_text()
     assert "the leaders lead the arms; the safety layer only monitors" in said
-    assert "cannot start: recorder is starting" in said, "the key came too early"
+    assert "cannot start: the recorder is starting; wait" in said, "the key came too early"
     assert "export.sh" in said.splitlines()[-1]
 
 
@@ -98,7 +98,7 @@ def test_the_demonstrations_come_back_from_hdf5(
     """One in which this machine stalled and a camera lacked pictures is left out, and said."""
     assert export.main([str(run.session), "--to", "hdf5", "--out", str(tmp_path)]) == 0
     found = [demonstration.read() for demonstration in find(tmp_path)]
-    said = [line for line in capsys.readouterr().out.splitlines() if "left out: " in line]
+    said = [line for line in capsys.readouterr().out.splitlines() if "skipped: " in line]
     discarded = [line for line in said if "the demonstration was discarded, not kept" in line]
     assert len(discarded) == 1
     left_out = [line for line in said if line not in discarded]
@@ -125,7 +125,7 @@ def test_the_demonstrations_come_back_from_hdf5(
 def test_nothing_is_recorded_before_the_recorder_heard_how_it_stands(bus: OpenBus, settings: Settings) -> None:
     """Else the session would begin in the middle of the first demonstration."""
     status = record.RecordingStatus(bus("supervisor"), settings)
-    assert status.unfit() == "recorder is starting"
+    assert status.unfit() == "the recorder is starting; wait a second, then press s again"
     status.heard = True
     assert status.unfit().startswith("no leader feedback")
 
@@ -170,7 +170,9 @@ def test_what_the_doctor_finds_does_not_make_led_arms_fit(verdict: str, monkeypa
     monkeypatch.setattr(doctor, "examine", lambda _settings, role: rows)
     unfit = robot.examined(settings.model_copy(update={"arms": arms}), Role(unfit="the leaders lead")).unfit
     assert "the leaders lead" in unfit
-    assert ("preflight failed: " in unfit and "as found; fix it and restart" in unfit) == (verdict == "fail")
+    assert ("preflight failed: " in unfit and "bus left: as found (plug it in); fix it, check" in unfit) == (
+        verdict == "fail"
+    )
 
 
 def test_a_demonstration_is_named_on_a_robot() -> None:

@@ -60,7 +60,7 @@ def test_full_shared_memory_is_one_line_before_anything_starts(
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(20_000_000))
     monkeypatch.setattr(sys, "argv", ["video2act", "robot", "--sessions", str(tmp_path / "sessions")])
     assert cli.main() == 1
-    assert "20 MB free, a run needs " in capsys.readouterr().err
+    assert "19 MiB free, a run needs " in capsys.readouterr().err
     assert not list(shared.iterdir()) and not (tmp_path / "sessions").exists()
 
 
@@ -68,4 +68,4 @@ def test_a_full_disk_takes_the_table_and_not_the_end(tmp_path: Path, capsys: pyt
     (tmp_path / "table.json").symlink_to("/dev/full")
     Robot.write(tmp_path / "table.json", {"a": 1})
     said = capsys.readouterr().out
-    assert said == f"video2act: not written: {tmp_path}/table.json: No space left on device; free space there\n"
+    assert said == f"video2act: not written: {tmp_path}/table.json: No space left on device; free disk space there\n"

@@ -37,7 +37,10 @@ def telling(publisher: Publisher, state: messages.SafetyState, status: StatusLin
 
 def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     status = StatusLine(bus("supervisor"), settings)
-    assert (status.mode, status.why()) == ("", "arms process silent")
+    assert (status.mode, status.why()) == (
+        "",
+        "no report from the arms process yet; read logs/arms.log of the session",
+    )
     status.show(ALIVE)
     assert capsys.readouterr().out.startswith("starting")
 
@@ -52,7 +55,7 @@ def test_state_ages_and_reasons_are_shown(
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
     assert status.why() == "camera head: gone"
     line = joined(status.parts(ALIVE))
-    for part in ("HOLD", "chunk 120 ms", "condition 900 ms", "HOLD: camera head: gone", f"1:{settings.ratio}"):
+    for part in ("HOLD", "chunk 120 ms", "conditions 900 ms", "HOLD: camera head: gone", f"1:{settings.ratio}"):
         assert part in line
 
 

@@ -55,6 +55,14 @@ def test_a_refused_command_says_why(operator: Operator) -> None:
     assert operator.reported == ["takeover: refused: the leaders are wired to the arms"]
 
 
+def test_a_key_that_cannot_confirm_names_the_command_that_can(operator: Operator) -> None:
+    operator.typed.give(("clear",), NOW_NS)
+    operator.arms("support the arms, then send `clear` again and confirm it")
+    refused, how = operator.reported
+    assert refused.startswith("clear: refused: support the arms")
+    assert how.startswith("next, to confirm that") and how.endswith("operator.sh clear --confirm")
+
+
 def test_a_row_goes_on_with_each_answer(operator: Operator) -> None:
     operator.typed.give(("clear", "arm", "run"), NOW_NS)
     assert operator.sent == ["clear"]

@@ -38,7 +38,7 @@ def test_every_episode_can_be_read_and_moves(folder: Path) -> None:
 
 def test_what_is_there_must_be_whole_and_of_the_same_size(folder: Path, tmp_path: Path) -> None:
     line = ["--task", "pick_apple_messy", "--episodes", "2", "--seed", "5", "--workers", "1"]
-    with pytest.raises(SettingsError, match=r"has images of 48x36, got 64x48; give another --out"):
+    with pytest.raises(SettingsError, match=r"has images of 48x36 px, got 64x48 px; give another --out"):
         demos.main([*line, "--out", str(folder.parent), "--width-px", "64", "--height-px", "48"])
     (tmp_path / "pick_apple_messy").mkdir()
     (tmp_path / "pick_apple_messy" / "episode_000005.hdf5").touch()

@@ -86,24 +86,24 @@ def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, 
     (run / "run.json").write_text(json.dumps(reported))
     line = command("video", data, run, "--autoencoder-steps", "2", "--steps")
     assert train.main([*line, "2"]) == 0
-    with pytest.raises(RuntimeFault, match=r"another schedule.steps \(2, now 3\)"):
+    with pytest.raises(RuntimeFault, match=r"begun with schedule.steps 2, now 3;"):
         train.main([*line, "3"])
 
 
 @pytest.mark.parametrize(
-    ("flags", "memory_gb", "said"),
+    ("flags", "memory_gib", "said"),
     [
-        (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 157.* GB .* has 80.0 GB: give --filming.lora_rank"),
+        (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 146.* GiB .* has 80.0 GiB: give --filming.lora_rank"),
         (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss, so that the"),
-        (["action", "--profile", "full", "--processes", "3"], 80, "GB .* has 80.0 GB: give --processes 1"),
-        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GB: use a larger one"),
-        (["action", "--profile", "full"], 24, "needs 65.* GB .* has 24.0 GB: use a larger one"),
+        (["action", "--profile", "full", "--processes", "3"], 80, "GiB .* has 80.0 GiB: give --processes 1"),
+        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GiB: use a larger one"),
+        (["action", "--profile", "full"], 24, "needs 6[01].* GiB .* has 24.0 GiB: use a larger one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(
-    flags: list[str], memory_gb: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flags: list[str], memory_gib: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(needs, "_memory_bytes", lambda _: memory_gb * 10**9)
+    monkeypatch.setattr(needs, "_memory_bytes", lambda _: memory_gib * 2**30)
     monkeypatch.setattr(train.torch.cuda, "is_available", lambda: False)
     with pytest.raises(RuntimeFault, match=said) as caught:
         train.main([*flags, "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1"])
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_said_before_anything_is_fetched(
 
 def test_states_that_do_not_fit_the_disk_are_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "_free_bytes", lambda _: 1000)
-    with pytest.raises(RuntimeFault, match=r"states and checkpoints need .* GB, --out .* free; give another"):
+    with pytest.raises(RuntimeFault, match=r"states and checkpoints need .* GiB, --out .* free; give another"):
         train.main(command("video", data, tmp_path / "out"))
 
 
@@ -123,7 +123,7 @@ def test_features_that_do_not_fit_the_disk_are_not_begun(
     monkeypatch.setattr(needs, "_free_bytes", lambda folder: 1000 if folder.name == "cache" else 10**12)
     line = command("action", data, tmp_path / "out", "--video", str(video), "--steps", "1", "--cache")
     with pytest.raises(
-        RuntimeFault, match=r"features of 2 demonstrations need .* has 0.0 GB free; .*--cloning.prepared false"
+        RuntimeFault, match=r"features of 2 demonstrations need .* has 0.0 GiB free; .*--cloning.prepared false"
     ):
         train.main([*line, str(tmp_path / "cache")])
     assert not (tmp_path / "cache").exists()
@@ -345,7 +345,7 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
 
 
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
-    with pytest.raises(RuntimeFault, match=r"run.json: begun with another .*; give another --out"):
+    with pytest.raises(RuntimeFault, match=r"run.json: begun with .*, now .*; give another --out"):
         train.main(command("video", data, video.parent, "--steps", "3", "--autoencoder-steps", "2"))
 
 
@@ -356,7 +356,7 @@ def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, v
     out.mkdir()
     (out / "run.json").write_text(reported)
     next(fewer.rglob("*.hdf5")).unlink()
-    with pytest.raises(RuntimeFault, match=r"begun with another demonstrations \(2, \w+, now 1, \w+\)"):
+    with pytest.raises(RuntimeFault, match=r"begun with demonstrations 2, \w+, now 1, \w+;"):
         train.main(command("video", fewer, out, "--steps", "2", "--autoencoder-steps", "2"))
 
 

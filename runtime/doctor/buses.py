@@ -33,8 +33,8 @@ def check_interface(side: str, interface: str, usb: str) -> Row:
         return Row(name, "fail", f"interface {interface} does not exist", remedy)
     device = (place / "device").resolve().name
     if exchanged := piper_bus.elsewhere(interface, usb):
-        rules = "/etc/udev/rules.d/70-video2act-can.rules"
-        remedy = f"plug the adapters in as before, or set arms.usb_places to the new ports (and {rules})"
+        names = "/etc/udev/rules.d/70-video2act-can.rules"
+        remedy = f"plug the adapters in as before, or set arms.usb_places to the new ports (and {names})"
         return Row(name, "fail", exchanged, remedy)
     if (place / "operstate").read_text().strip() == "down":
         return Row(name, "fail", f"{interface} is down", up)

@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LiveRun:
             made.press(b"s" + decide)
             made.wait_for(f"{then} | the leaders lead", 15)  # the emulated hands go back at once, the arms follow
         answer = made.command("arm")
-        assert "the leaders lead the arms" in answer and "arming blocked" in answer
+        assert "the leaders lead it" in answer and "arming blocked" in answer
         made.press(b"b")
         time.sleep(SHORT_S)
         made.press(b"q")

@@ -42,10 +42,8 @@ class TargetStream:
         self._target = np.zeros((3, limits.shape[1]))  # the newest whose time has come
         self._stamp_ns = 0  # when it was due
         self._unsent = False  # nothing came of it yet
-        self._wanted, self._wanted_ns = (
-            self._target,
-            0,
-        )  # the target, or a step of the stop from there; and when it is due
+        self._wanted = self._target  # that, or a step of the stop from there
+        self._wanted_ns = 0  # when that is due
         self._next: ArmCommand | None = None  # a newer one, whose time has not come
         self._seen_ns = 0  # stamp of the newest that was seen
 
@@ -72,8 +70,8 @@ class TargetStream:
         self._sent_ns = now_ns
 
     def end(self) -> None:
-        """Forget where the arm was sent: it has no power, or somebody led it away."""
-        self._sent = None
+        """Forget where the arm was sent, and what waits: it has no power, or somebody led it away."""
+        self._sent = self._next = None
 
     def silent_ns(self, now_ns: int) -> int:
         """How long nothing has been sent."""

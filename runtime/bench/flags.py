@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.output_paths import check_writable
+from runtime.config.output_paths import check_json
 
 _KINDS = ("models", "fuzz", "console", "links", "budget", "shapes")
 
@@ -62,9 +62,7 @@ class BenchFlags(Flags):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        chosen = [f"--{kind}" for kind in _KINDS if getattr(self, kind)]
-        if len(chosen) > 1:
-            raise ValueError(f"{', '.join(chosen)}: exclude each other; give one of them")
+        self.check_one_of(_KINDS)
         for name in ("suggest", "count"):
             if getattr(self, name) and not self.models:
                 raise ValueError(f"--{name}: needs --models; give it, or leave --{name} out")
@@ -72,8 +70,7 @@ class BenchFlags(Flags):
 
 
 def _check(flags: BenchFlags, _given: dict[str, Any]) -> None:
-    if flags.json_file is not None:
-        check_writable(flags.json_file, "--json")
+    check_json(flags.json_file)
 
 
 BENCH = CommandLine("bench", BenchFlags, check=_check)

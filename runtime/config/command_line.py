@@ -6,7 +6,7 @@ wrong is one line; --help shows the flags that matter, with the chosen profile's
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NoReturn, TypeVar
@@ -41,6 +41,12 @@ class Flags(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Nothing comes from the environment: a forgotten variable must not change what a command does."""
         return (init_settings,)
+
+    def check_one_of(self, names: Iterable[str]) -> None:
+        """Raises ValueError where several flags are given that exclude each other."""
+        chosen = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"{', '.join(chosen)}: exclude each other; give one of them")
 
 
 Own = TypeVar("Own", bound=Flags)

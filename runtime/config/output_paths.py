@@ -17,6 +17,12 @@ def check_writable(path: Path, flag: str) -> None:
     _check_may_write(path if path.exists() else folder, path, flag)
 
 
+def check_json(path: Path | None) -> None:
+    """The same of the file in which a command leaves its figures, where one was given. Raises SettingsError."""
+    if path is not None:
+        check_writable(path, "--json")
+
+
 def check_folder(path: Path, flag: str) -> None:
     """Say at the start that a folder cannot be made or written there; makes nothing. Raises SettingsError."""
     there = path.absolute()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.output_paths import check_writable
+from runtime.config.output_paths import check_json
 from runtime.config.settings import Settings, profile_values, settings_of
 
 
@@ -15,9 +15,7 @@ class DoctorFlags(Flags):
 
 
 def _check(_flags: DoctorFlags, given: dict[str, Any]) -> None:
-    settings = settings_of(given)
-    if settings.json_file is not None:
-        check_writable(settings.json_file, "--json")
+    check_json(settings_of(given).json_file)
 
 
 DOCTOR = CommandLine(

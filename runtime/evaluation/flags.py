@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.output_paths import check_folder, check_writable
+from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings, profile_values, settings_of
 from runtime.training.flags import tasks
 
@@ -113,8 +113,7 @@ class EvaluateFlags(Flags):
 def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
     if flags.filmed:
         check_folder(flags.films, "--films")
-    if flags.json_file is not None:
-        check_writable(flags.json_file, "--json")
+    check_json(flags.json_file)
     settings_of(given)
 
 

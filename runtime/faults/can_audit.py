@@ -1,5 +1,5 @@
-"""Whether an emulated arm heard what the safety layer sent, byte for byte, and nothing else: a session's targets against the
-frames at the far end of the bus, which the emulator writes down when a run ends.
+"""Whether an emulated arm heard what the safety layer sent, byte for byte: a session's targets against the frames at the far
+end of the bus, which the emulator writes down when a run ends.
 Called by matrix.py for every run of emulated arms.
 """
 
@@ -38,7 +38,8 @@ class Comparison:
     sent: int  # by the safety layer
     heard: int  # whole targets at the emulator while it sent
     equal: int  # of those: the very bytes of a target that was sent, in order
-    skipped: int  # sent, but replaced by a newer one before the bus process read it
+    steps: int  # heard, but no target: of a stop where a target came late, or of the way back (runtime/arms/target_stream.py)
+    skipped: int  # sent, and not heard as it was
     switching_on: int  # where the arm was, repeated while its motors were switched on
 
 
@@ -78,7 +79,9 @@ def _compare(session: Path, side: str, place: int, targets: Sequence[Sent]) -> C
         here = places.get(joints, [])
         if (found := bisect_left(here, at)) < len(here):
             equal, at = equal + 1, here[found] + 1
-    return Comparison(len(sent), len(running), equal, len(sent) - equal, len(heard) - len(running))
+    return Comparison(
+        len(sent), len(running), equal, len(running) - equal, len(sent) - equal, len(heard) - len(running)
+    )
 
 
 def _bytes(q: Any) -> bytes:

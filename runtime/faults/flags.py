@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.output_paths import check_writable
+from runtime.config.output_paths import check_json
 
 _INSTEAD = ("endurance", "starts", "packets")
 
@@ -34,15 +34,12 @@ class FaultsFlags(Flags):
 
     @model_validator(mode="after")
     def _exclusive(self) -> Self:
-        chosen = [f"--{name}" for name in ("only", *_INSTEAD) if getattr(self, name) is not None]
-        if len(chosen) > 1:
-            raise ValueError(f"{', '.join(chosen)}: exclude each other; give one of them")
+        self.check_one_of(("only", *_INSTEAD))
         return self
 
 
 def _check(flags: FaultsFlags, _given: dict[str, Any]) -> None:
-    if flags.json_file is not None:
-        check_writable(flags.json_file, "--json")
+    check_json(flags.json_file)
 
 
 FAULTS = CommandLine("faults", FaultsFlags, check=_check)

@@ -11,14 +11,10 @@ from runtime.faults.row import Row, Sample
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
 
-_BETWEEN_S = (
-    0.5,
-    1.0,
-)  # of quiet running before a fault, by chance: no period of the robot's may hide something; chosen
-_MOVES_RAD_S, _MOVES_S = (
-    0.1,
-    6.0,
-)  # arms that stand brake easily: so fast they shall be, or it is not waited longer; chosen
+_BETWEEN_S = (0.5, 1.0)
+"""Of quiet running before a fault, by chance, so that no period of the robot's hides something. Chosen."""
+_MOVES_RAD_S, _MOVES_S = 0.1, 6.0
+"""Arms that stand brake easily: it is waited so long until they are so fast. Chosen."""
 _AFTER_S = 1.0  # of running that is watched after it; chosen: the first chunk is taken within it
 _PATIENCE_S = 3.0  # beyond a figure it is waited for what it is of, so that a miss has a figure too; chosen
 _MOST_OTHERS = 3  # holds for another reason until the machine counts as too busy to measure on; chosen

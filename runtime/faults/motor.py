@@ -54,10 +54,13 @@ def emulated(session: Path, limits: Limits) -> tuple[MotorView, ...]:
 
 
 def simulated(ticks: Sequence[Tick], limits: Limits) -> tuple[MotorView, ...]:
-    """The simulated arms' view: what `arms` sent is what they see."""
+    """The simulated arms' view: the targets of `arms`, in the rhythm in which they are due (runtime/arms/target_stream.py).
+
+    Nobody writes down what the simulator makes of missing ones: a stop of `arms` itself is judged by the emulated arms.
+    """
     if not ticks:
         return ()
-    at_ns = np.array([tick.stamp_ns for tick in ticks], np.int64)
+    at_ns = np.array([tick.deadline_ns for tick in ticks], np.int64)
     return (MotorView(limits, at_ns, np.stack([tick.q for tick in ticks])),)
 
 

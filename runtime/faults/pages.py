@@ -18,10 +18,8 @@ from runtime.host.clock import robot_time_ns
 from runtime.process.base import CONSOLE_FILE
 
 _HEADER = struct.Struct("<qqq")  # of a picture: number, capture time, time of sending; as runtime/console/sockets.py
-_BEAT_S, _SLOW_S = (
-    0.05,
-    0.5,
-)  # between two beats of a page, as the page does; between two pictures of a slow viewer, chosen
+_BEAT_S = 0.05  # between two beats of a page, as the page does
+_SLOW_S = 0.5  # between two pictures of a slow viewer; chosen
 _CLOSE = ClientWSTimeout(ws_close=0.5)  # pyright: ignore[reportCallIssue]  # chosen: over a silent link nobody answers a farewell
 _CREDIT = '{"at_ns": null}'
 

@@ -77,8 +77,7 @@ class Robot:
             access.check(settings.console)
         if settings.system2.keys is not None:
             keys.load(settings.system2.keys, keys.ROBOT, keys.BOX)
-        if settings.json_file is not None:
-            output_paths.check_writable(settings.json_file, "--json")
+        output_paths.check_json(settings.json_file)
         self.settings = settings
         self._memory_folder, self.session = _folders(settings)
         self.folder = self._memory_folder.path

@@ -85,6 +85,15 @@ class Wire:
                 return
         raise AssertionError("it never moved so fast")
 
+    def follow(self, ticks: int = 300) -> float:
+        """Tick on while it moves; the farthest that what was sent is from the target that was due, rad or m."""
+        apart = list[float]()
+        for _ in range(ticks):
+            self.tick()
+            apart.append(self.apart)
+        assert np.abs(self.rig.state.commanded.dq[:7]).max() > 0.01
+        return max(apart)
+
     @property
     def seen(self) -> dict[str, float]:
         """Of the limits, by the exact times."""
@@ -141,11 +150,7 @@ def test_the_death_of_the_arms_process_is_a_stop_within_the_limits(wire: Wire) -
 def test_one_target_that_continues_nothing_costs_the_next_ones_nothing(wire: Wire) -> None:
     wire.until_fast()
     wire.command = replace(wire.command, dq=np.full(7, -1.0))
-    apart = list[float]()
-    for _ in range(60):
-        wire.tick()
-        apart.append(wire.apart)
-    assert max(apart) < 1e-3 and wire.seen["acceleration"] <= EXACT
+    assert wire.follow(60) < 1e-3 and wire.seen["acceleration"] <= EXACT
 
 
 @pytest.mark.parametrize("phase_ms", [0.0, 0.5, 1.0, 1.5, 2.0, 2.4, 2.5, 2.6, 3.0, 4.0, 4.9])
@@ -157,11 +162,7 @@ def test_who_polls_once_a_tick_follows_whatever_its_phase(build: Build, phase_ms
     wire.poll_ns = TICK_NS
     wire.next_ns = wire.rig.now_ns + round(phase_ms * 1e6)
     wire.run(0.3)
-    apart = list[float]()
-    for _ in range(300):
-        wire.tick()
-        apart.append(wire.apart)
-    assert np.abs(wire.rig.state.commanded.dq[:7]).max() > 0.01 and max(apart) < 2e-3
+    assert wire.follow() < 2e-3
     assert wire.seen["acceleration"] <= EXACT
     assert set(np.diff(wire.at_ns)) == {TICK_NS}
 
@@ -170,11 +171,7 @@ def test_who_polls_once_a_tick_follows_whatever_its_phase(build: Build, phase_ms
 def test_targets_that_are_always_late_are_followed_all_the_same(wire: Wire, late_ms: float) -> None:
     """A tick that takes longer than half a tick, each time: what is sent is a step of a stop, but of the newest target's."""
     wire.late_ns = round(late_ms * 1e6)
-    apart = list[float]()
-    for _ in range(300):
-        wire.tick()
-        apart.append(wire.apart)
-    assert np.abs(wire.rig.state.commanded.dq[:7]).max() > 0.01 and max(apart) < 1e-3
+    assert wire.follow() < 1e-3
     assert wire.seen["acceleration"] <= EXACT
 
 
@@ -311,5 +308,9 @@ def test_it_says_when_to_look_again() -> None:
     assert not stream.is_due(command, 3 * TICK_NS), "it was taken"
     assert stream.next_ns(2 * TICK_NS + TICK_NS // 2) == 3 * TICK_NS + TICK_NS // 2
     assert stream.next_ns(9 * TICK_NS) == 9 * TICK_NS, "nothing is expected"
+    waits = ArmCommand(np.full(7, 0.1), 9 * TICK_NS)
+    stream.step(waits, 9 * TICK_NS)
     stream.end()
     assert not stream.begun
+    stream.begin(np.zeros(7), 9 * TICK_NS)
+    assert not stream.step(waits, 11 * TICK_NS), "what waited when its arm lost power is forgotten"

@@ -234,6 +234,12 @@ class BusRig:
         self.command = self.command.with_motor_command(motor_command)
         self._targets.write(self.command)
 
+    def prepare(self, motor_command: MotorCommand) -> None:
+        """Stop the arm where the command is one that takes a stop back."""
+        if motor_command == "reset":
+            self.give("stop")
+            self.sees(lambda state: "emergency stop" in state.warning)
+
     def sees(self, what: Callable[[ArmState], bool]) -> ArmState:
         """Wait for a reading; targets go on as from `arms`, at the place where the arm is."""
         deadline = time.monotonic() + _SEEN_S
@@ -294,9 +300,7 @@ def rig(folder: Path) -> Iterator[BusRig]:
 def test_a_command_arrives_once_sending_comes_back(
     rig: BusRig, fault: dict[str, Any], motor_command: MotorCommand, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if motor_command == "reset":
-        rig.give("stop")
-        rig.sees(lambda state: "emergency stop" in state.warning)
+    rig.prepare(motor_command)
     rig.fault(**fault)
     rig.give(motor_command)
     why = "it cannot be sent: No buffer space available" if "send_fails" in fault else "the arm does not report it"
@@ -332,9 +336,7 @@ def test_on_a_well_bus_a_command_ends_with_what_the_arm_shows(rig: BusRig, motor
 def test_what_could_not_be_sent_for_2_s_is_not_sent_later(
     rig: BusRig, motor_command: MotorCommand, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if motor_command == "reset":
-        rig.give("stop")
-        rig.sees(lambda state: "emergency stop" in state.warning)
+    rig.prepare(motor_command)
     rig.fault(send_fails=True)
     rig.give(motor_command)
     rig.sees(lambda state: "not carried out within 2 s: it cannot be sent: No buffer space" in state.warning)
@@ -350,9 +352,7 @@ def test_what_could_not_be_sent_for_2_s_is_not_sent_later(
 
 @pytest.mark.parametrize(("motor_command", "name"), [("release", "releases"), ("reset", "resets")])
 def test_an_arm_that_is_armed_afterwards_is_not_let_fall(rig: BusRig, motor_command: MotorCommand, name: str) -> None:
-    if motor_command == "reset":
-        rig.give("stop")
-        rig.sees(lambda state: "emergency stop" in state.warning)
+    rig.prepare(motor_command)
     rig.fault(send_fails=True)
     rig.give(motor_command)
     rig.sees(lambda state: "not carried out" in state.warning)

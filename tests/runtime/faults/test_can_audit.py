@@ -48,13 +48,13 @@ def compared(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 def test_every_target_that_was_sent_was_heard(compared: Callable[..., Any], build: Build) -> None:
     rows = [heard(target, 2000 + target.seq) for target in targets(build)[1:]]
-    assert compared(*rows) == {"sent": 10, "heard": 10, "equal": 10, "skipped": 0, "switching_on": 0}
+    assert compared(*rows) == {"sent": 10, "heard": 10, "equal": 10, "steps": 0, "skipped": 0, "switching_on": 0}
 
 
 def test_what_was_overtaken_and_what_came_before_is_counted(compared: Callable[..., Any], build: Build) -> None:
     made = targets(build)
     rows = [heard(made[1], 900), heard(made[1], 950), *(heard(made[n], 2000 + n) for n in (1, 3, 4, 10))]
-    assert compared(*rows) == {"sent": 10, "heard": 4, "equal": 4, "skipped": 6, "switching_on": 2}
+    assert compared(*rows) == {"sent": 10, "heard": 4, "equal": 4, "steps": 0, "skipped": 6, "switching_on": 2}
 
 
 @pytest.mark.parametrize("order", [(1, 3, 2, 4), (1, 1, 2, 3)])
@@ -63,7 +63,7 @@ def test_a_target_out_of_order_or_twice_is_not_equal(
 ) -> None:
     made = targets(build)
     row = compared(*(heard(made[n], 2000) for n in order))
-    assert (row["heard"], row["equal"]) == (4, 3)
+    assert (row["heard"], row["equal"], row["steps"]) == (4, 3, 1)
 
 
 def test_a_single_bit_is_seen(compared: Callable[..., Any], build: Build) -> None:

@@ -48,7 +48,7 @@ def main(process: Process) -> None:
     side = process.name.removeprefix("can_")
     readings, targets = ReadingSlot(process.folder, side), TargetSlot(process.folder, "can", side)
     process.settle()
-    if process.settings.arms.realtime and not process.settings.can:  # its reading thread, started later, inherits it
+    if process.settings.arms.realtime:  # its reading thread, started later, inherits it
         realtime.run_at_once(realtime.BUS_PRIORITY)
     sys.setswitchinterval(_SWITCH_S)
     stall = Stall()

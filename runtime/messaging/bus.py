@@ -23,8 +23,8 @@ from runtime.messaging.topics import topic
 class Bus:
     """The sockets of one process: made through it, closed with it. Not for several threads.
 
-    `processes`: the names of all (runtime/process/processes.py), since some topics come from every one of them. `prompt`: its
-    messages pass before ordinary work, where the process may have such threads.
+    `processes`: the names of all that take part (runtime/process/processes.py), since some topics come from every one of them.
+    `prompt`: its messages pass before ordinary work, where the process may have such threads.
     """
 
     def __init__(self, folder: Path, process: str, processes: Sequence[str], prompt: bool = False) -> None:

@@ -18,7 +18,9 @@ from runtime.messaging.topics import Topic
 _SEND_QUEUE = 2000  # messages per subscriber; chosen: a minute of pictures' notices
 _BUFFER_BYTES = 4194304
 """Asked of the kernel for a socket; chosen: 4 MiB, one message of conditions at full size (3.1 MB)."""
-_RECONNECT_MS = 10  # between two tries to reach a publisher; chosen: a tenth of ZeroMQ's own, two ticks of the arms
+_RECONNECT_MS, _RECONNECT_MOST_MS = 10, 40
+"""Between two tries to reach a publisher, twice as long after each. Chosen: two ticks of the arms; and at most so long that a
+publisher who is not there, an operator at another terminal, costs its subscribers 25 tries a second in place of 66."""
 _ZERO_COPY_BYTES = 1 << 20
 """Below it one copy costs less than the collector thread that zero-copy needs: copying 512 KB takes 30 us, 3.1 MB 136 us
 (`./launch/bench.sh` measures both floors)."""
@@ -85,7 +87,7 @@ class SocketPublisher(Publisher):
 
 
 class SocketSubscriber(Subscriber):
-    """Receives one topic from all its publishers. `recording` tells them that the recorder listens."""
+    """Receives one topic from all its publishers that take part. `recording` tells them that the recorder listens."""
 
     def __init__(
         self, context: "zmq.Context[zmq.Socket[bytes]]", folder: Path, topic: Topic, processes: Sequence[str],
@@ -99,10 +101,11 @@ class SocketSubscriber(Subscriber):
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVBUF, _BUFFER_BYTES)
         self.socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MOST_MS)
         self.socket.subscribe(b"")
         if recording:
             self.socket.subscribe(RECORDER_MARK)
-        for publisher in topic.senders(processes):
+        for publisher in topic.present(processes):
             self.socket.connect(endpoint(folder, topic, publisher))
         self.descriptor = int(self.socket.getsockopt(zmq.FD))
 

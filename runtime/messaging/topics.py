@@ -12,6 +12,9 @@ from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 
 
+OPERATOR = "operator"  # whoever gives a command from another terminal
+
+
 @dataclass(frozen=True)
 class Topic:
     """One row. Several publishers have an endpoint each. EVERY_PROCESS stands for all: the bus is told their names."""
@@ -29,9 +32,12 @@ class Topic:
         """Who publishes it, where `processes` are all there are."""
         return self.publishers or tuple(processes)
 
+    def present(self, processes: Sequence[str]) -> tuple[str, ...]:
+        """Those of its senders that take part in a run of these `processes`, and whoever may come to it from outside."""
+        return tuple(name for name in self.senders(processes) if name in processes or name == OPERATOR)
+
 
 EVERY_PROCESS: tuple[str, ...] = ()
-OPERATOR = "operator"  # whoever gives a command from another terminal
 _STEPPING = ("system2", "system1", "arms")
 
 # Rates are their senders' own; ages and sizes are chosen: some periods of a rate, and room for the largest message.

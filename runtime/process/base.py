@@ -25,7 +25,7 @@ from runtime.host.shutdown import Ending
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.publisher import Publisher
-from runtime.process.processes import PROCESSES, row
+from runtime.process.processes import row, running
 from runtime.process.role import POLICY, Role
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
@@ -75,7 +75,8 @@ class Process:
         self.settings = settings_from_json(run.settings)
         self.session, self.revision, self.role = run.session, run.revision, run.role
         self.row = row(name, self.settings, self.role)
-        self.bus = Bus(folder, name, PROCESSES, self.row.prompt and self.settings.arms.realtime)
+        others = running(self.settings, self.role)
+        self.bus = Bus(folder, name, others, self.row.prompt and self.settings.arms.realtime)
         self._recorder_deadline_ns: int | None = None
         self.steps = 0
         self._last_step_ns = robot_time_ns()

@@ -93,6 +93,13 @@ PROCESSES: tuple[str, ...] = ("supervisor", *dict.fromkeys(row.name for row in T
 """The names of all: who may send a heartbeat or tell a fault. The supervisor, which starts the others, has no row."""
 
 
+def running(settings: Settings, role: Role = POLICY) -> tuple[str, ...]:
+    """The names of those that a run has. Whoever listens to every process waits for no other: ZeroMQ would look for it, some
+    sixty times a second, as long as the run lasts.
+    """
+    return ("supervisor", *dict.fromkeys(row.name for row in TABLE if row.runs(settings, role)))
+
+
 def row(name: str, settings: Settings, role: Role = POLICY) -> ProcessRow:
     """The row called `name` that runs under these settings in this role."""
     return next(row for row in TABLE if row.name == name and row.runs(settings, role))

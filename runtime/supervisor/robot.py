@@ -37,7 +37,7 @@ from runtime.messaging.topics import topic
 from runtime.policy import fit
 from runtime.process.base import CONSOLE_FILE, RunFile
 from runtime.process.fork_server import ForkServer
-from runtime.process.processes import PROCESSES, TABLE
+from runtime.process.processes import TABLE, running
 from runtime.process.role import POLICY, Role
 from runtime.remote import keys
 from runtime.session import summary, table_file
@@ -84,7 +84,7 @@ class Robot:
         self._table: dict[str, Any] = {}  # of the run, as the recorder left it
         reported = RunFile(settings=settings_to_json(settings), session=self.session, revision=revision(), role=role)
         reported.save(self.folder)
-        self._bus = Bus(self.folder, "supervisor", PROCESSES)
+        self._bus = Bus(self.folder, "supervisor", running(settings, role))
         names: list[str] = [
             "operator_command",
             "instruction",

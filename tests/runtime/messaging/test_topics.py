@@ -16,7 +16,7 @@ from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.socket_topic import endpoint
 from runtime.messaging.topics import OPERATOR, TOPICS, topic, topic_of
-from runtime.process.processes import PROCESSES, TABLE, row
+from runtime.process.processes import PROCESSES, TABLE, row, running
 
 UNIX_PATH_BYTES = 107
 
@@ -83,3 +83,12 @@ def test_one_table_names_the_processes() -> None:
     assert {"supervisor", *(made.name for made in TABLE)} == set(PROCESSES) and len(PROCESSES) == len(set(PROCESSES))
     assert TOPICS["heartbeat"].senders(PROCESSES) == TOPICS["fault"].senders(PROCESSES) == PROCESSES
     assert row("arms", load_settings([])).module == "runtime.arms.process"
+
+
+def test_nobody_waits_for_a_process_that_does_not_run() -> None:
+    simulated = running(load_settings(["--profile", "sim"]))
+    assert {"supervisor", "arms", "simulator"} <= set(simulated) < set(PROCESSES)
+    assert not {"can_left", "leaders"} & set(simulated)
+    assert TOPICS["heartbeat"].present(simulated) == simulated
+    assert TOPICS["operator_command"].present(simulated) == TOPICS["operator_command"].publishers
+    assert TOPICS["scene"].present(("supervisor", "arms")) == ()

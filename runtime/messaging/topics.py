@@ -11,7 +11,6 @@ from drivers.cobot_magic import CAMERAS
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 
-
 OPERATOR = "operator"  # whoever gives a command from another terminal
 
 

@@ -11,7 +11,11 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from drivers.camera import CameraFrame
+from drivers.cobot_magic import CAMERAS
+from drivers.sim import scene
 from drivers.sim.camera import SimulatedCamera
+from drivers.sim.camera_renderer import Eye
+from drivers.sim.engine import mujoco
 from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
@@ -178,3 +182,21 @@ def test_capture_time_is_that_of_the_state_shown(open_camera: OpenCamera, show: 
     got = open_camera("head").read(1.0)
     assert got is not None
     assert before_ns <= got.capture_ns <= after_ns <= got.returned_ns
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_what_is_out_of_view_is_left_out_and_no_pixel_changes(camera: str, physics: Physics) -> None:
+    model = scene.build_model(make_task("block_handover"))
+    data, whole = mujoco.MjData(model), mujoco.Renderer(model, HEIGHT, WIDTH)
+    for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+        whole.scene.flags[flag] = 0
+    eye, generator = Eye(camera, make_task("block_handover"), WIDTH, HEIGHT, seed=1), np.random.default_rng(2)
+    for _ in range(8):
+        qpos = physics.qpos()
+        qpos[:16] += generator.normal(0, 0.4, 16)  # the arms and fingers
+        data.qpos[:] = qpos
+        mujoco.mj_forward(model, data)
+        whole.update_scene(data, camera)
+        assert np.array_equal(eye.render(qpos), whole.render())
+    eye.close()
+    whole.close()

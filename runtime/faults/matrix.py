@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.inject import inject
 from runtime.faults.judge import Outcome, Verdict, judge
@@ -119,9 +119,9 @@ def _folder(robot: Robot, keep: Path | None) -> Generator[Path]:
 
 
 def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
-    """The robots with only those rows whose names begin so. Raises RuntimeFault where there is none."""
+    """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
     found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
     if not any(rows for _, rows in found):
         names = ", ".join(row.name for robot in robots for row in robot.rows)
-        raise RuntimeFault(f"--only {name}: no row begins so; give one of: {names}")
+        raise SettingsError(f"--only {name}: no row begins so; give one of: {names}")
     return [replace(robot, rows=rows) for robot, rows in found if rows]

@@ -126,6 +126,6 @@ MESSAGES = (
     Row(
         "noise among heartbeats",
         Noise("heartbeat", "leader_left", messages.Heartbeat(**_STAMP, process="leader_left", pid=1, steps=1, last_step_ns=1)),
-        "", reaction="none", lasts_s=1.0, kept=("arms", "recorder"),
+        "dropped and counted", seen_ms=6000, reaction="none", kept=("arms", "recorder"),
     ),
 )  # fmt: skip

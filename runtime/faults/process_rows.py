@@ -42,7 +42,7 @@ SYSTEMS = (
 ARMS = (
     Row("arms killed", Signalled("arms", _KILL), "arms ended with signal 9", 200, reaction="bus", held_ms=50,
         kept=_others("arms")),
-    Row("arms stopped", Signalled("arms", _STOP), "arms sends no heartbeat", 250, reaction="bus", held_ms=50, lasts_s=1.0,
+    Row("arms stopped", Signalled("arms", _STOP), "arms sends no heartbeat", 200, reaction="bus", held_ms=50, lasts_s=1.0,
         kept=_PARTS),
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -55,7 +55,7 @@ OTHERS = (
         kept=_PARTS, most={"unrecorded ms": _UNRECORDED_MS, "late ms": 5.0}, cuts_session=True,
     ),
     Row(
-        "recorder stopped", Signalled("recorder", _STOP), "recorder sends no heartbeat", 300, reaction="none", lasts_s=2.0,
+        "recorder stopped", Signalled("recorder", _STOP), "recorder sends no heartbeat", 200, reaction="none", lasts_s=2.0,
         kept=_PARTS, most={"late ms": 5.0},
     ),
     Row(
@@ -63,7 +63,7 @@ OTHERS = (
         kept=_PARTS, most={"late ms": 5.0},
     ),
     Row(
-        "console stopped", Signalled("console", _STOP), "console sends no heartbeat", 300, reaction="none", lasts_s=2.0,
+        "console stopped", Signalled("console", _STOP), "console sends no heartbeat", 200, reaction="none", lasts_s=2.0,
         kept=_PARTS, most={"late ms": 5.0},
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 
 from drivers.sim.faulty_camera import CameraFaults
 from runtime.config.settings import load_settings
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.errors import SettingsError
 from runtime.faults import command, matrix
 from runtime.faults.injections import Switched
 from runtime.faults.robots import ROBOTS, SHORT
@@ -45,10 +45,19 @@ def test_rows_are_chosen_by_the_beginning_of_their_names() -> None:
     found = matrix.chosen(ROBOTS, "camera")
     assert [row.name for robot in found for row in robot.rows][:2] == ["camera frozen", "camera repeats its frame"]
     assert all(row.name.startswith("camera") for robot in found for row in robot.rows)
-    with pytest.raises(RuntimeFault, match=r"--only flood: no row begins so; give one of: .*silent bus"):
-        matrix.chosen(ROBOTS, "flood")
 
 
-def test_a_number_of_repeats_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(SettingsError, match="--repeats"):
-        command.main(["--repeats", "0"])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--only", "flood"], r"--only flood: no row begins so; give one of: .*silent bus"),
+        (["--repeats", "0"], "--repeats"),
+        (["--sessions", "/proc/kept"], "--sessions /proc/kept: cannot be written there"),
+    ],
+)
+def test_what_is_refused_is_refused_before_anything_is_printed(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        command.main(flags)
+    assert capsys.readouterr().out == ""

@@ -93,7 +93,7 @@ def _find_after(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[
             sample.held_ms = max((each for each in braked if each is not None), default=None)
         if row.cuts_session:
             sample.measured["unrecorded ms"] = examined.unrecorded_ms(sample.began_ns)
-    return examined.faults(any(row.cuts_session for row in robot.rows))
+    return examined.faults(any(row.cuts_session for row in robot.rows), live.said_of_recorder)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from runtime.process.processes import ProcessRow
 
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
 SILENT_NS = 180_000_000
-"""Without a heartbeat for this long a process counts as stopped. Chosen: three of 20 Hz are missing, the last of them 30 ms late;
-it is told at once then (`silent_at_ns`), within the 200 ms of the fault matrix."""
+"""Without a heartbeat for this long a process counts as stopped. Chosen: three of 20 Hz are missing, the last of them 30 ms
+late; it is told at once then (`silent_at_ns`), within the 200 ms of the fault matrix."""
 LOADING_S = 15.0
 """How long processes wait for the two systems at most. Measured: these load in 5 to 8 s on two cores, and from weights of
 gigabytes in minutes, in which the robot shall be seen."""
@@ -220,9 +220,7 @@ def silent_at_ns(state: SupervisorState) -> int | None:
     return min(heard) + SILENT_NS + 1 if heard else None
 
 
-def supervision(
-    state: SupervisorState, own: messages.ProcessState, seq: int, now_ns: int
-) -> messages.Supervision:
+def supervision(state: SupervisorState, own: messages.ProcessState, seq: int, now_ns: int) -> messages.Supervision:
     """All processes' states as a message. `own`: the supervisor's, whom nobody supervises."""
     rows = tuple(
         messages.ProcessState(

@@ -15,6 +15,7 @@ from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
+from runtime.faults.gpu_box import GpuBox
 from runtime.faults.inject import inject
 from runtime.faults.judge import Outcome, Verdict, judge
 from runtime.faults.live_robot import LiveRobot
@@ -58,8 +59,11 @@ def _serve(
     robot: Robot, folder: Path, dice: random.Random, say: Say, passed: Callable[[int], object]
 ) -> tuple[list[Sample], list[str]]:
     """One robot's life: a sample of each of its rows, and what is wrong with its session."""
-    live, samples = LiveRobot(folder, robot.flags), list[Sample]()
+    box = GpuBox(folder) if robot.box else None
+    live, samples = LiveRobot(folder, (*robot.flags, *(box.flags if box is not None else ()))), list[Sample]()
     try:
+        if box is not None:
+            box.join(live)
         if not live.wait(lambda: live.mode == "RUNNING", _START_S):
             raise RuntimeFault(f"{robot.name}: not RUNNING within {_START_S:.0f} s; run ./launch/robot.sh to see why")
         live.pause(_SETTLE_S)

@@ -2,12 +2,15 @@
 
 import signal
 
-from runtime.faults.injections import FullDisk, Signalled
+from runtime.faults.injections import FullDisk, Signalled, Switched
 from runtime.faults.row import Row
 
 _KILL, _STOP = signal.SIGKILL, signal.SIGSTOP
 _AGE_MS = 4500.0
 """Figure for System 2: the greatest age of its conditions (4 s), from the newest one on, and what a reason takes."""
+_NO_MEMORY = "no GPU memory for a condition"
+_CYCLE_MS = 3000.0  # figure: until System 2 begins its next condition
+_SLOW_BACK_S = 30.0  # figure: the condition that it is busy with, and the next one
 _PARTS = ("system1", "system2", "cameras", "arms")
 _LOADS_S = 40.0  # figure: until a system that was started again has loaded, on two cores
 _UNRECORDED_MS = 600.0
@@ -16,6 +19,10 @@ _UNRECORDED_MS = 600.0
 
 def _others(name: str) -> tuple[str, ...]:
     return tuple(part for part in _PARTS if part != name)
+
+
+def _system2(**faults: object) -> Switched:
+    return Switched("system2", faults)
 
 
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -32,6 +39,17 @@ SYSTEMS = (
     Row(
         "System 2 stopped", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "conditions are",
         held_ms=_AGE_MS, kept=_PARTS,
+    ),
+    Row(
+        "GPU memory exhausted once", _system2(out_of_memory="once"), _NO_MEMORY, _CYCLE_MS, reaction="none", lasts_s=3.0,
+        kept=_PARTS,
+    ),
+    Row(
+        "GPU memory exhausted", _system2(out_of_memory="always"), _NO_MEMORY, _CYCLE_MS, "conditions are",
+        held_ms=_AGE_MS, kept=_PARTS,
+    ),
+    Row(
+        "System 2 slow", _system2(slow_s=5.0), "conditions are", _AGE_MS, held_ms=_AGE_MS, back_s=_SLOW_BACK_S, kept=_PARTS,
     ),
     Row(
         "System 2 stopped for good", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "conditions are",

@@ -12,7 +12,7 @@ _OLD = "left arm: feedback is"  # what is told of a silent arm
 _ARM_MS = 100.0  # figure of the matrix for an arm that is lost
 _FAR = "from its command"  # what is told of an arm that does not go where it is told
 _FAR_MS = 5000.0
-"""Figure: until a command is `safety.following_rad` away from the arm, which takes the policy that long where it moves slowly."""
+"""Figure: until a command is `safety.following_rad` away from the arm, which takes a slow policy that long."""
 _LATE_S = 6.0  # longer than a CAN process keeps trying to switch motors on
 
 

@@ -94,6 +94,7 @@ class Hub:
         self.path = path
         self.dropped = 0  # frames that a participant was too slow for
         self.silent = False  # nobody hears anybody: a broken wire
+        self.clock_s = 0.0  # how far the times of the device's frames are ahead
         self.sent_ns: list[int] = []
         """When the frames of the last `poll` were sent, CLOCK_MONOTONIC."""
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -141,7 +142,7 @@ class Hub:
         They bear the times of a device that has just sent them one after the other, however long its emulator takes to do so:
         nothing keeps an arm's controller waiting in the middle of a set.
         """
-        began_s = time.time_ns() / 1e9 - len(frames) * _FRAME_S
+        began_s = time.time_ns() / 1e9 + self.clock_s - len(frames) * _FRAME_S
         packed = [_packet(number, data, began_s + place * _FRAME_S) for place, (number, data) in enumerate(frames, 1)]
         for first in range(0, len(packed), _MOST):
             self._pass_on(b"".join(packed[first : first + _MOST]), None)

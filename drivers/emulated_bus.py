@@ -67,7 +67,7 @@ class EmulatedBus:
         for frame, sent_ns in zip(self.hub.poll(0.0), self.hub.sent_ns, strict=True):
             if not faults.deaf:
                 self.arm.hear(frame, min(sent_ns, now_ns))
-        self.hub.silent = faults.silent
+        self.hub.silent, self.hub.clock_s = faults.silent, faults.clock_s
         if faults.send_fails != self.hub.full:
             self.hub.full = faults.send_fails
         if faults.cut:

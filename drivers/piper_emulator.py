@@ -56,6 +56,8 @@ class Faults(BaseModel):
     """Nobody can send to it (ENOBUFS), as where an adapter's queue is full; what it sends goes on coming."""
     deaf: bool = False
     """What is sent to it is lost on the way, and nobody is told; what it sends goes on coming."""
+    clock_s: float = 0.0
+    """How far the times of its frames are ahead, as where the PC's wall clock, which stamps them, was turned."""
     late_enable_s: float = Field(default=0.0, ge=0)
     """How long the motors take to switch on."""
     status: int = Field(default=0, ge=0, le=15)

@@ -1,5 +1,5 @@
-"""A link to the console that is long, loses segments, or falls silent: a TCP proxy on this machine.
-Used by console_links.py and by the tests of the page.
+"""A link that is long, loses segments, falls silent or is cut: a TCP proxy on this machine.
+Used by console_links.py, by the tests of the page, and by the command `faults`.
 
 What TCP makes of such a link is modelled: each way takes half a round trip, opening a connection one more, and a lost segment
 comes a retransmission later, with all that follows behind it. How much fits onto the link is not limited.
@@ -23,7 +23,7 @@ class SlowLink:
     def __init__(self, target_port: int, round_trip_s: float = 0.0, loss: float = 0.0, seed: int = 0) -> None:
         self._target_port, self._round_trip_s, self._loss = target_port, round_trip_s, loss
         self._random = random.Random(seed)
-        self._silent = False
+        self._silent = self._cut = False
         self._open: set[_Connection] = set()
         self.opened = 0  # connections so far
         self._ready = threading.Event()
@@ -50,9 +50,17 @@ class SlowLink:
         """From now on nothing comes through, and nobody is told: a cable that was pulled somewhere on the way."""
         self._loop.call_soon_threadsafe(self._fall_silent)
 
+    def cut(self) -> None:
+        """End all connections, and refuse new ones: the other machine's port is closed."""
+        self._loop.call_soon_threadsafe(self._end_all)
+
+    def lengthen(self, round_trip_s: float) -> None:
+        """Let everything take so long from now on, there and back."""
+        self._round_trip_s = round_trip_s
+
     def restore(self) -> None:
         """New connections go through again. Those from before stay dead: TCP tries a dead one again a minute later."""
-        self._silent = False
+        self._silent = self._cut = False
 
     def lost_s(self, opening: bool = False) -> float:
         """How much later than others a segment comes, because it, or what was sent in its place, was lost."""
@@ -74,7 +82,15 @@ class SlowLink:
         for connection in self._open:
             connection.dead = True
 
+    def _end_all(self) -> None:
+        self._cut = True
+        for connection in self._open:
+            connection.ends.set()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.transport.abort()
+            return
         self.opened += 1
         connection = _Connection(self, dead=self._silent)
         self._open.add(connection)
@@ -91,6 +107,7 @@ class _Connection:
 
     def __init__(self, link: SlowLink, dead: bool) -> None:
         self._link, self.dead = link, dead
+        self.ends = asyncio.Event()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         """Open the other side and carry both ways until one of them ends."""
@@ -102,6 +119,7 @@ class _Connection:
         ways = [
             asyncio.create_task(self._way(reader, there_writer, opening_s)),
             asyncio.create_task(self._way(there_reader, writer, 0.0)),
+            asyncio.create_task(self._until_it_ends()),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -110,6 +128,9 @@ class _Connection:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             there_writer.close()
+
+    async def _until_it_ends(self) -> None:
+        await self.ends.wait()
 
     async def _swallow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

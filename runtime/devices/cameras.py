@@ -184,7 +184,7 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
             from drivers.sim.camera import SimulatedCamera
             from drivers.sim.faulty_camera import CameraFaults, FaultyCamera
             from drivers.sim.tasks import make_task
-            from runtime.devices.fault_injection import FaultFile
+            from runtime.process.fault_injection import FaultFile
 
             made = SimulatedCamera(name, make_task(settings.task, settings.shift), folder, *size, settings.seed)
             file, faults = FaultFile(folder, CameraFaults, (name,)), {name: CameraFaults()}

@@ -2,7 +2,7 @@
 leaders that lead them, on the same buses where demonstrations are recorded, or on their own.
 Started by the supervisor (runtime/process/base.py).
 
-Faults can be switched on while it runs (runtime/devices/fault_injection.py).
+Faults can be switched on while it runs (runtime/process/fault_injection.py).
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from drivers.piper_emulator import Faults, PiperEmulator
 from drivers.piper_leader_emulator import PiperLeaderEmulator
 from drivers.sim.can_body import SimulatedBody
 from runtime.devices import can_log
-from runtime.devices.fault_injection import FaultFile
 from runtime.process.base import Process
+from runtime.process.fault_injection import FaultFile
 
 _START_S = 0.01  # between two looks for the simulator, which makes the joints; chosen
 

@@ -10,11 +10,24 @@ from runtime.faults.row import Row
 
 _OLD = "left arm: feedback is"  # what is told of a silent arm
 _ARM_MS = 100.0  # figure of the matrix for an arm that is lost
+_FAR = "from its command"  # what is told of an arm that does not go where it is told
+_FAR_MS = 5000.0
+"""Figure: until a command is `safety.following_rad` away from the arm, which takes a slow policy that long."""
 _LATE_S = 6.0  # longer than a CAN process keeps trying to switch motors on
 
 
-def _left(name: str, says: str, seen_ms: float = _ARM_MS, **faults: object) -> Row:
-    return Row(name, Switched("left", faults), says, seen_ms, held_ms=_ARM_MS)
+def _left(name: str, says: str, seen_ms: float = _ARM_MS, held_ms: float = _ARM_MS, **faults: object) -> Row:
+    return Row(name, Switched("left", faults), says, seen_ms, held_ms=held_ms)
+
+
+def _strange(name: str, kind: str) -> Row:
+    return _left(name, "left arm: torn frames", strange=kind)
+
+
+def _turned(name: str, hours: float) -> Row:
+    """The PC's wall clock stamps the frames: its kernel's of SocketCAN. Nothing else on the way to a motor reads that clock."""
+    fault = Switched("left", {"clock_s": hours * 3600})
+    return Row(f"wall clock an hour {name}", fault, "", reaction="none", lasts_s=3.0)
 
 
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -41,6 +54,12 @@ ARMS = (
     _left("teach mode", "left arm: in teach mode", teaching=True),
     _left("motor error", "left arm: motor 3 reports: driver error", motor_error=3),
     _left("hot motor", "left arm: motor 5 is", hot_motor=5),
+    _left("motor stalled", "left arm: motor 2 reports: stalled", motor_bits=0x80),
+    _left("gripper's sensor", "left arm: gripper reports", gripper_bits=0x10),
+    _left("another program's frames", "left arm: another sender commands it", foreign=0x151),
+    _left("sending fails", "left arm: targets cannot be sent", send_fails=True),
+    _left("targets lost on the way", _FAR, _FAR_MS, held_ms=_FAR_MS, deaf=True),
+    _left("joints told as they were", _FAR, _FAR_MS, held_ms=_FAR_MS, frozen=True),
 )
 # Figures are the matrix's; what a fault is made of is chosen.
 READINGS = (
@@ -49,11 +68,13 @@ READINGS = (
         seen_ms=2500, reaction="none", lasts_s=3.0,
     ),
     _left("false joint readings", "readings in a row jumped", jump_joint=6, jump_rad=6.28),
-    Row(
-        "frames that are no feedback", Switched("left", {"strange": "short"}), "left arm: torn frames", _ARM_MS,
-        held_ms=_ARM_MS,
-    ),
-    Row("remote frames", Switched("left", {"strange": "remote"}), "left arm: torn frames", _ARM_MS, held_ms=_ARM_MS),
+    _strange("frames that are no feedback", "short"),
+    _strange("empty frames", "empty"),
+    _strange("remote frames", "remote"),
+    _strange("extended frames", "extended"),
+    _strange("error frames", "error"),
+    _turned("ahead", 1.0),
+    _turned("back", -1.0),
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.
 SWITCHED_ON = (

@@ -3,11 +3,13 @@ Called by runtime/cli.py.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.faults import endurance, matrix, packets, starts, table
 from runtime.faults.flags import FAULTS, FaultsFlags
 from runtime.faults.robots import ROBOTS
+from runtime.faults.row import Robot
 from runtime.host import machine
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
@@ -16,6 +18,7 @@ from runtime.host.terminal import say
 def main(arguments: list[str]) -> int:
     """Run the matrix, print it, and write the same as JSON. Called by runtime/cli.py."""
     flags, _ = FAULTS.read(arguments)
+    robots = ROBOTS if flags.only is None else matrix.chosen(ROBOTS, flags.only)
     say(f"video2act faults: {machine.describe()}")
     if flags.starts is not None:
         results = starts.run(flags.starts, say)
@@ -24,16 +27,15 @@ def main(arguments: list[str]) -> int:
     elif flags.endurance is not None:
         results = endurance.run(flags.endurance, say)
     else:
-        results = _matrix(flags)
+        results = _matrix(flags, robots)
     if flags.json_file is not None:
         flags.json_file.write_text(json.dumps(results, indent=1) + "\n")
     say_next("check whether this machine is ready for the robot", "doctor")
     return 0 if results["kept"] else 1
 
 
-def _matrix(flags: FaultsFlags) -> dict[str, Any]:
+def _matrix(flags: FaultsFlags, robots: Sequence[Robot]) -> dict[str, Any]:
     steal = machine.StealMeter.start()
-    robots = ROBOTS if flags.only is None else matrix.chosen(ROBOTS, flags.only)
     outcome = matrix.run(robots, flags.repeats, say, flags.sessions)
     if flags.repeats > 1:
         say(f"all {flags.repeats} runs")

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.output_paths import check_json
+from runtime.config.output_paths import check_folder, check_json
 
 _INSTEAD = ("endurance", "starts", "packets")
 
@@ -40,6 +40,8 @@ class FaultsFlags(Flags):
 
 def _check(flags: FaultsFlags, _given: dict[str, Any]) -> None:
     check_json(flags.json_file)
+    if flags.sessions is not None:
+        check_folder(flags.sessions, "--sessions")
 
 
 FAULTS = CommandLine("faults", FaultsFlags, check=_check)

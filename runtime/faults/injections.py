@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.devices import fault_injection
 from runtime.faults.live_robot import LiveRobot
+from runtime.process import fault_injection
 
 _NOTHING: Mapping[str, float] = {}
 

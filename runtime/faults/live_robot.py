@@ -59,6 +59,8 @@ class LiveRobot:
         self.ticks: list[Tick] = []
         self.state: messages.SafetyState | None = None
         self.supervision: messages.Supervision | None = None
+        self.said_of_recorder: list[str] = []
+        """By the supervisor, over the whole run."""
         self.closing: dict[str, SupportsClose] = {}
         """What injections keep from one row to the next, by name; closed with the run."""
         with self.output.open("w") as output:
@@ -115,6 +117,8 @@ class LiveRobot:
                 self.state = message
             elif isinstance(message, messages.Supervision):
                 self.supervision = message
+            elif isinstance(message, messages.Fault) and message.text.startswith("recorder "):
+                self.said_of_recorder.append(message.text)
         for received in self._targets.take():
             target = received.message
             if isinstance(target, messages.ArmTarget) and target.sent:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from runtime.arms.limits import Limits
 from runtime.config.settings import load_settings
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
+from runtime.faults.gpu_box import GpuBox
 from runtime.faults.inject import inject
 from runtime.faults.judge import Outcome, Verdict, judge
 from runtime.faults.live_robot import LiveRobot
@@ -58,8 +59,11 @@ def _serve(
     robot: Robot, folder: Path, dice: random.Random, say: Say, passed: Callable[[int], object]
 ) -> tuple[list[Sample], list[str]]:
     """One robot's life: a sample of each of its rows, and what is wrong with its session."""
-    live, samples = LiveRobot(folder, robot.flags), list[Sample]()
+    box = GpuBox(folder) if robot.box else None
+    live, samples = LiveRobot(folder, (*robot.flags, *(box.flags if box is not None else ()))), list[Sample]()
     try:
+        if box is not None:
+            box.join(live)
         if not live.wait(lambda: live.mode == "RUNNING", _START_S):
             raise RuntimeFault(f"{robot.name}: not RUNNING within {_START_S:.0f} s; run ./launch/robot.sh to see why")
         live.pause(_SETTLE_S)
@@ -93,7 +97,7 @@ def _find_after(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[
             sample.held_ms = max((each for each in braked if each is not None), default=None)
         if row.cuts_session:
             sample.measured["unrecorded ms"] = examined.unrecorded_ms(sample.began_ns)
-    return examined.faults(any(row.cuts_session for row in robot.rows))
+    return examined.faults(any(row.cuts_session for row in robot.rows), live.said_of_recorder)
 
 
 @contextmanager
@@ -119,9 +123,9 @@ def _folder(robot: Robot, keep: Path | None) -> Generator[Path]:
 
 
 def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
-    """The robots with only those rows whose names begin so. Raises RuntimeFault where there is none."""
+    """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
     found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
     if not any(rows for _, rows in found):
         names = ", ".join(row.name for robot in robots for row in robot.rows)
-        raise RuntimeFault(f"--only {name}: no row begins so; give one of: {names}")
+        raise SettingsError(f"--only {name}: no row begins so; give one of: {names}")
     return [replace(robot, rows=rows) for robot, rows in found if rows]

@@ -5,16 +5,17 @@ Read by robots.py.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from runtime.bench.hostile import Hostile
 from runtime.faults.live_robot import LiveRobot
 from runtime.faults.row import Row
-from runtime.faults.wires import Wire, flood, paced
+from runtime.faults.wires import Change, Wire, flood, paced
 from runtime.messaging import messages
 from runtime.messaging.topics import OPERATOR
 
 _NOISE, _NOISE_HZ = 2000, 1000.0  # messages of noise, and how many a second; chosen
+_DISORDERED_S = 4.0  # of disorder until it is counted; chosen: a dozen chunks, three conditions
 _LONG_SHARE = 0.05  # of one kind of noise in five; chosen: one message in a hundred is too long
 _LARGEST = 1 << 18  # bytes of one; chosen: four times what these topics may carry
 
@@ -38,8 +39,6 @@ class HostileChunks:
         good = messages.decode(payload, messages.ActionChunk)
         assert isinstance(good, messages.ActionChunk)
         match self.kind:
-            case "twice":
-                return [payload, payload]
             case "far outside the ranges":
                 return [messages.encode(good.model_copy(update={"q": good.q + 9}))]
             case "jumping":
@@ -50,6 +49,41 @@ class HostileChunks:
     def end(self, robot: LiveRobot) -> Mapping[str, float]:
         Wire.of(robot, "chunk").change = None
         return {}
+
+
+@dataclass(frozen=True)
+class Disordered:
+    """Behind each message of a topic comes another one that has come before: itself, or its predecessor."""
+
+    topic: str
+    behind: Literal["itself", "its predecessor"]
+
+    def prepare(self, robot: LiveRobot) -> None:
+        """Take over the wire, over which each message goes on once first."""
+        Wire.of(robot, self.topic).change = None
+
+    def begin(self, robot: LiveRobot) -> str:
+        before = 0 if robot.state is None else robot.state.chunks_dropped
+        Wire.of(robot, self.topic).change = disorder(self.behind)
+        robot.pause(_DISORDERED_S)
+        dropped = 0 if robot.state is None else robot.state.chunks_dropped - before
+        return f"{dropped} {self.topic}s were dropped and counted" if dropped > 0 else ""
+
+    def end(self, robot: LiveRobot) -> Mapping[str, float]:
+        Wire.of(robot, self.topic).change = None
+        return {}
+
+
+def disorder(behind: str) -> Change:
+    """A change of a wire: a message, and behind it the one itself or the one that came before it."""
+    newest: list[bytes] = []
+
+    def change(payload: bytes) -> list[bytes]:
+        again = [payload] if behind == "itself" else newest[:]
+        newest[:] = [payload]
+        return [payload, *again]
+
+    return change
 
 
 @dataclass(frozen=True)
@@ -102,6 +136,13 @@ def _hostile(kind: str, says: str, **more: Any) -> Row:
     return Row(f"chunks {kind}", HostileChunks(kind), says, back_s=40.0, **more)
 
 
+def _disordered(topic: str, behind: Literal["itself", "its predecessor"], name: str, says: str = "") -> Row:
+    name = f"{topic.removesuffix('s')}s {name}"
+    return Row(
+        name, Disordered(topic, behind), says, _DISORDERED_S * 1e3 + 200, reaction="none", lasts_s=2.0, back_s=40.0
+    )
+
+
 _STAMP: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": 1}
 _NO_CHUNK_MS = 800.0  # figure: the age of a chunk's observation (0.6 s), and what a chunk that is refused may add
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -111,7 +152,10 @@ MESSAGES = (
     _hostile("far outside the ranges", "outside its range", seen_ms=400, held_ms=400),
     _hostile("jumping", "starts", seen_ms=_NO_CHUNK_MS, held_ms=_NO_CHUNK_MS),
     _hostile("expired", "chunk is", seen_ms=_NO_CHUNK_MS, held_ms=_NO_CHUNK_MS),
-    _hostile("twice", "", reaction="none", lasts_s=3.0),
+    _disordered("chunk", "itself", "twice", "dropped and counted"),
+    _disordered("chunk", "its predecessor", "out of order", "dropped and counted"),
+    _disordered("conditions", "itself", "twice"),
+    _disordered("conditions", "its predecessor", "out of order"),
     _hostile("damaged bytes", "refused: values not finite", seen_ms=1500, held_ms=1500),
     Row(
         "noise among commands",
@@ -126,6 +170,6 @@ MESSAGES = (
     Row(
         "noise among heartbeats",
         Noise("heartbeat", "leader_left", messages.Heartbeat(**_STAMP, process="leader_left", pid=1, steps=1, last_step_ns=1)),
-        "", reaction="none", lasts_s=1.0, kept=("arms", "recorder"),
+        "dropped and counted", seen_ms=6000, reaction="none", kept=("arms", "recorder"),
     ),
 )  # fmt: skip

@@ -2,12 +2,15 @@
 
 import signal
 
-from runtime.faults.injections import FullDisk, Signalled
+from runtime.faults.injections import FullDisk, Signalled, Switched
 from runtime.faults.row import Row
 
 _KILL, _STOP = signal.SIGKILL, signal.SIGSTOP
 _AGE_MS = 4500.0
 """Figure for System 2: the greatest age of its conditions (4 s), from the newest one on, and what a reason takes."""
+_NO_MEMORY = "no GPU memory for a condition"
+_CYCLE_MS = 3000.0  # figure: until System 2 begins its next condition
+_SLOW_BACK_S = 30.0  # figure: the condition that it is busy with, and the next one
 _PARTS = ("system1", "system2", "cameras", "arms")
 _LOADS_S = 40.0  # figure: until a system that was started again has loaded, on two cores
 _UNRECORDED_MS = 600.0
@@ -16,6 +19,10 @@ _UNRECORDED_MS = 600.0
 
 def _others(name: str) -> tuple[str, ...]:
     return tuple(part for part in _PARTS if part != name)
+
+
+def _system2(**faults: object) -> Switched:
+    return Switched("system2", faults)
 
 
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -34,6 +41,17 @@ SYSTEMS = (
         held_ms=_AGE_MS, kept=_PARTS,
     ),
     Row(
+        "GPU memory exhausted once", _system2(out_of_memory="once"), _NO_MEMORY, _CYCLE_MS, reaction="none", lasts_s=3.0,
+        kept=_PARTS,
+    ),
+    Row(
+        "GPU memory exhausted", _system2(out_of_memory="always"), _NO_MEMORY, _CYCLE_MS, "conditions are",
+        held_ms=_AGE_MS, kept=_PARTS,
+    ),
+    Row(
+        "System 2 slow", _system2(slow_s=5.0), "conditions are", _AGE_MS, held_ms=_AGE_MS, back_s=_SLOW_BACK_S, kept=_PARTS,
+    ),
+    Row(
         "System 2 stopped for good", Signalled("system2", _STOP), "system2 sends no heartbeat", 200, "conditions are",
         held_ms=_AGE_MS, lasts_s=8.0, back_s=_LOADS_S, kept=_others("system2"),
     ),
@@ -42,7 +60,7 @@ SYSTEMS = (
 ARMS = (
     Row("arms killed", Signalled("arms", _KILL), "arms ended with signal 9", 200, reaction="bus", held_ms=50,
         kept=_others("arms")),
-    Row("arms stopped", Signalled("arms", _STOP), "arms sends no heartbeat", 250, reaction="bus", held_ms=50, lasts_s=1.0,
+    Row("arms stopped", Signalled("arms", _STOP), "arms sends no heartbeat", 200, reaction="bus", held_ms=50, lasts_s=1.0,
         kept=_PARTS),
 )  # fmt: skip
 # Figures are the matrix's; what a fault is made of is chosen.
@@ -55,7 +73,7 @@ OTHERS = (
         kept=_PARTS, most={"unrecorded ms": _UNRECORDED_MS, "late ms": 5.0}, cuts_session=True,
     ),
     Row(
-        "recorder stopped", Signalled("recorder", _STOP), "recorder sends no heartbeat", 300, reaction="none", lasts_s=2.0,
+        "recorder stopped", Signalled("recorder", _STOP), "recorder sends no heartbeat", 200, reaction="none", lasts_s=2.0,
         kept=_PARTS, most={"late ms": 5.0},
     ),
     Row(
@@ -63,7 +81,7 @@ OTHERS = (
         kept=_PARTS, most={"late ms": 5.0},
     ),
     Row(
-        "console stopped", Signalled("console", _STOP), "console sends no heartbeat", 300, reaction="none", lasts_s=2.0,
+        "console stopped", Signalled("console", _STOP), "console sends no heartbeat", 200, reaction="none", lasts_s=2.0,
         kept=_PARTS, most={"late ms": 5.0},
     ),
 )  # fmt: skip

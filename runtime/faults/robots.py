@@ -3,7 +3,7 @@
 A row that ends its run, or its session, is the last one of a robot.
 """
 
-from runtime.faults import arm_rows, camera_rows, message_rows, page_rows, process_rows
+from runtime.faults import arm_rows, camera_rows, message_rows, page_rows, process_rows, remote_rows
 from runtime.faults.row import Robot, Row
 
 _SIMULATED = ("--profile", "sim", "--console.port", "0")
@@ -42,6 +42,7 @@ ROBOTS = (
         emulated=False,
         disk_mb=256,
     ),
+    Robot("System 2 on a GPU box", _SIMULATED, remote_rows.REMOTE, emulated=False, box=True),
     Robot("emulated arms, once more", (*_SIMULATED, "--can"), (process_rows.SUPERVISOR_KILLED,)),
 )
 

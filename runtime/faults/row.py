@@ -69,6 +69,8 @@ class Robot:
     rows: tuple[Row, ...]
     emulated: bool = True
     """Whether its arms are emulated, so that what they hear is known."""
+    box: bool = False
+    """Whether System 2 runs on a GPU box, behind a link that can be cut."""
     disk_mb: int = 0
     """Size of a disk of its own for its session; 0: none."""
     slack_ms: float = 0.0

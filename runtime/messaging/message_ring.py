@@ -11,9 +11,9 @@ from pathlib import Path
 
 from runtime.errors import RuntimeFault
 
-_MAGIC = int.from_bytes(b"v2amsgs1", "little")
+_MAGIC = int.from_bytes(b"v2amsgs2", "little")
 _WORD = 8  # bytes; a word is loaded and stored at once
-_MAGIC_AT, _BEGIN, _LAST, _END, _FIRST = range(5)  # words of the header, and of the first record
+_MAGIC_AT, _BEGIN, _LAST, _END, _RECORDED, _FIRST = range(6)  # words of the header, and of the first record
 _FILLER = -1  # in place of a length: the next record lies at the ring's start
 _MAP_FLAGS = mmap.MAP_SHARED | mmap.MAP_POPULATE  # else the first lap costs the writer a page fault every few messages
 
@@ -86,6 +86,15 @@ class MessageRing:
     def end(self) -> int:
         """The place that the next record will have, or its filler."""
         return self._words[_END]
+
+    @property
+    def recorded(self) -> int:
+        """The place up to which recorders have the messages on disk, as the last of them noted; 0 before."""
+        return self._words[_RECORDED]
+
+    @recorded.setter
+    def recorded(self, place: int) -> None:
+        self._words[_RECORDED] = place
 
     def append(self, payload: bytes) -> None:
         """Add a message; the oldest ones make room. Only one process may write.

@@ -42,13 +42,17 @@ class RingPublisher(Publisher):
 
 
 class RingSubscriber(Subscriber):
-    """Reads one topic's ring: from the next message on, from the first one where the ring is made later or it records."""
+    """Reads one topic's ring: from the next message on, or from the first one where the ring is made later.
+
+    One that records notes in the ring how far it came; a recorder that is started again goes on there. The messages of a whole
+    minute would keep it busy for seconds, and their inputs are in its predecessor's file.
+    """
 
     def __init__(self, folder: Path, topic: Topic, newest: bool, depth: int, recording: bool) -> None:
         super().__init__(topic, newest, depth, recording)
         self._path = ring_path(folder, topic)
         self._ring = MessageRing.attach(self._path)
-        self._place = self._ring.end if self._ring is not None and not recording else 0
+        self._place = 0 if self._ring is None else self._ring.recorded if recording else self._ring.end
 
     def drain(self) -> bool:
         """Read everything that came since the last call; of the newest alone nothing before it."""
@@ -56,6 +60,8 @@ class RingSubscriber(Subscriber):
         if self._ring is None:
             return False
         ring, begun = self._ring, self._place
+        if self._recording:
+            ring.recorded = begun  # what the last call gave has been written, or the most of it: a chunk may be lost
         if self._newest:
             self._place = max(self._place, min(ring.last, ring.end))
         while True:

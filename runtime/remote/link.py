@@ -17,6 +17,9 @@ from runtime.remote.keys import BOX, ROBOT, load
 from runtime.remote.packets import HELLO
 
 _QUEUE = 64  # packets that may wait; chosen: a second of pictures of two cameras
+_SHAKE_MS = 5000
+"""Longest opening of a connection; ZeroMQ's own is 30 s, for which a link that fell silent meanwhile would stay unused. Chosen:
+four round trips over a satellite."""
 _ALIVE_MS, _GONE_MS = 200, 1000  # between two heartbeats, and without one until the line counts as cut; chosen
 Packet = tuple[bytes, ...]
 
@@ -132,6 +135,7 @@ def _socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, address: str) 
     for option, value in (
         (zmq.LINGER, 100), (zmq.HEARTBEAT_IVL, _ALIVE_MS), (zmq.HEARTBEAT_TIMEOUT, _GONE_MS),
         (zmq.HEARTBEAT_TTL, _GONE_MS), (zmq.RECONNECT_IVL, 100), (zmq.RECONNECT_IVL_MAX, 1000), (zmq.IMMEDIATE, 1),
+        (zmq.HANDSHAKE_IVL, _SHAKE_MS),
     ):  # fmt: skip
         made.setsockopt(option, value)
     return made

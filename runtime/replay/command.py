@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
         return on_robot.main(options.session, options.episode, given)
     with waiting(f"reading {options.session}"):
-        session = reader.opened(options.session)
+        session = reader.opened(options.session, whole=not options.what_if and not options.paced)
     if options.what_if:
         return _what_if(session, options.out, given)
     return _paced(session, options) if options.paced else _lockstep(session, options.only, given)
@@ -60,6 +60,8 @@ def _lockstep(session: Session, only: Stepping | None, given: dict[str, Any]) ->
     for count in report.counts.values():
         if count.first_difference:
             say(f"first difference: {count.first_difference}")
+    for line in report.gap_lines():
+        say(line)
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
     same = (report.alike if only else report.identical) and not damaged
     say(

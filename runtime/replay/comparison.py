@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.messaging import messages
+from runtime.replay.gaps import Gap
 from runtime.replay.index import Index, Key
 
 _SENTENCES: dict[type[messages.Message], tuple[str, ...]] = {
@@ -15,6 +16,8 @@ _SENTENCES: dict[type[messages.Message], tuple[str, ...]] = {
 """Fields for people, by message: another revision may word them otherwise, but gives as many."""
 _ADDED: dict[int, dict[type[messages.Message], tuple[str, ...]]] = {1: {messages.Conditions: ("covers",)}}
 """Fields that the next schema brought, by message: in a session of this schema nothing can be compared there."""
+
+_MOST_GAPS = 10  # that are told one by one; chosen: half a terminal
 
 
 @dataclass
@@ -35,11 +38,14 @@ class Report:
     """What a lockstep replay found, by message type."""
 
     counts: dict[str, Count] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list[Gap])  # of the processes' outputs, in order
+    began_ns: int = 0  # of the session, CLOCK_MONOTONIC
     reworded: int = 0  # messages that are equal but for their sentences, in a session of another revision
 
     def add(self, other: "Report") -> None:
         """Count what another stretch of the session gave, later than what is counted already."""
         self.reworded += other.reworded
+        self.gaps += other.gaps
         for kind, more in other.counts.items():
             count = self.count(kind)
             count.compared += more.compared
@@ -51,6 +57,11 @@ class Report:
     def count(self, kind: str) -> Count:
         """The counts of a message type; made at the first call."""
         return self.counts.setdefault(kind, Count())
+
+    def gap_lines(self) -> list[str]:
+        """What the session lacks, a line for each of the first gaps."""
+        more = [f"{len(self.gaps) - _MOST_GAPS} further gaps"] if len(self.gaps) > _MOST_GAPS else []
+        return [gap.line(self.began_ns) for gap in self.gaps[:_MOST_GAPS]] + more
 
     @property
     def identical(self) -> bool:

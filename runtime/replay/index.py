@@ -29,6 +29,11 @@ class Index:
             key = (topic, message.epoch, message.seq)
             self.messages[key], self.payloads[key] = message, payload
 
+    @property
+    def began_ns(self) -> int:
+        """When the oldest of its messages was sent, CLOCK_MONOTONIC."""
+        return min((message.stamp_ns for message in self.messages.values()), default=0)
+
     def get(self, reference: messages.InputRef) -> messages.Message:
         """The message that a reference names. Raises Missing where it was not logged."""
         if reference not in self.messages:

@@ -134,7 +134,7 @@ def _run_in_worker(stretch: Stretch) -> Done:
 
 def _joined(work: _Work, done: dict[Stretch, Done]) -> Report:
     """All reports as one, in the order of the outputs, once each stretch began in the state that the last one ended in."""
-    report, before = Report(), b""
+    report, before = Report(began_ns=work.index.began_ns), b""
     for stretch, result in sorted(done.items(), key=lambda item: _place(item[0])):
         if stretch.begin and before and before != stretch.state:
             result = work.run(replace(stretch, state=before))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from runtime.messaging import messages
 from runtime.process import snapshot
 from runtime.replay.comparison import Report, compare
+from runtime.replay.gaps import Gap
 from runtime.replay.index import Index, Key, Missing
 
 Made = tuple[tuple[Key, messages.Message | None], ...]
@@ -77,6 +78,7 @@ def run(index: Index, steps: Steps, stretch: Stretch) -> Done:
     outputs: Sequence[messages.Message] = index.of(*stretch.topics)[stretch.epoch]
     states, report = _snapshots(index, stretch.process, stretch.epoch), Report()
     state = snapshot.unpack(stretch.state, steps.classes) if stretch.state else None
+    gap: Gap | None = None
     for place in range(stretch.begin, stretch.end):
         recorded = outputs[place]
         try:
@@ -87,9 +89,14 @@ def run(index: Index, steps: Steps, stretch: Stretch) -> Done:
             made = steps.make(state, recorded)
         except Missing:
             report.count(type(recorded).__name__).not_comparable += 1
+            if gap is None:
+                gap = Gap(stretch.process, stretch.epoch, recorded.stamp_ns)
+                report.gaps.append(gap)
+            gap.add(recorded, outputs[place + 1] if place + 1 < len(outputs) else None, index.messages)
             after = states.get(_snapshot_seq(recorded), b"")
             state = snapshot.unpack(after, steps.classes) if after else None
             continue
+        gap = None
         for key, message in made:
             compare(index, key, message, report)
     return Done(stretch, report, snapshot.pack(state) if state is not None else b"")

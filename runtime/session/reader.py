@@ -97,6 +97,8 @@ class Session:
     messages: list[Logged] = field(default_factory=list)
     attachments: dict[str, bytes] = field(default_factory=dict)
     damage: Damage = field(default_factory=Damage)
+    further: tuple["Session", ...] = ()
+    """Of the same run, by recorders that were started after this one's; they give pictures that this one lacks (`joined`)."""
     _pictures: dict[tuple[str, int], int] = field(default_factory=dict)  # -> offset of the chunk that holds it
     _chunks: OrderedDict[int, dict[tuple[str, int], bytes]] = field(default_factory=OrderedDict)
     _channels: dict[int, Channel] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class Session:
         """The logged bytes of a frame; None where it was not logged or is damaged."""
         offset = self._pictures.get((camera, number))
         if offset is None:
-            return None
+            return next((jpeg for other in self.further if (jpeg := other.jpeg(camera, number)) is not None), None)
         if offset not in self._chunks:
             self._chunks[offset] = self._read_pictures(offset)
             while len(self._chunks) > _KEPT_CHUNKS:
@@ -156,9 +158,9 @@ def _decoded(jpeg: bytes) -> Any:
         return None
 
 
-def opened(path: Path) -> Session:
-    """Read a session for a command, which says what of it is damaged. Raises SessionError like `read`."""
-    session = read(path)
+def opened(path: Path, whole: bool = False) -> Session:
+    """Read a session for a command, which says what of it is damaged; `whole` as `joined`. Raises SessionError like `read`."""
+    session = joined(path) if whole else read(path)
     for line in session.damage.describe():
         say(f"video2act: {session.path.name}: {line}")
     return session
@@ -184,7 +186,29 @@ def read(path: Path) -> Session:
     with data:
         session = _read(file, data)
     if file != path:
-        session.damage.beside = tuple(sorted(other.name for other in path.glob(_OTHERS)))
+        session.damage.beside = tuple(
+            sorted((other.name for other in path.glob(_OTHERS)), key=lambda name: (len(name), name))
+        )
+    return session
+
+
+def joined(path: Path) -> Session:
+    """Read a session's folder with the files of all recorders that wrote into it, as one session; a file alone like `read`.
+
+    A recorder that is started again begins with what the rings still hold: messages that two files hold are equal.
+
+    Raises:
+        SessionError: Nothing in one of the files can be used.
+    """
+    session = read(path)
+    session.further = tuple(read(session.path.parent / name) for name in session.damage.beside)
+    session.damage.beside = ()
+    for other in session.further:
+        session.messages += other.messages
+        session.attachments |= other.attachments
+        session.damage.lost_chunks += other.damage.lost_chunks
+        session.damage.lost_bytes += other.damage.lost_bytes
+        session.damage.bad_messages += other.damage.bad_messages
     return session
 
 

@@ -15,8 +15,9 @@ from runtime.messaging import messages
 from runtime.process.processes import ProcessRow
 
 State = Literal["starting", "alive", "stopped", "hung", "exited", "off"]
-SILENT_NS = 200_000_000
-"""Without a heartbeat for this long a process counts as stopped; chosen: three of 20 Hz are missing."""
+SILENT_NS = 180_000_000
+"""Without a heartbeat for this long a process counts as stopped. Chosen: three of 20 Hz are missing, the last of them 30 ms
+late; it is told at once then (`silent_at_ns`), within the 200 ms of the fault matrix."""
 LOADING_S = 15.0
 """How long processes wait for the two systems at most. Measured: these load in 5 to 8 s on two cores, and from weights of
 gigabytes in minutes, in which the robot shall be seen."""
@@ -25,6 +26,30 @@ _RATE_S = 5  # rates are those of so many seconds, as in the status line
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before a process that ended is started again, by how often it was. Chosen: a single crash costs no time, one that repeats
 does not take the processors from the others."""
+
+
+@dataclass
+class SentRate:
+    """Messages a second, by how many somebody had sent at moments a second apart."""
+
+    _sent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RATE_S + 1))
+
+    def note(self, at_ns: int, sent: int) -> None:
+        """Note how many there are by now; does nothing within a second of the last note."""
+        if not self._sent or at_ns - self._sent[-1][0] >= NS_PER_S:
+            self._sent.append((at_ns, sent))
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self._sent.clear()
+
+    @property
+    def hz(self) -> float:
+        """Over the last five seconds; 0 before there are two notes."""
+        if len(self._sent) < 2:
+            return 0.0
+        (from_ns, before), (to_ns, after) = self._sent[0], self._sent[-1]
+        return (after - before) * NS_PER_S / (to_ns - from_ns)
 
 
 @dataclass
@@ -39,9 +64,7 @@ class SupervisedProcess:
     step_ns: int = 0  # when its loop last came round
     start_at_ns: int = 0  # at the latest
     stepped: bool = False  # its loop came round in this life
-    sent: deque[tuple[int, int]] = field(
-        default_factory=lambda: deque(maxlen=_RATE_S + 1)
-    )  # when, and how many by then
+    sent: SentRate = field(default_factory=SentRate)
     lost: int = 0  # messages, in this life
     lost_before: int = 0
     faults: int = 0
@@ -49,10 +72,7 @@ class SupervisedProcess:
     @property
     def sent_hz(self) -> float:
         """Messages a second over the last five seconds; 0 while it is not alive."""
-        if self.state != "alive" or len(self.sent) < 2:
-            return 0.0
-        (from_ns, before), (to_ns, after) = self.sent[0], self.sent[-1]
-        return (after - before) * NS_PER_S / (to_ns - from_ns)
+        return self.sent.hz if self.state == "alive" else 0.0
 
 
 @dataclass
@@ -116,7 +136,7 @@ def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, n
             supervised.epoch += 1
             supervised.beat_ns = supervised.step_ns = now_ns
             supervised.stepped = False
-            supervised.sent.clear()
+            supervised.sent.forget()
             supervised.lost, supervised.lost_before = 0, supervised.lost_before + supervised.lost
             _become(supervised, "starting", now_ns)
         elif supervised.state != "off" and supervised.state != "exited":
@@ -157,8 +177,7 @@ def _note_beat(state: SupervisorState, beat: messages.Heartbeat) -> None:
         supervised.beat_ns, supervised.step_ns = beat.stamp_ns, beat.last_step_ns
         supervised.stepped = supervised.stepped or beat.steps > 0
         supervised.lost = beat.lost
-        if not supervised.sent or beat.stamp_ns - supervised.sent[-1][0] >= NS_PER_S:
-            supervised.sent.append((beat.stamp_ns, beat.sent))
+        supervised.sent.note(beat.stamp_ns, beat.sent)
         if supervised.state == "starting" and supervised.stepped:
             _become(supervised, "alive", beat.stamp_ns)
 
@@ -195,8 +214,14 @@ def _become(supervised: SupervisedProcess, state: State, now_ns: int) -> None:
         supervised.state, supervised.since_ns = state, now_ns
 
 
-def supervision(state: SupervisorState, seq: int, now_ns: int) -> messages.Supervision:
-    """All processes' states as a message."""
+def silent_at_ns(state: SupervisorState) -> int | None:
+    """When the first of the processes counts as stopped unless it is heard before, ns; None: none of them runs."""
+    heard = [supervised.beat_ns for supervised in state.supervised.values() if supervised.state in ("alive", "hung")]
+    return min(heard) + SILENT_NS + 1 if heard else None
+
+
+def supervision(state: SupervisorState, own: messages.ProcessState, seq: int, now_ns: int) -> messages.Supervision:
+    """All processes' states as a message. `own`: the supervisor's, whom nobody supervises."""
     rows = tuple(
         messages.ProcessState(
             process=name,
@@ -208,4 +233,4 @@ def supervision(state: SupervisorState, seq: int, now_ns: int) -> messages.Super
         )
         for name, supervised in state.supervised.items()
     )
-    return messages.Supervision(seq=seq, epoch=1, stamp_ns=now_ns, processes=rows)
+    return messages.Supervision(seq=seq, epoch=1, stamp_ns=now_ns, processes=(own, *rows))

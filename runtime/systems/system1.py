@@ -46,7 +46,7 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
     settings, bus, needs = process.settings, process.bus, config.fast.needs
     frames = [bus.subscriber(f"frame.{camera}", depth=64) for camera in needs.cameras]
     names = ("episode", "instruction", "embedding", "conditions", "joint_state")
-    states = {name: bus.subscriber(name, newest=True) for name in names}
+    states = {name: bus.subscriber(name, newest=name != "conditions") for name in names}
     joints = states.pop("joint_state")  # 200 a second, of which a run needs one
     chunks, skips = process.publisher("chunk"), process.publisher("skip")
     snapshots = Snapshots(process)
@@ -59,9 +59,11 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         bus.drain([*states.values(), *frames], _POLL_S)
         for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
             for received in subscriber.taken():
-                held[name] = received.message
                 if isinstance(received.message, messages.Conditions):
+                    if not newer(received.message, held.get(name)):
+                        continue
                     config.fast.foresee(received.message.arrays)  # ahead of the run
+                held[name] = received.message
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
@@ -85,6 +87,11 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, inputs.episode, due_ns, started_ns)
         if isinstance(made, messages.ActionChunk):
             snapshots.keep(made.seq, state)
+
+
+def newer(conditions: messages.Conditions, held: messages.Message | None) -> bool:
+    """Whether conditions take the place of those that are held: they may come twice, or behind newer ones."""
+    return held is None or (conditions.epoch, conditions.seq) > (held.epoch, held.seq)
 
 
 def gather(

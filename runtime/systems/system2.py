@@ -10,7 +10,9 @@ from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, slow_system
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
+from runtime.systems.faulty_system2 import with_faults
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
+from runtime.systems.gpu_memory import GpuMemory
 from runtime.systems.system2_state import System2Config, System2State
 from runtime.systems.system2_step import encode, gather, step
 
@@ -23,7 +25,7 @@ def main(process: Process) -> None:
     settings, bus = process.settings, process.bus
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
-    config = System2Config(settings, slow_system(settings, checkpoint), checkpoint.id)
+    config = System2Config(settings, with_faults(slow_system(settings, checkpoint), process), checkpoint.id)
     frames = [bus.subscriber(f"frame.{camera}", depth=256) for camera in config.cameras]
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
@@ -31,23 +33,28 @@ def main(process: Process) -> None:
     pictures, history, state = RingPictures(process.folder), History(config.cameras), System2State()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, messages.Message] = {}
+    memory = GpuMemory(process)
     process.settle(settings.system2.nice)
     log.info("policy %s, %d weights", checkpoint.id, config.slow.weights)
     while process.running:
         bus.wait(_POLL_S)
         for received in (received for subscriber in frames for received in subscriber.take()):
             history.add(received.message)
-        _encode_grid(config, history, pictures)
+        with memory:
+            _encode_grid(config, history, pictures)
         for name, subscriber in (*states.items(), ("chunk", chunks), ("skip", skips)):
             for received in subscriber.take():
                 held[name] = received.message
         inputs = gather(held, history.frames())
-        if inputs is not None:
+        process.stepped()
+        if inputs is None:
+            continue
+        with memory:
             conditions = step(config, state, inputs, pictures, embeddings, process.epoch, robot_time_ns())
             if conditions is not None:
+                memory.enough()
                 publisher.send(conditions)
                 snapshots.keep(conditions.seq, state)
-        process.stepped()
 
 
 def _encode_grid(config: System2Config, history: History, pictures: PictureSource) -> None:

@@ -15,10 +15,10 @@ from drivers.arm_link import ArmCommand
 from runtime.config.settings import load_settings
 from runtime.devices import can_bus
 from runtime.devices.can_bus_step import Arm, CanBusState, step, stream_of
-from runtime.devices.fault_injection import NAME
 from runtime.faults import can_audit
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
+from runtime.process.fault_injection import NAME
 from runtime.session import reader
 
 NOW_NS = 10_000_000_000

@@ -178,3 +178,21 @@ def test_a_reader_that_was_overtaken_says_how_many_it_missed(bus: OpenBus, build
 
 def publisher_folder(subscriber: Any) -> Path:
     return subscriber._path.parent
+
+
+def test_a_recorder_that_is_started_again_goes_on_where_its_predecessor_stopped(bus: OpenBus, build: Build) -> None:
+    """What the last round gave it may not be on disk yet: that comes again, and nothing before it."""
+    publisher = bus("arms").publisher("joint_state")
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            publisher.send(build(messages.JointState, seq=number))
+
+    send(range(10))
+    first = bus("recorder").subscriber("joint_state", depth=1000, recording=True)
+    assert [received.message.seq for received in first.take()] == list(range(10))
+    send(range(10, 14))
+    assert [received.message.seq for received in first.take()] == list(range(10, 14))
+    send(range(14, 20))
+    second = bus("recorder").subscriber("joint_state", depth=1000, recording=True)
+    assert [received.message.seq for received in second.take()] == list(range(10, 20))

@@ -148,3 +148,17 @@ def test_a_killed_recorder_loses_at_most_one_chunk(tmp_path: Path) -> None:
     in_one_chunk = 64 * 1024 // 250
     assert len(faults) > written - in_one_chunk
     assert session.damage.unfinished
+
+
+@pytest.mark.parametrize("stamp_ns", [0, 2**63, 2**64 - 1])
+def test_a_message_that_claims_any_time_does_not_end_the_recorder(build: Build, tmp_path: Path, stamp_ns: int) -> None:
+    """The label of its record is the latest there is; the message itself is kept as it came."""
+    writer = SessionWriter(tmp_path / "session.mcap", 1_800_000_000_000_000_000)
+    said = [build(messages.Fault, stamp_ns=stamp_ns), build(messages.ActionChunk, stamp_ns=stamp_ns)]
+    for topic, message in zip(("fault", "chunk"), said, strict=True):
+        writer.message(topic, message, messages.encode(message))
+    writer.picture("head", 7, b"", -(2**63))
+    writer.close()
+    session = reader.read(tmp_path)
+    assert [row.payload for row in session.messages] == [messages.encode(message) for message in said]
+    assert not writer.fault and session.damage == reader.Damage()

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.cobot_magic import SIDES
 from drivers.piper_emulator import Faults
-from runtime.devices.fault_injection import NAME, FaultFile
+from runtime.process.fault_injection import NAME, FaultFile
 
 
 def test_sections_are_read_when_the_file_changes(tmp_path: Path) -> None:

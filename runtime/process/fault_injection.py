@@ -1,7 +1,8 @@
 """`faults.json` in a run's folder: what goes wrong in a simulated robot, switched while it runs. A section an arm or camera.
-Read by the emulated arms and the simulated cameras; written by hand or by the command `faults`.
+Read by the emulated arms, the simulated cameras and System 2's networks; written by hand or by the command `faults`.
 
-{"left": {"silent": true}, "head": {"frozen": true}}      see drivers/piper_emulator.py and drivers/sim/faulty_camera.py
+{"left": {"silent": true}, "head": {"frozen": true}}      see drivers/piper_emulator.py, drivers/sim/faulty_camera.py,
+                                                           and runtime/systems/faulty_system2.py
 """
 
 import json

@@ -19,6 +19,8 @@ from models.sources import FILES, PartName
 def folder(part: PartName, source: Source) -> Path:
     """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
     if source.folder is not None:
+        if source.folder.is_file():
+            raise ModelError(f"published.{part}: {source.folder} is a file; give its folder {source.folder.parent}")
         if not source.folder.is_dir():
             raise ModelError(f"published.{part}: {source.folder} does not exist; give another folder")
         return source.folder

@@ -4,31 +4,22 @@ RDT trains with DeepSpeed and writes folders checkpoint-N: `pytorch_model.bin` a
 hold the same weights, `ema/model.safetensors` their average, which RDT itself does not use.
 """
 
-import re
-import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: TID251  # its name alone: torch raises it where it refuses to unpickle
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from models.errors import ModelError
+from models.weight_check import UNREADABLE, why_unreadable
 
 _STATES = "mp_rank_00_model_states.pt"
 _FILES = ("model.safetensors", "pytorch_model.bin", _STATES, f"pytorch_model/{_STATES}")  # the first that is there
 _AVERAGE = "ema/model.safetensors"
 _PART = "*zero_pp_rank_*_mp_rank_*_model_states.pt"  # DeepSpeed's, where each process keeps a part of every weight
 _WEIGHTS = "module"  # DeepSpeed's name of them in its file
-_FETCH = "fetch it again with ./launch/weights.sh, or copy it again"
-_UNREADABLE = (
-    SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError, EOFError, LookupError, AssertionError, TypeError,
-    AttributeError, struct.error, zipfile.BadZipFile,
-)  # fmt: skip
-"""What safetensors and torch raise for files that are damaged, each seen with some flipped bit."""
 
 
 def read(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
@@ -42,8 +33,8 @@ def read(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
             return path, load_file(path)
         whole = zipfile.is_zipfile(path)  # files of torch before 1.6 are not, and cannot be mapped into memory
         return path, _weights(path, torch.load(path, map_location="cpu", weights_only=True, mmap=whole))
-    except _UNREADABLE as error:
-        raise ModelError(f"{path}: {_reason(error)}") from None
+    except UNREADABLE as error:
+        raise ModelError(f"{path}: {why_unreadable(error)}") from None
 
 
 def _found(folder: Path) -> Path:
@@ -74,14 +65,3 @@ def _weights(path: Path, stored: object) -> dict[str, torch.Tensor]:
     if other is not None:
         raise ModelError(f"{path}: {other!r:.60} is a {type(named[other]).__name__}, no tensor; give RDT-1B")
     return dict(named)
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    forbidden = re.search(r"(?:GLOBAL|class|function|instruction):? ([\w.]+)", text)
-    if isinstance(error, UnpicklingError) and forbidden and "nsupported" in text:
-        return (
-            f"holds more than tensors ({forbidden[1]:.60}), which may run code and is not read; "
-            "save its weights as model.safetensors where it was made"
-        )
-    return f"cannot be read ({type(error).__name__}: {text.removeprefix('Weights only load failed.').strip():.80}); {_FETCH}"

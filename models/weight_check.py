@@ -1,4 +1,4 @@
-"""Whether weights are what was written: finite, and of the checksum that lies beside them.
+"""Whether weights can be read and are what was written: finite, and of the checksum that lies beside them.
 
 Called wherever weights are read: by models/tensors.py for our own checkpoints, by models/published.py and models/rdt.py for
 published ones.
@@ -6,14 +6,44 @@ Costs 0.2 to 0.3 s a GB and core each; a SHA-256 would cost ten times as much at
 """
 
 import hashlib
+import re
+import struct
+import zipfile
 from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251  # its name alone: torch raises it where it refuses to unpickle
 
 import torch
+from safetensors import SafetensorError
 from torch.nn import functional
 
 from models.errors import ModelError
 
 _WORD_BYTES, _BLOCK_WORDS = 8, 1 << 17  # 1 MiB a block; chosen: few sums, and blocks that changed places are noticed
+
+UNREADABLE = (
+    SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError, EOFError, LookupError, AssertionError, TypeError,
+    AttributeError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What safetensors and torch raise for weight files that are damaged, each seen with some flipped bit."""
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a weight file was refused, and the remedy: half a line, to be put behind its path.
+
+    Args:
+        error: one of UNREADABLE.
+
+    Returns:
+        Which name was refused where the file is a pickle of more than tensors; else what was raised.
+    """
+    text = " ".join(str(error).split()).removeprefix("Weights only load failed.").strip()
+    forbidden = re.search(r"(?:GLOBAL|class|function):? ([\w.]+)", text)
+    if isinstance(error, UnpicklingError) and forbidden and "nsupported" in text:
+        return (
+            f"holds more than tensors ({forbidden[1]:.60}), which may run code and is not read; "
+            "save its weights as model.safetensors where it was made"
+        )
+    return f"cannot be read ({type(error).__name__}: {text:.80}); fetch it again with ./launch/weights.sh, or copy it again"
 
 
 def check_finite(path: Path, name: str, tensor: torch.Tensor, remedy: str) -> None:

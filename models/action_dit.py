@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from models.action_vector import vector_of
 from models.config import PolicyConfig
-from models.layers import Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
+from models.layers import NORMS, Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
 
 _SINUSOID_WIDTH = 256  # RDT-1B's, of time and control frequency
 _AGE_UNIT_S = 0.01
@@ -61,14 +61,15 @@ class ActionTransformer(nn.Module):
         self.sequence_position = nn.Parameter(_positions(3 + config.horizon // head.token_targets, width))
         self.language_position = nn.Parameter(_positions(config.text.max_tokens, width))
         self.image_position = nn.Parameter(_positions(image_positions, width))
+        norm = NORMS[head.norm]
         self.blocks = nn.ModuleList(
-            ActionBlock(width, head.heads, modulated=head.guess_width > 0) for _ in range(head.depth)
+            ActionBlock(width, head.heads, head.guess_width > 0, norm) for _ in range(head.depth)
         )
         self.guess = None
         if head.guess_width:
             pictures = image_positions // config.image.tokens
             self.guess = Guess(config, pictures * image_width + config.joints + width)
-        self.final_norm = RMSNorm(width)
+        self.final_norm = norm(width)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
         self.output = nn.Linear(width, head.action_width * head.token_targets)
         # What Video2Act adds to RDT-1B: System 2's tokens, their age, and the mark of committed targets.
@@ -261,19 +262,19 @@ class Guess(nn.Module):
 
 
 class ActionBlock(nn.Module):
-    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: RMSNorm before each, a residual around each."""
+    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: a norm before each, a residual around each."""
 
-    def __init__(self, width: int, heads: int, modulated: bool) -> None:
+    def __init__(self, width: int, heads: int, modulated: bool, norm: type[RMSNorm]) -> None:
         super().__init__()
         self.modulation = nn.Linear(width, 6 * width) if modulated else None
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
-        self.self_norm = RMSNorm(width)
-        self.self_attention = Attention(width, heads)
-        self.cross_norm = RMSNorm(width)
-        self.cross = Attention(width, heads)
-        self.feed_norm = RMSNorm(width)
+        self.self_norm = norm(width)
+        self.self_attention = Attention(width, heads, norm)
+        self.cross_norm = norm(width)
+        self.cross = Attention(width, heads, norm)
+        self.feed_norm = norm(width)
         self.feed_forward = FeedForward(width)
 
     def forward(

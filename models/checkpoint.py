@@ -1,7 +1,7 @@
 """Checkpoint folders, and the untrained policy drawn from a seed.
 
 Called by runtime/policy and runtime/training. A folder holds `checkpoint.json` (what it needs of a robot), `config.json`,
-`model.safetensors` and `stats.json`.
+`model.safetensors`, `checksums.json` (of its tensors) and `stats.json`.
 """
 
 import json
@@ -28,6 +28,7 @@ from models.policy import InstructionEmbedding
 from models.requirements import needs_of
 from models.sources import PartName, sources
 from models.tensors import StoredTensors, save_tensors
+from models.weight_check import check_finite
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.backbones.backbone import Backbone
@@ -243,6 +244,8 @@ def load_embedding(path: Path) -> InstructionEmbedding:
     """Read what `save_embedding` wrote. Raises ModelError for a file that is not one."""
     try:
         tensors = load_file(path)
+        for name, tensor in tensors.items():
+            check_finite(path, name, tensor, "delete it; it is written again at the next start")
         return InstructionEmbedding(tensors["language"], VideoText(tensors["video_states"], tensors["video_pooled"]))
     except (SafetensorError, KeyError) as error:
         raise ModelError(

@@ -14,6 +14,7 @@ from models.requirements import KINDS, Requirements, needs_of
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+CHECKSUMS = "checksums.json"
 ABOUT = "checkpoint.json"
 FORMAT = 2
 """Of a checkpoint's folder. 1: without ABOUT; always a Video2Act policy."""

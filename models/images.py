@@ -12,7 +12,9 @@ from torch.nn import functional
 
 Resize = Literal["crop", "letterbox", "stretch", "pad"]
 
-_BACKGROUND = {"letterbox": -1.0, "pad": 0.0}  # black, and mid grey: 0 and 127.5 of 255
+_BLACK = -1.0
+GREY = 127 / 127.5 - 1.0
+"""Of what `pad` adds, and of pictures that are dropped in training: 127 of 255, as RDT-1B rounds SigLIP's mean down."""
 
 
 def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
@@ -30,7 +32,7 @@ def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 
 
 def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) -> torch.Tensor:
-    """Bring pictures to a size, bilinearly and antialiased.
+    """Bring pictures to a size, antialiased: `pad` bicubically, as RDT-1B and SigLIP's own processor, all others bilinearly.
 
     Args:
         picture: (B, 3, H, W) in -1..1.
@@ -40,19 +42,40 @@ def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) ->
             stretch: the whole picture, its aspect changed.
 
     Returns:
-        (B, 3, height_px, width_px) in the same dtype.
+        (B, 3, height_px, width_px) in -1..1, in the same dtype.
     """
+    if how == "pad":
+        padded = _padded(picture, width_px / height_px)
+        wide = _scale(padded, padded.shape[-2], width_px, "bicubic").clamp(
+            -1.0, 1.0
+        )  # bicubic overshoots: cut each time,
+        return _scale(wide, height_px, width_px, "bicubic").clamp(-1.0, 1.0)  # in Pillow's order
+    if how == "letterbox":
+        return _letterbox(picture, height_px, width_px)
     if how == "crop":
         picture = _centre_crop(picture, width_px / height_px)
-    if how in _BACKGROUND:
-        return _letterbox(picture, height_px, width_px, _BACKGROUND[how])
     return _scale(picture, height_px, width_px)
 
 
-def _scale(picture: torch.Tensor, height_px: int, width_px: int) -> torch.Tensor:
+def method(how: Resize) -> str:
+    """The name of what `resize` does, for the names of prepared files: a method that changes gets another name."""
+    return "pad, bicubic" if how == "pad" else how
+
+
+def _scale(
+    picture: torch.Tensor, height_px: int, width_px: int, mode: Literal["bilinear", "bicubic"] = "bilinear"
+) -> torch.Tensor:
     if picture.shape[-2:] == (height_px, width_px):
         return picture
-    return functional.interpolate(picture, (height_px, width_px), mode="bilinear", antialias=True)
+    return functional.interpolate(picture, (height_px, width_px), mode=mode, antialias=True)
+
+
+def _padded(picture: torch.Tensor, aspect: float) -> torch.Tensor:
+    """The picture in the middle of the smallest grey one of an aspect, before anything is resized."""
+    height, width = picture.shape[-2:]
+    above, left = max(0, round(width / aspect) - height), max(0, round(height * aspect) - width)
+    sides = (left // 2, left - left // 2, above // 2, above - above // 2)
+    return functional.pad(picture, sides, value=GREY)
 
 
 def _centre_crop(picture: torch.Tensor, aspect: float) -> torch.Tensor:
@@ -63,11 +86,11 @@ def _centre_crop(picture: torch.Tensor, aspect: float) -> torch.Tensor:
     return picture[..., top : top + keep_height, left : left + keep_width]
 
 
-def _letterbox(picture: torch.Tensor, height_px: int, width_px: int, background: float) -> torch.Tensor:
+def _letterbox(picture: torch.Tensor, height_px: int, width_px: int) -> torch.Tensor:
     height, width = picture.shape[-2:]
     scale = min(height_px / height, width_px / width)
     inner = _scale(picture, max(1, round(height * scale)), max(1, round(width * scale)))
     top, left = (height_px - inner.shape[-2]) // 2, (width_px - inner.shape[-1]) // 2
-    canvas = picture.new_full((*picture.shape[:-2], height_px, width_px), background)
+    canvas = picture.new_full((*picture.shape[:-2], height_px, width_px), _BLACK)
     canvas[..., top : top + inner.shape[-2], left : left + inner.shape[-1]] = inner
     return canvas

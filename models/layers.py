@@ -33,6 +33,30 @@ class RMSNorm(nn.RMSNorm):
         return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
+class VarianceNorm(RMSNorm):
+    """RDT-1B's norm: y = x / sqrt(var(x) + 1e-6) * w, the variance over D - 1, x itself not centred.
+
+    RDT pins timm 1.0.3, whose RmsNorm computes this. RDT computes in bfloat16 throughout, without autocast, variance included;
+    here too everything stays in the input's dtype, under autocast as well, which would give float32. torch sums the variance in
+    float32. No kernel of torch does it in one launch: `functional.rms_norm` divides by the mean square.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale each vector of the last axis by itself.
+
+        Args:
+            x: (..., D), any float dtype.
+
+        Returns:
+            (..., D) in the same dtype.
+        """
+        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + self.eps)
+        return x * scale.to(x.dtype) * self.weight.to(x.dtype)
+
+
+NORMS = {"rms": RMSNorm, "variance": VarianceNorm}  # by Head.norm
+
+
 class Attention(nn.Module):
     """Multi-head attention with normalised queries and keys (RDT-1B's QK-norm); a context's keys and values can be reused."""
 

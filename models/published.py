@@ -14,11 +14,16 @@ import torch
 from models.config import Source
 from models.errors import ModelError
 from models.sources import FILES, PartName
+from models.weight_check import UNREADABLE, check_finite, why_unreadable
+
+_AGAIN = "fetch it again with ./launch/weights.sh"
 
 
 def folder(part: PartName, source: Source) -> Path:
     """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
     if source.folder is not None:
+        if source.folder.is_file():
+            raise ModelError(f"published.{part}: {source.folder} is a file; give its folder {source.folder.parent}")
         if not source.folder.is_dir():
             raise ModelError(f"published.{part}: {source.folder} does not exist; give another folder")
         return source.folder
@@ -96,9 +101,8 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
     """Read a folder as both libraries do. Raises ModelError for a weight that is missing or has another shape."""
     try:
         model, report = kind.from_pretrained(path, local_files_only=True, output_loading_info=True, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split()[:20])
-        raise ModelError(f"{path}: cannot be loaded ({reason}); fetch it again with ./launch/weights.sh") from None
+    except UNREADABLE as error:
+        raise ModelError(f"{path}: {why_unreadable(error)}") from None
     found = [f"{name} is missing" for name in report.get("missing_keys") or ()]
     found += [
         f"{name}: expected shape {tuple(ours)}, got {tuple(theirs)}"
@@ -106,7 +110,19 @@ def _loaded(kind: type[Any], path: Path, **settings: Any) -> Any:
     ]
     if found:
         raise ModelError(f"{path}: {min(found)}; give the model that the policy names")
+    for name, weight in model.state_dict().items():
+        check_finite(_file_of(path, name), name, weight, _AGAIN)
     return model
+
+
+def _file_of(path: Path, name: str) -> Path:
+    """The file of a folder that holds a weight; the folder itself where that cannot be told."""
+    for index in sorted(path.glob("*.index.json")):
+        file = read_json(index).get("weight_map", {}).get(name)
+        if isinstance(file, str):
+            return path / file
+    alone = [*path.glob("*.safetensors"), *path.glob("*.bin")]
+    return alone[0] if len(alone) == 1 else path
 
 
 def _plain(value: Any) -> Any:

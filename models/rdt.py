@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from models.action_dit import ActionTransformer
 from models.errors import ModelError
+from models.rdt_files import read
+from models.weight_check import check_finite
 
 RDT_CAMERAS = ("head", "right_wrist", "left_wrist")  # RDT's order within each of its two time steps
-_FILES = ("model.safetensors", "pytorch_model.bin")
 _WHOLE = {
     "time.0": "model.t_embedder.mlp.0",
     "time.2": "model.t_embedder.mlp.2",
@@ -56,41 +55,34 @@ _POSITIONS = {
 def load(head: ActionTransformer, folder: Path) -> None:
     """Put the weights of a folder into `head`; what RDT-1B does not have keeps its values.
 
-    Raises ModelError that names the first tensor that is missing or has another shape.
+    Raises ModelError that names the first tensor that is missing or has another shape, or a head of another norm.
     """
-    theirs = read(folder)
+    if head.config.head.norm != "variance":
+        raise ModelError(
+            f"{folder}: RDT-1B was trained with head.norm variance, got {head.config.head.norm}; set head.norm"
+        )
+    path, theirs = read(folder)
+    for name, tensor in theirs.items():
+        check_finite(path, name, tensor, "give RDT-1B as it was published, or another checkpoint")
     wanted = dict(head.named_parameters())
     with torch.no_grad():
-        for name, tensor in translate(head, theirs, folder):
+        for name, tensor in translate(head, theirs, path):
             if wanted[name].shape != tensor.shape:
                 raise ModelError(
-                    f"{folder}: {name}: the policy expects shape {tuple(wanted[name].shape)}, "
+                    f"{path}: {name}: the policy expects shape {tuple(wanted[name].shape)}, "
                     f"got {tuple(tensor.shape)}; give RDT-1B"
                 )
             wanted[name].copy_(tensor)
 
 
-def read(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a folder by RDT's names, on the CPU. Raises ModelError when there is no weight file that can be read."""
-    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
-    if path is None:
-        raise ModelError(f"{folder}: {' and '.join(_FILES)} are missing; fetch RDT-1B with ./launch/weights.sh")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error!s:.100}); fetch it again with ./launch/weights.sh") from None
-
-
 def translate(
-    head: ActionTransformer, theirs: dict[str, torch.Tensor], folder: Path
+    head: ActionTransformer, theirs: dict[str, torch.Tensor], path: Path
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """(our name, tensor) for every weight that RDT-1B has. Raises ModelError for one that `theirs` lacks."""
 
     def take(name: str) -> torch.Tensor:
         if name not in theirs:
-            raise ModelError(f"{folder}: {name} is missing; give RDT-1B")
+            raise ModelError(f"{path}: {name} is missing; give RDT-1B")
         return theirs[name]
 
     layers = dict(_WHOLE)

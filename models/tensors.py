@@ -1,7 +1,7 @@
 """The tensor files of a checkpoint: one `model.safetensors`, or shards with an index when it is large.
 
 Called by models/checkpoint.py. Every shard carries the mark of its checkpoint (a hash of all its tensors), so that one from
-elsewhere is told apart.
+elsewhere is told apart; `checksums.json` has a checksum of each tensor. Checkpoints of earlier versions have none.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from models.errors import ModelError
-from models.identity import INDEX, SINGLE
+from models.identity import CHECKSUMS, INDEX, SINGLE
+from models.weight_check import check_finite, checksum
 
 _SHARD_BYTES = 2 << 30  # chosen: 2 GiB, so that a broken fetch costs little; the hub's own tools take 5 GB
 _MARK = "checkpoint"
@@ -34,10 +35,15 @@ def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: in
     if plan.is_sharded:
         index = {"metadata": {**plan.metadata, _MARK: mark}, "weight_map": plan.tensor_to_filename}
         (folder / INDEX).write_text(json.dumps(index, indent=1))
+    sums = {name: checksum(tensor.contiguous()) for name, tensor in sorted(apart.items())}
+    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1))
 
 
 class StoredTensors:
-    """Reads tensors of a folder by name, when they are asked for. Raises ModelError for a missing, foreign or broken file."""
+    """Reads tensors of a folder by name, when they are asked for, and checks each.
+
+    Raises ModelError for a missing, foreign or broken file, and for a tensor that is not what was written or not finite.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._mark = folder, ""
@@ -55,6 +61,7 @@ class StoredTensors:
                 self._files = dict.fromkeys(file.keys(), SINGLE)
         else:
             raise ModelError(f"checkpoint {folder}: {SINGLE} and {INDEX} are missing; copy the checkpoint again")
+        self._sums = _stored_sums(folder)
 
     def names(self, prefix: str) -> list[str]:
         """The rests of all tensors' names that begin with `prefix`."""
@@ -96,7 +103,29 @@ class StoredTensors:
                     except SafetensorError:
                         raise ModelError(f"{path}: {name} is missing; copy the checkpoint again") from None
                     # Into memory of its own: the file's offsets are not aligned, and kernels' last bits depend on that.
-                    yield name.removeprefix(prefix), tensor.clone() if tensor.device.type == "cpu" else tensor
+                    tensor = tensor.clone() if tensor.device.type == "cpu" else tensor
+                    self._check(path, name, tensor)
+                    yield name.removeprefix(prefix), tensor
+
+    def _check(self, path: Path, name: str, tensor: torch.Tensor) -> None:
+        if self._sums is not None:
+            wanted, found = self._sums.get(name), checksum(tensor)
+            if found != wanted:
+                raise ModelError(
+                    f"{path}: {name}: checksum is {found}, expected {wanted} ({CHECKSUMS}); copy the checkpoint again"
+                )
+        check_finite(path, name, tensor, "give another checkpoint, or train it again")
+
+
+def _stored_sums(folder: Path) -> dict[str, str] | None:
+    """The checksums of a folder's tensors by name; None for a checkpoint of an earlier version."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        return None
+    try:
+        return {str(name): str(digits) for name, digits in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error!r:.80}); copy the checkpoint again") from None
 
 
 def _opened(path: Path, device: str) -> safe_open:

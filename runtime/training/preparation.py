@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 
 from drivers.task_names import KEPT_FROM
+from models import images
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
@@ -129,9 +130,9 @@ class Preparation:
         """A hash of what files of this kind depend on."""
         config = self._config
         if kind == "pictures":
-            seen = (config.eyes_resize, config.cameras, config.image.image_px)
+            seen = (images.method(config.eyes_resize), config.cameras, config.image.image_px)
             return _hash(*seen, prepared.history_steps(config), config.action_source)
-        common, video = (config.resize, config.cameras), config.video
+        common, video = (images.method(config.resize), config.cameras), config.video
         windows = [video.high.model_dump(), video.low.model_dump()]
         if kind == "samples":
             return _hash(*common, *windows)

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+import models
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, load_embedding, save, save_embedding
 from models.config import PolicyConfig
 from models.errors import ModelError
-from models.identity import checkpoint_folder, checkpoint_id
+from models.identity import CHECKSUMS, checkpoint_folder, checkpoint_id
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 
@@ -165,9 +166,56 @@ def test_missing_tensor_is_named(folder: Path, part: str, name: str) -> None:
 def test_tensor_of_another_shape_is_named(folder: Path) -> None:
     path = folder / "model.safetensors"
     save_file(load_file(path) | {"fast.head.output.bias": torch.zeros(3)}, path)
+    (folder / CHECKSUMS).unlink()
     with pytest.raises(ModelError) as error:
         Checkpoint.load(folder).fast()
     assert_one_line(error, "fast.head.output.bias", "(3,)", "(28,)")
+
+
+def test_a_checkpoint_without_checksums_is_as_good(untrained: Untrained, folder: Path) -> None:
+    """One of an earlier version."""
+    before = Checkpoint.load(folder).id
+    (folder / CHECKSUMS).unlink()
+    assert Checkpoint.load(folder).id == before
+    assert same(untrained(1), Checkpoint.load(folder))
+
+
+def test_a_flipped_bit_is_named_with_its_tensor(folder: Path) -> None:
+    """Where a bit was flipped, its value is finite still, as most are."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    tensors["fast.head.output.bias"].view(torch.int32)[5] ^= 1 << 3
+    save_file(tensors, path)
+    Checkpoint.load(folder).slow()
+    with pytest.raises(ModelError) as error:
+        Checkpoint.load(folder).fast()
+    assert_one_line(error, f"{path}: fast.head.output.bias: checksum is", "copy the checkpoint again")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("part", "name"), [("fast", "head.output.bias"), ("slow", "motion_former.queries")])
+def test_weights_that_are_not_finite_are_refused(
+    untrained: Untrained, tmp_path: Path, value: float, part: str, name: str
+) -> None:
+    made = untrained(1)
+    parts = {"slow": made.slow(), "fast": made.fast()}
+    parts[part].state_dict()[name].fill_(value)
+    save(tmp_path / "policy", made.config, made.statistics, dict(parts))
+    loaded = Checkpoint.load(tmp_path / "policy")
+    with pytest.raises(ModelError) as error:
+        {"slow": loaded.slow, "fast": loaded.fast}[part]()
+    count = parts[part].state_dict()[name].numel()
+    assert_one_line(error, f"model.safetensors: {part}.{name}: {count} of {count} values are not finite; give another")
+
+
+def test_the_shipped_policy_has_checksums_and_its_id() -> None:
+    """They lie beside its weights, so that its id is the one that tables and sessions know."""
+    folder = Path(models.__file__ or "").parent / "shipped" / "small"
+    checkpoint = Checkpoint.load(folder)
+    assert checkpoint.id == "9c0a3b50af230443"
+    assert json.loads((folder / CHECKSUMS).read_text()).keys() == load_file(folder / "model.safetensors").keys()
+    checkpoint.fast()
+    checkpoint.instructor()
 
 
 def test_broken_weight_file_is_named(folder: Path) -> None:
@@ -247,6 +295,15 @@ def test_file_that_is_no_embedding_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as error:
         load_embedding(path)
     assert_one_line(error, str(path), "delete it")
+
+
+def test_embedding_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "words.safetensors"
+    states = torch.full((1, 5, 8), float("nan"))
+    save_embedding(path, InstructionEmbedding(torch.randn(1, 5, 8), VideoText(states, torch.randn(1, 8))))
+    with pytest.raises(ModelError) as error:
+        load_embedding(path)
+    assert_one_line(error, f"{path}: video_states: 40 of 40 values are not finite", "delete it")
 
 
 def test_embedding_without_an_entry_is_named(tmp_path: Path) -> None:

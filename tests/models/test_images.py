@@ -1,11 +1,14 @@
 """Pictures to tensors: colours, ranges, and what crop, letterbox and stretch do to shapes and borders.
 Called by pytest; tensors are (B, 3, H, W)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from models import images
 
@@ -95,12 +98,59 @@ def test_letterbox_shows_the_whole_picture_between_black_bars() -> None:
     assert inner[0, 0, 60, 0] == inner[0, 0, 0, 80] == 0.5
 
 
-def test_pad_is_the_letterbox_on_grey() -> None:
-    """127.5 of 255, the mean that SigLIP's pictures are counted from."""
-    padded, boxed = (images.resize(with_square(), 160, 160, how) for how in ("pad", "letterbox"))
-    assert (padded[..., :20, :] == 0).all()
-    assert (padded[..., -20:, :] == 0).all()
-    assert torch.equal(padded[..., 20:-20, :], boxed[..., 20:-20, :])
+def natural(height: int, width: int) -> NDArray[np.uint8]:
+    """A picture with edges, slopes and fine grain, (H, W, 3)."""
+    random = np.random.default_rng(height)
+    rows, columns = np.mgrid[:height, :width]
+    slopes = np.stack([rows * 0.3, columns * 0.2, rows * 0.1 + columns * 0.1], axis=-1)
+    edges = 120.0 * ((rows // 37 + columns // 53) % 2)[..., None]
+    return np.clip(slopes + edges + random.normal(0, 12, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def rdts(picture: NDArray[np.uint8], size_px: int) -> torch.Tensor:
+    """What RDT-1B gives SigLIP: the picture on a grey square, then SigLIP's own processor."""
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    square = Image.new("RGB", (longer, longer), (127, 127, 127))
+    square.paste(Image.fromarray(picture), ((longer - width) // 2, (longer - height) // 2))
+    half = [0.5, 0.5, 0.5]  # of so400m-patch14-384's preprocessor_config.json, as bicubic (3) is
+    made: Any = SiglipImageProcessorPil(
+        size={"height": size_px, "width": size_px}, resample=Image.Resampling.BICUBIC, image_mean=half, image_std=half
+    )
+    return made(square, return_tensors="pt")["pixel_values"]
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (400, 640), (300, 300), (640, 360), (241, 320), (120, 161)])
+def test_pad_is_rdts_way_to_siglip(shape: tuple[int, int]) -> None:
+    """Within the rounding of Pillow, which rounds to whole grey levels after each of its two passes."""
+    picture = natural(*shape)
+    ours = images.resize(images.to_tensor(picture, torch.device("cpu")), 384, 384, "pad")
+    off_levels = (ours - rdts(picture, 384)).abs() * 127.5
+    assert float(off_levels.max()) < 1.2
+    assert float(off_levels.mean()) < 0.35
+
+
+def test_pad_stays_in_range() -> None:
+    """Bicubic overshoots at edges; eight bits cannot."""
+    picture = torch.ones(1, 3, 60, 80)
+    picture[..., 40:] = -1.0
+    result = images.resize(picture, 384, 384, "pad")
+    assert (float(result.min()), float(result.max())) == (-1.0, 1.0)
+
+
+def test_pad_shows_the_whole_picture_between_grey_bars() -> None:
+    """127 of 255, SigLIP's mean as RDT rounds it."""
+    result = images.resize(with_square() * 0 + 1, 160, 160, "pad")
+    grey = torch.tensor(127 / 127.5 - 1)
+    for bar in (result[..., :18, :], result[..., -18:, :]):
+        torch.testing.assert_close(bar, grey.expand_as(bar))
+    assert (result[..., 22:-22, :] == 1).all()
+
+
+def test_prepared_files_are_named_after_the_method() -> None:
+    """Those of the other ways keep their names, and stay valid."""
+    assert [images.method(how) for how in ("crop", "letterbox", "stretch")] == ["crop", "letterbox", "stretch"]
+    assert images.method("pad") != "pad"
 
 
 def test_letterbox_puts_bars_at_the_sides_of_a_wide_picture() -> None:

@@ -2,6 +2,8 @@
 Called by pytest."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoTransformer3DModel
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel
@@ -291,7 +294,6 @@ def change(path: Path, **values: Any) -> None:
 @pytest.fixture
 def copied(hunyuan_folder: Path, tmp_path: Path) -> Path:
     """A HunyuanVideo that may be broken."""
-    import shutil
 
     return Path(shutil.copytree(hunyuan_folder, tmp_path / "copied"))
 
@@ -381,3 +383,59 @@ def test_a_folder_that_is_not_there_is_named(policy: PolicyConfig, tmp_path: Pat
 def test_a_source_names_one_commit_or_a_folder(repo: str, revision: str | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Source(repo=repo, revision=revision)
+
+
+def spoiled(path: Path, name: str) -> None:
+    """Make a weight of a safetensors file all NaN."""
+    tensors = load_file(path)
+    tensors[name].fill_(float("nan"))
+    save_file(tensors, path, {"format": "pt"})
+
+
+def test_published_weights_that_are_not_finite_are_named_with_their_file(policy: PolicyConfig, copied: Path) -> None:
+    name = "x_embedder.proj.weight"
+    index = json.loads((copied / "transformer" / "diffusion_pytorch_model.safetensors.index.json").read_text())
+    path = copied / "transformer" / index["weight_map"][name]
+    spoiled(path, name)
+    assert f"{path}: {name}: " in refused(policy, copied)
+    assert refused(policy, copied).endswith("values are not finite; fetch it again with ./launch/weights.sh")
+
+
+def test_a_vae_that_is_not_finite_is_named(policy: PolicyConfig, copied: Path) -> None:
+    path = copied / "vae" / "diffusion_pytorch_model.safetensors"
+    spoiled(path, "quant_conv.weight")
+    assert f"{path}: quant_conv.weight: " in refused(policy, copied)
+
+
+def test_eyes_that_are_not_finite_are_named(policy: PolicyConfig, siglip_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(siglip_folder, tmp_path / "siglip"))
+    spoiled(folder / "model.safetensors", "vision_model.post_layernorm.weight")
+    published = policy.published.model_copy(update={"image": Source(repo=str(folder))})
+    with pytest.raises(ModelError, match=r"siglip/model\.safetensors: .*post_layernorm\.weight: 32 of 32 values"):
+        begun(policy.model_copy(update={"published": published})).fast()
+
+
+class Runs:
+    """Something that would run code where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("hostile", [True, False])
+def test_a_text_encoder_of_the_old_kind_is_read_safely(
+    policy: PolicyConfig, t5_folder: Path, tmp_path: Path, hostile: bool
+) -> None:
+    """T5-XXL is published as a pickle; one that holds more than tensors, or a part of one, is refused in one line."""
+    folder = Path(shutil.copytree(t5_folder, tmp_path / "t5"))
+    weights: dict[str, Any] = dict(load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    path = folder / "pytorch_model.bin"
+    torch.save(weights | ({"encoder.final_layer_norm.weight": Runs()} if hostile else {}), path)
+    if not hostile:
+        path.write_bytes(path.read_bytes()[:100])
+    published = policy.published.model_copy(update={"text": Source(repo=str(folder))})
+    with pytest.raises(ModelError) as error:
+        begun(policy.model_copy(update={"published": published})).instructor().encode([TEXT])
+    assert ("holds more than tensors (posix.system)" if hostile else "cannot be read") in str(error.value)
+    assert "\n" not in str(error.value)

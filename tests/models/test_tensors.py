@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from models.checkpoint import Checkpoint, save
 from models.errors import ModelError
-from models.identity import INDEX, checkpoint_id
+from models.identity import CHECKSUMS, INDEX, checkpoint_id
 from models.tensors import StoredTensors, save_tensors
 
 CPU = torch.device("cpu")
@@ -51,7 +52,7 @@ def test_shards_come_back_bit_for_bit(sharded: Path) -> None:
 
 def test_one_small_checkpoint_is_one_file(tmp_path: Path) -> None:
     save_tensors(tmp_path, tensors(1))
-    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKSUMS, "model.safetensors"]
 
 
 def test_only_what_is_asked_for_is_read(sharded: Path) -> None:
@@ -79,6 +80,33 @@ def test_a_shard_of_another_checkpoint_is_named(sharded: Path, tmp_path: Path) -
     save_tensors(other, tensors(2), shard_bytes=9000)
     shards(sharded)[1].write_bytes(shards(other)[1].read_bytes())
     assert f"{shards(sharded)[1]}: belongs to another checkpoint" in refused(sharded)
+
+
+def test_any_flipped_bit_is_refused_or_changes_no_weight(sharded: Path) -> None:
+    """Of weights all are refused; the header has padding, and words that nothing depends on."""
+    path = shards(sharded)[0]
+    sound = path.read_bytes()
+    header = 8 + int.from_bytes(sound[:8], "little")
+    random = np.random.default_rng(0)
+    for place in [*random.integers(header, len(sound), 40), *random.integers(header, size=60)]:
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = StoredTensors(sharded).read("slow.", CPU)
+        except ModelError as error:
+            assert str(path) in str(error)
+            continue
+        assert place < header
+        assert all(torch.equal(found[name.removeprefix("slow.")], tensor) for name, tensor in tensors(1).items())
+
+
+@pytest.mark.parametrize("stored", ["[]", "{", '{"slow.layer0.weight": 3}', "{}"])
+def test_broken_checksums_are_named(sharded: Path, stored: str) -> None:
+    (sharded / CHECKSUMS).write_text(stored)
+    said = refused(sharded)
+    assert CHECKSUMS in said
+    assert "copy the checkpoint again" in said
 
 
 def test_a_truncated_shard_is_named(sharded: Path) -> None:

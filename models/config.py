@@ -7,7 +7,7 @@ leaves something open the first value is the default.
 import hashlib
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -52,6 +52,9 @@ class Published(Part):
 
     video: Source | None = None
     """Video model, VAE and their text encoders, in the folder layout of diffusers."""
+    transformer: Source | None = None
+    """Wan's transformer alone, in the original file format, as one tuned on robot video is published: a file, or the folder or
+    repository that holds it. VAE and text encoder stay those of `video`."""
     image: Source | None = None
     """SigLIP image encoder."""
     text: Source | None = None
@@ -155,6 +158,13 @@ class Filters(Part):
     """What is taken from the features (Video2Act, eq. (3)); no learnable weight in it."""
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
+    border: Literal["replicate", "zeros"] = "replicate"
+    """What the spatial filter finds beyond the border. replicate: the outermost features again, so that the border is no
+    boundary; zeros: nothing, so that it is one (released code). The paper does not say."""
+    laplacian: Literal["signed", "absolute"] = "signed"
+    """Whether the Laplacian keeps its sign, or only its magnitude, as Sobel and Scharr do (released code)."""
+    root_floor: float = Field(default=0.0, ge=0)
+    """Added to Gx^2 + Gy^2 under the root of Sobel and Scharr; 1e-6 in the released code, 0 in the paper."""
     motion: Literal["fft", "none"] = "fft"
     place: Literal["features", "latents"] = "features"
     """Where the filters act: on the blocks' features (Video2Act, eq. (3)), or on the latents that go into the blocks (released
@@ -258,7 +268,14 @@ class Head(Part):
     """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
 
 
-_LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoints do not know
+_LATER = (  # fields that earlier checkpoints do not know, each as the path to it from the policy's configuration
+    "image_resize",
+    "targets",
+    "published.transformer",
+    "filters.border",
+    "filters.laplacian",
+    "filters.root_floor",
+)
 
 
 class PolicyConfig(Part):
@@ -328,5 +345,20 @@ class PolicyConfig(Part):
 
     def digest(self) -> str:
         """16 hexadecimal digits of a hash of every value. Fields that earlier versions lack count only where not at default."""
-        same = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
-        return hashlib.sha256(self.model_dump_json(exclude=same).encode()).hexdigest()[:16]
+        return hashlib.sha256(self.model_dump_json(exclude=self._unknown_before()).encode()).hexdigest()[:16]
+
+    def _unknown_before(self) -> dict[str, Any]:
+        """Those of `_LATER` that are at their default, nested as pydantic leaves fields out."""
+        left_out: dict[str, Any] = {}
+        for path in _LATER:
+            *parts, name = path.split(".")
+            owner: Any = self
+            for part in parts:
+                owner = getattr(owner, part)
+            known = type(owner).model_fields
+            if name in known and getattr(owner, name) == known[name].default:
+                inner = left_out
+                for part in parts:
+                    inner = inner.setdefault(part, {})
+                inner[name] = True
+        return left_out

@@ -22,7 +22,7 @@ class Part(BaseModel):
 
 
 class Source(Part):
-    """Published weights: a folder on this machine, or a repository of the hub at one commit."""
+    """Published weights: a folder on this machine (of a transformer also a file), or a repository of the hub at one commit."""
 
     repo: str = Field(min_length=1)
     revision: str | None = None
@@ -53,8 +53,8 @@ class Published(Part):
     video: Source | None = None
     """Video model, VAE and their text encoders, in the folder layout of diffusers."""
     transformer: Source | None = None
-    """Wan's transformer alone, in the original file format, as one tuned on robot video is published: a file, or the folder or
-    repository that holds it. VAE and text encoder stay those of `video`."""
+    """The video model's transformer alone, where it is not the one in `video`: a folder, a repository, or for Wan also a file.
+    Wan's may be in the original file format, as those tuned on robot video are published."""
     image: Source | None = None
     """SigLIP image encoder."""
     text: Source | None = None
@@ -339,6 +339,8 @@ class PolicyConfig(Part):
             )
         if self.text.kind == "t5" and self.published.text is None:
             raise ValueError("text.kind t5: needs published.text, the folder or repository of a T5 with its tokenizer")
+        if self.published.transformer is not None and self.published.video is None:
+            raise ValueError("published.transformer: needs published.video, whose VAE and text encoder go with it")
         if len(set(places)) != self.joints or not all(0 <= place < width for place in places):
             raise ValueError(f"head.joint_places: must be {self.joints} different places below {width}, got {places}")
         return self

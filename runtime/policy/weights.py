@@ -101,7 +101,7 @@ def fetch(config: PolicyConfig) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     for need in needs:
         size = sum(file.size for file in need.files)
-        say(f"{need.part:6} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
+        say(f"{need.part:11} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
     total, free = sum(need.missing_bytes for need in needs), _free_bytes(cache)
     say(f"{_text(total)} to fetch into {cache} ({_text(free)} free)")
     if total and total + _SPARE_BYTES > free:

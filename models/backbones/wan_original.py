@@ -5,14 +5,13 @@ Called by models/backbones/wan.py. diffusers' class holds the weights; here are 
 """
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from models.errors import ModelError
-from models.foreign_weights import stored_in
+from models.foreign_weights import Stored, stored_in
 from models.placement import number_types
 
 _WHOLE = {  # diffusers' name of a layer: the original one
@@ -80,7 +79,7 @@ def original_name(name: str) -> str:
     return f"{number}{(_WHOLE if block is None else _BLOCK)[layer]}.{kind}"
 
 
-def _prefix(names: Iterable[str], path: Path) -> str:
+def _prefix(names: Stored, path: Path) -> str:
     """What a trainer put in front of the names, as `module.`; nothing in a published file."""
     found = sorted({name.removesuffix(_FIRST) for name in names if f".{name}".endswith(f".{_FIRST}")})
     if not found:
@@ -94,12 +93,11 @@ def _prefix(names: Iterable[str], path: Path) -> str:
     return found[0]
 
 
-def _check_names(stored: Iterable[str], prefix: str, wanted: list[str], path: Path) -> None:
-    there = set(stored)
-    missing = [name for name in wanted if name not in there]
+def _check_names(stored: Stored, prefix: str, wanted: list[str], path: Path) -> None:
+    missing = [name for name in wanted if name not in stored]
     if missing:
         raise ModelError(f"{path}: {missing[0]} is missing ({len(missing)} of {len(wanted)} weights are); {_ANOTHER}")
-    foreign = sorted(name for name in there if not _is_ours(name, prefix))
+    foreign = sorted(name for name in stored if not _is_ours(name, prefix))
     if foreign:
         raise ModelError(
             f"{path}: {foreign[0]} is no weight of Wan's text-to-video transformer ({len(foreign)} such); save that "

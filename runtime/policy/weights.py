@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 from models.config import PolicyConfig, Source
 from models.sources import FILES, PartName, sources
 from runtime.config.policy import configured
-from runtime.config.settings import Policy
+from runtime.config.settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.progress import bar
@@ -69,23 +69,23 @@ class Need:
 def main(arguments: list[str]) -> int:
     """Fetch what the size or the checkpoint of the line names. Called by runtime/cli.py; returns 0, raises RuntimeFault."""
     options, _ = WEIGHTS.read(arguments)
-    config = configured(Policy(size=options.size, checkpoint=options.checkpoint, published=options.published))
+    published = PublishedWeights(transformer=options.transformer)
+    config = configured(Policy(size=options.size, checkpoint=options.checkpoint, published=published))
     logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
     fetch(config)
     if options.checkpoint is None:
-        elsewhere = options.published.model_dump(exclude_none=True)
-        train = ("video", "--profile", options.size, *_named(elsewhere), "--data", "DIR", "--out", "DIR")
+        train = ("video", "--profile", options.size, *_tuned(options.transformer), "--data", "DIR", "--out", "DIR")
         say_next("train a policy on them", "train", *train)
     else:
         say_next("encode instructions", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")
     return 0
 
 
-def _named(elsewhere: dict[str, str]) -> Iterator[str]:
-    """Flags of `train` that say where parts come from."""
-    for part, text in elsewhere.items():
-        for name, value in Source.parse(text).model_dump(exclude_none=True).items():
-            yield from (f"--policy.published.{part}.{name}", value)
+def _tuned(transformer: str | None) -> Iterator[str]:
+    """Flags by which `train` reads a transformer from elsewhere."""
+    source = {} if transformer is None else Source.parse(transformer).model_dump(exclude_none=True)
+    for name, value in source.items():
+        yield from (f"--policy.published.transformer.{name}", value)
 
 
 def fetch(config: PolicyConfig) -> None:

@@ -161,17 +161,18 @@ def test_what_is_needed_comes_and_the_sizes_are_said_first(hub: Hub, checkpoint:
 def test_a_transformer_comes_by_itself_beside_a_video_model_of_ones_own(hub: Hub, tmp_path: Path) -> None:
     """The repository's name is that of the hub above; only which files come differs from an image encoder's."""
     own = policy(tmp_path, Published(video=Source(repo="/data/wan")))
-    done = fetch(hub, own, "--published.transformer", f"lab/siglip@{COMMIT}")
+    done = fetch(hub, own, "--transformer", f"lab/siglip@{COMMIT}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("transformer lab/siglip")
     assert set(hub.asked) == {"config.json", "model.safetensors"}
 
 
-def test_the_next_command_names_where_parts_came_from() -> None:
-    elsewhere = {"transformer": f"lab/wan@{COMMIT}", "text": "/data/t5"}
-    part = "--policy.published.transformer"
-    expected = [f"{part}.repo", "lab/wan", f"{part}.revision", COMMIT, "--policy.published.text.repo", "/data/t5"]
-    assert list(weights._named(elsewhere)) == expected  # pyright: ignore[reportPrivateUsage]
+def test_the_next_command_names_where_the_transformer_came_from() -> None:
+    flag = "--policy.published.transformer"
+    tuned = weights._tuned  # pyright: ignore[reportPrivateUsage]
+    assert list(tuned(f"lab/wan@{COMMIT}")) == [f"{flag}.repo", "lab/wan", f"{flag}.revision", COMMIT]
+    assert list(tuned("/data/wan.pt")) == [f"{flag}.repo", "/data/wan.pt"]
+    assert list(tuned(None)) == []
 
 
 def test_a_fetch_that_was_cut_in_mid_file_goes_on_there(hub: Hub, checkpoint: Path) -> None:

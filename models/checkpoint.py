@@ -105,7 +105,7 @@ class Checkpoint:
         from models.system2 import SlowSystem, make_backbone
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
-        backbone = self._published("video", lambda: make_backbone(self.config.video), dtype)
+        backbone = self._video(lambda: make_backbone(self.config.video), dtype)
         return self._ready("slow.", lambda: SlowSystem(self.config, backbone), backbone, device, dtype)
 
     def slow_to_train(self, seed: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "SlowSystem":
@@ -116,7 +116,7 @@ class Checkpoint:
             return make_backbone(self.config.video)
 
         torch.manual_seed(self._seed * 10 + _PARTS["slow"])
-        published_one = self._published("video", make, dtype)
+        published_one = self._video(make, dtype)
         backbone = published_one or self._ready("slow.backbone.", make, None, device, dtype)
         torch.manual_seed(seed * 10 + _PARTS["slow"])
         return place(SlowSystem(self.config, backbone).eval().requires_grad_(False), device, dtype)
@@ -155,15 +155,32 @@ class Checkpoint:
         torch.manual_seed(self._seed * 10 + _PARTS["text"])
         return self._ready("text.", lambda: Instructor(self.config), None, CPU, torch.float32)
 
+    def _video(self, make: "Callable[[], Backbone]", dtype: torch.dtype) -> "Backbone | None":
+        """The video model with its published weights, its transformer perhaps from elsewhere; None as `_folder`."""
+        folder, elsewhere = self._folder("video"), self.config.published.transformer
+        if folder is None:
+            return None
+        with hollow():
+            backbone = make()
+        backbone.load(folder, dtype, elsewhere and published.folder("transformer", elsewhere))
+        return backbone
+
     def _published(self, part: PartName, make: Callable[[], Loadable], dtype: torch.dtype) -> Loadable | None:
-        """A part with its published weights; None where it has none, or where the checkpoint holds its own of them."""
-        source = sources(self.config).get(part)
-        if source is None or (self._stored is not None and self._stored.names(_PREFIXES[part])):
+        """A part with its published weights; None as `_folder`."""
+        folder = self._folder(part)
+        if folder is None:
             return None
         with hollow():
             network = make()
-        network.load(published.folder(part, source), dtype)
+        network.load(folder, dtype)
         return network
+
+    def _folder(self, part: PartName) -> Path | None:
+        """Where a part's published weights lie; None where it has none, or where the checkpoint holds its own of them."""
+        source = sources(self.config).get(part)
+        if source is None or (self._stored is not None and self._stored.names(_PREFIXES[part])):
+            return None
+        return published.folder(part, source)
 
     def _ready(
         self,

@@ -22,7 +22,7 @@ class Part(BaseModel):
 
 
 class Source(Part):
-    """Published weights: a folder on this machine, or a repository of the hub at one commit."""
+    """Published weights: a folder on this machine (of a transformer also a file), or a repository of the hub at one commit."""
 
     repo: str = Field(min_length=1)
     revision: str | None = None
@@ -52,6 +52,9 @@ class Published(Part):
 
     video: Source | None = None
     """Video model, VAE and their text encoders, in the folder layout of diffusers."""
+    transformer: Source | None = None
+    """The video model's transformer alone, where it is not the one in `video`: a folder, a repository, or for Wan also a file.
+    Wan's may be in the original file format, as those tuned on robot video are published."""
     image: Source | None = None
     """SigLIP image encoder."""
     text: Source | None = None
@@ -155,6 +158,13 @@ class Filters(Part):
     """What is taken from the features (Video2Act, eq. (3)); no learnable weight in it."""
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
+    border: Literal["replicate", "zeros"] = "replicate"
+    """What the spatial filter finds beyond the border. replicate: the outermost features again, so that the border is no
+    boundary; zeros: nothing, so that it is one (released code). The paper does not say."""
+    laplacian: Literal["signed", "absolute"] = "signed"
+    """Whether the Laplacian keeps its sign, or only its magnitude, as Sobel and Scharr do (released code)."""
+    root_floor: float = Field(default=0.0, ge=0)
+    """Added to Gx^2 + Gy^2 under the root of Sobel and Scharr; 1e-6 in the released code, 0 in the paper."""
     motion: Literal["fft", "none"] = "fft"
     place: Literal["features", "latents"] = "features"
     """Where the filters act: on the blocks' features (Video2Act, eq. (3)), or on the latents that go into the blocks (released
@@ -261,7 +271,15 @@ class Head(Part):
     which is what RDT-1B's weights were trained with (timm 1.0.3's RmsNorm)."""
 
 
-_LATER = ("image_resize", "targets", "head.norm")  # fields of a policy that earlier checkpoints do not know
+_LATER = (  # fields that earlier checkpoints do not know, each as the path to it from the policy's configuration
+    "image_resize",
+    "targets",
+    "head.norm",
+    "published.transformer",
+    "filters.border",
+    "filters.laplacian",
+    "filters.root_floor",
+)
 
 
 class PolicyConfig(Part):
@@ -325,16 +343,28 @@ class PolicyConfig(Part):
             )
         if self.text.kind == "t5" and self.published.text is None:
             raise ValueError("text.kind t5: needs published.text, the folder or repository of a T5 with its tokenizer")
+        if self.published.transformer is not None and self.published.video is None:
+            raise ValueError("published.transformer: needs published.video, whose VAE and text encoder go with it")
         if len(set(places)) != self.joints or not all(0 <= place < width for place in places):
             raise ValueError(f"head.joint_places: must be {self.joints} different places below {width}, got {places}")
         return self
 
     def digest(self) -> str:
         """16 hexadecimal digits of a hash of every value. Fields that earlier versions lack count only where not at default."""
+        return hashlib.sha256(self.model_dump_json(exclude=self._unknown_before()).encode()).hexdigest()[:16]
+
+    def _unknown_before(self) -> dict[str, Any]:
+        """Those of `_LATER` that are at their default, nested as pydantic leaves fields out."""
         left_out: dict[str, Any] = {}
         for path in _LATER:
-            group, _, name = path.rpartition(".")
-            part: Part = getattr(self, group) if group else self
-            if getattr(part, name) == type(part).model_fields[name].default:
-                (left_out.setdefault(group, {}) if group else left_out)[name] = True
-        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()[:16]
+            *parts, name = path.split(".")
+            owner: Any = self
+            for part in parts:
+                owner = getattr(owner, part)
+            known = type(owner).model_fields
+            if name in known and getattr(owner, name) == known[name].default:
+                inner = left_out
+                for part in parts:
+                    inner = inner.setdefault(part, {})
+                inner[name] = True
+        return left_out

@@ -5,6 +5,7 @@ Legend: B batch, T frames, H W feature grid, C channels. Features are (B, T, H, 
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch.nn import functional
@@ -20,24 +21,25 @@ _LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))  # second diff
 
 
 def spatial(features: torch.Tensor, filters: Filters) -> torch.Tensor:
-    """Boundaries in every frame and channel: S = sqrt(Gx^2 + Gy^2) (Video2Act, section 3.2.2), or the signed Laplacian.
-
-    Edges repeat their outermost features, so that the border of the picture is no boundary.
+    """Boundaries in every frame and channel: S = sqrt(Gx^2 + Gy^2) (Video2Act, section 3.2.2), or the Laplacian.
 
     Args:
-        features: (B, T, H, W, C), any float dtype; the root is taken in at least float32.
-        filters: `spatial` names the kernel; `none` gives the features back as they are.
+        features: (B, T, H, W, C), any float dtype; computed in at least float32.
+        filters: `spatial` names the kernel, `border` what lies beyond the picture, `laplacian` and `root_floor` how boundaries
+            are measured; `none` gives the features back as they are.
 
     Returns:
-        (B, T, H, W, C) in the features' dtype and unit; not negative for Sobel and Scharr.
+        (B, T, H, W, C) in the features' dtype and unit; negative only for the signed Laplacian.
     """
     if filters.spatial == "none":
         return features
+    exact = features.to(torch.promote_types(features.dtype, torch.float32))
     if filters.spatial == "laplacian":
-        return _convolve(features, features.new_tensor(_LAPLACIAN))
-    kernel = features.new_tensor(_SOBEL if filters.spatial == "sobel" else _SCHARR)
-    exact = torch.promote_types(features.dtype, torch.float32)
-    squared = _convolve(features, kernel).to(exact).square() + _convolve(features, kernel.T).to(exact).square()
+        second = _convolve(exact, exact.new_tensor(_LAPLACIAN), filters.border)
+        return (second if filters.laplacian == "signed" else second.abs()).to(features.dtype)
+    kernel = exact.new_tensor(_SOBEL if filters.spatial == "sobel" else _SCHARR)
+    along_x, along_y = (_convolve(exact, k, filters.border) for k in (kernel, kernel.T))
+    squared = along_x.square() + along_y.square() + filters.root_floor
     some = squared > 0  # where nothing changes a square root has no derivative, which joint training would meet
     return torch.where(some, squared.where(some, 1.0).sqrt(), 0.0).to(features.dtype)
 
@@ -97,10 +99,10 @@ def band(filters: Filters, frames: int, span_s: float) -> tuple[int, int]:
     return first, last
 
 
-def _convolve(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+def _convolve(features: torch.Tensor, kernel: torch.Tensor, border: Literal["replicate", "zeros"]) -> torch.Tensor:
     """Depthwise 3x3 correlation (B, T, H, W, C) -> the same shape: no channel and no frame sees another."""
     batch, frames, height, width, channels = features.shape
     planes = features.permute(0, 1, 4, 2, 3).reshape(batch * frames * channels, 1, height, width)
-    padded = functional.pad(planes, (1, 1, 1, 1), mode="replicate")
+    padded = functional.pad(planes, (1, 1, 1, 1), mode="replicate" if border == "replicate" else "constant")
     filtered = functional.conv2d(padded, kernel.contiguous()[None, None])
     return filtered.reshape(batch, frames, channels, height, width).permute(0, 1, 3, 4, 2)

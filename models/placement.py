@@ -44,14 +44,25 @@ def usual_type(config: PolicyConfig, device: torch.device) -> torch.dtype:
 
 def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """Bring a network to a device and its weights to a dtype, one by one; those that their library wants stay float32."""
-    kept = {id(weight) for module in network.modules() for weight in _kept_in_float32(module)}
-    for weight in network.parameters():
-        wanted = torch.float32 if id(weight) in kept else dtype
-        weight.data = weight.data.to(device, wanted if weight.is_floating_point() else weight.dtype)
+    types = number_types(network, dtype)
+    for name, weight in network.named_parameters():
+        weight.data = weight.data.to(device, types[name])
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, buffer.to(device))
     return network
+
+
+def number_types(network: nn.Module, dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """What `place` brings each weight to, by its name: `dtype`, or float32 where its library wants that."""
+    kept = {id(weight) for module in network.modules() for weight in _kept_in_float32(module)}
+
+    def wanted(weight: nn.Parameter) -> torch.dtype:
+        if not weight.is_floating_point():
+            return weight.dtype
+        return torch.float32 if id(weight) in kept else dtype
+
+    return {name: wanted(weight) for name, weight in network.named_parameters()}
 
 
 def _kept_in_float32(module: nn.Module) -> list[nn.Parameter]:

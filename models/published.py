@@ -20,11 +20,14 @@ _AGAIN = "fetch it again with ./launch/weights.sh"
 
 
 def folder(part: PartName, source: Source) -> Path:
-    """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there."""
+    """The folder with a part's files: the user's own, or the hub's cache. Raises ModelError when not all are there.
+
+    A transformer alone may also be one file of the user's.
+    """
     if source.folder is not None:
-        if source.folder.is_file():
+        if source.folder.is_file() and part != "transformer":
             raise ModelError(f"published.{part}: {source.folder} is a file; give its folder {source.folder.parent}")
-        if not source.folder.is_dir():
+        if not source.folder.is_dir() and not (part == "transformer" and source.folder.is_file()):
             raise ModelError(f"published.{part}: {source.folder} does not exist; give another folder")
         return source.folder
     from huggingface_hub import snapshot_download
@@ -82,7 +85,9 @@ def diffusers_model(
     """
     theirs = kind.load_config(path, local_files_only=True) if (path / "config.json").is_file() else None
     if not isinstance(theirs, dict):
-        raise ModelError(f"{path}: config.json is missing; fetch it with ./launch/weights.sh")
+        raise ModelError(
+            f"{path}: config.json is missing; give diffusers' folder, or fetch it with ./launch/weights.sh"
+        )
     agree(path / "config.json", theirs, {name: value for name, value in arguments.items() if name not in depths})
     for name in depths:
         if not isinstance(theirs.get(name), int) or theirs[name] < arguments[name]:

@@ -4,6 +4,7 @@ Chosen by name in settings and flags (runtime/config/policy.py, runtime/training
 """
 
 from models.config import (
+    Filters,
     Head,
     Hunyuan,
     Keypoints,
@@ -82,6 +83,10 @@ def full() -> PolicyConfig:
 
     Networks have the sizes of their published configurations. The paper's SigLIP-L/14 was never published, so400m is. Joints
     stand in RDT-1B's vector where its own Agilex data has them: left arm at 50, gripper 60, right arm at 0, gripper 10.
+
+    Both windows show the whole picture, stretched. Cropping 4:3 to the long window's square would lose a quarter of the width,
+    where the two arms come in. Bars would take up to a quarter of the tokens, and Sobel would find their edges in every frame.
+    The video model learns the changed aspect in stage 1, and the released code stretches too.
     """
     former = QFormer(tokens=224, width=512, depth=3, heads=8)
     return PolicyConfig(
@@ -115,6 +120,7 @@ def full() -> PolicyConfig:
             joint_places=(50, 51, 52, 53, 54, 55, 60, 0, 1, 2, 3, 4, 5, 10),
             norm="variance",
         ),
+        resize="stretch",
         image_resize="pad",
         targets="physical",
         published=Published(video=_HUNYUAN, image=_SIGLIP, text=_T5, head=_RDT),
@@ -122,7 +128,11 @@ def full() -> PolicyConfig:
 
 
 def full_wan() -> PolicyConfig:
-    """`full` with the video model and windows of Video2Act's released code: Wan2.2-TI2V-5B, 20 of 30 blocks, 1 + 61 frames."""
+    """`full` as Video2Act's released code has it: Wan2.2-TI2V-5B, 20 of its 30 blocks, windows of 1 + 61 frames, its filters.
+
+    That code filters the latents before the video model reads them: Sobel with zeros beyond the border, bins 1 to 7 of the 16
+    latent frames. Its video model was tuned on robot video: give it as `published.transformer` (models/README.md).
+    """
     video = Video(
         backbone=Wan(
             heads=24,
@@ -140,8 +150,10 @@ def full_wan() -> PolicyConfig:
         high=Window(frames=1, height_px=480, width_px=832, stride_s=1 / 30),
         low=Window(frames=61, height_px=224, width_px=224, stride_s=1 / 30),
     )
+    filters = Filters(place="latents", border="zeros", laplacian="absolute", root_floor=1e-6, low_bin=1, high_bin=7)
     published = full().published.model_copy(update={"video": _WAN})
-    return full().model_copy(update={"name": "full-wan", "video": video, "published": published})
+    changes = {"name": "full-wan", "video": video, "filters": filters, "published": published}
+    return full().model_copy(update=changes)
 
 
 def by_name(name: str) -> PolicyConfig:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from models.config import PolicyConfig, Source
 
-PartName = Literal["video", "image", "text", "head"]
+PartName = Literal["video", "transformer", "image", "text", "head"]
 
 _TOKENIZER = ("*.json", "spiece.model", "tokenizer.model", "*.txt")
 FILES: dict[PartName, tuple[str, ...]] = {
@@ -16,6 +16,7 @@ FILES: dict[PartName, tuple[str, ...]] = {
           for kind in ("config.json", "*.safetensors", "*.safetensors.index.json")),
         *(f"{folder}/{kind}" for folder in ("tokenizer", "tokenizer_2") for kind in _TOKENIZER),
     ),
+    "transformer": ("config.json", "*.safetensors", "*.safetensors.index.json"),
     "image": ("config.json", "model.safetensors"),
     "text": ("config.json", "*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", *_TOKENIZER),
     "head": ("config.json", "model.safetensors", "pytorch_model.bin"),
@@ -27,6 +28,7 @@ def sources(config: PolicyConfig) -> dict[PartName, Source]:
     published = config.published
     found: dict[PartName, Source | None] = {
         "video": published.video,
+        "transformer": published.transformer,
         "image": published.image,
         "text": published.text,
         "head": published.head,

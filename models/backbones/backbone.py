@@ -36,12 +36,13 @@ class Backbone(nn.Module, ABC):
     """Its VAE without the decoder."""
 
     @abstractmethod
-    def load(self, folder: Path, dtype: torch.dtype) -> None:
+    def load(self, folder: Path, dtype: torch.dtype, transformer: Path | None = None) -> None:
         """Take published weights, of the transformer only as many blocks as configured.
 
         Args:
             folder: in diffusers' layout: `vae/` and `transformer/`.
             dtype: what the weights are brought to.
+            transformer: where the transformer lies if not in `folder`.
 
         Raises:
             ModelError: the folder holds another model, or not all of it.

@@ -35,12 +35,11 @@ class HunyuanBackbone(Backbone):
         self.vae = without_decoder(AutoencoderKLHunyuanVideo(**_vae(config)))
         self.transformer = HunyuanVideoTransformer3DModel(**_transformer(config))
 
-    def load(self, folder: Path, dtype: torch.dtype) -> None:
-        vae, transformer = AutoencoderKLHunyuanVideo, HunyuanVideoTransformer3DModel
+    def load(self, folder: Path, dtype: torch.dtype, transformer: Path | None = None) -> None:
+        vae, kind = AutoencoderKLHunyuanVideo, HunyuanVideoTransformer3DModel
         self.vae = without_decoder(diffusers_model(vae, folder / "vae", _vae(self.config), (), dtype))
-        self.transformer = diffusers_model(
-            transformer, folder / "transformer", _transformer(self.config), ("num_layers", "num_single_layers"), dtype
-        )
+        place, depths = transformer or folder / "transformer", ("num_layers", "num_single_layers")
+        self.transformer = diffusers_model(kind, place, _transformer(self.config), depths, dtype)
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         posterior = self.vae.encode(pictures).latent_dist

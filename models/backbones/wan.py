@@ -12,9 +12,10 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import nn
 
+from models.backbones import wan_original
 from models.backbones.backbone import Backbone, VideoText, without_decoder
 from models.config import Wan
-from models.published import diffusers_model
+from models.published import diffusers_model, read_json
 
 _PATCH = 2  # latents along each side of a token: the model's patch is (1, 2, 2); its VAE's of pixels is 2 too
 _TIME_SCALE = 1000.0  # diffusion time as the model takes it: 0 clean to 1000 noise
@@ -38,11 +39,13 @@ class WanBackbone(Backbone):
             values = torch.tensor(getattr(config, name)).reshape(1, -1, 1, 1, 1)
             self.register_buffer(name, values, persistent=False)
 
-    def load(self, folder: Path, dtype: torch.dtype) -> None:
+    def load(self, folder: Path, dtype: torch.dtype, transformer: Path | None = None) -> None:
         self.vae = without_decoder(diffusers_model(AutoencoderKLWan, folder / "vae", _vae(self.config), (), dtype))
-        self.transformer = diffusers_model(
-            WanTransformer3DModel, folder / "transformer", _transformer(self.config), ("num_layers",), dtype
-        )
+        place, kind = transformer or folder / "transformer", WanTransformer3DModel
+        if _is_of_diffusers(place):
+            self.transformer = diffusers_model(kind, place, _transformer(self.config), ("num_layers",), dtype)
+        else:
+            wan_original.load(self.transformer, place, dtype)
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         posterior = self.vae.encode(pictures).latent_dist
@@ -78,6 +81,12 @@ class WanBackbone(Backbone):
     @property
     def encoder(self) -> nn.Module:
         return self.vae.encoder
+
+
+def _is_of_diffusers(place: Path) -> bool:
+    """Whether a transformer lies in diffusers' format; the original one has no configuration beside it, or another model's."""
+    config = place / "config.json"
+    return config.is_file() and read_json(config).get("_class_name") == WanTransformer3DModel.__name__
 
 
 def _vae(config: Wan) -> dict[str, Any]:

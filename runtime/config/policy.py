@@ -46,7 +46,12 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
         except ValidationError as error:
             reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
             raise RuntimeFault(f"policy.published.{part}: {reason}") from None
-    return chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
+    there = chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
+    try:
+        return PolicyConfig.model_validate(there.model_dump())
+    except ValidationError as error:
+        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise RuntimeFault(f"policy.{reason}") from None
 
 
 def policy_id(settings: Settings) -> str:

@@ -113,6 +113,8 @@ class PublishedWeights(Section):
 
     video: Source | None = None
     """Video model, VAE and their text encoders, in the folder layout of diffusers."""
+    transformer: Source | None = None
+    """Its transformer alone, as one tuned on robot video; Wan's also as a file in the original format."""
     image: Source | None = None
     """SigLIP image encoder."""
     text: Source | None = None

@@ -8,7 +8,7 @@ from pydantic_settings import CliPositionalArg
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.config.settings import Settings, Source, profile_values, settings_of
 
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
@@ -20,6 +20,8 @@ class WeightsFlags(Flags):
     """Size of the policy whose published parts are fetched."""
     checkpoint: Annotated[Path | None, Says(metavar="DIR")] = None
     """Folder of a checkpoint, instead of a size."""
+    transformer: Source | None = None
+    """The video model's transformer as well, where it is not its own: one tuned on robot video."""
 
 
 class InstructFlags(Flags):

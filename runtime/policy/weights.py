@@ -20,10 +20,9 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 
 from models.config import PolicyConfig, Source
-from models.errors import ModelError
-from models.identity import checkpoint_folder, stored_config
-from models.sizes import by_name
 from models.sources import FILES, PartName, sources
+from runtime.config.policy import configured
+from runtime.config.settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.progress import bar
@@ -70,22 +69,23 @@ class Need:
 def main(arguments: list[str]) -> int:
     """Fetch what the size or the checkpoint of the line names. Called by runtime/cli.py; returns 0, raises RuntimeFault."""
     options, _ = WEIGHTS.read(arguments)
-    try:
-        config = (
-            by_name(options.size)
-            if options.checkpoint is None
-            else stored_config(checkpoint_folder(options.checkpoint))
-        )
-    except ModelError as error:
-        raise RuntimeFault(str(error)) from None
+    published = PublishedWeights(transformer=options.transformer)
+    config = configured(Policy(size=options.size, checkpoint=options.checkpoint, published=published))
     logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
     fetch(config)
     if options.checkpoint is None:
-        train = ("video", "--profile", options.size, "--data", "DIR", "--out", "DIR")
+        train = ("video", "--profile", options.size, *_tuned(options.transformer), "--data", "DIR", "--out", "DIR")
         say_next("train a policy on them", "train", *train)
     else:
         say_next("encode instructions", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")
     return 0
+
+
+def _tuned(transformer: str | None) -> Iterator[str]:
+    """Flags by which `train` reads a transformer from elsewhere."""
+    source = {} if transformer is None else Source.parse(transformer).model_dump(exclude_none=True)
+    for name, value in source.items():
+        yield from (f"--policy.published.transformer.{name}", value)
 
 
 def fetch(config: PolicyConfig) -> None:
@@ -101,7 +101,7 @@ def fetch(config: PolicyConfig) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     for need in needs:
         size = sum(file.size for file in need.files)
-        say(f"{need.part:6} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
+        say(f"{need.part:11} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
     total, free = sum(need.missing_bytes for need in needs), _free_bytes(cache)
     say(f"{_text(total)} to fetch into {cache} ({_text(free)} free)")
     if total and total + _SPARE_BYTES > free:

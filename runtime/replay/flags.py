@@ -24,7 +24,8 @@ _OF_A_MODE = {
     "out": "what_if",
     "episode": "on_robot",
 }
-_MOVED = ("policy.checkpoint", "policy.published.video", "policy.published.head")
+_WEIGHTS = ("video", "transformer", "image", "head")  # that a replay reads; it has the instructions encoded
+_MOVED = ("policy.checkpoint", *(f"policy.published.{part}" for part in _WEIGHTS))
 
 
 class ReplayFlags(Flags):

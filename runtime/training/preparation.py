@@ -153,6 +153,8 @@ class Preparation:
         """
         published = self._config.published
         sources = [str(published.video), str(published.text) if kind == "features" else ""]
+        if kind == "features" and published.transformer is not None:
+            sources.append(str(published.transformer))
         if self._video is None:
             return sources
         stored = StoredTensors(self._video)

@@ -14,6 +14,7 @@ from scipy import ndimage
 from models import filters
 from models.config import Filters
 from models.errors import ModelError
+from models.sizes import full_wan
 
 
 def random_features(*shape: int) -> torch.Tensor:
@@ -21,25 +22,26 @@ def random_features(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 3
 
 
-def scipy_planes(features: torch.Tensor, name: str) -> NDArray[np.float64]:
-    """The filter of every plane by SciPy with repeated edges; SciPy has no Scharr, so its kernel is given."""
+def scipy_planes(features: torch.Tensor, name: str, beyond: str = "nearest", floor: float = 0.0) -> NDArray[np.float64]:
+    """The filter of every plane by SciPy, `beyond` the border nearest or constant (0); Scharr's kernel it does not have."""
     out = np.empty(features.shape)
     scharr = np.array([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]])
     for batch, frame, channel in np.ndindex(features.shape[0], features.shape[1], features.shape[4]):
         plane = features[batch, frame, :, :, channel].numpy()
         if name == "laplacian":
-            result = ndimage.laplace(plane, mode="nearest")
+            result = ndimage.laplace(plane, mode=beyond)
         elif name == "sobel":
-            result = np.hypot(ndimage.sobel(plane, 0, mode="nearest"), ndimage.sobel(plane, 1, mode="nearest"))
+            gx, gy = ndimage.sobel(plane, 0, mode=beyond), ndimage.sobel(plane, 1, mode=beyond)
+            result = np.sqrt(gx**2 + gy**2 + floor)
         else:
-            gx = ndimage.correlate(plane, scharr, mode="nearest")
-            gy = ndimage.correlate(plane, scharr.T, mode="nearest")
-            result = np.hypot(gx, gy)
+            gx, gy = (ndimage.correlate(plane, kernel, mode=beyond) for kernel in (scharr, scharr.T))
+            result = np.sqrt(gx**2 + gy**2 + floor)
         out[batch, frame, :, :, channel] = result
     return out
 
 
 SPAN_S = 1.6
+RELEASED = full_wan().filters
 
 
 def paper_motion(series: list[float], low: int, high: int) -> list[float]:
@@ -63,6 +65,47 @@ def test_spatial_filter_equals_scipy_in_every_channel(name: Literal["sobel", "sc
     features = random_features(2, 2, 5, 7, 3)
     ours = filters.spatial(features, Filters(spatial=name)).numpy()
     np.testing.assert_allclose(ours, scipy_planes(features, name), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
+def test_the_released_codes_filter_equals_scipy_with_zeros_beyond_the_border(
+    name: Literal["sobel", "scharr", "laplacian"],
+) -> None:
+    """Its roots have 1e-6 under them, and its Laplacian no sign."""
+    features = random_features(2, 2, 5, 7, 3)
+    ours = filters.spatial(features, RELEASED.model_copy(update={"spatial": name})).numpy()
+    theirs = np.abs(scipy_planes(features, name, "constant", 1e-6))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert ours.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "corner", "edge", "middle"),
+    [("sobel", math.sqrt(18), 4.0, 1e-3), ("scharr", math.sqrt(2) * 13, 16.0, 1e-3), ("laplacian", 2.0, 1.0, 0.0)],
+)
+def test_zeros_beyond_the_border_make_a_flat_pictures_border_a_boundary(
+    name: Literal["sobel", "scharr", "laplacian"], corner: float, edge: float, middle: float
+) -> None:
+    """Ones, 3 x 3, by hand: in a corner 2 + 1 of Sobel's weights find a neighbour in each direction, 10 + 3 of Scharr's."""
+    flat = torch.ones((1, 1, 3, 3, 1), dtype=torch.float64)
+    found = filters.spatial(flat, RELEASED.model_copy(update={"spatial": name})).reshape(3, 3)
+    expected = torch.tensor([[corner, edge, corner], [edge, middle, edge], [corner, edge, corner]])
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_laplacian_without_sign_is_the_signed_ones_magnitude() -> None:
+    features = random_features(1, 2, 4, 5, 3)
+    signed = filters.spatial(features, Filters(spatial="laplacian"))
+    assert signed.min() < 0
+    assert torch.equal(filters.spatial(features, Filters(spatial="laplacian", laplacian="absolute")), signed.abs())
+
+
+@pytest.mark.parametrize("chosen", [Filters(), Filters(spatial="laplacian")], ids=["sobel", "laplacian"])
+def test_a_spatial_filter_of_bfloat16_is_rounded_once(chosen: Filters) -> None:
+    """Small differences of large features would be lost were sums rounded on the way, as they are not in the released code."""
+    features = random_features(1, 1, 8, 8, 4).to(torch.bfloat16)
+    exact = filters.spatial(features.double(), chosen)
+    assert torch.equal(filters.spatial(features, chosen), exact.to(torch.bfloat16))
 
 
 @pytest.mark.parametrize("name", ["sobel", "scharr", "laplacian"])
@@ -102,6 +145,18 @@ def test_motion_filter_equals_the_papers_sums(frames: int, bins: tuple[int, int 
     for place, channel in np.ndindex(2, 2):
         expected = paper_motion(features[0, :, 0, place, channel].tolist(), bins[0], last)
         np.testing.assert_allclose(ours[0, :, 0, place, channel].numpy(), expected, atol=1e-5)
+
+
+def test_the_released_codes_band_drops_the_mean_and_the_fastest_of_16_latent_frames() -> None:
+    """Bins 1 to 7 of 16: what alternates from frame to frame, bin 8, falls away too."""
+    features = random_features(1, 16, 1, 2, 2).to(torch.float32)
+    ours = filters.motion(features, RELEASED, SPAN_S)
+    for place, channel in np.ndindex(2, 2):
+        expected = paper_motion(features[0, :, 0, place, channel].tolist(), 1, 7)
+        np.testing.assert_allclose(ours[0, :, 0, place, channel].numpy(), expected, atol=1e-5)
+    alternating = torch.tensor([1.0, -1.0]).repeat(8).reshape(1, 16, 1, 1, 1)
+    assert filters.motion(alternating + 5, RELEASED, SPAN_S).abs().max() < 1e-5
+    assert filters.motion(alternating + 5, Filters(), SPAN_S).abs().max() > 0.99
 
 
 def test_motion_filter_gives_nothing_for_a_constant_scene() -> None:

@@ -157,6 +157,19 @@ def test_the_video_model_is_the_published_one_cut_off(policy: PolicyConfig, huny
     assert not any(weight.is_meta or weight.requires_grad for weight in slow.parameters())
 
 
+def test_a_tuned_transformer_may_lie_elsewhere(policy: PolicyConfig, hunyuan_folder: Path, tmp_path: Path) -> None:
+    """In diffusers' format, with the VAE of the published model, whose own transformer is not needed."""
+    whole: Any = HunyuanVideoTransformer3DModel.from_pretrained(hunyuan_folder / "transformer")
+    whole.x_embedder.proj.bias.data += 1
+    whole.save_pretrained(tmp_path / "tuned")
+    (tmp_path / "rest").mkdir()
+    (tmp_path / "rest" / "vae").symlink_to(hunyuan_folder / "vae")
+    elsewhere = {"video": Source(repo=str(tmp_path / "rest")), "transformer": Source(repo=str(tmp_path / "tuned"))}
+    slow: Any = begun(policy.model_copy(update={"published": policy.published.model_copy(update=elsewhere)})).slow()
+    assert equal(slow.backbone.transformer, whole)
+    assert equal(slow.backbone.vae.encoder, AutoencoderKLHunyuanVideo.from_pretrained(hunyuan_folder / "vae").encoder)
+
+
 @pytest.mark.parametrize(("dual", "single"), [(1, 0), (3, 0), (3, 1), (3, 4)])  # as the paper's table cuts 20 + 40
 def test_any_depth_is_loaded(policy: PolicyConfig, hunyuan_folder: Path, dual: int, single: int) -> None:
     backbone = policy.video.backbone.model_copy(update={"dual_blocks": dual, "single_blocks": single})

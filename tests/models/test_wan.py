@@ -1,16 +1,24 @@
 """Our loop over the truncated Wan2.2 against diffusers' own forward pass of the whole model, at a tiny size.
 Called by pytest."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.backbones.backbone import VideoText
 from models.backbones.wan import WanBackbone
 from models.config import PolicyConfig, Wan
 from models.placement import place
+from models.policy import InstructionEmbedding
+from models.sizes import full_wan
 from models.system2 import SlowSystem, make_backbone
+
+Pictures = Callable[[int, int], list[NDArray[np.uint8]]]
 
 
 @pytest.fixture
@@ -91,6 +99,46 @@ def test_system2_runs_on_it(tiny: PolicyConfig, wan: Wan) -> None:
     assert isinstance(make_backbone(video), WanBackbone)
     slow.warm_up()
     assert 0 not in slow.low
+
+
+@pytest.fixture
+def released(tiny: PolicyConfig, wan: Wan) -> PolicyConfig:
+    """`full-wan`, tiny: its encoding, numbers of frames and filters."""
+    video = full_wan().video
+    sizes = {"height_px": 64, "width_px": 96}
+    windows = {name: getattr(video, name).model_copy(update=sizes) for name in ("high", "low")}
+    changes = {"video": video.model_copy(update={"backbone": wan, **windows}), "filters": full_wan().filters}
+    return tiny.model_copy(update=changes)
+
+
+def test_the_released_size_gives_the_video_model_filtered_latents(
+    released: PolicyConfig, wan: Wan, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest frame's latent as Sobel's magnitudes, the long window's without its mean and its fastest change."""
+    slow: Any = SlowSystem(released).eval()
+    numbers = list(range(61))
+    for number, picture in enumerate(pictures(61, 4)):
+        slow.encode(slow.low, number, picture)
+    slow.encode(slow.high, 60, pictures(1, 9)[0])
+    read: list[torch.Tensor] = []
+
+    def features(latents: torch.Tensor, _text: VideoText) -> torch.Tensor:
+        read.append(latents)
+        return torch.zeros(1, latents.shape[2], 2, 3, wan.width)
+
+    monkeypatch.setattr(slow.backbone, "features", features)
+    text = VideoText(torch.zeros(1, 1, wan.text_dim), torch.zeros(1, 0))
+    with torch.inference_mode():
+        slow.encode_video([60], numbers, InstructionEmbedding(torch.zeros(1, 1, wan.text_dim), text))
+        high, low = slow.high.window_latents([60])[0].numpy(), slow.low.window_latents(numbers)[0].numpy()
+    assert (high.shape, low.shape) == ((4, 1, 4, 6), (4, 16, 4, 6))
+    for channel in range(4):
+        plane = high[channel, 0].astype(np.float64)
+        gx, gy = (ndimage.sobel(plane, axis, mode="constant") for axis in (0, 1))
+        np.testing.assert_allclose(read[0][0, channel, 0].numpy(), np.sqrt(gx**2 + gy**2 + 1e-6), rtol=1e-4, atol=1e-5)
+    spectrum = np.fft.fft(low.astype(np.float64), axis=1)
+    spectrum[:, [0, 8]] = 0  # the mean, and what changes from one latent frame to the next
+    np.testing.assert_allclose(read[1][0].numpy(), np.fft.ifft(spectrum, axis=1).real, rtol=1e-4, atol=1e-4)
 
 
 def test_statistics_must_fit_the_channels(wan: Wan) -> None:

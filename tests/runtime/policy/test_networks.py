@@ -12,7 +12,7 @@ import torch
 from models.checkpoint import save
 from models.config import PolicyConfig, Source
 from models.placement import usual_type
-from models.sizes import full, small
+from models.sizes import full, full_wan, small
 from models.system1 import FastSystem
 from runtime.config.policy import encoder_id, policy_config, policy_id
 from runtime.config.settings import Settings, load_settings
@@ -51,6 +51,15 @@ def test_a_part_can_come_from_elsewhere() -> None:
 def test_a_source_that_names_neither_folder_nor_commit_is_one_line(text: str) -> None:
     with pytest.raises(RuntimeFault, match=r"policy\.published\.video"):
         policy_config(settings("--policy.published.video", text))
+
+
+def test_a_transformer_may_come_from_a_file_beside_a_published_video_model() -> None:
+    flags = ("--policy.published.transformer", "/data/wan-robot.safetensors")
+    chosen = policy_config(settings("--policy.size", "full-wan", *flags))
+    assert chosen.published.transformer == Source(repo="/data/wan-robot.safetensors")
+    assert chosen.published.video == full_wan().published.video
+    with pytest.raises(RuntimeFault, match=r"^policy\.published\.transformer: needs published\.video"):
+        policy_config(settings("--policy.size", "small", *flags))
 
 
 def test_encoded_instructions_serve_every_policy_with_the_same_encoders() -> None:

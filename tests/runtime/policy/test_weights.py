@@ -20,6 +20,7 @@ import pytest
 
 from models.config import PolicyConfig, Published, Source
 from models.sizes import small
+from runtime.policy import weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = np.random.default_rng(0).bytes(25_000_000)
@@ -115,18 +116,18 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A checkpoint whose image encoder is published."""
-    return policy(tmp_path, Source(repo="lab/siglip", revision=COMMIT))
+    return policy(tmp_path, Published(image=Source(repo="lab/siglip", revision=COMMIT)))
 
 
-def policy(tmp_path: Path, source: Source) -> Path:
+def policy(tmp_path: Path, published: Published) -> Path:
     folder = tmp_path / "policy"
     folder.mkdir()
-    config: PolicyConfig = small().model_copy(update={"published": Published(image=source)})
+    config: PolicyConfig = small().model_copy(update={"published": published})
     (folder / "config.json").write_text(config.model_dump_json())
     return folder
 
 
-def fetch(hub: Hub, checkpoint: Path) -> subprocess.CompletedProcess[str]:
+def fetch(hub: Hub, checkpoint: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """One run of the command."""
     environment = os.environ | {
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
@@ -136,7 +137,7 @@ def fetch(hub: Hub, checkpoint: Path) -> subprocess.CompletedProcess[str]:
         "HF_HUB_DOWNLOAD_TIMEOUT": "2",
     }
     environment.pop("HF_HUB_CACHE", None)
-    command = [sys.executable, "-m", "runtime.cli", "weights", "--checkpoint", str(checkpoint)]
+    command = [sys.executable, "-m", "runtime.cli", "weights", "--checkpoint", str(checkpoint), *flags]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -155,6 +156,23 @@ def test_what_is_needed_comes_and_the_sizes_are_said_first(hub: Hub, checkpoint:
     assert follows.endswith(f"instruct.sh --policy.checkpoint {checkpoint} TEXT")
     assert cached(checkpoint, "model.safetensors").read_bytes() == WEIGHTS
     assert "README.md" not in hub.asked
+
+
+def test_a_transformer_comes_by_itself_beside_a_video_model_of_ones_own(hub: Hub, tmp_path: Path) -> None:
+    """The repository's name is that of the hub above; only which files come differs from an image encoder's."""
+    own = policy(tmp_path, Published(video=Source(repo="/data/wan")))
+    done = fetch(hub, own, "--transformer", f"lab/siglip@{COMMIT}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("transformer lab/siglip")
+    assert set(hub.asked) == {"config.json", "model.safetensors"}
+
+
+def test_the_next_command_names_where_the_transformer_came_from() -> None:
+    flag = "--policy.published.transformer"
+    tuned = weights._tuned  # pyright: ignore[reportPrivateUsage]
+    assert list(tuned(f"lab/wan@{COMMIT}")) == [f"{flag}.repo", "lab/wan", f"{flag}.revision", COMMIT]
+    assert list(tuned("/data/wan.pt")) == [f"{flag}.repo", "/data/wan.pt"]
+    assert list(tuned(None)) == []
 
 
 def test_a_fetch_that_was_cut_in_mid_file_goes_on_there(hub: Hub, checkpoint: Path) -> None:
@@ -194,13 +212,13 @@ def test_wrong_content_is_refused_and_removed(hub: Hub, checkpoint: Path) -> Non
 
 
 def test_a_repository_that_is_not_there_is_one_line(hub: Hub, tmp_path: Path) -> None:
-    done = fetch(hub, policy(tmp_path, Source(repo="lab/nothing", revision=COMMIT)))
+    done = fetch(hub, policy(tmp_path, Published(image=Source(repo="lab/nothing", revision=COMMIT))))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "lab/nothing: the hub cannot be reached" in done.stderr
 
 
 def test_a_policy_of_local_folders_needs_nothing(hub: Hub, tmp_path: Path) -> None:
-    done = fetch(hub, policy(tmp_path, Source(repo=str(tmp_path))))
+    done = fetch(hub, policy(tmp_path, Published(image=Source(repo=str(tmp_path)))))
     assert done.returncode == 0
     assert "nothing to fetch" in done.stdout

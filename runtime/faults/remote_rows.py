@@ -81,10 +81,10 @@ class Stranger:
 
     def end(self, robot: LiveRobot) -> Mapping[str, float]:
         box = GpuBox.of(robot)
-        return {"answers": sum(_answers(robot, box, with_keys) for with_keys in (True, False))}
+        return {"answers": sum(answers(robot, box, with_keys) for with_keys in (True, False))}
 
 
-def _answers(robot: LiveRobot, box: GpuBox, with_keys: bool) -> int:
+def answers(robot: LiveRobot, box: GpuBox, with_keys: bool) -> int:
     """Say hello and ask for the time again and again. Returns how often the robot answered."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     stranger = context.socket(zmq.DEALER)

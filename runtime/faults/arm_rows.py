@@ -10,8 +10,8 @@ from runtime.faults.row import Row
 
 _OLD = "left arm: feedback is"  # what is told of a silent arm
 _ARM_MS = 100.0  # figure of the matrix for an arm that is lost
-_FAR = "from its command"  # what is told of an arm that does not go where it is told
-_FAR_MS = 5000.0
+_APART = "from its command"  # what is told of an arm that does not go where it is told
+_APART_MS = 5000.0
 """Figure: until a command is `safety.following_rad` away from the arm, which takes a slow policy that long."""
 _LATE_S = 6.0  # longer than a CAN process keeps trying to switch motors on
 
@@ -58,8 +58,8 @@ ARMS = (
     _left("gripper's sensor", "left arm: gripper reports", gripper_bits=0x10),
     _left("another program's frames", "left arm: another sender commands it", foreign=0x151),
     _left("sending fails", "left arm: targets cannot be sent", send_fails=True),
-    _left("targets lost on the way", _FAR, _FAR_MS, held_ms=_FAR_MS, deaf=True),
-    _left("joints told as they were", _FAR, _FAR_MS, held_ms=_FAR_MS, frozen=True),
+    _left("targets lost on the way", _APART, _APART_MS, held_ms=_APART_MS, deaf=True),
+    _left("joints told as they were", _APART, _APART_MS, held_ms=_APART_MS, frozen=True),
 )
 # Figures are the matrix's; what a fault is made of is chosen.
 READINGS = (

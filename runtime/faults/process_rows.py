@@ -8,7 +8,7 @@ from runtime.faults.row import Row
 _KILL, _STOP = signal.SIGKILL, signal.SIGSTOP
 _AGE_MS = 4500.0
 """Figure for System 2: the greatest age of its conditions (4 s), from the newest one on, and what a reason takes."""
-_NO_MEMORY = "no GPU memory for a condition"
+_EXHAUSTED = "no GPU memory for a condition"
 _CYCLE_MS = 3000.0  # figure: until System 2 begins its next condition
 _SLOW_BACK_S = 30.0  # figure: the condition that it is busy with, and the next one
 _PARTS = ("system1", "system2", "cameras", "arms")
@@ -41,11 +41,11 @@ SYSTEMS = (
         held_ms=_AGE_MS, kept=_PARTS,
     ),
     Row(
-        "GPU memory exhausted once", _system2(out_of_memory="once"), _NO_MEMORY, _CYCLE_MS, reaction="none", lasts_s=3.0,
+        "GPU memory exhausted once", _system2(exhausted="once"), _EXHAUSTED, _CYCLE_MS, reaction="none", lasts_s=3.0,
         kept=_PARTS,
     ),
     Row(
-        "GPU memory exhausted", _system2(out_of_memory="always"), _NO_MEMORY, _CYCLE_MS, "conditions are",
+        "GPU memory exhausted", _system2(exhausted="always"), _EXHAUSTED, _CYCLE_MS, "conditions are",
         held_ms=_AGE_MS, kept=_PARTS,
     ),
     Row(

@@ -28,12 +28,12 @@ class Examined:
         tuple[int, int], ...
     ] = ()  # of each file: when the first and the last message came that woke its recorder
 
-    def faults(self, cut: bool, told: Sequence[str] = ()) -> list[str]:
+    def faults(self, cut: bool, said: Sequence[str] = ()) -> list[str]:
         """What is wrong with it, a line each.
 
         Args:
             cut: A recorder was killed, so that its newest messages may lack.
-            told: What the supervisor said of the recorder, which does not record that itself.
+            said: What the supervisor said of the recorder, which does not record that itself.
         """
         if self.unreadable:
             return [f"session: {self.unreadable}"]
@@ -45,7 +45,7 @@ class Examined:
         if self.lost_chunks:
             found.append(f"session: {self.lost_chunks} damaged chunks")
         if self.restarts:
-            found.append(f"session: the recorder was started again: {'; '.join(told) or 'nobody told why'}")
+            found.append(f"session: the recorder was started again: {'; '.join(said) or 'nobody told why'}")
         return found + [f"session: {line}" for line in self.not_comparable]
 
     def unrecorded_ms(self, at_ns: int) -> float:

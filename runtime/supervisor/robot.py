@@ -172,12 +172,12 @@ class Robot:
                 say(f"video2act: the processes' logs are in {self.session / 'logs'}")
                 return True
             count += 1
-            self._look_out(rate.deadline_ns)
+            self._supervise_until(rate.deadline_ns)
             due_ns = rate.wait()
             self.status.overload.own(robot_time_ns() - due_ns, robot_time_ns())
         return False
 
-    def _look_out(self, until_ns: int) -> None:
+    def _supervise_until(self, until_ns: int) -> None:
         """Supervise where a process falls silent until then, not a loop later: so the figure holds without a quicker loop."""
         while (silent_ns := supervisor.silent_at_ns(self._state)) is not None and silent_ns < until_ns:
             time.sleep(max(0, silent_ns - robot_time_ns()) / NS_PER_S)

@@ -22,7 +22,7 @@ class SlowFaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    out_of_memory: Literal["", "once", "always"] = ""
+    exhausted: Literal["", "once", "always"] = ""
     """The network finds no memory on the GPU: for one condition, or for all."""
     slow_s: float = Field(default=0.0, ge=0)
     """How much longer each condition takes."""
@@ -55,9 +55,9 @@ class FaultySlow:
         """As the policy does, or late, or not at all. Raises torch.OutOfMemoryError."""
         if (changed := self._file.changed()) is not None:
             self._faults = changed[SECTION]
-        if self._faults.out_of_memory:
-            once = self._faults.out_of_memory == "once"
-            self._faults = self._faults.model_copy(update={"out_of_memory": "" if once else "always"})
+        if self._faults.exhausted:
+            once = self._faults.exhausted == "once"
+            self._faults = self._faults.model_copy(update={"exhausted": "" if once else "always"})
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
         time.sleep(self._faults.slow_s)
         return self._slow.encode_video(windows, instruction)

@@ -12,7 +12,7 @@ from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.faulty_system2 import with_faults
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
-from runtime.systems.gpu_memory import GpuMemory
+from runtime.systems.gpu_room import GpuRoom
 from runtime.systems.system2_state import System2Config, System2State
 from runtime.systems.system2_step import encode, gather, step
 
@@ -33,14 +33,14 @@ def main(process: Process) -> None:
     pictures, history, state = RingPictures(process.folder), History(config.cameras), System2State()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, messages.Message] = {}
-    memory = GpuMemory(process)
+    room = GpuRoom(process)
     process.settle(settings.system2.nice)
     log.info("policy %s, %d weights", checkpoint.id, config.slow.weights)
     while process.running:
         bus.wait(_POLL_S)
         for received in (received for subscriber in frames for received in subscriber.take()):
             history.add(received.message)
-        with memory:
+        with room:
             _encode_grid(config, history, pictures)
         for name, subscriber in (*states.items(), ("chunk", chunks), ("skip", skips)):
             for received in subscriber.take():
@@ -49,10 +49,10 @@ def main(process: Process) -> None:
         process.stepped()
         if inputs is None:
             continue
-        with memory:
+        with room:
             conditions = step(config, state, inputs, pictures, embeddings, process.epoch, robot_time_ns())
             if conditions is not None:
-                memory.enough()
+                room.enough()
                 publisher.send(conditions)
                 snapshots.keep(conditions.seq, state)
 

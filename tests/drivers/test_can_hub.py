@@ -161,3 +161,17 @@ def test_a_waiting_receiver_wakes(hub: Hub) -> None:
         got = bus.recv(5)
         sender.join()
         assert got is not None and got.arbitration_id == 9
+
+
+def test_a_clock_that_is_turned_shifts_all_stamps_and_no_difference_of_a_set(hub: Hub) -> None:
+    with joined(hub) as bus:
+
+        def stamps() -> list[float]:
+            hub.send([(0x2A5, bytes(8)), (0x2A6, bytes(8)), (0x2A7, bytes(8))])
+            heard = [bus.recv(1.0) for _ in range(3)]
+            return [message.timestamp for message in heard if message is not None]
+
+        before, hub.clock_s = stamps(), 3600.0
+        after = stamps()
+        assert after[0] - before[0] == pytest.approx(3600.0, abs=5.0)
+        assert np.diff(after) == pytest.approx(np.diff(before), abs=1e-6)

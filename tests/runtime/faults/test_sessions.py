@@ -65,7 +65,7 @@ def test_what_no_recorder_heard_is_told_with_its_topic_and_place(
     why = "recorder makes no progress for 15.0 s; restarting it unless it recovers within 10 s"
     written(golden, folder / "session.mcap", first)
     written(golden, folder / "session-2.mcap", [row for row in second if row not in lost])
-    restarted, gap = sessions.examine(folder).faults(cut=False, told=[why])
+    restarted, gap = sessions.examine(folder).faults(cut=False, said=[why])
     assert restarted == f"session: the recorder was started again: {why}"
     assert gap.startswith("session: arms: messages missing at ") and f"({len(lost)} of camera_health" in gap
 

@@ -11,10 +11,10 @@ from runtime.policy.protocols import EncodedInstruction, Picture, Understanding
 from runtime.process.fault_injection import NAME, FaultFile
 from runtime.systems import faulty_system2
 from runtime.systems.faulty_system2 import SECTION, FaultySlow, SlowFaults
-from runtime.systems.gpu_memory import GpuMemory
+from runtime.systems.gpu_room import GpuRoom
 
 
-class Told:
+class Reported:
     """What of a process is asked: its word to the operator, and its pauses."""
 
     def __init__(self) -> None:
@@ -28,27 +28,27 @@ class Told:
         self.paused_s += duration_s
 
 
-def compute(memory: GpuMemory, enough: bool) -> None:
-    with memory:
+def compute(room: GpuRoom, enough: bool) -> None:
+    with room:
         if not enough:
             raise torch.OutOfMemoryError("CUDA out of memory.\n Tried to allocate 2.00 GiB.")
-        memory.enough()
+        room.enough()
 
 
 def test_it_is_told_once_until_there_was_enough_again() -> None:
-    told = Told()
-    memory = GpuMemory(told)  # pyright: ignore[reportArgumentType]
+    reported = Reported()
+    room = GpuRoom(reported)  # pyright: ignore[reportArgumentType]
     for enough in (True, False, False, False, True, False):
-        compute(memory, enough)
-    assert told.faults == [
+        compute(room, enough)
+    assert reported.faults == [
         "memory: no GPU memory for a condition (CUDA out of memory. Tried to allocate 2.00 GiB.); "
         "end other programs on that GPU, or give --system2.storage float8"
     ] * 2  # fmt: skip
-    assert told.paused_s >= 4 * 0.1, "it is not tried all the time"
+    assert reported.paused_s >= 4 * 0.1, "it is not tried all the time"
 
 
 def test_anything_else_still_ends_the_process() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), GpuMemory(Told()):  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RuntimeError, match="shapes"), GpuRoom(Reported()):  # pyright: ignore[reportArgumentType]
         raise RuntimeError("shapes cannot be multiplied")
 
 
@@ -87,7 +87,7 @@ def ask(slow: FaultySlow) -> bool:
 def test_memory_is_exhausted_as_the_file_says(tmp_path: Path, kind: str, gives: list[bool]) -> None:
     slow = FaultySlow(Counting(), FaultFile(tmp_path, SlowFaults, (SECTION,)))
     found = [ask(slow)]
-    (tmp_path / NAME).write_text(f'{{"system2": {{"out_of_memory": "{kind}"}}, "left": {{"silent": true}}}}')
+    (tmp_path / NAME).write_text(f'{{"system2": {{"exhausted": "{kind}"}}, "left": {{"silent": true}}}}')
     found += [ask(slow) for _ in range(3)]
     assert found == gives
     (tmp_path / NAME).unlink()

@@ -16,7 +16,7 @@ _LETTERS = 160  # of the library's reason
 _REMEDY = "end other programs on that GPU, or give --system2.storage float8"
 
 
-class GpuMemory:
+class GpuRoom:
     """A context manager that lets `torch.OutOfMemoryError` pass, told once for each time that it begins."""
 
     def __init__(self, process: Process) -> None:

@@ -58,7 +58,14 @@ def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) ->
 
 
 def method(how: Resize) -> str:
-    """The name of what `resize` does, for the names of prepared files: a method that changes gets another name."""
+    """What `resize` does, for the names of prepared files: a method that changes gets another name.
+
+    Args:
+        how: as `resize` takes it.
+
+    Returns:
+        A name, the same for as long as pictures come out the same.
+    """
     return "pad, bicubic" if how == "pad" else how
 
 

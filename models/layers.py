@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+_EPSILON = 1e-6  # RDT-1B's
 KeyValue = tuple[torch.Tensor, torch.Tensor]  # keys and values of a context, each (B, h, M, D / h)
 
 
@@ -19,7 +20,7 @@ class RMSNorm(nn.RMSNorm):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, eps=1e-6)
+        super().__init__(width, eps=_EPSILON)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise each vector of the last axis by itself.
@@ -50,7 +51,7 @@ class VarianceNorm(RMSNorm):
         Returns:
             (..., D) in the same dtype.
         """
-        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + self.eps)
+        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + _EPSILON)
         return x * scale.to(x.dtype) * self.weight.to(x.dtype)
 
 

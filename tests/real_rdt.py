@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 import diffusers
-import timm
+import timm  # pyright: ignore[reportMissingImports]
 import torch
 from models.rdt_runner import RDTRunner  # pyright: ignore  # RDT's own `models`
 from safetensors.torch import save_file
-from timm.models.vision_transformer import RmsNorm
+from timm.models.vision_transformer import RmsNorm  # pyright: ignore[reportMissingImports]
 
 COMMAND = "tests/real_rdt.sh"
 PLACES = (11, 12, 13, 14, 15, 16, 18, 0, 1, 2, 3, 4, 5, 7)

@@ -9,7 +9,8 @@ cd "$(dirname "$0")/../.."
 ./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
 for inputs in all no_video blind; do
   ./launch/train.sh action --data "$out/demonstrations" --video models/shipped/small --cache "$out/cache" --out "$out/$inputs" \
-    --steps 4000 --processes 2 --schedule.precision no --policy.inputs "$inputs"
+    --steps 4000 --processes 2 --schedule.precision no --policy.inputs "$inputs" \
+    --cloning.language_dropout 0 --cloning.picture_dropout 0 --cloning.state_dropout 0
 done
 for inputs in all no_video blind; do
   ./launch/evaluate.sh --policy.checkpoint "$out/$inputs/checkpoint" --task all --rollouts 50 --repeats 1 --ratio 8 \

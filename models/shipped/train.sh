@@ -13,7 +13,8 @@ data=$out/demonstrations/first more=$out/demonstrations/more   # a training goes
 shape=(--policy.spatial_former.positions summed --policy.motion_former.positions summed --policy.head.guess_tokens 0)
 ./launch/demos.sh --task all --episodes 200 --out "$data"
 ./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure --out "$data"
-plain=(--steps 12000 --cloning.early_share 0 --cloning.noise_share 0)
+plain=(--steps 12000 --cloning.early_share 0 --cloning.noise_share 0
+  --cloning.language_dropout 0 --cloning.picture_dropout 0 --cloning.state_dropout 0)
 if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then   # the same batch in one process
   plain+=(--processes 1 --cloning.samples 96 --schedule.loaders 4)
 else

@@ -19,6 +19,7 @@ from models.action_dit import Context
 from models.action_vector import vector_of
 from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
+from models.images import GREY
 from models.normalize import Statistics
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
@@ -51,6 +52,7 @@ class Samples(Dataset[Tensors]):
         self._seed = seed
         self._q = [shard.pictures["q"] for shard in shards]
         self._targets = [shard.pictures["targets"] for shard in shards]
+        self._mean_q = np.concatenate([q.double().numpy() for q in self._q]).mean(0)
         steps = np.array([len(q) for q in self._q], np.float64)
         by_task = {
             task: sum(steps[i] for i, s in enumerate(shards) if s.task == task) for task in {s.task for s in shards}
@@ -63,7 +65,8 @@ class Samples(Dataset[Tensors]):
 
         Returns:
             A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), committed (B,),
-            age_s (B,), has_conditions (B,). A row a window of System 2: high, low and text. And a seed (1,).
+            age_s (B,); and what is not dropped: has_conditions, has_language (B,), has_pictures (B, 2, C).
+            A row a window of System 2: high, low and text. And a seed (1,).
         """
         random = np.random.default_rng([self._seed, number])
         groups = self._cloning.samples // self._cloning.of_window
@@ -110,9 +113,13 @@ class Samples(Dataset[Tensors]):
         targets = window(self._targets[index], step, self._config.horizon).numpy()
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
         committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
+        shown = self._mean_q if random.random() < cloning.state_dropout else q  # targets stay as they are seen from q
+        has_pictures = random.random((2, seen.shape[1])) >= cloning.picture_dropout
         return {
             "pictures": torch.cat([seen[:1], seen[-1:]]),
-            "state": stats.normalize_state(q),
+            "has_pictures": torch.from_numpy(has_pictures),
+            "has_language": torch.tensor(random.random() >= cloning.language_dropout),
+            "state": stats.normalize_state(shown),
             "targets": stats.normalize(targets, q),
             "committed": torch.tensor(committed),
             "age_s": torch.tensor(
@@ -130,13 +137,19 @@ class Samples(Dataset[Tensors]):
 class CloningLoss(nn.Module):
     """The loss of Video2Act, eq. (4), of a batch. It holds what is trained of both systems, and not the frozen video model."""
 
-    def __init__(self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], cloning: Cloning):
+    def __init__(
+        self, fast: FastSystem, slow: SlowSystem | None, languages: Sequence[torch.Tensor], empty: torch.Tensor,
+        cloning: Cloning,
+    ) -> None:  # fmt: skip
+        """`languages` are the states (1, L, D) of all wordings, `empty` those of an empty text, in place of a dropped one."""
         super().__init__()
         self.fast, self._cloning = fast, cloning
         self._slow = (slow,)  # in a tuple it is no part of this module: it stays where it is, and out of the state
         self.formers = nn.ModuleList([] if slow is None else [slow.spatial_former, slow.motion_former])
         self._words: torch.Tensor
         self._there: torch.Tensor
+        self._empty = len(languages)  # the row of the empty text
+        languages = [*languages, empty]
         longest = max(states.shape[1] for states in languages)
         words, there = (
             torch.zeros(len(languages), longest, languages[0].shape[-1]),
@@ -192,14 +205,15 @@ class CloningLoss(nn.Module):
             images = self._seen(torch.full_like(pictures[:1], -1)).expand(len(pictures), -1, -1, -1, -1)
         else:
             pictures = self._jittered(pictures, random)
+            pictures = pictures.where(batch["has_pictures"][..., None, None, None], GREY)
             pictures[:, :, list(config.unseen)] = -1  # black
             images = self._seen(pictures)
         images = images.flatten(1, 3)
         of_window = len(images) // len(batch["text"])
-        there = self._there[batch["text"]].repeat_interleave(of_window, dim=0)
+        text = batch["text"].repeat_interleave(of_window).where(batch["has_language"], self._empty)
+        there = self._there[text]
         longest = int(there.sum(1).max())
-        language = self._words[batch["text"], :longest].repeat_interleave(of_window, dim=0)
-        there = there[:, :longest]
+        language, there = self._words[text, :longest], there[:, :longest]
         if not config.hears_video or self.slow is None:
             age_s = torch.zeros(len(images), device=images.device)
             return head.context(language, images, None, age_s, batch["state"], (there, None))

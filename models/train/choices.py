@@ -45,7 +45,8 @@ class Filming(Part):
 
 
 class Cloning(Part):
-    """How stage 2 samples. The shipped policy is older than `early_share` and `noise_share` (models/shipped/train.sh)."""
+    """How stage 2 samples. The shipped policy is older than `early_share`, `noise_share` and the dropout of language, pictures
+    and state (models/shipped/train.sh)."""
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""
@@ -59,6 +60,13 @@ class Cloning(Part):
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
+    """Share of observations without System 2's tokens."""
+    language_dropout: float = Field(default=0.1, ge=0, le=1)
+    """Share of observations with an empty instruction for System 1, as in RDT-1B."""
+    picture_dropout: float = Field(default=0.1, ge=0, le=1)
+    """Share of System 1's images that are grey, each drawn by itself, as in RDT-1B."""
+    state_dropout: float = Field(default=0.1, ge=0, le=1)
+    """Share of observations with the demonstrations' mean joints for the observed ones, as in RDT-1B."""
     early_share: float = Field(default=0.2, ge=0, le=1)
     """Extra share of observations from the first second, where images decide where to reach."""
     noise_share: float = Field(default=0.25, ge=0, le=1)

@@ -21,10 +21,10 @@ class JointLoss(LiveFeatures):
     """The head's loss on latents that go through the video model, plus `video_loss` times that model's own loss."""
 
     def __init__(
-        self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
-        cloning: Cloning, filming: Filming,
+        self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], empty: torch.Tensor,
+        texts: Sequence[VideoText], cloning: Cloning, filming: Filming,
     ) -> None:  # fmt: skip
-        super().__init__(fast, slow, languages, texts, cloning, slow.backbone)
+        super().__init__(fast, slow, languages, empty, texts, cloning, slow.backbone)
         self._weight, self._clean_share = cloning.video_loss, filming.clean_share
 
     def forward(self, batch: Tensors) -> torch.Tensor:

@@ -21,11 +21,11 @@ class LiveFeatures(CloningLoss):
     """The head's loss on latents, of which the video model makes features here."""
 
     def __init__(
-        self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText],
-        cloning: Cloning, backbone: Backbone, dtype: torch.dtype = torch.float32,
+        self, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], empty: torch.Tensor,
+        texts: Sequence[VideoText], cloning: Cloning, backbone: Backbone, dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         """`backbone` is that of `slow`, or a copy of it, perhaps on another device; `dtype` is what it computes in."""
-        super().__init__(fast, slow, languages, cloning)
+        super().__init__(fast, slow, languages, empty, cloning)
         self.backbone, self._dtype, self.wordings = backbone, dtype, Wordings(texts)
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,13 +10,13 @@ from torch.utils.data import Dataset
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from models import normalize
-from models.backbones.backbone import VideoText
 from models.checkpoint import CPU, Checkpoint, Stored, save
 from models.config import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import stored_config
 from models.instructor import Instructor
 from models.placement import place, usual_type
+from models.policy import InstructionEmbedding
 from models.sources import PartName, sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
@@ -119,6 +119,10 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     live = joint or not run.cloning.prepared
     if config.hears_video and not live:
         preparation.check_room(demonstrations)
+    wordings, rows = _table(demonstrations)
+    *texts, empty = preparation.texts(
+        [*wordings, ""]
+    )  # all at once, before features need some: encoders load for minutes
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
     if config.hears_video:
@@ -128,7 +132,6 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     opened = open_video(config, video, run.seed)
     slow = opened.slow() if run.begin else opened.slow_to_train(run.seed)
     instructor = opened.instructor()
-    wordings, rows = _table(demonstrations)
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
     beginning = (
@@ -138,9 +141,7 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     )
     measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
-    texts = preparation.texts(wordings)
-    languages, read = [text.language for text in texts], [text.video for text in texts]
-    network = _cloning(run, fast, slow, languages, read)
+    network = _cloning(run, fast, slow, texts, empty.language)
     folder = run.out / "checkpoint"
     parts = {"slow": slow, "fast": fast, "text": instructor}
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
@@ -159,20 +160,21 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
 
 
 def _cloning(
-    run: Run, fast: FastSystem, slow: SlowSystem, languages: Sequence[torch.Tensor], texts: Sequence[VideoText]
+    run: Run, fast: FastSystem, slow: SlowSystem, texts: Sequence[InstructionEmbedding], empty: torch.Tensor
 ) -> CloningLoss:
     """Let System 1 and both formers learn, and the video model in joint training. Returns the loss."""
+    languages, read = [text.language for text in texts], [text.video for text in texts]
     learning = [fast, slow.spatial_former, slow.motion_former]
     if run.cloning.video_loss:
         learning.append(slow.backbone.transformer)
-        network = JointLoss(fast, slow, languages, texts, run.cloning, run.filming)
+        network = JointLoss(fast, slow, languages, empty, read, run.cloning, run.filming)
     elif run.config.hears_video and not run.cloning.prepared:
         beside, dtype = slow.backbone, usual_type(run.config, torch.device(run.device))
         if dtype != torch.float32:  # what is stored stays as it was
             beside = place(copy.deepcopy(slow.backbone), CPU, dtype)
-        network = LiveFeatures(fast, slow, languages, texts, run.cloning, beside, dtype)
+        network = LiveFeatures(fast, slow, languages, empty, read, run.cloning, beside, dtype)
     else:
-        network = CloningLoss(fast, slow if run.config.hears_video else None, languages, run.cloning)
+        network = CloningLoss(fast, slow if run.config.hears_video else None, languages, empty, run.cloning)
     for part in learning:
         part.requires_grad_(True)
         if run.recompute:

@@ -96,8 +96,8 @@ def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
     fast = FastSystem(config, statistics.of(opened(files, "pictures"), config.horizon))
     slow = SlowSystem(config)
     slow.backbone.requires_grad_(False)
-    languages = [embedding.language for embedding in Instructor(config).eval().encode(TEXTS)]
-    return CloningLoss(fast, slow, languages, CLONING)
+    *languages, empty = (embedding.language for embedding in Instructor(config).eval().encode([*TEXTS, ""]))
+    return CloningLoss(fast, slow, languages, empty, CLONING)
 
 
 def repeated(text: VideoText, count: int) -> VideoText:
@@ -277,7 +277,7 @@ def test_conditions_are_as_old_as_they_are_said_to_be(files: Path, config: Polic
 
 def test_stage_2_learns_and_the_video_reaches_the_chunk(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
     network = cloning_loss(files, config)
-    found = losses(network, samples(files, config), tmp_path, 60, learning_rate=3e-3)
+    found = losses(network, samples(files, config), tmp_path, 90, learning_rate=3e-3)
     assert np.mean(found[-10:]) < 0.8 * np.mean(found[:10])
     assert network.slow is not None
     network.zero_grad()
@@ -298,6 +298,94 @@ def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> N
     assert torch.allclose(network(moved), before)
 
 
+DROPOUTS = ("language_dropout", "picture_dropout", "state_dropout")
+
+
+def dropping(files: Path, config: PolicyConfig, share: float, **more: Any) -> dict[str, torch.Tensor]:
+    """A batch of many observations; all of it but what is dropped is the same for every share."""
+    cloning = CLONING.model_copy(update={"samples": 600, **dict.fromkeys(DROPOUTS, share), **more})
+    return samples(files, config, cloning)[0]
+
+
+def test_inputs_are_dropped_as_often_as_in_rdt(files: Path, config: PolicyConfig) -> None:
+    assert [getattr(Cloning(), name) for name in DROPOUTS] == [0.1, 0.1, 0.1]
+    none, some, every = (dropping(files, config, share) for share in (0.0, 0.1, 1.0))
+    changed = ("state", "has_language", "has_pictures")
+    for name in none:
+        if name not in changed:
+            assert torch.equal(none[name], every[name]), name
+    assert none["has_language"].all() and none["has_pictures"].all()
+    assert not every["has_language"].any() and not every["has_pictures"].any()
+    dropped = {
+        "language": ~some["has_language"],
+        "state": (some["state"] != none["state"]).any(1),
+        "pictures": ~some["has_pictures"].flatten(),
+    }
+    for name, which in dropped.items():
+        assert 0.06 < which.float().mean() < 0.14, name
+    kept = some["has_pictures"].float()
+    assert kept[:, 0].sub(kept[:, 1]).abs().mean() > 0.1, "each picture by itself"
+    assert 0.005 < (dropped["language"] & dropped["state"]).float().mean() < 0.02, "each input by itself"
+
+
+@pytest.mark.parametrize("targets", ["relative", "physical"])
+def test_a_dropped_state_is_the_mean_of_the_demonstrations(
+    files: Path, config: PolicyConfig, targets: Literal["relative", "physical"]
+) -> None:
+    pictures = opened(files, "pictures")
+    measured = statistics.of(pictures, config.horizon, targets)
+    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, opened(files, "features"), strict=True)]
+    cloning = CLONING.model_copy(update={"state_dropout": 1.0})
+    batch = Samples(shards, config, measured, cloning, seed=3)[0]
+    mean = np.concatenate([shown["q"].numpy() for shown in pictures]).mean(0).astype(np.float64)
+    assert_allclose(batch["state"], measured.normalize_state(mean).expand_as(batch["state"]), atol=1e-5)
+
+
+def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> None:
+    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    for weight in network.fast.head.zero_initialised():
+        nn.init.normal_(weight, std=0.02)
+    dropped = dict(batch) | {
+        "has_language": torch.zeros_like(batch["has_language"]),
+        "has_pictures": torch.zeros_like(batch["has_pictures"]),
+    }
+    other = {"text": 1 - batch["text"], "pictures": 255 - batch["pictures"]}
+    present = dict(batch) | {name: torch.ones_like(batch[name]) for name in ("has_language", "has_pictures")}
+    for name, values in other.items():
+        assert torch.equal(network(dropped | {name: values}), network(dropped)), name
+        assert not torch.equal(network(present | {name: values}), network(present)), name
+    one = present | {"has_pictures": present["has_pictures"].clone()}
+    one["has_pictures"][:, 1, 2] = False
+    unseen = batch["pictures"].clone()
+    unseen[:, 1, 2] = 0
+    assert torch.equal(network(one | {"pictures": unseen}), network(one)), "only that picture"
+    unseen[:, 0, 2] = 0
+    assert not torch.equal(network(one | {"pictures": unseen}), network(one))
+
+
+def test_a_dropped_picture_is_grey_and_a_dropped_instruction_the_empty_one(
+    files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    batch["has_language"][:], batch["has_pictures"][:] = False, True
+    batch["has_pictures"][:, :, 0] = False
+    batch["pictures"][:] = 255
+    seen: dict[str, torch.Tensor] = {}
+    head, eyes = network.fast.head, network.fast.images
+    context, encode = head.context, eyes.forward
+    monkeypatch.setattr(
+        head, "context", lambda language, *rest: (seen.update(language=language), context(language, *rest))[1]
+    )
+    monkeypatch.setattr(eyes, "forward", lambda pictures: (seen.update(pictures=pictures), encode(pictures))[1])
+    network(batch)
+    pictures = seen["pictures"].unflatten(0, (-1, 2, len(config.cameras)))
+    assert torch.equal(pictures[:, :, 0], torch.full_like(pictures[:, :, 0], 127 / 127.5 - 1)), (
+        "and no jitter changes it"
+    )
+    assert (pictures[:, :, 1:] > 0.5).all()
+    assert seen["language"].shape[1] == 1, "the end of the text alone"
+
+
 @pytest.mark.parametrize(
     ("inputs", "heard"),
     [
@@ -313,7 +401,8 @@ def test_less_than_everything_is_given_in_training(
 ) -> None:
     less = config.model_copy(update={"inputs": inputs})
     network, batch = cloning_loss(files, less), samples(files, less)[0]
-    batch["has_conditions"][:] = True
+    for name in ("has_conditions", "has_pictures"):
+        batch[name][:] = True
     for weight in network.fast.head.zero_initialised():
         nn.init.normal_(weight, std=0.02)
     pictures = {name: batch["pictures"].clone() for name in ("head", "wrists")}
@@ -436,9 +525,9 @@ def test_features_made_while_training_are_those_that_were_prepared(files: Path, 
     plain = cloning_loss(files, config)
     assert plain.slow is not None
     assert not any("backbone" in name for name in plain.state_dict()), "the frozen video model is not kept in the state"
-    encoded = Instructor(config).eval().encode(TEXTS)
+    *encoded, empty = Instructor(config).eval().encode([*TEXTS, ""])
     languages, texts = [both.language for both in encoded], [both.video for both in encoded]
-    live = LiveFeatures(plain.fast, plain.slow, languages, texts, CLONING, plain.slow.backbone)
+    live = LiveFeatures(plain.fast, plain.slow, languages, empty.language, texts, CLONING, plain.slow.backbone)
     shards = [
         Shard(p, f, "a_task", (0, 1)) for p, f in zip(opened(files, "pictures"), opened(files, "latents"), strict=True)
     ]

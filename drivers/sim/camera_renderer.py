@@ -76,7 +76,7 @@ class Eye:
             self._renderer.close()
 
     def _is_seen(self) -> NDArray[np.bool_]:
-        """(geoms,) which of them may show in the picture: drawing half of the scene beside it took a third of the time."""
+        """(geoms,) which of them may show in the picture: the others took a sixth of the time of drawing."""
         data, model = self._data, self._model
         reach_m = np.where(model.geom_rbound > 0, model.geom_rbound, np.inf)  # 0: a plane has no bounds
         beyond_m = (

@@ -56,6 +56,13 @@ class Limits:
         """(5, J) as joint_limits.py takes it: low, high, velocity, acceleration, jerk."""
         return np.stack((self.low, self.high, self.velocity, self.acceleration, self.jerk))
 
+    @cached_property
+    def distances(self) -> Array:
+        """(4,) the least distances, m, in the order of their fields."""
+        return np.array(
+            (self.min_fingertip_m, self.min_arm_distance_m, self.min_link_height_m, self.min_own_distance_m)
+        )
+
     @classmethod
     def of(cls, safety: Safety) -> "Limits":
         """The limits of both arms from the settings, which hold those of one.
@@ -88,7 +95,7 @@ class Limits:
 def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Array | None = None) -> Motion:
     """The next command on the way to a target: exactly there when no limit forbids it, else as close as they allow.
 
-    It brakes where the poses of its stop would come too near the table, the other arm or itself (`_clear`).
+    It brakes where the poses of its stop would come too near the table, the other arm or itself (`next_command`).
 
     Args:
         limits: Of both arms.
@@ -101,9 +108,11 @@ def track(limits: Limits, now: Motion, wanted: Array, dt_s: float, wanted_dq: Ar
         The command of this tick, inside all limits if `now` was.
     """
     before, speed = np.array((now.q, now.dq, now.ddq)), _STILL if wanted_dq is None else np.array(wanted_dq)
-    q, dq, ddq, way = track_joints(limits.table, before, np.array(wanted), speed, dt_s)
-    candidate = Motion(q, dq, ddq)
-    return candidate if _clear(limits, candidate, way, before[0]) else brake(limits, now, dt_s)
+    return Motion(
+        *next_command(
+            limits.table, before, np.array(wanted), speed, dt_s, limits.bases, limits.table_m, limits.distances
+        )
+    )
 
 
 def brake(limits: Limits, now: Motion, dt_s: float) -> Motion:
@@ -133,20 +142,6 @@ def stop_distance(limits: Limits, dq: Array, ddq: Array) -> Array:
     """
     joints = zip(limits.acceleration, limits.jerk, dq, ddq, strict=True)
     return np.array([stop_way(*map(float, joint)) for joint in joints])
-
-
-def _clear(limits: Limits, candidate: Motion, way: Array, here: Array) -> bool:
-    """Whether the poses through which the candidate could stop keep their distances, or at least are no worse than now.
-
-    `way` (J,) is its stop distance. The joints do not stop all at once, so the real way bends off the straight line to their
-    stop, the more the longer it is: the distances asked for grow with it (`_BEND_M_PER_RAD`).
-    """
-    if not candidate.dq.any():
-        return True
-    bend = bend_m(way)
-    least_m, nearest_m = limits.min_fingertip_m + bend, limits.min_arm_distance_m + bend
-    links_m = least_of_links_m(way, limits.min_link_height_m, limits.min_own_distance_m)
-    return keeps_clear(candidate.q, way, here, limits.bases, limits.table_m, least_m, nearest_m, links_m)
 
 
 @compiled("f8(f8[::1])")
@@ -189,3 +184,38 @@ def least_of_links_m(way: Array, height_m: float, own_m: float) -> Array:
         least_m[arm, 0] = height_m + min(bend, _LARGEST_LINK_BEND_M)
         least_m[arm, 1] = own_m + min(own_bend, _LARGEST_OWN_BEND_M)
     return least_m
+
+
+@compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8[::1],f8[::1],f8,f8[:,:,::1],f8,f8[::1])")
+def next_command(
+    table: Array, before: Array, wanted: Array, wanted_dq: Array, dt_s: float,
+    bases: Array, table_m: float, distances: Array,
+) -> Array:  # fmt: skip
+    """The next command on the way to a target, braked where the poses through which it could stop do not keep their distances,
+    nor are at least no worse than now.
+
+    The joints do not stop all at once, so the real way bends off the straight line to their stop, the more the longer it is:
+    the distances asked for grow with it (`_BEND_M_PER_RAD`).
+
+    Args:
+        table: (5, J) limits of the joints.
+        before: (3, J) the last command.
+        wanted: (J,) target.
+        wanted_dq: (J,) its speed, per s.
+        dt_s: One tick.
+        bases: (2, 4, 4) where the arms stand.
+        table_m: The table's top.
+        distances: (4,) as in `Limits.distances`.
+
+    Returns:
+        (3, J): q, dq, ddq.
+    """
+    made = track_joints(table, before, wanted, wanted_dq, dt_s)
+    if not made[1].any():
+        return made[:3].copy()
+    way = made[3]
+    bend = bend_m(way)
+    links_m = least_of_links_m(way, distances[2], distances[3])
+    if keeps_clear(made[0], way, before[0], bases, table_m, distances[0] + bend, distances[1] + bend, links_m):
+        return made[:3].copy()
+    return brake_joints(table, before, dt_s)

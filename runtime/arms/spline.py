@@ -107,4 +107,43 @@ def faded(offset: Array, after_s: float, fade_s: float, powers: Array) -> Array:
     return made
 
 
+@compiled("f8[:,::1](f8[:,::1],f8[:,::1],f8,f8,f8[:,::1],f8,f8,f8[::1])")
+def on_piece(
+    points: Array,
+    curvature: Array,
+    place: float,
+    dt_s: float,
+    offset: Array,
+    after_s: float,
+    fade_s: float,
+    powers: Array,
+) -> Array:
+    """A point of a whole spline, with what is left of its seam's offset. One target alone is a pose.
+
+    Args:
+        points: (H, J) of the spline.
+        curvature: (H, J) second derivatives at them.
+        place: Of the point, in steps of `dt_s`: 0 at the first, from -1, where the pose is held, to H - 1.
+        dt_s: Between the points.
+        offset: (3, J) at the seam.
+        after_s: Since the seam.
+        fade_s: Until nothing of the offset is left; 0: there is none.
+        powers: `POWERS`.
+
+    Returns:
+        (3, J).
+    """
+    if len(points) == 1:
+        made = np.zeros_like(offset)
+        made[0] = points[0]
+    else:
+        index = min(max(int(place), 0), len(points) - 2)
+        moves = 1.0 if place > -1.0 else 0.0
+        pair = slice(index, index + 2)
+        made = on_spline(points[pair], curvature[pair], place - index, dt_s, moves, powers)
+    if fade_s > 0:
+        made += faded(offset, after_s, fade_s, powers)
+    return made
+
+
 POWERS = np.array([2.0, 3.0, 4.0, 5.0])  # derived: a quintic in time has these, and a cubic the second of them

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.arms.spline import POWERS, faded, on_spline
+from runtime.arms.spline import POWERS, on_piece
 from runtime.host.clock import NS_PER_S
 from runtime.messaging.messages import Blend
 
@@ -77,18 +77,9 @@ class Piece:
         """
         last = len(self.points) - 1
         place = min(max((now_ns - self.t0_ns) / self.dt_ns, -1.0), float(last))
-        index = min(max(int(place), 0), last - 1)
-        if last == 0:  # one target is a pose
-            motion = np.concatenate([self.points, np.zeros((2, self.points.shape[1]))])
-        else:
-            pair = slice(index, index + 2)
-            moves = float(place > -1.0)
-            motion = on_spline(
-                self.points[pair], self.curvature[pair], place - index, self.dt_ns / NS_PER_S, moves, POWERS
-            )
-        if self.fade_s > 0:
-            motion += faded(self.offset, (now_ns - self.seam_ns) / NS_PER_S, self.fade_s, POWERS)
-        return Motion(*motion)
+        after_s = (now_ns - self.seam_ns) / NS_PER_S
+        dt_s = self.dt_ns / NS_PER_S
+        return Motion(*on_piece(self.points, self.curvature, place, dt_s, self.offset, after_s, self.fade_s, POWERS))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 NS_PER_S = 1_000_000_000
-_SPIN_NS = 150_000  # the last stretch before a deadline; measured on an idle machine: a sleep ends 80 to 100 us late
+_MOST_SPIN_NS = 150_000
+"""The last stretch before a deadline, at most. Measured on an idle machine: a sleep ends 80 to 100 us late."""
+_LONGER_NS, _SHORTER_NS = 20_000, 1_000
+"""By how much it grows after a sleep that ended too late, and shrinks after one that did not. Chosen: one of twenty is late."""
 
 
 FOLLOWED = "VIDEO2ACT_CLOCK"
@@ -60,13 +63,14 @@ def seconds(duration_s: float) -> int:
 class Rate:
     """Absolute deadlines `period_ns` apart, waited for one after the other.
 
-    `exact`: the last stretch before a deadline is spun, which takes 3 % of a core at 200 Hz.
+    `exact`: the last stretch before a deadline is spun, as long as sleeps end late on this machine.
     """
 
     def __init__(self, rate_hz: float, now: Callable[[], int] = robot_time_ns, exact: bool = False) -> None:
         self.period_ns = round(NS_PER_S / rate_hz)
         self._now = now
-        self._spin_ns = _SPIN_NS if exact else 0
+        self._spin_ns = _MOST_SPIN_NS if exact else 0
+        self._exact = exact
         self.deadline_ns = now() + self.period_ns
         self.missed = 0
 
@@ -85,6 +89,9 @@ class Rate:
         remaining_ns = deadline_ns - self._now() - self._spin_ns
         if remaining_ns > 0:
             time.sleep(remaining_ns / NS_PER_S)
+        if self._exact:
+            late = self._now() > deadline_ns
+            self._spin_ns = min(max(self._spin_ns + (_LONGER_NS if late else -_SHORTER_NS), 0), _MOST_SPIN_NS)
         while self._now() < deadline_ns:
             pass
         late_periods = (self._now() - deadline_ns) // self.period_ns

@@ -85,10 +85,8 @@ class Bus:
     def drain_until(self, subscribers: Sequence[Subscriber], until_ns: int) -> None:
         """Receive until a time (CLOCK_MONOTONIC ns), so that arrivals are stamped when they happen.
 
-        `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond.
+        `select` waits by the microsecond, ZeroMQ's own poll only by the millisecond. Each message of these wakes the process.
         """
-        remaining_ns = max(0, until_ns - robot_time_ns())
-        self.drain(subscribers, remaining_ns / NS_PER_S)
         while (remaining_ns := until_ns - robot_time_ns()) > 0:
             self.drain(subscribers, remaining_ns / NS_PER_S)
 
@@ -105,11 +103,11 @@ class Bus:
         Returns:
             Whether there was any news.
         """
-        sockets = {one.descriptor: one for one in subscribers if isinstance(one, SocketSubscriber)}
+        sockets = {one.descriptor: one for one in subscribers if one.descriptor is not None}
         readable, _, _ = select.select(sockets, (), (), wait_s)
         for descriptor in readable:
             sockets[descriptor].drain()
-        came = [one.drain() for one in subscribers if isinstance(one, RingSubscriber)]
+        came = [one.drain() for one in subscribers if one.descriptor is None]
         return bool(readable) or any(came)
 
     @property

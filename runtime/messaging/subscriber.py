@@ -51,11 +51,13 @@ class _LastSeen:
 class Subscriber(ABC):
     """Receives one topic from all its publishers. `newest` keeps one message, otherwise the last `depth`.
 
-    `recording` keeps the payloads; those of a topic that is `unchecked.FLAT` are decoded without checking their values.
+    `descriptor` becomes readable when news has come; None: nothing tells of it. `recording` keeps the payloads; those of a
+    topic that is `unchecked.FLAT` are decoded without checking their values.
     """
 
     def __init__(self, topic: Topic, newest: bool, depth: int, recording: bool) -> None:
         self.topic, self.counters = topic, Counters()
+        self.descriptor: int | None = None
         self._last_seen = _LastSeen()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording

@@ -82,7 +82,7 @@ _BY_MESSAGE = {row.message: row.name for row in TOPICS.values()}
 
 def topic_of(message: messages.Message) -> str:
     """The topic that a message travels on; it follows from the message alone."""
-    return f"frame.{message.camera}" if isinstance(message, messages.Frame) else _BY_MESSAGE[type(message)]
+    return f"frame.{message.camera}" if type(message) is messages.Frame else _BY_MESSAGE[type(message)]
 
 
 def reference(message: messages.Message) -> messages.InputRef:

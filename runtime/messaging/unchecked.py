@@ -15,6 +15,7 @@ Kind = TypeVar("Kind", bound=Message)
 FLAT = (messages.JointState, messages.ArmTarget)
 """What the arms say at every tick, without messages inside."""
 _defaults: dict[type[Message], dict[str, Any]] = {}
+_names: dict[type[Message], set[str]] = {}
 
 
 def made(kind: type[Kind], fields: dict[str, Any]) -> Kind:
@@ -22,10 +23,9 @@ def made(kind: type[Kind], fields: dict[str, Any]) -> Kind:
 
     Args:
         kind: Its type.
-        fields: All that have no default; unknown names are ignored.
+        fields: All that have no default, and no other names than the type's.
     """
-    names = _defaults.get(kind) or _remember(kind)
-    return _of(kind, {name: fields.get(name, default) for name, default in names.items()})
+    return _of(kind, (_defaults.get(kind) or _remember(kind)) | fields)
 
 
 def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
@@ -55,7 +55,7 @@ def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
 def _of(kind: type[Kind], values: dict[str, Any]) -> Kind:
     message = kind.__new__(kind)
     object.__setattr__(message, "__dict__", values)
-    object.__setattr__(message, "__pydantic_fields_set__", set(values))
+    object.__setattr__(message, "__pydantic_fields_set__", _names[kind])
     object.__setattr__(message, "__pydantic_extra__", None)
     object.__setattr__(message, "__pydantic_private__", None)
     return message
@@ -65,4 +65,5 @@ def _remember(kind: type[Message]) -> dict[str, Any]:
     """The names of a type's fields in the order in which they are encoded, with their defaults; kept for the next call."""
     fields = kind.model_fields.items()
     _defaults[kind] = {name: field.get_default(call_default_factory=True) for name, field in fields}
+    _names[kind] = set(_defaults[kind])
     return _defaults[kind]

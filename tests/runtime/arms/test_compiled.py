@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import BPoly, CubicSpline
 
-from runtime.arms import following, limits, spline, target_stream
+from drivers.cobot_magic import ready_pose
+from runtime.arms import following, joint_limits, limits, spline, target_stream
 from runtime.arms.trajectory import second_derivatives
+from runtime.config.settings import Safety
 from runtime.host.compiled import compiled, fused
 
 DT_S = 0.04
@@ -65,6 +67,26 @@ def test_both_forms_round_alike_as_matrix_products_did() -> None:
         made = [form(points, curvature, b, DT_S, 1.0, spline.POWERS).tobytes() for form in forms(spline.on_spline)]
         left = [form(offset, after_s, 0.25, spline.POWERS).tobytes() for form in forms(spline.faded)]
         assert len(set(made)) == len(set(left)) == 1
+
+
+@pytest.mark.parametrize("on_piece", forms(spline.on_piece))
+def test_a_piece_is_its_spline_and_what_is_left_of_its_offset(on_piece: Any) -> None:
+    dice = np.random.default_rng(5)
+    points, curvature, offset = dice.normal(size=(9, 14)), dice.normal(size=(9, 14)), dice.normal(size=(3, 14))
+    for place, index, moves in ((-1.0, 0, 0.0), (-0.5, 0, 1.0), (0.0, 0, 1.0), (3.25, 3, 1.0), (8.0, 7, 1.0)):
+        pair = slice(index, index + 2)
+        alone = spline.on_spline(points[pair], curvature[pair], place - index, DT_S, moves, spline.POWERS)
+        left = spline.faded(offset, 0.1, 0.25, spline.POWERS)
+        for fade_s, expected in ((0.0, alone), (0.25, alone + left)):
+            made = on_piece(points, curvature, place, DT_S, offset, 0.1, fade_s, spline.POWERS)
+            np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("on_piece", forms(spline.on_piece))
+def test_a_single_target_is_a_pose(on_piece: Any) -> None:
+    points = np.random.default_rng(6).normal(size=(1, 14))
+    made = on_piece(points, np.zeros((1, 14)), -0.5, DT_S, np.zeros((3, 14)), 0.1, 0.0, spline.POWERS)
+    np.testing.assert_array_equal(made, [points[0], np.zeros(14), np.zeros(14)])
 
 
 @compiled("f8(f8,f8,f8)")
@@ -150,3 +172,22 @@ def test_more_is_asked_of_the_links_of_an_arm_with_a_longer_way(least_of_links_m
     np.testing.assert_allclose(least_of_links_m(way, 0.1, 0.2), [[0.12, own_m], [0.11, 0.2]])
     way[:] = 9.0
     np.testing.assert_allclose(least_of_links_m(way, 0.1, 0.2), [[0.15, 0.23], [0.15, 0.23]])
+
+
+@pytest.mark.parametrize("next_command", forms(limits.next_command))
+def test_the_next_command_is_the_tracked_one_unless_its_stop_comes_too_near(next_command: Any) -> None:
+    bounds, pose = limits.Limits.of(Safety()), ready_pose()
+    still, up, down = (np.stack((pose, np.zeros(14), np.zeros(14))) for _ in range(3))
+    up[1, 1], down[1, 1] = -1.0, 1.0  # the left arm's second joint leads it away from the table, or to it
+    for before, wanted, floor_m, brakes in (
+        (still, pose, 0.0, False),  # at rest nothing is measured
+        (still, pose, 9.0, False),
+        (up, pose - 0.2, -9.0, False),
+        (down, pose + 0.2, 9.0, True),
+    ):
+        least_m = np.array((floor_m, -9.0, floor_m, -9.0))
+        made = next_command(bounds.table, before, wanted, np.zeros(14), TICK_S, bounds.bases, bounds.table_m, least_m)
+        tracked = joint_limits.track_joints(bounds.table, before, wanted, np.zeros(14), TICK_S)[:3]
+        braked = joint_limits.brake_joints(bounds.table, before, TICK_S)
+        np.testing.assert_array_equal(made, braked if brakes else tracked)
+        assert np.array_equal(tracked, braked) == (before is still)

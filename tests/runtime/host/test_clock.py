@@ -100,6 +100,35 @@ def test_without_spinning_idle_time_lasts_until_the_deadline() -> None:
     assert Rate(100, clock).wait(given.append) == given[0]
 
 
+def test_the_last_stretch_is_as_long_as_sleeps_end_late() -> None:
+    """A sleep that ends up to 40 us late is begun so much earlier, and no more; one of twenty may still end late."""
+    clock, late_ns = FakeClock(), itertools.cycle((20_000, 30_000, 40_000))
+    given: list[int] = []
+    rate = Rate(200, lambda: clock.advance(100), exact=True)
+
+    def idle(until_ns: int) -> None:
+        given.append(rate.deadline_ns - until_ns)
+        clock.time_ns = max(clock.time_ns, until_ns) + next(late_ns)
+
+    for _ in range(400):
+        rate.wait(idle)
+    assert given[0] == 150_000 and 35_000 < min(given[200:]) < max(given[200:]) < 65_000
+
+
+def test_the_last_stretch_is_never_longer_than_at_the_beginning() -> None:
+    clock = FakeClock()
+    given: list[int] = []
+    rate = Rate(200, lambda: clock.advance(100), exact=True)
+
+    def hang(until_ns: int) -> None:
+        given.append(rate.deadline_ns - until_ns)
+        clock.time_ns = until_ns + 1_000_000
+
+    for _ in range(20):
+        rate.wait(hang)
+    assert set(given) == {150_000}
+
+
 def test_idle_work_that_takes_too_long_is_only_late_once() -> None:
     clock = TickingClock()
     rate = Rate(200, clock, exact=True)

@@ -26,8 +26,8 @@ LED = "led"
 _KEPT = 4
 """Commands to the motors that a slot remembers. A reader looks every millisecond, but may be busy for up to a second asking the
 motors something; four is more than an operator sends in that time."""
-# stamp_ns; number of the newest command and the indices of the last ones, newest last; q, dq, ddq
-_COMMAND = struct.Struct(f"<qq{_KEPT}b{3 * ARM_JOINTS}d")
+_COMMAND_HEAD = struct.Struct(f"<qq{_KEPT}b")  # stamp_ns; number of the newest command; the last ones' indices, newest last
+_COMMAND = struct.Struct(f"{_COMMAND_HEAD.format}{3 * ARM_JOINTS}d")  # then q, dq, ddq
 # number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")
 _MOTOR_COMMANDS: tuple[MotorCommand, ...] = get_args(MotorCommand)
@@ -80,9 +80,9 @@ class TargetSlot:
         payload = self._slot.read()
         if payload is None:
             return _NO_COMMAND
-        stamp_ns, number, *rest = _COMMAND.unpack(payload)
-        motor_commands = tuple(_MOTOR_COMMANDS[index] for index in rest[:_KEPT] if index != _NO_MOTOR_COMMAND)
-        q, dq, ddq = np.array(rest[_KEPT:]).reshape(3, ARM_JOINTS)
+        stamp_ns, number, *indices = _COMMAND_HEAD.unpack_from(payload)
+        motor_commands = tuple([_MOTOR_COMMANDS[index] for index in indices if index != _NO_MOTOR_COMMAND])
+        q, dq, ddq = np.frombuffer(payload, np.float64, offset=_COMMAND_HEAD.size).reshape(3, ARM_JOINTS).copy()
         return ArmCommand(q, stamp_ns, number, motor_commands, dq, ddq)
 
     def close(self) -> None:

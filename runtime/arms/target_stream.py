@@ -130,10 +130,10 @@ class TargetStream:
 
     def _take(self, command: ArmCommand) -> None:
         """Want a new target. One that does not continue the last is to rest where it is, whatever it says of its speed."""
-        before, self._target = self._target, np.stack((command.q, command.dq, command.ddq))
+        before, self._target = self._target, np.array((command.q, command.dq, command.ddq))
         ticks = max(1, round((command.stamp_ns - self._stamp_ns) / self._tick_ns))
         credible = continues(self._limits, before, self._target, ticks, self._dt_s)
-        self._wanted = self._target if credible else np.stack((command.q, STILL, STILL))
+        self._wanted = self._target if credible else np.array((command.q, STILL, STILL))
         self._stamp_ns = self._wanted_ns = command.stamp_ns
         self._unsent = True
 

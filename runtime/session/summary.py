@@ -5,6 +5,7 @@ Each row is explained in runtime/supervisor/README.md.
 """
 
 import itertools
+import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,7 +112,11 @@ class Accumulator:
 
     def add(self, topic: str, message: messages.Message) -> None:
         """Count a message that was logged, by what it is."""
-        self._seen.setdefault((topic, message.epoch), Intervals()).add(message.seq)
+        key = (topic, message.epoch)
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = Intervals()
+        seen.add(message.seq)
         match message:
             case messages.ArmTarget():
                 self._tick(message)
@@ -250,7 +255,8 @@ class Accumulator:
     def _move(self, state: messages.JointState) -> None:
         if self._previous_q is not None and self._counting(state.stamp_ns):
             step = state.q - self._previous_q
-            self._path += [np.linalg.norm(step[_LEFT]), np.linalg.norm(step[_RIGHT])]
+            left, right = step[_LEFT], step[_RIGHT]
+            self._path += (math.sqrt(left @ left), math.sqrt(right @ right))
         self._previous_q = state.q
 
     def _ratio(self, conditions: list[_Condition]) -> float | None:

@@ -18,6 +18,7 @@ from runtime.session.format import IMAGE_PREFIX
 
 _JOINTS_EVERY = 4  # of 200 a second; chosen: 50 Hz are enough for plots
 _NAMES = tuple(joint_name(index) for index in range(messages.JOINTS))
+_READABLE = (messages.JointState, messages.ArmTarget, messages.SafetyState, messages.Fault, messages.OperatorCommand)
 _STATUS_SCHEMA = {
     "type": "object",
     "properties": {
@@ -38,6 +39,7 @@ class ViewerChannels:
         self._writer = writer
         self._channels: dict[str, int] = {}
         self._schemas: dict[str, int] = {}
+        self._measured, self._commanded = _named_joints(), _named_joints()
 
     def picture(self, camera: str, number: int, jpeg: bytes, time_ns: int) -> None:
         """Write one frame; its number becomes the record's sequence number."""
@@ -47,11 +49,17 @@ class ViewerChannels:
 
     def message(self, message: messages.Message, time_ns: int) -> None:
         """Write the readable side of a message; nothing for types that have none."""
+        if type(message) not in _READABLE:
+            return
         match message:
-            case messages.JointState() if message.heard and message.seq % _JOINTS_EVERY == 0:
-                self._joints("/joints/measured", message.q, message.dq, time_ns)
-            case messages.ArmTarget() if message.seq % _JOINTS_EVERY == 0 and message.sent:
-                self._joints("/joints/commanded", message.q, None, time_ns)
+            case messages.JointState():
+                if message.heard and message.seq % _JOINTS_EVERY == 0:
+                    for joint, speed in zip(self._measured.joints, message.dq.tolist(), strict=True):
+                        joint.velocity = speed
+                    self._joints("/joints/measured", self._measured, message.q, time_ns)
+            case messages.ArmTarget():
+                if message.seq % _JOINTS_EVERY == 0 and message.sent:
+                    self._joints("/joints/commanded", self._commanded, message.q, time_ns)
             case messages.SafetyState():
                 self._status(message, time_ns)
             case messages.Fault():
@@ -61,13 +69,10 @@ class ViewerChannels:
             case _:
                 pass
 
-    def _joints(self, topic: str, q: Any, dq: Any, time_ns: int) -> None:
-        states = JointStates()
+    def _joints(self, topic: str, states: JointStates, q: Any, time_ns: int) -> None:
         states.timestamp.FromNanoseconds(time_ns)
-        for index, name in enumerate(_NAMES):
-            joint = states.joints.add(name=name, position=float(q[index]))
-            if dq is not None:
-                joint.velocity = float(dq[index])
+        for joint, place in zip(states.joints, q.tolist(), strict=True):
+            joint.position = place
         self._write_protobuf(topic, states, time_ns, 0)
 
     def _status(self, state: messages.SafetyState, time_ns: int) -> None:
@@ -101,6 +106,14 @@ class ViewerChannels:
                 topic, "protobuf", self._schemas[descriptor.full_name]
             )
         self._writer.add_message(self._channels[topic], time_ns, message.SerializeToString(), time_ns, sequence)
+
+
+def _named_joints() -> JointStates:
+    """A message of all joints to be filled again and again: to make a new one takes longer than to write it."""
+    states = JointStates()
+    for name in _NAMES:
+        states.joints.add(name=name)
+    return states
 
 
 def wall_offset_ns(wall_ns: int, monotonic_ns: int) -> int:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from drivers import jpeg
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
+from drivers.sim.scene_renderer import SceneRenderer
 from drivers.sim.tasks.task import Task
 
-_NOISE_SIGMA = 2.5
-"""Grey levels. Chosen, about that of a small sensor indoors: a still scene must not look like a frozen camera."""
 # Software GL crashes now and then when several threads use it at once, even on contexts of their own (seen at opening
 # and in mid-run), so the cameras of a process take turns: three pictures of 320x240 take 9 of 33 ms.
 _GL_LOCK = threading.Lock()
@@ -32,19 +31,27 @@ class Eye:
         with _GL_LOCK:
             self._model: Any = scene.build_model(task)
             self._data: Any = mujoco.MjData(self._model)
-            self._renderer: Any = mujoco.Renderer(self._model, height_px, width_px)
+            self._renderer: Any = SceneRenderer(self._model, height_px, width_px)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
         size = height_px * width_px * 3
-        self._size = size
+        self._size, self._noise_sigma = size, task.appearance.noise_sigma
         self.restart(seed)
+
+    def show(self, task: Task) -> None:
+        """See another world from now on; its pictures' noise begins with the next `restart`."""
+        with _GL_LOCK:
+            self._model = scene.build_model(task)
+            self._data = mujoco.MjData(self._model)
+            self._renderer.show(self._model)
+        self._noise_sigma = task.appearance.noise_sigma
 
     def restart(self, seed: int) -> None:
         """Draw the noise of all pictures from here on from a seed; the same seed gives the same pictures again."""
         size = self._size
         generator = np.random.default_rng([seed, *self.name.encode()])
         # One long strip of noise, read from another place for every frame: seeded, and far cheaper than fresh numbers.
-        self._noise = np.rint(generator.normal(0, _NOISE_SIGMA, 2 * size)).astype(np.int16)
+        self._noise = np.rint(generator.normal(0, self._noise_sigma, 2 * size)).astype(np.int16)
         self._offsets = generator
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, MotorCommand
 from drivers.cobot_magic import SIDES, ready_pose
-from drivers.sim import scene
+from drivers.sim import scene, strays
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
@@ -39,6 +39,7 @@ class Physics:
             self.switch_motors(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
+        strays.strew(self.model, self.data, self.task.goals_m, np.random.default_rng([seed, *b"strays"]))
         mujoco.mj_forward(self.model, self.data)
 
     def rearrange(self, seed: int) -> None:

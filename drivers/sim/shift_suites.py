@@ -1,0 +1,90 @@
+"""What no demonstration shows, for `--shift` (the paper's generalisation shifts, section 4.4.2): held-out worlds, drawn by seed.
+
+Hues, textures, shapes, trims and lamps are such as training_worlds.py never draws. Every scene has a variant of its own; each
+twentieth has the one fixed variant that the first suites consisted of.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from drivers.sim import colours, hues, world_draw
+from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Look, Surface
+from drivers.sim.colours import BLUE, CREAM, DARK, GREEN, ORANGE, PURPLE
+
+Shift = Literal["none", "objects", "background", "lighting", "all", "blackout"]
+"""`all` is objects, background and lighting at once; `blackout` is none of the scene: System 1's pictures are black at times."""
+SHIFTS: tuple[Shift, ...] = get_args(Shift)
+FIRST_EVERY = 20  # seeds
+
+RANGES = world_draw.Ranges(
+    sectors=lambda name: hues.HELD_OUT[name],
+    grey_share=0.0,
+    named=False,
+    trims=("rings",),
+    girth=(0.85, 0.97),
+    height=(1.08, 1.15),
+    strays=("cross", "stairs", "tower", "egg", "dumbbell"),
+    families=("bricks", "dots", "zigzag", "rings"),
+    textured=(1.0, 1.0),
+    walls=("checker",),
+    azimuth_deg=(143, 203),
+    elevation_deg=(25, 60),
+    lamps=(1, 2),
+    lamp_saturation=(0.3, 0.6),
+    white_lamp_share=0.0,
+    ambient=(0.16, 0.38),
+    headlight=(0.10, 0.40),
+    lamp_light=(0.40, 0.85),
+)
+
+_THIN_BOTTLE = {"girth": 23 / 27, "height": 8 / 7}
+_CLOTH, _FLOOR = (0.30, 0.42, 0.36), (0.45, 0.47, 0.50)
+FIRST_LOOKS: dict[str, dict[str, Look]] = {
+    "block_handover": {"block": Look(PURPLE, girth=0.9)},
+    "container_place": {"container": Look(BLUE, girth=29 / 33)},
+    "dual_bottles_pick_easy": {
+        "red_bottle": Look(ORANGE, **_THIN_BOTTLE),
+        "green_bottle": Look(PURPLE, **_THIN_BOTTLE),
+    },
+    "dual_bottles_pick_hard": {
+        "red_bottle": Look(ORANGE, **_THIN_BOTTLE),
+        "green_bottle": Look(PURPLE, **_THIN_BOTTLE),
+    },
+    "empty_cup_place": {"cup": Look(GREEN, girth=0.9)},
+    "pick_apple_messy": {
+        "apple": Look(GREEN, girth=29 / 32),
+        "mess_bottle": Look(ORANGE),
+        "mess_cup": Look(DARK),
+        "mess_box": Look(CREAM),
+        "mess_can": Look(PURPLE),
+    },
+}
+"""The fixed variants that the suites had before they drew any: this and the next two."""
+FIRST_BACKGROUND = Background(
+    Surface(_CLOTH, _CLOTH, "plain", 1.0, 0), Surface(_FLOOR, _FLOOR, "plain", 1.0, 0), (0.35, 0.50, 0.42), (0.20, 0.32, 0.28)
+)  # fmt: skip
+FIRST_LIGHTING = Lighting(
+    (0.18, 0.16, 0.12), (0.30, 0.30, 0.30), (Lamp((-1.4, 0.3, 1.8), (0.8, -0.1, -0.6), (0.50, 0.40, 0.24)),)
+)
+
+
+def draw(task: str, shift: Shift, seed: int) -> Appearance:
+    """The appearance of a scene under a shift; the same again for the same task, shift and seed."""
+    first = seed % FIRST_EVERY == 0
+    parts = Appearance()
+    looks = {name: Look(rgb) for name, rgb in colours.USUAL[task].items()}
+    if shift in ("objects", "all"):
+        random = np.random.default_rng([seed, *b"objects"])
+        looks = FIRST_LOOKS[task] if first else world_draw.looks(random, task, RANGES)
+        seen = [look.rgb for look in looks.values()]
+        parts = Appearance(looks=looks, strays=() if first else world_draw.strays(random, RANGES, seen[:2]))
+    background, lighting = parts.background, parts.lighting
+    if shift in ("background", "all"):
+        taken = [look.rgb for look in looks.values()][:2]
+        random = np.random.default_rng([seed, *b"background"])
+        background = FIRST_BACKGROUND if first else world_draw.background(random, RANGES, taken)
+    if shift in ("lighting", "all"):
+        random = np.random.default_rng([seed, *b"lighting"])
+        lighting = FIRST_LIGHTING if first else world_draw.lighting(random, RANGES)
+    return Appearance(parts.looks, parts.strays, background, lighting)

@@ -1,4 +1,4 @@
-"""The colours that things have unless a scene's appearance says otherwise. Used by the scene, the tasks and the draws of worlds."""
+"""The colours that things have unless a scene's appearance says otherwise. Used by the tasks and the draws of worlds."""
 
 from drivers.sim.appearance import Rgb
 

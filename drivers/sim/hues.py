@@ -53,7 +53,7 @@ _MOST_WHITE = 0.12  # saturation up to which a bright colour is called white; ch
 
 
 def trained(name: str) -> tuple[Sector, ...]:
-    """The sectors that training draws from, by object or kind of thing: all but the held-out ones and MARGIN_DEG beside them."""
+    """The sectors that training draws from, by object or kind of thing: all but the held-out ones, and MARGIN_DEG on."""
     held = sorted(HELD_OUT[name])
     following = [*held[1:], (held[0][0] + 360, held[0][1] + 360)]
     return tuple(

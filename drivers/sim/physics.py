@@ -30,6 +30,11 @@ class Physics:
         self._links = [[body.id for body in bodies if body.name.startswith(f"{side}/")] for side in SIDES]
         self.powered = [True, True]
 
+    @property
+    def free_objects(self) -> list[str]:
+        """The names of all objects that move freely, the strays among them."""
+        return strays.free_objects(self.model)
+
     def reset(self, seed: int) -> None:
         """Arms to the ready pose, objects strewn from the seed, time to zero."""
         mujoco.mj_resetData(self.model, self.data)

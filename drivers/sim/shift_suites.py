@@ -1,4 +1,4 @@
-"""What no demonstration shows, for `--shift` (the paper's generalisation shifts, section 4.4.2): held-out worlds, drawn by seed.
+"""What no demonstration shows, for `--shift` (the paper's generalisation shifts, section 4.4.2): worlds drawn by seed.
 
 Hues, textures, shapes, trims and lamps are such as training_worlds.py never draws. Every scene has a variant of its own; each
 twentieth has the one fixed variant that the first suites consisted of.
@@ -13,7 +13,7 @@ from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Look,
 from drivers.sim.colours import BLUE, CREAM, DARK, GREEN, ORANGE, PURPLE
 
 Shift = Literal["none", "objects", "background", "lighting", "all", "blackout"]
-"""`all` is objects, background and lighting at once; `blackout` is none of the scene: System 1's pictures are black at times."""
+"""`all` is objects, background and lighting at once; `blackout` leaves the scene: System 1's pictures are black at times."""
 SHIFTS: tuple[Shift, ...] = get_args(Shift)
 FIRST_EVERY = 20  # seeds
 
@@ -67,6 +67,11 @@ FIRST_BACKGROUND = Background(
 FIRST_LIGHTING = Lighting(
     (0.18, 0.16, 0.12), (0.30, 0.30, 0.30), (Lamp((-1.4, 0.3, 1.8), (0.8, -0.1, -0.6), (0.50, 0.40, 0.24)),)
 )
+
+
+def instruction(task: str, shift: Shift, seed: int) -> str:
+    """What a person says for a task under a shift, unless told otherwise: it names no colour that is not there."""
+    return hues.wordings(task, draw(task, shift, seed).looks)[0]
 
 
 def draw(task: str, shift: Shift, seed: int) -> Appearance:

@@ -17,7 +17,7 @@ from drivers.sim.engine import mujoco
 from drivers.sim.shapes import Colour
 from drivers.sim.tasks.objects import free_body, put, upright
 
-PREFIX = "stray"
+_PREFIX = "stray"
 _MASS_KG = 0.15  # chosen, about that of a cup
 _LOW_M, _HIGH_M = np.array([-0.52, -0.30]), np.array([0.52, 0.31])  # x and y; the table but for its rim
 # Least distances of a stray's middle, m; chosen: a hand is 11 cm wide, a lying bottle 15 cm long, a stray at most 10 cm.
@@ -29,7 +29,7 @@ _FREE = 0  # mjJNT_FREE
 
 def add(spec: Any, number: int, stray: Stray) -> None:
     """Add a stray to a scene, as a free body; `strew` places it."""
-    name = f"{PREFIX}{number}"
+    name = f"{_PREFIX}{number}"
     body = free_body(spec, name)
     half_m, half_high_m = stray.half_m, stray.height_m / 2
     hidden = shapes.add_box(body, name, (half_m, half_m, half_high_m), (0, 0, 0, 0), True, _MASS_KG)
@@ -39,8 +39,8 @@ def add(spec: Any, number: int, stray: Stray) -> None:
 
 def strew(model: Any, data: Any, goals_m: tuple[tuple[float, float], ...], random: np.random.Generator) -> None:
     """Place all strays: apart from objects, goals, each other, and the ways that hands take from their bases to those."""
-    names = [model.joint(number).name for number in range(model.njnt) if model.jnt_type[number] == _FREE]
-    strays = [name for name in names if name.startswith(PREFIX)]
+    names = free_objects(model)
+    strays = [name for name in names if name.startswith(_PREFIX)]
     kept = [data.joint(name).qpos[:2].copy() for name in names if name not in strays]
     kept += [np.array(goal_m) for goal_m in goals_m]
     lying: list[NDArray[np.float64]] = []
@@ -52,6 +52,11 @@ def strew(model: Any, data: Any, goals_m: tuple[tuple[float, float], ...], rando
         lying.append(xy_m)
         half_high_m = float(model.geom(name).size[2])
         put(data, name, np.array([*xy_m, top_m + half_high_m]), upright(float(random.uniform(-np.pi, np.pi))))
+
+
+def free_objects(model: Any) -> list[str]:
+    """The names of all free bodies of a scene."""
+    return [model.joint(number).name for number in range(model.njnt) if model.jnt_type[number] == _FREE]
 
 
 def _free_place(

@@ -49,13 +49,13 @@ def _checker(_: np.random.Generator) -> Shares:
 
 
 def _stripes(random: np.random.Generator) -> Shares:
-    return (_COLUMNS * 2 % 1 < random.uniform(0.2, 0.8)).astype(float)
+    return (random.uniform(0.2, 0.8) > _COLUMNS * 2 % 1).astype(float)
 
 
 def _bricks(random: np.random.Generator) -> Shares:
     joint = random.uniform(0.06, 0.14)
     row = np.floor(_ROWS * 4)
-    return ((_ROWS * 4 % 1 < 2 * joint) | ((_COLUMNS * 2 + 0.5 * (row % 2)) % 1 < joint)).astype(float)
+    return ((2 * joint > _ROWS * 4 % 1) | ((_COLUMNS * 2 + 0.5 * (row % 2)) % 1 < joint)).astype(float)
 
 
 def _dots(random: np.random.Generator) -> Shares:

@@ -78,7 +78,7 @@ class Apple:
         return replace(self, radius_m=look.girth * self.radius_m)
 
     def add(self, spec: Any, name: str, look: Look) -> None:
-        """Add it to a scene as a free body of this name; it is placed by `put`. Only its stalk is trimmed: an apple has no bands."""
+        """Add it to a scene as a free body of this name; it is placed by `put`. A trim shows at its stalk."""
         body = free_body(spec, name)
         shapes.add_ball(body, name, self.radius_m, opaque(look.rgb), self.mass_kg)
         stalk_m = (0, 0, self.radius_m + 0.005)

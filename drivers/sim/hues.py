@@ -85,9 +85,14 @@ def draw(
     random: np.random.Generator, sectors: tuple[Sector, ...], saturations: Sector = (0.4, 0.95), values: Sector = (0.4, 0.95)
 ) -> Rgb:  # fmt: skip
     """A colour of a hue in these sectors, all hues alike likely."""
-    widths = np.array([ends - begins for begins, ends in sectors])
-    begins, ends = sectors[int(random.choice(len(sectors), p=widths / widths.sum()))]
-    return _rgb(random.uniform(begins, ends), random.uniform(*saturations), random.uniform(*values))
+    place = random.uniform(0, sum(ends - begins for begins, ends in sectors))
+    hue = 0.0
+    for begins, ends in sectors:
+        hue = begins + place
+        if hue < ends:
+            break
+        place -= ends - begins
+    return _rgb(hue, random.uniform(*saturations), random.uniform(*values))
 
 
 def draw_grey(random: np.random.Generator, values: Sector = (0.1, 0.95)) -> Rgb:

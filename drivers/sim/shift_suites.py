@@ -80,16 +80,16 @@ def draw(task: str, shift: Shift, seed: int) -> Appearance:
     parts = Appearance()
     looks = {name: Look(rgb) for name, rgb in colours.USUAL[task].items()}
     if shift in ("objects", "all"):
-        random = np.random.default_rng([seed, *b"objects"])
+        random = np.random.default_rng([seed, *b"objects", *task.encode()])
         looks = FIRST_LOOKS[task] if first else world_draw.looks(random, task, RANGES)
         seen = [look.rgb for look in looks.values()]
         parts = Appearance(looks=looks, strays=() if first else world_draw.strays(random, RANGES, seen[:2]))
     background, lighting = parts.background, parts.lighting
     if shift in ("background", "all"):
         taken = [look.rgb for look in looks.values()][:2]
-        random = np.random.default_rng([seed, *b"background"])
+        random = np.random.default_rng([seed, *b"background", *task.encode()])
         background = FIRST_BACKGROUND if first else world_draw.background(random, RANGES, taken)
     if shift in ("lighting", "all"):
-        random = np.random.default_rng([seed, *b"lighting"])
+        random = np.random.default_rng([seed, *b"lighting", *task.encode()])
         lighting = FIRST_LIGHTING if first else world_draw.lighting(random, RANGES)
     return Appearance(parts.looks, parts.strays, background, lighting)

@@ -35,7 +35,7 @@ _NOISE_SIGMA = (1.0, 4.0)  # grey levels
 
 def draw(task: str, seed: int) -> Appearance:
     """The world of an episode; the same again for the same task and seed."""
-    random = np.random.default_rng([seed, *b"world"])
+    random = np.random.default_rng([seed, *b"world", *task.encode()])
     looks = world_draw.looks(random, task, RANGES)
     colours = [look.rgb for look in looks.values()]
     return Appearance(

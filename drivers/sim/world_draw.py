@@ -62,7 +62,7 @@ def looks(random: np.random.Generator, task: str, ranges: Ranges) -> dict[str, L
         taken = [look.rgb for look in drawn.values()]
         if kind_of(name) == "things":
             rgb = _thing(random, ranges, taken[:1])
-            drawn[name] = Look(rgb, random.choice(ranges.trims), _thing(random, ranges, [rgb]))
+            drawn[name] = Look(rgb, _one(random, ranges.trims), _thing(random, ranges, [rgb]))
             continue
         rgb = _apart(
             lambda name=name: _object(random, task, name, ranges), lambda rgb, taken=taken: _differs(rgb, taken)
@@ -71,7 +71,7 @@ def looks(random: np.random.Generator, task: str, ranges: Ranges) -> dict[str, L
         sized = name not in _FIXED
         girth = round(random.uniform(*ranges.girth), 4) if sized else 1.0
         height = round(random.uniform(*ranges.height), 4) if name in _TALL else 1.0
-        drawn[name] = Look(rgb, str(random.choice(ranges.trims)) if sized else "usual", trim_rgb, girth, height)
+        drawn[name] = Look(rgb, _one(random, ranges.trims) if sized else "usual", trim_rgb, girth, height)
     if task.startswith("dual_bottles"):  # one shape for both, as their rule has it
         first, other = drawn["red_bottle"], drawn["green_bottle"]
         drawn["green_bottle"] = Look(other.rgb, first.trim, other.trim_rgb, first.girth, first.height)
@@ -82,7 +82,7 @@ def strays(random: np.random.Generator, ranges: Ranges, beside: Sequence[Rgb]) -
     """Two to four objects, apart in hue from the colours `beside` them."""
     return tuple(
         Stray(
-            kind=str(random.choice(ranges.strays)),
+            kind=_one(random, ranges.strays),
             rgb=(rgb := _thing(random, ranges, beside)),
             second_rgb=_thing(random, ranges, [rgb]),
             half_m=round(random.uniform(0.018, 0.032), 4),
@@ -102,7 +102,7 @@ def background(random: np.random.Generator, ranges: Ranges, taken: Sequence[Rgb]
     table = _apart(lambda: _surface(random, ranges, ranges.textured[0]), apart)
     floor = _surface(random, ranges, ranges.textured[1])
     walls = _background_rgb(random, ranges), _background_rgb(random, ranges)
-    wall: Literal["gradient", "checker"] = ranges.walls[int(random.integers(len(ranges.walls)))]
+    wall: Literal["gradient", "checker"] = _one(random, ranges.walls)
     return Background(table, floor, *walls, wall)
 
 
@@ -143,7 +143,7 @@ def _differs(rgb: Rgb, others: Sequence[Rgb]) -> bool:
 
 
 def _surface(random: np.random.Generator, ranges: Ranges, textured: float) -> Surface:
-    family = str(random.choice(ranges.families)) if random.random() < textured else "plain"
+    family = _one(random, ranges.families) if random.random() < textured else "plain"
     return Surface(
         _background_rgb(random, ranges),
         _background_rgb(random, ranges),
@@ -185,6 +185,10 @@ def _scaled(rgb: Rgb, by: float) -> Rgb:
 def _vector(values: np.ndarray) -> Vector:
     x, y, z = (round(float(value), 5) for value in values)
     return x, y, z
+
+
+def _one(random: np.random.Generator, choices: Sequence[_Drawn]) -> _Drawn:
+    return choices[int(random.integers(len(choices)))]
 
 
 def _apart(draw: Callable[[], _Drawn], good: Callable[[_Drawn], bool]) -> _Drawn:

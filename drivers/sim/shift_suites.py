@@ -16,6 +16,8 @@ Shift = Literal["none", "objects", "background", "lighting", "all", "blackout"]
 """`all` is objects, background and lighting at once; `blackout` leaves the scene: System 1's pictures are black at times."""
 SHIFTS: tuple[Shift, ...] = get_args(Shift)
 FIRST_EVERY = 20  # seeds
+SUITES = 2
+"""Which suites these are, counted up whenever their scenes change: figures of others are not comparable."""
 
 RANGES = world_draw.Ranges(
     sectors=lambda name: hues.HELD_OUT[name],

@@ -443,6 +443,8 @@ class Settings(Section):
             raise ValueError("--arms.leaders own: needs CAN buses; give --can or --arms.kind piper")
         if real and self.can:
             raise ValueError("--can: emulates arms, but --arms.kind is piper; leave one out")
+        if real and self.shift != "none":
+            raise ValueError(f"--shift {self.shift}: changes a simulation, but --arms.kind is piper; leave it out")
         if real and self.pacing == "serial":
             raise ValueError("--pacing serial: a real robot must not wait for System 2; give --pacing async")
         if real and self.arms.start != "disarmed":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.sim.shift_suites import SUITES
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
@@ -111,6 +112,7 @@ class _Alike:
             "repeats": self.options.times,
             "first_seed": self.options.seed,
             **({} if self.options.swap == "none" else {"swap": self.options.swap}),
+            **({} if settings.shift == "none" else {"suites": SUITES}),
         }
 
     def rows(self, more: Sequence[str]) -> list[table.Row]:
@@ -198,6 +200,7 @@ def _write(
         "mean": sum(row.rate for row in rows) / len(rows),
         "ratio": settings.ratio,
         "shift": settings.shift,
+        "suites": SUITES,
         "swap": options.swap,
         "checkpoint": checkpoint_id,
         "latencies": latencies.__dict__,

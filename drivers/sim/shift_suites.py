@@ -40,19 +40,15 @@ RANGES = world_draw.Ranges(
     lamp_light=(0.40, 0.85),
 )
 
-_THIN_BOTTLE = {"girth": 23 / 27, "height": 8 / 7}
+_BOTTLES = {
+    name: Look(rgb, girth=23 / 27, height=8 / 7) for name, rgb in (("red_bottle", ORANGE), ("green_bottle", PURPLE))
+}
 _CLOTH, _FLOOR = (0.30, 0.42, 0.36), (0.45, 0.47, 0.50)
 FIRST_LOOKS: dict[str, dict[str, Look]] = {
     "block_handover": {"block": Look(PURPLE, girth=0.9)},
     "container_place": {"container": Look(BLUE, girth=29 / 33)},
-    "dual_bottles_pick_easy": {
-        "red_bottle": Look(ORANGE, **_THIN_BOTTLE),
-        "green_bottle": Look(PURPLE, **_THIN_BOTTLE),
-    },
-    "dual_bottles_pick_hard": {
-        "red_bottle": Look(ORANGE, **_THIN_BOTTLE),
-        "green_bottle": Look(PURPLE, **_THIN_BOTTLE),
-    },
+    "dual_bottles_pick_easy": _BOTTLES,
+    "dual_bottles_pick_hard": _BOTTLES,
     "empty_cup_place": {"cup": Look(GREEN, girth=0.9)},
     "pick_apple_messy": {
         "apple": Look(GREEN, girth=29 / 32),

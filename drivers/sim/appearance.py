@@ -16,7 +16,7 @@ NOISE_SIGMA = 2.5
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """Of one object of a task: its colour, how it is trimmed and in which colour, and its size beside the usual one."""
 
     rgb: Rgb
@@ -89,7 +89,7 @@ class CameraOffset:
 class Appearance:
     """A whole world; the same in all pictures of an episode."""
 
-    looks: dict[str, Look] = field(default_factory=dict)  # by object
+    looks: dict[str, Style] = field(default_factory=dict)  # by object
     strays: tuple[Stray, ...] = ()
     background: Background | None = None
     lighting: Lighting | None = None

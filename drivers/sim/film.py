@@ -15,13 +15,13 @@ from drivers.sim.physics import Physics
 
 Array = NDArray[np.float64]
 _PUSHED = 2.0  # times as hard as in demonstrations; chosen: about half of the experts then miss
-_MOVES = (5, 8)  # fewest and most
+_MOVES = (5, 8)  # fewest and most; chosen: 13 s in the mean
 _REACH_M = (0.30, 0.58)  # of a hand from its arm's base; chosen inside of what all pitches reach
 _TURN_RAD = 0.6  # of it, to either side of straight ahead
 _HEIGHT_M = (0.04, 0.22)  # over the table
-_PITCH_RAD = (0.3, 1.1)
+_PITCH_RAD = (0.3, 1.1)  # chosen: the experts' own range
 _AT_OBJECTS = 0.6  # of the moves go to an object, so that some are moved
-_MOVE_S, _GRIP_S = (0.8, 1.6), 0.4
+_MOVE_S, _GRIP_S = (0.8, 1.6), 0.4  # as the experts take
 _TRIES = 20  # at places that a hand may not reach
 
 

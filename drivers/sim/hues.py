@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from drivers.sim.appearance import Look, Rgb
+from drivers.sim.appearance import Rgb, Style
 from drivers.task_names import INSTRUCTIONS
 
 Sector = tuple[float, float]
-MARGIN_DEG = 20.0
+MARGIN_DEG = 20.0  # chosen: a third of the way from red to yellow
 GREY = 0.15  # saturation below which a colour has no hue to speak of; chosen: so are the usual floor and plate
 # By object, or by kind of thing. Each holds the hue of the fixed shift that the first suites had (shift_suites.FIRST) and
 # leaves out the colour that the object usually has, and that instructions name.
@@ -33,7 +33,8 @@ HELD_OUT: dict[str, tuple[Sector, ...]] = {
     "background": ((125, 175), (255, 300)),  # the green of the first suite's cloth and walls; violet
     "lamps": ((15, 60),),  # warm
 }
-# What instructions name: by task, word and object, in which sector it is called so, and its least saturation and brightness.
+# What instructions name: by task, word and object, in which sector it is called so, and its least saturation and brightness;
+# chosen by eye.
 Named = tuple[str, Sector, float, float]
 NAMED: dict[str, dict[str, Named]] = {
     "block_handover": {"blue": ("mat", (205, 245), 0.5, 0.45)},
@@ -117,7 +118,7 @@ def is_called(word: str, named: Named, rgb: Rgb) -> bool:
     return within(hue_deg(rgb), (sector,)) and found >= least_saturation - 1e-6 and value >= least_value - 1e-6
 
 
-def wordings(task: str, looks: Mapping[str, Look]) -> tuple[str, ...]:
+def wordings(task: str, looks: Mapping[str, Style]) -> tuple[str, ...]:
     """A task's instructions that name no colour which its objects do not have; objects without a look have their usual one."""
     wrong = {
         word

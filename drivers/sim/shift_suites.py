@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from drivers.sim import colours, hues, world_draw
-from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Look, Surface
+from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Style, Surface
 from drivers.sim.colours import BLUE, CREAM, DARK, GREEN, ORANGE, PURPLE
 
 Shift = Literal["none", "objects", "background", "lighting", "all", "blackout"]
@@ -19,6 +19,7 @@ FIRST_EVERY = 20  # seeds
 SUITES = 2
 """Which suites these are, counted up whenever their scenes change: figures of others are not comparable."""
 
+# Chosen outside of training_worlds.py's; each holds the first suite's values.
 RANGES = world_draw.Ranges(
     sectors=lambda name: hues.HELD_OUT[name],
     grey_share=0.0,
@@ -40,28 +41,31 @@ RANGES = world_draw.Ranges(
     lamp_light=(0.40, 0.85),
 )
 
+# From here on: the values of the first suites, which were chosen by eye.
 _BOTTLES = {
-    name: Look(rgb, girth=23 / 27, height=8 / 7) for name, rgb in (("red_bottle", ORANGE), ("green_bottle", PURPLE))
+    name: Style(rgb, girth=23 / 27, height=8 / 7) for name, rgb in (("red_bottle", ORANGE), ("green_bottle", PURPLE))
 }
-_CLOTH, _FLOOR = (0.30, 0.42, 0.36), (0.45, 0.47, 0.50)
-FIRST_LOOKS: dict[str, dict[str, Look]] = {
-    "block_handover": {"block": Look(PURPLE, girth=0.9)},
-    "container_place": {"container": Look(BLUE, girth=29 / 33)},
+_CLOTH, _FLOOR = (0.30, 0.42, 0.36), (0.45, 0.47, 0.50)  # by eye
+FIRST_LOOKS: dict[str, dict[str, Style]] = {
+    "block_handover": {"block": Style(PURPLE, girth=0.9)},
+    "container_place": {"container": Style(BLUE, girth=29 / 33)},
     "dual_bottles_pick_easy": _BOTTLES,
     "dual_bottles_pick_hard": _BOTTLES,
-    "empty_cup_place": {"cup": Look(GREEN, girth=0.9)},
+    "empty_cup_place": {"cup": Style(GREEN, girth=0.9)},
     "pick_apple_messy": {
-        "apple": Look(GREEN, girth=29 / 32),
-        "mess_bottle": Look(ORANGE),
-        "mess_cup": Look(DARK),
-        "mess_box": Look(CREAM),
-        "mess_can": Look(PURPLE),
+        "apple": Style(GREEN, girth=29 / 32),
+        "mess_bottle": Style(ORANGE),
+        "mess_cup": Style(DARK),
+        "mess_box": Style(CREAM),
+        "mess_can": Style(PURPLE),
     },
 }
 """The fixed variants that the suites had before they drew any: this and the next two."""
+# By eye, as they were:
 FIRST_BACKGROUND = Background(
     Surface(_CLOTH, _CLOTH, "plain", 1.0, 0), Surface(_FLOOR, _FLOOR, "plain", 1.0, 0), (0.35, 0.50, 0.42), (0.20, 0.32, 0.28)
 )  # fmt: skip
+# By eye, as it was:
 FIRST_LIGHTING = Lighting(
     (0.18, 0.16, 0.12), (0.30, 0.30, 0.30), (Lamp((-1.4, 0.3, 1.8), (0.8, -0.1, -0.6), (0.50, 0.40, 0.24)),)
 )
@@ -76,15 +80,15 @@ def draw(task: str, shift: Shift, seed: int) -> Appearance:
     """The appearance of a scene under a shift; the same again for the same task, shift and seed."""
     first = seed % FIRST_EVERY == 0
     parts = Appearance()
-    looks = {name: Look(rgb) for name, rgb in colours.USUAL[task].items()}
+    looks = {name: Style(rgb) for name, rgb in colours.USUAL[task].items()}
     if shift in ("objects", "all"):
         random = np.random.default_rng([seed, *b"objects", *task.encode()])
         looks = FIRST_LOOKS[task] if first else world_draw.looks(random, task, RANGES)
-        seen = [look.rgb for look in looks.values()]
+        seen = [style.rgb for style in looks.values()]
         parts = Appearance(looks=looks, strays=() if first else world_draw.strays(random, RANGES, seen[:2]))
     background, lighting = parts.background, parts.lighting
     if shift in ("background", "all"):
-        taken = [look.rgb for look in looks.values()][:2]
+        taken = [style.rgb for style in looks.values()][:2]
         random = np.random.default_rng([seed, *b"background", *task.encode()])
         background = FIRST_BACKGROUND if first else world_draw.background(random, RANGES, taken)
     if shift in ("lighting", "all"):

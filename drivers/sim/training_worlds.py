@@ -37,7 +37,7 @@ def draw(task: str, seed: int) -> Appearance:
     """The world of an episode; the same again for the same task and seed."""
     random = np.random.default_rng([seed, *b"world", *task.encode()])
     looks = world_draw.looks(random, task, RANGES)
-    colours = [look.rgb for look in looks.values()]
+    colours = [style.rgb for style in looks.values()]
     return Appearance(
         looks=looks,
         strays=world_draw.strays(random, RANGES, colours[:2]),

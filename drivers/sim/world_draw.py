@@ -11,10 +11,10 @@ import numpy as np
 
 from drivers.cobot_magic import CAMERAS, TABLE_TOP_M
 from drivers.sim import colours, hues
-from drivers.sim.appearance import Background, CameraOffset, Lamp, Lighting, Look, Rgb, Stray, Surface, Vector
+from drivers.sim.appearance import Background, CameraOffset, Lamp, Lighting, Rgb, Stray, Style, Surface, Vector
 from drivers.sim.hues import NAMED, Sector
 
-_FEWEST_STRAYS, _MOST_STRAYS = 2, 4
+_FEWEST_STRAYS, _MOST_STRAYS = 2, 4  # chosen: with more, a table with five things has no room
 _NAMED_SHARE = (
     0.5  # of the objects whose colour an instruction names: they keep it, so that all wordings are learnt; chosen
 )
@@ -55,14 +55,14 @@ def kind_of(name: str) -> str:
     return name if name in hues.HELD_OUT else "things"
 
 
-def looks(random: np.random.Generator, task: str, ranges: Ranges) -> dict[str, Look]:
+def looks(random: np.random.Generator, task: str, ranges: Ranges) -> dict[str, Style]:
     """A look for each object of a task; what is not taken keeps apart in hue from what is."""
-    drawn: dict[str, Look] = {}
+    drawn: dict[str, Style] = {}
     for name in colours.USUAL[task]:
-        taken = [look.rgb for look in drawn.values()]
+        taken = [style.rgb for style in drawn.values()]
         if kind_of(name) == "things":
             rgb = _thing(random, ranges, taken[:1])
-            drawn[name] = Look(rgb, _one(random, ranges.trims), _thing(random, ranges, [rgb]))
+            drawn[name] = Style(rgb, _one(random, ranges.trims), _thing(random, ranges, [rgb]))
             continue
         rgb = _apart(
             lambda name=name: _object(random, task, name, ranges), lambda rgb, taken=taken: _differs(rgb, taken)
@@ -71,10 +71,10 @@ def looks(random: np.random.Generator, task: str, ranges: Ranges) -> dict[str, L
         sized = name not in _FIXED
         girth = round(random.uniform(*ranges.girth), 4) if sized else 1.0
         height = round(random.uniform(*ranges.height), 4) if name in _TALL else 1.0
-        drawn[name] = Look(rgb, _one(random, ranges.trims) if sized else "usual", trim_rgb, girth, height)
+        drawn[name] = Style(rgb, _one(random, ranges.trims) if sized else "usual", trim_rgb, girth, height)
     if task.startswith("dual_bottles"):  # one shape for both, as their rule has it
         first, other = drawn["red_bottle"], drawn["green_bottle"]
-        drawn["green_bottle"] = Look(other.rgb, first.trim, other.trim_rgb, first.girth, first.height)
+        drawn["green_bottle"] = Style(other.rgb, first.trim, other.trim_rgb, first.girth, first.height)
     return drawn
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from drivers.task_names import KEPT_FROM
 from runtime.messaging import messages
 
-_FAR = 500_000  # between a scene and its partner; chosen: no evaluation plays so many
+_APART = 500_000  # between a scene and its partner; chosen: no evaluation plays so many
 
 
 @dataclass
@@ -30,4 +30,4 @@ class Conditions:
 
 def partner_of(seed: int) -> int:
     """The scene whose conditions are put in: of evaluation as well, and among no others that are played."""
-    return KEPT_FROM + (seed - KEPT_FROM + _FAR) % (2 * _FAR)
+    return KEPT_FROM + (seed - KEPT_FROM + _APART) % (2 * _APART)

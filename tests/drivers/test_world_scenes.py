@@ -74,13 +74,13 @@ def test_exposure_lamps_cameras_and_surfaces_show(eye: Eye, physics: Physics) ->
 
 
 def test_noise_is_the_worlds(eye: Eye, physics: Physics) -> None:
-    spread: list[float] = []
+    sizes: list[float] = []
     for sigma in (0.5, 6.0):
         eye.show(make_task("container_place", replace(USUAL, noise_sigma=sigma)))
         eye.restart(1)
         clean = eye.render(physics.qpos()).astype(int)
-        spread.append(float((simplejpeg.decode_jpeg(eye.jpeg(physics.qpos())) - clean).std()))
-    assert spread[1] > 1.2 * spread[0]  # a JPEG is off as well
+        sizes.append(float((simplejpeg.decode_jpeg(eye.jpeg(physics.qpos())) - clean).std()))
+    assert sizes[1] > 1.2 * sizes[0]  # a JPEG is off as well
 
 
 @pytest.mark.parametrize("family", sorted(textures.FAMILIES))

@@ -31,8 +31,8 @@ def coloured(world: Appearance) -> Iterator[tuple[str, Rgb]]:
     """Every colour of a world that has a hue, with the kind of thing that has it."""
     assert world.background is not None and world.lighting is not None
     found: list[tuple[str, Rgb]] = []
-    for name, look in world.looks.items():
-        found += [(world_draw.kind_of(name), look.rgb), ("things", look.trim_rgb or colours.CREAM)]
+    for name, style in world.looks.items():
+        found += [(world_draw.kind_of(name), style.rgb), ("things", style.trim_rgb or colours.CREAM)]
     found += [("things", rgb) for stray in world.strays for rgb in (stray.rgb, stray.second_rgb)]
     back = world.background
     surfaces = [rgb for surface in (back.table, back.floor) for rgb in (surface.rgb, surface.second_rgb)]
@@ -79,7 +79,7 @@ def test_textures_shapes_trims_and_walls_of_the_suites_are_their_own(
     for of in (
         surfaces,
         lambda world: [stray.kind for stray in world.strays],
-        lambda world: [look.trim for name, look in world.looks.items() if name not in ("mat", "plate", "coaster")],
+        lambda world: [style.trim for name, style in world.looks.items() if name not in ("mat", "plate", "coaster")],
         lambda world: [world.background.wall if world.background else ""],
     ):
         seen, unseen = shown(trained, of), shown(held_out, of)
@@ -157,7 +157,7 @@ def test_a_world_is_drawn_from_task_and_seed_and_can_be_stored(trained: list[tup
 
 
 def test_trained_worlds_keep_to_their_ranges(trained: list[tuple[str, Appearance]]) -> None:
-    girths = [look.girth for _, world in trained for name, look in world.looks.items() if look.girth != 1]
+    girths = [style.girth for _, world in trained for style in world.looks.values() if style.girth != 1]
     assert 0.88 <= min(girths) < 0.90 and 1.02 < max(girths) <= 1.04
     moved = np.array([offset.moved_m for _, world in trained for offset in world.cameras.values()])
     turned = np.array([offset.turned_rad for _, world in trained for offset in world.cameras.values()])

@@ -34,13 +34,13 @@ class BlockHandover(Task):
     @property
     def block(self) -> Block:
         """The block, as thick as it is in this scene."""
-        return Block(BLOCK_HALF_M).sized(self.look("block"))
+        return Block(BLOCK_HALF_M).sized(self.style("block"))
 
     def add_objects(self, spec: Any) -> None:
         """The mat on the table and the block as a free body."""
         mat = spec.worldbody.add_body(name="mat", pos=[*TARGET_XY_M, TABLE_TOP_M + MAT_THICKNESS_M / 2])
-        shapes.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), opaque(self.look("mat").rgb), collides=True)
-        self.block.add(spec, "block", self.look("block"))
+        shapes.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), opaque(self.style("mat").rgb), collides=True)
+        self.block.add(spec, "block", self.style("block"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """Block upright at x -0.25..-0.05, y 0..0.25 (the listed ranges), turned by up to 0.3 rad."""

@@ -30,12 +30,12 @@ class ContainerPlace(Task):
     @property
     def container(self) -> Cup:
         """The container, as thick as it is in this scene."""
-        return CONTAINER.sized(self.look("container"))
+        return CONTAINER.sized(self.style("container"))
 
     def add_objects(self, spec: Any) -> None:
         """The plate, fixed to the table, and the container as a free body."""
-        add_disc(spec, "plate", PLATE_XY_M, 0.075, PLATE_THICKNESS_M, self.look("plate"))
-        self.container.add(spec, "container", self.look("container"))
+        add_disc(spec, "plate", PLATE_XY_M, 0.075, PLATE_THICKNESS_M, self.style("plate"))
+        self.container.add(spec, "container", self.style("container"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """The container to the left or to the right, half and half, within the rule's ranges."""

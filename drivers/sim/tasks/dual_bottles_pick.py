@@ -33,12 +33,12 @@ class _DualBottles(Task):
     @property
     def bottle(self) -> Bottle:
         """The shape that both bottles have in this scene."""
-        return Bottle().sized(self.look("red_bottle"))
+        return Bottle().sized(self.style("red_bottle"))
 
     def add_objects(self, spec: Any) -> None:
         """Both bottles as free bodies, in colours of their own."""
         for name in NAMES.values():
-            self.bottle.add(spec, name, self.look(name))
+            self.bottle.add(spec, name, self.style(name))
 
     def success(self, model: Any, data: Any) -> bool:
         """Whether both are lifted, and near their targets in x and y."""

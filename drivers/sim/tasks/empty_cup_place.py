@@ -30,12 +30,12 @@ class EmptyCupPlace(Task):
     @property
     def cup(self) -> Cup:
         """The cup, as thick as it is in this scene."""
-        return CUP.sized(self.look("cup"))
+        return CUP.sized(self.style("cup"))
 
     def add_objects(self, spec: Any) -> None:
         """A coaster and the cup, both free bodies; the coaster is heavy."""
-        COASTER.add(spec, "coaster", self.look("coaster"))
-        self.cup.add(spec, "cup", self.look("cup"))
+        COASTER.add(spec, "coaster", self.style("coaster"))
+        self.cup.add(spec, "cup", self.style("cup"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """The cup to the left or to the right, the coaster near the middle, at least 0.1 m apart."""

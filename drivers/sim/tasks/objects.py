@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
-from drivers.sim.appearance import Look, Rgb
+from drivers.sim.appearance import Rgb, Style
 from drivers.sim.colours import CREAM, DARK, Colour, opaque
 
 _BANDS: dict[str, tuple[float, ...]] = {"band": (0.45,), "rings": (-0.5, 0.05, 0.6)}
@@ -28,21 +28,21 @@ class Bottle:
     half_height_m: float = 0.07
     mass_kg: float = 0.12
 
-    def sized(self, look: Look) -> Self:
+    def sized(self, style: Style) -> Self:
         """A bottle of a look's girth and height."""
-        return replace(self, radius_m=look.girth * self.radius_m, half_height_m=look.height * self.half_height_m)
+        return replace(self, radius_m=style.girth * self.radius_m, half_height_m=style.height * self.half_height_m)
 
-    def add(self, spec: Any, name: str, look: Look) -> None:
+    def add(self, spec: Any, name: str, style: Style) -> None:
         """Add it to a scene as a free body of this name; it is placed by `put`."""
         body = free_body(spec, name)
-        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, opaque(look.rgb), True, self.mass_kg)
+        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, opaque(style.rgb), True, self.mass_kg)
         cap_m = (0, 0, self.half_height_m + 0.012)
-        second = _second(look, CREAM)
+        second = _second(style, CREAM)
         shapes.add_cylinder(body, f"{name}/cap", 0.4 * self.radius_m, 0.012, second, False, at_m=cap_m)
-        if look.trim == "usual":
+        if style.trim == "usual":
             label_m = 0.55 * self.half_height_m
             shapes.add_cylinder(body, f"{name}/label", self.radius_m + _THIN_M, label_m / 2, second, False)
-        _wind(body, name, look, self.radius_m, self.half_height_m)
+        _wind(body, name, style, self.radius_m, self.half_height_m)
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Cup:
     half_height_m: float = 0.040
     mass_kg: float = 0.08
 
-    def sized(self, look: Look) -> Self:
+    def sized(self, style: Style) -> Self:
         """A cup of a look's girth."""
-        return replace(self, radius_m=look.girth * self.radius_m)
+        return replace(self, radius_m=style.girth * self.radius_m)
 
-    def add(self, spec: Any, name: str, look: Look) -> None:
+    def add(self, spec: Any, name: str, style: Style) -> None:
         """Add it to a scene as a free body of this name; it is placed by `put`."""
         body = free_body(spec, name)
-        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, opaque(look.rgb), True, self.mass_kg)
+        shapes.add_cylinder(body, name, self.radius_m, self.half_height_m, opaque(style.rgb), True, self.mass_kg)
         opening_m = (0, 0, self.half_height_m)
         shapes.add_cylinder(body, f"{name}/opening", 0.85 * self.radius_m, 0.0006, opaque(DARK), False, at_m=opening_m)
-        _wind(body, name, look, self.radius_m, self.half_height_m)
+        _wind(body, name, style, self.radius_m, self.half_height_m)
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,19 @@ class Apple:
     radius_m: float = 0.032
     mass_kg: float = 0.10
 
-    def sized(self, look: Look) -> Self:
+    def sized(self, style: Style) -> Self:
         """An apple of a look's girth."""
-        return replace(self, radius_m=look.girth * self.radius_m)
+        return replace(self, radius_m=style.girth * self.radius_m)
 
-    def add(self, spec: Any, name: str, look: Look) -> None:
+    def add(self, spec: Any, name: str, style: Style) -> None:
         """Add it to a scene as a free body of this name; it is placed by `put`. A trim shows at its stalk."""
         body = free_body(spec, name)
-        shapes.add_ball(body, name, self.radius_m, opaque(look.rgb), self.mass_kg)
+        shapes.add_ball(body, name, self.radius_m, opaque(style.rgb), self.mass_kg)
         stalk_m = (0, 0, self.radius_m + 0.005)
         shapes.add_cylinder(body, f"{name}/stalk", 0.003, 0.008, opaque(DARK), False, at_m=stalk_m)
-        if look.trim == "rings":
+        if style.trim == "rings":
             leaf_m = (0.008, 0, self.radius_m + 0.009)
-            shapes.add_box(body, f"{name}/leaf", (0.008, 0.004, 0.001), _second(look, DARK), False, at_m=leaf_m)
+            shapes.add_box(body, f"{name}/leaf", (0.008, 0.004, 0.001), _second(style, DARK), False, at_m=leaf_m)
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,19 @@ class Block:
     half_m: tuple[float, float, float]
     mass_kg: float = 0.10
 
-    def sized(self, look: Look) -> Self:
+    def sized(self, style: Style) -> Self:
         """A block of a look's girth, along x and y."""
         x_m, y_m, z_m = self.half_m
-        return replace(self, half_m=(look.girth * x_m, look.girth * y_m, z_m))
+        return replace(self, half_m=(style.girth * x_m, style.girth * y_m, z_m))
 
-    def add(self, spec: Any, name: str, look: Look) -> None:
+    def add(self, spec: Any, name: str, style: Style) -> None:
         """Add it to a scene as a free body of this name; it is placed by `put`."""
         body = free_body(spec, name)
-        shapes.add_box(body, name, self.half_m, opaque(look.rgb), True, self.mass_kg)
+        shapes.add_box(body, name, self.half_m, opaque(style.rgb), True, self.mass_kg)
         x_m, y_m, z_m = self.half_m
-        for number, share in enumerate(_BANDS.get(look.trim, ())):
+        for number, share in enumerate(_BANDS.get(style.trim, ())):
             half_m = (x_m + _THIN_M, y_m + _THIN_M, 0.12 * z_m)
-            second = _second(look, DARK)
+            second = _second(style, DARK)
             shapes.add_box(body, f"{name}/band{number}", half_m, second, False, at_m=(0, 0, share * z_m))
 
 
@@ -119,16 +119,18 @@ class Disc:
     half_height_m: float
     mass_kg: float = 0.3
 
-    def add(self, spec: Any, name: str, look: Look) -> None:
+    def add(self, spec: Any, name: str, style: Style) -> None:
         """Add it to a scene as a free body of this name; it is placed by `put`."""
-        rgba = opaque(look.rgb)
+        rgba = opaque(style.rgb)
         shapes.add_cylinder(free_body(spec, name), name, self.radius_m, self.half_height_m, rgba, True, self.mass_kg)
 
 
-def add_disc(spec: Any, name: str, xy_m: tuple[float, float], radius_m: float, thickness_m: float, look: Look) -> None:
+def add_disc(
+    spec: Any, name: str, xy_m: tuple[float, float], radius_m: float, thickness_m: float, style: Style
+) -> None:
     """Add a disc that is fixed to the table, at a place in the world."""
     body = spec.worldbody.add_body(name=name, pos=[*xy_m, TABLE_TOP_M + thickness_m / 2])
-    shapes.add_cylinder(body, name, radius_m, thickness_m / 2, opaque(look.rgb), True)
+    shapes.add_cylinder(body, name, radius_m, thickness_m / 2, opaque(style.rgb), True)
 
 
 def put(data: Any, name: str, at_m: NDArray[np.float64], quaternion: tuple[float, ...] = (1, 0, 0, 0)) -> None:
@@ -156,14 +158,14 @@ def free_body(spec: Any, name: str) -> Any:
     return body
 
 
-def _second(look: Look, usual: Rgb) -> Colour:
+def _second(style: Style, usual: Rgb) -> Colour:
     """The colour of what is not the body: as the look says, or the usual one."""
-    return opaque(look.trim_rgb or usual)
+    return opaque(style.trim_rgb or usual)
 
 
-def _wind(body: Any, name: str, look: Look, radius_m: float, half_height_m: float) -> None:
+def _wind(body: Any, name: str, style: Style, radius_m: float, half_height_m: float) -> None:
     """Wind a trim's bands about a round thing."""
-    for number, share in enumerate(_BANDS.get(look.trim, ())):
+    for number, share in enumerate(_BANDS.get(style.trim, ())):
         half_m, at_m = 0.12 * half_height_m, (0, 0, share * half_height_m)
-        rgba = _second(look, DARK)
+        rgba = _second(style, DARK)
         shapes.add_cylinder(body, f"{name}/band{number}", radius_m + _THIN_M, half_m, rgba, False, at_m=at_m)

@@ -35,13 +35,13 @@ class PickAppleMessy(Task):
     @property
     def apple(self) -> Apple:
         """The apple, as thick as it is in this scene."""
-        return APPLE.sized(self.look("apple"))
+        return APPLE.sized(self.style("apple"))
 
     def add_objects(self, spec: Any) -> None:
         """The apple and four other things (a bottle, a cup, a box, a can), all free bodies."""
-        self.apple.add(spec, "apple", self.look("apple"))
+        self.apple.add(spec, "apple", self.style("apple"))
         for name, (thing, _) in _MESS.items():
-            thing.add(spec, name, self.look(name))
+            thing.add(spec, name, self.style(name))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """All five somewhere in the range, the rule's 0.15 m apart, the apple on one arm's side."""

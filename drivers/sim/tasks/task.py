@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import colours, hues
-from drivers.sim.appearance import USUAL, Appearance, Look
+from drivers.sim.appearance import USUAL, Appearance, Style
 
 DEMONSTRATION_HZ = 30  # of targets and observations; the cameras' rate (Video2Act, table 3)
 
@@ -29,9 +29,9 @@ class Task(ABC):
     def __init__(self, appearance: Appearance = USUAL) -> None:
         self.appearance = appearance
 
-    def look(self, name: str) -> Look:
+    def style(self, name: str) -> Style:
         """How one of its objects looks in this scene."""
-        return self.appearance.looks.get(name, Look(colours.USUAL[self.name][name]))
+        return self.appearance.looks.get(name, Style(colours.USUAL[self.name][name]))
 
     @property
     def wordings(self) -> tuple[str, ...]:

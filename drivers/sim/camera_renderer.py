@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from drivers import jpeg
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
+from drivers.sim.scene_renderer import SceneRenderer
 from drivers.sim.tasks.task import Task
 
-_NOISE_SIGMA = 2.5
-"""Grey levels. Chosen, about that of a small sensor indoors: a still scene must not look like a frozen camera."""
 _UNSEEN = 5  # of MuJoCo's six groups of geoms: those that are not drawn; no scene uses it
 _SEEN_MARGIN_M = 0.001  # chosen: a thousand times what float32 rounds in a scene of this size
 # Software GL crashes now and then when several threads use it at once, even on contexts of their own (seen at opening
@@ -30,30 +29,40 @@ class Eye:
     """
 
     def __init__(self, name: str, task: Task, width_px: int, height_px: int, seed: int) -> None:
-        self.name = name
+        self.name, self._width_px, self._height_px = name, width_px, height_px
+        self._size = height_px * width_px * 3
         with _GL_LOCK:
-            self._model: Any = scene.build_model(task)
-            buffer = self._model.vis.global_
-            buffer.offwidth, buffer.offheight = width_px, height_px  # all of it is cleared for each picture
-            self._data: Any = mujoco.MjData(self._model)
-            self._renderer: Any = mujoco.Renderer(self._model, height_px, width_px)
+            self._take(task)
+            self._renderer: Any = SceneRenderer(self._model, height_px, width_px)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
-        self._camera = self._model.camera(name).id
-        self._view = _side_planes(self._model.cam_fovy[self._camera], width_px / height_px)
         self._option: Any = mujoco.MjvOption()
         self._option.geomgroup[_UNSEEN] = 0
-        self._drawn_group = self._model.geom_group.copy()
-        size = height_px * width_px * 3
-        self._size = size
         self.restart(seed)
+
+    def show(self, task: Task) -> None:
+        """See another world from now on; its pictures' noise begins with the next `restart`."""
+        with _GL_LOCK:
+            self._take(task)
+            self._renderer.show(self._model)
+
+    def _take(self, task: Task) -> None:
+        """Build the world of a task, and what is known of this camera in it."""
+        self._model: Any = scene.build_model(task)
+        buffer = self._model.vis.global_
+        buffer.offwidth, buffer.offheight = self._width_px, self._height_px  # all of it is cleared for each picture
+        self._data: Any = mujoco.MjData(self._model)
+        self._camera = self._model.camera(self.name).id
+        self._view = _side_planes(self._model.cam_fovy[self._camera], self._width_px / self._height_px)
+        self._drawn_group = self._model.geom_group.copy()
+        self._noise_sigma = task.appearance.noise_sigma
 
     def restart(self, seed: int) -> None:
         """Draw the noise of all pictures from here on from a seed; the same seed gives the same pictures again."""
         size = self._size
         generator = np.random.default_rng([seed, *self.name.encode()])
         # One long strip of noise, read from another place for every frame: seeded, and far cheaper than fresh numbers.
-        self._noise = np.rint(generator.normal(0, _NOISE_SIGMA, 2 * size)).astype(np.int16)
+        self._noise = np.rint(generator.normal(0, self._noise_sigma, 2 * size)).astype(np.int16)
         self._offsets = generator
 
     def jpeg(self, qpos: NDArray[np.float64]) -> bytes:

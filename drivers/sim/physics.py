@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ARM_JOINTS, MotorCommand
 from drivers.cobot_magic import SIDES, ready_pose
-from drivers.sim import scene
+from drivers.sim import scene, strays
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
@@ -30,6 +30,11 @@ class Physics:
         self._links = [[body.id for body in bodies if body.name.startswith(f"{side}/")] for side in SIDES]
         self.powered = [True, True]
 
+    @property
+    def free_objects(self) -> list[str]:
+        """The names of all objects that move freely, the strays among them."""
+        return strays.free_objects(self.model)
+
     def reset(self, seed: int) -> None:
         """Arms to the ready pose, objects strewn from the seed, time to zero."""
         mujoco.mj_resetData(self.model, self.data)
@@ -39,6 +44,7 @@ class Physics:
             self.switch_motors(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
+        strays.strew(self.model, self.data, self.task.goals_m, np.random.default_rng([seed, *b"strays"]))
         mujoco.mj_forward(self.model, self.data)
 
     def rearrange(self, seed: int) -> None:

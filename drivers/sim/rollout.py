@@ -3,6 +3,7 @@
 Called by `demos.sh` and by the rollouts of experts in runtime/evaluation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,18 @@ class Observation:
 class Rollout:
     """One scene and its cameras; `reset` begins an episode."""
 
-    def __init__(self, task: Task, width_px: int, height_px: int, seed: int = 0) -> None:
+    def __init__(
+        self, task: Task, width_px: int, height_px: int, seed: int = 0, cameras: Sequence[str] = CAMERAS
+    ) -> None:
         self.physics = Physics(task)
-        self._eyes = [Eye(name, task, width_px, height_px, seed) for name in CAMERAS]
+        self._eyes = [Eye(name, task, width_px, height_px, seed) for name in cameras]
         self._command = np.zeros(0)
+
+    def show(self, task: Task) -> None:
+        """Go on in another world, of the same or another task; `reset` begins an episode in it."""
+        self.physics = Physics(task)
+        for eye in self._eyes:
+            eye.show(task)
 
     def reset(self, seed: int) -> None:
         """Begin an episode: objects strewn and pictures' noise drawn from the seed, arms at the ready pose."""

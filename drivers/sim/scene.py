@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, OPEN_GRIP_M, SIDES, TABLE_TOP_M
 from drivers.kinematics import DH_TABLE, FINGER_CENTRE_M
-from drivers.sim import shapes
+from drivers.sim import shapes, strays, textures
+from drivers.sim.appearance import Appearance, Background, CameraOffset, Lamp, Lighting, Rgb, Surface
 from drivers.sim.engine import mujoco
-from drivers.sim.tasks.task import Shift, Task
+from drivers.sim.tasks.task import Task
 
 TIMESTEP_S = 1 / 600
 """Chosen: 1/480 s was short enough for grasps to hold, and 600 makes whole steps of the arms' 5 ms and of a target's 1/30 s."""
@@ -23,8 +24,12 @@ _WHITE = (0.88, 0.88, 0.90, 1.0)  # this and the next: RGB and opacity, chosen b
 _GREY = (0.28, 0.29, 0.31, 1.0)  # by eye
 _BLACK = (0.10, 0.10, 0.11, 1.0)  # by eye
 _WOOD = (0.66, 0.52, 0.36, 1.0)  # by eye
-_CLOTH = (0.30, 0.42, 0.36, 1.0)  # by eye; over the table where the background is shifted
 _FLOOR = (0.45, 0.47, 0.50, 1.0)  # by eye
+_TABLE_HALF_M = (0.6, 0.35, 0.02)  # by RoboTwin v1: 1.2 x 0.7 m
+_WALLS = (0.72, 0.74, 0.76), (0.50, 0.52, 0.55)  # above and below; by eye
+_LIGHTING = Lighting(
+    (0.35, 0.35, 0.35), (0.30, 0.30, 0.30), (Lamp((0.3, -0.2, 2.6), (-0.1, 0.1, -1), (0.55, 0.55, 0.52)),)
+)  # by eye
 
 _BASE_MASS_KG = 0.334  # this and the next: the manufacturer's CAD
 _LINK_MASS_KG = (0.215, 0.464, 0.220, 0.132, 0.134, 0.007)  # CAD
@@ -51,11 +56,18 @@ def build_model(task: Task) -> Any:
     spec.modelname = "cobot_magic"
     spec.compiler.degree = False
     _set_options(spec)
-    _add_room(spec, task.shift)
+    _add_room(spec, task.appearance.background)
+    _light(spec, task.appearance)
     for side in SIDES:
         _add_arm(spec, side)
     _add_head_camera(spec)
     task.add_objects(spec)
+    for number, stray in enumerate(task.appearance.strays):
+        strays.add(spec, number, stray)
+    for name, offset in task.appearance.cameras.items():
+        _move_camera(spec.camera(name), offset)
+    if task.appearance.background is not None:
+        _cover(spec, task.appearance.background)
     return spec.compile()
 
 
@@ -71,37 +83,88 @@ def _set_options(spec: Any) -> None:
     spec.visual.quality.numslices, spec.visual.quality.numstacks = 16, 8
     spec.visual.global_.offwidth = 1280
     spec.visual.global_.offheight = 960
-    spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
-    spec.visual.headlight.diffuse = (0.30, 0.30, 0.30)
     spec.visual.headlight.specular = (0.05, 0.05, 0.05)
     spec.visual.map.znear = 0.01
 
 
-def _add_room(spec: Any, shift: Shift) -> None:
-    """Table, floor, walls and lamp; under a shift other walls and a cloth, or a dim warm lamp from the side."""
+def _add_room(spec: Any, background: Background | None) -> None:
+    """Table, floor and walls."""
     world = spec.worldbody
-    dim, other = shift == "lighting", shift == "background"
+    rgb1, rgb2 = _WALLS if background is None else (background.wall_rgb, background.second_wall_rgb)
+    checked = background is not None and background.wall == "checker"
     spec.add_texture(
         name="walls",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.35, 0.50, 0.42) if other else (0.72, 0.74, 0.76),
-        rgb2=(0.20, 0.32, 0.28) if other else (0.50, 0.52, 0.55),
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER if checked else mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=rgb1,
+        rgb2=rgb2,
         width=64,
         height=64 * 6,
     )
-    if dim:
-        spec.visual.headlight.ambient = (0.18, 0.16, 0.12)
-        world.add_light(pos=(-1.4, 0.3, 1.8), dir=(0.8, -0.1, -0.6), diffuse=(0.50, 0.40, 0.24), castshadow=False)
-    else:
-        world.add_light(pos=(0.3, -0.2, 2.6), dir=(-0.1, 0.1, -1), diffuse=(0.55, 0.55, 0.52), castshadow=False)
     world.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.1), rgba=_FLOOR, contype=1, conaffinity=1
     )
     table = world.add_body(name="table", pos=(0, 0, TABLE_TOP_M - 0.02))
-    shapes.add_box(table, "table", (0.6, 0.35, 0.02), _CLOTH if other else _WOOD, collides=True)
+    shapes.add_box(table, "table", _TABLE_HALF_M, _WOOD, collides=True)
     stand = world.add_body(name="stand", pos=(0, -0.52, TABLE_TOP_M / 2))
     shapes.add_box(stand, "stand", (0.38, 0.16, TABLE_TOP_M / 2), _GREY, collides=False)
+
+
+def _cover(spec: Any, background: Background) -> None:
+    """Hide table and floor, and add others of their places and sizes, which only show.
+
+    These come last of all: software GL then draws none of their pixels that lie behind something, and textures cost time.
+    """
+    hidden = spec.geom("table"), spec.geom("floor")
+    for geom in hidden:
+        geom.group = shapes.HIDDEN_GROUP
+    covers = spec.worldbody.add_body(name="covers")
+    top = shapes.add_box(covers, "covers/table", _TABLE_HALF_M, _WOOD, False, at_m=(0, 0, TABLE_TOP_M - 0.02))
+    floor = shapes.add_box(covers, "covers/floor", (3, 3, 0.1), _FLOOR, False)
+    floor.type = mujoco.mjtGeom.mjGEOM_PLANE
+    for geom, surface in ((top, background.table), (floor, background.floor)):
+        _surface(spec, geom, surface)
+
+
+def _surface(spec: Any, geom: Any, surface: Surface) -> None:
+    """Give a geom a surface; a plain one costs no texture."""
+    if surface.family == "plain":
+        geom.rgba = (*surface.rgb, 1.0)
+        return
+    size = textures.SIZE_PX
+    texture = spec.add_texture(name=geom.name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=size, height=size, nchannel=3)
+    texture.data = textures.pixels(surface).tobytes()
+    material = spec.add_material(name=geom.name, texuniform=True, texrepeat=(surface.per_m, surface.per_m))
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = geom.name
+    geom.material, geom.rgba = geom.name, (1, 1, 1, 1)
+
+
+def _light(spec: Any, appearance: Appearance) -> None:
+    """Lamps and ambient light, as much of it as the cameras' exposure lets in; the walls shine by themselves."""
+    lighting, exposure = appearance.lighting or _LIGHTING, appearance.exposure
+    spec.visual.headlight.ambient = _exposed(lighting.ambient, exposure)
+    spec.visual.headlight.diffuse = _exposed(lighting.headlight, exposure)
+    for lamp in lighting.lamps:
+        spec.worldbody.add_light(
+            pos=lamp.at_m, dir=lamp.direction, diffuse=_exposed(lamp.rgb, exposure), castshadow=False
+        )
+    if exposure != 1:
+        walls = spec.texture("walls")
+        walls.rgb1, walls.rgb2 = (np.minimum(1, exposure * np.array(rgb)) for rgb in (walls.rgb1, walls.rgb2))
+
+
+def _exposed(rgb: Rgb, exposure: float) -> Rgb:
+    red, green, blue = (exposure * channel for channel in rgb)
+    return red, green, blue
+
+
+def _move_camera(camera: Any, offset: CameraOffset) -> None:
+    """Move a camera off its place, along its body's axes, and turn it about its own."""
+    angle_rad = float(np.linalg.norm(offset.turned_rad))
+    turn, quat = np.empty(4), np.empty(4)
+    mujoco.mju_axisAngle2Quat(turn, np.array(offset.turned_rad) / max(angle_rad, 1e-12), angle_rad)
+    mujoco.mju_mulQuat(quat, camera.quat, turn)
+    camera.pos, camera.quat = camera.pos + np.array(offset.moved_m), quat
 
 
 def _add_arm(spec: Any, side: str) -> None:

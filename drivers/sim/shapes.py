@@ -6,18 +6,10 @@ body's frame. Contact values were tuned together with the scene's.
 
 from typing import Any
 
+from drivers.sim.colours import Colour
 from drivers.sim.engine import mujoco
 
-Colour = tuple[float, float, float, float]
-
-BLUE: Colour = (0.16, 0.32, 0.78, 1.0)  # this and the next: RGB and opacity, chosen by eye, easily told apart
-RED: Colour = (0.80, 0.13, 0.10, 1.0)  # by eye
-GREEN: Colour = (0.10, 0.55, 0.20, 1.0)  # by eye
-YELLOW: Colour = (0.88, 0.72, 0.12, 1.0)  # by eye
-PURPLE: Colour = (0.48, 0.20, 0.62, 1.0)  # by eye
-ORANGE: Colour = (0.90, 0.45, 0.10, 1.0)  # by eye
-CREAM: Colour = (0.92, 0.88, 0.78, 1.0)  # by eye
-DARK: Colour = (0.16, 0.15, 0.17, 1.0)  # by eye
+HIDDEN_GROUP = 3  # of geoms that collide but are not drawn: MuJoCo's renderers show groups 0 to 2
 
 
 def add_box(

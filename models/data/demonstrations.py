@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models.data import hdf5
-from models.data.episode import Episode
+from models.data.episode import EXPERT, Episode
 from models.data.foreign_files import under
 from models.data.lerobot import INFO, Dataset
 from models.errors import ModelError
@@ -25,6 +25,7 @@ class Demonstration:
     task: str
     texts: tuple[str, ...]
     steps: int
+    kind: str = EXPERT
 
     def read(self) -> Episode:
         """Read joints and pictures, checked. Raises ModelError that names the source and what makes it unfit."""
@@ -45,6 +46,17 @@ def find(folder: Path) -> list[Demonstration]:
             f"{folder}: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some with ./launch/demos.sh"
         )
     return found
+
+
+def to_learn_from(found: list[Demonstration], folder: Path) -> list[Demonstration]:
+    """Those of a folder's demonstrations whose actions do the task. Raises ModelError where there are none."""
+    kept = [demonstration for demonstration in found if demonstration.kind == EXPERT]
+    if not kept:
+        kinds = ", ".join(sorted({demonstration.kind for demonstration in found}))
+        raise ModelError(
+            f"{folder}: holds only films ({kinds}), which train.sh video may use; create demonstrations with ./launch/demos.sh"
+        )
+    return kept
 
 
 @lru_cache(maxsize=4)

@@ -32,6 +32,10 @@ _NARROWEST_M, _WIDEST_M = -0.02, 0.15
 stroke, 1, lies far above."""
 
 
+EXPERT = "expert"
+"""The kind of an episode that shows how a task is done. Any other is film: the video model may learn from it, a policy not."""
+
+
 @dataclass(frozen=True)
 class Episode:
     """Joints in the order left j1..j6, gripper, right the same; rad, rad/s, N m, grippers m, m/s, N; 30 steps a second."""
@@ -44,6 +48,8 @@ class Episode:
     instructions: tuple[str, ...]
     task: str
     seed: int = -1  # of the simulated scene; -1: none
+    world: str = ""  # JSON of how that scene looked, where it was drawn
+    kind: str = EXPERT
 
     def __len__(self) -> int:
         return len(self.q)
@@ -82,7 +88,7 @@ def check(episode: Episode, source: str) -> Episode:
         if not np.isfinite(values).all():
             step, joint = np.argwhere(~np.isfinite(values))[0]
             raise ModelError(f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; {REMOVE}")
-    for camera in CAMERAS:
+    for camera in CAMERAS if episode.kind == EXPERT else CAMERAS[:1]:
         if camera not in episode.jpegs:
             raise ModelError(
                 f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); {REMOVE}"

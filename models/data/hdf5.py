@@ -4,7 +4,8 @@ Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
 `/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
 velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
-was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file.
+was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file. Ours may also say
+how a drawn scene looked (`world`), and that an episode shows no task being done (`kind`).
 """
 
 import json
@@ -20,7 +21,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.data import foreign_files, hdf5_arrays
-from models.data.episode import GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check, task_name
+from models.data.episode import EXPERT, GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check, task_name
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 
@@ -38,11 +39,16 @@ def write(path: Path, episode: Episode) -> None:
         file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
         file.attrs["task"], file.attrs["seed"] = episode.task, episode.seed
         file.attrs["instructions"] = json.dumps(episode.instructions)
+        if episode.world:
+            file.attrs["world"] = episode.world
+        if episode.kind != EXPERT:
+            file.attrs["kind"] = episode.kind
         file["action"], file["base_action"] = episode.leader, np.zeros((len(episode), 2), np.float32)
         for name, values in (("qpos", episode.q), ("qvel", episode.dq), ("effort", episode.effort)):
             file[f"observations/{name}"] = values
         for camera, name in NAMES.items():
-            file[f"observations/images/{name}"] = _padded(episode.jpegs[camera])
+            if camera in episode.jpegs:
+                file[f"observations/images/{name}"] = _padded(episode.jpegs[camera])
     beside.rename(path)
 
 
@@ -52,10 +58,17 @@ def read(path: Path) -> Episode:
         return check(_episode(file, path), str(path))
 
 
-def about(path: Path) -> tuple[str, tuple[str, ...], int]:
-    """Task, wordings and number of steps, without reading pictures. Raises ModelError as `read` does."""
+def about(path: Path) -> tuple[str, tuple[str, ...], int, str]:
+    """Task, wordings, number of steps and kind, without reading pictures. Raises ModelError as `read` does."""
     with _opened(path) as file:
-        return _task(file, path), _instructions(file, path), len(_array(file, "observations/qpos", path))
+        steps = len(_array(file, "observations/qpos", path))
+        return _task(file, path), _instructions(file, path), steps, _text(file, "kind", EXPERT)
+
+
+def world(path: Path) -> str:
+    """JSON of how the scene looked, empty where it was not drawn; raises ModelError as `read` does."""
+    with _opened(path) as file:
+        return _text(file, "world", "")
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -107,7 +120,13 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         instructions=_instructions(file, path),
         task=_task(file, path),
         seed=int(cast(Any, file.attrs.get("seed", -1))),
+        world=_text(file, "world", ""),
+        kind=_text(file, "kind", EXPERT),
     )
+
+
+def _text(file: h5py.File, name: str, usual: str) -> str:
+    return str(file.attrs.get(name, usual))
 
 
 def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ from drivers.cobot_magic import (
     REST_Q_RAD,
     TABLE_TOP_M,
 )
+from drivers.sim.shift_suites import Shift
 from drivers.task_names import TASK_NAMES
 from models.identity import checkpoint_folder
 from runtime.config import field, profile, refusal, renamed
@@ -408,8 +409,9 @@ class Settings(Section):
     """Simulated task; on a real robot any name, which its session folders carry."""
     can: bool = False
     """Simulation: drive the arms through the real piper_sdk on emulated CAN buses."""
-    shift: Literal["none", "objects", "background", "lighting"] = "none"
-    """Simulation: one of the paper's generalisation shifts, which no demonstration shows."""
+    shift: Shift = "none"
+    """Simulation: what no demonstration shows, in a variant drawn from the seed; all: objects, background and lighting at once;
+    blackout: System 1's images are black for 0.8 s, once in 3 s."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of the scene and of random weights."""
     instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
@@ -443,6 +445,8 @@ class Settings(Section):
             raise ValueError("--arms.leaders own: needs CAN buses; give --can or --arms.kind piper")
         if real and self.can:
             raise ValueError("--can: emulates arms, but --arms.kind is piper; leave one out")
+        if real and self.shift != "none":
+            raise ValueError(f"--shift {self.shift}: changes a simulation, but --arms.kind is piper; leave it out")
         if real and self.pacing == "serial":
             raise ValueError("--pacing serial: a real robot must not wait for System 2; give --pacing async")
         if real and self.arms.start != "disarmed":

@@ -183,10 +183,11 @@ def make_camera(name: str, settings: Settings, folder: Path) -> Camera:
         case "simulated":
             from drivers.sim.camera import SimulatedCamera
             from drivers.sim.faulty_camera import CameraFaults, FaultyCamera
-            from drivers.sim.tasks import make_task
+            from drivers.sim.tasks import shifted_task
             from runtime.process.fault_injection import FaultFile
 
-            made = SimulatedCamera(name, make_task(settings.task, settings.shift), folder, *size, settings.seed)
+            task = shifted_task(settings.task, settings.shift, settings.seed)
+            made = SimulatedCamera(name, task, folder, *size, settings.seed)
             file, faults = FaultFile(folder, CameraFaults, (name,)), {name: CameraFaults()}
 
             def switched() -> CameraFaults:

@@ -14,7 +14,7 @@ from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
-from drivers.sim.tasks import make_task
+from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import parking
 from runtime.arms.trajectory import Motion
@@ -129,7 +129,7 @@ def _plan(settings: Settings, seed: int) -> Array:
     """The expert's way (T, 14) through the scene of an episode, from the ready pose; only that pose where the expert finds
     none.
     """
-    physics = Physics(make_task(settings.task, settings.shift))
+    physics = Physics(shifted_task(settings.task, settings.shift, settings.seed))
     physics.reset(seed)
     still = np.stack([ready_pose()] * 2)
     try:

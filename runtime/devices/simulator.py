@@ -11,7 +11,7 @@ from drivers.cobot_magic import SIDES
 from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks import make_task
+from drivers.sim.tasks import shifted_task
 from runtime.arms.limits import Limits
 from runtime.arms.target_stream import TargetStream
 from runtime.config.settings import Settings
@@ -93,7 +93,7 @@ def streams_of(settings: Settings) -> dict[int, TargetStream]:
 def main(process: Process) -> None:
     """Physics at 200 Hz until asked to end; the scene is told 29 times a second."""
     settings = process.settings
-    physics = Physics(make_task(settings.task, settings.shift))
+    physics = Physics(shifted_task(settings.task, settings.shift, settings.seed))
     simulation = Simulation(physics, robot_time_ns(), streams=streams_of(settings))
     simulation.physics.reset(settings.seed)
     states = StateSlot(process.folder)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.sim.shift_suites import SUITES
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
@@ -110,6 +111,8 @@ class _Alike:
             "rollouts": self.options.of_repeat,
             "repeats": self.options.times,
             "first_seed": self.options.seed,
+            **({} if self.options.swap == "none" else {"swap": self.options.swap}),
+            **({} if settings.shift == "none" else {"suites": SUITES}),
         }
 
     def rows(self, more: Sequence[str]) -> list[table.Row]:
@@ -157,10 +160,11 @@ def _jobs(settings: Settings, latencies: Latencies, options: EvaluateFlags) -> l
     text = settings_to_json(settings)
     seeds = options.scenes
     chosen = [*seeds[: options.film], *options.film_seeds]
-    filmed = [Job(text, latencies, (seed,), options.expert, _FILM_EVERY) for seed in dict.fromkeys(chosen)]
+    swap = options.swap == "system2"
+    filmed = [Job(text, latencies, (seed,), options.expert, _FILM_EVERY, swap) for seed in dict.fromkeys(chosen)]
     rest = [seed for seed in seeds if seed not in chosen]
     parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
-    return filmed + [Job(text, latencies, tuple(part), options.expert) for part in parts]
+    return filmed + [Job(text, latencies, tuple(part), options.expert, swap=swap) for part in parts]
 
 
 def _film_examples(
@@ -173,7 +177,11 @@ def _film_examples(
         verdicts = {seed: episode.outcome.success for (name, seed), episode in sorted(found.items()) if name == task}
         seeds = [next((seed for seed, done in verdicts.items() if done is wanted), None) for wanted in (True, False)]
         text = settings_to_json(settings)
-        jobs += [Job(text, latencies, (s,), options.expert, _FILM_EVERY) for s in seeds if s is not None]
+        jobs += [
+            Job(text, latencies, (s,), options.expert, _FILM_EVERY, options.swap == "system2")
+            for s in seeds
+            if s is not None
+        ]
     for result in pool.results(play, jobs):
         film.write(options.films, result.task, result.episodes[0])
 
@@ -192,6 +200,8 @@ def _write(
         "mean": sum(row.rate for row in rows) / len(rows),
         "ratio": settings.ratio,
         "shift": settings.shift,
+        "suites": SUITES,
+        "swap": options.swap,
         "checkpoint": checkpoint_id,
         "latencies": latencies.__dict__,
         "rollouts": options.of_repeat,

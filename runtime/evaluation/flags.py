@@ -48,6 +48,9 @@ class EvaluateFlags(Flags):
     """Latency of System 2 on the virtual clock."""
     bench: File | None = None
     """Take both latencies from a record of bench.sh --models --json."""
+    swap: Literal["none", "system2"] = "none"
+    """system2: System 1 hears another scene's conditions, of the same task, instruction and time since the start. That scene is
+    played first."""
     film: int = Field(default=0, ge=0, le=10_000)
     """Film this many episodes of each task, from the first."""
     film_seeds: tuple[Scene, ...] = ()
@@ -98,6 +101,8 @@ class EvaluateFlags(Flags):
     @model_validator(mode="after")
     def _check(self) -> Self:
         tasks(self.task)
+        if self.expert and self.swap != "none":
+            raise ValueError(f"--swap {self.swap}: does not apply to --expert; leave it out")
         if self.expert and self.filmed:
             raise ValueError("--film, --film-seeds, --film-examples: do not apply to --expert; leave them out")
         for seed in self.film_seeds:

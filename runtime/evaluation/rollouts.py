@@ -13,7 +13,7 @@ from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
-from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings, settings_from_json, settings_to_json
 from runtime.evaluation.world import Latencies, Outcome, World
@@ -29,6 +29,7 @@ class Job:
     seeds: tuple[int, ...]
     expert: bool = False
     film_every: int = 0
+    swap: bool = False  # whether System 2's conditions are another scene's
     name: str = ""  # whatever the asker sorts results by
 
 
@@ -65,10 +66,10 @@ def play(job: Job) -> Result:
 
 
 def _rollout(job: Job, settings: Settings, seed: int) -> Outcome:
-    """Play one scene; every episode is given another of the task's wordings."""
-    wordings = TASKS[settings.task].instructions
+    """Play one scene; every episode is given another of the wordings that hold in it."""
+    wordings = shifted_task(settings.task, settings.shift, seed).wordings
     text = settings.instruction or wordings[seed % len(wordings)]
-    return _world(job.settings, job.latencies).run(seed, text, job.film_every)
+    return _world(job.settings, job.latencies).run(seed, text, job.film_every, swap=job.swap)
 
 
 @lru_cache(maxsize=1)
@@ -91,7 +92,7 @@ def _policy(settings: str) -> Policy:
 
 def _expert(settings: Settings, seed: int) -> Outcome:
     """Play the scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
-    physics = Physics(make_task(settings.task, settings.shift))
+    physics = Physics(shifted_task(settings.task, settings.shift, seed))
     physics.reset(seed)
     try:
         targets = experts.plan(physics)

@@ -6,6 +6,8 @@ first train a policy each.
 
 from dataclasses import dataclass
 
+from drivers.sim.shift_suites import SHIFTS
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -32,7 +34,7 @@ _NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px
 # Ratios of the paper's Figure 5 (b); sizes of windows and depths around those of the small policy, chosen.
 SWEEPS: dict[str, tuple[Variant, ...]] = {
     "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
-    "shift": tuple(Variant(shift, ("--shift", shift)) for shift in ("none", "objects", "background", "lighting")),
+    "shift": tuple(Variant(shift, ("--shift", shift)) for shift in SHIFTS),
     "features": (
         _NO_VIDEO,
         Variant("raw features", policy=_filters("none", "none")),

@@ -18,7 +18,7 @@ from drivers.arm import ArmState
 from drivers.cobot_magic import CAMERAS, SIDES
 from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
-from drivers.sim.tasks import make_task
+from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
@@ -26,6 +26,7 @@ from runtime.arms.process import joint_state
 from runtime.config.settings import Settings
 from runtime.devices.simulator import SIMULATOR_HZ, STEPS_PER_CYCLE
 from runtime.errors import SettingsError
+from runtime.evaluation.swap import Conditions, partner_of
 from runtime.host.clock import NS_PER_S, seconds
 from runtime.messaging import messages
 from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
@@ -115,14 +116,16 @@ class World:
 
     def __init__(self, settings: Settings, policy: Policy, latencies: Latencies) -> None:
         self._settings, self._policy, self._latencies = settings, policy, latencies
-        self._task = make_task(settings.task, settings.shift)
+        self._task = shifted_task(settings.task, settings.shift, settings.seed)
         self._physics = Physics(self._task)
         cameras = settings.cameras.by_name()
         self._eyes = {
             name: Eye(name, self._task, cameras[name].width_px, cameras[name].height_px, 0) for name in CAMERAS
         }
 
-    def run(self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None) -> Outcome:
+    def run(
+        self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None, swap: bool = False
+    ) -> Outcome:
         """Play one episode.
 
         Args:
@@ -130,14 +133,32 @@ class World:
             text: The instruction.
             film_every: Keep every so many-th picture of the head camera; 0: none.
             limit_s: Longest time from the first RUNNING; None: the task's own.
+            swap: Put in System 2's conditions of the partner's scene, which is played first.
         """
         limit_s = self._task.step_limit / DEMONSTRATION_HZ if limit_s is None else limit_s
-        self._physics.reset(seed)
+        swapped = Conditions()
+        if swap:
+            self._play(partner_of(seed), text, 0, limit_s, made := Conditions())
+            swapped = Conditions(given=made.own)
+        return self._play(seed, text, film_every, limit_s, swapped)
+
+    def _play(self, seed: int, text: str, film_every: int, limit_s: float, conditions: Conditions) -> Outcome:
+        self._set(seed)
         for place, eye in enumerate(self._eyes.values()):
             eye.restart(seed * len(self._eyes) + place)
         return run(
-            self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed, limit_s, film_every
-        )
+            self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed, limit_s, film_every,
+            conditions,
+        )  # fmt: skip
+
+    def _set(self, seed: int) -> None:
+        """Make the scene of a seed ready; under a shift of the scene each one is another world."""
+        task = shifted_task(self._settings.task, self._settings.shift, seed)
+        if task.appearance != self._task.appearance:
+            self._task, self._physics = task, Physics(task)
+            for eye in self._eyes.values():
+                eye.show(task)
+        self._physics.reset(seed)
 
     def close(self) -> None:
         """Close the renderers of all cameras; the world cannot be used afterwards."""
@@ -159,7 +180,7 @@ def _check_rates(settings: Settings) -> None:
 
 def run(
     settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
-    limit_s: float, film_every: int = 0,
+    limit_s: float, film_every: int = 0, conditions: Conditions | None = None,
 ) -> Outcome:  # fmt: skip
     """Play one episode on a scene that stands ready.
 
@@ -173,6 +194,7 @@ def run(
         seed: Of the episode message; the scene has been set already.
         limit_s: Longest time from the first RUNNING.
         film_every: Keep every so many-th picture of the head camera; 0: none.
+        conditions: Notes what System 2 makes, and may put others in their place.
 
     Raises:
         SettingsError: The scene does not have these rates.
@@ -180,7 +202,8 @@ def run(
     _check_rates(settings)
     policy.fast.clear()
     policy.slow.clear()
-    return _Episode(settings, policy, latencies, body, eyes, text, seed).play(limit_s, film_every)
+    noted = Conditions() if conditions is None else conditions
+    return _Episode(settings, policy, latencies, body, eyes, text, seed, noted).play(limit_s, film_every)
 
 
 class _Episode:
@@ -188,8 +211,9 @@ class _Episode:
 
     def __init__(
         self, settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str,
-        seed: int,
+        seed: int, conditions: Conditions,
     ) -> None:  # fmt: skip
+        self._conditions = conditions
         self._settings, self._latencies, self._body, self._eyes = settings, latencies, body, eyes
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
@@ -308,7 +332,7 @@ class _Episode:
     def _conditions_made(self, made: messages.Conditions) -> None:
         """A condition reaches System 1."""
         self._outcome.conditions += 1
-        self._system1.hear(made)
+        self._system1.hear(self._conditions.heard(made, self._clock.now_ns - _BEGIN_NS))
         self._system1.advance()
 
     def _picture(self, camera: str, number: int) -> NDArray[np.uint8] | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS, joint_name
-from drivers.task_names import INSTRUCTIONS
+from drivers.sim.shift_suites import instruction
 from runtime.config.settings import Settings, settings_of
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.next_step import say_next
@@ -161,7 +161,7 @@ def main(arguments: list[str]) -> int:
     changed = {
         "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
         "can": simulated,
-        "instruction": settings.instruction or INSTRUCTIONS[settings.task][0],
+        "instruction": settings.instruction or instruction(settings.task, settings.shift, settings.seed),
     }
     settings = settings.model_copy(update=changed)
     with closing(ForkServer()) as server:

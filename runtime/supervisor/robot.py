@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from drivers.task_names import INSTRUCTIONS
+from drivers.sim.shift_suites import instruction
 from runtime.config import output_paths
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings, settings_of, settings_to_json
@@ -107,7 +107,9 @@ class Robot:
         rows = [row for row in TABLE if row.runs(settings, role)]
         self._state = supervisor.beginning(rows, usable_processors(), robot_time_ns())
         self._sent = supervisor.SentRate()
-        self.plan = operator_changes.Plan(settings.instruction or INSTRUCTIONS[settings.task][0], robot_time_ns())
+        self.plan = operator_changes.Plan(
+            settings.instruction or instruction(settings.task, settings.shift, settings.seed), robot_time_ns()
+        )
         self._started_ns = robot_time_ns()
         self._unheard = {name for name in names if topic(name).logged}
         self._ending = False

@@ -73,6 +73,8 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
             continue
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
+            if settings.shift == "blackout":  # which of them are black follows from the episode
+                continue
             for older in older_sets_ahead(settings, needs, history, newest, due_ns):
                 encode_ahead(config.fast, older, pictures)
             continue

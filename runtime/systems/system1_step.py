@@ -18,6 +18,7 @@ from runtime.messaging import messages, topics
 from runtime.policy import units
 from runtime.policy.protocols import EncodedInstruction, FastPolicy, Observation
 from runtime.systems import outputs
+from runtime.systems.blackout import blacked_out
 from runtime.systems.condition_age import conditions_limit_ns, saturated
 from runtime.systems.frame_sets import FrameSet, PictureSource, skew_ns
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
@@ -124,7 +125,7 @@ def step(
         return _skip(state, inputs, reason, epoch, now_ns)
     plan = _plan(config, state, inputs, epoch, now_ns)
     started_ns = robot_time_ns()
-    prepared = {frames: _prepare(config.fast, frames, pictures) for frames in inputs.sets}
+    prepared = {frames: _prepare(config, inputs.episode.seed, frames, pictures) for frames in inputs.sets}
     for frames, made in prepared.items():
         if made is None and not config.fast.has_images(_numbers(frames)):
             lost = f"frames {_numbers(frames)} were overwritten before they were read"
@@ -242,7 +243,7 @@ def encode_ahead(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) ->
     """Encode a set that a coming run will need as an older one, if its pictures are still there. The bits are the same at any
     time.
     """
-    prepared = _prepare(fast, frames, pictures)
+    prepared = _fetch(fast, frames, pictures)
     if prepared is not None:
         fast.encode_images(_numbers(frames), prepared)
 
@@ -263,11 +264,19 @@ def _numbers(frames: FrameSet) -> tuple[int, ...]:
     return tuple(frame.seq for frame in frames)
 
 
-def _prepare(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) -> object | None:
+def _prepare(config: System1Config, seed: int, frames: FrameSet, pictures: PictureSource) -> object | None:
+    """The set's pictures as the encoder takes them, black where the shift says so; None as `_fetch` gives it."""
+    blind = config.settings.shift == "blackout" and blacked_out(seed, frames[0].capture_ns)
+    return _fetch(config.fast, frames, pictures, black=blind)
+
+
+def _fetch(fast: FastPolicy, frames: FrameSet, pictures: PictureSource, black: bool = False) -> object | None:
     """The set's pictures as the encoder takes them; None when one is gone, or none is needed because the set is known."""
     if fast.has_images(_numbers(frames)):
         return None
     fetched = tuple(picture for frame in frames if (picture := pictures(frame.camera, frame.seq)) is not None)
+    if black:
+        fetched = tuple(np.zeros_like(picture) for picture in fetched)
     return fast.prepare_images(fetched) if len(fetched) == len(frames) else None
 
 

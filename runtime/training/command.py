@@ -7,7 +7,7 @@ came out of it, `checkpoint/`. The same command again resumes where it was stopp
 
 import torch
 
-from models.data.demonstrations import find
+from models.data.demonstrations import find, to_learn_from
 from models.errors import ModelError
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
@@ -45,6 +45,8 @@ def train(arguments: list[str]) -> Run:
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
         demonstrations = find(run.data)
+        if run.stage == "action":
+            demonstrations = to_learn_from(demonstrations, run.data)
         if not ranks.started():
             needs.check(run)
             remember(run, demonstrations)

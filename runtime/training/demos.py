@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from drivers.sim import experts, mishap
+from drivers.cobot_magic import CAMERAS
+from drivers.sim import experts, film, mishap, training_worlds
+from drivers.sim.appearance import USUAL, Appearance, to_json
 from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.rollout import Observation, Rollout
-from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks import make_task
 from drivers.task_names import KEPT_FROM
 from models.data import hdf5
-from models.data.episode import Episode, check
+from models.data.episode import EXPERT, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
 from runtime.errors import SettingsError
 from runtime.host.next_step import say_next
@@ -40,11 +42,24 @@ class Job:
     width_px: int
     height_px: int
     after_failure: bool = False
+    randomise: bool = False
+    kind: str = EXPERT
 
     @property
     def path(self) -> Path:
-        """The HDF5 file of this episode; it is there once the expert did the task."""
-        return self.folder / self.task / f"episode_{self.seed:06d}.hdf5"
+        """The HDF5 file of this episode; it is there once the expert did the task, or the film was made."""
+        name = "episode" if self.kind == EXPERT else self.kind
+        return self.folder / self.task / f"{name}_{self.seed:06d}.hdf5"
+
+    @property
+    def world(self) -> Appearance:
+        """How the scene looks."""
+        return training_worlds.draw(self.task, self.seed) if self.randomise else USUAL
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Whose pictures are taken: a film needs the head camera alone, which makes it three times as cheap."""
+        return CAMERAS if self.kind == EXPERT else CAMERAS[:1]
 
     @property
     def failed(self) -> Path:
@@ -65,7 +80,8 @@ def main(arguments: list[str]) -> int:
         with WorkerPool("demos", options.workers or usable_processors(), options.ray) as pool:
             for name in names:
                 made, failed = _make(pool, name, options)
-                say(f"{name}: {made} demonstrations in {options.out / name}; the expert failed in {failed} scenes")
+                what = "demonstrations" if options.kind == EXPERT else f"films ({options.kind})"
+                say(f"{name}: {made} {what} in {options.out / name}; the expert failed in {failed} scenes")
     finally:
         _tidy(folders)
     say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
@@ -84,7 +100,7 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
     wanted = (options.height_px, options.width_px)
     for path in sorted(folder.glob("*.hdf5")):
         try:
-            size = hdf5.picture_size(path)
+            size, drawn = hdf5.picture_size(path), bool(hdf5.world(path))
         except ModelError as error:
             raise SettingsError(f"{error}; delete the file") from None
         if size != wanted:
@@ -92,6 +108,9 @@ def _check_alike(folder: Path, options: DemosFlags) -> None:
                 f"--width-px, --height-px: {path} has images of {size[1]}x{size[0]} px, got {wanted[1]}x{wanted[0]} px; "
                 "give another --out"
             )
+        if drawn is not options.randomise:
+            is_there = "was made with --randomise" if drawn else "was made without --randomise"
+            raise SettingsError(f"--randomise: {path} {is_there}; give another --out")
 
 
 def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
@@ -114,28 +133,59 @@ def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
 
 def _jobs(name: str, options: DemosFlags) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
-        yield Job(name, seed, options.out, options.width_px, options.height_px, options.after_failure)
+        size = (options.width_px, options.height_px)
+        yield Job(name, seed, options.out, *size, options.after_failure, options.randomise, options.kind)
     raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; give a lower seed")
 
 
-_rollouts: dict[tuple[str, int, int], Rollout] = {}  # of this worker: compiling a scene takes longer than an episode
+_rollouts: dict[tuple[object, ...], Rollout] = {}  # of this worker: making its renderers takes longer than an episode
 
 
 def demonstrate(job: Job) -> bool:
-    """Make one episode, in a worker. Returns whether the expert did the task."""
-    key = (job.task, job.width_px, job.height_px)
-    if key not in _rollouts:
-        for rollout in _rollouts.values():
-            rollout.close()
-        _rollouts.clear()
-        _rollouts[key] = Rollout(make_task(job.task), job.width_px, job.height_px)
-    rollout = _rollouts[key]
-    episode = _attempt(rollout, job)
+    """Make one episode, in a worker. Returns whether the expert did the task, or the film was made."""
+    rollout = _rollout(job)
+    episode = _attempt(rollout, job) if job.kind == EXPERT else _film(rollout, job)
     if episode is None:
         job.failed.touch()
         return False
     hdf5.write(job.path, check(episode, str(job.path)))
     return True
+
+
+def _rollout(job: Job) -> Rollout:
+    """This worker's rollout, in the world of a job."""
+    key, task = (job.width_px, job.height_px, job.cameras), make_task(job.task, job.world)
+    if key not in _rollouts:
+        for rollout in _rollouts.values():
+            rollout.close()
+        _rollouts.clear()
+        _rollouts[key] = Rollout(task, job.width_px, job.height_px, cameras=job.cameras)
+    rollout = _rollouts[key]
+    shown = rollout.physics.task
+    if (shown.name, shown.appearance) != (task.name, task.appearance):
+        rollout.show(task)
+    return rollout
+
+
+def _film(rollout: Rollout, job: Job) -> Episode | None:
+    """Film motions that need not do the task, long enough to be read; None where the expert finds no way."""
+    rollout.reset(job.seed)
+    random = np.random.default_rng([job.seed, *job.kind.encode()])
+    moves = film.disturbed if job.kind == "disturbed" else film.by_chance
+    try:
+        targets = moves(rollout.physics, random)
+    except Unreachable:
+        return None
+    return None if len(targets) < SHORTEST_STEPS else _episode(job, _played(rollout, targets), targets)
+
+
+def _played(rollout: Rollout, targets: np.ndarray) -> list[Observation]:
+    """Let the arms follow targets (T, 14). Returns what was seen before each."""
+    seen: list[Observation] = []
+    for target in targets:
+        seen.append(rollout.observe())
+        rollout.follow(target)
+    return seen
 
 
 def _attempt(rollout: Rollout, job: Job) -> Episode | None:
@@ -149,16 +199,14 @@ def _attempt(rollout: Rollout, job: Job) -> Episode | None:
             targets = experts.plan(rollout.physics)
     except Unreachable:
         return None
-    seen: list[Observation] = []
     pushed = targets + disturbance(np.random.default_rng([job.seed, *b"disturbance"]), len(targets))
-    for target in pushed:
-        seen.append(rollout.observe())
-        rollout.follow(target)
+    seen = _played(rollout, pushed)
     return _episode(job, seen, targets) if rollout.physics.success() else None
 
 
 def _episode(job: Job, seen: list[Observation], targets: np.ndarray) -> Episode:
     q, dq, effort = (np.array([getattr(moment, name) for moment in seen], np.float32) for name in ("q", "dq", "effort"))
     jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
-    instructions = TASKS[job.task].instructions
-    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, instructions, job.task, job.seed)
+    wordings = make_task(job.task, job.world).wordings
+    world = to_json(job.world) if job.randomise else ""
+    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, wordings, job.task, job.seed, world, job.kind)

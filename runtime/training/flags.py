@@ -192,6 +192,11 @@ class DemosFlags(Flags):
     """Worker processes; default: one per core."""
     after_failure: bool = False
     """Begin each episode where a failed attempt left the scene; use other seeds than for other demonstrations."""
+    randomise: bool = False
+    """Draw each episode's world from its seed: colours, textures, lamps, cameras, girths, and objects that lie about."""
+    kind: Literal["expert", "disturbed", "chance"] = "expert"
+    """disturbed: the expert, pushed hard; chance: motions to places by chance. Both are films from the head camera for train.sh
+    video, whether or not the task gets done; train.sh action leaves them out."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
     """Run the experts on a Ray cluster; local starts one on this machine."""
     width_px: int = Field(default=256, ge=32, le=1280)
@@ -202,6 +207,8 @@ class DemosFlags(Flags):
     @model_validator(mode="after")
     def _check(self) -> Self:
         tasks(self.task)
+        if self.after_failure and self.kind != "expert":
+            raise ValueError(f"--kind {self.kind}: does not go with --after-failure; leave one out")
         if self.seed > (most := KEPT_FROM - self.episodes):
             raise ValueError(
                 f"--seed {self.seed}: must be 0 to {most}; scenes from {KEPT_FROM} on are kept for evaluation"

@@ -97,10 +97,3 @@ def test_an_expert_is_a_function_of_the_scene() -> None:
     first = experts.plan(physics)
     physics.reset(5)
     assert np.array_equal(first, experts.plan(physics))
-
-
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_experts_handle_unseen_objects_too(name: str) -> None:
-    physics = Physics(make_task(name, "objects"))
-    physics.reset(1)
-    assert done(physics, experts.plan(physics))

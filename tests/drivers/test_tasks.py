@@ -8,13 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import TABLE_TOP_M
+from drivers.errors import DriverError
 from drivers.sim import scene
 from drivers.sim.engine import mujoco
 from drivers.sim.physics import Physics
-from drivers.sim.tasks import TASKS, make_task
+from drivers.sim.tasks import TASKS, make_task, shifted_task
 from drivers.sim.tasks.container_place import CONTAINER, PLATE_THICKNESS_M
 from drivers.sim.tasks.empty_cup_place import COASTER, CUP
 from drivers.sim.tasks.objects import lying, put
+from drivers.task_names import KEPT_FROM
 
 Scene = Callable[[str], Physics]
 
@@ -196,7 +198,7 @@ def test_the_apple_is_done_lifted(scenes: Scene, z: float, done: bool) -> None:
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_an_unseen_object_looks_otherwise_and_keeps_the_rule(name: str) -> None:
-    seen, unseen = Physics(make_task(name)), Physics(make_task(name, "objects"))
+    seen, unseen = Physics(make_task(name)), Physics(shifted_task(name, "objects", KEPT_FROM))
     seen.reset(3)
     unseen.reset(3)
     np.testing.assert_allclose(seen.qpos()[:16], unseen.qpos()[:16])
@@ -205,12 +207,15 @@ def test_an_unseen_object_looks_otherwise_and_keeps_the_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("shift", ["background", "lighting"])
-def test_background_and_lighting_change_no_physics(shift: Any) -> None:
-    plain, shifted = Physics(make_task("pick_apple_messy")), Physics(make_task("pick_apple_messy", shift))
+@pytest.mark.parametrize("seed", [KEPT_FROM, KEPT_FROM + 3])
+def test_background_and_lighting_change_no_physics(shift: Any, seed: int) -> None:
+    plain, shifted = Physics(make_task("pick_apple_messy")), Physics(shifted_task("pick_apple_messy", shift, seed))
     for physics in (plain, shifted):
         physics.reset(2)
         physics.advance(200)
     assert np.array_equal(plain.qpos(), shifted.qpos())
-    same_light = np.array_equal(plain.model.light_diffuse, shifted.model.light_diffuse)
-    same_colours = np.array_equal(plain.model.geom_rgba, shifted.model.geom_rgba)
-    assert (same_light, same_colours) == ((True, False) if shift == "background" else (False, True))
+
+
+def test_an_unknown_task_is_refused_under_a_shift_too() -> None:
+    with pytest.raises(DriverError, match="unknown task 'juggle'"):
+        shifted_task("juggle", "all", 0)

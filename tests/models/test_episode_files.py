@@ -14,8 +14,8 @@ import simplejpeg
 
 from models.config import CAMERAS
 from models.data import hdf5
-from models.data.demonstrations import find
-from models.data.episode import GRIPPERS, SHORTEST_STEPS, Episode, check
+from models.data.demonstrations import find, to_learn_from
+from models.data.episode import EXPERT, GRIPPERS, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
 
 STEPS = 40
@@ -237,3 +237,24 @@ def test_the_size_of_pictures_is_told_without_reading_them(path: Path, tmp_path:
     (tmp_path / "empty.hdf5").touch()
     with pytest.raises(ModelError, match=r"empty\.hdf5: cannot be read"):
         hdf5.picture_size(tmp_path / "empty.hdf5")
+
+
+def test_a_drawn_world_and_a_films_kind_come_back(path: Path, tmp_path: Path) -> None:
+    plain = hdf5.read(path)
+    assert (plain.world, plain.kind) == ("", EXPERT)
+    film = replace(episode(), world='{"exposure":1.2}', kind="chance", jpegs={"head": episode().jpegs["head"]})
+    hdf5.write(tmp_path / "chance.hdf5", check(film, "a film"))
+    found = hdf5.read(tmp_path / "chance.hdf5")
+    assert (found.world, found.kind, list(found.jpegs)) == (film.world, "chance", ["head"])
+    assert hdf5.world(tmp_path / "chance.hdf5") == film.world
+    with h5py.File(path) as file:
+        assert not {"world", "kind"} & set(file.attrs)
+
+
+def test_a_policy_learns_from_no_film(path: Path, tmp_path: Path) -> None:
+    hdf5.write(tmp_path / "chance_000001.hdf5", replace(episode(), kind="chance"))
+    found = find(tmp_path)
+    assert [one.kind for one in found] == ["chance", EXPERT]
+    assert [one.path for one in to_learn_from(found, tmp_path)] == [path]
+    with pytest.raises(ModelError, match=r"holds only films \(chance\), which train.sh video may use; create"):
+        to_learn_from(found[:1], tmp_path)

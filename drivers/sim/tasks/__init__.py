@@ -4,12 +4,15 @@ Made by name for the simulator, the cameras, evaluation and `demos.sh`. Rules ar
 """
 
 from drivers.errors import DriverError
+from drivers.sim import shift_suites
+from drivers.sim.appearance import USUAL, Appearance
+from drivers.sim.shift_suites import Shift
 from drivers.sim.tasks.block_handover import BlockHandover
 from drivers.sim.tasks.container_place import ContainerPlace
 from drivers.sim.tasks.dual_bottles_pick import DualBottlesPickEasy, DualBottlesPickHard
 from drivers.sim.tasks.empty_cup_place import EmptyCupPlace
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
-from drivers.sim.tasks.task import Shift, Task
+from drivers.sim.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {
     kind.name: kind
@@ -33,8 +36,13 @@ def named(text: str) -> list[str]:
     return names
 
 
-def make_task(name: str, shift: Shift = "none") -> Task:
-    """A new task of that name, shifted or as in the demonstrations; raises DriverError that lists the known ones."""
+def make_task(name: str, appearance: Appearance = USUAL) -> Task:
+    """A new task of that name in a world of that appearance; raises DriverError that lists the known ones."""
     if name not in TASKS:
         raise DriverError(f"unknown task {name!r}; choose one of {', '.join(sorted(TASKS))}")
-    return TASKS[name](shift)
+    return TASKS[name](appearance)
+
+
+def shifted_task(name: str, shift: Shift, seed: int) -> Task:
+    """The task of a scene under one of the shifts, in the variant of the scene's seed; raises DriverError as make_task does."""
+    return make_task(name, shift_suites.draw(name, shift, seed) if name in TASKS else USUAL)

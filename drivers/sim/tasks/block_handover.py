@@ -11,6 +11,7 @@ import numpy as np
 
 from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
+from drivers.sim.colours import opaque
 from drivers.sim.tasks.objects import Block, put, upright
 from drivers.sim.tasks.task import Task, grasp_m, grip_m, place_m
 from drivers.task_names import INSTRUCTIONS
@@ -22,20 +23,24 @@ OPEN_GRIP_M = 0.07  # what counts as open; chosen: 10 mm wider than the block, o
 HELD_BELOW_M = -0.065  # where the right hand holds it, from its middle; chosen: 35 mm above its lower end
 _STANDING_Z_M = 0.85  # of the block's middle, by the rule
 _HAND_M = 0.2  # by the rule
-_UNSEEN_HALF_M = (0.027, 0.027, 0.1)  # chosen: a tenth thinner
 
 
 class BlockHandover(Task):
     name: ClassVar[str] = "block_handover"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["block_handover"]
     step_limit: ClassVar[int] = 600
+    goals_m: ClassVar[tuple[tuple[float, float], ...]] = (TARGET_XY_M,)
+
+    @property
+    def block(self) -> Block:
+        """The block, as thick as it is in this scene."""
+        return Block(BLOCK_HALF_M).sized(self.style("block"))
 
     def add_objects(self, spec: Any) -> None:
         """The mat on the table and the block as a free body."""
         mat = spec.worldbody.add_body(name="mat", pos=[*TARGET_XY_M, TABLE_TOP_M + MAT_THICKNESS_M / 2])
-        shapes.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), shapes.BLUE, collides=True)
-        half_m, rgba = (_UNSEEN_HALF_M, shapes.PURPLE) if self.unseen else (BLOCK_HALF_M, shapes.RED)
-        Block(half_m).add(spec, "block", rgba)
+        shapes.add_box(mat, "mat", (0.07, 0.07, MAT_THICKNESS_M / 2), opaque(self.style("mat").rgb), collides=True)
+        self.block.add(spec, "block", self.style("block"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """Block upright at x -0.25..-0.05, y 0..0.25 (the listed ranges), turned by up to 0.3 rad."""

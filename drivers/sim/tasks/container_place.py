@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drivers.cobot_magic import SIDES, TABLE_TOP_M
-from drivers.sim import shapes
 from drivers.sim.tasks.objects import Cup, add_disc, put, upright
 from drivers.sim.tasks.task import Task, grip_m, place_m
 from drivers.task_names import INSTRUCTIONS
@@ -18,7 +17,6 @@ from drivers.task_names import INSTRUCTIONS
 PLATE_XY_M = (0.0, -0.05)  # by the rule
 PLATE_THICKNESS_M = 0.004  # chosen: so flat that what stands on it is within the rule's 10 mm of the table
 CONTAINER = Cup(radius_m=0.033, half_height_m=0.03, mass_kg=0.1)  # chosen: 14 mm narrower than an open gripper
-_UNSEEN = Cup(radius_m=0.029, half_height_m=0.03, mass_kg=0.1)  # chosen: an eighth thinner
 _OPEN_GRIP_M = 0.07  # what counts as open; chosen: 10 mm less than wholly
 _HANDS_M = 0.98  # by the rule
 
@@ -27,11 +25,17 @@ class ContainerPlace(Task):
     name: ClassVar[str] = "container_place"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["container_place"]
     step_limit: ClassVar[int] = 350
+    goals_m: ClassVar[tuple[tuple[float, float], ...]] = (PLATE_XY_M,)
+
+    @property
+    def container(self) -> Cup:
+        """The container, as thick as it is in this scene."""
+        return CONTAINER.sized(self.style("container"))
 
     def add_objects(self, spec: Any) -> None:
         """The plate, fixed to the table, and the container as a free body."""
-        add_disc(spec, "plate", PLATE_XY_M, 0.075, PLATE_THICKNESS_M, shapes.CREAM)
-        (_UNSEEN if self.unseen else CONTAINER).add(spec, "container", shapes.BLUE if self.unseen else shapes.YELLOW)
+        add_disc(spec, "plate", PLATE_XY_M, 0.075, PLATE_THICKNESS_M, self.style("plate"))
+        self.container.add(spec, "container", self.style("container"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """The container to the left or to the right, half and half, within the rule's ranges."""

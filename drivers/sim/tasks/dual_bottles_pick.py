@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import TABLE_TOP_M
-from drivers.sim import shapes
 from drivers.sim.tasks.objects import Bottle, lying, put, upright
 from drivers.sim.tasks.task import Task, place_m
 from drivers.task_names import INSTRUCTIONS
@@ -33,14 +32,13 @@ class _DualBottles(Task):
 
     @property
     def bottle(self) -> Bottle:
-        """The shape of both bottles; unseen ones are thinner and taller."""
-        return Bottle(radius_m=0.023, half_height_m=0.08) if self.unseen else Bottle()
+        """The shape that both bottles have in this scene."""
+        return Bottle().sized(self.style("red_bottle"))
 
     def add_objects(self, spec: Any) -> None:
         """Both bottles as free bodies, in colours of their own."""
-        colours = (shapes.ORANGE, shapes.PURPLE) if self.unseen else (shapes.RED, shapes.GREEN)
-        for name, rgba in zip(NAMES.values(), colours, strict=True):
-            self.bottle.add(spec, name, rgba)
+        for name in NAMES.values():
+            self.bottle.add(spec, name, self.style(name))
 
     def success(self, model: Any, data: Any) -> bool:
         """Whether both are lifted, and near their targets in x and y."""
@@ -62,6 +60,7 @@ class DualBottlesPickEasy(_DualBottles):
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_easy"]
     step_limit: ClassVar[int] = 400
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.046, -0.105), "right": (0.057, -0.105)}
+    goals_m: ClassVar[tuple[tuple[float, float], ...]] = tuple(targets_m.values())
     y_m: ClassVar[tuple[float, float]] = (0.03, 0.23)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
@@ -75,6 +74,7 @@ class DualBottlesPickHard(_DualBottles):
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_hard"]
     step_limit: ClassVar[int] = 400
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.07, -0.11), "right": (0.06, -0.11)}
+    goals_m: ClassVar[tuple[tuple[float, float], ...]] = tuple(targets_m.values())
     y_m: ClassVar[tuple[float, float]] = (-0.10, 0.06)
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:

@@ -11,14 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drivers.cobot_magic import TABLE_TOP_M
-from drivers.sim import shapes
 from drivers.sim.tasks.objects import Cup, Disc, put, upright
 from drivers.sim.tasks.task import Task, place_m
 from drivers.task_names import INSTRUCTIONS
 
 CUP = Cup()
 COASTER = Disc(radius_m=0.045, half_height_m=0.006)  # so thick that a cup on it has its middle at _STANDING_M
-_UNSEEN = Cup(radius_m=0.027)  # chosen: a tenth thinner
 _TOLERANCE_M = 0.025  # by the rule
 _STANDING_M = 0.792  # of the cup's middle, by the rule
 _LEAST_APART_M = 0.1  # by the rule
@@ -29,10 +27,15 @@ class EmptyCupPlace(Task):
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["empty_cup_place"]
     step_limit: ClassVar[int] = 500
 
+    @property
+    def cup(self) -> Cup:
+        """The cup, as thick as it is in this scene."""
+        return CUP.sized(self.style("cup"))
+
     def add_objects(self, spec: Any) -> None:
         """A coaster and the cup, both free bodies; the coaster is heavy."""
-        COASTER.add(spec, "coaster", shapes.ORANGE)
-        (_UNSEEN if self.unseen else CUP).add(spec, "cup", shapes.GREEN if self.unseen else shapes.BLUE)
+        COASTER.add(spec, "coaster", self.style("coaster"))
+        self.cup.add(spec, "cup", self.style("cup"))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """The cup to the left or to the right, the coaster near the middle, at least 0.1 m apart."""

@@ -10,13 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from drivers.cobot_magic import TABLE_TOP_M
-from drivers.sim import shapes
 from drivers.sim.tasks.objects import Apple, Block, Bottle, Cup, put, upright
 from drivers.sim.tasks.task import Task, place_m
 from drivers.task_names import INSTRUCTIONS
 
 APPLE = Apple()
-_UNSEEN_APPLE = Apple(radius_m=0.029)  # chosen: a tenth smaller
 _LIFTED_M = 0.81  # by the rule
 _LEAST_APART_M = 0.15  # by the rule
 _LEAST_FROM_MIDDLE_M = 0.04  # chosen: an apple in the very middle is no arm's
@@ -27,8 +25,6 @@ _MESS: dict[str, tuple[Bottle | Cup | Block, float]] = {  # and how high their m
     "mess_box": (Block((0.03, 0.02, 0.035)), 0.035),
     "mess_can": (Bottle(radius_m=0.03, half_height_m=0.04), 0.04),
 }
-_COLOURS = (shapes.BLUE, shapes.YELLOW, shapes.PURPLE, shapes.GREEN)
-_UNSEEN_COLOURS = (shapes.ORANGE, shapes.DARK, shapes.CREAM, shapes.PURPLE)
 
 
 class PickAppleMessy(Task):
@@ -36,15 +32,20 @@ class PickAppleMessy(Task):
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["pick_apple_messy"]
     step_limit: ClassVar[int] = 250
 
+    @property
+    def apple(self) -> Apple:
+        """The apple, as thick as it is in this scene."""
+        return APPLE.sized(self.style("apple"))
+
     def add_objects(self, spec: Any) -> None:
         """The apple and four other things (a bottle, a cup, a box, a can), all free bodies."""
-        (_UNSEEN_APPLE if self.unseen else APPLE).add(spec, "apple", shapes.GREEN if self.unseen else shapes.RED)
-        for (name, (thing, _)), rgba in zip(_MESS.items(), _UNSEEN_COLOURS if self.unseen else _COLOURS, strict=True):
-            thing.add(spec, name, rgba)
+        self.apple.add(spec, "apple", self.style("apple"))
+        for name, (thing, _) in _MESS.items():
+            thing.add(spec, name, self.style(name))
 
     def place_objects(self, model: Any, data: Any, random: np.random.Generator) -> None:
         """All five somewhere in the range, the rule's 0.15 m apart, the apple on one arm's side."""
-        heights = {"apple": APPLE.radius_m} | {name: height for name, (_, height) in _MESS.items()}
+        heights = {"apple": self.apple.radius_m} | {name: height for name, (_, height) in _MESS.items()}
         while True:
             places = random.uniform(_LOW_M, _HIGH_M, (len(heights), 2))
             apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(len(places))

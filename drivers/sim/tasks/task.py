@@ -4,14 +4,15 @@ Called by drivers/sim/scene.py and physics.py; the tasks beside it fulfil it.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.sim import colours, hues
+from drivers.sim.appearance import USUAL, Appearance, Style
+
 DEMONSTRATION_HZ = 30  # of targets and observations; the cameras' rate (Video2Act, table 3)
-Shift = Literal["none", "objects", "background", "lighting"]
-"""The paper's generalisation shifts (section 4.4.2): what a policy has not seen in its demonstrations."""
 
 
 class Task(ABC):
@@ -21,13 +22,21 @@ class Task(ABC):
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
     step_limit: ClassVar[int]  # targets
 
-    def __init__(self, shift: Shift = "none") -> None:
-        self.shift: Shift = shift
+    goals_m: ClassVar[
+        tuple[tuple[float, float], ...]
+    ] = ()  # x and y of where things are brought, if that place is fixed
+
+    def __init__(self, appearance: Appearance = USUAL) -> None:
+        self.appearance = appearance
+
+    def style(self, name: str) -> Style:
+        """How one of its objects looks in this scene."""
+        return self.appearance.looks.get(name, Style(colours.USUAL[self.name][name]))
 
     @property
-    def unseen(self) -> bool:
-        """Whether its objects have other colours and sizes than in the demonstrations."""
-        return self.shift == "objects"
+    def wordings(self) -> tuple[str, ...]:
+        """Its instructions, but for those that name a colour which an object does not have in this scene."""
+        return hues.wordings(self.name, self.appearance.looks)
 
     @abstractmethod
     def add_objects(self, spec: Any) -> None:

@@ -214,6 +214,7 @@ def test_every_shipped_profile_loads() -> None:
     [
         (["--arms.kind", "piper"], "--cameras.head.kind simulated: real arms need real cameras"),
         (["--profile", "cobot_magic", "--can"], "--can: emulates arms, but --arms.kind is piper"),
+        (["--profile", "cobot_magic", "--shift", "all"], "--shift all: changes a simulation, but --arms.kind is piper"),
         (["--profile", "cobot_magic", "--pacing", "serial"], "--pacing serial: a real robot must not wait"),
         (["--profile", "cobot_magic", "--arms.start", "run"], "--arms.start run: real arms are armed by an operator"),
         (["--profile", "cobot_magic", "--arms.auto_resume"], "--arms.auto_resume: real arms resume by an operator's"),

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from worker_rig import Here
 
 from drivers.sim.camera_renderer import Eye
+from drivers.sim.shift_suites import SHIFTS
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM, TASK_NAMES
@@ -116,6 +117,16 @@ def test_the_expert_does_what_it_was_written_for() -> None:
     settings = load_settings(["--task", "pick_apple_messy"])
     result = play(Job(settings_to_json(settings), Latencies(), (KEPT_FROM, KEPT_FROM + 1), expert=True))
     assert [episode.outcome.success for episode in result.episodes] == [True, True]
+
+
+def test_each_scene_of_a_suite_has_a_variant_of_its_own(policy: Policy) -> None:
+    """Also when one world plays them all, and whichever was played before."""
+    settings = load_settings([*tiny_checkpoint.flags(), "--task", "pick_apple_messy", "--shift", "background"])
+    world = World(settings, policy, Latencies())
+    films = {seed: world.run(KEPT_FROM + seed, "pick the apple", 30, 0.3).film[0] for seed in (1, 2)}
+    again = world.run(KEPT_FROM + 1, "pick the apple", 30, 0.3).film[0]
+    world.close()
+    assert again == films[1] != films[2]
 
 
 def test_wilsons_interval() -> None:
@@ -340,7 +351,7 @@ def test_a_sweep_of_the_run_evaluates_one_policy(tmp_path: Path, capsys: pytest.
     arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--expert", "--workers", "1", "--out", str(tmp_path)]
     assert command.main([*arguments, "--sweep", "shift"]) == 0
     record = json.loads((tmp_path / "shift.json").read_text())
-    assert [row["variant"] for row in record] == ["none", "objects", "background", "lighting"]
+    assert [row["variant"] for row in record] == list(SHIFTS)
     assert all(row["rate"] == 1.0 for row in record)
     assert (tmp_path / "shift.png").is_file()
     follows = capsys.readouterr().out.splitlines()[-1]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import CAMERAS
 from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
-from drivers.sim.tasks import make_task
+from drivers.sim.tasks import shifted_task
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow
 from runtime.config.settings import Settings, load_settings
 from runtime.evaluation.world import Latencies, Outcome, run
@@ -133,7 +133,7 @@ class Silent(Guide):
 def played(fast: FastPolicy, slow: SlowPolicy, limit_s: float = 1.5) -> tuple[Outcome, NDArray[np.float64]]:
     """How an episode went, and how far both arms' joints were led (14,)."""
     settings = load_settings(FLAGS)
-    task = make_task(settings.task, settings.shift)
+    task = shifted_task(settings.task, settings.shift, 0)
     body = Physics(task)
     body.reset(3)
     eyes = {name: Eye(name, task, 96, 72, place) for place, name in enumerate(CAMERAS)}

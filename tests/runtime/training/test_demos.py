@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drivers.sim import hues, training_worlds
+from drivers.sim.appearance import from_json
 from models.data import hdf5
 from runtime.errors import SettingsError
 from runtime.host.worker_pool import WorkerPool
@@ -73,6 +75,31 @@ def test_a_second_try_begins_with_the_arms_away_from_rest(tmp_path: Path, folder
     (path,) = tmp_path.rglob("*.hdf5")
     fresh = hdf5.read(folder / "episode_000005.hdf5")
     assert np.abs(hdf5.read(path).q[0] - fresh.q[0]).max() > 0.1
+
+
+def test_drawn_worlds_are_stored_and_can_be_made_again(tmp_path: Path) -> None:
+    line = ["--task", "pick_apple_messy", "--episodes", "2", "--randomise", "--out", str(tmp_path), *SMALL]
+    demos.main(line)
+    paths = sorted(tmp_path.rglob("*.hdf5"))
+    found = [hdf5.read(path) for path in paths]
+    for episode in found:
+        assert from_json(episode.world) == training_worlds.draw("pick_apple_messy", episode.seed)
+        assert episode.instructions == hues.wordings("pick_apple_messy", from_json(episode.world).looks)
+    assert found[0].world != found[1].world
+    with pytest.raises(SettingsError, match=r"--randomise: .* was made with --randomise; give another --out"):
+        demos.main([flag for flag in line if flag != "--randomise"])
+
+
+@pytest.mark.parametrize("kind", ["disturbed", "chance"])
+def test_films_lie_beside_the_demonstrations(tmp_path: Path, kind: str) -> None:
+    demos.main(["--task", "pick_apple_messy", "--episodes", "1", "--kind", kind, "--out", str(tmp_path), *SMALL])
+    (path,) = tmp_path.rglob("*.hdf5")
+    found = hdf5.read(path)
+    assert path.name == f"{kind}_000000.hdf5"
+    assert (found.kind, list(found.jpegs), found.world) == (kind, ["head"], "")
+    assert np.ptp(found.q, axis=0).max() > 0.2
+    with pytest.raises(SettingsError, match=f"--kind {kind}: does not go with --after-failure"):
+        demos.main(["--kind", kind, "--after-failure"])
 
 
 @pytest.mark.usefixtures("cluster")

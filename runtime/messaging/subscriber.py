@@ -51,8 +51,8 @@ class _LastSeen:
 class Subscriber(ABC):
     """Receives one topic from all its publishers. `newest` keeps one message, otherwise the last `depth`.
 
-    `descriptor` becomes readable when news has come; None: nothing tells of it. `recording` keeps the payloads; those of a topic
-    that is `unchecked.FLAT` are decoded without checking their values.
+    `descriptor` becomes readable when news has come; None: nothing tells of it. `recording` keeps the payloads; those of a
+    topic that is `unchecked.FLAT` are decoded without checking their values.
     """
 
     def __init__(self, topic: Topic, newest: bool, depth: int, recording: bool) -> None:

@@ -4,6 +4,8 @@ Used by models/action_dit.py and models/qformer.py. Legend: B batch, N tokens, M
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import nn
@@ -32,13 +34,64 @@ class RMSNorm(nn.RMSNorm):
         """
         return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
+    def together(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Several norms of this kind and width at once, each with weights of its own.
+
+        Args:
+            x: (..., n, h, D), any float dtype.
+            weights: (n, 1, D).
+
+        Returns:
+            (..., n, h, D) in the same dtype.
+        """
+        return functional.rms_norm(x, self.normalized_shape, None, self.eps) * weights.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The weights of self-attention's three products as one, and those of both norms; the layers' own are parts of them."""
+
+    weight: torch.Tensor  # (3 D, D): of queries, keys, values
+    bias: torch.Tensor  # (3 D,)
+    norms: torch.Tensor  # (2, 1, D / h): of queries, keys
+
+    @classmethod
+    def of(cls, attention: "Attention") -> Self:
+        """Merge them: from then on a layer's weights are a part of the merged ones, so that none is there twice."""
+        query, key_value = attention.query, attention.key_value
+        norms = [attention.query_norm.weight, attention.key_norm.weight]
+        return cls(
+            _joined([query.weight, key_value.weight]),
+            _joined([query.bias, key_value.bias]),
+            _joined(norms).view(2, 1, -1),
+        )
+
+    def belongs_to(self, attention: "Attention") -> bool:
+        """Whether its weights are still the layers' own: they were neither moved nor replaced since."""
+        own = (attention.query.weight, attention.query.bias, attention.query_norm.weight)
+        ours = (self.weight, self.bias, self.norms)
+        return all(a.data_ptr() == b.data_ptr() for a, b in zip(own, ours, strict=True))
+
+
+def _joined(parts: list[nn.Parameter]) -> torch.Tensor:
+    """The parts (n_i, ...) one after the other in one tensor, of which each becomes a view."""
+    with torch.inference_mode(False), torch.no_grad():
+        joined = torch.cat([part.detach() for part in parts])
+        for part, piece in zip(parts, joined.split([len(part) for part in parts]), strict=True):
+            part.data = piece
+    return joined
+
 
 class Attention(nn.Module):
-    """Multi-head attention with normalised queries and keys (RDT-1B's QK-norm); a context's keys and values can be reused."""
+    """Multi-head attention with normalised queries and keys (RDT-1B's QK-norm); a context's keys and values can be reused.
+
+    Norms come before the heads are brought in front of the tokens: nothing has to be copied for them.
+    """
 
     def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module] = RMSNorm) -> None:
         super().__init__()
         self.heads = heads
+        self._merged: Merged | None = None
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.query_norm = norm(width // heads)
@@ -55,7 +108,15 @@ class Attention(nn.Module):
             Keys, normalised, and values; (B, h, M, D / h) each.
         """
         key, value = self.key_value(context).chunk(2, dim=-1)
-        return self.key_norm(self._split(key)), self._split(value)
+        return self.key_norm(self._split(key)).transpose(1, 2), self._split(value).transpose(1, 2)
+
+    def merge(self) -> None:
+        """From now on queries, keys and values of self-attention are one product; for inference, on RMSNorm.
+
+        The numbers stay the same, and so do the weights' names. To be called again after weights were moved or replaced.
+        """
+        if self._merged is None or not self._merged.belongs_to(self):
+            self._merged = Merged.of(self)
 
     def forward(
         self, x: torch.Tensor, context: KeyValue | None = None, mask: torch.Tensor | None = None
@@ -70,13 +131,23 @@ class Attention(nn.Module):
         Returns:
             (B, N, D), to be added to x by the caller.
         """
-        key, value = self.keys_values(x) if context is None else context
-        query = self.query_norm(self._split(self.query(x)))
+        if context is None and self._merged is not None:
+            query, key, value = self._of_itself(x, self._merged)
+        else:
+            key, value = self.keys_values(x) if context is None else context
+            query = self.query_norm(self._split(self.query(x))).transpose(1, 2)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
+    def _of_itself(self, x: torch.Tensor, merged: Merged) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values (B, h, N, D / h) of x (B, N, D), in one product."""
+        each = functional.linear(x, merged.weight, merged.bias).unflatten(-1, (3, self.heads, -1))
+        query, key = self.query_norm.together(each[:, :, :2], merged.norms).transpose(1, 3).unbind(2)
+        return query, key, each[:, :, 2].transpose(1, 2)
+
     def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """(B, N, D) -> (B, N, h, D / h)."""
+        return x.unflatten(-1, (self.heads, -1))
 
 
 class FeedForward(nn.Sequential):

@@ -22,6 +22,7 @@ from runtime.config.policy import policy_config
 from runtime.config.settings import Settings, System
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
+from runtime.host.clock import robot_time_ns
 from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.protocols import EncodedInstruction
@@ -120,7 +121,7 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
 
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
-    """System 1 on its device, warmed up, and compiled if the settings say so. Raises RuntimeFault with one line."""
+    """System 1 on its device, warmed up, fused and compiled as the settings say. Raises RuntimeFault with one line."""
     if computed_by(settings.system1, checkpoint) == "onnx":
         graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
         _made(graphs.warm_up)
@@ -128,7 +129,12 @@ def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
     fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
     if settings.system1.compile:
         fast.compile_networks()
+    if settings.system1.fused:
+        fast.fuse()
+    began_ns = robot_time_ns()
+    log.info("System 1: warming up on %s", fast.device)
     fast.warm_up()
+    log.info("System 1: warmed up in %.1f s", (robot_time_ns() - began_ns) / 1e9)
     return FastVideo2Act(fast, checkpoint.needs)
 
 

@@ -20,19 +20,19 @@ class Change(NamedTuple):
 
 
 class ActionBlock(nn.Module):
-    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: RMSNorm before each, a residual around each."""
+    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: a norm before each, a residual around each."""
 
-    def __init__(self, width: int, heads: int, modulated: bool) -> None:
+    def __init__(self, width: int, heads: int, modulated: bool, norm: type[RMSNorm]) -> None:
         super().__init__()
         self.modulation = nn.Linear(width, 6 * width) if modulated else None
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
-        self.self_norm = RMSNorm(width)
-        self.self_attention = Attention(width, heads)
-        self.cross_norm = RMSNorm(width)
-        self.cross = Attention(width, heads)
-        self.feed_norm = RMSNorm(width)
+        self.self_norm = norm(width)
+        self.self_attention = Attention(width, heads, norm)
+        self.cross_norm = norm(width)
+        self.cross = Attention(width, heads, norm)
+        self.feed_norm = norm(width)
         self.feed_forward = FeedForward(width)
 
     def forward(

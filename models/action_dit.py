@@ -18,7 +18,7 @@ from models.action_block import ActionBlock
 from models.action_vector import vector_of
 from models.config import Head, PolicyConfig
 from models.guess import FirstGuess, Guess, mean
-from models.layers import KeyValue, RMSNorm, mlp, sinusoid
+from models.layers import NORMS, KeyValue, RMSNorm, mlp, sinusoid
 
 _SINUSOID_WIDTH = 256  # RDT-1B's, of time and control frequency
 _AGE_UNIT_S = 0.01
@@ -83,14 +83,15 @@ class ActionTransformer(nn.Module):
         self.sequence_position = nn.Parameter(_positions(3 + config.horizon // head.token_targets, width))
         self.language_position = nn.Parameter(_positions(config.text.max_tokens, width))
         self.image_position = nn.Parameter(_positions(image_positions, width))
+        norm = NORMS[head.norm]
         self.blocks = nn.ModuleList(
-            ActionBlock(width, head.heads, modulated=head.guess_width > 0) for _ in range(head.depth)
+            ActionBlock(width, head.heads, head.guess_width > 0, norm) for _ in range(head.depth)
         )
         self.guess = None
         if head.guess_width:
             pictures = image_positions // config.image.tokens
             self.guess = Guess(config, pictures * image_width + config.joints + width)
-        self.final_norm = RMSNorm(width)
+        self.final_norm = norm(width)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
         self.output = nn.Linear(width, head.action_width * head.token_targets)
         # What Video2Act adds to RDT-1B: System 2's tokens, their age, and the mark of committed targets.
@@ -267,8 +268,11 @@ class ActionTransformer(nn.Module):
         found = self.output(self.final(self.final_norm(x[:, _STATE + 1 :]))).unflatten(-1, (targets, -1)).flatten(1, 2)
         return found if context.first is None else found + _repeated(context.first.chunk, again)
 
-    def merge_products(self) -> None:
-        """Make each block's self-attention one product; for inference, once its weights are loaded and placed."""
+    def fuse(self) -> None:
+        """Make each block's self-attention one product, and norms few operations; for inference, once weights are in place."""
+        for module in self.modules():
+            if isinstance(module, RMSNorm):
+                module.fuse()
         for block in self._blocks:
             block.self_attention.merge()
 

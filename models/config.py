@@ -7,7 +7,7 @@ leaves something open the first value is the default.
 import hashlib
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -256,9 +256,12 @@ class Head(Part):
     from few samples. 0: none, as in RDT-1B."""
     guess_tokens: int = Field(default=0, ge=0)
     """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
+    norm: Literal["rms", "variance"] = "rms"
+    """What the blocks' norms divide by. rms: the root of the mean square; variance: the standard deviation, without centring,
+    which is what RDT-1B's weights were trained with (timm 1.0.3's RmsNorm)."""
 
 
-_LATER = ("image_resize", "targets")  # fields of a policy that earlier checkpoints do not know
+_LATER = ("image_resize", "targets", "head.norm")  # fields of a policy that earlier checkpoints do not know
 
 
 class PolicyConfig(Part):
@@ -328,5 +331,10 @@ class PolicyConfig(Part):
 
     def digest(self) -> str:
         """16 hexadecimal digits of a hash of every value. Fields that earlier versions lack count only where not at default."""
-        same = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
-        return hashlib.sha256(self.model_dump_json(exclude=same).encode()).hexdigest()[:16]
+        left_out: dict[str, Any] = {}
+        for path in _LATER:
+            group, _, name = path.rpartition(".")
+            part: Part = getattr(self, group) if group else self
+            if getattr(part, name) == type(part).model_fields[name].default:
+                (left_out.setdefault(group, {}) if group else left_out)[name] = True
+        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()[:16]

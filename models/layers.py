@@ -3,14 +3,16 @@
 Used by models/action_dit.py and models/qformer.py. Legend: B batch, N tokens, M tokens of a context, D width, h heads.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from models.merged import MergedProducts
+
+_EPSILON = 1e-6  # of norms; RDT-1B's
 KeyValue = tuple[torch.Tensor, torch.Tensor]  # keys and values of a context, each (B, h, M, D / h)
 
 
@@ -21,7 +23,7 @@ class RMSNorm(nn.RMSNorm):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, eps=1e-6)
+        super().__init__(width, eps=_EPSILON)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise each vector of the last axis by itself.
@@ -34,52 +36,78 @@ class RMSNorm(nn.RMSNorm):
         """
         return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
+    def fuse(self) -> None:
+        """From now on compute with few operations, for inference: this norm already is one."""
+
     def together(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Several norms of this kind and width at once, each with weights of its own.
 
         Args:
             x: (..., n, h, D), any float dtype.
-            weights: (n, 1, D).
+            weights: (n, 1, D) of `ready`.
 
         Returns:
             (..., n, h, D) in the same dtype.
         """
-        return functional.rms_norm(x, self.normalized_shape, None, self.eps) * weights.to(x.dtype)
+        return functional.rms_norm(x, self.normalized_shape, None, self.eps) * weights
+
+    def ready(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights (..., D) as `together` takes them."""
+        return weights
 
 
-@dataclass(frozen=True)
-class Merged:
-    """The weights of self-attention's three products as one, and those of both norms; the layers' own are parts of them."""
+class VarianceNorm(RMSNorm):
+    """RDT-1B's norm: y = x / sqrt(var(x) + 1e-6) * w, the variance over D - 1, x itself not centred.
 
-    weight: torch.Tensor  # (3 D, D): of queries, keys, values
-    bias: torch.Tensor  # (3 D,)
-    norms: torch.Tensor  # (2, 1, D / h): of queries, keys
+    RDT pins timm 1.0.3, whose RmsNorm computes this. RDT computes in bfloat16 throughout, without autocast, variance included;
+    here too everything stays in the input's dtype, under autocast as well, which would give float32. torch sums the variance in
+    float32. No kernel of torch does it in one launch: `functional.rms_norm` divides by the mean square.
+    """
 
-    @classmethod
-    def of(cls, attention: "Attention") -> Self:
-        """Merge them: from then on a layer's weights are a part of the merged ones, so that none is there twice."""
-        query, key_value = attention.query, attention.key_value
-        norms = [attention.query_norm.weight, attention.key_norm.weight]
-        return cls(
-            _joined([query.weight, key_value.weight]),
-            _joined([query.bias, key_value.bias]),
-            _joined(norms).view(2, 1, -1),
-        )
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self._ready: torch.Tensor | None = None
 
-    def belongs_to(self, attention: "Attention") -> bool:
-        """Whether its weights are still the layers' own: they were neither moved nor replaced since."""
-        own = (attention.query.weight, attention.query.bias, attention.query_norm.weight)
-        ours = (self.weight, self.bias, self.norms)
-        return all(a.data_ptr() == b.data_ptr() for a, b in zip(own, ours, strict=True))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale each vector of the last axis by itself.
+
+        Args:
+            x: (..., D), any float dtype.
+
+        Returns:
+            (..., D) in the same dtype.
+        """
+        if self._ready is not None:
+            return self.together(x, self._ready)
+        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + self.eps)
+        return x * scale.to(x.dtype) * self.weight.to(x.dtype)
+
+    def fuse(self) -> None:
+        """From now on three operations instead of five, for inference; the numbers differ by rounding."""
+        self._ready = self.ready(self.weight.detach())
+
+    def together(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """As RMSNorm.together. LayerNorm's kernel finds 1 / sqrt(variance over D + eps); its own output is written over.
+
+        Args:
+            x: (..., n, h, D), any float dtype.
+            weights: (n, 1, D) of `ready`.
+
+        Returns:
+            (..., n, h, D) in the same dtype.
+        """
+        width = x.shape[-1]
+        scaled, _, scale = torch.native_layer_norm(x, (width,), None, None, _EPSILON * (width - 1) / width)
+        torch.mul(x, scale, out=scaled)
+        return scaled.mul_(weights)
+
+    def ready(self, weights: torch.Tensor) -> torch.Tensor:
+        """Weights (..., D) in float32, times what turns a variance over D into one over D - 1: sqrt((D - 1) / D)."""
+        width = weights.shape[-1]
+        return weights.float() * math.sqrt((width - 1) / width)
 
 
-def _joined(parts: list[nn.Parameter]) -> torch.Tensor:
-    """The parts (n_i, ...) one after the other in one tensor, of which each becomes a view."""
-    with torch.inference_mode(False), torch.no_grad():
-        joined = torch.cat([part.detach() for part in parts])
-        for part, piece in zip(parts, joined.split([len(part) for part in parts]), strict=True):
-            part.data = piece
-    return joined
+NORMS = {"rms": RMSNorm, "variance": VarianceNorm}  # by Head.norm
 
 
 class Attention(nn.Module):
@@ -91,7 +119,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module] = RMSNorm) -> None:
         super().__init__()
         self.heads = heads
-        self._merged: Merged | None = None
+        self._merged: MergedProducts | None = None
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.query_norm = norm(width // heads)
@@ -111,12 +139,14 @@ class Attention(nn.Module):
         return self.key_norm(self._split(key)).transpose(1, 2), self._split(value).transpose(1, 2)
 
     def merge(self) -> None:
-        """From now on queries, keys and values of self-attention are one product; for inference, on RMSNorm.
+        """From now on queries, keys and values of self-attention are one product; for inference.
 
         The numbers stay the same, and so do the weights' names. To be called again after weights were moved or replaced.
         """
-        if self._merged is None or not self._merged.belongs_to(self):
-            self._merged = Merged.of(self)
+        norms = (self.query_norm, self.key_norm)
+        assert isinstance(norms[0], RMSNorm) and isinstance(norms[1], RMSNorm), "the action head's"
+        if self._merged is None or not self._merged.is_current:
+            self._merged = MergedProducts((self.query, self.key_value), self.heads, norms)
 
     def forward(
         self, x: torch.Tensor, context: KeyValue | None = None, mask: torch.Tensor | None = None
@@ -132,18 +162,12 @@ class Attention(nn.Module):
             (B, N, D), to be added to x by the caller.
         """
         if context is None and self._merged is not None:
-            query, key, value = self._of_itself(x, self._merged)
+            query, key, value = self._merged(x)
         else:
             key, value = self.keys_values(x) if context is None else context
             query = self.query_norm(self._split(self.query(x))).transpose(1, 2)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
-
-    def _of_itself(self, x: torch.Tensor, merged: Merged) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries, keys and values (B, h, N, D / h) of x (B, N, D), in one product."""
-        each = functional.linear(x, merged.weight, merged.bias).unflatten(-1, (3, self.heads, -1))
-        query, key = self.query_norm.together(each[:, :, :2], merged.norms).transpose(1, 3).unbind(2)
-        return query, key, each[:, :, 2].transpose(1, 2)
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(B, N, D) -> (B, N, h, D / h)."""

@@ -113,6 +113,7 @@ def full() -> PolicyConfig:
             heads=32,
             action_width=128,
             joint_places=(50, 51, 52, 53, 54, 55, 60, 0, 1, 2, 3, 4, 5, 10),
+            norm="variance",
         ),
         image_resize="pad",
         targets="physical",

@@ -68,7 +68,7 @@ class FastSystem(ChunkPredictor, nn.Module):
 
         For live runs, once the weights are loaded and placed: they must not be replaced any more.
         """
-        self.head.merge_products()
+        self.head.fuse()
         self._graphs = Graphs()
 
     def compile_networks(self) -> None:

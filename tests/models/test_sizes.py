@@ -65,15 +65,19 @@ def test_the_papers_sizes_give_rdts_head_what_it_was_trained_on(name: str) -> No
     """Angles, and whole pictures on grey; System 2's windows as before."""
     config = by_name(name)
     assert (config.targets, config.eyes_resize, config.resize) == ("physical", "pad", "crop")
+    assert config.head.norm == "variance"
 
 
 def test_what_came_later_changes_no_id_of_before() -> None:
     """Sessions, tables and robots know a policy by its id."""
     config = by_name("small")
     text = config.model_dump_json()
-    for name in ("image_resize", "targets"):
+    for name in ("image_resize", "targets", "norm"):
         assert f'"{name}":' in text
     before = ",".join(part for part in text.split(",") if not part.startswith(('"image_resize":', '"targets":')))
+    before = before.replace(',"norm":"rms"', "")
     assert config.digest() == hashlib.sha256(before.encode()).hexdigest()[:16]
     assert config.model_copy(update={"targets": "physical"}).digest() != config.digest()
     assert config.model_copy(update={"image_resize": "pad"}).digest() != config.digest()
+    head = config.head.model_copy(update={"norm": "variance"})
+    assert config.model_copy(update={"head": head}).digest() != config.digest()

@@ -44,7 +44,14 @@ class Words:
 
     @classmethod
     def of(cls, tensors: Sequence[torch.Tensor]) -> Self:
-        """Words that are all there, from their tensors: key and value (1, h, L, D / h) of each even block, then the mean."""
+        """Words that are all there, from their tensors.
+
+        Args:
+            tensors: key and value (1, h, L, D / h) of each even block, then the mean (1, D).
+
+        Returns:
+            The words whose `tensors` these are.
+        """
         return cls(tuple(zip(tensors[:-1:2], tensors[1:-1:2], strict=True)), None, tensors[-1])
 
 

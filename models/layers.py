@@ -52,7 +52,14 @@ class RMSNorm(nn.RMSNorm):
         return functional.rms_norm(x, self.normalized_shape, None, self.eps) * weights
 
     def ready(self, weights: torch.Tensor) -> torch.Tensor:
-        """Weights (..., D) as `together` takes them."""
+        """Weights as `together` takes them.
+
+        Args:
+            weights: (..., D).
+
+        Returns:
+            (..., D), the same.
+        """
         return weights
 
 
@@ -102,7 +109,14 @@ class VarianceNorm(RMSNorm):
         return scaled.mul_(weights)
 
     def ready(self, weights: torch.Tensor) -> torch.Tensor:
-        """Weights (..., D) in float32, times what turns a variance over D into one over D - 1: sqrt((D - 1) / D)."""
+        """Weights times what turns a variance over D into one over D - 1: sqrt((D - 1) / D), which bfloat16 could not hold.
+
+        Args:
+            weights: (..., D), any float dtype.
+
+        Returns:
+            (..., D) float32.
+        """
         width = weights.shape[-1]
         return weights.float() * math.sqrt((width - 1) / width)
 

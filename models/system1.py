@@ -69,7 +69,7 @@ class FastSystem(ChunkPredictor, nn.Module):
         For live runs, once the weights are loaded and placed: they must not be replaced any more.
         """
         self.head.fuse()
-        self._graphs = Graphs()
+        self._graphs, self._sampler, self._instruction = Graphs(), None, None
 
     def compile_networks(self) -> None:
         """torch.compile for the image encoder and a denoising step, at their first call."""

@@ -171,8 +171,9 @@ class System1(System):
     ] = 0.1
     """Time from the start of one run to the next; auto: 0.1 s, or longer where the first second shows that runs take longer."""
 
-    fused: bool = True
-    """Merge its products, and launch a run on a GPU as CUDA graphs, captured at the start and for each new instruction."""
+    numerics: Literal["lean", "plain"] = "lean"
+    """lean: half the operations, captured as CUDA graphs on a GPU, at the start and for each new instruction; plain: those by
+    which older sessions were recorded. The two differ by rounding alone."""
 
     @property
     def first_period_s(self) -> float:

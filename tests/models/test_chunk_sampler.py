@@ -109,18 +109,18 @@ def test_nothing_of_a_modulation_is_computed_where_there_is_none() -> None:
 @pytest.mark.parametrize("config", [paper(), small()], ids=["paper", "small"])
 def test_a_chunk_is_one_graph(config: PolicyConfig) -> None:
     fast, given = (
-        of(config.model_copy(update={"head": config.head.model_copy(update={"depth": 4})}), True),
+        of(config.model_copy(update={"head": config.head.model_copy(update={"depth": 2})}), True),
         inputs(config),
     )
     words = fast.head.words(given.language)
     sampler = ChunkSampler(fast.head, fast.device, fast.dtype)
     torch.compiler.reset()
     with torch.no_grad():
-        whole = torch.compile(sampler.flat, fullgraph=True, backend="aot_eager")
+        whole = torch.compile(sampler.flat, fullgraph=True, backend="eager")
         traced = whole(*words.tensors, *arguments(given))[0]
         torch.testing.assert_close(traced, sampler(words, *arguments(given)), rtol=1e-4, atol=1e-5)
         px = config.image.image_px
-        eyes = torch.compile(fast.images, fullgraph=True, backend="aot_eager")
+        eyes = torch.compile(fast.images, fullgraph=True, backend="eager")
         assert eyes(torch.zeros(3, 3, px, px)).shape == (3, config.image.tokens, config.image.width)
 
 

@@ -14,12 +14,12 @@ from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
-from runtime.policy.protocols import EncodedInstruction, FastPolicy
+from runtime.policy.protocols import EncodedInstruction
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_set, newest_set
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
-from runtime.systems.system1_step import encode_ahead, inputs_of, step
+from runtime.systems.system1_step import encode_ahead, inputs_of, make_ahead, step
 
 _POLL_S = 0.05
 """Longest wait for messages; chosen: as often as the heartbeat is sent, which tells that the loop comes round."""
@@ -60,7 +60,7 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
             for received in subscriber.taken():
                 held[name] = received.message
-                _make_ahead(config.fast, received.message, embeddings)
+                make_ahead(config.fast, received.message, embeddings)
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
@@ -84,14 +84,6 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, inputs.episode, due_ns, started_ns)
         if isinstance(made, messages.ActionChunk):
             snapshots.keep(made.seq, state)
-
-
-def _make_ahead(fast: FastPolicy, message: messages.Message, embeddings: Callable[[str], EncodedInstruction]) -> None:
-    """Whatever the policy can make of a new instruction or of new conditions, so that no run has to."""
-    if isinstance(message, messages.Conditions):
-        fast.foresee(message.arrays)
-    if isinstance(message, messages.Embedding):
-        fast.instruct(embeddings(message.key))
 
 
 def gather(

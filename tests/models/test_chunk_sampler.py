@@ -175,3 +175,12 @@ def test_another_instruction_makes_another_chunk_and_the_first_its_own_again() -
         made.append(fast.denoised(given))
     assert torch.equal(made[0], made[3])
     assert min((made[0] - other).abs().max() for other in made[1:3]) > 1e-4
+
+
+def test_pictures_of_one_size_are_prepared_at_once_as_by_themselves() -> None:
+    random = np.random.default_rng(3)
+    a, b, c = (random.integers(0, 256, (60, 80, 3), dtype=np.uint8) for _ in range(3))
+    other = random.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    fast = of(small(), True)
+    assert torch.equal(fast.prepare((a, b, c))[:2], fast.prepare((a, b, other))[:2])
+    assert fast.prepare((a, b, other)).is_contiguous()

@@ -44,7 +44,10 @@ def of(config: PolicyConfig, fused: bool) -> FastSystem:
     statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
     fast = FastSystem(config, statistics).eval().requires_grad_(False)
     for weight in fast.head.parameters():
-        weight.normal_(std=weight.shape[-1] ** -0.5) if weight.ndim > 1 else weight.uniform_(0.5, 1.5)
+        if weight.ndim > 1:
+            weight.normal_(std=weight.shape[-1] ** -0.5)
+        else:
+            weight.uniform_(0.5, 1.5)
     if fused:
         fast.fuse()
     return fast
@@ -65,8 +68,9 @@ def inputs(config: PolicyConfig, committed: int = 0, seed: int = 1) -> ChunkInpu
     )
 
 
-def arguments(given: ChunkInputs) -> tuple[torch.Tensor | None, ...]:
+def arguments(given: ChunkInputs) -> tuple[torch.Tensor, ...]:
     """In the sampler's order, behind the words."""
+    assert given.conditions is not None
     return given.images, given.age_s, given.state, given.noise, given.prefix, given.committed, given.conditions
 
 

@@ -52,7 +52,7 @@ class FastSystem(ChunkPredictor, nn.Module):
         """Make the instruction's keys and values; on a GPU capture what makes its chunks, so that no run has to."""
         self._sampler = self._sampler or ChunkSampler(self.head, self.device, self.dtype)
         self._words = self.head.words(language)
-        if self._graphs is not None:
+        if self._graphs is not None and language.is_cuda:
             self.denoised(ChunkInputs.blank(self.config, language))
 
     def denoised(self, given: ChunkInputs) -> torch.Tensor:

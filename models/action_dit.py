@@ -6,17 +6,19 @@ Legend: B batch, H targets in a chunk, J joints, U numbers of an action vector, 
 D width. With RDT-1B's numbers it has RDT-1B's weights (models/rdt.py reads them), and beside them only those of `added`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from models.action_block import ActionBlock
 from models.action_vector import vector_of
-from models.config import PolicyConfig
-from models.layers import NORMS, Attention, FeedForward, KeyValue, RMSNorm, mlp, sinusoid
+from models.config import Head, PolicyConfig
+from models.guess import FirstGuess, Guess, mean
+from models.layers import NORMS, KeyValue, RMSNorm, mlp, sinusoid
 
 _SINUSOID_WIDTH = 256  # RDT-1B's, of time and control frequency
 _AGE_UNIT_S = 0.01
@@ -24,6 +26,41 @@ _AGE_UNIT_S = 0.01
 _SPREAD = 16
 """Targets over which the fastest sinusoid of a fresh position turns by one radian. Chosen: neighbours begin alike, so that even
 random weights give smooth chunks."""
+_STATE = 2  # the state's place in the sequence, after time and control frequency; targets come behind it
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the head needs of an instruction, made once: keys and values of the even blocks' cross-attention."""
+
+    keys_values: tuple[KeyValue, ...]
+    mask: torch.Tensor | None  # (B, 1, 1, L) bool, which words there are; None: all
+    mean: torch.Tensor  # (B, D) of the words, for the guess; (B, 0, D) without one
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All but the mask, in the order of `of`."""
+        return (*(tensor for pair in self.keys_values for tensor in pair), self.mean)
+
+    @classmethod
+    def of(cls, tensors: Sequence[torch.Tensor]) -> Self:
+        """Words that are all there, from their tensors.
+
+        Args:
+            tensors: key and value (1, h, L, D / h) of each even block, then the mean (1, D).
+
+        Returns:
+            The words whose `tensors` these are.
+        """
+        return cls(tuple(zip(tensors[:-1:2], tensors[1:-1:2], strict=True)), None, tensors[-1])
+
+
+@dataclass(frozen=True)
+class TimeTokens:
+    """What a denoising step's time gives: constants of a sampler, whose times are always the same."""
+
+    time: torch.Tensor  # (B, D), for modulation
+    placed: torch.Tensor  # (B, 2, D): time and control frequency, in their places of the sequence
 
 
 @dataclass(frozen=True)
@@ -32,16 +69,8 @@ class Context:
 
     keys_values: tuple[KeyValue, ...]
     masks: tuple[torch.Tensor | None, ...]  # (B, 1, 1, M) bool a block: which of its tokens there are; None: all
-    state: torch.Tensor  # (B, 1, D)
-    first: "FirstGuess | None"
-
-
-@dataclass(frozen=True)
-class FirstGuess:
-    """What the guess gives before any denoising: a chunk, and what changes the blocks that correct it."""
-
-    chunk: torch.Tensor  # (B, H, U), to be corrected
-    modulation: torch.Tensor  # (B, D), of every block
+    state: torch.Tensor  # (B, 1, D), in its place of the sequence
+    first: FirstGuess | None
 
 
 class ActionTransformer(nn.Module):
@@ -79,7 +108,11 @@ class ActionTransformer(nn.Module):
         self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
         self.committed = nn.Parameter(torch.zeros(head.token_targets, width))
         self.known: torch.Tensor
+        self.joint_of: (
+            torch.Tensor
+        )  # (U,) which joint stands at each place of an action vector; J, for 0, where none does
         self.register_buffer("known", vector_of(head, torch.ones(config.joints)), persistent=False)
+        self.register_buffer("joint_of", _joint_of(head), persistent=False)
         for layer in (self.output, self.condition_age):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -106,6 +139,23 @@ class ActionTransformer(nn.Module):
             self.committed,
         ]
 
+    def words(self, language: torch.Tensor, mask: torch.Tensor | None = None) -> Words:
+        """What the head needs of an instruction: F_l of Video2Act, section 3.3. The same for all chunks that follow it.
+
+        Args:
+            language: (B, L, text width) states of the instruction.
+            mask: (B, L) bool, which words there are; None: all. Training batches texts of several lengths.
+
+        Returns:
+            Keys and values of the even blocks, and the words' mean where the head makes a guess.
+        """
+        words = self.language(language) + self.language_position[:, : language.shape[1]]
+        return Words(
+            tuple(block.cross.keys_values(words) for block in self._blocks[::2]),
+            None if mask is None else mask[:, None, None],
+            mean(words, mask) if self.guess is not None else words[:, :0],
+        )
+
     def context(
         self,
         language: torch.Tensor,
@@ -115,78 +165,127 @@ class ActionTransformer(nn.Module):
         state: torch.Tensor,
         masks: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None),
     ) -> Context:
-        """What every denoising step of a chunk needs of its conditions: F_l, F_I and F_VDM of Video2Act, section 3.3.
+        """`context_of` with an instruction that was not prepared.
 
         Args:
-            language: (B, L, text width) states of the instruction.
-            images: (B, N, image width) tokens of two sets of pictures, the set before first, its cameras in order.
-            conditions: (B, K, former's width) System 2's tokens, spatial then motion; None: a policy without video.
-            age_s: (B,) of the newest frame that the conditions saw, s.
-            state: (B, J) normalised joints now.
-            masks: which words (B, L) and which conditions (B, K) there are, bool; None: all. Training batches texts of several
-                lengths.
+            language: (B, L, text width), as `words` takes it.
+            images: (B, N, image width), and all that follows, as `context_of` takes them.
+            conditions: (B, K, former's width) or None.
+            age_s: (B,).
+            state: (B, J).
+            masks: which words (B, L) and which conditions (B, K) there are, bool; None: all.
 
         Returns:
             Keys, values and masks of every block, the state's token, and the first guess where the head makes one.
         """
-        words = self.language(language) + self.language_position[:, : language.shape[1]]
-        seen = self.image(images) + self.image_position
-        understood = None if conditions is None else self._understood(conditions, age_s)
-        if understood is not None:
-            seen = torch.cat([seen, understood], dim=1)
-        keys_values = tuple(
-            block.cross.keys_values(words if index % 2 == 0 else seen)
-            for index, block in enumerate(cast(Iterable[ActionBlock], self.blocks))
-        )
         words_mask, conditions_mask = masks
+        return self.context_of(self.words(language, words_mask), images, conditions, age_s, state, conditions_mask)
+
+    def context_of(
+        self,
+        words: Words,
+        images: torch.Tensor,
+        conditions: torch.Tensor | None,
+        age_s: torch.Tensor,
+        state: torch.Tensor,
+        conditions_mask: torch.Tensor | None = None,
+    ) -> Context:
+        """What every denoising step of a chunk needs of its conditions: F_I and F_VDM of Video2Act, section 3.3, beside F_l.
+
+        Args:
+            words: of the instruction.
+            images: (B, N, image width) tokens of two sets of pictures, the set before first, its cameras in order.
+            conditions: (B, K, former's width) System 2's tokens, spatial then motion; None: a policy without video.
+            age_s: (B,) of the newest frame that the conditions saw, s.
+            state: (B, J) normalised joints now.
+            conditions_mask: (B, K) bool, which conditions there are; None: all.
+
+        Returns:
+            Keys, values and masks of every block, the state's token, and the first guess where the head makes one.
+        """
+        understood = None if conditions is None else self._understood(conditions, age_s)
         first = None
         if self.guess is not None:
             keypoints = images[:, :: self.config.image.tokens].flatten(1)
-            first = self.guess(keypoints, state, _mean(words, words_mask), understood, conditions_mask)
+            first = self.guess(keypoints, state, words.mean, understood, conditions_mask)
+        seen = self.image(images) + self.image_position
+        if understood is not None:
+            seen = torch.cat([seen, understood], dim=1)
         if conditions_mask is not None:
-            conditions_mask = functional.pad(conditions_mask, (images.shape[1], 0), value=True)
-        kinds = [None if mask is None else mask[:, None, None] for mask in (words_mask, conditions_mask)]
-        state = vector_of(self.config.head, state).unsqueeze(1).expand(-1, self.config.head.token_targets, -1)
-        block_masks = tuple(kinds[index % 2] for index in range(len(self.blocks)))
-        return Context(keys_values, block_masks, self._embed(state), first)
+            conditions_mask = functional.pad(conditions_mask, (images.shape[1], 0), value=True)[:, None, None]
+        keys_values = tuple(
+            words.keys_values[index // 2] if index % 2 == 0 else block.cross.keys_values(seen)
+            for index, block in enumerate(self._blocks)
+        )
+        masks = tuple(words.mask if index % 2 == 0 else conditions_mask for index in range(len(self._blocks)))
+        return Context(keys_values, masks, self._state(state), first)
 
     def _understood(self, conditions: torch.Tensor, age_s: torch.Tensor) -> torch.Tensor:
         """System 2's tokens (B, K, D): projected, with their place in the sequence and their age added."""
         age = self.condition_age(sinusoid(age_s / _AGE_UNIT_S, _SINUSOID_WIDTH).to(conditions.dtype))
         return self.condition(conditions) + self.condition_position + age.unsqueeze(1)
 
+    def _state(self, state: torch.Tensor) -> torch.Tensor:
+        """Joints (B, J) as their token (B, 1, D) in its place of the sequence."""
+        vector = functional.pad(state, (0, 1)).index_select(-1, self.joint_of)
+        token = self._embed(vector.unsqueeze(1).expand(-1, self.config.head.token_targets, -1))
+        return token + self.sequence_position[:, _STATE : _STATE + 1]
+
+    def at(self, time: torch.Tensor, dtype: torch.dtype) -> TimeTokens:
+        """What a diffusion time gives, whatever is denoised.
+
+        Args:
+            time: (B,) in 0..train_steps - 1.
+            dtype: of the noisy chunks.
+
+        Returns:
+            The tokens of time and control frequency.
+        """
+        frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
+        of_time = self.time(sinusoid(time, _SINUSOID_WIDTH).to(dtype))
+        of_frequency = self.frequency(sinusoid(frequency, _SINUSOID_WIDTH).to(dtype))
+        both = torch.stack([of_time, of_frequency], dim=1)
+        return TimeTokens(of_time, both + self.sequence_position[:, :_STATE])
+
     def forward(
-        self, noisy: torch.Tensor, time: torch.Tensor, context: Context, committed: torch.Tensor
+        self, noisy: torch.Tensor, time: torch.Tensor | TimeTokens, context: Context, committed: torch.Tensor
     ) -> torch.Tensor:
         """One denoising step.
 
         Args:
             noisy: (B, H, U) normalised chunk with noise; committed targets are clean.
-            time: (B,) diffusion time in 0..train_steps - 1.
+            time: (B,) diffusion time in 0..train_steps - 1, or what `at` made of it.
             context: of B observations, or of fewer, each for several noisy chunks in a row (as in training).
             committed: (B, H) bool, which targets are fixed already; they are marked, and not predicted.
 
         Returns:
             (B, H, U): what Head.prediction names, in the noisy chunk's dtype.
         """
+        times = time if isinstance(time, TimeTokens) else self.at(time, noisy.dtype)
         targets = self.config.head.token_targets
         marks = committed.unflatten(1, (-1, targets)).to(noisy.dtype) @ self.committed
-        actions = self._embed(noisy) + marks
-        frequency = torch.full_like(time, self.config.control_hz, dtype=torch.float32)
-        begin = [embed(sinusoid(value, _SINUSOID_WIDTH).to(noisy.dtype)).unsqueeze(1) for embed, value in (
-            (self.time, time), (self.frequency, frequency),
-        )]  # fmt: skip
+        actions = self._embed(noisy) + marks + self.sequence_position[:, _STATE + 1 :]
         again = len(noisy) // len(context.state)
+        x = torch.cat([times.placed, _repeated(context.state, again), actions], dim=1)
         modulation = None
         if context.first is not None:
-            modulation = begin[0].squeeze(1) + context.first.modulation.repeat_interleave(again, dim=0)
-        state = context.state.repeat_interleave(again, dim=0)
-        x = torch.cat([*begin, state, actions], dim=1) + self.sequence_position
-        first_action = x.shape[1] - actions.shape[1]
-        for block, keys_values, mask in zip(self.blocks, context.keys_values, context.masks, strict=True):
+            modulation = functional.silu(times.time + _repeated(context.first.modulation, again))
+        for block, keys_values, mask in zip(self._blocks, context.keys_values, context.masks, strict=True):
             x = block(x, keys_values, mask, modulation)
-        found = self.output(self.final(self.final_norm(x[:, first_action:]))).unflatten(-1, (targets, -1)).flatten(1, 2)
-        return found if context.first is None else found + context.first.chunk.repeat_interleave(again, dim=0)
+        found = self.output(self.final(self.final_norm(x[:, _STATE + 1 :]))).unflatten(-1, (targets, -1)).flatten(1, 2)
+        return found if context.first is None else found + _repeated(context.first.chunk, again)
+
+    def fuse(self) -> None:
+        """Make each block's self-attention one product, and norms few operations; for inference, once weights are in place."""
+        for module in self.modules():
+            if isinstance(module, RMSNorm):
+                module.fuse()
+        for block in self._blocks:
+            block.self_attention.merge()
+
+    @property
+    def _blocks(self) -> list[ActionBlock]:
+        return list(cast(Iterable[ActionBlock], self.blocks))
 
     def _embed(self, vectors: torch.Tensor) -> torch.Tensor:
         """Action vectors (B, n, U), each with a vector that is 1 where a joint stands, to tokens (B, n / token_targets, D)."""
@@ -194,115 +293,19 @@ class ActionTransformer(nn.Module):
         return self.action(marked.unflatten(1, (-1, self.config.head.token_targets)).flatten(2))
 
 
+def _repeated(x: torch.Tensor, times: int) -> torch.Tensor:
+    """(B, ...) -> (times B, ...), each row so often in a row; without a copy where it is once."""
+    return x if times == 1 else x.repeat_interleave(times, dim=0)
+
+
+def _joint_of(head: Head) -> torch.Tensor:
+    """The inverse of Head.joint_places, (U,) long: J at places without a joint."""
+    joints = len(head.joint_places)
+    return torch.tensor([
+        head.joint_places.index(place) if place in head.joint_places else joints for place in range(head.action_width)
+    ])  # fmt: skip
+
+
 def _positions(count: int, width: int) -> torch.Tensor:
     """(1, count, D): sinusoids of place / _SPREAD, from which learned positions start."""
     return sinusoid(torch.arange(count) / _SPREAD, width)[None]
-
-
-def _mean(tokens: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-    """Mean (B, D) of the tokens (B, n, D) that are there, (B, n) bool; zero where none is."""
-    if there is None:
-        return tokens.mean(1)
-    return (tokens * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
-
-
-class Guess(nn.Module):
-    """A perceptron that guesses the chunk without denoising, and modulates the transformer that corrects the guess (adaLN).
-
-    RDT-1B has nothing like it; Head.guess_width switches it on. System 2's tokens begin without influence.
-    """
-
-    def __init__(self, config: PolicyConfig, inputs: int) -> None:
-        super().__init__()
-        head, inner = config.head, config.head.guess_width
-        self.known = nn.Linear(inputs, inner)
-        self.each = nn.Linear(head.width, head.guess_tokens) if head.guess_tokens else None
-        tokens = config.spatial_former.tokens + config.motion_former.tokens
-        given = tokens * head.guess_tokens if head.guess_tokens else head.width
-        self.understood = nn.Linear(given, inner)  # begins at zero: what System 2 tells is added as it proves useful
-        nn.init.zeros_(self.understood.weight)
-        nn.init.zeros_(self.understood.bias)
-        self.inner = nn.Sequential(nn.SiLU(), nn.Linear(inner, inner), nn.SiLU())
-        self.chunk = nn.Linear(inner, config.horizon * head.action_width)
-        self.modulation = nn.Linear(inner, head.width)
-        self.horizon = config.horizon
-
-    def forward(
-        self,
-        keypoints: torch.Tensor,
-        state: torch.Tensor,
-        words: torch.Tensor,
-        understood: torch.Tensor | None,
-        there: torch.Tensor | None,
-    ) -> FirstGuess:
-        """Guess from what is seen, felt and said.
-
-        Args:
-            keypoints: (B, P) the first token of each picture, one after the other.
-            state: (B, J) normalised joints.
-            words: (B, D) mean of the instruction's tokens.
-            understood: (B, K, D) System 2's tokens; None: a policy without video.
-            there: (B, K) bool, which of these there are; None: all.
-
-        Returns:
-            The chunk (B, H, U) and the modulation (B, D).
-        """
-        x = self.known(torch.cat([keypoints, state.to(keypoints.dtype), words], dim=1))
-        if understood is not None:
-            x = x + self.understood(self._of_each(understood, there))
-        x = self.inner(x)
-        return FirstGuess(self.chunk(x).unflatten(1, (self.horizon, -1)), self.modulation(x))
-
-    def _of_each(self, understood: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-        """Head.guess_tokens numbers of every token, (B, K * n), or where that is 0 the mean of all, (B, D)."""
-        if self.each is None:
-            return _mean(understood, there)
-        features = self.each(understood)
-        return (features if there is None else features * there[..., None]).flatten(1)
-
-
-class ActionBlock(nn.Module):
-    """Self-attention, cross-attention, feed-forward, as RDT-1B's block: a norm before each, a residual around each."""
-
-    def __init__(self, width: int, heads: int, modulated: bool, norm: type[RMSNorm]) -> None:
-        super().__init__()
-        self.modulation = nn.Linear(width, 6 * width) if modulated else None
-        if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
-        self.self_norm = norm(width)
-        self.self_attention = Attention(width, heads, norm)
-        self.cross_norm = norm(width)
-        self.cross = Attention(width, heads, norm)
-        self.feed_norm = norm(width)
-        self.feed_forward = FeedForward(width)
-
-    def forward(
-        self, x: torch.Tensor, context: KeyValue, mask: torch.Tensor | None, modulation: torch.Tensor | None
-    ) -> torch.Tensor:
-        """One block of one denoising step.
-
-        Args:
-            x: (B, 3 + H / token_targets, D): time, control frequency, state, targets.
-            context: keys and values of C observations, (C, h, M, D / h) each; B / C chunks in a row share one's.
-            mask: (C, 1, 1, M) bool, which of the context's tokens there are; None: all.
-            modulation: (B, D); None: a head without a guess.
-
-        Returns:
-            (B, 3 + H / token_targets, D).
-        """
-        scale, shift, feed_scale, feed_shift, gate, feed_gate = self._modulated(modulation)
-        x = x + self.self_attention(self.self_norm(x) * scale + shift) * gate
-        chunks = len(x) // len(context[0])  # of one observation: they share its keys and values
-        queries = self.cross_norm(x).unflatten(0, (-1, chunks)).flatten(1, 2)
-        x = x + self.cross(queries, context, mask).unflatten(1, (chunks, -1)).flatten(0, 1)
-        return x + self.feed_forward(self.feed_norm(x) * feed_scale + feed_shift) * feed_gate
-
-    def _modulated(self, modulation: torch.Tensor | None) -> tuple[torch.Tensor | float, ...]:
-        """Scale and shift of both, then both gates, (B, 1, D) each; 1, 0 and 1 at first, and where there is no modulation."""
-        if self.modulation is None or modulation is None:
-            return 1.0, 0.0, 1.0, 0.0, 1.0, 1.0
-        scale, shift, feed_scale, feed_shift, gate, feed_gate = (
-            self.modulation(functional.silu(modulation)).unsqueeze(1).chunk(6, dim=-1)
-        )
-        return 1 + scale, shift, 1 + feed_scale, feed_shift, 1 + gate, 1 + feed_gate

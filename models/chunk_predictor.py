@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from models.backbones.backbone import VideoText
 from models.computed import Computed
 from models.config import PolicyConfig
 from models.normalize import Statistics
+from models.placement import sent
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures
 
 _KEPT_SETS = 8
@@ -47,9 +49,26 @@ class ChunkInputs:
     committed: torch.Tensor
     """(1, H) bool, which targets are committed."""
 
+    @classmethod
+    def blank(cls, config: PolicyConfig, language: torch.Tensor) -> Self:
+        """Zeros of all the shapes that a policy's chunks are denoised from, where and in which dtype `language` is."""
+        former, head = config.spatial_former, config.head
+        tokens = former.tokens + config.motion_former.tokens
+        chunk = torch.zeros(1, config.horizon, head.action_width, device=language.device)
+        return cls(
+            language=language,
+            images=language.new_zeros(1, 2 * len(config.cameras) * config.image.tokens, config.image.width),
+            conditions=language.new_zeros(1, tokens, former.width) if config.hears_video else None,
+            age_s=torch.zeros(1, device=language.device),
+            state=language.new_zeros(1, config.joints),
+            noise=chunk,
+            prefix=chunk,
+            committed=torch.zeros(1, config.horizon, dtype=torch.bool, device=language.device),
+        )
+
 
 class ChunkPredictor(Computed):
-    """System 1 of Video2Act, section 3.3. It keeps the tokens of the last sets of pictures, and nothing else between calls."""
+    """System 1 of Video2Act, section 3.3. Between calls it keeps the last sets' tokens, and what it made of the instruction."""
 
     warm_up_words: tuple[int, ...] = (8,)
     """How long the instructions are with which it is warmed up; chosen: those of the six tasks have about so many tokens."""
@@ -57,11 +76,17 @@ class ChunkPredictor(Computed):
     def __init__(self, config: PolicyConfig, statistics: Statistics) -> None:
         self.config, self.statistics = config, statistics
         self._sets: OrderedDict[tuple[int, ...], torch.Tensor] = OrderedDict()
+        self._instruction: tuple[InstructionEmbedding, torch.Tensor] | None = None
 
     @abstractmethod
     def encoded(self, prepared: torch.Tensor) -> torch.Tensor:
         """Tokens (cameras * N, D) of a set of pictures (cameras, 3, S, S) of `prepare`."""
         ...
+
+    def instructed(self, language: torch.Tensor) -> None:
+        """Make what all chunks of an instruction share, (1, L, text width) on the networks' device. Here nothing: a graph of
+        ONNX makes it in each chunk.
+        """
 
     @abstractmethod
     def denoised(self, given: ChunkInputs) -> torch.Tensor:
@@ -79,10 +104,12 @@ class ChunkPredictor(Computed):
             (cameras, 3, S, S) on the networks' device, in their dtype.
         """
         size, how = self.config.image.image_px, self.config.eyes_resize
-        resized = [images.resize(images.to_tensor(p, self.device), size, size, how) for p in pictures]
+        alike = len({picture.shape for picture in pictures}) == 1
+        groups = [pictures] if alike else [(picture,) for picture in pictures]
+        resized = torch.cat([images.resize(images.to_tensors(group, self.device), size, size, how) for group in groups])
         for index in self.config.unseen:
-            resized[index] = torch.full_like(resized[index], -1.0)  # black
-        return torch.cat(resized).to(self.dtype)
+            resized[index] = -1.0  # black
+        return resized.contiguous().to(self.dtype)
 
     def has(self, key: tuple[int, ...]) -> bool:
         """Whether `encode_images` still keeps the tokens of that very set; then its pictures need not be prepared."""
@@ -104,6 +131,17 @@ class ChunkPredictor(Computed):
             while len(self._sets) > _KEPT_SETS:
                 self._sets.popitem(last=False)
         return self._sets[key]
+
+    @torch.inference_mode()
+    def instruct(self, instruction: InstructionEmbedding) -> None:
+        """Make what all chunks of an instruction share, unless it is the last one again. Changes no chunk.
+
+        Called when an instruction comes: on a GPU it may take a second, in which kernels are captured.
+        """
+        if self._instruction is None or self._instruction[0] is not instruction:
+            language = sent(instruction.language, self.device).to(self.dtype)
+            self.instructed(language)
+            self._instruction = instruction, language
 
     def clear(self) -> None:
         """Forget all sets, at a new episode: its frame numbers may be those of other pictures."""
@@ -151,20 +189,22 @@ class ChunkPredictor(Computed):
         config, device, dtype = self.config, self.device, self.dtype
         both = None
         if conditions is not None and config.hears_video:
-            both = torch.cat([conditions.spatial, conditions.motion])[None].to(device, dtype)
+            both = sent(torch.cat([conditions.spatial, conditions.motion])[None], device).to(dtype)
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn((1, config.horizon, config.head.action_width), generator=generator)
         known = vector_of(config.head, self.statistics.normalize(prefix, q)[None])
+        self.instruct(instruction)
+        assert self._instruction is not None
         given = ChunkInputs(
-            language=instruction.language.to(device, dtype),
+            language=self._instruction[1],
             images=torch.cat(tuple(sets))[None],
             conditions=both,
-            age_s=torch.tensor([age_s], device=device),
-            state=self.statistics.normalize_state(q)[None].to(device, dtype),
-            noise=noise.to(device),
-            prefix=functional.pad(known, (0, 0, 0, config.horizon - len(prefix))).to(device),
-            committed=(torch.arange(config.horizon, device=device) < len(prefix))[None],
+            age_s=sent(torch.tensor([age_s]), device),
+            state=sent(self.statistics.normalize_state(q)[None], device).to(dtype),
+            noise=sent(noise, device),
+            prefix=sent(functional.pad(known, (0, 0, 0, config.horizon - len(prefix))), device),
+            committed=sent((torch.arange(config.horizon) < len(prefix))[None], device),
         )
-        targets = self.statistics.denormalize(joints_of(config.head, self.denoised(given))[0], q)
+        targets = self.statistics.denormalize(joints_of(config.head, self.denoised(given).cpu())[0], q)
         targets[: len(prefix)] = prefix
         return targets

@@ -6,7 +6,8 @@ Dhariwal 2021 (schedule). RDT-1B is trained and sampled so. Legend: B batch, H t
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,7 +17,6 @@ import torch
 from models.config import Head
 
 Amount = torch.Tensor
-Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (noisy (B, H, U), time (B,)) -> prediction (B, H, U)
 _GREATEST_BETA = 0.999  # Nichol and Dhariwal 2021, section 3.2: no singularity at the last time
 
 
@@ -96,36 +96,86 @@ def wanted(head: Head, clean: Amount, noise: Amount, signal: Amount, spread: Amo
     return clean if head.prediction == "sample" else noise
 
 
+@dataclass(frozen=True)
+class Step:
+    """One denoising step of the sampler: its time, and the numbers of DPM-Solver++ (2M) that follow from the schedule alone."""
+
+    place: int
+    """Among the steps, from 0."""
+    time: int
+    signal: float
+    """Amplitude sqrt(alpha bar) at `time`."""
+    spread: float
+    """Amplitude of the noise there, sqrt(1 - alpha bar)."""
+    kept: float
+    """Factor on the noisy chunk: the next step's spread by this one's; 0 at the last, which ends at what is predicted clean."""
+    approached: float
+    """Factor on the direction: the next step's signal times (exp(-h) - 1), h the step in log(signal / spread)."""
+    ahead: float
+    """Of the change since the step before, what is added to the direction: h by twice the h before; 0 at the first."""
+
+
+Denoiser = Callable[[torch.Tensor, Step], torch.Tensor]  # noisy (B, H, U) -> prediction (B, H, U)
+
+
+@lru_cache
+def plan(steps: int, train_steps: int) -> tuple[Step, ...]:
+    """A sampler's steps as plain numbers, made once: nothing of them is computed while a chunk is.
+
+    Args:
+        steps: denoising steps of one chunk, as in `schedule`.
+        train_steps: likewise.
+
+    Returns:
+        The steps in their order, times falling.
+    """
+    times, amplitudes = schedule(steps, train_steps)
+    made, last_width = list[Step](), 0.0
+    for place, time in enumerate(times):
+        (signal, spread), (next_signal, next_spread) = amplitudes[place : place + 2]
+        if next_spread == 0.0:
+            made.append(Step(place, time, signal, spread, 0.0, 0.0, 0.0))
+            break
+        width = math.log(next_signal / next_spread) - math.log(signal / spread)
+        ahead = width / last_width / 2 if last_width else 0.0
+        made.append(Step(place, time, signal, spread, next_spread / spread, next_signal * math.expm1(-width), ahead))
+        last_width = width
+    return tuple(made)
+
+
 def sample(
-    head: Head, noise: torch.Tensor, prefix: torch.Tensor, committed: torch.Tensor, denoise: Denoiser
+    head: Head,
+    steps: Sequence[Step],
+    noise: torch.Tensor,
+    prefix: torch.Tensor,
+    committed: torch.Tensor,
+    denoise: Denoiser,
 ) -> torch.Tensor:
     """From noise to a chunk that begins with the committed targets.
 
-    They enter every step clean, so the free targets continue them (training-time real-time chunking). Deterministic.
+    They enter every step clean, so the free targets continue them (training-time real-time chunking). Deterministic, and
+    without a decision on what is in a tensor: a CUDA graph can capture it.
 
     Args:
-        head: steps, train_steps and what is predicted.
+        head: what is predicted.
+        steps: of `plan`.
         noise: (B, H, U) float32 standard normal; stays unchanged.
         prefix: (B, H, U) the committed targets, normalised, in their places; the others are not looked at.
         committed: (B, H) bool, which targets are.
-        denoise: the head: noisy (B, H, U) and times (B,) -> prediction (B, H, U); called once a step.
+        denoise: the head: noisy (B, H, U) and the step -> prediction (B, H, U); called once a step.
 
     Returns:
         (B, H, U), normalised; its committed targets are the prefix's, bit for bit.
     """
-    times, amplitudes = schedule(head.steps, head.train_steps)
-    x, before, last_step = noise, None, 0.0
     fixed = committed[..., None]
-    for place, time in enumerate(times):
-        (signal, spread), (next_signal, next_spread) = amplitudes[place : place + 2]
+    x = before = noise
+    for step in steps:
         x = torch.where(fixed, prefix, x)
-        prediction = denoise(x, torch.full((x.shape[0],), time, device=x.device))
-        clean = cleaned(head, x, prediction, signal, spread)
-        if next_spread == 0.0:  # the last step is of first order: it ends at what is predicted clean
+        clean = cleaned(head, x, denoise(x, step), step.signal, step.spread)
+        if step.kept == 0.0:  # the last step is of first order
             x = clean
             break
-        step = math.log(next_signal / next_spread) - math.log(signal / spread)
-        direction = clean if before is None else clean + (clean - before) * (step / last_step / 2)
-        x = x * (next_spread / spread) - direction * (next_signal * math.expm1(-step))
-        before, last_step = clean, step
+        direction = clean + (clean - before) * step.ahead if step.ahead else clean
+        x = x * step.kept - direction * step.approached
+        before = clean
     return torch.where(fixed, prefix, x)

@@ -3,6 +3,7 @@
 Legend: B pictures, H W height and width in px.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,8 +28,33 @@ def to_tensor(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     Returns:
         (1, 3, H, W) float32 in -1..1.
     """
-    tensor = torch.from_numpy(np.array(picture, copy=True)).to(device)
-    return tensor.permute(2, 0, 1).unsqueeze(0).to(torch.float32).div_(127.5).sub_(1.0)
+    return _in_range(_sent((picture,), device)[0].permute(2, 0, 1).unsqueeze(0))
+
+
+def to_tensors(pictures: Sequence[NDArray[np.uint8]], device: torch.device) -> torch.Tensor:
+    """The same of several pictures at once.
+
+    Args:
+        pictures: B times (H, W, 3) uint8 RGB, all of one size; copied.
+        device: where the tensor is made.
+
+    Returns:
+        (B, 3, H, W) float32 in -1..1.
+    """
+    return _in_range(_sent(pictures, device).permute(0, 3, 1, 2))
+
+
+def _sent(pictures: Sequence[NDArray[np.uint8]], device: torch.device) -> torch.Tensor:
+    """Pictures (B, H, W, 3) uint8 on a device; to a GPU they go from pinned memory, so that nothing waits for the copy."""
+    host = torch.empty((len(pictures), *pictures[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    for place, picture in zip(host.numpy(), pictures, strict=True):
+        np.copyto(place, picture)
+    return host.to(device, non_blocking=True)
+
+
+def _in_range(pictures: torch.Tensor) -> torch.Tensor:
+    """0..255 uint8 to -1..1 float32, where it is."""
+    return pictures.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def resize(picture: torch.Tensor, height_px: int, width_px: int, how: Resize) -> torch.Tensor:

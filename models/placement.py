@@ -42,6 +42,12 @@ def usual_type(config: PolicyConfig, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if published and device.type == "cuda" else torch.float32
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device. From the CPU to a GPU it goes by pinned memory: nothing waits for the copy."""
+    up = device.type == "cuda" and tensor.device.type == "cpu"
+    return tensor.pin_memory().to(device, non_blocking=True) if up else tensor.to(device)
+
+
 def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """Bring a network to a device and its weights to a dtype, one by one; those that their library wants stay float32."""
     types = number_types(network, dtype)

@@ -7,9 +7,10 @@ Called by models/checkpoint.py, training and models/graphs. Legend: S px of a re
 import torch
 from torch import nn
 
-from models import diffusion
-from models.action_dit import ActionTransformer
+from models.action_dit import ActionTransformer, Words
+from models.capture import Graphs
 from models.chunk_predictor import ChunkInputs, ChunkPredictor
+from models.chunk_sampler import ChunkSampler
 from models.config import Keypoints, PolicyConfig, Siglip
 from models.encoders.image import ImageEncoder
 from models.encoders.keypoints import KeypointEncoder
@@ -26,7 +27,9 @@ class FastSystem(ChunkPredictor, nn.Module):
         self.images = images or image_encoder(config.image, len(config.cameras))
         positions = 2 * len(config.cameras) * config.image.tokens
         self.head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
-        self._compiled = False
+        self._sampler: ChunkSampler | None = None
+        self._words: Words | None = None
+        self._graphs: Graphs | None = None
 
     @property
     def device(self) -> torch.device:
@@ -41,27 +44,41 @@ class FastSystem(ChunkPredictor, nn.Module):
         return sum(weight.numel() for weight in self.parameters())
 
     def encoded(self, prepared: torch.Tensor) -> torch.Tensor:
-        return self._kept(self.images(prepared)).flatten(0, 1)
+        if self._graphs is None:
+            return self.images(prepared).flatten(0, 1)
+        return self._graphs("image encoder", self._seen, prepared)[0].flatten(0, 1)
+
+    def instructed(self, language: torch.Tensor) -> None:
+        """Make the instruction's keys and values; on a GPU capture what makes its chunks, so that no run has to."""
+        self._sampler = self._sampler or ChunkSampler(self.head, self.device, self.dtype)
+        self._words = self.head.words(language)
+        if self._graphs is not None and language.is_cuda:
+            self.denoised(ChunkInputs.blank(self.config, language))
 
     def denoised(self, given: ChunkInputs) -> torch.Tensor:
-        context = self.head.context(given.language, given.images, given.conditions, given.age_s, given.state)
+        assert self._sampler is not None and self._words is not None, "instructed comes first"
+        inputs = [given.images, given.age_s, given.state, given.noise, given.prefix, given.committed]
+        inputs += [] if given.conditions is None else [given.conditions]
+        if self._graphs is None:
+            return self._sampler(self._words, *inputs)
+        return self._graphs("chunk", self._sampler.flat, *self._words.tensors, *inputs)[0]
 
-        def denoise(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-            return self._kept(self.head(x.to(self.dtype), time, context, given.committed)).float()
+    def fuse(self) -> None:
+        """From now on self-attention's products are merged, and a GPU gets each call's kernels at once, as CUDA graphs.
 
-        return diffusion.sample(self.config.head, given.noise, given.prefix, given.committed, denoise)
+        For live runs, once the weights are loaded and placed: they must not be replaced any more.
+        """
+        self.head.fuse()
+        self._graphs, self._sampler, self._instruction = Graphs(), None, None
 
     def compile_networks(self) -> None:
-        """torch.compile for the image encoder and the head, at their first call; on a GPU each becomes one CUDA graph."""
-        weight = next(self.head.parameters())
+        """torch.compile for the image encoder and a denoising step, at their first call."""
         for network in (self.images, self.head):
-            network.compile(mode="reduce-overhead" if weight.is_cuda else "default")
-        self._compiled = True
+            network.compile(fullgraph=True)
         self.warm_up_words = (8, 9)  # two lengths: whatever is compiled then serves every length
 
-    def _kept(self, output: torch.Tensor) -> torch.Tensor:
-        """The output of a network, copied where it is compiled: a CUDA graph writes its next output over this one."""
-        return output.clone() if self._compiled else output
+    def _seen(self, prepared: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.images(prepared),)
 
 
 def image_encoder(config: Siglip | Keypoints, cameras: int) -> ImageEncoder:

@@ -32,7 +32,7 @@ OTHER_SENSES = {
     "order": "in_order colour_order solver_order",  # of a sequence, of colours, of a formula
     "memory": "memory_gb memory_mb memory_kib memory_bytes total_memory shared_memory max_memory_reserved memory_format "
     "reset_peak_memory_stats _memory_bytes _memory_folder MEMORY_FOLDER MemoryFolder "
-    "MemoryError OutOfMemoryError fill_uninitialized_memory",  # of a computer
+    "MemoryError OutOfMemoryError fill_uninitialized_memory pin_memory",  # of a computer
     "act": "FastVideo2Act SlowVideo2Act",  # of the project
     "spread": "_spread latent_spread state_spread next_spread _SPREAD _WAN_SPREAD",  # of numbers
     "look": "_look_quat",  # of a camera

@@ -5,13 +5,13 @@ Made by runtime/policy/networks.py where a policy runs on a CPU. Torch's network
 
 from dataclasses import fields
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import nn
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import CPU, Checkpoint
 from models.chunk_predictor import ChunkInputs, ChunkPredictor
+from models.chunk_sampler import ChunkSampler
 from models.graphs.folder import GraphFolder, Network
 from models.graphs.on_graphs import OnGraphs
 from models.system1 import FastSystem
@@ -55,5 +55,6 @@ class _Chunk(nn.Module):
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
         """The chunk (1, H, U) of the fields of ChunkInputs; conditions that are not there are None."""
-        named: dict[str, Any] = {"conditions": None} | dict(zip(self.names, tensors, strict=True))
-        return self.system.denoised(ChunkInputs(**named))
+        named = dict(zip(self.names, tensors, strict=True))
+        words = self.system.head.words(named.pop("language"))
+        return ChunkSampler(self.system.head, CPU, torch.float32)(words, **named)

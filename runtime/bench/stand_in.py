@@ -97,6 +97,9 @@ class TimedPolicy:
         """Forget which sets were encoded."""
         self._encoded.clear()
 
+    def instruct(self, instruction: object) -> None:
+        """Does nothing: the swing does not depend on the instruction."""
+
     def foresee(self, conditions: Mapping[str, Array]) -> None:
         """Does nothing: the swing does not depend on conditions."""
 

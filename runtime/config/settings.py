@@ -156,7 +156,7 @@ class System(Section):
     """What computes its networks; onnx: ONNX Runtime, which takes a quarter of the time for small networks on a CPU in float32;
     auto: onnx for a trained policy of up to 100 million weights there, else torch."""
     compile: bool = False
-    """Use torch.compile for its transformer blocks, with CUDA graphs on a GPU; the first runs then take a minute."""
+    """Use torch.compile for its transformer blocks; the first runs then take a minute."""
 
     @property
     def without_graphs(self) -> str:
@@ -173,6 +173,10 @@ class System1(System):
         Says(metavar="SECONDS|auto", expects="a number above 0 and at most 10, or auto"),
     ] = 0.1
     """Time from the start of one run to the next; auto: 0.1 s, or longer where the first second shows that runs take longer."""
+
+    numerics: Literal["lean", "plain"] = "lean"
+    """lean: half the operations, captured as CUDA graphs on a GPU, at the start and for each new instruction; plain: those by
+    which older sessions were recorded. The two differ by rounding alone."""
 
     @property
     def first_period_s(self) -> float:

@@ -3,7 +3,8 @@ Used by system1, system2, text, replay and evaluation.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -18,10 +19,12 @@ from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
 from models.placement import usual_type
 from models.sources import sources
+from models.system1 import FastSystem
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System
+from runtime.config.settings import Settings, System, System1
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
+from runtime.host.clock import robot_time_ns
 from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.protocols import EncodedInstruction
@@ -120,16 +123,35 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
 
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
-    """System 1 on its device, warmed up, and compiled if the settings say so. Raises RuntimeFault with one line."""
+    """System 1 on its device, warmed up, fused and compiled as the settings say. Raises RuntimeFault with one line."""
     if computed_by(settings.system1, checkpoint) == "onnx":
         graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
         _made(graphs.warm_up)
         return FastVideo2Act(graphs, checkpoint.needs)
-    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
-    if settings.system1.compile:
-        fast.compile_networks()
-    fast.warm_up()
+    device, dtype = device_of(settings.system1, checkpoint.config)
+    with progress("System 1's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
+        fast = _made(lambda: checkpoint.fast(device, dtype))
+    with progress("System 1", "warming up" + (", compiling for a minute or more" if settings.system1.compile else "")):
+        make_quick(settings.system1, fast)
+        fast.warm_up()
     return FastVideo2Act(fast, checkpoint.needs)
+
+
+def make_quick(chosen: System1, fast: FastSystem) -> None:
+    """What a live run does to System 1's networks once their weights are loaded and placed; not warmed up yet."""
+    if chosen.compile:
+        fast.compile_networks()
+    if chosen.numerics == "lean":
+        fast.fuse()
+
+
+@contextmanager
+def progress(what: str, doing: str) -> Generator[None]:
+    """Log what takes a while when it begins, and how long it took."""
+    log.info("%s: %s", what, doing)
+    began_ns = robot_time_ns()
+    yield
+    log.info("%s: done in %.1f s", what, (robot_time_ns() - began_ns) / 1e9)
 
 
 def _made(make: Callable[[], Made]) -> Made:

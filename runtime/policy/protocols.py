@@ -97,6 +97,10 @@ class FastPolicy(Protocol):
         """Forget all pictures, as when frame numbers begin again."""
         ...
 
+    def instruct(self, instruction: EncodedInstruction) -> None:
+        """Make whatever can be made of a new instruction before chunks ask for it; may take a second. Changes no chunk."""
+        ...
+
     def foresee(self, conditions: Mapping[str, Array]) -> None:
         """Make whatever can be made of new conditions before the next chunk asks for it. Changes no chunk."""
         ...

@@ -49,6 +49,9 @@ class FastVideo2Act:
     def clear(self) -> None:
         self.network.clear()
 
+    def instruct(self, instruction: EncodedInstruction) -> None:
+        self.network.instruct(cast(InstructionEmbedding, instruction))
+
     def foresee(self, conditions: Mapping[str, Array]) -> None:
         if self._tokens is None or self._tokens[0] is not conditions:
             self._tokens = (conditions, ConditionTokens(*(tensor(conditions[name]) for name in ("spatial", "motion"))))

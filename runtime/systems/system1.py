@@ -19,7 +19,7 @@ from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
 from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_set, newest_set
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
-from runtime.systems.system1_step import encode_ahead, inputs_of, step
+from runtime.systems.system1_step import encode_ahead, inputs_of, make_ahead, step
 
 _POLL_S = 0.05
 """Longest wait for messages; chosen: as often as the heartbeat is sent, which tells that the loop comes round."""
@@ -59,11 +59,10 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         bus.drain([*states.values(), *frames], _POLL_S)
         for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
             for received in subscriber.taken():
-                if isinstance(received.message, messages.Conditions):
-                    if not newer(received.message, held.get(name)):
-                        continue
-                    config.fast.foresee(received.message.arrays)  # ahead of the run
+                if isinstance(received.message, messages.Conditions) and not newer(received.message, held.get(name)):
+                    continue
                 held[name] = received.message
+                make_ahead(config.fast, received.message, embeddings)
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)

@@ -248,6 +248,14 @@ def encode_ahead(fast: FastPolicy, frames: FrameSet, pictures: PictureSource) ->
         fast.encode_images(_numbers(frames), prepared)
 
 
+def make_ahead(fast: FastPolicy, message: messages.Message, embeddings: Callable[[str], EncodedInstruction]) -> None:
+    """Let the policy make what it can of a new instruction or of new conditions, so that no run has to; changes no bit."""
+    if isinstance(message, messages.Conditions):
+        fast.foresee(message.arrays)
+    if isinstance(message, messages.Embedding):
+        fast.instruct(embeddings(message.key))
+
+
 def _note_conditions(state: System1State, conditions: messages.Conditions | None) -> None:
     if conditions is None or (conditions.epoch, conditions.seq) == state.conditions:
         return

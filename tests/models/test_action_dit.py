@@ -80,10 +80,16 @@ def test_context_computed_once_equals_recomputing_it_every_step(
     tiny: PolicyConfig, head: ActionTransformer, inputs: Inputs
 ) -> None:
     once = inputs.context(head)
-    given = tiny.head, inputs.noisy, torch.zeros_like(inputs.noisy), inputs.committed
-    cached = diffusion.sample(*given, lambda x, time: head(x, time, once, inputs.committed))
-    again = diffusion.sample(*given, lambda x, time: head(x, time, inputs.context(head), inputs.committed))
-    assert torch.equal(cached, again)
+    steps = diffusion.plan(tiny.head.steps, tiny.head.train_steps)
+    given = tiny.head, steps, inputs.noisy, torch.zeros_like(inputs.noisy), inputs.committed
+
+    def sampled(context: Callable[[], Context]) -> torch.Tensor:
+        def denoise(x: torch.Tensor, step: diffusion.Step) -> torch.Tensor:
+            return head(x, torch.tensor([step.time]), context(), inputs.committed)
+
+        return diffusion.sample(*given, denoise)
+
+    assert torch.equal(sampled(lambda: once), sampled(lambda: inputs.context(head)))
 
 
 @pytest.mark.parametrize("name", ["language", "images", "conditions", "age_s", "state", "noisy"])

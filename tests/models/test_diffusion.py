@@ -1,6 +1,7 @@
 """The sampler: what a constant or an exact denoiser must give, and how the committed prefix enters every step.
 Called by pytest; chunks are (B, H, J)."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
@@ -24,12 +25,19 @@ def noise() -> torch.Tensor:
     return torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
 
 
-def sampled(head: Head, start: torch.Tensor, prefix: torch.Tensor, denoise: diffusion.Denoiser) -> torch.Tensor:
+Denoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # noisy, times (B,) -> prediction
+
+
+def sampled(head: Head, start: torch.Tensor, prefix: torch.Tensor, denoise: Denoise) -> torch.Tensor:
     """The sampler with a prefix (B, n, U) in its places."""
     count = prefix.shape[1]
     placed = torch.full_like(start, torch.nan)  # what stands in free places must not be looked at
     placed[:, :count] = prefix
-    return diffusion.sample(head, start, placed, (torch.arange(start.shape[1]) < count).expand(len(start), -1), denoise)
+    committed = (torch.arange(start.shape[1]) < count).expand(len(start), -1)
+    steps = diffusion.plan(head.steps, head.train_steps)
+    return diffusion.sample(
+        head, steps, start, placed, committed, lambda x, step: denoise(x, torch.full((len(x),), step.time))
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])

@@ -189,6 +189,18 @@ def test_another_checkpoint_or_library_has_graphs_of_its_own(tmp_path: Path, mon
     assert output(GraphFolder(tmp_path, "one", 1), 5.0) == 10.0
 
 
+def test_a_changed_module_has_graphs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "sources" / "layers.py"
+    module.parent.mkdir()
+    module.write_text("EPSILON = 1e-6\n")
+    monkeypatch.setattr(folder, "_SOURCES", module.parent)
+    graphs = tmp_path / "graphs"
+    assert output(GraphFolder(graphs, "one", 1), 3.0) == 6.0
+    assert output(GraphFolder(graphs, "one", 1), 4.0) == 6.0, "nothing changed"
+    module.write_text("EPSILON = 1e-5\n")
+    assert output(GraphFolder(graphs, "one", 1), 5.0) == 10.0
+
+
 def test_the_graphs_of_old_checkpoints_are_removed(tmp_path: Path) -> None:
     old = [tmp_path / f"old {number}" for number in range(12)]
     for number, path in enumerate(old):

@@ -46,6 +46,12 @@ def test_picture_is_copied_not_shared() -> None:
     assert (picture == 9).all()
 
 
+def test_several_pictures_become_the_tensors_of_each() -> None:
+    pictures = np.random.default_rng(2).integers(0, 256, (3, 5, 7, 3), dtype=np.uint8)
+    cpu = torch.device("cpu")
+    assert torch.equal(images.to_tensors(tuple(pictures), cpu), torch.cat([images.to_tensor(p, cpu) for p in pictures]))
+
+
 @pytest.mark.parametrize("how", ["crop", "letterbox", "stretch", "pad"])
 @pytest.mark.parametrize("size", [(64, 64), (96, 144), (60, 80), (33, 97)])
 def test_result_has_the_wanted_size(how: Resize, size: tuple[int, int]) -> None:

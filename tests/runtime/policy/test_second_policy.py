@@ -85,6 +85,9 @@ class Walker:
     def clear(self) -> None:
         self.sets.clear()
 
+    def instruct(self, instruction: EncodedInstruction) -> None:
+        assert instruction == "turn, please"
+
     def foresee(self, conditions: Mapping[str, Array]) -> None:
         assert set(conditions) == {"goal"}
 

@@ -24,7 +24,7 @@ from runtime.systems.condition_age import conditions_limit_ns
 from runtime.systems.frame_sets import FrameSet, History
 from runtime.systems.system1 import due, gather, next_due, older_sets_ahead, waits_for_system2
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
-from runtime.systems.system1_step import encode_ahead, inputs_of, references, refusal, step
+from runtime.systems.system1_step import encode_ahead, inputs_of, make_ahead, references, refusal, step
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -181,6 +181,31 @@ def test_looking_ahead_changes_no_bit_of_the_chunk(
     plain, encoded = chunks
     assert isinstance(plain, messages.ActionChunk) and isinstance(encoded, messages.ActionChunk)
     assert plain.q.tobytes() == encoded.q.tobytes()
+
+
+def test_what_is_made_of_an_instruction_ahead_changes_no_bit(
+    config: System1Config, inputs: System1Inputs, embedding: InstructionEmbedding
+) -> None:
+    fast = config.fast
+    assert isinstance(fast, FastVideo2Act) and inputs.embedding is not None and inputs.conditions is not None
+    chunks: list[NDArray[np.float32]] = []
+    asked: list[str] = []
+
+    def read(key: str) -> InstructionEmbedding:
+        asked.append(key)
+        return embedding
+
+    other = replace(embedding, language=embedding.language + 1)
+    for ahead in (False, True):
+        fast.network.instruct(other)
+        for message in (inputs.embedding, inputs.conditions, inputs.joints) if ahead else ():
+            assert message is not None
+            make_ahead(fast, message, read)
+        made = step(config, System1State(), inputs, noise, lambda _key: embedding, 1, NOW_NS)
+        assert isinstance(made, messages.ActionChunk)
+        chunks.append(made.q)
+    assert asked == [inputs.embedding.key], "when it came, once"
+    np.testing.assert_array_equal(*chunks)
 
 
 def test_a_set_must_be_new_in_every_camera(settings: Settings, build: Build) -> None:

@@ -1,8 +1,8 @@
 """The video models' features with less work than diffusers' own: what only the instruction decides is computed once for it, and
 the rest has few operations, none of which waits for the device.
 
-Used by models/lean_system2.py and models/graphs/system2.py; the numbers depart from those of models/backbones/backbone.py by
-rounding alone. Legend: B batch, T frames, h w latent grid, N = T h w / 4 places, L words, S = N + L, D width, n heads, d = D / n.
+Used by models/lean_system2.py and models/graphs/lean_system2.py. The numbers differ from backbone.py's by rounding alone.
+Legend: B batch, T frames, h w latent grid, N = T h w / 4 places, L words, S = N + L, D width, n heads of d.
 """
 
 from abc import ABC, abstractmethod
@@ -101,17 +101,6 @@ class LeanBackbone(nn.Module, ABC):
             signs[:, ::2] = -1.0
             self._tables[size] = cos, sin * signs
         return self._tables[size]
-
-    def keep_on_host(self, pinned: bool) -> None:
-        """Bring the weights that only `read` uses to the CPU's memory; each goes to the device while it is used.
-
-        Args:
-            pinned: whether to pin them there, from where they are copied several times as fast.
-        """
-        for layer in self.only_read():
-            for weight in layer.parameters():
-                kept = weight.data.cpu()
-                weight.data = kept.pin_memory() if pinned else kept
 
     def compile_blocks(self) -> None:
         """torch.compile for each kind of block, as one graph, at its first run; blocks of a kind share it."""

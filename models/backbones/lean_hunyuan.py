@@ -141,11 +141,12 @@ class SingleBlock(nn.Module):
             (attention.to_q, attention.to_k, attention.to_v), (attention.norm_q, attention.norm_k), attention.heads
         )
         self.widen, self.out = Projection(block.proj_mlp), Projection(block.proj_out)
+        self.width = (len(self.out.bias),)
 
     def forward(self, x: torch.Tensor, table: Table, rows: list[torch.Tensor]) -> torch.Tensor:
         """(1, S, D) -> (1, S, D); rows are shift, scale and gate, (D,) each."""
         shift, scale, gate = rows
-        normal = functional.layer_norm(x, x.shape[-1:], scale, shift, _EPSILON)
+        normal = functional.layer_norm(x, self.width, scale, shift, _EPSILON)
         asked, value = self.attention(normal)
         query, key = rotated(asked, table).unbind(2)
         wide = functional.gelu(self.widen(normal), approximate="tanh")
@@ -159,11 +160,12 @@ class _Heads(nn.Module):
         super().__init__()
         self.project, self.heads = Projection(*layers), heads
         self.norm = nn.Parameter(torch.stack([norm.weight.data for norm in norms])[:, None], requires_grad=False)
+        self.head_width = (self.norm.shape[-1],)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(1, S, D) -> queries and keys (1, S, 2, n, d), and values (1, S, n, d)."""
         found = self.project(x).unflatten(-1, (3, self.heads, -1))
-        asked = functional.rms_norm(found[:, :, :2], found.shape[-1:], eps=_EPSILON) * self.norm
+        asked = functional.rms_norm(found[:, :, :2], self.head_width, eps=_EPSILON) * self.norm
         return asked, found[:, :, 2]
 
 
@@ -175,16 +177,16 @@ class _Stream(nn.Module):
     ) -> None:
         super().__init__()
         self.attention, self.out = _Heads(layers, norms, heads), Projection(out)
-        self.feed_forward = FeedForward(feed_forward)
+        self.feed_forward, self.width = FeedForward(feed_forward), (len(self.out.bias),)
 
     def heard(self, x: torch.Tensor, rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries and keys, and values."""
-        return self.attention(functional.layer_norm(x, x.shape[-1:], rows[1], rows[0], _EPSILON))
+        return self.attention(functional.layer_norm(x, self.width, rows[1], rows[0], _EPSILON))
 
     def left(self, x: torch.Tensor, mixed: torch.Tensor, rows: list[torch.Tensor]) -> torch.Tensor:
         """What the stream is after the block, from what it was and what it attended to."""
         x = torch.addcmul(x, self.out(mixed), rows[2])
-        normal = functional.layer_norm(x, x.shape[-1:], rows[4], rows[3], _EPSILON)
+        normal = functional.layer_norm(x, self.width, rows[4], rows[3], _EPSILON)
         return torch.addcmul(x, self.feed_forward(normal), rows[5])
 
 

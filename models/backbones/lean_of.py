@@ -1,6 +1,6 @@
 """Which lean video model takes the weights of which whole one; imports only its own part of diffusers.
 
-Called by models/lean_system2.py and models/graphs/system2.py.
+Called by models/lean_system2.py and models/graphs/lean_system2.py.
 """
 
 from typing import cast

@@ -1,7 +1,7 @@
-"""Wan2.2's kept blocks with less work (models/backbones/lean.py): the words' keys and values and all modulation are made once an
-instruction.
+"""Wan2.2's kept blocks with less work (models/backbones/lean.py): the words' keys and values and all modulation are made once
+for an instruction.
 
-Made by models/backbones/lean_of.py. Legend as there; rows are those of a Reading's modulation, in float32 as the model has them.
+Made by models/backbones/lean_of.py. Legend as there; rows are those of a Reading's modulation, float32 as the model has them.
 """
 
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ class WanBlock(nn.Module):
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        self.heads, self.epsilon = block.attn1.heads, block.norm1.eps
+        self.heads, self.epsilon, self.width = block.attn1.heads, block.norm1.eps, tuple(block.norm1.normalized_shape)
         own, cross = block.attn1, block.attn2
         self.project, self.out = Projection(own.to_q, own.to_k, own.to_v), Projection(own.to_out[0])
         self.norms = nn.ModuleList([own.norm_q, own.norm_k, cross.norm_q])
@@ -129,7 +129,7 @@ class WanBlock(nn.Module):
         return x.unflatten(-1, (self.heads, -1))
 
     def _modulated(self, x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(x.float(), x.shape[-1:], scale, shift, self.epsilon).to(x.dtype)
+        return functional.layer_norm(x.float(), self.width, scale, shift, self.epsilon).to(x.dtype)
 
     def _added(self, x: torch.Tensor, found: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
         return torch.addcmul(x.float(), found.float(), gate).to(x.dtype)

@@ -43,7 +43,12 @@ GONE_VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ),
 }
 """A value that was taken away: what stands in its place in old sessions, and what to do instead."""
-LATER: dict[str, str] = {"system1.engine": "torch", "system2.engine": "torch", "system2.windows": "frames"}
+LATER: dict[str, str] = {
+    "system1.engine": "torch",
+    "system2.engine": "torch",
+    "system2.windows": "frames",
+    "system2.numerics": "plain",
+}
 """Settings that former versions did not have: what stands for them in the settings of their sessions."""
 FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}
 """Of single commands."""

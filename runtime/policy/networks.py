@@ -3,7 +3,8 @@ Used by system1, system2, text, replay and evaluation.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -14,14 +15,19 @@ from models.checkpoint import CPU, Checkpoint
 from models.config import PolicyConfig
 from models.errors import ModelError
 from models.graphs.folder import GraphFolder
+from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
+from models.lean_system2 import LeanSystem
 from models.placement import usual_type
 from models.sources import sources
+from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System
+from runtime.config.settings import Settings, System, System2
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
+from runtime.host.clock import robot_time_ns
 from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.protocols import EncodedInstruction
@@ -99,24 +105,57 @@ def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
 
 
 def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
-    """System 2 on its device, warmed up, compiled or stored in float8 as the settings say. Raises RuntimeFault with one
-    line.
+    """System 2 on its device and warmed up: compiled, captured, stored in float8 as the settings say.
+
+    Raises:
+        RuntimeFault: One line.
     """
     if computed_by(settings.system2, checkpoint) == "onnx":
-        graphs = _made(lambda: SlowGraphs(checkpoint, _graphs(settings.system2, checkpoint)))
+        kind = LeanGraphs if settings.system2.numerics == "lean" else SlowGraphs
+        graphs = _made(lambda: kind(checkpoint, _graphs(settings.system2, checkpoint)))
         _made(graphs.warm_up)
         return SlowVideo2Act(graphs, checkpoint.needs)
     device, dtype = device_of(settings.system2, checkpoint.config)
-    if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
-        slow = _made(lambda: checkpoint.slow(CPU, dtype))
-        slow.backbone.store_in_float8(dtype)
-        slow.to(device)
-    else:
-        slow = _made(lambda: checkpoint.slow(device, dtype))
-    if settings.system2.compile:
-        slow.backbone.compile_blocks()
-    slow.warm_up()
+    with progress("System 2's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
+        slow = _made(lambda: prepared(settings.system2, lambda at: checkpoint.slow(at, dtype), device, dtype))
+    with progress("System 2", "warming up" + (", compiling for a minute or more" if settings.system2.compile else "")):
+        slow.warm_up()
     return SlowVideo2Act(slow, checkpoint.needs)
+
+
+def prepared(
+    chosen: System2, make: Callable[[torch.device], SlowSystem], device: torch.device, dtype: torch.dtype
+) -> SlowSystem | LeanSystem:
+    """System 2 as the settings choose it, on its device, not warmed up.
+
+    Args:
+        chosen: numerics, storage, where the modulation is kept, and whether to compile.
+        make: gives the networks on a device, in `dtype`.
+        device: where they are to compute.
+        dtype: what they compute in.
+    """
+    small = chosen.storage == "float8" or chosen.modulation == "host"
+    slow = make(CPU if small else device)  # the device may not hold them as they are
+    if chosen.storage == "float8":
+        slow.backbone.store_in_float8(dtype)
+    if chosen.numerics == "plain":
+        found: SlowSystem | LeanSystem = slow.to(device)
+    else:
+        found = LeanSystem(slow)
+        found.move(device, chosen.modulation == "host")
+        found.launch(together=True)
+    if chosen.compile:
+        found.backbone.compile_blocks()
+    return found
+
+
+@contextmanager
+def progress(what: str, doing: str) -> Generator[None]:
+    """Log what takes a while when it begins, and how long it took."""
+    log.info("%s: %s", what, doing)
+    began_ns = robot_time_ns()
+    yield
+    log.info("%s: done in %.1f s", what, (robot_time_ns() - began_ns) / 1e9)
 
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
@@ -125,11 +164,19 @@ def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
         graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
         _made(graphs.warm_up)
         return FastVideo2Act(graphs, checkpoint.needs)
-    fast = _made(lambda: checkpoint.fast(*device_of(settings.system1, checkpoint.config)))
-    if settings.system1.compile:
-        fast.compile_networks()
-    fast.warm_up()
+    device, dtype = device_of(settings.system1, checkpoint.config)
+    with progress("System 1's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
+        fast = _made(lambda: checkpoint.fast(device, dtype))
+    with progress("System 1", "warming up" + (", compiling for a minute or more" if settings.system1.compile else "")):
+        make_quick(settings.system1, fast)
+        fast.warm_up()
     return FastVideo2Act(fast, checkpoint.needs)
+
+
+def make_quick(chosen: System, fast: FastSystem) -> None:
+    """What a live run does to System 1's networks once their weights are loaded and placed; not warmed up yet."""
+    if chosen.compile:
+        fast.compile_networks()
 
 
 def _made(make: Callable[[], Made]) -> Made:

@@ -73,19 +73,20 @@ class LeanSystem(LeanConditions, nn.Module):
             device: where the networks are to compute.
             modulation_on_host: leave those that only a new instruction needs in the CPU's memory; it then takes longer.
         """
-        stay = (
-            {id(w) for layer in self.backbone.only_read() for w in layer.parameters()}
-            if modulation_on_host
-            else set[int]()
-        )
+        goes = {id(weight) for weight in self.device_weights(modulation_on_host)}
         for weight in self.parameters():
-            if id(weight) not in stay:
+            if id(weight) in goes:
                 weight.data = weight.data.to(device)
             elif device.type == "cuda":  # pinned memory is copied several times as fast
                 weight.data = weight.data.cpu().pin_memory()
         for module in self.modules():
             for name, buffer in module.named_buffers(recurse=False):
                 setattr(module, name, buffer.to(device))
+
+    def device_weights(self, modulation_on_host: bool) -> list[nn.Parameter]:
+        """The weights that must be on the device: all, or those that more than a new instruction needs."""
+        read = {id(weight) for layer in self.backbone.only_read() for weight in layer.parameters()}
+        return [weight for weight in self.parameters() if not modulation_on_host or id(weight) not in read]
 
     def _called(self, name: str, call: Call, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return call(*inputs) if self._graphs is None else self._graphs(name, call, *inputs)

@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
 
 def _models(options: BenchFlags) -> dict[str, Any]:
     if options.count:
+        if options.size == "middle":
+            raise RuntimeFault("--count: counts small, full and full-wan, got middle; give one of them")
         return _count(options.size)
     import torch
 
@@ -167,9 +169,12 @@ def _count(size: str) -> dict[str, Any]:
 
     result = count.run(size)
     say(f"video2act bench: {size}, counted without running a network")
+    say("  both systems in two processes on one card, GiB")
+    for what, figures in result["memory_gib"].items():
+        say(f"    {what:<22}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     for what, figures in result.items():
-        if isinstance(figures, dict):
-            say(f"  {what:<16}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
+        if isinstance(figures, dict) and what != "memory_gib":
+            say(f"  {what:<26}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     return result
 
 

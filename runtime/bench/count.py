@@ -5,7 +5,7 @@ The figures tell whether a card can hold a size, and how long a run takes at lea
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,38 +40,41 @@ def run(size: str) -> dict[str, Any]:
         fast = place(FastSystem(config, statistics).eval(), _META, _DTYPE)
         parts = _fast(fast)
         own = _bytes(fast) + max(peak_bytes(call) for call in parts.values())
-        memory = {f"{name}, {where}": _memory(config, name, where, own) for name in _STORAGES for where in _PLACES}
-        lean, plain = LeanSystem(_plain(config, "bfloat16")), _plain(config, "bfloat16")
+        plain = {storage: _plain(config, storage) for storage in _STORAGES}
+        operations = _launches(_plain_runs(plain["bfloat16"]))
+        lean = {storage: LeanSystem(slow) for storage, slow in plain.items()}
+        memory = {
+            f"{storage}, {where}": found for storage in lean for where, found in _memory(lean[storage], own).items()
+        }
         return {
             "size": size,
             "memory_gib": memory,
-            "system2_tflop": _tflops(_lean_runs(lean)),
+            "system2_tflop": _tflops(_lean_runs(lean["bfloat16"])),
             "system1_tflop": _tflops(parts, {"denoising": config.head.steps}),
-            "system2_operations": _launches(_lean_runs(lean)),
-            "system2_operations_plain": _launches(_plain_runs(plain)),
+            "system2_operations": _launches(_lean_runs(lean["bfloat16"])),
+            "system2_operations_plain": operations,
             "system1_operations": _launches(parts, {"denoising": config.head.steps}),
         }
 
 
-_STORAGES: tuple[Literal["bfloat16", "float8"], ...] = ("bfloat16", "float8")
-_PLACES: tuple[Literal["device", "host"], ...] = ("device", "host")
+_STORAGES = ("bfloat16", "float8")
 Runs = dict[str, Callable[[], Any]]
 
 
-def _memory(config: PolicyConfig, storage: str, where: str, system1_bytes: int) -> dict[str, float | bool]:
-    """Both systems in two processes with System 2 as its settings say; GiB."""
-    lean = LeanSystem(_plain(config, storage))
-    away = sum(_bytes(layer) for layer in lean.backbone.only_read()) if where == "host" else 0
-    held = _bytes(lean) - away
-    peak = held + max(peak_bytes(call) for call in _lean_runs(lean).values())
-    both = (peak + system1_bytes) / 2**30 + 2 * _PROCESS_GIB
-    figures: dict[str, float | bool] = {
-        "system2_weights": round(held / 2**30, 2),
-        "system2_peak": round(peak / 2**30, 2),
-        "system1_peak": round(system1_bytes / 2**30, 2),
-        "both": round(both, 2),
-    }
-    return figures | {f"fits_{card}": both <= card for card in _CARDS_GIB}
+def _memory(lean: LeanSystem, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
+    """Both systems in two processes, by where System 2's modulation is kept; GiB."""
+    working = max(peak_bytes(call) for call in _lean_runs(lean).values())
+    away = sum(_bytes(layer) for layer in lean.backbone.only_read())
+    found: dict[str, dict[str, float | bool]] = {}
+    for where, held in (("device", _bytes(lean)), ("host", _bytes(lean) - away)):
+        both = (held + working + system1_bytes) / 2**30 + 2 * _PROCESS_GIB
+        found[where] = {
+            "system2_weights": round(held / 2**30, 2),
+            "system2_peak": round((held + working) / 2**30, 2),
+            "system1_peak": round(system1_bytes / 2**30, 2),
+            "both": round(both, 2),
+        } | {f"fits_{card}": both <= card for card in _CARDS_GIB}
+    return found
 
 
 def _plain(config: PolicyConfig, storage: str) -> SlowSystem:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from models.checkpoint import save
+from models.condition_maker import ConditionMaker
 from models.config import PolicyConfig, Source
 from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system2 import SlowGraphs
@@ -100,7 +101,8 @@ def test_float8_storage_is_a_setting() -> None:
     assert slow.dtype == torch.float32
 
 
-def test_numerics_are_a_setting_and_older_sessions_have_the_plain_ones() -> None:
+def test_numerics_are_a_setting_and_older_sessions_have_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ConditionMaker, "warm_up", lambda _maker: None)  # which would write graphs
     for flags, kinds in ((UNTRAINED, (SlowSystem, LeanSystem)), ((), (SlowGraphs, LeanGraphs))):
         for numerics, kind in zip(("plain", "lean"), kinds, strict=True):
             chosen = settings(*flags, "--system2.numerics", numerics, "--system2.device", "cpu")

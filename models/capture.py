@@ -1,6 +1,6 @@
 """CUDA graphs: calls on tensors of fixed sizes whose kernels are launched together, the same ones at every replay.
 
-Used by models/system1.py. On a CPU the calls are made as they are.
+Used by models/system1.py and models/lean_system2.py. On a CPU the calls are made as they are.
 """
 
 import logging

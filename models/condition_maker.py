@@ -27,6 +27,7 @@ class ConditionMaker(Computed):
 
     def __init__(self, config: PolicyConfig) -> None:
         self.config = config
+        self._told: tuple[VideoText, VideoText] | None = None
         video = config.video
         self.high, self.low = (
             LatentRing(self.latents, window, video.encoding, keep=max(kept, 2 * window.frames))
@@ -78,13 +79,15 @@ class ConditionMaker(Computed):
         Raises:
             ModelError: a frame is in no ring, or the motion filter keeps nothing.
         """
-        latents = self.high.window_latents(high), self.low.window_latents(low)
+        text = self._on_device(instruction.video)
+        return self.conditions(self.high.window_latents(high), self.low.window_latents(low), text)
+
+    def conditions(self, high: torch.Tensor, low: torch.Tensor, text: VideoText) -> EncodedVideo:
+        """What `encode_video` gives, of the latents (1, c, T', h, w) of both windows and a text on the device."""
+        latents = high, low
         before = self.config.filters.place == "latents"
         if before:
             latents = self.filter_latents(*latents)
-        text = VideoText(
-            instruction.video.states.to(self.device, self.dtype), instruction.video.pooled.to(self.device, self.dtype)
-        )
         features = [self.features(part, text) for part in latents]
         filtered = features if before else self.filter(*features)
         spatial, motion = self.formed(*filtered)
@@ -112,6 +115,13 @@ class ConditionMaker(Computed):
         text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
         self.encode_video(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
         self.clear()
+
+    def _on_device(self, text: VideoText) -> VideoText:
+        """A text in the networks' dtype, brought there once: the same object as long as the instruction's is the same."""
+        if self._told is None or self._told[0] is not text:
+            states, pooled = (part.to(self.device, self.dtype) for part in (text.states, text.pooled))
+            self._told = text, VideoText(states, pooled)
+        return self._told[1]
 
     def clear(self) -> None:
         """Forget all frames, at a new episode: its frame numbers may be those of other pictures."""

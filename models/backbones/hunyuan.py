@@ -49,7 +49,7 @@ class HunyuanBackbone(Backbone):
         model = self.transformer
         batch, _, frames, height, width = latents.shape
         time = torch.zeros(batch, dtype=torch.long, device=latents.device)
-        guidance = latents.new_full((batch,), self.config.guidance * _GUIDANCE_SCALE)
+        guidance = guidance_of(self.config, latents)
         rotary = model.rope(latents)
         condition, replaced = model.time_text_embed(time, text.pooled, guidance)
         x = model.x_embedder(latents)
@@ -62,7 +62,7 @@ class HunyuanBackbone(Backbone):
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def velocity(self, noisy: torch.Tensor, time: torch.Tensor, text: VideoText, words: torch.Tensor) -> torch.Tensor:
-        guidance = noisy.new_full((len(noisy),), self.config.guidance * _GUIDANCE_SCALE)
+        guidance = guidance_of(self.config, noisy)
         return self.transformer(
             noisy, time * _TIME_SCALE, text.states, words.to(noisy.dtype), text.pooled, guidance, return_dict=False
         )[0]
@@ -81,6 +81,11 @@ class HunyuanBackbone(Backbone):
     @property
     def encoder(self) -> nn.Module:
         return self.vae.encoder
+
+
+def guidance_of(config: Hunyuan, like: torch.Tensor) -> torch.Tensor:
+    """The guidance (B,) that the model is told, in the dtype and on the device of `like` (B, ...)."""
+    return like.new_full((len(like),), config.guidance * _GUIDANCE_SCALE)
 
 
 def _vae(config: Hunyuan) -> dict[str, Any]:

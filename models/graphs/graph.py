@@ -103,5 +103,6 @@ def _options(threads: int) -> Any:
 @torch.onnx.symbolic_helper.parse_args("v", "is", "v", "f")  # pyright: ignore[reportPrivateImportUsage]
 def _rms_norm(graph: Any, x: Any, shape: list[int], weight: Any, epsilon: float) -> Any:
     """RMSNorm over the last axis: ONNX Runtime's own operation, which the exporter does not know."""
-    del shape
+    if weight.node().mustBeNone():
+        weight = graph.op("Constant", value_t=torch.ones(shape))
     return graph.op("SimplifiedLayerNormalization", x, weight, epsilon_f=epsilon, axis_i=-1).setType(x.type())

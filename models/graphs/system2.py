@@ -31,12 +31,12 @@ class SlowGraphs(OnGraphs, ConditionMaker):
         ConditionMaker.__init__(self, checkpoint.config)
 
     def latents(self, pictures: torch.Tensor) -> torch.Tensor:
-        name = f"system2_latents_{_size(pictures)}"
+        name = f"system2_latents_{size_of(pictures)}"
         return self._graphs.graph(name, lambda: self._encoder(pictures))({"pictures": pictures})[0]
 
     def features(self, latents: torch.Tensor, text: VideoText) -> torch.Tensor:
         inputs = {"latents": latents, "states": text.states, "pooled": text.pooled}
-        name = f"system2_features_{_size(latents)}"
+        name = f"system2_features_{size_of(latents)}"
         return self._graphs.graph(name, lambda: self._features(inputs))(inputs)[0]
 
     def formed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,6 +94,6 @@ class _Formers(nn.Module):
         return self.spatial(high), self.motion(low)
 
 
-def _size(of: torch.Tensor) -> str:
+def size_of(tensor: torch.Tensor) -> str:
     """Frames, height and width of (1, c, T, h, w), for a graph's name."""
-    return "x".join(str(size) for size in of.shape[2:])
+    return "x".join(str(size) for size in tensor.shape[2:])

@@ -40,8 +40,7 @@ def main(arguments: list[str]) -> int:
         ("shapes", _shapes),
     )
     results = next((measure for name, measure in kinds if getattr(options, name)), _runtime)(options)
-    if options.json_file is not None:
-        options.json_file.write_text(json.dumps(results, indent=1) + "\n")
+    _write(options, results)
     if options.models and options.json_file is not None:
         say_next("evaluate at these latencies", "evaluate", "--bench", options.json_file)
     else:
@@ -51,50 +50,63 @@ def main(arguments: list[str]) -> int:
 
 def _models(options: BenchFlags) -> dict[str, Any]:
     if options.count:
+        if options.size == "middle":
+            raise RuntimeFault("--count: counts small, full and full-wan, got middle; give one of them")
         return _count(options.size)
     import torch
 
-    from runtime.bench import models
+    from runtime.bench import models, together
     from runtime.bench.systems import Choice
 
     name = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeFault("--device cuda: torch finds no GPU on this machine; give --device cpu")
-    torch.set_num_threads(options.threads)
-    choice = Choice(
-        size=options.size,
-        device=name,
-        threads=options.threads,
-        dtype=options.dtype,
-        compile=options.compile,
-        storage=options.storage,
-    )
+    chosen = options.model_dump(include={"size", "threads", "dtype", "compile", "storage", "numerics", "modulation"})
+    choice = Choice(device=name, **chosen)
+    say(f"video2act bench: {machine.describe()}; {options.size} on {name}; at most {models.WHOLE_S:g} s")
     try:
-        result = models.run(choice)
+        result = models.run(choice, say, lambda so_far: _write(options, so_far))
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise RuntimeFault(
-            f"--size {options.size}: {reason:.200}; give --storage float8, or a smaller --size"
+            f"--size {options.size}: {reason:.200}; give --storage float8, --modulation host or a smaller --size"
         ) from None
-    weights = result["weights"]
-    say(f"video2act bench: {machine.describe()}; {options.size} on {result['device']}, {result['dtype']}")
-    say(
-        f"weights: System 2 {weights['system2'] / 1e6:.1f} M, System 1 {weights['system1'] / 1e6:.1f} M; "
-        f"matrix product {result['matrix_rate_tflops']} TFLOP/s"
-    )
-    for system, gib in result.get("memory_gib", {}).items():
-        say(f"peak GPU memory of {system} alone: {gib} GiB")
-    say(f"  {'part':<40}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'GFLOP':>11}{'share':>8}")
-    for part, row in result["figures"].items():
-        share = "" if row["share"] is None else f"{row['share']:.1%}"
-        say(f"  {part:<40}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['gflop']:>11}{share:>8}")
-    say("both systems in two processes, ratio 1:8")
-    for figure, value in result["both_at_once_1_to_8"].items():
-        say(f"  {figure:<40}{value:>10}")
-    if options.suggest:
-        result["suggestion"] = models.suggest(result)
+    for line in model_lines(result):
+        say(line)
+    if options.suggest and "both_at_once_1_to_8" in result:
+        result["suggestion"] = together.suggest(result["both_at_once_1_to_8"])
         say(_profile(result["suggestion"]))
     return result
+
+
+def model_lines(result: dict[str, Any]) -> list[str]:
+    """The results of `--models` as a table."""
+    weights = ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in result["weights"].items())
+    lines = [f"on {result['device']}, {result['dtype']}; weights: {weights}"]
+    lines.append(f"matrix product {result.get('matrix_rate_tflops', 'not measured')} TFLOP/s")
+    lines += [f"peak GPU memory of {system} alone: {gib} GiB" for system, gib in result["memory_gib"].items()]
+    lines.append(
+        f"  {'part':<46}{'p50 ms':>10}{'p99 ms':>10}{'calls':>7}{'operations':>12}{'TFLOP':>10}{'share':>8}{'MiB':>9}"
+    )
+    for part, row in result["figures"].items():
+        share = "" if row["share"] is None else f"{row['share']:.1%}"
+        tflop = f"{row['gflop'] / 1000:.4f}"
+        lines.append(
+            f"  {part:<46}{row['p50_ms']:>10}{row['p99_ms']:>10}{row['calls']:>7}{row['operations']:>12}{tflop:>10}{share:>8}"
+            f"{row['memory_mib'] or '':>9}"
+        )
+    if "system1_alone" in result:
+        alone = result["system1_alone"]
+        lines.append(f"System 1 alone: {alone['chunks_per_s']} chunks/s, {alone['actions_per_s']} actions/s")
+    if "both_at_once_1_to_8" in result:
+        lines.append("both systems in two processes, ratio 1:8")
+        lines += [f"  {figure:<46}{value:>10}" for figure, value in result["both_at_once_1_to_8"].items()]
+    return lines + [f"left out for want of time: {part}" for part in result["left_out"]]
+
+
+def _write(options: BenchFlags, results: dict[str, Any]) -> None:
+    if options.json_file is not None:
+        options.json_file.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def _console(options: BenchFlags) -> dict[str, Any]:
@@ -157,9 +169,12 @@ def _count(size: str) -> dict[str, Any]:
 
     result = count.run(size)
     say(f"video2act bench: {size}, counted without running a network")
+    say("  both systems in two processes on one card, GiB")
+    for what, figures in result["memory_gib"].items():
+        say(f"    {what:<22}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     for what, figures in result.items():
-        if isinstance(figures, dict):
-            say(f"  {what:<16}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
+        if isinstance(figures, dict) and what != "memory_gib":
+            say(f"  {what:<26}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     return result
 
 

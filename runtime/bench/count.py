@@ -1,4 +1,4 @@
-"""What a size needs, counted on networks without weights: memory in each number type, TFLOP of a run. Needs no GPU.
+"""What a size needs, counted on networks without weights: memory of a card, TFLOP and operations of a run. Needs no GPU.
 Called by command.py.
 
 The figures tell whether a card can hold a size, and how long a run takes at least, before anything is fetched.
@@ -13,84 +13,154 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import normalize
-from models.backbones.backbone import VideoText, in_float8
-from models.config import Window
+from models.backbones.backbone import VideoText
+from models.config import PolicyConfig, Window
+from models.lean_system2 import LeanSystem
+from models.placement import place
 from models.sizes import by_name
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
+from runtime.bench.memory import peak_bytes
+from runtime.bench.operations import launched
 
 _META = torch.device("meta")
 _WORDS = 256  # tokens of the instruction: the most that HunyuanVideo's text encoder keeps; System 1 may read fewer
+_DTYPE = torch.bfloat16
+_PROCESS_GIB = 0.9
+"""Of a process on a card beside its tensors: CUDA's context and libraries' workspaces. Chosen: 0.5 to 0.8 are usual, and the
+allocator's blocks are not quite full."""
+_CARDS_GIB = (16, 24)
 
 
 def run(size: str) -> dict[str, Any]:
-    """Weights in GiB and TFLOP of both systems; a multiply-add counts as two."""
+    """Memory of both systems on one card, TFLOP and operations of a run of each; a multiply-add counts as two."""
     config = by_name(size)
     with _META, torch.inference_mode():
         statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
-        slow, fast = SlowSystem(config), FastSystem(config, statistics)
+        fast = place(FastSystem(config, statistics).eval(), _META, _DTYPE)
+        parts = _fast(fast)
+        own = _bytes(fast) + max(peak_bytes(call) for call in parts.values())
+        plain = {storage: _plain(config, storage) for storage in _STORAGES}
+        operations = _launches(_plain_runs(plain["bfloat16"]))
+        lean = {storage: LeanSystem(slow) for storage, slow in plain.items()}
+        memory = {
+            f"{storage}, {where}": found for storage in lean for where, found in _memory(lean[storage], own).items()
+        }
         return {
             "size": size,
-            "system2_gib": {
-                "bfloat16": _gib(slow, 2),
-                "float8": round(
-                    _gib(slow, 2) - sum(w.numel() for w in in_float8(slow.backbone.transformer)) / 2**30, 2
-                ),
-            },
-            "system1_gib": {"bfloat16": _gib(fast, 2)},
-            "system2_tflop": _slow(slow),
-            "system1_tflop": _fast(fast),
+            "memory_gib": memory,
+            "system2_tflop": _tflops(_lean_runs(lean["bfloat16"])),
+            "system1_tflop": _tflops(parts, {"denoising": config.head.steps}),
+            "system2_operations": _launches(_lean_runs(lean["bfloat16"])),
+            "system2_operations_plain": operations,
+            "system1_operations": _launches(parts, {"denoising": config.head.steps}),
         }
 
 
-def _gib(network: nn.Module, bytes_each: int) -> float:
-    return round(sum(weight.numel() for weight in network.parameters()) * bytes_each / 2**30, 2)
+_STORAGES = ("bfloat16", "float8")
+Runs = dict[str, Callable[[], Any]]
 
 
-def _slow(slow: SlowSystem) -> dict[str, float]:
-    """A run with one new frame in each window."""
-    video = slow.config.video
-    backbone = video.backbone
-    text = VideoText(torch.zeros(1, _WORDS, backbone.text_dim), torch.zeros(1, backbone.pooled_dim))
+def _memory(lean: LeanSystem, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
+    """Both systems in two processes, by where System 2's modulation is kept; GiB."""
+    working = max(peak_bytes(call) for call in _lean_runs(lean).values())
+    away = sum(_bytes(layer) for layer in lean.backbone.only_read())
+    found: dict[str, dict[str, float | bool]] = {}
+    for where, held in (("device", _bytes(lean)), ("host", _bytes(lean) - away)):
+        both = (held + working + system1_bytes) / 2**30 + 2 * _PROCESS_GIB
+        found[where] = {
+            "system2_weights": round(held / 2**30, 2),
+            "system2_peak": round((held + working) / 2**30, 2),
+            "system1_peak": round(system1_bytes / 2**30, 2),
+            "both": round(both, 2),
+        } | {f"fits_{card}": both <= card for card in _CARDS_GIB}
+    return found
 
-    def encoded(window: Window) -> torch.Tensor:
-        frames = window.frames if video.encoding == "causal" else 1
-        latents = slow.backbone.encode(torch.zeros(1, 3, frames, window.height_px, window.width_px))
-        return latents if video.encoding == "causal" else latents.expand(-1, -1, window.frames, -1, -1)
 
-    figures: dict[str, float] = {}
-    for name, window in (("short window", video.high), ("long window", video.low)):
-        latents = encoded(window)
-        figures[f"VAE, {name}"] = _tflop(lambda window=window: encoded(window))
-        figures[f"blocks, {name}"] = _tflop(lambda latents=latents: slow.backbone.features(latents, text))
+def _plain(config: PolicyConfig, storage: str) -> SlowSystem:
+    slow = place(SlowSystem(config).eval(), _META, _DTYPE)
+    if storage == "float8":
+        slow.backbone.store_in_float8(_DTYPE)
+    return slow
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in network.parameters())
+
+
+def _tflops(runs: Runs, times: dict[str, int] | None = None) -> dict[str, float]:
+    """Each run's, and all of them where some are run several times."""
+    figures = {name: round(_tflop(call) * (times or {}).get(name, 1), 4) for name, call in runs.items()}
     return figures | {"all": round(sum(figures.values()), 4)}
 
 
-def _fast(fast: FastSystem) -> dict[str, float]:
+def _launches(runs: Runs, times: dict[str, int] | None = None) -> dict[str, int]:
+    figures = {name: launched(call) * (times or {}).get(name, 1) for name, call in runs.items()}
+    return figures | {"all": sum(figures.values())}
+
+
+def _text(config: PolicyConfig) -> VideoText:
+    backbone = config.video.backbone
+    words = _WORDS if backbone.kind == "hunyuan" else 512  # Wan's are filled up to that length
+    return VideoText(
+        torch.zeros(1, words, backbone.text_dim, dtype=_DTYPE), torch.zeros(1, backbone.pooled_dim, dtype=_DTYPE)
+    )
+
+
+def _windows(config: PolicyConfig) -> tuple[tuple[str, Window], ...]:
+    return ("short window", config.video.high), ("long window", config.video.low)
+
+
+def _encoded(slow: SlowSystem | LeanSystem, window: Window) -> torch.Tensor:
+    """Latents of a window of which one frame is new, or all where windows are encoded as videos."""
+    frames = window.frames if slow.config.video.encoding == "causal" else 1
+    latents = slow.latents(torch.zeros(1, 3, frames, window.height_px, window.width_px, dtype=_DTYPE))
+    return latents if slow.config.video.encoding == "causal" else latents.expand(-1, -1, window.frames, -1, -1)
+
+
+def _lean_runs(lean: LeanSystem) -> Runs:
+    """A run of System 2 with one new frame in each window; the instruction was read before."""
+    reading, runs = lean.read(_text(lean.config)), Runs()
+    for name, window in _windows(lean.config):
+        latents = _encoded(lean, window)
+        runs[f"VAE, {name}"] = lambda window=window: _encoded(lean, window)
+        runs[f"blocks, {name}"] = lambda latents=latents: lean.features_of(latents, reading)
+    return runs
+
+
+def _plain_runs(slow: SlowSystem) -> Runs:
+    text, runs = _text(slow.config), Runs()
+    for name, window in _windows(slow.config):
+        latents = _encoded(slow, window)
+        runs[f"VAE, {name}"] = lambda window=window: _encoded(slow, window)
+        runs[f"blocks, {name}"] = lambda latents=latents: slow.features(latents, text)
+    return runs
+
+
+def _fast(fast: FastSystem) -> Runs:
     """A run whose older set of pictures is known."""
     config = fast.config
     tokens = len(config.cameras) * config.image.tokens
-    pictures = torch.zeros(len(config.cameras), 3, config.image.image_px, config.image.image_px)
+    pictures = torch.zeros(len(config.cameras), 3, config.image.image_px, config.image.image_px, dtype=_DTYPE)
     former = config.spatial_former
     seen = (
-        torch.zeros(1, min(_WORDS, config.text.max_tokens), config.text.width),
-        torch.zeros(1, 2 * tokens, config.image.width),
-        torch.zeros(1, former.tokens + config.motion_former.tokens, former.width),
+        torch.zeros(1, min(_WORDS, config.text.max_tokens), config.text.width, dtype=_DTYPE),
+        torch.zeros(1, 2 * tokens, config.image.width, dtype=_DTYPE),
+        torch.zeros(1, former.tokens + config.motion_former.tokens, former.width, dtype=_DTYPE),
         torch.zeros(1),
-        torch.zeros(1, config.joints),
+        torch.zeros(1, config.joints, dtype=_DTYPE),
     )
     context = fast.head.context(*seen)
-    noisy = torch.zeros(1, config.horizon, config.head.action_width)
+    noisy = torch.zeros(1, config.horizon, config.head.action_width, dtype=_DTYPE)
     committed = torch.zeros(1, config.horizon, dtype=torch.bool)
-    figures = {
-        "image encoder": _tflop(lambda: fast.images(pictures)),
-        "keys and values": _tflop(lambda: fast.head.context(*seen)),
-        "denoising": round(config.head.steps * _tflop(lambda: fast.head(noisy, torch.zeros(1), context, committed)), 4),
+    return {
+        "image encoder": lambda: fast.images(pictures),
+        "keys and values": lambda: fast.head.context(*seen),
+        "denoising": lambda: fast.head(noisy, torch.zeros(1), context, committed),
     }
-    return figures | {"all": round(sum(figures.values()), 4)}
 
 
 def _tflop(call: Callable[[], Any]) -> float:
     with FlopCounterMode(display=False) as counter:
         call()
-    return round(counter.get_total_flops() / 1e12, 4)
+    return counter.get_total_flops() / 1e12

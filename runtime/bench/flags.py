@@ -45,8 +45,8 @@ class BenchFlags(Flags):
     """With --fuzz: worker processes; default: one per core."""
     suggest: bool = False
     """With --models: print settings that suit this machine."""
-    size: Literal["small", "full", "full-wan"] = "small"
-    """With --models: size of the policy."""
+    size: Literal["small", "middle", "full", "full-wan"] = "small"
+    """With --models: size of the policy; middle: the networks of full, narrower, to try the bench on a CPU."""
     device: Literal["cpu", "cuda"] | None = None
     """With --models: device; default: a GPU if there is one."""
     count: bool = False
@@ -55,8 +55,12 @@ class BenchFlags(Flags):
     """With --models: type of the weights."""
     storage: Literal["same", "float8"] = "same"
     """With --models: storage type of the video model's weights."""
+    numerics: Literal["lean", "plain"] = "lean"
+    """With --models: how System 2 computes, as --system2.numerics."""
+    modulation: Literal["device", "host"] = "device"
+    """With --models: where System 2's weights that only an instruction needs are, as --system2.modulation."""
     compile: bool = False
-    """With --models: use torch.compile, with CUDA graphs on a GPU."""
+    """With --models: use torch.compile too."""
     threads: int = Field(default=1, ge=1, le=64)
     """With --models: CPU threads."""
 

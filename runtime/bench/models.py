@@ -1,122 +1,160 @@
-"""What the networks cost on this machine: each part's time, its TFLOP, and the share of the measured matrix-product rate.
-Called by command.py. The two systems are those of runtime/bench/systems.py.
+"""What the networks cost on this machine: each part's time, operations, TFLOP, memory, and the share of the measured
+matrix-product rate; launched one by one and as live runs launch them. Called by command.py.
+
+The two systems are those of runtime/bench/systems.py. Results are handed on after every part, and a part for which there is no
+time is left out.
 """
 
 import gc
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from runtime.bench.system2_process import Beside
+from runtime.bench.figure import Figure, again, part, whole
+from runtime.bench.limit import Allowance
 from runtime.bench.systems import Choice, FastBench, Parts, SlowBench, synchronize
+from runtime.bench.together import both_at_once, rates
 from runtime.host.clock import robot_time_ns
-from runtime.supervisor.pace import fitting_period_s
+from runtime.policy.networks import prepare_torch
 
-_REPEATS = {"cpu": 15, "cuda": 30}  # timed runs; chosen: the median of 15 moves by less than a run does
-_WARM_UP = 2  # runs that are not timed: the first one allocates and chooses kernels
-_AT_ONCE_RUNS = 240  # of System 1 beside System 2; chosen: thirty cycles of 1:8
-
-
-@dataclass
-class Figure:
-    """One row. `gflop` counts a multiply-add as two; `share` is of the matrix-product rate, None where nothing counts."""
-
-    times_ms: list[float] = field(default_factory=list)
-    gflop: float = 0.0
-    calls: int = 1  # in one run of its system
-
-    def row(self, rate_tflops: float) -> dict[str, float | int | None]:
-        """p50 and p99 of one call, and what it makes of the machine."""
-        p50, p99 = (float(np.percentile(self.times_ms, q)) for q in (50, 99))
-        share = self.gflop / p50 / rate_tflops if self.gflop else None  # GFLOP / ms = TFLOP / s
-        return {
-            "p50_ms": round(p50, 3),
-            "p99_ms": round(p99, 3),
-            "calls": self.calls,
-            "gflop": round(self.gflop, 3),
-            "share": None if share is None else round(share, 3),
-        }
+WHOLE_S = 270.0
+"""Of a bench from its first line, in s; chosen: with the start it is over in five minutes."""
+_BOTH_S = 100.0
+"""Kept for both at once: System 2's process needs some 40 s to start at full size, the runs up to 60."""
+_SYSTEM1_S = 60.0  # kept for System 1, which loads for some 20 s
+_CAPTURED = ", captured"
+Result = dict[str, Any]
 
 
-def run(choice: Choice) -> dict[str, Any]:
+def run(choice: Choice, say: Callable[[str], None], keep: Callable[[Result], None]) -> Result:
     """All figures of one policy on one device; the two systems one after the other, then both at once.
 
-    Compiled networks are timed as wholes: what would time a part would be compiled with it.
+    Args:
+        choice: what is measured.
+        say: a line for the terminal.
+        keep: is given the results so far, after every part.
+
+    Returns:
+        The same, all of them; `left_out` names the parts for which there was no time.
     """
-    device = torch.device(choice.device)
+    bench = _Bench(choice, say, keep)
     with torch.inference_mode():
-        rate = matrix_rate_tflops(device, choice.torch_dtype())
-        _give_back(device)
-        slow = SlowBench(choice)
-        weights, memory = {"system2": slow.slow.weights}, dict[str, float]()
-        figures = _wholes({"system2: whole run": slow.run}, slow, choice)
-        figures |= _wholes({"system2: filters": slow.filters()}, None, choice)
-        figures |= _parts(slow.parts(), choice)
-        memory["system2"] = _peak_gib(device)
-        del slow
-        _give_back(device)
-        fast = FastBench(choice)
-        weights["system1"] = fast.fast.weights
-        runs = {
-            "system1: whole run": fast.run,
-            "system1: whole run, history not known": fast.run_without_history,
+        bench.measure()
+    return bench.result
+
+
+class _Bench:
+    def __init__(self, choice: Choice, say: Callable[[str], None], keep: Callable[[Result], None]) -> None:
+        self.choice, self.device, self._keep = choice, torch.device(choice.device), keep
+        self.time, self._rate = Allowance(WHOLE_S, say), 1.0
+        prepare_torch(choice.system2())
+        self.result: Result = {
+            "choice": choice.model_dump(),
+            "device": describe(self.device),
+            "dtype": str(choice.torch_dtype()).removeprefix("torch."),
+            "weights": {},
+            "figures": {},
+            "memory_gib": {},
+            "left_out": self.time.left_out,
         }
-        figures |= _wholes(runs, fast, choice)
-        figures |= _parts(fast.parts(), choice)
-        memory["system1"] = _peak_gib(device)
-        if choice.has_graphs():
-            choice = choice.model_copy(update={"engine": "onnx"})
-            fast = FastBench(choice)
-            figures |= _again({"system1: whole run": fast.run, "system2: whole run": SlowBench(choice).run}, figures)
-        both = both_at_once(fast, choice, ratio=8)
-    result = {
-        "choice": choice.model_dump(),
-        "device": describe(device),
-        "dtype": str(choice.torch_dtype()).removeprefix("torch."),
-        "weights": weights,
-        "matrix_rate_tflops": round(rate, 4),
-        "figures": {name: figure.row(rate) for name, figure in sorted(figures.items())},
-        "both_at_once_1_to_8": both,
-    }
-    return result | ({"memory_gib": memory} if device.type == "cuda" else {})
+
+    def measure(self) -> None:
+        """Everything; what is kept for later parts is taken from those of System 2 first, then from System 1's."""
+        with self.time.part("matrix product") as there_is_time:
+            if there_is_time:
+                self._rate = matrix_rate_tflops(self.device, self.choice.torch_dtype())
+                self._found("matrix_rate_tflops", round(self._rate, 4))
+        _give_back(self.device)
+        self._system2()
+        _give_back(self.device)
+        self._system1()
+
+    def _system2(self) -> None:
+        slow = self._made("system2", lambda: SlowBench(self.choice), _BOTH_S + _SYSTEM1_S)
+        if slow is None:
+            return
+        kept_s = _BOTH_S + _SYSTEM1_S
+        self.result["weights"]["system2"] = slow.slow.weights
+        captures = self.choice.numerics == "lean" and self.device.type == "cuda"
+        slow.launch(together=False)
+        name = "system2: whole run"
+        self._figure(name, lambda: whole(slow.run, self.device), kept_s)
+        self._parts(slow.parts(), kept_s)
+        self._figure("system2: filters", lambda: whole(slow.filters(), self.device), kept_s)
+        self._figure("system2: reading an instruction", lambda: whole(slow.read, self.device), kept_s)
+        if captures and name in self._figures:
+            slow.launch(together=True)
+            self._figure(name + _CAPTURED, lambda: again(slow.run, self.device, self._figures[name]), kept_s)
+        self._found_peak("system2")
+        if self.choice.has_graphs() and name in self._figures:
+            onnx = SlowBench(self.choice.model_copy(update={"engine": "onnx"}))
+            self._figure(f"{name}, ONNX Runtime", lambda: again(onnx.run, self.device, self._figures[name]), kept_s)
+
+    def _system1(self) -> None:
+        fast = self._made("system1", lambda: FastBench(self.choice), _BOTH_S)
+        if fast is None:
+            return
+        self.result["weights"]["system1"] = fast.fast.weights
+        name = "system1: whole run"
+        self._figure(name, lambda: whole(fast.run, self.device), _BOTH_S)
+        self._figure(f"{name}, history not known", lambda: whole(fast.run_without_history, self.device), _BOTH_S)
+        self._parts(fast.parts(), _BOTH_S)
+        quick = name
+        if self.device.type == "cuda" and name in self._figures:
+            quick = name + _CAPTURED
+            self._figure(quick, lambda: _quickened(fast, self.device, self._figures[name]), _BOTH_S)
+        self._found_peak("system1")
+        if self.choice.has_graphs() and name in self._figures:
+            self.choice = self.choice.model_copy(update={"engine": "onnx"})
+            fast, quick = FastBench(self.choice), f"{name}, ONNX Runtime"
+            self._figure(quick, lambda: again(fast.run, self.device, self._figures[name]), _BOTH_S)
+        if quick in self._figures:
+            self._found("system1_alone", rates(self.result["figures"], quick, fast.config.horizon))
+        with self.time.part("both systems at once") as there_is_time:
+            if there_is_time:
+                self._found("both_at_once_1_to_8", both_at_once(fast, self.choice, 8, max(5.0, self.time.left_s - 45)))
+
+    _figures: dict[str, Figure]
+
+    def _made(self, system: str, make: Callable[[], Any], kept_s: float) -> Any:
+        """A system, or None for want of time."""
+        made = None
+        with self.time.part(f"{system}: making its networks on {self.device.type}", kept_s) as there_is_time:
+            if there_is_time:
+                began_ns = robot_time_ns()
+                made = make()
+                synchronize(self.device)
+                self._found(f"{system}_made_s", round((robot_time_ns() - began_ns) / 1e9, 1))
+        self._figures = {}
+        return made
+
+    def _parts(self, parts: Parts, kept_s: float) -> None:
+        """Each part by itself. Compiled ones are not timed: what would time a part would be compiled with it."""
+        for name, (call, modules) in {} if self.choice.compile else parts.items():
+            self._figure(name, lambda call=call, modules=modules: part(call, modules, self.device), kept_s)
+
+    def _figure(self, name: str, measure: Callable[[], Figure], kept_s: float) -> None:
+        with self.time.part(name, kept_s) as there_is_time:
+            if there_is_time:
+                self._figures[name] = measure()
+                self.result["figures"][name] = self._figures[name].row(self._rate)
+                self._keep(self.result)
+
+    def _found(self, name: str, value: Any) -> None:
+        self.result[name] = value
+        self._keep(self.result)
+
+    def _found_peak(self, system: str) -> None:
+        """The most memory of a GPU that this process has reserved since the system was made, GiB."""
+        if self.device.type == "cuda":
+            self.result["memory_gib"][system] = round(torch.cuda.max_memory_reserved(self.device) / 2**30, 2)
+            self._keep(self.result)
 
 
-def _wholes(
-    calls: dict[str, Callable[[], None]], system: SlowBench | FastBench | None, choice: Choice
-) -> dict[str, Figure]:
-    """Runs of a system, compiled if that is the choice; their FLOP are counted before."""
-    figures = {name: Figure(gflop=_second(call)) for name, call in calls.items()}
-    if choice.compile and system is not None:
-        system.compile()
-    for name, call in calls.items():
-        figures[name].times_ms = times_ms(call, choice.device)
-    return figures
-
-
-def _again(calls: dict[str, Callable[[], None]], figures: dict[str, Figure]) -> dict[str, Figure]:
-    """The same runs computed by ONNX Runtime, beside those of torch."""
-    return {f"{name}, ONNX Runtime": Figure(times_ms(call, "cpu"), figures[name].gflop) for name, call in calls.items()}
-
-
-def _second(call: Callable[[], None]) -> float:
-    call()  # of System 2 the first encodes whole windows
-    return gflop(call)
-
-
-def _parts(parts: Parts, choice: Choice) -> dict[str, Figure]:
-    device = torch.device(choice.device)
-    return {} if choice.compile else {name: part(call, modules, device) for name, (call, modules) in parts.items()}
-
-
-def _peak_gib(device: torch.device) -> float:
-    """The most memory of a GPU that this process has reserved, GiB; 0 on a CPU."""
-    return round(torch.cuda.max_memory_reserved(device) / 2**30, 2) if device.type == "cuda" else 0.0
+def _quickened(fast: FastBench, device: torch.device, like: Figure) -> Figure:
+    fast.make_quick()
+    return again(fast.run, device, like)
 
 
 def _give_back(device: torch.device) -> None:
@@ -125,68 +163,6 @@ def _give_back(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-
-
-def times_ms(call: Callable[[], None], device: str) -> list[float]:
-    """How long whole runs take, ms each, after two that warm up."""
-    for _ in range(_WARM_UP):
-        call()
-    times: list[float] = []
-    for _ in range(_REPEATS[device]):
-        began_ns = robot_time_ns()
-        call()
-        times.append((robot_time_ns() - began_ns) / 1e6)
-    return times
-
-
-def part(call: Callable[[], None], modules: Sequence[nn.Module], device: torch.device) -> Figure:
-    """One part within its run: each call of its modules is timed, and its FLOP are counted with its own input."""
-    figure, inputs = Figure(), list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]()
-    with _timed(modules, figure, inputs, device):
-        call()
-        calls = len(figure.times_ms)
-        figure.times_ms.clear()
-        for _ in range(_REPEATS[device.type]):
-            call()
-    figure.calls = calls
-    module, arguments, named = inputs[-1]
-    figure.gflop = gflop(lambda: module(*arguments, **named))
-    return figure
-
-
-@contextmanager
-def _timed(
-    modules: Sequence[nn.Module],
-    figure: Figure,
-    inputs: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]],
-    device: torch.device,
-) -> Generator[None]:
-    began_ns = 0
-
-    def before(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        nonlocal began_ns
-        inputs[:] = [(module, arguments, named)]
-        synchronize(device)
-        began_ns = robot_time_ns()
-
-    def after(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        synchronize(device)
-        figure.times_ms.append((robot_time_ns() - began_ns) / 1e6)
-
-    handles = [module.register_forward_pre_hook(before, with_kwargs=True) for module in modules]
-    handles += [module.register_forward_hook(after) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def gflop(call: Callable[[], Any]) -> float:
-    """Multiply-adds of one call, times two."""
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops() / 1e9
 
 
 def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
@@ -200,62 +176,6 @@ def matrix_rate_tflops(device: torch.device, dtype: torch.dtype) -> float:
         synchronize(device)
         times.append(robot_time_ns() - began_ns)
     return 2 * side**3 / min(times) / 1e3
-
-
-def both_at_once(fast: FastBench, choice: Choice, ratio: int) -> dict[str, float]:
-    """System 1 flat out while System 2, in a process of its own, runs once for every `ratio` runs, or as often as it can.
-
-    System 1 runs until System 2 has answered, so every run of the one is beside the other. Raises RuntimeFault when System
-    2's process ends, mostly for want of memory.
-    """
-    times_ms: list[float] = []
-    with Beside(choice) as slow:
-        began_ns, asked_at, asked = robot_time_ns(), -ratio, 0
-        while len(times_ms) < _AT_ONCE_RUNS or len(slow.times_ms) < asked:
-            idle = len(slow.times_ms) == asked
-            if idle and len(times_ms) - asked_at >= ratio and len(times_ms) < _AT_ONCE_RUNS:
-                slow.ask()
-                asked, asked_at = asked + 1, len(times_ms)
-            started_ns = robot_time_ns()
-            fast.run()
-            times_ms.append((robot_time_ns() - started_ns) / 1e6)
-            slow.check()
-        elapsed_s = (robot_time_ns() - began_ns) / 1e9
-        used_gib = _used_gib(fast.device)
-    return {
-        "system1_chunks_per_s": round(len(times_ms) / elapsed_s, 2),
-        "system1_p50_ms": round(float(np.percentile(times_ms, 50)), 2),
-        "system1_p99_ms": round(float(np.percentile(times_ms, 99)), 2),
-        "system2_runs": asked,
-        "system2_p50_ms": round(float(np.percentile(slow.times_ms, 50)), 2),
-        "system2_p99_ms": round(float(np.percentile(slow.times_ms, 99)), 2),
-    } | ({"gpu_memory_in_use_gib": used_gib} if used_gib else {})
-
-
-def _used_gib(device: torch.device) -> float:
-    """What all processes together hold of a GPU, their contexts included."""
-    if device.type != "cuda":
-        return 0.0
-    free, total = torch.cuda.mem_get_info(device)
-    return round((total - free) / 2**30, 2)
-
-
-def suggest(result: dict[str, Any], frame_hz: float = 30.0) -> dict[str, float]:
-    """A period and a ratio for the measured machine, and the age of conditions that they give.
-
-    The period is a whole number of frames that leaves a quarter of the time free; the ratio lets System 2 finish within
-    its cycle. A condition's age at use lies between System 2's time and that plus the cycle.
-    """
-    measured = result["both_at_once_1_to_8"]
-    period_s = fitting_period_s(measured["system1_p99_ms"] / 1000, frame_hz)
-    slow_s = measured["system2_p99_ms"] / 1000
-    ratio = max(1, int(np.ceil(slow_s / period_s)))
-    return {
-        "period_s": round(period_s, 4),
-        "ratio": ratio,
-        "expected_age_p50_ms": round(1000 * (measured["system2_p50_ms"] / 1000 + ratio * period_s / 2), 1),
-        "expected_age_p99_ms": round(1000 * (slow_s + ratio * period_s), 1),
-    }
 
 
 def describe(device: torch.device) -> str:

@@ -21,8 +21,12 @@ class Beside:
 
     def __enter__(self) -> Self:
         assert self._child.stdout is not None
-        if not self._child.stdout.readline():  # else it is warm
-            self._fail()
+        try:
+            if not self._child.stdout.readline():  # else it is warm
+                self._fail()
+        except BaseException:  # waiting may be cut short
+            self._child.kill()
+            raise
         self._listener.start()
         return self
 

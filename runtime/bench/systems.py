@@ -17,25 +17,35 @@ from torch import nn
 from models import normalize
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint
-from models.config import PolicyConfig
+from models.config import Hunyuan, PolicyConfig, Published, Siglip
 from models.graphs.folder import GraphFolder
+from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
+from models.lean_system2 import LeanSystem
 from models.placement import hollow, place, usual_type
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.sizes import by_name
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.window import LatentRing
+from runtime.config.settings import System1, System2
 from runtime.host.clock import robot_time_ns
+from runtime.policy.networks import make_quick, prepare_torch, prepared
 
 Network = TypeVar("Network", bound=nn.Module)
 Parts = dict[str, tuple[Callable[[], None], Sequence[nn.Module]]]
 _WORDS = 32  # tokens of the instruction; chosen: a long sentence
 _PICTURE_PX = (480, 640, 3)  # of a robot's camera
-_POOL = 1_000_003  # numbers, drawn once: a GPU's bench in float8 begins on the CPU, which draws billions for minutes
+_POOL = 1_000_003  # numbers, drawn once: a CPU draws billions for minutes
 _SPREAD = 0.02
 """Of random weights; chosen, as transformers are usually drawn: the features stay finite through any depth."""
+
+
+_MIDDLE_VIDEO = {
+    "heads": 6, "head_dim": 64, "rope_axes": (16, 24, 24), "dual_blocks": 6, "single_blocks": 2, "refiner_blocks": 1,
+    "text_dim": 256, "pooled_dim": 64, "vae_channels": (16, 32, 64, 64), "vae_layers": 1, "vae_groups": 8,
+}  # fmt: skip
 
 
 class Choice(BaseModel):
@@ -47,11 +57,13 @@ class Choice(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
     storage: Literal["same", "float8"] = "same"
+    numerics: Literal["lean", "plain"] = "lean"
+    modulation: Literal["device", "host"] = "device"
     engine: Literal["torch", "onnx"] = "torch"
 
     def torch_dtype(self) -> torch.dtype:
         """What is used where nothing is said, unless it is."""
-        usual = usual_type(by_name(self.size), torch.device(self.device))
+        usual = usual_type(configuration(self.size), torch.device(self.device))
         return usual if self.dtype == "auto" else getattr(torch, self.dtype)
 
     def has_graphs(self) -> bool:
@@ -59,23 +71,59 @@ class Choice(BaseModel):
         plain = self.torch_dtype() == torch.float32 and not self.compile and self.storage == "same"
         return self.size == "small" and self.device == "cpu" and plain
 
+    def system1(self) -> System1:
+        """System 1's settings of a live run that chooses the same."""
+        return System1(threads=self.threads, device=self.device, dtype=self.dtype, compile=self.compile)
+
+    def system2(self) -> System2:
+        """System 2's."""
+        return System2(
+            threads=self.threads, device=self.device, dtype=self.dtype, compile=self.compile, storage=self.storage,
+            numerics=self.numerics, modulation=self.modulation,
+        )  # fmt: skip
+
+
+def configuration(size: str) -> PolicyConfig:
+    """Of a size; `middle` is of the bench alone: the networks of `full`, some fifteen times as narrow and short."""
+    if size != "middle":
+        return by_name(size)
+    whole, small = by_name("full"), by_name("small")
+    assert isinstance(whole.video.backbone, Hunyuan)
+    backbone = whole.video.backbone.model_copy(update=_MIDDLE_VIDEO)
+    high, low = whole.video.high, whole.video.low
+    video = whole.video.model_copy(
+        update={
+            "backbone": backbone,
+            "high": high.model_copy(update={"height_px": high.height_px // 2, "width_px": high.width_px // 2}),
+            "low": low.model_copy(update={"height_px": low.height_px // 2, "width_px": low.width_px // 2}),
+        }
+    )
+    return whole.model_copy(
+        update={
+            "name": "middle",
+            "video": video,
+            "spatial_former": small.spatial_former,
+            "motion_former": small.motion_former,
+            "image": Siglip(image_px=112, width=192, depth=6, heads=4, patch_px=14, feed_forward=768),
+            "text": small.text.model_copy(update={"width": backbone.text_dim}),
+            "head": whole.head.model_copy(update={"width": 256, "depth": 8, "heads": 8}),
+            "published": Published(),
+        }
+    )
+
 
 class SlowBench:
     """System 2 of a size, and a scene for it."""
 
     def __init__(self, choice: Choice) -> None:
-        self.config, self.device = by_name(choice.size), torch.device(choice.device)
+        self.config, self.device = configuration(choice.size), torch.device(choice.device)
         dtype = choice.torch_dtype()
-        cast_later = choice.storage == "float8"
         if choice.engine == "onnx":
-            self.slow: SlowSystem | SlowGraphs = SlowGraphs(*_graphs(choice, self))
-        else:
-            self.slow = random_network(
-                lambda: SlowSystem(self.config), torch.device("cpu") if cast_later else self.device, dtype
-            )
-            if cast_later:
-                self.slow.backbone.store_in_float8(dtype)
-                self.slow.to(self.device)
+            kind = LeanGraphs if choice.numerics == "lean" else SlowGraphs
+            self.slow: SlowSystem | LeanSystem | SlowGraphs = kind(*_graphs(choice, self))
+        else:  # weights are drawn where there is most room for them: on the device, whatever stays there
+            drawn = random_network(lambda: SlowSystem(self.config), self.device, dtype)
+            self.slow = prepared(choice.system2(), lambda _device: drawn, self.device, dtype)
         self.picture = np.random.default_rng(0).integers(0, 255, _PICTURE_PX, np.uint8)
         self.instruction = instruction(self.config, self.device, dtype)
         self._frame = 0
@@ -89,15 +137,22 @@ class SlowBench:
         self.slow.encode_video(self.numbers(self.slow.high), self.numbers(self.slow.low), self.instruction)
         synchronize(self.device)
 
-    def compile(self) -> None:
-        """Compile its blocks, as the setting `system2.compile` does."""
-        self.in_torch.backbone.compile_blocks()
+    def read(self) -> None:
+        """What a new instruction costs beyond a run; nothing that can be asked for apart where the numerics are plain."""
+        if isinstance(self.slow, LeanSystem):
+            self.slow.read(self.instruction.video)
+        synchronize(self.device)
 
     @property
-    def in_torch(self) -> SlowSystem:
+    def in_torch(self) -> SlowSystem | LeanSystem:
         """System 2 as torch's module, where torch computes it."""
-        assert isinstance(self.slow, SlowSystem), "engine torch"
+        assert isinstance(self.slow, SlowSystem | LeanSystem), "engine torch"
         return self.slow
+
+    def launch(self, together: bool) -> None:
+        """Launch the kernels of each call together, as a live run does on a GPU, or one by one."""
+        if isinstance(self.slow, LeanSystem):
+            self.slow.launch(together)
 
     def numbers(self, ring: LatentRing) -> list[int]:
         """The frames of a window at this moment, oldest first."""
@@ -118,7 +173,7 @@ class SlowBench:
         """Name -> the run in which it is called, and the modules that count as this part."""
         slow = self.in_torch
         parts: Parts = {
-            "system2: VAE, a frame": (self.run, [slow.backbone.encoder]),
+            "system2: VAE, a frame": (self.run, [_encoder(slow)]),
             "system2: Q-former": (self.run, [slow.spatial_former, slow.motion_former]),
         }
         for kind, blocks in slow.backbone.blocks().items():
@@ -130,7 +185,11 @@ class FastBench:
     """System 1 of a size, and a scene for it."""
 
     def __init__(self, choice: Choice) -> None:
-        self.config, self.device = by_name(choice.size), torch.device(choice.device)
+        self.config, self.device, self._settings = (
+            configuration(choice.size),
+            torch.device(choice.device),
+            choice.system1(),
+        )
         config, dtype = self.config, choice.torch_dtype()
         if choice.engine == "onnx":
             self.fast: FastSystem | FastGraphs = FastGraphs(*_graphs(choice, self))
@@ -151,9 +210,9 @@ class FastBench:
         """One run of System 1 that has to encode the older set of pictures too."""
         self._predict_chunk(known=False)
 
-    def compile(self) -> None:
-        """Compile its networks and warm them up, as the setting `system1.compile` does."""
-        self.in_torch.compile_networks()
+    def make_quick(self) -> None:
+        """What a live run does to the networks, and warm them up."""
+        make_quick(self._settings, self.in_torch)
         self.fast.warm_up()
 
     @property
@@ -182,13 +241,19 @@ class FastBench:
         }
 
 
+def _encoder(slow: SlowSystem | LeanSystem) -> nn.Module:
+    if isinstance(slow, SlowSystem):
+        return slow.backbone.encoder
+    return slow.backbone.frames if slow.videos is None else slow.videos.encoder
+
+
 def _statistics(config: PolicyConfig) -> normalize.Statistics:
     return normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
 
 
 def _graphs(choice: Choice, owner: object) -> tuple[Checkpoint, GraphFolder]:
     """An untrained policy and a folder for its graphs, which is removed with its owner."""
-    config = by_name(choice.size)
+    config = configuration(choice.size)
     checkpoint = Checkpoint(config, _statistics(config), None, 0)
     folder = tempfile.TemporaryDirectory(prefix="video2act-graphs-")
     weakref.finalize(owner, folder.cleanup)
@@ -224,12 +289,11 @@ def synchronize(device: torch.device) -> None:
 
 def main(choice: Choice) -> None:
     """System 2 alone: a run for every line on the standard input; prints each run's milliseconds."""
-    torch.set_num_threads(choice.threads)
+    prepare_torch(choice.system2())
     with torch.inference_mode():
         bench = SlowBench(choice)
-        if choice.compile:
-            bench.compile()
-        bench.run()
+        for _ in range(2):
+            bench.run()
         sys.stdout.write("warm\n")
         sys.stdout.flush()
         for _ in sys.stdin:

@@ -48,6 +48,7 @@ LATER: dict[str, str] = {
     "system2.engine": "torch",
     "system2.windows": "frames",
     "system1.numerics": "plain",
+    "system2.numerics": "plain",
 }
 """Settings that former versions did not have: what stands for them in the settings of their sessions."""
 FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}

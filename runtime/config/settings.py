@@ -197,10 +197,16 @@ class System2(System):
     """time: a video window holds the frames nearest to its times; frames: it counts frames, at whatever rate they come."""
     storage: Literal["same", "float8"] = "same"
     """float8: keep the video model's weights in half the memory and convert each layer to `dtype` when it runs."""
+    numerics: Literal["lean", "plain"] = "lean"
+    """lean: a third of the operations, captured as CUDA graphs on a GPU; plain: diffusers' own, by which older sessions were
+    recorded. The two differ by rounding alone; a session replays by the one that it was recorded with."""
+    modulation: Literal["device", "host"] = "device"
+    """host: leave the weights that only a new instruction needs in the CPU's memory; it then takes longer to be read."""
 
     @property
     def without_graphs(self) -> str:
-        return super().without_graphs or ("storage" if self.storage == "float8" else "")
+        asked = {"storage": self.storage == "float8", "modulation": self.modulation == "host"}
+        return super().without_graphs or next((name for name, is_so in asked.items() if is_so), "")
 
 
 class Trajectory(Section):
@@ -443,6 +449,8 @@ class Settings(Section):
         for name, system in (("system1", self.system1), ("system2", self.system2)):
             if system.engine == "onnx" and (other := system.without_graphs):
                 raise ValueError(f"--{name}.engine onnx: runs on a CPU in float32; leave --{name}.{other} out")
+        if self.system2.modulation == "host" and self.system2.numerics == "plain":
+            raise ValueError("--system2.modulation host: needs --system2.numerics lean; leave --system2.numerics out")
         if self.system2.remote and self.system2.keys is None:
             raise ValueError("--system2.remote: needs --system2.keys DIR; create the keys with ./launch/keys.sh DIR")
         if self.arms.leaders == "own" and not (real or self.can):

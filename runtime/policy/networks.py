@@ -15,13 +15,16 @@ from models.checkpoint import CPU, Checkpoint
 from models.config import PolicyConfig
 from models.errors import ModelError
 from models.graphs.folder import GraphFolder
+from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
+from models.lean_system2 import LeanSystem
 from models.placement import usual_type
 from models.sources import sources
 from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System, System1
+from runtime.config.settings import Settings, System, System1, System2
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
 from runtime.host.clock import robot_time_ns
@@ -102,24 +105,57 @@ def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
 
 
 def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
-    """System 2 on its device, warmed up, compiled or stored in float8 as the settings say. Raises RuntimeFault with one
-    line.
+    """System 2 on its device and warmed up: compiled, captured, stored in float8 as the settings say.
+
+    Raises:
+        RuntimeFault: One line.
     """
     if computed_by(settings.system2, checkpoint) == "onnx":
-        graphs = _made(lambda: SlowGraphs(checkpoint, _graphs(settings.system2, checkpoint)))
+        kind = LeanGraphs if settings.system2.numerics == "lean" else SlowGraphs
+        graphs = _made(lambda: kind(checkpoint, _graphs(settings.system2, checkpoint)))
         _made(graphs.warm_up)
         return SlowVideo2Act(graphs, checkpoint.needs)
     device, dtype = device_of(settings.system2, checkpoint.config)
-    if settings.system2.storage == "float8":  # small before it goes to the device: the device may not hold it otherwise
-        slow = _made(lambda: checkpoint.slow(CPU, dtype))
-        slow.backbone.store_in_float8(dtype)
-        slow.to(device)
-    else:
-        slow = _made(lambda: checkpoint.slow(device, dtype))
-    if settings.system2.compile:
-        slow.backbone.compile_blocks()
-    slow.warm_up()
+    with progress("System 2's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
+        slow = _made(lambda: prepared(settings.system2, lambda at: checkpoint.slow(at, dtype), device, dtype))
+    with progress("System 2", "warming up" + (", compiling for a minute or more" if settings.system2.compile else "")):
+        slow.warm_up()
     return SlowVideo2Act(slow, checkpoint.needs)
+
+
+def prepared(
+    chosen: System2, make: Callable[[torch.device], SlowSystem], device: torch.device, dtype: torch.dtype
+) -> SlowSystem | LeanSystem:
+    """System 2 as the settings choose it, on its device, not warmed up.
+
+    Args:
+        chosen: numerics, storage, where the modulation is kept, and whether to compile.
+        make: gives the networks on a device, in `dtype`.
+        device: where they are to compute.
+        dtype: what they compute in.
+    """
+    small = chosen.storage == "float8" or chosen.modulation == "host"
+    slow = make(CPU if small else device)  # the device may not hold them as they are
+    if chosen.storage == "float8":
+        slow.backbone.store_in_float8(dtype)
+    if chosen.numerics == "plain":
+        found: SlowSystem | LeanSystem = slow.to(device)
+    else:
+        found = LeanSystem(slow)
+        found.move(device, chosen.modulation == "host")
+        found.launch(together=True)
+    if chosen.compile:
+        found.backbone.compile_blocks()
+    return found
+
+
+@contextmanager
+def progress(what: str, doing: str) -> Generator[None]:
+    """Log what takes a while when it begins, and how long it took."""
+    log.info("%s: %s", what, doing)
+    began_ns = robot_time_ns()
+    yield
+    log.info("%s: done in %.1f s", what, (robot_time_ns() - began_ns) / 1e9)
 
 
 def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
@@ -143,15 +179,6 @@ def make_quick(chosen: System1, fast: FastSystem) -> None:
         fast.compile_networks()
     if chosen.numerics == "lean":
         fast.fuse()
-
-
-@contextmanager
-def progress(what: str, doing: str) -> Generator[None]:
-    """Log what takes a while when it begins, and how long it took."""
-    log.info("%s: %s", what, doing)
-    began_ns = robot_time_ns()
-    yield
-    log.info("%s: done in %.1f s", what, (robot_time_ns() - began_ns) / 1e9)
 
 
 def _made(make: Callable[[], Made]) -> Made:

@@ -52,7 +52,15 @@ SYSTEM2 = CommandLine(
     "system2",
     System2Flags,
     BoxSettings,
-    ("policy.checkpoint", "system2.device", "system2.dtype", "system2.storage", "system2.compile", "system2.threads"),
+    (
+        "policy.checkpoint",
+        "system2.device",
+        "system2.dtype",
+        "system2.storage",
+        "system2.modulation",
+        "system2.compile",
+        "system2.threads",
+    ),
     check=_check,
 )
 KEYS = CommandLine("keys", KeysFlags)

@@ -18,6 +18,7 @@ from models.config import PolicyConfig, Wan
 from models.errors import ModelError
 from models.graphs import folder
 from models.graphs.folder import GraphFolder
+from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
 from models.policy import ConditionTokens, InstructionEmbedding
@@ -132,13 +133,14 @@ def test_conditions_are_torchs(
         changed = {"backbone": wan, "encoding": "causal", "high": high, "low": low}
         config = tiny.model_copy(update={"video": video.model_copy(update=changed)})
     checkpoint = Checkpoint(config, untrained(1).statistics, None, 1)
-    plain, slow, shots = checkpoint.slow(), SlowGraphs(checkpoint, graphs), pictures(4, 1)
-    for words in (4, 9) if kind == "hunyuan" else (9,):
-        made = understood(slow, shots, words)
-        for ours, theirs in zip(made, understood(plain, shots, words), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
-        for ours, again in zip(made, understood(slow, shots, words), strict=True):
-            np.testing.assert_array_equal(ours, again)
+    plain, shots = checkpoint.slow(), pictures(4, 1)
+    for slow in (SlowGraphs(checkpoint, graphs), LeanGraphs(checkpoint, graphs)):
+        for words in (4, 9) if kind == "hunyuan" else (9,):
+            made = understood(slow, shots, words)
+            for ours, theirs in zip(made, understood(plain, shots, words), strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+            for ours, again in zip(made, understood(slow, shots, words), strict=True):
+                np.testing.assert_array_equal(ours, again)
 
 
 def small(weight: float) -> folder.Network:

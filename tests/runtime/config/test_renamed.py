@@ -76,5 +76,6 @@ def test_the_settings_of_an_old_session_are_read_under_their_new_names() -> None
     settings = settings_from_json(json.dumps(stored))
     assert (settings.system1.engine, settings.system2.engine) == ("torch", "onnx"), "torch computed all of them"
     assert settings.system1.numerics == "plain", "there was no other"
+    assert settings.system2.numerics == "plain", "diffusers' own numbers, whatever is usual now"
     assert (settings.arms.auto_resume, settings.arms.leaders) == (True, "unplugged")
     assert (settings.cameras.max_frame_age_s, settings.cameras.max_lag_s) == (0.3, 0.4)

@@ -1,5 +1,6 @@
 """Which policy the settings name, and where its networks go: sources, devices, number types. Called by pytest."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -10,12 +11,17 @@ import pytest
 import torch
 
 from models.checkpoint import save
+from models.condition_maker import ConditionMaker
 from models.config import PolicyConfig, Source
+from models.graphs.lean_system2 import LeanGraphs
+from models.graphs.system2 import SlowGraphs
+from models.lean_system2 import LeanSystem
 from models.placement import usual_type
 from models.sizes import full, full_wan, small
 from models.system1 import FastSystem
+from models.system2 import SlowSystem
 from runtime.config.policy import encoder_id, policy_config, policy_id
-from runtime.config.settings import Settings, load_settings
+from runtime.config.settings import Settings, load_settings, settings_from_json
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.policy.networks import computed_by, device_of, fast_system, open_checkpoint, slow_system
@@ -100,8 +106,37 @@ def test_the_number_type_is_a_setting() -> None:
 def test_float8_storage_is_a_setting() -> None:
     chosen = settings("--system2.storage", "float8", "--system2.device", "cpu")
     slow: Any = slow_system(chosen, open_checkpoint(chosen)).network
-    assert slow.backbone.transformer.transformer_blocks[0].attn.to_q.weight.dtype == torch.float8_e4m3fn
+    assert slow.backbone.dual[0].image.attention.project.weight.dtype == torch.float8_e4m3fn
     assert slow.dtype == torch.float32
+
+
+def test_numerics_are_a_setting_and_older_sessions_have_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ConditionMaker, "warm_up", lambda _maker: None)  # which would write graphs
+    for flags, kinds in ((UNTRAINED, (SlowSystem, LeanSystem)), ((), (SlowGraphs, LeanGraphs))):
+        for numerics, kind in zip(("plain", "lean"), kinds, strict=True):
+            chosen = settings(*flags, "--system2.numerics", numerics, "--system2.device", "cpu")
+            assert type(slow_system(chosen, open_checkpoint(chosen)).network) is kind
+    assert settings().system2.numerics == "lean"
+    assert settings_from_json('{"system2": {}}').system2.numerics == "plain"
+
+
+def test_modulation_on_the_host_needs_lean_numerics_in_torch() -> None:
+    chosen = settings(*UNTRAINED, "--system2.modulation", "host", "--system2.device", "cpu")
+    assert isinstance(slow_system(chosen, open_checkpoint(chosen)).network, LeanSystem)
+    with pytest.raises(SettingsError, match=r"--system2\.modulation host: needs --system2\.numerics lean"):
+        settings("--system2.modulation", "host", "--system2.numerics", "plain")
+
+
+def test_a_start_says_what_it_does_and_how_long_it_took(caplog: pytest.LogCaptureFixture) -> None:
+    chosen = settings(*UNTRAINED, "--system2.device", "cpu")
+    with caplog.at_level(logging.INFO):
+        slow_system(chosen, open_checkpoint(chosen))
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "System 2's weights: loading to cpu, float32"
+    assert [line for line in said if re.fullmatch(r"System 2('s weights)?: done in \d+\.\d s", line)] == [
+        said[1],
+        said[3],
+    ]
 
 
 def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
@@ -136,6 +171,7 @@ def test_a_small_trained_policy_is_computed_by_onnx_runtime_on_a_cpu() -> None:
         ("system1", "dtype", "bfloat16"),
         ("system2", "device", "cuda:1"),
         ("system2", "storage", "float8"),
+        ("system2", "modulation", "host"),
     ],
 )
 def test_onnx_runtime_where_it_cannot_run_is_one_line(system: str, flag: str, value: str | None) -> None:

@@ -192,8 +192,10 @@ LATER: dict[str, Any] = {
 def test_what_came_later_changes_no_id_of_before(path: str) -> None:
     """Sessions, tables and robots know a policy by its id. A field counts once it is not at its default."""
     *parts, name = path.split(".")
-    before, changed = small().model_dump(), small().model_dump()
+    now = full() if name == "transformer" else small()  # only with a published video model
+    before, changed = now.model_dump(), now.model_dump()
     functools.reduce(operator.getitem, parts, before).pop(name)
     functools.reduce(operator.getitem, parts, changed)[name] = LATER[path]
-    assert PolicyConfig.model_validate(before).digest() == small().digest() == SMALL
-    assert PolicyConfig.model_validate(changed).digest() != SMALL
+    assert small().digest() == SMALL
+    assert PolicyConfig.model_validate(before).digest() == now.digest()
+    assert PolicyConfig.model_validate(changed).digest() != now.digest()

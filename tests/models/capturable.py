@@ -20,7 +20,9 @@ _WAITS = (
     "unique_consecutive",
 )
 """Their result, or its size, has to be known on the CPU before the next operation: a capture ends with an error there."""
-_VIEWS = ("detach", "alias", "lift_fresh")  # bookkeeping: neither launches a kernel nor describes an array anew
+_PYTHON_NUMBERS = ("lift_fresh", "lift_fresh_copy")
+"""A tensor made of several Python numbers: on a device they are copied there, and the copy waits."""
+_VIEWS = ("detach", "alias")  # bookkeeping: neither launches a kernel nor describes an array anew
 
 
 class Capturable(TorchDispatchMode):
@@ -48,6 +50,14 @@ class Capturable(TorchDispatchMode):
             raise AssertionError(f"{func}: waits for the device, which nothing captured may do")
         if name == "index" and any(_picks(index) for index in args[1]):
             raise AssertionError(f"{func}: picks by a mask, so the size of its result is not known")
+        if name in _PYTHON_NUMBERS and args[0].ndim:  # a single number is filled in where it is needed
+            raise AssertionError(
+                f"{func}: copies Python's numbers to the device, which waits; make a buffer of them before"
+            )
+        with self:
+            parts = func.decompose(*args, **(kwargs or {}))
+        if parts is not NotImplemented:
+            return parts
         if name not in _VIEWS:
             self.operations[name] += 1
             if func.is_view:

@@ -35,7 +35,25 @@ def test_what_waits_for_the_device_is_refused(waits: Callable[[], Any]) -> None:
         waits()
 
 
+@pytest.mark.parametrize("makes", [lambda: torch.tensor([1.0, 2.0]), lambda: X.new_tensor([1.0]), lambda: X[[0, 2]]])
+def test_constants_of_python_numbers_are_refused(makes: Callable[[], Any]) -> None:
+    with Capturable(), pytest.raises(AssertionError, match="copies Python's numbers"):
+        makes()
+
+
+def test_composite_operations_count_as_their_parts_in_inference_mode_too() -> None:
+    layer = torch.nn.Linear(3, 3)
+    counts: list[int] = []
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode(), Capturable() as seen:
+            layer(X[None]).to(torch.float32)
+        counts.append(seen.launches)
+        assert seen.operations["to"] == 0, "nothing is converted"
+    assert counts[0] == counts[1]
+
+
 def test_indices_of_a_known_number_are_not_refused() -> None:
+    chosen = torch.tensor([0, 2])
     with Capturable() as seen:
-        X[torch.tensor([0, 2])]
+        X[chosen]
     assert seen.operations["index"] == 1

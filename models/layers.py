@@ -86,7 +86,7 @@ class VarianceNorm(RMSNorm):
         """
         if self._ready is not None:
             return self.together(x, self._ready)
-        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + self.eps)
+        scale = torch.rsqrt(torch.var(x, dim=-1, keepdim=True) + _EPSILON)
         return x * scale.to(x.dtype) * self.weight.to(x.dtype)
 
     def fuse(self) -> None:
@@ -157,10 +157,10 @@ class Attention(nn.Module):
 
         The numbers stay the same, and so do the weights' names. To be called again after weights were moved or replaced.
         """
-        norms = (self.query_norm, self.key_norm)
-        assert isinstance(norms[0], RMSNorm) and isinstance(norms[1], RMSNorm), "the action head's"
+        query_norm, key_norm = self.query_norm, self.key_norm
+        assert isinstance(query_norm, RMSNorm) and isinstance(key_norm, RMSNorm), "the action head's"
         if self._merged is None or not self._merged.is_current:
-            self._merged = MergedProducts((self.query, self.key_value), self.heads, norms)
+            self._merged = MergedProducts((self.query, self.key_value), self.heads, (query_norm, key_norm))
 
     def forward(
         self, x: torch.Tensor, context: KeyValue | None = None, mask: torch.Tensor | None = None

@@ -47,7 +47,7 @@ class MergedProducts:
         return query, key, each[:, :, 2].transpose(1, 2)
 
 
-def _joined(parts: list[nn.Parameter]) -> torch.Tensor:
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
     """The parts (n_i, ...) one after the other in one tensor, of which each becomes a view."""
     with torch.inference_mode(False), torch.no_grad():
         joined = torch.cat([part.detach() for part in parts])

@@ -102,8 +102,9 @@ def test_nothing_of_a_modulation_is_computed_where_there_is_none() -> None:
     config = paper()
     fast, given = of(config, True), inputs(config)
     context = fast.head.context(given.language, given.images, given.conditions, given.age_s, given.state)
+    time = torch.tensor([999])
     with torch.no_grad(), Capturable() as seen:
-        fast.head(given.noise, torch.tensor([999]), context, given.committed)
+        fast.head(given.noise, time, context, given.committed)
     depth = config.head.depth
     assert seen.operations["clone"] <= 2 * depth, "no norm copies what it reads"
     assert seen.operations["add"] <= 3 * depth + 10, "the residuals alone"

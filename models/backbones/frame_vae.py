@@ -6,7 +6,7 @@ Legend: c C channels, H W px, h w latent grid.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -81,10 +81,11 @@ def _mean_of(moments: Any) -> nn.Conv2d:
     return flat
 
 
-def _plane(of: nn.Conv3d, kernel: torch.Tensor, padding: int, mode: str) -> nn.Conv2d:
+def _plane(of: nn.Conv3d, kernel: torch.Tensor, padding: int, mode: Literal["replicate", "zeros"]) -> nn.Conv2d:
+    (rows, columns), (_, down, across) = kernel.shape[2:], of.stride
     with torch.device("meta"):
         flat = nn.Conv2d(
-            of.in_channels, of.out_channels, kernel.shape[2:], stride=of.stride[1:], padding=padding, padding_mode=mode
+            of.in_channels, of.out_channels, (rows, columns), (down, across), padding=padding, padding_mode=mode
         )
     flat.weight = nn.Parameter(kernel.detach().contiguous().clone(), requires_grad=False)
     assert of.bias is not None

@@ -84,7 +84,9 @@ class LeanHunyuan(LeanBackbone):
 
     def _modulate(self, linear: Any, scales: tuple[int, ...]) -> None:
         """Keep a layer that makes modulation, and where its scales stand among all rows."""
-        before = sum(len(layer.weight) for layer in self.modulators) // self.config.width
+        before = (
+            sum(weight.shape[0] for weight in self.modulators.parameters() if weight.ndim == 2) // self.config.width
+        )
         self.modulators.append(Projection(linear))
         self._scales += [before + place for place in scales]
 

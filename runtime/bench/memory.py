@@ -6,7 +6,7 @@ keeps small.
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -49,18 +49,19 @@ class _Live(TorchDispatchMode):
 
     def _add(self, tensor: torch.Tensor, args: tuple[Any, ...]) -> None:
         memory = tensor.untyped_storage()
-        if memory._cdata in self._known or any(_shares(memory, given) for given in args):
+        known = _which(tensor)
+        if known in self._known or any(isinstance(given, torch.Tensor) and _which(given) == known for given in args):
             return
-        self._known.add(memory._cdata)
+        self._known.add(known)
         self._now += memory.nbytes()
         self.most = max(self.most, self._now)
-        weakref.finalize(memory, self._freed, memory._cdata, memory.nbytes())
+        weakref.finalize(memory, self._freed, known, memory.nbytes())
 
     def _freed(self, known: int, count: int) -> None:
         self._known.discard(known)
         self._now -= count
 
 
-def _shares(memory: Any, given: Any) -> bool:
-    """Whether an operation wrote into what it was given."""
-    return isinstance(given, torch.Tensor) and given.untyped_storage()._cdata == memory._cdata
+def _which(tensor: torch.Tensor) -> int:
+    """The memory that a tensor is a view of: an operation that writes into what it was given returns the same."""
+    return cast(Any, tensor.untyped_storage())._cdata

@@ -21,7 +21,6 @@ def both_at_once(fast: FastBench, choice: Choice, ratio: int, limit_s: float = 6
     """
     times_ms: list[float] = []
     with Beside(choice) as slow:
-        fast.run()
         began_ns, asked_at, asked = robot_time_ns(), -ratio, 0
         ends_ns, wanted = began_ns + round(limit_s * 1e9), AT_ONCE_RUNS
         while len(times_ms) < wanted or len(slow.times_ms) < asked:

@@ -26,7 +26,9 @@ LED = "led"
 _KEPT = 4
 """Commands to the motors that a slot remembers. A reader looks every millisecond, but may be busy for up to a second asking the
 motors something; four is more than an operator sends in that time."""
-_COMMAND_HEAD = struct.Struct(f"<qq{_KEPT}b")  # stamp_ns; number of the newest command; the last ones' indices, newest last
+_COMMAND_HEAD = struct.Struct(
+    f"<qq{_KEPT}b"
+)  # stamp_ns; number of the newest command; the last ones' indices, newest last
 _COMMAND = struct.Struct(f"{_COMMAND_HEAD.format}{3 * ARM_JOINTS}d")  # then q, dq, ddq
 # number, stamp_ns, powered, leader_ns (0: no leader); q, dq, effort, leader's targets; then JSON: warning, fault
 _READING = struct.Struct(f"<qqqq{4 * ARM_JOINTS}d")

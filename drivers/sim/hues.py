@@ -15,6 +15,7 @@ from drivers.sim.appearance import Rgb, Style
 from drivers.task_names import INSTRUCTIONS
 
 Sector = tuple[float, float]
+Named = tuple[str, Sector, float, float]  # object, hues, least saturation and brightness
 MARGIN_DEG = 20.0  # chosen: a third of the way from red to yellow
 GREY = 0.15  # saturation below which a colour has no hue to speak of; chosen: so are the usual floor and plate
 # By object, or by kind of thing. Each holds the hue of the fixed shift that the first suites had (shift_suites.FIRST) and
@@ -35,7 +36,6 @@ HELD_OUT: dict[str, tuple[Sector, ...]] = {
 }
 # What instructions name: by task, word and object, in which sector it is called so, and its least saturation and brightness;
 # chosen by eye.
-Named = tuple[str, Sector, float, float]
 NAMED: dict[str, dict[str, Named]] = {
     "block_handover": {"blue": ("mat", (205, 245), 0.5, 0.45)},
     "container_place": {"yellow": ("container", (44, 60), 0.55, 0.7), "white": ("plate", (0, 360), 0.0, 0.82)},

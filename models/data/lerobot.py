@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from models.data import foreign_files, lerobot_places, parquet_rows
 from models.data.episode import (
     DEMONSTRATION_HZ,
+    EXPERT,
     JOINTS,
     JPEG_QUALITY,
     LARGEST_PICTURE_PX,
@@ -90,7 +91,8 @@ class Dataset:
             raise ModelError(f"{path}: observation.state or action is missing; convert the dataset again")
         filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
         task, texts, _ = self.about(index)
-        episode = Episode(**filled, jpegs=jpegs, instructions=texts, task=task, seed=int(row.get("seed", -1)))
+        seed = int(row.get("seed", -1))
+        episode = Episode(**filled, jpegs=jpegs, instructions=texts, task=task, seed=seed, world="", kind=EXPERT)
         return check(episode, f"{self.folder} episode {index}")
 
     def _check_features(self) -> None:

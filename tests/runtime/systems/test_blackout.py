@@ -50,6 +50,14 @@ class Watching:
         raise self.Seen(pictures)
 
 
+def white(camera: str, number: int) -> NDArray[np.uint8]:
+    return np.full((2, 2, 3), 255, np.uint8)
+
+
+def unheard(key: str) -> Any:
+    """No instruction: the run ends before it is read."""
+
+
 @pytest.mark.parametrize("shift", ["none", "blackout"])
 def test_system_1_sees_black_only_then(
     shift: Any, settings: Settings, build: Any, monkeypatch: pytest.MonkeyPatch
@@ -63,6 +71,6 @@ def test_system_1_sees_black_only_then(
         episode, instruction = build(messages.Episode, seed=5), build(messages.Instruction)
         inputs = System1Inputs(episode, instruction, None, None, None, (frames,))
         with pytest.raises(Watching.Seen) as seen:
-            step(config, System1State(), inputs, lambda *_: np.full((2, 2, 3), 9, np.uint8), lambda _: None, 1, 0)
+            step(config, System1State(), inputs, white, unheard, 1, 0)
         dark = all(not picture.any() for picture in seen.value.args[0])
         assert dark is (shift == "blackout" and blacked_out(5, capture_ns))

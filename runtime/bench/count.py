@@ -35,9 +35,11 @@ _CARDS_GIB = (16, 24)
 def run(size: str) -> dict[str, Any]:
     """Memory of both systems on one card, TFLOP and operations of a run of each; a multiply-add counts as two."""
     config = by_name(size)
-    with _META, torch.inference_mode():
-        statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
+    statistics = normalize.untrained(config.horizon, np.zeros(config.joints), np.ones(config.joints))
+    with _META:
         fast = place(FastSystem(config, statistics).eval(), _META, _DTYPE)
+        fast.fuse()
+    with _META, torch.inference_mode():
         parts = _fast(fast)
         own = _bytes(fast) + max(peak_bytes(call) for call in parts.values())
         plain = {storage: _plain(config, storage) for storage in _STORAGES}
@@ -138,25 +140,26 @@ def _plain_runs(slow: SlowSystem) -> Runs:
 
 
 def _fast(fast: FastSystem) -> Runs:
-    """A run whose older set of pictures is known."""
+    """A run whose older set of pictures is known, and whose instruction was read before."""
     config = fast.config
     tokens = len(config.cameras) * config.image.tokens
     pictures = torch.zeros(len(config.cameras), 3, config.image.image_px, config.image.image_px, dtype=_DTYPE)
     former = config.spatial_former
+    language = torch.zeros(1, min(_WORDS, config.text.max_tokens), config.text.width, dtype=_DTYPE)
     seen = (
-        torch.zeros(1, min(_WORDS, config.text.max_tokens), config.text.width, dtype=_DTYPE),
         torch.zeros(1, 2 * tokens, config.image.width, dtype=_DTYPE),
         torch.zeros(1, former.tokens + config.motion_former.tokens, former.width, dtype=_DTYPE),
         torch.zeros(1),
         torch.zeros(1, config.joints, dtype=_DTYPE),
     )
-    context = fast.head.context(*seen)
+    words = fast.head.words(language)
+    context, at = fast.head.context_of(words, *seen), fast.head.at(torch.zeros(1), _DTYPE)
     noisy = torch.zeros(1, config.horizon, config.head.action_width, dtype=_DTYPE)
     committed = torch.zeros(1, config.horizon, dtype=torch.bool)
     return {
         "image encoder": lambda: fast.images(pictures),
-        "keys and values": lambda: fast.head.context(*seen),
-        "denoising": lambda: fast.head(noisy, torch.zeros(1), context, committed),
+        "keys and values": lambda: fast.head.context_of(words, *seen),
+        "denoising": lambda: fast.head(noisy, at, context, committed),
     }
 
 

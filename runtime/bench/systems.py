@@ -73,7 +73,9 @@ class Choice(BaseModel):
 
     def system1(self) -> System1:
         """System 1's settings of a live run that chooses the same."""
-        return System1(threads=self.threads, device=self.device, dtype=self.dtype, compile=self.compile)
+        return System1(
+            threads=self.threads, device=self.device, dtype=self.dtype, compile=self.compile, numerics=self.numerics
+        )
 
     def system2(self) -> System2:
         """System 2's."""

@@ -10,9 +10,12 @@ from drivers.piper_emulator import Heard
 
 
 def save(folder: Path, side: str, heard: list[Heard]) -> None:
-    """Write times (N,) ns and joint frames (N, bytes) uint8 into the logs of a session's folder."""
+    """Write times (N,) ns and joint frames (N, bytes) uint8 into the logs of a session's folder, whole or not at all."""
     joints = np.frombuffer(b"".join(one.joints for one in heard), np.uint8).reshape(len(heard), -1)
-    np.savez(path_of(folder, side), at_ns=np.array([one.at_ns for one in heard], np.int64), joints=joints)
+    path = path_of(folder, side)
+    beside = path.with_suffix(".part.npz")
+    np.savez(beside, at_ns=np.array([one.at_ns for one in heard], np.int64), joints=joints)
+    beside.rename(path)
 
 
 def path_of(session: Path, side: str) -> Path:

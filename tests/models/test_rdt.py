@@ -172,6 +172,7 @@ def test_a_step_is_that_of_rdts_own_class(rdts_head: Callable[[str], FastSystem]
 def test_a_chunk_is_that_of_rdts_own_sampler(rdts_head: Callable[[str], FastSystem], theirs: Weights) -> None:
     system = rdts_head("variance")
     places = system.config.head
+    system.instructed(theirs["language"])
     ours = joints_of(places, system.denoised(given(system.config, theirs)))
     assert error(ours, joints_of(places, theirs["chunk"])) < 1e-5
 

@@ -93,7 +93,11 @@ def test_float8_takes_little_more_than_a_quarter_of_float32_and_still_runs() -> 
 def test_a_figure_has_time_flop_and_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(figure.REPEATS, "cpu", 3)
     a, b = torch.ones(30, 40), torch.ones(40, 50)
-    found = whole(lambda: (a @ b).add_(1).view(-1), torch.device("cpu"))
+
+    def call() -> None:
+        (a @ b).add_(1).view(-1)
+
+    found = whole(call, torch.device("cpu"))
     assert (found.gflop, found.operations, len(found.times_ms)) == (pytest.approx(2 * 30 * 40 * 50 / 1e9), 2, 3)
 
 
@@ -222,8 +226,8 @@ def test_every_run_of_the_slow_system_is_beside_the_fast_one(fast: FastBench, mo
 
 
 def test_a_slow_system_that_dies_is_one_line(fast: FastBench) -> None:
-    with pytest.raises(RuntimeFault, match=r"System 2's process ended \(RuntimeError.*\); give --storage float8"):
-        together.both_at_once(fast, Choice(size="small", device="unknown"), ratio=1)
+    with pytest.raises(RuntimeFault, match=r"System 2's process ended \((Assertion|Runtime)Error.*\); give --storage"):
+        together.both_at_once(fast, Choice(size="small", device="cuda:99"), ratio=1)
 
 
 def test_float8_is_counted_as_it_is_kept() -> None:

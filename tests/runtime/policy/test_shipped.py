@@ -34,16 +34,16 @@ def same_processor() -> bool:
     return made["processor"] in Path("/proc/cpuinfo").read_text() and here == (made["torch"], made["instructions"])
 
 
-@pytest.mark.parametrize("engine", ["torch", "onnx"])
-def test_its_conditions_and_chunks_are_what_they_were(engine: str) -> None:
-    """Torch's to the bit."""
+@pytest.mark.parametrize(("engine", "numerics"), [("torch", "plain"), ("torch", "lean"), ("onnx", "lean")])
+def test_its_conditions_and_chunks_are_what_they_were(engine: str, numerics: str) -> None:
+    """Torch's plain ones to the bit."""
     before = np.load(GOLDEN / "shipped-policy.npz")
-    exact = same_processor() and engine == "torch"
+    exact = same_processor() and (engine, numerics) == ("torch", "plain")
     within = 0.0 if exact else OTHER_ENGINE if same_processor() else NEAR
     flags = [
         word
         for system in ("system1", "system2")
-        for word in (f"--{system}.device", "cpu", f"--{system}.engine", engine)
+        for word in (f"--{system}.device", "cpu", f"--{system}.engine", engine, f"--{system}.numerics", numerics)
     ]
     settings = load_settings(flags)
     prepare_torch(settings.system1)

@@ -27,7 +27,7 @@ class ConditionMaker(Computed):
 
     def __init__(self, config: PolicyConfig) -> None:
         self.config = config
-        self._told: tuple[VideoText, VideoText] | None = None
+        self._placed_text: tuple[VideoText, VideoText] | None = None
         video = config.video
         self.high, self.low = (
             LatentRing(self.latents, window, video.encoding, keep=max(kept, 2 * window.frames))
@@ -118,10 +118,10 @@ class ConditionMaker(Computed):
 
     def _on_device(self, text: VideoText) -> VideoText:
         """A text in the networks' dtype, brought there once: the same object as long as the instruction's is the same."""
-        if self._told is None or self._told[0] is not text:
+        if self._placed_text is None or self._placed_text[0] is not text:
             states, pooled = (part.to(self.device, self.dtype) for part in (text.states, text.pooled))
-            self._told = text, VideoText(states, pooled)
-        return self._told[1]
+            self._placed_text = text, VideoText(states, pooled)
+        return self._placed_text[1]
 
     def clear(self) -> None:
         """Forget all frames, at a new episode: its frame numbers may be those of other pictures."""

@@ -31,7 +31,8 @@ PLURALS = {f"{word}s": word for word in ("master", "puppet", "order", "shelf", "
 OTHER_SENSES = {
     "order": "in_order colour_order solver_order",  # of a sequence, of colours, of a formula
     "memory": "memory_gb memory_mb memory_kib memory_bytes total_memory shared_memory max_memory_reserved memory_format "
-    "reset_peak_memory_stats _memory_bytes _memory_folder MEMORY_FOLDER MemoryFolder "
+    "reset_peak_memory_stats _memory_bytes memory_mib _memory_mib _memory_gib memory_allocated max_memory_allocated "
+    " _memory_folder MEMORY_FOLDER MemoryFolder "
     "MemoryError OutOfMemoryError fill_uninitialized_memory pin_memory",  # of a computer
     "act": "FastVideo2Act SlowVideo2Act",  # of the project
     "spread": "_spread latent_spread state_spread next_spread _SPREAD _WAN_SPREAD",  # of numbers

@@ -84,7 +84,15 @@ class HunyuanBackbone(Backbone):
 
 
 def guidance_of(config: Hunyuan, like: torch.Tensor) -> torch.Tensor:
-    """The guidance (B,) that the model is told, in the dtype and on the device of `like` (B, ...)."""
+    """The guidance that the model reads.
+
+    Args:
+        config: has it as people give it.
+        like: (B, ...), in the model's dtype and on its device.
+
+    Returns:
+        (B,) like that.
+    """
     return like.new_full((len(like),), config.guidance * _GUIDANCE_SCALE)
 
 

@@ -74,7 +74,7 @@ class LeanBackbone(nn.Module, ABC):
 
     @abstractmethod
     def blocks(self) -> dict[str, list[nn.Module]]:
-        """As Backbone.blocks."""
+        """The blocks by their kind, in the order in which they run: what `compile_blocks` compiles and the bench counts."""
         ...
 
     @abstractmethod

@@ -18,7 +18,7 @@ from models.backbones.wan import WanBackbone
 
 _PATCH = 2  # latents along each side of a token
 _ROWS = 6  # of a block: shift, scale and gate of attention, then of the feed-forward
-_SCALES = (1, 4)
+_SCALES = (1, 4)  # of those, the two to which 1 is added: x is multiplied by 1 + scale
 
 Table = tuple[torch.Tensor, torch.Tensor]
 
@@ -57,8 +57,8 @@ class LeanWan(LeanBackbone):
         broadcast = table[0][:, None], table[1][:, None]
         rows = iter(modulation.unbind())
         x = self._transformer.patch_embedding(latents).flatten(2).transpose(1, 2).contiguous()
-        for block, told in zip(self.kept, words.unbind(), strict=True):
-            x = block(x, told, broadcast, [next(rows) for _ in range(_ROWS)])
+        for block, said in zip(self.kept, words.unbind(), strict=True):
+            x = block(x, said, broadcast, [next(rows) for _ in range(_ROWS)])
         return x.unflatten(1, (frames, height // _PATCH, width // _PATCH))
 
     def blocks(self) -> dict[str, list[nn.Module]]:
@@ -99,7 +99,7 @@ class WanBlock(nn.Module):
         own, cross = block.attn1, block.attn2
         self.project, self.out = Projection(own.to_q, own.to_k, own.to_v), Projection(own.to_out[0])
         self.norms = nn.ModuleList([own.norm_q, own.norm_k, cross.norm_q])
-        self.before_words, self.ask, self.told = block.norm2, Projection(cross.to_q), Projection(cross.to_out[0])
+        self.before_words, self.ask, self.answer = block.norm2, Projection(cross.to_q), Projection(cross.to_out[0])
         self.feed_forward = FeedForward(block.ffn)
 
     def forward(self, x: torch.Tensor, words: torch.Tensor, table: Table, rows: list[torch.Tensor]) -> torch.Tensor:
@@ -117,7 +117,7 @@ class WanBlock(nn.Module):
         x = self._added(x, self._among_places(self._modulated(x, rows[1], rows[0]), table), rows[2])
         asked = self._split(self.norms[2](self.ask(self.before_words(x.float()).to(x.dtype))))
         key, value = (self._split(part) for part in words.unbind())
-        x = x + self.told(attended(asked, key, value))
+        x = x + self.answer(attended(asked, key, value))
         return self._added(x, self.feed_forward(self._modulated(x, rows[4], rows[3])), rows[5])
 
     def _among_places(self, x: torch.Tensor, table: Table) -> torch.Tensor:

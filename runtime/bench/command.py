@@ -65,7 +65,7 @@ def _models(options: BenchFlags) -> dict[str, Any]:
     choice = Choice(device=name, **chosen)
     say(f"video2act bench: {machine.describe()}; {options.size} on {name}; at most {models.WHOLE_S:g} s")
     try:
-        result = models.run(choice, say, lambda so_far: _write(options, so_far))
+        result = models.run(choice, say, lambda made: _write(options, made))
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise RuntimeFault(

@@ -20,8 +20,8 @@ from models.placement import place
 from models.sizes import by_name
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
-from runtime.bench.memory import peak_bytes
 from runtime.bench.operations import launched
+from runtime.bench.peak_bytes import peak_bytes
 
 _META = torch.device("meta")
 _WORDS = 256  # tokens of the instruction: the most that HunyuanVideo's text encoder keeps; System 1 may read fewer
@@ -29,7 +29,7 @@ _DTYPE = torch.bfloat16
 _PROCESS_GIB = 0.9
 """Of a process on a card beside its tensors: CUDA's context and libraries' workspaces. Chosen: 0.5 to 0.8 are usual, and the
 allocator's blocks are not quite full."""
-_CARDS_GIB = (16, 24)
+_CARDS_GIB = (16, 24)  # of the cards that a robot's PC usually has
 
 
 def run(size: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def run(size: str) -> dict[str, Any]:
         operations = _launches(_plain_runs(plain["bfloat16"]))
         lean = {storage: LeanSystem(slow) for storage, slow in plain.items()}
         memory = {
-            f"{storage}, {where}": found for storage in lean for where, found in _memory(lean[storage], own).items()
+            f"{storage}, {where}": found for storage in lean for where, found in _memory_gib(lean[storage], own).items()
         }
         return {
             "size": size,
@@ -63,7 +63,7 @@ _STORAGES = ("bfloat16", "float8")
 Runs = dict[str, Callable[[], Any]]
 
 
-def _memory(lean: LeanSystem, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
+def _memory_gib(lean: LeanSystem, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
     """Both systems in two processes, by where System 2's modulation is kept; GiB."""
     working = max(peak_bytes(call) for call in _lean_runs(lean).values())
     away = sum(_bytes(layer) for layer in lean.backbone.only_read())

@@ -20,7 +20,7 @@ _WARM_UP = 2  # runs that are not timed: the first one allocates and chooses ker
 _LONG_S = (
     8.0  # after so long a part has enough of repeats, if there are three; chosen: twenty parts take under three minutes
 )
-_FEWEST = 3
+_FEWEST = 3  # runs, however long they take; chosen: less has no median
 Inputs = list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]
 
 

@@ -27,11 +27,11 @@ def instruction(words: int = 5) -> InstructionEmbedding:
     return InstructionEmbedding(text, VideoText(text, text.mean(1)))
 
 
-def understood(system: ConditionMaker, shots: list[NDArray[np.uint8]], told: InstructionEmbedding) -> EncodedVideo:
+def understood(system: ConditionMaker, shots: list[NDArray[np.uint8]], wording: InstructionEmbedding) -> EncodedVideo:
     for ring in (system.high, system.low):
         for number in range(4):
             system.encode(ring, number, shots[number])
-    return system.encode_video([2, 3], [0, 1, 2, 3], told)
+    return system.encode_video([2, 3], [0, 1, 2, 3], wording)
 
 
 def test_conditions_are_the_plain_ones_but_for_rounding(untrained: Untrained, pictures: Pictures) -> None:
@@ -48,9 +48,9 @@ def test_conditions_are_the_plain_ones_but_for_rounding(untrained: Untrained, pi
 
 
 def test_the_same_inputs_give_the_same_bytes(untrained: Untrained, pictures: Pictures) -> None:
-    shots, told, made = pictures(4, 1), instruction(), list[EncodedVideo]()
+    shots, wording, made = pictures(4, 1), instruction(), list[EncodedVideo]()
     for _ in range(2):
-        made.append(understood(LeanSystem(untrained(1).slow()), shots, told))
+        made.append(understood(LeanSystem(untrained(1).slow()), shots, wording))
     assert all(torch.equal(getattr(made[0], name), getattr(made[1], name)) for name in FIELDS)
 
 
@@ -59,18 +59,18 @@ def test_an_instruction_is_read_once(untrained: Untrained, pictures: Pictures, m
     ask = lean.read
     monkeypatch.setattr(lean, "read", lambda text: (read.append(text), ask(text))[1])
     first, second = instruction(), instruction()
-    for told, reads in ((first, 1), (first, 1), (second, 2), (second, 2), (first, 3)):
-        understood(lean, shots, told)
+    for wording, reads in ((first, 1), (first, 1), (second, 2), (second, 2), (first, 3)):
+        understood(lean, shots, wording)
         assert len(read) == reads
 
 
 def test_after_the_vae_everything_is_one_graph(untrained: Untrained, pictures: Pictures) -> None:
     torch.compiler.reset()
-    lean, told = LeanSystem(untrained(1).slow()), instruction()
-    expected = understood(lean, pictures(4, 1), told)
+    lean, wording = LeanSystem(untrained(1).slow()), instruction()
+    expected = understood(lean, pictures(4, 1), wording)
     high, low = lean.high.window_latents([2, 3]), lean.low.window_latents([0, 1, 2, 3])
     with torch.inference_mode():
-        reading = lean.read(told.video)
+        reading = lean.read(wording.video)
 
         def conditions(high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             filtered = lean.filter(*(lean.features_of(part, reading) for part in (high, low)))
@@ -105,16 +105,16 @@ def test_what_is_captured_never_waits(
 
 
 def test_weights_that_only_an_instruction_needs_stay_on_the_host(untrained: Untrained, pictures: Pictures) -> None:
-    shots, told = pictures(4, 1), instruction()
+    shots, wording = pictures(4, 1), instruction()
     lean = LeanSystem(untrained(1).slow())
-    expected = understood(lean, shots, told)
+    expected = understood(lean, shots, wording)
     goes = {id(weight) for weight in lean.device_weights(modulation_on_host=True)}
     stays = [name for name, weight in lean.named_parameters() if id(weight) not in goes]
     assert stays and all(name.startswith("backbone.modulators.") for name in stays)
     assert len(lean.device_weights(modulation_on_host=False)) == len(goes) + len(stays)
     again = LeanSystem(untrained(1).slow())
     again.move(torch.device("cpu"), modulation_on_host=True)
-    assert torch.equal(understood(again, shots, told).spatial, expected.spatial)
+    assert torch.equal(understood(again, shots, wording).spatial, expected.spatial)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

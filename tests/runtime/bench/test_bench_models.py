@@ -14,8 +14,8 @@ from models.system2 import SlowSystem
 from runtime.bench import command, count, figure, models, together
 from runtime.bench.figure import Figure, gflop, part, whole
 from runtime.bench.limit import Allowance
-from runtime.bench.memory import peak_bytes
 from runtime.bench.operations import launched
+from runtime.bench.peak_bytes import peak_bytes
 from runtime.bench.system2_process import Beside
 from runtime.bench.systems import Choice, FastBench, SlowBench, configuration
 from runtime.bench.together import suggest
@@ -148,7 +148,7 @@ def test_results_are_kept_after_every_part(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(models, "both_at_once", lambda *_given: {"system1_chunks_per_s": 1.0})
     monkeypatch.setattr(Choice, "has_graphs", lambda _choice: False)
     kept: list[int] = []
-    result = models.run(CHOICE, lambda _line: None, lambda so_far: kept.append(len(so_far["figures"])))
+    result = models.run(CHOICE, lambda _line: None, lambda found: kept.append(len(found["figures"])))
     assert kept == sorted(kept) and kept[-1] == len(result["figures"]) and len(kept) > 12
     assert result["left_out"] == []
     alone = result["system1_alone"]
@@ -181,14 +181,14 @@ def test_the_full_size_costs_what_its_blocks_multiply() -> None:
     assert counted["system2_tflop"]["blocks, short window"] == pytest.approx(22.3, rel=0.01)
     assert counted["system2_tflop"]["blocks, long window"] == pytest.approx(30.5, rel=0.01)
     assert counted["system1_tflop"]["image encoder"] == pytest.approx(2.0, rel=0.01)
-    memory = counted["memory_gib"]
+    held = counted["memory_gib"]
     frames = 0.13  # two thirds of a VAE's kernels
-    assert memory["bfloat16, device"]["system2_weights"] == pytest.approx(2 * 7.99e9 / 2**30 - frames, rel=0.01)
+    assert held["bfloat16, device"]["system2_weights"] == pytest.approx(2 * 7.99e9 / 2**30 - frames, rel=0.01)
     modulation = 20 * 12 * 3072**2 + 5 * 3 * 3072**2
-    off = memory["bfloat16, device"]["both"] - memory["bfloat16, host"]["both"]
+    off = held["bfloat16, device"]["both"] - held["bfloat16, host"]["both"]
     assert off == pytest.approx(2 * modulation / 2**30, abs=0.02), "2.4 billion weights"
-    assert memory["bfloat16, device"]["fits_24"] and not memory["bfloat16, host"]["fits_16"]
-    assert memory["float8, device"]["fits_16"]
+    assert held["bfloat16, device"]["fits_24"] and not held["bfloat16, host"]["fits_16"]
+    assert held["float8, device"]["fits_16"]
     assert counted["system2_operations"]["all"] <= 1800 < 5000 < counted["system2_operations_plain"]["all"]
 
 

@@ -56,7 +56,7 @@ class BenchFlags(Flags):
     storage: Literal["same", "float8"] = "same"
     """With --models: storage type of the video model's weights."""
     numerics: Literal["lean", "plain"] = "lean"
-    """With --models: how System 2 computes, as --system2.numerics."""
+    """With --models: how both systems compute, as --system1.numerics and --system2.numerics."""
     modulation: Literal["device", "host"] = "device"
     """With --models: where System 2's weights that only an instruction needs are, as --system2.modulation."""
     compile: bool = False
@@ -77,4 +77,4 @@ def _check(flags: BenchFlags, _given: dict[str, Any]) -> None:
     check_json(flags.json_file)
 
 
-BENCH = CommandLine("bench", BenchFlags, check=_check)
+BENCH = CommandLine("bench", BenchFlags, rare=("numerics", "modulation"), check=_check)

@@ -1,6 +1,6 @@
 """Weights in files that somebody else's trainer wrote: one safetensors file, shards with an index, or what torch saved.
 
-Called by models/backbones/wan_original.py. Nothing is executed: torch's files are read as weights only.
+Called by models/backbones/wan_original.py and models/rdt_files.py. Nothing is executed: torch's files are read as weights only.
 """
 
 import json
@@ -8,13 +8,13 @@ import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: TID251 - what torch.load raises; nothing is unpickled here
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from models.errors import ModelError
+from models.weight_check import UNREADABLE, why_unreadable
 
 Stored = Mapping[str, Callable[[], torch.Tensor]]
 """Tensors by name. Each is read when it is called for, on the CPU; it may share memory with the file."""
@@ -28,7 +28,6 @@ _WRAPPERS = (
     "model_state_dict",
     "ema",
 )  # what trainers call the weights in what they save
-_UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError, EOFError, KeyError, TypeError)
 
 
 def stored_in(path: Path) -> Stored:
@@ -42,11 +41,8 @@ def stored_in(path: Path) -> Stored:
     for file in files:
         try:
             tensors |= _safetensors(file) if file.suffix == ".safetensors" else _of_torch(file)
-        except _UNREADABLE as error:
-            reason = " ".join(str(error).split()[:20]) or type(error).__name__
-            raise ModelError(
-                f"{file}: cannot be read ({reason}); copy it again, or save its state_dict as safetensors"
-            ) from None
+        except UNREADABLE as error:
+            raise ModelError(f"{file}: {why_unreadable(error)}") from None
     return tensors
 
 
@@ -71,8 +67,11 @@ def _only(found: list[Path]) -> Path:
 def _shards(index: Path) -> list[Path]:
     try:
         names: set[str] = set(json.loads(index.read_text())["weight_map"].values())
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ModelError(f"{index}: cannot be read ({error!r:.80}); copy the folder again") from None
+    elsewhere = [name for name in names if Path(name).name != name]
+    if elsewhere:
+        raise ModelError(f"{index}: {elsewhere[0]!r:.80} is no file of this folder; copy the folder again")
     return [index.parent / name for name in sorted(names)]
 
 
@@ -91,8 +90,20 @@ def _of_torch(file: Path) -> dict[str, Callable[[], torch.Tensor]]:
         inner = [name for name in _WRAPPERS if isinstance(entries.get(name), dict)]
         if len(inner) > 1:
             raise ModelError(f"{file}: holds both {inner[0]!r} and {inner[1]!r}; save the one to be used by itself")
-        stored = entries[inner[0]] if inner else None
-    raise ModelError(f"{file}: holds no tensors by name, by themselves or as {', '.join(_WRAPPERS)}; save a state_dict")
+        if not inner:
+            break
+        stored = entries[inner[0]]
+    raise ModelError(
+        f"{file}: expected tensors by name, by themselves or as {', '.join(_WRAPPERS)}, got {_kind(stored)}; "
+        "save a state_dict"
+    )
+
+
+def _kind(stored: Any) -> str:
+    """What was stored in place of tensors by name: its type, or of a table the first entry that is no tensor."""
+    entries: dict[Any, Any] = stored if isinstance(stored, dict) else {}
+    other = next((name for name, value in entries.items() if not isinstance(value, torch.Tensor)), None)
+    return f"{type(stored).__name__}" if other is None else f"{other!r:.60}: {type(entries[other]).__name__}"
 
 
 def _itself(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,12 +4,13 @@ Hues, textures, shapes, trims and lamps are such as training_worlds.py never dra
 twentieth has the one fixed variant that the first suites consisted of.
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from drivers.sim import colours, hues, world_draw
-from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Style, Surface
+from drivers.sim.appearance import Appearance, Background, Lamp, Lighting, Rgb, Style, Surface
 from drivers.sim.colours import BLUE, CREAM, DARK, GREEN, ORANGE, PURPLE
 
 Shift = Literal["none", "objects", "background", "lighting", "all", "blackout"]
@@ -78,20 +79,26 @@ def instruction(task: str, shift: Shift, seed: int) -> str:
 
 def draw(task: str, shift: Shift, seed: int) -> Appearance:
     """The appearance of a scene under a shift; the same again for the same task, shift and seed."""
-    first = seed % FIRST_EVERY == 0
-    parts = Appearance()
+
+    def random(part: str) -> np.random.Generator:
+        return np.random.default_rng([seed, *part.encode(), *task.encode()])
+
+    first, appearance = seed % FIRST_EVERY == 0, Appearance()
     looks = {name: Style(rgb) for name, rgb in colours.USUAL[task].items()}
     if shift in ("objects", "all"):
-        random = np.random.default_rng([seed, *b"objects", *task.encode()])
-        looks = FIRST_LOOKS[task] if first else world_draw.looks(random, task, RANGES)
-        seen = [style.rgb for style in looks.values()]
-        parts = Appearance(looks=looks, strays=() if first else world_draw.strays(random, RANGES, seen[:2]))
-    background, lighting = parts.background, parts.lighting
+        drawn = random("objects")
+        looks = FIRST_LOOKS[task] if first else world_draw.looks(drawn, task, RANGES)
+        strays = () if first else world_draw.strays(drawn, RANGES, _first_two(looks))
+        appearance = replace(appearance, looks=looks, strays=strays)
     if shift in ("background", "all"):
-        taken = [style.rgb for style in looks.values()][:2]
-        random = np.random.default_rng([seed, *b"background", *task.encode()])
-        background = FIRST_BACKGROUND if first else world_draw.background(random, RANGES, taken)
+        found = FIRST_BACKGROUND if first else world_draw.background(random("background"), RANGES, _first_two(looks))
+        appearance = replace(appearance, background=found)
     if shift in ("lighting", "all"):
-        random = np.random.default_rng([seed, *b"lighting", *task.encode()])
-        lighting = FIRST_LIGHTING if first else world_draw.lighting(random, RANGES)
-    return Appearance(parts.looks, parts.strays, background, lighting)
+        lighting = FIRST_LIGHTING if first else world_draw.lighting(random("lighting"), RANGES)
+        appearance = replace(appearance, lighting=lighting)
+    return appearance
+
+
+def _first_two(looks: dict[str, Style]) -> list[Rgb]:
+    """The colours of what the hands take: the objects that a task names first."""
+    return [style.rgb for style in looks.values()][:2]

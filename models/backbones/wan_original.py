@@ -13,6 +13,7 @@ from torch import nn
 from models.errors import ModelError
 from models.foreign_weights import Stored, stored_in
 from models.placement import number_types
+from models.weight_check import check_finite
 
 _WHOLE = {  # diffusers' name of a layer: the original one
     "patch_embedding": "patch_embedding",
@@ -124,6 +125,5 @@ def _checked(tensor: torch.Tensor, name: str, shape: torch.Size, dtype: torch.dt
     if not tensor.is_floating_point():
         raise ModelError(f"{path}: {name}: expected floats, got {tensor.dtype}; give weights that are not quantised")
     copied = tensor.to(dtype, copy=True)
-    if not bool(torch.isfinite(copied).all()):
-        raise ModelError(f"{path}: {name} holds values that are not finite; copy the file again")
+    check_finite(path, name, copied, "copy the file again")
     return copied

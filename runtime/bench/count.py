@@ -121,21 +121,23 @@ def _encoded(slow: SlowSystem | LeanSystem, window: Window) -> torch.Tensor:
 
 
 def _lean_runs(lean: LeanSystem) -> Runs:
-    """A run of System 2 with one new frame in each window; the instruction was read before."""
-    reading, runs = lean.read(_text(lean.config)), Runs()
-    for name, window in _windows(lean.config):
-        latents = _encoded(lean, window)
-        runs[f"VAE, {name}"] = lambda window=window: _encoded(lean, window)
-        runs[f"blocks, {name}"] = lambda latents=latents: lean.features_of(latents, reading)
-    return runs
+    """A run of System 2; the instruction was read before."""
+    reading = lean.read(_text(lean.config))
+    return _runs(lean, lambda latents: lean.features_of(latents, reading))
 
 
 def _plain_runs(slow: SlowSystem) -> Runs:
-    text, runs = _text(slow.config), Runs()
+    text = _text(slow.config)
+    return _runs(slow, lambda latents: slow.features(latents, text))
+
+
+def _runs(slow: SlowSystem | LeanSystem, features: Callable[[torch.Tensor], torch.Tensor]) -> Runs:
+    """One new frame in each window, and the features of both."""
+    runs = Runs()
     for name, window in _windows(slow.config):
         latents = _encoded(slow, window)
         runs[f"VAE, {name}"] = lambda window=window: _encoded(slow, window)
-        runs[f"blocks, {name}"] = lambda latents=latents: slow.features(latents, text)
+        runs[f"blocks, {name}"] = lambda latents=latents: features(latents)
     return runs
 
 

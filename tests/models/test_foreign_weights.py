@@ -88,6 +88,11 @@ def without_a_shard(folder: Path) -> Path:
     return folder
 
 
+def an_index_of_elsewhere(folder: Path) -> Path:
+    (folder / "x.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../x.safetensors"}}))
+    return folder
+
+
 def damaged_index(folder: Path) -> Path:
     (folder / "x.safetensors.index.json").write_text("{")
     return folder
@@ -99,10 +104,11 @@ def damaged_index(folder: Path) -> Path:
         (lambda folder: folder, r"holds no weights \(\*\.safetensors, \*\.pt, \*\.pth, \*\.bin\); give the file"),
         (several, r"holds several, first\.pt and second\.bin; give the file itself"),
         (both, r"step\.pt: holds both 'model' and 'ema'; save the one to be used"),
-        (numbers, r"step\.pt: holds no tensors by name.*; save a state_dict"),
-        (an_object, r"step\.pt: cannot be read \(Weights only load failed.*; copy it again, or save its state_dict"),
-        (truncated, r"x\.safetensors: cannot be read \(.*\); copy it again"),
-        (without_a_shard, r"x-00002-of-00002\.safetensors: cannot be read \(No such file.*\); copy it again"),
+        (numbers, r"step\.pt: expected tensors by name.*, got 'epoch': int; save a state_dict"),
+        (an_object, r"step\.pt: holds more than tensors \(.*\), which may run code and is not read; save its weights"),
+        (truncated, r"x\.safetensors: cannot be read \(.*\); fetch it again .*or copy it again"),
+        (without_a_shard, r"x-00002-of-00002\.safetensors: cannot be read \(.*No such file.*\); .*or copy it again"),
+        (an_index_of_elsewhere, r"index\.json: '\.\./x\.safetensors' is no file of this folder; copy the folder again"),
         (damaged_index, r"x\.safetensors\.index\.json: cannot be read \(.*\); copy the folder again"),
     ],
 )

@@ -293,7 +293,7 @@ LATER_NAME = "blocks.1.cross_attn.k.weight"
         ),
         (
             with_one(LATER_NAME, torch.full((32, 32), torch.inf)),
-            rf"{LATER_NAME} holds values that are not finite; copy",
+            rf"{LATER_NAME}: 1024 of 1024 values are not finite; copy",
         ),
         (
             with_one(LATER_NAME, torch.zeros(32, 32, dtype=torch.int8)),

@@ -54,14 +54,20 @@ class FaultyCamera:
     def read(self, timeout_s: float) -> CameraFrame | None:
         faults, last = self._faults(), self._last
         self._check(faults)
-        if last is not None and (faults.frozen or faults.same_bytes):
+        if last is not None and _repeats(faults):
             wait_for_trigger(self.rate_hz)
+            frame = last
+        else:
+            time.sleep(faults.slow_s)
+            frame = self._camera.read(timeout_s)
+            self.damaged = self._camera.damaged
+        faults = self._faults()  # a fault that began meanwhile, a camera's period or more, is this picture's already
+        self._check(faults)
+        if last is not None and _repeats(faults):
+            self._last = last
             if faults.same_bytes:
                 self._last = replace(last, number=last.number + 1, capture_ns=time.monotonic_ns())
             return self._last
-        time.sleep(faults.slow_s)
-        frame = self._camera.read(timeout_s)
-        self.damaged = self._camera.damaged
         self._last = frame or last
         if frame is None or not faults.skew_s:
             return frame
@@ -73,3 +79,7 @@ class FaultyCamera:
     def _check(self, faults: CameraFaults) -> None:
         if faults.unplugged or faults.hangs:
             raise DriverError("device is gone; check its cable and USB port")
+
+
+def _repeats(faults: CameraFaults) -> bool:
+    return faults.frozen or faults.same_bytes

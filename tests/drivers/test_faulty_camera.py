@@ -21,6 +21,12 @@ class Rig:
 
     camera: FaultyCamera = field(init=False)
     faults: CameraFaults = field(default_factory=CameraFaults)
+    during: dict[str, Any] = field(default_factory=dict[str, Any])  # what is switched on while the next picture is read
+
+    def asked(self) -> CameraFaults:
+        now, self.faults = self.faults, CameraFaults(**self.during) if self.during else self.faults
+        self.during = {}
+        return now
 
     def switch(self, **faults: Any) -> None:
         self.faults = CameraFaults(**faults)
@@ -35,7 +41,7 @@ class Rig:
 def rig(tmp_path: Path) -> Rig:
     write_video(tmp_path / "video.avi", 60)
     made = Rig()
-    made.camera = FaultyCamera(FileCamera("head", str(tmp_path / "video.avi"), 64, 48, 60), lambda: made.faults)
+    made.camera = FaultyCamera(FileCamera("head", str(tmp_path / "video.avi"), 64, 48, 60), made.asked)
     made.camera.open()
     return made
 
@@ -52,6 +58,20 @@ def test_frozen_repeats_the_frame_as_it_was(rig: Rig) -> None:
     assert rig.read() == last and rig.read() == last
     rig.switch()
     assert rig.read().number == last.number + 1
+
+
+@pytest.mark.parametrize("fault", ["frozen", "same_bytes"])
+def test_a_fault_that_begins_while_it_reads_counts_for_that_picture(rig: Rig, fault: str) -> None:
+    """Else the fault would begin a period and a rendering later than whoever switched it on believes."""
+    last = rig.read()
+    rig.during = {fault: True}
+    assert rig.read().jpeg == last.jpeg
+
+
+def test_unplugged_while_it_reads_it_gives_no_picture(rig: Rig) -> None:
+    rig.during = {"unplugged": True}
+    with pytest.raises(DriverError, match=r"^device is gone"):
+        rig.read()
 
 
 def test_a_repeated_picture_has_new_numbers_and_stamps(rig: Rig) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from drivers import camera_server
 from drivers.camera import CameraFrame
+from drivers.camera_kinds import HANG_REMEDIES
 from drivers.camera_server import CLOSE, FRAME, HEAD, OPEN, READ, REFUSED, WAIT
 from drivers.errors import DriverError
 
@@ -26,15 +27,10 @@ CLOSE_S = 2.0  # the same to close; chosen: stopping a stream waits for the pict
 _LOAD_S = 20.0  # until the process has loaded; chosen, on a machine that does much else
 _LATE_S = 1.0  # beyond the time that a read was to wait; chosen: decoding takes milliseconds
 _DIE_S = 1.0  # until a killed process is gone; chosen: it takes milliseconds unless the kernel itself hangs
-_REMEDIES = {
-    "realsense": "unplug it and plug it in again; if it hangs again, power-cycle its USB hub",
-    "uvc": "unplug it and plug it in again; if it hangs again, power-cycle its USB hub",
-    "file": "give a video file on a disk that answers",
-}
 
 
 class CameraProcess:
-    """One camera of a kind in `camera_server.DRIVERS`. A process is started by `open` and ended by `close`."""
+    """One camera of a kind in `camera_kinds.DRIVERS`. A process is started by `open` and ended by `close`."""
 
     def __init__(self, kind: str, name: str, device: str, width_px: int, height_px: int, rate_hz: float) -> None:
         self.name, self.width_px, self.height_px, self.rate_hz = name, width_px, height_px, rate_hz
@@ -123,12 +119,12 @@ class CameraProcess:
         except TimeoutError:
             self._end()
             raise DriverError(
-                f"{self._who}: hung in {call} (no answer within {limit_s:.1f} s); {_REMEDIES[self._kind]}"
+                f"{self._who}: hung in {call} (no answer within {limit_s:.1f} s); {HANG_REMEDIES[self._kind]}"
             ) from None
         except OSError:  # it has ended
             answer = b""
         if not answer:
-            raise DriverError(f"{self._who}: its driver ended in {call} ({self._end()}); {_REMEDIES[self._kind]}")
+            raise DriverError(f"{self._who}: its driver ended in {call} ({self._end()}); {HANG_REMEDIES[self._kind]}")
         if answer[:1] == REFUSED:
             raise DriverError(answer[1:].decode())
         return answer

@@ -17,14 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.camera import Camera, CameraFrame
+from drivers.camera_kinds import DRIVERS
 from drivers.errors import DriverError
 
-DRIVERS = {
-    "realsense": ("drivers.realsense", "RealSenseCamera"),
-    "uvc": ("drivers.uvc", "UvcCamera"),
-    "file": ("drivers.file_camera", "FileCamera"),
-}
-"""Module and class by kind: every camera that a third party's library opens."""
 READY, OPEN, READ, CLOSE, FRAME, NOTHING, REFUSED = (letter.encode() for letter in "YORCFNE")
 """First byte of a request or an answer. READY: the driver is loaded; REFUSED: with the text of a DriverError."""
 WAIT = struct.Struct("<d")  # of a read, s

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from models.data.hdf5 import ROBOTWIN_STROKE_M
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.evaluation import robotwin
 from runtime.evaluation.world import Latencies
 from runtime.systems.virtual_clock import Policy, open_policy

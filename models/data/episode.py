@@ -17,7 +17,7 @@ from models.errors import ModelError
 Array = NDArray[np.float32]
 JOINTS = 14  # two arms of six joints and a gripper: the ALOHA layout that the Cobot Magic's recorder writes
 GRIPPERS = (6, 13)  # places of the grippers in it
-JPEG_QUALITY = 95
+DATASET_JPEG_QUALITY = 95
 """Of pictures that a dataset keeps otherwise. Chosen above the cameras' own 90, to lose little once more."""
 DEMONSTRATION_HZ = 30  # the cameras' rate (Video2Act, table 3), at which the Cobot Magic's recorder writes
 SHORTEST_STEPS = 32

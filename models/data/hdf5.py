@@ -21,7 +21,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.data import foreign_files, hdf5_arrays
-from models.data.episode import EXPERT, GRIPPERS, JOINTS, JPEG_QUALITY, Episode, check, task_name
+from models.data.episode import DATASET_JPEG_QUALITY, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 
@@ -168,14 +168,14 @@ def _jpegs(stored: Sequence[Any], swapped: bool) -> list[bytes]:
     `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
     """
     if len(stored) and np.ndim(stored[0]) == 3:
-        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), JPEG_QUALITY) for picture in stored]
+        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), DATASET_JPEG_QUALITY) for picture in stored]
     jpegs = [bytes(row).rstrip(b"\0") for row in stored]
     return [_with_red_and_blue_in_place(jpeg) for jpeg in jpegs] if swapped else jpegs
 
 
 def _with_red_and_blue_in_place(jpeg: bytes) -> bytes:
     try:
-        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), JPEG_QUALITY)
+        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), DATASET_JPEG_QUALITY)
     except ValueError:
         return b""  # the check of the episode names it
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from models.data import foreign_files, lerobot_places, parquet_rows
 from models.data.episode import (
+    DATASET_JPEG_QUALITY,
     DEMONSTRATION_HZ,
     EXPERT,
     JOINTS,
-    JPEG_QUALITY,
     LARGEST_PICTURE_PX,
     Episode,
     check,
@@ -121,7 +121,7 @@ class Dataset:
         path = self._place("video_path", row, f"videos/{key}", video_key=key)
         first = round(float(row[f"videos/{key}/from_timestamp"]) * DEMONSTRATION_HZ)
         pictures = itertools.islice(_pictures(path), first, first + row["length"])
-        return [simplejpeg.encode_jpeg(picture, JPEG_QUALITY) for picture in pictures]
+        return [simplejpeg.encode_jpeg(picture, DATASET_JPEG_QUALITY) for picture in pictures]
 
 
 def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _jpeg(stored: bytes) -> bytes:
     with Image.open(io.BytesIO(stored)) as picture:
         if picture.width * picture.height > LARGEST_PICTURE_PX:
             raise ValueError(f"a picture of {picture.width}x{picture.height} px")
-        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), JPEG_QUALITY)
+        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), DATASET_JPEG_QUALITY)
 
 
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:

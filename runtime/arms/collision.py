@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import TABLE_TOP_M, bases
 from drivers.kinematics import FINGERTIP_M, base_pose, link_poses
-from runtime.config.settings import Mount
+from runtime.config.safety_settings import Mount
 
 Array = NDArray[np.float64]
 BEGINS = np.array([0, 1, 2, 3, 4, 6, 8])  # points where the links begin: four of the arm, the palm, two fingers

@@ -12,7 +12,7 @@ import numpy as np
 from drivers import plausible
 from runtime.arms import safety
 from runtime.arms.limits import Array
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.clock import seconds
 from runtime.host.compiled import compiled
 from runtime.messaging import messages

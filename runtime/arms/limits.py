@@ -15,7 +15,7 @@ from runtime.arms.clearance import keeps_clear
 from runtime.arms.collision import bases_of
 from runtime.arms.joint_limits import brake_joints, stop_way, track_joints
 from runtime.arms.trajectory import Motion
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.compiled import compiled
 from runtime.messaging import messages
 

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from drivers.arm import ARM_JOINTS, ArmState
-from drivers.arm_link import LED, Array, LinkedArm, SlotArm, TargetSlot
+from drivers.arm_link import LinkedArm, SlotArm
 from drivers.cobot_magic import SIDES
 from drivers.sim.arm import SimulatedArm
 from drivers.sim.link import StateSlot
 from runtime.arms.feedback import Belief, believe
-from runtime.arms.limit_monitor import LimitMonitor, exceeded
-from runtime.arms.limits import Limits
+from runtime.arms.leaders import heard, leader_slots, leader_state, overheard
+from runtime.arms.limit_monitor import LimitMonitor
 from runtime.arms.parking import stands
 from runtime.arms.safety import unsupervised
 from runtime.arms.sockets import ArmsSockets
 from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, Executing, armed, start
 from runtime.arms.step import step
-from runtime.arms.takeover import silent
 from runtime.host import realtime
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.systemd import Notifier
@@ -45,7 +44,7 @@ def main(process: Process) -> None:
         make_arms(process),
         ArmsSockets(process),
     )
-    leaders, beliefs, monitor = _leaders(process), [Belief() for _ in SIDES], LimitMonitor()
+    leaders, beliefs, monitor = leader_slots(process), [Belief() for _ in SIDES], LimitMonitor()
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
@@ -62,8 +61,8 @@ def main(process: Process) -> None:
         feedback = joint_state(readings, state, ticks, process.epoch, now_ns)
         state = state or start(config, feedback, now_ns, restarted=process.epoch > 1)
         received, refused = sockets.take()
-        heard = _overheard(readings) if leaders is None else _heard(leaders)
-        led = leader_state(heard, monitor, config.limits, ticks, process.epoch, now_ns)
+        said = overheard(readings) if leaders is None else heard(leaders)
+        led = leader_state(said, monitor, config.limits, ticks, process.epoch, now_ns)
         relayed = () if leaders is None or led is None else (led,)
         inputs = ArmsInputs(feedback, (*relayed, *(item.message for item in received)), refused, deadline_ns)
         outputs = step(config, state, inputs, process.epoch, now_ns)
@@ -157,48 +156,6 @@ def execution(state: ArmsState | None, now_ns: int) -> dict[str, Any]:
         "consumed": pieces[-1].consumed(now_ns) if pieces else 0,
         "running": state is not None and state.machine.mode == "RUNNING",
     }
-
-
-def leader_state(
-    heard: Sequence[tuple[Array, int]], monitor: LimitMonitor, limits: Limits, seq: int, epoch: int, now_ns: int
-) -> messages.LeaderState | None:
-    """Where both leaders are led, and which limits that exceeds.
-
-    Args:
-        heard: Of each leader that was heard, left then right: q (7,) rad, gripper m, and its stamp in ns.
-        monitor: Remembers the last targets.
-        limits: Of the arms.
-        seq: Of the message.
-        epoch: Of this process.
-        now_ns: CLOCK_MONOTONIC.
-
-    Returns:
-        The message; None while one of them is not heard, or is silent.
-    """
-    if len(heard) < len(SIDES):
-        return None
-    q, stamps_ns = np.concatenate([led for led, _ in heard]), (heard[0][1], heard[1][1])
-    if silent(stamps_ns, now_ns):
-        return None
-    exceeds = exceeded(monitor, limits, q, max(stamps_ns))
-    return messages.LeaderState(seq=seq, epoch=epoch, stamp_ns=now_ns, q=q, measured_ns=stamps_ns, exceeds=exceeds)
-
-
-def _leaders(process: Process) -> list[TargetSlot] | None:
-    """The slots in which leaders on buses of their own tell where they are led; None where there are none."""
-    own = process.settings.arms.leaders == "own"
-    return [TargetSlot(process.folder, LED, side) for side in SIDES] if own else None
-
-
-def _overheard(readings: Sequence[ArmState]) -> list[tuple[Array, int]]:
-    """What the leaders tell the arms over their common buses: q (7,) and stamp in ns of each that is heard."""
-    return [(reading.leader, reading.leader_ns) for reading in readings if reading.leader is not None]
-
-
-def _heard(leaders: Sequence[TargetSlot]) -> list[tuple[Array, int]]:
-    """What the leaders say on buses of their own: q (7,) and stamp in ns of each that was heard."""
-    newest = [leader.read() for leader in leaders]
-    return [(heard.q, heard.stamp_ns) for heard in newest if heard.stamp_ns]
 
 
 def make_arms(process: Process) -> list[SlotArm]:

@@ -13,7 +13,7 @@ from drivers import plausible
 from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS, joint_name
 from runtime.arms.limits import Array, Limits
 from runtime.arms.modes import StateMachine
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 

@@ -1,5 +1,5 @@
 """When leader arms on buses of their own may lead the arms, through the safety layer (TAKEOVER). Deterministic.
-Called by step.py at every tick; process.py asks `silent`.
+Called by step.py at every tick; what the leaders tell comes from leaders.py, the arms follow them in motion.py.
 
 A hand has no limits: the arms follow it as fast as theirs allow, and hold when it is lost or has run away from them.
 """

@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 from drivers.cobot_magic import CAMERAS
 from runtime.arms import limits
 from runtime.arms.limits import Limits
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import messages

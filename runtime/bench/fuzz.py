@@ -28,7 +28,8 @@ from runtime.arms.limits import Array
 from runtime.arms.trajectory import Motion
 from runtime.bench.hostile import Hostile
 from runtime.bench.shapes import SimulatedShapes
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.devices.can_bus_step import stream_of
 from runtime.errors import WireError
 from runtime.host.clock import seconds

@@ -16,7 +16,7 @@ import numpy as np
 from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.bench.stand_in import CHECKPOINT, POLICY_NS, TOKENS
 from runtime.bench.transport import conditions
-from runtime.config.settings import load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
 from runtime.errors import RuntimeFault
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder

@@ -17,7 +17,7 @@ from drivers.sim.engine import mujoco
 from drivers.sim.tasks import TASKS
 from runtime.arms.bodies import capsule_ends, link_height_m, own_distance_m
 from runtime.arms.limits import Limits
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.machine import describe
 from runtime.host.progress import bar
 

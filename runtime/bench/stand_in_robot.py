@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import CAMERAS, ready_pose
 from runtime.arms.reasons import HELD
 from runtime.bench.transport import chunk, conditions
-from runtime.config.settings import load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
 from runtime.errors import RuntimeFault
 from runtime.host.clock import Rate, robot_time_ns
 from runtime.host.run_folder import BENCH_PREFIX, MemoryFolder

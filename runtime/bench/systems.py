@@ -29,7 +29,7 @@ from models.sizes import by_name
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.window import LatentRing
-from runtime.config.settings import System1, System2
+from runtime.config.system_settings import System1, System2
 from runtime.host.clock import robot_time_ns
 from runtime.policy.networks import make_quick, prepare_torch, prepared
 

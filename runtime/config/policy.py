@@ -11,7 +11,8 @@ from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config, stored_needs
 from models.requirements import Requirements, needs_of
 from models.sizes import by_name
-from runtime.config.settings import Policy, PublishedWeights, Settings
+from runtime.config.settings import Settings
+from runtime.config.system_settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
 
 

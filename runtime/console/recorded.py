@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.cobot_magic import CAMERAS
-from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.config.loading import load_settings, settings_from_json
+from runtime.config.settings import Settings
 from runtime.console.events import MARKS, Event, EventDetector
 from runtime.console.source import RATED, SHOWN_EVENTS, Picture, parts, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 
 CHECK_S = 20.0
 """How long a check may take. Chosen: what asks an arm takes 4 s, `ip` and nvidia-smi are given 10 s at most."""

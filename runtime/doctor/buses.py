@@ -11,7 +11,7 @@ from drivers.piper_frames import Array
 from drivers.piper_leader import PiperLeader
 from drivers.piper_traffic import Finding
 from runtime.config.settings import Settings
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 
 _BITRATE = 1_000_000  # of every Piper's bus, by its maker
 _LISTEN_S = 1.0  # chosen: 200 readings

@@ -10,7 +10,7 @@ from drivers.frame_rate import LEAST_SHARE, MOST_SHARE, REFUSED_SHARE
 from runtime.config.settings import Camera, Settings
 from runtime.devices.cameras import SLOW_REMEDY, make_camera
 from runtime.doctor.bounded import Check, at_once
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 
 _POLL_S = 1.5  # pictures are counted for so long; chosen: 45 at 30 Hz
 _LIMIT_S = (

@@ -3,8 +3,9 @@
 from typing import Any
 
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_json
-from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.config.settings import Settings
 
 
 class DoctorFlags(Flags):

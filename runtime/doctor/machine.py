@@ -13,7 +13,7 @@ import numpy as np
 from runtime.config.settings import Camera, Settings
 from runtime.devices import ring_room
 from runtime.doctor.bounded import Check, in_turn
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 from runtime.errors import RuntimeFault
 from runtime.host import overload, realtime
 from runtime.host.clock import Rate, robot_time_ns

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 
 PROCESSES = Path("/proc")
 CAN_RECEIVERS = Path("/proc/net/can")  # the kernel's lists of open CAN sockets

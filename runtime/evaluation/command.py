@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from drivers.sim.shift_suites import SUITES
+from runtime.config.loading import public_settings_json, settings_of, settings_to_json
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
-from runtime.config.settings import Settings, public_settings_json, settings_of, settings_to_json
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import film, sweep, table
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags

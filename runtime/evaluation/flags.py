@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
-from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.config.settings import Settings
 from runtime.training.flags import tasks
 
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]

@@ -15,7 +15,8 @@ from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
-from runtime.config.settings import Settings, settings_from_json, settings_to_json
+from runtime.config.loading import settings_from_json, settings_to_json
+from runtime.config.settings import Settings
 from runtime.evaluation.world import Latencies, Outcome, World
 from runtime.systems.virtual_clock import Policy, open_policy
 

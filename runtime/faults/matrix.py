@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime.arms.limits import Limits
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.gpu_box import GpuBox

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drivers.can_hub import INTERFACE
 from drivers.emulated_bus import socket_of
 from drivers.piper import PiperArm
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.doctor.buses import check_arm
 from runtime.errors import RuntimeFault
 from runtime.faults.injections import switch

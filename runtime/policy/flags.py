@@ -8,7 +8,9 @@ from pydantic_settings import CliPositionalArg
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.settings import Settings, Source, profile_values, settings_of
+from runtime.config.loading import profile_values, settings_of
+from runtime.config.settings import Settings
+from runtime.config.system_settings import Source
 
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from models.errors import ModelError
+from runtime.config.loading import settings_from_json, settings_of
 from runtime.config.policy import encoder_id
-from runtime.config.settings import Settings, settings_from_json, settings_of
+from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say

@@ -24,7 +24,8 @@ from models.sources import sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from runtime.config.policy import policy_config
-from runtime.config.settings import Settings, System, System1, System2
+from runtime.config.settings import Settings
+from runtime.config.system_settings import System, System1, System2
 from runtime.errors import RuntimeFault
 from runtime.host import cache_folder
 from runtime.host.clock import robot_time_ns

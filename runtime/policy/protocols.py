@@ -1,7 +1,7 @@
 """The seam between the runtime and a policy: what its slow and its fast system are given, and what they give.
 The steps of both systems (runtime/systems) call a policy through it and know nothing else of one.
 
-Video2Act is one implementation (video2act.py).
+Video2Act is one implementation (video2act.py); networks.py makes the one that a checkpoint asks for.
 Legend: J the robot's joints in its own order, rad, grippers m; H targets in a chunk.
 """
 

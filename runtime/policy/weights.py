@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 from models.config import PolicyConfig, Source
 from models.sources import FILES, PartName, sources
 from runtime.config.policy import configured
-from runtime.config.settings import Policy, PublishedWeights
+from runtime.config.system_settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.progress import bar

@@ -17,7 +17,7 @@ from types import FrameType
 
 from pydantic import BaseModel
 
-from runtime.config.settings import settings_from_json
+from runtime.config.loading import settings_from_json
 from runtime.host import clock
 from runtime.host.child_process import die_with_parent
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds

@@ -9,7 +9,8 @@ from pydantic_settings import CliPositionalArg
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
-from runtime.config.settings import ADDRESS, Policy, Section, System2
+from runtime.config.section import Section
+from runtime.config.system_settings import ADDRESS, Policy, System2
 
 
 class System2Flags(Flags):

@@ -17,8 +17,9 @@ from typing import Any
 import simplejpeg
 
 from runtime.config import overrides
+from runtime.config.loading import settings_from_json, settings_to_json
 from runtime.config.policy import policy_needs
-from runtime.config.settings import Settings, settings_from_json, settings_to_json
+from runtime.config.settings import Settings
 from runtime.devices.cameras import ring_slots
 from runtime.errors import SettingsError, WireError
 from runtime.host import clock

@@ -4,8 +4,8 @@ Started by the supervisor (runtime/process/base.py) where `system2.remote` is se
 When the box is gone, System 1 works on with the newest condition until that is too old; then the arms hold.
 """
 
+from runtime.config.loading import public_settings_json
 from runtime.config.policy import policy_needs
-from runtime.config.settings import public_settings_json
 from runtime.errors import WireError
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from runtime.config.settings import changed
+from runtime.config.loading import changed
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.arms import state as arms_state
-from runtime.config.settings import Settings, settings_from_json
+from runtime.config.loading import settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import SessionError, SettingsError
 from runtime.host.worker_pool import WorkerPool
 from runtime.process.role import Role

@@ -19,8 +19,10 @@ from models.data import demonstrations, hdf5
 from models.data.episode import DEMONSTRATION_HZ
 from models.errors import ModelError
 from runtime.arms.limits import Limits
+from runtime.config.loading import changed, settings_from_json, settings_of
 from runtime.config.profile import merge
-from runtime.config.settings import Policy, Settings, System1, System2, changed, settings_from_json, settings_of
+from runtime.config.settings import Settings
+from runtime.config.system_settings import Policy, System1, System2
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus

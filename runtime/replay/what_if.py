@@ -22,7 +22,8 @@ from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import execution
-from runtime.config.settings import Settings, public_settings_json, settings_from_json
+from runtime.config.loading import public_settings_json, settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import SessionError
 from runtime.host import plain_file
 from runtime.messaging import messages

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from drivers.cobot_magic import CAMERAS
+from runtime.config.loading import public_settings_json
 from runtime.config.settings import Recorder as RecorderSettings
-from runtime.config.settings import public_settings_json
 from runtime.host import remedies
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages

@@ -6,8 +6,9 @@ from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import TASK_NAMES
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.loading import profile_values, settings_of
 from runtime.config.refusal import nearest
-from runtime.config.settings import Settings, profile_values, settings_of
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.messaging.messages import CommandName
 

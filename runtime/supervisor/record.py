@@ -12,7 +12,8 @@ import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS, joint_name
 from drivers.sim.shift_suites import instruction
-from runtime.config.settings import Settings, settings_of
+from runtime.config.loading import settings_of
+from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
@@ -20,7 +21,7 @@ from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.process.fork_server import ForkServer
 from runtime.process.role import Role
-from runtime.supervisor import recording_state, supervisor
+from runtime.supervisor import end_table, recording_state, supervisor
 from runtime.supervisor.flags import RECORD
 from runtime.supervisor.recording_state import Takes
 from runtime.supervisor.robot import Robot, examined
@@ -119,7 +120,7 @@ class Recording(Robot):
         """Also repeat how the demonstration stands."""
         super().repeat_states()
         self._tell()
-        self.status.heard = not self._unheard
+        self.status.heard = self.announcements.heard
 
     def before_end(self) -> None:
         """Keep what was recorded and not decided about, while the recorder still listens."""
@@ -129,7 +130,7 @@ class Recording(Robot):
         """Print how many were kept, and the command that makes training data of them."""
         counts = {name: getattr(self.status.takes, name) for name in ("kept", "discarded")}
         if self.settings.json_file is not None:
-            self.write(self.settings.json_file, counts)
+            end_table.write(self.settings.json_file, counts)
         say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
         say_next("export training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
 
@@ -143,7 +144,7 @@ class Recording(Robot):
 
     def _tell(self) -> None:
         state = self.status.takes
-        self.publish(
+        self.announcements.publish(
             "demonstration",
             messages.Demonstration,
             number=state.number,

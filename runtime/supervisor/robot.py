@@ -4,46 +4,37 @@ Called by runtime/cli.py; record and the replay on the robot run it with other k
 Owns the run's folder in shared memory, its children, the operator's keys and the commands that come from them.
 """
 
-import json
-import os
-import re
 import signal
 import time
-from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from drivers.sim.shift_suites import instruction
 from runtime.config import output_paths
+from runtime.config.loading import settings_of, settings_to_json
 from runtime.config.policy import policy_needs
-from runtime.config.settings import Settings, settings_of, settings_to_json
+from runtime.config.settings import Settings
 from runtime.console import access
-from runtime.devices import ring_room
-from runtime.errors import RuntimeFault
-from runtime.host import remedies, terminal
-from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds, wall_clock_label
-from runtime.host.next_step import say_next
+from runtime.host import terminal
+from runtime.host.clock import NS_PER_S, Rate, robot_time_ns, seconds
 from runtime.host.processors import usable_processors
 from runtime.host.realtime import AwakeProcessors
 from runtime.host.revision import revision
-from runtime.host.run_folder import RUN_PREFIX, MemoryFolder
 from runtime.host.terminal import say
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
-from runtime.messaging.topics import topic
 from runtime.policy import fit
 from runtime.process.base import CONSOLE_FILE, RunFile
 from runtime.process.fork_server import ForkServer
 from runtime.process.processes import TABLE, running
 from runtime.process.role import POLICY, Role
 from runtime.remote import keys
-from runtime.session import summary, table_file
-from runtime.session.format import SUMMARY_NAME
+from runtime.session import table_file
 from runtime.session.summary import EXIT_SOURCE
-from runtime.supervisor import operator_changes, supervisor
+from runtime.supervisor import end_table, operator_changes, run_folders, supervisor
+from runtime.supervisor.announcements import EPOCH, Announcements
 from runtime.supervisor.children import Children
 from runtime.supervisor.flags import ROBOT
 from runtime.supervisor.status_line import StatusLine
@@ -55,14 +46,7 @@ _STATUS_EVERY = 20  # loops: the status line is renewed once a second
 _HOLD_WAIT_S = 0.4  # for the arms to say that they hold; chosen: they say so within a tick
 _STOP_WAIT_S = 1.0  # for all processes but the recorder: the arms brake meanwhile, over their buses, for 0.7 s at most
 _RECORDER_WAIT_S = 1.5  # for the recorder to finish the file; chosen, so that a run ends within 3 s in all
-_RECORDER_START_S = 5.0  # after it states are sent without a recorder; as runtime/process/base.py waits
 _SOURCE = "terminal"
-_EPOCH = 1  # of what this process sends
-
-
-def _into(path: Path, table: Mapping[str, Any]) -> None:
-    """Write a table where the operator wants it: to a pipe or through a link too."""
-    path.write_text(json.dumps(table, indent=1) + "\n")
 
 
 class Robot:
@@ -79,39 +63,25 @@ class Robot:
             keys.load(settings.system2.keys, keys.ROBOT, keys.BOX)
         output_paths.check_json(settings.json_file)
         self.settings = settings
-        self._memory_folder, self.session = _folders(settings)
+        self._memory_folder, self.session = run_folders.made(settings)
         self.folder = self._memory_folder.path
         self._table: dict[str, Any] = {}  # of the run, as the recorder left it
         reported = RunFile(settings=settings_to_json(settings), session=self.session, revision=revision(), role=role)
         reported.save(self.folder)
         self._bus = Bus(self.folder, "supervisor", running(settings, role))
-        names: list[str] = [
-            "operator_command",
-            "instruction",
-            "episode",
-            "outcome",
-            "demonstration",
-            "supervision",
-            "fault",
-        ]
-        names.append("heartbeat")
-        self._publishers = {name: self._bus.publisher(name) for name in names}
-        self._counts: dict[str, int] = dict.fromkeys(names, 0)
+        self.announcements = Announcements(self._bus, settings)
         self._beats = self._bus.subscriber("heartbeat", depth=512)
         self._faults = self._bus.subscriber("fault", depth=256)
         self._steering = self._bus.subscriber("steering", depth=64)
         self._safety = self._bus.subscriber("safety", depth=64)
         self.status = self.make_status(self._bus)
-        self._typed = TypedCommands(self.command, self.status.answer, _EPOCH)
+        self._typed = TypedCommands(self.command, self.status.answer, EPOCH)
         self._children = Children(self.folder, self.session / "logs", self._no_log, server)
         rows = [row for row in TABLE if row.runs(settings, role)]
         self._state = supervisor.beginning(rows, usable_processors(), robot_time_ns())
-        self._sent = supervisor.SentRate()
         self.plan = operator_changes.Plan(
             settings.instruction or instruction(settings.task, settings.shift, settings.seed), robot_time_ns()
         )
-        self._started_ns = robot_time_ns()
-        self._unheard = {name for name in names if topic(name).logged}
         self._ending = False
         self._console = ""
         self._running_since_ns: int | None = None
@@ -155,7 +125,7 @@ class Robot:
             if has_keys:
                 for key in terminal.keys(terminal.pressed()):
                     self.obey(key)
-            if count % _REPEAT_EVERY == 0 and self._recorder_listens():
+            if count % _REPEAT_EVERY == 0 and self.announcements.recorder_listens():
                 self.repeat_states()
             self._hear_answers()
             self.status.read()
@@ -195,13 +165,13 @@ class Robot:
         inputs = supervisor.SupervisorInputs(exits, beats, faults)
         outputs = supervisor.step(self.settings.supervisor, self._state, inputs, robot_time_ns())
         if outputs.changed:
-            self._tell_supervision()
+            self.announcements.tell_supervision(self._state)
         for name in outputs.kill:
             self._children.kill(name)
         for name in outputs.start:
             self._children.start(name, self._state.supervised[name].epoch)
         for name, text in outputs.faults:
-            self.publish("fault", messages.Fault, process="supervisor", name=name, text=text)
+            self.announcements.publish("fault", messages.Fault, process="supervisor", name=name, text=text)
         for fault in faults:
             self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
 
@@ -214,7 +184,7 @@ class Robot:
                 self.status.event(f"{line} ({wish.source})")
             if wish.result is not None:
                 result = {"number": self.plan.episode, "result": wish.result, "note": wish.note}
-                self.publish("outcome", messages.Outcome, source=wish.source, **result)
+                self.announcements.publish("outcome", messages.Outcome, source=wish.source, **result)
             if wish.result == "ended" or wish.next_episode:
                 self.command("hold", wish.source)
             self.plan = operator_changes.step(self.plan, wish, robot_time_ns())
@@ -232,7 +202,7 @@ class Robot:
             self.repeat_states()
 
     def _no_log(self, text: str) -> None:
-        self.publish("fault", messages.Fault, process="supervisor", name="log", text=text)
+        self.announcements.publish("fault", messages.Fault, process="supervisor", name="log", text=text)
 
     def obey(self, key: str) -> None:
         """Do what a key means. Every key is answered, one that does nothing too."""
@@ -264,53 +234,15 @@ class Robot:
 
     def command(self, command: str, source: str = _SOURCE) -> int:
         """Send a command to the arms. Returns its seq."""
-        self.publish("operator_command", messages.OperatorCommand, command=command, source=source)
+        seq = self.announcements.publish("operator_command", messages.OperatorCommand, command=command, source=source)
         if source not in (_SOURCE, EXIT_SOURCE):  # whoever typed it hears the answer
             self.status.answer(f"command: {command} ({source})")
-        return self._counts["operator_command"] - 1
+        return seq
 
     def repeat_states(self) -> None:
         """Repeat, at 5 Hz, whatever a process that starts late has to know."""
-        plan = self.plan
-        self.publish("instruction", messages.Instruction, number=plan.instruction_number, text=plan.instruction)
-        self.publish(
-            "episode",
-            messages.Episode,
-            number=plan.episode,
-            task=self.settings.task,
-            seed=self.settings.seed + plan.episode - 1,
-            started_ns=plan.started_ns,
-            ratio=plan.ratio,
-            blend=plan.blend,
-            period_ns=plan.period_ns,
-        )
-        self._tell_supervision()
-
-    def _recorder_listens(self) -> bool:
-        """Whether the recorder hears every logged topic of this process, or there is none, or it takes too long."""
-        waited = robot_time_ns() - self._started_ns > seconds(_RECORDER_START_S)
-        if not self.settings.recorder.enabled or waited:
-            self._unheard.clear()
-        self._unheard -= {name for name in self._unheard if self._publishers[name].wait_for_recorder(0)}
-        return not self._unheard
-
-    def _tell_supervision(self) -> None:
-        if self._unheard:
-            return
-        count, now_ns = self._counts["supervision"], robot_time_ns()
-        self._sent.note(now_ns, self._bus.sent)
-        own = messages.ProcessState(
-            process="supervisor", state="alive", restarts=0, sent_hz=round(self._sent.hz, 1), lost=self._bus.lost
-        )
-        self._publishers["supervision"].send(supervisor.supervision(self._state, own, count, now_ns))
-        self._counts["supervision"] += 1
-
-    def publish(self, name: str, kind: type[messages.Message], /, **fields: Any) -> None:
-        """Send the next message of a topic."""
-        assert topic(name).message is kind
-        message = kind(seq=self._counts[name], epoch=_EPOCH, stamp_ns=robot_time_ns(), **fields)
-        self._counts[name] += 1
-        self._publishers[name].send(message)
+        self.announcements.repeat(self.plan)
+        self.announcements.tell_supervision(self._state)
 
     def _note_running(self) -> None:
         state = self.status.newest(messages.SafetyState)
@@ -356,36 +288,8 @@ class Robot:
         self._children.end(["recorder"], _RECORDER_WAIT_S)
 
     def print_end(self) -> None:
-        """Print the table of the run, and write it as JSON where that was asked for."""
-        if not self._table:
-            say("video2act: no summary: the recorder was off or killed; ./launch/replay.sh reads what was recorded")
-            return
-        table = self._table | self._overloaded()
-        self.write(self.session / SUMMARY_NAME, table, table_file.write)
-        say("\n".join(summary.lines(table)))
-        say("video2act: the arms hold their last pose; their motors stay on")
-        say_next("replay the session", "replay", self.session, "--lockstep")
-        if self.settings.json_file is not None:
-            self.write(self.settings.json_file, table)
-
-    @staticmethod
-    def write(path: Path, table: Mapping[str, Any], way: Callable[[Path, Mapping[str, Any]], None] = _into) -> None:
-        """Write a table as JSON. A full disk takes the file, neither the rest of the end nor the exit status."""
-        try:
-            way(path, table)
-        except OSError as error:
-            say(f"video2act: not written: {remedies.line(error, path)}")
-
-    def _overloaded(self) -> dict[str, str]:
-        """What the supervisor saw of an overloaded machine, for the table; the recorder's own row knows the arms' ticks
-        alone.
-        """
-        monitor = self.status.overload
-        return (
-            {"overloaded": f"for {monitor.overloaded_s:.0f} s: {monitor.first_sign}"}
-            if monitor.overloaded_s >= 1
-            else {}
-        )
+        """Print the table of the run, and write it."""
+        end_table.close(self._table, self.status.overload, self.session, self.settings.json_file)
 
 
 def main(arguments: list[str]) -> int:
@@ -399,8 +303,8 @@ def examined(settings: Settings, role: Role) -> Role:
     """Check a real robot before it starts; what fails forbids to arm it. Returns the role with the reasons added."""
     if settings.arms.kind == "simulated":
         return role
-    from runtime.doctor.command import examine  # a simulated robot's start does without
-    from runtime.doctor.report import failures, table
+    from runtime.doctor.rows import examine  # a simulated robot's start does without
+    from runtime.doctor.table import failures, table
 
     say("video2act: checking the robot")
     rows = examine(settings, role=role)
@@ -408,30 +312,3 @@ def examined(settings: Settings, role: Role) -> Role:
     found, remedy = failures(rows), "fix it, check it with ./launch/doctor.sh, then restart"
     failed = f"preflight failed: {found}; {remedy}" if found else ""
     return role.model_copy(update={"unfit": "; ".join(filter(None, (role.unfit, failed)))})
-
-
-def _folders(settings: Settings) -> tuple[MemoryFolder, Path]:
-    """The run's folder in shared memory, with room for its frames, and the session's; neither where one is refused."""
-    shared = MemoryFolder(f"{RUN_PREFIX}{os.getpid()}-")
-    try:
-        ring_room.check(shared.path, settings)
-        return shared, _session_folder(settings)
-    except RuntimeFault:
-        shared.remove()
-        raise
-
-
-def _session_folder(settings: Settings) -> Path:
-    task = re.sub(r"[^\w.-]+", "-", settings.task).strip(".-")[:64]
-    name = f"{wall_clock_label()}_{task}_{settings.ratio}"
-    folder, count = settings.sessions / name, 1
-    try:
-        while folder.exists():
-            count += 1
-            folder = settings.sessions / f"{name}_{count}"
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise RuntimeFault(
-            f"--sessions {settings.sessions}: cannot be written ({error.strerror}); give another folder"
-        ) from None
-    return folder.resolve()

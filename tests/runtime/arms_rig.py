@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import ready_pose
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.messaging import messages
 
 TICK_NS = 5_000_000

@@ -18,7 +18,8 @@ import pytest
 from console_page import WAIT_MS
 from live_run import START_S, STARTED, LiveRun
 
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from runtime.arms import takeover
-from runtime.config.settings import Settings, settings_from_json
+from runtime.config.loading import settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import SessionError, WireError
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages

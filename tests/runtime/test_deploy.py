@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 import machine_need
 import pytest
 
-from runtime.config.settings import load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader

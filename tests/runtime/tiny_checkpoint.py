@@ -10,7 +10,7 @@ import tiny_policy
 
 from drivers.cobot_magic import CAMERAS
 from drivers.sim.tasks import TASKS, make_task
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.policy import instruct
 from runtime.policy.embedding_cache import EmbeddingCache
 

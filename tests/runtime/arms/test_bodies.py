@@ -8,7 +8,7 @@ from drivers.cobot_magic import REST_Q_RAD, TABLE_TOP_M, bases, ready_pose
 from drivers.kinematics import link_poses
 from runtime.arms.bodies import CAPSULES, LIFTED, PAIRS, RADII_M, capsule_ends, link_height_m, own_distance_m
 from runtime.arms.limits import Array, Limits
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 
 SAFETY = Safety()
 LIMITS = Limits.of(SAFETY)

@@ -11,7 +11,7 @@ from runtime.arms import clearance, joint_limits
 from runtime.arms.bodies import capsule_ends, link_height_m, own_distance_m
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points, sideways_gap_m
 from runtime.arms.limits import Array, Limits
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.compiled import compiled
 
 LIMITS = Limits.of(Safety())

@@ -9,7 +9,7 @@ from drivers.kinematics import FINGERTIP_M, link_poses
 from runtime.arms import collision as module
 from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points, sideways_gap_m
 from runtime.arms.limits import Array, Limits
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 
 LIMITS = Limits.of(Safety())
 

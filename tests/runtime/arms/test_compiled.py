@@ -12,7 +12,7 @@ from scipy.interpolate import BPoly, CubicSpline
 from drivers.cobot_magic import ready_pose
 from runtime.arms import following, joint_limits, limits, spline, target_stream
 from runtime.arms.trajectory import second_derivatives
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.compiled import compiled, fused
 
 DT_S = 0.04

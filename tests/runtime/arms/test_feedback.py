@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drivers.arm import ArmState
 from drivers.cobot_magic import ready_pose
 from runtime.arms.feedback import Belief, believe
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.messaging import messages
 
 SAFETY = load_settings([]).safety

@@ -7,7 +7,7 @@ from drivers.cobot_magic import ready_pose
 from runtime.arms.limit_monitor import LimitMonitor, exceeded
 from runtime.arms.limits import Limits
 from runtime.arms.process import leader_state
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.messaging import messages
 
 TICK_NS = 5_000_000

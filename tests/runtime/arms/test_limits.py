@@ -17,7 +17,7 @@ from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_poin
 from runtime.arms.limits import Array, Limits, brake, stop_distance, track
 from runtime.arms.parking import toward
 from runtime.arms.trajectory import Motion
-from runtime.config.settings import Mount, Safety
+from runtime.config.safety_settings import Mount, Safety
 
 DT_S = 0.005
 JOINTS = 14

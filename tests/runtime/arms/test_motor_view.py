@@ -5,7 +5,7 @@ import pytest
 
 from runtime.arms.limits import Limits
 from runtime.arms.motor_view import shares
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 
 LIMITS = Limits.of(Safety())  # 3 rad/s, 5 rad/s2, grippers 0.25 m/s, 2 m/s2
 TICK_NS = 5_000_000

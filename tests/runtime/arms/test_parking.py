@@ -7,7 +7,7 @@ from drivers.cobot_magic import OPEN_GRIP_M, REST_Q_RAD, ready_pose
 from runtime.arms import limits, parking
 from runtime.arms.collision import fingertip_height_m, link_points
 from runtime.arms.trajectory import Motion
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 
 DT_S = 0.005
 LIMITS = limits.Limits.of(Safety())

@@ -12,7 +12,7 @@ from runtime.arms import safety
 from runtime.arms.limits import Limits
 from runtime.arms.modes import Latched, Pose, StateMachine, Wanted
 from runtime.arms.safety import Freshness
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 

@@ -15,7 +15,7 @@ from drivers.arm_link import ArmCommand
 from runtime.arms.limits import Limits
 from runtime.arms.motor_view import shares
 from runtime.arms.target_stream import TargetStream
-from runtime.config.settings import Safety
+from runtime.config.safety_settings import Safety
 
 Build = Callable[..., Any]
 POLL_NS = 500_000

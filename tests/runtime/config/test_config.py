@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.config.loading import changed, load_settings, public_settings_json, settings_from_json, settings_to_json
 from runtime.config.profile import PROFILES
-from runtime.config.settings import (
-    Settings,
-    changed,
-    load_settings,
-    public_settings_json,
-    settings_from_json,
-    settings_to_json,
-)
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
 

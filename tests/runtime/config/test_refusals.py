@@ -10,7 +10,8 @@ import pytest
 
 from runtime.config import field
 from runtime.config.field import Field
-from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.config.loading import load_settings, settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
 LEAVES = list(field.leaves(Settings))

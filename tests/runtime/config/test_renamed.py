@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from runtime.config import field, renamed
-from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.config.loading import load_settings, settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.training import flags as training
 

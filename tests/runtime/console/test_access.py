@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
 
 from runtime import cli
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.console import app, requests
 from runtime.console.access import encryption, token, url
 from runtime.console.guard import Guard

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientSession
 from console_page import Alone
 
-from runtime.config.settings import load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
 from runtime.console import reading
 from runtime.console.reading import Reader, ReadSession
 from runtime.console.recorded import Recorded, SessionIndex

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.arms.commands import STOPPED
 from runtime.arms.reasons import HELD, WAITS
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.console import metrics
 from runtime.console.app import STATIC
 from runtime.console.events import Event, EventDetector

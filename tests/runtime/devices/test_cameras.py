@@ -18,7 +18,8 @@ from drivers.cobot_magic import CAMERAS
 from drivers.errors import DriverError
 from models.requirements import needs_of
 from models.sizes import small
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.devices import cameras
 from runtime.devices.cameras import CameraMonitor, frames, make_camera, ring_slots, verdict
 from runtime.errors import RuntimeFault

@@ -12,7 +12,7 @@ from live_run import LIGHTEST, START_S, LiveRun
 
 from drivers.arm import MotorCommand
 from drivers.arm_link import ArmCommand
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.devices import can_bus
 from runtime.devices.can_bus_step import Arm, CanBusState, step, stream_of
 from runtime.faults import can_audit

@@ -18,7 +18,7 @@ from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
 from drivers.emulated_bus import EmulatedBus, socket_of
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.piper_frames import Frame
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.devices import can_bus
 from runtime.devices.motor_commands import MotorState, Shown, keep_undone, next_action, not_carried_out
 from runtime.host.clock import robot_time_ns, seconds

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from runtime.doctor.bounded import Check, at_once, in_turn
-from runtime.doctor.report import Row
+from runtime.doctor.table import Row
 
 
 def test_rows_come_in_order_and_at_once() -> None:

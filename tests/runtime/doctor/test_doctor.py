@@ -22,9 +22,11 @@ from drivers.cobot_magic import CAMERAS
 from drivers.emulated_bus import EmulatedBus
 from drivers.piper_emulator import Faults, KinematicBody, PiperEmulator
 from drivers.uvc import UvcCamera
-from runtime.config.settings import Policy, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.system_settings import Policy
 from runtime.doctor import bounded, buses, cameras, command, machine, other_programs
-from runtime.doctor.report import Row, failures, table
+from runtime.doctor.rows import examine
+from runtime.doctor.table import Row, failures, table
 from runtime.host import realtime
 from runtime.host.overload import Processors
 from runtime.process.role import Role
@@ -187,7 +189,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Row]]:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
     monkeypatch.setattr(buses, "_LEAST_HZ", 20.0)  # whatever else runs here
     settings = load_settings(["--profile", "sim", "--can"])
-    return lambda **faults: {row.name: row for row in command.examine(settings, {"left": Faults(**faults)})}
+    return lambda **faults: {row.name: row for row in examine(settings, {"left": Faults(**faults)})}
 
 
 def test_the_emulated_robot_is_ready(emulated: Callable[..., dict[str, Row]]) -> None:
@@ -236,7 +238,7 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
 ) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
     settings = load_settings(["--profile", "sim", "--can"])
-    found = command.examine(settings, {"left": Faults(leader=True)}, Role(recording=True))
+    found = examine(settings, {"left": Faults(leader=True)}, Role(recording=True))
     rows = {row.name: row for row in found}
     assert rows["arm left, leaders"].verdict == "pass" and "leads it" in rows["arm left, leaders"].found
     assert rows["arm right, leaders"].verdict == "warning" and "no feedback" in rows["arm right, leaders"].found
@@ -245,7 +247,7 @@ def test_masters_that_lead_the_arms_are_expected_where_demonstrations_are_record
 def test_masters_on_buses_of_their_own_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.3)
     settings = load_settings(["--profile", "sim", "--can", "--arms.leaders", "own"])
-    rows = {row.name: row for row in command.examine(settings)}
+    rows = {row.name: row for row in examine(settings)}
     assert rows["leader left"].verdict == "pass" and "on its own bus" in rows["leader left"].found
     assert rows["arm left, leaders"].found == "unplugged"
 
@@ -276,7 +278,7 @@ def test_a_master_that_is_set_to_follow_is_told(monkeypatch: pytest.MonkeyPatch,
 def test_the_interfaces_of_masters_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buses, "_LISTEN_S", 0.1)
     settings = load_settings(["--profile", "cobot_magic", "--arms.leaders", "own", "--arms.leader_interfaces", "m0,m1"])
-    rows = {row.name: row for row in command.examine(settings)}
+    rows = {row.name: row for row in examine(settings)}
     assert rows["bus left leader"].found == "interface m0 does not exist"
 
 
@@ -543,11 +545,11 @@ def test_a_bus_that_hangs_is_named_and_the_other_is_judged(
 ) -> None:
     """As where the adapter's driver hangs in the kernel."""
     monkeypatch.setattr(bounded, "CHECK_S", 1.0)
-    monkeypatch.setattr(command.other_programs, "check", lambda interfaces: [Row("ROS nodes", "pass", "none")])
+    monkeypatch.setattr(other_programs, "check", lambda interfaces: [Row("ROS nodes", "pass", "none")])
     hangs = threading.Event()
     monkeypatch.setattr(buses, "check_arm", lambda *_: [hangs.wait()])
     settings = load_settings(["--profile", "cobot_magic"])
-    rows = {row.name: row for row in command.examine(settings)}
+    rows = {row.name: row for row in examine(settings)}
     hangs.set()
     assert rows["arm left"].found.startswith("hung in ") and "no answer within 1 s" in rows["arm left"].found
     assert rows["arm left"].remedy == "unplug its USB-CAN adapter and plug it in again"

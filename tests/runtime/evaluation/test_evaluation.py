@@ -23,7 +23,8 @@ from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
 from runtime.config import overrides
-from runtime.config.settings import Settings, load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
+from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, rollouts, sweep, table
 from runtime.evaluation.flags import EvaluateFlags

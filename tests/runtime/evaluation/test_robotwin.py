@@ -10,7 +10,7 @@ import yaml
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import save
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 from runtime.evaluation.robotwin import Over, RoboTwinScene
 from runtime.policy.networks import open_checkpoint

@@ -9,7 +9,7 @@ import tiny_checkpoint
 import torch
 
 from drivers.task_names import KEPT_FROM
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command
 from runtime.evaluation.swap import Conditions, partner_of

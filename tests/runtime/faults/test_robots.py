@@ -5,7 +5,7 @@ import pytest
 from drivers.cobot_magic import CAMERAS
 from drivers.piper_emulator import Faults as ArmFaults
 from drivers.sim.faulty_camera import CameraFaults
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 from runtime.faults import command, matrix
 from runtime.faults.injections import Switched

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from drivers.cobot_magic import CAMERAS
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array

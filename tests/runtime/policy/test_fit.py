@@ -8,8 +8,8 @@ import pytest
 from models.identity import ABOUT, FORMAT, stored_config
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow, needs_of
 from models.sizes import full, full_wan, small
+from runtime.config.loading import load_settings
 from runtime.config.policy import policy_needs
-from runtime.config.settings import load_settings
 from runtime.errors import RuntimeFault
 from runtime.policy import fit
 from runtime.supervisor import robot

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.checkpoint import load_embedding
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.policy import instruct
 from runtime.policy.embedding_cache import EmbeddingCache

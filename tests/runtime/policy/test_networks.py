@@ -20,8 +20,9 @@ from models.placement import usual_type
 from models.sizes import full, full_wan, small
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
+from runtime.config.loading import load_settings, settings_from_json
 from runtime.config.policy import encoder_id, policy_config, policy_id
-from runtime.config.settings import Settings, load_settings, settings_from_json
+from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
 from runtime.policy.networks import computed_by, device_of, fast_system, open_checkpoint, slow_system

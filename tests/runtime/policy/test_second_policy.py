@@ -15,7 +15,8 @@ from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import shifted_task
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.evaluation.world import Latencies, Outcome, run
 from runtime.host.clock import seconds
 from runtime.messaging import messages

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import CAMERAS, ready_pose
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.policy.protocols import Observation
 from runtime.policy.video2act import shown_part

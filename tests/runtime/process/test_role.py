@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.settings import load_settings, settings_to_json
+from runtime.config.loading import load_settings, settings_to_json
 from runtime.process.base import RunFile
 from runtime.process.processes import TABLE
 from runtime.process.role import METADATA, POLICY, Role

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from live_run import START_S, LiveRun
 
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import clock
 from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER

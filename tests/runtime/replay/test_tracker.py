@@ -17,7 +17,9 @@ from models.config import CAMERAS
 from models.data import hdf5, lerobot_writer
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from runtime.arms import parking
-from runtime.config.settings import Policy, Settings, settings_from_json, settings_to_json
+from runtime.config.loading import settings_from_json, settings_to_json
+from runtime.config.settings import Settings
+from runtime.config.system_settings import Policy
 from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.messaging import messages

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.replay.index import Missing

@@ -5,7 +5,7 @@ Its policy is no more, so it cannot be replayed; test_golden_replay.py has one o
 
 from pathlib import Path
 
-from runtime.config.settings import settings_from_json
+from runtime.config.loading import settings_from_json
 from runtime.messaging import messages
 from runtime.session import reader
 from runtime.session.reader import decode_all

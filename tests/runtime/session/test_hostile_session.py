@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from runtime.config.settings import load_settings, settings_from_json, settings_to_json
+from runtime.config.loading import load_settings, settings_from_json, settings_to_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
 from runtime.messaging import messages
 from runtime.process.role import Role

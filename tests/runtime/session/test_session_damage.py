@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from mcap.reader import make_reader
 
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault, SessionError
 from runtime.messaging import messages
 from runtime.session import reader, recorder

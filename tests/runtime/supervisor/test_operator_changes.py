@@ -7,7 +7,7 @@ import pytest
 from arms_rig import Rig
 
 from runtime.config import live_tuning
-from runtime.config.settings import load_settings
+from runtime.config.loading import load_settings
 from runtime.messaging import messages
 from runtime.supervisor import operator_changes
 from runtime.supervisor.operator_changes import Plan

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from runtime.config import live_tuning
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.supervisor.operator_changes import Plan
 from runtime.supervisor.pace import Found, Pace, fitting_period_s

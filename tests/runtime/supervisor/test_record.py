@@ -14,10 +14,11 @@ from live_run import END_S, START_S, LiveRun
 
 from drivers.cobot_magic import ready_pose
 from models.data.demonstrations import find
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.devices import leader_emulator
-from runtime.doctor import command as doctor
-from runtime.doctor.report import Row
+from runtime.doctor import rows as doctor
+from runtime.doctor.table import Row
 from runtime.errors import SettingsError
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus

@@ -11,7 +11,7 @@ import pytest
 
 from runtime import cli
 from runtime.host import run_folder
-from runtime.supervisor.robot import Robot
+from runtime.supervisor import end_table
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,6 @@ def test_full_shared_memory_is_one_line_before_anything_starts(
 
 def test_a_full_disk_takes_the_table_and_not_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "table.json").symlink_to("/dev/full")
-    Robot.write(tmp_path / "table.json", {"a": 1})
+    end_table.write(tmp_path / "table.json", {"a": 1})
     said = capsys.readouterr().out
     assert said == f"video2act: not written: {tmp_path}/table.json: No space left on device; free disk space there\n"

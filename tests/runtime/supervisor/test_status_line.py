@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from runtime.config.settings import Settings, load_settings
+from runtime.config.loading import load_settings
+from runtime.config.settings import Settings
 from runtime.host import terminal
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus

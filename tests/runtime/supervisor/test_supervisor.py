@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from runtime.config.loading import load_settings
 from runtime.config.settings import Supervisor as Settings
-from runtime.config.settings import load_settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.process.processes import row

@@ -13,7 +13,8 @@ import torch
 from live_run import LiveRun
 
 from drivers.cobot_magic import CAMERAS
-from runtime.config.settings import Settings, settings_from_json
+from runtime.config.loading import settings_from_json
+from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader

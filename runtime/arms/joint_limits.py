@@ -10,7 +10,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.host.compiled import compiled, part
+from runtime.host.compiled import compiled, cube_root, part
 
 Array = NDArray[np.float64]
 _BRAKE_MARGIN = 1.25
@@ -74,7 +74,7 @@ def _closing_speed(limits: Array, error: float, dt_s: float) -> float:
     """Signed speed at which to close an `error`: no faster than acceleration and jerk can brake before the target."""
     gap = abs(error)
     by_acceleration = sqrt(2 * _PROFILE_SHARE * limits[3] * gap)
-    by_jerk = np.cbrt(_JERK_SHARE * limits[4] * (gap * gap))
+    by_jerk = cube_root(_JERK_SHARE * limits[4] * (gap * gap))
     gentle = gap / (_CLOSING_TICKS * dt_s)
     return _sign(error) * min(by_acceleration, by_jerk, gentle, limits[2])
 

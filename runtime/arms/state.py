@@ -109,7 +109,7 @@ class ArmsConfig:
     def of(cls, settings: Settings, unfit: str = "") -> "ArmsConfig":
         """From the settings tree. `unfit`: why the checks before the start forbid to arm; empty: they do not."""
         trajectory = settings.trajectory
-        style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing)
+        style = Style(trajectory.blend, trajectory.fade_s, trajectory.smoothing, trajectory.numerics)
         arms, grips_m = settings.arms, (settings.safety.high[-1],)
         ready, rest = (np.array([*pose.left, *grips_m, *pose.right, *grips_m]) for pose in (arms.ready, arms.rest))
         dt_s = 1 / arms.rate_hz

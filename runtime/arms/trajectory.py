@@ -11,7 +11,9 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.arms.banded import solved
 from runtime.arms.spline import POWERS, on_piece
+from runtime.config.arms_settings import Numerics
 from runtime.host.clock import NS_PER_S
 from runtime.messaging.messages import Blend
 
@@ -101,6 +103,7 @@ class Style:
     blend: Blend
     fade_s: float
     smoothing: float
+    numerics: Numerics = "own"
 
 
 def lay(q: Array, t0_ns: int, dt_ns: int, style: Style) -> Piece:
@@ -116,9 +119,9 @@ def lay(q: Array, t0_ns: int, dt_ns: int, style: Style) -> Piece:
         The piece, without an offset.
     """
     points = (
-        smoother(len(q), _weight(style.smoothing, dt_ns)) @ q if style.blend != "prefix" else q
+        smoother(len(q), _weight(style.smoothing, dt_ns), style.numerics) @ q if style.blend != "prefix" else q
     )  # a prefix is to be met exactly
-    curvature = second_derivatives(len(q)) @ points / (dt_ns / NS_PER_S) ** 2
+    curvature = second_derivatives(len(q), style.numerics) @ points / (dt_ns / NS_PER_S) ** 2
     return Piece(t0_ns, dt_ns, points, curvature, t0_ns, np.zeros((3, q.shape[1])), 0.0)
 
 
@@ -173,11 +176,12 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
 
 
 @cache
-def second_derivatives(count: int) -> Array:
+def second_derivatives(count: int, numerics: Numerics = "own") -> Array:
     """The matrix that gives a natural cubic spline's second derivatives at its points.
 
     Args:
         count: H, the number of points.
+        numerics: What solves it.
 
     Returns:
         (H, H); times points (H, J) at unit spacing it gives (H, J). For a spacing h divide by h squared.
@@ -186,7 +190,9 @@ def second_derivatives(count: int) -> Array:
     for row in range(1, count - 1):
         system[row, row - 1 : row + 2] = (1 / 6, 2 / 3, 1 / 6)
         right[row, row - 1 : row + 2] = (1.0, -2.0, 1.0)
-    return np.asarray(np.linalg.solve(system, right), np.float64)
+    if numerics == "lapack":
+        return np.asarray(np.linalg.solve(system, right), np.float64)
+    return solved(system, right, 1)
 
 
 def _weight(smoothing: float, dt_ns: int) -> float:
@@ -195,7 +201,7 @@ def _weight(smoothing: float, dt_ns: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def smoother(count: int, weight: float) -> Array:
+def smoother(count: int, weight: float, numerics: Numerics = "own") -> Array:
     """The matrix of the Whittaker smoother (Eilers 2003): it minimises |x - q|^2 + weight |third differences of x|^2.
 
     Every parabola passes unchanged. At 30 Hz a weight of 10 halves what is faster than 3.3 Hz: the share that is left of a
@@ -204,9 +210,12 @@ def smoother(count: int, weight: float) -> Array:
     Args:
         count: H, the number of targets.
         weight: 0 leaves them as they are.
+        numerics: What inverts it.
 
     Returns:
         (H, H); times targets (H, J) it gives the smoothed ones.
     """
     differences = np.diff(np.eye(count), n=3, axis=0)
-    return np.asarray(np.linalg.inv(np.eye(count) + weight * differences.T @ differences), np.float64)
+    if numerics == "lapack":
+        return np.asarray(np.linalg.inv(np.eye(count) + weight * differences.T @ differences), np.float64)
+    return solved(np.eye(count) + weight * (differences.T @ differences), np.eye(count), 3)  # whole numbers: exact

@@ -17,6 +17,9 @@ from runtime.messaging.messages import Blend
 Angles = Annotated[tuple[float, float, float, float, float, float], Says(unit="rad", each="one per joint (j1 to j6)")]
 
 
+Numerics = Literal["own", "lapack"]
+
+
 class Trajectory(Section):
     """How chunks become one trajectory (runtime/arms/trajectory.py)."""
 
@@ -26,6 +29,8 @@ class Trajectory(Section):
     """Time over which the offset between two chunks fades out."""
     smoothing: float = Field(default=10.0, ge=0, le=1e6)
     """Weight of third differences by which a chunk's targets are smoothed; 0: no smoothing."""
+    numerics: Numerics = "own"
+    """own: a replay gives the same bits on every processor; lapack: by which older sessions were recorded."""
 
 
 class Ready(Section):

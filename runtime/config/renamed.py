@@ -49,6 +49,7 @@ LATER: dict[str, str] = {
     "system2.windows": "frames",
     "system1.numerics": "plain",
     "system2.numerics": "plain",
+    "trajectory.numerics": "lapack",
 }
 """Settings that former versions did not have: what stands for them in the settings of their sessions."""
 FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}

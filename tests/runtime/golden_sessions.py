@@ -1,0 +1,17 @@
+"""Where the golden sessions lie, and on which kind of processor this is. Used by the tests that replay them, and by record_golden.py."""
+
+from pathlib import Path
+
+import torch
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def processor() -> dict[str, str]:
+    """What decides in which order floats are summed here."""
+    line = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":")
+    return {
+        "processor": line.partition(":")[2].strip(),
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }

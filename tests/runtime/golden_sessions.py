@@ -1,4 +1,6 @@
-"""Where the golden sessions lie, and on which kind of processor this is. Used by the tests that replay them, and by record_golden.py."""
+"""Where the golden sessions lie, and on which kind of processor this is.
+Used by the tests that replay them, and by record_golden.py.
+"""
 
 from pathlib import Path
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from models.layers import Attention, FeedForward, KeyValue, RMSNorm
+from models.layers import Attention, FeedForward, KeyValue
+from models.norms import RMSNorm
 
 
 class Change(NamedTuple):

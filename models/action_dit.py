@@ -18,7 +18,8 @@ from models.action_block import ActionBlock
 from models.action_vector import vector_of
 from models.config import Head, PolicyConfig
 from models.guess import FirstGuess, Guess, mean
-from models.layers import NORMS, KeyValue, RMSNorm, mlp, sinusoid
+from models.layers import KeyValue, mlp, sinusoid
+from models.norms import NORMS, RMSNorm
 
 _SINUSOID_WIDTH = 256  # RDT-1B's, of time and control frequency
 _AGE_UNIT_S = 0.01

@@ -4,14 +4,12 @@ Legend: B batch, N tokens, D width, h heads.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from models.layers import RMSNorm
+from models.norms import RMSNorm
 
 
 class MergedProducts:
@@ -20,7 +18,7 @@ class MergedProducts:
     So no weight is there twice, and the layers' names and numbers stay.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear], heads: int, norms: "Sequence[RMSNorm]") -> None:
+    def __init__(self, layers: Sequence[nn.Linear], heads: int, norms: Sequence[RMSNorm]) -> None:
         """`norms` are of queries and keys, of one kind."""
         self._query, self._heads, self._norm = layers[0], heads, norms[0]
         self._weight = _joined([layer.weight for layer in layers])

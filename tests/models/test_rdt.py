@@ -23,8 +23,8 @@ from models.checkpoint import Checkpoint
 from models.chunk_predictor import ChunkInputs
 from models.config import PolicyConfig, Published, Source
 from models.errors import ModelError
-from models.layers import NORMS, RMSNorm, VarianceNorm
 from models.normalize import Statistics
+from models.norms import NORMS, RMSNorm, VarianceNorm
 from models.rdt_files import read
 from models.system1 import FastSystem
 

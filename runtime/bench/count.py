@@ -4,7 +4,7 @@ Called by command.py.
 The figures tell whether a card can hold a size, and how long a run takes at least, before anything is fetched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,17 +43,21 @@ def run(size: str) -> dict[str, Any]:
         parts = _fast(fast)
         own = _bytes(fast) + max(peak_bytes(call) for call in parts.values())
         plain = {storage: _plain(config, storage) for storage in _STORAGES}
-        operations = _launches(_plain_runs(plain["bfloat16"]))
+        latents = {name: _encoded(plain["bfloat16"], window) for name, window in _windows(config)}
+        operations = _launches(_plain_runs(plain["bfloat16"], latents))
         lean = {storage: LeanSystem(slow) for storage, slow in plain.items()}
+        runs = {storage: _lean_runs(system, latents) for storage, system in lean.items()}
         memory = {
-            f"{storage}, {where}": found for storage in lean for where, found in _memory_gib(lean[storage], own).items()
+            f"{storage}, {where}": found
+            for storage in lean
+            for where, found in _memory_gib(lean[storage], runs[storage], own).items()
         }
         return {
             "size": size,
             "memory_gib": memory,
-            "system2_tflop": _tflops(_lean_runs(lean["bfloat16"])),
+            "system2_tflop": _tflops(runs["bfloat16"]),
             "system1_tflop": _tflops(parts, {"denoising": config.head.steps}),
-            "system2_operations": _launches(_lean_runs(lean["bfloat16"])),
+            "system2_operations": _launches(runs["bfloat16"]),
             "system2_operations_plain": operations,
             "system1_operations": _launches(parts, {"denoising": config.head.steps}),
         }
@@ -61,11 +65,12 @@ def run(size: str) -> dict[str, Any]:
 
 _STORAGES = ("bfloat16", "float8")
 Runs = dict[str, Callable[[], Any]]
+Latents = Mapping[str, torch.Tensor]  # of each window, by its name
 
 
-def _memory_gib(lean: LeanSystem, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
+def _memory_gib(lean: LeanSystem, runs: Runs, system1_bytes: int) -> dict[str, dict[str, float | bool]]:
     """Both systems in two processes, by where System 2's modulation is kept; GiB."""
-    working = max(peak_bytes(call) for call in _lean_runs(lean).values())
+    working = max(peak_bytes(call) for call in runs.values())
     away = sum(_bytes(layer) for layer in lean.backbone.only_read())
     found: dict[str, dict[str, float | bool]] = {}
     for where, held in (("device", _bytes(lean)), ("host", _bytes(lean) - away)):
@@ -120,24 +125,23 @@ def _encoded(slow: SlowSystem | LeanSystem, window: Window) -> torch.Tensor:
     return latents if slow.config.video.encoding == "causal" else latents.expand(-1, -1, window.frames, -1, -1)
 
 
-def _lean_runs(lean: LeanSystem) -> Runs:
+def _lean_runs(lean: LeanSystem, latents: Latents) -> Runs:
     """A run of System 2; the instruction was read before."""
     reading = lean.read(_text(lean.config))
-    return _runs(lean, lambda latents: lean.features_of(latents, reading))
+    return _runs(lean, latents, lambda seen: lean.features_of(seen, reading))
 
 
-def _plain_runs(slow: SlowSystem) -> Runs:
+def _plain_runs(slow: SlowSystem, latents: Latents) -> Runs:
     text = _text(slow.config)
-    return _runs(slow, lambda latents: slow.features(latents, text))
+    return _runs(slow, latents, lambda seen: slow.features(seen, text))
 
 
-def _runs(slow: SlowSystem | LeanSystem, features: Callable[[torch.Tensor], torch.Tensor]) -> Runs:
+def _runs(slow: SlowSystem | LeanSystem, latents: Latents, features: Callable[[torch.Tensor], torch.Tensor]) -> Runs:
     """One new frame in each window, and the features of both."""
     runs = Runs()
     for name, window in _windows(slow.config):
-        latents = _encoded(slow, window)
         runs[f"VAE, {name}"] = lambda window=window: _encoded(slow, window)
-        runs[f"blocks, {name}"] = lambda latents=latents: features(latents)
+        runs[f"blocks, {name}"] = lambda name=name: features(latents[name])
     return runs
 
 

@@ -23,7 +23,7 @@ from runtime.evaluation import film, sweep, table
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
-from runtime.evaluation.world import Latencies
+from runtime.evaluation.world import Latencies, check_rates
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
@@ -216,8 +216,10 @@ def _write(
 
 
 def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings:
-    """The settings of a task: the policy's, with what flags and a sweep's variant change."""
-    return settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
+    """The settings of a task: the policy's, with what flags and a sweep's variant change; refused before anything is loaded."""
+    settings = settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
+    check_rates(settings)
+    return settings
 
 
 def _which(settings: Settings) -> str:

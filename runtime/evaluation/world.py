@@ -166,8 +166,8 @@ class World:
             eye.close()
 
 
-def _check_rates(settings: Settings) -> None:
-    """A scene advances as the simulator does, and its cameras see as often as those of a demonstration."""
+def check_rates(settings: Settings) -> None:
+    """A scene advances as the simulator does, and its cameras see as often as those of a demonstration, else SettingsError."""
     rates = [("arms.rate_hz", settings.arms.rate_hz, SIMULATOR_HZ)]
     rates += [
         (f"cameras.{name}.rate_hz", camera.rate_hz, DEMONSTRATION_HZ)
@@ -199,7 +199,7 @@ def run(
     Raises:
         SettingsError: The scene does not have these rates.
     """
-    _check_rates(settings)
+    check_rates(settings)
     policy.fast.clear()
     policy.slow.clear()
     noted = Conditions() if conditions is None else conditions

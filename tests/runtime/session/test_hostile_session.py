@@ -42,19 +42,21 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 @pytest.mark.parametrize(
-    "data",
+    "made",
     [
-        hostile_session.bomb("zstd", 1024),
-        hostile_session.bomb("lz4", 512),
-        hostile_session.bomb("zstd", 12, 400),
-        hostile_session.flood("zstd", 300_000),
-        hostile_session.flood("lz4", 8_000),
-        hostile_session.flood("lz4", 8_000, described=True),
+        lambda: hostile_session.bomb("zstd", 1024),
+        lambda: hostile_session.bomb("lz4", 512),
+        lambda: hostile_session.bomb("zstd", 12, 400),
+        lambda: hostile_session.flood("zstd", 300_000),
+        lambda: hostile_session.flood("lz4", 8_000),
+        lambda: hostile_session.flood("lz4", 8_000, described=True),
     ],
     ids=["zstd", "lz4", "many", "flood", "unknown", "described"],
 )
-def test_a_small_file_that_unpacks_to_gigabytes_costs_neither_memory_nor_time(data: bytes, tmp_path: Path) -> None:
-    folder = hostile_session.session(tmp_path / "bomb", data)
+def test_a_small_file_that_unpacks_to_gigabytes_costs_neither_memory_nor_time(
+    made: Callable[[], bytes], tmp_path: Path
+) -> None:
+    folder = hostile_session.session(tmp_path / "bomb", made())
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, folder], capture_output=True, text=True, timeout=60, check=True
     )

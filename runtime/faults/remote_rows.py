@@ -16,8 +16,7 @@ from runtime.remote.packets import HELLO, PING, stamp
 _AGE_MS = 4500.0
 """Figure: the greatest age of conditions (4 s), from the newest one on, and what a reason takes."""
 _GONE = "GPU box silent for"
-_GONE_MS = 1300.0
-"""Figure: five questions for the time that are missing (1 s), and one look. The arms go by the age of conditions anyway."""
+_GONE_MS = 300.0  # figure of the matrix; the arms go by the age of conditions anyway
 _BACK_S = (
     60.0  # figure: until the link is open again and System 2 has loaded on the box, on two cores that the robot shares
 )

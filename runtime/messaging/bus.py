@@ -11,6 +11,7 @@ from pathlib import Path
 
 import zmq
 
+from runtime.errors import RuntimeFault
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging.publisher import Publisher
@@ -43,9 +44,13 @@ class Bus:
             name: Of runtime/messaging/topics.py.
 
         Raises:
-            RuntimeFault: Unknown topic, this process is none of its publishers, or the folder cannot be used.
+            RuntimeFault: Unknown topic, this process is none of its publishers or has opened it before, or the folder cannot be
+                used.
         """
         row = topic(name)
+        if any(isinstance(one, Publisher) and one.topic is row for one in self._open):
+            # It would take the address away: whoever is connected to the first hears nothing of the second, and the reverse.
+            raise RuntimeFault(f"{name}: {self.process} publishes it already; send by the publisher that is there")
         if row.ring:
             made = RingPublisher(self.folder, row, self.process, self._processes)
         else:

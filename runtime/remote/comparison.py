@@ -8,8 +8,8 @@ algorithm).
 from collections import deque
 from dataclasses import dataclass, field
 
-_KEPT = 100  # answers: 20 s at five a second (gpu_side.py); chosen: by then drift outweighs the fastest answer
-_ENOUGH = 5  # chosen: one second's
+_KEPT = 400  # answers: 20 s at twenty a second (gpu_side.py); chosen: by then drift outweighs the fastest answer
+_ENOUGH = 20  # chosen: one second's
 _DRIFT = 100e-6  # of two quartz clocks, at most (50 ppm each): an old answer is so much less certain
 
 
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def settled(self) -> bool:
-        """Whether five answers came: before that the clock is not used."""
+        """Whether twenty answers came: before that the clock is not used."""
         return len(self.answers) >= _ENOUGH
 
     @property

@@ -41,7 +41,7 @@ from runtime.remote.flags import SYSTEM2
 from runtime.remote.link import Link, Packet
 from runtime.remote.packets import TO_ROBOT, number, seen_cameras, stamp, to_box
 
-_WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.2, 3.0, 3.0
+_WAIT_S, _HELLO_S, _PING_S, _GONE_S, _END_S = 0.02, 0.5, 0.05, 3.0, 3.0
 """Longest wait for a packet; between two hellos, and two questions for the time; without an answer the robot is gone; for
 System 2 to end. Chosen."""
 _PAUSES_S = (1.0, 60.0)

@@ -345,3 +345,12 @@ def test_draining_by_descriptors_misses_nothing(bus: OpenBus, build: Build) -> N
             got = [count + len(subscriber.taken()) for count, subscriber in zip(got, subscribers, strict=True)]
         assert got == [burst, burst]
     assert not console.drain(subscribers)
+
+
+@pytest.mark.parametrize("name", ["fault", "joint_state"])
+def test_a_process_opens_a_topic_once(name: str, bus: OpenBus) -> None:
+    """A second socket or ring would take the first one's address, and those who had connected to that would hear nothing."""
+    arms = bus("arms")
+    arms.publisher(name)
+    with pytest.raises(RuntimeFault, match=f"^{name}: arms publishes it already; send by"):
+        arms.publisher(name)

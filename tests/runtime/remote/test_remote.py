@@ -16,9 +16,13 @@ from live_run import START_S, LiveRun
 from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import clock
+from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER
 from runtime.messaging import messages
-from runtime.remote import gpu_side, keys
+from runtime.messaging.bus import Bus
+from runtime.process.base import Process, RunFile
+from runtime.process.processes import PROCESSES
+from runtime.remote import gpu_side, keys, robot_side
 from runtime.remote.comparison import Comparison
 from runtime.remote.flags import SYSTEM2
 from runtime.remote.link import Link
@@ -44,11 +48,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def compared(seed: int, drift: float = 0.0, answers: int = 100) -> tuple[float, Comparison]:
+def compared(seed: int, drift: float = 0.0, answers: int = 400) -> tuple[float, Comparison]:
     """How far the estimate is off, ns, after answers over a line whose two ways are late by chance."""
     dice, comparison, off = random.Random(seed), Comparison(), 0.0
     for count in range(answers):
-        asked = 1_000_000_000 * count // 5
+        asked = 1_000_000_000 * count // 20
         out, back = (round(dice.expovariate(1 / 2e6)) + 50_000 for _ in range(2))
         reported = round((asked + out) * (1 + drift)) + AHEAD_NS
         off = comparison.add(asked, reported, asked + out + back) - AHEAD_NS - drift * asked
@@ -135,6 +139,32 @@ def test_packets_pass_both_ways_once_the_box_said_hello(robot: tuple[Link, str],
         link.send(PING, stamp(-5))
         ((kind, part),) = until(box, lambda: None)
         assert kind == PING and number(part) == -5
+
+
+def test_a_box_that_falls_silent_is_told_within_300_ms(folder: Path, robot: tuple[Link, str], made: Path) -> None:
+    """As many questions for the time as a box asks, then none; without a recorder nothing waits for one."""
+    link, address = robot
+    settings = load_settings(["--system2.remote", address, "--system2.keys", str(made), "--no-recorder.enabled"])
+    RunFile(settings=settings.model_dump_json(), session=folder / "session", revision="").save(folder)
+    process = Process("system2", folder, 1)
+    said = Bus(folder, "supervisor", PROCESSES)
+    faults = said.subscriber("fault", depth=8)
+    side, asked_ns, heard_ns = robot_side.RobotSide(process, link), 0, 0
+    with Link.coming(address, made) as box:
+        until(link, lambda: box.send(HELLO, stamp(messages.SCHEMA_NUMBER), stamp(1)))
+        ends_ns = robot_time_ns() + seconds(1.0)
+        while not heard_ns and robot_time_ns() < ends_ns + seconds(_SOON_S):
+            if asked_ns + seconds(gpu_side._PING_S) <= robot_time_ns() < ends_ns:  # pyright: ignore[reportPrivateUsage]
+                box.send(PING, stamp(1))
+                asked_ns = robot_time_ns()
+            link.socket.poll(20)
+            for packet in link.take():
+                side.answer(packet)
+            side.check_link()
+            heard_ns = next((r.message.stamp_ns for r in faults.take()), 0)
+    process.close()
+    said.close()
+    assert 0.15 < (heard_ns - asked_ns) / NS_PER_S < 0.3
 
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")

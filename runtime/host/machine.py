@@ -1,5 +1,5 @@
 """What a figure was measured on, and how much the machine was disturbed meanwhile.
-Called by the benchmarks and by evaluation, beside their figures.
+Called by the benchmarks and by evaluation, beside their figures, and by runtime/policy/arithmetic.py.
 """
 
 import os
@@ -12,17 +12,19 @@ from runtime.host.clock import robot_time_ns
 _STEAL_FIELD = 8  # of a line "cpu user nice system idle iowait irq softirq steal ..." of /proc/stat (proc(5))
 
 
+def processor() -> str:
+    """The processor's name, or its architecture where it has none."""
+    names = (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def describe() -> str:
     """One line: processor, cores, memory, kernel, Python; no host name."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.machine(),
-    )
     memory_kib = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     virtual = "virtual, " if any("hypervisor" in line for line in _lines("/proc/cpuinfo")) else ""
     cores = os.cpu_count()
     return (
-        f"{cpu}, {virtual}{cores} cores, {memory_kib / (1 << 20):.0f} GiB, "
+        f"{processor()}, {virtual}{cores} cores, {memory_kib / (1 << 20):.0f} GiB, "
         f"Linux {platform.release()}, Python {platform.python_version()}"
     )
 

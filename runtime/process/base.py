@@ -29,6 +29,7 @@ from runtime.process.processes import row, running
 from runtime.process.role import POLICY, Role
 
 CONSOLE_FILE = "console.txt"  # in the run's folder: the address of its page
+KEPT_FOLDER = "kept"  # in the run's folder: what the recorder attaches to the session
 _HEARTBEAT_S = 0.05  # 20 Hz, as runtime/messaging/topics.py says of the topic
 _RECORDER_WAIT_S = 5.0  # chosen: after it the robot works without a record rather than not at all
 
@@ -118,6 +119,14 @@ class Process:
         """Tell the heartbeat that the loop came round."""
         self.steps += 1
         self._last_step_ns = robot_time_ns()
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Leave a file for the session, to which the recorder attaches it under this name; of several of one name the first."""
+        place = self.folder / KEPT_FOLDER / name
+        place.parent.mkdir(exist_ok=True)
+        beside = place.with_name(f".{name}")  # whole or not at all; a name with a dot is not attached
+        beside.write_bytes(data)
+        beside.rename(place)
 
     def fault(self, name: str, text: str) -> None:
         """Tell the operator.

@@ -7,11 +7,12 @@ the session's policy is now.
 """
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from runtime.config.loading import changed
+from runtime.config.loading import changed, settings_from_json
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
@@ -62,6 +63,8 @@ def _lockstep(session: Session, only: Stepping | None, given: dict[str, Any]) ->
             say(f"first difference: {count.first_difference}")
     for line in report.gap_lines():
         say(line)
+    for line in [] if report.alike or only == "arms" else _arithmetic(session, given):
+        say(line)
     damaged = bool(session.damage.lost_chunks or session.damage.bad_messages)
     same = (report.alike if only else report.identical) and not damaged
     say(
@@ -73,6 +76,20 @@ def _lockstep(session: Session, only: Stepping | None, given: dict[str, Any]) ->
     )
     _say_what_if(session)
     return 0 if same else 1
+
+
+def _arithmetic(session: Session, given: dict[str, Any]) -> Iterator[str]:
+    """Of each system that was computed otherwise than it would be here, a line: its last bits need not be the same then."""
+    from runtime.policy import arithmetic
+    from runtime.policy.networks import open_checkpoint
+
+    settings = changed(settings_from_json(session.metadata["settings"]), given)
+    checkpoint = open_checkpoint(settings)
+    for name, system in (("system1", settings.system1), ("system2", settings.system2)):
+        recorded = session.attachments.get(f"{name}{arithmetic.SUFFIX}")
+        apart = arithmetic.differences(recorded, arithmetic.of(system, checkpoint)) if recorded is not None else ""
+        if apart:
+            yield f"{name} was computed by other means, so its numbers may differ by rounding: {apart}"
 
 
 def _verdict(session: Session, reworded: int) -> str:

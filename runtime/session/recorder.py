@@ -24,7 +24,7 @@ from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import TOPICS
 from runtime.policy.embedding_cache import EmbeddingCache
-from runtime.process.base import Process, log
+from runtime.process.base import KEPT_FOLDER, Process, log
 from runtime.process.role import METADATA
 from runtime.session import table_file
 from runtime.session.format import EMBEDDING_SUFFIX, FILE_NAME, SUMMARY_NAME, schema_hash
@@ -66,6 +66,13 @@ class Recorder:
             if path.exists():
                 self._attached.add(message.key)
                 self.writer.attachment(message.key + EMBEDDING_SUFFIX, path.read_bytes(), message.stamp_ns)
+
+    def attach_kept(self) -> None:
+        """Attach what processes have left for the session since the last call."""
+        for path in sorted((self._process.folder / KEPT_FOLDER).glob("[!.]*")):
+            if path.name not in self._attached:
+                self._attached.add(path.name)
+                self.writer.attachment(path.name, path.read_bytes(), robot_time_ns())
 
     def save_pictures(self) -> None:
         """Write one PNG of each camera beside the session: its newest frame."""
@@ -112,6 +119,7 @@ def main(process: Process) -> None:
     while process.running:
         process.pause(_ROUND_S)
         _drain(process, recorder, subscribers)
+        recorder.attach_kept()
         process.stepped()
         writer = recorder.writer
         keep_reserve(writer, process.settings.recorder, process.session)
@@ -133,6 +141,7 @@ def main(process: Process) -> None:
     deadline_ns = robot_time_ns() + round(_DRAIN_S * 1e9)
     while robot_time_ns() < deadline_ns and _drain(process, recorder, subscribers, _QUIET_S):
         pass
+    recorder.attach_kept()
     table = recorder.accumulator.table(process.bus.lost + recorder.pictures_missed, str(process.session))
     recorder.writer.metadata({"summary": json.dumps(table | {"session": process.session.name})})
     recorder.writer.close()

@@ -12,6 +12,7 @@ from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
+from runtime.policy import arithmetic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
 from runtime.policy.protocols import EncodedInstruction
@@ -31,6 +32,7 @@ def main(process: Process) -> None:
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
     config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
+    arithmetic.keep(process, settings.system1, checkpoint)
     log.info("policy %s, %d weights", checkpoint.id, config.fast.weights)
     serve(process, config, Embeddings(EmbeddingCache()))
 

@@ -6,6 +6,7 @@ When one is due and what it holds is in runtime/systems/system2_step.py.
 
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages
+from runtime.policy import arithmetic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, slow_system
 from runtime.process.base import Process, log
@@ -26,6 +27,7 @@ def main(process: Process) -> None:
     prepare_torch(settings.system2)
     checkpoint = open_checkpoint(settings)
     config = System2Config(settings, with_faults(slow_system(settings, checkpoint), process), checkpoint.id)
+    arithmetic.keep(process, settings.system2, checkpoint)
     frames = [bus.subscriber(f"frame.{camera}", depth=256) for camera in config.cameras]
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}

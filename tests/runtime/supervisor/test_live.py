@@ -69,6 +69,13 @@ def test_lockstep_replay_of_the_run_is_identical(session: LiveRun, capsys: pytes
     assert "identical, byte for byte" in said
 
 
+def test_the_session_knows_by_what_it_was_computed(session: LiveRun) -> None:
+    attached = reader.read(session.session).attachments
+    for name in ("system1", "system2"):
+        made = json.loads(attached[f"{name}.arithmetic.json"])
+        assert made["engine"] == "onnx" and made["device"] and made["version"]
+
+
 @pytest.mark.parametrize("to", ["hdf5", "lerobot"])
 def test_the_run_can_be_exported_as_a_demonstration(session: LiveRun, tmp_path: Path, to: str) -> None:
     assert export.main([str(session.session), "--to", to, "--out", str(tmp_path / "out")]) == 0

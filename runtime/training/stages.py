@@ -22,13 +22,14 @@ from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.tensors import StoredTensors
 from models.train import low_rank, statistics
-from models.train.action import CloningLoss, Samples, Shard
+from models.train.action import CloningLoss
 from models.train.choices import Schedule
 from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
+from models.train.samples import Samples, Shard
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool

@@ -24,12 +24,13 @@ from models.instructor import Instructor
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.train import low_rank, prepared, statistics
-from models.train.action import CloningLoss, Samples, Shard
+from models.train.action import CloningLoss
 from models.train.choices import Cloning, Filming, Schedule
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
 from models.train.recompute import recompute
+from models.train.samples import Samples, Shard
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40

@@ -16,6 +16,7 @@ from models.action_vector import vector_of
 from models.images import GREY
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
+from models.train.augmentation import augmented
 from models.train.choices import Cloning
 from models.train.prepared import Tensors
 
@@ -60,7 +61,7 @@ class CloningLoss(nn.Module):
         config, cloning = self.fast.config, self._cloning
         clean = batch["targets"]
         random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
-        context = self._context(batch, random)
+        context = self._context(batch)
         clean = vector_of(self.fast.config.head, clean).repeat_interleave(cloning.draws, dim=0)
         committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
         committed = committed.repeat_interleave(cloning.draws, dim=0)
@@ -84,17 +85,9 @@ class CloningLoss(nn.Module):
         del slow
         return batch["high"], batch["low"]
 
-    def _context(self, batch: Tensors, random: torch.Generator) -> Context:
+    def _context(self, batch: Tensors) -> Context:
         config, head = self.fast.config, self.fast.head
-        pictures = batch["pictures"].float().div_(127.5).sub_(1)
-        if config.inputs == "blind":  # alike for all: one set is enough
-            images = self._seen(torch.full_like(pictures[:1], -1)).expand(len(pictures), -1, -1, -1, -1)
-        else:
-            pictures = self._jittered(pictures, random)
-            pictures = pictures.where(batch["has_pictures"][..., None, None, None], GREY)
-            pictures[:, :, list(config.unseen)] = -1  # black
-            images = self._seen(pictures)
-        images = images.flatten(1, 3)
+        images = self._images(batch).flatten(1, 3)
         of_window = len(images) // len(batch["text"])
         text = batch["text"].repeat_interleave(of_window).where(batch["has_language"], self._empty)
         there = self._there[text]
@@ -108,13 +101,19 @@ class CloningLoss(nn.Module):
         mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
         return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))
 
+    def _images(self, batch: Tensors) -> torch.Tensor:
+        """Image tokens (B, 2, C, N, D) of a batch's pictures, changed and left out as they are to be learnt from."""
+        pictures, config = batch["pictures"], self.fast.config
+        if config.inputs == "blind":  # alike for all: one set is enough
+            black = torch.full(pictures[:1].shape, -1.0, device=pictures.device)
+            return self._seen(black).expand(len(pictures), -1, -1, -1, -1)
+        own_seed = int(batch["seed"][0]) + 1  # apart from the chunks' noise, which stays alike with and without it
+        random = torch.Generator(pictures.device).manual_seed(own_seed)
+        pictures = augmented(pictures, self._cloning.augmentation, random)
+        pictures = pictures.where(batch["has_pictures"][..., None, None, None], GREY)
+        pictures[:, :, list(config.unseen)] = -1  # black
+        return self._seen(pictures)
+
     def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 2, C, 3, S, S) -> image tokens (B, 2, C, N, D)."""
         return self.fast.images(pictures.flatten(0, 2)).unflatten(0, pictures.shape[:3])
-
-    def _jittered(self, pictures: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Pictures (B, 2, C, 3, S, S) with brightness and contrast changed a little, alike in both pictures of a history."""
-        size = (len(pictures), 1, pictures.shape[2], 1, 1, 1)
-        off = [torch.rand(size, generator=random, device=pictures.device) * 2 - 1 for _ in range(2)]
-        jitter = self._cloning.colour_jitter
-        return pictures * (1 + jitter * off[0]) + jitter * off[1]

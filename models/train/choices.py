@@ -44,6 +44,37 @@ class Filming(Part):
     """Above 0: rank of LoRA updates (Hu et al. 2022); the rest stays frozen, which fits one GPU."""
 
 
+class Augmentation(Part):
+    """What changes System 1's pictures in training: each camera of an observation by itself, alike in both its pictures."""
+
+    share: float = Field(default=0.8, ge=0, le=1)
+    """Share of the cameras whose pictures are changed; 0: none."""
+    gain: tuple[float, float] = (0.4, 1.4)
+    """Least and greatest factor of each colour channel. Lamps of another colour scaled them by 0.47 to 0.64."""
+    gamma: tuple[float, float] = (0.7, 1.4)
+    """Least and greatest exponent of the brightness."""
+    offset: float = Field(default=0.1, ge=0, le=1)
+    """Largest change of the brightness, as a share of white."""
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    """Largest relative change of the contrast about the middle of the brightness."""
+    hue_deg: float = Field(default=20.0, ge=0, le=180)
+    """Largest turn of the hue."""
+    grey: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the colour that is taken away."""
+    noise: float = Field(default=0.03, ge=0, le=1)
+    """Largest standard deviation of a pixel's noise, as a share of white."""
+    shift_px: int = Field(default=1, ge=0)
+    """Farthest that a picture is moved; one of 64 pixels of the head camera's shows 14 mm of the table."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("gain", "gamma"):
+            least, greatest = getattr(self, name)
+            if not 0 < least <= greatest:
+                raise ValueError(f"{name}: must be two numbers above 0, the smaller first, got {least}, {greatest}")
+        return self
+
+
 class Cloning(Part):
     """How stage 2 samples. The shipped policy is older than `early_share`, `noise_share` and the dropout of language, pictures
     and state (models/shipped/train.sh)."""
@@ -73,8 +104,7 @@ class Cloning(Part):
     """Share of samples at full noise, where denoising begins."""
     state_noise: float = Field(default=0.01, ge=0)
     """Noise on the joint state, as a share of its spread (RDT-1B: 40 dB)."""
-    colour_jitter: float = Field(default=0.1, ge=0)
-    """Largest relative change of an image's brightness and contrast."""
+    augmentation: Augmentation = Augmentation()
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     loss: Literal["l1", "l2"] = "l2"

@@ -75,6 +75,26 @@ class Augmentation(Part):
         return self
 
 
+class Prefixes(Part):
+    """How the committed targets that training shows are perturbed, so that a chunk continues them wherever they end.
+
+    Each time one of: an offset of every joint, a delay, a start at the present joints, the motion of another demonstration.
+    """
+
+    share: float = Field(default=0.7, ge=0, le=1)
+    """Share of the prefixes that are perturbed; 0: none."""
+    offset_rad: float = Field(default=0.08, ge=0)
+    """Largest offset of an arm's joint."""
+    offset_m: float = Field(default=0.002, ge=0)
+    """Largest offset of a gripper."""
+    delay_steps: int = Field(default=6, ge=1)
+    """Longest delay, in steps of a demonstration."""
+    largest_rad: float = Field(default=0.15, gt=0)
+    """Largest deviation of an arm's joint, by whatever it comes."""
+    blend_targets: int = Field(default=12, ge=1)
+    """Targets within which a chunk leads back to the demonstration."""
+
+
 class Cloning(Part):
     """How stage 2 samples. The shipped policy is older than `early_share`, `noise_share` and the dropout of language, pictures
     and state (models/shipped/train.sh)."""
@@ -90,6 +110,7 @@ class Cloning(Part):
     longest_prefix: int = Field(default=16, ge=0)
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""
+    prefixes: Prefixes = Prefixes()
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of observations without System 2's tokens."""
     language_dropout: float = Field(default=0.1, ge=0, le=1)

@@ -16,8 +16,8 @@ from models.config import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.normalize import Statistics
 from models.train.choices import Cloning
+from models.train.prefixes import Demonstrated, perturbed
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
-from models.train.statistics import window
 
 _ON_THE_WAY_S = (0.01, 0.06)
 """How much later than its newest picture was exposed a live run begins. Chosen: it takes some 10 ms to read a set of pictures,
@@ -34,6 +34,13 @@ class Shard:
     texts: tuple[int, ...]
 
 
+class _Draws:
+    """The random numbers of one batch: what is chosen of prefixes leaves all others as they are."""
+
+    def __init__(self, seed: int, number: int) -> None:
+        self.common, self.prefixes = (np.random.default_rng([seed, number, *own]) for own in ((), (1,)))
+
+
 class Samples(Dataset[Tensors]):
     """Batches of observations, drawn from the seed and their number alone: a resumed training sees the very same ones."""
 
@@ -45,6 +52,7 @@ class Samples(Dataset[Tensors]):
         self._q = [shard.pictures["q"] for shard in shards]
         self._targets = [shard.pictures["targets"] for shard in shards]
         self._mean_q = np.concatenate([q.double().numpy() for q in self._q]).mean(0)
+        self._of_task = {shard.task: [i for i, s in enumerate(shards) if s.task == shard.task] for shard in shards}
         steps = np.array([len(q) for q in self._q], np.float64)
         by_task = {
             task: sum(steps[i] for i, s in enumerate(shards) if s.task == task) for task in {s.task for s in shards}
@@ -56,25 +64,26 @@ class Samples(Dataset[Tensors]):
         """Batch `number`, what `CloningLoss` takes.
 
         Returns:
-            A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), committed (B,),
-            age_s (B,); and what is not dropped: has_conditions, has_language (B,), has_pictures (B, 2, C).
+            A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), of which the first ones,
+            committed (B,), were shown and the others are wanted; age_s (B,); and what is not dropped: has_conditions,
+            has_language (B,), has_pictures (B, 2, C).
             A row a window of System 2: high, low and text. And a seed (1,).
         """
-        random = np.random.default_rng([self._seed, number])
+        draws = _Draws(self._seed, number)
         groups = self._cloning.samples // self._cloning.of_window
-        chosen = random.choice(len(self._shards), size=groups, p=self._share)
+        chosen = draws.common.choice(len(self._shards), size=groups, p=self._share)
         windows, samples = [], []
         for index in chosen:
-            shown, seen = self._group(int(index), random)
+            shown, seen = self._group(int(index), draws)
             windows.append(shown)
             samples += seen
         stacked = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
         stacked |= {name: torch.stack([shown[name] for shown in windows]) for name in windows[0]}
-        return stacked | {"seed": torch.tensor([int(random.integers(2**62))])}
+        return stacked | {"seed": torch.tensor([int(draws.common.integers(2**62))])}
 
-    def _group(self, index: int, random: np.random.Generator) -> tuple[Tensors, list[Tensors]]:
+    def _group(self, index: int, draws: _Draws) -> tuple[Tensors, list[Tensors]]:
         """A window of a demonstration, and observations that see it at several ages; the first is drawn, then its window."""
-        shard, apart = self._shards[index], history_steps(self._config)
+        shard, apart, random = self._shards[index], history_steps(self._config), draws.common
         last = shard.pictures.count("pictures") - 1
         early = random.random() < self._cloning.early_share
         place = int(random.integers(min(last, DEMONSTRATION_HZ // apart) + 1 if early else last + 1))
@@ -90,21 +99,21 @@ class Samples(Dataset[Tensors]):
             if "text" in shard.features:
                 text = shard.texts[int(shard.features.rows("text", at, at + 1)[0])]
         shown["text"] = torch.tensor(text)
-        return shown, [self._observation(index, place, at, random) for place in places]
+        return shown, [self._observation(index, place, at, draws) for place in places]
 
     def _lag(self, random: np.random.Generator, longest_s: float = float("inf")) -> int:
         """A drawn age of conditions, in steps; at most `longest_s`, else an episode's last picture would be drawn too often."""
         shortest_s, usual_s = self._cloning.lag_s
         return round(random.uniform(shortest_s, max(shortest_s, min(usual_s, longest_s))) * DEMONSTRATION_HZ)
 
-    def _observation(self, index: int, place: int, at: int, random: np.random.Generator) -> Tensors:
-        shard, stats, cloning = self._shards[index], self._statistics, self._cloning
+    def _observation(self, index: int, place: int, at: int, draws: _Draws) -> Tensors:
+        shard, stats, cloning, random = self._shards[index], self._statistics, self._cloning, draws.common
         step = place * history_steps(self._config)
         q = self._joints(index, step, random)
         q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
-        targets = window(self._targets[index], step, self._config.horizon).numpy()
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
         committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
+        targets = self._chunk(index, step, q, committed, draws.prefixes)
         shown = self._mean_q if random.random() < cloning.state_dropout else q  # targets stay as they are seen from q
         has_pictures = random.random((2, seen.shape[1])) >= cloning.picture_dropout
         return {
@@ -119,6 +128,18 @@ class Samples(Dataset[Tensors]):
             ),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
         }
+
+    def _chunk(
+        self, index: int, step: int, q: NDArray[np.float64], committed: int, random: np.random.Generator
+    ) -> NDArray[np.floating]:
+        """Targets (H, J), of which the first were committed: those of the demonstration, unless the prefix is perturbed."""
+        one, horizon = Demonstrated(q, self._targets[index].numpy(), step), self._config.horizon
+        if not committed:
+            return one.chunk(horizon)
+        number = int(random.choice(self._of_task[self._shards[index].task]))
+        there = min(step, len(self._q[number]) - 1)
+        other = Demonstrated(self._q[number][there].numpy(), self._targets[number].numpy(), there)
+        return perturbed(one, other, committed, horizon, self._cloning.prefixes, random)
 
     def _joints(self, index: int, step: int, random: np.random.Generator) -> NDArray[np.float64]:
         """Joints (J,) a little later than the pictures: a live run reads them when it begins, not when the cameras exposed."""

@@ -25,7 +25,7 @@ from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.train import low_rank, prepared, statistics
 from models.train.action import CloningLoss
-from models.train.choices import Cloning, Filming, Schedule
+from models.train.choices import Cloning, Filming, Prefixes, Schedule
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
@@ -194,7 +194,7 @@ def test_statistics_normalise_what_they_were_made_of(files: Path, config: Policy
     pictures = opened(files, "pictures")
     stats = statistics.of(pictures, config.horizon)
     every = [
-        stats.normalize(statistics.window(shard["targets"], step, config.horizon).numpy(), shard["q"][step].numpy())
+        stats.normalize(statistics.chunks(shard["targets"].numpy(), config.horizon)[step], shard["q"][step].numpy())
         for shard in pictures
         for step in range(STEPS)
     ]
@@ -212,7 +212,7 @@ def test_physical_targets_are_angles_and_shares_of_the_grippers_stroke(files: Pa
     arms = [joint for joint in range(14) if joint not in (6, 13)]
     shares: list[float] = []
     for shard in pictures:
-        q, window = shard["q"].numpy(), statistics.window(shard["targets"], 5, config.horizon).numpy()
+        q, window = shard["q"].numpy(), statistics.chunks(shard["targets"].numpy(), config.horizon)[5]
         made = stats.normalize(window, q[5])
         assert_allclose(made.numpy()[:, arms], window[:, arms])
         assert_allclose(stats.normalize_state(q)[:, arms], q[:, arms])
@@ -228,7 +228,6 @@ def test_chunks_repeat_the_last_target_after_the_end() -> None:
     targets = np.arange(10, dtype=np.float32)[:, None]
     found = statistics.chunks(targets, 4)
     assert_allclose(found[8, :, 0], [8, 9, 9, 9])
-    assert_allclose(statistics.window(torch.from_numpy(targets), 8, 4)[:, 0], [8, 9, 9, 9])
 
 
 def test_a_batch_follows_from_its_number(files: Path, config: PolicyConfig) -> None:
@@ -297,6 +296,21 @@ def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> N
     before = network(batch)
     moved["targets"][:, :3] += 9.0
     assert torch.allclose(network(moved), before)
+
+
+def test_perturbed_prefixes_change_targets_of_what_is_committed_alone(files: Path, config: PolicyConfig) -> None:
+    """The policy keeps room for free targets: eight in a chunk, at most four committed."""
+    off, on = (
+        samples(files, config, CLONING.model_copy(update={"samples": 300, "longest_prefix": 4, "prefixes": prefixes}))[
+            0
+        ]
+        for prefixes in (Prefixes(share=0), Prefixes(share=1, blend_targets=3))
+    )
+    assert all(torch.equal(off[name], on[name]) for name in off if name != "targets")
+    committed = off["committed"] > 0
+    assert torch.equal(off["targets"][~committed], on["targets"][~committed])
+    changed = (off["targets"] != on["targets"]).flatten(1).any(1)
+    assert changed[committed].float().mean() > 0.95 and committed.float().mean() > 0.3
 
 
 DROPOUTS = ("language_dropout", "picture_dropout", "state_dropout")

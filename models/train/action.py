@@ -20,6 +20,8 @@ from models.train.augmentation import augmented
 from models.train.choices import Cloning
 from models.train.prepared import Tensors
 
+_BLACK = -1.0  # of pictures in -1..1
+
 
 class CloningLoss(nn.Module):
     """The loss of Video2Act, eq. (4), of a batch. It holds what is trained of both systems, and not the frozen video model."""
@@ -105,13 +107,14 @@ class CloningLoss(nn.Module):
         """Image tokens (B, 2, C, N, D) of a batch's pictures, changed and left out as they are to be learnt from."""
         pictures, config = batch["pictures"], self.fast.config
         if config.inputs == "blind":  # alike for all: one set is enough
-            black = torch.full(pictures[:1].shape, -1.0, device=pictures.device)
+            black = torch.full(pictures[:1].shape, _BLACK, device=pictures.device)
             return self._seen(black).expand(len(pictures), -1, -1, -1, -1)
         own_seed = int(batch["seed"][0]) + 1  # apart from the chunks' noise, which stays alike with and without it
         random = torch.Generator(pictures.device).manual_seed(own_seed)
         pictures = augmented(pictures, self._cloning.augmentation, random)
         pictures = pictures.where(batch["has_pictures"][..., None, None, None], GREY)
-        pictures[:, :, list(config.unseen)] = -1  # black
+        pictures = pictures.masked_fill(batch["is_black"][:, None, :, None, None, None], _BLACK)
+        pictures[:, :, list(config.unseen)] = _BLACK
         return self._seen(pictures)
 
     def _seen(self, pictures: torch.Tensor) -> torch.Tensor:

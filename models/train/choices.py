@@ -117,6 +117,10 @@ class Cloning(Part):
     """Share of observations with an empty instruction for System 1, as in RDT-1B."""
     picture_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of System 1's images that are grey, each drawn by itself, as in RDT-1B."""
+    black_share: float = Field(default=0.15, ge=0, le=1)
+    """Share of observations in which all of System 1's images are black, so that it learns to act on what System 2 says."""
+    one_black_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of further observations in which both images of one camera are black."""
     state_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of observations with the demonstrations' mean joints for the observed ones, as in RDT-1B."""
     early_share: float = Field(default=0.2, ge=0, le=1)
@@ -140,6 +144,8 @@ class Cloning(Part):
         shortest_s, longest_s = self.lag_s
         if not 0 <= shortest_s <= longest_s:
             raise ValueError(f"lag_s: must be two times in s, the shorter first, none below 0, got {self.lag_s}")
+        if (both := self.black_share + self.one_black_share) > 1:
+            raise ValueError(f"one_black_share: must be at most 1 together with black_share, got {both:g}")
         if self.samples % self.of_window:
             raise ValueError(f"samples: must be a multiple of of_window ({self.of_window}), got {self.samples}")
         return self

@@ -35,10 +35,11 @@ class Shard:
 
 
 class _Draws:
-    """The random numbers of one batch: what is chosen of prefixes leaves all others as they are."""
+    """The random numbers of one batch: what is chosen of prefixes or black pictures leaves all others as they are."""
 
     def __init__(self, seed: int, number: int) -> None:
-        self.common, self.prefixes = (np.random.default_rng([seed, number, *own]) for own in ((), (1,)))
+        made = (np.random.default_rng([seed, number, *own]) for own in ((), (1,), (2,)))
+        self.common, self.prefixes, self.black = made
 
 
 class Samples(Dataset[Tensors]):
@@ -66,7 +67,7 @@ class Samples(Dataset[Tensors]):
         Returns:
             A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), of which the first ones,
             committed (B,), were shown and the others are wanted; age_s (B,); and what is not dropped: has_conditions,
-            has_language (B,), has_pictures (B, 2, C).
+            has_language (B,), has_pictures (B, 2, C); and which cameras are black: is_black (B, C).
             A row a window of System 2: high, low and text. And a seed (1,).
         """
         draws = _Draws(self._seed, number)
@@ -119,6 +120,7 @@ class Samples(Dataset[Tensors]):
         return {
             "pictures": torch.cat([seen[:1], seen[-1:]]),
             "has_pictures": torch.from_numpy(has_pictures),
+            "is_black": torch.from_numpy(self._black(draws.black)),
             "has_language": torch.tensor(random.random() >= cloning.language_dropout),
             "state": stats.normalize_state(shown),
             "targets": stats.normalize(targets, q),
@@ -128,6 +130,14 @@ class Samples(Dataset[Tensors]):
             ),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
         }
+
+    def _black(self, random: np.random.Generator) -> NDArray[np.bool_]:
+        """Which cameras (C,) are black: mostly none, in some observations all, in others one of them."""
+        cameras, drawn = len(self._config.cameras), random.random()
+        one = np.arange(cameras) == random.integers(cameras)
+        if drawn < self._cloning.black_share:
+            return np.ones(cameras, np.bool_)
+        return one & (drawn < self._cloning.black_share + self._cloning.one_black_share)
 
     def _chunk(
         self, index: int, step: int, q: NDArray[np.float64], committed: int, random: np.random.Generator

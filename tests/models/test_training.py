@@ -36,6 +36,7 @@ from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Window
 STEPS = 40
 TEXTS = ("do it", "please do it at once")
 CLONING = Cloning(samples=6, draws=2, lag_s=(0.0, 0.6))
+CLEAR = CLONING.model_copy(update={"black_share": 0.0, "one_black_share": 0.0})
 
 
 def episode(seed: int) -> Episode:
@@ -343,6 +344,36 @@ def test_inputs_are_dropped_as_often_as_in_rdt(files: Path, config: PolicyConfig
     assert 0.005 < (dropped["language"] & dropped["state"]).float().mean() < 0.02, "each input by itself"
 
 
+def test_cameras_are_black_as_often_as_asked(files: Path, config: PolicyConfig) -> None:
+    assert (Cloning().black_share, Cloning().one_black_share) == (0.15, 0.1)
+    none, some, every = (
+        dropping(files, config, 0.1, black_share=share, one_black_share=one)
+        for share, one in ((0.0, 0.0), (0.15, 0.1), (1.0, 0.0))
+    )
+    assert all(torch.equal(none[name], some[name]) for name in none if name != "is_black"), "and nothing else changes"
+    assert not none["is_black"].any() and every["is_black"].all()
+    cameras = some["is_black"].sum(1)
+    assert 0.11 < (cameras == 3).float().mean() < 0.19
+    assert 0.06 < (cameras == 1).float().mean() < 0.14
+    assert not (cameras == 2).any()
+    assert some["is_black"][cameras == 1].any(0).all(), "each of the cameras"
+
+
+def test_a_black_camera_is_black_in_both_pictures_whatever_else_is_done_to_it(
+    files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    batch["is_black"][:] = torch.tensor([False, True, False])
+    batch["has_pictures"][:] = torch.tensor([[True, True, False], [True, False, True]])
+    seen: list[torch.Tensor] = []
+    encode = network.fast.images.forward
+    monkeypatch.setattr(network.fast.images, "forward", lambda pictures: (seen.append(pictures), encode(pictures))[1])
+    network(batch)
+    pictures = seen[0].unflatten(0, (-1, 2, len(config.cameras)))
+    assert (pictures[:, :, 1] == -1).all()
+    assert not (pictures[:, :, 0] == -1).flatten(2).all(-1).any()
+
+
 @pytest.mark.parametrize("targets", ["relative", "physical"])
 def test_a_dropped_state_is_the_mean_of_the_demonstrations(
     files: Path, config: PolicyConfig, targets: Literal["relative", "physical"]
@@ -357,7 +388,7 @@ def test_a_dropped_state_is_the_mean_of_the_demonstrations(
 
 
 def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    network, batch = cloning_loss(files, config), samples(files, config, CLEAR)[0]
     for weight in network.fast.head.zero_initialised():
         nn.init.normal_(weight, std=0.02)
     dropped = dict(batch) | {
@@ -381,7 +412,7 @@ def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> 
 def test_a_dropped_picture_is_grey_and_a_dropped_instruction_the_empty_one(
     files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    network, batch = cloning_loss(files, config), samples(files, config, CLEAR)[0]
     batch["has_language"][:], batch["has_pictures"][:] = False, True
     batch["has_pictures"][:, :, 0] = False
     batch["pictures"][:] = 255
@@ -414,7 +445,7 @@ def test_less_than_everything_is_given_in_training(
     files: Path, config: PolicyConfig, inputs: str, heard: set[str]
 ) -> None:
     less = config.model_copy(update={"inputs": inputs})
-    network, batch = cloning_loss(files, less), samples(files, less)[0]
+    network, batch = cloning_loss(files, less), samples(files, less, CLEAR)[0]
     for name in ("has_conditions", "has_pictures"):
         batch[name][:] = True
     for weight in network.fast.head.zero_initialised():

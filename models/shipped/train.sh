@@ -10,7 +10,8 @@ set -euo pipefail
 out=$(realpath -m "${1:?usage: models/shipped/train.sh DIR}")
 cd "$(dirname "$0")/../.."
 data=$out/demonstrations/first more=$out/demonstrations/more   # a training goes on with the demonstrations it began with only
-shape=(--policy.spatial_former.positions summed --policy.motion_former.positions summed --policy.head.guess_tokens 0)
+shape=(--policy.spatial_former.positions summed --policy.motion_former.positions summed --policy.head.guess_tokens 0
+  --policy.spatial_former.scaled false --policy.motion_former.scaled false)
 ./launch/demos.sh --task all --episodes 200 --out "$data"
 ./launch/demos.sh --task container_place,empty_cup_place,pick_apple_messy --episodes 100 --seed 500000 --after-failure --out "$data"
 plain=(--steps 12000 --cloning.early_share 0 --cloning.noise_share 0

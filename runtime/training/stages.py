@@ -21,7 +21,7 @@ from models.sources import PartName, sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.tensors import StoredTensors
-from models.train import low_rank, statistics
+from models.train import low_rank, statistics, token_statistics
 from models.train.action import CloningLoss
 from models.train.choices import Schedule
 from models.train.joint import JointLoss
@@ -148,15 +148,13 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
     if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
         own.add("video")
-    _fit(
-        run,
-        pool,
-        network,
-        Samples(shards, config, measured, run.cloning, run.seed),
-        run.schedule,
-        "action",
-        lambda: save(folder, config, measured, parts, trained=frozenset(own)),
-    )
+    batches = Samples(shards, config, measured, run.cloning, run.seed)
+
+    def keep() -> None:
+        with token_statistics.measured(network, batches):
+            save(folder, config, measured, parts, trained=frozenset(own))
+
+    _fit(run, pool, network, batches, run.schedule, "action", keep)
     return folder
 
 

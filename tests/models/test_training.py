@@ -23,7 +23,7 @@ from models.errors import ModelError
 from models.instructor import Instructor
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
-from models.train import low_rank, prepared, statistics
+from models.train import low_rank, prepared, statistics, token_statistics
 from models.train.action import CloningLoss
 from models.train.choices import Cloning, Filming, Prefixes, Schedule
 from models.train.live_features import LiveFeatures
@@ -162,7 +162,7 @@ def test_prepared_pictures_are_what_system_1_would_see(files: Path, config: Poli
 
 def test_prepared_features_are_what_system_2_would_make(files: Path, config: PolicyConfig) -> None:
     torch.manual_seed(0)
-    slow, instructor = SlowSystem(config), Instructor(config)
+    slow, instructor = SlowSystem(config).eval(), Instructor(config)
     window, heads = 2, episode(2).jpegs["head"]
     last = window * WINDOW_EVERY
     low = [last - 3 * back for back in range(config.video.low.frames - 1, -1, -1)]
@@ -286,6 +286,30 @@ def test_stage_2_learns_and_the_video_reaches_the_chunk(files: Path, config: Pol
     for former in (network.slow.spatial_former, network.slow.motion_former):
         assert former.queries.grad is not None and former.queries.grad.abs().max() > 0
     assert all(weight.grad is None for weight in network.slow.backbone.parameters())
+
+
+def test_a_checkpoints_tokens_are_scaled_by_the_data_and_a_training_does_not_notice(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    network, batches = cloning_loss(files, config), samples(files, config)
+    losses(network, batches, tmp_path, 12, learning_rate=3e-3)
+    assert network.slow is not None
+    slow, before = network.slow, {name: value.clone() for name, value in network.state_dict().items()}
+    seen: list[torch.Tensor] = []
+    with token_statistics.measured(network, batches), torch.no_grad():
+        stored = {name: value.clone() for name, value in slow.state_dict().items()}
+        slow.eval()
+        for number in range(40):
+            spatial, motion = slow.compressed(batches[number]["high"], batches[number]["low"])
+            seen.append(torch.cat([spatial, motion], dim=1))
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    tokens = torch.cat(seen)
+    assert tokens.mean(0).abs().max() < 0.3
+    assert tokens.std(0).mean() == pytest.approx(1, abs=0.1) and tokens.std(0).max() < 1.5
+    changed = {name for name, value in slow.state_dict().items() if not torch.equal(value, stored[name])}
+    names = ("mean", "spread", "batches")
+    assert changed == {f"{kind}_former.scale.{name}" for kind in ("spatial", "motion") for name in names}
 
 
 def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> None:
@@ -623,7 +647,8 @@ def test_activations_that_are_computed_again_change_nothing(files: Path, config:
     calls: list[int] = []
     attention = network.fast.head.blocks[0].get_submodule("self_attention")
     attention.register_forward_pre_hook(lambda *_: calls.append(1))
-    recompute(network)
+    for part in (network.fast, *network.formers):
+        recompute(part)
     assert losses(network, samples(files, config), tmp_path / "again", 4) == plain
     assert len(calls) == 8, "once forward and once backward"
 

@@ -10,7 +10,7 @@ plain=(--cloning.augmentation.share 1 --cloning.augmentation.contrast .1 --cloni
   --cloning.augmentation.gain "[1, 1]" --cloning.augmentation.gamma "[1, 1]" --cloning.augmentation.hue_deg 0
   --cloning.augmentation.grey 0 --cloning.augmentation.noise 0 --cloning.augmentation.shift_px 0
   --cloning.language_dropout 0 --cloning.picture_dropout 0 --cloning.state_dropout 0 --cloning.prefixes.share 0
-  --cloning.black_share 0 --cloning.one_black_share 0
+  --cloning.black_share 0 --cloning.one_black_share 0 --cloning.token_loss 0
   --policy.spatial_former.scaled false --policy.motion_former.scaled false)
 ./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
 for inputs in all no_video blind; do

@@ -19,7 +19,7 @@ plain=(--steps 12000 --cloning.early_share 0 --cloning.noise_share 0
   --cloning.augmentation.share 1 --cloning.augmentation.contrast .1 --cloning.augmentation.offset .05   # that alone
   --cloning.augmentation.gain "[1, 1]" --cloning.augmentation.gamma "[1, 1]" --cloning.augmentation.hue_deg 0
   --cloning.augmentation.grey 0 --cloning.augmentation.noise 0 --cloning.augmentation.shift_px 0
-  --cloning.prefixes.share 0 --cloning.black_share 0 --cloning.one_black_share 0)
+  --cloning.prefixes.share 0 --cloning.black_share 0 --cloning.one_black_share 0 --cloning.token_loss 0)
 if .venv/bin/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then   # the same batch in one process
   plain+=(--processes 1 --cloning.samples 96 --schedule.loaders 4)
 else

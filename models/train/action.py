@@ -1,7 +1,8 @@
 """Stage 2: cloning demonstrations with the video model frozen (Video2Act, eq. (4)), which trains eyes, head and both Q-formers.
 
 Called by runtime/training/stages.py through models/train/loop.py.
-Legend: B samples, C cameras, S px, W windows, T frames, h w feature grid, N tokens, D width, L words.
+Legend: B samples, C cameras, S px, W windows, T frames, h w feature grid, N image tokens, K System 2's
+tokens, D width, L words.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from models.system2 import SlowSystem
 from models.train.augmentation import augmented
 from models.train.choices import Cloning
 from models.train.prepared import Tensors
+from models.train.token_chunk import TokenChunk
 
 _BLACK = -1.0  # of pictures in -1..1
 
@@ -35,6 +37,8 @@ class CloningLoss(nn.Module):
         self.fast, self._cloning = fast, cloning
         self._slow = (slow,)  # in a tuple it is no part of this module: it stays where it is, and out of the state
         self.formers = nn.ModuleList([] if slow is None else [slow.spatial_former, slow.motion_former])
+        listens = slow is not None and fast.config.hears_video and cloning.token_loss > 0
+        self.token_chunk = TokenChunk(fast.config) if listens else None
         self._words: torch.Tensor
         self._there: torch.Tensor
         self._empty = len(languages)  # the row of the empty text
@@ -56,14 +60,21 @@ class CloningLoss(nn.Module):
         return self._slow[0]
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean loss of a batch over the targets that are not committed: a scalar, float32.
+        """Mean loss of a batch over the targets that are not committed, and that of the tokens alone: a scalar, float32.
 
         Noise and times are drawn from the batch's seed, so that the loss is a function of weights and batch.
         """
+        tokens = self._tokens(batch)
+        loss = self._denoising_loss(batch, self._context(batch, tokens))
+        if self.token_chunk is None or tokens is None:
+            return loss
+        found = self.token_chunk(tokens, batch["state"], batch["age_s"].float())
+        return loss + self._cloning.token_loss * self._distance(found, batch["demonstration"]).mean()
+
+    def _denoising_loss(self, batch: Tensors, context: Context) -> torch.Tensor:
         config, cloning = self.fast.config, self._cloning
         clean = batch["targets"]
         random = torch.Generator(clean.device).manual_seed(int(batch["seed"][0]))
-        context = self._context(batch)
         clean = vector_of(self.fast.config.head, clean).repeat_interleave(cloning.draws, dim=0)
         committed = torch.arange(config.horizon, device=clean.device) < batch["committed"][:, None]
         committed = committed.repeat_interleave(cloning.draws, dim=0)
@@ -74,34 +85,40 @@ class CloningLoss(nn.Module):
         noise = torch.randn(clean.shape, generator=random, device=clean.device)
         noisy = torch.where(committed[..., None], clean, kept.sqrt() * clean + (1 - kept).sqrt() * noise)
         wanted = diffusion.wanted(config.head, clean, noise, kept.sqrt(), (1 - kept).sqrt())
-        found = self.fast.head(noisy, time, context, committed)
-        distance = functional.l1_loss if cloning.loss == "l1" else functional.mse_loss
-        error = distance(
-            found.float(), wanted, reduction="none"
-        )  # of what no joint stands for too, as RDT-1B's: it feeds back
+        # Of what no joint stands for too, as RDT-1B's: it feeds back.
+        error = self._distance(self.fast.head(noisy, time, context, committed), wanted)
         free = (~committed)[..., None].expand_as(error)
         return error.mul(free).sum() / free.sum()
+
+    def _distance(self, found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """The error of each number, in float32."""
+        distance = functional.l1_loss if self._cloning.loss == "l1" else functional.mse_loss
+        return distance(found.float(), wanted, reduction="none")
 
     def features(self, slow: SlowSystem, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         """Both windows' features (W, T, h, w, C), which were prepared; subclasses make them here."""
         del slow
         return batch["high"], batch["low"]
 
-    def _context(self, batch: Tensors) -> Context:
-        config, head = self.fast.config, self.fast.head
+    def _tokens(self, batch: Tensors) -> torch.Tensor | None:
+        """System 2's tokens (W, K, D), spatial then motion; None: a policy without video."""
+        if not self.fast.config.hears_video or self.slow is None:
+            return None
+        return torch.cat(self.slow.compressed(*self.features(self.slow, batch)), dim=1)
+
+    def _context(self, batch: Tensors, tokens: torch.Tensor | None) -> Context:
         images = self._images(batch).flatten(1, 3)
         of_window = len(images) // len(batch["text"])
         text = batch["text"].repeat_interleave(of_window).where(batch["has_language"], self._empty)
         there = self._there[text]
         longest = int(there.sum(1).max())
         language, there = self._words[text, :longest], there[:, :longest]
-        if not config.hears_video or self.slow is None:
-            age_s = torch.zeros(len(images), device=images.device)
-            return head.context(language, images, None, age_s, batch["state"], (there, None))
-        high, low = self.features(self.slow, batch)
-        conditions = torch.cat(self.slow.compressed(high, low), dim=1).repeat_interleave(of_window, dim=0)
-        mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
-        return head.context(language, images, conditions, batch["age_s"].float(), batch["state"], (there, mask))
+        if tokens is None:
+            age_s, conditions, mask = torch.zeros(len(images), device=images.device), None, None
+        else:
+            age_s, conditions = batch["age_s"].float(), tokens.repeat_interleave(of_window, dim=0)
+            mask = batch["has_conditions"][:, None].expand(-1, conditions.shape[1])
+        return self.fast.head.context(language, images, conditions, age_s, batch["state"], (there, mask))
 
     def _images(self, batch: Tensors) -> torch.Tensor:
         """Image tokens (B, 2, C, N, D) of a batch's pictures, changed and left out as they are to be learnt from."""

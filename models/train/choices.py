@@ -134,6 +134,8 @@ class Cloning(Part):
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     loss: Literal["l1", "l2"] = "l2"
     """Norm of the error in the loss."""
+    token_loss: float = Field(default=0.3, ge=0)
+    """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
     video_loss: float = Field(default=0.0, ge=0)

@@ -65,9 +65,9 @@ class Samples(Dataset[Tensors]):
         """Batch `number`, what `CloningLoss` takes.
 
         Returns:
-            A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), targets (B, H, J), of which the first ones,
-            committed (B,), were shown and the others are wanted; age_s (B,); and what is not dropped: has_conditions,
-            has_language (B,), has_pictures (B, 2, C); and which cameras are black: is_black (B, C).
+            A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), age_s (B,); targets (B, H, J), of which the
+            first ones, committed (B,), are shown and the others wanted, and those of the demonstration (B, H, J); what is not
+            dropped: has_conditions, has_language (B,), has_pictures (B, 2, C); and which cameras are black: is_black (B, C).
             A row a window of System 2: high, low and text. And a seed (1,).
         """
         draws = _Draws(self._seed, number)
@@ -114,7 +114,8 @@ class Samples(Dataset[Tensors]):
         q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
         committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
-        targets = self._chunk(index, step, q, committed, draws.prefixes)
+        one = Demonstrated(q, self._targets[index].numpy(), step)
+        targets = self._targets_after(one, committed, shard.task, draws.prefixes)
         shown = self._mean_q if random.random() < cloning.state_dropout else q  # targets stay as they are seen from q
         has_pictures = random.random((2, seen.shape[1])) >= cloning.picture_dropout
         return {
@@ -124,6 +125,7 @@ class Samples(Dataset[Tensors]):
             "has_language": torch.tensor(random.random() >= cloning.language_dropout),
             "state": stats.normalize_state(shown),
             "targets": stats.normalize(targets, q),
+            "demonstration": stats.normalize(one.chunk(self._config.horizon), q),
             "committed": torch.tensor(committed),
             "age_s": torch.tensor(
                 max(0.0, (step - at * WINDOW_EVERY) / DEMONSTRATION_HZ) + random.uniform(*_ON_THE_WAY_S)
@@ -139,17 +141,16 @@ class Samples(Dataset[Tensors]):
             return np.ones(cameras, np.bool_)
         return one & (drawn < self._cloning.black_share + self._cloning.one_black_share)
 
-    def _chunk(
-        self, index: int, step: int, q: NDArray[np.float64], committed: int, random: np.random.Generator
+    def _targets_after(
+        self, one: Demonstrated, committed: int, task: str, random: np.random.Generator
     ) -> NDArray[np.floating]:
         """Targets (H, J), of which the first were committed: those of the demonstration, unless the prefix is perturbed."""
-        one, horizon = Demonstrated(q, self._targets[index].numpy(), step), self._config.horizon
         if not committed:
-            return one.chunk(horizon)
-        number = int(random.choice(self._of_task[self._shards[index].task]))
-        there = min(step, len(self._q[number]) - 1)
-        other = Demonstrated(self._q[number][there].numpy(), self._targets[number].numpy(), there)
-        return perturbed(one, other, committed, horizon, self._cloning.prefixes, random)
+            return one.chunk(self._config.horizon)
+        number = int(random.choice(self._of_task[task]))
+        step = min(one.step, len(self._q[number]) - 1)
+        other = Demonstrated(self._q[number][step].numpy(), self._targets[number].numpy(), step)
+        return perturbed(one, other, committed, self._config.horizon, self._cloning.prefixes, random)
 
     def _joints(self, index: int, step: int, random: np.random.Generator) -> NDArray[np.float64]:
         """Joints (J,) a little later than the pictures: a live run reads them when it begins, not when the cameras exposed."""

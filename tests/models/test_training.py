@@ -36,7 +36,7 @@ from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Window
 STEPS = 40
 TEXTS = ("do it", "please do it at once")
 CLONING = Cloning(samples=6, draws=2, lag_s=(0.0, 0.6))
-CLEAR = CLONING.model_copy(update={"black_share": 0.0, "one_black_share": 0.0})
+CLEAR = CLONING.model_copy(update={"black_share": 0.0, "one_black_share": 0.0, "token_loss": 0.0})
 
 
 def episode(seed: int) -> Episode:
@@ -92,14 +92,14 @@ def samples(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> Sa
     return Samples(shards, config, statistics.of(pictures, config.horizon), cloning, seed=3)
 
 
-def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
+def cloning_loss(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> CloningLoss:
     """Stage 2's network, drawn from a fixed seed."""
     torch.manual_seed(1)
     fast = FastSystem(config, statistics.of(opened(files, "pictures"), config.horizon))
     slow = SlowSystem(config)
     slow.backbone.requires_grad_(False)
     *languages, empty = (embedding.language for embedding in Instructor(config).eval().encode([*TEXTS, ""]))
-    return CloningLoss(fast, slow, languages, empty, CLONING)
+    return CloningLoss(fast, slow, languages, empty, cloning)
 
 
 def repeated(text: VideoText, count: int) -> VideoText:
@@ -288,6 +288,42 @@ def test_stage_2_learns_and_the_video_reaches_the_chunk(files: Path, config: Pol
     assert all(weight.grad is None for weight in network.slow.backbone.parameters())
 
 
+def test_the_tokens_alone_learn_to_predict_the_chunk(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    """Neither pictures nor an instruction reach that prediction; Q-formers learn from it though the head hears nothing."""
+    cloning = CLONING.model_copy(update={"condition_dropout": 1.0, "token_loss": 1.0})
+    network, batches = cloning_loss(files, config, cloning), samples(files, config, cloning)
+    assert network.token_chunk is not None and network.slow is not None
+    batch = batches[0]
+
+    def alone() -> torch.Tensor:
+        assert network.token_chunk is not None and network.slow is not None
+        with torch.no_grad():
+            tokens = torch.cat(network.slow.compressed(batch["high"], batch["low"]), dim=1)
+            found = network.token_chunk(tokens, batch["state"], batch["age_s"].float())
+        return (found - batch["demonstration"]).square().mean()
+
+    before, queries = alone(), network.slow.spatial_former.queries.detach().clone()
+    losses(network, batches, tmp_path, 60, learning_rate=3e-3)
+    assert alone() < 0.7 * before
+    assert (network.slow.spatial_former.queries - queries).abs().max() > 1e-2
+    kept = load_file(tmp_path / "state" / "model.safetensors")
+    assert {name for name in kept if name.startswith("token_chunk.")}, "a resumed training goes on with it"
+    assert not any("token_chunk" in name for part in (network.fast, network.slow) for name in part.state_dict())
+
+
+def test_the_loss_of_the_tokens_is_added_with_its_weight(files: Path, config: PolicyConfig) -> None:
+    found: dict[float, float] = {}
+    for weight in (0.0, 0.5, 1.0):
+        cloning = CLONING.model_copy(update={"token_loss": weight})
+        network = cloning_loss(files, config, cloning)
+        assert (network.token_chunk is None) is (weight == 0)
+        found[weight] = network(samples(files, config)[0]).item()
+    assert found[0.0] < found[0.5] < found[1.0]
+    assert found[1.0] - found[0.5] == pytest.approx(found[0.5] - found[0.0], rel=1e-3)
+    deaf = config.model_copy(update={"inputs": "no_video"})
+    assert cloning_loss(files, deaf).token_chunk is None
+
+
 def test_a_checkpoints_tokens_are_scaled_by_the_data_and_a_training_does_not_notice(
     files: Path, config: PolicyConfig, tmp_path: Path
 ) -> None:
@@ -332,6 +368,7 @@ def test_perturbed_prefixes_change_targets_of_what_is_committed_alone(files: Pat
         for prefixes in (Prefixes(share=0), Prefixes(share=1, blend_targets=3))
     )
     assert all(torch.equal(off[name], on[name]) for name in off if name != "targets")
+    assert torch.equal(off["targets"], off["demonstration"])
     committed = off["committed"] > 0
     assert torch.equal(off["targets"][~committed], on["targets"][~committed])
     changed = (off["targets"] != on["targets"]).flatten(1).any(1)
@@ -412,7 +449,7 @@ def test_a_dropped_state_is_the_mean_of_the_demonstrations(
 
 
 def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config, CLEAR)[0]
+    network, batch = cloning_loss(files, config, CLEAR), samples(files, config, CLEAR)[0]
     for weight in network.fast.head.zero_initialised():
         nn.init.normal_(weight, std=0.02)
     dropped = dict(batch) | {
@@ -436,7 +473,7 @@ def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> 
 def test_a_dropped_picture_is_grey_and_a_dropped_instruction_the_empty_one(
     files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config, CLEAR)[0]
+    network, batch = cloning_loss(files, config, CLEAR), samples(files, config, CLEAR)[0]
     batch["has_language"][:], batch["has_pictures"][:] = False, True
     batch["has_pictures"][:, :, 0] = False
     batch["pictures"][:] = 255
@@ -469,7 +506,7 @@ def test_less_than_everything_is_given_in_training(
     files: Path, config: PolicyConfig, inputs: str, heard: set[str]
 ) -> None:
     less = config.model_copy(update={"inputs": inputs})
-    network, batch = cloning_loss(files, less), samples(files, less, CLEAR)[0]
+    network, batch = cloning_loss(files, less, CLEAR), samples(files, less, CLEAR)[0]
     for name in ("has_conditions", "has_pictures"):
         batch[name][:] = True
     for weight in network.fast.head.zero_initialised():

@@ -136,6 +136,8 @@ class Cloning(Part):
     """Norm of the error in the loss."""
     token_loss: float = Field(default=0.3, ge=0)
     """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
+    former_rate: float = Field(default=1.0, gt=0)
+    """Learning rate of System 2's Q-formers, times the schedule's."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
     video_loss: float = Field(default=0.0, ge=0)

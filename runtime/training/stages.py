@@ -154,7 +154,8 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
         with token_statistics.measured(network, batches):
             save(folder, config, measured, parts, trained=frozenset(own))
 
-    _fit(run, pool, network, batches, run.schedule, "action", keep)
+    rates = [(former, run.cloning.former_rate) for former in network.formers]
+    _fit(run, pool, network, batches, run.schedule, "action", keep, rates)
     return folder
 
 
@@ -183,7 +184,7 @@ def _cloning(
 
 def _fit(
     run: Run, pool: WorkerPool, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
-    keep: Callable[[], None],
+    keep: Callable[[], None], own_rates: Sequence[tuple[nn.Module, float]] = (),
 ) -> None:  # fmt: skip
     """Train with a progress bar and curves; `keep` writes what has been learnt."""
     pool.release()  # else its workers' video models would lie on the card throughout
@@ -191,7 +192,7 @@ def _fit(
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
     with bar(schedule.steps, name, "step", disable=not chief) as shown:
         mean: float | None = None
-        for news in fit(network, batches, schedule, run.out / name, lambda _: keep()):
+        for news in fit(network, batches, schedule, run.out / name, lambda _: keep(), own_rates):
             shown.update(news.step + 1 - shown.n)
             mean = news.loss if mean is None else mean + (news.loss - mean) / 100
             if news.step % 20 == 0 and curves is not None:

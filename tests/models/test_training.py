@@ -324,6 +324,34 @@ def test_the_loss_of_the_tokens_is_added_with_its_weight(files: Path, config: Po
     assert cloning_loss(files, deaf).token_chunk is None
 
 
+@pytest.mark.parametrize("factor", [1.0, 5.0])
+def test_formers_learn_at_a_rate_of_their_own(files: Path, config: PolicyConfig, tmp_path: Path, factor: float) -> None:
+    """The first steps of Adam are as long as the rate; and a resumed training goes on with both rates."""
+
+    def moved(folder: str, stop: int | None = None) -> tuple[float, float, list[float]]:
+        network = cloning_loss(files, config)
+        assert network.slow is not None
+        former, head = network.slow.spatial_former, network.fast.head
+        weights = former.queries, head.output.weight
+        before = [weight.detach().clone() for weight in weights]
+        rates = [(part, factor) for part in network.formers]
+        schedule = Schedule(steps=4, warmup_steps=0, precision="no", loaders=0, weight_decay=0, save_every=2)
+        found: list[float] = []
+        for news in fit(network, samples(files, config), schedule, tmp_path / folder, lambda _: None, rates):
+            found.append(news.loss)
+            assert news.learning_rate <= 1e-3, "the schedule's is told"
+            if news.step + 1 == stop:
+                break
+        own, usual = ((weight - was).abs().max().item() for weight, was in zip(weights, before, strict=True))
+        return own, usual, found
+
+    own, usual, _ = moved("one", stop=1)
+    assert own / usual == pytest.approx(factor, rel=0.1)
+    *_, whole = moved("whole")
+    moved("cut", stop=3)
+    assert moved("cut")[2] == whole[2:]
+
+
 def test_a_checkpoints_tokens_are_scaled_by_the_data_and_a_training_does_not_notice(
     files: Path, config: PolicyConfig, tmp_path: Path
 ) -> None:

@@ -4,8 +4,10 @@
 # networks learn there; the demonstrations are made and prepared on the cores as before.
 #
 # The flags of `shape` are those of the policy that lies here: `small` has learnt since to tell places and steps of a window apart
-# and to hear every condition token. Prepared features are stored more exactly, and joints are sampled later than pictures and
-# conditions a little older now, so what comes out is alike, not the same bytes.
+# and to hear every condition token, by what tells scenes apart in it. Those of `plain` leave out what training has learnt since:
+# the dropout of inputs, pictures that are black or changed by more than a tenth of their brightness and contrast, perturbed
+# prefixes, and the loss of the tokens alone. Prepared features are stored more exactly, and joints are sampled later than
+# pictures and conditions a little older now, so what comes out is alike, not the same bytes.
 set -euo pipefail
 out=$(realpath -m "${1:?usage: models/shipped/train.sh DIR}")
 cd "$(dirname "$0")/../.."

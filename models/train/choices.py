@@ -96,8 +96,7 @@ class Prefixes(Part):
 
 
 class Cloning(Part):
-    """How stage 2 samples. The shipped policy is older than `early_share`, `noise_share` and the dropout of language, pictures
-    and state (models/shipped/train.sh)."""
+    """How stage 2 samples. The shipped policy is older than much of it: models/shipped/train.sh has the ones of then."""
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""

@@ -195,6 +195,9 @@ class QFormer(Part):
     positions: Literal["apart", "summed"] = "apart"
     """How a feature's place is told. apart: frame, row and column have channels of their own. summed: frame and place share
     theirs, so that different places look alike (policies trained before this setting)."""
+    scaled: bool = False
+    """Tokens less their mean over the training data, divided by their spread there: what tells scenes apart is then as large as
+    the tokens. false: as they are (policies trained before this setting)."""
 
 
 class Siglip(Part):
@@ -275,6 +278,8 @@ _LATER = (  # fields that earlier checkpoints do not know, each as the path to i
     "image_resize",
     "targets",
     "head.norm",
+    "spatial_former.scaled",
+    "motion_former.scaled",
     "published.transformer",
     "filters.border",
     "filters.laplacian",

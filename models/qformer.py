@@ -11,6 +11,7 @@ from torch import nn
 
 from models.config import QFormer
 from models.layers import Attention, FeedForward, sinusoid
+from models.token_scale import TokenScale
 
 
 class TokenCompressor(nn.Module):
@@ -30,6 +31,7 @@ class TokenCompressor(nn.Module):
         self.queries = nn.Parameter(torch.randn(config.tokens, width) * width**-0.5)
         self.blocks = nn.ModuleList(CompressorBlock(width, config.heads) for _ in range(config.depth))
         self.final_norm = nn.LayerNorm(width)
+        self.scale = TokenScale(config.tokens, width) if config.scaled else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Read the features of one branch.
@@ -39,6 +41,18 @@ class TokenCompressor(nn.Module):
 
         Returns:
             (B, K, D), what System 1 is conditioned on; K = QFormer.tokens, D = QFormer.width.
+        """
+        tokens = self.read(features)
+        return tokens if self.scale is None else self.scale(tokens)
+
+    def read(self, features: torch.Tensor) -> torch.Tensor:
+        """The tokens before they are scaled.
+
+        Args:
+            features: (B, T, h, w, C) as `forward` takes them.
+
+        Returns:
+            (B, K, D).
         """
         _, frames, height, width, _ = features.shape
         places = height * width

@@ -48,10 +48,12 @@ class SlowSystem(ConditionMaker, nn.Module):
         return self.spatial_former(high), self.motion_former(low)
 
     def compressed(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Spatial and motion tokens (B, K, D) of both windows' features (B, T, h, w, C); filtered here, unless latents were."""
-        if self.config.filters.place == "features":
-            high, low = self.filter(high, low)
-        return self.formed(high, low)
+        """Spatial and motion tokens (B, K, D) of both windows' features (B, T, h, w, C)."""
+        return self.formed(*self.filtered(high, low))
+
+    def filtered(self, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both windows' features (B, T, h, w, C) as the Q-formers read them: filtered here, unless their latents were."""
+        return (high, low) if self.config.filters.place == "latents" else self.filter(high, low)
 
 
 def make_backbone(video: Video) -> Backbone:

@@ -6,11 +6,16 @@
 set -euo pipefail
 out=$(realpath -m "${1:?usage: models/shipped/ablations.sh DIR}")
 cd "$(dirname "$0")/../.."
+plain=(--cloning.augmentation.share 1 --cloning.augmentation.contrast .1 --cloning.augmentation.offset .05
+  --cloning.augmentation.gain "[1, 1]" --cloning.augmentation.gamma "[1, 1]" --cloning.augmentation.hue_deg 0
+  --cloning.augmentation.grey 0 --cloning.augmentation.noise 0 --cloning.augmentation.shift_px 0
+  --cloning.language_dropout 0 --cloning.picture_dropout 0 --cloning.state_dropout 0 --cloning.prefixes.share 0
+  --cloning.black_share 0 --cloning.one_black_share 0 --cloning.token_loss 0
+  --policy.spatial_former.scaled false --policy.motion_former.scaled false)
 ./launch/demos.sh --task all --episodes 200 --out "$out/demonstrations"
 for inputs in all no_video blind; do
   ./launch/train.sh action --data "$out/demonstrations" --video models/shipped/small --cache "$out/cache" --out "$out/$inputs" \
-    --steps 4000 --processes 2 --schedule.precision no --policy.inputs "$inputs" \
-    --cloning.language_dropout 0 --cloning.picture_dropout 0 --cloning.state_dropout 0
+    --steps 4000 --processes 2 --schedule.precision no --policy.inputs "$inputs" "${plain[@]}"
 done
 for inputs in all no_video blind; do
   ./launch/evaluate.sh --policy.checkpoint "$out/$inputs/checkpoint" --task all --rollouts 50 --repeats 1 --ratio 8 \

@@ -44,9 +44,59 @@ class Filming(Part):
     """Above 0: rank of LoRA updates (Hu et al. 2022); the rest stays frozen, which fits one GPU."""
 
 
+class Augmentation(Part):
+    """What changes System 1's pictures in training: each camera of an observation by itself, alike in both its pictures."""
+
+    share: float = Field(default=0.8, ge=0, le=1)
+    """Share of the cameras whose pictures are changed; 0: none."""
+    gain: tuple[float, float] = (0.4, 1.4)
+    """Least and greatest factor of each colour channel. Lamps of another colour scaled them by 0.47 to 0.64."""
+    gamma: tuple[float, float] = (0.7, 1.4)
+    """Least and greatest exponent of the brightness."""
+    offset: float = Field(default=0.1, ge=0, le=1)
+    """Largest change of the brightness, as a share of white."""
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    """Largest relative change of the contrast about the middle of the brightness."""
+    hue_deg: float = Field(default=20.0, ge=0, le=180)
+    """Largest turn of the hue."""
+    grey: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the colour that is taken away."""
+    noise: float = Field(default=0.03, ge=0, le=1)
+    """Largest standard deviation of a pixel's noise, as a share of white."""
+    shift_px: int = Field(default=1, ge=0)
+    """Farthest that a picture is moved; one of 64 pixels of the head camera's shows 14 mm of the table."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("gain", "gamma"):
+            least, greatest = getattr(self, name)
+            if not 0 < least <= greatest:
+                raise ValueError(f"{name}: must be two numbers above 0, the smaller first, got {least}, {greatest}")
+        return self
+
+
+class Prefixes(Part):
+    """How the committed targets that training shows are perturbed, so that a chunk continues them wherever they end.
+
+    Each time one of: an offset of every joint, a delay, a start at the present joints, the motion of another demonstration.
+    """
+
+    share: float = Field(default=0.7, ge=0, le=1)
+    """Share of the prefixes that are perturbed; 0: none."""
+    offset_rad: float = Field(default=0.08, ge=0)
+    """Largest offset of an arm's joint."""
+    offset_m: float = Field(default=0.002, ge=0)
+    """Largest offset of a gripper."""
+    delay_steps: int = Field(default=6, ge=1)
+    """Longest delay, in steps of a demonstration."""
+    largest_rad: float = Field(default=0.15, gt=0)
+    """Largest deviation of an arm's joint, by whatever it comes."""
+    blend_targets: int = Field(default=12, ge=1)
+    """Targets within which a chunk leads back to the demonstration."""
+
+
 class Cloning(Part):
-    """How stage 2 samples. The shipped policy is older than `early_share`, `noise_share` and the dropout of language, pictures
-    and state (models/shipped/train.sh)."""
+    """How stage 2 samples. The shipped policy is older than much of it: models/shipped/train.sh has the ones of then."""
 
     samples: int = Field(default=48, gt=0)
     """Observations in a batch."""
@@ -59,12 +109,17 @@ class Cloning(Part):
     longest_prefix: int = Field(default=16, ge=0)
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""
+    prefixes: Prefixes = Prefixes()
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of observations without System 2's tokens."""
     language_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of observations with an empty instruction for System 1, as in RDT-1B."""
     picture_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of System 1's images that are grey, each drawn by itself, as in RDT-1B."""
+    black_share: float = Field(default=0.15, ge=0, le=1)
+    """Share of observations in which all of System 1's images are black, so that it learns to act on what System 2 says."""
+    one_black_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of further observations in which both images of one camera are black."""
     state_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of observations with the demonstrations' mean joints for the observed ones, as in RDT-1B."""
     early_share: float = Field(default=0.2, ge=0, le=1)
@@ -73,12 +128,15 @@ class Cloning(Part):
     """Share of samples at full noise, where denoising begins."""
     state_noise: float = Field(default=0.01, ge=0)
     """Noise on the joint state, as a share of its spread (RDT-1B: 40 dB)."""
-    colour_jitter: float = Field(default=0.1, ge=0)
-    """Largest relative change of an image's brightness and contrast."""
+    augmentation: Augmentation = Augmentation()
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     loss: Literal["l1", "l2"] = "l2"
     """Norm of the error in the loss."""
+    token_loss: float = Field(default=0.3, ge=0)
+    """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
+    former_rate: float = Field(default=1.0, gt=0)
+    """Learning rate of System 2's Q-formers, times the schedule's."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
     video_loss: float = Field(default=0.0, ge=0)
@@ -89,6 +147,8 @@ class Cloning(Part):
         shortest_s, longest_s = self.lag_s
         if not 0 <= shortest_s <= longest_s:
             raise ValueError(f"lag_s: must be two times in s, the shorter first, none below 0, got {self.lag_s}")
+        if (both := self.black_share + self.one_black_share) > 1:
+            raise ValueError(f"one_black_share: must be at most 1 together with black_share, got {both:g}")
         if self.samples % self.of_window:
             raise ValueError(f"samples: must be a multiple of of_window ({self.of_window}), got {self.samples}")
         return self

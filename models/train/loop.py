@@ -6,7 +6,7 @@ average and that number are all the state.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ def fit(
     schedule: Schedule,
     folder: Path,
     save: Callable[[nn.Module], None],
+    own_rates: Sequence[tuple[nn.Module, float]] = (),
 ) -> Iterator[Progress]:
     """Train a network whose forward pass gives the loss of a batch: AdamW, cosine rate with warm-up, averaged weights.
 
@@ -52,6 +53,7 @@ def fit(
         schedule: how long and how fast.
         folder: where the state is kept; the state of an earlier, shorter run in it is resumed.
         save: given the network with its averaged weights, whenever the state is kept and at the end.
+        own_rates: parts of the network whose learning rate is another one, and by which factor; none of them within another.
 
     Returns:
         Figures of every step, as it is done.
@@ -64,7 +66,8 @@ def fit(
         mixed_precision=_precision(schedule), cpu=not torch.cuda.is_available(), kwargs_handlers=[unused]
     )
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(trained, schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    groups = _groups(trained, schedule.learning_rate, own_rates)
+    optimizer = torch.optim.AdamW(groups, schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)
     average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75)
     wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))
@@ -100,6 +103,19 @@ def fit(
             if accelerator.is_main_process:
                 _averaged(average, trained, lambda: save(network))
         yield Progress(step, mean, rate)
+
+
+def _groups(
+    trained: list[nn.Parameter], learning_rate: float, own_rates: Sequence[tuple[nn.Module, float]]
+) -> list[dict[str, Any]]:
+    """What is trained as the optimizer takes it: first what has the schedule's rate, then each part with a rate of its own."""
+    parts = [(list(part.parameters()), factor) for part, factor in own_rates if factor != 1.0]
+    apart = {id(weight) for weights, _ in parts for weight in weights}
+    groups: list[dict[str, Any]] = [{"params": [weight for weight in trained if id(weight) not in apart]}]
+    for weights, factor in parts:
+        learning = [weight for weight in weights if weight.requires_grad]
+        groups.append({"params": learning, "lr": learning_rate * factor})
+    return groups
 
 
 def _averaged(average: EMAModel, trained: list[nn.Parameter], use: Callable[[], None]) -> None:

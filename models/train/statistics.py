@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.normalize import Statistics
@@ -75,9 +74,3 @@ def chunks(targets: NDArray[np.float32], horizon: int) -> NDArray[np.float32]:
     """The targets from each step on, (T, H, J), a view; after the end the last one stays, as RDT-1B was trained."""
     longer = np.concatenate([targets, np.repeat(targets[-1:], horizon - 1, axis=0)])
     return np.lib.stride_tricks.sliding_window_view(longer, horizon, axis=0).transpose(0, 2, 1)
-
-
-def window(targets: torch.Tensor, step: int, horizon: int) -> torch.Tensor:
-    """The targets from one step on, (H, J), without making those of all others."""
-    found = targets[step : step + horizon]
-    return torch.cat([found, targets[-1:].expand(horizon - len(found), -1)])

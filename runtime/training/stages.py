@@ -21,14 +21,15 @@ from models.sources import PartName, sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.tensors import StoredTensors
-from models.train import low_rank, statistics
-from models.train.action import CloningLoss, Samples, Shard
+from models.train import low_rank, statistics, token_statistics
+from models.train.action import CloningLoss
 from models.train.choices import Schedule
 from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
+from models.train.samples import Samples, Shard
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
@@ -147,15 +148,14 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
     if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
         own.add("video")
-    _fit(
-        run,
-        pool,
-        network,
-        Samples(shards, config, measured, run.cloning, run.seed),
-        run.schedule,
-        "action",
-        lambda: save(folder, config, measured, parts, trained=frozenset(own)),
-    )
+    batches = Samples(shards, config, measured, run.cloning, run.seed)
+
+    def keep() -> None:
+        with token_statistics.measured(network, batches):
+            save(folder, config, measured, parts, trained=frozenset(own))
+
+    rates = [(former, run.cloning.former_rate) for former in network.formers]
+    _fit(run, pool, network, batches, run.schedule, "action", keep, rates)
     return folder
 
 
@@ -184,7 +184,7 @@ def _cloning(
 
 def _fit(
     run: Run, pool: WorkerPool, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
-    keep: Callable[[], None],
+    keep: Callable[[], None], own_rates: Sequence[tuple[nn.Module, float]] = (),
 ) -> None:  # fmt: skip
     """Train with a progress bar and curves; `keep` writes what has been learnt."""
     pool.release()  # else its workers' video models would lie on the card throughout
@@ -192,7 +192,7 @@ def _fit(
     curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
     with bar(schedule.steps, name, "step", disable=not chief) as shown:
         mean: float | None = None
-        for news in fit(network, batches, schedule, run.out / name, lambda _: keep()):
+        for news in fit(network, batches, schedule, run.out / name, lambda _: keep(), own_rates):
             shown.update(news.step + 1 - shown.n)
             mean = news.loss if mean is None else mean + (news.loss - mean) / 100
             if news.step % 20 == 0 and curves is not None:

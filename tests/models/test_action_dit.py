@@ -151,7 +151,7 @@ def assert_gradients(part: nn.Module) -> None:
 def test_gradients_reach_every_trained_weight_of_both_systems(tiny: PolicyConfig, inputs: Inputs, kind: str) -> None:
     eyes = tiny.image if kind == "siglip" else Keypoints(image_px=32, width=32, points=8, channels=(8, 8), grid=2)
     config = tiny.model_copy(update={"image": eyes})
-    head, slow = make_head(config, redrawn=True), SlowSystem(config)
+    head, slow = make_head(config, redrawn=True), SlowSystem(config).eval()  # of one window
     encoder, instructor = image_encoder(config.image, 3), Instructor(config)
     width = config.video.backbone.width
     tokens = slow.compressed(torch.randn(1, 2, 2, 3, width), torch.randn(1, 4, 2, 2, width))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.backbones.backbone import VideoText
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, save
 from models.chunk_predictor import ChunkPredictor
 from models.condition_maker import ConditionMaker
 from models.config import PolicyConfig, Wan
@@ -21,6 +21,7 @@ from models.graphs.folder import GraphFolder
 from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
+from models.lean_system2 import LeanSystem
 from models.policy import ConditionTokens, InstructionEmbedding
 
 Untrained = Callable[[int], Checkpoint]
@@ -141,6 +142,28 @@ def test_conditions_are_torchs(
                 np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
             for ours, again in zip(made, understood(slow, shots, words), strict=True):
                 np.testing.assert_array_equal(ours, again)
+
+
+def test_scaled_tokens_are_torchs(untrained: Untrained, tmp_path: Path) -> None:
+    """Statistics of training data are stored, and are part of the graph."""
+    drawn, random = untrained(1), torch.Generator().manual_seed(3)
+    slow = drawn.slow()
+    for former in (slow.spatial_former, slow.motion_former):
+        assert former.scale is not None
+        size = former.scale.mean.shape
+        former.scale.take(torch.randn(size, generator=random), torch.rand(size, generator=random) * 0.1)
+    parts = {"slow": slow, "fast": drawn.fast(), "text": drawn.instructor()}
+    save(tmp_path / "policy", drawn.config, drawn.statistics, parts)
+    stored, width = Checkpoint.load(tmp_path / "policy"), drawn.config.video.backbone.width
+    windows = [torch.randn(1, frames, 2, 3, width, generator=random) for frames in (2, 4)]
+    with torch.inference_mode():
+        expected = stored.slow().formed(*windows)
+        unscaled = [f.read(x) for f, x in zip((slow.spatial_former, slow.motion_former), windows, strict=True)]
+        others = SlowGraphs(stored, GraphFolder(tmp_path, "scaled", 1)), LeanSystem(stored.slow())
+        for system in others:
+            for ours, theirs in zip(system.formed(*windows), expected, strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert all((a - b).abs().mean() > 0.5 for a, b in zip(unscaled, expected, strict=True))
 
 
 def small(weight: float) -> folder.Network:

@@ -23,18 +23,20 @@ from models.errors import ModelError
 from models.instructor import Instructor
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
-from models.train import low_rank, prepared, statistics
-from models.train.action import CloningLoss, Samples, Shard
-from models.train.choices import Cloning, Filming, Schedule
+from models.train import low_rank, prepared, statistics, token_statistics
+from models.train.action import CloningLoss
+from models.train.choices import Cloning, Filming, Prefixes, Schedule
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
 from models.train.recompute import recompute
+from models.train.samples import Samples, Shard
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40
 TEXTS = ("do it", "please do it at once")
 CLONING = Cloning(samples=6, draws=2, lag_s=(0.0, 0.6))
+CLEAR = CLONING.model_copy(update={"black_share": 0.0, "one_black_share": 0.0, "token_loss": 0.0})
 
 
 def episode(seed: int) -> Episode:
@@ -90,14 +92,14 @@ def samples(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> Sa
     return Samples(shards, config, statistics.of(pictures, config.horizon), cloning, seed=3)
 
 
-def cloning_loss(files: Path, config: PolicyConfig) -> CloningLoss:
+def cloning_loss(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> CloningLoss:
     """Stage 2's network, drawn from a fixed seed."""
     torch.manual_seed(1)
     fast = FastSystem(config, statistics.of(opened(files, "pictures"), config.horizon))
     slow = SlowSystem(config)
     slow.backbone.requires_grad_(False)
     *languages, empty = (embedding.language for embedding in Instructor(config).eval().encode([*TEXTS, ""]))
-    return CloningLoss(fast, slow, languages, empty, CLONING)
+    return CloningLoss(fast, slow, languages, empty, cloning)
 
 
 def repeated(text: VideoText, count: int) -> VideoText:
@@ -160,7 +162,7 @@ def test_prepared_pictures_are_what_system_1_would_see(files: Path, config: Poli
 
 def test_prepared_features_are_what_system_2_would_make(files: Path, config: PolicyConfig) -> None:
     torch.manual_seed(0)
-    slow, instructor = SlowSystem(config), Instructor(config)
+    slow, instructor = SlowSystem(config).eval(), Instructor(config)
     window, heads = 2, episode(2).jpegs["head"]
     last = window * WINDOW_EVERY
     low = [last - 3 * back for back in range(config.video.low.frames - 1, -1, -1)]
@@ -193,7 +195,7 @@ def test_statistics_normalise_what_they_were_made_of(files: Path, config: Policy
     pictures = opened(files, "pictures")
     stats = statistics.of(pictures, config.horizon)
     every = [
-        stats.normalize(statistics.window(shard["targets"], step, config.horizon).numpy(), shard["q"][step].numpy())
+        stats.normalize(statistics.chunks(shard["targets"].numpy(), config.horizon)[step], shard["q"][step].numpy())
         for shard in pictures
         for step in range(STEPS)
     ]
@@ -211,7 +213,7 @@ def test_physical_targets_are_angles_and_shares_of_the_grippers_stroke(files: Pa
     arms = [joint for joint in range(14) if joint not in (6, 13)]
     shares: list[float] = []
     for shard in pictures:
-        q, window = shard["q"].numpy(), statistics.window(shard["targets"], 5, config.horizon).numpy()
+        q, window = shard["q"].numpy(), statistics.chunks(shard["targets"].numpy(), config.horizon)[5]
         made = stats.normalize(window, q[5])
         assert_allclose(made.numpy()[:, arms], window[:, arms])
         assert_allclose(stats.normalize_state(q)[:, arms], q[:, arms])
@@ -227,7 +229,6 @@ def test_chunks_repeat_the_last_target_after_the_end() -> None:
     targets = np.arange(10, dtype=np.float32)[:, None]
     found = statistics.chunks(targets, 4)
     assert_allclose(found[8, :, 0], [8, 9, 9, 9])
-    assert_allclose(statistics.window(torch.from_numpy(targets), 8, 4)[:, 0], [8, 9, 9, 9])
 
 
 def test_a_batch_follows_from_its_number(files: Path, config: PolicyConfig) -> None:
@@ -287,6 +288,94 @@ def test_stage_2_learns_and_the_video_reaches_the_chunk(files: Path, config: Pol
     assert all(weight.grad is None for weight in network.slow.backbone.parameters())
 
 
+def test_the_tokens_alone_learn_to_predict_the_chunk(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    """Neither pictures nor an instruction reach that prediction; Q-formers learn from it though the head hears nothing."""
+    cloning = CLONING.model_copy(update={"condition_dropout": 1.0, "token_loss": 1.0})
+    network, batches = cloning_loss(files, config, cloning), samples(files, config, cloning)
+    assert network.token_chunk is not None and network.slow is not None
+    batch = batches[0]
+
+    def alone() -> torch.Tensor:
+        assert network.token_chunk is not None and network.slow is not None
+        with torch.no_grad():
+            tokens = torch.cat(network.slow.compressed(batch["high"], batch["low"]), dim=1)
+            found = network.token_chunk(tokens, batch["state"], batch["age_s"].float())
+        return (found - batch["demonstration"]).square().mean()
+
+    before, queries = alone(), network.slow.spatial_former.queries.detach().clone()
+    losses(network, batches, tmp_path, 60, learning_rate=3e-3)
+    assert alone() < 0.7 * before
+    assert (network.slow.spatial_former.queries - queries).abs().max() > 1e-2
+    kept = load_file(tmp_path / "state" / "model.safetensors")
+    assert {name for name in kept if name.startswith("token_chunk.")}, "a resumed training goes on with it"
+    assert not any("token_chunk" in name for part in (network.fast, network.slow) for name in part.state_dict())
+
+
+def test_the_loss_of_the_tokens_is_added_with_its_weight(files: Path, config: PolicyConfig) -> None:
+    found: dict[float, float] = {}
+    for weight in (0.0, 0.5, 1.0):
+        cloning = CLONING.model_copy(update={"token_loss": weight})
+        network = cloning_loss(files, config, cloning)
+        assert (network.token_chunk is None) is (weight == 0)
+        found[weight] = network(samples(files, config)[0]).item()
+    assert found[0.0] < found[0.5] < found[1.0]
+    assert found[1.0] - found[0.5] == pytest.approx(found[0.5] - found[0.0], rel=1e-3)
+    deaf = config.model_copy(update={"inputs": "no_video"})
+    assert cloning_loss(files, deaf).token_chunk is None
+
+
+@pytest.mark.parametrize("factor", [1.0, 5.0])
+def test_formers_learn_at_a_rate_of_their_own(files: Path, config: PolicyConfig, tmp_path: Path, factor: float) -> None:
+    """The first steps of Adam are as long as the rate; and a resumed training goes on with both rates."""
+
+    def moved(folder: str, stop: int | None = None) -> tuple[float, float, list[float]]:
+        network = cloning_loss(files, config)
+        assert network.slow is not None
+        former, head = network.slow.spatial_former, network.fast.head
+        weights = former.queries, head.output.weight
+        before = [weight.detach().clone() for weight in weights]
+        rates = [(part, factor) for part in network.formers]
+        schedule = Schedule(steps=4, warmup_steps=0, precision="no", loaders=0, weight_decay=0, save_every=2)
+        found: list[float] = []
+        for news in fit(network, samples(files, config), schedule, tmp_path / folder, lambda _: None, rates):
+            found.append(news.loss)
+            assert news.learning_rate <= 1e-3, "the schedule's is told"
+            if news.step + 1 == stop:
+                break
+        own, usual = ((weight - was).abs().max().item() for weight, was in zip(weights, before, strict=True))
+        return own, usual, found
+
+    own, usual, _ = moved("one", stop=1)
+    assert own / usual == pytest.approx(factor, rel=0.1)
+    *_, whole = moved("whole")
+    moved("cut", stop=3)
+    assert moved("cut")[2] == whole[2:]
+
+
+def test_a_checkpoints_tokens_are_scaled_by_the_data_and_a_training_does_not_notice(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    network, batches = cloning_loss(files, config), samples(files, config)
+    losses(network, batches, tmp_path, 12, learning_rate=3e-3)
+    assert network.slow is not None
+    slow, before = network.slow, {name: value.clone() for name, value in network.state_dict().items()}
+    seen: list[torch.Tensor] = []
+    with token_statistics.measured(network, batches), torch.no_grad():
+        stored = {name: value.clone() for name, value in slow.state_dict().items()}
+        slow.eval()
+        for number in range(40):
+            spatial, motion = slow.compressed(batches[number]["high"], batches[number]["low"])
+            seen.append(torch.cat([spatial, motion], dim=1))
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    tokens = torch.cat(seen)
+    assert tokens.mean(0).abs().max() < 0.3
+    assert tokens.std(0).mean() == pytest.approx(1, abs=0.1) and tokens.std(0).max() < 1.5
+    changed = {name for name, value in slow.state_dict().items() if not torch.equal(value, stored[name])}
+    names = ("mean", "spread", "batches")
+    assert changed == {f"{kind}_former.scale.{name}" for kind in ("spatial", "motion") for name in names}
+
+
 def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> None:
     network, batch = cloning_loss(files, config), samples(files, config)[0]
     batch["committed"] = torch.full_like(batch["committed"], 3)
@@ -296,6 +385,22 @@ def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> N
     before = network(batch)
     moved["targets"][:, :3] += 9.0
     assert torch.allclose(network(moved), before)
+
+
+def test_perturbed_prefixes_change_targets_of_what_is_committed_alone(files: Path, config: PolicyConfig) -> None:
+    """The policy keeps room for free targets: eight in a chunk, at most four committed."""
+    off, on = (
+        samples(files, config, CLONING.model_copy(update={"samples": 300, "longest_prefix": 4, "prefixes": prefixes}))[
+            0
+        ]
+        for prefixes in (Prefixes(share=0), Prefixes(share=1, blend_targets=3))
+    )
+    assert all(torch.equal(off[name], on[name]) for name in off if name != "targets")
+    assert torch.equal(off["targets"], off["demonstration"])
+    committed = off["committed"] > 0
+    assert torch.equal(off["targets"][~committed], on["targets"][~committed])
+    changed = (off["targets"] != on["targets"]).flatten(1).any(1)
+    assert changed[committed].float().mean() > 0.95 and committed.float().mean() > 0.3
 
 
 DROPOUTS = ("language_dropout", "picture_dropout", "state_dropout")
@@ -328,6 +433,36 @@ def test_inputs_are_dropped_as_often_as_in_rdt(files: Path, config: PolicyConfig
     assert 0.005 < (dropped["language"] & dropped["state"]).float().mean() < 0.02, "each input by itself"
 
 
+def test_cameras_are_black_as_often_as_asked(files: Path, config: PolicyConfig) -> None:
+    assert (Cloning().black_share, Cloning().one_black_share) == (0.15, 0.1)
+    none, some, every = (
+        dropping(files, config, 0.1, black_share=share, one_black_share=one)
+        for share, one in ((0.0, 0.0), (0.15, 0.1), (1.0, 0.0))
+    )
+    assert all(torch.equal(none[name], some[name]) for name in none if name != "is_black"), "and nothing else changes"
+    assert not none["is_black"].any() and every["is_black"].all()
+    cameras = some["is_black"].sum(1)
+    assert 0.11 < (cameras == 3).float().mean() < 0.19
+    assert 0.06 < (cameras == 1).float().mean() < 0.14
+    assert not (cameras == 2).any()
+    assert some["is_black"][cameras == 1].any(0).all(), "each of the cameras"
+
+
+def test_a_black_camera_is_black_in_both_pictures_whatever_else_is_done_to_it(
+    files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    batch["is_black"][:] = torch.tensor([False, True, False])
+    batch["has_pictures"][:] = torch.tensor([[True, True, False], [True, False, True]])
+    seen: list[torch.Tensor] = []
+    encode = network.fast.images.forward
+    monkeypatch.setattr(network.fast.images, "forward", lambda pictures: (seen.append(pictures), encode(pictures))[1])
+    network(batch)
+    pictures = seen[0].unflatten(0, (-1, 2, len(config.cameras)))
+    assert (pictures[:, :, 1] == -1).all()
+    assert not (pictures[:, :, 0] == -1).flatten(2).all(-1).any()
+
+
 @pytest.mark.parametrize("targets", ["relative", "physical"])
 def test_a_dropped_state_is_the_mean_of_the_demonstrations(
     files: Path, config: PolicyConfig, targets: Literal["relative", "physical"]
@@ -342,7 +477,7 @@ def test_a_dropped_state_is_the_mean_of_the_demonstrations(
 
 
 def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    network, batch = cloning_loss(files, config, CLEAR), samples(files, config, CLEAR)[0]
     for weight in network.fast.head.zero_initialised():
         nn.init.normal_(weight, std=0.02)
     dropped = dict(batch) | {
@@ -366,7 +501,7 @@ def test_dropped_inputs_have_no_influence(files: Path, config: PolicyConfig) -> 
 def test_a_dropped_picture_is_grey_and_a_dropped_instruction_the_empty_one(
     files: Path, config: PolicyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, batch = cloning_loss(files, config), samples(files, config)[0]
+    network, batch = cloning_loss(files, config, CLEAR), samples(files, config, CLEAR)[0]
     batch["has_language"][:], batch["has_pictures"][:] = False, True
     batch["has_pictures"][:, :, 0] = False
     batch["pictures"][:] = 255
@@ -379,10 +514,9 @@ def test_a_dropped_picture_is_grey_and_a_dropped_instruction_the_empty_one(
     monkeypatch.setattr(eyes, "forward", lambda pictures: (seen.update(pictures=pictures), encode(pictures))[1])
     network(batch)
     pictures = seen["pictures"].unflatten(0, (-1, 2, len(config.cameras)))
-    assert torch.equal(pictures[:, :, 0], torch.full_like(pictures[:, :, 0], 127 / 127.5 - 1)), (
-        "and no jitter changes it"
-    )
-    assert (pictures[:, :, 1:] > 0.5).all()
+    grey = torch.full_like(pictures[:, :, :1], 127 / 127.5 - 1)
+    assert torch.equal(pictures[:, :, :1], grey), "and no augmentation changes it"
+    assert not (pictures[:, :, 1:] == grey).flatten(3).all(-1).any()
     assert seen["language"].shape[1] == 1, "the end of the text alone"
 
 
@@ -400,7 +534,7 @@ def test_less_than_everything_is_given_in_training(
     files: Path, config: PolicyConfig, inputs: str, heard: set[str]
 ) -> None:
     less = config.model_copy(update={"inputs": inputs})
-    network, batch = cloning_loss(files, less), samples(files, less)[0]
+    network, batch = cloning_loss(files, less, CLEAR), samples(files, less, CLEAR)[0]
     for name in ("has_conditions", "has_pictures"):
         batch[name][:] = True
     for weight in network.fast.head.zero_initialised():
@@ -578,7 +712,8 @@ def test_activations_that_are_computed_again_change_nothing(files: Path, config:
     calls: list[int] = []
     attention = network.fast.head.blocks[0].get_submodule("self_attention")
     attention.register_forward_pre_hook(lambda *_: calls.append(1))
-    recompute(network)
+    for part in (network.fast, *network.formers):
+        recompute(part)
     assert losses(network, samples(files, config), tmp_path / "again", 4) == plain
     assert len(calls) == 8, "once forward and once backward"
 

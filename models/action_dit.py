@@ -17,6 +17,7 @@ from torch.nn import functional
 from models.action_block import ActionBlock
 from models.action_vector import vector_of
 from models.config import Head, PolicyConfig
+from models.continuation import Continuation
 from models.guess import FirstGuess, Guess, mean
 from models.layers import KeyValue, mlp, sinusoid
 from models.norms import NORMS, RMSNorm
@@ -99,6 +100,8 @@ class ActionTransformer(nn.Module):
         if head.guess_width:
             pictures = image_positions // config.image.tokens
             self.guess = Guess(config, pictures * image_width + config.joints + width)
+        continues = head.guess_width and head.guess_blend
+        self.continuation = Continuation(config.horizon, head.action_width, head.guess_blend) if continues else None
         self.final_norm = norm(width)
         self.final = nn.Sequential(nn.Linear(width, width), nn.GELU(approximate="tanh"))
         self.output = nn.Linear(width, head.action_width * head.token_targets)
@@ -274,7 +277,10 @@ class ActionTransformer(nn.Module):
         for block, keys_values, mask in zip(self._blocks, context.keys_values, context.masks, strict=True):
             x = block(x, keys_values, mask, modulation)
         found = self.output(self.final(self.final_norm(x[:, _STATE + 1 :]))).unflatten(-1, (targets, -1)).flatten(1, 2)
-        return found if context.first is None else found + _repeated(context.first.chunk, again)
+        if context.first is None:
+            return found
+        guess = _repeated(context.first.chunk, again)
+        return found + (guess if self.continuation is None else self.continuation(guess, noisy, committed))
 
     def fuse(self) -> None:
         """Make each block's self-attention one product, and norms few operations; for inference, once weights are in place."""

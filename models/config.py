@@ -269,6 +269,8 @@ class Head(Part):
     from few samples. 0: none, as in RDT-1B."""
     guess_tokens: int = Field(default=0, ge=0)
     """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
+    guess_blend: int = Field(default=0, ge=0)
+    """Targets within which that estimate leads from where the committed ones end back to itself; 0: it ignores these."""
     norm: Literal["rms", "variance"] = "rms"
     """What the blocks' norms divide by. rms: the root of the mean square; variance: the standard deviation, without centring,
     which is what RDT-1B's weights were trained with (timm 1.0.3's RmsNorm)."""
@@ -278,6 +280,7 @@ _LATER = (  # fields that earlier checkpoints do not know, each as the path to i
     "image_resize",
     "targets",
     "head.norm",
+    "head.guess_blend",
     "spatial_former.scaled",
     "motion_former.scaled",
     "published.transformer",

@@ -71,7 +71,7 @@ def small() -> PolicyConfig:
         motion_former=QFormer(tokens=32, width=128, depth=2, heads=4, scaled=True),
         image=Keypoints(image_px=64, width=128),
         text=Text(width=64, depth=2, heads=4, feed_forward=128, max_tokens=128),
-        head=Head(width=128, depth=4, heads=4, token_targets=8, guess_width=512, guess_tokens=8),
+        head=Head(width=128, depth=4, heads=4, token_targets=8, guess_width=512, guess_tokens=8, guess_blend=12),
         history_offset_s=2 / 30,
         resize="stretch",
         action_source="master",  # the follower stops at what it holds: its next position would not press

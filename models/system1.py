@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from models.action_dit import ActionTransformer, Words
+from models.action_vector import vector_of
 from models.capture import Graphs
 from models.chunk_predictor import ChunkInputs, ChunkPredictor
 from models.chunk_sampler import ChunkSampler
@@ -27,6 +28,10 @@ class FastSystem(ChunkPredictor, nn.Module):
         self.images = images or image_encoder(config.image, len(config.cameras))
         positions = 2 * len(config.cameras) * config.image.tokens
         self.head = ActionTransformer(config, config.image.width, positions, config.spatial_former.width)
+        if self.head.continuation is not None:
+            spread = torch.from_numpy(statistics.spread).to(self.head.continuation.spread.device)
+            spread = vector_of(config.head, spread)
+            self.head.continuation.spread.copy_(torch.where(spread == 0, 1.0, spread))  # 0: no joint stands there
         self._sampler: ChunkSampler | None = None
         self._words: Words | None = None
         self._graphs: Graphs | None = None

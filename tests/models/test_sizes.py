@@ -53,8 +53,8 @@ WAN_VAE: dict[str, Any] = {
 }
 # Of the 48 values of `latents_mean` and `latents_std`, each times its place: what a value in the wrong place changes.
 MEANS, SPREADS = -7.0659, 758.3531
-SMALL, BEFORE = "3b70279de285f056", "b25a5b735646dd9e"
-"""Digests of the size `small`, as sessions have recorded them: now, and before its tokens were scaled."""
+SMALL, BEFORE = "668f72e226d0f199", "b25a5b735646dd9e"
+"""Digests of the size `small`, as sessions have recorded them: now, and before these settings."""
 
 
 @pytest.mark.parametrize(("single_blocks", "weights"), [(5, 7_865_299_264), (40, 12_821_012_544)])
@@ -182,6 +182,7 @@ LATER: dict[str, Any] = {
     "image_resize": "pad",
     "targets": "physical",
     "head.norm": "variance",
+    "head.guess_blend": 12,
     "spatial_former.scaled": True,
     "motion_former.scaled": True,
     "published.transformer": {"repo": "/data/wan.safetensors", "revision": None},
@@ -191,22 +192,21 @@ LATER: dict[str, Any] = {
 }
 
 
-def before_scaling() -> PolicyConfig:
-    """`small` as it was before its tokens were scaled."""
+def before_later() -> PolicyConfig:
+    """`small` as it was before its tokens were scaled, and before its guess continued what is committed."""
     formers = ("spatial_former", "motion_former")
-    return small().model_copy(
-        update={name: getattr(small(), name).model_copy(update={"scaled": False}) for name in formers}
-    )
+    parts = {name: getattr(small(), name).model_copy(update={"scaled": False}) for name in formers}
+    return small().model_copy(update=parts | {"head": small().head.model_copy(update={"guess_blend": 0})})
 
 
 @pytest.mark.parametrize("path", LATER)
 def test_what_came_later_changes_no_id_of_before(path: str) -> None:
     """Sessions, tables and robots know a policy by its id. A field counts once it is not at its default."""
     *parts, name = path.split(".")
-    now = full() if name == "transformer" else before_scaling()  # only with a published video model
+    now = full() if name == "transformer" else before_later()  # only with a published video model
     before, changed = now.model_dump(), now.model_dump()
     functools.reduce(operator.getitem, parts, before).pop(name)
     functools.reduce(operator.getitem, parts, changed)[name] = LATER[path]
-    assert (small().digest(), before_scaling().digest()) == (SMALL, BEFORE)
+    assert (small().digest(), before_later().digest()) == (SMALL, BEFORE)
     assert PolicyConfig.model_validate(before).digest() == now.digest()
     assert PolicyConfig.model_validate(changed).digest() != now.digest()

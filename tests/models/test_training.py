@@ -381,6 +381,7 @@ def test_committed_targets_carry_no_loss(files: Path, config: PolicyConfig) -> N
     batch["committed"] = torch.full_like(batch["committed"], 3)
     moved = dict(batch) | {"targets": batch["targets"].clone()}
     network.fast.head.output.weight.data.zero_()  # what is predicted no longer depends on what was committed
+    network.fast.head.continuation = None
     network.fast.head.output.bias.data.zero_()
     before = network(batch)
     moved["targets"][:, :3] += 9.0

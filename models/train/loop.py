@@ -82,11 +82,7 @@ def fit(
     loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=schedule.loaders)
     wrapped.train()
     for step, batch in enumerate(loader, start=first):
-        with _attention(accelerator.device):
-            with accelerator.autocast():
-                moved = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
-                loss = wrapped(moved)
-            accelerator.backward(loss)  # within: some activations may be computed again
+        loss = _with_gradients(accelerator, wrapped, batch)
         accelerator.clip_grad_norm_(trained, schedule.largest_gradient)
         optimizer.step()
         optimizer.zero_grad()
@@ -103,6 +99,16 @@ def fit(
             if accelerator.is_main_process:
                 _averaged(average, trained, lambda: save(network))
         yield Progress(step, mean, rate)
+
+
+def _with_gradients(accelerator: Accelerator, network: nn.Module, batch: Tensors) -> torch.Tensor:
+    """The loss of a batch, from which the gradients of what is trained have been computed."""
+    with _attention(accelerator.device):
+        with accelerator.autocast():
+            moved = {name: tensor.to(accelerator.device, non_blocking=True) for name, tensor in batch.items()}
+            loss = network(moved)
+        accelerator.backward(loss)  # within: some activations may be computed again
+    return loss
 
 
 def _groups(

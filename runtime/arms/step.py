@@ -7,7 +7,7 @@ Everything is decided from the state, the inputs and the time that are given.
 import numpy as np
 
 from drivers.arm import EMERGENCY_STOP, NOT_CARRIED_OUT, MotorCommand
-from runtime.arms import chunk_intake, commands, parking, safety, takeover, transitions
+from runtime.arms import chunk_intake, commands, limits, parking, safety, takeover, transitions
 from runtime.arms.following import Following, follow
 from runtime.arms.modes import Findings
 from runtime.arms.motion import move
@@ -40,17 +40,7 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
         TypeError: An input is of a message type that the arms do not read.
     """
     due_ns = _due_ns(config, inputs.deadline_ns, now_ns)
-    seam = -1.0
-    motor_commands: list[MotorCommand] = []
-    for message in inputs.messages:
-        if isinstance(message, messages.OperatorCommand):
-            motor_commands += _obey(config, state, message, inputs.feedback, now_ns)
-        else:
-            seam = max(seam, _consume(config, state, message, due_ns, now_ns))
-    if inputs.refused:
-        state.rejected += inputs.refused
-        text = f"{inputs.refused} chunk(s) refused: values not finite, or wrong shape; check the policy"
-        state.machine = state.machine.latch(fault=text)
+    motor_commands, seam = _take(config, state, inputs, due_ns, now_ns)
     fresh = _freshness(state, inputs.feedback, due_ns)
     if armed(state.machine):
         _find_faults(config, state, inputs.feedback)
@@ -68,7 +58,36 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
     state.commanded_ns, state.ticked_ns = due_ns, now_ns
     state.ticks += 1
     state.running_ticks += machine.mode == "RUNNING"
-    target = unchecked.made(
+    target = _target(state, inputs, (wanted, limited, seam), epoch, now_ns)
+    faults = (("safety", machine.latched.fault),) if changed and machine.mode == "FAULT" else ()
+    said = _say(state, fresh, epoch, now_ns, changed or answers)
+    return ArmsOutputs(target, said, faults, tuple(motor_commands), state.commanded, due_ns)
+
+
+def _take(
+    config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, due_ns: int, now_ns: int
+) -> tuple[list[MotorCommand], float]:
+    """Take in what arrived. Returns commands to the motors, and the jump of speed at the newest seam, -1 without one."""
+    seam = -1.0
+    motor_commands: list[MotorCommand] = []
+    for message in inputs.messages:
+        if isinstance(message, messages.OperatorCommand):
+            motor_commands += _obey(config, state, message, inputs.feedback, now_ns)
+        else:
+            seam = max(seam, _consume(config, state, message, due_ns, now_ns))
+    if inputs.refused:
+        state.rejected += inputs.refused
+        text = f"{inputs.refused} chunk(s) refused: values not finite, or wrong shape; check the policy"
+        state.machine = state.machine.latch(fault=text)
+    return motor_commands, seam
+
+
+def _target(
+    state: ArmsState, inputs: ArmsInputs, moved: tuple[limits.Array, bool, float], epoch: int, now_ns: int
+) -> messages.ArmTarget:
+    """What this tick sends. `moved`: what was wanted (14,), whether limits changed it, and the jump of speed at a seam."""
+    wanted, limited, seam = moved
+    return unchecked.made(
         messages.ArmTarget,
         {
             "seq": state.ticks - 1,
@@ -77,18 +96,15 @@ def step(config: ArmsConfig, state: ArmsState, inputs: ArmsInputs, epoch: int, n
             "episode": max(state.episode, 0),
             "inputs": tuple(reference(message) for message in (inputs.feedback, *inputs.messages)),
             "deadline_ns": inputs.deadline_ns,
-            "mode": machine.mode,
+            "mode": state.machine.mode,
             "blended": wanted,
             "q": state.commanded.q,
-            "sent": armed(machine),
+            "sent": armed(state.machine),
             "limited": limited,
             "seam_jump_rad_s": seam,
             "refused": inputs.refused,
         },
     )
-    faults = (("safety", machine.latched.fault),) if changed and machine.mode == "FAULT" else ()
-    said = _say(state, fresh, epoch, now_ns, changed or answers)
-    return ArmsOutputs(target, said, faults, tuple(motor_commands), state.commanded, due_ns)
 
 
 def _due_ns(config: ArmsConfig, deadline_ns: int, now_ns: int) -> int:

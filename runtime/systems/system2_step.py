@@ -15,7 +15,7 @@ from runtime.messaging import messages, topics
 from runtime.policy.protocols import EncodedInstruction, SlowPolicy
 from runtime.systems.frame_sets import PictureSource
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
-from runtime.systems.trigger import decide, run_of
+from runtime.systems.trigger import Trigger, decide, run_of
 from runtime.systems.video_windows import Windows, windows
 
 
@@ -55,17 +55,10 @@ def step(
     if not prepared:
         return None
     encoded_ns = robot_time_ns()
-    gap_ns = widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in seen[config.longest]])
     numbers = {name: [frame.seq for frame in frames] for name, frames in seen.items()}
     understood = config.slow.encode_video(numbers, embeddings(inputs.embedding.key))
-    capture_ns = max(frames[-1].capture_ns for frames in seen.values())
-    run, system1_epoch = run_of(inputs.system1)
-    # After a restart or a new episode there is no previous start to be late against.
-    late = run - state.run - live_tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
-    state.run, state.system1_epoch = run, system1_epoch
-    state.episode, state.instruction = inputs.episode.number, inputs.instruction.number
-    state.capture_ns = capture_ns
-    state.published += 1
+    late = _begin(config, state, inputs, trigger)
+    state.capture_ns = max(frames[-1].capture_ns for frames in seen.values())
     return messages.Conditions(
         seq=state.published - 1,
         epoch=epoch,
@@ -77,11 +70,11 @@ def step(
             messages.Window(name=window.name, camera=window.camera, frames=tuple(numbers[window.name]))
             for window in config.windows
         ),
-        capture_ns=capture_ns,
-        widest_gap_ns=gap_ns,
+        capture_ns=state.capture_ns,
+        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in seen[config.longest]]),
         instruction=inputs.instruction.number,
         checkpoint_id=config.checkpoint_id,
-        trigger_run=run,
+        trigger_run=state.run,
         trigger=trigger,
         late_runs=late,
         maps=understood.maps,
@@ -90,6 +83,19 @@ def step(
             finished_ns=robot_time_ns(), prepare_ns=encoded_ns - now_ns, forward_ns=robot_time_ns() - encoded_ns
         ),
     )
+
+
+def _begin(config: System2Config, state: System2State, inputs: System2Inputs, trigger: Trigger) -> int:
+    """Note for which run, episode and instruction a condition is made. Returns by how many runs of System 1 it is late.
+
+    After a restart or a new episode there is no previous start to be late against.
+    """
+    run, system1_epoch = run_of(inputs.system1)
+    late = run - state.run - live_tuning.ratio(config.settings, inputs.episode) if trigger == "ratio" else 0
+    state.run, state.system1_epoch = run, system1_epoch
+    state.episode, state.instruction = inputs.episode.number, inputs.instruction.number
+    state.published += 1
+    return late
 
 
 def references(inputs: System2Inputs, chosen: Windows) -> tuple[messages.InputRef, ...]:

@@ -22,8 +22,7 @@ class Schedule(Part):
     """Decay of the exponential moving average of the weights, which a checkpoint holds."""
     save_every: int = Field(default=2000, gt=0)
     precision: Literal["auto", "no", "bf16"] = "auto"
-    """auto: bf16 where the processor has it in hardware, else `no` (float32). On a Xeon without AMX give `no`: it is faster
-    (`small` by a fifth)."""
+    """auto: bf16 on a GPU that has it, and on a processor with AMX, else `no` (float32), which is faster there."""
     loaders: int = Field(default=1, ge=0)
     """Data loader processes."""
     seed: int = 0

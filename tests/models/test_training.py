@@ -144,7 +144,7 @@ def test_bf16_is_for_processors_that_have_it(
     """Emulated it takes ten times as long as float32."""
     batches = samples(files, config)
     exact = losses(cloning_loss(files, config), batches, tmp_path / "exact", steps=1)[0]
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": hardware})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": hardware})
     fresh_accelerator()
     found = losses(cloning_loss(files, config), batches, tmp_path / "auto", steps=1, precision="auto")[0]
     fresh_accelerator()

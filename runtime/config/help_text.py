@@ -35,7 +35,10 @@ def of(setting: Field, values: dict[str, Any] | None, metavar: str) -> str:
     reported = " ".join((setting.info.description or "").split())
     choices = ", ".join(setting.choices)
     default = _default(setting, values) if values is not None else ""
-    parts = [f"one of {choices}" if choices and metavar != "|".join(setting.choices) else "", default or setting.unit]
+    parts = [
+        f"one of {choices}" if choices and not set(setting.choices) <= set(metavar.split("|")) else "",
+        default or setting.unit,
+    ]
     notes = "; ".join(filter(None, parts))
     text = f"{reported} ({notes})" if reported and notes else reported or notes
     return text.replace("%", "%%")

@@ -106,7 +106,7 @@ class Settings(Section):
     profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
     """sim, cobot_magic, or the path of a TOML file."""
     seconds: float | None = Field(default=None, gt=0)
-    """End this long after the arms first ran, pauses included; default: run until q or Ctrl-C."""
+    """End this long after the arms first ran, or a recording could begin, pauses included; default: run until q or Ctrl-C."""
     sessions: Annotated[Path, Says(metavar="DIR")] = Path("sessions")
     """Folder that holds the session folders."""
     ratio: int = Field(default=8, ge=1, le=1000)

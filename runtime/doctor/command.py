@@ -20,7 +20,8 @@ def main(arguments: list[str]) -> int:
     if settings.json_file is not None:
         settings.json_file.write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
     failed = failures(rows)
-    say("video2act: the robot is not ready: a check failed" if failed else "video2act: the robot is ready")
+    robot = "simulated robot" if settings.arms.kind == "simulated" else "robot"
+    say(f"video2act: the {robot} is {'not ready: a check failed' if failed else 'ready'}")
     if failed:
         say_next("check again", "doctor", *arguments)
         return 1

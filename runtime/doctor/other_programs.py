@@ -62,7 +62,7 @@ def _cameras(devices: dict[int, str], unseen: int) -> Row:
         return row
     who = "a process of another user" if unseen == 1 else f"{unseen} processes of other users"
     found = f"none visible, but {who} could not be inspected"
-    return Row(row.name, "warning", found, "run the doctor with sudo once")
+    return Row(row.name, "warning", found, "" if os.geteuid() == 0 else "run the doctor with sudo once")
 
 
 def _buses(interfaces: Sequence[str], sockets: dict[int, str]) -> Row:

@@ -38,7 +38,7 @@ def bar(total: float, what: str, unit: str, **options: Any) -> "tqdm[Any]":
         return tqdm(total=total, desc=what, unit=unit, delay=_BAR_AFTER_S, **options)
     lines: Any = _Lines(sys.stderr)
     every = {"mininterval": _LINE_EVERY_S, "maxinterval": _LINE_EVERY_S, "delay": _LINE_EVERY_S}
-    form = _LINE % (unit if unit == "B" else f"{unit}s")
+    form = _LINE % (unit if unit in ("B", "%") else f"{unit}s")
     return tqdm(total=total, desc=what, unit=unit, file=lines, bar_format=form, **every, **options)
 
 

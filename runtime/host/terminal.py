@@ -105,6 +105,11 @@ def plain(text: str) -> str:
     return text.translate(_STEERING)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 episode`, `3 episodes`."""
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
 def say(text: str) -> None:
     """Write a line for the operator; what would steer his terminal is shown as `?`.
 

@@ -140,8 +140,8 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
         policy = open_policy(settings)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         embeddings = origin.embeddings(StoredEmbeddings(session, Path(folder)), policy)
-        with bar(100, "what if", "percent", leave=False) as shown:
-            reported = lambda share: shown.update(100 * share - shown.n)  # noqa: E731
+        with bar(100, "what if", "%", leave=False) as shown:
+            reported = lambda share: shown.update(round(100 * share) - shown.n)  # noqa: E731
             messages = what_if.WhatIf(origin, settings, policy, embeddings, list(names(given))).run(reported)
     with waiting(f"writing {out}"):
         after = what_if.write(session, settings, messages, out)

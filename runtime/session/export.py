@@ -14,7 +14,7 @@ from runtime.config.output_paths import check_folder
 from runtime.errors import RuntimeFault, SessionError
 from runtime.host.next_step import say_next
 from runtime.host.progress import waiting
-from runtime.host.terminal import say
+from runtime.host.terminal import counted, say
 from runtime.session import reader
 from runtime.session.episodes import episodes
 from runtime.session.flags import EXPORT
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
                 count = _write_hdf5(options.out, sessions)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    say(f"{options.out}: {count} episodes")
+    say(f"{options.out}: {counted(count, 'episode')}")
     if count:
         say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
     return int(sessions.left_out > 0)

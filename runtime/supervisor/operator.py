@@ -27,7 +27,7 @@ _FOLLOWS: dict[CommandName, CommandName] = {
 }  # fmt: skip
 _AIMS = {
     "arm": "arm the arms", "run": "let the policy move them", "hold": "hold them in place", "clear": "clear the stop",
-    "release": "cut their power",
+    "release": "cut their power once they are at rest",
 }  # fmt: skip
 
 

@@ -96,6 +96,7 @@ class Recording(Robot):
 
     keys = recording_state.KEYS
     status: RecordingStatus
+    _could_record_ns: int | None = None
 
     def make_status(self, bus: Bus) -> StatusLine:
         return RecordingStatus(bus, self.settings)
@@ -122,6 +123,13 @@ class Recording(Robot):
         self._tell()
         self.status.heard = self.announcements.heard
 
+    @property
+    def began_ns(self) -> int | None:
+        """Since demonstrations could be recorded; nothing ever runs here."""
+        if self._could_record_ns is None and self.status.heard:
+            self._could_record_ns = robot_time_ns()
+        return self._could_record_ns
+
     def before_end(self) -> None:
         """Keep what was recorded and not decided about, while the recorder still listens."""
         self._take(recording_state.ended(self.status.takes, robot_time_ns()))
@@ -132,7 +140,8 @@ class Recording(Robot):
         if self.settings.json_file is not None:
             end_table.write(self.settings.json_file, counts)
         say(f"video2act: {counts['kept']} demonstrations kept, {counts['discarded']} discarded")
-        say_next("export training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
+        if counts["kept"]:
+            say_next("export training data", "export", self.session, "--to", "hdf5", "--out", "DIR")
 
     def _take(self, after: Takes) -> None:
         if after == self.status.takes:

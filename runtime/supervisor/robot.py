@@ -258,11 +258,14 @@ class Robot:
             say(f"video2act: console {access.printed(self.settings.console, self._console)}")
 
     def is_over(self) -> bool:
-        """Whether the run ends by itself now: --seconds after the first RUNNING, pauses included."""
-        wanted = self.settings.seconds
-        if wanted is None or self._running_since_ns is None:
-            return False
-        return robot_time_ns() - self._running_since_ns >= seconds(wanted)
+        """Whether the run ends by itself now: --seconds after it began, pauses included."""
+        wanted, began_ns = self.settings.seconds, self.began_ns
+        return wanted is not None and began_ns is not None and robot_time_ns() - began_ns >= seconds(wanted)
+
+    @property
+    def began_ns(self) -> int | None:
+        """From when --seconds counts: the first RUNNING; None before."""
+        return self._running_since_ns
 
     def _waited_too_long(self, started_ns: int) -> bool:
         automatic = self.settings.arms.start == "run"

@@ -22,6 +22,7 @@ from runtime.supervisor.repeated_lines import Repeats
 Message = TypeVar("Message", bound=messages.Message)
 _BETWEEN = " | "
 _RATE_S = 5  # rates are those of so many seconds; chosen: a System 2 that runs once a second still shows one digit
+_LEAST_S = 2.0  # of a rate that says whether System 1 keeps up; chosen: a dozen runs
 _LINE_EVERY_NS = 10 * NS_PER_S  # where there is no terminal
 _GAP = 1.5  # a step in the video window is a gap beyond this many of its strides: one frame is missing from 2 on
 
@@ -46,6 +47,7 @@ class StatusLine:
         self._counts = dict.fromkeys(self._counted, 0)
         self._marks = deque([(robot_time_ns(), dict(self._counts))], maxlen=_RATE_S + 1)  # a second apart
         self._rates = dict.fromkeys(self._counted, 0.0)
+        self._measured_s = 0.0  # over which System 1's rate is one
         self._repeats, self.overload, self.pace = Repeats(), OverloadMonitor(), Pace(settings)
         self._settled = self._overloaded = False  # all processes were alive; the machine does not keep up
         self._headline = ""
@@ -89,6 +91,9 @@ class StatusLine:
                         pass
         for name, subscriber in self._counted.items():
             for received in subscriber.take():
+                if name == "chunk" and not self._counts[name]:  # before it System 1 had nothing to run on
+                    self._marks.clear()
+                    self._marks.append((received.arrival_ns, {**self._counts, name: 1}))
                 self._counts[name] += 1
                 self._newest[name] = received.message
                 if self._settled:
@@ -133,7 +138,7 @@ class StatusLine:
         if not self._settled and all(process.state == "alive" for process in processes.supervised.values()):
             self._settled = True
             self.overload.forget()
-        if self.mode in ("RUNNING", "HOLD") and self._counts["chunk"]:
+        if self.mode in ("RUNNING", "HOLD") and self._measured_s >= _LEAST_S:
             self.overload.system1(self._rates["chunk"], NS_PER_S / self._period_ns)
         verdict = self.overload.judge(robot_time_ns())
         found = verdict if self._settled else ""
@@ -150,7 +155,8 @@ class StatusLine:
         now_ns = robot_time_ns()
         self._marks.append((now_ns, dict(self._counts)))
         from_ns, before = self._marks[0]
-        elapsed_s = (now_ns - from_ns) / NS_PER_S
+        elapsed_s = max((now_ns - from_ns) / NS_PER_S, _LEAST_S / 2)
+        self._measured_s = elapsed_s if self._counts["chunk"] else 0.0
         self._rates = {name: (count - before[name]) / elapsed_s for name, count in self._counts.items()}
         self._real_time = self._real_time_factor()
 

@@ -13,7 +13,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
-from runtime.host.terminal import say
+from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, needs, ranks
 from runtime.training.flags import TRAIN
@@ -67,7 +67,7 @@ def train(arguments: list[str]) -> Run:
             raise
         raise said from None
     if ranks.chief():
-        say(f"{trained}: {run.stage} trained on {len(demonstrations)} demonstrations")
+        say(f"{trained}: {run.stage} trained on {counted(len(demonstrations), 'demonstration')}")
     return run
 
 

@@ -46,7 +46,7 @@ class TrainFlags(Flags):
     profile: Literal["small", "full", "full-wan"] | None = None
     """Size of the policy; default: small; not with --from."""
     video: Folder | None = None
-    """action: checkpoint of stage video, or its --out; default: the published video model."""
+    """action: checkpoint of stage video, or its --out; default: the published video model, which `small` has none of."""
     begin: Folder | None = Field(default=None, validation_alias="from")
     """action: checkpoint of a whole policy, or its --out, to train further."""
     cache: Folder | None = None

@@ -195,8 +195,8 @@ def _fit(
         for news in fit(network, batches, schedule, run.out / name, lambda _: keep(), own_rates):
             shown.update(news.step + 1 - shown.n)
             mean = news.loss if mean is None else mean + (news.loss - mean) / 100
+            shown.set_postfix(loss=f"{mean:.4f}", refresh=False)
             if news.step % 20 == 0 and curves is not None:
-                shown.set_postfix(loss=f"{mean:.4f}")
                 _plot(curves, news)
     if curves is not None:
         curves.close()

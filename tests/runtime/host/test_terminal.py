@@ -169,3 +169,7 @@ def test_a_reader_that_goes_away_ends_a_sleep(monkeypatch: pytest.MonkeyPatch) -
 def test_what_a_file_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say("session \x1b[2J\x9b1m\rgone\ttab\nä 大")
     assert capsys.readouterr().out == "session ?[2J?1m?gone\ttab\nä 大\n"
+
+
+def test_things_are_counted_in_words() -> None:
+    assert [terminal.counted(number, "episode") for number in (0, 1, 2)] == ["0 episodes", "1 episode", "2 episodes"]

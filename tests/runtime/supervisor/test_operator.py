@@ -91,7 +91,9 @@ def test_an_order_is_given_and_its_answer_told(arms: Arms, capsys: pytest.Captur
     assert operator.main(["rest"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "rest: accepted; mode HOLD; waiting for the operator; send `run`"
-    assert said[1].startswith("video2act: next, to cut their power: ") and said[1].endswith("operator.sh release")
+    assert said[1].startswith("video2act: next, to cut their power once they are at rest: ") and said[1].endswith(
+        "operator.sh release"
+    )
     assert {(message.command, message.confirmed) for message in arms.heard} == {("rest", False)}
 
 

@@ -11,11 +11,14 @@ import pytest
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.host import terminal
+from runtime.host.clock import robot_time_ns, seconds
+from runtime.host.overload import Pressure
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.publisher import Publisher
 from runtime.process.processes import row
-from runtime.supervisor import supervisor
+from runtime.supervisor import status_line, supervisor
+from runtime.supervisor.overload_monitor import OverloadMonitor
 from runtime.supervisor.status_line import StatusLine, fitted, joined
 from runtime.supervisor.supervisor import SupervisedProcess
 
@@ -97,6 +100,29 @@ def test_runs_are_counted_per_second(bus: OpenBus, settings: Settings, build: Bu
         return "system1 0.0 Hz" not in joined(status.parts(ALIVE))
 
     assert wait_until(counted)
+
+
+def test_the_time_before_the_first_chunk_makes_no_system_slow(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each start would be told as an overloaded machine: System 1 had nothing to run on before."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(status_line, "robot_time_ns", lambda: robot_time_ns() - seconds(4))
+        status = StatusLine(bus("supervisor"), settings)
+    states, chunks = bus("arms").publisher("safety"), bus("system1").publisher("chunk")
+    assert wait_until(telling(states, build(messages.SafetyState, mode="RUNNING", reasons=()), status, "RUNNING"))
+
+    def came() -> bool:
+        chunks.send(build(messages.ActionChunk))
+        status.read()
+        return status.newest(messages.ActionChunk) is not None
+
+    assert wait_until(came)
+    busy = OverloadMonitor(lambda: Pressure(2, 6.1, 99.0, 0.0))
+    status.overload = busy
+    status.show(ALIVE)
+    status.check(ALIVE)
+    assert busy.verdict == ""
 
 
 def test_the_real_time_factor_is_that_since_the_last_line(

@@ -155,7 +155,9 @@ class _Parser(argparse.ArgumentParser):
     def _add_group(self, parser: argparse.ArgumentParser, **options: Any) -> Any:
         """A heading of --help-all: --safety.*."""
         name = str(options["title"]).removesuffix(" options")
-        return self.add_argument_group(f"--{name}.*", options.get("description"))
+        setting = fields.find(self._model, tuple(name.split(".")))
+        described = (setting.info.description if setting else None) or options.get("description") or ""
+        return self.add_argument_group(f"--{name}.*", " ".join(described.split()))
 
     def _add_flag(self, group: Any, *names: str, **options: Any) -> None:
         """Called by pydantic-settings for each field. Values are checked by the model, which also knows what is missing."""

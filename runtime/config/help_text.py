@@ -47,6 +47,8 @@ def of(setting: Field, values: dict[str, Any] | None, metavar: str) -> str:
 def _default(setting: Field, values: dict[str, Any]) -> str:
     value: Any = values
     for name in setting.path:
+        if value is None:  # a group that need not be there: what is required is so within it
+            return ""
         value = (
             cast(dict[str, Any], value).get(name, PydanticUndefined) if isinstance(value, dict) else PydanticUndefined
         )

@@ -31,7 +31,8 @@ class OperatorFlags(Flags):
     """
 
     command: CliPositionalArg[CommandName]
-    """Command for the robot."""
+    """arm: switch the motors on; run: let the policy move them; takeover: let the leaders; hold: brake and stay; ready, rest:
+    go to that pose; stop: emergency stop; clear: take a latched fault back; release: cut the motors' power."""
     confirm: bool = False
     """Confirm that somebody supports the arms."""
     run: int | None = None

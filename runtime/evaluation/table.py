@@ -122,10 +122,10 @@ def lines(rows: Sequence[Row]) -> list[str]:
     names = (
         ("done", 10),
         ("success", 10),
-        ("95 %", 11),
+        ("interval", 11),
         ("repeats", 9),
         ("time", 8),
-        ("condition", 11),
+        ("cond. age", 11),
         ("limited", 9),
         ("holds", 7),
         ("faults", 8),
@@ -134,7 +134,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     head = f"{'task':<26}" + "".join(f"{name:>{width}}" for name, width in names)
     body = [
         f"{r.task:<26}{_rate(r.successes, r.rollouts)}{_plus_minus(r.spread)}"
-        f"{r.seconds:>7.1f}s{1e3 * r.condition_age_s:>8.0f} ms{100 * r.limited_share:>8.0f}%{r.holds:>7.1f}{r.faults:>8}"
+        f"{_done_after(r):>8}{1e3 * r.condition_age_s:>8.0f} ms{100 * r.limited_share:>8.0f}%{r.holds:>7.1f}{r.faults:>8}"
         f"{r.wall_s:>7.1f}s"
         for r in rows
     ]
@@ -143,6 +143,11 @@ def lines(rows: Sequence[Row]) -> list[str]:
     of_repeats = tuple(mean(rates) for rates in zip(*(row.rates for row in rows), strict=True))
     done, played = sum(row.successes for row in rows), sum(row.rollouts for row in rows)
     return [head, *body, f"{'all':<26}{_rate(done, played)}{_plus_minus(_spread(of_repeats))}"]
+
+
+def _done_after(row: Row) -> str:
+    """The median time until success, or a dash where there was none."""
+    return f"{row.seconds:.1f}s" if row.successes else "-"
 
 
 def _rate(successes: int, trials: int) -> str:

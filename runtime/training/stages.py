@@ -32,6 +32,7 @@ from models.train.recompute import recompute
 from models.train.samples import Samples, Shard
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 from runtime.host.progress import bar
+from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import ranks
 from runtime.training.preparation import Preparation, open_video
@@ -200,6 +201,8 @@ def _fit(
                 _plot(curves, news)
     if curves is not None:
         curves.close()
+    if mean is None and chief:
+        say(f"{name}: already trained for {schedule.steps} steps; give more --steps to go on")
 
 
 def _plot(curves: SummaryWriter, news: Progress) -> None:

@@ -168,6 +168,12 @@ def test_one_repeat_has_no_spread_but_an_interval() -> None:
     assert "±" not in line and "1/1" in line and "21..100 %" in line
 
 
+def test_a_task_that_was_never_done_has_no_time() -> None:
+    done, never = (table.row("a_task", [[episode(0, success)]]) for success in (True, False))
+    assert " 3.0s" in table.lines([done])[1]
+    assert "0.0s" not in table.lines([never])[1].split("ms")[0] and " - " in table.lines([never])[1]
+
+
 def test_the_last_line_is_of_all_scenes() -> None:
     tasks = {"a_task": (True, False), "other": (True, True)}
     rows = [table.row(task, [[episode(seed, done) for seed, done in enumerate(of)]]) for task, of in tasks.items()]

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models import normalize, published, rdt
+from models import json_file, normalize, published, rdt
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.errors import ModelError
@@ -83,12 +83,11 @@ class Checkpoint:
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing; give a folder that ./launch/train.sh wrote")
         config = config or stored_config(folder)
+        values = json_file.table(folder / "stats.json", f"checkpoint {folder}: stats.json", "give another checkpoint")
         try:
-            statistics = Statistics.from_json(json.loads((folder / "stats.json").read_text()))
-        except ValueError as error:
-            raise ModelError(
-                f"checkpoint {folder}: stats.json cannot be read ({error}); give another checkpoint"
-            ) from None
+            statistics = Statistics.from_json(values)
+        except ModelError as error:
+            raise ModelError(f"checkpoint {folder}: {error}") from None
         if statistics.mean.shape != (config.horizon, config.joints):
             raise ModelError(
                 f"checkpoint {folder}: stats.json has shape {statistics.mean.shape}, "

@@ -57,13 +57,13 @@ def test_the_sizes_themselves_pass() -> None:
         PolicyConfig.model_validate(plain(size))
 
 
-FAR_OFF = (-(10**30), 10**30, -1e300, 1e300, True, False, float("nan"), 10**400)
+UNFIT = (-(10**30), 10**30, -1e300, 1e300, True, False, float("nan"), 10**400)
 
 
 @pytest.mark.parametrize(("size", "place"), NUMBERS, ids=lambda of: str(of).replace(" ", ""))
 def test_no_number_is_taken_that_is_far_off_or_a_flag(size: str, place: Place) -> None:
     name = next(str(part) for part in reversed(place) if isinstance(part, str))
-    for value in FAR_OFF:
+    for value in UNFIT:
         with pytest.raises(ValidationError) as caught:
             PolicyConfig.model_validate(changed(size, place, value))
         first = caught.value.errors(include_url=False)[0]

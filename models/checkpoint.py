@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models import normalize, published, rdt
+from models import json_file, normalize, published, rdt
 from models.backbones.backbone import VideoText
 from models.config import PolicyConfig
 from models.errors import ModelError
@@ -28,7 +28,8 @@ from models.policy import InstructionEmbedding
 from models.requirements import needs_of
 from models.sources import PartName, sources
 from models.tensors import StoredTensors, save_tensors
-from models.weight_check import check_finite
+from models.token_scale import TokenScale
+from models.weight_check import check_finite, check_type
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.backbones.backbone import Backbone
@@ -83,12 +84,11 @@ class Checkpoint:
             if not (folder / name).is_file():
                 raise ModelError(f"checkpoint {folder}: {name} is missing; give a folder that ./launch/train.sh wrote")
         config = config or stored_config(folder)
+        values = json_file.table(folder / "stats.json", f"checkpoint {folder}: stats.json", "give another checkpoint")
         try:
-            statistics = Statistics.from_json(json.loads((folder / "stats.json").read_text()))
-        except ValueError as error:
-            raise ModelError(
-                f"checkpoint {folder}: stats.json cannot be read ({error}); give another checkpoint"
-            ) from None
+            statistics = Statistics.from_json(values)
+        except ModelError as error:
+            raise ModelError(f"checkpoint {folder}: {error}") from None
         if statistics.mean.shape != (config.horizon, config.joints):
             raise ModelError(
                 f"checkpoint {folder}: stats.json has shape {statistics.mean.shape}, "
@@ -199,7 +199,18 @@ class Checkpoint:
             theirs = {id(weight) for weight in loaded.state_dict(keep_vars=True).values()} if loaded else set[int]()
             wanted = {n: w for n, w in network.state_dict(keep_vars=True).items() if id(w) not in theirs}
             network.load_state_dict(self._read(prefix, wanted, device), strict=False, assign=True)
+            self._check_scales(prefix, network)
         return place(network.eval().requires_grad_(False), device, dtype)
+
+    def _check_scales(self, prefix: str, network: nn.Module) -> None:
+        """Refuse statistics of tokens that are none. Raises ModelError."""
+        assert self._stored is not None
+        for name, part in network.named_modules():
+            if isinstance(part, TokenScale) and (wrong := part.wrong()):
+                raise ModelError(
+                    f"{self._stored.where(f'{prefix}{name}.spread')}: {prefix}{name}.{wrong}; "
+                    "train it again, or give another checkpoint"
+                )
 
     def _read(self, prefix: str, wanted: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
         """The checkpoint's tensors, each checked. Raises ModelError with the first that is missing or misshapen."""
@@ -211,7 +222,8 @@ class Checkpoint:
                 raise ModelError(f"{path}: {prefix}{name} is missing; copy the checkpoint again")
             if found[name].shape != tensor.shape:
                 shapes = f"{tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
-                raise ModelError(f"{path}: {prefix}{name} is {shapes}")
+                raise ModelError(f"{path}: {prefix}{name} is {shapes}; give another checkpoint")
+            check_type(path, prefix + name, found[name], tensor)
         return {name: found[name] for name in wanted}
 
 

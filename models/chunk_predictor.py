@@ -147,8 +147,13 @@ class ChunkPredictor(Computed):
         """Forget all sets, at a new episode: its frame numbers may be those of other pictures."""
         self._sets.clear()
 
-    def warm_up(self) -> None:
-        """Make chunks of black pictures, so that the first real one is not the slowest; leaves no trace."""
+    def warm_up(self) -> NDArray[np.float32]:
+        """Make chunks of black pictures, so that the first real one is not the slowest; leaves no trace.
+
+        Returns:
+            The last of them, (H, J); rad, gripper m.
+        """
+        chunk = np.zeros((0, self.config.joints), np.float32)
         config, size = self.config, self.config.image.image_px
         blank = self.prepare((np.zeros((size, size, 3), np.uint8),) * len(config.cameras))
         formers = (config.spatial_former, config.motion_former)
@@ -158,8 +163,9 @@ class ChunkPredictor(Computed):
             sets = [self.encode_images((count, words), blank) for count in range(2)]
             instruction = InstructionEmbedding(torch.zeros(1, words, config.text.width), text)
             nothing = np.zeros((0, config.joints))
-            self.predict_chunk(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
+            chunk = self.predict_chunk(sets, np.zeros(config.joints), instruction, tokens, 0.0, nothing, 0)
         self._sets.clear()
+        return chunk
 
     @torch.inference_mode()
     def predict_chunk(

@@ -104,8 +104,15 @@ class ConditionMaker(Computed):
         high, low = self.filter(_as_features(high), _as_features(low))
         return _as_latents(high), _as_latents(low)
 
-    def warm_up(self) -> None:
-        """Run everything once on black pictures, so that the first condition is not the slowest; leaves no trace."""
+    def warm_up(self) -> EncodedVideo:
+        """Run everything once on black pictures, so that the first condition is not the slowest; leaves no trace.
+
+        Returns:
+            What came out.
+
+        Raises:
+            ModelError: the motion filter keeps nothing.
+        """
         for ring in (self.high, self.low):
             blank = np.zeros((ring.window.height_px, ring.window.width_px, 3), np.uint8)
             for number in range(ring.window.frames):
@@ -113,8 +120,9 @@ class ConditionMaker(Computed):
         high, low = (list(range(ring.window.frames)) for ring in (self.high, self.low))
         video = self.config.video.backbone
         text = VideoText(torch.zeros(1, 1, video.text_dim), torch.zeros(1, video.pooled_dim))
-        self.encode_video(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
+        found = self.encode_video(high, low, InstructionEmbedding(torch.zeros(1, 1, self.config.text.width), text))
         self.clear()
+        return found
 
     def _on_device(self, text: VideoText) -> VideoText:
         """A text in the networks' dtype, brought there once: the same object as long as the instruction's is the same."""

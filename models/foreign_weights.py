@@ -3,7 +3,6 @@
 Called by models/backbones/wan_original.py and models/rdt_files.py. Nothing is executed: torch's files are read as weights only.
 """
 
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,12 +12,14 @@ from typing import Any, cast
 import torch
 from safetensors import safe_open
 
+from models import json_file
 from models.errors import ModelError
 from models.weight_check import UNREADABLE, why_unreadable
 
 Stored = Mapping[str, Callable[[], torch.Tensor]]
 """Tensors by name. Each is read when it is called for, on the CPU; it may share memory with the file."""
 
+_AGAIN = "copy the folder again"
 _INDEX = "*.safetensors.index.json"
 _OF_TORCH = ("*.pt", "*.pth", "*.bin")
 _WRAPPERS = (
@@ -66,7 +67,7 @@ def _only(found: list[Path]) -> Path:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names: set[str] = set(json.loads(index.read_text())["weight_map"].values())
+        names = set(json_file.texts(json_file.table(index, f"{index}:", _AGAIN)["weight_map"], index, _AGAIN).values())
     except UNREADABLE as error:
         raise ModelError(f"{index}: cannot be read ({error!r:.80}); copy the folder again") from None
     elsewhere = [name for name in names if Path(name).name != name]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from models import json_file
 from models.config import Part, PolicyConfig
 from models.errors import ModelError
 from models.requirements import KINDS, Requirements, needs_of
@@ -58,16 +59,8 @@ def checkpoint_folder(path: Path) -> Path:
 
 def stored_config(folder: Path) -> PolicyConfig:
     """`config.json` of a checkpoint. Raises ModelError with the first thing that is wrong with it."""
-    path = folder / "config.json"
-    try:
-        return PolicyConfig.model_validate_json(path.read_text())
-    except OSError as error:
-        reason = f"checkpoint {folder}: config.json cannot be read ({error.strerror})"
-        raise ModelError(f"{reason}; give a folder that ./launch/train.sh wrote") from None
-    except ValueError as error:
-        raise ModelError(
-            f"checkpoint {folder}: config.json cannot be read ({' '.join(str(error).split()[:30])})"
-        ) from None
+    remedy = "give a folder that ./launch/train.sh wrote"
+    return json_file.group(PolicyConfig, folder / "config.json", f"checkpoint {folder}: config.json", remedy)
 
 
 def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
@@ -80,13 +73,8 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
     if not path.is_file():
         return needs_of(config)
     derived = needs_of(stored_config(folder))
-    try:
-        about = About.model_validate_json(path.read_text())
-    except ValueError as error:
-        reason = " ".join(str(error).split()[:30])
-        raise ModelError(
-            f"checkpoint {folder}: {ABOUT} cannot be read ({reason}); update video2act, or give another checkpoint"
-        ) from None
+    remedy = "update video2act, or give another checkpoint"
+    about = json_file.group(About, path, f"checkpoint {folder}: {ABOUT}", remedy)
     if about.policy not in KINDS:
         raise ModelError(
             f"checkpoint {folder}: unknown policy {about.policy!r:.40} (known: {', '.join(KINDS)}); update video2act"

@@ -5,14 +5,17 @@ to the observed joints (or absolute, as RDT-1B was trained) and scaled by step a
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models import json_file
 from models.errors import ModelError
 
 _FLAGS = ("squash", "relative")
+_LARGEST = 1e6  # of what is in the file, rad or m; chosen: far from what float32 cannot hold, even squared
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,28 @@ class Statistics:
             The statistics, arrays in float32.
 
         Raises:
-            ModelError: an entry is missing, unknown, misshapen or not finite, or a spread is not above 0.
+            ModelError: an entry is missing, unknown, misshapen, no number or not finite, a spread is not above 0, or a
+                range is empty.
         """
         wanted = cls.__dataclass_fields__
         wrong = [f"{name!r} is missing" for name in wanted if name not in values]
         wrong += [f"unknown entry {name!r}" for name in values if name not in wanted]
         if wrong:
-            raise ModelError(f"stats.json: {wrong[0]}; train it again, or give another checkpoint")
-        arrays = {name: np.asarray(value, np.float32) for name, value in values.items() if name not in _FLAGS}
+            raise _unfit(f"{wrong[0]:.80}")
+        arrays = {name: _numbers(name, value) for name, value in values.items() if name not in _FLAGS}
         if arrays["mean"].ndim != 2:
-            raise ModelError(f"stats.json: mean: expected shape (targets, joints), got {arrays['mean'].shape}")
+            raise _unfit(f"mean: expected shape (targets, joints), got {arrays['mean'].shape}")
         joints = arrays["mean"].shape[1:]
         for name, array in arrays.items():
             shape = arrays["mean"].shape if name in ("mean", "spread") else joints
-            if array.shape != shape or not np.isfinite(array).all():
-                raise ModelError(f"stats.json: {name}: expected finite values of shape {shape}, got {array.shape}")
+            if array.shape != shape:
+                raise _unfit(f"{name}: expected shape {shape}, got {array.shape}")
+        flags = {name: _flag(name, values[name]) for name in _FLAGS}
         for name in ("spread", "state_spread"):
             if (arrays[name] <= 0).any():
-                raise ModelError(f"stats.json: {name} must be above 0 everywhere, got {arrays[name].min()}")
-        return cls(**arrays, squash=bool(values["squash"]), relative=bool(values["relative"]))
+                raise _unfit(f"{name} must be above 0 everywhere, got {arrays[name].min()}")
+        _check_ranges(arrays["low"], arrays["high"], flags["squash"])
+        return cls(**arrays, squash=flags["squash"], relative=flags["relative"])
 
     def normalize_state(self, q: NDArray[np.float64]) -> torch.Tensor:
         """Joints as the head sees them: (q - state_mean) / state_spread.
@@ -114,6 +120,43 @@ class Statistics:
     def _zero(self, observed: NDArray[np.float64]) -> NDArray[np.float64]:
         """What targets are counted from, (..., J): the observed joints, or 0 where targets are absolute."""
         return observed if self.relative else np.zeros_like(observed)
+
+
+def _unfit(what: str) -> ModelError:
+    return ModelError(f"stats.json: {what}; train it again, or give another checkpoint")
+
+
+def _numbers(name: str, value: object) -> NDArray[np.float32]:
+    """An entry's lists of numbers, however deep, in float32. Raises ModelError for anything else."""
+    found: NDArray[Any]
+    try:
+        found = np.array(value)  # without a type: text and flags stay what they are
+    except (ValueError, TypeError, RecursionError):
+        raise _unfit(f"{name}: expected lists of numbers, all of one length") from None
+    if found.dtype.kind not in "if" or _holds_a_flag(value):
+        raise _unfit(f"{name}: expected numbers, got {json_file.shown(value)}")
+    if not (np.abs(found) <= _LARGEST).all():  # NaN is not either
+        raise _unfit(f"{name}: expected finite values up to {_LARGEST:g}, got {found[~(np.abs(found) <= _LARGEST)][0]}")
+    return found.astype(np.float32)
+
+
+def _holds_a_flag(value: object) -> bool:
+    """Whether true or false stands among lists of numbers: numpy takes them for 1 and 0."""
+    if isinstance(value, list):
+        return any(_holds_a_flag(one) for one in cast(list[object], value))
+    return isinstance(value, bool)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _unfit(f"{name} must be true or false, got {json_file.shown(value)}")
+    return value
+
+
+def _check_ranges(low: NDArray[np.float32], high: NDArray[np.float32], squash: bool) -> None:
+    """Refuse a joint without a range; one that never moved has a range of no width, into which nothing can be squashed."""
+    for joint in np.flatnonzero((low > high) | (squash & (low == high))):
+        raise _unfit(f"low must be below high, got {low[joint]:g} and {high[joint]:g} for joint {joint}")
 
 
 def untrained(horizon: int, rest: NDArray[np.float64], reach: NDArray[np.float64]) -> Statistics:

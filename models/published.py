@@ -4,13 +4,13 @@ Never asks the hub: `launch/weights.sh` fetches. Called when a policy is put tog
 that can be published (backbones, encoders, rdt).
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from models import json_file
 from models.config import Source
 from models.errors import ModelError
 from models.sources import FILES, PartName
@@ -47,15 +47,7 @@ def folder(part: PartName, source: Source) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A published configuration. Raises ModelError when it is missing or no JSON object."""
-    try:
-        values = json.loads(path.read_text())
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); fetch it with ./launch/weights.sh") from None
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error}); fetch it again with ./launch/weights.sh") from None
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: not a JSON object; fetch it again with ./launch/weights.sh")
-    return cast(dict[str, Any], values)
+    return json_file.table(path, f"{path}:", _AGAIN)
 
 
 def agree(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

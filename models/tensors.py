@@ -9,17 +9,20 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from models import json_file
 from models.errors import ModelError
 from models.identity import CHECKSUMS, INDEX, SINGLE
 from models.weight_check import check_finite, checksum
 
 _SHARD_BYTES = 2 << 30  # chosen: 2 GiB, so that a broken fetch costs little; the hub's own tools take 5 GB
 _MARK = "checkpoint"
+_AGAIN = "copy the checkpoint again"
 
 
 def save_tensors(folder: Path, tensors: dict[str, torch.Tensor], shard_bytes: int | None = None) -> None:
@@ -48,14 +51,7 @@ class StoredTensors:
     def __init__(self, folder: Path) -> None:
         self._folder, self._mark = folder, ""
         if (folder / INDEX).is_file():
-            try:
-                index = json.loads((folder / INDEX).read_text())
-                self._files = {str(name): str(file) for name, file in index["weight_map"].items()}
-                self._mark = str(index["metadata"][_MARK])
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(
-                    f"{folder / INDEX}: cannot be read ({error!r:.80}); copy the checkpoint again"
-                ) from None
+            self._files, self._mark = _index(folder / INDEX)
         elif (folder / SINGLE).is_file():
             with _opened(folder / SINGLE, "cpu") as file:
                 self._files = dict.fromkeys(file.keys(), SINGLE)
@@ -122,10 +118,21 @@ def _stored_sums(folder: Path) -> dict[str, str] | None:
     path = folder / CHECKSUMS
     if not path.is_file():
         return None
-    try:
-        return {str(name): str(digits) for name, digits in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error!r:.80}); copy the checkpoint again") from None
+    return json_file.texts(json_file.table(path, f"{path}:", _AGAIN), path, _AGAIN)
+
+
+def _index(path: Path) -> tuple[dict[str, str], str]:
+    """The file of each tensor by name, and the mark of the checkpoint."""
+    index = json_file.table(path, f"{path}:", _AGAIN)
+    named: Any = index.get("weight_map")
+    about: Any = index.get("metadata")
+    if not isinstance(named, dict) or not isinstance(about, dict) or not isinstance(about.get(_MARK), str):
+        raise ModelError(f"{path}: cannot be read (weight_map or metadata.{_MARK} is missing); {_AGAIN}")
+    files = json_file.texts(cast(dict[str, Any], named), path, _AGAIN)
+    elsewhere = next((file for file in files.values() if Path(file).name != file), None)
+    if elsewhere is not None:
+        raise ModelError(f"{path}: {json_file.shown(elsewhere)} is no file of this folder; {_AGAIN}")
+    return files, cast(dict[str, Any], about)[_MARK]
 
 
 def _opened(path: Path, device: str) -> safe_open:

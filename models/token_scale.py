@@ -61,6 +61,13 @@ class TokenScale(nn.Module):
         self._set(mean, variance)
         self.batches.fill_(1 / _PACE)
 
+    def wrong(self) -> str:
+        """What of the statistics cannot be: half a line that begins with the buffer's name; empty where nothing is."""
+        least, batches = float(self.spread.min()), float(self.batches)
+        if not least >= _LEAST / 2:  # half: for what bfloat16 rounds
+            return f"spread: must be at least {_LEAST} everywhere, got {least:g}"
+        return "" if batches >= 0 else f"batches: must be at least 0, got {batches:g}"
+
     def _set(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
         self.mean.copy_(mean)
         self.spread.copy_((variance + _LEAST**2).sqrt())

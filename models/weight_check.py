@@ -20,6 +20,8 @@ from models.errors import ModelError
 
 _WORD_BYTES, _BLOCK_WORDS = 8, 1 << 17  # 1 MiB a block; chosen: few sums, and blocks that changed places are noticed
 
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
 UNREADABLE = (
     SafetensorError, UnpicklingError, RuntimeError, OSError, ValueError, EOFError, LookupError, AssertionError, TypeError,
     AttributeError, struct.error, zipfile.BadZipFile,
@@ -44,6 +46,25 @@ def why_unreadable(error: Exception) -> str:
             "save its weights as model.safetensors where it was made"
         )
     return f"cannot be read ({type(error).__name__}: {text:.80}); fetch it again with ./launch/weights.sh, or copy it again"
+
+
+def check_type(path: Path, name: str, tensor: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Refuse weights of another kind of number than the network has: whole, complex, or of eight bits and fewer.
+
+    Args:
+        path: the file that holds them, for the message.
+        name: theirs in it.
+        tensor: as they were read.
+        wanted: the network's own of that name.
+
+    Raises:
+        ModelError: in one line with the file, the name and both types.
+    """
+    alike = tensor.dtype in _FLOATS if wanted.dtype in _FLOATS else tensor.dtype == wanted.dtype
+    if not alike:
+        expected = "float32, bfloat16 or float16" if wanted.dtype in _FLOATS else f"{wanted.dtype}"
+        types = f"expected {expected}, got {tensor.dtype}".replace("torch.", "")
+        raise ModelError(f"{path}: {name}: {types}; train it again, or give another checkpoint")
 
 
 def check_finite(path: Path, name: str, tensor: torch.Tensor, remedy: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint
@@ -20,6 +21,7 @@ from models.graphs.system1 import FastGraphs
 from models.graphs.system2 import SlowGraphs
 from models.lean_system2 import LeanSystem
 from models.placement import usual_type
+from models.policy import EncodedVideo
 from models.sources import sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
@@ -59,11 +61,10 @@ def _opened(settings: Settings) -> Checkpoint:
     if settings.policy.checkpoint is None:
         rest = ready_pose()
         rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
-        return Checkpoint.untrained(policy_config(settings), settings.seed, rest, _UNTRAINED_REACH)
-    try:
-        return Checkpoint.load(settings.policy.checkpoint, policy_config(settings))
-    except ModelError as error:
-        raise RuntimeFault(str(error)) from None
+        config = policy_config(settings)
+        return _made(lambda: Checkpoint.untrained(config, settings.seed, rest, _UNTRAINED_REACH))
+    folder, config = settings.policy.checkpoint, policy_config(settings)
+    return _made(lambda: Checkpoint.load(folder, config))
 
 
 def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch.dtype]:
@@ -92,7 +93,7 @@ def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onn
     if system.engine == "onnx" and not able:  # of the device's own accord: what flags say was looked at before
         what = f"on {device} in {dtype}".replace("torch.", "")
         raise RuntimeFault(f"engine onnx: runs on a CPU in float32, not {what}; give auto or torch")
-    small = 0 < checkpoint.count("") <= _MOST_WEIGHTS and not sources(checkpoint.config)
+    small = 0 < _made(lambda: checkpoint.count("")) <= _MOST_WEIGHTS and not sources(checkpoint.config)
     return "onnx" if system.engine == "onnx" or (system.engine == "auto" and small and able) else "torch"
 
 
@@ -114,13 +115,13 @@ def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
     if computed_by(settings.system2, checkpoint) == "onnx":
         kind = LeanGraphs if settings.system2.numerics == "lean" else SlowGraphs
         graphs = _made(lambda: kind(checkpoint, _graphs(settings.system2, checkpoint)))
-        _made(graphs.warm_up)
+        _check_tokens(settings, _made(graphs.warm_up))
         return SlowVideo2Act(graphs, checkpoint.needs)
     device, dtype = device_of(settings.system2, checkpoint.config)
     with progress("System 2's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
         slow = _made(lambda: prepared(settings.system2, lambda at: checkpoint.slow(at, dtype), device, dtype))
     with progress("System 2", "warming up" + (", compiling for a minute or more" if settings.system2.compile else "")):
-        slow.warm_up()
+        _check_tokens(settings, _made(slow.warm_up))
     return SlowVideo2Act(slow, checkpoint.needs)
 
 
@@ -163,14 +164,14 @@ def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
     """System 1 on its device, warmed up, fused and compiled as the settings say. Raises RuntimeFault with one line."""
     if computed_by(settings.system1, checkpoint) == "onnx":
         graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
-        _made(graphs.warm_up)
+        _check_chunk(settings, _made(graphs.warm_up))
         return FastVideo2Act(graphs, checkpoint.needs)
     device, dtype = device_of(settings.system1, checkpoint.config)
     with progress("System 1's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
         fast = _made(lambda: checkpoint.fast(device, dtype))
     with progress("System 1", "warming up" + (", compiling for a minute or more" if settings.system1.compile else "")):
         make_quick(settings.system1, fast)
-        fast.warm_up()
+        _check_chunk(settings, _made(fast.warm_up))
     return FastVideo2Act(fast, checkpoint.needs)
 
 
@@ -180,6 +181,27 @@ def make_quick(chosen: System1, fast: FastSystem) -> None:
         fast.compile_networks()
     if chosen.numerics == "lean":
         fast.fuse()
+
+
+def text_encoder(checkpoint: Checkpoint) -> Callable[[str], EncodedInstruction]:
+    """What encodes an instruction. Raises RuntimeFault for weights that are not there, also when it is called."""
+    instructor = _made(checkpoint.instructor)
+    return lambda text: _made(lambda: instructor.encode([text])[0])
+
+
+def _check_tokens(settings: Settings, made: EncodedVideo) -> None:
+    _check_finite(settings, "condition", all(bool(torch.isfinite(one).all()) for one in (made.spatial, made.motion)))
+
+
+def _check_chunk(settings: Settings, chunk: NDArray[np.float32]) -> None:
+    _check_finite(settings, "chunk", bool(np.isfinite(chunk).all()))
+
+
+def _check_finite(settings: Settings, what: str, is_so: bool) -> None:
+    """Refuse a policy whose weights are numbers, but so large that what comes out is none."""
+    if not is_so:
+        where = f"checkpoint {settings.policy.checkpoint}" if settings.policy.checkpoint else "untrained policy"
+        raise RuntimeFault(f"{where}: its first {what} is not finite; train it again, or give another checkpoint")
 
 
 def _made(make: Callable[[], Made]) -> Made:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
-from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
+from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system, text_encoder
 from runtime.policy.protocols import EncodedInstruction, FastPolicy, SlowPolicy
 from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set
@@ -61,8 +61,7 @@ def open_policy(settings: Settings) -> Policy:
     """The networks of the settings' checkpoint; torch is prepared as System 1's process does. Raises RuntimeFault."""
     prepare_torch(settings.system1)
     checkpoint = open_checkpoint(settings)
-    instructor = checkpoint.instructor()
-    instruct = lru_cache(maxsize=64)(lambda text: instructor.encode([text])[0])
+    instruct = lru_cache(maxsize=64)(text_encoder(checkpoint))
     return Policy(slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id, instruct)
 
 

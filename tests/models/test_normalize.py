@@ -127,5 +127,7 @@ def test_entry_of_another_width_is_named(name: str) -> None:
 def test_entry_that_is_not_finite_is_named(name: str, value: float) -> None:
     whole = np.full_like(getattr(statistics(), name), value)
     values = statistics().to_json() | {name: whole.tolist()}
-    with pytest.raises(ModelError, match=f"{name}: expected finite values of shape"):
+    with pytest.raises(
+        ModelError, match=f"{name}: expected finite values up to 1e+06, got {value}".replace("+", r"\+")
+    ):
         Statistics.from_json(values)

@@ -57,7 +57,7 @@ def episode(seed: int) -> Episode:
 def config(tiny: PolicyConfig) -> PolicyConfig:
     """The tiny policy with eyes that learn from scratch."""
     eyes = Keypoints(image_px=16, width=16, points=4, channels=(8, 8), grid=2)
-    head = tiny.head.model_copy(update={"guess_width": 32})
+    head = tiny.head.model_copy(update={"guess_width": 32, "guess_blend": 6})
     return tiny.model_copy(update={"image": eyes, "head": head, "horizon": 8, "action_source": "master"})
 
 

@@ -17,6 +17,7 @@ from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system2 import SlowGraphs
 from models.lean_system2 import LeanSystem
 from models.placement import usual_type
+from models.policy import EncodedVideo
 from models.sizes import full, full_wan, small
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
@@ -112,7 +113,8 @@ def test_float8_storage_is_a_setting() -> None:
 
 
 def test_numerics_are_a_setting_and_older_sessions_have_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ConditionMaker, "warm_up", lambda _maker: None)  # which would write graphs
+    nothing = EncodedVideo(*[torch.zeros(1, 1)] * 4)
+    monkeypatch.setattr(ConditionMaker, "warm_up", lambda _maker: nothing)  # which would write graphs
     for flags, kinds in ((UNTRAINED, (SlowSystem, LeanSystem)), ((), (SlowGraphs, LeanGraphs))):
         for numerics, kind in zip(("plain", "lean"), kinds, strict=True):
             chosen = settings(*flags, "--system2.numerics", numerics, "--system2.device", "cpu")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError, ValidationInfo, create_model, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.config import field as fields
@@ -29,6 +29,11 @@ class Flags(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, cli_kebab_case=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any, info: ValidationInfo) -> Any:
+        return fields.check_text(value, cls.model_fields[info.field_name or ""])
 
     @classmethod
     def settings_customise_sources(

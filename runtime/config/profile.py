@@ -5,7 +5,7 @@ Called by settings.py and overrides.py, and by commands that lay a session's set
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from runtime.config import renamed
 from runtime.config.refusal import nearest
@@ -58,6 +58,11 @@ def read_profile(profile: str) -> tuple[dict[str, Any], Path]:
         raise SettingsError(f"{flag:.200}: {path} is not TOML ({reason}); fix it there") from None
     renamed.refuse(values, f"{path}: ")
     policy = values.get("policy")
-    if isinstance(policy, dict) and isinstance(checkpoint := policy.get("checkpoint"), str):
+    if isinstance(policy, dict) and _is_path(checkpoint := policy.get("checkpoint")):
         policy["checkpoint"] = str((path.parent / checkpoint).resolve())  # relative to the profile's own file
     return values, path
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    """Whether a value can be joined to a folder; what is no path is refused with the other settings."""
+    return isinstance(value, str) and value != "" and "\0" not in value

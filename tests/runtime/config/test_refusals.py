@@ -19,6 +19,9 @@ NUMBERS = [setting for setting in LEAVES if setting.kinds[0] in (int, float)]
 LISTS = [setting for setting in LEAVES if setting.is_several]
 CHOICES = [setting for setting in LEAVES if setting.choices and not setting.says.listed]
 SWITCHES = [setting for setting in LEAVES if setting.kinds == (bool,)]
+PATHS = [setting for setting in LEAVES if Path in setting.kinds]
+TEXTS = [setting for setting in LEAVES if setting.kinds == (str,) and setting.name != "profile"]
+NO_PATHS = ("", "a\0b", "/a\0b")
 REMEDIES = (
     "must be",
     "needs a value",
@@ -215,3 +218,20 @@ def test_wrong_stored_settings_are_named(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_from_json(json.dumps(values))
     assert next(iter(values)) in checked(str(caught.value))
+
+
+@pytest.mark.parametrize("setting", PATHS, ids=lambda setting: setting.name)
+def test_a_path_that_no_file_can_have_is_named(setting: Field, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for value in NO_PATHS:
+        path.write_text(toml(setting, json.dumps(value)))
+        assert refused("--profile", str(path)).startswith(f"{path}: {setting.name} ")
+        assert f"--{setting.name} " in refused(f"--{setting.name}={value}")
+
+
+@pytest.mark.parametrize("setting", TEXTS, ids=lambda setting: setting.name)
+def test_a_text_with_a_nul_is_named(setting: Field, tmp_path: Path) -> None:
+    """It becomes a file, a device or a host, and none of them can have one."""
+    path = tmp_path / "mine.toml"
+    path.write_text(toml(setting, '"a\\u0000b"'))
+    assert refused("--profile", str(path)).startswith(f"{path}: {setting.name} 'a\\x00b': must be ")

@@ -19,6 +19,7 @@ from runtime.config import flag_words, help_text, refusal
 from runtime.config.field import Field
 from runtime.config.flag_words import Flag
 from runtime.errors import SettingsError
+from runtime.host import terminal
 
 _HELP, _HELP_ALL = ("-h", "--help"), "--help-all"
 
@@ -84,7 +85,7 @@ class CommandLine(Generic[Own]):
     def read(self, arguments: Sequence[str]) -> tuple[Own, dict[str, Any]]:
         """The flags, and what is given of the tree. Raises SettingsError with one line; for --help prints it and leaves."""
         if any(word in (*_HELP, _HELP_ALL) for word in arguments):
-            print(_Parser(self, self.values(arguments), _HELP_ALL in arguments).format_help(), end="")  # noqa: T201
+            terminal.write_page(_Parser(self, self.values(arguments), _HELP_ALL in arguments).format_help())
             sys.exit(0)
         parser = _parser(self)
         own, tree = parser.read(arguments)

@@ -120,7 +120,7 @@ def _check_group(flag: Flag, text: str) -> None:
     try:
         if isinstance(json.loads(text), dict):
             return
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise SettingsError(
         f"{flag.name} {refusal.shown(text)}: is a group of settings; set {flag.name}.NAME, or give all of it as JSON"

@@ -4,6 +4,7 @@ A robot's limits are set this way, so no wrong value may pass for another, and n
 """
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,34 @@ def test_a_profile_that_is_no_toml_is_named(content: bytes, tmp_path: Path) -> N
         load_settings(["--profile", str(path)])
     line = str(caught.value)
     assert line.isprintable() and f"{path} is not TOML" in line and line.endswith("fix it there")
+
+
+def test_a_profile_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
+    pipe, zeros, folder = (tmp_path / f"{name}.toml" for name in ("pipe", "zeros", "folder"))
+    os.mkfifo(pipe)
+    zeros.symlink_to("/dev/zero")
+    folder.mkdir()
+    for path in (pipe, zeros, folder):
+        assert f"{path}: cannot be read (not a regular file)" in refused("--profile", str(path))
+
+
+def test_a_profile_may_be_a_link_and_has_a_size(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("ratio = 3")
+    (tmp_path / "link.toml").symlink_to(tmp_path / "mine.toml")
+    assert load_settings(["--profile", str(tmp_path / "link.toml")]).ratio == 3
+    (tmp_path / "mine.toml").write_text("#" * (2 << 20))
+    assert "larger than" in refused("--profile", str(tmp_path / "mine.toml"))
+
+
+def test_what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for deep in ("[" * 3000 + "]" * 3000, "[" * 100_000, "{a=" * 3000 + "1" + "}" * 3000):
+        path.write_text(f"ratio = {deep}")
+        with pytest.raises(SettingsError, match=r"is not TOML .*; fix it there"):
+            load_settings(["--profile", str(path)])
+    for deep in ("[" * 100_000, '{"a":' * 100_000):
+        for setting in ("safety", "safety.velocity", "arms.interfaces"):
+            assert refused(f"--{setting}", deep).startswith(f"--{setting} ")
 
 
 @pytest.mark.parametrize(

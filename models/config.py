@@ -51,7 +51,12 @@ class Source(Part):
     @property
     def folder(self) -> Path | None:
         """The folder with `~` resolved, whether or not it is there; None for a repository."""
-        return Path(self.repo).expanduser() if self.repo.startswith(("/", ".", "~")) else None
+        if not self.repo.startswith(("/", ".", "~")):
+            return None
+        try:
+            return Path(self.repo).expanduser()
+        except RuntimeError:  # `~name` where nobody is called so: there is no such folder, as the shell sees it too
+            return Path(self.repo)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,20 +1,22 @@
 """The one command `video2act`: a subcommand for each script in launch/.
 Called by the scripts as `python -m runtime.cli`, and as the installed program.
 
-Subcommands are named as strings, so listing them imports none of what they need.
+Subcommands are named as strings, so listing them imports none of what they need. What takes long to import is imported within
+`main`, where Ctrl-C is caught.
 """
 
 import importlib
 import signal
 import sys
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtime.config.command_line import CommandLine
-from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.host import cache_folder, remedies, terminal, text_encoding
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from runtime.config.command_line import CommandLine
 
 
 @dataclass(frozen=True)
@@ -60,37 +62,54 @@ def main() -> int:
     """Run the subcommand that the line names. A refusal is one line: status 2 for bad settings, 1 for what could not be
     done.
     """
-    text_encoding.ensure()
-    cache_folder.ensure_home()
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("-h", "--help"):
-        print(overview())
-        return 0
-    if name not in COMMANDS:
-        closest = nearest(name, COMMANDS) or "; video2act --help lists the commands"
-        print(f"video2act: unknown command {shown(name)}{closest}", file=sys.stderr)
-        return 2
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, _ended)
     try:
-        flags_of(name).read(sys.argv[2:])  # before the command, which may take seconds to load, reads them again
-        return importlib.import_module(COMMANDS[name].module).main(sys.argv[2:])
+        return _done()
     except SettingsError as error:
-        print(f"video2act: {terminal.plain(str(error))}", file=sys.stderr)
-        return 2
+        return _refused(str(error), 2)
     except RuntimeFault as error:
-        print(f"video2act: {terminal.plain(str(error))}", file=sys.stderr)
+        return _refused(str(error), 1)
     except OSError as error:  # of the machine, not of ours: a full disk, a path that is too long, too many open files
-        print(f"video2act: {remedies.line(error)}", file=sys.stderr)
+        from runtime.host import remedies
+
+        return _refused(remedies.line(error), 1)
     except MemoryError:
-        print("video2act: out of memory; end other programs, or give less data", file=sys.stderr)
+        return _refused("out of memory; end other programs, or give less data", 1)
     except KeyboardInterrupt:
         print("video2act: stopped", file=sys.stderr)
-        return 130
-    return 1
+        return 128 + signal.SIGINT
 
 
-def flags_of(name: str) -> CommandLine[Any]:
+def _done() -> int:
+    """Run the subcommand, or show all of them. Returns its status, raises what `main` makes a line of."""
+    from runtime.host import cache_folder, standard_streams, terminal, text_encoding
+
+    standard_streams.ensure()
+    text_encoding.ensure()
+    cache_folder.ensure_home()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _ended)
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        terminal.write_page(overview())
+        return 0
+    if name not in COMMANDS:
+        from runtime.config.refusal import nearest, shown
+
+        closest = nearest(name, COMMANDS) or "; video2act --help lists the commands"
+        raise SettingsError(f"unknown command {shown(name)}{closest}")
+    flags_of(name).read(sys.argv[2:])  # before the command, which may take seconds to load, reads them again
+    return importlib.import_module(COMMANDS[name].module).main(sys.argv[2:])
+
+
+def _refused(text: str, status: int) -> int:
+    """Print why nothing was done, on one line. Returns the status."""
+    from runtime.host import terminal
+
+    print(f"video2act: {terminal.one_line(text)}", file=sys.stderr)
+    return status
+
+
+def flags_of(name: str) -> "CommandLine[Any]":
     """The flags of a subcommand; loads nothing else of it."""
     room = COMMANDS[name].module.rpartition(".")[0]
     return getattr(importlib.import_module(f"{room}.flags"), name.upper())
@@ -105,7 +124,7 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def _ended(number: int, frame: FrameType | None) -> None:
+def _ended(number: int, frame: "FrameType | None") -> None:
     """End by an exception, so that everything is closed (the robot ends in its own order)."""
     sys.exit(128 + number)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError, ValidationInfo, create_model, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.config import field as fields
@@ -19,6 +19,7 @@ from runtime.config import flag_words, help_text, refusal
 from runtime.config.field import Field
 from runtime.config.flag_words import Flag
 from runtime.errors import SettingsError
+from runtime.host import terminal
 
 _HELP, _HELP_ALL = ("-h", "--help"), "--help-all"
 
@@ -29,6 +30,11 @@ class Flags(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, cli_kebab_case=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any, info: ValidationInfo) -> Any:
+        return fields.check_text(value, cls.model_fields[info.field_name or ""])
 
     @classmethod
     def settings_customise_sources(
@@ -79,7 +85,7 @@ class CommandLine(Generic[Own]):
     def read(self, arguments: Sequence[str]) -> tuple[Own, dict[str, Any]]:
         """The flags, and what is given of the tree. Raises SettingsError with one line; for --help prints it and leaves."""
         if any(word in (*_HELP, _HELP_ALL) for word in arguments):
-            print(_Parser(self, self.values(arguments), _HELP_ALL in arguments).format_help(), end="")  # noqa: T201
+            terminal.write_page(_Parser(self, self.values(arguments), _HELP_ALL in arguments).format_help())
             sys.exit(0)
         parser = _parser(self)
         own, tree = parser.read(arguments)
@@ -199,11 +205,27 @@ class _Parser(argparse.ArgumentParser):
     def read(self, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Values of the command's own flags, and of the tree. Raises SettingsError."""
         given = vars(self.parse_args(self._sorted(arguments)))
+        texts = {name: value for name in list(given) if (value := self._texts(name, given[name])) is not None}
+        given = {name: value for name, value in given.items() if name not in texts}
         own_names = self._own_names()
         own = {name: value for name, value in given.items() if name in own_names}
         tree = {name: value for name, value in given.items() if name not in own}
         found = [source(parsed_args=part)() for source, part in zip(self._sources, (own, tree), strict=False)]
+        for name, value in texts.items():
+            _put(found[0 if name in own_names or name in self._alone else 1], name.split("."), value)
         return found[0], found[1] if len(found) > 1 else {}
+
+    def _texts(self, name: str, value: Any) -> str | list[str] | None:
+        """Words without a flag as they stand, and several texts parted at commas; None for what pydantic-settings reads.
+
+        It takes quotes, commas and brackets within a text for JSON.
+        """
+        if name in self._alone:
+            return value
+        setting = next((flag.setting for flag in self._known.values() if flag.setting.name == name), None)
+        if setting is None or not setting.is_several or setting.of_numbers:
+            return None
+        return flag_words.parted(value[-1] if isinstance(value, list) else value)
 
     def tree_words(self, arguments: Sequence[str], but: Collection[str]) -> list[str]:
         left_out = {*self._own_names(), *but}
@@ -224,6 +246,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises SettingsError. Words are checked before; what argparse still finds is a surplus one."""
         raise SettingsError(f"{message}; --help lists the flags")
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a value in a tree, whose groups on the way are made where they are missing."""
+    for group in path[:-1]:
+        tree = tree.setdefault(group, {})
+    tree[path[-1]] = value
 
 
 @lru_cache

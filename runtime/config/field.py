@@ -7,10 +7,11 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 UNITS = {
     "s": "s", "ns": "ns", "rad": "rad", "m": "m", "px": "px", "hz": "Hz", "gib": "GiB", "nm": "Nm", "seconds": "s",
@@ -127,6 +128,19 @@ class Field:
         if self.is_several:
             return "X,X,..."
         return {int: "N", float: "X", Path: "PATH", bool: ""}.get(kind, "TEXT")
+
+
+def check_text(value: Any, info: FieldInfo) -> Any:
+    """A value before pydantic reads it, as it is. Raises PydanticCustomError for a text that is none.
+
+    No file, name or device can have a NUL (POSIX), and an empty path would silently be the working directory.
+    """
+    texts = cast(list[object], value) if isinstance(value, list | tuple) else [value]
+    if any(isinstance(text, str) and "\0" in text for text in texts) or (
+        value == "" and Path in _kinds(info.annotation)
+    ):
+        raise PydanticCustomError("unusable_text", "cannot be")
+    return value
 
 
 def find(model: type[BaseModel], path: tuple[str | int, ...]) -> Field | None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from runtime.config import refusal, renamed
 from runtime.config.field import Field
@@ -55,6 +56,18 @@ def sorted_words(arguments: Sequence[str], known: Mapping[str, Flag], room: int 
             f"{refusal.shown(texts[room])}: unexpected word; a flag begins with --, and --help lists the flags"
         )
     return [*texts, *(_checked(flag, text) for flag, text in flags.values())]
+
+
+def parted(text: str) -> list[str]:
+    """Several texts of one value: with commas between them, or a JSON list where a text itself has a comma."""
+    if text.startswith("["):
+        try:
+            several: object = json.loads(text)
+        except (ValueError, RecursionError):
+            several = None
+        if isinstance(several, list):
+            return [str(item) for item in cast(list[object], several)]
+    return [part.strip() for part in text.split(",")]
 
 
 def _takes(flag: Flag, word: str) -> bool:
@@ -107,7 +120,7 @@ def _check_group(flag: Flag, text: str) -> None:
     try:
         if isinstance(json.loads(text), dict):
             return
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise SettingsError(
         f"{flag.name} {refusal.shown(text)}: is a group of settings; set {flag.name}.NAME, or give all of it as JSON"

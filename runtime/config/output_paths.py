@@ -12,6 +12,8 @@ def check_writable(path: Path, flag: str) -> None:
     folder = path.absolute().parent
     if path.is_dir():
         raise SettingsError(f"{flag} {path}: is a folder; give a file")
+    if path.is_fifo():
+        raise SettingsError(f"{flag} {path}: is a pipe, which may wait for ever; give a file")
     if not folder.is_dir():
         raise SettingsError(f"{flag} {path}: its folder does not exist; create it first")
     _check_may_write(path if path.exists() else folder, path, flag)

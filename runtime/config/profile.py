@@ -5,13 +5,15 @@ Called by settings.py and overrides.py, and by commands that lay a session's set
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from runtime.config import renamed
 from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
+from runtime.host import plain_file
 
 PROFILES = Path(__file__).parent / "profiles"
+_LARGEST_BYTES = 1 << 20  # of a profile; chosen: a hundred times one with every setting
 
 
 def merge(below: dict[str, Any], above: dict[str, Any], kinds: bool = False) -> dict[str, Any]:
@@ -46,18 +48,23 @@ def read_profile(profile: str) -> tuple[dict[str, Any], Path]:
     path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
     flag = f"--profile {profile or '(empty)'}"
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(plain_file.read(path, _LARGEST_BYTES, links=True).decode())
     except FileNotFoundError:
         known = sorted(file.stem for file in PROFILES.glob("*.toml"))
         remedy = f"choose one of {', '.join(known)}, or give a TOML file{nearest(profile, known)}"
         raise SettingsError(f"{flag:.200}: does not exist; {remedy}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError):
             raise SettingsError(f"{flag:.200}: {path}: cannot be read ({error.strerror}); give a TOML file") from None
-        reason = " ".join(str(error).split())
+        reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise SettingsError(f"{flag:.200}: {path} is not TOML ({reason}); fix it there") from None
     renamed.refuse(values, f"{path}: ")
     policy = values.get("policy")
-    if isinstance(policy, dict) and isinstance(checkpoint := policy.get("checkpoint"), str):
+    if isinstance(policy, dict) and _is_path(checkpoint := policy.get("checkpoint")):
         policy["checkpoint"] = str((path.parent / checkpoint).resolve())  # relative to the profile's own file
     return values, path
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    """Whether a value can be joined to a folder; what is no path is refused with the other settings."""
+    return isinstance(value, str) and value != "" and "\0" not in value

@@ -1,14 +1,34 @@
 """The command lines of `console` and `certificate`. Read by runtime/cli.py before these commands are loaded."""
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import AfterValidator, field_validator
 from pydantic_settings import CliPositionalArg
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.refusal import shown
 from runtime.config.settings import Page
+
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$)(\*\.(?=[^.]+\.))?({_LABEL}\.)*(?![0-9]+$){_LABEL}", re.IGNORECASE)
+"""RFC 1123, 2.1: labels of 1 to 63 letters, digits and hyphens, 253 together; the last is no number (URL standard: that would
+be an address). An underscore, as container networks have it, does no harm. `*` stands for one label (RFC 6125, 6.4.3)."""
+
+
+def _host_name(name: str) -> str:
+    """A name or an address as a browser compares it with a certificate. Raises ValueError for any other text."""
+    try:
+        ipaddress.ip_address("%" if "%" in name else name)  # a zone is this machine's own: no certificate has one
+    except ValueError:
+        if not _HOST.fullmatch(name):
+            raise ValueError(
+                f"{shown(name)} must be a host name or an address; give it as browsers do: robot.local, 192.168.1.7"
+            ) from None
+    return name
 
 
 class ConsoleFlags(Page, Flags):
@@ -34,7 +54,7 @@ class CertificateFlags(Flags):
 
     folder: CliPositionalArg[Annotated[Path, Says(expects="a folder")]]
     """New folder, or one that holds a certificate without a token."""
-    names: CliPositionalArg[tuple[str, ...]] = ()
+    names: CliPositionalArg[tuple[Annotated[str, AfterValidator(_host_name)], ...]] = ()
     """Host names and addresses at which browsers reach the robot."""
 
 

@@ -24,6 +24,7 @@ from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, check_rates
+from runtime.host import plain_file
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
@@ -34,6 +35,7 @@ from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import tasks
 
 _AT_ONCE = 2  # episodes in a job; chosen: so few that all workers end together
+_LARGEST_BENCH_BYTES = 1 << 20  # of a record of bench.sh; chosen: far more than its figures take
 _FILM_EVERY = 3  # pictures: ten a second, as film.py plays them
 _OF_ROLLOUTS = (
     "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",
@@ -241,9 +243,11 @@ def _latencies(options: EvaluateFlags) -> Latencies:
     times: dict[str, float] = {}
     if options.bench is not None:
         try:
-            measured = json.loads(options.bench.read_text())["both_at_once_1_to_8"]
+            measured = json.loads(plain_file.read(options.bench, _LARGEST_BENCH_BYTES, links=True))[
+                "both_at_once_1_to_8"
+            ]
             times = {f"{name}_s": measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise SettingsError(
                 f"--bench {options.bench}: not a record of ./launch/bench.sh --models ({error!r:.60}); give another file"
             ) from None

@@ -1,5 +1,5 @@
-"""Files of a session that came from elsewhere: only what is really a file is opened, and no more read than allowed.
-Used by the reader and the index of sessions.
+"""Files that came from elsewhere, of a session or a user: only what is really a file is opened, and no more read than allowed.
+Used by the reader and the index of sessions, and for files that a command line names.
 
 A link shows any file of this machine, a pipe never ends, a device gives without end.
 """
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def opened(path: Path) -> BinaryIO:
-    """Open a file for reading. Raises OSError, also for a link, a folder, a pipe or a device."""
+def opened(path: Path, links: bool = False) -> BinaryIO:
+    """Open a file for reading. Raises OSError, also for a folder, a pipe, a device and, unless `links` are followed, a link."""
+    follow = 0 if links else os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | follow | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "is a symbolic link", str(path)) from None
@@ -25,9 +26,9 @@ def opened(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read(path: Path, most_bytes: int) -> bytes:
+def read(path: Path, most_bytes: int, links: bool = False) -> bytes:
     """All bytes of a file. Raises OSError as `opened` does, and where there are more than `most_bytes`."""
-    with opened(path) as file:
+    with opened(path, links) as file:
         data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", str(path))

@@ -31,6 +31,9 @@ _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow or a fu
 _STEERING = {
     code: "?" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 }  # C0, DEL, C1 (ECMA-48)
+_BREAKS: dict[int, str] = dict.fromkeys((0x0A, 0x09, 0x2028, 0x2029), "?")  # newline, tab, line and paragraph separator
+_LONG_WORD = re.compile(r"(\S{120})\S{64,}(\S{60})")
+"""Its beginning and end are kept; chosen: most paths are whole, and a line still fits a screen."""
 _NAMES = {" ": "space", "\n": "Enter", "\r": "Enter", "\t": "Tab", "\x1b": "Escape", "\x7f": "Backspace"}
 
 
@@ -110,6 +113,27 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + "s" * (number != 1)
 
 
+def one_line(text: str) -> str:
+    """A text on one line that a terminal can take, without `plain`'s steering; words of many letters lose their middle."""
+    return _LONG_WORD.sub(r"\1...\2", plain(text).translate(_BREAKS))
+
+
+def write_page(text: str) -> None:
+    """Print a whole page, such as a help. Raises OSError where it cannot be written; who has read enough ends it quietly."""
+    try:
+        print(text.removesuffix("\n"), flush=True)  # noqa: T201
+    except OSError as error:
+        _discard_output()
+        if isinstance(error, BrokenPipeError):
+            sys.exit(128 + signal.SIGPIPE)  # as a program ends that does not catch it
+        raise
+
+
+def _discard_output() -> None:
+    """What waits in Python's buffer goes nowhere: writing it once more at the end would be a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def say(text: str) -> None:
     """Write a line for the operator; what would steer his terminal is shown as `?`.
 
@@ -134,7 +158,7 @@ def _put(text: str) -> None:
     try:
         print(text, end="", flush=True)  # noqa: T201
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         os.kill(os.getpid(), signal.SIGHUP)
 
 

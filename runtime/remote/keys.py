@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
         raise SettingsError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
     if found := sorted(path.name for path in folder.glob("*.key*")):
         raise SettingsError(f"{folder / found[0]}: already exists; give another folder, or delete it")
+    if any(folder.iterdir()):
+        raise SettingsError(f"{folder}: is not empty; give a new folder")
     try:
         for name in (ROBOT, BOX):
             for path in zmq.auth.create_certificates(folder, name):

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from drivers.cobot_magic import CAMERAS
+from runtime.config import output_paths
 from runtime.errors import SettingsError
 from runtime.host import whole_file
 from runtime.host.next_step import say_next
@@ -30,6 +31,8 @@ Entry = dict[str, Any]
 def main(arguments: list[str]) -> int:
     """Write the trace of the session of the line. Called by runtime/cli.py; returns 0."""
     options, _ = TRACE.read(arguments)
+    if options.out is not None:
+        output_paths.check_writable(options.out, "--out")
     session = reader.opened(options.session)
     out = options.out or session.path.parent / "trace.json.gz"
     made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}

@@ -67,7 +67,7 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
         try:
             before = json.loads(path.read_text())
             revisions, settings = list(before["revisions"]), dict(before["settings"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RuntimeFault(f"{path}: not a record of a training; give another --out, or delete the file") from None
         other = _difference(_completed(settings), wanted)
         if other is not None:

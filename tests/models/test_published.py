@@ -452,3 +452,9 @@ def test_a_text_encoder_of_the_old_kind_is_read_safely(
         begun(policy.model_copy(update={"published": published})).instructor().encode([TEXT])
     assert ("holds more than tensors (posix.mkdir)" if hostile else "cannot be read") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_home_of_nobody_is_a_folder_that_does_not_exist() -> None:
+    folder = Source(repo="~nobody-is-called-so/weights").folder
+    assert folder is not None and not folder.exists()
+    assert Source(repo="~/weights").folder == Path.home() / "weights"

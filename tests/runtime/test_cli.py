@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -247,3 +249,59 @@ def shown(name: str) -> Any:
 def test_what_help_shows_is_in_the_tree(name: str, short: dict[str, Answer]) -> None:
     """A setting that is renamed must not silently leave the help."""
     assert {f"--{setting}" for setting in shown(name)} <= set(flags(short[name][1]))
+
+
+def command(*words: str | Path) -> subprocess.Popen[str]:
+    """The command as a process of its own."""
+    line, pipe = [sys.executable, "-m", "runtime.cli", *words], subprocess.PIPE
+    return subprocess.Popen(
+        line, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["robot", "--help-all"]], ids=" ".join)
+def test_a_help_that_nobody_reads_ends_without_a_word(words: list[str]) -> None:
+    asked_for = command(*words)
+    assert asked_for.stdout is not None and asked_for.stderr is not None
+    asked_for.stdout.close()
+    with asked_for:
+        assert asked_for.stderr.read() == ""
+    assert asked_for.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize("words", [["--help"], ["robot", "--help-all"]], ids=" ".join)
+def test_a_help_that_cannot_be_written_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "runtime.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert (done.returncode, done.stderr) == (1, "video2act: No space left on device; free disk space there\n")
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_one_line() -> None:
+    """The signal comes as soon as the first module that takes long is read."""
+    code = """
+import os, signal, sys
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pydantic":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stop())
+sys.argv[:] = ["video2act", "robot", "--profile", "nowhere"]
+from runtime import cli
+sys.exit(cli.main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "video2act: stopped\n")
+
+
+ODD_VALUES = ("a\nb", "a\rb", "a\tb", "a\x1b[2Jb", "a\u2028b", "x" * 5000, "/" + "x" * 5000)
+TAKE_ANY_TEXT = [["robot", "--task"], ["train", "action", "--out", "o", "--data"], []]
+
+
+def test_a_value_with_line_breaks_or_without_end_is_one_short_line() -> None:
+    lines = [[*words, f"{value}"] for words in TAKE_ANY_TEXT for value in ODD_VALUES]
+    for line, (status, out, err, _) in zip(lines, asked(*lines), strict=True):
+        assert status in (1, 2) and out == "", line
+        assert err.startswith("video2act: ") and err.endswith("\n") and err[:-1].isprintable(), line
+        assert len(err) < 700, line

@@ -3,6 +3,7 @@
 What is wrong with settings is tried in test_refusals.py, all commands' lines in tests/runtime/test_cli.py.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ class Kitchen(BaseModel):
     oven: Oven = Oven()
     guests: int = 2
     table: tuple[float, float] = (1.0, 2.0)
+    cooks: tuple[str, ...] = ()
 
 
 class BakeFlags(Flags):
@@ -87,6 +89,36 @@ def test_a_flag_may_be_called_what_python_keeps_for_itself() -> None:
 def test_underscores_and_hyphens_mean_the_same() -> None:
     assert BAKE.read(["bread", "--rise_s", "3", "--dry_run"])[0] == BAKE.read(["bread", "--rise-s=3", "--dry-run"])[0]
     assert BAKE.read(["bread", "--oven.heat-k", "500"])[1] == {"oven": {"heat_k": "500"}}
+
+
+ODD_TEXTS = (
+    "salt, then rest",
+    '"quoted"',
+    "[1,2]",
+    "[",
+    "{",
+    '{"a": 1}',
+    'a"b',
+    "a\tb",
+    "a\nb",
+    "a\rb",
+    "12",
+    "null",
+    "a\\b",
+)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_a_word_without_a_flag_is_taken_as_it_stands(text: str) -> None:
+    assert BAKE.read(["bread", text, "nuts", text])[0].toppings == (text, "nuts", text)
+    assert refused(text).startswith("DISH ")
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_several_texts_of_a_flag_are_parted_at_commas_alone(text: str) -> None:
+    if "," not in text:
+        assert BAKE.read(["bread", "--cooks", f"{text},ann"])[1] == {"cooks": [text, "ann"]}
+    assert BAKE.read(["bread", "--cooks", json.dumps([text, "ann"])])[1] == {"cooks": [text, "ann"]}
 
 
 def test_nothing_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ A robot's limits are set this way, so no wrong value may pass for another, and n
 """
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ NUMBERS = [setting for setting in LEAVES if setting.kinds[0] in (int, float)]
 LISTS = [setting for setting in LEAVES if setting.is_several]
 CHOICES = [setting for setting in LEAVES if setting.choices and not setting.says.listed]
 SWITCHES = [setting for setting in LEAVES if setting.kinds == (bool,)]
+PATHS = [setting for setting in LEAVES if Path in setting.kinds]
+TEXTS = [setting for setting in LEAVES if setting.kinds == (str,) and setting.name != "profile"]
+NO_PATHS = ("", "a\0b", "/a\0b")
 REMEDIES = (
     "must be",
     "needs a value",
@@ -200,6 +204,34 @@ def test_a_profile_that_is_no_toml_is_named(content: bytes, tmp_path: Path) -> N
     assert line.isprintable() and f"{path} is not TOML" in line and line.endswith("fix it there")
 
 
+def test_a_profile_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
+    pipe, zeros, folder = (tmp_path / f"{name}.toml" for name in ("pipe", "zeros", "folder"))
+    os.mkfifo(pipe)
+    zeros.symlink_to("/dev/zero")
+    folder.mkdir()
+    for path in (pipe, zeros, folder):
+        assert f"{path}: cannot be read (not a regular file)" in refused("--profile", str(path))
+
+
+def test_a_profile_may_be_a_link_and_has_a_size(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("ratio = 3")
+    (tmp_path / "link.toml").symlink_to(tmp_path / "mine.toml")
+    assert load_settings(["--profile", str(tmp_path / "link.toml")]).ratio == 3
+    (tmp_path / "mine.toml").write_text("#" * (2 << 20))
+    assert "larger than" in refused("--profile", str(tmp_path / "mine.toml"))
+
+
+def test_what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for deep in ("[" * 3000 + "]" * 3000, "[" * 100_000, "{a=" * 3000 + "1" + "}" * 3000):
+        path.write_text(f"ratio = {deep}")
+        with pytest.raises(SettingsError, match=r"is not TOML .*; fix it there"):
+            load_settings(["--profile", str(path)])
+    for deep in ("[" * 100_000, '{"a":' * 100_000):
+        for setting in ("safety", "safety.velocity", "arms.interfaces"):
+            assert refused(f"--{setting}", deep).startswith(f"--{setting} ")
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -215,3 +247,20 @@ def test_wrong_stored_settings_are_named(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_from_json(json.dumps(values))
     assert next(iter(values)) in checked(str(caught.value))
+
+
+@pytest.mark.parametrize("setting", PATHS, ids=lambda setting: setting.name)
+def test_a_path_that_no_file_can_have_is_named(setting: Field, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for value in NO_PATHS:
+        path.write_text(toml(setting, json.dumps(value)))
+        assert refused("--profile", str(path)).startswith(f"{path}: {setting.name} ")
+        assert f"--{setting.name} " in refused(f"--{setting.name}={value}")
+
+
+@pytest.mark.parametrize("setting", TEXTS, ids=lambda setting: setting.name)
+def test_a_text_with_a_nul_is_named(setting: Field, tmp_path: Path) -> None:
+    """It becomes a file, a device or a host, and none of them can have one."""
+    path = tmp_path / "mine.toml"
+    path.write_text(toml(setting, '"a\\u0000b"'))
+    assert refused("--profile", str(path)).startswith(f"{path}: {setting.name} 'a\\x00b': must be ")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
+from cryptography import x509
 
 from runtime import cli
 from runtime.config.loading import load_settings
@@ -119,6 +120,18 @@ def test_a_token_is_added_to_a_certificate_and_nothing_is_overwritten(tmp_path: 
     with pytest.raises(SettingsError, match="host names are missing"):
         certificate.main([str(tmp_path / "third")])
     assert (tmp_path / "other" / "token").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["robot", "Robot-2.lab.local", "my_box", "*.lab.local", "3d.lab", "10.0.0.1", "::1", "a" * 63]
+)
+def test_a_name_that_browsers_match_stands_in_the_certificate(name: str, tmp_path: Path) -> None:
+    from runtime.console import certificate
+
+    certificate.main([str(tmp_path / "new"), name])
+    made = x509.load_pem_x509_certificate((tmp_path / "new" / "certificate.pem").read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(entry.value) for entry in names] == [name]
 
 
 def test_one_steers_until_he_gives_it_back_or_is_not_heard() -> None:
@@ -306,8 +319,25 @@ def test_a_broken_certificate_is_one_line(tmp_path: Path) -> None:
 def test_a_certificate_is_not_overwritten_and_needs_real_names(tmp_path: Path) -> None:
     from runtime.console import certificate
 
-    with pytest.raises(SettingsError, match="must be a host name"):
-        certificate.main([str(tmp_path), "ünicode"])
+    names = (
+        "ünicode",
+        "1.2.3.4.5",
+        "1.2.3",
+        "a b",
+        "*",
+        "*.",
+        "*.com",
+        "",
+        ".",
+        "a..b",
+        "a-",
+        "robot.",
+        "fe80::1%eth0",
+    )
+    for name in (*names, "a" * 64, "a." * 127, "https://robot", "robot:8770"):
+        with pytest.raises(SettingsError, match=r"^NAMES: .* must be a host name"):
+            certificate.main([str(tmp_path / "new"), "robot", name])
+    assert not (tmp_path / "new").exists()
     (tmp_path / "key.pem").write_text("x")
     with pytest.raises(SettingsError, match=r"key\.pem: already exists"):
         certificate.main([str(tmp_path), "robot"])

@@ -97,6 +97,14 @@ def test_keys_are_made_once_and_for_their_owner_only(made: Path) -> None:
         keys.main([str(made)])
 
 
+def test_keys_are_put_into_a_new_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    for folder, said in (("", "FOLDER"), (str(tmp_path), "is not empty")):
+        with pytest.raises(SettingsError, match=said):
+            keys.main([folder])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_missing_or_broken_keys_are_one_line(made: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"create them with ./launch/keys.sh DIR"):
         Link.coming("tcp://127.0.0.1:1", tmp_path)

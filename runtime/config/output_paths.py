@@ -12,11 +12,16 @@ def check_writable(path: Path, flag: str) -> None:
     folder = path.absolute().parent
     if path.is_dir():
         raise SettingsError(f"{flag} {path}: is a folder; give a file")
-    if path.is_fifo():
-        raise SettingsError(f"{flag} {path}: is a pipe, which may wait for ever; give a file")
+    check_no_pipe(path, flag)
     if not folder.is_dir():
         raise SettingsError(f"{flag} {path}: its folder does not exist; create it first")
     _check_may_write(path if path.exists() else folder, path, flag)
+
+
+def check_no_pipe(path: Path, flag: str) -> None:
+    """Refuse a named pipe: opening it waits until somebody reads. Raises SettingsError."""
+    if path.is_fifo():
+        raise SettingsError(f"{flag} {path}: is a pipe, which may wait for ever; give a file")
 
 
 def check_json(path: Path | None) -> None:

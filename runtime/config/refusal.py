@@ -59,7 +59,7 @@ def refused(setting: Field, value: Any, named: Named = flag_of) -> str:
 def shown(value: Any) -> str:
     """A value as its writer would know it, on one line, cut where it is long."""
     if isinstance(value, list | tuple):
-        text = ",".join(str(item) for item in value) or "(empty)"
+        text = ",".join(str(item) for item in value).strip() or "(empty)"
     elif isinstance(value, dict | bool):
         text = json.dumps(value, default=str)
     else:

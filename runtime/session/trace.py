@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     """Write the trace of the session of the line. Called by runtime/cli.py; returns 0."""
     options, _ = TRACE.read(arguments)
     if options.out is not None:
-        output_paths.check_writable(options.out, "--out")
+        output_paths.check_no_pipe(options.out, "--out")
     session = reader.opened(options.session)
     out = options.out or session.path.parent / "trace.json.gz"
     made = {"traceEvents": list(events(session)), "displayTimeUnit": "ms"}

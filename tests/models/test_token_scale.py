@@ -89,7 +89,8 @@ def test_two_windows_still_learn() -> None:
 def test_several_batches_share_one_backward_pass() -> None:
     for count in (1, 2, 8):
         scale, batch = TokenScale(K, D).train(), tokens(count, 1).requires_grad_()
-        (scale(batch).sum() + scale(batch * 2).sum()).backward()
+        (scale(batch).square().sum() + scale(batch * 2).square().sum()).backward()
+        assert batch.grad is not None and torch.isfinite(batch.grad).all() and batch.grad.any()
 
 
 def test_measured_statistics_are_used_as_they_are() -> None:

@@ -70,7 +70,13 @@ def test_floats_of_any_width_are_taken(stored: Path, tmp_path: Path, part: str, 
         (tmp_path / file.name).write_bytes(file.read_bytes())
     whole = load_file(stored / "model.safetensors")
     save_file({name: tensor.to(dtype) for name, tensor in whole.items()}, tmp_path / "model.safetensors")
-    loaded(tmp_path, part)
+    found = loaded(tmp_path, part).state_dict()
+    stored_here = {
+        name.removeprefix(f"{part}."): tensor for name, tensor in whole.items() if name.startswith(f"{part}.")
+    }
+    assert stored_here
+    for name, tensor in stored_here.items():
+        torch.testing.assert_close(found[name], tensor.to(dtype).to(found[name].dtype), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("former", ["spatial_former", "motion_former"])
@@ -99,4 +105,5 @@ def test_a_spread_as_small_as_training_gives_it_is_taken_in_bfloat16(stored: Pat
         whole["slow.spatial_former.scale.spread"], 1e-3
     ).bfloat16()
     save_file(whole, tmp_path / "model.safetensors")
-    loaded(tmp_path, "slow")
+    spread = loaded(tmp_path, "slow").state_dict()["spatial_former.scale.spread"]
+    assert spread.max() == spread.min() == torch.tensor(1e-3).bfloat16().float()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.arms.banded import solved
+from runtime.arms.product import product
 from runtime.arms.spline import POWERS, on_piece
 from runtime.config.arms_settings import Numerics
 from runtime.host.clock import NS_PER_S
@@ -89,6 +90,7 @@ class Trajectory:
     """What is being executed: the newest piece last (only `ensemble` keeps more than one)."""
 
     pieces: tuple[Piece, ...] = ()
+    numerics: Numerics = "lapack"  # as a snapshot that does not name it was made
 
     @property
     def end_ns(self) -> int:
@@ -118,10 +120,9 @@ def lay(q: Array, t0_ns: int, dt_ns: int, style: Style) -> Piece:
     Returns:
         The piece, without an offset.
     """
-    points = (
-        smoother(len(q), _weight(style.smoothing, dt_ns), style.numerics) @ q if style.blend != "prefix" else q
-    )  # a prefix is to be met exactly
-    curvature = second_derivatives(len(q), style.numerics) @ points / (dt_ns / NS_PER_S) ** 2
+    smoothing = smoother(len(q), _weight(style.smoothing, dt_ns), style.numerics)
+    points = q if style.blend == "prefix" else _times(smoothing, q, style.numerics)  # a prefix is to be met exactly
+    curvature = _times(second_derivatives(len(q), style.numerics), points, style.numerics) / (dt_ns / NS_PER_S) ** 2
     return Piece(t0_ns, dt_ns, points, curvature, t0_ns, np.zeros((3, q.shape[1])), 0.0)
 
 
@@ -147,7 +148,7 @@ def join(trajectory: Trajectory, piece: Piece, seam_ns: int, commanded: Motion, 
         offset = np.stack([commanded.q - start.q, commanded.dq - start.dq, commanded.ddq - start.ddq])
         plain = replace(plain, offset=offset, fade_s=style.fade_s)
     kept = trajectory.pieces[-(_ENSEMBLE_CHUNKS - 1) :] if style.blend == "ensemble" else ()
-    return Trajectory((*kept, plain))
+    return Trajectory((*kept, plain), style.numerics)
 
 
 def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
@@ -169,10 +170,15 @@ def evaluate(trajectory: Trajectory, now_ns: int) -> Motion | None:
         return motions[0]
     weights = _ENSEMBLE_DECAY ** np.arange(len(motions) - 1, -1, -1)
     weights /= weights.sum()
-    q, dq, ddq = (
-        np.tensordot(weights, np.stack([getattr(motion, name) for motion in motions]), 1) for name in ("q", "dq", "ddq")
-    )
-    return Motion(q, dq, ddq)
+    parts = [np.stack([getattr(motion, name) for motion in motions]) for name in ("q", "dq", "ddq")]
+    if trajectory.numerics == "lapack":
+        return Motion(*(np.tensordot(weights, part, 1) for part in parts))
+    return Motion(*(product(weights[None], part)[0] for part in parts))
+
+
+def _times(left: Array, right: Array, numerics: Numerics) -> Array:
+    """left (N, M) @ right (M, K)."""
+    return left @ right if numerics == "lapack" else product(left, np.ascontiguousarray(right, np.float64))
 
 
 @cache

@@ -81,9 +81,16 @@ class TargetStream:
         """When the next target or step of a stop is due to be sent; `now_ns` where the arm stands and none is expected."""
         return self._due_ns + self._tick_ns + self._waited_ns if self.silent_ns(now_ns) < self._tick_ns else now_ns
 
-    def is_due(self, command: ArmCommand, now_ns: int) -> bool:
-        """Whether a target is new, fresh, and its time has come."""
-        return self._is_new(command, now_ns) and now_ns - command.stamp_ns >= self._waited_ns
+    def due(self, command: ArmCommand, now_ns: int) -> ArmCommand | None:
+        """The target that an arm may be sent to next: new, fresh, and its time has come.
+
+        One whose time has not come waits here: a reader in step with `arms` finds a newer one at its next look, as early.
+        """
+        if self._next is None or not _is_fresh(self._next, now_ns):
+            self._next = command if self._is_new(command, now_ns) else None
+            self._seen_ns = command.stamp_ns if self._next is command else self._seen_ns
+        early = self._next is None or now_ns - self._next.stamp_ns < self._waited_ns
+        return None if early else self._next
 
     def step(self, command: ArmCommand, now_ns: int) -> bool:
         """Advance `q` to what is to be sent now.
@@ -115,7 +122,7 @@ class TargetStream:
         return True
 
     def _is_new(self, command: ArmCommand, now_ns: int) -> bool:
-        return command.stamp_ns != self._seen_ns and 0 <= now_ns - command.stamp_ns <= seconds(FRESH_S)
+        return command.stamp_ns != self._seen_ns and _is_fresh(command, now_ns)
 
     def _take_due(self, newer: ArmCommand | None, now_ns: int) -> None:
         """Take the targets whose time has come: the one that waited, and a `newer` one, which else waits."""
@@ -156,6 +163,10 @@ class TargetStream:
                 track_joints(self._limits, sent, q - left * self._dt_s * dq, dq, self._dt_s)[:3]
             )
         return sent
+
+
+def _is_fresh(command: ArmCommand, now_ns: int) -> bool:
+    return 0 <= now_ns - command.stamp_ns <= seconds(FRESH_S)
 
 
 @compiled("b1(f8[:,::1],f8[:,::1],f8[:,::1],i8,f8)")

@@ -72,12 +72,13 @@ def step(bus_state: CanBusState, command: ArmCommand, arm: Arm, now_ns: int) -> 
 def _send(stream: TargetStream, command: ArmCommand, arm: Arm, now_ns: int) -> Action:
     """Whether an arm that is on and well is sent something now."""
     if interrupted(stream, now_ns):
-        if not stream.is_due(command, now_ns):
+        first = stream.due(command, now_ns)
+        if first is None:
             return ""
         if arm.apart_rad > REJOIN_RAD:
             return "too far"
-    if not stream.begun:
-        stream.begin(arm.q, command.stamp_ns)
+        if not stream.begun:
+            stream.begin(arm.q, first.stamp_ns)
     return "send" if stream.step(command, now_ns) else ""
 
 

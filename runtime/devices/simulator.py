@@ -75,10 +75,10 @@ def _send(simulation: Simulation, side: int, command: ArmCommand, now_ns: int) -
             physics.command(side, command.q)
     elif not physics.powered[side]:
         stream.end()
-    elif stream.begun or stream.is_due(command, now_ns):
-        if not stream.begun:
-            stream.begin(physics.arms()[side][0], command.stamp_ns)
-        if stream.step(command, now_ns):
+    else:
+        if not stream.begun and (first := stream.due(command, now_ns)):
+            stream.begin(physics.arms()[side][0], first.stamp_ns)
+        if stream.begun and stream.step(command, now_ns):
             physics.command(side, stream.q)
 
 

@@ -298,14 +298,15 @@ def test_motors_that_stand_still_with_their_process_are_passed_on_what_is_due() 
 
 
 def test_it_says_when_to_look_again() -> None:
+    command = ArmCommand(np.zeros(7), 2 * TICK_NS)
+    stream = TargetStream(TABLE, TICK_S)
+    due_ns = [now_ns for now_ns in range(0, 20 * TICK_NS, TICK_NS // 2) if stream.due(command, now_ns) is command]
+    assert due_ns == list(range(5 * TICK_NS // 2, 12 * TICK_NS + 1, TICK_NS // 2)), "half a tick later, for 50 ms"
     stream = TargetStream(TABLE, TICK_S)
     assert not stream.begun and not stream.moves
     stream.begin(np.zeros(7), TICK_NS)
-    command = ArmCommand(np.zeros(7), 2 * TICK_NS)
-    due_ns = [now_ns for now_ns in range(0, 20 * TICK_NS, TICK_NS // 2) if stream.is_due(command, now_ns)]
-    assert due_ns == list(range(5 * TICK_NS // 2, 12 * TICK_NS + 1, TICK_NS // 2)), "half a tick later, for 50 ms"
     stream.step(ArmCommand(np.zeros(7), 2 * TICK_NS), 2 * TICK_NS + TICK_NS // 2)
-    assert not stream.is_due(command, 3 * TICK_NS), "it was taken"
+    assert stream.due(command, 3 * TICK_NS) is None, "it was taken"
     assert stream.next_ns(2 * TICK_NS + TICK_NS // 2) == 3 * TICK_NS + TICK_NS // 2
     assert stream.next_ns(9 * TICK_NS) == 9 * TICK_NS, "nothing is expected"
     waits = ArmCommand(np.full(7, 0.1), 9 * TICK_NS)

@@ -1,6 +1,7 @@
 """The short form of the matrix on a real run of emulated arms: the quickest rows, once each. Called by pytest."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,9 +22,11 @@ PAUSE_S = 2 / 30  # a picture may be missed, but not two in a row: so much of ea
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outcome, Path]]:
-    """What came of one run, and where its session is kept."""
+    """What came of one run, and where its session is kept. The run's own folder is made beside it: its processes name that."""
     keep = tmp_path_factory.mktemp("kept")
-    yield matrix.run([SHORT], 1, print, keep), keep
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(keep.parent))
+        yield matrix.run([SHORT], 1, print, keep), keep
 
 
 def test_each_fault_is_told_and_the_arms_react(outcome: tuple[Outcome, Path]) -> None:
@@ -65,6 +68,7 @@ def pause_of_cameras_s(session: Path, verdicts: Sequence[Verdict]) -> float:
 
 
 def test_no_process_is_left(outcome: tuple[Outcome, Path]) -> None:
-    del outcome
-    left = subprocess.run(["pgrep", "-af", "video2act-faults-"], capture_output=True, text=True, check=False).stdout
+    """Only what belongs to this run counts: another robot may run beside the tests."""
+    own = f"{outcome[1].parent}/video2act-faults-"
+    left = subprocess.run(["pgrep", "-af", own], capture_output=True, text=True, check=False).stdout
     assert left == ""

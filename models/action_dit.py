@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from models.action_block import ActionBlock
 from models.action_vector import vector_of
-from models.config import Head, PolicyConfig
+from models.config.head import Head
+from models.config.policy import PolicyConfig
 from models.continuation import Continuation
 from models.guess import FirstGuess, Guess, mean
 from models.layers import KeyValue, mlp, sinusoid

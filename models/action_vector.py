@@ -5,7 +5,7 @@ Used by models/action_dit.py, models/chunk_predictor.py and training. Legend: J 
 
 import torch
 
-from models.config import Head
+from models.config.head import Head
 
 
 def vector_of(head: Head, joints: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from torch import nn
 
 from models import json_file, normalize, published, rdt
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.identity import ABOUT, About, checkpoint_id, stored_config, stored_needs
 from models.normalize import Statistics

@@ -19,7 +19,7 @@ from models import images
 from models.action_vector import joints_of, vector_of
 from models.backbones.backbone import VideoText
 from models.computed import Computed
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.normalize import Statistics
 from models.placement import sent
 from models.policy import ConditionTokens, InstructionEmbedding, Pictures

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models import filters, images
 from models.backbones.backbone import VideoText
 from models.computed import Computed
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.policy import EncodedVideo, InstructionEmbedding
 from models.window import LatentRing
 

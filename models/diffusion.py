@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from models.config import Head
+from models.config.head import Head
 
 Amount = torch.Tensor
 _GREATEST_BETA = 0.999  # Nichol and Dhariwal 2021, section 3.2: no singularity at the last time

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from models.config import Filters
+from models.config.filters import Filters
 from models.errors import ModelError
 
 # First-order kernels differentiate along x; their transposes along y. Not normalised, as in the paper.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from models import json_file
-from models.config import Part, PolicyConfig
+from models.config.part import Part
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.requirements import KINDS, Requirements, needs_of
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from models import published
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.encoders.byte_text import ByteEncoder
 from models.policy import InstructionEmbedding
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from models.config.part import Part
 from models.errors import ModelError
-from models.part import Part
 
 Group = TypeVar("Group", bound=Part)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 import torch
 from torch import nn
 
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from models import json_file
-from models.config import Source
+from models.config.source import Source
 from models.errors import ModelError
 from models.sources import FILES, PartName
 from models.weight_check import UNREADABLE, check_finite, why_unreadable

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn
 
-from models.config import QFormer
+from models.config.qformer import QFormer
 from models.layers import Attention, FeedForward, sinusoid
 from models.token_scale import TokenScale
 

@@ -8,7 +8,9 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.config import CAMERAS, JOINT_LAYOUT, Part, PolicyConfig, QFormer
+from models.config.part import Part
+from models.config.policy import CAMERAS, JOINT_LAYOUT, PolicyConfig
+from models.config.qformer import QFormer
 from models.errors import ModelError
 
 KINDS = ("video2act",)

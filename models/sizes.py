@@ -3,21 +3,13 @@
 Chosen by name in settings and flags (runtime/config/policy.py, runtime/training).
 """
 
-from models.config import (
-    Filters,
-    Head,
-    Hunyuan,
-    Keypoints,
-    PolicyConfig,
-    Published,
-    QFormer,
-    Siglip,
-    Source,
-    Text,
-    Video,
-    Wan,
-    Window,
-)
+from models.config.encoders import Keypoints, Siglip, Text
+from models.config.filters import Filters
+from models.config.head import Head
+from models.config.policy import PolicyConfig
+from models.config.qformer import QFormer
+from models.config.source import Published, Source
+from models.config.video import Hunyuan, Video, Wan, Window
 from models.errors import ModelError
 
 # The published weights that the full sizes are made of, each at one commit of its repository on the Hugging Face hub.

@@ -5,7 +5,8 @@ Called by runtime/policy/weights.py, which fetches, and by models/published.py, 
 
 from typing import Literal
 
-from models.config import PolicyConfig, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Source
 
 PartName = Literal["video", "transformer", "image", "text", "head"]
 

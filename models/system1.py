@@ -12,7 +12,8 @@ from models.action_vector import vector_of
 from models.capture import Graphs
 from models.chunk_predictor import ChunkInputs, ChunkPredictor
 from models.chunk_sampler import ChunkSampler
-from models.config import Keypoints, PolicyConfig, Siglip
+from models.config.encoders import Keypoints, Siglip
+from models.config.policy import PolicyConfig
 from models.encoders.image import ImageEncoder
 from models.encoders.keypoints import KeypointEncoder
 from models.normalize import Statistics

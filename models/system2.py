@@ -10,7 +10,8 @@ from torch import nn
 
 from models.backbones.backbone import Backbone, VideoText
 from models.condition_maker import ConditionMaker
-from models.config import PolicyConfig, Video
+from models.config.policy import PolicyConfig
+from models.config.video import Video
 from models.qformer import TokenCompressor
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from models.config import Window
+from models.config.video import Window
 from models.errors import ModelError
 
 Latents = Callable[[torch.Tensor], torch.Tensor]

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.backbones.backbone import Backbone, VideoText, without_decoder
-from models.config import Hunyuan
+from models.config.video import Hunyuan
 from models.published import diffusers_model
 
 _GUIDANCE_SCALE = 1000.0  # diffusers' HunyuanVideoPipeline passes the guidance times this

@@ -7,7 +7,7 @@ from typing import cast
 
 from models.backbones.backbone import Backbone
 from models.backbones.lean import LeanBackbone
-from models.config import Hunyuan, Wan
+from models.config.video import Hunyuan, Wan
 
 
 def lean_of(whole: Backbone, config: Hunyuan | Wan) -> LeanBackbone:

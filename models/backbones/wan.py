@@ -14,7 +14,7 @@ from torch import nn
 
 from models.backbones import wan_original
 from models.backbones.backbone import Backbone, VideoText, without_decoder
-from models.config import Wan
+from models.config.video import Wan
 from models.published import diffusers_model, read_json
 
 _PATCH = 2  # latents along each side of a token: the model's patch is (1, 2, 2); its VAE's of pixels is 2 too

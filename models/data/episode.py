@@ -10,7 +10,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.config import CAMERAS
+from models.config.policy import CAMERAS
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
 

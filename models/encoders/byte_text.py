@@ -6,7 +6,7 @@ from transformers.models.byt5.tokenization_byt5 import ByT5Tokenizer
 from transformers.models.t5.configuration_t5 import T5Config
 from transformers.models.t5.modeling_t5 import T5EncoderModel
 
-from models.config import Text
+from models.config.encoders import Text
 
 _BYT5_VOCABULARY = 384  # ByT5Tokenizer: 3 special tokens, 256 bytes, 125 sentinels
 

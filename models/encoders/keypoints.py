@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.config import Keypoints
+from models.config.encoders import Keypoints
 from models.encoders.image import ImageEncoder
 
 _SHARPNESS = 8.0

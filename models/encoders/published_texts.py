@@ -17,7 +17,8 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
 
 from models.backbones.backbone import VideoText
-from models.config import Hunyuan, Text, Wan
+from models.config.encoders import Text
+from models.config.video import Hunyuan, Wan
 from models.errors import ModelError
 from models.published import transformers_model
 

@@ -11,7 +11,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
 from models import published
-from models.config import Siglip
+from models.config.encoders import Siglip
 from models.encoders.image import ImageEncoder
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.config import Part
+from models.config.part import Part
 
 
 class Schedule(Part):

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from models import images
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.normalize import Statistics
 from models.train.choices import Cloning

@@ -8,7 +8,7 @@ Legend: W windows, B observations, K tokens, D width, n numbers of a token, H ta
 import torch
 from torch import nn
 
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 
 _OF_EACH = 16  # n; chosen: twice those that the first guess of `small` hears
 _WIDTH = 256  # chosen: half of that guess's, which also sees

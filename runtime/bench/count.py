@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import normalize
 from models.backbones.backbone import VideoText
-from models.config import PolicyConfig, Window
+from models.config.policy import PolicyConfig
+from models.config.video import Window
 from models.lean_system2 import LeanSystem
 from models.placement import place
 from models.sizes import by_name

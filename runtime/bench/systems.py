@@ -17,7 +17,10 @@ from torch import nn
 from models import normalize
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint
-from models.config import Hunyuan, PolicyConfig, Published, Siglip
+from models.config.encoders import Siglip
+from models.config.policy import PolicyConfig
+from models.config.source import Published
+from models.config.video import Hunyuan
 from models.graphs.folder import GraphFolder
 from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs

@@ -6,7 +6,8 @@ import hashlib
 
 from pydantic import ValidationError
 
-from models.config import PolicyConfig, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Source
 from models.errors import ModelError
 from models.identity import checkpoint_id, stored_config, stored_needs
 from models.requirements import Requirements, needs_of

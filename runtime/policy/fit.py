@@ -4,7 +4,7 @@ Called by the robot command, and by whoever opens a checkpoint (networks.py).
 
 from collections.abc import Iterator
 
-from models.config import JOINT_LAYOUT
+from models.config.policy import JOINT_LAYOUT
 from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault

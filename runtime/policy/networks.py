@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.graphs.folder import GraphFolder
 from models.graphs.lean_system2 import LeanGraphs

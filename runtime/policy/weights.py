@@ -19,7 +19,8 @@ from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 
-from models.config import PolicyConfig, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Source
 from models.sources import FILES, PartName, sources
 from runtime.config.policy import configured
 from runtime.config.system_settings import Policy, PublishedWeights

@@ -10,7 +10,8 @@ from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
-from models.config import Part, PolicyConfig
+from models.config.part import Part
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.identity import checkpoint_folder, stored_config
 from models.sources import sources

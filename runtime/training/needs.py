@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from models import normalize
-from models.config import PolicyConfig, Window
+from models.config.policy import PolicyConfig
+from models.config.video import Window
 from models.placement import usual_type
 from models.system1 import FastSystem
 from models.system2 import SlowSystem

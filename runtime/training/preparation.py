@@ -18,7 +18,7 @@ import torch
 from drivers.task_names import KEPT_FROM
 from models import images
 from models.checkpoint import Checkpoint, load_embedding, save_embedding
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.data.episode import Episode
 from models.data.lerobot import INFO

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.config import Part, PolicyConfig
+from models.config.part import Part
+from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import checkpoint_id, stored_config
 from models.train.choices import Cloning, Filming, Schedule

@@ -11,7 +11,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from models import normalize
 from models.checkpoint import CPU, Checkpoint, Stored, save
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import stored_config
 from models.instructor import Instructor

@@ -2,12 +2,12 @@
 
 from drivers import cobot_magic
 from drivers.sim.tasks import task
-from models import config
+from models.config.policy import CAMERAS
 from models.data import episode
 
 
 def test_models_and_drivers_name_the_same_cameras_in_the_same_order() -> None:
-    assert config.CAMERAS == cobot_magic.CAMERAS
+    assert CAMERAS == cobot_magic.CAMERAS
 
 
 def test_demonstrations_are_made_and_read_at_one_rate() -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models import normalize
 from models.checkpoint import Checkpoint
-from models.config import Hunyuan, PolicyConfig, Wan
+from models.config.policy import PolicyConfig
+from models.config.video import Hunyuan, Wan
 
 
 @pytest.fixture(autouse=True)

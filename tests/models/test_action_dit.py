@@ -12,7 +12,8 @@ from torch import nn
 from models import diffusion
 from models.action_dit import ActionTransformer, Context
 from models.checkpoint import Checkpoint
-from models.config import Keypoints, PolicyConfig
+from models.config.encoders import Keypoints
+from models.config.policy import PolicyConfig
 from models.instructor import Instructor
 from models.normalize import Statistics
 from models.policy import ConditionTokens

@@ -12,7 +12,8 @@ from models import normalize
 from models.action_dit import ActionTransformer
 from models.chunk_predictor import ChunkInputs
 from models.chunk_sampler import ChunkSampler
-from models.config import PolicyConfig, Siglip
+from models.config.encoders import Siglip
+from models.config.policy import PolicyConfig
 from models.sizes import full, small
 from models.system1 import FastSystem
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.sizes import by_name
 
 Place = tuple[str | int, ...]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models import normalize, sizes
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.continuation import Continuation
 from models.system1 import FastSystem
 

@@ -9,7 +9,7 @@ import torch
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
 from models import diffusion
-from models.config import Head
+from models.config.head import Head
 
 SHAPE = (2, 8, 3)
 NO_PREFIX = torch.empty(2, 0, 3)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from models.config import CAMERAS
+from models.config.policy import CAMERAS
 from models.data import hdf5
 from models.data.demonstrations import find, to_learn_from
 from models.data.episode import EXPERT, GRIPPERS, SHORTEST_STEPS, Episode, check

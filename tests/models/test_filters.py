@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models import filters
-from models.config import Filters
+from models.config.filters import Filters
 from models.errors import ModelError
 from models.sizes import full_wan
 

@@ -14,7 +14,8 @@ from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, save
 from models.chunk_predictor import ChunkPredictor
 from models.condition_maker import ConditionMaker
-from models.config import PolicyConfig, Wan
+from models.config.policy import PolicyConfig
+from models.config.video import Wan
 from models.errors import ModelError
 from models.graphs import folder
 from models.graphs.folder import GraphFolder

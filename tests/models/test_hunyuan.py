@@ -10,7 +10,7 @@ from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideo
 
 from models.backbones.backbone import VideoText
 from models.backbones.hunyuan import HunyuanBackbone
-from models.config import Hunyuan
+from models.config.video import Hunyuan
 
 Hooked = Callable[[torch.Tensor, VideoText, int], torch.Tensor]
 

@@ -6,7 +6,8 @@ from typing import Literal
 import pytest
 import torch
 
-from models.config import Keypoints, PolicyConfig, Siglip
+from models.config.encoders import Keypoints, Siglip
+from models.config.policy import PolicyConfig
 from models.instructor import Instructor
 from models.system1 import image_encoder
 

@@ -15,7 +15,7 @@ from models.backbones.hunyuan import HunyuanBackbone
 from models.backbones.lean import LeanBackbone
 from models.backbones.lean_of import lean_of
 from models.backbones.wan import WanBackbone
-from models.config import Hunyuan, Wan
+from models.config.video import Hunyuan, Wan
 from models.placement import place
 
 CPU = torch.device("cpu")

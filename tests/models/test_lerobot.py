@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 
-from models.config import CAMERAS
+from models.config.policy import CAMERAS
 from models.data import hdf5
 from models.data.demonstrations import find
 from models.data.episode import GRIPPERS, Episode

@@ -35,7 +35,10 @@ from models import normalize
 from models.backbones import hunyuan as hunyuan_backbone
 from models.backbones import wan as wan_backbone
 from models.checkpoint import Checkpoint, save
-from models.config import Hunyuan, PolicyConfig, Published, Siglip, Source, Wan
+from models.config.encoders import Siglip
+from models.config.policy import PolicyConfig
+from models.config.source import Published, Source
+from models.config.video import Hunyuan, Wan
 from models.encoders import published_texts
 from models.encoders.siglip import SiglipEncoder
 from models.errors import ModelError

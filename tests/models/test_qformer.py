@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.config import QFormer
+from models.config.qformer import QFormer
 from models.qformer import TokenCompressor, _apart  # pyright: ignore[reportPrivateUsage]
 
 CHANNELS = 12

@@ -21,7 +21,8 @@ from models.action_dit import ActionTransformer
 from models.action_vector import joints_of
 from models.checkpoint import Checkpoint
 from models.chunk_predictor import ChunkInputs
-from models.config import PolicyConfig, Published, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Published, Source
 from models.errors import ModelError
 from models.normalize import Statistics
 from models.norms import NORMS, RMSNorm, VarianceNorm

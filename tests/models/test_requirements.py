@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.checkpoint import Checkpoint, save
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.identity import ABOUT, FORMAT, About, stored_config, stored_needs
 from models.requirements import ConditionArray, Requirements, VideoWindow, needs_of

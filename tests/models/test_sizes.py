@@ -13,7 +13,10 @@ from models import filters, images
 from models.action_dit import ActionTransformer
 from models.backbones.hunyuan import HunyuanBackbone
 from models.backbones.wan import WanBackbone
-from models.config import Filters, Hunyuan, PolicyConfig, Siglip, Wan
+from models.config.encoders import Siglip
+from models.config.filters import Filters
+from models.config.policy import PolicyConfig
+from models.config.video import Hunyuan, Wan
 from models.errors import ModelError
 from models.sizes import by_name, full, full_wan, small
 from models.system1 import image_encoder

@@ -4,7 +4,7 @@ Called by pytest; tokens are (B, K, D)."""
 import pytest
 import torch
 
-from models.config import QFormer
+from models.config.qformer import QFormer
 from models.qformer import TokenCompressor
 from models.token_scale import TokenScale
 

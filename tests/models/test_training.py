@@ -17,7 +17,8 @@ from torch import nn
 from models import normalize
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, save
-from models.config import CAMERAS, Keypoints, PolicyConfig
+from models.config.encoders import Keypoints
+from models.config.policy import CAMERAS, PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.errors import ModelError
 from models.instructor import Instructor

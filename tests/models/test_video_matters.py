@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.system1 import FastSystem
 from models.system2 import SlowSystem

@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from models.backbones.backbone import VideoText
 from models.backbones.wan import WanBackbone
-from models.config import PolicyConfig, Wan
+from models.config.policy import PolicyConfig
+from models.config.video import Wan
 from models.placement import place
 from models.policy import InstructionEmbedding
 from models.sizes import full_wan

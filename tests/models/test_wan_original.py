@@ -20,7 +20,9 @@ from models.backbones.backbone import VideoText
 from models.backbones.wan import WanBackbone
 from models.backbones.wan_original import original_name
 from models.checkpoint import Checkpoint, save
-from models.config import PolicyConfig, Published, Source, Wan
+from models.config.policy import PolicyConfig
+from models.config.source import Published, Source
+from models.config.video import Wan
 from models.errors import ModelError
 from models.sizes import full_wan
 

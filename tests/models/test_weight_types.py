@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.checkpoint import Checkpoint, save
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.identity import CHECKSUMS
 

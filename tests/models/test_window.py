@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from models.backbones.hunyuan import HunyuanBackbone
-from models.config import Hunyuan, PolicyConfig
+from models.config.policy import PolicyConfig
+from models.config.video import Hunyuan
 from models.errors import ModelError
 from models.window import FrameTime, LatentRing, grid_frames, widest_gap_ns
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from drivers.cobot_magic import ready_pose
 from models.checkpoint import Checkpoint, save
-from models.config import Keypoints, PolicyConfig, Siglip, Window
+from models.config.encoders import Keypoints, Siglip
+from models.config.policy import PolicyConfig
+from models.config.video import Window
 from models.sizes import small
 
 _GRIPPERS = [6, 13]

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from drivers.sim.tasks import TASKS
-from models.config import PolicyConfig
+from models.config.policy import PolicyConfig
 from models.train.action import Cloning
 from models.train.loop import Schedule
 from models.train.video import Filming

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models import sizes
-from models.config import Siglip
+from models.config.encoders import Siglip
 from models.train.choices import Cloning
 from runtime.config import overrides
 from runtime.errors import SettingsError

@@ -12,7 +12,8 @@ import torch
 
 from models.checkpoint import save
 from models.condition_maker import ConditionMaker
-from models.config import PolicyConfig, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Source
 from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system2 import SlowGraphs
 from models.lean_system2 import LeanSystem

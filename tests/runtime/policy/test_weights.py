@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.config import PolicyConfig, Published, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Published, Source
 from models.sizes import small
 from runtime.policy import weights
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from models.config import CAMERAS
+from models.config.policy import CAMERAS
 from models.data import hdf5, lerobot_writer
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from runtime.arms import parking

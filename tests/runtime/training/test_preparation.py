@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.config import PolicyConfig, Source
+from models.config.policy import PolicyConfig
+from models.config.source import Source
 from models.sizes import full_wan
 from runtime.training.preparation import Kind, Preparation
 

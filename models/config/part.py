@@ -1,7 +1,7 @@
 """What all groups of model settings have in common: their base, the bounds of their numbers, and checks across two of them.
 
-Called by models/config.py, models/requirements.py and models/train/choices.py. The upper bounds are chosen: several times what
-any published model has. A number above them is a slip or a damaged file, and would fill the machine before it failed.
+Called by the other files here, models/requirements.py and models/train/choices.py. The upper bounds are chosen: several times
+what any published model has. A number above them is a slip or a damaged file, and would fill the machine before it failed.
 """
 
 from collections.abc import Iterable

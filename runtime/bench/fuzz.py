@@ -36,7 +36,7 @@ from runtime.host.clock import seconds
 from runtime.host.machine import describe
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 
 _START_NS = 1_000_000_000_000  # any time but zero, which stands for "never"
 _DT_NS, _TARGETS = 33_333_333, 64  # of a chunk of the paper's (4.2.2), at 30 Hz
@@ -188,7 +188,7 @@ class Fuzz:
                 kind, payload = self._hostile.payload(self._good())
                 self.found.chunks[kind] += 1
                 try:
-                    arrived.append(messages.decode(payload, messages.ActionChunk))
+                    arrived.append(codec.decode(payload, messages.ActionChunk))
                 except WireError:
                     refused += 1
             self.found.undecodable += refused
@@ -280,7 +280,7 @@ class Fuzz:
         before = self._state.executing.seq, self._state.executing.epoch
         made = arms_step.step(self.config, self._state, inputs, 1, now_ns)
         target = made.target
-        messages.encode(target)
+        codec.encode(target)
         found.ticks += 1
         found.running += target.mode == "RUNNING"
         found.spliced += before != (self._state.executing.seq, self._state.executing.epoch)

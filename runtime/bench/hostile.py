@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 
 _GRIPPERS = np.isin(np.arange(messages.JOINTS), (6, 13))  # which of the joints are
 _LARGEST = 3e38  # nearly the greatest float32
@@ -28,7 +28,7 @@ class Hostile:
     def __init__(self, seed: int) -> None:
         self._dice, self._numbers = random.Random(seed), np.random.default_rng(seed)
         self._kinds: dict[str, Callable[[messages.ActionChunk], bytes]] = {
-            "good": messages.encode,
+            "good": codec.encode,
             "wild targets": self._wild,
             "NaN or infinity": self._not_finite,
             "another length": self._length,
@@ -127,7 +127,7 @@ class Hostile:
         return _packed(body)
 
     def _damaged(self, good: messages.ActionChunk) -> bytes:
-        data = bytearray(messages.encode(good))
+        data = bytearray(codec.encode(good))
         for _ in range(self._dice.choice([1, 1, 2, 50])):
             data[self._dice.randrange(len(data))] ^= 1 << self._dice.randrange(8)
         cut = self._dice.choice([len(data), len(data), self._dice.randrange(len(data))])
@@ -138,7 +138,7 @@ class Hostile:
 
 
 def _body(good: messages.ActionChunk) -> Body:
-    return messages.unpack(messages.encode(good))
+    return codec.unpack(codec.encode(good))
 
 
 def _packed(body: Body) -> bytes:

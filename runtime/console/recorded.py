@@ -17,7 +17,7 @@ from runtime.console.source import RATED, SHOWN_EVENTS, Picture, parts, rate_hz
 from runtime.console.view import ARRIVAL, STATES, rounded, view
 from runtime.errors import SessionError, SettingsError, WireError
 from runtime.host import plain_file
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader, table_file
 from runtime.session.format import LARGEST_PICTURE_BYTES, ORIGIN
@@ -101,7 +101,7 @@ class Recorded:
         """Add one message; one that is looked into only later is not decoded yet."""
         topic, payload = logged.topic, logged.payload
         if topic in _OFTEN:
-            raw = messages.unpack(payload)
+            raw = codec.unpack(payload)
             stamp_ns = int(raw["stamp_ns"])
             if raw.get("arrivals"):
                 self._add(ARRIVAL, stamp_ns, payload)
@@ -124,7 +124,7 @@ class Recorded:
         if not place:
             return None
         try:
-            message, _ = messages.decode_recorded(self._payloads[topic][place - 1])
+            message, _ = codec.decode_recorded(self._payloads[topic][place - 1])
         except WireError:
             return None
         return message if topic_of(message) == (_ARRIVED_WITH if topic == ARRIVAL else topic) else None

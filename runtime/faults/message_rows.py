@@ -11,7 +11,7 @@ from runtime.bench.hostile import Hostile
 from runtime.faults.live_robot import LiveRobot
 from runtime.faults.row import Row
 from runtime.faults.wires import Change, Wire, flood, paced
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import OPERATOR
 
 _NOISE, _NOISE_HZ = 2000, 1000.0  # messages of noise, and how many a second; chosen
@@ -36,13 +36,13 @@ class HostileChunks:
         return ""
 
     def _changed(self, hostile: Hostile, payload: bytes) -> list[bytes]:
-        good = messages.decode(payload, messages.ActionChunk)
+        good = codec.decode(payload, messages.ActionChunk)
         assert isinstance(good, messages.ActionChunk)
         match self.kind:
             case "far outside the ranges":
-                return [messages.encode(good.model_copy(update={"q": good.q + 9}))]
+                return [codec.encode(good.model_copy(update={"q": good.q + 9}))]
             case "jumping":
-                return [messages.encode(good.model_copy(update={"q": good.q * 0.2}))]
+                return [codec.encode(good.model_copy(update={"q": good.q * 0.2}))]
             case kind:
                 return [hostile.of(kind, good)]
 
@@ -99,7 +99,7 @@ class Noise:
 
     def begin(self, robot: LiveRobot) -> str:
         dice = random.Random(0)
-        payload = messages.encode(self.good)
+        payload = codec.encode(self.good)
         before = robot.lost
         noise = [mutated(payload, dice) for _ in range(_NOISE)]
         if self.sender == OPERATOR:

@@ -13,7 +13,7 @@ from runtime.faults.live_robot import LiveRobot
 from runtime.faults.message_rows import mutated
 from runtime.faults.wires import flood, paced
 from runtime.host.progress import bar
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import OPERATOR
 
 _RUNNING_S, _SETTLE_S = 180.0, 2.0  # longest wait for RUNNING; from the last packet to the last count; chosen
@@ -63,7 +63,7 @@ def _send(
     robot: LiveRobot, topic: str, sender: str, good: messages.Message, count: int, passed: Callable[[int], object]
 ) -> dict[str, int]:
     """Packets of one topic: how many were sent, could not be read, and were counted by all who listen together."""
-    dice, payload, found = random.Random(0), messages.encode(good), {"sent": 0, "unreadable": 0}
+    dice, payload, found = random.Random(0), codec.encode(good), {"sent": 0, "unreadable": 0}
 
     def made() -> Iterator[bytes]:
         for _ in range(count):
@@ -85,7 +85,7 @@ def _send(
 def readable(packet: bytes, kind: type[messages.Message]) -> bool:
     """Whether a packet is still a message of its topic, by the codec of all processes."""
     try:
-        messages.decode(packet, kind)
+        codec.decode(packet, kind)
     except WireError:
         return False
     return True

@@ -1,23 +1,17 @@
-"""Every message that passes between processes, defined once, and the one codec for them.
-Used by every process; the bus decodes, the session reader and replay decode what was recorded.
+"""Every message that passes between processes, defined once; codec.py makes bytes of them. Used by every process.
 
-A message is one msgpack map: `type`, `schema` and the fields. Decoding is strict: an unknown field, a wrong type, shape
-or dtype, NaN or infinity raises WireError, which the bus counts. Units and meaning stand beside each field. What changes here
-gets a new schema number and a row in upgrades.py, by which recorded messages of former schemas stay readable.
+Units and meaning stand beside each field. What changes here gets a new schema number and a row in upgrades.py, by which
+recorded messages of former schemas stay readable.
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-import msgpack
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.errors import WireError
 from runtime.messaging.array_field import Array, ArraySet, Tensor
-from runtime.messaging.upgrades import SCHEMA_NUMBER, upgraded
 
 MOST_TARGETS = 128  # in a chunk; chosen: twice the paper's 64 (4.2.2), which fits one frame of the chunk topic
 SHORTEST_DT_NS, LONGEST_DT_NS = 1_000_000, 1_000_000_000
@@ -44,8 +38,9 @@ class Message(BaseModel):
     """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    _tensors: ClassVar[dict[str, Tensor | ArraySet]]
-    _nested: ClassVar[frozenset[str]]
+    tensors: ClassVar[dict[str, Tensor | ArraySet]]
+    """Fields that hold arrays, and which dtype and shape theirs must have."""
+    nested: ClassVar[frozenset[str]]
     """Fields that hold other models, which are encoded as maps."""
 
     seq: int = Field(ge=0)
@@ -54,12 +49,12 @@ class Message(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls._tensors = {
+        cls.tensors = {
             name: next(m for m in field.metadata if isinstance(m, Tensor | ArraySet))
             for name, field in cls.model_fields.items()
             if any(isinstance(m, Tensor | ArraySet) for m in field.metadata)
         }
-        cls._nested = frozenset(name for name, field in cls.model_fields.items() if _holds_models(field.annotation))
+        cls.nested = frozenset(name for name, field in cls.model_fields.items() if _holds_models(field.annotation))
 
 
 def _holds_models(annotation: Any) -> bool:
@@ -387,96 +382,4 @@ MESSAGES: dict[str, type[Message]] = {
         Supervision, Recording, Scene, Snapshot,
     )
 }  # fmt: skip
-_local: Any = threading.local()
 MODES: tuple[str, ...] = get_args(Mode)
-
-
-def encode(message: Message) -> bytes:
-    """Encode a message as one msgpack map.
-
-    Args:
-        message: Of any type in MESSAGES; its values are not checked again.
-
-    Returns:
-        Its bytes: arrays as maps of dtype, shape and little-endian data.
-    """
-    body: dict[str, Any] = {"type": type(message).__name__, "schema": SCHEMA_NUMBER}
-    tensors, nested = message._tensors, message._nested  # pyright: ignore[reportPrivateUsage]
-    for name, value in message.__dict__.items():
-        if name in tensors:
-            body[name] = tensors[name].to_map(value)
-        else:
-            body[name] = _plain(value) if name in nested else value
-    if not hasattr(_local, "packer"):  # kept: a new one would fetch a fresh megabyte from the kernel for each message
-        _local.packer = msgpack.Packer()
-    return _local.packer.pack(body)
-
-
-def decode(payload: bytes | memoryview, expected: type[Message] | None = None) -> Message:
-    """The message in a payload, with all checks.
-
-    Args:
-        payload: One msgpack map. Arrays of the message point into a copy, not into it.
-        expected: The only type that is taken; None: any known one.
-
-    Raises:
-        WireError: It is not exactly one message of this schema: type, schema, fields, dtypes, shapes, finite values.
-    """
-    return _validated(unpack(payload), expected)
-
-
-def decode_recorded(payload: bytes) -> tuple[Message, bytes]:
-    """A session's message, which a former schema may have written.
-
-    Args:
-        payload: As it was recorded.
-
-    Returns:
-        The message, and its payload in the present schema: the very bytes where that is the one it was written in.
-
-    Raises:
-        WireError: It is no message of any known schema.
-    """
-    body = unpack(payload)
-    present = upgraded(body)
-    message = _validated(present, None)
-    return message, payload if present is body else encode(message)
-
-
-def _validated(body: dict[str, Any], expected: type[Message] | None) -> Message:
-    kind = MESSAGES.get(str(body.pop("type", None)))
-    if kind is None or (expected is not None and kind is not expected):
-        raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
-    schema = body.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA_NUMBER:
-        raise WireError(f"{kind.__name__}: expected schema {SCHEMA_NUMBER}, got {schema!r:.20}")
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise WireError(f"{kind.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def unpack(payload: bytes | memoryview) -> dict[str, Any]:
-    """The raw map of a payload; its fields are not checked.
-
-    Raises:
-        WireError: It is no msgpack map with text keys.
-    """
-    try:
-        body = msgpack.unpackb(payload, use_list=False, strict_map_key=True)
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-        raise WireError(f"not msgpack: {type(error).__name__}") from None
-    if not isinstance(body, dict):
-        raise WireError("not a map")
-    return body
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return {name: _plain(inner) for name, inner in value.__dict__.items()}
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, tuple):
-        return tuple(_plain(inner) for inner in value)  # pyright: ignore[reportUnknownVariableType]
-    return value

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from runtime.errors import RuntimeFault
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import Topic
 
 
@@ -20,7 +20,7 @@ class Publisher(ABC):
 
     def send(self, message: messages.Message) -> None:
         """Encode a message and send it, without ever waiting."""
-        self.send_raw(messages.encode(message))
+        self.send_raw(codec.encode(message))
 
     @abstractmethod
     def send_raw(self, payload: bytes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from runtime.errors import WireError
 from runtime.host.clock import robot_time_ns
-from runtime.messaging import messages, unchecked
+from runtime.messaging import codec, messages, unchecked
 from runtime.messaging.topics import Topic
 
 
@@ -61,7 +61,7 @@ class Subscriber(ABC):
         self._last_seen = _LastSeen()
         self._waiting: deque[Received] = deque(maxlen=1 if newest else depth)
         self._newest, self._recording = newest, recording
-        self._decode = unchecked.read if recording and topic.message in unchecked.FLAT else messages.decode
+        self._decode = unchecked.read if recording and topic.message in unchecked.FLAT else codec.decode
 
     @abstractmethod
     def drain(self) -> bool:

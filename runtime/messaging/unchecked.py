@@ -1,15 +1,16 @@
 """Messages of 200 Hz without pydantic's checks: as their own maker builds them, and as the recorder reads them.
 Called by the arms' step and process, and by the recorder's subscribers (bus.py).
 
-Whoever acts on a message decodes it with all checks (messages.py), and so does everybody who opens a session. Here a message is
+Whoever acts on a message decodes it with all checks (codec.py), and so does everybody who opens a session. Here a message is
 built from what was just computed, or its bytes are kept as they are and only its type and arrays are checked.
 """
 
 from typing import Any, TypeVar
 
 from runtime.errors import WireError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.messages import Message
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 
 Kind = TypeVar("Kind", bound=Message)
 FLAT = (messages.JointState, messages.ArmTarget)
@@ -38,14 +39,14 @@ def read(payload: bytes | memoryview, kind: type[Kind]) -> Kind:
     Raises:
         WireError: Another type or schema, other fields, or an array of another dtype or shape, or with NaN.
     """
-    body = messages.unpack(payload)
-    if body.pop("type", None) != kind.__name__ or body.pop("schema", None) != messages.SCHEMA_NUMBER:
-        raise WireError(f"not a {kind.__name__} of schema {messages.SCHEMA_NUMBER}")
+    body = codec.unpack(payload)
+    if body.pop("type", None) != kind.__name__ or body.pop("schema", None) != SCHEMA_NUMBER:
+        raise WireError(f"not a {kind.__name__} of schema {SCHEMA_NUMBER}")
     names = _defaults.get(kind) or _remember(kind)
     if body.keys() != names.keys():
         raise WireError(f"{kind.__name__}: unexpected fields {', '.join(map(str, body))[:200]}")
     try:
-        for name, field in kind._tensors.items():  # pyright: ignore[reportPrivateUsage]
+        for name, field in kind.tensors.items():
             body[name] = field.check(body[name])
     except ValueError as error:
         raise WireError(f"{kind.__name__}: {error}") from None

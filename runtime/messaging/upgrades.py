@@ -1,5 +1,5 @@
 """What changed on the wire from each schema to the next, so that former sessions stay readable.
-Called by messages.py for recorded messages, and by the session reader for topics.
+Called by codec.py for recorded messages, and by the session reader for topics.
 
 Works on raw maps, before anything is checked: a body that is no valid message of its schema is refused after the upgrade.
 """

@@ -12,7 +12,7 @@ import numpy as np
 
 from runtime.errors import SessionError
 from runtime.host.clock import robot_time_ns
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.publisher import Publisher
 from runtime.process.base import Process
 
@@ -69,7 +69,7 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return {_KIND: "array", "dtype": value.dtype.str, "shape": value.shape, "data": value.tobytes()}
     if isinstance(value, messages.Message):
-        return {_KIND: "message", "data": messages.encode(value)}
+        return {_KIND: "message", "data": codec.encode(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         body = {field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {_KIND: type(value).__name__, **body}
@@ -87,5 +87,5 @@ def _from_plain(value: Any, known: dict[str, type]) -> Any:
     if kind == "array":
         return np.frombuffer(value["data"], np.dtype(value["dtype"])).reshape(value["shape"]).copy()
     if kind == "message":
-        return messages.decode_recorded(value["data"])[0]
+        return codec.decode_recorded(value["data"])[0]
     return known[kind](**{name: _from_plain(inner, known) for name, inner in value.items() if name != _KIND})

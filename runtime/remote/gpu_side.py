@@ -26,12 +26,13 @@ from runtime.host import clock
 from runtime.host.revision import revision
 from runtime.host.run_folder import BOX_PREFIX, MemoryFolder
 from runtime.host.terminal import say
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.bus import Bus
 from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.publisher import Publisher
 from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import topic
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import RunFile
 from runtime.process.processes import PROCESSES
@@ -93,7 +94,7 @@ class GpuSide:
             return
         self._asked_s = time.monotonic()
         if self._settings is None:
-            self._link.send(packets.HELLO, stamp(messages.SCHEMA_NUMBER), stamp(self._life))
+            self._link.send(packets.HELLO, stamp(SCHEMA_NUMBER), stamp(self._life))
         else:
             self._link.send(packets.PING, stamp(time.monotonic_ns()))
 
@@ -187,7 +188,7 @@ class GpuSide:
         if name not in self._publishers:
             return
         try:
-            message = messages.decode(payload, topic(name).message)
+            message = codec.decode(payload, topic(name).message)
         except WireError as error:
             say(f"video2act: from the robot: {error}")
             return
@@ -211,7 +212,7 @@ class GpuSide:
             return
         for name, subscriber in self._replies.items():
             for received in subscriber.take():
-                self._link.send(packets.MESSAGE, name.encode(), messages.encode(received.message))
+                self._link.send(packets.MESSAGE, name.encode(), codec.encode(received.message))
 
     def _end_system2(self) -> None:
         child, self._child = self._child, None

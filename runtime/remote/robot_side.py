@@ -8,9 +8,10 @@ from runtime.config.loading import public_settings_json
 from runtime.config.policy import policy_needs
 from runtime.errors import WireError
 from runtime.host.clock import robot_time_ns, seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.topics import topic
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import Process, log
 from runtime.remote import packets
@@ -67,7 +68,7 @@ class RobotSide:
             if message.camera not in self._rings:
                 self._rings[message.camera] = FrameRing.attach(self._process.folder / f"{message.camera}.ring")
             picture = (self._rings[message.camera].read_jpeg(message.seq) or b"",)
-        self._link.send(packets.MESSAGE, name.encode(), messages.encode(message), *picture)
+        self._link.send(packets.MESSAGE, name.encode(), codec.encode(message), *picture)
 
     def answer(self, packet: Packet) -> None:
         """Act on a packet of the box: a hello, a question for the time, a need for a file, or a message."""
@@ -103,8 +104,8 @@ class RobotSide:
 
     def _welcome(self, schema: int, life: int) -> None:
         """Answer a hello with the settings and the epoch of System 2's life there; a hello may come several times."""
-        if schema != messages.SCHEMA_NUMBER:
-            text = f"GPU box: expected schema {messages.SCHEMA_NUMBER}, got {schema}; install the same revision on both"
+        if schema != SCHEMA_NUMBER:
+            text = f"GPU box: expected schema {SCHEMA_NUMBER}, got {schema}; install the same revision on both"
             self._process.fault("link", text)
             return
         self._comings += life != self._life
@@ -116,7 +117,7 @@ class RobotSide:
         """Publish conditions and snapshots as they are; they are decoded once here, so that nothing else comes onto the bus."""
         publisher = self._publishers.get(name)
         try:
-            message = messages.decode(payload, topic(name).message if name in TO_ROBOT else None)
+            message = codec.decode(payload, topic(name).message if name in TO_ROBOT else None)
         except WireError as error:
             log.warning("from the GPU box: %s", error)
             return

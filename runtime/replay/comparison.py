@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.replay.gaps import Gap
 from runtime.replay.index import Index, Key
 
@@ -87,11 +87,11 @@ def compare(index: Index, key: Key, made: messages.Message | None, report: Repor
     added = _ADDED.get(index.session.schema)
     if made is not None and added is not None:
         made = _with(made, index.messages[key], added)
-    if made is not None and messages.encode(made) == recorded:
+    if made is not None and codec.encode(made) == recorded:
         return
     if made is not None and index.other_revision:
         made = _reworded(made, index.messages[key])
-        if messages.encode(made) == recorded:
+        if codec.encode(made) == recorded:
             report.reworded += 1
             return
     count.differing += 1

@@ -26,8 +26,9 @@ from runtime.config.loading import public_settings_json, settings_from_json
 from runtime.config.settings import Settings
 from runtime.errors import SessionError
 from runtime.host import plain_file
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
 from runtime.replay.index import Index, Missing
@@ -235,14 +236,14 @@ def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folde
     folder.mkdir(parents=True)
     writer = SessionWriter(folder / FILE_NAME, _wall_offset_ns(origin))
     name = origin.path.parent.name
-    schema = {"schema": str(messages.SCHEMA_NUMBER), "schema_hash": schema_hash()}
+    schema = {"schema": str(SCHEMA_NUMBER), "schema_hash": schema_hash()}
     writer.metadata(origin.metadata | schema | {"settings": public_settings_json(settings), ORIGIN: name})
     begin_ns = arrived[0][1].stamp_ns if arrived else 0
     for attached, data in origin.attachments.items():
         if attached.endswith(EMBEDDING_SUFFIX):
             writer.attachment(attached, data, begin_ns)
     for topic, message in arrived:
-        writer.message(topic, message, messages.encode(message))
+        writer.message(topic, message, codec.encode(message))
         jpeg = origin.jpeg(message.camera, message.seq) if isinstance(message, messages.Frame) else None
         if isinstance(message, messages.Frame) and jpeg is not None:
             writer.picture(message.camera, message.seq, jpeg, message.capture_ns)

@@ -29,9 +29,9 @@ from models.data.episode import is_jpeg
 from runtime.errors import SessionError, WireError
 from runtime.host import plain_file, remedies
 from runtime.host.terminal import say
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import TOPICS, topic_of
-from runtime.messaging.upgrades import present_topic
+from runtime.messaging.upgrades import SCHEMA_NUMBER, present_topic
 from runtime.session import chunk
 from runtime.session.chunk import Budget
 from runtime.session.format import FILE_NAME, IMAGE_PREFIX, METADATA_NAME, RAW_ENCODING
@@ -43,7 +43,7 @@ _MARK_AT = _RECORD.size + 28  # of the mark within a chunk record: behind start,
 _LARGEST_RECORD = 1 << 28  # chosen: 256 MiB, far above any chunk, so that a damaged length is seen
 _LARGEST_METADATA = 1 << 20  # bytes; chosen: settings take 5 KB
 _KEPT_CHUNKS = 32  # that were read last; chosen: 2 MiB, some 60 pictures of 640x480
-_SCHEMAS = {str(number + 1) for number in range(messages.SCHEMA_NUMBER)}
+_SCHEMAS = {str(number + 1) for number in range(SCHEMA_NUMBER)}
 _MOST_GUESSES = 100  # messages of a channel; chosen: one in so many may be damaged, and what is not ours stays unknown
 _UNREADABLE = (
     McapError, DecodeError, ZstdError, ValueError, LookupError, ArithmeticError, RuntimeError, EOFError, error,
@@ -61,7 +61,7 @@ class Logged:
 
     def decode(self) -> messages.Message:
         """The message, in the present schema."""
-        return messages.decode_recorded(self.payload)[0]
+        return codec.decode_recorded(self.payload)[0]
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Session:
     def schema(self) -> int:
         """Of its messages when they were written; the present one where it says none that could be."""
         said = self.metadata.get("schema", "")
-        return int(said) if said in _SCHEMAS else messages.SCHEMA_NUMBER
+        return int(said) if said in _SCHEMAS else SCHEMA_NUMBER
 
     def jpeg(self, camera: str, number: int) -> bytes | None:
         """The logged bytes of a frame; None where it was not logged or is damaged."""
@@ -310,7 +310,7 @@ def _guessed_topic(session: Session, record: Message) -> str:
 def _guess_topic(payload: bytes) -> str:
     """The topic of a message whose channel was described in a lost chunk: its content tells. Empty: none of ours."""
     try:
-        message, _ = messages.decode_recorded(payload)
+        message, _ = codec.decode_recorded(payload)
     except WireError:
         return _guess_camera(payload)
     return topic_of(message)
@@ -330,7 +330,7 @@ def decode_all(session: Session) -> Iterator[tuple[str, messages.Message, bytes]
     """
     for logged in session.messages:
         try:
-            message, payload = messages.decode_recorded(logged.payload)
+            message, payload = codec.decode_recorded(logged.payload)
         except WireError:
             session.damage.bad_messages += 1
             continue

@@ -23,6 +23,7 @@ from runtime.messaging import messages
 from runtime.messaging.frame_ring import FrameRing
 from runtime.messaging.subscriber import Subscriber
 from runtime.messaging.topics import TOPICS
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.process.base import KEPT_FOLDER, Process, log
 from runtime.process.role import METADATA
@@ -99,7 +100,7 @@ class Recorder:
             "settings": public_settings_json(settings),
             METADATA: self._process.role.model_dump_json(),
             "revision": self._process.revision,
-            "schema": str(messages.SCHEMA_NUMBER),
+            "schema": str(SCHEMA_NUMBER),
             "schema_hash": schema_hash(),
             "seed": str(settings.seed),
             "wall_offset_ns": str(self.offset_ns),

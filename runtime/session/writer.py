@@ -11,6 +11,7 @@ from typing import IO, cast
 from mcap.writer import CompressionType, Writer
 
 from runtime.messaging import messages
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.session.format import CHUNK_BYTES, METADATA_NAME, RAW_ENCODING
 from runtime.session.viewers import ViewerChannels
 
@@ -103,7 +104,7 @@ class SessionWriter:
 
     def _write(self, topic: str, message: messages.Message, payload: bytes, time_ns: int) -> None:
         if topic not in self._channels:
-            kind = {"type": type(message).__name__, "schema": str(messages.SCHEMA_NUMBER)}
+            kind = {"type": type(message).__name__, "schema": str(SCHEMA_NUMBER)}
             self._channels[topic] = self._writer.register_channel(topic, RAW_ENCODING, 0, kind)
         self._writer.add_message(self._channels[topic], time_ns, payload, time_ns, message.seq % (1 << 32))
         self._viewers.message(message, time_ns)

@@ -14,6 +14,7 @@ from golden_sessions import GOLDEN, processor
 
 from drivers.cobot_magic import CAMERAS
 from runtime.messaging import messages
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.session import reader
 from runtime.session.format import FILE_NAME
 from runtime.session.writer import SessionWriter
@@ -48,7 +49,7 @@ def cut(session: reader.Session, path: Path) -> None:
 
 def main() -> None:
     """Run, cut, and say on which processor."""
-    folder = GOLDEN / f"schema-{messages.SCHEMA_NUMBER}"
+    folder = GOLDEN / f"schema-{SCHEMA_NUMBER}"
     with tempfile.TemporaryDirectory() as made:
         subprocess.run([sys.executable, "-m", "runtime.cli", "robot", *_RUN, "--sessions", made], check=True)
         (run,) = Path(made).iterdir()

@@ -8,7 +8,7 @@ import machine_need
 import pytest
 
 from runtime.config.loading import load_settings, settings_to_json
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader
 
@@ -22,7 +22,7 @@ def reported(monkeypatch: pytest.MonkeyPatch, arrived: Sequence[messages.Message
     """Of a session with these messages."""
     settings = settings_to_json(load_settings(["--system1.period_s", "0.2", "--ratio", "4"]))
     log = reader.Session(Path("none"), metadata={"settings": settings})
-    log.messages = [reader.Logged(topic_of(message), messages.encode(message)) for message in arrived]
+    log.messages = [reader.Logged(topic_of(message), codec.encode(message)) for message in arrived]
     monkeypatch.setattr(reader, "read", lambda _: log)
     return machine_need.needs(Path("none"))
 

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runtime.arms import state as arms_state
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process import snapshot
 
 
@@ -413,8 +413,8 @@ def test_the_same_inputs_give_the_same_bytes(build: Build) -> None:
         rig.run(0.4)
         rig.run(0.8, chunk_every_s=None)
         rig.run(0.3)
-    assert [messages.encode(made.target) for made in first.outputs] == [
-        messages.encode(made.target) for made in second.outputs
+    assert [codec.encode(made.target) for made in first.outputs] == [
+        codec.encode(made.target) for made in second.outputs
     ]
 
 
@@ -422,12 +422,12 @@ def test_a_restored_memory_goes_on_identically(running: Rig) -> None:
     saved = snapshot.pack(running.state)
     now_ns, measured, ticks, chunks = running.now_ns, running.measured.copy(), running.ticks, running.chunks
     running.run(0.5)
-    straight = [messages.encode(made.target) for made in running.outputs[ticks:]]
+    straight = [codec.encode(made.target) for made in running.outputs[ticks:]]
     running.state = snapshot.unpack(saved, arms_state.SAVED)
     running.now_ns, running.measured, running.ticks, running.chunks = now_ns, measured, ticks, chunks
     running.outputs = []
     running.run(0.5)
-    assert [messages.encode(made.target) for made in running.outputs] == straight
+    assert [codec.encode(made.target) for made in running.outputs] == straight
 
 
 _NUMBER = st.floats(-4, 4, width=32)

@@ -13,7 +13,7 @@ from drivers.cobot_magic import ready_pose
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.config.loading import load_settings
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 
 Build = Callable[..., Any]
 START_NS = 1_000_000_000_000
@@ -42,9 +42,9 @@ class Loop:
         health = self.build(messages.CameraHealth, stamp_ns=self.now_ns)
         inputs = arms_state.ArmsInputs(self.feedback(), (health, *arrived), refused, self.now_ns)
         made = arms_step.step(self.config, self.state, inputs, 1, self.now_ns)
-        messages.encode(made.target)
+        codec.encode(made.target)
         if made.state is not None:
-            messages.encode(made.state)
+            codec.encode(made.state)
         if made.target.sent:
             self.q = made.target.q.copy()
             self.sent.append(self.q)
@@ -58,7 +58,7 @@ class Loop:
             "seq": self.chunks, "q": np.tile(self.q, (64, 1)).astype(np.float32), "t0_ns": self.now_ns,
             "dt_ns": DT_NS, "observation_ns": self.now_ns, "conditions_capture_ns": self.now_ns - 100_000_000,
         }  # fmt: skip
-        made = messages.decode(messages.encode(self.build(messages.ActionChunk, **(fields | changes))))
+        made = codec.decode(codec.encode(self.build(messages.ActionChunk, **(fields | changes))))
         assert isinstance(made, messages.ActionChunk)
         return made
 

@@ -22,7 +22,7 @@ from runtime.console import reading
 from runtime.console.reading import Reader, ReadSession
 from runtime.console.recorded import Recorded, SessionIndex
 from runtime.errors import SessionError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.session.writer import SessionWriter
 
 Build = Callable[..., Any]
@@ -67,7 +67,7 @@ def test_joints_are_plotted_from_when_the_arms_are_heard(build: Build, tmp_path:
             ("joint_state", joints),
             ("arm_target", build(messages.ArmTarget, seq=seq, stamp_ns=1000 + seq)),
         ):
-            writer.message(topic, message, messages.encode(message))
+            writer.message(topic, message, codec.encode(message))
     writer.close()
     assert json.loads(Recorded(tmp_path).joints())["at_ns"] == [1002, 1003]
 
@@ -218,9 +218,9 @@ def test_messages_that_are_none_are_counted_and_the_rest_is_shown(build: Build, 
     fault = build(messages.Fault, stamp_ns=1000)
     joints = build(messages.JointState, stamp_ns=1000)
     for topic, payload in (
-        ("fault", b"\xc1"), ("joint_state", b"\x80"), ("chunk", messages.encode(fault)),
-        ("joint_state", messages.encode(fault)), ("fault", messages.encode(fault)),
-        ("joint_state", messages.encode(joints)),
+        ("fault", b"\xc1"), ("joint_state", b"\x80"), ("chunk", codec.encode(fault)),
+        ("joint_state", codec.encode(fault)), ("fault", codec.encode(fault)),
+        ("joint_state", codec.encode(joints)),
     ):  # fmt: skip
         writer.message(topic, fault, payload)
     writer.close()

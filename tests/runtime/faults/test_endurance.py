@@ -8,7 +8,7 @@ import pytest
 from runtime.errors import SettingsError
 from runtime.faults import command, endurance, packets, starts
 from runtime.faults.message_rows import mutated
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 
 
 def test_growth_is_told_by_the_hour_without_the_beginning() -> None:
@@ -25,7 +25,7 @@ def test_growth_is_told_by_the_hour_without_the_beginning() -> None:
 
 @pytest.mark.parametrize(("topic", "sender", "good"), packets.GOOD, ids=lambda value: str(value)[:16])
 def test_most_mutated_packets_are_no_messages_any_more(topic: str, sender: str, good: messages.Message) -> None:
-    dice, payload = random.Random(1), messages.encode(good)
+    dice, payload = random.Random(1), codec.encode(good)
     made = [mutated(payload, dice) for _ in range(500)]
     assert payload not in made and len(set(made)) > 350
     assert max(map(len, made)) > 1 << 16, "one is longer than its topic allows"

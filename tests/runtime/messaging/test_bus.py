@@ -13,7 +13,7 @@ import zmq
 
 from runtime.errors import RuntimeFault
 from runtime.host.clock import robot_time_ns, seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.bus import Bus
 from runtime.messaging.publisher import Publisher
@@ -66,12 +66,12 @@ SAID_BY_ARMS = pytest.mark.parametrize("kind", [messages.JointState, messages.Sa
 @SAID_BY_ARMS
 def test_messages_arrive_in_order_and_whole(kind: type[messages.Message], bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher(_topic(kind)), bus("recorder").subscriber(_topic(kind))
-    connect(publisher, subscriber, messages.encode(build(kind)))
+    connect(publisher, subscriber, codec.encode(build(kind)))
     sent = [build(kind, seq=seq) for seq in range(1, 40)]
     for message in sent:
         publisher.send(message)
     got = receive(subscriber, len(sent))
-    assert [messages.encode(item.message) for item in got] == [messages.encode(message) for message in sent]
+    assert [codec.encode(item.message) for item in got] == [codec.encode(message) for message in sent]
     assert (subscriber.counters.missed, subscriber.counters.rejected, subscriber.counters.overflowed) == (0, 0, 0)
 
 
@@ -83,17 +83,17 @@ def test_a_large_message_arrives_whole(bus: OpenBus, build: Build) -> None:
     import numpy as np
 
     publisher, subscriber = bus("system2").publisher("conditions"), bus("system1").subscriber("conditions")
-    connect(publisher, subscriber, messages.encode(build(messages.Conditions)))
+    connect(publisher, subscriber, codec.encode(build(messages.Conditions)))
     bits = (np.arange(224 * 512) % 0x7F80).astype(np.uint16).reshape(224, 512)
     tokens = Array("bfloat16", bits)
     message = build(messages.Conditions, seq=1, arrays={"spatial": tokens, "motion": tokens})
     publisher.send(message)
-    assert messages.encode(receive(subscriber, 1)[0].message) == messages.encode(message)
+    assert codec.encode(receive(subscriber, 1)[0].message) == codec.encode(message)
 
 
 def test_arrival_times_lie_between_sending_and_taking(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    connect(publisher, subscriber, codec.encode(build(messages.SafetyState)))
     before = robot_time_ns()
     publisher.send(build(messages.SafetyState, seq=1))
     assert before <= receive(subscriber, 1)[0].arrival_ns <= robot_time_ns()
@@ -104,7 +104,7 @@ def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> 
     publisher = bus("supervisor" if name == "operator_command" else "arms").publisher(name)
     subscriber = bus("console").subscriber(name, newest=True)
     kind = topic(name).message
-    connect(publisher, subscriber, messages.encode(build(kind)))
+    connect(publisher, subscriber, codec.encode(build(kind)))
     for seq in range(1, 101):
         publisher.send(build(kind, seq=seq))
     time.sleep(0.1)
@@ -115,7 +115,7 @@ def test_newest_keeps_only_the_newest(name: str, bus: OpenBus, build: Build) -> 
 @SAID_BY_ARMS
 def test_a_full_queue_drops_the_oldest_and_counts(kind: type[messages.Message], bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher(_topic(kind)), bus("console").subscriber(_topic(kind), depth=16)
-    connect(publisher, subscriber, messages.encode(build(kind)))
+    connect(publisher, subscriber, codec.encode(build(kind)))
     for seq in range(1, 51):
         publisher.send(build(kind, seq=seq))
     time.sleep(0.1)
@@ -126,14 +126,14 @@ def test_a_full_queue_drops_the_oldest_and_counts(kind: type[messages.Message], 
 
 def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    good = messages.encode(build(messages.SafetyState))
+    good = codec.encode(build(messages.SafetyState))
     connect(publisher, subscriber, good)
     for payload in (
         b"",
         b"\xc1",
         b"garbage",
         good[:-1],
-        messages.encode(build(messages.OperatorCommand)),
+        codec.encode(build(messages.OperatorCommand)),
         good[:40] + good[41:],
     ):
         publisher.send_raw(payload)
@@ -145,7 +145,7 @@ def test_garbage_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> 
 
 def test_oversize_is_counted_and_named_not_raised(bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher("safety"), bus("console").subscriber("safety")
-    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    connect(publisher, subscriber, codec.encode(build(messages.SafetyState)))
     publisher.send(build(messages.SafetyState, seq=1, reasons=("x" * topic("safety").max_bytes,)))
     publisher.send(build(messages.SafetyState, seq=2))
     assert numbers(receive(subscriber, 1)) == [2]
@@ -156,7 +156,7 @@ def test_oversize_is_counted_and_named_not_raised(bus: OpenBus, build: Build) ->
 @SAID_BY_ARMS
 def test_gaps_in_seq_are_counted(kind: type[messages.Message], bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher(_topic(kind)), bus("console").subscriber(_topic(kind))
-    connect(publisher, subscriber, messages.encode(build(kind)))
+    connect(publisher, subscriber, codec.encode(build(kind)))
     for seq in (1, 2, 5, 6, 10):
         publisher.send(build(kind, seq=seq))
     receive(subscriber, 5)
@@ -166,7 +166,7 @@ def test_gaps_in_seq_are_counted(kind: type[messages.Message], bus: OpenBus, bui
 @SAID_BY_ARMS
 def test_a_restarted_publisher_is_no_gap(kind: type[messages.Message], bus: OpenBus, build: Build) -> None:
     publisher, subscriber = bus("arms").publisher(_topic(kind)), bus("console").subscriber(_topic(kind))
-    connect(publisher, subscriber, messages.encode(build(kind)))
+    connect(publisher, subscriber, codec.encode(build(kind)))
     for epoch, seq in ((1, 1), (2, 0), (2, 1), (3, 7)):
         publisher.send(build(kind, epoch=epoch, seq=seq))
     receive(subscriber, 4)
@@ -177,7 +177,7 @@ def test_several_publishers_reach_one_subscriber(bus: OpenBus, build: Build) -> 
     publishers = [bus(name).publisher("fault") for name in ("arms", "system1", "text")]
     subscriber = bus("supervisor").subscriber("fault")
     for publisher in publishers:
-        connect(publisher, subscriber, messages.encode(build(messages.Fault)))
+        connect(publisher, subscriber, codec.encode(build(messages.Fault)))
     for index, publisher in enumerate(publishers):
         publisher.send(build(messages.Fault, seq=10 + index))
     assert sorted(numbers(receive(subscriber, 3))) == [10, 11, 12]
@@ -187,9 +187,9 @@ def test_several_publishers_reach_one_subscriber(bus: OpenBus, build: Build) -> 
 def test_a_payload_is_kept_for_the_recorder_only(kind: type[messages.Message], bus: OpenBus, build: Build) -> None:
     publisher, name = bus("arms").publisher(_topic(kind)), _topic(kind)
     recorder, console = bus("recorder").subscriber(name, recording=True), bus("console").subscriber(name)
-    payload = messages.encode(build(kind, seq=5))
+    payload = codec.encode(build(kind, seq=5))
     for subscriber in (recorder, console):
-        connect(publisher, subscriber, messages.encode(build(kind)))
+        connect(publisher, subscriber, codec.encode(build(kind)))
     recorder.take()
     publisher.send_raw(payload)
     assert [item.payload for item in receive(recorder, 1)] == [payload]
@@ -244,7 +244,7 @@ def test_sending_never_blocks_on_a_reader_that_does_not_read(
     kind: type[messages.Message], bus: OpenBus, build: Build
 ) -> None:
     publisher, subscriber = bus("arms").publisher(_topic(kind)), bus("console").subscriber(_topic(kind), depth=8)
-    payload = messages.encode(build(kind))
+    payload = codec.encode(build(kind))
     connect(publisher, subscriber, payload)
     started = robot_time_ns()
     for _seq in range(1, 20_001):
@@ -256,7 +256,7 @@ def test_sending_never_blocks_on_a_reader_that_does_not_read(
 def test_wait_sees_a_message_and_ends_without_one(bus: OpenBus, build: Build) -> None:
     arms, console = bus("arms"), bus("console")
     publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
-    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    connect(publisher, subscriber, codec.encode(build(messages.SafetyState)))
     assert not console.wait(0.02)
     publisher.send(build(messages.SafetyState, seq=1))
     assert console.wait(2.0)
@@ -266,7 +266,7 @@ def test_wait_sees_a_message_and_ends_without_one(bus: OpenBus, build: Build) ->
 def test_drain_until_stamps_arrivals_and_ends_before_its_time(bus: OpenBus, build: Build) -> None:
     arms, console = bus("arms"), bus("console")
     publisher, subscriber = arms.publisher("safety"), console.subscriber("safety")
-    connect(publisher, subscriber, messages.encode(build(messages.SafetyState)))
+    connect(publisher, subscriber, codec.encode(build(messages.SafetyState)))
     publisher.send(build(messages.SafetyState, seq=1))
     until_ns = robot_time_ns() + seconds(0.1)
     console.drain_until((subscriber,), until_ns)
@@ -292,7 +292,7 @@ def test_a_foreign_multipart_message_harms_nobody(bus: OpenBus, build: Build) ->
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     foreign = context.socket(zmq.XPUB)
     foreign.bind(endpoint(supervisor.folder, topic("safety"), "arms"))
-    good = messages.encode(build(messages.SafetyState))
+    good = codec.encode(build(messages.SafetyState))
     for _ in range(400):
         foreign.send_multipart([b"part", good[:10], good])
         if arrives(subscriber, 0.005):
@@ -308,7 +308,7 @@ def test_a_bus_counts_what_its_process_sent_but_heartbeats_and_what_it_never_saw
     sender, reader = bus("arms"), bus("recorder")
     assert (sender.sent, reader.lost) == (0, 0)
     publisher, subscriber = sender.publisher("joint_state"), reader.subscriber("joint_state", depth=2)
-    connect(publisher, subscriber, messages.encode(build(messages.JointState)))
+    connect(publisher, subscriber, codec.encode(build(messages.JointState)))
     before = sender.sent
     sender.publisher("heartbeat").send(build(messages.Heartbeat))
     for seq in (10, 12, 13):  # one is missing, and three do not fit
@@ -331,7 +331,7 @@ def test_draining_by_descriptors_misses_nothing(bus: OpenBus, build: Build) -> N
     for publisher, subscriber, kind in zip(
         publishers, subscribers, (messages.SafetyState, messages.JointState), strict=True
     ):
-        connect(publisher, subscriber, messages.encode(build(kind)))
+        connect(publisher, subscriber, codec.encode(build(kind)))
         subscriber.take()
     sent = 0
     for burst in (1, 1, 50, 1, 7, 300, 1, 2):

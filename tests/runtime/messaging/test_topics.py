@@ -12,7 +12,7 @@ import pytest
 from drivers.cobot_magic import CAMERAS
 from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
 from runtime.messaging.socket_topic import endpoint
 from runtime.messaging.topics import OPERATOR, TOPICS, topic, topic_of
@@ -76,7 +76,7 @@ def test_socket_paths_fit_into_a_unix_address() -> None:
 def test_the_paper_size_conditions_fit(build: Callable[..., Any]) -> None:
     tokens = Array("bfloat16", np.zeros((224, 512), np.uint16))
     sent = build(messages.Conditions, arrays={"spatial": tokens, "motion": tokens})
-    assert len(messages.encode(sent)) <= TOPICS["conditions"].max_bytes
+    assert len(codec.encode(sent)) <= TOPICS["conditions"].max_bytes
 
 
 def test_one_table_names_the_processes() -> None:

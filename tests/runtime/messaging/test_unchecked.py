@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import WireError
-from runtime.messaging import messages, unchecked
+from runtime.messaging import codec, messages, unchecked
 
 STAMPS: dict[str, Any] = {"seq": 3, "epoch": 1, "stamp_ns": 5}
 JOINTS = np.linspace(-1, 1, messages.JOINTS)
@@ -32,14 +32,14 @@ def packed(body: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize("kind", unchecked.FLAT)
 def test_it_is_what_the_checked_constructor_makes(kind: type[messages.Message]) -> None:
     made, checked = unchecked.made(kind, FIELDS[kind]), kind(**FIELDS[kind])
-    assert messages.encode(made) == messages.encode(checked)
+    assert codec.encode(made) == codec.encode(checked)
     assert made.model_copy(update={"seq": 4}).seq == 4 and repr(made) == repr(checked)
 
 
 @pytest.mark.parametrize("kind", unchecked.FLAT)
 def test_it_is_read_as_it_was_sent(kind: type[messages.Message]) -> None:
-    payload = messages.encode(kind(**FIELDS[kind]))
-    assert messages.encode(unchecked.read(payload, kind)) == payload
+    payload = codec.encode(kind(**FIELDS[kind]))
+    assert codec.encode(unchecked.read(payload, kind)) == payload
 
 
 @pytest.mark.parametrize("kind", unchecked.FLAT)
@@ -48,7 +48,7 @@ def test_it_is_read_as_it_was_sent(kind: type[messages.Message]) -> None:
     {"q": {"dtype": "float64", "shape": (14,), "data": b"short"}},
 ])  # fmt: skip
 def test_what_is_not_that_message_is_refused(kind: type[messages.Message], change: dict[str, Any]) -> None:
-    body = messages.unpack(messages.encode(kind(**FIELDS[kind]))) | change
+    body = codec.unpack(codec.encode(kind(**FIELDS[kind]))) | change
     with pytest.raises(WireError):
         unchecked.read(packed(body), kind)
 

@@ -9,7 +9,7 @@ import torch
 
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.policy import arithmetic
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.process.base import KEPT_FOLDER, Process, RunFile
@@ -77,7 +77,7 @@ def test_the_recorder_attaches_what_a_process_keeps_once(folder: Path) -> None:
     fault = messages.Fault(
         seq=0, epoch=1, stamp_ns=1, process="arms", name="a", text="b"
     )  # a session without a message is none
-    recorder.record("fault", fault, messages.encode(fault))
+    recorder.record("fault", fault, codec.encode(fault))
     recorder.writer.close()
     process.close()
     assert reader.read(session / FILE_NAME).attachments == {"system1.arithmetic.json": b"first"}

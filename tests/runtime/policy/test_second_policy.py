@@ -19,7 +19,7 @@ from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.evaluation.world import Latencies, Outcome, run
 from runtime.host.clock import seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
 from runtime.policy import fit
 from runtime.policy.protocols import (
@@ -222,7 +222,7 @@ def test_targets_are_the_robots_whatever_the_policy_counts_in(build: Callable[..
     np.testing.assert_allclose(made.q[:, 0] - q[0], RAD_S * 0.05 * np.arange(1, 17), atol=1e-6)
     np.testing.assert_allclose(made.q[:, [6, 13]], OPEN_M, atol=1e-6)
     assert (made.conditions_epoch, made.conditions_seq, made.conditions_capture_ns) == (-1, -1, made.observation_ns)
-    assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
+    assert codec.encode(codec.decode(codec.encode(made))) == codec.encode(made)
 
 
 def test_system2_makes_nothing_for_a_policy_without_it(build: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.arms.trajectory import Motion, Piece, Trajectory
 from runtime.errors import RuntimeFault, SessionError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process import snapshot
 from runtime.systems.system1_state import System1State
 from runtime.systems.system2_state import System2State
@@ -59,7 +59,7 @@ def test_messages_inside_a_memory_come_back(build: Build) -> None:
 def test_a_snapshot_is_a_message_that_names_its_output() -> None:
     made = snapshot.take("system2", 7, System2State(published=8), 2, 99)
     assert (made.process, made.after_seq, made.epoch, made.stamp_ns) == ("system2", 7, 2, 99)
-    assert messages.decode(messages.encode(made)) == made
+    assert codec.decode(codec.encode(made)) == made
 
 
 def test_an_unknown_class_is_refused() -> None:

@@ -20,6 +20,7 @@ from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.run_folder import BOX_PREFIX, MEMORY_FOLDER
 from runtime.messaging import messages
 from runtime.messaging.bus import Bus
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.process.base import Process, RunFile
 from runtime.process.processes import PROCESSES
 from runtime.remote import gpu_side, keys, robot_side
@@ -159,7 +160,7 @@ def test_a_box_that_falls_silent_is_told_within_300_ms(folder: Path, robot: tupl
     faults = said.subscriber("fault", depth=8)
     side, asked_ns, heard_ns = robot_side.RobotSide(process, link), 0, 0
     with Link.coming(address, made) as box:
-        until(link, lambda: box.send(HELLO, stamp(messages.SCHEMA_NUMBER), stamp(1)))
+        until(link, lambda: box.send(HELLO, stamp(SCHEMA_NUMBER), stamp(1)))
         ends_ns = robot_time_ns() + seconds(1.0)
         while not heard_ns and robot_time_ns() < ends_ns + seconds(_SOON_S):
             if asked_ns + seconds(gpu_side._PING_S) <= robot_time_ns() < ends_ns:  # pyright: ignore[reportPrivateUsage]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.messaging import messages
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.replay import command
 from runtime.session import reader
 
-GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{messages.SCHEMA_NUMBER}" / "session.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{SCHEMA_NUMBER}" / "session.mcap"
 
 
 @pytest.fixture

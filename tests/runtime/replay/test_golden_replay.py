@@ -18,6 +18,7 @@ from golden_sessions import GOLDEN, processor
 from runtime.arms import reasons, transitions
 from runtime.config.settings import Settings
 from runtime.messaging import messages
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.replay import index
 from runtime.replay.comparison import Report
 from runtime.replay.flags import Stepping
@@ -45,7 +46,7 @@ def replayed(folder: Path, only: Stepping | None = None) -> Report:
 
 
 def test_there_is_one_of_each_schema() -> None:
-    assert [folder.name for folder in RECORDED] == [f"schema-{n + 1}" for n in range(messages.SCHEMA_NUMBER)]
+    assert [folder.name for folder in RECORDED] == [f"schema-{n + 1}" for n in range(SCHEMA_NUMBER)]
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
@@ -106,5 +107,5 @@ def test_it_runs_anew_under_another_ratio_and_is_a_session_of_the_present_schema
     write(session, settings, made, tmp_path / "other")
     other = reader.read(tmp_path / "other")
     kinds = [type(message).__name__ for _, message, _ in reader.decode_all(other)]
-    assert other.schema == messages.SCHEMA_NUMBER
+    assert other.schema == SCHEMA_NUMBER
     assert kinds.count("Conditions") > RUNS["Conditions"] and kinds.count("ActionChunk") >= 8

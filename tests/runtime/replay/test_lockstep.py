@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.config.settings import Settings
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process import snapshot
 from runtime.replay import lockstep
 from runtime.replay.comparison import Report
@@ -54,7 +54,7 @@ def with_snapshots(monkeypatch: pytest.MonkeyPatch, spoiled: bool = False) -> Se
         taken = messages.Snapshot(
             seq=cut, epoch=1, stamp_ns=whole[cut].stamp_ns, process="arms", after_seq=cut, state=state
         )
-        session.messages.append(Logged("snapshot", messages.encode(taken)))
+        session.messages.append(Logged("snapshot", codec.encode(taken)))
     return session
 
 
@@ -92,7 +92,7 @@ def test_a_difference_is_described_by_the_first_stretch_that_has_one(monkeypatch
         target = session.messages[place].decode()
         assert isinstance(target, messages.ArmTarget)
         spoiled = target.model_copy(update={"limited": not target.limited})
-        session.messages[place] = Logged("arm_target", messages.encode(spoiled))
+        session.messages[place] = Logged("arm_target", codec.encode(spoiled))
     for workers in (1, 2):
         report = lockstep.replay(session, moved, only="arms", workers=workers)
         assert report.count("ArmTarget").differing == 2

@@ -22,7 +22,7 @@ from runtime.config.settings import Settings
 from runtime.config.system_settings import Policy
 from runtime.doctor import machine
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process.fork_server import ForkServer
 from runtime.process.role import Role
 from runtime.replay import command as replay_command
@@ -274,7 +274,7 @@ def _session(build: Build, folder: Path, modes: str, settings: str = "", step_ra
         stamp = T0_NS + seq * 5_000_000
         arrived.append(("arm_target", build(messages.ArmTarget, seq=seq, stamp_ns=stamp, deadline_ns=stamp, **values)))
     for topic, message in arrived:
-        writer.message(topic, message, messages.encode(message))
+        writer.message(topic, message, codec.encode(message))
     writer.close()
     return folder
 

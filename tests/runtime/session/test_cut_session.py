@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault
-from runtime.messaging import messages
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 
-GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{messages.SCHEMA_NUMBER}" / "session.mcap"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{SCHEMA_NUMBER}" / "session.mcap"
 
 
 @pytest.fixture(params=[0.3, 0.9, 0.9999])

@@ -15,7 +15,7 @@ import simplejpeg
 from drivers.cobot_magic import CAMERAS
 from models.data import demonstrations
 from runtime.errors import RuntimeFault, SessionError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
 from runtime.session import export
 from runtime.session.writer import SessionWriter
@@ -32,7 +32,7 @@ def recorded(build: Build, folder: Path, task: str = "a_task", mode: str = "RUNN
 
     def add(kind: type[messages.Message], **fields: Any) -> None:
         message = build(kind, **fields)
-        writer.message(topic_of(message), message, messages.encode(message))
+        writer.message(topic_of(message), message, codec.encode(message))
 
     add(messages.Episode, number=1, task=task, stamp_ns=0)
     add(messages.Instruction, stamp_ns=0)

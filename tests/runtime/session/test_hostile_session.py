@@ -17,7 +17,7 @@ import simplejpeg
 
 from runtime.config.loading import load_settings, settings_from_json, settings_to_json
 from runtime.errors import RuntimeFault, SessionError, SettingsError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process.role import Role
 from runtime.replay.index import Missing
 from runtime.replay.stored_embeddings import StoredEmbeddings
@@ -98,7 +98,7 @@ def written(build: Build, tmp_path: Path) -> Path:
     writer.metadata({"settings": settings_to_json(load_settings([]))})
     for name in ("../../evil", "head"):
         notice = build(messages.Frame, camera=name, seq=1, stamp_ns=1000)
-        writer.message("frame.head", notice, messages.encode(notice))
+        writer.message("frame.head", notice, codec.encode(notice))
     jpeg = bytearray(simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8), 90))
     writer.picture("head", 1, bytes(jpeg), 1000)
     place = jpeg.index(b"\xff\xc0") + 5

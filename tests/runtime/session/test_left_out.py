@@ -10,7 +10,7 @@ import simplejpeg
 
 from drivers.cobot_magic import CAMERAS
 from models.errors import ModelError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
 from runtime.session import reader
 from runtime.session.episodes import Log, episodes
@@ -33,7 +33,7 @@ class Made(reader.Session):
     def add(self, kind: type[messages.Message], **fields: Any) -> None:
         self._count += 1
         message = self._build(kind, **({"seq": self._count, "stamp_ns": self._now} | fields))
-        self.messages.append(reader.Logged(topic_of(message), messages.encode(message)))
+        self.messages.append(reader.Logged(topic_of(message), codec.encode(message)))
 
     def episode(self, number: int, seconds: float, mode: str = "RUNNING", blind: range = range(0)) -> None:
         """`blind`: seconds of it in which the head camera shows nothing."""

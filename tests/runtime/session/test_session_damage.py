@@ -16,7 +16,7 @@ from mcap.reader import make_reader
 
 from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault, SessionError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.session import reader, recorder
 from runtime.session.writer import SessionWriter
 
@@ -40,7 +40,7 @@ def written(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Written:
     writer = SessionWriter(path, 0)
     for seq in range(MESSAGES):
         message = build(messages.JointState, seq=seq, stamp_ns=1000 + seq)
-        payloads.append(messages.encode(message))
+        payloads.append(codec.encode(message))
         writer.message("joint_state", message, payloads[-1])
     writer.close()
     with path.open("rb") as file:
@@ -72,9 +72,9 @@ def test_a_restarted_recorders_file_is_named(written: Written, tmp_path: Path) -
 def test_a_writer_that_stops_leaves_a_whole_file(build: Build, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     message = build(messages.OperatorCommand)
-    writer.message("operator_command", message, messages.encode(message))
+    writer.message("operator_command", message, codec.encode(message))
     writer.stop("0.5 GiB free (limit --recorder.reserve_gib 1)")
-    writer.message("operator_command", message, messages.encode(message))
+    writer.message("operator_command", message, codec.encode(message))
     writer.close()
     session = reader.read(tmp_path)
     assert len(session.messages) == 1 and not session.damage.unfinished
@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_leaves_a_readable_log(build: Build, tmp_path: Path
     with most_bytes_a_file(100_000):
         for seq in range(5000):
             message = build(messages.Fault, seq=seq, text=str(seq * 7919) * 20)
-            writer.message("fault", message, messages.encode(message))
+            writer.message("fault", message, codec.encode(message))
     assert writer.fault
     writer.close()
     session = reader.read(path)
@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_from_the_start_is_trouble_not_an_exception(build: B
         assert "\n" not in str(error)
         return
     message = build(messages.OperatorCommand)
-    writer.message("operator_command", message, messages.encode(message))
+    writer.message("operator_command", message, codec.encode(message))
     writer.close()
     assert "No space left" in writer.fault
 

@@ -20,7 +20,7 @@ import pytest
 import simplejpeg
 
 from runtime.errors import SessionError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.session import reader
 from runtime.session.writer import SessionWriter
 
@@ -47,12 +47,12 @@ def test_what_was_written_is_read_back(build: Build, tmp_path: Path) -> None:
     writer.metadata({"settings": "{}"})
     writer.attachment("a.safetensors", b"weights", 5)
     for message in arrived:
-        writer.message("joint_state", message, messages.encode(message))
+        writer.message("joint_state", message, codec.encode(message))
     writer.picture("head", 7, picture, 1200)
     writer.close()
     session = reader.read(tmp_path)
     assert session.damage == reader.Damage()
-    assert [row.payload for row in session.messages] == [messages.encode(message) for message in arrived]
+    assert [row.payload for row in session.messages] == [codec.encode(message) for message in arrived]
     assert session.jpeg("head", 7) == picture
     assert session.jpeg("head", 8) is None
     assert session.attachments == {"a.safetensors": b"weights"}
@@ -102,10 +102,10 @@ def test_a_full_disk_is_told_and_does_not_raise(build: Build, tmp_path: Path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     message = build(messages.JointState)
-    writer.message("joint_state", message, messages.encode(message))
+    writer.message("joint_state", message, codec.encode(message))
     monkeypatch.setattr(file, "write", full)
     for seq in range(2000):
-        writer.message("joint_state", build(messages.JointState, seq=seq), messages.encode(message))
+        writer.message("joint_state", build(messages.JointState, seq=seq), codec.encode(message))
     assert "No space left" in writer.fault
     assert "free disk space" in writer.fault
     writer.close()
@@ -115,12 +115,12 @@ _WRITING = """
     import sys, time
     from pathlib import Path
     from runtime.host.clock import robot_time_ns
-    from runtime.messaging import messages
+    from runtime.messaging import codec, messages
     from runtime.session.writer import SessionWriter
     writer = SessionWriter(Path(sys.argv[1]), 0)
     for seq in range(1_000_000):
         message = messages.Fault(seq=seq, epoch=1, stamp_ns=robot_time_ns(), process="arms", name="test", text="x" * 200)
-        writer.message("fault", message, messages.encode(message))
+        writer.message("fault", message, codec.encode(message))
         if seq % 100 == 0:
             print(seq, flush=True)
             time.sleep(0.001)
@@ -156,9 +156,9 @@ def test_a_message_that_claims_any_time_does_not_end_the_recorder(build: Build, 
     writer = SessionWriter(tmp_path / "session.mcap", 1_800_000_000_000_000_000)
     said = [build(messages.Fault, stamp_ns=stamp_ns), build(messages.ActionChunk, stamp_ns=stamp_ns)]
     for topic, message in zip(("fault", "chunk"), said, strict=True):
-        writer.message(topic, message, messages.encode(message))
+        writer.message(topic, message, codec.encode(message))
     writer.picture("head", 7, b"", -(2**63))
     writer.close()
     session = reader.read(tmp_path)
-    assert [row.payload for row in session.messages] == [messages.encode(message) for message in said]
+    assert [row.payload for row in session.messages] == [codec.encode(message) for message in said]
     assert not writer.fault and session.damage == reader.Damage()

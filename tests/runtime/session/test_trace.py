@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import SettingsError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.session import reader, trace
 from runtime.session.writer import SessionWriter
 
@@ -62,7 +62,7 @@ def test_modes_follow_each_other_without_a_gap(made: list[dict[str, Any]]) -> No
 def test_a_run_whose_arms_never_spoke_can_be_looked_at(build: Callable[..., Any], tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path / "session.mcap", 0)
     message = build(messages.Fault, process="can_left", text="no CAN adapter")
-    writer.message("fault", message, messages.encode(message))
+    writer.message("fault", message, codec.encode(message))
     writer.close()
     made = list(trace.events(reader.read(tmp_path)))
     assert any(event["name"] == "can_left: no CAN adapter" for event in made)
@@ -75,7 +75,7 @@ def test_each_life_of_system_1_has_arrows_of_its_own(build: Callable[..., Any], 
         chunk = build(messages.ActionChunk, seq=3, epoch=epoch, stamp_ns=at_ns, timing=timing)
         target = build(messages.ArmTarget, seq=epoch, stamp_ns=at_ns + 3000, arrivals=((3, at_ns + 2000),))
         for topic, message in (("chunk", chunk), ("arm_target", target)):
-            writer.message(topic, message, messages.encode(message))
+            writer.message(topic, message, codec.encode(message))
     writer.close()
     made = [event for event in trace.events(reader.read(tmp_path)) if event["ph"] in "sf"]
     assert [(event["ph"], event["id"], round(event["ts"])) for event in made] == [

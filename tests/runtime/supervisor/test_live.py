@@ -20,7 +20,7 @@ from live_run import END_S, START_S, LiveRun
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from models.data.demonstrations import find
 from models.errors import ModelError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.replay import command as replay_command
 from runtime.session import export, reader
 from runtime.session.episodes import Log, episodes
@@ -158,7 +158,7 @@ def test_a_changed_chunk_is_noticed_by_the_replay(session: LiveRun, tmp_path: Pa
     assert isinstance(chunk, messages.ActionChunk)
     q = chunk.q.copy()
     q.view("uint32")[5, 3] ^= 1
-    recorded.messages[place] = reader.Logged("chunk", messages.encode(chunk.model_copy(update={"q": q})))
+    recorded.messages[place] = reader.Logged("chunk", codec.encode(chunk.model_copy(update={"q": q})))
     report = replay(recorded)
     assert report.count("ActionChunk").differing == 1
     assert not report.identical

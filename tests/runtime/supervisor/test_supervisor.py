@@ -12,7 +12,7 @@ import pytest
 from runtime.config.loading import load_settings
 from runtime.config.settings import Supervisor as Settings
 from runtime.host.clock import seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.process.processes import row
 from runtime.supervisor.supervisor import (
     LOADING_S,
@@ -276,7 +276,7 @@ def test_the_table_as_a_message(scenario: Scenario) -> None:
     assert (made.seq, made.stamp_ns) == (7, scenario.now_ns)
     arms = messages.ProcessState(process="arms", state="starting", restarts=1, faults=1)
     assert made.processes == (OWN, arms), "what the supervisor itself lost is told like the others'"
-    assert messages.decode(messages.encode(made)) == made
+    assert codec.decode(codec.encode(made)) == made
 
 
 def shown(scenario: Scenario) -> messages.ProcessState:

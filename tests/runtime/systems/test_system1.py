@@ -16,7 +16,7 @@ from models.policy import InstructionEmbedding
 from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.policy.video2act import FastVideo2Act
@@ -351,7 +351,7 @@ def test_a_step_gives_a_chunk_that_names_everything_it_used(
     ]  # fmt: skip
     assert made.q.shape == (64, 14) and np.isfinite(made.q).all()
     assert state.run == 1 and len(state.condition_durations_ns) == 1
-    assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
+    assert codec.encode(codec.decode(codec.encode(made))) == codec.encode(made)
 
 
 def test_the_same_inputs_give_the_same_chunk(

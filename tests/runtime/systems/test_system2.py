@@ -15,7 +15,7 @@ from models.policy import InstructionEmbedding
 from models.requirements import ConditionArray, Requirements, VideoWindow
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.policy.networks import open_checkpoint, prepare_torch
 from runtime.policy.video2act import SlowVideo2Act
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
@@ -324,7 +324,7 @@ def test_a_step_gives_a_condition_that_names_everything_it_saw(
     assert made.inputs[:4] == (("episode", 1, 0), ("instruction", 1, 0), ("embedding", 1, 0), ("chunk", 1, 26))
     assert [ref[2] for ref in made.inputs[4:]] == sorted({*seen["high"][1], *seen["low"][1]})
     assert (state.run, state.published, state.capture_ns) == (27, 4, made.capture_ns)
-    assert messages.encode(messages.decode(messages.encode(made))) == messages.encode(made)
+    assert codec.encode(codec.decode(codec.encode(made))) == codec.encode(made)
     assert decide(config, state, late, NOW_NS) is None, "served"
 
 

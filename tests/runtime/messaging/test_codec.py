@@ -15,18 +15,19 @@ import pytest
 from pydantic import ValidationError
 
 from runtime.errors import WireError
-from runtime.messaging import messages
+from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
+from runtime.messaging.upgrades import SCHEMA_NUMBER
 
 Build = Callable[..., Any]
-GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{messages.SCHEMA_NUMBER}"
+GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{SCHEMA_NUMBER}"
 KINDS = sorted(messages.MESSAGES)
 MUTATIONS = 20_000
 
 
 def body_of(message: messages.Message) -> dict[str, Any]:
     """A message's raw map, to be spoiled."""
-    return msgpack.unpackb(messages.encode(message), use_list=False)
+    return msgpack.unpackb(codec.encode(message), use_list=False)
 
 
 def pack(body: Any) -> bytes:
@@ -37,7 +38,7 @@ def pack(body: Any) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_bytes(kind: str, build: Build) -> None:
     path = GOLDEN / f"{kind}.msgpack"
-    payload = messages.encode(build(messages.MESSAGES[kind]))
+    payload = codec.encode(build(messages.MESSAGES[kind]))
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_bytes(payload)
     assert payload == path.read_bytes(), f"{kind} changed on the wire; see this file's head"
@@ -45,14 +46,14 @@ def test_golden_bytes(kind: str, build: Build) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_bytes_decode_to_the_message(kind: str, build: Build) -> None:
-    made = messages.decode((GOLDEN / f"{kind}.msgpack").read_bytes(), messages.MESSAGES[kind])
+    made = codec.decode((GOLDEN / f"{kind}.msgpack").read_bytes(), messages.MESSAGES[kind])
     assert type(made) is messages.MESSAGES[kind]
-    assert messages.encode(made) == messages.encode(build(messages.MESSAGES[kind]))
+    assert codec.encode(made) == codec.encode(build(messages.MESSAGES[kind]))
 
 
 def test_arrays_survive_bit_for_bit(build: Build) -> None:
     q = np.random.default_rng(0).normal(size=(64, messages.JOINTS)).astype(np.float32)
-    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
+    made = codec.decode(codec.encode(build(messages.ActionChunk, q=q)))
     assert isinstance(made, messages.ActionChunk)
     assert made.q.dtype == np.float32
     np.testing.assert_array_equal(made.q, q)
@@ -60,7 +61,7 @@ def test_arrays_survive_bit_for_bit(build: Build) -> None:
 
 def test_an_array_that_is_not_contiguous_is_sent_in_order(build: Build) -> None:
     q = np.asfortranarray(np.arange(64 * messages.JOINTS, dtype=np.float32).reshape(64, -1))
-    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q)))
+    made = codec.decode(codec.encode(build(messages.ActionChunk, q=q)))
     assert isinstance(made, messages.ActionChunk)
     np.testing.assert_array_equal(made.q, q)
 
@@ -68,7 +69,7 @@ def test_an_array_that_is_not_contiguous_is_sent_in_order(build: Build) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_field_is_refused(kind: str, build: Build) -> None:
     with pytest.raises(WireError, match="surplus"):
-        messages.decode(pack(body_of(build(messages.MESSAGES[kind])) | {"surplus": 1}))
+        codec.decode(pack(body_of(build(messages.MESSAGES[kind])) | {"surplus": 1}))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,54 +77,54 @@ def test_a_missing_field_is_refused(kind: str, build: Build) -> None:
     body = body_of(build(messages.MESSAGES[kind]))
     del body["seq"]
     with pytest.raises(WireError, match=r"seq"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("schema", [0, 1, 2, 4, None, "1", -1, 1.5, 1.0, True])
 def test_another_schema_is_refused(schema: Any, build: Build) -> None:
     with pytest.raises(WireError, match="schema"):
-        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"schema": schema}))
+        codec.decode(pack(body_of(build(messages.OperatorCommand)) | {"schema": schema}))
 
 
 @pytest.mark.parametrize("kind", ["Nothing", "Message", "Episodic", "", None, 3, "order", "Order", "MasterState"])
 def test_an_unknown_type_is_refused(kind: Any, build: Build) -> None:
     with pytest.raises(WireError):
-        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"type": kind}))
+        codec.decode(pack(body_of(build(messages.OperatorCommand)) | {"type": kind}))
 
 
 def test_another_type_than_the_topic_carries_is_refused(build: Build) -> None:
     with pytest.raises(WireError, match="not a OperatorCommand"):
-        messages.decode(messages.encode(build(messages.Episode)), messages.OperatorCommand)
+        codec.decode(codec.encode(build(messages.Episode)), messages.OperatorCommand)
 
 
 @pytest.mark.parametrize("value", ["1", 1.0, True, None, -1, b"1", (1,)])
 def test_a_sequence_number_is_a_whole_number_from_zero(value: Any, build: Build) -> None:
     with pytest.raises(WireError, match="seq"):
-        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"seq": value}))
+        codec.decode(pack(body_of(build(messages.OperatorCommand)) | {"seq": value}))
 
 
 @pytest.mark.parametrize("command", ["halt", "", "RUN", None, 1])
 def test_an_unknown_command_is_refused(command: Any, build: Build) -> None:
     with pytest.raises(WireError, match="command"):
-        messages.decode(pack(body_of(build(messages.OperatorCommand)) | {"command": command}))
+        codec.decode(pack(body_of(build(messages.OperatorCommand)) | {"command": command}))
 
 
 def test_a_text_that_is_too_long_is_refused(build: Build) -> None:
     with pytest.raises(WireError, match="text"):
-        messages.decode(pack(body_of(build(messages.Instruction)) | {"text": "a" * 1001}))
+        codec.decode(pack(body_of(build(messages.Instruction)) | {"text": "a" * 1001}))
 
 
 @pytest.mark.parametrize("dt_ns", [0, -1, messages.SHORTEST_DT_NS - 1, messages.LONGEST_DT_NS + 1])
 def test_a_chunk_moves_forward_in_time(dt_ns: int, build: Build) -> None:
     with pytest.raises(WireError, match="dt_ns"):
-        messages.decode(pack(body_of(build(messages.ActionChunk)) | {"dt_ns": dt_ns}))
+        codec.decode(pack(body_of(build(messages.ActionChunk)) | {"dt_ns": dt_ns}))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(("kind", "name"), [("ArmTarget", "seam_jump_rad_s")])
 def test_a_number_that_is_not_finite_is_refused(kind: str, name: str, bad: float, build: Build) -> None:
     with pytest.raises(WireError, match=name):
-        messages.decode(pack(body_of(build(messages.MESSAGES[kind])) | {name: bad}))
+        codec.decode(pack(body_of(build(messages.MESSAGES[kind])) | {name: bad}))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
@@ -131,7 +132,7 @@ def test_a_nested_number_that_is_not_finite_is_refused(bad: float, build: Build)
     body = body_of(build(messages.CameraHealth))
     body["cameras"] = (body["cameras"][0] | {"rate_hz": bad},)
     with pytest.raises(WireError, match="rate_hz"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -145,7 +146,7 @@ def test_an_array_that_is_not_finite_is_refused(kind: str, name: str, dtype: str
     values[-1] = bad
     body[name] = body[name] | {"data": values.tobytes()}
     with pytest.raises(WireError, match=f"{name}.*NaN or infinity"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -156,7 +157,7 @@ def test_a_chunk_that_is_not_finite_is_refused(place: int, bad: float, build: Bu
     values[place] = bad
     body["q"] = body["q"] | {"data": values.tobytes()}
     with pytest.raises(WireError, match="NaN or infinity"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF, 0x7F81])
@@ -167,13 +168,13 @@ def test_a_bfloat16_that_is_not_finite_is_refused(bits: int, build: Build) -> No
     values[5] = bits
     body["arrays"]["motion"] = motion | {"data": values.tobytes()}
     with pytest.raises(WireError, match=r"motion.*NaN or infinity"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("bits", [0x0000, 0x8000, 0x7F7F, 0xFF7F, 0x0001])
 def test_every_finite_bfloat16_passes(bits: int, build: Build) -> None:
     tokens = Array("bfloat16", np.full((2, 2), bits, np.uint16))
-    made = messages.decode(messages.encode(build(messages.Conditions, arrays={"tokens": tokens})))
+    made = codec.decode(codec.encode(build(messages.Conditions, arrays={"tokens": tokens})))
     assert isinstance(made, messages.Conditions)
     np.testing.assert_array_equal(made.arrays["tokens"].values, tokens.values)
 
@@ -181,7 +182,7 @@ def test_every_finite_bfloat16_passes(bits: int, build: Build) -> None:
 @pytest.mark.parametrize("count", [1, 2, 16, 50, 128])
 def test_a_chunk_has_as_many_targets_as_its_policy_makes(count: int, build: Build) -> None:
     q = np.random.default_rng(0).normal(size=(count, messages.JOINTS)).astype(np.float32)
-    made = messages.decode(messages.encode(build(messages.ActionChunk, q=q, dt_ns=50_000_000)))
+    made = codec.decode(codec.encode(build(messages.ActionChunk, q=q, dt_ns=50_000_000)))
     assert isinstance(made, messages.ActionChunk) and made.dt_ns == 50_000_000
     np.testing.assert_array_equal(made.q, q)
 
@@ -192,7 +193,7 @@ def test_a_chunk_of_no_or_too_many_targets_is_refused(count: int, build: Build) 
     q = np.zeros((count, messages.JOINTS), np.float32)
     body["q"] = {"dtype": "float32", "shape": q.shape, "data": q.tobytes()}
     with pytest.raises(WireError, match=r"ActionChunk\.q.*shape"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_a_chunk_of_no_or_too_many_targets_is_refused(count: int, build: Build) 
 )
 def test_a_condition_is_any_named_arrays(array: Array, build: Build) -> None:
     sent = build(messages.Conditions, arrays={"a": array, "other_2": array})
-    made = messages.decode(messages.encode(sent))
+    made = codec.decode(codec.encode(sent))
     assert isinstance(made, messages.Conditions) and list(made.arrays) == ["a", "other_2"]
     for name in made.arrays:
         assert made.arrays[name].dtype == array.dtype and made.arrays[name].shape == array.shape
@@ -243,13 +244,13 @@ FEW = {"dtype": "float32", "shape": (2,), "data": b"\0" * 8}
 )
 def test_what_is_no_bounded_set_of_arrays_is_refused(arrays: Any, said: str, build: Build) -> None:
     with pytest.raises(WireError, match=rf"Conditions\.arrays.*{said}"):
-        messages.decode(pack(body_of(build(messages.Conditions)) | {"arrays": arrays}))
+        codec.decode(pack(body_of(build(messages.Conditions)) | {"arrays": arrays}))
 
 
 @pytest.mark.parametrize("part", [FEW, {"dtype": "uint8", "shape": (8,), "data": bytes(8)}])
 def test_a_map_is_a_picture_of_bytes(part: dict[str, Any], build: Build) -> None:
     with pytest.raises(WireError, match=r"Conditions\.maps"):
-        messages.decode(pack(body_of(build(messages.Conditions)) | {"maps": {"a": part}}))
+        codec.decode(pack(body_of(build(messages.Conditions)) | {"maps": {"a": part}}))
 
 
 ARRAY_SPOILS: list[dict[str, Any]] = [
@@ -283,27 +284,27 @@ def test_a_spoilt_array_is_refused(spoil: dict[str, Any], build: Build) -> None:
     body = body_of(build(messages.ActionChunk))
     body["q"] = body["q"] | spoil
     with pytest.raises(WireError, match=r"ActionChunk\.q"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize("value", [None, 1, "array", b"bytes", (), {}, {"data": b""}, (0.0,) * 14])
 def test_something_else_than_an_array_is_refused(value: Any, build: Build) -> None:
     with pytest.raises(WireError, match=r"JointState\.q"):
-        messages.decode(pack(body_of(build(messages.JointState)) | {"q": value}))
+        codec.decode(pack(body_of(build(messages.JointState)) | {"q": value}))
 
 
 def test_a_shape_of_truth_values_is_refused(build: Build) -> None:
     body = body_of(build(messages.Conditions))
     body["arrays"]["spatial"] = {"dtype": "bfloat16", "shape": (True, 4), "data": bytes(8)}
     with pytest.raises(WireError, match="spatial"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
     body = body_of(build(messages.Conditions))
     body["arrays"]["spatial"] = {"dtype": "bfloat16", "shape": (0,) * 200, "data": b""}
     with pytest.raises(WireError, match="spatial"):
-        messages.decode(pack(body))
+        codec.decode(pack(body))
 
 
 @pytest.mark.parametrize(
@@ -313,19 +314,19 @@ def test_an_array_of_very_many_axes_is_refused(build: Build) -> None:
 )
 def test_what_is_no_message_is_refused(payload: bytes) -> None:
     with pytest.raises(WireError):
-        messages.decode(payload)
+        codec.decode(payload)
 
 
 def test_trailing_bytes_are_refused(build: Build) -> None:
     with pytest.raises(WireError):
-        messages.decode(messages.encode(build(messages.OperatorCommand)) + b"\xc0")
+        codec.decode(codec.encode(build(messages.OperatorCommand)) + b"\xc0")
 
 
 def test_keys_that_are_not_text_are_refused(build: Build) -> None:
-    payload = messages.encode(build(messages.OperatorCommand))
+    payload = codec.encode(build(messages.OperatorCommand))
     for surplus in (b"\x01\x02", b"\xc4\x01a\x02"):
         with pytest.raises(WireError):
-            messages.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
+            codec.decode(bytes([payload[0] + 1]) + payload[1:] + surplus)
 
 
 def test_a_message_cannot_be_made_with_nan(build: Build) -> None:
@@ -398,17 +399,17 @@ def _mutate_values(dice: random.Random, body: Any) -> Any:
 def _refused(payload: bytes) -> bool:
     """Whether a payload is refused; what is taken must be encodable again. Anything but WireError escapes."""
     try:
-        made = messages.decode(payload)
+        made = codec.decode(payload)
     except WireError as error:
         assert "\n" not in str(error)
         return True
-    assert messages.decode(messages.encode(made)) is not None
+    assert codec.decode(codec.encode(made)) is not None
     return False
 
 
 def test_mutated_bytes_give_a_wire_error_or_a_message(build: Build) -> None:
     dice = random.Random(1)
-    payloads = [messages.encode(build(messages.MESSAGES[kind])) for kind in KINDS]
+    payloads = [codec.encode(build(messages.MESSAGES[kind])) for kind in KINDS]
     refused = sum(
         _refused(_mutate_bytes(dice, dice.choice(payloads), dice.choice(payloads))) for _ in range(MUTATIONS // 2)
     )

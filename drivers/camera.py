@@ -1,6 +1,6 @@
 """What every camera driver does and what a frame is. The same contract suite runs on all of them.
 
-Used by runtime/devices/cameras.py, one thread a camera.
+Used by runtime/devices/camera_stream.py, one thread a camera.
 """
 
 import time

@@ -8,7 +8,8 @@ from pathlib import Path
 from drivers.errors import DriverError
 from drivers.frame_rate import LEAST_SHARE, MOST_SHARE, REFUSED_SHARE
 from runtime.config.settings import Camera, Settings
-from runtime.devices.cameras import SLOW_REMEDY, make_camera
+from runtime.devices.camera_monitor import SLOW_REMEDY
+from runtime.devices.cameras import make_camera
 from runtime.doctor.bounded import Check, at_once
 from runtime.doctor.table import Row
 

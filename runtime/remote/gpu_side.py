@@ -20,7 +20,7 @@ from runtime.config import overrides
 from runtime.config.loading import settings_from_json, settings_to_json
 from runtime.config.policy import policy_needs
 from runtime.config.settings import Settings
-from runtime.devices.cameras import ring_slots
+from runtime.devices.ring_room import ring_slots
 from runtime.errors import SettingsError, WireError
 from runtime.host import clock
 from runtime.host.revision import revision

@@ -17,28 +17,20 @@ import can
 import numpy as np
 
 from drivers import piper_identity, plausible
-from drivers.arm import ARM_JOINTS, ArmState, MotorCommand
+from drivers.arm import ArmState, MotorCommand
 from drivers.cobot_magic import HIGH, LOW
 from drivers.errors import DriverError
 from drivers.piper_bus import REPLUG, Link, PiperBus, read_link, why_off
-from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, JOINT_IDS, Array, Id, from_wire, to_wire
+from drivers.piper_frames import COMMAND_IDS, JOINT_COMMAND_IDS, JOINT_IDS, Array, Id, to_wire
 from drivers.piper_leader import led_to
+from drivers.piper_reports import MOTOR_STATES, Reports, measured
 from drivers.piper_traffic import Finding, of_silence
 from drivers.piper_triple import Triple
 from drivers.piper_warnings import BY_CAN, ENDED_BY_A_TARGET, MOTORS, shown_as, taken_away, warning_of
 
-# Frames besides the joints' that the arm must have sent before it is believed, and their names in messages.
-_MOTOR_STATES = {Id.SLOW + n - 1: f"the state of motor {n}" for n in MOTORS}
-_STATES = {Id.STATUS: "the arm's status", Id.GRIPPER: "the gripper's state", **_MOTOR_STATES}
 _ANSWER_S = 0.6
 """How long a motor may take to answer. Chosen: it is asked three times meanwhile, since a frame may be lost."""
-_STATE_SETS = 18
-"""Sets of joints (200 a second) without a frame of some state that are a warning: 90 ms. Motors report 40 times a second, so
-three of their frames are missing then; chosen below the 100 ms in which a fault has to show."""
-_TORN_SETS = 3  # of the newest 20 (Triple) that are a warning; chosen: one alone happens, and hurts nobody
 _STEADY_SETS = 5  # readings, over 20 ms, that agree before the arm is sent to stay there; chosen: a false one shows
-_NO_FRAMES, _NO_FRAMES_NS = 3, 100_000_000
-"""So many frames that are no feedback, within that time, are a warning. Chosen: one alone happens; 100 ms as above."""
 _UNSENT, _UNSENT_OF = 2, 20
 """So many of the newest targets that could not be sent are a fault. Chosen: one alone is made up for by the next one; two show
 within 5 ms at 200 targets a second, within 50 ms at 20, the fewest that can be set."""
@@ -67,16 +59,13 @@ class PiperArm:
         self.name, self._led = side, led
         self._channel, self._interface = channel, interface
         self._gripper_nm, self._stroke_m, self._tell = gripper_nm, stroke_m, tell
-        self._bus = PiperBus(self._who, channel, interface, self._heard, self._heard_nothing)
+        self._bus = PiperBus(self._who, channel, interface, self._heard, lambda why: self._reports.note_no_frame(why))
         self._lock = threading.Lock()
         self._state: ArmState | None = None
         self._newest: deque[ArmState] = deque(maxlen=_STEADY_SETS)
-        self._no_frames: deque[tuple[int, str]] = deque(maxlen=_NO_FRAMES)  # when, and what
-        self._joints, self._leaders = Triple(JOINT_IDS), Triple(JOINT_COMMAND_IDS)
+        self._reports, self._leaders = Reports(), Triple(JOINT_COMMAND_IDS)
         self._leader: tuple[Array | None, int] = (None, 0)  # what a leader on this bus told it last, and when
         self._foreign: tuple[int, int] | None = None  # when somebody else commanded the arm last, and the frame's id
-        self._unreported_sets: dict[int, int] = {}  # whole sets of joints since the arm told the states above
-        self._reported_states: set[int] = set()  # on this connection; the SDK remembers those of earlier ones
         self.powered = False  # switched on by us, and still ours
         self._fit = False  # what it has stored of its motors was looked at since it was off
         self._lost: tuple[int, str] = (0, "")  # when it was ours no more, and why
@@ -90,13 +79,11 @@ class PiperArm:
 
     def connect(self) -> None:
         """Open the bus; readings come by themselves, nothing is moved or powered. Raises DriverError."""
-        self._state, self._unreported_sets, self._fit = None, {}, False
-        self._reported_states.clear()
+        self._state, self._fit = None, False
         self._newest.clear()
-        self._no_frames.clear()
         self._sent.clear()
         self._unsent = (0, "")
-        self._joints, self._leaders = Triple(JOINT_IDS), Triple(JOINT_COMMAND_IDS)
+        self._reports, self._leaders = Reports(), Triple(JOINT_COMMAND_IDS)
         self._bus.open()
         self._sdk.PiperInit()  # asks what it is; the answers come by themselves
 
@@ -130,9 +117,9 @@ class PiperArm:
             return "no feedback yet; check its power and CAN cable"
         if self.commanded_by_others:
             return self._foreign_text
-        if unreported := [name for number, name in _STATES.items() if number not in self._reported_states]:
-            return f"{unreported[0]} is not reported yet; check the CAN cable"
-        if warning := self._reported(but=ENDED_BY_A_TARGET) or self._torn() or self._doubtful():
+        if lacking := self._reports.lacking:
+            return f"{lacking} is not reported yet; check the CAN cable"
+        if warning := self._reported(but=ENDED_BY_A_TARGET) or self._reports.torn() or self._doubtful():
             return warning
         if not self._fit and (unfit := piper_identity.unfit(self._sdk, self._who, _ANSWER_S, over)):
             return unfit
@@ -217,8 +204,8 @@ class PiperArm:
 
     def shows(self, motor_command: MotorCommand) -> bool:
         """Whether what it reports, on this connection, is what that command makes of an arm."""
-        reports = _MOTOR_STATES.keys() if motor_command in ("enable", "release") else {Id.STATUS}
-        return self._reported_states >= reports and shown_as(self._sdk, motor_command)
+        reports = MOTOR_STATES.keys() if motor_command in ("enable", "release") else {Id.STATUS}
+        return self._reports.include(reports) and shown_as(self._sdk, motor_command)
 
     @property
     def unsent(self) -> str:
@@ -268,37 +255,24 @@ class PiperArm:
         tell()
         self.send_error = self._bus.send_error if self._bus.unsent > unsent else ""
 
-    def _heard_nothing(self, why: str) -> None:
-        """Note a frame that is no feedback, and why. Called by the bus's reading thread."""
-        self._no_frames.append((time.monotonic_ns(), why))
-
     def _heard(self, message: can.Message) -> None:
         """Note a frame that the SDK has parsed; a whole set of joints makes a reading. Called by the bus's reading thread."""
         now_ns, number = time.monotonic_ns(), message.arbitration_id
-        if number in _STATES:
-            self._unreported_sets[number] = 0
-            self._reported_states.add(number)
-        elif number in COMMAND_IDS:
+        if self._reports.note(number):
+            return
+        if number in COMMAND_IDS:
             self._foreign = now_ns, number  # a bus does not give us our own frames back
             if self._led and number in JOINT_COMMAND_IDS and self._leaders.whole(number, message.timestamp, now_ns):
                 self._note_leader()
-        elif number in JOINT_IDS and self._joints.whole(number, message.timestamp, now_ns):
+        elif number in JOINT_IDS and self._reports.joints.whole(number, message.timestamp, now_ns):
             self._note()
 
     def _note_leader(self) -> None:
         self._leader = (led_to(self._sdk), self._leaders.began_ns)
 
     def _note(self) -> None:
-        sdk, began_ns = self._sdk, self._joints.began_ns
-        feedback, fast = sdk.GetArmJointMsgs().joint_state, sdk.GetArmHighSpdInfoMsgs()
-        gripper = sdk.GetArmGripperMsgs().gripper_state
-        motors = [getattr(fast, f"motor_{motor}") for motor in MOTORS]
-        q, dq, effort = np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS), np.zeros(ARM_JOINTS)
-        q[:6] = from_wire([getattr(feedback, f"joint_{motor}") for motor in MOTORS])
-        q[6] = gripper.grippers_angle / 1e6
-        dq[:6] = [motor.motor_speed / 1e3 for motor in motors]
-        effort[:6] = [motor.effort / 1e3 for motor in motors]
-        effort[6] = gripper.grippers_effort / 1e3
+        began_ns = self._reports.joints.began_ns
+        q, dq, effort = measured(self._sdk)
         before = self._state
         if before is not None:
             passed_s = (began_ns - before.stamp_ns) / 1e9
@@ -306,7 +280,8 @@ class PiperArm:
         if self.powered and (lost := taken_away(self._sdk)):
             self.powered, self._fit, self._lost = False, False, (time.monotonic_ns(), lost)
         number, reported = 0 if before is None else before.number + 1, self._reported()
-        warning = reported or self._unreported() or self._torn()  # what comes late or torn may be well again by itself
+        # What comes late or torn may be well again by itself, so it is no fault.
+        warning = reported or self._reports.overdue() or self._reports.torn()
         fault = self._fault(reported)
         warning = _joined(self._undone, warning)
         state = ArmState(number, began_ns, q, dq, effort, self.powered, warning, fault, *self._leader)
@@ -344,26 +319,7 @@ class PiperArm:
 
     def _reported(self, but: tuple[int, ...] = ()) -> str:
         """The warning that the arm itself reports, once all its states were heard on this connection; empty: none."""
-        return "" if self._reported_states < _STATES.keys() else warning_of(self._sdk, but)
-
-    def _unreported(self) -> str:
-        """Which state the arm has not reported lately, though it reports its joints: what the SDK holds of it may be old."""
-        feedback = ""
-        for number, name in _STATES.items():
-            sets = self._unreported_sets[number] = self._unreported_sets.get(number, 0) + 1
-            if sets > _STATE_SETS and not feedback:
-                feedback = f"reports its joints but not {name}; check the CAN cable"
-        return feedback
-
-    def _torn(self) -> str:
-        """Why its readings are not to be believed now; empty: they are. It passes when the bus is well again."""
-        torn = self._joints.torn
-        if torn >= _TORN_SETS:
-            return f"{torn} of its last {self._joints.watched} joint readings were torn; check the CAN cable"
-        no_frames = tuple(self._no_frames)
-        if len(no_frames) == _NO_FRAMES and time.monotonic_ns() - no_frames[0][0] < _NO_FRAMES_NS:
-            return f"torn frames: {no_frames[-1][1]}; check the CAN cable"
-        return ""
+        return "" if self._reports.lacking else warning_of(self._sdk, but)
 
     def _doubtful(self) -> str:
         """Why it must not be sent to stay where it was read last, since that reading may be false; empty: it may."""

@@ -4,33 +4,27 @@ judged at their end. Called by command.py.
 Nothing runs in real time: a tick follows the other at once, on a virtual clock that also stands, jumps and goes back, while
 one process or both are held up. Feedback is ideal: what goes out is tested. What arrives at an arm must be, byte for byte,
 what was sent, and that the safety layer's target as long as nothing was held up; and it must keep every limit, tick after
-tick. Those of links are judged by the simulator's shapes, not by the limits' capsules.
+tick (judge.py).
 """
 
 import random
-import uuid
-from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from collections import deque
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import can
 import numpy as np
 
 from drivers import piper_frames
 from drivers.arm_link import ArmCommand
 from drivers.cobot_magic import SIDES, ready_pose
-from drivers.piper import PiperArm
-from drivers.piper_emulator import KinematicBody, PiperEmulator
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
-from runtime.arms.collision import arm_distance_m, fingertip_height_m, link_points
 from runtime.arms.limits import Array
 from runtime.arms.trajectory import Motion
+from runtime.bench.arm_wire import ArmWire
 from runtime.bench.hostile import Hostile
-from runtime.bench.shapes import SimulatedShapes
+from runtime.bench.judge import Found, Judge
 from runtime.config.loading import load_settings
-from runtime.config.settings import Settings
-from runtime.devices.can_bus_step import stream_of
 from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.host.machine import describe
@@ -54,7 +48,6 @@ _MISSED_TICKS = (1, 2, 3, 5, 9, 11, 20, 60, 200)  # by a process that is held up
 _STANDS_TICKS = (4, 11, 20, 29)  # after which motors stand whose bus is held up: 20 to 145 ms
 _BACK_NS = (1_000_000, 5_000_000, 100_000_000, 10_000_000_000)  # by which a clock goes back
 _RESOLUTION_M_OR_RAD = 1e-6  # by which a gripper's opening may be off: its frame (0x159) counts 0.001 mm
-_ROUNDING = 1e-6  # of finite differences: float64 loses six digits in the third one
 _PLAIN, _PERMISSIVE = (
     (),
     ("--safety.jump_rad", "9", "--safety.outside_rad", "50"),
@@ -79,75 +72,6 @@ class Job:
         return self.seed % 4 > 1
 
 
-@dataclass
-class Found:
-    """What was sent, refused and broken; adds up over workers."""
-
-    chunks: Counter[str] = field(default_factory=Counter)  # by kind
-    undecodable: int = 0
-    ticks: int = 0
-    sent: int = 0  # ticks in which targets went out
-    running: int = 0
-    disturbed: Counter[str] = field(default_factory=Counter)  # ticks, by what was held up
-    faults: int = 0
-    spliced: int = 0
-    wrong_bytes: int = 0  # ticks whose frames at an arm were not those of the tick's target
-    broken: Counter[str] = field(default_factory=Counter)  # limits, by name
-    share: dict[str, float] = field(default_factory=dict)  # of each limit, at most
-    travelled_rad: float = 0.0  # of the joint that went farthest
-
-    def add(self, other: "Found") -> None:
-        """Add what another worker found."""
-        for name in ("undecodable", "ticks", "sent", "running", "faults", "spliced", "wrong_bytes"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.chunks.update(other.chunks)
-        self.disturbed.update(other.disturbed)
-        self.broken.update(other.broken)  # `+=` would forget those that are at 0
-        self.travelled_rad = max(self.travelled_rad, other.travelled_rad)
-        for name, share in other.share.items():
-            self.share[name] = max(share, self.share.get(name, 0.0))
-
-
-class _Wire:
-    """The stream and the real driver of one arm at one end of a bus, the emulated arm at the other."""
-
-    def __init__(self, side: str, settings: Settings) -> None:
-        self.stream = stream_of(settings, side)
-        channel = f"{side}-{uuid.uuid4()}"
-        self._arm_end = can.Bus(channel, interface="virtual")
-        self.arm = PiperArm(side, channel, "virtual", settings.safety.gripper_nm, settings.safety.high[-1])
-        self.arm.connect()
-        self.emulator = PiperEmulator(KinematicBody(), keep=1)
-        self.grips: list[piper_frames.GripperCommand] = []
-
-    def send(self, command: ArmCommand, now_ns: int) -> bool:
-        """What the arm's bus process does in one look. Returns whether it sent something."""
-        if not self.stream.begun:
-            self.stream.begin(command.q, command.stamp_ns)
-        sent = self.stream.step(command, now_ns)
-        if sent:
-            self.arm.command(self.stream.q, now_ns)
-        return sent
-
-    def arrived(self, now_ns: int) -> tuple[bytes, ...]:
-        """Whole joint targets that have come to the arm since the last call."""
-        self.grips.clear()
-        self.emulator.heard.clear()
-        whole: list[bytes] = []
-        while (message := self._arm_end.recv(0)) is not None:
-            data = bytes(message.data)
-            if message.arbitration_id == piper_frames.Id.GRIPPER_COMMAND:
-                self.grips.append(piper_frames.gripper_command(data))
-            self.emulator.hear((message.arbitration_id, data), now_ns)
-            whole += [heard.joints for heard in self.emulator.heard]
-            self.emulator.heard.clear()
-        return tuple(whole)
-
-    def close(self) -> None:
-        self.arm.close()
-        self._arm_end.shutdown()
-
-
 class Fuzz:
     """The arms' step in a loop, fed with hostile chunks."""
 
@@ -158,11 +82,10 @@ class Fuzz:
         self._left = job.chunks
         self._dice, self._hostile = random.Random(job.seed), Hostile(job.seed)
         self._disturbed, self._met = job.disturbed, False
-        self._wires = [_Wire(side, self.settings) for side in SIDES]
-        self._shapes = SimulatedShapes()
+        self._wires = [ArmWire(side, self.settings) for side in SIDES]
         self._now_ns, self._commands, self._faulty = _START_NS, 0, 0
         self._q = ready_pose() - np.isin(np.arange(messages.JOINTS), (_ARM - 1, 2 * _ARM - 1)) * 0.04
-        self._begin: Array = self._q
+        self._judge = Judge(self.found, self.config.limits, self.config.dt_s, self._q)
         self._state = arms_state.start(self.config, self._feedback(), self._now_ns)
         self._sent: deque[Array] = deque([self._q] * 3, maxlen=4)
         self._targets: tuple[Motion, int] | None = None  # the newest for both buses, and when it was due
@@ -311,9 +234,9 @@ class Fuzz:
             self.found.wrong_bytes += not np.array_equal(self._q, motion.q)
             self._q = np.array(motion.q)
         self._sent.append(self._q)
-        self._judge()
+        self._judge.judge(self._sent)
 
-    def _arrived(self, one: _Wire, sent: bool, now_ns: int) -> None:
+    def _arrived(self, one: ArmWire, sent: bool, now_ns: int) -> None:
         q = one.stream.q
         frames = piper_frames.joints(q[:6], piper_frames.Id.JOINT_COMMAND)
         wanted = (b"".join(data for _, data in frames),) if sent else ()
@@ -322,33 +245,6 @@ class Fuzz:
             right &= abs(grip.opening_m - np.clip(q[6], 0, self.settings.safety.high[-1])) < _RESOLUTION_M_OR_RAD
             right &= grip.effort_nm <= self.settings.safety.gripper_nm + 1e-9 and not grip.zero
         self.found.wrong_bytes += not right
-
-    def _judge(self) -> None:
-        """The newest targets against every limit, by finite differences."""
-        limits, dt_s, found = self.config.limits, self.config.dt_s, self.found
-        q = np.stack(self._sent)
-        dq = np.diff(q, axis=0) / dt_s
-        ddq = np.diff(dq, axis=0) / dt_s
-        jerk = np.diff(ddq, axis=0) / dt_s
-        middle, half = (limits.high + limits.low) / 2, (limits.high - limits.low) / 2
-        shares: dict[str, Any] = {
-            "range": np.abs(q[-1] - middle) / half,
-            "velocity": np.abs(dq[-1]) / limits.velocity,
-            "acceleration": np.abs(ddq[-1]) / limits.acceleration,
-        }
-        if len(jerk):
-            shares["jerk"] = np.abs(jerk[-1]) / limits.jerk
-        for name, each in shares.items():
-            share = float(each.max())
-            found.share[name] = max(share, found.share.get(name, 0.0))
-            found.broken[name] += share > 1 + _ROUNDING
-        points = link_points(q[-1], limits.bases)
-        found.broken["fingertip height"] += fingertip_height_m(points, limits.table_m) < limits.min_fingertip_m
-        found.broken["distance of the arms"] += arm_distance_m(points) < limits.min_arm_distance_m
-        height_m, own_m = self._shapes.measure(q[-1]).min(axis=0)
-        found.broken["link height"] += bool(height_m < limits.min_link_height_m)
-        found.broken["distance within an arm"] += bool(own_m < limits.min_own_distance_m)
-        found.travelled_rad = max(found.travelled_rad, float(np.abs(q[-1] - self._begin).max()))
 
 
 def run(chunks: int, seed: int, workers: int) -> dict[str, Any]:

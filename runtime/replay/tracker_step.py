@@ -38,6 +38,7 @@ _SHARE, _SLOWEST = 0.7, 0.25
 _APART = 3  # steps, 0.1 s: accelerations are measured over them, since noise fills shorter ones; chosen
 _TARGETS = 64  # 2.1 s: many times what a late run needs; the paper's chunk length (4.2.2)
 _PAST_STEPS = 4  # targets before now: at its first ones a chunk's spline is straight, which the movement is not
+_DT_NS = NS_PER_S // DEMONSTRATION_HZ  # from target to target: the movement's own
 _NONE = -1
 _LARGEST_BYTES = 64 << 20  # of a movement's file; chosen: five hours
 
@@ -221,32 +222,53 @@ def step(
     joints, target = inputs.joints, inputs.target
     if joints is None or target is None:
         return _skip(state, inputs, "no joint state yet", epoch, now_ns)
-    dt_ns = NS_PER_S // DEMONSTRATION_HZ
     if inputs.episode.number != state.episode:  # a new one begins at the beginning
         state.episode, state.place_s, state.origin_ns = inputs.episode.number, 0.0, _NONE
-    if joints.running and joints.chunk_epoch == epoch:
-        if state.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
-            state.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * dt_ns
-    else:
+    if not (joints.running and joints.chunk_epoch == epoch):
         _stand(config, state, target)
+    elif state.origin_ns == _NONE:  # it began with the first target of the chunk that the arms took
+        state.origin_ns = joints.stamp_ns - max(joints.consumed - 1, 0) * _DT_NS
     course = config.course(state)
     stands = state.origin_ns == _NONE
-    t0_ns = now_ns + dt_ns if stands else now_ns - _PAST_STEPS * dt_ns
+    t0_ns = now_ns + _DT_NS if stands else now_ns - _PAST_STEPS * _DT_NS
     first_s = 0.0 if stands else (t0_ns - state.origin_ns) / NS_PER_S
     if (stands and state.place_s >= config.way.length_s) or first_s > course.duration_s + _STAND_S:
         return _skip(state, inputs, END, epoch, now_ns)
-    q = course.at(first_s + np.arange(_TARGETS, dtype=np.float64) * (dt_ns / NS_PER_S))
+    q = course.at(first_s + np.arange(_TARGETS, dtype=np.float64) * (_DT_NS / NS_PER_S))
     state.run += 1
-    return outputs.chunk(
-        outputs.Made(state.run, inputs.episode, inputs.instruction, joints, _references(inputs), epoch, now_ns),
-        q.astype(np.float32),
-        t0_ns,
-        dt_ns,
-        observation_ns=now_ns,
+    return _chunk(config, state, inputs, q.astype(np.float32), t0_ns, epoch, now_ns)
+
+
+def _chunk(
+    config: TrackerConfig,
+    state: TrackerState,
+    inputs: TrackerInputs,
+    q: NDArray[np.float32],
+    t0_ns: int,
+    epoch: int,
+    now_ns: int,
+) -> messages.ActionChunk:
+    """The message of the run that `state.run` counts."""
+    assert inputs.joints is not None, "step() lets none of these pass"
+    made = outputs.Made(
+        run=state.run,
+        episode=inputs.episode,
+        instruction=inputs.instruction,
+        joints=inputs.joints,
         conditions=None,
+        observation_ns=now_ns,
+        frame_returned_ns=now_ns,
+        inputs=_references(inputs),
+        epoch=epoch,
+        now_ns=now_ns,
+    )
+    return outputs.chunk(
+        made,
+        q,
+        t0_ns,
+        _DT_NS,
         conditions_limit_ns=seconds(config.settings.safety.max_condition_age_s),
         checkpoint_id=config.way.id,
-        frame_returned_ns=now_ns,
         timing=messages.Timing(finished_ns=robot_time_ns()),
     )
 

@@ -27,6 +27,9 @@ class Made:
     episode: messages.Episode
     instruction: messages.Instruction
     joints: messages.JointState
+    conditions: messages.Conditions | None  # None for a policy without a slow system
+    observation_ns: int  # when its newest pictures were taken
+    frame_returned_ns: int  # when the driver handed over the newest picture
     inputs: tuple[messages.InputRef, ...]
     epoch: int
     now_ns: int
@@ -38,11 +41,8 @@ def chunk(
     t0_ns: int,
     dt_ns: int,
     *,
-    observation_ns: int,
-    conditions: messages.Conditions | None,
     conditions_limit_ns: int,
     checkpoint_id: str,
-    frame_returned_ns: int,
     timing: messages.Timing,
     committed: int = 0,
     noise_seed: int = 0,
@@ -58,17 +58,14 @@ def chunk(
         q: (H, J) rad, grippers m, absolute.
         t0_ns: When the first target is due, CLOCK_MONOTONIC.
         dt_ns: Between two targets.
-        observation_ns: When its newest pictures were taken.
-        conditions: That it was made with; None for a policy without a slow system.
         conditions_limit_ns: Age above which the arms may not use these conditions.
         checkpoint_id: Of the policy.
-        frame_returned_ns: When the driver handed over the newest picture.
         timing: Measured; a replay does not compare it.
         committed: Leading targets that continue the chunk before.
         noise_seed: That the policy was given.
         saturated: Whether System 2 takes longer than its cycle.
     """
-    joints = made.joints
+    joints, conditions = made.joints, made.conditions
     mine = joints.chunk_epoch == made.epoch
     return messages.ActionChunk(
         seq=made.run - 1,
@@ -80,10 +77,10 @@ def chunk(
         t0_ns=t0_ns,
         dt_ns=dt_ns,
         run=made.run,
-        observation_ns=observation_ns,
+        observation_ns=made.observation_ns,
         conditions_epoch=_NONE if conditions is None else conditions.epoch,
         conditions_seq=_NONE if conditions is None else conditions.seq,
-        conditions_capture_ns=observation_ns if conditions is None else conditions.capture_ns,
+        conditions_capture_ns=made.observation_ns if conditions is None else conditions.capture_ns,
         conditions_limit_ns=conditions_limit_ns,
         previous_seq=joints.chunk_seq if mine else _NONE,
         consumed=joints.consumed if mine else 0,
@@ -91,7 +88,7 @@ def chunk(
         noise_seed=noise_seed,
         instruction=made.instruction.number,
         checkpoint_id=checkpoint_id,
-        frame_returned_ns=frame_returned_ns,
+        frame_returned_ns=made.frame_returned_ns,
         saturated=saturated,
         timing=timing,
     )

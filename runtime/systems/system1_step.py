@@ -191,19 +191,27 @@ def _chunk(
     now_ns: int,
 ) -> messages.ActionChunk:
     """The message of the run that `state.run` counts."""
-    conditions, joints = plan.conditions, plan.joints
+    made = outputs.Made(
+        run=state.run,
+        episode=inputs.episode,
+        instruction=inputs.instruction,
+        joints=plan.joints,
+        conditions=plan.conditions,
+        observation_ns=plan.observation_ns,
+        frame_returned_ns=max(frame.returned_ns for frame in inputs.newest),
+        inputs=references(inputs),
+        epoch=epoch,
+        now_ns=now_ns,
+    )
     return outputs.chunk(
-        outputs.Made(state.run, inputs.episode, inputs.instruction, joints, references(inputs), epoch, now_ns),
+        made,
         q,
         plan.t0_ns,
         plan.dt_ns,
-        observation_ns=plan.observation_ns,
-        conditions=conditions,
         conditions_limit_ns=conditions_limit_ns(config.settings, inputs.episode, state.condition_durations_ns),
         committed=len(plan.prefix),
         noise_seed=plan.noise_seed,
         checkpoint_id=config.checkpoint_id,
-        frame_returned_ns=max(frame.returned_ns for frame in inputs.newest),
         saturated=saturated(config.settings, inputs.episode, state.condition_durations_ns),
         timing=timing,
     )

@@ -12,7 +12,7 @@ from models.window import FrameTime, widest_gap_ns
 from runtime.config import live_tuning
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import messages, topics
-from runtime.policy.protocols import EncodedInstruction, SlowPolicy
+from runtime.policy.protocols import EncodedInstruction, SlowPolicy, Understanding
 from runtime.systems.frame_sets import PictureSource
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 from runtime.systems.trigger import Trigger, decide, run_of
@@ -48,17 +48,44 @@ def step(
     chosen = windows(config, inputs) if trigger is not None else None
     if trigger is None or chosen is None or inputs.embedding.instruction != inputs.instruction.number:
         return None
-    seen = chosen.frames
-    prepared = all(
-        encode(config.slow, window, pictures, frame) for window in config.windows for frame in seen[window.name]
-    )
-    if not prepared:
+    if not _encoded(config, chosen, pictures):
         return None
     encoded_ns = robot_time_ns()
-    numbers = {name: [frame.seq for frame in frames] for name, frames in seen.items()}
+    numbers = {name: [frame.seq for frame in frames] for name, frames in chosen.frames.items()}
     understood = config.slow.encode_video(numbers, embeddings(inputs.embedding.key))
+    finished_ns = robot_time_ns()
     late = _begin(config, state, inputs, trigger)
-    state.capture_ns = max(frames[-1].capture_ns for frames in seen.values())
+    state.capture_ns = max(frames[-1].capture_ns for frames in chosen.frames.values())
+    timing = messages.Timing(
+        finished_ns=finished_ns, prepare_ns=encoded_ns - now_ns, forward_ns=finished_ns - encoded_ns
+    )
+    return _conditions(config, state, inputs, chosen, understood, trigger, late, timing, epoch, now_ns)
+
+
+def _encoded(config: System2Config, chosen: Windows, pictures: PictureSource) -> bool:
+    """Have all frames of the windows encoded. Returns False when a picture is gone."""
+    return all(
+        encode(config.slow, window, pictures, frame)
+        for window in config.windows
+        for frame in chosen.frames[window.name]
+    )
+
+
+def _conditions(
+    config: System2Config,
+    state: System2State,
+    inputs: System2Inputs,
+    chosen: Windows,
+    understood: Understanding,
+    trigger: Trigger,
+    late: int,
+    timing: messages.Timing,
+    epoch: int,
+    now_ns: int,
+) -> messages.Conditions:
+    """The message of what was understood, with the number that `state.published` counts."""
+    numbers = {name: tuple(frame.seq for frame in frames) for name, frames in chosen.frames.items()}
+    longest = chosen.frames[config.longest]
     return messages.Conditions(
         seq=state.published - 1,
         epoch=epoch,
@@ -67,11 +94,11 @@ def step(
         inputs=references(inputs, chosen),
         arrays=understood.arrays,
         windows=tuple(
-            messages.Window(name=window.name, camera=window.camera, frames=tuple(numbers[window.name]))
+            messages.Window(name=window.name, camera=window.camera, frames=numbers[window.name])
             for window in config.windows
         ),
         capture_ns=state.capture_ns,
-        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in seen[config.longest]]),
+        widest_gap_ns=widest_gap_ns([FrameTime(frame.seq, frame.capture_ns) for frame in longest]),
         instruction=inputs.instruction.number,
         checkpoint_id=config.checkpoint_id,
         trigger_run=state.run,
@@ -79,9 +106,7 @@ def step(
         late_runs=late,
         maps=understood.maps,
         covers=understood.covers,
-        timing=messages.Timing(
-            finished_ns=robot_time_ns(), prepare_ns=encoded_ns - now_ns, forward_ns=robot_time_ns() - encoded_ns
-        ),
+        timing=timing,
     )
 
 

@@ -5,20 +5,21 @@ A run starts with the first complete set of frames at or after its due time, so 
 What a run does is in runtime/systems/system1_step.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from models.requirements import Requirements
 from runtime.config import live_tuning
 from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
+from runtime.messaging.subscriber import Subscriber
 from runtime.policy import arithmetic
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
-from runtime.policy.protocols import EncodedInstruction
+from runtime.policy.protocols import EncodedInstruction, FastPolicy
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
-from runtime.systems.frame_sets import FrameSet, History, RingPictures, nearest_set, newest_set
+from runtime.systems.frame_sets import FrameSet, History, PictureSource, RingPictures, nearest_set, newest_set
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 from runtime.systems.system1_step import encode_ahead, inputs_of, make_ahead, step
 
@@ -59,12 +60,8 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
     while process.running:
         process.stepped()
         bus.drain([*states.values(), *frames], _POLL_S)
-        for name, subscriber in states.items():  # before the frames: when the last of a set comes, little is left to do
-            for received in subscriber.taken():
-                if isinstance(received.message, messages.Conditions) and not newer(received.message, held.get(name)):
-                    continue
-                held[name] = received.message
-                make_ahead(config.fast, received.message, embeddings)
+        # States before frames: when the last of a set comes, little is left to do.
+        _take_states(states, held, config.fast, embeddings)
         notices = [received.message for subscriber in frames for received in subscriber.taken()]
         for notice in notices:
             history.add(notice)
@@ -74,10 +71,7 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
             continue
         newest = newest_set(history.notices)
         if not due(settings, newest, due_ns, last):
-            if settings.shift == "blackout":  # which of them are black follows from the episode
-                continue
-            for older in older_sets_ahead(settings, needs, history, newest, due_ns):
-                encode_ahead(config.fast, older, pictures)
+            _encode_older_sets(config.fast, settings, history, newest, due_ns, pictures)
             continue
         for received in joints.take():
             held["joint_state"] = received.message
@@ -90,6 +84,31 @@ def serve(process: Process, config: System1Config, embeddings: Callable[[str], E
         last, due_ns = tuple(frame.seq for frame in newest), next_due(settings, inputs.episode, due_ns, started_ns)
         if isinstance(made, messages.ActionChunk):
             snapshots.keep(made.seq, state)
+
+
+def _take_states(
+    states: Mapping[str, Subscriber],
+    held: dict[str, messages.Message],
+    fast: FastPolicy,
+    embeddings: Callable[[str], EncodedInstruction],
+) -> None:
+    """Hold the newest messages, by topic, and make ready what the policy can make of them before a run."""
+    for name, subscriber in states.items():
+        for received in subscriber.taken():
+            if isinstance(received.message, messages.Conditions) and not newer(received.message, held.get(name)):
+                continue
+            held[name] = received.message
+            make_ahead(fast, received.message, embeddings)
+
+
+def _encode_older_sets(
+    fast: FastPolicy, settings: Settings, history: History, newest: FrameSet, due_ns: int, pictures: PictureSource
+) -> None:
+    """Encode what the next run will look back at, while none is due."""
+    if settings.shift == "blackout":  # which of them are black follows from the episode
+        return
+    for older in older_sets_ahead(settings, fast.needs, history, newest, due_ns):
+        encode_ahead(fast, older, pictures)
 
 
 def newer(conditions: messages.Conditions, held: messages.Message | None) -> bool:

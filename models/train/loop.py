@@ -5,6 +5,7 @@ average and that number are all the state.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -61,10 +62,7 @@ def fit(
     Raises:
         ModelError: the state does not fit, or the loss is not finite.
     """
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a policy without video uses less of the head
-    accelerator = Accelerator(
-        mixed_precision=_precision(schedule), cpu=not torch.cuda.is_available(), kwargs_handlers=[unused]
-    )
+    accelerator = _accelerator(schedule)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     groups = _groups(trained, schedule.learning_rate, own_rates)
     optimizer = torch.optim.AdamW(groups, schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
@@ -89,16 +87,29 @@ def fit(
         rate = float(rates.get_last_lr()[0])
         rates.step()
         average.step(trained)
-        mean = float(cast(torch.Tensor, accelerator.gather(loss.detach().float()[None])).mean())
-        if not torch.isfinite(torch.tensor(mean)):
-            raise ModelError(
-                f"the loss is {mean} at step {step}; lower --schedule.learning_rate ({schedule.learning_rate})"
-            )
+        mean = _mean(accelerator, loss, step, schedule)
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
             _keep(accelerator, state, step + 1)
             if accelerator.is_main_process:
                 _averaged(average, trained, lambda: save(network))
         yield Progress(step, mean, rate)
+
+
+def _accelerator(schedule: Schedule) -> Accelerator:
+    """The device and the number type of this process, and its ties to the others."""
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a policy without video uses less of the head
+    cpu = not torch.cuda.is_available()
+    return Accelerator(mixed_precision=_precision(schedule), cpu=cpu, kwargs_handlers=[unused])
+
+
+def _mean(accelerator: Accelerator, loss: torch.Tensor, step: int, schedule: Schedule) -> float:
+    """A step's loss over all processes. Raises ModelError where it is not finite."""
+    mean = float(cast(torch.Tensor, accelerator.gather(loss.detach().float()[None])).mean())
+    if not math.isfinite(mean):
+        raise ModelError(
+            f"the loss is {mean} at step {step}; lower --schedule.learning_rate ({schedule.learning_rate})"
+        )
+    return mean
 
 
 def _with_gradients(accelerator: Accelerator, network: nn.Module, batch: Tensors) -> torch.Tensor:

@@ -85,9 +85,8 @@ class ActionTransformer(nn.Module):
         self.config = config
         self.time = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
         self.frequency = mlp(_SINUSOID_WIDTH, width, 2, nn.SiLU())
-        self.action = mlp(
-            2 * head.action_width * head.token_targets, width, 3
-        )  # values and which are known; the state too
+        # Values and which of them are known; of the state too.
+        self.action = mlp(2 * head.action_width * head.token_targets, width, 3)
         self.language = mlp(config.text.width, width, 2)
         self.image = mlp(image_width, width, 2)
         self.sequence_position = nn.Parameter(_positions(3 + config.horizon // head.token_targets, width))
@@ -113,9 +112,8 @@ class ActionTransformer(nn.Module):
         self.condition_age = nn.Linear(_SINUSOID_WIDTH, width)
         self.committed = nn.Parameter(torch.zeros(head.token_targets, width))
         self.known: torch.Tensor
-        self.joint_of: (
-            torch.Tensor
-        )  # (U,) which joint stands at each place of an action vector; J, for 0, where none does
+        self.joint_of: torch.Tensor
+        """(U,): which joint stands at each place of an action vector; J, for 0, where none does."""
         self.register_buffer("known", vector_of(head, torch.ones(config.joints)), persistent=False)
         self.register_buffer("joint_of", _joint_of(head), persistent=False)
         for layer in (self.output, self.condition_age):

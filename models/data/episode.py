@@ -81,6 +81,17 @@ def check(episode: Episode, source: str) -> Episode:
     steps = len(episode)
     if steps < SHORTEST_STEPS:
         raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; {REMOVE}")
+    _check_series(episode, source)
+    _check_pictures(episode, source)
+    if not any(text.strip() for text in episode.instructions):
+        raise ModelError(f"{source}: its instruction is missing; write instructions.json beside it, a list of texts")
+    _check_motion(episode, source)
+    return episode
+
+
+def _check_series(episode: Episode, source: str) -> None:
+    """Every number of every joint must be there and finite."""
+    steps = len(episode)
     for name in ("q", "dq", "effort", "leader"):
         values: Array = getattr(episode, name)
         if values.shape != (steps, JOINTS):
@@ -88,6 +99,11 @@ def check(episode: Episode, source: str) -> Episode:
         if not np.isfinite(values).all():
             step, joint = np.argwhere(~np.isfinite(values))[0]
             raise ModelError(f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; {REMOVE}")
+
+
+def _check_pictures(episode: Episode, source: str) -> None:
+    """Every camera that such an episode has must have an image at each step."""
+    steps = len(episode)
     for camera in CAMERAS if episode.kind == EXPERT else CAMERAS[:1]:
         if camera not in episode.jpegs:
             raise ModelError(
@@ -100,8 +116,10 @@ def check(episode: Episode, source: str) -> Episode:
         for step, jpeg in enumerate(episode.jpegs[camera]):
             if not is_jpeg(jpeg):
                 raise ModelError(f"{source}: camera {camera} has no image at step {step} ({len(jpeg)} bytes); {REMOVE}")
-    if not any(text.strip() for text in episode.instructions):
-        raise ModelError(f"{source}: its instruction is missing; write instructions.json beside it, a list of texts")
+
+
+def _check_motion(episode: Episode, source: str) -> None:
+    """Grippers must be in m, and no joint may jump."""
     for name, joint in itertools.product(("q", "leader"), GRIPPERS):
         low, high = (
             float(limit) for limit in (getattr(episode, name)[:, joint].min(), getattr(episode, name)[:, joint].max())
@@ -117,4 +135,3 @@ def check(episode: Episode, source: str) -> Episode:
         raise ModelError(
             f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step} (limit {_FASTEST_RAD} rad); {REMOVE}"
         )
-    return episode

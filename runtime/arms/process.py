@@ -39,11 +39,8 @@ _NOTIFY_EVERY = 40
 
 def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end and the arms stand; they keep their last target."""
-    config, arms, sockets = (
-        ArmsConfig.of(process.settings, process.role.unfit),
-        make_arms(process),
-        ArmsSockets(process),
-    )
+    config = ArmsConfig.of(process.settings, process.role.unfit)
+    arms, sockets = make_arms(process), ArmsSockets(process)
     leaders, beliefs, monitor = leader_slots(process), [Belief() for _ in SIDES], LimitMonitor()
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on

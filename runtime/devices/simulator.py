@@ -117,22 +117,32 @@ def main(process: Process) -> None:
             )
         )
         if cycle % _SCENE_EVERY == 0:
-            scenes.send(
-                messages.Scene(
-                    seq=cycle // _SCENE_EVERY,
-                    epoch=process.epoch,
-                    stamp_ns=stamp_ns,
-                    qpos=physics.qpos(),
-                    episode=simulation.episode,
-                    simulated_ns=simulation.number * _CYCLE_NS,
-                    lag_ns=max(0, worst_lag_ns),
-                    success=judge(simulation),
-                )
-            )
+            scenes.send(scene(simulation, cycle // _SCENE_EVERY, worst_lag_ns, process.epoch))
             worst_lag_ns = 0
         cycle += 1
         process.stepped()
         rate.wait()
+
+
+def scene(simulation: Simulation, number: int, worst_lag_ns: int, epoch: int) -> messages.Scene:
+    """The scene as a message.
+
+    Args:
+        simulation: Whose task is judged here.
+        number: Of the message.
+        worst_lag_ns: How far the physics was behind the clock at worst since the last one; below 0: never.
+        epoch: Of this process.
+    """
+    return messages.Scene(
+        seq=number,
+        epoch=epoch,
+        stamp_ns=simulation.simulated_ns,
+        qpos=simulation.physics.qpos(),
+        episode=simulation.episode,
+        simulated_ns=simulation.number * _CYCLE_NS,
+        lag_ns=max(0, worst_lag_ns),
+        success=judge(simulation),
+    )
 
 
 def judge(simulation: Simulation) -> bool:

@@ -139,6 +139,11 @@ def main(process: Process) -> None:
             )
         )
         count += 1
+    _finish(process, recorder, subscribers)
+
+
+def _finish(process: Process, recorder: Recorder, subscribers: dict[str, Subscriber]) -> None:
+    """Drain what is under way, then finish the file and write the table and the pictures."""
     deadline_ns = robot_time_ns() + round(_DRAIN_S * 1e9)
     while robot_time_ns() < deadline_ns and _drain(process, recorder, subscribers, _QUIET_S):
         pass

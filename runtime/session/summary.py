@@ -8,7 +8,7 @@ import itertools
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,6 +52,11 @@ class _Condition:
     trigger_run: int
     late_runs: int
     widest_gap_ns: int
+
+    @classmethod
+    def of(cls, message: messages.Conditions) -> Self:
+        life = next((epoch for topic, epoch, _ in message.inputs if topic == "chunk"), 0)
+        return cls(message.stamp_ns, life, message.trigger_run, message.late_runs, message.widest_gap_ns)
 
 
 @dataclass
@@ -126,20 +131,14 @@ class Accumulator:
                 self._chunks.append(message.model_copy(update={"q": None}))
                 self._wanted.append(message.inputs)
             case messages.Conditions():
-                life = next((epoch for topic, epoch, _ in message.inputs if topic == "chunk"), 0)
-                reported = (message.trigger_run, message.late_runs, message.widest_gap_ns)
-                self._conditions.append(_Condition(message.stamp_ns, life, *reported))
+                self._conditions.append(_Condition.of(message))
                 self._wanted.append(message.inputs)
             case messages.SafetyState():
                 self._note_safety(message)
             case messages.Fault():
                 self._faults += self._counting(message.stamp_ns)
             case messages.Scene():
-                if message.success:
-                    self._judged[message.episode] = self._judged.get(message.episode) or "success"
-                if self._counting(message.stamp_ns):
-                    self._lag_ms.add(message.lag_ns / 1e6)
-                    self._scenes[1:] = [(message.stamp_ns, message.simulated_ns)]
+                self._note_scene(message)
             case messages.Episode():
                 self._task = message.task
                 self._judged.setdefault(message.number, "")
@@ -167,15 +166,9 @@ class Accumulator:
         first_ns = self._first_ns or 0
         chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns) and chunk.stamp_ns > first_ns]
         conditions = [c for c in self._conditions if self._counting(c.stamp_ns) and c.stamp_ns > first_ns]
-        overhead, ages, taken, steps = _Series(), _Series(), _Series(), _Series()
-        for chunk in chunks:
-            ages.add((chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6)
-            taken.add((chunk.timing.finished_ns - chunk.stamp_ns) / 1e6)
-            arrival_ns = next((at for at in self._arrivals.get(chunk.seq, ()) if at >= chunk.stamp_ns), None)
-            if arrival_ns is not None:
-                overhead.add((arrival_ns - chunk.frame_returned_ns - chunk.timing.forward_ns) / 1e6)
-        for condition in conditions:
-            steps.add(condition.widest_gap_ns / 1e6)
+        ages = _Series([(chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6 for chunk in chunks])
+        taken = _Series([(chunk.timing.finished_ns - chunk.stamp_ns) / 1e6 for chunk in chunks])
+        steps = _Series([condition.widest_gap_ns / 1e6 for condition in conditions])
         return {
             "task": self._task,
             "outcome": self._outcome(),
@@ -188,7 +181,7 @@ class Accumulator:
             "actions_per_condition": self._actions_per_condition(chunks, len(conditions)),
             "condition_age_ms": ages.figures("p50", "p99"),
             "chunk_ms": taken.figures("p50", "p99"),
-            "overhead_ms": overhead.figures("p50", "p99"),
+            "overhead_ms": self._overhead(chunks).figures("p50", "p99"),
             "tick_late_us": self._late_us.figures("p50", "p99", "max"),
             "deadline_misses": self._misses,
             "seam_velocity_jump_rad_s": self._seams.figures("p99", "max"),
@@ -247,6 +240,13 @@ class Accumulator:
         elif self._last_ns is None:
             self._safety = state
 
+    def _note_scene(self, scene: messages.Scene) -> None:
+        if scene.success:
+            self._judged[scene.episode] = self._judged.get(scene.episode) or "success"
+        if self._counting(scene.stamp_ns):
+            self._lag_ms.add(scene.lag_ns / 1e6)
+            self._scenes[1:] = [(scene.stamp_ns, scene.simulated_ns)]
+
     def _since_running(self, count: str) -> int:
         """By how much a count of the safety layer has grown since the first RUNNING."""
         newest = self._safety or self._before
@@ -258,6 +258,15 @@ class Accumulator:
             left, right = step[_LEFT], step[_RIGHT]
             self._path += (math.sqrt(left @ left), math.sqrt(right @ right))
         self._previous_q = state.q
+
+    def _overhead(self, chunks: list[messages.ActionChunk]) -> _Series:
+        """Time from picture to arm that the networks did not take, ms."""
+        overhead = _Series()
+        for chunk in chunks:
+            arrival_ns = next((at for at in self._arrivals.get(chunk.seq, ()) if at >= chunk.stamp_ns), None)
+            if arrival_ns is not None:
+                overhead.add((arrival_ns - chunk.frame_returned_ns - chunk.timing.forward_ns) / 1e6)
+        return overhead
 
     def _ratio(self, conditions: list[_Condition]) -> float | None:
         """System-1 runs from one start of System 2 to the next, on average."""

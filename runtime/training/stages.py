@@ -122,25 +122,20 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     if config.hears_video and not live:
         preparation.check_room(demonstrations)
     wordings, rows = _table(demonstrations)
-    *texts, empty = preparation.texts(
-        [*wordings, ""]
-    )  # all at once, before features need some: encoders load for minutes
+    # All at once, before features need some: encoders load for minutes.
+    *texts, empty = preparation.texts([*wordings, ""])
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
     features: list[Prepared] | list[None] = [None] * len(pictures)
     if config.hears_video:
-        made = preparation.make("latents", demonstrations)
-        made = made if live else preparation.make("features", demonstrations)
-        features = [Prepared(path) for path in made]
+        features = _features(preparation, demonstrations, live)
     opened = open_video(config, video, run.seed)
     slow = opened.slow() if run.begin else opened.slow_to_train(run.seed)
     instructor = opened.instructor()
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
-    beginning = (
-        opened
-        if run.begin
-        else Checkpoint(config, statistics.of(pictures, config.horizon, config.targets), None, run.seed)
-    )
+    beginning = opened
+    if not run.begin:
+        beginning = Checkpoint(config, statistics.of(pictures, config.horizon, config.targets), None, run.seed)
     measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
     network = _cloning(run, fast, slow, texts, empty.language)
@@ -158,6 +153,13 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     rates = [(former, run.cloning.former_rate) for former in network.formers]
     _fit(run, pool, network, batches, run.schedule, "action", keep, rates)
     return folder
+
+
+def _features(preparation: Preparation, demonstrations: Sequence[Demonstration], live: bool) -> list[Prepared]:
+    """What System 2 made of each demonstration; live: what its video model is given, to compute the rest in training."""
+    made = preparation.make("latents", demonstrations)
+    made = made if live else preparation.make("features", demonstrations)
+    return [Prepared(path) for path in made]
 
 
 def _cloning(

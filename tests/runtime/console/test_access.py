@@ -194,6 +194,53 @@ def test_requests_are_understood() -> None:
     )
 
 
+async def strangers_are_refused(base: str, context: ssl.SSLContext) -> None:
+    async with ClientSession() as client:
+        async with client.get(f"{base}/about", ssl=context) as answer:
+            assert answer.status == 401 and "token" in await answer.text() and hardened(answer)
+        async with client.get(f"{base}/?token=wrong-wrong-wrong", ssl=context) as answer:
+            assert answer.status == 401
+
+
+async def the_token_opens(entry: str, base: str, context: ssl.SSLContext) -> None:
+    """By the cookie that the address gives, for the page's own origin alone."""
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # else none for a bare address
+        async with client.get(entry, ssl=context) as answer:
+            assert answer.status == 200 and 'content="0;url=/"' in await answer.text(), "it goes on by itself"
+            assert answer.headers["Cache-Control"] == "no-store"
+        async with client.get(f"{base}/", ssl=context) as answer:
+            assert answer.status == 200 and "importmap" in await answer.text()
+            assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
+        async with client.get(f"{base}/about", ssl=context) as answer:
+            assert (await answer.json())["live"] is False
+        async with client.get(f"{base}/about", ssl=context, headers={"Origin": "https://evil.example"}) as answer:
+            assert answer.status == 403 and hardened(answer)
+        with pytest.raises(WSServerHandshakeError, match="403"):
+            await opened(client, f"{base}/moments", context, "https://evil.example")
+        socket = await opened(client, f"{base}/moments?source={NAME}", context, base)
+        await socket.send_json({"at_ns": None})
+        assert (await socket.receive_json())["joints"]["measured"], "over wss"
+        await socket.close()
+        await refuses_what_is_not_there(client, base, context)
+
+
+async def refuses_what_is_not_there(client: ClientSession, base: str, context: ssl.SSLContext) -> None:
+    async with client.get(f"{base}/static/../app.py", ssl=context) as answer:
+        assert answer.status == 404
+    for lacking in (
+        "/operator",
+        "/moments",
+        "/pictures/head",
+        "/sessions/none",
+        "/sessions/../x",
+        "/pictures/none",
+    ):
+        async with client.get(f"{base}{lacking}", ssl=context) as answer:
+            assert answer.status == 404 and hardened(answer), lacking
+    async with client.post(f"{base}/about", ssl=context) as answer:
+        assert answer.status == 405 and hardened(answer)
+
+
 def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     """The certificate that the command makes; the cookie that the address gives; a foreign origin and a wrong token."""
     folder = tmp_path / "tls"
@@ -211,45 +258,10 @@ def test_the_page_over_tls_with_a_token(tmp_path: Path) -> None:
     client_context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
 
     async def use() -> None:
-        base = url(settings, found[0]).partition("?")[0].rstrip("/")
-        async with ClientSession() as client:
-            async with client.get(f"{base}/about", ssl=client_context) as answer:
-                assert answer.status == 401 and "token" in await answer.text() and hardened(answer)
-            async with client.get(f"{base}/?token=wrong-wrong-wrong", ssl=client_context) as answer:
-                assert answer.status == 401
-        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # else none for a bare address
-            async with client.get(url(settings, found[0]), ssl=client_context) as answer:
-                assert answer.status == 200 and 'content="0;url=/"' in await answer.text(), "it goes on by itself"
-                assert answer.headers["Cache-Control"] == "no-store"
-            async with client.get(f"{base}/", ssl=client_context) as answer:
-                assert answer.status == 200 and "importmap" in await answer.text()
-                assert "script-src 'self' 'sha256-" in answer.headers["Content-Security-Policy"]
-            async with client.get(f"{base}/about", ssl=client_context) as answer:
-                assert (await answer.json())["live"] is False
-            async with client.get(
-                f"{base}/about", ssl=client_context, headers={"Origin": "https://evil.example"}
-            ) as answer:
-                assert answer.status == 403 and hardened(answer)
-            with pytest.raises(WSServerHandshakeError, match="403"):
-                await opened(client, f"{base}/moments", client_context, "https://evil.example")
-            socket = await opened(client, f"{base}/moments?source={NAME}", client_context, base)
-            await socket.send_json({"at_ns": None})
-            assert (await socket.receive_json())["joints"]["measured"], "over wss"
-            await socket.close()
-            async with client.get(f"{base}/static/../app.py", ssl=client_context) as answer:
-                assert answer.status == 404
-            for lacking in (
-                "/operator",
-                "/moments",
-                "/pictures/head",
-                "/sessions/none",
-                "/sessions/../x",
-                "/pictures/none",
-            ):
-                async with client.get(f"{base}{lacking}", ssl=client_context) as answer:
-                    assert answer.status == 404 and hardened(answer), lacking
-            async with client.post(f"{base}/about", ssl=client_context) as answer:
-                assert answer.status == 405 and hardened(answer)
+        entry = url(settings, found[0])
+        base = entry.partition("?")[0].rstrip("/")
+        await strangers_are_refused(base, client_context)
+        await the_token_opens(entry, base, client_context)
 
     app.run_forever(app.application(console), "127.0.0.1", 0, encryption(settings), found.append, use())
 

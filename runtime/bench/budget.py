@@ -129,8 +129,10 @@ def _reported(
     total, budget = sum(shares.values()), sum(BUDGET_PERCENT.values())
     rows["all"] = {"share_percent": round(total, 1), "budget_percent": budget}
     say(f"  {'all':<38}{total:>9.1f}{budget:>10.0f}")
-    say(f"from the start to RUNNING {started_s:.1f} s; holds {ended.get('holds')}, faults {ended.get('faults')}")
-    figures = {name: ended.get(name) for name in ("overhead_ms", "condition_age_ms", "tick_late_us", "holds", "faults")}
+    reports = ended.get("fault_reports")
+    say(f"from the start to RUNNING {started_s:.1f} s; holds {ended.get('holds')}, fault reports {reports}")
+    names = ("overhead_ms", "condition_age_ms", "tick_late_us", "holds", "fault_reports")
+    figures = {name: ended.get(name) for name in names}
     say("  ".join(f"{name} {value}" for name, value in figures.items()))
     kept = all(row["share_percent"] < _FAILS_AT * row["budget_percent"] for row in rows.values())
     return {"rows": rows, "started_s": round(started_s, 1), "run": figures, "kept": kept}

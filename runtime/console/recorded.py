@@ -190,7 +190,17 @@ def _row(folder: Path) -> dict[str, Any]:
     size_bytes = sum(path.lstat().st_size for path in folder.glob("session*.mcap"))
     row: dict[str, Any] = {"name": folder.name, "megabytes": round(size_bytes / 1e6, 1)}
     table = {name: value for name, value in table_file.read(folder).items() if _fits(value)}
-    kept = ("session_s", "duration_s", "task", "outcome", "ratio_measured", "holds", "faults_latched", "faults", ORIGIN)
+    kept = (
+        "session_s",
+        "duration_s",
+        "task",
+        "outcome",
+        "ratio_measured",
+        "holds",
+        "faults_latched",
+        "fault_reports",
+        ORIGIN,
+    )
     return row | {"finished": bool(table)} | {name: table[name] for name in kept if name in table}
 
 

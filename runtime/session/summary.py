@@ -101,7 +101,7 @@ class Accumulator:
         self._previous_q: Any = None
         self._safety: messages.SafetyState | None = None
         self._before: messages.SafetyState | None = None  # the newest one before the first RUNNING
-        self._faults = 0
+        self._fault_reports = 0
         self._rates: dict[str, float] = {}
         self._seen: dict[tuple[str, int], Intervals] = {}
         self._pictures: dict[str, Intervals] = {}
@@ -136,7 +136,7 @@ class Accumulator:
             case messages.SafetyState():
                 self._note_safety(message)
             case messages.Fault():
-                self._faults += self._counting(message.stamp_ns)
+                self._fault_reports += self._counting(message.stamp_ns)
             case messages.Scene():
                 self._note_scene(message)
             case messages.Episode():
@@ -191,7 +191,7 @@ class Accumulator:
             "takeover_fraction": _share(self._led, self._ticks),
             "holds": self._since_running("holds"),
             "faults_latched": self._since_running("faults"),
-            "faults": self._faults,
+            "fault_reports": self._fault_reports,
             "drops": dropped + self._since_running("chunks_dropped"),
             "late_triggers": sum(condition.late_runs > 0 for condition in conditions),
             "window_step_ms": steps.figures("p50", "max"),

@@ -11,6 +11,7 @@ from runtime.host import plain_file, whole_file
 from runtime.session.format import SUMMARY_NAME
 
 _LARGEST_BYTES = 1 << 20  # chosen: a table takes 2 KB
+_RENAMED = {"faults": "fault_reports"}  # rows of 0.1.0 and what they are called since
 
 
 def write(path: Path, table: Mapping[str, Any]) -> None:
@@ -19,9 +20,13 @@ def write(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The table in a session's or run's folder; empty where there is none, or something else under its name."""
+    """The table in a session's or run's folder; empty where there is none, or something else under its name.
+
+    Rows that were renamed have their new names.
+    """
     try:
         table: object = json.loads(plain_file.read(folder / SUMMARY_NAME, _LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return cast(dict[str, Any], table) if isinstance(table, dict) else {}
+    rows = cast(dict[str, Any], table) if isinstance(table, dict) else {}
+    return {_RENAMED.get(name, name): value for name, value in rows.items()}

@@ -166,7 +166,7 @@ class StatusLine:
         state = self._newest.get("safety")
         ages = holds = ""
         if isinstance(state, messages.SafetyState):
-            holds = f"holds {state.holds}, faults {state.faults}"
+            holds = f"holds {state.holds}, faults latched {state.faults}"
             if state.chunk_age_ns >= 0:
                 ages = f"chunk {state.chunk_age_ns / 1e6:.0f} ms, conditions {state.condition_age_ns / 1e6:.0f} ms old"
         recording = self._newest.get("recording")

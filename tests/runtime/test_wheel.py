@@ -39,7 +39,7 @@ def test_the_wheel_runs_the_simulated_robot_from_an_empty_folder(tmp_path: Path)
     made = subprocess.run([*command, *flags], cwd=empty, capture_output=True, text=True, timeout=START_S, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
     table = json.loads((empty / "table.json").read_text())
-    assert table["system1_runs"] > 0 and table["faults"] == 0
+    assert table["system1_runs"] > 0 and table["fault_reports"] == 0
     assert str(empty) in table["session"]
     shown = [str(interpreter), "-c", "import runtime, models, drivers; print(runtime.__file__, models.__file__)"]
     places = subprocess.run(shown, cwd=empty, capture_output=True, text=True, check=True).stdout

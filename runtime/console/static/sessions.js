@@ -19,20 +19,20 @@ export function Sessions({ open }) {
   const choose = (name) => (second ? open([second, name]) : open([name]));
   return html`<section class="sessions">
     ${second && html`<p>compare with ${second}: choose another <button onClick=${() => setSecond(null)}>show one</button></p>`}
-    <table><thead><tr><th></th><th>session</th><th>task</th><th>length</th><th>ratio</th><th>outcome</th><th>holds</th><th>faults</th><th></th></tr></thead>
+    <table><thead><tr><th></th><th>session</th><th>task</th><th>length</th><th>ratio</th><th>outcome</th><th>holds</th><th>faults latched</th><th></th></tr></thead>
     <tbody>${rows.map((row) => html`<tr class="choice" onClick=${() => choose(row.name)}>
       <td><img loading="lazy" src=${`/sessions/${row.name}/thumbnail`} alt="" onError=${(event) => event.target.remove()} /></td>
       <td><button class="name" onClick=${(event) => { event.stopPropagation(); choose(row.name); }}>${row.name}</button><div class="muted">${row.megabytes} MB${row.finished ? "" : ", not finished"}${row.what_if_of ? `, what if of ${row.what_if_of}` : ""}</div></td>
       <td>${row.task ?? ""}</td><td>${row.session_s ?? row.duration_s ? `${row.session_s ?? row.duration_s} s` : ""}</td><td>${row.ratio_measured ?? ""}</td>
-      <td>${row.outcome ?? ""}</td><td>${row.holds ?? ""}</td><td class=${latched(row) ? "bad" : ""}>${latched(row)}${row.faults > latched(row) ? html`<div class="muted">${row.faults} reports</div>` : ""}</td>
+      <td>${row.outcome ?? ""}</td><td>${row.holds ?? ""}</td><td class=${latched(row) ? "bad" : ""}>${latched(row)}${row.fault_reports > latched(row) ? html`<div class="muted">${row.fault_reports} reports</div>` : ""}</td>
       <td><button onClick=${(event) => { event.stopPropagation(); setSecond(row.name); }}>compare…</button>
         ${rows.some((one) => one.name === row.what_if_of) && html`<button onClick=${(event) => { event.stopPropagation(); open([row.what_if_of, row.name]); }}>compare with its origin</button>`}</td></tr>`)}</tbody></table>
   </section>`;
 }
 
-// How often the safety layer latched a fault, as a live page counts them; other reports (a process that was slow) beside it.
+// How often the safety layer latched a fault, as a live page counts them; all reports of faults (a process that was slow) beside it.
 function latched(row) {
-  return row.faults_latched ?? row.faults ?? "";
+  return row.faults_latched ?? row.fault_reports ?? "";
 }
 
 // Sessions under one playhead, each from its own beginning.

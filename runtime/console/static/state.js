@@ -62,7 +62,7 @@ export function Figures({ moment }) {
     ["condition", ms(conditions?.age_ms), conditions ? `the newest; System 2 takes ${conditions.forward_ms} ms, ${rates.conditions}/s` : "none", false],
     ["chunk", ms(safety?.chunk_age_ms), `System 1 ${rates.chunk}/s`, false],
     ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "limited by the safety layer" : "", false],
-    ["holds, faults", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
+    ["holds, faults latched", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
     ["session", recording ? `${recording.megabytes} MB` : "-", recording?.fault || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.fault],
   ];
   if (scene) rows.push(["task", scene.success ? "done" : "not yet", moment.episode?.task ?? "", false]);
@@ -80,12 +80,12 @@ export function Latency({ bars }) {
   </div>`;
 }
 
-// What is well says only what it sends; what it lost, faults and new starts are reported where there are any.
+// What is well says only what it sends; what it lost, fault reports and new starts are shown where there are any.
 export function Processes({ rows, stale }) {
   return html`<div class="processes" role="group" aria-label="processes">${rows.map((row) => html`
-    <span class=${row.state === "alive" ? "" : "bad"} title="messages sent per second; messages lost, faults, restarts"><b>${row.process}</b>
+    <span class=${row.state === "alive" ? "" : "bad"} title="messages sent per second; messages lost, fault reports, restarts"><b>${row.process}</b>
       ${row.state === "alive" ? row.sent_hz > 0 && html` ${rate(row.sent_hz)}` : ` ${row.state}`}
-      ${[["lost", row.lost], ["fault", row.faults], ["restart", row.restarts]].map(([what, count]) =>
+      ${[["lost", row.lost], ["fault report", row.faults], ["restart", row.restarts]].map(([what, count]) =>
         count > 0 && html` <span class="bad">${count} ${what}${count > 1 && what !== "lost" ? "s" : ""}</span>`)}</span>`)}
     ${stale.length > 0 && html`<span class="bad">stale: ${stale.join(", ")}</span>`}</div>`;
 }

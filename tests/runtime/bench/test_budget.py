@@ -8,7 +8,7 @@ import pytest
 from runtime.bench import budget, command
 from runtime.errors import SettingsError
 
-ENDED: dict[str, Any] = {"holds": 0, "faults": 0, "overhead_ms": {"p50": 3.0}}
+ENDED: dict[str, Any] = {"holds": 0, "fault_reports": 0, "overhead_ms": {"p50": 3.0}}
 KEPT = {
     "arms": 17.9, "recorder": 4.0, "cameras": 30.0, "system1": 30.0, "system2": 20.0, "simulator": 12.0, "console": 6.0,
     "supervisor": 5.0,
@@ -46,5 +46,5 @@ def test_a_real_run_is_measured_process_by_process(tmp_path: Path) -> None:
     found = budget.run(3.0, "block_handover", said.append)
     shares = {name: row["share_percent"] for name, row in found["rows"].items()}
     assert all(share > 0 for share in shares.values()), shares
-    assert found["run"]["faults"] == 0 and 0 < found["started_s"] < budget._START_S  # pyright: ignore[reportPrivateUsage]
+    assert found["run"]["fault_reports"] == 0 and 0 < found["started_s"] < budget._START_S  # pyright: ignore[reportPrivateUsage]
     assert found["machine"]["gflops"] > 0 and found["machine"]["copy_us"] > 0

@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "session-schema-1.mcap"
 NAMES = ("2026-11-25T10-00-00_block_handover_8", "2026-11-25T11-00-00_block_handover_8")
 TABLE = {
     "duration_s": 123.4, "task": "dual_bottles_pick_easy", "outcome": "success", "ratio_measured": 8.01, "holds": 12,
-    "faults_latched": 1, "faults": 36,
+    "faults_latched": 1, "fault_reports": 36,
 }  # fmt: skip
 Open = Callable[..., Page]
 _LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3

@@ -227,7 +227,7 @@ def test_the_simulated_robot_is_driven_through_the_real_sdk(driven: Driven) -> N
         assert side["equal"] > 100  # the others are steps of a stop, where a tick came late
     table = json.loads(driven.run.json.read_text())
     assert min(table["arm_path_rad"]) > 0.05
-    assert table["faults"] == 0, "since they run"
+    assert table["fault_reports"] == 0, "since they run"
 
 
 @pytest.mark.live

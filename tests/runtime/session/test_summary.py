@@ -96,7 +96,7 @@ def test_nothing_counts_before_the_first_running_and_after_the_end(run: Run) -> 
         run.add("fault", messages.Fault)
         run.add("chunk", messages.ActionChunk)
     table = run.table()
-    assert (table["system1_runs"], table["faults"], table["running_fraction"]) == (0, 0, 1.0)
+    assert (table["system1_runs"], table["fault_reports"], table["running_fraction"]) == (0, 0, 1.0)
     assert table["tick_late_us"]["max"] == 0
 
 
@@ -114,6 +114,17 @@ def test_all_rows_of_a_run_have_one_time_base(run: Run) -> None:
     table = run.table()
     assert (table["duration_s"], table["session_s"]) == (3.0, 6.0)
     assert (table["holds"], table["faults_latched"], table["drops"]) == (1, 0, 5)
+
+
+def test_what_is_reported_is_told_from_what_is_latched(run: Run) -> None:
+    run.tick()
+    run.add("safety", messages.SafetyState)
+    for _ in range(3):
+        run.add("fault", messages.Fault)
+    run.add("safety", messages.SafetyState, faults=1)
+    run.tick()
+    table = run.table()
+    assert (table["faults_latched"], table["fault_reports"]) == (1, 3) and "faults" not in table
 
 
 def test_only_what_was_measured_is_printed(run: Run) -> None:

@@ -15,6 +15,11 @@ def test_it_comes_back(tmp_path: Path) -> None:
     assert table_file.read(tmp_path) == {"holds": 3}
 
 
+def test_rows_of_older_sessions_have_todays_names(tmp_path: Path) -> None:
+    (tmp_path / SUMMARY_NAME).write_text(json.dumps({"faults_latched": 1, "faults": 36}))
+    assert table_file.read(tmp_path) == {"faults_latched": 1, "fault_reports": 36}
+
+
 @pytest.mark.parametrize("data", [b"", b"[1]", b"7", b"{", b"[" * 200_000, b"\xff", b" " * (1 << 21)])
 def test_what_is_no_table_is_none(data: bytes, tmp_path: Path) -> None:
     (tmp_path / SUMMARY_NAME).write_bytes(data)

@@ -43,7 +43,7 @@ def test_a_run_ends_by_itself_with_its_table(session: LiveRun) -> None:
     assert table["system1_runs"] > 20
     assert table["ratio_measured"] == pytest.approx(8, rel=0.05)
     assert table["not_replayable"] == 0
-    assert table["faults"] == 0
+    assert table["fault_reports"] == 0
     assert min(table["arm_path_rad"]) > 0.05
     assert set(table["camera_fps"]) == set(CAMERAS)
 

@@ -54,12 +54,23 @@ def test_state_ages_and_reasons_are_shown(
 ) -> None:
     status = StatusLine(bus("supervisor"), settings)
     state = build(
-        messages.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=900_000_000, reasons=("camera head: gone",)
+        messages.SafetyState,
+        chunk_age_ns=120_000_000,
+        condition_age_ns=900_000_000,
+        reasons=("camera head: gone",),
+        faults=3,
     )
     assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
     assert status.why() == "camera head: gone"
     line = joined(status.parts(ALIVE))
-    for part in ("HOLD", "chunk 120 ms", "conditions 900 ms", "HOLD: camera head: gone", f"1:{settings.ratio}"):
+    for part in (
+        "HOLD",
+        "chunk 120 ms",
+        "conditions 900 ms",
+        "HOLD: camera head: gone",
+        f"1:{settings.ratio}",
+        "faults latched 3",
+    ):
         assert part in line
 
 

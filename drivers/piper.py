@@ -114,7 +114,8 @@ class PiperArm:
         if self._led:
             return _LED_TEXT
         if self.read() is None:
-            return "no feedback yet; check its power and CAN cable"
+            real = self._interface == "socketcan"
+            return f"no feedback yet; check {'its power and CAN cable' if real else 'the process that emulates it'}"
         if self.commanded_by_others:
             return self._foreign_text
         if lacking := self._reports.lacking:

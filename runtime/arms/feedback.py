@@ -28,6 +28,7 @@ _REPORT_NS = seconds(1.0)  # between two reports, however often it jumps; chosen
 class Belief:
     """What is believed of one arm, and what its newest readings said against it."""
 
+    remedy: str = "check the CAN cable and motor"
     believed: ArmState | None = None  # the newest reading that could be true
     doubted: ArmState | None = None  # the newest that could not
     doubted_since_ns: int = 0  # the first of those that agree with it
@@ -42,7 +43,7 @@ class Belief:
         if not self.in_a_row or now_ns - self.reported_ns < _REPORT_NS:
             return ""
         self.reported_ns = now_ns
-        return f"reading jumped: {self.why}; ignored ({self.jumped} so far); check the CAN cable and motor"
+        return f"reading jumped: {self.why}; ignored ({self.jumped} so far); {self.remedy}"
 
 
 def believe(belief: Belief, state: ArmState, armed: bool) -> ArmState:
@@ -102,6 +103,6 @@ def _used(belief: Belief, state: ArmState) -> ArmState:
         return replace(state, number=-1, stamp_ns=messages.NEVER, q=np.zeros_like(state.q), powered=False)
     warning = state.warning
     if belief.in_a_row >= _LOST:
-        warning = warning or f"{belief.in_a_row} readings in a row jumped: {belief.why}; check the CAN cable and motor"
+        warning = warning or f"{belief.in_a_row} readings in a row jumped: {belief.why}; {belief.remedy}"
     reported = {"powered": state.powered, "warning": warning, "fault": state.fault}
     return replace(believed, **reported, leader=state.leader, leader_ns=state.leader_ns)

@@ -22,6 +22,7 @@ from runtime.arms.safety import unsupervised
 from runtime.arms.sockets import ArmsSockets
 from runtime.arms.state import ArmsConfig, ArmsInputs, ArmsOutputs, ArmsState, Executing, armed, start
 from runtime.arms.step import step
+from runtime.config import what_to_check
 from runtime.host import realtime
 from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.host.systemd import Notifier
@@ -41,7 +42,7 @@ def main(process: Process) -> None:
     """Take the arms where they are, then tick until asked to end and the arms stand; they keep their last target."""
     config = ArmsConfig.of(process.settings, process.role.unfit)
     arms, sockets = make_arms(process), ArmsSockets(process)
-    leaders, beliefs, monitor = leader_slots(process), [Belief() for _ in SIDES], LimitMonitor()
+    leaders, beliefs, monitor = leader_slots(process), _beliefs(process), LimitMonitor()
     snapshots, notifier = Snapshots(process), Notifier()
     notifier.ready()  # before the arms are heard: systemd shall not wait for somebody who switches them on
     _settle(process, arms)
@@ -161,6 +162,10 @@ def make_arms(process: Process) -> list[SlotArm]:
         return [LinkedArm(side, process.folder) for side in SIDES]
     states = StateSlot(process.folder)
     return [SimulatedArm(side, process.folder, states) for side in SIDES]
+
+
+def _beliefs(process: Process) -> list[Belief]:
+    return [Belief(what_to_check.of_reading(process.settings)) for _ in SIDES]
 
 
 def _read(

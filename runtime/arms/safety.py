@@ -13,7 +13,9 @@ from drivers import plausible
 from drivers.cobot_magic import SIDES, WITHOUT_GRIPPERS, joint_name
 from runtime.arms.limits import Array, Limits
 from runtime.arms.modes import StateMachine
+from runtime.config import what_to_check
 from runtime.config.safety_settings import Safety
+from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
@@ -76,24 +78,24 @@ def stalled(dt_s: float, ticked_ns: int, now_ns: int) -> tuple[str, ...]:
     return (f"no targets sent for {gap} (limit {limit}): {why}; end other programs",)
 
 
-def arm_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
+def arm_reasons(settings: Settings, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
     """Arms without fresh feedback, or that report a warning or a fault; one such arm makes both hold."""
-    silent = silent_arms(safety, fresh.arms, now_ns)
+    silent = silent_arms(settings, fresh.arms, now_ns)
     if not any(fresh.arms.warning) and not any(fresh.arms.fault):  # as nearly always
         return silent
     reported = (warning or fault for warning, fault in zip(fresh.arms.warning, fresh.arms.fault, strict=True))
     return silent + tuple(f"{side} arm: {text}" for side, text in zip(SIDES, reported, strict=True) if text)
 
 
-def silent_arms(safety: Safety, arms: messages.JointState, now_ns: int) -> tuple[str, ...]:
-    """Arms whose feedback is older than `max_feedback_age_s`, or that were not heard yet."""
-    limit_ns = seconds(safety.max_feedback_age_s)
+def silent_arms(settings: Settings, arms: messages.JointState, now_ns: int) -> tuple[str, ...]:
+    """Arms whose feedback is older than `safety.max_feedback_age_s`, or that were not heard yet."""
+    limit_ns = seconds(settings.safety.max_feedback_age_s)
     if now_ns - min(arms.measured_ns) <= limit_ns:
         return ()
     return tuple(
-        f"{side} arm: no feedback yet; check its power and CAN cable"
+        f"{side} arm: no feedback yet; {what_to_check.of_arm(settings)}"
         if stamp_ns == messages.NEVER
-        else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {_ms(limit_ns)}); check its power and CAN cable"
+        else f"{side} arm: feedback is {_ms(now_ns - stamp_ns)} old (limit {_ms(limit_ns)}); {what_to_check.of_arm(settings)}"
         for side, stamp_ns in zip(SIDES, arms.measured_ns, strict=True)
         if now_ns - stamp_ns > limit_ns
     )

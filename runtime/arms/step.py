@@ -116,7 +116,7 @@ def _switch_on(
     config: ArmsConfig, state: ArmsState, feedback: messages.JointState, outside: tuple[str, ...], now_ns: int
 ) -> tuple[MotorCommand, ...]:
     """Ask the motors to come on, once, when that is wanted and both arms are heard and inside their ranges."""
-    if not state.machine.wanted.power or outside or safety.silent_arms(config.settings.safety, feedback, now_ns):
+    if not state.machine.wanted.power or outside or safety.silent_arms(config.settings, feedback, now_ns):
         return ()
     state.machine = state.machine.want(power=False)
     return () if all(feedback.powered) and not any(feedback.fault) else ("enable",)
@@ -127,7 +127,7 @@ def _find(
 ) -> Findings:
     """What the mode follows from besides what is wanted and latched (transitions.py). `unready`: what else forbids to move."""
     settings = config.settings
-    of_arms = safety.arm_reasons(settings.safety, fresh, now_ns)
+    of_arms = safety.arm_reasons(settings, fresh, now_ns)
     unwell = unready + of_arms
     return Findings(
         forbids_run=unready + (of_arms + safety.stale(settings.safety, fresh, now_ns) or _unseen(state)),
@@ -174,7 +174,7 @@ def _obey(
     arms = commands.Arms(
         at_rest=parking.near(config.rest_pose, feedback.q),
         stopped=any(EMERGENCY_STOP in text for text in feedback.warning),
-        silent=safety.silent_arms(config.settings.safety, feedback, now_ns),
+        silent=safety.silent_arms(config.settings, feedback, now_ns),
         outside=safety.outside_ranges(config.settings.safety, feedback),
         waits=config.settings.arms.auto_resume,
         unfit=config.unfit,

@@ -106,7 +106,7 @@ def verdict(camera: str, monitor: CameraMonitor, late_s: float, now_ns: int, beh
     rate_hz = (len(monitor.captures) - 1) * NS_PER_S / span_ns if span_ns else 0.0
     text = monitor.fault
     if not text and monitor.opening_ns:
-        text = _opening((now_ns - monitor.opening_ns) / NS_PER_S)
+        text = _opening((now_ns - monitor.opening_ns) / NS_PER_S, monitor.simulated)
     elif not text and monitor.number == 0:
         text = "no frame yet"
     elif not text and now_ns - monitor.progress_ns > seconds(late_s):
@@ -130,11 +130,12 @@ def _slow(monitor: CameraMonitor) -> str:
     return f"sends {rate_hz:.1f} frames/s (limit {least_hz:.1f}); {SLOW_REMEDY}"
 
 
-def _opening(since_s: float) -> str:
+def _opening(since_s: float, simulated: bool) -> str:
     """Of a camera that is being opened; its driver's own limit, where it has one, ends the waiting."""
     if since_s <= OPEN_S:
         return f"opening, for {since_s:.0f} s (limit {OPEN_S:.0f} s)"
-    return f"hung in open(), for {since_s:.0f} s (limit {OPEN_S:.0f} s); unplug it and plug it in again"
+    remedy = "check logs/cameras.log of the session" if simulated else "unplug it and plug it in again"
+    return f"hung in open(), for {since_s:.0f} s (limit {OPEN_S:.0f} s); {remedy}"
 
 
 def behind(monitors: Mapping[str, CameraMonitor], limit_s: float) -> dict[str, str]:

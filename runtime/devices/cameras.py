@@ -9,6 +9,7 @@ from pathlib import Path
 
 from drivers.camera import Camera
 from drivers.camera_process import CameraProcess
+from runtime.config import what_to_check
 from runtime.config.settings import Settings
 from runtime.devices.camera_monitor import CameraMonitor, behind, kind, verdict
 from runtime.devices.camera_stream import READ_TIMEOUT_S, stream
@@ -105,7 +106,7 @@ def _report(process: Process, states: tuple[messages.CameraState, ...], said: di
     for state in states:
         current = kind(state)
         if current and said.get(state.camera) == "":
-            remedy = "" if "; " in state.verdict else "; check its cable and USB port"
+            remedy = "" if "; " in state.verdict else f"; {what_to_check.of_camera(process.settings, state.camera)}"
             text = f"{state.camera}: {state.verdict}{remedy}"
             process.fault("camera", stall.blamed(text, robot_time_ns()))
         if current == "" or state.camera in said:

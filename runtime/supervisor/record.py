@@ -12,6 +12,7 @@ import numpy as np
 
 from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS, joint_name
 from drivers.sim.shift_suites import instruction
+from runtime.config import what_to_check
 from runtime.config.loading import settings_of
 from runtime.config.settings import Settings
 from runtime.host.clock import NS_PER_S, robot_time_ns
@@ -67,7 +68,7 @@ class RecordingStatus(StatusLine):
             return f"{joint} is {apart.max():.2f} rad from its leader (limit {_APART_RAD} rad); check that the follower is free"
         health = self.newest(messages.CameraHealth)
         if health is None or health.stamp_ns < since_ns or len(health.cameras) < len(CAMERAS):
-            return "no camera frames yet; wait, or check cables and USB ports"
+            return f"no camera frames yet; wait, or {what_to_check.of_cameras(self._settings)}"
         verdicts = [f"camera {state.camera}: {state.verdict}" for state in health.cameras if state.verdict]
         recording = self.newest(messages.Recording)
         return "; ".join([*verdicts, recording.fault if recording else _NO_RECORDER]).strip("; ")

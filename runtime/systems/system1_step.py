@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.requirements import Requirements
-from runtime.config import live_tuning
+from runtime.config import live_tuning, what_to_check
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.policy import units
@@ -47,7 +47,7 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
     if skew > seconds(settings.cameras.max_skew_s):
         late = min(inputs.newest, key=lambda frame: frame.capture_ns).camera
         apart = f"{skew / 1e6:.0f} ms apart in time (limit {settings.cameras.max_skew_s * 1e3:.0f} ms)"
-        return f"camera frames are {apart}: {late} is late; check its cable and USB port"
+        return f"camera frames are {apart}: {late} is late; {what_to_check.of_camera(settings, late)}"
     if inputs.joints is None:
         return "no joint state yet"
     if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:

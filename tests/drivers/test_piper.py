@@ -437,7 +437,7 @@ def test_nobody_at_the_other_end_is_one_line(rig: Rig, tmp_path: Path) -> None:
         PiperArm("right", str(tmp_path / "nowhere"), "hub").connect()
     rig.fault(silent=True)
     rig.arm.connect()
-    with pytest.raises(DriverError, match=r"left arm on .*: no feedback yet; check its power"):
+    with pytest.raises(DriverError, match=r"left arm on .*: no feedback yet; check the process that emulates it"):
         rig.arm.enable(0.2)
 
 

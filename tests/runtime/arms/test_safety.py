@@ -13,11 +13,13 @@ from runtime.arms.limits import Limits
 from runtime.arms.modes import Latched, Pose, StateMachine, Wanted
 from runtime.arms.safety import Freshness
 from runtime.config.safety_settings import Safety
+from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 
 Build = Callable[..., Any]
 NOW_NS = 1_000_000_000_000
+SETTINGS = Settings()
 SAFETY = Safety()
 LIMITS = Limits.of(SAFETY)
 MIDDLE = (LIMITS.low + LIMITS.high) / 2
@@ -41,7 +43,7 @@ def with_arms(fresh: Freshness, **changes: Any) -> Freshness:
 
 def stale(fresh: Freshness, now_ns: int = NOW_NS) -> tuple[str, ...]:
     """All that forbids RUNNING: the arms', then the rest."""
-    return safety.arm_reasons(SAFETY, fresh, now_ns) + safety.stale(SAFETY, fresh, now_ns)
+    return safety.arm_reasons(SETTINGS, fresh, now_ns) + safety.stale(SAFETY, fresh, now_ns)
 
 
 def test_fresh_inputs_forbid_nothing(fresh: Freshness) -> None:
@@ -78,7 +80,7 @@ def test_what_an_arm_reports_is_a_reason(side: int, name: str, field: str, fresh
 
 
 def test_both_arms_are_named(fresh: Freshness) -> None:
-    reasons = safety.arm_reasons(SAFETY, with_arms(fresh, measured_ns=(0, 0)), NOW_NS)
+    reasons = safety.arm_reasons(SETTINGS, with_arms(fresh, measured_ns=(0, 0)), NOW_NS)
     assert [reason.split()[0] for reason in reasons] == ["left", "right"]
 
 

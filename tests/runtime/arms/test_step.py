@@ -35,7 +35,9 @@ def test_before_the_arms_are_heard_operators_are_answered_and_nothing_is_sent(ri
     stood, rig.measured = rig.measured, np.zeros(messages.JOINTS)  # nobody knows yet where they are
     rig.arms = {"measured_ns": (messages.NEVER, messages.NEVER), "powered": (False, False)}
     rig.run(0.3)
-    assert rig.mode == "DISARMED" and "left arm: no feedback yet; check its power and CAN cable" in rig.reasons
+    assert (
+        rig.mode == "DISARMED" and "left arm: no feedback yet; check logs/simulator.log of the session" in rig.reasons
+    )
     for name, said in (("hold", ""), ("arm", "no feedback yet")):
         state = rig.tick(
             build(messages.OperatorCommand, command=name, seq=rig.ticks, epoch=9, stamp_ns=rig.now_ns)

@@ -104,7 +104,7 @@ class Cloning(Part):
     draws: int = Field(default=2, gt=0)
     """Noisy chunks per observation; the image encoder and System 2's formers cost more than the head."""
     lag_s: tuple[float, float] = (0.1, 2.7)
-    """Shortest and longest age of the conditions, drawn evenly; covers ratios 1:8 and 1:16 of the small profile."""
+    """Shortest and longest age of the conditions, drawn evenly; covers ratios 1:8 and 1:16 of size small."""
     longest_prefix: int = Field(default=16, ge=0)
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""

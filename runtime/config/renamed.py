@@ -52,7 +52,7 @@ LATER: dict[str, str] = {
     "trajectory.numerics": "lapack",
 }
 """Settings that former versions did not have: what stands for them in the settings of their sessions."""
-FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px"}
+FLAGS: dict[str, str] = {"width": "width-px", "height": "height-px", "profile": "size"}
 """Of single commands."""
 
 

@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
     fetch(config)
     if options.checkpoint is None:
-        train = ("video", "--profile", options.size, *_tuned(options.transformer), "--data", "DIR", "--out", "DIR")
+        train = ("video", "--size", options.size, *_tuned(options.transformer), "--data", "DIR", "--out", "DIR")
         say_next("train a policy on them", "train", *train)
     else:
         say_next("encode instructions", "instruct", "--policy.checkpoint", options.checkpoint, "TEXT")

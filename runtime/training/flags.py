@@ -44,7 +44,7 @@ class TrainFlags(Flags):
     """Demonstrations to train on."""
     out: Folder
     """Folder of this run."""
-    profile: Literal["small", "full", "full-wan"] | None = None
+    size: Literal["small", "full", "full-wan"] | None = None
     """Size of the policy; default: small; not with --from."""
     video: Folder | None = None
     """action: checkpoint of stage video, or its --out; default: the published video model, which `small` has none of."""
@@ -91,10 +91,8 @@ class TrainFlags(Flags):
     def _check_begin(self, begin: Path) -> None:
         if self.stage == "video" or self.video is not None:
             raise ValueError(f"--from {begin}: applies to train.sh action without --video; leave one out")
-        if self.profile is not None:
-            raise ValueError(
-                f"--profile {self.profile}: does not apply to --from, which has its own size; leave it out"
-            )
+        if self.size is not None:
+            raise ValueError(f"--size {self.size}: does not apply to --from, which has its own; leave it out")
         if not (begin / "config.json").is_file():
             raise ValueError(f"--from {begin}: holds no checkpoint; create one with ./launch/train.sh action")
 
@@ -125,15 +123,15 @@ def filming(given: dict[str, Any]) -> Filming:
 
 
 def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
-    """The policy to train: the size of the profile with what flags change, and System 2 as stage 1 left it; or a stored one."""
+    """The policy to train: a size with what flags change, and System 2 as stage 1 left it; or a stored one."""
     begin, video = flags.begin, flags.video
     try:
-        found = sizes.by_name(flags.profile or "small") if begin is None else stored_config(begin)
+        found = sizes.by_name(flags.size or "small") if begin is None else stored_config(begin)
         if video is not None:
             stored = stored_config(video)
             found = found.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
     except ModelError as error:
-        wrong = "--from" if begin else "--video" if video else "--profile"
+        wrong = "--from" if begin else "--video" if video else "--size"
         raise SettingsError(f"{wrong}: {error}") from None
     made = overrides.over(found, given.get("policy", {}), "policy")
     for name in _OF_STATISTICS if begin is not None else ():
@@ -159,7 +157,7 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     published = "video" in sources(chosen)
     if flags.stage == "action" and flags.video is None and flags.begin is None and chosen.hears_video and not published:
         raise SettingsError(
-            f"--video is missing: no video model of size {flags.profile or 'small'} is published; give the checkpoint of "
+            f"--video is missing: no video model of size {flags.size or 'small'} is published; give the checkpoint of "
             "train.sh video, --policy.inputs no_video, or --policy.published.video.repo DIR"
         )
     if films.lora_rank and flags.stage == "action":
@@ -168,12 +166,13 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:
     """The tree's values under the size that a command line names, for its --help."""
-    named = next((after for word, after in pairwise(arguments) if word == "--profile"), "small")
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    named = next((after for word, after in pairwise(words) if word == "--size"), "small")
     stage = "video" if "video" in arguments else "action"
     try:
         policy = sizes.by_name(named).model_dump()
     except ModelError as error:
-        raise SettingsError(f"--profile {named:.60}: {error}") from None
+        raise SettingsError(f"--size {named:.60}: {error}") from None
     groups: dict[str, Part] = {"schedule": Schedule(steps=STEPS[stage]), "cloning": Cloning(), "filming": Filming()}
     return {"policy": policy} | {name: group.model_dump() for name, group in groups.items()}
 

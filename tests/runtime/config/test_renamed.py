@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.cli import COMMANDS, flags_of
 from runtime.config import field, renamed
 from runtime.config.loading import load_settings, settings_from_json
 from runtime.config.settings import Settings
@@ -45,6 +46,15 @@ def test_an_old_flag_names_the_new_one(flags: list[str], said: str) -> None:
 def test_an_old_flag_of_a_single_command_does_too(flag: str) -> None:
     with pytest.raises(SettingsError, match=f"--{flag}: is now --{flag}-px 64"):
         training.DEMOS.read([f"--{flag}", "64"])
+
+
+def test_the_size_of_a_policy_is_no_profile() -> None:
+    """`--profile` is everywhere the robot's, of which training knows nothing."""
+    with pytest.raises(SettingsError, match=r"^--profile: is now --size full$"):
+        training.TRAIN.read(["video", "--profile", "full", "--data", "x", "--out", "y"])
+    own = {name: set(flags_of(name).flags.model_fields) for name in COMMANDS}
+    assert not [name for name, flags in own.items() if "profile" in flags]
+    assert {name for name, flags in own.items() if "size" in flags} == {"train", "weights", "bench"}
 
 
 @pytest.mark.parametrize(

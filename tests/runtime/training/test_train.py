@@ -93,11 +93,11 @@ def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, 
 @pytest.mark.parametrize(
     ("flags", "free_gib", "said"),
     [
-        (["video", "--profile", "full"], 80, r"7865.* M weights learn, .* 146.* GiB .* has 80.0 GiB: give --filming.lora_rank"),
-        (["action", "--profile", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss, so that the"),
-        (["action", "--profile", "full", "--processes", "3"], 80, "GiB .* has 80.0 GiB: give --processes 1"),
-        (["action", "--profile", "full", "--cloning.prepared", "false"], 24, "has 24.0 GiB: use a larger one"),
-        (["action", "--profile", "full"], 24, "needs 6[01].* GiB .* has 24.0 GiB: use a larger one"),
+        (["video", "--size", "full"], 80, r"7865.* M weights learn, .* 146.* GiB .* has 80.0 GiB: give --filming.lora_rank"),
+        (["action", "--size", "full", "--cloning.video_loss", "1"], 80, "leave out --cloning.video_loss, so that the"),
+        (["action", "--size", "full", "--processes", "3"], 80, "GiB .* has 80.0 GiB: give --processes 1"),
+        (["action", "--size", "full", "--cloning.prepared", "false"], 24, "has 24.0 GiB: use a larger one"),
+        (["action", "--size", "full"], 24, "needs 6[01].* GiB .* has 24.0 GiB: use a larger one"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_anything_is_fetched(
@@ -219,7 +219,7 @@ def test_cores_prepare_what_a_small_video_model_reads_and_gpus_what_a_published_
     monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
     line = ["video", "--data", str(data), "--out", str(tmp_path)]
-    small, full = (train._understood([*line, "--profile", size]) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
+    small, full = (train._understood([*line, "--size", size]) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
     assert (small.prepares_on, full.prepares_on) == ("cpu", "cuda")
     assert (small.workers, full.workers) == (usable_processors(), 1)
 
@@ -286,9 +286,9 @@ def test_an_unfit_demonstration_is_refused_with_file_and_reason(
         (["--seed", "-1"], "--seed -1: must be a whole number from 0"),
         (["--cloning.lag_s", "[2, 1]"], "the shorter first"),
         (["--from", "/nowhere"], "--from /nowhere: holds no checkpoint"),
-        (["--from", "/nowhere", "--profile", "full"], "--profile full: does not apply to --from"),
+        (["--from", "/nowhere", "--size", "full"], "--size full: does not apply to --from"),
         (["--from", "/", "--video", "/"], "--video /: holds no checkpoint"),
-        (["--profile", "huge"], "--profile"),
+        (["--size", "huge"], "--size"),
     ],
 )
 def test_a_wrong_flag_is_one_line(tmp_path: Path, flags: list[str], said: str) -> None:

@@ -3,6 +3,7 @@
 Called by runtime/training, and by runtime/replay/on_robot.py for a demonstration that the arms follow.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,13 @@ class Demonstration:
     texts: tuple[str, ...]
     steps: int
     kind: str = EXPERT
+    success: bool | None = None  # None: nobody judged
+
+    def unfit(self) -> str:
+        """Why no policy may learn from it, though the video model may; empty: it may."""
+        if self.kind != EXPERT:
+            return f"film ({self.kind})"
+        return "failure" if self.success is False else ""
 
     def read(self) -> Episode:
         """Read joints and pictures, checked. Raises ModelError that names the source and what makes it unfit."""
@@ -50,13 +58,23 @@ def find(folder: Path) -> list[Demonstration]:
 
 def to_learn_from(found: list[Demonstration], folder: Path) -> list[Demonstration]:
     """Those of a folder's demonstrations whose actions do the task. Raises ModelError where there are none."""
-    kept = [demonstration for demonstration in found if demonstration.kind == EXPERT]
+    kept = [demonstration for demonstration in found if not demonstration.unfit()]
     if not kept:
-        kinds = ", ".join(sorted({demonstration.kind for demonstration in found}))
         raise ModelError(
-            f"{folder}: holds only films ({kinds}), which train.sh video may use; create demonstrations with ./launch/demos.sh"
+            f"{folder}: holds only {unfit(found)}, which train.sh video may use; create demonstrations with ./launch/demos.sh"
         )
     return kept
+
+
+def unfit(found: list[Demonstration]) -> str:
+    """How many of them no policy may learn from, by what they are: `2 failures, 1 film (chance)`; empty: none."""
+    counts = Counter(reason for demonstration in found if (reason := demonstration.unfit()))
+    return ", ".join(f"{count} {_several(reason, count)}" for reason, count in counts.most_common())
+
+
+def _several(reason: str, count: int) -> str:
+    noun, space, rest = reason.partition(" ")
+    return f"{noun}{'s' if count > 1 else ''}{space}{rest}"
 
 
 @lru_cache(maxsize=4)

@@ -50,6 +50,7 @@ class Episode:
     seed: int = -1  # of the simulated scene; -1: none
     world: str = ""  # JSON of how that scene looked, where it was drawn
     kind: str = EXPERT
+    success: bool | None = None  # whether the task was done; None: nobody judged
 
     def __len__(self) -> int:
         return len(self.q)

@@ -5,7 +5,7 @@ Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
 velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
 was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file. Ours may also say
-how a drawn scene looked (`world`), and that an episode shows no task being done (`kind`).
+how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), and whether it was done (`success`).
 """
 
 import json
@@ -43,6 +43,8 @@ def write(path: Path, episode: Episode) -> None:
             file.attrs["world"] = episode.world
         if episode.kind != EXPERT:
             file.attrs["kind"] = episode.kind
+        if episode.success is not None:
+            file.attrs["success"] = episode.success
         file["action"], file["base_action"] = episode.leader, np.zeros((len(episode), 2), np.float32)
         for name, values in (("qpos", episode.q), ("qvel", episode.dq), ("effort", episode.effort)):
             file[f"observations/{name}"] = values
@@ -58,11 +60,11 @@ def read(path: Path) -> Episode:
         return check(_episode(file, path), str(path))
 
 
-def about(path: Path) -> tuple[str, tuple[str, ...], int, str]:
-    """Task, wordings, number of steps and kind, without reading pictures. Raises ModelError as `read` does."""
+def about(path: Path) -> tuple[str, tuple[str, ...], int, str, bool | None]:
+    """Task, wordings, number of steps, kind and success, without reading pictures. Raises ModelError as `read` does."""
     with _opened(path) as file:
         steps = len(_array(file, "observations/qpos", path))
-        return _task(file, path), _instructions(file, path), steps, _text(file, "kind", EXPERT)
+        return _task(file, path), _instructions(file, path), steps, _text(file, "kind", EXPERT), _success(file)
 
 
 def world(path: Path) -> str:
@@ -122,7 +124,14 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         seed=int(cast(Any, file.attrs.get("seed", -1))),
         world=_text(file, "world", ""),
         kind=_text(file, "kind", EXPERT),
+        success=_success(file),
     )
+
+
+def _success(file: h5py.File) -> bool | None:
+    """Whether the task was done; None where the file does not say it."""
+    value = cast(Any, file.attrs.get("success"))
+    return bool(value) if np.ndim(value) == 0 and isinstance(value, np.bool_ | np.integer) else None
 
 
 def _text(file: h5py.File, name: str, usual: str) -> str:

@@ -68,11 +68,11 @@ class Dataset:
             raise ModelError(f"{folder}: expected {DEMONSTRATION_HZ} frames/s, got {rate}; resample it")
         self._check_features()
 
-    def about(self, index: int) -> tuple[str, tuple[str, ...], int]:
-        """Task, wordings and number of steps of an episode."""
+    def about(self, index: int) -> tuple[str, tuple[str, ...], int, str, bool | None]:
+        """Task, wordings, number of steps, kind and success of an episode."""
         row = self.rows[index]
         task = task_name(str(row.get("task_name") or self.folder.name), f"{self.folder} episode {index}")
-        return task, tuple(row["tasks"]), row["length"]
+        return task, tuple(row["tasks"]), row["length"], EXPERT, _success(row)
 
     def read(self, index: int) -> Episode:
         """Read and check an episode. Raises ModelError that names it and what makes it unfit."""
@@ -90,9 +90,11 @@ class Dataset:
         if q is None or numbers["leader"] is None:
             raise ModelError(f"{path}: observation.state or action is missing; convert the dataset again")
         filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
-        task, texts, _ = self.about(index)
+        task, texts, _, kind, success = self.about(index)
         seed = int(row.get("seed", -1))
-        episode = Episode(**filled, jpegs=jpegs, instructions=texts, task=task, seed=seed, world="", kind=EXPERT)
+        episode = Episode(
+            **filled, jpegs=jpegs, instructions=texts, task=task, seed=seed, world="", kind=kind, success=success
+        )
         return check(episode, f"{self.folder} episode {index}")
 
     def _check_features(self) -> None:
@@ -135,6 +137,11 @@ def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(value, int) or not 0 <= value <= most:
             raise ModelError(f"{folder}: {name} of an episode must be 0 to {most}, got {value!r:.40}; convert it again")
     return row
+
+
+def _success(row: dict[str, Any]) -> bool | None:
+    """Whether the task was done; None where the row does not say it."""
+    return value if isinstance(value := row.get("success"), bool) else None
 
 
 def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:

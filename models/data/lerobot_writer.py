@@ -89,6 +89,7 @@ class _Writer:
                 "length": len(episode),
                 "task_name": episode.task,
                 "seed": episode.seed,
+                "success": episode.success,
                 "data/chunk_index": self._file // _FILES_IN_CHUNK,
                 "data/file_index": self._file % _FILES_IN_CHUNK,
                 "dataset_from_index": self._frames,
@@ -107,7 +108,7 @@ class _Writer:
         self._table.close()
         episodes = self._folder / _EPISODES.format(chunk=0, file=0)
         episodes.parent.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(self.rows), episodes)
+        pq.write_table(_episodes_table(self.rows), episodes)
         pq.write_table(_tasks_table(self._tasks), self._folder / "meta" / "tasks.parquet")
         (self._folder / INFO).write_text(json.dumps(self._info(), indent=1))
         statistics = {name: moments.summary(()) for name, moments in self._moments.items()}
@@ -194,6 +195,13 @@ class _Moments:
         return {name: (v.reshape(shape) if shape else v).tolist() for name, v in values.items()} | {
             "count": [self._count]
         }
+
+
+def _episodes_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """A row an episode; `success` is null where nobody judged, of the same type in every dataset."""
+    table = pa.Table.from_pylist(rows)
+    place = table.schema.get_field_index("success")
+    return table.set_column(place, "success", table["success"].cast(pa.bool_()))
 
 
 def _tasks_table(tasks: dict[str, int]) -> pa.Table:

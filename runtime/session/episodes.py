@@ -1,8 +1,9 @@
 """The episodes of a recorded session, as demonstrations or as a movement alone. Used by export and by replay's --on-robot.
 
 Of a policy's run an episode is the longest stretch in which the arms ran and all cameras saw, unless an operator called it a
-failure; of a recording (record.sh) a demonstration that was kept. 30 steps a second: what each camera had seen by then, the
-joints measured then, and the target that the arms were sent, or led to by their leaders, for the next step.
+failure; of a recording (record.sh) a demonstration that was kept. Whether its task was done is said by the operator, else by
+the simulation. 30 steps a second: what each camera had seen by then, the joints measured then, and the target that the arms
+were sent, or led to by their leaders, for the next step.
 """
 
 import bisect
@@ -46,7 +47,7 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
     some: list[Episode] = []
     unfit, parts = list[str](), list[str]()
     for about in log.episodes:
-        if about.number in log.failures and not failures:
+        if log.judged(about) == "failure" and not failures:
             unfit.append(f"{session.path} episode {about.number}: judged a failure; --failures includes it")
             continue
         try:
@@ -58,6 +59,9 @@ def episodes(session: reader.Session, failures: bool = False, verbose: bool = Tr
             unfit.append(f"{session.path} episode {about.number}: {log.why_none(about)}")
             continue
         some.append(found)
+        if found.success is False and verbose:
+            judge = "judged a failure" if log.judged(about) else "the task was not done"
+            say(f"video2act: exported as a failure: {session.path} episode {about.number}: {judge}")
         if shorter := log.shorter(about, len(found)):
             parts.append(f"{session.path} episode {about.number}: {shorter}")
     if not some:
@@ -90,7 +94,8 @@ class Log:
         self._leaders: list[messages.LeaderState] = []
         self._kept: dict[int, messages.Demonstration] = {}
         self._takes: dict[int, str] = {}  # of each demonstration that began, its last state
-        self.failures: set[int] = set()
+        self._judged: dict[int, str] = {}  # by an operator
+        self._done: dict[int, bool] = {}  # in simulation
         self._frames: dict[str, list[messages.Frame]] = {camera: [] for camera in CAMERAS}
         for _, message, _ in reader.decode_all(session):
             match message:
@@ -105,7 +110,9 @@ class Log:
                 case messages.LeaderState():
                     self._leaders.append(message)
                 case messages.Outcome():  # the last word counts
-                    (self.failures.add if message.result == "failure" else self.failures.discard)(message.number)
+                    self._judged[message.number] = message.result
+                case messages.Scene():
+                    self._done[message.episode] = message.success or self._done.get(message.episode, False)
                 case messages.Demonstration() if message.state != "ready":
                     self._takes[message.number] = message.state
                     if message.state == "kept":
@@ -114,6 +121,17 @@ class Log:
                     self._frames[message.camera].append(message)
                 case _:
                     pass
+
+    def judged(self, about: messages.Episode) -> str:
+        """How an operator judged an episode: success, failure, or empty."""
+        result = self._judged.get(about.number, "ended")
+        return "" if result == "ended" else result
+
+    def success(self, about: messages.Episode) -> bool | None:
+        """Whether its task was done: by the operator, who also keeps demonstrations, else by the simulation; None: unknown."""
+        if judged := self.judged(about):
+            return judged == "success"
+        return True if about.number in self._kept else self._done.get(about.number)
 
     def movement(self, about: messages.Episode) -> Movement | None:
         """Where one episode led the arms; None when they did not run in it, and it is no demonstration that was kept.
@@ -208,6 +226,7 @@ class Log:
             instructions=(movement.instruction,),
             task=about.task,
             seed=about.seed,
+            success=self.success(about),
         )
         return check(episode, f"{self._session.path} episode {about.number}")
 

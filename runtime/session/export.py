@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> int:
                 count = _write_hdf5(options.out, sessions)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    say(f"{options.out}: {counted(count, 'episode')}")
+    marked = (
+        f", {sessions.failed} of them marked as failures, which train.sh action leaves out" if sessions.failed else ""
+    )
+    say(f"{options.out}: {counted(count, 'episode')}{marked}")
     if count:
         say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
     return int(sessions.left_out > 0)
@@ -45,10 +48,12 @@ class Sessions:
     def __init__(self, paths: Sequence[Path], failures: bool) -> None:
         self._paths, self._failures = list(paths), failures
         self.left_out = 0
+        self.failed = 0  # episodes in which the task was not done, of the newest reading of all sessions
         self._said = False
 
     def __iter__(self) -> Iterator[tuple[reader.Session, list[Episode]]]:
         """Each session with its episodes, read again each time. Raises what is wrong where only one is left."""
+        self.failed = 0
         for path in tuple(self._paths):
             try:
                 session = reader.read(path) if self._said else reader.opened(path)
@@ -60,6 +65,7 @@ class Sessions:
                 self.left_out += 1
                 say(f"video2act: skipped: {error}")
                 continue
+            self.failed += sum(episode.success is False for episode in some)
             yield session, some
         self._said = True
 

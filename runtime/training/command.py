@@ -7,7 +7,7 @@ came out of it, `checkpoint/`. The same command again resumes where it was stopp
 
 import torch
 
-from models.data.demonstrations import find, to_learn_from
+from models.data.demonstrations import find, to_learn_from, unfit
 from models.errors import ModelError
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
@@ -46,7 +46,10 @@ def train(arguments: list[str]) -> Run:
     try:
         demonstrations = find(run.data)
         if run.stage == "action":
+            left_out = unfit(demonstrations)
             demonstrations = to_learn_from(demonstrations, run.data)
+            if left_out and not ranks.started():
+                say(f"video2act: skipped: {run.data}: {left_out}; a policy learns only from tasks that are done")
         if not ranks.started():
             needs.check(run)
             remember(run, demonstrations)

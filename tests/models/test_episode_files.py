@@ -14,7 +14,7 @@ import simplejpeg
 
 from models.config.policy import CAMERAS
 from models.data import hdf5
-from models.data.demonstrations import find, to_learn_from
+from models.data.demonstrations import find, to_learn_from, unfit
 from models.data.episode import EXPERT, GRIPPERS, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
 
@@ -256,5 +256,20 @@ def test_a_policy_learns_from_no_film(path: Path, tmp_path: Path) -> None:
     found = find(tmp_path)
     assert [one.kind for one in found] == ["chance", EXPERT]
     assert [one.path for one in to_learn_from(found, tmp_path)] == [path]
-    with pytest.raises(ModelError, match=r"holds only films \(chance\), which train.sh video may use; create"):
+    with pytest.raises(ModelError, match=r"holds only 1 film \(chance\), which train.sh video may use; create"):
         to_learn_from(found[:1], tmp_path)
+
+
+def test_a_policy_learns_from_no_failure(path: Path, tmp_path: Path) -> None:
+    for number, success in enumerate((False, True, False)):
+        hdf5.write(tmp_path / f"judged_{number}.hdf5", replace(episode(), success=success))
+    hdf5.write(tmp_path / "chance_000001.hdf5", replace(episode(), kind="chance"))
+    found = find(tmp_path)
+    assert [one.success for one in to_learn_from(found, tmp_path)] == [None, True]
+    assert unfit(found) == "2 failures, 1 film (chance)" and unfit(found[:0]) == ""
+    with h5py.File(tmp_path / "odd.hdf5", "w") as file, h5py.File(path) as good:
+        for name in good:
+            good.copy(name, file)
+        file.attrs["success"] = [0, 1]
+        file.attrs["instructions"] = good.attrs["instructions"]
+    assert hdf5.read(tmp_path / "odd.hdf5").success is None, "of another program"

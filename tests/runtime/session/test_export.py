@@ -9,6 +9,8 @@ from typing import Any
 
 import hostile_session
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 
@@ -25,7 +27,7 @@ TICK_NS = 20_000_000
 JPEG = simplejpeg.encode_jpeg(np.zeros((16, 16, 3), np.uint8))
 
 
-def recorded(build: Build, folder: Path, task: str = "a_task", mode: str = "RUNNING") -> Path:
+def recorded(build: Build, folder: Path, task: str = "a_task", mode: str = "RUNNING", done: bool | None = None) -> Path:
     """A session in which the arms stood in a mode for two seconds."""
     folder.mkdir(parents=True)
     writer, still = SessionWriter(folder / "session.mcap", 0), np.zeros(messages.JOINTS)
@@ -36,6 +38,8 @@ def recorded(build: Build, folder: Path, task: str = "a_task", mode: str = "RUNN
 
     add(messages.Episode, number=1, task=task, stamp_ns=0)
     add(messages.Instruction, stamp_ns=0)
+    if done is not None:
+        add(messages.Scene, episode=1, success=done, stamp_ns=0)
     for seq in range(100):
         now_ns = 10**9 + seq * TICK_NS
         about = {"seq": seq, "stamp_ns": now_ns}
@@ -91,6 +95,30 @@ def test_where_all_are_left_out_the_last_reason_is_the_error(build: Build, tmp_p
     with pytest.raises(SessionError, match="no message can be read"):
         export.main([str(bomb), "--to", "hdf5", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", ["hdf5", "lerobot"])
+def test_what_was_not_done_is_no_success_of_the_dataset(
+    to: str, build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts = {"done": True, "failed": False, "unknown": None}
+    sessions = [str(recorded(build, tmp_path / name, done=done)) for name, done in verdicts.items()]
+    assert export.main([*sessions, "--to", to, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "3 episodes, 1 of them marked as failures, which train.sh action leaves out" in said
+    assert said.count("exported as a failure: ") == 1
+    found = demonstrations.find(tmp_path / "out")
+    assert sorted(map(str, (one.success for one in found))) == ["False", "None", "True"]
+    assert all(one.read().success is one.success for one in found)
+    kept = demonstrations.to_learn_from(found, tmp_path)
+    assert {one.success for one in kept} == {True, None} and demonstrations.unfit(found) == "1 failure"
+
+
+@pytest.mark.parametrize("done", [True, None])
+def test_a_dataset_of_one_verdict_is_typed_alike(done: bool | None, build: Build, tmp_path: Path) -> None:
+    export.main([str(recorded(build, tmp_path / "one", done=done)), "--to", "lerobot", "--out", str(tmp_path / "out")])
+    (path,) = (tmp_path / "out" / "meta" / "episodes").rglob("*.parquet")
+    assert pq.read_schema(path).field("success").type == pa.bool_()
 
 
 def test_whole_sessions_are_a_success(build: Build, tmp_path: Path) -> None:

@@ -72,6 +72,34 @@ def test_episodes_without_a_run_are_named(made: Made, capsys: pytest.CaptureFixt
     assert said(made, capsys) == ["video2act: skipped: here episode 1: the arms never ran"]
 
 
+@pytest.mark.parametrize(
+    ("words", "success", "why"),
+    [
+        ([], None, ""),
+        ([("scene", True)], True, ""),
+        ([("scene", False)], False, "the task was not done"),
+        ([("scene", True), ("scene", False)], True, ""),  # done at some moment
+        ([("scene", False), ("outcome", "success")], True, ""),
+        ([("scene", False), ("outcome", "ended")], False, "the task was not done"),
+        ([("scene", True), ("outcome", "failure")], False, "judged a failure"),
+    ],
+)
+def test_an_episode_whose_task_was_not_done_is_marked_and_told(
+    words: list[tuple[str, Any]], success: bool | None, why: str, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator's word counts more than the simulation's."""
+    made.episode(1, 4)
+    for kind, value in words:
+        if kind == "scene":
+            made.add(messages.Scene, episode=1, success=value)
+        else:
+            made.add(messages.Outcome, number=1, result=value)
+    (found,) = episodes(made, failures=True)
+    assert found.success is success
+    expected = [f"video2act: exported as a failure: here episode 1: {why}"] if why else []
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def test_the_part_in_which_a_camera_missed_is_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     made.episode(1, 8, blind=range(2, 3))
     (line,) = said(made, capsys)

@@ -3,15 +3,18 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
 from pydantic_settings import CliPositionalArg
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.input_paths import check_certificate
+from runtime.config.output_paths import check_folder
 from runtime.config.refusal import shown
 from runtime.config.settings import Page
+from runtime.errors import SettingsError
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$)(\*\.(?=[^.]+\.))?({_LABEL}\.)*(?![0-9]+$){_LABEL}", re.IGNORECASE)
@@ -58,5 +61,17 @@ class CertificateFlags(Flags):
     """Host names and addresses at which browsers reach the robot."""
 
 
-CONSOLE = CommandLine("console", ConsoleFlags)
-CERTIFICATE = CommandLine("certificate", CertificateFlags)
+def _check_certificate(flags: CertificateFlags, _given: dict[str, Any]) -> None:
+    check_folder(flags.folder, "FOLDER")
+    if not flags.names and not flags.folder.exists():
+        raise SettingsError(
+            f"{flags.folder}: host names are missing; run ./launch/certificate.sh {flags.folder} NAME..."
+        )
+
+
+def _check(flags: ConsoleFlags, _given: dict[str, Any]) -> None:
+    check_certificate(flags.certificate, "--certificate")
+
+
+CONSOLE = CommandLine("console", ConsoleFlags, check=_check)
+CERTIFICATE = CommandLine("certificate", CertificateFlags, check=_check_certificate)

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
+from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
@@ -121,6 +123,16 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
         check_folder(flags.films, "--films")
     check_json(flags.json_file)
     settings_of(given)
+    check_settings(given)
+    input_paths.check_file(flags.bench, "--bench", "create one with ./launch/bench.sh --models --json FILE")
+    input_paths.check_folder(flags.data, "--data", "create demonstrations with ./launch/demos.sh")
+    input_paths.check_checkpoint(flags.video, "--video")
+    if flags.sweep is not None:
+        from runtime.evaluation import variants  # only a sweep has to wait for it
+
+        variants.asked(flags.sweep, flags)
+        check_folder(flags.out, "--out")
+        check_folder(flags.cache or flags.out, "--cache" if flags.cache else "--out")
 
 
 EVALUATE = CommandLine(

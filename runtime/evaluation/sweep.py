@@ -20,7 +20,7 @@ from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.table import Row
-from runtime.evaluation.variants import SWEEPS, Variant
+from runtime.evaluation.variants import SWEEPS, Variant, asked
 from runtime.host.machine import describe
 from runtime.host.processors import usable_processors
 from runtime.host.revision import revision
@@ -89,7 +89,7 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
     rest, results = earlier[name], list[Result]()
     found = [one for results_of in earlier.values() for one in results_of.values()]
     make_folder(options.out, "--out")
-    for variant, seed in _asked(name, options):
+    for variant, seed in asked(name, options):
         folder = _trained(name, variant, seed, options)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
         protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": _training(folder)})
@@ -115,24 +115,6 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
     if len(together) < len(results):
         say("\n".join(by_training(results)))
     return together
-
-
-def _asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]:
-    """Each variant with each seed that it is trained with; None for one that is not trained."""
-    variants = {variant.name: variant for variant in SWEEPS[name]}
-    if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
-        raise SettingsError(
-            f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
-        )
-    for asked in options.variants:
-        if asked not in variants:
-            raise SettingsError(f"--variants {asked}: --sweep {name} has {', '.join(variants)}")
-    chosen = [variants[asked] for asked in options.variants] or list(variants.values())
-    return [
-        (variant, seed)
-        for variant in chosen
-        for seed in (options.train_seeds if variant.policy is not None else (None,))
-    ]
 
 
 def over_seeds(results: Sequence[Result]) -> list[Result]:
@@ -242,9 +224,6 @@ def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFla
     """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none."""
     if variant.policy is None or seed is None:
         return None
-    for needed in ("data", "video"):
-        if getattr(options, needed) is None:
-            raise SettingsError(f"--sweep {name}: trains policies; give --data and --video (./launch/train.sh video)")
     own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
     folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
     arguments = ["action", "--seed", str(seed), "--out", str(folder)]

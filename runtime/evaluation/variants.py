@@ -5,8 +5,13 @@ first train a policy each.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from drivers.sim.shift_suites import SHIFTS
+from runtime.errors import SettingsError
+
+if TYPE_CHECKING:
+    from runtime.evaluation.flags import EvaluateFlags
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,28 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         Variant("4 + 2 blocks", policy=()),
     ),
 }
+
+
+def asked(name: str, options: "EvaluateFlags") -> list[tuple[Variant, int | None]]:
+    """Each variant with each seed that it is trained with; None for one that is not trained.
+
+    Raises SettingsError where the line asks for what the sweep has not, or lacks what its variants are trained on.
+    """
+    variants = {variant.name: variant for variant in SWEEPS[name]}
+    if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
+        raise SettingsError(
+            f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
+        )
+    for asked in options.variants:
+        if asked not in variants:
+            raise SettingsError(
+                f"--variants {asked}: must be one or more of {', '.join(variants)}, those of --sweep {name}"
+            )
+    chosen = [variants[asked] for asked in options.variants] or list(variants.values())
+    if any(variant.policy is not None for variant in chosen) and None in (options.data, options.video):
+        raise SettingsError(f"--sweep {name}: trains policies; give --data and --video (./launch/train.sh video)")
+    return [
+        (variant, seed)
+        for variant in chosen
+        for seed in (options.train_seeds if variant.policy is not None else (None,))
+    ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 from pydantic_settings import CliPositionalArg
 
+from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
 from runtime.config.loading import profile_values, settings_of
@@ -39,9 +40,15 @@ class InstructFlags(Flags):
 
 def _check(_flags: InstructFlags, given: dict[str, Any]) -> None:
     settings_of(given)
+    input_paths.check_settings(given)
 
 
-WEIGHTS = CommandLine("weights", WeightsFlags)
+def _check_weights(flags: WeightsFlags, _given: dict[str, Any]) -> None:
+    input_paths.check_checkpoint(flags.checkpoint, "--checkpoint")
+    input_paths.check_source(flags.transformer, "--transformer")
+
+
+WEIGHTS = CommandLine("weights", WeightsFlags, check=_check_weights)
 INSTRUCT = CommandLine(
     "instruct",
     InstructFlags,

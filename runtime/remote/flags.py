@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from runtime.config import overrides
+from runtime.config import input_paths, overrides
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.output_paths import check_folder
 from runtime.config.section import Section
 from runtime.config.system_settings import ADDRESS, Policy, System2
 
@@ -45,8 +46,10 @@ class BoxSettings(Section):
     system2: System2 = System2()
 
 
-def _check(_flags: System2Flags, given: dict[str, Any]) -> None:
+def _check(flags: System2Flags, given: dict[str, Any]) -> None:
     overrides.over(BoxSettings(), given, "")
+    input_paths.check_keys(flags.keys, "--keys")
+    input_paths.check_settings(given)
 
 
 SYSTEM2 = CommandLine(
@@ -64,4 +67,10 @@ SYSTEM2 = CommandLine(
     ),
     check=_check,
 )
-KEYS = CommandLine("keys", KeysFlags)
+
+
+def _check_keys(flags: KeysFlags, _given: dict[str, Any]) -> None:
+    check_folder(flags.folder, "FOLDER")
+
+
+KEYS = CommandLine("keys", KeysFlags, check=_check_keys)

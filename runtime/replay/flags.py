@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import CliPositionalArg
 
+from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
@@ -90,6 +92,13 @@ def _check(flags: ReplayFlags, given: dict[str, Any]) -> None:
             raise SettingsError(f"--what-if: --{name} cannot be changed after the run; give {CHOICE}")
         if flags.on_robot and name.startswith("policy."):
             raise SettingsError(f"--{name}: does not apply to --on-robot, where no policy runs; leave it out")
+    input_paths.check_settings(given)
+    if flags.on_robot and not flags.session.exists():
+        raise SettingsError(f"SESSION {flags.session}: does not exist; give a session, a demonstration or a dataset")
+    if flags.out is not None:
+        check_folder(flags.out, "--out")
+    if "json" in given:
+        check_json(Path(given["json"]))
     if flags.what_if and not given:
         raise SettingsError(f"--what-if: a setting is missing; give {CHOICE}")
 

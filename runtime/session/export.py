@@ -10,7 +10,6 @@ from pathlib import Path
 from models.data import hdf5, lerobot_writer
 from models.data.episode import Episode
 from models.errors import ModelError
-from runtime.config.output_paths import check_folder
 from runtime.errors import RuntimeFault, SessionError
 from runtime.host.next_step import say_next
 from runtime.host.progress import waiting
@@ -23,7 +22,6 @@ from runtime.session.flags import EXPORT
 def main(arguments: list[str]) -> int:
     """Write all episodes of the sessions of the line. Called by runtime/cli.py; returns 1 where a session was left out."""
     options, _ = EXPORT.read(arguments)
-    check_folder(options.out, "--out")
     sessions = Sessions(options.sessions, options.failures)
     try:
         with waiting(f"export to {options.out}"):

@@ -1,13 +1,14 @@
 """The command lines of `export` and `trace`. Read by runtime/cli.py before these commands are loaded."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.output_paths import check_folder, check_writable
 
 
 class ExportFlags(Flags):
@@ -34,5 +35,14 @@ class TraceFlags(Flags):
     """File to write; default: trace.json.gz beside the session file."""
 
 
-EXPORT = CommandLine("export", ExportFlags)
-TRACE = CommandLine("trace", TraceFlags)
+def _check_export(flags: ExportFlags, _given: dict[str, Any]) -> None:
+    check_folder(flags.out, "--out")
+
+
+def _check_trace(flags: TraceFlags, _given: dict[str, Any]) -> None:
+    if flags.out is not None:
+        check_writable(flags.out, "--out")
+
+
+EXPORT = CommandLine("export", ExportFlags, check=_check_export)
+TRACE = CommandLine("trace", TraceFlags, check=_check_trace)

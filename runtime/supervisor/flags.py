@@ -6,7 +6,9 @@ from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import TASK_NAMES
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
+from runtime.config.output_paths import check_folder, check_json
 from runtime.config.refusal import nearest
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
@@ -48,6 +50,9 @@ def check_task(settings: Settings) -> None:
 
 def _check_robot(_flags: RobotFlags, given: dict[str, Any]) -> None:
     settings = settings_of(given)
+    check_settings(given)
+    check_json(settings.json_file)
+    check_folder(settings.sessions, "--sessions")
     check_task(settings)
     if settings.arms.kind != "simulated" and settings.instruction is None:
         raise SettingsError('--instruction is missing; give --instruction "TEXT"')
@@ -55,6 +60,9 @@ def _check_robot(_flags: RobotFlags, given: dict[str, Any]) -> None:
 
 def _check_record(_flags: RecordFlags, given: dict[str, Any]) -> None:
     settings = settings_of(given)
+    check_settings(given)
+    check_json(settings.json_file)
+    check_folder(settings.sessions, "--sessions")
     if settings.arms.leaders == "own":
         raise SettingsError(
             "--arms.leaders own: record.sh needs leaders on the followers' CAN buses; run robot.sh and send `takeover`"

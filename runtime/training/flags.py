@@ -19,6 +19,7 @@ from models.train.choices import Cloning, Filming, Schedule
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.field import Says
+from runtime.config.input_paths import check_source
 from runtime.config.output_paths import check_folder
 from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
@@ -147,6 +148,8 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     check_folder(flags.out, "--out")
     if flags.cache is not None:
         check_folder(flags.cache, "--cache")
+    for part, source in given.get("policy", {}).get("published", {}).items():
+        check_source(source.get("repo"), f"--policy.published.{part}.repo")
     Ranks(flags.processes or 1, flags.machines, flags.meet).check()
     schedule(flags, given)
     losses, chosen, films = cloning(given), config(flags, given), filming(given)

@@ -459,7 +459,9 @@ def test_a_sweep_over_seeds_trains_a_policy_each_and_counts_their_scenes_togethe
 
 def test_what_a_sweep_does_not_have_is_one_line(sweep_options: EvaluateFlags) -> None:
     options = sweep_options.model_copy(update={"variants": ("sobel",)})
-    with pytest.raises(SettingsError, match=r"--variants sobel: --sweep features has no video, raw features, \+ Sobel"):
+    with pytest.raises(
+        SettingsError, match=r"--variants sobel: must be one or more of no video, raw features, \+ Sobel"
+    ):
         sweep.run("features", options, Played())
     options = sweep_options.model_copy(update={"train_seeds": (0, 1)})
     with pytest.raises(SettingsError, match=r"--train-seeds 0,1: --sweep ratio trains nothing"):

@@ -203,7 +203,7 @@ def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--policy.checkpoint", "/nowhere"], r"checkpoint /nowhere: config.json cannot be read .*; give a folder"),
+        (["--policy.checkpoint", "/nowhere"], r"--policy.checkpoint /nowhere: holds no checkpoint; give a folder"),
         (["--json", "/nowhere/table.json"], r"--json /nowhere/table.json: its folder does not exist"),
         (["--console.certificate", "/nowhere"], r"--console.certificate /nowhere: .*create one with"),
         (

@@ -84,5 +84,5 @@ def test_each_life_of_system_1_has_arrows_of_its_own(build: Callable[..., Any], 
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"--out .*No such file"):
+    with pytest.raises(SettingsError, match=r"--out .*its folder does not exist"):
         trace.main([str(SESSION), "--out", str(tmp_path / "none" / "x.json")])

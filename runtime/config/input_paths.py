@@ -1,0 +1,69 @@
+"""What a command reads: that it is not there is said at the start, before anything is loaded that takes seconds.
+Called by the flags of commands; output_paths.py is about what they write.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.config.source import Source
+from models.identity import checkpoint_folder
+from runtime.errors import SettingsError
+
+
+def check_folder(path: Path | None, flag: str, remedy: str) -> None:
+    """Raises SettingsError for a folder that was given and is not there."""
+    if path is not None and not path.is_dir():
+        raise SettingsError(f"{flag} {path}: {_lacks(path, 'folder')}; {remedy}")
+
+
+def check_file(path: Path | None, flag: str, remedy: str) -> None:
+    """Raises SettingsError for a file that was given and is not there; a pipe or a device is none."""
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{flag} {path}: {_lacks(path, 'file')}; {remedy}")
+
+
+def check_checkpoint(path: Path | None, flag: str) -> None:
+    """Raises SettingsError for a folder that was given and holds no checkpoint. What is wrong with one is said later."""
+    if path is not None and not (checkpoint_folder(path) / "config.json").is_file():
+        raise SettingsError(f"{flag} {path}: holds no checkpoint; give a folder that ./launch/train.sh wrote")
+
+
+def check_source(text: str | None, flag: str) -> None:
+    """Raises SettingsError for published weights on this machine (/..., ./..., ~...) that are not there."""
+    folder = None if text is None else Source.model_construct(repo=text).folder
+    if folder is not None and not folder.exists():
+        raise SettingsError(f"{flag} {text}: does not exist; give the folder of the weights, or REPOSITORY@COMMIT")
+
+
+def check_settings(given: Mapping[str, Any]) -> None:
+    """Whether all is there that a robot's settings read, as far as flags give it (a profile's are checked with it).
+
+    Args:
+        given: What flags give of the tree.
+
+    Raises:
+        SettingsError: One line with the first flag whose path leads nowhere.
+    """
+    policy: Mapping[str, Any] = given.get("policy", {})
+    checkpoint, certificate = policy.get("checkpoint"), given.get("console", {}).get("certificate")
+    keys = given.get("system2", {}).get("keys")
+    check_checkpoint(checkpoint and Path(checkpoint), "--policy.checkpoint")
+    for part, source in policy.get("published", {}).items():
+        check_source(source, f"--policy.published.{part}")
+    check_certificate(certificate and Path(certificate), "--console.certificate")
+    check_keys(keys and Path(keys), "--system2.keys")
+
+
+def check_certificate(path: Path | None, flag: str) -> None:
+    """Raises SettingsError for a folder without a certificate."""
+    check_folder(path, flag, f"create one with ./launch/certificate.sh {path} NAME")
+
+
+def check_keys(path: Path | None, flag: str) -> None:
+    """Raises SettingsError for a folder that was given and is not there."""
+    check_folder(path, flag, "create the keys with ./launch/keys.sh DIR")
+
+
+def _lacks(path: Path, kind: str) -> str:
+    return f"is no {kind}" if path.exists() else "does not exist"

@@ -3,43 +3,51 @@
 Read by the trainers, and by the flags and help of `train.sh`.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from models.config.part import Part
 
+# Upper bounds are chosen: far beyond what anybody trains with, so that they only stop slips.
+_LONGEST = 10**8  # steps
+_LARGEST_BATCH = 65_536  # chosen, as above
+_HEAVIEST = 1000.0  # of a loss, or of a rate, times the usual one
+_LONGEST_CHUNK = 128  # targets: as MOST_TARGETS in runtime/messaging/messages.py
+_Factor = Annotated[float, Field(gt=0, le=10)]
+_Seconds = Annotated[float, Field(ge=0, le=3600)]
+
 
 class Schedule(Part):
     """How long and how fast either stage trains."""
 
-    steps: int = Field(gt=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup_steps: int = Field(default=200, ge=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    largest_gradient: float = Field(default=1.0, gt=0)
+    steps: int = Field(gt=0, le=_LONGEST)
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    warmup_steps: int = Field(default=200, ge=0, le=_LONGEST)
+    weight_decay: float = Field(default=1e-4, ge=0, le=10)
+    largest_gradient: float = Field(default=1.0, gt=0, le=1e6)
     average: float = Field(default=0.9995, ge=0, lt=1)
     """Decay of the exponential moving average of the weights, which a checkpoint holds."""
-    save_every: int = Field(default=2000, gt=0)
+    save_every: int = Field(default=2000, gt=0, le=_LONGEST)
     precision: Literal["auto", "no", "bf16"] = "auto"
     """auto: bf16 on a GPU that has it, and on a processor with AMX, else `no` (float32), which is faster there."""
-    loaders: int = Field(default=1, ge=0)
+    loaders: int = Field(default=1, ge=0, le=256)
     """Data loader processes."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
 
 class Filming(Part):
     """How stage 1 samples; defaults are those of the shipped policy."""
 
-    pictures: int = Field(default=8, gt=0)
+    pictures: int = Field(default=8, gt=0, le=_LARGEST_BATCH)
     """Images in a batch of the VAE."""
-    divergence: float = Field(default=1e-4, ge=0)
+    divergence: float = Field(default=1e-4, ge=0, le=_HEAVIEST)
     """Weight of the VAE's KL term, which only keeps the latents bounded."""
-    windows: int = Field(default=8, gt=0)
+    windows: int = Field(default=8, gt=0, le=_LARGEST_BATCH)
     """Windows in a batch of the video model."""
     clean_share: float = Field(default=0.1, ge=0, le=1)
     """Share of windows at diffusion time 0, at which System 2 uses the model."""
-    lora_rank: int = Field(default=0, ge=0)
+    lora_rank: int = Field(default=0, ge=0, le=4096)
     """Above 0: rank of LoRA updates (Hu et al. 2022); the rest stays frozen, which fits one GPU."""
 
 
@@ -48,9 +56,9 @@ class Augmentation(Part):
 
     share: float = Field(default=0.8, ge=0, le=1)
     """Share of the cameras whose pictures are changed; 0: none."""
-    gain: tuple[float, float] = (0.4, 1.4)
+    gain: tuple[_Factor, _Factor] = (0.4, 1.4)
     """Least and greatest factor of each colour channel. Lamps of another colour scaled them by 0.47 to 0.64."""
-    gamma: tuple[float, float] = (0.7, 1.4)
+    gamma: tuple[_Factor, _Factor] = (0.7, 1.4)
     """Least and greatest exponent of the brightness."""
     offset: float = Field(default=0.1, ge=0, le=1)
     """Largest change of the brightness, as a share of white."""
@@ -62,7 +70,7 @@ class Augmentation(Part):
     """Largest share of the colour that is taken away."""
     noise: float = Field(default=0.03, ge=0, le=1)
     """Largest standard deviation of a pixel's noise, as a share of white."""
-    shift_px: int = Field(default=1, ge=0)
+    shift_px: int = Field(default=1, ge=0, le=64)
     """Farthest that a picture is moved; one of 64 pixels of the head camera's shows 14 mm of the table."""
 
     @model_validator(mode="after")
@@ -82,30 +90,30 @@ class Prefixes(Part):
 
     share: float = Field(default=0.7, ge=0, le=1)
     """Share of the prefixes that are perturbed; 0: none."""
-    offset_rad: float = Field(default=0.08, ge=0)
+    offset_rad: float = Field(default=0.08, ge=0, le=3.2)
     """Largest offset of an arm's joint."""
-    offset_m: float = Field(default=0.002, ge=0)
+    offset_m: float = Field(default=0.002, ge=0, le=0.15)
     """Largest offset of a gripper."""
-    delay_steps: int = Field(default=6, ge=1)
+    delay_steps: int = Field(default=6, ge=1, le=_LONGEST_CHUNK)
     """Longest delay, in steps of a demonstration."""
-    largest_rad: float = Field(default=0.15, gt=0)
+    largest_rad: float = Field(default=0.15, gt=0, le=3.2)
     """Largest deviation of an arm's joint, by whatever it comes."""
-    blend_targets: int = Field(default=12, ge=1)
+    blend_targets: int = Field(default=12, ge=1, le=_LONGEST_CHUNK)
     """Targets within which a chunk leads back to the demonstration."""
 
 
 class Cloning(Part):
     """How stage 2 samples. The shipped policy is older than much of it: models/shipped/train.sh has the ones of then."""
 
-    samples: int = Field(default=48, gt=0)
+    samples: int = Field(default=48, gt=0, le=_LARGEST_BATCH)
     """Observations in a batch."""
-    of_window: int = Field(default=3, gt=0)
+    of_window: int = Field(default=3, gt=0, le=_LARGEST_BATCH)
     """Observations per window of System 2, each at another age; fewer windows make a batch cheaper."""
-    draws: int = Field(default=2, gt=0)
+    draws: int = Field(default=2, gt=0, le=1024)
     """Noisy chunks per observation; the image encoder and System 2's formers cost more than the head."""
-    lag_s: tuple[float, float] = (0.1, 2.7)
+    lag_s: tuple[_Seconds, _Seconds] = (0.1, 2.7)
     """Shortest and longest age of the conditions, drawn evenly; covers ratios 1:8 and 1:16 of size small."""
-    longest_prefix: int = Field(default=16, ge=0)
+    longest_prefix: int = Field(default=16, ge=0, le=_LONGEST_CHUNK)
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""
     prefixes: Prefixes = Prefixes()
@@ -125,20 +133,20 @@ class Cloning(Part):
     """Extra share of observations from the first second, where images decide where to reach."""
     noise_share: float = Field(default=0.25, ge=0, le=1)
     """Share of samples at full noise, where denoising begins."""
-    state_noise: float = Field(default=0.01, ge=0)
+    state_noise: float = Field(default=0.01, ge=0, le=10)
     """Noise on the joint state, as a share of its spread (RDT-1B: 40 dB)."""
     augmentation: Augmentation = Augmentation()
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     loss: Literal["l1", "l2"] = "l2"
     """Norm of the error in the loss."""
-    token_loss: float = Field(default=0.3, ge=0)
+    token_loss: float = Field(default=0.3, ge=0, le=_HEAVIEST)
     """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
-    former_rate: float = Field(default=1.0, gt=0)
+    former_rate: float = Field(default=1.0, gt=0, le=_HEAVIEST)
     """Learning rate of System 2's Q-formers, times the schedule's."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
-    video_loss: float = Field(default=0.0, ge=0)
+    video_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)
     """Above 0: train the video model too, with this weight of its loss."""
 
     @model_validator(mode="after")

@@ -209,7 +209,8 @@ def _several(arguments: tuple[Any, ...], each: str) -> str:
     kind, limits = _kinds(arguments[0])[0], bounds(arguments[0], [])
     one, many = _NOUNS.get(kind, ("a text", "texts"))
     count = "" if of_any_length else f"{len(arguments)} "
-    example = "1,2,3" if kind in (int, float) else "A,B"
+    numbers = "1,2" if len(arguments) == 2 and not of_any_length else "1,2,3"
+    example = numbers if kind in (int, float) else "A,B"
     each = f", {each}" if each else ""
     return f"{count}{many or one}{_range(limits, kind)}{each}, written {example}"
 

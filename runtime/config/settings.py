@@ -75,7 +75,9 @@ class Page(Section):
 
     certificate: Path | None = None
     """Folder with certificate.pem, key.pem and token, written by certificate.sh."""
-    host: str = "127.0.0.1"
+    host: Annotated[str, Says(expects="a host name or an address of this machine")] = Field(
+        default="127.0.0.1", pattern=r"^[^\s/@]{1,253}$"
+    )
     """Address of the page; beyond loopback it needs a certificate."""
     port: int = Field(default=8770, ge=0, le=65535)
     """Port of the page; 0, or a port in use: any free port, which is printed."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.config.output_paths import check_folder
 from runtime.config.settings import Camera, Settings
 from runtime.devices import ring_room
 from runtime.doctor.bounded import Check, in_turn
 from runtime.doctor.table import Row
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, SettingsError
 from runtime.host import overload, realtime
 from runtime.host.clock import Rate, robot_time_ns
 from runtime.host.overload import Processors
@@ -96,8 +97,13 @@ def _timer_late_ms() -> float:
 
 
 def disk(settings: Settings) -> Row:
-    """Whether there is room for sessions, and for how many hours."""
+    """Whether sessions can be written, and for how many hours there is room."""
     sessions = settings.sessions
+    try:
+        check_folder(sessions, "--sessions")
+    except SettingsError as error:
+        found, _, remedy = str(error).partition("; ")
+        return Row("disk", "fail", found, remedy)
     folder = next(path for path in (sessions.absolute(), *sessions.absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
     bytes_s = _BESIDE_BYTES_S + sum(map(_picture_bytes_s, settings.cameras.by_name().values()))

@@ -14,13 +14,17 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
 from drivers.task_names import TASK_NAMES
+from models.json_file import why
 from runtime.config.output_paths import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant, asked
+from runtime.host import plain_file
 from runtime.host.machine import describe
 from runtime.host.processors import usable_processors
 from runtime.host.revision import revision
@@ -30,9 +34,22 @@ from runtime.training import command as training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LARGEST_BYTES = 16 << 20  # of a sweep's file; chosen: a record takes some KB
 _SIGNIFICANT, _DPI = 0.05, 120  # the usual level of a test; dots an inch of a plot, chosen
 _MARKS, _APART, _LABEL_LETTERS = "osD^vP*X", 0.6, 13
 """A mark a task, how wide they stand apart (bars are 1), and letters in a line of a label; chosen by eye."""
+
+
+class _Record(BaseModel):
+    """One variant in the file of a sweep, as far as it is read again."""
+
+    variant: str
+    protocol: dict[str, Any]
+    tasks: list[dict[str, Any]] = Field(min_length=1)
+    made_by: str = ""  # revision and machine; empty where an older record does not tell
+
+
+_RECORDS = TypeAdapter(list[_Record])
 
 
 class Evaluation(Protocol):
@@ -131,16 +148,16 @@ def over_seeds(results: Sequence[Result]) -> list[Result]:
 def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
     """By variant and training's seed, what an earlier call of the sweep found."""
     try:
+        records = _RECORDS.validate_python(json.loads(plain_file.read(path, _LARGEST_BYTES, links=True)), strict=True)
         results = [
-            Result(
-                one["variant"], one["protocol"], [Row.from_json(row) for row in one["tasks"]], one.get("made_by", "")
-            )
-            for one in json.loads(path.read_text())
+            Result(one.variant, one.protocol, [Row.from_json(row) for row in one.tasks], one.made_by) for one in records
         ]
         return {(result.variant, result.train_seed): result for result in results}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValidationError as error:
+        raise SettingsError(f"{path}: not a record of a sweep ({why(error, {})}); give another --out") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise SettingsError(f"{path}: not a record of a sweep ({error!r:.60}); give another --out") from None
 
 

@@ -5,8 +5,9 @@ Called by command.py and sweep.py.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import ConfigDict, create_model
 from scipy.stats import binomtest
 
 from runtime.evaluation.rollouts import Episode
@@ -55,11 +56,18 @@ class Row:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "Row":
-        """A row from the values that `to_json` gave; figures that follow from others are computed again."""
+        """A row from the values that `to_json` gave; figures that follow from others are computed again.
+
+        Raises KeyError, TypeError or ValueError for others.
+        """
         own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
-        reported = tuple(done == "1" for done in plain["outcomes"])
-        own.update(rates=tuple(own["rates"]), outcomes=reported)
-        return cls(**own)
+        reported = {"0": False, "1": True}
+        own.update(rates=tuple(own["rates"]), outcomes=tuple(reported[done] for done in plain["outcomes"]))
+        if not own["outcomes"] or not own["rates"]:
+            raise ValueError("a task without scenes")
+        kinds: dict[str, Any] = {name: (kind, ...) for name, kind in get_type_hints(cls).items()}
+        strict = create_model("Row", __config__=ConfigDict(strict=True, allow_inf_nan=False), **kinds)
+        return cls(**strict.model_validate(own).__dict__)
 
 
 def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:

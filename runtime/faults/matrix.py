@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtime.arms.limits import Limits
 from runtime.config.loading import load_settings
+from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.gpu_box import GpuBox
@@ -126,6 +127,6 @@ def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
     """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
     found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
     if not any(rows for _, rows in found):
-        names = ", ".join(row.name for robot in robots for row in robot.rows)
-        raise SettingsError(f"--only {name}: no row begins so; give one of: {names}")
+        names = [row.name for robot in robots for row in robot.rows]
+        raise SettingsError(f"--only {shown(name)}: must begin one of: {', '.join(names)}{nearest(name, names)}")
     return [replace(robot, rows=rows) for robot, rows in found if rows]

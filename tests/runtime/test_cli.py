@@ -191,6 +191,8 @@ CHECKED: list[tuple[list[str], str]] = [
     (["replay", "s", "--paced", "--speed", "nan"], "--speed nan: must be a number from 0.01 to 100"),
     (["replay", "s", "--what-if", "--seed", "3"], "--what-if: --seed cannot be changed after the run"),
     (["console", "--port", "x"], "--port x: must be a whole number from 0 to 65535"),
+    (["console", "--host", ""], "--host (empty): must be a host name or an address of this machine"),
+    (["robot", "--console.host", "a b"], "--console.host a b: must be a host name or an address"),
     (["console", "--sessions", "/nowhere"], "--sessions /nowhere: does not exist"),
     (["trace"], "SESSION is missing"),
     (["export", "s", "--to", "hdf", "--out", "o"], "--to hdf: must be one of hdf5, lerobot; did you mean hdf5?"),
@@ -206,6 +208,14 @@ CHECKED: list[tuple[list[str], str]] = [
         "must be one of siglip, keypoints",
     ),
     (["train", "action", "--data", ".", "--out", "o", "--cloning.samples", "x"], "--cloning.samples x: must be"),
+    (
+        ["train", "action", "--data", ".", "--out", "o", "--cloning.augmentation.gain", "1"],
+        "--cloning.augmentation.gain 1: must be 2 numbers above 0 and at most 10, written 1,2",
+    ),
+    (
+        ["train", "action", "--data", ".", "--out", "o", "--cloning.prefixes.delay_steps", "129"],
+        "--cloning.prefixes.delay_steps 129: must be a whole number from 1 to 128",
+    ),
     (["train", "action", "--data", ".", "--out", "o", "--schedule.stes", "1"], "did you mean --schedule.steps?"),
     (["train", "action", "--data", ".", "--out", "o", "--machines", "2"], "--meet: 2 machines need HOST:PORT"),
     (["train", "action", "--data", ".", "--out", "o"], "--video is missing: no video model of size small is published"),

@@ -55,7 +55,7 @@ class Model(BaseModel):
         ("path", "a path"),
         ("switch", "true or false"),
         ("choice", "one of a, b"),
-        ("pair", "2 numbers, written 1,2,3"),
+        ("pair", "2 numbers, written 1,2"),
         ("limits", "numbers above 0, one a joint, written 1,2,3 (rad/s)"),
         ("names", "2 texts, written A,B"),
         ("address", "HOST:PORT"),

@@ -46,6 +46,13 @@ def test_the_table_names_verdict_and_remedy_of_what_is_not_well() -> None:
     assert failures(rows[:1]) == ""
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_sessions_that_cannot_be_written_block_arming(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    row = machine.disk(load_settings(["--sessions", str(tmp_path / place)]))
+    assert (row.verdict, row.remedy) == ("fail", "give a folder") and str(tmp_path / place) in row.found
+
+
 @pytest.mark.parametrize(("free", "verdict"), [(1e9, "fail"), (15e9, "warning"), (60e9, "pass")])
 def test_disk(free: float, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: _usage(free))

@@ -387,9 +387,47 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert [row["tasks"][0]["successes"] for row in record] == [1, 2, 4, 8, 16]
     assert command.main([*line, "--system2-s", "0.2"]) == 0
     assert len(asked) == 11, "other latencies are another protocol"
-    (tmp_path / "ratio.json").write_text("[7]")
-    with pytest.raises(SettingsError, match=r"ratio.json: not a record of a sweep .*another --out"):
-        command.main(line)
+    assert len(asked) == 11
+
+
+def _row(**changed: Any) -> dict[str, Any]:
+    """A task's row in the file of a sweep."""
+    figures = dict.fromkeys(("low", "high", "seconds", "condition_age_s", "holds", "limited_share", "wall_s"), 0.5)
+    return {"task": "pick_apple_messy", "rates": [1.0], "outcomes": "10", "faults": 0} | figures | changed
+
+
+def _record(**changed: Any) -> str:
+    return json.dumps([{"variant": "1:1", "protocol": {}, "tasks": [_row()], "made_by": "x"} | changed])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[7]", "7", "{", "\xff", "[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"variant": 1}', "[[[]]]", "[{}]",
+        _record(variant=["a"]), _record(variant=None), _record(protocol=[]), _record(protocol={"training": 7}),
+        _record(protocol={"training": {"seed": "x"}}), _record(protocol={"training": {"seed": float("inf")}}),
+        _record(tasks=[]), _record(tasks="x"), _record(tasks=[[]]), _record(tasks=[{}]), _record(made_by=[1]),
+        _record(tasks=[_row(outcomes="2")]), _record(tasks=[_row(outcomes="")]), _record(tasks=[_row(outcomes=[[]])]),
+        _record(tasks=[_row(rates=[])]), _record(tasks=[_row(rates=7)]), _record(tasks=[_row(rates=["x"])]),
+        _record(tasks=[_row(faults="0")]), _record(tasks=[_row(holds=None)]), _record(tasks=[_row(task=7)]),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_record_of_a_sweep_is_one_line(
+    text: str, sweep_options: EvaluateFlags, tmp_path: Path
+) -> None:
+    (tmp_path / "ratio.json").write_bytes(text.encode("latin-1"))
+    options = sweep_options.model_copy(update={"out": tmp_path})
+    with pytest.raises(
+        SettingsError, match=r"ratio.json: not a record of a sweep \(.*\); give another --out"
+    ) as caught:
+        sweep.run("ratio", options, Played())
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_what_a_sweep_wrote_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "ratio.json").write_text(_record(rate=1.0, interval=[0.0, 1.0]))
+    ((key, found),) = sweep._earlier(tmp_path / "ratio.json").items()  # pyright: ignore[reportPrivateUsage]
+    assert key == ("1:1", None) and found.outcomes == (True, False) and found.made_by == "x"
 
 
 class Played:

@@ -82,7 +82,7 @@ def test_rows_are_chosen_by_the_beginning_of_their_names() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--only", "flood"], r"--only flood: no row begins so; give one of: .*silent bus"),
+        (["--only", "flood"], r"--only flood: must begin one of: .*silent bus"),
         (["--repeats", "0"], "--repeats"),
         (["--sessions", "/proc/kept"], "--sessions /proc/kept: cannot be written there"),
     ],

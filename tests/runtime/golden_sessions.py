@@ -6,14 +6,15 @@ from pathlib import Path
 
 import torch
 
+from runtime.host import machine
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def processor() -> dict[str, str]:
     """What decides in which order floats are summed here."""
-    line = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":")
     return {
-        "processor": line.partition(":")[2].strip(),
+        "processor": machine.processor(),
         "torch": torch.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

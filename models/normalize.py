@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import json_file
+from models import refusal
 from models.errors import ModelError
 
 _FLAGS = ("squash", "relative")
@@ -134,7 +134,7 @@ def _numbers(name: str, value: object) -> NDArray[np.float32]:
     except (ValueError, TypeError, RecursionError):
         raise _unfit(f"{name}: expected lists of numbers, all of one length") from None
     if found.dtype.kind not in "if" or _holds_a_flag(value):
-        raise _unfit(f"{name}: expected numbers, got {json_file.shown(value)}")
+        raise _unfit(f"{name}: expected numbers, got {refusal.as_json(value)}")
     if not (np.abs(found) <= _LARGEST).all():  # NaN is not either
         raise _unfit(f"{name}: expected finite values up to {_LARGEST:g}, got {found[~(np.abs(found) <= _LARGEST)][0]}")
     return found.astype(np.float32)
@@ -149,7 +149,7 @@ def _holds_a_flag(value: object) -> bool:
 
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise _unfit(f"{name} must be true or false, got {json_file.shown(value)}")
+        raise _unfit(f"{name} must be true or false, got {refusal.as_json(value)}")
     return value
 
 

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from models import json_file
+from models import json_file, refusal
 from models.errors import ModelError
 from models.identity import CHECKSUMS, INDEX, SINGLE
 from models.weight_check import check_finite, checksum
@@ -131,7 +131,7 @@ def _index(path: Path) -> tuple[dict[str, str], str]:
     files = json_file.texts(cast(dict[str, Any], named), path, _AGAIN)
     elsewhere = next((file for file in files.values() if Path(file).name != file), None)
     if elsewhere is not None:
-        raise ModelError(f"{path}: {json_file.shown(elsewhere)} is no file of this folder; {_AGAIN}")
+        raise ModelError(f"{path}: {refusal.as_json(elsewhere)} is no file of this folder; {_AGAIN}")
     return files, cast(dict[str, Any], about)[_MARK]
 
 

@@ -93,7 +93,7 @@ def _done() -> int:
         terminal.write_page(overview())
         return 0
     if name not in COMMANDS:
-        from runtime.config.refusal import nearest, shown
+        from models.refusal import nearest, shown
 
         closest = nearest(name, COMMANDS) or "; video2act --help lists the commands"
         raise SettingsError(f"unknown command {shown(name)}{closest}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from runtime.config import field
+from models import field
 from runtime.config.command_line import CommandLine
 from runtime.config.settings import Settings
 

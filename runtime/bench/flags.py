@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from models.field import Says
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.output_paths import check_json
 
 _KINDS = ("models", "fuzz", "console", "links", "budget", "shapes")

@@ -10,7 +10,7 @@ from drivers.cobot_magic import (
     READY_Q_RAD,
     REST_Q_RAD,
 )
-from runtime.config.field import Says
+from models.field import Says
 from runtime.config.section import Section
 from runtime.messaging.messages import Blend
 

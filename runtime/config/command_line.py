@@ -14,9 +14,10 @@ from typing import Any, Generic, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError, ValidationInfo, create_model, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from runtime.config import field as fields
-from runtime.config import flag_words, help_text, refusal
-from runtime.config.field import Field
+from models import field as fields
+from models import refusal
+from models.field import Field
+from runtime.config import flag_words, help_text
 from runtime.config.flag_words import Flag
 from runtime.errors import SettingsError
 from runtime.host import terminal

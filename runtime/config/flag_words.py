@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from runtime.config import refusal, renamed
-from runtime.config.field import Field
+from models import refusal
+from models.field import Field
+from runtime.config import renamed
 from runtime.errors import SettingsError
 
 _SWITCHED = {"true": True, "false": False}

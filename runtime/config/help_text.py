@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic_core import PydanticUndefined
 
-from runtime.config.field import Field
+from models.field import Field
 
 _FLAG_COLUMNS = 30  # chosen: six more than argparse's own, since most flags of the tree are longer than that
 

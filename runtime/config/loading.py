@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from runtime.config import field, profile, refusal, renamed
+from models import field, refusal
+from runtime.config import profile, renamed
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.settings import Console, Settings
 from runtime.errors import SettingsError

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from runtime.config import refusal
+from models import refusal
 from runtime.config.profile import merge
 from runtime.errors import SettingsError
 

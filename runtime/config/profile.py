@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
+from models.refusal import nearest
 from runtime.config import renamed
-from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
 from runtime.host import plain_file
 

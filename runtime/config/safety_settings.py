@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, HIGH, LOW, TABLE_TOP_M
-from runtime.config.field import Says
+from models.field import Says
 from runtime.config.section import Section
 
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from runtime.config import field
+from models import field
 
 
 class Section(BaseModel):

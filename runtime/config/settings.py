@@ -9,8 +9,8 @@ from pydantic import AliasChoices, Field, StringConstraints, ValidationInfo, fie
 
 from drivers.sim.shift_suites import Shift
 from drivers.task_names import TASK_NAMES
+from models.field import Says
 from runtime.config.arms_settings import Arms, Trajectory
-from runtime.config.field import Says
 from runtime.config.safety_settings import Safety
 from runtime.config.section import Section
 from runtime.config.system_settings import Policy, System1, System2

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from models.field import Says
 from models.identity import checkpoint_folder
-from runtime.config.field import Says
 from runtime.config.section import Section
 
 _AUTO_PERIOD_S = (

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, field_validator
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
+from models.refusal import shown
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.input_paths import check_certificate
 from runtime.config.output_paths import check_folder
-from runtime.config.refusal import shown
 from runtime.config.settings import Page
 from runtime.errors import SettingsError
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
+from models.field import Says
 from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json

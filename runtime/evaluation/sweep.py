@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from drivers.task_names import TASK_NAMES
-from models.json_file import why
 from runtime.config.output_paths import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
@@ -156,7 +155,10 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
     except FileNotFoundError:
         return {}
     except ValidationError as error:
-        raise SettingsError(f"{path}: not a record of a sweep ({why(error, {})}); give another --out") from None
+        place = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
+        raise SettingsError(
+            f"{path}: not a record of a sweep ({place} is not what it must be); give another --out"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise SettingsError(f"{path}: not a record of a sweep ({error!r:.60}); give another --out") from None
 

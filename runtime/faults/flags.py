@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from models.field import Says
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.output_paths import check_folder, check_json
 
 _INSTEAD = ("endurance", "starts", "packets")

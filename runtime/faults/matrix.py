@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from models.refusal import nearest, shown
 from runtime.arms.limits import Limits
 from runtime.config.loading import load_settings
-from runtime.config.refusal import nearest, shown
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.gpu_box import GpuBox

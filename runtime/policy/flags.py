@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
 from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.settings import Settings
 from runtime.config.system_settings import Source

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
 from runtime.config import input_paths, overrides
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.output_paths import check_folder
 from runtime.config.section import Section
 from runtime.config.system_settings import ADDRESS, Policy, System2

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
 from runtime.config import input_paths
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.output_paths import check_folder, check_writable
 
 

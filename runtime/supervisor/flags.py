@@ -5,11 +5,11 @@ from typing import Any
 from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import TASK_NAMES
+from models.refusal import nearest
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
-from runtime.config.refusal import nearest
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.messaging.messages import CommandName

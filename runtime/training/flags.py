@@ -13,15 +13,15 @@ from models import sizes
 from models.config.part import Part
 from models.config.policy import PolicyConfig
 from models.errors import ModelError
+from models.field import Says
 from models.identity import checkpoint_folder, stored_config
+from models.refusal import nearest
 from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.config.input_paths import check_source
 from runtime.config.output_paths import check_folder
-from runtime.config.refusal import nearest
 from runtime.errors import SettingsError
 from runtime.training.ranks import Ranks
 

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel, Field
 from pydantic_settings import CliPositionalArg
 
+from models.field import Says
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.field import Says
 from runtime.errors import SettingsError
 
 

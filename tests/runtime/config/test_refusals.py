@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import field
-from runtime.config.field import Field
+from models import field
+from models.field import Field
 from runtime.config.loading import load_settings, settings_from_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError

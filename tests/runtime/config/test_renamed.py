@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from models import field
 from runtime.cli import COMMANDS, flags_of
-from runtime.config import field, renamed
+from runtime.config import renamed
 from runtime.config.loading import load_settings, settings_from_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from models import field
 from models.train.choices import Augmentation, Cloning, Filming, Prefixes, Schedule
-from runtime.config import field
 from runtime.training.flags import Tree
 
 NUMBERS = [

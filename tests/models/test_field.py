@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
 
-from runtime.config import field
-from runtime.config.field import Says
+from models import field
+from models.field import Says
 
 
 class Round(BaseModel):

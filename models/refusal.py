@@ -1,4 +1,5 @@
-"""What is wrong with settings, in one line: the setting, the value, what is allowed. Called by whoever checks settings.
+"""What is wrong with settings, in one line: the setting, the value, what is allowed. Called by whoever checks settings: of
+flags, of profiles, of the JSON files of a checkpoint.
 
 pydantic says where and of which kind; the words are ours, so that none of its own are shown.
 """
@@ -11,8 +12,8 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from runtime.config import field
-from runtime.config.field import Field
+from models import field
+from models.field import Field
 
 _LONGEST_VALUE = 60  # letters of a refused value that are shown; chosen: the line still fits a terminal of 120 columns
 Named = Callable[
@@ -25,7 +26,18 @@ def flag_of(setting: Field) -> str:
     return f"--{setting.name}"
 
 
-def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any], named: Named = flag_of) -> str:
+def place_of(setting: Field) -> str:
+    """The setting as a place in a JSON file: head.steps."""
+    return setting.name if setting.name.isprintable() else as_json(setting.name)
+
+
+def line(
+    error: ValidationError,
+    model: type[BaseModel],
+    values: dict[str, Any],
+    named: Named = flag_of,
+    in_json: bool = False,
+) -> str:
     """One line about the first thing that is wrong.
 
     Args:
@@ -33,38 +45,54 @@ def line(error: ValidationError, model: type[BaseModel], values: dict[str, Any],
         model: That it checked.
         values: That were given.
         named: How a setting is called there: as a flag, or as a place in a file.
+        in_json: Whether they stand in a JSON file, as what it writes, and not as flags or in a profile.
     """
     first = error.errors(include_url=False)[0]
     path = first["loc"]
     if first["type"] == "extra_forbidden":
-        return _unknown(model, path, named)
+        return _unknown(model, path, named, "" if in_json else "; --help-all lists the settings")
     setting = field.find(model, path)
     if first["type"] in ("value_error", "assertion_error"):  # a check of ours, which says all by itself
         text = str(first["msg"]).partition(", ")[2]
         return text if setting is None or text.startswith("--") else f"{named(setting)}: {text}"
     if setting is None:
-        return f"{shown(first['input'])}: must be a table of settings"
+        return f"{as_json(first['input']) if in_json else shown(first['input'])}: must be a table of settings"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):  # of a group of several kinds
         setting = field.find(model, (*setting.path, str(setting.info.discriminator))) or setting
-    if (value := given(values, setting.path)) is None:
+    value = given(values, setting.path)
+    if value is None and first["input"] is not None:
         return f"{named(setting)} is missing; give {setting.expected()}"
-    return refused(setting, value, named)
+    return refused(setting, value, named, in_json)
 
 
-def refused(setting: Field, value: Any, named: Named = flag_of) -> str:
+def refused(setting: Field, value: Any, named: Named = flag_of, in_json: bool = False) -> str:
     """One line that refuses a value: the setting, the value, what it must be."""
-    return f"{named(setting)} {shown(value)}: must be {setting.expected()}{_nearest_choice(setting, value)}"
+    text = as_json(value) if in_json else shown(value)
+    return f"{named(setting)} {text}: must be {setting.expected()}{_nearest_choice(setting, value)}"
 
 
 def shown(value: Any) -> str:
-    """A value as its writer would know it, on one line, cut where it is long."""
+    """A value as the writer of a flag or a profile would know it, on one line, cut where it is long."""
     if isinstance(value, list | tuple):
-        text = ",".join(str(item) for item in value).strip() or "(empty)"
+        text = ",".join(str(item) for item in cast(list[object], value)).strip() or "(empty)"
     elif isinstance(value, dict | bool):
-        text = json.dumps(value, default=str)
+        return as_json(value)
     else:
         text = "(empty)" if value == "" else str(value)
-    text = text if text.isprintable() else repr(text)
+    return _cut(text if text.isprintable() else repr(text))
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON has it, on one line of ASCII, cut where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**_LONGEST_VALUE:  # Python writes no number of thousands of digits
+        return "a number of more than 60 digits"
+    try:
+        return _cut(json.dumps(value, default=str))
+    except RecursionError:
+        return "a deeply nested value"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
@@ -80,12 +108,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named) -> str:
+def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named, lists: str) -> str:
     """One line that refuses a setting nobody knows, with the nearest known one."""
     above = field.find(model, path[:-1])
     unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
     known = (setting.name for setting in field.leaves(model))
-    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or '; --help-all lists the settings'}"
+    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or lists}"
 
 
 def given(values: Any, path: tuple[str, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""What a setting wants, in words: for --help and for the line that refuses a value. Called by the rest of runtime/config.
+"""What a setting wants, in words: for --help and for the line that refuses a value. Called by refusal.py and runtime/config.
 
 Everything is read off the model itself: its types, its bounds, the unit at the end of its name, and `Says`.
 """

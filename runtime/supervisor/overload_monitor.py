@@ -25,6 +25,8 @@ _LATENESS = (
 """Words of verdicts that a machine without time brings about too."""
 _REMEDY = re.compile(r"[;.] [Cc]heck ")
 _SAID = "the machine is overloaded"
+_GUESSED = re.compile(rf": [^:;]*\bor {_SAID}(; end other programs)?")
+"""By who cannot know it: `supervisor silent for 1200 ms (limit 1000 ms): hung, or the machine is overloaded`."""
 
 
 class OverloadMonitor:
@@ -97,15 +99,17 @@ class OverloadMonitor:
         self._judged_ns = now_ns
         return self.verdict
 
-    def attributed(self, *texts: str) -> str:
+    def attributed(self, *texts: str, beside: bool = False) -> str:
         """Reported texts as one, with the machine as first cause where it is overloaded and that explains one of them.
 
-        The remedies (`...; check the CAN bus`) are left out then: they are for a machine that keeps up.
+        The remedies (`...; check the CAN bus`) are left out then: they are for a machine that keeps up. `beside`: the line says
+        elsewhere that the machine is overloaded. No line says it twice.
         """
         whole = "; ".join(texts)
-        if not self.verdict or whole.startswith(_SAID) or not any(word in whole for word in _LATENESS):
+        if not self.verdict or not any(word in whole for word in _LATENESS):
             return whole
-        return f"{_SAID}, which may explain: " + "; ".join(_REMEDY.split(text)[0] for text in texts)
+        found = "; ".join(_REMEDY.split(_GUESSED.sub("", text))[0] for text in texts)
+        return found if beside or _SAID in found else f"{_SAID}, which may explain: {found}"
 
 
 def _p99(series: deque[tuple[int, float]]) -> float:

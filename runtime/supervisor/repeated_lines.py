@@ -45,7 +45,7 @@ class Repeats:
                 del self._reported[alike]
         seconds = _WINDOW_NS // NS_PER_S
         return [
-            f"repeated {reported.more} times in {seconds} s: {reported.newest}"
+            f"repeated {'once' if reported.more == 1 else f'{reported.more} times'} in {seconds} s: {reported.newest}"
             for reported in over.values()
             if reported.more
         ]

@@ -181,7 +181,7 @@ class StatusLine:
         state = self._newest.get("safety")
         if not isinstance(state, messages.SafetyState) or state.mode == "RUNNING":
             return self.headline
-        return ": ".join(filter(None, (state.mode, self.overload.attributed(*state.reasons))))
+        return ": ".join(filter(None, (state.mode, self.overload.attributed(*state.reasons, beside=self._overloaded))))
 
     def systems(self) -> str:
         """What leads the arms: both systems' rates and their ratio."""

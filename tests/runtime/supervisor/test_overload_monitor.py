@@ -107,8 +107,24 @@ def test_what_is_late_then_is_blamed_on_the_machine_first(machine: Machine) -> N
     jumped = "left arm: reading jumped: j5 by 1.66 rad in 20 ms; ignored (1 so far); check the CAN cable"
     assert machine.monitor.attributed(jumped).endswith("ignored (1 so far)")
     assert machine.monitor.attributed("left j1 is blocked; look at it") == "left j1 is blocked; look at it"
-    said = "the machine is overloaded (no CPU time for 90 ms): torn"
-    assert machine.monitor.attributed(said) == said, "once"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the machine is overloaded (no CPU time for 90 ms): torn",
+        "cameras: camera: the machine is overloaded (no CPU time for 35 ms): head: no new frame for 204 ms (limit 200 ms)",
+        "supervisor silent for 1200 ms (limit 1000 ms): hung, or the machine is overloaded",
+        "no targets sent for 80 ms (limit 50 ms): the arms process hung, or the machine is overloaded; end other programs",
+        "camera head: no report for 160 ms (limit 150 ms), behind: hung, ended, or the machine is overloaded",
+        SILENT,
+    ],
+)
+def test_no_line_says_twice_that_the_machine_is_overloaded(text: str, machine: Machine) -> None:
+    machine.pass_s(3, late_ms=12.0)
+    for said in (machine.monitor.attributed(text), machine.monitor.attributed(text, SILENT)):
+        assert said.count("overloaded") <= 1 and "; check" not in said, said
+    assert machine.monitor.attributed(SILENT, beside=True) == "left arm: feedback is 63 ms old (limit 50 ms)"
 
 
 def test_a_process_that_loads_or_starts_anew_is_no_sign(machine: Machine, build: Build) -> None:

@@ -24,6 +24,12 @@ def test_how_often_it_came_is_said_every_ten_seconds_while_it_does() -> None:
     assert lines == ["repeated 10 times in 10 s: fault 10", "repeated 10 times in 10 s: fault 20"]
 
 
+def test_one_that_came_once_more_is_told_in_words() -> None:
+    repeats = Repeats()
+    assert repeats.is_new("fault 1", 0) and not repeats.is_new("fault 2", S)
+    assert repeats.summaries(10 * S) == ["repeated once in 10 s: fault 2"]
+
+
 def test_what_has_stopped_is_news_when_it_comes_again() -> None:
     repeats = Repeats()
     assert repeats.is_new("fault", 0)

@@ -74,6 +74,22 @@ def test_state_ages_and_reasons_are_shown(
         assert part in line
 
 
+@pytest.mark.parametrize("settled", [False, True], ids=["while it starts", "later"])
+def test_an_overloaded_machine_is_named_once_in_a_line(
+    settled: bool, bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    late = "left arm: feedback is 63 ms old (limit 50 ms); check its power and CAN cable"
+    state = build(
+        messages.SafetyState, reasons=(late, "cameras process silent for 160 ms: or the machine is overloaded")
+    )
+    assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
+    status.overload.verdict = "arms ticks 12 ms late (p99, limit 5 ms)"
+    status._overloaded = settled  # pyright: ignore[reportPrivateUsage]
+    line = joined(status.parts(ALIVE))
+    assert line.count("overloaded") == 1 and "feedback is 63 ms old" in line and "check" not in line
+
+
 def test_a_running_robot_gives_no_reasons(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:

@@ -117,11 +117,11 @@ def test_commands_and_flags_that_are_named_exist(path: Path, flags: set[str]) ->
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_tests_that_are_named_exist(path: Path) -> None:
     named = {span for span in code(path.read_text()) if re.fullmatch(r"test_\w+", span)}
-    assert named <= tests_there()
+    assert named <= names_of_tests()
 
 
 @cache
-def tests_there() -> frozenset[str]:
+def names_of_tests() -> frozenset[str]:
     """The names of all tests."""
     texts = (file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
     return frozenset(name for text in texts for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE))

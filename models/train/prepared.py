@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from models import images
 from models.backbones.backbone import VideoText
 from models.config.policy import PolicyConfig
+from models.config.video import Video
 from models.data.episode import DEMONSTRATION_HZ, Episode
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
@@ -43,6 +44,13 @@ def windows(steps: int) -> list[int]:
     return list(range(0, steps, WINDOW_EVERY))
 
 
+def window_frames(video: Video, last: int) -> dict[str, list[int]]:
+    """The steps whose head pictures both windows hold when `last` is the newest; before an episode its first one stands."""
+    stride = max(1, round(video.low.stride_s * DEMONSTRATION_HZ))
+    high, low = range(last - video.high.frames + 1, last + 1), grid_frames(last, stride, video.low.frames)
+    return {name: [max(0, number) for number in numbers] for name, numbers in (("high", high), ("low", low))}
+
+
 @torch.inference_mode()
 def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
     """What System 1 learns from: q and targets (T, 14) float32; pictures (P, C, 3, S, S) uint8, resized as it does."""
@@ -51,7 +59,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
     for place, step in enumerate(kept):
         for index, camera in enumerate(config.cameras):
-            seen[place, index] = _resized(_decoded(episode.jpegs[camera][step]), (size, size), config.eyes_resize)
+            seen[place, index] = _resized(decoded(episode.jpegs[camera][step]), (size, size), config.eyes_resize)
     return {"q": torch.from_numpy(episode.q), "targets": torch.from_numpy(targets(episode, config)), "pictures": seen}
 
 
@@ -66,7 +74,7 @@ def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
 def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
     """What a VAE learns from: some head pictures, high and low (N, 3, H, W) uint8 at the sizes of System 2's windows."""
     steps = np.random.default_rng(seed).integers(len(episode), size=_SAMPLES)
-    seen = [_decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
+    seen = [decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
     high, low = config.video.high, config.video.low
     return {
         name: torch.stack([_resized(picture, (w.height_px, w.width_px), config.resize) for picture in seen])
@@ -83,20 +91,15 @@ def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resi
 @torch.inference_mode()
 def latents(episode: Episode, slow: SlowSystem) -> Tensors:
     """System 2's windows after the VAE: high and low (W, c, T', h, w) float16. Before an episode its first picture stands."""
-    video = slow.config.video
-    stride = max(1, round(video.low.stride_s * DEMONSTRATION_HZ))
     heads = episode.jpegs[slow.config.cameras[0]]
     kept: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
     for last in windows(len(episode)):
-        wanted = {
-            "high": (slow.high, range(last - video.high.frames + 1, last + 1)),
-            "low": (slow.low, grid_frames(last, stride, video.low.frames)),
-        }
-        for name, (ring, numbers) in wanted.items():
-            numbers = [max(0, number) for number in numbers]
+        for (name, numbers), ring in zip(
+            window_frames(slow.config.video, last).items(), (slow.high, slow.low), strict=True
+        ):
             for number in numbers:
                 if number not in ring:
-                    slow.encode(ring, number, _decoded(heads[number]))
+                    slow.encode(ring, number, decoded(heads[number]))
             kept[name].append(ring.window_latents(numbers).to(torch.float16))
     slow.clear()
     return {name: torch.cat(found).cpu() for name, found in kept.items()}
@@ -143,7 +146,8 @@ def _repeated(text: VideoText, like: torch.Tensor) -> VideoText:
     return VideoText(states, pooled)
 
 
-def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
+def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    """A demonstration's picture (H, W, 3) RGB. Raises ModelError for a damaged one."""
     try:
         return simplejpeg.decode_jpeg(jpeg)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The command line of `evaluate`. Read by runtime/cli.py before torch or a simulator is loaded."""
+"""The command lines of `evaluate` and `influence`. Read by runtime/cli.py before torch or a simulator is loaded."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +13,7 @@ from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
+from runtime.errors import SettingsError
 from runtime.training.flags import tasks
 
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
@@ -116,6 +117,60 @@ class EvaluateFlags(Flags):
         if self.sweep is not None and self.json_file is not None:
             raise ValueError(f"--json {self.json_file}: --sweep writes OUT/{self.sweep}.json; leave it out")
         return self
+
+
+class InfluenceFlags(Flags):
+    """Measure how far a policy's chunks depend on System 2's tokens, on images and on committed targets.
+
+    Each is put in from another scene of the same task, instruction and step, while all else stays. Tokens are understood where
+    a chunk errs less with its own scene's than with their mean. Settings of the robot may follow: --policy.checkpoint, --shift.
+    """
+
+    task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
+    """Tasks, separated by commas, or all; with --data all that it holds."""
+    data: Folder | None = None
+    """Demonstrations to read; default: what the scripted expert does in simulated scenes."""
+    scenes: int = Field(default=16, ge=2, le=10_000)
+    """Scenes of each task."""
+    steps: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = (20, 40, 60)
+    """Steps of a demonstration at which chunks are compared; 30 a second."""
+    lag_s: float = Field(default=0.7, ge=0, le=60)
+    """How much older System 2's newest frame is than System 1's; evaluate.sh --ratio 8 has 0.7."""
+    others: int = Field(default=3, ge=1, le=100)
+    """How many other scenes each is compared with."""
+    seed: Scene = KEPT_FROM
+    """Without --data: seed of the first scene."""
+    json_file: File | None = Field(default=None, validation_alias="json")
+    """Write all figures to this file, those of each scene too."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Worker processes; default: one per core."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.data is None:
+            tasks(self.task)
+        elif not self.data.is_dir():
+            raise ValueError(f"--data {self.data}: does not exist; create demonstrations with ./launch/demos.sh")
+        if not self.steps:
+            raise ValueError("--steps: must be at least one step; leave it out for 20,40,60")
+        return self
+
+
+def _check_influence(flags: InfluenceFlags, given: dict[str, Any]) -> None:
+    check_json(flags.json_file)
+    if settings_of(given).shift == "blackout":
+        raise SettingsError("--shift blackout: changes no scene; give objects, background, lighting or all")
+
+
+INFLUENCE = CommandLine(
+    "influence",
+    InfluenceFlags,
+    Settings,
+    ("policy.checkpoint", "shift"),
+    ("workers",),
+    profile_values,
+    _check_influence,
+)
 
 
 def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:

@@ -222,6 +222,10 @@ CHECKED: list[tuple[list[str], str]] = [
     (["evaluate", "--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
     (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, features, filter, depth"),
     (["evaluate", "--ratio", "x"], "--ratio x: must be a whole number"),
+    (
+        ["influence", "--data", "/nowhere"],
+        "--data /nowhere: does not exist; create demonstrations with ./launch/demos.sh",
+    ),
     (["weights", "--size", "huge"], "--size huge: must be one of small, full, full-wan"),
     (["instruct"], "TEXTS is missing; give one or more instructions"),
     (["instruct", " "], "TEXTS (empty): must be one or more instructions"),

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from models.config.part import LARGEST_WIDTH, Count, Depth, Heads, Part, Pixels, Width, check_divides, check_each
 
+NORM_GROUPS = 8
+"""Groups of channels that the residual blocks of `Keypoints` normalise; chosen: 8 channels each, of 64."""
+
 
 class Siglip(Part):
     """System 1's eyes as in the paper (section 3.2.1): SigLIP's vision model, the same for every camera."""
@@ -44,6 +47,9 @@ class Keypoints(Part):
     points: Count = 32  # Levine et al. 2016
     channels: tuple[int, int] = (32, 64)
     """Channels of the two convolutions (receptive field 16x16 px, stride 4 px)."""
+    blocks: int = Field(default=0, ge=0, le=64)
+    """Residual blocks at half the resolution of the heat maps; 0: none. They see 48x48 px and more, and so what a thing is
+    by its shape where colours and light say nothing (models/shipped/README.md)."""
     grid: int = Field(default=4, ge=1, le=64)
     """N: also N x N averages of image patches."""
 
@@ -55,6 +61,12 @@ class Keypoints(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_each("channels", self.channels, 1, LARGEST_WIDTH)
+        if self.blocks and self.image_px % 8:  # the maps' size, a quarter, is halved
+            raise ValueError(f"image_px: must be a multiple of 8 with blocks, got {self.image_px}")
+        if self.blocks and self.channels[1] % NORM_GROUPS:
+            raise ValueError(
+                f"channels: the second must be a multiple of {NORM_GROUPS} with blocks, got {self.channels[1]}"
+            )
         return self
 
 

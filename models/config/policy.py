@@ -25,6 +25,7 @@ JOINT_LAYOUT = "left j1..j6, left gripper, right j1..j6, right gripper; rad, m"
 _LATER = (  # fields that earlier checkpoints do not know, each as the path to it from the policy's configuration
     "image_resize",
     "targets",
+    "image.blocks",
     "head.norm",
     "head.guess_blend",
     "spatial_former.scaled",

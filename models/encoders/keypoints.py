@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.config.encoders import Keypoints
+from models.config.encoders import NORM_GROUPS, Keypoints
 from models.encoders.image import ImageEncoder
 
 _SHARPNESS = 8.0
@@ -38,13 +38,17 @@ class KeypointEncoder(ImageEncoder):
 
 
 class KeypointCamera(nn.Module):
-    """Convolutions, then a spatial softmax (Levine et al. 2016): P keypoints, and beside them averages of patches."""
+    """Convolutions, then a spatial softmax (Levine et al. 2016): P keypoints, and beside them averages of patches.
+
+    With Keypoints.blocks each place also hears what is around it.
+    """
 
     def __init__(self, config: Keypoints) -> None:
         super().__init__()
         first, second = config.channels
         self.stem = nn.Conv2d(3, first, 8, stride=4, padding=2)
         self.body = nn.Conv2d(first, second, 3, padding=1)
+        self.around = Surroundings(second, config.blocks) if config.blocks else None
         self.heat = nn.Conv2d(second, config.points, 1)
         self.keypoint = nn.Linear(2 * config.points, config.width)
         self.patch = nn.Linear(second, config.width)
@@ -59,10 +63,53 @@ class KeypointCamera(nn.Module):
         Returns:
             (B, 1 + grid^2, D): one token of all keypoints' coordinates, then one for each patch, row by row.
         """
-        maps = functional.silu(self.body(functional.silu(self.stem(pictures))))
+        maps = self.body(functional.silu(self.stem(pictures)))
+        maps = functional.silu(maps if self.around is None else self.around(maps))
         points = self.keypoint(spatial_softmax(_SHARPNESS * self.heat(maps)).to(maps.dtype))
         patches = functional.adaptive_avg_pool2d(maps, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([points.unsqueeze(1), self.patch(patches)], dim=1)
+
+
+class Surroundings(nn.Module):
+    """Adds to each place of a map what is around it: residual blocks (He et al. 2016) at half the resolution.
+
+    Convolutions over 16x16 px alone tell colours apart, not things.
+    """
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        """`channels` of the maps, C; how many `blocks`, at least 1."""
+        super().__init__()
+        self.down = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.norm = nn.GroupNorm(NORM_GROUPS, channels)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Both together, normalised.
+
+        Args:
+            maps: (B, C, h, w), h and w even.
+
+        Returns:
+            (B, C, h, w).
+        """
+        wide = self.blocks(self.down(functional.silu(maps)))
+        return self.norm(maps + functional.interpolate(wide, scale_factor=2, mode="nearest"))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions of 3x3, each behind a norm and SiLU, added to what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.GroupNorm(NORM_GROUPS, channels) for _ in range(2))
+        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) -> the same shape."""
+        x = maps
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            x = convolution(functional.silu(norm(x)))
+        return maps + x
 
 
 def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:

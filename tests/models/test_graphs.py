@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models import normalize
 from models.backbones.backbone import VideoText
 from models.checkpoint import Checkpoint, save
 from models.chunk_predictor import ChunkPredictor
@@ -118,6 +119,15 @@ def test_a_policy_without_video_has_a_graph_of_its_own(
     without = chunk(fast, shots, 3, video=False)
     np.testing.assert_allclose(without, chunk(plain, shots, 3, video=False), rtol=1e-4, atol=1e-5)
     assert np.abs(without - with_video).max() > 1e-4
+
+
+def test_eyes_that_hear_what_is_around_are_torchs(tiny: PolicyConfig, pictures: Pictures, tmp_path: Path) -> None:
+    eyes = tiny.image.model_copy(update={"blocks": 2})
+    deep = tiny.model_copy(update={"image": eyes})
+    statistics = normalize.untrained(deep.horizon, np.zeros(deep.joints), np.full(deep.joints, 0.5))
+    drawn, shots = Checkpoint(deep, statistics, None, 1), pictures(6, 1)
+    made = chunk(FastGraphs(drawn, GraphFolder(tmp_path, "deep", 1)), shots, 3)
+    np.testing.assert_allclose(made, chunk(drawn.fast(), shots, 3), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["hunyuan", "wan"])

@@ -11,14 +11,15 @@ from models.config.policy import PolicyConfig
 from models.instructor import Instructor
 from models.system1 import image_encoder
 
-Kind = Literal["siglip", "keypoints"]
-KINDS: tuple[Kind, ...] = ("siglip", "keypoints")
+Kind = Literal["siglip", "keypoints", "deep keypoints"]
+KINDS: tuple[Kind, ...] = ("siglip", "keypoints", "deep keypoints")
 
 
 def settings(kind: Kind) -> Siglip | Keypoints:
     """A small encoder of 32 px pictures."""
-    if kind == "keypoints":
-        return Keypoints(image_px=32, width=32, points=8, channels=(8, 8), grid=4)
+    if kind != "siglip":
+        blocks = 1 if kind == "deep keypoints" else 0
+        return Keypoints(image_px=32, width=32, points=8, channels=(8, 8), grid=4, blocks=blocks)
     return Siglip(image_px=32, width=32, depth=1, heads=4, patch_px=8, feed_forward=128)
 
 
@@ -43,6 +44,30 @@ def test_where_something_is_changes_the_tokens(kind: Kind) -> None:
     picture = torch.full((1, 3, 32, 32), -1.0)
     picture[..., 4:10, 4:10] = 1.0
     assert (encoder(picture) - encoder(picture.roll(16, dims=-1))).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("blocks, wider", [(0, False), (2, True)])
+def test_blocks_let_a_place_hear_what_is_around_it(blocks: int, wider: bool) -> None:
+    """Without them a place of the maps sees 16 pixels: two that are 24 apart are of different places."""
+    config = Keypoints(image_px=96, width=32, points=8, channels=(8, 8), blocks=blocks)
+    encoder = image_encoder(config, 1).eval().requires_grad_(False)
+    maps: list[torch.Tensor] = []
+    heat = next(module for name, module in encoder.named_modules() if name.endswith("heat"))
+    heat.register_forward_hook(lambda _module, given, _made: maps.append(given[0]))
+    picture = torch.rand(1, 3, 96, 96)
+    other = picture.clone()
+    other[..., 48 + 24] = 1 - other[..., 48 + 24]  # a column, right of the place that is compared
+    for shown in (picture, other):
+        encoder(shown)
+    changed = (maps[0] - maps[1])[0, :, 12, 12].abs().max()  # 4 px a place: column 48
+    assert (changed > 1e-6) == wider
+
+
+def test_sizes_that_blocks_cannot_have_are_refused() -> None:
+    with pytest.raises(ValueError, match="channels: the second must be a multiple of 8 with blocks, got 12"):
+        Keypoints(image_px=64, width=32, channels=(8, 12), blocks=1)
+    with pytest.raises(ValueError, match="image_px: must be a multiple of 8 with blocks, got 100"):
+        Keypoints(image_px=100, width=32, blocks=1)
 
 
 def test_any_text_is_encoded_without_padding(tiny: PolicyConfig) -> None:

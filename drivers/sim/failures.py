@@ -35,7 +35,7 @@ FAILURES: tuple[Failure, ...] = get_args(Failure)
 # All limits are chosen: well above what contact and settling move, well below what a task moves.
 _LIFTED_M = 0.02  # over where it began; mats and coasters are 4 to 12 mm thick
 _PUSHED_M = 0.03  # half the width of the objects
-_UPSET_COSINE = float(np.cos(np.pi / 4))
+_UPSET_COSINE = float(np.cos(np.pi / 4))  # chosen: half-way from standing to lying
 _SLID_M = 0.03  # by which the distance from the hand changed in one hold; a finger is 22 mm wide
 _LATE_S, _ON_ITS_WAY_M = (
     1.0,

@@ -76,7 +76,7 @@ def _draw_rates(axes: Any, results: "Sequence[Result]") -> None:
     other.set_ylabel(f"actions/s ({each:.0f} a run)")
 
 
-def _curves(name: str, pairs: "Sequence[tuple[Variant, Result]]") -> "Figure":
+def _curves(name: str, pairs: Sequence[tuple[Variant, "Result"]]) -> "Figure":
     """A panel a series, its success over the number that it varies; thin lines are the tasks."""
     from matplotlib.figure import Figure
 

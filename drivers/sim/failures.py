@@ -10,7 +10,7 @@ that is not where it belongs at the end, the first row that holds gives the clas
 | held | otherwise: it is kept somewhere else | drifted |
 | not held, never lifted | pushed since the beginning | overshot |
 | not held, never lifted | otherwise: never touched, or not gripped | missed |
-| not held, was lifted | the hand lost it in the air, or it slid by more than 30 mm between the fingers | slipped |
+| not held, was lifted | lost in the air: it fell by more than 20 mm; or slid by more than 30 mm between the fingers | slipped |
 | not held, was lifted | put down, then pushed; or it has been where it belongs since, and is not any more | overshot |
 | not held, was lifted | otherwise: put down at a wrong place | drifted |
 
@@ -33,7 +33,7 @@ Failure = Literal["missed", "overshot", "slipped", "drifted", "timed out"]
 FAILURES: tuple[Failure, ...] = get_args(Failure)
 """All classes; of several objects the one counts whose class stands first."""
 # All limits are chosen: well above what contact and settling move, well below what a task moves.
-_LIFTED_M = 0.02  # over where it began; mats and coasters are 4 to 12 mm thick
+_LIFTED_M = 0.02  # over where it began, or lands; mats and coasters are 4 to 12 mm thick
 _PUSHED_M = 0.03  # half the width of the objects
 _UPSET_COSINE = float(np.cos(np.pi / 4))  # chosen: half-way from standing to lying
 _SLID_M = 0.03  # by which the distance from the hand changed in one hold; a finger is 22 mm wide
@@ -105,7 +105,10 @@ def _let_go(trace: Trace, seen: ObjectTrace, held: NDArray[np.bool_], lifted: in
     """Of an object that was held and lifted at moment `lifted` for the last time, and is in no hand at the end."""
     free = lifted + int((~held[lifted:]).nonzero()[0][0])  # the first moment without a hand
     last = free - 1
-    if _height_m(seen)[last] > _LIFTED_M or _slid_m(trace, seen, last) > _SLID_M:
+    height_m = _height_m(seen)
+    # What falls over after it was put down sinks too, but was not held in the air.
+    fell = height_m[last] > _LIFTED_M and height_m[last] - height_m[free:].min() > _LIFTED_M
+    if fell or _slid_m(trace, seen, last) > _SLID_M:
         return "slipped"
     return "overshot" if _pushed(seen, free) or seen.there[free:].any() else "drifted"
 

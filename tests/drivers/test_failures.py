@@ -67,6 +67,10 @@ CASES: dict[str, tuple[ObjectTrace, str]] = {
     "lifted, then lost": (seen(REACHED, TAKEN, LIFTED, (0.2, 0, 0, 0), (1, 0, 0, 0)), "slipped"),
     "lost over its place, falls beside it": (seen(REACHED, TAKEN, LIFTED, (1, 0.3, 0.1, 2), (0.2, 0.33, 0, 0)), "slipped"),
     "lost, tried again, not gripped": (seen(REACHED, TAKEN, LIFTED, (0.2, 0, 0, 0), (1, 0, 0, 1)), "slipped"),
+    "let go 10 mm over a mat beside its place": (
+        seen(REACHED, TAKEN, LIFTED, (1, 0.2, 0.1, 2), (1, 0.2, 0.022, 2), (0.2, 0.2, 0.012, 0), (1, 0.2, 0.012, 0)),
+        "drifted",
+    ),
     "put down at a wrong place": (seen(REACHED, TAKEN, LIFTED, (1, 0.2, 0.1, 2), (1, 0.2, 0, 2), (1, 0.2, 0, 0)), "drifted"),
     "held still in the air": (seen(REACHED, TAKEN, LIFTED, (2, 0, 0.1, 2)), "drifted"),
     "carried away": (seen(REACHED, TAKEN, LIFTED, (2, -0.3, 0.1, 2)), "drifted"),
